@@ -1,0 +1,105 @@
+"""Every error that selectllm raises on purpose.
+
+SelectLLMError                 exit code
+├── UsageError                 2    bad input: what, where, which value, how to fix
+│   ├── PoolError
+│   ├── PromptError
+│   ├── SuiteError
+│   ├── UtilityError
+│   ├── EncoderError
+│   ├── ModelError                  a model name or setting that cannot work
+│   ├── CacheError                  a cache holds what selectllm did not write
+│   └── RunError                    an output folder or log that does not fit the call
+├── BudgetReached              4    --max-cost would be exceeded
+├── ReplyMissing               5    --offline and no recorded or cached reply
+└── ProviderError              6    the provider failed after retries, or refused the call
+
+A model's text is never an error: what cannot be read as picks is a `Decision` with status
+`invalid`. A reply that could not be had is a decision with status `error`, and the command
+ends with `ProviderError` after everything that succeeded has been kept.
+"""
+
+from __future__ import annotations
+
+
+class SelectLLMError(Exception):
+    """Base of all errors below. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(SelectLLMError):
+    """The call or one of its files is wrong; nothing was written."""
+
+    exit_code = 2
+
+
+class PoolError(UsageError):
+    """A pool file cannot be read as items."""
+
+
+class PromptError(UsageError):
+    """A prompt is unknown, malformed, changed after its release, or does not fit the cluster."""
+
+
+class SuiteError(UsageError):
+    """A suite file is malformed or contradicts itself."""
+
+
+class UtilityError(UsageError):
+    """A utility is missing, not numeric, or does not cover the pool."""
+
+
+class EncoderError(UsageError):
+    """An encoder cannot be loaded, or returned vectors that cannot be used."""
+
+
+class ModelError(UsageError):
+    """A model name or setting cannot work."""
+
+
+class CacheError(UsageError):
+    """A cache folder cannot be used, or holds rows that selectllm did not write."""
+
+
+class RunError(UsageError):
+    """An output folder or log belongs to another call, or is damaged."""
+
+
+class BudgetReached(SelectLLMError):
+    """The next call could exceed `--max-cost`. What was paid for is kept."""
+
+    exit_code = 4
+
+
+class ReplyMissing(SelectLLMError):
+    """Offline, and neither the recorded replies nor the cache hold this request."""
+
+    exit_code = 5
+
+
+class ProviderError(SelectLLMError):
+    """The provider failed.
+
+    `retryable`: the same request may succeed later (rate limit, server error, time-out).
+    `retry_after`: seconds that the provider asked to wait, or None.
+    `status`: HTTP status, or None when no response arrived.
+    `fatal`: no request of this run can succeed (wrong key, unknown model).
+    """
+
+    exit_code = 6
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        fatal: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.fatal = fatal

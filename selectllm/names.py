@@ -1,0 +1,22 @@
+"""Names that users type: what to say when one is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None if none is alike."""
+    from rapidfuzz import fuzz, process
+
+    match = process.extractOne(name, list(known), scorer=fuzz.WRatio, score_cutoff=60)
+    return match[0] if match else None
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """`no strategy 'longst'; did you mean 'longest'? There are: ...`."""
+    names = sorted(known)
+    match = closest(name, names)
+    hint = f"; did you mean {match!r}?" if match else "."
+    listing = f" There are: {', '.join(names)}" if names else " There are none"
+    return f"no {what} {name!r}{hint}{listing}"

@@ -1,0 +1,157 @@
+"""The frozen types that everything else passes around. No behaviour beyond properties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal, TypedDict
+
+ReplyKind = Literal["indices", "ranking", "scores", "json"]
+LabelKind = Literal["numbers", "letters"]
+Status = Literal["ok", "repaired", "partial", "invalid", "refused", "error"]
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def empty() -> Mapping[str, Any]:
+    """The default of mapping fields (one shared empty mapping)."""
+    return EMPTY
+
+
+class Message(TypedDict):
+    """One chat message: `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One instruction of the pool, text byte for byte as in its file.
+
+    `input` is "" and `response` None where the pool has none. `row` is the file's own row with
+    all its columns; it is data to hand back, not to compute with.
+    """
+
+    id: str
+    instruction: str
+    input: str = ""
+    response: str | None = None
+    row: Mapping[str, Any] = field(default_factory=empty, repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """What an encoder and the length strategies see: instruction, then input."""
+        return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The unlabelled instructions on offer, in file order; ids are unique.
+
+    `sha256` covers ids, instructions, inputs and responses, in file order.
+    """
+
+    items: Sequence[Item]
+    sha256: str
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Item]:
+        """Items by id."""
+        return {item.id: item for item in self.items}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What one prompt shows: the ids of its candidates, sorted; order of showing is drawn later."""
+
+    id: int
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one prompt asks: the candidates in shown order, their labels, and how many to pick."""
+
+    shown: tuple[Item, ...]
+    labels: tuple[str, ...]
+    k: int
+    reply: ReplyKind
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a reply says, as positions in shown order (0-based).
+
+    `picks`: distinct, at most k. `ranking`: all m positions, best first, when the reply orders
+    all of them, else None. `status` is ok, repaired, partial or invalid; `problems` names what
+    was odd, one short word each (see parse.PROBLEMS).
+    """
+
+    picks: tuple[int, ...]
+    status: Status
+    problems: tuple[str, ...] = ()
+    ranking: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model sent back.
+
+    `finish_reason`: stop, length, refused (the provider's own field said so), too_long (the
+    provider says the prompt does not fit its context) or another word of the provider's.
+    `tokens_in`, `tokens_out`: as billed, None if not reported. `cost_usd`: None if not priced.
+    `seconds`: the original latency, also on a cache hit; `cached`: nothing was sent this time.
+    """
+
+    text: str
+    finish_reason: str = "stop"
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost_usd: float | None = None
+    seconds: float = 0.0
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request of a decision and what came back."""
+
+    request_sha256: str
+    reply: str
+    finish_reason: str
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: float | None
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The record of one selector on one (cluster, order, repeat).
+
+    `shown`, `picks` and `ranking` are item ids: `shown` in shown order, `ranking` best first and
+    only when the selector ordered all candidates. `model` and `prompt` are None for a strategy.
+    """
+
+    cluster: int
+    order: int
+    repeat: int
+    round: int
+    shown: tuple[str, ...]
+    picks: tuple[str, ...]
+    status: Status
+    prompt: str | None = None
+    prompt_sha256: str | None = None
+    model: str | None = None
+    strategy: str | None = None
+    problems: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    ranking: tuple[str, ...] | None = None

@@ -1,0 +1,64 @@
+"""Where a command finds its prompts, cache and runs.
+
+A workspace is the nearest parent folder that has `prompts/LOCK.yaml`; its `prompts/`, `cache/`
+and `eval/` are used. Outside one: the bundled prompts and the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Resolved folders. `prompts` is None when only the bundled prompts are to be had.
+
+    `root` is the workspace's folder, or the folder the search started from outside of one.
+    """
+
+    root: Path
+    prompts: Path | None
+    cache: Path
+
+    @property
+    def runs(self) -> Path:
+        """Where `eval` puts its run folders unless told otherwise."""
+        return self.root / "eval" / "runs"
+
+
+def find_workspace(
+    start: Path,
+    *,
+    prompts: Path | None = None,
+    cache: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Workspace:
+    """The workspace around `start` (a folder), with `--prompts` and `--cache` already applied.
+
+    The cache is, first that is given: `cache`, SELECTLLM_CACHE_DIR, the workspace's `cache/`,
+    the user's cache folder.
+    """
+    env = os.environ if environment is None else environment
+    start = start.resolve()
+    parents = (start, *start.parents)
+    found = next((p for p in parents if (p / "prompts" / "LOCK.yaml").is_file()), None)
+    cache_dir = cache or (Path(value) if (value := env.get("SELECTLLM_CACHE_DIR")) else None)
+    if cache_dir is None:
+        cache_dir = found / "cache" if found else user_cache(env)
+    prompts_dir = prompts or (found / "prompts" if found else None)
+    return Workspace(root=found or start, prompts=prompts_dir, cache=cache_dir.expanduser())
+
+
+def user_cache(env: Mapping[str, str]) -> Path:
+    """The platform's per-user cache folder for selectllm."""
+    if sys.platform == "win32":
+        base = Path(env.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "selectllm"
