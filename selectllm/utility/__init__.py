@@ -1,0 +1,94 @@
+"""Utilities: a number per item that stands for downstream quality. Higher is better, always.
+
+A source computes one. A utility says of what kind it is, because agreement with a proxy is not
+agreement with downstream quality:
+
+outcome   measured by training on the item, or imported from such a measurement
+human     people rated the item
+model     a model rated the item
+proxy     computed from texts or vectors; correlates with the above at best
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import Literal, cast
+
+from selectllm.codec import sha256_json
+from selectllm.errors import UtilityError
+from selectllm.names import unknown
+
+Kind = Literal["outcome", "human", "model", "proxy"]
+
+
+@dataclass(frozen=True)
+class Utility:
+    """A finite number for every item it was asked about, by item id; higher is better.
+
+    `name`: what the suite calls it. `source`: what computed it, a key of `UTILITIES` or a
+    `module:attr`. `rater`: who or what the numbers come from, printed beside every agreement;
+    None if nobody said. `reliability`: how far the numbers would repeat, from 0 (not at all) to
+    1 (exactly), on the scale of a correlation; None if unknown. No agreement with the utility
+    can be expected to exceed its square root.
+
+    Raises UtilityError if a value is not finite.
+    """
+
+    name: str
+    source: str
+    kind: Kind
+    values: Mapping[str, float]
+    rater: str | None = None
+    reliability: float | None = None
+
+    def __post_init__(self) -> None:
+        check_covered(self.values, self.values, f"utility {self.name}")
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of ids and values, in whatever order they came; not of the names."""
+        return sha256_json({item_id: float(value) for item_id, value in self.values.items()})
+
+
+def check_covered(ids: Iterable[str], values: Mapping[str, float], what: str) -> None:
+    """Raise UtilityError unless every id has a finite value; says how many lack one, names five.
+
+    `what` begins the message: which utility, or for whom it was asked.
+    """
+    bad = [item_id for item_id in ids if not math.isfinite(values.get(item_id, math.nan))]
+    if bad:
+        named = ", ".join(repr(item_id) for item_id in bad[:5])
+        more = ", ..." if len(bad) > 5 else ""
+        raise UtilityError(
+            f"{what}: no finite value for {len(bad)} item(s): {named}{more}; "
+            "give every item a number, or leave these items out of the pool"
+        )
+
+
+# By reference, as users name their own (`module:attr`): a source is imported when it is used.
+UTILITIES: dict[str, str] = {
+    "ratings": "selectllm.utility.ratings:ratings",
+    "knn": "selectllm.utility.knn:knn_utility",
+}
+
+
+def find_utility(source: str) -> Callable[..., Utility]:
+    """The builder behind a key of `UTILITIES` or behind `module:attr`.
+
+    Builders take what they need of the pool and return a `Utility` that covers it. Raises
+    UtilityError if there is no such source, module or attribute.
+    """
+    module, _, attr = UTILITIES.get(source, source).partition(":")
+    if not all(part.isidentifier() for part in [*module.split("."), attr]):
+        raise UtilityError(unknown("utility source", source, UTILITIES))
+    try:
+        return cast("Callable[..., Utility]", getattr(import_module(module), attr))
+    except (ImportError, AttributeError) as error:
+        raise UtilityError(
+            f"utility source {source!r} cannot be used ({error}); write module:attr, "
+            f"or one of: {', '.join(sorted(UTILITIES))}"
+        ) from error

@@ -1,0 +1,234 @@
+"""KNN-Shapley: how much an item's response helps to answer the test items near it. A proxy.
+
+Imagine answering each test instruction with the responses of its k nearest items. An item's
+value is its Shapley value in that game: what it adds on average, over all orders in which the
+pool could have been collected. Jia et al. 2019, Efficient Task-Specific Data Valuation for
+Nearest Neighbor Algorithms (VLDB), theorem 1, gives it exactly after one sort; their 0/1 'has
+the right label' is here a number, how well the item's response serves the test item.
+
+Nothing is trained, so this is never an outcome. Vectors are made elsewhere; this is pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import LCSseq
+from rapidfuzz.process import cdist
+
+from selectllm.errors import UtilityError
+from selectllm.types import Item, Pool
+from selectllm.utility import Utility
+
+Floats = npt.NDArray[np.float64]
+Vectors = npt.NDArray[np.floating]
+Answer = Literal["cosine", "rouge-l"]
+
+BLOCK = 1 << 20  # (item, test) pairs worked on at once: 8 MB per matrix
+TOKEN = re.compile(r"[a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class KnnVectors:
+    """What the encoder made of both pools; rows in the order of their items.
+
+    `items` (n_items, dim) and `tests` (n_tests, dim): vectors of `Item.text`. `item_responses`
+    and `test_responses`, of as many rows: vectors of the responses, for answer "cosine" only.
+    """
+
+    items: Vectors
+    tests: Vectors
+    item_responses: Vectors | None = None
+    test_responses: Vectors | None = None
+
+
+def knn_utility(
+    pool: Pool,
+    test_pool: Pool,
+    vectors: KnnVectors,
+    *,
+    name: str = "knn",
+    k: int = 5,
+    answer: Answer = "cosine",
+) -> Utility:
+    """Every item's exact KNN-Shapley value against the test pool; higher is better.
+
+    Nearness is the cosine of the instructions. How well a response serves a test item is the
+    cosine of the two responses (-1 to 1), or their ROUGE-L (0 to 1). The values of all items
+    add up to what the k nearest responses score together, on average over the test items.
+
+    `reliability` is the correlation of the values by every other test item with those by the
+    rest, stepped up to the whole test pool (Spearman 1910, Brown 1910), not below 0; None where
+    it is undefined.
+
+    Raises UtilityError if items of either pool have no response, if k is below 1, or if the
+    vectors do not fit the pools.
+    """
+    if k < 1:
+        raise UtilityError(f"utility {name}: k is {k}; write 1 or more")
+    _check_vectors(name, "instruction", vectors.items, len(pool), vectors.tests, len(test_pool))
+    served = _answers(name, pool, test_pool, vectors, answer)
+    halves = [_shapley_sum(vectors, served, range(start, len(test_pool), 2), k) for start in (0, 1)]
+    values = (halves[0] + halves[1]) / len(test_pool)
+    return Utility(
+        name=name,
+        source="knn",
+        kind="proxy",
+        values={item.id: float(value) for item, value in zip(pool.items, values, strict=True)},
+        rater=f"knn-shapley k={k} {answer}",
+        reliability=_stepped_up(*halves),
+    )
+
+
+def knn_shapley(similarity: Floats, answer: Floats, k: int) -> Floats:
+    """Exact Shapley value of every item in the k-nearest-neighbours game; shape (n_items,).
+
+    The worth of a set of items is the mean over tests of the sum of `answer` over the set's
+    min(k, size) items nearest to the test, divided by k. `similarity`, `answer`: shape (n_items,
+    n_tests); how near item i is to test t (higher is nearer), and how well it serves t (higher
+    is better, any finite number). Items equally near a test rank in the order of their rows.
+
+    With items sorted from nearest to farthest (i from 1 to n), per test: s_n = a_n * min(k, n) /
+    (k * n), and s_i = s_(i+1) + (a_i - a_(i+1)) / k * min(k, i) / i. Raises ValueError on shapes
+    that differ or are empty, numbers that are not finite, and k below 1.
+    """
+    if similarity.ndim != 2 or similarity.shape != answer.shape or 0 in similarity.shape:
+        raise ValueError(
+            f"need two matrices (n_items, n_tests), got {similarity.shape} and {answer.shape}"
+        )
+    if not (np.isfinite(similarity).all() and np.isfinite(answer).all()):
+        raise ValueError("need finite numbers in similarity and answer")
+    if k < 1:
+        raise ValueError(f"need k of 1 or more, got {k}")
+    n, n_tests = similarity.shape
+    width = max(1, BLOCK // n)
+    total = np.zeros(n)
+    for start in range(0, n_tests, width):
+        block = slice(start, start + width)
+        total += _shapley_block(similarity[:, block].T, answer[:, block].T, k)
+    values: Floats = total / n_tests
+    return values
+
+
+def _shapley_block(similarity: Floats, answer: Floats, k: int) -> Floats:
+    """Shapley values summed over some tests. `similarity`, `answer`: (n_tests, n_items)."""
+    n = similarity.shape[1]
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    sorted_answer = np.take_along_axis(answer, order, axis=1)
+    rank = np.arange(1, n + 1)
+    share = np.minimum(k, rank) / (k * rank)
+    steps = sorted_answer * share
+    steps[:, :-1] -= sorted_answer[:, 1:] * share[:-1]
+    shapley = np.cumsum(steps[:, ::-1], axis=1)[:, ::-1]
+    summed = np.bincount(order.ravel(), weights=shapley.ravel(), minlength=n)
+    return summed.astype(np.float64, copy=False)
+
+
+def rouge_l(candidates: Sequence[str], references: Sequence[str]) -> Floats:
+    """ROUGE-L F1 of every candidate with every reference, in [0, 1].
+
+    Shape (n_candidates, n_references). The measure of Lin 2004 as the package rouge_score
+    computes it without stemming: tokens are the runs of a-z and 0-9 in the lower-cased text, F1
+    is 2 * LCS / (tokens of both). Other letters are no tokens there, so text without any Latin
+    letter or digit scores 0 against everything: use cosine for such pools.
+    """
+    tokens = _token_ids([*candidates, *references])
+    return _lcs_f1(tokens[: len(candidates)], tokens[len(candidates) :])
+
+
+def _token_ids(texts: Sequence[str]) -> list[list[int]]:
+    """The tokens of each text as numbers, the same number for the same token."""
+    vocabulary: dict[str, int] = {}
+    return [
+        [vocabulary.setdefault(token, len(vocabulary)) for token in TOKEN.findall(text.lower())]
+        for text in texts
+    ]
+
+
+def _lcs_f1(candidates: list[list[int]], references: list[list[int]]) -> Floats:
+    common = cdist(candidates, references, scorer=LCSseq.similarity, dtype=np.int32, workers=1)
+    lengths = np.add.outer(
+        [len(tokens) for tokens in candidates], [len(tokens) for tokens in references]
+    )
+    f1: Floats = 2.0 * common / np.maximum(lengths, 1)
+    return f1
+
+
+def _cosine(a: Vectors, b: Vectors) -> Floats:
+    """Cosine of every row of `a` with every row of `b`; 0 where a row is all zeros."""
+    lengths = np.multiply.outer(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1))
+    cosine = np.zeros(lengths.shape)
+    np.divide(a @ b.T, lengths, out=cosine, where=lengths > 0)
+    return cosine
+
+
+def _answers(
+    name: str, pool: Pool, test_pool: Pool, vectors: KnnVectors, answer: Answer
+) -> Callable[[range], Floats]:
+    """A function of test positions: how well each item's response serves them, (n_items, n)."""
+    ours = _responses(name, "pool", pool.items)
+    theirs = _responses(name, "test pool", test_pool.items)
+    if answer == "rouge-l":
+        tokens = _token_ids([*ours, *theirs])
+        items, tests = tokens[: len(ours)], tokens[len(ours) :]
+        return lambda block: _lcs_f1(items, [tests[t] for t in block])
+    a, b = vectors.item_responses, vectors.test_responses
+    if a is None or b is None:
+        raise UtilityError(f"utility {name}: answer 'cosine' needs vectors of the responses")
+    _check_vectors(name, "response", a, len(ours), b, len(theirs))
+    return lambda block: _cosine(a, b[block])
+
+
+def _shapley_sum(
+    vectors: KnnVectors, served: Callable[[range], Floats], tests: range, k: int
+) -> Floats:
+    """Shapley values summed over `tests`, a few tests at a time."""
+    n = len(vectors.items)
+    width = max(1, BLOCK // n)
+    total = np.zeros(n)
+    for start in range(0, len(tests), width):
+        block = tests[start : start + width]
+        similarity = _cosine(vectors.items, vectors.tests[block])
+        total += len(block) * knn_shapley(similarity, served(block), k)
+    return total
+
+
+def _stepped_up(a: Floats, b: Floats) -> float | None:
+    """Reliability of a + b from its halves by Spearman and Brown: 2 r / (1 + r), at least 0."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
+    r = max(0.0, float(np.corrcoef(a, b)[0, 1]))
+    return 2 * r / (1 + r)
+
+
+def _responses(name: str, what: str, items: Sequence[Item]) -> list[str]:
+    """The items' responses. Raises UtilityError if one is missing or blank."""
+    if not items:
+        raise UtilityError(f"utility {name}: the {what} is empty; add items")
+    missing = [item.id for item in items if not (item.response or "").strip()]
+    if missing:
+        named = ", ".join(repr(item_id) for item_id in missing[:5])
+        more = ", ..." if len(missing) > 5 else ""
+        raise UtilityError(
+            f"utility {name}: knn needs a response for every item, and {len(missing)} of "
+            f"{len(items)} in the {what} have none: {named}{more}; fill them in or leave them out"
+        )
+    return [item.response or "" for item in items]
+
+
+def _check_vectors(
+    name: str, what: str, a: Vectors, n_items: int, b: Vectors, n_tests: int
+) -> None:
+    expected = n_items, n_tests
+    if a.ndim != 2 or b.ndim != 2 or (len(a), len(b)) != expected or a.shape[1] != b.shape[1]:
+        raise UtilityError(
+            f"utility {name}: {what} vectors have shapes {a.shape} and {b.shape}; "
+            f"the pools need ({n_items}, dim) and ({n_tests}, dim)"
+        )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise UtilityError(f"utility {name}: {what} vectors hold numbers that are not finite")

@@ -1,0 +1,95 @@
+"""Ratings: a numeric column of the pool as a utility."""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from typing import Any
+
+from selectllm.errors import UtilityError
+from selectllm.names import unknown
+from selectllm.types import Item, Pool
+from selectllm.utility import Kind, Utility
+
+# What a spreadsheet or another program writes; not the `1_000`, `nan` and `inf` of Python.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+SAMPLE = 100  # rows that are looked at to say which columns are numeric
+
+
+def ratings(
+    pool: Pool,
+    *,
+    name: str,
+    column: str,
+    kind: Kind = "human",
+    rater: str | None = None,
+    value_range: tuple[float, float] | None = None,
+) -> Utility:
+    """The numbers in `column` of the pool's rows; higher must mean better.
+
+    Taken as numbers: ints, floats, decimals, true and false as 1 and 0, and text that is a
+    plain number, such as "4.5". `value_range`: the lowest and highest value the scale allows,
+    both included.
+
+    Raises UtilityError for a column that no row has (with the numeric columns and the closest
+    match), and for the first item whose value is missing, not a number, not finite or outside
+    `value_range`.
+    """
+    if value_range is not None and not value_range[0] < value_range[1]:
+        raise UtilityError(
+            f"utility {name}: range {list(value_range)} is empty; write [lowest, highest]"
+        )
+    if not any(column in item.row for item in pool.items):
+        raise UtilityError(
+            f"utility {name}: {unknown('column', column, _numeric_columns(pool))} (numeric columns)"
+        )
+    values = {}
+    for item in pool.items:
+        number = _number(item.row.get(column))
+        fault = _fault(item.row.get(column), number, value_range)
+        if number is None or fault:
+            raise UtilityError(_complaint(name, column, item, fault))
+        values[item.id] = number
+    return Utility(name=name, source="ratings", kind=kind, values=values, rater=rater)
+
+
+def _number(value: Any) -> float | None:
+    """`value` as a float (not necessarily finite), or None if it is not a number."""
+    if isinstance(value, str):
+        return float(value) if NUMBER.fullmatch(value.strip()) else None
+    if not isinstance(value, (int, float, Decimal)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an int beyond 1.8e308
+        return math.inf
+
+
+def _fault(value: Any, number: float | None, value_range: tuple[float, float] | None) -> str:
+    """What is wrong with a rating, and the fix; "" if nothing is."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return "is missing; rate the item, or leave it out of the pool"
+    if number is None:
+        return "is not a number; write one such as 4 or 4.5"
+    if not math.isfinite(number):
+        return "is not finite; write a number, or leave the item out of the pool"
+    if value_range and not value_range[0] <= number <= value_range[1]:
+        return f"is outside range {list(value_range)}; correct the value or the suite's range"
+    return ""
+
+
+def _complaint(name: str, column: str, item: Item, fault: str) -> str:
+    shown = repr(item.row[column])[:60] if column in item.row else "no value"
+    return f"utility {name}: item {item.id!r}: {column} ({shown}) {fault}"
+
+
+def _numeric_columns(pool: Pool) -> list[str]:
+    """The columns whose values are all numbers, as far as the first rows tell."""
+    rows = [item.row for item in pool.items[:SAMPLE]]
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return [
+        column
+        for column in columns
+        if all(_number(row[column]) is not None for row in rows if column in row)
+    ]
