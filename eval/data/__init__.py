@@ -1,0 +1,1 @@
+"""The quickstart's data, packaged as `selectllm.starter_data` for `selectllm init`."""
