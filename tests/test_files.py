@@ -17,8 +17,13 @@ def test_text_is_written_byte_for_byte(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), atomic_write(path) as handle:
-        handle.write("half of the new")
-        raise RuntimeError
+
+    def write_half() -> None:
+        with atomic_write(path) as handle:
+            handle.write("half of the new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,5 @@
+"""`python -m selectllm`."""
+
+from selectllm.cli import script
+
+script()

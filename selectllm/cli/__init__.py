@@ -1,0 +1,81 @@
+"""The command line: one group of verbs, each in a module of its own that loads when used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from selectllm.errors import SelectLLMError
+
+INTERRUPTED = 130
+
+EVERYDAY = {
+    "init": ("selectllm.cli.init:init", "Make a workspace that runs at once."),
+    "select": ("selectllm.cli.select:select", "Select exactly N items of a pool."),
+    "eval": ("selectllm.cli.eval:eval_", "Evaluate prompts x models on a suite; write a run."),
+}
+MORE = {
+    "report": ("selectllm.cli.report:report", "Print the table of a run again."),
+    "prompts": ("selectllm.cli.prompts:prompts", "List, show, render, compare, lock prompts."),
+    "models": ("selectllm.cli.models:models", "List, install, serve embedded models."),
+    "cache": ("selectllm.cli.cache:cache", "Look into the reply cache, or clear it."),
+}
+VERBS = EVERYDAY | MORE
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name and loads only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every verb, the everyday ones first."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The verb's own command, or None."""
+        if name not in VERBS:
+            return None
+        module, _, attribute = VERBS[name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs with one line each, without loading them."""
+        for title, verbs in (("Commands", EVERYDAY), ("More", MORE)):
+            with formatter.section(title):
+                formatter.write_dl([(name, line) for name, (_, line) in verbs.items()])
+
+
+@click.group(
+    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True
+)
+@click.version_option(package_name="selectllm")
+def cli() -> None:
+    """Let any LLM select which instructions to annotate, and measure how good its picks are."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (DESIGN part 4)."""
+    try:
+        # A verb ends with another code than 0 through `ctx.exit`, which click returns here.
+        code = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SelectLLMError as error:
+        click.echo(f"selectllm: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("selectllm: interrupted; run the same command again to go on", err=True)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def script() -> None:
+    """The entry point of the `selectllm` command."""
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""`selectllm cache`: what the reply cache holds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from selectllm.cache import ReplyCache
+from selectllm.cli.options import DIRECTORY
+from selectllm.workspace import find_workspace
+
+
+@click.group()
+def cache() -> None:
+    """Look into the reply cache, or clear it."""
+
+
+FOLDER = click.option("--cache", "folder", type=DIRECTORY, help="Folder of the cache.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
+
+
+@cache.command()
+@FOLDER
+@AS_JSON
+def stats(folder: Path | None, as_json: bool) -> None:
+    """Replies, tokens and original cost, by model."""
+    store = _open(folder)
+    models: dict[str, dict[str, Any]] = defaultdict(
+        lambda: {"replies": 0, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
+    )
+    for _, row in store.rows():
+        entry = models[row["model"]]
+        entry["replies"] += 1
+        for name in ("tokens_in", "tokens_out", "cost_usd"):
+            entry[name] += row["reply"][name] or 0
+    size = sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file())
+    if as_json:
+        summary = {"folder": str(store.folder), "bytes": size, "models": models}
+        click.echo(json.dumps(summary, sort_keys=True))
+        return
+    click.echo(f"{store.folder}: {len(store)} replies, {size / 1e6:.1f} MB")
+    for model, entry in sorted(models.items()):
+        click.echo(
+            f"  {model}: {entry['replies']} replies, {entry['tokens_in']} + "
+            f"{entry['tokens_out']} tokens, {entry['cost_usd']:.4f} USD when they were made"
+        )
+
+
+@cache.command()
+@FOLDER
+@AS_JSON
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+def ls(folder: Path | None, as_json: bool, limit: int) -> None:
+    """The newest replies: key, model, when, tokens, text."""
+    rows = sorted(_open(folder).rows(), key=lambda pair: -pair[1]["at"])[:limit]
+    for key, row in rows:
+        if as_json:
+            click.echo(json.dumps({"key": key, **row}, sort_keys=True, ensure_ascii=False))
+            continue
+        reply = row["reply"]
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["at"]))
+        text = " ".join(reply["text"].split())[:50]
+        click.echo(f"{key[:12]}  {when}  {row['model']}  {reply['tokens_in']} tokens  {text}")
+
+
+@cache.command()
+@FOLDER
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clear(folder: Path | None, yes: bool) -> None:
+    """Remove every cached reply; asking again costs again."""
+    store = _open(folder)
+    if not yes:
+        click.confirm(f"Remove {len(store)} replies from {store.folder}?", abort=True, err=True)
+    click.echo(f"removed {store.clear()} replies from {store.folder}")
+
+
+def _open(folder: Path | None) -> ReplyCache:
+    return ReplyCache(find_workspace(Path.cwd(), cache=folder).cache / "replies")

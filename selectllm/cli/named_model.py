@@ -1,0 +1,66 @@
+"""The one model that is named on the command line, with its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from selectllm.cli.options import ModelOptions
+from selectllm.errors import ModelError, UsageError
+from selectllm.model import ModelSpec
+from selectllm.names import unknown
+
+if TYPE_CHECKING:
+    from selectllm.suite import ModelEntry
+
+
+def named_model(model_id: str, options: ModelOptions) -> ModelSpec:
+    """`--model ID` with `--api-base` and `--model-arg KEY=VALUE`, checked as in a suite."""
+    from selectllm.suite import ModelEntry
+
+    return named_entry(ModelEntry(id=model_id), options).spec()
+
+
+def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
+    """A model entry with what the command line says instead.
+
+    Raises UsageError for an argument that is not KEY=VALUE and ModelError for a setting that no
+    model has; provider settings that we do not know go under `extra.`.
+    """
+    from pydantic import ValidationError
+
+    from selectllm.suite import ModelEntry
+
+    entry: dict[str, Any] = model.model_dump(exclude_unset=True) | {"extra": dict(model.extra)}
+    if options.api_base is not None:
+        entry["api_base"] = options.api_base
+    for argument in options.model_arg:
+        key, value = _key_value(argument)
+        if key.startswith("extra."):
+            entry["extra"][key.removeprefix("extra.")] = value
+        elif key in ModelEntry.model_fields and key not in ("id", "extra"):
+            entry[key] = value
+        else:
+            known = ModelEntry.model_fields.keys() - {"id", "extra"}
+            raise ModelError(
+                f"--model-arg {argument!r}: {unknown('setting', key, known)}; a provider's own "
+                f"setting is written extra.{key}=VALUE"
+            )
+    try:
+        return ModelEntry.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ModelError(f"--model-arg {where}={first['input']!r}: {first['msg']}") from None
+
+
+def _key_value(argument: str) -> tuple[str, Any]:
+    """KEY=VALUE, the value read as YAML: 0.7 is a number, true a truth value."""
+    import yaml
+
+    key, equals, text = argument.partition("=")
+    if not equals:
+        raise UsageError(f"--model-arg {argument!r}: is not KEY=VALUE")
+    try:
+        return key, yaml.safe_load(text)
+    except yaml.YAMLError:
+        return key, text

@@ -1,0 +1,117 @@
+"""Options that several verbs share, gathered into frozen groups."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+Function = Callable[..., Any]
+
+DIRECTORY = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Options of every verb that asks models."""
+
+    concurrency: int = 8
+    max_cost: float | None = None
+    allow_unpriced: bool = False
+    offline: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    env_file: Path | None = None
+    prompts: Path | None = None
+    cache: Path | None = None
+    encoder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Options for the one model that is named on the command line."""
+
+    api_base: str | None
+    model_arg: tuple[str, ...]
+
+
+COMMON = (
+    click.option(
+        "-j",
+        "--concurrency",
+        type=click.IntRange(1, 512),
+        default=8,
+        show_default=True,
+        help="Calls in flight.",
+    ),
+    click.option(
+        "--max-cost",
+        type=click.FloatRange(0),
+        metavar="USD",
+        help="Stop before spending more (exit 4); a rerun goes on.",
+    ),
+    click.option(
+        "--allow-unpriced",
+        is_flag=True,
+        help="With --max-cost: call models without a known price too.",
+    ),
+    click.option(
+        "--offline",
+        is_flag=True,
+        help="Send nothing: a reply that is not recorded or cached is missing (exit 5).",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout."),
+    click.option("--quiet", is_flag=True, help="No progress and no notes."),
+    click.option("--env-file", type=FILE, help="Read environment variables (keys) from FILE."),
+    click.option("--prompts", type=DIRECTORY, help="Folder of prompts [workspace's prompts/]."),
+    click.option("--cache", type=DIRECTORY, help="Folder of the cache [workspace's cache/]."),
+    click.option(
+        "--encoder",
+        metavar="NAME",
+        help="sentence-transformers model, by name or path [all-MiniLM-L6-v2].",
+    ),
+)
+MODEL = (
+    click.option("--api-base", metavar="URL", help="Base URL of the model's server."),
+    click.option(
+        "--model-arg",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A setting of the model, e.g. temperature=0.7 or extra.min_p=0.1; repeatable.",
+    ),
+)
+
+
+def common_options(function: Function) -> Function:
+    """Give a verb the common options; it receives them as `common: Common`."""
+    return _grouped(function, "common", Common, COMMON)
+
+
+def model_options(function: Function) -> Function:
+    """Give a verb the model options; it receives them as `model_options: ModelOptions`."""
+    return _grouped(function, "model_options", ModelOptions, MODEL)
+
+
+def grouped(name: str, kind: type[Any], *options: Function) -> Callable[[Function], Function]:
+    """Decorate a verb with `options` whose values arrive together as one `kind` called `name`."""
+    return lambda function: _grouped(function, name, kind, options)
+
+
+def _grouped(
+    function: Function, name: str, kind: type[Any], options: tuple[Function, ...]
+) -> Function:
+    members = [field.name for field in fields(kind)]
+
+    @functools.wraps(function)
+    def gathered(**arguments: Any) -> Any:
+        values: Mapping[str, Any] = {member: arguments.pop(member) for member in members}
+        return function(**{name: kind(**values)}, **arguments)
+
+    for option in reversed(options):
+        gathered = option(gathered)
+    return gathered

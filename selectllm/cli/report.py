@@ -1,0 +1,26 @@
+"""`selectllm report`: a finished run's tables again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from selectllm.codec import canonical_json
+from selectllm.run import read_json
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
+def report(folder: Path, as_json: bool) -> None:
+    """Print the tables of the run in folder RUN; nothing is asked or computed."""
+    found = read_json(folder / "results.json")
+    if as_json:
+        click.echo(canonical_json(found))
+        return
+    from rich.console import Console
+
+    from selectllm.report.terminal import print_results
+
+    print_results(found, Console())

@@ -1,0 +1,113 @@
+"""What a verb that asks models works with: folders, environment, cache, connections, progress."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from selectllm.budget import Ledger
+from selectllm.cache import ReplyCache
+from selectllm.cli.options import Common
+from selectllm.connect import Connections
+from selectllm.divide import Embedder
+from selectllm.embed import load_encoder
+from selectllm.errors import UsageError
+from selectllm.prompt import PromptLibrary
+from selectllm.types import Reply
+from selectllm.workspace import Workspace, find_workspace
+
+Advance = Callable[[int, int], None]
+"""(done, total)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The edge's state for one command; made by `open_session`."""
+
+    common: Common
+    workspace: Workspace
+    library: PromptLibrary
+    cache: ReplyCache
+    ledger: Ledger
+
+    @property
+    def clusters(self) -> Path:
+        """Where partitions are remembered."""
+        return self.workspace.cache / "clusters"
+
+    def connections(
+        self,
+        *,
+        pack: Mapping[str, Reply] | None = None,
+        utility: Mapping[str, float] | None = None,
+        num_ctx: int | None = None,
+    ) -> Connections:
+        """What the command's models share."""
+        return Connections(
+            cache=self.cache,
+            environment=os.environ,
+            ledger=self.ledger,
+            offline=self.common.offline,
+            pack=pack or {},
+            utility=utility,
+            num_ctx=num_ctx,
+        )
+
+    def embedder(self, advance: Advance | None = None) -> Embedder:
+        """The encoder that was asked for, with the store on disk."""
+        return Embedder(
+            load_encoder(self.common.encoder), self.workspace.cache / "vectors", advance
+        )
+
+    def note(self, text: str) -> None:
+        """A line for people, on stderr; silent with --quiet."""
+        if not self.common.quiet:
+            click.echo(text, err=True)
+
+    @contextlib.contextmanager
+    def progress(self, description: str) -> Iterator[Advance | None]:
+        """A progress bar on stderr; None where nobody watches (no terminal, CI, --quiet)."""
+        if self.common.quiet or not sys.stderr.isatty() or os.environ.get("CI") == "true":
+            yield None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(description, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def counter(advance: Advance | None, total: int) -> Callable[[object], None]:
+    """What `advance` needs to hear of a total: call it once per thing done."""
+    done = itertools.count(1)
+    return lambda thing: advance(next(done), total) if advance else None
+
+
+def open_session(common: Common, start: Path) -> Session:
+    """The session of a command that works around the folder `start`.
+
+    Variables of --env-file are set for this process where they are not set already.
+    """
+    if common.env_file is not None:
+        from dotenv import load_dotenv
+
+        if not common.env_file.is_file():
+            raise UsageError(f"--env-file {common.env_file}: there is no such file")
+        load_dotenv(common.env_file, override=False)
+    workspace = find_workspace(start, prompts=common.prompts, cache=common.cache)
+    return Session(
+        common=common,
+        workspace=workspace,
+        library=PromptLibrary(workspace.prompts),
+        cache=ReplyCache(workspace.cache / "replies"),
+        ledger=Ledger(common.max_cost, allow_unpriced=common.allow_unpriced),
+    )

@@ -1,0 +1,84 @@
+"""Scripted models, `mock/NAME`: for trying out and for tests; they cost nothing.
+
+mock/first       picks the first k candidates as shown
+mock/random      picks k at random, by seed and cluster
+mock/oracle      picks the k best by a utility
+mock/reply:TEXT  answers TEXT, whatever is asked
+
+They answer in the prompt's own reply format, so that their replies go the whole way through the
+parser. They are never cached: the oracle's answer depends on more than the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from selectllm.codec import canonical_json, seeded_hash
+from selectllm.errors import ModelError
+from selectllm.model import ModelSpec, Request
+from selectllm.tokens import estimate_tokens
+from selectllm.types import Question, Reply
+
+REPLY = "reply:"
+
+
+class MockModel:
+    """The model that `spec.id` names; `utility` is what mock/oracle picks by.
+
+    Raises ModelError for an unknown name, and for mock/oracle without a utility.
+    """
+
+    def __init__(self, spec: ModelSpec, utility: Mapping[str, float] | None = None) -> None:
+        name = spec.id.removeprefix("mock/")
+        if name.startswith(REPLY):
+            self._answer: Callable[[Request], str] = lambda request: name.removeprefix(REPLY)
+        elif name == "oracle" and utility is None:
+            raise ModelError(f"{spec.id}: needs a utility to pick by; name one in the suite")
+        elif name in ("first", "random", "oracle"):
+            self._answer = lambda request: write(
+                request.question, _preference(name, request, utility or {})
+            )
+        else:
+            raise ModelError(
+                f"{spec.id}: no such scripted model; there are mock/first, mock/random, "
+                "mock/oracle and mock/reply:TEXT"
+            )
+
+    async def complete(self, request: Request) -> Reply:
+        """The scripted reply; tokens are estimates, cost is 0."""
+        text = self._answer(request)
+        return Reply(
+            text=text,
+            tokens_in=estimate_tokens(request.messages),
+            tokens_out=estimate_tokens(text),
+            cost_usd=0.0,
+        )
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+def _preference(name: str, request: Request, utility: Mapping[str, float]) -> list[int]:
+    positions = list(range(len(request.question.shown)))
+    ids = [item.id for item in request.question.shown]
+    if name == "random":
+        return sorted(positions, key=lambda p: seeded_hash("mock", request.seed, *ids, ids[p]))
+    if name == "oracle":
+        missing = [item_id for item_id in ids if item_id not in utility]
+        if missing:
+            raise ModelError(f"mock/oracle: the utility has no value for {missing[0]}")
+        return sorted(positions, key=lambda p: -utility[ids[p]])
+    return positions
+
+
+def write(question: Question, preference: Sequence[int]) -> str:
+    """A reply in the question's format that prefers positions in the order given, best first."""
+    labels = [question.labels[position] for position in preference]
+    picked = labels[: question.k]
+    if question.reply == "ranking":
+        return " > ".join(f"[{label}]" for label in labels)
+    if question.reply == "scores":
+        return "\n".join(f"[{label}]: {len(labels) - rank}" for rank, label in enumerate(labels))
+    if question.reply == "json":
+        return canonical_json({"picks": [int(p) if p.isdigit() else p for p in picked]})
+    return f"[{', '.join(picked)}]"

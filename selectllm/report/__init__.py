@@ -1,0 +1,1 @@
+"""Reports: what results.json says, in the forms that people and machines read."""

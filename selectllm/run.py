@@ -1,0 +1,163 @@
+"""A run: one evaluation of a suite, loaded and checked, and the folder that holds it.
+
+run.json         manifest: versions, hashes, seeds, suite, price snapshot
+clusters.json    membership, hash-checked
+utilities.jsonl  the utilities of the clusters' items
+decisions.jsonl  every decision, as it was made
+results.json     what came of it; the same inputs and replies give the same bytes
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from selectllm.ask import Selector
+from selectllm.clusters import write_clusters
+from selectllm.codec import canonical_json, pretty_json, sha256_json
+from selectllm.decisions import check_manifest
+from selectllm.errors import RunError
+from selectllm.files import atomic_write, write_text
+from selectllm.strategies import Strategy
+from selectllm.suite import Suite
+from selectllm.types import Cluster, Pool
+from selectllm.utility import Utility
+
+FORMAT = 1
+PACKAGES = ("selectllm", "numpy", "scipy", "scikit-learn", "sentence-transformers", "litellm")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that an evaluation is made of.
+
+    `clusters`: in the seeded order, cut to the limit. `groups`: the group of each cluster, None
+    without `clusters.group`. `encoder`: identity of the encoder, None if none was needed.
+    """
+
+    suite: Suite
+    pool: Pool
+    clusters: tuple[Cluster, ...]
+    selectors: tuple[Selector, ...]
+    strategies: tuple[Strategy, ...]
+    utilities: tuple[Utility, ...]
+    groups: Mapping[int, str] | None = None
+    encoder: str | None = None
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What the run was made from: equal manifests and replies give equal results."""
+        specs = {selector.spec.name: selector for selector in self.selectors}
+        suite = self.suite
+        return {
+            "format": FORMAT,
+            "suite": suite.name,
+            "pool_sha256": self.pool.sha256,
+            "clusters_sha256": sha256_json([[c.id, c.members] for c in self.clusters]),
+            "clusters": suite.clusters.model_dump(mode="json"),
+            "encoder": self.encoder,
+            "picks": suite.picks,
+            "orders": suite.orders,
+            "repeats": suite.repeats,
+            "reask": suite.reask,
+            "seed": suite.seed,
+            "structured": suite.structured,
+            "gate": suite.gate.model_dump(mode="json"),
+            "utilities": [
+                {"name": u.name, "kind": u.kind, "rater": u.rater, "sha256": u.sha256}
+                for u in self.utilities
+            ],
+            "prompts": {s.prompt.ref: s.prompt.sha256 for s in self.selectors},
+            "models": {
+                name: selector.spec.fields() | {"endpoint": selector.endpoint}
+                for name, selector in specs.items()
+            },
+            "strategies": [strategy.name for strategy in self.strategies],
+        }
+
+    @property
+    def default_name(self) -> str:
+        """SUITE-<first 12 digits of the manifest's hash>."""
+        return f"{self.suite.name}-{sha256_json(self.manifest)[:12]}"
+
+    @property
+    def headline(self) -> Utility | None:
+        """The utility that decides: the gate's, else the first."""
+        wanted = self.suite.gate.utility
+        return next((u for u in self.utilities if wanted in (None, u.name)), None)
+
+
+def start_folder(folder: Path, run: Run) -> None:
+    """Write what is known before anything is asked.
+
+    Raises RunError if `folder` holds a run with another manifest.
+    """
+    described = folder / "run.json"
+    if described.exists():
+        check_manifest(described, read_json(described).get("manifest"), run.manifest)
+    division = run.suite.clusters
+    write_clusters(
+        folder / "clusters.json",
+        run.clusters,
+        by=division.by,
+        size=division.size,
+        seed=run.suite.seed,
+        pool_sha256=run.pool.sha256,
+        encoder=run.encoder,
+    )
+    _write_utilities(folder / "utilities.jsonl", run)
+    if not described.exists():
+        write_text(described, pretty_json({"manifest": run.manifest, "versions": versions()}))
+
+
+def _write_utilities(path: Path, run: Run) -> None:
+    members = sorted(member for cluster in run.clusters for member in cluster.members)
+    with atomic_write(path) as handle:
+        handle.write(canonical_json({"utilities": run.manifest["utilities"]}) + "\n")
+        for member in members:
+            values = {utility.name: utility.values[member] for utility in run.utilities}
+            handle.write(canonical_json({"id": member, "values": values}) + "\n")
+
+
+def versions() -> dict[str, str | None]:
+    """Python's version and those of the packages that a result may depend on."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """One of a run folder's JSON files. Raises RunError if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path}: there is no such file; is the folder a finished run?") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: is not a JSON object")
+    return content
+
+
+def evaluated_before(runs: Path, selector: Selector, size: int, k: int) -> bool:
+    """Whether a run in `runs` used this prompt and model for k picks of clusters of `size`."""
+    for path in runs.glob("*/run.json"):
+        manifest = read_json(path).get("manifest", {})
+        models = manifest.get("models", {}).values()
+        if (
+            selector.prompt.sha256 in manifest.get("prompts", {}).values()
+            and selector.spec.id in [model.get("id") for model in models]
+            and (manifest["clusters"]["size"], manifest["picks"]) == (size, k)
+        ):
+            return True
+    return False

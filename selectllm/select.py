@@ -1,0 +1,218 @@
+"""Selecting exactly N items of a pool: by a strategy, or by a prompt that is shown clusters.
+
+With C clusters of about m items and a budget of N, each cluster gives floor(N / C) items and a
+seeded choice of clusters one more. Where C > N a tournament is played: one winner a cluster, the
+winners are divided again, until C <= N.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from selectllm.ask import AskSettings, Selector, Task, make_decisions
+from selectllm.codec import seeded_hash, sha256_texts
+from selectllm.decisions import DecisionLog, decision_key
+from selectllm.errors import SelectLLMError, UsageError
+from selectllm.partition import show_order
+from selectllm.strategies import Candidates, Strategy
+from selectllm.types import Cluster, Decision, Item, Pool
+
+SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of --cluster-size auto
+
+OnInvalid = Literal["fill", "skip", "fail"]
+Divide = Callable[[Pool, int, int], tuple[Cluster, ...]]
+"""(pool, cluster size, seed) -> clusters."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectSettings:
+    """How many items, and how they are come by.
+
+    `size`: candidates per cluster, None for auto. `on_invalid`: what happens to a pick that the
+    model did not make: filled at random (marked), skipped (the selection comes out short), or
+    the command fails.
+    """
+
+    budget: int
+    size: int | None = None
+    seed: int = 0
+    on_invalid: OnInvalid = "fill"
+    ask: AskSettings = field(default_factory=AskSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One selected item: where it was picked, by whom, and whether it only filled a gap."""
+
+    item: Item
+    cluster: int
+    round: int
+    by: str
+    filled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of a selection: its clusters and how many items each gives."""
+
+    number: int
+    clusters: tuple[Cluster, ...]
+    picks: tuple[int, ...]
+    final: bool
+
+    @property
+    def asked(self) -> list[tuple[Cluster, int]]:
+        """Clusters that a model has to look at: the others give all they have, or nothing."""
+        pairs = zip(self.clusters, self.picks, strict=True)
+        return [(cluster, k) for cluster, k in pairs if 0 < k < len(cluster.members)]
+
+
+def check_budget(budget: int, pool: Pool) -> None:
+    """Raise UsageError unless 1 <= budget <= items in the pool."""
+    if not 1 <= budget <= len(pool):
+        raise UsageError(
+            f"--budget {budget}: must be from 1 to {len(pool)}, the number of items in "
+            f"{pool.source or 'the pool'}"
+        )
+
+
+def cluster_size(pool_size: int, budget: int) -> int:
+    """Candidates per cluster under `auto`: one pick per cluster, within 5..50 (DESIGN part 6)."""
+    return min(max(math.ceil(pool_size / budget), SMALLEST_CLUSTER), LARGEST_CLUSTER)
+
+
+def allocate(clusters: Sequence[Cluster], budget: int, seed: int) -> tuple[int, ...]:
+    """Picks per cluster, budget in all: floor(budget / C) each, one more for a seeded choice.
+
+    Never more than a cluster holds. Needs C <= budget.
+    """
+    base, remainder = divmod(budget, len(clusters))
+    roomy = [cluster for cluster in clusters if len(cluster.members) > base]
+    drawn = sorted(roomy, key=lambda cluster: seeded_hash("share", seed, *cluster.members))
+    extra = {cluster.id for cluster in drawn[:remainder]}
+    return tuple(min(len(cluster.members), base + (cluster.id in extra)) for cluster in clusters)
+
+
+def plan_round(pool: Pool, number: int, settings: SelectSettings, divide: Divide) -> Round:
+    """Divide `pool` and share the budget out; a round that is not final has one winner each."""
+    size = settings.size or cluster_size(len(pool), settings.budget)
+    clusters = divide(pool, size, settings.seed + number)
+    if len(clusters) > settings.budget:
+        return Round(number, clusters, (1,) * len(clusters), final=False)
+    return Round(number, clusters, allocate(clusters, settings.budget, settings.seed), final=True)
+
+
+def rounds_ahead(pool_size: int, settings: SelectSettings) -> list[tuple[int, int]]:
+    """(clusters, cluster size) of every round, without dividing anything.
+
+    Raises UsageError for clusters of one: a tournament among them would never end.
+    """
+    rounds: list[tuple[int, int]] = []
+    while True:
+        size = settings.size or cluster_size(pool_size, settings.budget)
+        count = math.ceil(pool_size / size)
+        rounds.append((count, size))
+        if count <= settings.budget:
+            return rounds
+        if size < 2:
+            raise UsageError(
+                f"--cluster-size {size}: {pool_size} clusters of one item cannot be narrowed down "
+                f"to {settings.budget}; use at least 2, or auto"
+            )
+        pool_size = count
+
+
+async def select_by_model(
+    pool: Pool,
+    selector: Selector,
+    settings: SelectSettings,
+    divide: Divide,
+    log: DecisionLog,
+    tick: Callable[[Decision], None] = lambda decision: None,
+) -> list[Chosen]:
+    """Exactly `settings.budget` items (fewer only under `skip`), decided cluster by cluster.
+
+    Decisions go to `log` as they are made; those it holds already are not asked again. Raises
+    as ask.make_decisions does; a failed call never becomes a pick.
+    """
+    check_budget(settings.budget, pool)
+    rounds_ahead(len(pool), settings)
+    number = 0
+    while True:
+        this = plan_round(pool, number, settings, divide)
+        tasks = [
+            _task(pool, selector, this, cluster, k, settings.seed) for cluster, k in this.asked
+        ]
+        await make_decisions(tasks, settings.ask, log, tick)
+        decided = {decision_key(decision): decision for decision in log.decisions()}
+        decisions = {task.cluster: decided[task.key] for task in tasks}
+        chosen = harvest(pool, this, decisions, settings)
+        if this.final:
+            return chosen
+        pool = _narrowed(pool, [choice.item for choice in chosen])
+        number += 1
+
+
+def harvest(
+    pool: Pool, this: Round, decisions: Mapping[int, Decision], settings: SelectSettings
+) -> list[Chosen]:
+    """The items that a round's clusters give, in cluster order."""
+    chosen: list[Chosen] = []
+    for cluster, k in zip(this.clusters, this.picks, strict=True):
+        decision = decisions.get(cluster.id)
+        if decision is None:
+            ids, by = cluster.members[:k], "all"  # k is 0 or the whole cluster
+        else:
+            ids, by = decision.picks, f"{decision.prompt}+{decision.model}"
+        chosen += [Chosen(pool.by_id[i], cluster.id, this.number, by) for i in ids]
+        if len(ids) < k:
+            filler = _fill(pool, cluster, ids, settings, this)
+            chosen += [
+                Chosen(pool.by_id[i], cluster.id, this.number, by, filled=True)
+                for i in filler[: k - len(ids)]
+            ]
+    return chosen
+
+
+def _fill(
+    pool: Pool, cluster: Cluster, picked: Sequence[str], settings: SelectSettings, this: Round
+) -> list[str]:
+    """Unpicked members in a seeded order, or nothing, or an error: as `on_invalid` says."""
+    if settings.on_invalid == "skip":
+        return []
+    if settings.on_invalid == "fail":
+        raise SelectLLMError(
+            f"cluster {cluster.id} of round {this.number}: the model gave no valid picks and "
+            "--on-invalid is fail; nothing was written. Use fill or skip, or look at the replies "
+            "in the decision log"
+        )
+    rest = [member for member in cluster.members if member not in picked]
+    return sorted(rest, key=lambda i: seeded_hash("fill", settings.seed, this.number, i))
+
+
+def _task(pool: Pool, selector: Selector, this: Round, cluster: Cluster, k: int, seed: int) -> Task:
+    shown = show_order(cluster.members, seed + this.number, cluster.id, 0)
+    return Task(
+        selector=selector,
+        cluster=cluster.id,
+        shown=tuple(pool.by_id[i] for i in shown),
+        k=k,
+        round=this.number,
+        seed=seed,
+    )
+
+
+def _narrowed(pool: Pool, items: Sequence[Item]) -> Pool:
+    return replace(
+        pool, items=items, sha256=sha256_texts([pool.sha256, *(item.id for item in items)])
+    )
+
+
+def select_by_strategy(candidates: Candidates, strategy: Strategy, budget: int) -> list[Chosen]:
+    """Exactly `budget` items, best first by `strategy`; needs 1 <= budget <= candidates."""
+    order = strategy.order(candidates)[:budget]
+    by = f"strategy:{strategy.name}"
+    return [Chosen(candidates.items[position], 0, 0, by) for position in order]

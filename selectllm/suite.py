@@ -1,0 +1,234 @@
+"""Suites: the YAML file that says what is evaluated (DESIGN part 5). Unknown keys are errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from selectllm.errors import SuiteError
+from selectllm.model import ModelSpec, Price
+from selectllm.names import closest
+
+Kind = Literal["outcome", "human", "model", "proxy"]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Strict(BaseModel):
+    """Every part of a suite: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RatingsEntry(Strict):
+    """A numeric column of the pool as a utility; higher is better."""
+
+    name: Name
+    source: Literal["ratings"]
+    column: Name
+    kind: Kind = "human"
+    rater: str | None = None
+    range: tuple[float, float] | None = None
+
+
+class KnnEntry(Strict):
+    """How well the items' responses serve labelled test items: always a proxy."""
+
+    name: Name
+    source: Literal["knn"]
+    test: Name
+    k: Count = 5
+    answer: Literal["cosine", "rouge-l"] = "cosine"
+
+
+UtilityEntry = Annotated[RatingsEntry | KnnEntry, Field(discriminator="source")]
+
+
+class ClustersEntry(Strict):
+    """How the pool is divided. `limit`: only the first clusters of the seeded order.
+
+    `group`: a column of the pool; clusters never mix its values, and intervals allow for them.
+    `file`: a clusters.json to use as it is, instead of dividing.
+    """
+
+    by: Literal["diverse", "similar", "random"] = "diverse"
+    size: Annotated[int, Field(ge=2)] = 10
+    limit: Count | None = None
+    group: str | None = None
+    file: str | None = None
+
+
+class PriceEntry(Strict):
+    """USD per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
+class ModelEntry(Strict):
+    """One model: a bare id in the suite, or these keys (model.ModelSpec says what they mean)."""
+
+    id: Name
+    name: str | None = None
+    revision: str | None = None
+    api_base: str | None = None
+    api_key_env: str | None = None
+    context: Count | None = None
+    price: PriceEntry | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = 0.0
+    max_tokens: Count = 1024
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Count | None = None
+    stop: tuple[str, ...] = ()
+    reasoning_effort: str | None = None
+    structured: bool | None = None
+    extra: Mapping[str, Any] = {}
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+
+    def spec(self) -> ModelSpec:
+        """The entry as the rest of the package uses it."""
+        fields = self.model_dump(exclude={"price", "name"})
+        price = Price(self.price.input, self.price.output) if self.price else None
+        return ModelSpec(name=self.name or self.id, price=price, **fields)
+
+
+class Gate(Strict):
+    """What decides a verdict; `margin` is in captured units."""
+
+    utility: str | None = None
+    margin: Annotated[float, Field(gt=0)] = 0.10
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    inconclusive: Literal["fail", "warn"] = "fail"
+
+
+def _bare_id(value: Any) -> Any:
+    return {"id": value} if isinstance(value, str) else value
+
+
+def _off(value: Any) -> Any:
+    return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
+
+
+class Suite(Strict):
+    """A suite file. Paths are relative to the file, and stay as written here."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    pool: Name
+    columns: Mapping[str, str] = {}
+    utilities: tuple[UtilityEntry, ...] = ()
+    clusters: ClustersEntry = ClustersEntry()
+    picks: Count = 1
+    orders: Count = 1
+    repeats: Count = 1
+    reask: Annotated[int, Field(ge=0)] = 2
+    seed: int = 0
+    structured: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = "auto"
+    replies: str | None = None
+    prompts: tuple[str, ...] = ()
+    models: tuple[Annotated[ModelEntry, BeforeValidator(_bare_id)], ...] = ()
+    strategies: tuple[str, ...] | None = None
+    gate: Gate = Gate()
+
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """The suite's models."""
+        return tuple(entry.spec() for entry in self.models)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error: the first value would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key if isinstance(key, str) else id(key_node))
+        return super().construct_mapping(node, deep)
+
+
+def load_suite(path: Path) -> Suite:
+    """Read and check a suite. Raises SuiteError naming file, key, value and fix."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except OSError as error:
+        raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SuiteError(f"{path}: is not UTF-8; save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise SuiteError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise SuiteError(f"{path}: a suite is a mapping that begins with `name:`")
+    try:
+        suite = Suite.model_validate(content)
+    except ValidationError as error:
+        problems = [_problem(content, dict(each)) for each in error.errors()]
+        raise SuiteError(f"{path}: " + "; ".join(dict.fromkeys(problems))) from None
+    _check(path, suite)
+    return suite
+
+
+def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
+    """One pydantic error in our words: key, value, fix."""
+    place = [part for part in error["loc"] if part not in ("ratings", "knn")]
+    where = ".".join(str(part) for part in place) or "the suite"
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(error["loc"][:-1])
+        match = closest(str(place[-1]), known)
+        hint = f"did you mean {match!r}? " if match else ""
+        return f"unknown key {where!r}; {hint}keys here: {', '.join(sorted(known))}"
+    if error["type"] == "missing":
+        return f"{where!r} is missing"
+    reason = re.sub(r"^Input should", "should", error["msg"])
+    return f"{where}: {error['input']!r} {reason}"
+
+
+def _keys_at(location: Sequence[Any]) -> list[str]:
+    """The keys that a suite knows at `location`."""
+    models: dict[str, type[BaseModel]] = {
+        "clusters": ClustersEntry,
+        "gate": Gate,
+        "models": ModelEntry,
+        "price": PriceEntry,
+        "ratings": RatingsEntry,
+        "knn": KnnEntry,
+    }
+    names = [part for part in location if isinstance(part, str) and part in models]
+    return list((models[names[-1]] if names else Suite).model_fields)
+
+
+def _check(path: Path, suite: Suite) -> None:
+    """What the types cannot say: names are unique, and the gate's utility exists."""
+    named = {
+        "utilities": [entry.name for entry in suite.utilities],
+        "models": [entry.name or entry.id for entry in suite.models],
+        "prompts": list(suite.prompts),
+        "strategies": list(suite.strategies or ()),
+    }
+    for key, names in named.items():
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SuiteError(f"{path}: {key}: {twice[0]!r} stands twice; give each its own name")
+    if bool(suite.prompts) != bool(suite.models):
+        lacking = "models" if suite.prompts else "prompts"
+        raise SuiteError(f"{path}: {lacking} is empty; a prompt needs a model and a model a prompt")
+    if not suite.prompts and not suite.strategies:
+        raise SuiteError(f"{path}: nothing to evaluate; name prompts and models, or strategies")
+    utilities = named["utilities"]
+    if suite.gate.utility is not None and suite.gate.utility not in utilities:
+        raise SuiteError(
+            f"{path}: gate.utility: {suite.gate.utility!r} is none of the suite's utilities "
+            f"({', '.join(utilities) or 'it has none'})"
+        )
+    if suite.clusters.file is None and suite.picks >= suite.clusters.size:
+        raise SuiteError(
+            f"{path}: picks: {suite.picks} of clusters of {suite.clusters.size} is no choice; "
+            "make picks smaller than clusters.size"
+        )

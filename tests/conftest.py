@@ -1,0 +1,87 @@
+"""What every test may use: the command line as a user calls it, and a small pool on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selectllm.cli import main
+from tests.provider_server import ProviderServer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command ended with and printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def selectllm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """Run `selectllm ARGUMENTS` in an empty folder outside any workspace, with its own cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SELECTLLM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return Outcome(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def server() -> Iterator[ProviderServer]:
+    """A real provider on 127.0.0.1 that always answers with the first two labels."""
+    with ProviderServer() as running:
+        yield running
+
+
+def pool_rows(count: int = 40) -> list[dict[str, Any]]:
+    """Items of distinct lengths with a rating that follows neither length nor place."""
+    return [
+        {
+            "id": f"item-{number:03}",
+            "instruction": f"Explain topic {number} " + "in some detail " * (number * 7 % 11),
+            "input": "a context" if number % 3 == 0 else "",
+            "response": f"Topic {number} is about {number}.",
+            "rating": number * 13 % 5 + 1,
+        }
+        for number in range(count)
+    ]
+
+
+def write_jsonl(path: Path, rows: Sequence[Any]) -> Path:
+    """Write rows as JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def pool_file(tmp_path: Path) -> Path:
+    """A pool of 40 rated items."""
+    return write_jsonl(tmp_path / "pool.jsonl", pool_rows())
+
+
+def read_jsonl(path: Path) -> list[Any]:
+    """The rows of a JSON lines file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,91 @@
+"""The command line as a whole: help, exit codes, `init`, and the cache's verbs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_help_lists_the_everyday_verbs_first(selectllm: Command) -> None:
+    outcome = selectllm("--help")
+    assert outcome.code == 0
+    places = [outcome.out.index(f"  {verb} ") for verb in ("init", "select", "eval", "prompts")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        *("init", "select", "eval", "report", "prompts", "models", "cache"),
+        *("prompts list", "prompts show", "prompts render", "prompts diff", "prompts new"),
+        *("prompts lock", "prompts check", "models list", "models install", "models serve"),
+        *("cache stats", "cache ls", "cache clear"),
+    ],
+)
+def test_every_verb_has_help(selectllm: Command, verb: str) -> None:
+    outcome = selectllm(*verb.split(), "--help")
+    assert outcome.code == 0
+    assert "Usage:" in outcome.out
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["eval"], ["select", "p", "--budget", "x"]])
+def test_wrong_usage_is_exit_2(selectllm: Command, arguments: list[str]) -> None:
+    outcome = selectllm(*arguments)
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.err
+
+
+def test_python_m_selectllm_is_the_same_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "selectllm", "--version"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "selectllm" in done.stdout
+
+
+def test_init_makes_a_workspace_that_runs(selectllm: Command, tmp_path: Path) -> None:
+    assert selectllm("init", "work").code == 0
+    made = tmp_path / "work"
+    assert sorted(path.name for path in made.iterdir()) == ["cache", "eval", "prompts"]
+    for part in ("prompts/LOCK.yaml", "prompts/short/v1.jinja"):
+        assert (made / part).read_bytes() == (ROOT / part).read_bytes()
+    suite = made / "eval" / "suites" / "quickstart.yaml"
+    text = suite.read_text(encoding="utf-8").replace("local/smollm2-135m", "mock/first")
+    suite.write_text(text.replace("diverse", "random"), encoding="utf-8")
+    outcome = selectllm("eval", suite, "--limit", 3)
+    assert outcome.code == 0, outcome.err
+    assert len(list((made / "eval" / "runs").iterdir())) == 1
+    assert selectllm("prompts", "check", "--prompts", made / "prompts").code == 0
+
+
+def test_init_overwrites_nothing(selectllm: Command, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    outcome = selectllm("init")
+    assert outcome.code == 2
+    assert "cache exist already" in outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_the_cache_can_be_looked_into_and_cleared(selectllm: Command, tmp_path: Path) -> None:
+    from selectllm.cache import ReplyCache
+    from selectllm.types import Reply
+    from tests.test_cache import REQUEST
+
+    ReplyCache(tmp_path / "cache" / "replies").put(REQUEST, Reply("[1]", "stop", 10, 2, 0.5, 1.0))
+    stats = selectllm("cache", "stats", "--json").json
+    assert stats["models"] == {
+        "openai/m": {"replies": 1, "tokens_in": 10, "tokens_out": 2, "cost_usd": 0.5}
+    }
+    assert "1 replies" in selectllm("cache", "stats").out
+    assert json.loads(selectllm("cache", "ls", "--json").out)["key"] == REQUEST.key
+    assert REQUEST.key[:12] in selectllm("cache", "ls").out
+    assert "removed 1 replies" in selectllm("cache", "clear", "--yes").out
+    assert selectllm("cache", "stats", "--json").json["models"] == {}

