@@ -131,8 +131,9 @@ def embed(
     absent = np.flatnonzero(rows < 0)
     if not len(absent):
         return store.read(rows)
-    firsts = absent[np.unique(keys[absent], return_index=True)[1]]
-    new = sorted(firsts.tolist(), key=lambda i: (-len(texts[i]), texts[i]))
+    # In the order of their hashes, so that batches do not depend on the order of the texts.
+    distinct = absent[np.unique(keys[absent], return_index=True)[1]]
+    new = sorted(distinct.tolist(), key=lambda i: -len(texts[i]))
     report = progress or (lambda done, total: None)
     report(0, len(new))
     for start in range(0, len(new), BATCH):

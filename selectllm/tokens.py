@@ -77,12 +77,15 @@ def estimate_tokens(prompt: str | Sequence[Message]) -> int:
         return inside + MESSAGE_OVERHEAD * (len(prompt) + 1)
     data = np.frombuffer(prompt.encode("utf-8", errors="replace"), dtype=np.uint8)
     kinds = _BYTE_CLASS[data[(data & 0xC0) != 0x80]]  # one byte per character: its first
-    starts = np.flatnonzero(np.diff(kinds, prepend=255))
-    lengths = np.diff(starts, append=len(kinds))
-    widths = _WIDTH[kinds[starts]]
-    tokens = np.ceil(lengths / widths)
-    tokens[kinds[starts] == 0] = 0
-    return int(tokens.sum())
+    if not len(kinds):
+        return 0
+    begins = np.empty(len(kinds), dtype=bool)
+    begins[0] = True
+    np.not_equal(kinds[1:], kinds[:-1], out=begins[1:])
+    starts = np.flatnonzero(begins)
+    runs = kinds[starts]
+    ends = np.append(starts[1:], len(kinds))
+    return int((np.ceil((ends - starts) / _WIDTH[runs]) * (runs != 0)).sum())
 
 
 def looks_cut(estimate: int, tokens_in: int | None) -> bool:

@@ -49,7 +49,7 @@ def blobs(count: int, each: int, dim: int = 32) -> Vectors:
 
 
 def names(items: int) -> list[str]:
-    return [f"item-{number}" for number in range(items)]
+    return [f"item-{number:06d}" for number in range(items)]
 
 
 def mean_cosine(vectors: Vectors, clusters: tuple[Cluster, ...]) -> float:
