@@ -26,7 +26,7 @@ _HOME = {
     "Pool": "types",
     "Price": "model",
     "Prompt": "prompt",
-    "PromptLibrary": "prompt",
+    "PromptLibrary": "prompt_library",
     "Question": "types",
     "Reply": "types",
     "Request": "model",

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from selectllm import embedded
+from selectllm import embedded, weights
 from selectllm.ask import Selector
 from selectllm.budget import Budgeted, Ledger
 from selectllm.cache import Cached, Offline, ReplyCache
@@ -52,7 +52,7 @@ def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | N
     if spec.provider == "mock":
         return None
     if spec.provider == "local":
-        return embedded.identity(spec.id.removeprefix("local/"))
+        return weights.identity(spec.id.removeprefix("local/"))
     return endpoint(spec, environment)
 
 
@@ -72,7 +72,7 @@ def settled(spec: ModelSpec) -> ModelSpec:
     check_model_id(spec.id)
     if spec.provider != "local" or spec.context is not None:
         return spec
-    return replace(spec, context=embedded.local_model(spec.id.removeprefix("local/")).context)
+    return replace(spec, context=weights.local_model(spec.id.removeprefix("local/")).context)
 
 
 def connect(spec: ModelSpec, shared: Connections) -> Model:
@@ -88,12 +88,12 @@ def connect(spec: ModelSpec, shared: Connections) -> Model:
 
 def _live(spec: ModelSpec, shared: Connections) -> Model:
     if spec.provider == "local":
-        return Uncut(Retrying(LocalModel(spec, shared.environment), shared.policy))
+        return Uncut(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
     model = LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
     return Uncut(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))
 
 
-class LocalModel:
+class EmbeddedModel:
     """A `local/` model: the embedded engine, reached through litellm like any other server.
 
     The engine starts with the first request and ends with the process.

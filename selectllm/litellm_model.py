@@ -31,8 +31,8 @@ from selectllm.endpoint import (
     secrets,
 )
 from selectllm.errors import ModelError, ProviderError
+from selectllm.failure import TROUBLES, Fault, diagnose
 from selectllm.model import ModelSpec, Price, Request
-from selectllm.retry import TROUBLES, Fault, diagnose
 from selectllm.types import Reply
 
 REASON_LENGTH = 300  # characters of the provider's own words in a message
@@ -147,7 +147,8 @@ class LiteLLMModel:
         if self._takes_seed:
             call["seed"] = request.seed
         if request.schema is not None:
-            schema = {"name": "reply", "schema": dict(request.schema), "strict": True}
+            # Not strict: OpenAI's strict mode refuses schemas that leave any key optional or open.
+            schema = {"name": "reply", "schema": dict(request.schema), "strict": False}
             call["response_format"] = {"type": "json_schema", "json_schema": schema}
         if request.grammar is not None:
             call["extra_body"] = {**call.get("extra_body", {}), "grammar": request.grammar}

@@ -12,64 +12,19 @@ compared (see clusters.py).
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import cycle, islice
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.balanced import diverse
 from selectllm.codec import seeded_hash
 from selectllm.errors import EncoderError, UsageError
 from selectllm.names import unknown
+from selectllm.neighbours import similar
+from selectllm.rows import Rows
 from selectllm.types import Cluster
-
-MINI_BATCH_ABOVE = 100_000  # items; k-means on all of them up to here, mini-batches beyond
-MINI_BATCH = 1_024  # rows
-BLOCK = 4_096  # rows gathered at a time: small enough for the processor's cache
-SORTED_SHARE = 16  # a centre sorts 1/16 of what is left whenever it runs out of candidates
-CANDIDATES = 256  # candidates looked at together; also the least that a centre sorts
-AXIS_STEPS = 4  # refinements of the direction in which `similar` halves; 8 gain 1 % more
-SWAP_BLOCK = 1_000  # rows among which `similar` looks for better neighbours
-SWAP_PASSES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Vectors in the seeded order of their ids, gathered on demand so that no copy is held.
-
-    `vectors`: (n_items, dim), L2-normalised, in any order, or None if there are none. `order`:
-    positions in `vectors`.
-    """
-
-    vectors: NDArray[np.float32] | None
-    order: NDArray[np.intp]
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def subset(self, which: NDArray[np.bool_]) -> Rows:
-        """The rows where `which` is true, in the same order."""
-        return Rows(self.vectors, self.order[which])
-
-    def take(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
-        """Rows start to stop as a new array (stop - start, dim). Raises UsageError without any."""
-        if self.vectors is None:
-            raise UsageError("this partition needs vectors; embed the pool or partition by random")
-        return np.asarray(self.vectors[self.order[start:stop]], dtype=np.float32)
-
-    def blocks(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """(position of the first row, up to BLOCK rows) over all rows.
-
-        In float64: sums are then exact enough that, rounded to float32, identical rows give
-        identical numbers wherever they stand and whatever the number of threads. In float32
-        they do not, and ties would be broken by noise.
-        """
-        for start in range(0, len(self), BLOCK):
-            yield start, self.take(start, start + BLOCK).astype(np.float64)
-
 
 PartitionFunction = Callable[[Rows, int, int], NDArray[np.intp]]
 """(rows, number of clusters, seed) -> the cluster of each row, sizes within 1."""
@@ -122,223 +77,9 @@ def at_random(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
     return np.arange(len(rows)) % clusters
 
 
-def diverse(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
-    """Clusters alike across and diverse inside: each holds one item of every k-means group.
-
-    The equal-size k-means of SelectLLM (arXiv 2401.16553), with as many groups as the largest
-    cluster has members: `size`, wherever that divides the pool, and then the groups are the
-    published ones for the same centres as long as nothing ties. Members are dealt to clusters by
-    seed, not by file order. Elsewhere a cluster lacks at most one of the groups.
-    """
-    if clusters == 1:
-        return np.zeros(len(rows), dtype=np.intp)
-    groups = -(-len(rows) // clusters)
-    return cross_sections(rows, kmeans_centres(rows, groups, seed), clusters)
-
-
-def similar(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
-    """Clusters of neighbours: items close together by cosine.
-
-    The pool is halved again and again between its two balanced means; then, in blocks of at most
-    1,000 rows, two items change places wherever that brings the members of both clusters closer
-    together. Near-linear in the number of items. The seed acts through the order of the rows.
-    """
-    return _neighbours(rows, clusters)
-
-
 PARTITIONS: Mapping[str, PartitionFunction] = MappingProxyType(
     {"diverse": diverse, "similar": similar, "random": at_random}
 )
-
-
-def kmeans_centres(rows: Rows, count: int, seed: int) -> NDArray[np.float32]:
-    """(count, dim) k-means centres: Lloyd on all rows up to 100,000, else mini-batches.
-
-    Mini-batches go once through the rows in their seeded order.
-    """
-    from sklearn.cluster import KMeans, MiniBatchKMeans
-    from sklearn.exceptions import ConvergenceWarning
-
-    settings = {"n_clusters": count, "n_init": "auto", "random_state": seed % 2**32}
-    with warnings.catch_warnings():
-        # Fewer distinct rows than centres is fine: centres that coincide share their items.
-        few = "Number of distinct clusters"
-        warnings.filterwarnings("ignore", message=few, category=ConvergenceWarning)
-        if len(rows) <= MINI_BATCH_ABOVE:
-            model = KMeans(**settings).fit(rows.take())
-        else:
-            model = MiniBatchKMeans(**settings)
-            batch = max(MINI_BATCH, count)
-            for start in range(0, len(rows) - count, batch):
-                model.partial_fit(rows.take(start, start + batch))
-    return np.asarray(model.cluster_centers_, dtype=np.float32)
-
-
-def cross_sections(rows: Rows, centres: NDArray[np.float32], clusters: int) -> NDArray[np.intp]:
-    """The cluster of each row, given ceil(n_items / clusters) centres (n_centres, dim)."""
-    return _dealt(balanced_groups(squared_distances(rows, centres)), clusters)
-
-
-def squared_distances(rows: Rows, centres: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n_centres, n_items): squared Euclidean distance of every row to every centre.
-
-    Up to a constant per centre, which changes nothing in the order of that centre's distances.
-    """
-    distances = np.empty((len(centres), len(rows)), dtype=np.float32)
-    wide = centres.astype(np.float64)
-    for start, block in rows.blocks():
-        norms = np.einsum("nd,nd->n", block, block)
-        distances[:, start : start + len(block)] = norms - 2 * (wide @ block.T)
-    return distances
-
-
-def balanced_groups(distances: NDArray[np.float32]) -> NDArray[np.intp]:
-    """The group of each item, sizes within 1: centres take turns at their nearest free item.
-
-    `distances`: (n_centres, n_items), finite. In turn, centre 0, 1, ... takes the nearest item
-    that no centre has taken, the lowest index where several are equally near, until none is
-    left; so the first centres hold one more where the count does not divide. Same labels as with
-    one full sort per turn (SelectLLM, arXiv 2401.16553), but each centre sorts only what it is
-    about to look at, so that the whole is near-linear in the number of items.
-    """
-    centres, items = distances.shape
-    taken = bytearray(items)
-    queues = [_nearest_free(row, taken) for row in distances]
-    turns = (next(queue) for queue in islice(cycle(queues), items))
-    sequence = np.fromiter(turns, dtype=np.intp, count=items)
-    labels = np.empty(items, dtype=np.intp)
-    labels[sequence] = np.arange(items) % centres
-    return labels
-
-
-def _nearest_free(distances: NDArray[np.float32], taken: bytearray) -> Iterator[int]:
-    """Takes, each time it is asked, the free item nearest to one centre, and marks it taken."""
-    gone = np.frombuffer(taken, dtype=np.bool_)  # the same memory, for whole arrays at a time
-    while True:
-        free = np.flatnonzero(~gone)
-        queue = _nearest(distances, free, max(CANDIDATES, len(free) // SORTED_SHARE))
-        for start in range(0, len(queue), CANDIDATES):
-            candidates = queue[start : start + CANDIDATES]
-            for item in candidates[~gone[candidates]].tolist():
-                if not taken[item]:
-                    taken[item] = True
-                    yield item
-
-
-def _nearest(
-    distances: NDArray[np.float32], free: NDArray[np.intp], count: int
-) -> NDArray[np.intp]:
-    """The `count` nearest of the items `free` (ascending), nearest first, ties by lowest index."""
-    near = distances[free]
-    if count < len(free):
-        # Everything up to the count-th distance, so that the tied ones are cut by index below.
-        within = ~(near > np.partition(near, count - 1)[count - 1])  # a NaN is far, not lost
-        near, free = near[within], free[within]
-    return free[np.argsort(near, kind="stable")[:count]]
-
-
-def _dealt(groups: NDArray[np.intp], clusters: int) -> NDArray[np.intp]:
-    """The cluster of each row, where every cluster gets at most one row of each group.
-
-    `groups` have `clusters` rows, or one less; each of the short ones passes over a cluster of
-    its own. Rows of a group are dealt in their (seeded) order.
-    """
-    sizes = np.bincount(groups)
-    passed = np.full(len(sizes), clusters)
-    short = sizes < clusters
-    passed[short] = np.arange(np.count_nonzero(short))
-    by_group = np.argsort(groups, kind="stable")
-    rank = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    labels = np.empty(len(groups), dtype=np.intp)
-    labels[by_group] = rank + (rank >= np.repeat(passed, sizes))
-    return labels
-
-
-def _neighbours(rows: Rows, clusters: int) -> NDArray[np.intp]:
-    if clusters == 1 or len(rows) > SWAP_BLOCK:
-        return _halved(rows, clusters, _neighbours)
-    vectors = rows.take()
-    block = Rows(vectors, np.arange(len(vectors)))
-    return _swapped(vectors.astype(np.float64), _bisected(block, clusters))
-
-
-def _bisected(rows: Rows, clusters: int) -> NDArray[np.intp]:
-    return _halved(rows, clusters, _bisected)
-
-
-def _halved(
-    rows: Rows, clusters: int, divide: Callable[[Rows, int], NDArray[np.intp]]
-) -> NDArray[np.intp]:
-    """The cluster of each row: half of the clusters from either side of a cut, by `divide`."""
-    labels = np.zeros(len(rows), dtype=np.intp)
-    if clusters == 1:
-        return labels
-    half = clusters // 2
-    size, larger = divmod(len(rows), clusters)
-    lower = _lower_side(rows, half * size + larger * half // clusters)
-    labels[lower] = divide(rows.subset(lower), half)
-    labels[~lower] = half + divide(rows.subset(~lower), clusters - half)
-    return labels
-
-
-def _lower_side(rows: Rows, count: int) -> NDArray[np.bool_]:
-    """True for the `count` rows at the lower end of the axis along which the rows spread."""
-    # The head of a seeded order is a fair sample.
-    sample = rows.take(0, BLOCK).astype(np.float64)
-    axis = _axis(sample, count * len(sample) // len(rows))
-    along = np.concatenate([block @ axis for _, block in rows.blocks()]).astype(np.float32)
-    lower = np.zeros(len(rows), dtype=np.bool_)
-    lower[np.argsort(along, kind="stable")[:count]] = True
-    return lower
-
-
-def _axis(sample: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """The direction (dim,) from the mean of `count` rows to the mean of the others.
-
-    Starts at the first principal component (power iteration from the row farthest from the
-    mean), then goes on as k-means with two centres and fixed sizes does.
-    """
-    centred = sample - sample.mean(axis=0)
-    axis: NDArray[np.float64] = centred[np.argmax(np.einsum("nd,nd->n", centred, centred))]
-    for _ in range(AXIS_STEPS):
-        axis = (centred @ axis) @ centred
-        axis = axis / (np.linalg.norm(axis) or 1.0)
-    for _ in range(AXIS_STEPS):
-        order = np.argsort(centred @ axis, kind="stable")
-        axis = centred[order[count:]].mean(axis=0) - centred[order[:count]].mean(axis=0)
-    return axis
-
-
-def _swapped(vectors: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Labels after exchanges of two rows that raise the sum of cosines within clusters.
-
-    Each row in turn changes places with the row for which the sum gains most, until a pass finds
-    no gain. (n, n) cosines are held, so this is for blocks.
-    """
-    # Rounded to float32 and summed in float64, a few cosines add up exactly: equal rows tie.
-    cosine = (vectors @ vectors.T).astype(np.float32).astype(np.float64)
-    np.fill_diagonal(cosine, 0.0)
-    labels = labels.copy()
-    rows = np.arange(len(labels))
-    member = labels == np.arange(labels.max() + 1)[:, None]
-    to = member.astype(np.float64) @ cosine  # (n_clusters, n): sum of a row's cosines with each
-    own = to[labels, rows]
-    for _ in range(SWAP_PASSES):
-        before = labels.copy()
-        for i in rows.tolist():
-            mine = labels[i]
-            gain = to[:, i][labels] - own[i] + to[mine] - own - 2 * cosine[i]
-            gain[labels == mine] = 0.0
-            j = int(gain.argmax())
-            if gain[j] > 1e-6:
-                change = cosine[j] - cosine[i]
-                to[mine] += change
-                to[labels[j]] -= change
-                labels[i], labels[j] = labels[j], mine
-                own = to[labels, rows]
-        if np.array_equal(before, labels):
-            break
-    return labels
 
 
 def _named(name: str) -> PartitionFunction:

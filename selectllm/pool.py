@@ -178,13 +178,14 @@ def _layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) ->
 
 
 def _no_instruction(row: Mapping[str, Any], where: str) -> PoolError:
-    texts = [name for name, value in row.items() if isinstance(value, str)]
+    spoken_for = {alias for aliases in COLUMNS.values() for alias in aliases}
+    texts = [n for n, value in row.items() if isinstance(value, str) and n not in spoken_for]
     alike = (names.closest(word, texts) for word in _LIKELY)
     flag = f"instruction={next(filter(None, alike), 'COL')}"
     found = ", ".join(row) or "none"
     return PoolError(
         f"{where}: no column holds the instruction (columns: {found}); "
-        f"name it with --map {shlex.quote(flag)}"
+        f"name it with --map {shlex.quote(flag)}, in a suite under `columns`"
     )
 
 

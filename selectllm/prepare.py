@@ -13,7 +13,8 @@ from selectllm.connect import Connections, open_selector
 from selectllm.divide import Division, Embedder, divide
 from selectllm.errors import SuiteError
 from selectllm.pool import load_pool
-from selectllm.prompt import Prompt, PromptLibrary, labels_for
+from selectllm.prompt import Prompt, labels_for
+from selectllm.prompt_library import PromptLibrary
 from selectllm.run import Run
 from selectllm.strategies import Strategy, find_strategy
 from selectllm.suite import KnnEntry, RatingsEntry, Suite

@@ -20,8 +20,9 @@ _HIGHEST_SCORE = 10
 def json_schema(question: Question) -> dict[str, Any] | None:
     """A JSON schema for the reply, or None for kinds whose prompts ask for no JSON.
 
-    An object with `picks`, exactly k labels; more keys, such as reasons, are allowed. A schema
-    cannot say `distinct` to every provider, so that repeats are left to the parser.
+    An object with `picks`, exactly k labels, and room for `reasons` before them; other keys are
+    left open, though some providers close every object. A schema cannot say `distinct` to every
+    provider, so that repeats are left to the parser.
     """
     if question.reply != "json":
         return None
@@ -33,7 +34,8 @@ def json_schema(question: Question) -> dict[str, Any] | None:
         "minItems": question.k,
         "maxItems": question.k,
     }
-    return {"type": "object", "properties": {"picks": picks}, "required": ["picks"]}
+    properties = {"reasons": {"type": "string"}, "picks": picks}
+    return {"type": "object", "properties": properties, "required": ["picks"]}
 
 
 def grammar(question: Question) -> str:

@@ -44,7 +44,7 @@ class BadRow(Exception):
     def at(self, place: str) -> PoolError:
         """The error to raise when bad rows are not to be skipped."""
         return PoolError(
-            f"{place}: {self.reason}; {self.fix} or pass --skip-bad to leave the row out"
+            f"{place}: {self.reason}; {self.fix} or leave the row out (select: --skip-bad)"
         )
 
 

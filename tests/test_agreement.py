@@ -1,103 +1,31 @@
-"""Agreement: 0 for random picks, 1 for the best; figures equal to scikit-learn's and scipy's."""
+"""Agreement: 0 for random picks, 1 for the best; what counts, and what is refused."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import combinations, pairwise, permutations
 from statistics import fmean
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import kendalltau
-from sklearn.metrics import cohen_kappa_score, ndcg_score, roc_auc_score
 
-from selectllm.agreement import METRICS, Agreement, Choice, agreement, random_agreement
+from selectllm.agreement import METRICS, Choice, agreement, random_agreement
 from selectllm.errors import UtilityError
-from selectllm.stats import mean_interval, ratio_interval
 from selectllm.types import Decision, Status
-
-Values = dict[str, float]
-CLOSE = {"rel": 1e-9, "abs": 1e-12}
-
-unhurried = settings(deadline=None)  # a busy machine is no failure
-few_values = st.integers(0, 3).map(float)  # many ties
-any_values = st.floats(-1e3, 1e3).map(lambda u: round(u, 6))
-utilities = st.lists(few_values, min_size=3, max_size=7) | st.lists(
-    any_values, min_size=3, max_size=7
+from tests.agreement_cases import (
+    CLOSE,
+    Values,
+    all_subsets,
+    best,
+    captured,
+    cluster,
+    clusters_that_differ,
+    estimate,
+    pick,
+    runs,
+    twice,
+    unhurried,
 )
-
-
-def cluster(values: list[float], name: str = "a") -> Values:
-    """Utilities by item id: a0, a1, ..."""
-    return {f"{name}{index}": value for index, value in enumerate(values)}
-
-
-def pick(u: Values, picks: tuple[str, ...], cluster_id: int = 0) -> Choice:
-    return Choice(cluster_id, tuple(u), picks)
-
-
-def twice(u: Values, picks: tuple[str, ...]) -> list[Choice]:
-    """The same choice in two clusters, so that there is an interval."""
-    return [pick(u, picks, 0), pick(u, picks, 1)]
-
-
-def best(u: Values, k: int) -> tuple[str, ...]:
-    return tuple(sorted(u, key=lambda item_id: (-u[item_id], item_id))[:k])
-
-
-def captured(result: Agreement) -> float:
-    assert result.captured is not None
-    return result.captured.estimate
-
-
-def estimate(result: Agreement, metric: str) -> float:
-    interval = getattr(result, metric)
-    assert interval is not None, metric
-    return float(interval.estimate)
-
-
-def gain_by_hand(u: Values, picks: tuple[str, ...], k: int) -> float:
-    """G: where the picks' sum lies between the worst and the best sum of any k items."""
-    sums = [sum(subset) for subset in combinations(u.values(), k)]
-    return (sum(u[p] for p in picks) - min(sums)) / (max(sums) - min(sums))
-
-
-def top_share_by_hand(u: Values, k: int) -> Values:
-    """How often each item is in the top k when ties are broken in all ways."""
-    orders = [order for order in permutations(u) if all(u[a] >= u[b] for a, b in pairwise(order))]
-    return {item_id: fmean(item_id in order[:k] for order in orders) for item_id in u}
-
-
-@st.composite
-def clusters_that_differ(draw: st.DrawFn) -> tuple[Values, int]:
-    u = cluster(draw(utilities))
-    assume(len(set(u.values())) > 1)
-    return u, draw(st.integers(1, len(u) - 1))
-
-
-@st.composite
-def runs(draw: st.DrawFn) -> tuple[list[Choice], Values, int]:
-    """Choices in 2 to 5 clusters of mixed sizes with 1 to 3 orders, some picks missing."""
-    k = draw(st.integers(1, 2))
-    choices, utility = [], {}
-    for cluster_id in range(draw(st.integers(2, 5))):
-        u = cluster(draw(utilities), name=f"c{cluster_id}-")
-        utility |= u
-        for _ in range(draw(st.integers(1, 3))):
-            order = draw(st.permutations(list(u)))
-            ranked = draw(st.booleans())
-            picks = tuple(order[: k if ranked else draw(st.integers(0, k))])
-            choices.append(
-                Choice(cluster_id, tuple(order), picks, tuple(order) if ranked else None)
-            )
-    return choices, utility, k
-
-
-def all_subsets(u: Values, k: int) -> Iterator[tuple[str, ...]]:
-    return combinations(u, k)
 
 
 class TestTheScale:
@@ -185,177 +113,6 @@ class TestTheScale:
         }.items():
             interval = getattr(result, metric)
             assert interval is None or low - 1e-12 <= interval.estimate <= high + 1e-12, metric
-
-
-class TestReferences:
-    """The figures of others, and brute force."""
-
-    @unhurried
-    @given(clusters_that_differ())
-    def test_gain_is_the_place_between_the_worst_and_the_best_subset(
-        self, case: tuple[Values, int]
-    ) -> None:
-        u, k = case
-        for picks in all_subsets(u, k):
-            by_hand = gain_by_hand(u, picks, k)
-            assert agreement([pick(u, picks)], u, k).gain[0] == pytest.approx(by_hand, **CLOSE)
-
-    @unhurried
-    @given(clusters_that_differ())
-    def test_hit_is_the_expected_share_in_the_top_k_with_ties_broken_at_random(
-        self, case: tuple[Values, int]
-    ) -> None:
-        u, k = case
-        u = dict(list(u.items())[:5])
-        assume(len(set(u.values())) > 1 and k < len(u))
-        share = top_share_by_hand(u, k)
-        for picks in all_subsets(u, k):
-            expected = sum(share[p] for p in picks) / k
-            assert estimate(agreement(twice(u, picks), u, k), "hit") == pytest.approx(expected)
-
-    @unhurried
-    @given(st.permutations(range(8)), st.integers(1, 7), st.randoms(use_true_random=False))
-    def test_kappa_is_cohens_where_nothing_ties(
-        self, values: list[int], k: int, rng: random.Random
-    ) -> None:
-        u = cluster([float(value) for value in values])
-        picks = tuple(rng.sample(list(u), k))
-        reference = cohen_kappa_score([i in best(u, k) for i in u], [i in picks for i in u])
-        ours = estimate(agreement(twice(u, picks), u, k), "kappa")
-        assert ours == pytest.approx(reference, **CLOSE)
-
-    @unhurried
-    @given(clusters_that_differ(), st.randoms(use_true_random=False))
-    def test_auc_is_scikit_learns(self, case: tuple[Values, int], rng: random.Random) -> None:
-        u, k = case
-        picks = tuple(rng.sample(list(u), k))
-        reference = roc_auc_score([item_id in picks for item_id in u], list(u.values()))
-        assert estimate(agreement(twice(u, picks), u, k), "auc") == pytest.approx(reference)
-
-    @unhurried
-    @given(clusters_that_differ(), st.randoms(use_true_random=False))
-    def test_ndcg_is_scikit_learns_and_tau_is_scipys(
-        self, case: tuple[Values, int], rng: random.Random
-    ) -> None:
-        u, k = case
-        ranking = tuple(rng.sample(list(u), len(u)))
-        choices = [Choice(c, tuple(u), ranking[:k], ranking) for c in (0, 1)]
-        result = agreement(choices, u, k)
-        gains = [[u[item_id] - min(u.values()) for item_id in ranking]]
-        places = list(range(len(u), 0, -1))
-        assert estimate(result, "ndcg") == pytest.approx(ndcg_score(gains, [places], k=k), **CLOSE)
-        reference = kendalltau(places, gains[0]).statistic
-        assert estimate(result, "tau") == pytest.approx(reference, **CLOSE)
-
-    def test_the_ndcg_of_random_is_the_mean_over_all_rankings(self) -> None:
-        u, k = cluster([3.0, 1.0, 1.0, 0.0, 5.0]), 2
-        every = [
-            agreement([Choice(c, tuple(u), order[:k], order) for c in (0, 1)], u, k)
-            for order in permutations(u)
-        ]
-        exact = random_agreement({0: list(u), 1: list(u)}, u, k)
-        mean = fmean(estimate(result, "ndcg") for result in every)
-        assert estimate(exact, "ndcg") == pytest.approx(mean, **CLOSE)
-
-    def test_intervals_are_those_of_the_ratios_over_clusters(self) -> None:
-        rng = random.Random(1)
-        utility, choices, lift, room, units, most = {}, [], [], [], [], []
-        for c in range(30):
-            u = cluster([rng.gauss(0, 1 + c) for _ in range(6)], name=f"c{c}-")
-            picks = tuple(rng.sample(list(u), 2))
-            utility |= u
-            choices.append(pick(u, picks, c))
-            mean = 2 * fmean(u.values())
-            chance = fmean(gain_by_hand(u, subset, 2) for subset in all_subsets(u, 2))
-            lift.append(gain_by_hand(u, picks, 2) - chance)
-            room.append(1 - chance)
-            units.append(sum(u[p] for p in picks) - mean)
-            most.append(sum(u[p] for p in best(u, 2)) - mean)
-        result = agreement(choices, utility, 2)
-        for ours, reference in (
-            (result.captured, ratio_interval(lift, room)),
-            (result.nuc, ratio_interval(units, most)),
-        ):
-            assert ours is not None
-            assert reference is not None
-            assert ours.to_json() == pytest.approx(reference.to_json(), **CLOSE)
-
-    def test_groups_widen_the_interval_as_clustered_errors_do(self) -> None:
-        u = cluster([0.0, 1.0, 2.0, 3.0])
-        choices = [pick(u, (f"a{3 - c // 10}",), c) for c in range(40)]
-        groups = {c: c // 10 for c in range(40)}
-        plain, grouped = agreement(choices, u, 1), agreement(choices, u, 1, groups)
-        assert plain.hit == mean_interval([1.0] * 10 + [0.0] * 30)
-        assert grouped.hit == mean_interval(
-            [1.0] * 10 + [0.0] * 30, groups=[c // 10 for c in groups]
-        )
-        assert grouped.captured is not None
-        assert plain.captured is not None
-        assert grouped.captured.low < plain.captured.low
-
-
-class TestInvariance:
-    """What must not matter does not."""
-
-    @unhurried
-    @given(runs(), st.floats(0.01, 100), st.floats(-100, 100))
-    def test_scale_and_origin_of_the_utility_do_not_matter(
-        self, run: tuple[list[Choice], Values, int], scale: float, origin: float
-    ) -> None:
-        choices, utility, k = run
-        utility = {item_id: round(value, 2) for item_id, value in utility.items()}
-        moved = {item_id: scale * value + origin for item_id, value in utility.items()}
-        before, after = agreement(choices, utility, k), agreement(choices, moved, k)
-        assert before.clusters == after.clusters
-        for metric in METRICS:
-            a, b = getattr(before, metric), getattr(after, metric)
-            assert (a is None) == (b is None), metric
-            assert a is None or b.estimate == pytest.approx(a.estimate, rel=1e-6, abs=1e-6), metric
-
-    @unhurried
-    @given(runs(), st.randoms(use_true_random=False))
-    def test_the_order_of_choices_and_members_does_not_change_a_bit(
-        self, run: tuple[list[Choice], Values, int], rng: random.Random
-    ) -> None:
-        choices, utility, k = run
-        shuffled = [
-            replace(choice, members=tuple(rng.sample(choice.members, len(choice.members))))
-            for choice in rng.sample(choices, len(choices))
-        ]
-        assert agreement(shuffled, utility, k) == agreement(choices, utility, k)
-
-    @unhurried
-    @given(runs())
-    def test_captured_is_linear_in_gain(self, run: tuple[list[Choice], Values, int]) -> None:
-        result = agreement(*run)
-        assume(result.captured is not None)
-        lift = sum(result.gain[c] - result.chance[c] for c in result.gain)
-        room = sum(1 - chance for chance in result.chance.values())
-        assert captured(result) == pytest.approx(lift / room, **CLOSE)
-
-    @unhurried
-    @given(runs())
-    def test_orders_and_repeats_are_averaged_within_their_cluster(
-        self, run: tuple[list[Choice], Values, int]
-    ) -> None:
-        choices, utility, k = run
-        result = agreement(choices, utility, k)
-        for c, gain in result.gain.items():
-            alone = [agreement([x], utility, k).gain[c] for x in choices if x.cluster == c]
-            assert gain == pytest.approx(fmean(alone), **CLOSE)
-
-    @unhurried
-    @given(runs())
-    def test_giving_every_choice_twice_changes_nothing(
-        self, run: tuple[list[Choice], Values, int]
-    ) -> None:
-        choices, utility, k = run
-        once, again = agreement(choices, utility, k), agreement(choices * 2, utility, k)
-        assert once.clusters == again.clusters
-        for metric in METRICS:
-            a, b = getattr(once, metric), getattr(again, metric)
-            assert (a is None) == (b is None), metric
-            assert a is None or b.to_json() == pytest.approx(a.to_json(), **CLOSE), metric
 
 
 class TestMissingPicks:

@@ -11,12 +11,12 @@ import urllib.request
 
 import pytest
 
-from selectllm import embedded
+from selectllm import weights
 from tests.conftest import Command
 
 NAME = "smollm2-135m"
-MODEL = embedded.LOCAL_MODELS[NAME]
-READY = embedded.engine_version() != embedded.NO_ENGINE and embedded.is_installed(NAME)
+MODEL = weights.LOCAL_MODELS[NAME]
+READY = weights.engine_version() != weights.NO_ENGINE and weights.is_installed(NAME)
 
 needs_engine = pytest.mark.skipif(
     not READY, reason=f"needs xllamacpp and the weights: selectllm models install {NAME}"

@@ -12,7 +12,7 @@ from selectllm.cli import main
 from selectllm.cli.prompts import prompts
 from selectllm.errors import PromptError
 from selectllm.files import write_text
-from selectllm.prompt import PromptLibrary, check, lock
+from selectllm.prompt_library import PromptLibrary, check, lock
 
 HEAD = "---\ndescription: d\nreply: indices\nlabels: numbers\n---\n"
 BODY = "{% block user %}{% for item in items %}<{{ item.instruction }}>{% endfor %}{% endblock %}\n"

@@ -13,55 +13,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from selectllm.errors import EncoderError, UsageError
-from selectllm.partition import (
-    MINI_BATCH_ABOVE,
-    PARTITIONS,
-    SWAP_BLOCK,
-    Rows,
-    balanced_groups,
-    cross_sections,
-    kmeans_centres,
-    partition,
-    show_order,
-    squared_distances,
-)
+from selectllm.partition import PARTITIONS, partition, show_order
+from selectllm.rows import Rows
 from selectllm.types import Cluster
-
-Vectors = NDArray[np.float32]
+from tests.made_vectors import Vectors, blobs, names, random_vectors, unit
 
 methods = st.sampled_from(sorted(PARTITIONS))
 seeds = st.integers(0, 5)
-
-
-def unit(vectors: NDArray[np.floating]) -> Vectors:
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def random_vectors(items: int, dim: int = 8, seed: int = 0) -> Vectors:
-    return unit(np.random.default_rng(seed).standard_normal((items, dim)))
-
-
-def blobs(count: int, each: int, dim: int = 32) -> Vectors:
-    """`count` tight bunches of `each` rows, bunch after bunch."""
-    rng = np.random.default_rng(7)
-    centres = np.repeat(unit(rng.standard_normal((count, dim))), each, axis=0)
-    return unit(centres + 0.05 * rng.standard_normal(centres.shape))
-
-
-def names(items: int) -> list[str]:
-    return [f"item-{number:06d}" for number in range(items)]
-
-
-def mean_cosine(vectors: Vectors, clusters: tuple[Cluster, ...]) -> float:
-    """Mean over clusters of the mean cosine between two members."""
-    row = {name: position for position, name in enumerate(names(len(vectors)))}
-    means = []
-    for cluster in clusters:
-        members = vectors[[row[name] for name in cluster.members]].astype(np.float64)
-        count = len(members)
-        cosines = members @ members.T
-        means.append((cosines.sum() - count) / (count * (count - 1)))
-    return float(np.mean(means))
 
 
 @st.composite
@@ -72,18 +30,6 @@ def pools(draw: st.DrawFn) -> tuple[list[str], Vectors]:
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     coarse = rng.integers(1, levels + 1, (items, 3)) * rng.choice([-1, 1], (items, 3))
     return names(items), unit(coarse.astype(np.float64))
-
-
-def published_groups(distances: Vectors) -> NDArray[np.intp]:
-    """The loop of the published method: every centre in turn takes the nearest free item."""
-    centres, items = distances.shape
-    left = distances.astype(np.float64)
-    groups = np.full(items, -1)
-    for turn in range(items):
-        nearest = int(np.argsort(left[turn % centres], kind="stable")[0])
-        groups[nearest] = turn % centres
-        left[:, nearest] = np.inf
-    return groups
 
 
 # Every method
@@ -155,111 +101,6 @@ def test_the_first_clusters_are_a_fair_sample_of_all() -> None:
     clusters = partition(names(200), vectors, "similar", 10, 0)
     topics = [int(cluster.members[0].removeprefix("item-")) // 100 for cluster in clusters[:10]]
     assert set(topics) == {0, 1}
-
-
-def test_a_large_pool_is_divided_with_mini_batches() -> None:
-    items = MINI_BATCH_ABOVE + 5
-    clusters = partition(names(items), random_vectors(items, dim=4), "diverse", 20, 0)
-    sizes = Counter(len(cluster.members) for cluster in clusters)
-    assert sizes == {20: 4986, 19: 15}
-
-
-# diverse
-
-
-@settings(deadline=None)
-@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 1000))
-def test_groups_are_the_published_ones(centres: int, each: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    distances = rng.permutation(centres * centres * each).reshape(centres, -1)
-    distances = distances.astype(np.float32)
-    np.testing.assert_array_equal(balanced_groups(distances), published_groups(distances))
-
-
-@pytest.mark.parametrize(("centres", "items"), [(3, 4_500), (14, 4_200), (51, 2_040)])
-def test_groups_are_the_published_ones_where_centres_sort_more_than_once(
-    centres: int, items: int
-) -> None:
-    vectors = random_vectors(items, dim=4)
-    distances = 2 - 2 * vectors[:centres] @ vectors.T
-    assert len(balanced_groups(distances)) == items
-    np.testing.assert_array_equal(balanced_groups(distances), published_groups(distances))
-
-
-@settings(deadline=None)
-@given(st.integers(1, 8), st.integers(1, 60), st.integers(1, 3), st.integers(0, 1000))
-def test_ties_go_to_the_lowest_index_and_remainders_to_the_first_centres(
-    centres: int, items: int, levels: int, seed: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    distances = rng.integers(0, levels, (centres, items)).astype(np.float32)
-    groups = balanced_groups(distances)
-    np.testing.assert_array_equal(groups, published_groups(distances))
-    sizes = np.bincount(groups, minlength=centres)
-    assert sizes.tolist() == [items // centres + (c < items % centres) for c in range(centres)]
-
-
-def test_a_thousand_tied_items_go_by_index() -> None:
-    groups = balanced_groups(np.zeros((7, 1_000), dtype=np.float32))
-    np.testing.assert_array_equal(groups, np.arange(1_000) % 7)
-
-
-@pytest.mark.parametrize("items", [200, 197, 81])
-def test_a_diverse_cluster_holds_at_most_one_item_of_each_group(items: int) -> None:
-    rows = Rows(random_vectors(items), np.arange(items))
-    clusters = -(-items // 10)
-    centres = kmeans_centres(rows, -(-items // clusters), 0)
-    groups = balanced_groups(squared_distances(rows, centres))
-    labels = cross_sections(rows, centres, clusters)
-    seen = Counter(zip(labels.tolist(), groups.tolist(), strict=True))
-    assert set(seen.values()) == {1}
-    held = np.bincount(labels)
-    assert held.min() >= len(centres) - 1, "a cluster lacks one group at the most"
-
-
-def test_diverse_clusters_hold_one_item_of_every_topic() -> None:
-    clusters = partition(names(200), blobs(count=10, each=20), "diverse", 10, 0)
-    for cluster in clusters:
-        topics = {int(name.removeprefix("item-")) // 20 for name in cluster.members}
-        assert topics == set(range(10))
-
-
-def test_diverse_members_are_dealt_by_seed_and_not_by_place_in_the_file() -> None:
-    clusters = partition(names(200), blobs(count=10, each=20), "diverse", 10, 0)
-    places = [[int(name.removeprefix("item-")) % 20 for name in c.members] for c in clusters]
-    assert all(len(set(row)) > 1 for row in places)
-
-
-def test_equal_rows_have_equal_distances_wherever_they_stand() -> None:
-    # In float32, BLAS gives two answers for them, depending on the place in the array.
-    rows = Rows(np.repeat(random_vectors(1, dim=384), 5_001, axis=0), np.arange(5_001))
-    distances = squared_distances(rows, random_vectors(51, dim=384, seed=1))
-    assert (distances == distances[:, :1]).all()
-
-
-def test_distances_keep_the_order_of_euclidean_ones() -> None:
-    vectors, centres = random_vectors(500), random_vectors(6, seed=1) * 0.7
-    ours = squared_distances(Rows(vectors, np.arange(500)), centres)
-    euclidean = np.linalg.norm(centres[:, None].astype(np.float64) - vectors, axis=2)
-    np.testing.assert_array_equal(ours.argsort(axis=1), euclidean.argsort(axis=1))
-
-
-# similar
-
-
-def test_similar_clusters_find_the_bunches() -> None:
-    vectors = blobs(count=20, each=10)
-    ids = names(200)
-    assert mean_cosine(vectors, partition(ids, vectors, "similar", 10, 0)) > 0.9
-    assert mean_cosine(vectors, partition(ids, vectors, "random", 10, 0)) < 0.2
-
-
-def test_similar_clusters_beat_random_ones_where_there_are_no_bunches() -> None:
-    items = 2 * SWAP_BLOCK + 500
-    vectors = random_vectors(items, dim=16)
-    ids = names(items)
-    assert mean_cosine(vectors, partition(ids, vectors, "similar", 10, 0)) > 0.4
-    assert abs(mean_cosine(vectors, partition(ids, vectors, "random", 10, 0))) < 0.05
 
 
 # random

@@ -20,14 +20,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.partition import (
-    PARTITIONS,
-    Rows,
-    balanced_groups,
-    cross_sections,
-    kmeans_centres,
-    partition,
-)
+from selectllm.balanced import balanced_groups, cross_sections, kmeans_centres
+from selectllm.partition import PARTITIONS, partition
+from selectllm.rows import Rows
 
 Result = TypeVar("Result")
 

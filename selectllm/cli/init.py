@@ -12,7 +12,7 @@ import click
 
 from selectllm.errors import UsageError
 from selectllm.files import write_text
-from selectllm.prompt import lock
+from selectllm.prompt_library import lock
 
 # Where each part of a workspace comes from; the packages are named by string, see pyproject.toml.
 PARTS = {

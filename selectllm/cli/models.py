@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from selectllm import embedded
-from selectllm.embedded import LOCAL_MODELS, LocalModel
+from selectllm import embedded, weights
+from selectllm.weights import LOCAL_MODELS, LocalModel
 
 
 @click.group()
@@ -33,22 +33,22 @@ def list_(as_json: bool) -> None:
             f"context {row['context']}  sha256 {row['sha256'][:12]}"
         )
         click.echo(f"  {row['note']}")
-    version = embedded.engine_version()
-    missing = version == embedded.NO_ENGINE
-    click.echo(f"engine: {_install_engine() if missing else f'{embedded.ENGINE} {version}'}")
+    version = weights.engine_version()
+    missing = version == weights.NO_ENGINE
+    click.echo(f"engine: {_install_engine() if missing else f'{weights.ENGINE} {version}'}")
 
 
 @models.command()
 @click.argument("name")
 def install(name: str) -> None:
     """Install the weights of NAME with pip, and check them."""
-    model = embedded.local_model(name)
-    if not embedded.is_installed(name):
+    model = weights.local_model(name)
+    if not weights.is_installed(name):
         size = f"{model.download_bytes / 1e6:.0f} MB"
         click.echo(f"installing {model.requirement} ({size})", err=True)
-    new = embedded.install(name)
+    new = weights.install(name)
     click.echo(f"local/{name} is installed" if new else f"local/{name} was installed already")
-    if embedded.engine_version() == embedded.NO_ENGINE:
+    if weights.engine_version() == weights.NO_ENGINE:
         click.echo(f"it cannot run yet: {_install_engine()}", err=True)
 
 
@@ -77,7 +77,7 @@ def serve(name: str, port: int) -> None:
 def _row(model: LocalModel) -> dict[str, Any]:
     return {
         "name": model.name,
-        "installed": embedded.is_installed(model.name),
+        "installed": weights.is_installed(model.name),
         "package": model.package,
         "version": model.version,
         "download_bytes": model.download_bytes,
@@ -89,4 +89,4 @@ def _row(model: LocalModel) -> dict[str, Any]:
 
 
 def _install_engine() -> str:
-    return f"{embedded.ENGINE} is not installed; run pip install 'selectllm[local]'"
+    return f"{weights.ENGINE} is not installed; run pip install 'selectllm[local]'"

@@ -15,7 +15,8 @@ from selectllm.cli.options import DIRECTORY, FILE, grouped
 from selectllm.codec import pretty_json, seeded_hash
 from selectllm.errors import PromptError
 from selectllm.pool import load_pool
-from selectllm.prompt import Prompt, PromptLibrary, check, lock, new_version, render
+from selectllm.prompt import Prompt, render
+from selectllm.prompt_library import PromptLibrary, check, lock, new_version
 from selectllm.types import Item, Message
 from selectllm.workspace import find_workspace
 

@@ -19,7 +19,7 @@ from selectllm.connect import Connections
 from selectllm.divide import Embedder
 from selectllm.embed import load_encoder
 from selectllm.errors import UsageError
-from selectllm.prompt import PromptLibrary
+from selectllm.prompt_library import PromptLibrary
 from selectllm.types import Reply
 from selectllm.workspace import Workspace, find_workspace
 

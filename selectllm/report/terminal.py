@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 Results = Mapping[str, Any]
+SLOTS_ALPHA = 0.01  # below this p the slots that a pair prefers are printed
 
 
 def print_results(results: Results, console: Console) -> None:
@@ -24,7 +25,7 @@ def render_results(results: Results) -> RenderableType:
     for utility in results["utilities"]:
         parts += [_agreement_table(results, utility), *_sentences(results, utility["name"])]
     if results["pairs"]:
-        parts.append(_answers_table(results))
+        parts += [_answers_table(results), *_slots(results)]
     if results["overlaps"]:
         parts.append(_overlaps_table(results))
     if not results["utilities"]:
@@ -108,12 +109,22 @@ def _answers_table(results: Results) -> Table:
             f"{pair['valid_rate']:.0%}",
             ", ".join(odd) or "-",
             _estimate(pair["order_consistency"]),
-            _number(pair["slots"] and pair["slots"]["p"]),
+            _number(pair["slots"]["p"]),
             _count(pair["tokens_in"]),
             _count(pair["tokens_out"]),
             "not priced" if pair["replay_cost_usd"] is None else f"{pair['replay_cost_usd']:.4f}",
         )
     return table
+
+
+def _slots(results: Results) -> Iterator[Text]:
+    """Picks by shown slot, of pairs that were shown several orders or prefer some slots."""
+    for pair in results["pairs"]:
+        slots = pair["slots"]
+        partial = slots["p"] is not None and slots["p"] < SLOTS_ALPHA
+        if pair["order_consistency"] or partial:
+            counts = " ".join(f"{count:g}" for count in slots["counts"])
+            yield Text(f"{pair['prompt']} + {pair['model']}: picks by slot {counts}.")
 
 
 def _overlaps_table(results: Results) -> Table:

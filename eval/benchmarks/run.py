@@ -1,0 +1,37 @@
+"""Every benchmark of this folder, one after the other; `make bench` calls it.
+
+    python eval/benchmarks/run.py [--quick]
+
+--quick takes smaller sizes, to see that everything runs. Figures are those of the machine it runs
+on: quote ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BENCHMARKS = {
+    "startup.py": ([], ["--runs", "3"]),
+    "asking.py": ([], ["--calls", "200", "--pairs", "1"]),
+    "partition.py": ([], ["--max-items", "2000"]),
+    "knn_shapley.py": ([], []),
+    "dolly.py": ([], ["--clusters", "2"]),
+}
+
+
+def main() -> None:
+    """Run them all; the first that fails ends it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    for name, options in BENCHMARKS.items():
+        print(f"== {name}", flush=True)
+        subprocess.run([sys.executable, str(HERE / name), *options[quick]], check=True)
+
+
+if __name__ == "__main__":
+    main()

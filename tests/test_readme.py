@@ -1,0 +1,84 @@
+"""README.md is true: its example runs, its words are the code's, the files it names exist."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from selectllm.cli import VERBS
+from selectllm.strategies import STRATEGIES
+from selectllm.suite import load_suite
+from tests.conftest import Command
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_python_example_gives_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (example,) = blocks("python")
+    test = doctest.DocTestParser().get_doctest(example, {}, "README", "README.md", 0)
+    runner = doctest.DocTestRunner()
+    runner.run(test)
+    assert runner.tries >= 8
+    assert runner.failures == 0
+
+
+def test_the_suite_it_shows_is_a_suite(tmp_path: Path) -> None:
+    suite = next(block for block in blocks("yaml") if block.startswith("name:"))
+    path = tmp_path / "suite.yaml"
+    path.write_text(suite, encoding="utf-8")
+    shown, shipped = load_suite(path), load_suite(ROOT / "eval/suites/quickstart.yaml")
+    assert (shown.name, shown.pool, shown.prompts) == (shipped.name, shipped.pool, shipped.prompts)
+    assert (shown.clusters, shown.picks) == (shipped.clusters, shipped.picks)
+
+
+def test_the_models_it_shows_are_model_entries(tmp_path: Path) -> None:
+    models = next(block for block in blocks("yaml") if block.startswith("models:"))
+    path = tmp_path / "suite.yaml"
+    path.write_text(f"name: a\npool: p\nprompts: [short@1]\n{models}", encoding="utf-8")
+    assert len(load_suite(path).specs()) == 3
+
+
+def test_every_command_and_option_it_names_exists(selectllm: Command) -> None:
+    commands = set(re.findall(r"selectllm ([a-z]+)", README)) - {"takes"}
+    assert commands <= VERBS.keys()
+    helps = "".join(selectllm(*verb.split(), "--help").out for verb in ("select", "eval"))
+    for option in set(re.findall(r"`(--[a-z-]+)", README)):
+        assert option in helps, option
+
+
+def test_every_strategy_it_names_exists() -> None:
+    named = re.search(r"Strategies: `([^`]+)`", README)
+    assert named is not None
+    assert set(named[1].split()) == set(STRATEGIES)
+
+
+def test_every_file_it_names_exists() -> None:
+    for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+    table = README.split("## Where things are")[1].split("##")[0]
+    for cell in re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE):
+        inside = "selectllm" if cell.startswith(" ") else "."
+        for name in cell.split():
+            assert (ROOT / inside / name).exists(), name
+
+
+def test_every_module_is_on_the_map() -> None:
+    table = README.split("## Where things are")[1].split("##")[0]
+    modules = {path.name for path in (ROOT / "selectllm").glob("*.py")}
+    named = set(re.findall(r"[a-z_]+\.py", table))
+    assert modules - named <= {"__init__.py", "__main__.py"} | SMALL
+    assert named <= modules
+
+
+# Too small to be worth a place on the map.
+SMALL = {"files.py", "names.py", "tokens.py", "workspace.py", "endpoint.py"}
