@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,15 +50,20 @@ class JSONOnlyDisk(diskcache.Disk):  # type: ignore[misc]
         if mode not in (diskcache.core.MODE_RAW, diskcache.core.MODE_TEXT):
             raise CacheError(self._refusal())
         text = super().fetch(mode, filename, value, read)
-        if not isinstance(text, str):
-            raise CacheError(self._refusal())
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except (TypeError, ValueError):
+            raise CacheError(self._refusal()) from None
 
     def _refusal(self) -> str:
-        return (
-            f"{self._directory}: the cache holds a row that selectllm did not write (not JSON); "
-            "it was not read. Remove the folder, or run: selectllm cache clear"
-        )
+        return _refusal(self._directory, "not JSON")
+
+
+def _refusal(folder: object, why: str) -> str:
+    return (
+        f"{folder}: the cache holds a row that selectllm did not write ({why}); "
+        "it was not read. Remove the folder, or run: selectllm cache clear"
+    )
 
 
 class ReplyCache:
@@ -78,7 +84,7 @@ class ReplyCache:
                 size_limit=UNBOUNDED,
                 cull_limit=0,
             )
-        except (OSError, diskcache.Timeout) as error:
+        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
             raise CacheError(
                 f"{folder}: the cache cannot be opened ({error}); name another with --cache DIR"
             ) from error
@@ -90,7 +96,7 @@ class ReplyCache:
 
     def get(self, key: str) -> Reply | None:
         """The reply under `key`, marked as cached, with its original cost and latency."""
-        row = self._store.get(key)
+        row = self._row(key)
         return None if row is None else Reply(**row["reply"], cached=True)
 
     def put(self, request: Request, reply: Reply) -> None:
@@ -101,9 +107,18 @@ class ReplyCache:
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every (key, row): `model` (its id), `at` (Unix time stored), `reply` (its fields)."""
         for key in self._store:
-            row = self._store.get(key)
-            if row is not None:
+            row = self._row(key)
+            if row is not None:  # another process may have cleared the cache meanwhile
                 yield key, row
+
+    def _row(self, key: str) -> dict[str, Any] | None:
+        row = self._store.get(key)
+        match row:
+            case None:
+                return None
+            case {"model": str(), "at": float(), "reply": {**reply}} if reply.keys() == REPLY_KEYS:
+                return dict(row)
+        raise CacheError(_refusal(self.folder, "not a reply"))
 
     def clear(self) -> int:
         """Remove every reply; returns how many there were."""
@@ -127,6 +142,9 @@ def reply_fields(reply: Reply) -> dict[str, Any]:
         "cost_usd": reply.cost_usd,
         "seconds": reply.seconds,
     }
+
+
+REPLY_KEYS = reply_fields(Reply("")).keys()
 
 
 class Cached:

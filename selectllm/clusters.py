@@ -76,6 +76,10 @@ def _content(path: Path) -> Mapping[str, Any]:
         intact = claimed == sha256_json(content)
     except FileNotFoundError as error:
         raise RunError(f"{path} does not exist; name a clusters.json that was written") from error
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be read ({error.strerror}); name a clusters.json"
+        ) from error
     except ValueError as error:
         raise RunError(f"{path} is not JSON ({error}); restore it from where it came") from error
     if not intact:

@@ -16,7 +16,7 @@ from selectllm import embedded, weights
 from selectllm.ask import Selector
 from selectllm.budget import Budgeted, Ledger
 from selectllm.cache import Cached, Offline, ReplyCache
-from selectllm.endpoint import check_model_id, endpoint
+from selectllm.endpoint import base_url, check_model_id, endpoint
 from selectllm.litellm_model import LiteLLMModel, price_per_token
 from selectllm.mock import MockModel
 from selectllm.model import Model, ModelSpec, Request
@@ -82,6 +82,7 @@ def connect(spec: ModelSpec, shared: Connections) -> Model:
     """
     if spec.provider == "mock":
         return MockModel(spec, shared.utility)
+    base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
     return Replayed(Cached(inner, shared.cache), shared.pack)
 

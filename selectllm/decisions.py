@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -67,6 +68,42 @@ def decision_from_row(row: Mapping[str, Any]) -> Decision:
     return Decision(**fields)
 
 
+@dataclass(frozen=True, slots=True)
+class LogContent:
+    """What a log holds: its manifest and the latest decision of every key.
+
+    `intact`: bytes up to the end of the last whole line; 0 if not even the manifest is whole.
+    """
+
+    manifest: Any
+    latest: dict[Key, Decision]
+    intact: int
+
+
+def read_log(path: Path) -> LogContent:
+    """Read a log without changing it; a torn last line is left out.
+
+    Raises RunError with file and line for anything else that is no log.
+    """
+    data = path.read_bytes()
+    intact = data.rfind(b"\n") + 1
+    manifest: Any = None
+    latest: dict[Key, Decision] = {}
+    for number, line in enumerate(data[:intact].split(b"\n")[:-1], start=1):
+        try:
+            row = json.loads(line)
+            if number == 1:
+                manifest = row["manifest"]
+                continue
+            decision = decision_from_row(row)
+        except (ValueError, KeyError, TypeError):
+            raise RunError(
+                f"{path}:{number}: not a decision; the log is damaged, remove it to start over"
+            ) from None
+        latest[decision_key(decision)] = decision
+    return LogContent(manifest, latest, intact)
+
+
 class DecisionLog:
     """The log at `path`, opened for a call described by `manifest`.
 
@@ -75,31 +112,15 @@ class DecisionLog:
 
     def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
         self.path = path
-        self._latest: dict[Key, Decision] = {}
-        intact = 0
-        if path.exists():
-            intact = self._read(manifest)
+        content = read_log(path) if path.exists() else LogContent(manifest, {}, 0)
+        if content.intact:
+            check_manifest(path, content.manifest, manifest)
+        self._latest = content.latest
         path.parent.mkdir(parents=True, exist_ok=True)
         self._handle: IO[str] = open(path, "a", encoding="utf-8", newline="\n")
-        os.truncate(path, intact)
-        if intact == 0:
+        os.truncate(path, content.intact)
+        if not content.intact:
             self._write({"manifest": manifest, "manifest_sha256": sha256_json(manifest)})
-
-    def _read(self, manifest: Mapping[str, Any]) -> int:
-        """Fill the log from its file; returns how many bytes of it are whole lines."""
-        data = self.path.read_bytes()
-        intact = data.rfind(b"\n") + 1
-        first, *rows = data[:intact].split(b"\n")[:-1] or [b""]
-        if not first:
-            return 0
-        check_manifest(self.path, _json(self.path, 1, first).get("manifest"), manifest)
-        for number, line in enumerate(rows, start=2):
-            try:
-                decision = decision_from_row(_json(self.path, number, line))
-            except (KeyError, TypeError) as error:
-                raise _damaged(self.path, number) from error
-            self._latest[decision_key(decision)] = decision
-        return intact
 
     def done(self, key: Key) -> bool:
         """Whether `key` has a decision that stands; an error does not."""
@@ -137,9 +158,10 @@ class DecisionLog:
 
 def check_manifest(path: Path, found: Any, expected: Mapping[str, Any]) -> None:
     """Raise RunError unless the manifest at `path` is the one of this call."""
-    if found == json.loads(canonical_json(expected)):
+    wanted = json.loads(canonical_json(expected))
+    if found == wanted:
         return
-    different = sorted(_differences(found, expected)) or ["the manifest"]
+    different = sorted(_differences(found, wanted))
     raise RunError(
         f"{path}: belongs to another call ({', '.join(different[:5])} differ); "
         "name another place with -o, or remove it"
@@ -149,20 +171,5 @@ def check_manifest(path: Path, found: Any, expected: Mapping[str, Any]) -> None:
 def _differences(found: Any, expected: Mapping[str, Any]) -> Iterable[str]:
     if not isinstance(found, dict):
         return ["the manifest"]
-    expected = json.loads(canonical_json(expected))
     names = found.keys() | expected.keys()
     return [name for name in names if found.get(name) != expected.get(name)]
-
-
-def _json(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict):
-        raise _damaged(path, number)
-    return row
-
-
-def _damaged(path: Path, number: int) -> RunError:
-    return RunError(f"{path}:{number}: not a decision; the log is damaged, remove it to start over")

@@ -13,14 +13,14 @@ from selectllm.connect import Connections, open_selector
 from selectllm.divide import Division, Embedder, divide
 from selectllm.errors import SuiteError
 from selectllm.pool import load_pool
-from selectllm.prompt import Prompt, labels_for
+from selectllm.prompt import Prompt, render
 from selectllm.prompt_library import PromptLibrary
 from selectllm.run import Run
 from selectllm.strategies import Strategy, find_strategy
 from selectllm.suite import KnnEntry, RatingsEntry, Suite
-from selectllm.types import Cluster, Pool
+from selectllm.types import Cluster, Item, Pool
 from selectllm.utility import Utility
-from selectllm.utility.knn import KnnVectors, knn_utility
+from selectllm.utility.knn import KnnVectors, knn_utility, responses_of
 from selectllm.utility.ratings import ratings
 
 CONTROLS = ("random", "longest", "shortest", "first")
@@ -37,12 +37,11 @@ def prepare(suite: Suite, base: Path, embedder: Embedder, cache: Path) -> Run:
     utilities = tuple(_utility(entry, pool, base, embedder) for entry in suite.utilities)
     clusters, encoder = _clusters(suite, pool, base, embedder, cache)
     clusters = clusters[: suite.clusters.limit]
-    small = [c for c in clusters if len(c.members) <= suite.picks]
-    if len(small) == len(clusters):
+    largest = max((len(cluster.members) for cluster in clusters), default=0)
+    if largest <= suite.picks:
         raise SuiteError(
-            f"picks: {suite.picks} of clusters of at most "
-            f"{max(len(c.members) for c in clusters)} items is no choice; the pool has "
-            f"{len(pool)} items"
+            f"picks: {suite.picks} of clusters of at most {largest} items is no choice; "
+            f"the pool has {len(pool)} items"
         )
     return Run(
         suite=suite,
@@ -59,7 +58,7 @@ def prepare(suite: Suite, base: Path, embedder: Embedder, cache: Path) -> Run:
 def with_selectors(run: Run, base: Path, library: PromptLibrary, shared: Connections) -> Run:
     """The run with every prompt x model of its suite, ready to be asked."""
     prompts = [library.load(reference, base) for reference in run.suite.prompts]
-    _check_prompts(prompts, max(len(cluster.members) for cluster in run.clusters))
+    _check_prompts(prompts, run)
     specs = run.suite.specs()
     selectors: tuple[Selector, ...] = tuple(
         open_selector(prompt, spec, shared) for prompt in prompts for spec in specs
@@ -67,13 +66,15 @@ def with_selectors(run: Run, base: Path, library: PromptLibrary, shared: Connect
     return replace(run, selectors=selectors)
 
 
-def _check_prompts(prompts: Sequence[Prompt], largest: int) -> None:
-    """Every prompt has a reference of its own, and labels for the largest cluster."""
+def _check_prompts(prompts: Sequence[Prompt], run: Run) -> None:
+    """Every prompt has a reference of its own, and can show the largest cluster."""
+    largest = max(run.clusters, key=lambda cluster: len(cluster.members))
+    items = [run.pool.by_id[member] for member in largest.members]
     references = [prompt.ref for prompt in prompts]
     for prompt in prompts:
         if references.count(prompt.ref) > 1:
             raise SuiteError(f"prompts: two of them are {prompt.ref}; name one of them differently")
-        labels_for(prompt, largest)
+        render(prompt, items, run.suite.picks)
 
 
 def _utility(entry: RatingsEntry | KnnEntry, pool: Pool, base: Path, embedder: Embedder) -> Utility:
@@ -87,6 +88,9 @@ def _utility(entry: RatingsEntry | KnnEntry, pool: Pool, base: Path, embedder: E
             value_range=entry.range,
         )
     tests = load_pool(base / entry.test).pool
+    # Looked at first: embedding a large pool takes minutes.
+    ours = responses_of(entry.name, "pool", pool.items)
+    theirs = responses_of(entry.name, "test pool", tests.items)
     vectors = KnnVectors(
         items=embedder.vectors([item.text for item in pool.items]),
         tests=embedder.vectors([item.text for item in tests.items]),
@@ -94,8 +98,8 @@ def _utility(entry: RatingsEntry | KnnEntry, pool: Pool, base: Path, embedder: E
     if entry.answer == "cosine":
         vectors = replace(
             vectors,
-            item_responses=embedder.vectors([item.response or "" for item in pool.items]),
-            test_responses=embedder.vectors([item.response or "" for item in tests.items]),
+            item_responses=embedder.vectors(ours),
+            test_responses=embedder.vectors(theirs),
         )
     return knn_utility(pool, tests, vectors, name=entry.name, k=entry.k, answer=entry.answer)
 
@@ -129,9 +133,7 @@ def _parts(pool: Pool, column: str) -> list[Pool]:
     """The pool's items by the value of `column`, one part each."""
     values: dict[str, list[int]] = {}
     for position, item in enumerate(pool.items):
-        if column not in item.row:
-            raise SuiteError(f"clusters.group: item {item.id!r} has no column {column!r}")
-        values.setdefault(str(item.row[column]), []).append(position)
+        values.setdefault(_group_of(item, column), []).append(position)
     return [
         replace(
             pool,
@@ -142,13 +144,19 @@ def _parts(pool: Pool, column: str) -> list[Pool]:
     ]
 
 
+def _group_of(item: Item, column: str) -> str:
+    if column not in item.row:
+        raise SuiteError(f"clusters.group: item {item.id!r} has no column {column!r}")
+    return str(item.row[column])
+
+
 def _groups(suite: Suite, pool: Pool, clusters: tuple[Cluster, ...]) -> Mapping[int, str] | None:
     column = suite.clusters.group
     if column is None:
         return None
     groups: dict[int, str] = {}
     for cluster in clusters:
-        values = {str(pool.by_id[member].row.get(column)) for member in cluster.members}
+        values = {_group_of(pool.by_id[member], column) for member in cluster.members}
         if len(values) > 1:
             raise SuiteError(
                 f"clusters.group: cluster {cluster.id} mixes values of {column!r}: "

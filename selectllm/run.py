@@ -93,14 +93,16 @@ class Run:
         return next((u for u in self.utilities if wanted in (None, u.name)), None)
 
 
-def start_folder(folder: Path, run: Run) -> None:
-    """Write what is known before anything is asked.
-
-    Raises RunError if `folder` holds a run with another manifest.
-    """
+def check_folder(folder: Path, run: Run) -> None:
+    """Raise RunError if `folder` holds a run with another manifest."""
     described = folder / "run.json"
     if described.exists():
         check_manifest(described, read_json(described).get("manifest"), run.manifest)
+
+
+def start_folder(folder: Path, run: Run) -> None:
+    """Write what is known before anything is asked, into a folder that passed `check_folder`."""
+    described = folder / "run.json"
     division = run.suite.clusters
     write_clusters(
         folder / "clusters.json",
@@ -150,14 +152,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def evaluated_before(runs: Path, selector: Selector, size: int, k: int) -> bool:
-    """Whether a run in `runs` used this prompt and model for k picks of clusters of `size`."""
-    for path in runs.glob("*/run.json"):
-        manifest = read_json(path).get("manifest", {})
-        models = manifest.get("models", {}).values()
-        if (
-            selector.prompt.sha256 in manifest.get("prompts", {}).values()
-            and selector.spec.id in [model.get("id") for model in models]
-            and (manifest["clusters"]["size"], manifest["picks"]) == (size, k)
-        ):
-            return True
+    """Whether a finished run in `runs` used this prompt and model for k picks of `size`."""
+    for results in runs.glob("*/results.json"):
+        try:
+            manifest = read_json(results.with_name("run.json"))["manifest"]
+            if (
+                selector.prompt.sha256 in manifest["prompts"].values()
+                and selector.spec.id in [model["id"] for model in manifest["models"].values()]
+                and (manifest["clusters"]["size"], manifest["picks"]) == (size, k)
+            ):
+                return True
+        except (RunError, KeyError, TypeError, AttributeError):
+            continue  # not a run of this format: it tells nothing
     return False

@@ -7,6 +7,7 @@ winners are divided again, until C <= N.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,9 @@ from selectllm.codec import seeded_hash, sha256_texts
 from selectllm.decisions import DecisionLog, decision_key
 from selectllm.errors import SelectLLMError, UsageError
 from selectllm.partition import show_order
+from selectllm.prompt import Prompt, render
 from selectllm.strategies import Candidates, Strategy
+from selectllm.tokens import estimate_tokens
 from selectllm.types import Cluster, Decision, Item, Pool
 
 SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of --cluster-size auto
@@ -68,6 +71,21 @@ class Round:
         """Clusters that a model has to look at: the others give all they have, or nothing."""
         pairs = zip(self.clusters, self.picks, strict=True)
         return [(cluster, k) for cluster, k in pairs if 0 < k < len(cluster.members)]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundAhead:
+    """What a round will ask, known before anything is divided.
+
+    `size`: candidates per cluster, about. `picks`: what each cluster gives, some one more.
+    `calls`: 0 if the clusters are taken whole, unasked. `tokens`: of all its prompts, estimated.
+    """
+
+    clusters: int
+    size: int
+    picks: int
+    calls: int
+    tokens: int
 
 
 def check_budget(budget: int, pool: Pool) -> None:
@@ -125,6 +143,29 @@ def rounds_ahead(pool_size: int, settings: SelectSettings) -> list[tuple[int, in
         pool_size = count
 
 
+def questions_ahead(pool: Pool, prompt: Prompt, settings: SelectSettings) -> list[RoundAhead]:
+    """What every round will ask; a random sample of the pool stands in for each cluster.
+
+    Raises as `rounds_ahead` does, and PromptError if the prompt cannot show that many items.
+    """
+    rounds: list[RoundAhead] = []
+    left = len(pool)
+    for count, size in rounds_ahead(len(pool), settings):
+        size = min(size, left)
+        k = max(1, settings.budget // count)
+        asked = k < size
+        tokens = 0
+        if asked:
+            tokens = count * estimate_tokens(render(prompt, _sample(pool, size, settings.seed), k))
+        rounds.append(RoundAhead(count, size, k, count if asked else 0, tokens))
+        left = count
+    return rounds
+
+
+def _sample(pool: Pool, size: int, seed: int) -> list[Item]:
+    return heapq.nsmallest(size, pool.items, key=lambda item: seeded_hash("sample", seed, item.id))
+
+
 async def select_by_model(
     pool: Pool,
     selector: Selector,
@@ -150,7 +191,7 @@ async def select_by_model(
         decided = {decision_key(decision): decision for decision in log.decisions()}
         decisions = {task.cluster: decided[task.key] for task in tasks}
         chosen = harvest(pool, this, decisions, settings)
-        if this.final:
+        if this.final or not chosen:  # under `skip` no winner may be left to divide
             return chosen
         pool = _narrowed(pool, [choice.item for choice in chosen])
         number += 1
@@ -216,3 +257,17 @@ def select_by_strategy(candidates: Candidates, strategy: Strategy, budget: int) 
     order = strategy.order(candidates)[:budget]
     by = f"strategy:{strategy.name}"
     return [Chosen(candidates.items[position], 0, 0, by) for position in order]
+
+
+def strategy_decision(pool: Pool, strategy: Strategy, chosen: Sequence[Chosen]) -> Decision:
+    """The record of `select_by_strategy`: the whole pool is one cluster."""
+    return Decision(
+        cluster=0,
+        order=0,
+        repeat=0,
+        round=0,
+        shown=tuple(item.id for item in pool.items),
+        picks=tuple(choice.item.id for choice in chosen),
+        status="ok",
+        strategy=strategy.name,
+    )

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from selectllm.codec import canonical_json
 from selectllm.errors import SuiteError
 from selectllm.model import ModelSpec, Price
 from selectllm.names import closest
@@ -22,7 +23,7 @@ Name = Annotated[str, Field(min_length=1)]
 class Strict(BaseModel):
     """Every part of a suite: frozen, and closed to keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class RatingsEntry(Strict):
@@ -70,6 +71,15 @@ class PriceEntry(Strict):
     output: Annotated[float, Field(ge=0)]
 
 
+def _json(value: Any) -> Any:
+    """`value`, if JSON can carry it; YAML also has dates, infinity and keys that are numbers."""
+    try:
+        canonical_json(value)
+    except (TypeError, ValueError):
+        raise ValueError("should hold only what JSON can carry; put a date into quotes") from None
+    return value
+
+
 class ModelEntry(Strict):
     """One model: a bare id in the suite, or these keys (model.ModelSpec says what they mean)."""
 
@@ -87,7 +97,7 @@ class ModelEntry(Strict):
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None
     structured: bool | None = None
-    extra: Mapping[str, Any] = {}
+    extra: Annotated[Mapping[str, Any], AfterValidator(_json)] = {}
     timeout: Annotated[float, Field(gt=0)] = 120.0
 
     def spec(self) -> ModelSpec:
@@ -177,17 +187,25 @@ def load_suite(path: Path) -> Suite:
 
 def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     """One pydantic error in our words: key, value, fix."""
-    place = [part for part in error["loc"] if part not in ("ratings", "knn")]
+    loc = error["loc"]
+    place = [
+        part for before, part in zip((None, *loc), loc, strict=False) if not _tag(before, part)
+    ]
     where = ".".join(str(part) for part in place) or "the suite"
     if error["type"] == "extra_forbidden":
-        known = _keys_at(error["loc"][:-1])
+        known = _keys_at(loc[:-1])
         match = closest(str(place[-1]), known)
         hint = f"did you mean {match!r}? " if match else ""
         return f"unknown key {where!r}; {hint}keys here: {', '.join(sorted(known))}"
     if error["type"] == "missing":
         return f"{where!r} is missing"
-    reason = re.sub(r"^Input should", "should", error["msg"])
+    reason = re.sub(r"^(Input should|Value error, should)", "should", error["msg"])
     return f"{where}: {error['input']!r} {reason}"
+
+
+def _tag(before: Any, part: Any) -> bool:
+    """Whether `part` is no key: pydantic puts a utility's source behind its number."""
+    return isinstance(before, int) and part in ("ratings", "knn")
 
 
 def _keys_at(location: Sequence[Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,17 @@ def selectllm(
         return Outcome(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between tries take no time; how long they are is tested in test_retry.py."""
+    sleep = asyncio.sleep
+
+    async def at_once(seconds: float, result: Any = None) -> Any:
+        return await sleep(0, result)
+
+    monkeypatch.setattr(asyncio, "sleep", at_once)
 
 
 @pytest.fixture

@@ -207,6 +207,28 @@ def test_a_planted_pickled_key_is_refused_unread(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+@pytest.mark.parametrize(
+    "value",
+    ["not json", "5", "{}", '{"model": "m", "at": 1.0, "reply": {"text": "[1]"}}'],
+)
+def test_a_row_that_is_no_reply_is_refused(tmp_path: Path, value: str) -> None:
+    cache = ReplyCache(tmp_path)
+    cache.put(REQUEST, Reply("[1]"))
+    with sqlite3.connect(tmp_path / "cache.db") as database:
+        database.execute("UPDATE Cache SET value = ?", (value,))
+    database.close()
+    with pytest.raises(CacheError, match="selectllm did not write"):
+        cache.get(REQUEST.key)
+    with pytest.raises(CacheError, match="selectllm did not write"):
+        list(cache.rows())
+
+
+def test_a_database_that_is_none_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "cache.db").write_bytes(b"no database" * 100)
+    with pytest.raises(CacheError, match=r"cannot be opened .*; name another with --cache"):
+        ReplyCache(tmp_path)
+
+
 def test_the_folder_is_private(tmp_path: Path) -> None:
     ReplyCache(tmp_path / "cache")
     assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -74,7 +75,9 @@ def test_init_overwrites_nothing(selectllm: Command, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-def test_the_cache_can_be_looked_into_and_cleared(selectllm: Command, tmp_path: Path) -> None:
+def test_the_cache_can_be_looked_into_and_cleared(
+    selectllm: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from selectllm.cache import ReplyCache
     from selectllm.types import Reply
     from tests.test_cache import REQUEST
@@ -87,5 +90,32 @@ def test_the_cache_can_be_looked_into_and_cleared(selectllm: Command, tmp_path: 
     assert "1 replies" in selectllm("cache", "stats").out
     assert json.loads(selectllm("cache", "ls", "--json").out)["key"] == REQUEST.key
     assert REQUEST.key[:12] in selectllm("cache", "ls").out
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    kept = selectllm("cache", "clear")
+    assert (kept.code, kept.out) == (0, "nothing removed\n")
     assert "removed 1 replies" in selectllm("cache", "clear", "--yes").out
     assert selectllm("cache", "stats", "--json").json["models"] == {}
+
+
+def test_a_file_that_cannot_be_written_is_bad_input_and_no_verdict(
+    selectllm: Command, pool_file: Path
+) -> None:
+    Path("file").touch()
+    out = Path("file") / "out.jsonl"
+    told = selectllm("select", pool_file, "--budget", 3, "--strategy", "first", "-o", out)
+    assert told.code == 2
+    assert told.err.startswith("selectllm: file")
+    assert "check the path" in told.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+def test_output_that_nobody_reads_any_more_is_no_crash(pool_file: Path) -> None:
+    arguments = ["-m", "selectllm", "prompts", "list", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process:
+        assert "Traceback" not in process.stderr.read()

@@ -419,6 +419,9 @@ def test_a_cached_run_loads_neither_litellm_nor_torch(
         ("size: 5 -> size: 5, file: none.json", "none.json"),
         ("picks: 2 -> picks: 2\nstrategies: [longst]", "did you mean 'longest'"),
         ("picks: 2 -> picks: 2\nreplies: none.jsonl", "none.jsonl"),
+        ("picks: 2 -> picks: 2\nknn: 5", "unknown key 'knn'"),
+        ("[mock/first] -> [{id: a/b, price: {input: .inf, output: 1}}]", "finite number"),
+        ("[mock/first] -> [{id: a/b, extra: {since: 2024-01-01}}]", "what JSON can carry"),
         (
             "[mock/first] -> [{id: openai/m, api_base: 'not a url'}]",
             "not a url",
@@ -443,6 +446,49 @@ def test_model_settings_on_the_command_line_need_one_model(
     )
     assert outcome.code == 2
     assert "this suite has 2" in outcome.err
+
+
+def test_a_limit_that_is_no_number_is_refused(selectllm: Command, pool_file: Path) -> None:
+    outcome = selectllm("eval", write_suite("mock/first"), "--max-cost", "nan")
+    assert (outcome.code, "--max-cost nan" in outcome.err) == (2, True)
+
+
+def test_strategies_alone_and_models_alone_are_evaluated(
+    selectllm: Command, pool_file: Path
+) -> None:
+    alone = write_suite(prompts=(), more="strategies: [longest]")
+    assert selectllm("eval", alone, "-o", "run").code == 0
+    assert results()["pairs"] == []
+    assert [each["strategy"] for each in results()["strategies"]] == ["longest"]
+    assert selectllm("eval", write_suite("mock/first", more="strategies: []"), "-o", "m").code == 0
+    assert results("m")["strategies"] == []
+
+
+def test_one_cluster_has_no_intervals(selectllm: Command, pool_file: Path) -> None:
+    outcome = selectllm("eval", write_suite("mock/first"), "--limit", 1, "-o", "run")
+    assert outcome.code == 0, outcome.err
+    assert results()["pairs"][0]["agreement"]["rating"]["captured"] is None
+
+
+def test_clusters_of_a_file_need_the_group_column_too(selectllm: Command, pool_file: Path) -> None:
+    assert selectllm("eval", write_suite("mock/first"), "-o", "run").code == 0
+    change = "{by: random, size: 5} -> {file: run/clusters.json, group: topic}"
+    outcome = selectllm("eval", write_suite("mock/first", change=change), "-o", "grouped")
+    assert outcome.code == 2
+    assert "has no column 'topic'" in outcome.err
+
+
+def test_a_run_cut_short_before_its_results_is_finished_by_the_same_command(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    suite = write_suite(at(server))
+    assert selectllm("eval", suite, "-o", "run").code == 0
+    asked, whole = server.count, Path("run/results.json").read_bytes()
+    Path("run/results.json").unlink()
+    told = selectllm("report", "run")
+    assert (told.code, "is the folder a finished run?" in told.err) == (2, True)
+    assert selectllm("eval", suite, "-o", "run").code == 0
+    assert (server.count, Path("run/results.json").read_bytes()) == (asked, whole)
 
 
 def test_a_report_of_no_run_says_so(selectllm: Command) -> None:

@@ -234,7 +234,6 @@ def test_skip_bad_counts_the_budget_by_the_good_rows(selectllm: Command) -> None
     assert list(files()) == ["pool.jsonl"]
 
 
-@pytest.mark.xfail(strict=True, reason="cli/select.py does not compare -o with POOL")
 def test_a_selection_never_replaces_its_pool(selectllm: Command, pool_file: Path) -> None:
     before = files()
     outcome = selectllm("select", "pool.jsonl", "--budget", 3, "-o", "pool.jsonl", *MOCK)

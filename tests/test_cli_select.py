@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import math
 import os
 import signal
@@ -21,6 +23,7 @@ from selectllm.types import Cluster
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.provider_server import ProviderServer, echoing_key
 
+FORTY = ("--by", "random", "--cluster-size", "40")
 MOCK = ("--prompt", "short@1", "--model", "mock/random", "--by", "random")
 
 
@@ -181,6 +184,62 @@ def test_a_dry_run_sends_and_writes_nothing(
     assert sorted(p.name for p in tmp_path.glob("*.jsonl")) == ["pool.jsonl"]
 
 
+def test_a_dry_run_tells_its_rounds_calls_and_tokens(selectllm: Command, pool_file: Path) -> None:
+    arguments = ("select", pool_file, "--budget", 2, "--cluster-size", 10, "--dry-run", *MOCK)
+    told = selectllm(*arguments, "--json").json
+    narrowing, last = told["rounds"]
+    assert (narrowing["clusters"], narrowing["size"], narrowing["picks"]) == (4, 10, 1)
+    assert (last["clusters"], last["size"], last["picks"]) == (1, 4, 2)
+    assert (told["calls"], told["calls_at_most"]) == (5, 15)
+    assert told["tokens"] == narrowing["tokens"] + last["tokens"] > 0
+    assert selectllm(*arguments).out.splitlines() == [
+        "round 0: 4 clusters of about 10, 1 or more picks each",
+        "round 1: 1 clusters of about 4, 2 or more picks each",
+        f"at most 15 calls, 5 if every reply is valid; about {told['tokens']} prompt tokens "
+        "(an estimate) to mock/random",
+    ]
+
+
+def test_clusters_that_are_taken_whole_are_not_asked_about(
+    selectllm: Command, pool_file: Path
+) -> None:
+    arguments = ("select", pool_file, "--budget", 40, "--dry-run")
+    assert selectllm(*arguments, "--json", *MOCK).json["calls"] == 0
+    assert "8 clusters of 5 are taken whole, unasked" in selectllm(*arguments, *MOCK).out
+    assert selectllm(*arguments, "--json", "--strategy", "first").json["calls"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "out"),
+    [("my.data.jsonl", "my.data.selected.jsonl"), ("POOL.JSONL.GZ", "POOL.selected.jsonl")],
+)
+def test_the_selection_is_named_after_the_pool(
+    selectllm: Command, tmp_path: Path, name: str, out: str
+) -> None:
+    rows = "".join(json.dumps(row) + "\n" for row in pool_rows(5)).encode()
+    (tmp_path / name).write_bytes(gzip.compress(rows) if name.endswith("GZ") else rows)
+    assert selectllm("select", name, "--budget", 3, "--strategy", "first").code == 0
+    assert len(read_jsonl(tmp_path / out)) == 3
+
+
+def test_a_tournament_without_winners_comes_out_short(selectllm: Command, pool_file: Path) -> None:
+    model = ("--prompt", "short@1", "--model", "mock/reply:no idea", *FORTY[:2])
+    outcome = selectllm("select", pool_file, "--budget", 1, "--on-invalid", "skip", *model)
+    assert (outcome.code, read_jsonl(Path("pool.selected.jsonl"))) == (1, [])
+    assert "0 of 1 items" in outcome.err
+
+
+def test_ids_of_any_text_are_kept(selectllm: Command, tmp_path: Path) -> None:
+    ids = ["a,b", "a\u2028b", "x\ny", "\x1f", "日本", " ", "a\x1fb", '"q"', "1+1", "é"]
+    pool = [{"id": each, "instruction": f"Say {number}"} for number, each in enumerate(ids)]
+    path = write_jsonl(tmp_path / "odd.jsonl", pool)
+    assert selectllm("select", path, "--budget", 4, "--cluster-size", 4, *MOCK).code == 0
+    lines = (tmp_path / "odd.selected.jsonl").read_bytes().split(b"\n")[:-1]
+    chosen = {json.loads(line)["id"] for line in lines}
+    assert len(chosen) == 4
+    assert chosen < set(ids)
+
+
 def test_json_output_is_alone_on_stdout(selectllm: Command, pool_file: Path) -> None:
     outcome = selectllm("select", pool_file, "--budget", 3, "--json", *MOCK)
     assert outcome.json["selected"] == 3
@@ -212,6 +271,14 @@ def test_bad_rows_are_an_error_or_left_out(selectllm: Command, tmp_path: Path) -
         (("--budget", "3", "--prompt", "short@1", "--model", "mock/oracle"), "needs a utility"),
         (("--budget", "3", "--prompt", "short@1", "--model", "gpt-4o"), "gpt-4o"),
         (("--budget", "3", "-o", "out.csv", *MOCK), "end the name in .jsonl"),
+        (("--budget", "3", "-o", "./pool.jsonl", *MOCK), "is the pool itself"),
+        (("--budget", "3", "--cluster-size", "²", *MOCK), "--cluster-size '²'"),
+        (("--budget", "3", "--prompt", "short@1", "--model", ""), "either --prompt and --model"),
+        (("--budget", "3", "--strategy", "random", "--api-base", "http://x"), "not of --strategy"),
+        (
+            ("--budget", "3", "--prompt", "letters@1", "--model", "mock/first", *FORTY),
+            "26",
+        ),
         (("--budget", "3", "--map", "instruction=nope", *MOCK), "nope"),
         (("--budget", "3", "--env-file", "none.env", *MOCK), "there is no such file"),
         (("--budget", "3", "--model-arg", "temprature=1", *MOCK), "did you mean 'temperature'"),
@@ -277,5 +344,16 @@ def test_auto_cluster_size(pool: int, budget: int, size: int) -> None:
 def test_a_note_says_when_nothing_is_known_of_the_picks(
     selectllm: Command, pool_file: Path
 ) -> None:
-    outcome = selectllm("select", pool_file, "--budget", 3, *MOCK)
-    assert "how good these picks are is not known" in outcome.err
+    unknown = "how good these picks are is not known"
+    suite = "name: s\npool: pool.jsonl\npicks: 2\nclusters: {by: random, size: 10}\n"
+    Path("s.yaml").write_text(f"{suite}prompts: [short@1]\nmodels: [mock/random]\n", "utf-8")
+    arguments = ("select", pool_file, "--budget", 8, "--cluster-size", 10, *MOCK)
+    assert unknown in selectllm(*arguments).err
+    assert selectllm("eval", "s.yaml").code == 0
+    assert unknown not in selectllm(*arguments).err
+    (results,) = Path("eval/runs").glob("*/results.json")
+    results.unlink()  # as if the run had been interrupted
+    assert unknown in selectllm(*arguments).err
+    results.with_name("run.json").write_text('{"manifest": {"prompts": 1}}', "utf-8")
+    results.touch()
+    assert unknown in selectllm(*arguments).err

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from selectllm.decisions import DecisionLog, decision_from_row, decision_key, decision_row
+from selectllm.decisions import (
+    DecisionLog,
+    decision_from_row,
+    decision_key,
+    decision_row,
+    read_log,
+)
 from selectllm.errors import RunError
 from selectllm.schemas import schema
 from selectllm.types import Attempt, Decision
@@ -103,7 +109,28 @@ def test_a_log_of_another_call_is_refused_untouched(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("line", ["nonsense", "[]", "{}", '{"cluster": 1}'])
+def test_a_log_that_begins_with_something_else_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    for content in (b"\n", b"[]\n", b'{"other": 1}\n', b'\n{"manifest": 1}\n', b"\xff\n"):
+        path.write_bytes(content)
+        with pytest.raises(RunError, match=r"log\.jsonl:1: not a decision"):
+            DecisionLog(path, MANIFEST)
+        assert path.read_bytes() == content
+
+
+def test_reading_a_log_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with DecisionLog(path, MANIFEST) as log:
+        log.append(DECISION)
+    torn = path.read_bytes() + b'{"cluster": 4, "or'
+    path.write_bytes(torn)
+    content = read_log(path)
+    assert content.manifest == MANIFEST
+    assert content.latest == {decision_key(DECISION): DECISION}
+    assert path.read_bytes() == torn
+
+
+@pytest.mark.parametrize("line", ["", "nonsense", "[]", "{}", '{"cluster": 1}'])
 def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "log.jsonl"
     with DecisionLog(path, MANIFEST) as log:

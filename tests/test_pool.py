@@ -187,12 +187,12 @@ def test_explicit_ids_are_kept_and_whole_numbers_become_text(folder: Folder) -> 
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [
-        ("", "id (column 'id') is empty; give every row its own or leave the row out (select: --skip-bad)"),
+        ("", "id (column 'id') is empty; give every row its own or leave the row out"),
         (None, "id (column 'id') is empty; "),
-        (1.5, "id (column 'id') is a number: 1.5; write it as text or leave the row out (select: --skip-bad)"),
+        (1.5, "id (column 'id') is a number: 1.5; write it as text or leave the row out"),
         (True, "id (column 'id') is a boolean: True; "),
         ([1], "id (column 'id') is a list: [1]; "),
-        (1, "id '1' is taken by pool.jsonl:1; make ids unique or leave the row out (select: --skip-bad)"),
+        (1, "id '1' is taken by pool.jsonl:1; make ids unique or leave the row out"),
     ],
 )
 def test_an_id_that_names_no_single_item_is_an_error(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from selectllm.errors import SelectLLMError
+from selectllm.errors import SelectLLMError, UsageError
 
 INTERRUPTED = 130
 
@@ -70,6 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SelectLLMError as error:
         click.echo(f"selectllm: {error}", err=True)
         return error.exit_code
+    except OSError as error:  # a folder that cannot be written, a full disk: never a verdict
+        reason = f"{error.strerror or error}; check the path, its permissions and the space left"
+        click.echo(f"selectllm: {error.filename or 'a file'}: {reason}", err=True)
+        return UsageError.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("selectllm: interrupted; run the same command again to go on", err=True)
         return INTERRUPTED

@@ -74,10 +74,14 @@ def ls(folder: Path | None, as_json: bool, limit: int) -> None:
 def clear(folder: Path | None, yes: bool) -> None:
     """Remove every cached reply; asking again costs again."""
     store = _open(folder)
-    if not yes:
-        click.confirm(f"Remove {len(store)} replies from {store.folder}?", abort=True, err=True)
+    if not yes and not click.confirm(f"Remove {len(store)} replies from {store.folder}?", err=True):
+        click.echo("nothing removed")
+        return
     click.echo(f"removed {store.clear()} replies from {store.folder}")
 
 
 def _open(folder: Path | None) -> ReplyCache:
-    return ReplyCache(find_workspace(Path.cwd(), cache=folder).cache / "replies")
+    """The reply cache of this folder's workspace, closed when the command ends."""
+    store = ReplyCache(find_workspace(Path.cwd(), cache=folder).cache / "replies")
+    click.get_current_context().call_on_close(store.close)
+    return store

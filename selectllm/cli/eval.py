@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from selectllm.matrix import context_needed, evaluate, tasks
 from selectllm.pack import read_pack, write_pack
 from selectllm.prepare import prepare, with_selectors
 from selectllm.results import results
-from selectllm.run import Run, start_folder
+from selectllm.run import Run, check_folder, start_folder
 from selectllm.suite import Suite, load_suite
 
 OLLAMA = ("ollama", "ollama_chat")
@@ -72,14 +73,16 @@ def eval_(
     base = suite_file.resolve().parent
     session = open_session(common, base)
     run = open_run(session, suite, base)
+    _warn_of_equal_repeats(session, suite)
     folder = options.out or session.workspace.runs / run.default_name
-    start_folder(folder, run)
+    check_folder(folder, run)
     settings = AskSettings(
         concurrency=common.concurrency,
         reask=suite.reask,
         structured=suite.structured == "auto",
     )
     with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
+        start_folder(folder, run)
         try:
             decisions = asyncio.run(_evaluate(session, run, settings, log))
         except ReplyMissing as error:
@@ -90,6 +93,15 @@ def eval_(
     if options.record is not None:
         session.note(f"{write_pack(options.record, decisions)} replies in {options.record}")
     _print(session, found, folder)
+
+
+def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
+    cold = [spec.name for spec in suite.specs() if spec.temperature == 0]
+    if suite.repeats > 1 and cold:
+        session.note(
+            f"note: repeats: {suite.repeats} at temperature 0 mostly repeat one reply "
+            f"({', '.join(cold)}); set a temperature above 0, or repeats: 1"
+        )
 
 
 def _with_options(suite: Suite, options: EvalOptions, named: ModelOptions) -> Suite:
@@ -133,7 +145,7 @@ async def _evaluate(session: Session, run: Run, settings: AskSettings, log: Deci
 
 def _record_command(suite_file: Path, suite: Suite) -> str:
     pack = suite_file.parent / suite.replies if suite.replies else "FILE"
-    return f"selectllm eval {suite_file} --record {pack}"
+    return shlex.join(["selectllm", "eval", str(suite_file), "--record", str(pack)])
 
 
 def _print(session: Session, found: dict[str, Any], folder: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from selectllm.codec import canonical_json
+from selectllm.errors import RunError
 from selectllm.run import read_json
+from selectllm.schemas import schema
 
 
 @click.command()
@@ -15,7 +17,10 @@ from selectllm.run import read_json
 @click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
 def report(folder: Path, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed."""
-    found = read_json(folder / "results.json")
+    path = folder / "results.json"
+    found = read_json(path)
+    if missing := sorted(set(schema("results")["required"]) - found.keys()):
+        raise RunError(f"{path}: not the results of a run (no {missing[0]}); run eval again")
     if as_json:
         click.echo(canonical_json(found))
         return

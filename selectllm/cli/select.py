@@ -3,110 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
 
 import click
 
 from selectllm.ask import AskSettings, Selector
 from selectllm.cli.named_model import named_model
-from selectllm.cli.options import FILE, Common, ModelOptions, common_options, grouped, model_options
+from selectllm.cli.options import Common, ModelOptions, common_options, model_options
+from selectllm.cli.select_options import (
+    SelectOptions,
+    given_size,
+    is_by_model,
+    out_file,
+    select_options,
+)
 from selectllm.cli.session import Session, counter, open_session
-from selectllm.codec import canonical_json, seeded_hash
+from selectllm.codec import canonical_json
 from selectllm.connect import open_selector
 from selectllm.decisions import DecisionLog
 from selectllm.divide import Division, divide
-from selectllm.errors import SelectLLMError, UsageError
-from selectllm.partition import PARTITIONS
+from selectllm.errors import ReplyMissing, SelectLLMError
 from selectllm.pool import load_pool, parse_mapping, write_rejected
-from selectllm.prompt import render
 from selectllm.run import evaluated_before
 from selectllm.select import (
     Chosen,
-    OnInvalid,
+    RoundAhead,
     SelectSettings,
     check_budget,
-    rounds_ahead,
+    questions_ahead,
     select_by_model,
     select_by_strategy,
+    strategy_decision,
 )
-from selectllm.selection import write_selection
+from selectllm.selection import manifest_by_model, manifest_by_strategy, write_selection
 from selectllm.strategies import Candidates, find_strategy
-from selectllm.tokens import estimate_tokens
-from selectllm.types import Cluster, Decision, Pool
-
-
-@dataclass(frozen=True, slots=True)
-class SelectOptions:
-    """What `select` is told besides the pool and the common options."""
-
-    budget: int
-    prompt: str | None
-    model: str | None
-    strategy: str | None
-    by: str
-    size: str
-    on_invalid: OnInvalid
-    reask: int
-    seed: int
-    columns: tuple[str, ...]
-    skip_bad: bool
-    dry_run: bool
-    out: Path | None
-
-
-select_options = grouped(
-    "options",
-    SelectOptions,
-    click.option("--budget", type=int, required=True, metavar="N", help="Items to select."),
-    click.option("--prompt", metavar="NAME@VERSION", help="Selection prompt."),
-    click.option("--model", metavar="PROVIDER/MODEL", help="Model that is shown the clusters."),
-    click.option("--strategy", metavar="NAME", help="Select without a model instead."),
-    click.option(
-        "--by",
-        type=click.Choice(sorted(PARTITIONS)),
-        default="diverse",
-        show_default=True,
-        help="How the pool is divided into clusters.",
-    ),
-    click.option(
-        "--cluster-size",
-        "size",
-        default="auto",
-        show_default=True,
-        metavar="M",
-        help="Candidates per cluster; auto: pool / N, within 5 to 50.",
-    ),
-    click.option(
-        "--on-invalid",
-        type=click.Choice(get_args(OnInvalid)),
-        default="fill",
-        show_default=True,
-        help="Picks that the model did not make: filled at random, skipped, or a failure.",
-    ),
-    click.option(
-        "--reask",
-        type=click.IntRange(0),
-        default=2,
-        show_default=True,
-        help="Further attempts after a reply that is not valid.",
-    ),
-    click.option("--seed", type=int, default=0, show_default=True),
-    click.option(
-        "--map",
-        "columns",
-        multiple=True,
-        metavar="NAME=COLUMN",
-        help="Where the pool keeps id, instruction, input or response; repeatable.",
-    ),
-    click.option("--skip-bad", is_flag=True, help="Leave bad rows out, into OUT.rejected.jsonl."),
-    click.option(
-        "--dry-run", is_flag=True, help="Say what would be asked; send and write nothing."
-    ),
-    click.option("-o", "--out", type=FILE, help="Where the selection goes [POOL.selected.jsonl]."),
-)
+from selectllm.types import Cluster, Pool
 
 
 @click.command()
@@ -122,20 +56,23 @@ def select(
     Writes the items with all their columns, and OUT.decisions.jsonl. Run again, it goes on where
     it stopped.
     """
-    by_model = options.prompt is not None and options.model is not None
-    if by_model == (options.strategy is not None) or (
-        options.strategy is not None and (options.prompt or options.model)
-    ):
-        raise UsageError("select needs either --prompt and --model, or --strategy")
-    out = options.out or pool_file.with_name(f"{pool_file.name.split('.')[0]}.selected.jsonl")
-    if out.suffix != ".jsonl":
-        raise UsageError(f"-o {out}: the selection is JSON lines; end the name in .jsonl")
+    by_model = is_by_model(options, model_options)
+    out = out_file(pool_file, options.out)
     loaded = load_pool(pool_file, columns=parse_mapping(options.columns), skip_bad=options.skip_bad)
     pool = loaded.pool
     check_budget(options.budget, pool)
+    settings = SelectSettings(
+        budget=options.budget,
+        size=given_size(options.size),
+        seed=options.seed,
+        on_invalid=options.on_invalid,
+        ask=AskSettings(concurrency=common.concurrency, reask=options.reask),
+    )
     session = open_session(common, Path.cwd())
-    work = _by_model if by_model else _by_strategy
-    chosen = work(session, pool, options, model_options, out)
+    if by_model:
+        chosen = _by_model(Selection(session, pool, settings, out), options, model_options)
+    else:
+        chosen = _by_strategy(Selection(session, pool, settings, out), options)
     if chosen is None:
         return
     if loaded.rejected:
@@ -145,80 +82,77 @@ def select(
     _report(session, chosen, options, out)
 
 
-def _by_strategy(
-    session: Session, pool: Pool, options: SelectOptions, _: ModelOptions, out: Path
-) -> list[Chosen] | None:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One call of `select`, its files read and its options checked."""
+
+    session: Session
+    pool: Pool
+    settings: SelectSettings
+    out: Path
+
+    @property
+    def log(self) -> Path:
+        """Where the decisions go."""
+        return _beside(self.out, "decisions")
+
+
+def _by_strategy(call: Selection, options: SelectOptions) -> list[Chosen] | None:
+    """What the strategy picks; None for a dry run."""
+    session, pool, settings = call.session, call.pool, call.settings
     strategy = find_strategy(options.strategy or "")
     if options.dry_run:
-        click.echo(f"strategy {strategy.name} would take {options.budget} of {len(pool)} items")
+        text = f"strategy {strategy.name} would take {settings.budget} of {len(pool)} items"
+        _print_ahead(session, [], settings, text)
         return None
     vectors = None
     if strategy.needs_vectors:
         with session.progress("embedding") as advance:
             vectors = session.embedder(advance).vectors([item.text for item in pool.items])
-    candidates = Candidates(pool.items, options.seed, vectors)
-    chosen = select_by_strategy(candidates, strategy, options.budget)
-    manifest = _manifest(pool, options) | {"strategy": strategy.name}
-    decision = Decision(
-        cluster=0,
-        order=0,
-        repeat=0,
-        round=0,
-        shown=tuple(item.id for item in pool.items),
-        picks=tuple(choice.item.id for choice in chosen),
-        status="ok",
-        strategy=strategy.name,
-    )
-    with DecisionLog(_beside(out, "decisions"), manifest) as log:
+    candidates = Candidates(pool.items, settings.seed, vectors)
+    chosen = select_by_strategy(candidates, strategy, settings.budget)
+    with DecisionLog(call.log, manifest_by_strategy(pool, strategy, settings)) as log:
         if not log.decisions():
-            log.append(decision)
+            log.append(strategy_decision(pool, strategy, chosen))
     return chosen
 
 
-def _by_model(
-    session: Session, pool: Pool, options: SelectOptions, named: ModelOptions, out: Path
-) -> list[Chosen] | None:
+def _by_model(call: Selection, options: SelectOptions, named: ModelOptions) -> list[Chosen] | None:
+    """What the model picks; None for a dry run."""
+    session, pool, settings = call.session, call.pool, call.settings
     prompt = session.library.load(options.prompt or "")
     selector = open_selector(prompt, named_model(options.model or "", named), session.connections())
-    settings = SelectSettings(
-        budget=options.budget,
-        size=_size(options.size),
-        seed=options.seed,
-        on_invalid=options.on_invalid,
-        ask=AskSettings(concurrency=session.common.concurrency, reask=options.reask),
-    )
-    ahead = rounds_ahead(len(pool), settings)
+    ahead = questions_ahead(pool, prompt, settings)
     if options.dry_run:
-        _dry_run(pool, selector, settings, ahead)
+        _print_ahead(session, ahead, settings, _ahead_text(ahead, selector, settings))
         return None
-    clusters, size = ahead[-1]
-    k = max(1, options.budget // clusters)
-    if not evaluated_before(session.workspace.runs, selector, size, k):
+    last = ahead[-1]
+    if not evaluated_before(session.workspace.runs, selector, last.size, last.picks):
         session.note(
             f"note: no run in {session.workspace.runs} has evaluated {prompt.ref} with "
-            f"{selector.spec.name} at {k} of {size}: how good these picks are is not known"
+            f"{selector.spec.name} at {last.picks} of {last.size}: how good these picks are is "
+            "not known"
         )
-    manifest = _manifest(pool, options) | {
-        "prompt": prompt.ref,
-        "prompt_sha256": prompt.sha256,
-        "model": selector.spec.fields() | {"endpoint": selector.endpoint},
-        "by": options.by,
-        "cluster_size": options.size,
-        "reask": options.reask,
-        "encoder": session.embedder().encoder.identity,
-    }
-    with DecisionLog(_beside(out, "decisions"), manifest) as log:
-        return asyncio.run(_ask(session, pool, selector, settings, options.by, log))
+    encoder = session.embedder().encoder.identity
+    manifest = manifest_by_model(pool, selector, settings, options.by, encoder)
+    with DecisionLog(call.log, manifest) as log:
+        calls = sum(this.calls for this in ahead)
+        try:
+            return asyncio.run(_ask(call, selector, options.by, log, calls))
+        except ReplyMissing as error:
+            told = ("--budget", str(options.budget), "--prompt", prompt.ref, "--model")
+            command = ("selectllm", "select", pool.source, *told, selector.spec.id)
+            raise ReplyMissing(
+                f"{error}. Record them by the same call without --offline: {shlex.join(command)} "
+                "and its other options"
+            ) from None
 
 
 async def _ask(
-    session: Session,
-    pool: Pool,
-    selector: Selector,
-    settings: SelectSettings,
-    by: str,
-    log: DecisionLog,
+    call: Selection, selector: Selector, by: str, log: DecisionLog, calls: int
 ) -> list[Chosen]:
+    session = call.session
+
     def division(part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
         with session.progress("embedding") as advance:
             embedder = session.embedder(advance)
@@ -226,56 +160,46 @@ async def _ask(
 
     try:
         with session.progress("deciding") as advance:
-            tick = counter(advance, sum(count for count, _ in rounds_ahead(len(pool), settings)))
-            return await select_by_model(pool, selector, settings, division, log, tick)
+            tick = counter(advance, calls)
+            return await select_by_model(call.pool, selector, call.settings, division, log, tick)
     finally:
         await selector.model.close()
 
 
-def _dry_run(
-    pool: Pool, selector: Selector, settings: SelectSettings, ahead: list[tuple[int, int]]
+def _print_ahead(
+    session: Session, ahead: list[RoundAhead], settings: SelectSettings, text: str
 ) -> None:
-    """Rounds, calls and tokens, without dividing, sending or writing.
-
-    A random sample of the pool stands in for every cluster.
-    """
-    calls = tokens = 0
-    sample = sorted(pool.items, key=lambda item: seeded_hash("sample", settings.seed, item.id))
-    for number, (count, size) in enumerate(ahead):
-        k = max(1, settings.budget // count) if count <= settings.budget else 1
-        shown = sample[:size]
-        if k >= len(shown):
-            click.echo(f"round {number}: {count} clusters of {size} are taken whole, unasked")
-            continue
-        click.echo(f"round {number}: {count} clusters of about {size}, {k} or more picks each")
-        calls += count
-        tokens += count * estimate_tokens(render(selector.prompt, shown, k))
-    click.echo(
-        f"at most {calls * (1 + settings.ask.reask)} calls, {calls} if every reply is valid; "
-        f"about {tokens} prompt tokens (an estimate) to {selector.spec.name}"
-    )
-
-
-def _manifest(pool: Pool, options: SelectOptions) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "verb": "select",
-        "pool_sha256": pool.sha256,
-        "budget": options.budget,
-        "seed": options.seed,
+    """What would be asked, as `text` or as JSON; nothing was divided, sent or written."""
+    if not session.common.as_json:
+        click.echo(text)
+        return
+    calls = sum(this.calls for this in ahead)
+    summary = {
+        "rounds": [asdict(this) for this in ahead],
+        "calls": calls,
+        "calls_at_most": calls * (1 + settings.ask.reask),
+        "tokens": sum(this.tokens for this in ahead),
     }
+    click.echo(canonical_json(summary))
+
+
+def _ahead_text(ahead: list[RoundAhead], selector: Selector, settings: SelectSettings) -> str:
+    lines = []
+    for number, this in enumerate(ahead):
+        asked = f"{this.clusters} clusters of about {this.size}, {this.picks} or more picks each"
+        whole = f"{this.clusters} clusters of {this.size} are taken whole, unasked"
+        lines.append(f"round {number}: {asked if this.calls else whole}")
+    calls = sum(this.calls for this in ahead)
+    lines.append(
+        f"at most {calls * (1 + settings.ask.reask)} calls, {calls} if every reply is valid; "
+        f"about {sum(this.tokens for this in ahead)} prompt tokens (an estimate) to "
+        f"{selector.spec.name}"
+    )
+    return "\n".join(lines)
 
 
 def _beside(out: Path, what: str) -> Path:
     return out.with_name(f"{out.name}.{what}.jsonl")
-
-
-def _size(text: str) -> int | None:
-    if text == "auto":
-        return None
-    if not text.isdigit() or int(text) < 1:
-        raise UsageError(f"--cluster-size {text!r}: must be a whole number above 0, or auto")
-    return int(text)
 
 
 def _report(session: Session, chosen: list[Chosen], options: SelectOptions, out: Path) -> None:

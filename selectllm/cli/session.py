@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -95,19 +96,31 @@ def counter(advance: Advance | None, total: int) -> Callable[[object], None]:
 def open_session(common: Common, start: Path) -> Session:
     """The session of a command that works around the folder `start`.
 
-    Variables of --env-file are set for this process where they are not set already.
+    Variables of --env-file are set for this process where they are not set already. The cache is
+    closed when the command ends.
     """
     if common.env_file is not None:
-        from dotenv import load_dotenv
-
-        if not common.env_file.is_file():
-            raise UsageError(f"--env-file {common.env_file}: there is no such file")
-        load_dotenv(common.env_file, override=False)
+        _load_environment(common.env_file)
+    if common.max_cost is not None and math.isnan(common.max_cost):
+        raise UsageError("--max-cost nan: is no amount; name one in USD")
     workspace = find_workspace(start, prompts=common.prompts, cache=common.cache)
+    cache = ReplyCache(workspace.cache / "replies")
+    click.get_current_context().call_on_close(cache.close)
     return Session(
         common=common,
         workspace=workspace,
         library=PromptLibrary(workspace.prompts),
-        cache=ReplyCache(workspace.cache / "replies"),
+        cache=cache,
         ledger=Ledger(common.max_cost, allow_unpriced=common.allow_unpriced),
     )
+
+
+def _load_environment(path: Path) -> None:
+    from dotenv import load_dotenv
+
+    if not path.is_file():
+        raise UsageError(f"--env-file {path}: there is no such file")
+    try:
+        load_dotenv(path, override=False)
+    except UnicodeDecodeError:
+        raise UsageError(f"--env-file {path}: is not UTF-8; save it as UTF-8") from None

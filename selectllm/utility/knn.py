@@ -171,8 +171,8 @@ def _answers(
     name: str, pool: Pool, test_pool: Pool, vectors: KnnVectors, answer: Answer
 ) -> Callable[[range], Floats]:
     """A function of test positions: how well each item's response serves them, (n_items, n)."""
-    ours = _responses(name, "pool", pool.items)
-    theirs = _responses(name, "test pool", test_pool.items)
+    ours = responses_of(name, "pool", pool.items)
+    theirs = responses_of(name, "test pool", test_pool.items)
     if answer == "rouge-l":
         tokens = _token_ids([*ours, *theirs])
         items, tests = tokens[: len(ours)], tokens[len(ours) :]
@@ -206,7 +206,7 @@ def _stepped_up(a: Floats, b: Floats) -> float | None:
     return 2 * r / (1 + r)
 
 
-def _responses(name: str, what: str, items: Sequence[Item]) -> list[str]:
+def responses_of(name: str, what: str, items: Sequence[Item]) -> list[str]:
     """The items' responses. Raises UtilityError if one is missing or blank."""
     if not items:
         raise UtilityError(f"utility {name}: the {what} is empty; add items")

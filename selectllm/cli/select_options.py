@@ -1,0 +1,121 @@
+"""What `selectllm select` is told on the command line, and whether it fits together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from selectllm.cli.options import FILE, ModelOptions, grouped
+from selectllm.errors import UsageError
+from selectllm.partition import PARTITIONS
+from selectllm.select import OnInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class SelectOptions:
+    """What `select` is told besides the pool and the common options."""
+
+    budget: int
+    prompt: str | None
+    model: str | None
+    strategy: str | None
+    by: str
+    size: str
+    on_invalid: OnInvalid
+    reask: int
+    seed: int
+    columns: tuple[str, ...]
+    skip_bad: bool
+    dry_run: bool
+    out: Path | None
+
+
+select_options = grouped(
+    "options",
+    SelectOptions,
+    click.option("--budget", type=int, required=True, metavar="N", help="Items to select."),
+    click.option("--prompt", metavar="NAME@VERSION", help="Selection prompt."),
+    click.option("--model", metavar="PROVIDER/MODEL", help="Model that is shown the clusters."),
+    click.option("--strategy", metavar="NAME", help="Select without a model instead."),
+    click.option(
+        "--by",
+        type=click.Choice(sorted(PARTITIONS)),
+        default="diverse",
+        show_default=True,
+        help="How the pool is divided into clusters.",
+    ),
+    click.option(
+        "--cluster-size",
+        "size",
+        default="auto",
+        show_default=True,
+        metavar="M",
+        help="Candidates per cluster; auto: pool / N, within 5 to 50.",
+    ),
+    click.option(
+        "--on-invalid",
+        type=click.Choice(get_args(OnInvalid)),
+        default="fill",
+        show_default=True,
+        help="Picks that the model did not make: filled at random, skipped, or a failure.",
+    ),
+    click.option(
+        "--reask",
+        type=click.IntRange(0),
+        default=2,
+        show_default=True,
+        help="Further attempts after a reply that is not valid.",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True),
+    click.option(
+        "--map",
+        "columns",
+        multiple=True,
+        metavar="NAME=COLUMN",
+        help="Where the pool keeps id, instruction, input or response; repeatable.",
+    ),
+    click.option("--skip-bad", is_flag=True, help="Leave bad rows out, into OUT.rejected.jsonl."),
+    click.option(
+        "--dry-run", is_flag=True, help="Say what would be asked; send and write nothing."
+    ),
+    click.option("-o", "--out", type=FILE, help="Where the selection goes [POOL.selected.jsonl]."),
+)
+
+
+def is_by_model(options: SelectOptions, named: ModelOptions) -> bool:
+    """Whether a model selects, not a strategy. Raises UsageError for both or neither."""
+    by_model = bool(options.prompt and options.model)
+    if options.strategy is not None and (named.api_base is not None or named.model_arg):
+        raise UsageError("--api-base and --model-arg are settings of --model, not of --strategy")
+    if by_model == (options.strategy is not None) or (
+        options.strategy is not None and (options.prompt or options.model)
+    ):
+        raise UsageError("select needs either --prompt and --model, or --strategy")
+    return by_model
+
+
+def out_file(pool_file: Path, out: Path | None) -> Path:
+    """Where the selection goes: `out`, or POOL without its suffixes and with .selected.jsonl.
+
+    Raises UsageError for a name that is not .jsonl, and for the pool itself.
+    """
+    if out is None:
+        name = pool_file.with_suffix("") if pool_file.suffix.lower() == ".gz" else pool_file
+        return name.with_name(f"{name.stem}.selected.jsonl")
+    if out.suffix != ".jsonl":
+        raise UsageError(f"-o {out}: the selection is JSON lines; end the name in .jsonl")
+    if out.resolve() == pool_file.resolve():
+        raise UsageError(f"-o {out}: is the pool itself, which is not overwritten; name another")
+    return out
+
+
+def given_size(text: str) -> int | None:
+    """--cluster-size as a number; None for auto. Raises UsageError for anything else."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--cluster-size {text!r}: must be a whole number above 0, or auto")
+    return int(text)
