@@ -135,15 +135,18 @@ async def ask(
             if stop:
                 return
 
-    await asyncio.gather(*(worker() for _ in range(max(1, settings.concurrency))))
+    async with asyncio.TaskGroup() as group:  # a defect of ours in one worker stops the others
+        for _ in range(max(1, settings.concurrency)):
+            group.create_task(worker())
     if stop:
         raise stop[0]
     if missing:
-        counts = ", ".join(
-            f"{count} of {prompt} with {model}"
-            for (prompt, model), count in sorted(missing.items())
-        )
-        raise ReplyMissing(f"--offline, and replies are missing: {counts}")
+        raise _missing(missing)
+
+
+def _missing(counts: Counter[tuple[str, str]]) -> ReplyMissing:
+    listed = (f"{n} of {prompt} with {model}" for (prompt, model), n in sorted(counts.items()))
+    return ReplyMissing(f"--offline, and replies are missing: {', '.join(listed)}")
 
 
 async def decide(task: Task, settings: AskSettings) -> Decision:
@@ -153,10 +156,8 @@ async def decide(task: Task, settings: AskSettings) -> Decision:
     question = Question(task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply)
     messages = render(prompt, task.shown, task.k)
     request = _first_request(task, question, messages, settings)
-    if spec.context is not None:
-        room = spec.context - request.max_tokens
-        if estimate_tokens(messages) > room:
-            return _decision(task, Parsed((), "invalid", ("too_long",)), [])
+    if not _fits(request):
+        return _decision(task, Parsed((), "invalid", ("too_long",)), [])
     reask = min(settings.reask, LOCAL_REASK) if spec.provider == "local" else settings.reask
     attempts: list[Attempt] = []
     problems: list[str] = []
@@ -172,8 +173,19 @@ async def decide(task: Task, settings: AskSettings) -> Decision:
         if parsed.status in ("ok", "repaired") or len(attempts) > reask:
             break
         request = _asking_again(request, reply, complaint(parsed, question))
+        if not _fits(request):
+            problems.append("too_long")
+            break
     status = "repaired" if parsed.status == "ok" and len(attempts) > 1 else parsed.status
     return _decision(task, replace(parsed, status=status, problems=tuple(problems)), attempts)
+
+
+def _fits(request: Request) -> bool:
+    """Whether prompt and reply fit the model's context, by our estimate of the prompt."""
+    context = request.model.context
+    if context is None:
+        return True
+    return estimate_tokens(request.messages) <= context - request.max_tokens
 
 
 def failed(task: Task, error: ProviderError) -> Decision:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import IO, Any, Self
 from selectllm.codec import canonical_json, sha256_json
 from selectllm.errors import RunError
 from selectllm.types import Attempt, Decision
+
+if sys.platform != "win32":
+    import fcntl
 
 Key = tuple[str, str, int, int, int, int]
 
@@ -107,17 +111,23 @@ def read_log(path: Path) -> LogContent:
 class DecisionLog:
     """The log at `path`, opened for a call described by `manifest`.
 
-    An existing log must have an equal manifest: RunError otherwise, naming what differs.
+    An existing log must have an equal manifest, and no other process may be writing to it:
+    RunError otherwise, naming what differs.
     """
 
     def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
         self.path = path
-        content = read_log(path) if path.exists() else LogContent(manifest, {}, 0)
-        if content.intact:
-            check_manifest(path, content.manifest, manifest)
-        self._latest = content.latest
         path.parent.mkdir(parents=True, exist_ok=True)
         self._handle: IO[str] = open(path, "a", encoding="utf-8", newline="\n")
+        try:
+            _lock(self._handle, path)
+            content = read_log(path)
+            if content.intact:
+                check_manifest(path, content.manifest, manifest)
+        except RunError:
+            self._handle.close()
+            raise
+        self._latest = content.latest
         os.truncate(path, content.intact)
         if not content.intact:
             self._write({"manifest": manifest, "manifest_sha256": sha256_json(manifest)})
@@ -154,6 +164,19 @@ class DecisionLog:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _lock(handle: IO[str], path: Path) -> None:
+    """Keep other processes out until `handle` is closed, or its process ends."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(
+            f"{path}: another process is writing to it; wait for that one, or name another "
+            "place with -o"
+        ) from None
 
 
 def check_manifest(path: Path, found: Any, expected: Mapping[str, Any]) -> None:

@@ -107,7 +107,7 @@ def start_folder(folder: Path, run: Run) -> None:
     write_clusters(
         folder / "clusters.json",
         run.clusters,
-        by=division.by,
+        by="file" if division.file else division.by,
         size=division.size,
         seed=run.suite.seed,
         pool_sha256=run.pool.sha256,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,3 +139,14 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     path.write_text(f"{path.read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
     with pytest.raises(RunError, match=r"log\.jsonl:3: not a decision"):
         DecisionLog(path, MANIFEST)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="advisory locks are POSIX")
+def test_two_processes_never_write_to_one_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with DecisionLog(path, MANIFEST):
+        before = path.read_bytes()
+        with pytest.raises(RunError, match="another process is writing"):
+            DecisionLog(path, MANIFEST)
+        assert path.read_bytes() == before
+    DecisionLog(path, MANIFEST).close()

@@ -86,7 +86,7 @@ def eval_(
         try:
             decisions = asyncio.run(_evaluate(session, run, settings, log))
         except ReplyMissing as error:
-            command = _record_command(suite_file, suite)
+            command = _record_command(suite_file, suite, options)
             raise ReplyMissing(f"{error}. Record them: {command}") from None
     found = results(run, decisions)
     write_text(folder / "results.json", pretty_json(found))
@@ -143,9 +143,13 @@ async def _evaluate(session: Session, run: Run, settings: AskSettings, log: Deci
         return await evaluate(run, embedder, settings, log, tick)
 
 
-def _record_command(suite_file: Path, suite: Suite) -> str:
+def _record_command(suite_file: Path, suite: Suite, options: EvalOptions) -> str:
     pack = suite_file.parent / suite.replies if suite.replies else "FILE"
-    return shlex.join(["selectllm", "eval", str(suite_file), "--record", str(pack)])
+    words = ["selectllm", "eval", str(suite_file), "--record", str(pack)]
+    for name in ("seed", "limit"):
+        if getattr(options, name) is not None:
+            words += [f"--{name}", str(getattr(options, name))]
+    return shlex.join(words)
 
 
 def _print(session: Session, found: dict[str, Any], folder: Path) -> None:
