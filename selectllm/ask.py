@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from selectllm.decisions import DecisionLog, Key
@@ -112,41 +112,57 @@ async def ask(
     FAILURES_IN_A_ROW times) ends it: calls in flight still finish and are recorded, then the
     error is raised. Offline, all missing replies are counted before ReplyMissing is raised.
     """
+    asking = _Asking(settings, record)
     queue = iter(tasks)
-    stop: list[SelectLLMError] = []
-    missing: Counter[tuple[str, str]] = Counter()
-    failures: Counter[str] = Counter()
-
-    async def worker() -> None:
-        for task in queue:
-            name = task.selector.spec.name
-            try:
-                record(await decide(task, settings))
-                failures[name] = 0
-            except ReplyMissing:
-                missing[task.selector.prompt.ref, name] += 1
-            except ProviderError as error:
-                record(failed(task, error))
-                failures[name] += 1
-                if error.fatal or failures[name] >= FAILURES_IN_A_ROW:
-                    stop.append(error)
-            except SelectLLMError as error:
-                stop.append(error)
-            if stop:
-                return
-
     async with asyncio.TaskGroup() as group:  # a defect of ours in one worker stops the others
         for _ in range(max(1, settings.concurrency)):
-            group.create_task(worker())
-    if stop:
-        raise stop[0]
-    if missing:
-        raise _missing(missing)
+            group.create_task(asking.work(queue))
+    asking.conclude()
 
 
-def _missing(counts: Counter[tuple[str, str]]) -> ReplyMissing:
-    listed = (f"{n} of {prompt} with {model}" for (prompt, model), n in sorted(counts.items()))
-    return ReplyMissing(f"--offline, and replies are missing: {', '.join(listed)}")
+class _Asking:
+    """The state that the workers of one `ask` share."""
+
+    def __init__(self, settings: AskSettings, record: Callable[[Decision], None]) -> None:
+        self._settings = settings
+        self._record = record
+        self._stop: SelectLLMError | None = None
+        self._missing: Counter[tuple[str, str]] = Counter()  # by (prompt, model)
+        self._failures: Counter[str] = Counter()  # in a row, by model
+
+    async def work(self, queue: Iterator[Task]) -> None:
+        """Take tasks from the queue that all workers share, until it or the patience is over."""
+        for task in queue:
+            try:
+                await self._decide(task)
+            except SelectLLMError as error:
+                self._stop = self._stop or error
+            if self._stop:
+                return
+
+    async def _decide(self, task: Task) -> None:
+        name = task.selector.spec.name
+        try:
+            self._record(await decide(task, self._settings))
+            self._failures[name] = 0
+        except ReplyMissing:
+            self._missing[task.selector.prompt.ref, name] += 1
+        except ProviderError as error:
+            self._record(failed(task, error))
+            self._failures[name] += 1
+            if error.fatal or self._failures[name] >= FAILURES_IN_A_ROW:
+                raise
+
+    def conclude(self) -> None:
+        """Raise what ended the work early, or what is missing."""
+        if self._stop:
+            raise self._stop
+        if self._missing:
+            counts = ", ".join(
+                f"{count} of {prompt} with {model}"
+                for (prompt, model), count in sorted(self._missing.items())
+            )
+            raise ReplyMissing(f"--offline, and replies are missing: {counts}")
 
 
 async def decide(task: Task, settings: AskSettings) -> Decision:

@@ -9,7 +9,7 @@ from pathlib import Path
 from selectllm.ask import Selector
 from selectllm.clusters import read_clusters
 from selectllm.codec import seeded_hash, sha256_texts
-from selectllm.connect import Connections, open_selector
+from selectllm.connect import Connections, open_selector, settled
 from selectllm.divide import Division, Embedder, divide
 from selectllm.errors import SuiteError
 from selectllm.pool import load_pool
@@ -53,6 +53,14 @@ def prepare(suite: Suite, base: Path, embedder: Embedder, cache: Path) -> Run:
         groups=_groups(suite, pool, clusters),
         encoder=encoder,
     )
+
+
+def check_names(suite: Suite, base: Path, library: PromptLibrary) -> None:
+    """Find every prompt and model that the suite names, before anything takes time."""
+    for reference in suite.prompts:
+        library.load(reference, base)
+    for spec in suite.specs():
+        settled(spec)
 
 
 def with_selectors(run: Run, base: Path, library: PromptLibrary, shared: Connections) -> Run:

@@ -28,7 +28,7 @@ from selectllm.errors import ReplyMissing, UsageError
 from selectllm.files import write_text
 from selectllm.matrix import context_needed, evaluate, tasks
 from selectllm.pack import read_pack, write_pack
-from selectllm.prepare import prepare, with_selectors
+from selectllm.prepare import check_names, prepare, with_selectors
 from selectllm.results import results
 from selectllm.run import Run, check_folder, start_folder
 from selectllm.suite import Suite, load_suite
@@ -123,6 +123,7 @@ def _with_options(suite: Suite, options: EvalOptions, named: ModelOptions) -> Su
 
 def open_run(session: Session, suite: Suite, base: Path) -> Run:
     """The run that `suite` describes, with its models, ready to be evaluated."""
+    check_names(suite, base, session.library)
     with session.progress("embedding") as advance:
         run = prepare(suite, base, session.embedder(advance), session.clusters)
     shared = session.connections(
