@@ -97,7 +97,7 @@ def measure(role: str, folder: Path) -> Mapping[str, Any]:
     """Run one role in a process of its own."""
     environment = {**os.environ, "SELECTLLM_CACHE_DIR": str(folder / "cache"), "CI": "true"}
     command = [sys.executable, __file__, "--role", role, "--folder", str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     assert isinstance(found, dict)
     return found

@@ -105,7 +105,8 @@ def open_session(common: Common, start: Path) -> Session:
         raise UsageError("--max-cost nan: is no amount; name one in USD")
     workspace = find_workspace(start, prompts=common.prompts, cache=common.cache)
     cache = ReplyCache(workspace.cache / "replies")
-    click.get_current_context().call_on_close(cache.close)
+    if context := click.get_current_context(silent=True):  # none when a script opens a session
+        context.call_on_close(cache.close)
     return Session(
         common=common,
         workspace=workspace,
