@@ -84,7 +84,8 @@ class ProviderError(SelectLLMError):
     `retryable`: the same request may succeed later (rate limit, server error, time-out).
     `retry_after`: seconds that the provider asked to wait, or None.
     `status`: HTTP status, or None when no response arrived.
-    `fatal`: no request of this run can succeed (wrong key, unknown model).
+    `fatal`: no request of this run can succeed (wrong key, unknown model; a server that is not
+    there, which is also retryable: fatal once the retries are used up).
     """
 
     exit_code = 6

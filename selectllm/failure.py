@@ -56,7 +56,8 @@ TROUBLES: Mapping[str, Trouble] = {
     "request": Trouble("the provider refused this request"),
     "busy": Trouble("the provider is busy or failed", retryable=True),
     "timeout": Trouble("time-out", retryable=True),
-    "unreachable": Trouble("the server cannot be reached", retryable=True),
+    # Fatal once the retries are used up: no other request would get through either.
+    "unreachable": Trouble("the server cannot be reached", retryable=True, fatal=True),
     "broken": Trouble("the connection or the reply broke off", retryable=True),
 }
 

@@ -123,7 +123,8 @@ def test_a_server_that_is_not_there_is_named(
 ) -> None:
     url = f"http://127.0.0.1:{closed_port()}/v1"
     if verb == "select":
-        outcome = select(selectllm, "--model", "openai/m", "--api-base", url)
+        outcome = select(selectllm, "--model", "openai/m", "--api-base", url, "-j", 1)
+        assert statuses(LOG) == ["error"]  # the other clusters were not tried in vain
     else:
         suite = write_suite(f"mock/first -> {{id: openai/m, api_base: '{url}'}}")
         outcome = selectllm("eval", suite, "-o", "run")

@@ -173,14 +173,14 @@ def test_a_server_that_is_not_there_is_named_with_how_to_start_it(
     assert "cannot be reached: connection refused." in str(raised)
     assert f"at {spec.api_base}" in str(raised)
     assert str(raised).endswith(hint)
-    assert (raised.status, raised.retryable, raised.fatal) == (None, True, False)
+    assert (raised.status, raised.retryable, raised.fatal) == (None, True, True)
 
 
 def test_a_host_that_does_not_exist_may_be_asked_again(provider: str) -> None:
     spec = ModelSpec(name="arm", id=f"{provider}/m", api_base="http://nowhere.invalid/v1")
     raised = failure(spec)
     assert "cannot be reached: no such host." in str(raised)
-    assert (raised.status, raised.retryable, raised.fatal) == (None, True, False)
+    assert (raised.status, raised.retryable, raised.fatal) == (None, True, True)
 
 
 def test_an_unknown_provider_fails_before_anything_is_sent() -> None:
