@@ -19,7 +19,8 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(Path(name).unlink, missing_ok=True)
         # mkstemp makes files private; what a user asked for gets the usual mode.
         umask = os.umask(0)
         os.umask(umask)
@@ -29,10 +30,7 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
             handle.flush()
             os.fsync(handle.fileno())
         os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+        undo.pop_all()
 
 
 def write_text(path: Path, text: str) -> None:

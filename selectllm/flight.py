@@ -17,6 +17,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
+from selectllm.errors import SelectLLMError
+
 if sys.platform != "win32":
     import fcntl
 
@@ -39,8 +41,8 @@ async def single_flight(
 ) -> Result:
     """`look()` if it finds something, else `work()`, run by one caller per key at a time.
 
-    `work` must leave behind what `look` finds. Its errors go to every caller that waited for it
-    in this process; if it is cancelled, one of those who waited takes over.
+    `work` must leave behind what `look` finds. A SelectLLMError of its goes to every caller that
+    waited for it in this process; if it ends otherwise, one of those who waited takes over.
     """
     while True:
         found = look()
@@ -64,12 +66,12 @@ async def _lead(
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
 ) -> Result:
-    error: Exception | None = None
+    error: SelectLLMError | None = None
     try:
         async with _byte_lock(lock_file, key):
             found = look()  # another process may have answered meanwhile
             return found if found is not None else await work()
-    except Exception as caught:
+    except SelectLLMError as caught:
         error = caught
         raise
     finally:
