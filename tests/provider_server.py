@@ -394,6 +394,8 @@ async def _serve_until_told(state: _State, pipe: Connection) -> None:
     loop.remove_reader(pipe.fileno())
     pipe.close()
     server.close()
-    for transport in state.open:
+    for _ in range(3):
+        await asyncio.sleep(0)  # connections just accepted are made in the loop's next rounds
+    for transport in tuple(state.open):
         transport.abort()
     await asyncio.sleep(0)  # the transports close in the loop's next round
