@@ -1,0 +1,108 @@
+"""How many clusters a comparison needs, and what it can find with those it has. Pure.
+
+For Student's t test of a mean of paired differences: with a true mean `effect` and a standard
+deviation `sd` between clusters, the t of n clusters has the noncentral t distribution with n - 1
+degrees of freedom and noncentrality sqrt(n) * effect / sd (Cohen 1988, Statistical Power Analysis
+for the Behavioral Sciences, chapter 2).
+
+`sd` and `effect` share any unit. Of the effect only the size counts: a one-sided test (`sides` 1)
+is taken to look in its direction. With an `sd` of 0 every cluster says the same, and two
+clusters show any effect.
+"""
+
+from __future__ import annotations
+
+import math
+
+from scipy.special import chdtrc, nctdtr, stdtrit
+
+from selectllm.bisection import least_integer, threshold
+
+
+def power(effect: float, sd: float, n: int, alpha: float, sides: int = 2) -> float:
+    """The probability, in [0, 1], that a test of level `alpha` on n clusters finds `effect`.
+
+    0 below two clusters, where there is no test; `alpha` for no effect. Raises ValueError on an
+    `alpha` outside (0, 0.5), `sides` other than 1 and 2, and an `effect` or `sd` that is not
+    finite, or an `sd` below 0.
+    """
+    _check(effect, sd, alpha, sides)
+    if n < 2:
+        return 0.0
+    if effect == 0:
+        return alpha
+    return _power(math.sqrt(n) * _ratio(effect, sd), n - 1, alpha, sides)
+
+
+def clusters_needed(
+    effect: float, sd: float, alpha: float, *, power: float = 0.8, sides: int = 2
+) -> int:
+    """The fewest clusters, at least 2, that find `effect` with probability `power` or more.
+
+    Raises ValueError for an effect of 0, which no number of clusters finds, a `power` outside
+    (0, 1), and as the function `power` does.
+    """
+    _check(effect, sd, alpha, sides, power)
+    if effect == 0:
+        raise ValueError("no number of clusters finds an effect of 0; give the least that matters")
+    ratio = _ratio(effect, sd)
+
+    def enough(n: int) -> bool:
+        return _power(math.sqrt(n) * ratio, n - 1, alpha, sides) >= power
+
+    return least_integer(enough, start=2)  # power grows with n
+
+
+def detectable(sd: float, n: int, alpha: float, *, power: float = 0.8, sides: int = 2) -> float:
+    """The least effect that n clusters find with probability `power`, in the unit of `sd`.
+
+    Infinite below two clusters. Raises ValueError on a `power` outside (0, 1), and as the
+    function `power` does.
+    """
+    _check(0.0, sd, alpha, sides, power)
+    if n < 2:
+        return math.inf
+
+    def enough(shift: float) -> bool:
+        return _power(shift, n - 1, alpha, sides) >= power
+
+    above = least_integer(enough, start=0)
+    _, shift = threshold(enough, above - 1, above) if above else (0.0, 0.0)
+    return shift * sd / math.sqrt(n)
+
+
+def _check(effect: float, sd: float, alpha: float, sides: int, power: float = 0.8) -> None:
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha must be between 0 and 0.5, got {alpha}")
+    if not 0 < power < 1:
+        raise ValueError(f"power must be between 0 and 1, got {power}")
+    if sides not in (1, 2):
+        raise ValueError(f"a test has 1 or 2 sides, got {sides}")
+    if not (math.isfinite(effect) and math.isfinite(sd) and sd >= 0):
+        raise ValueError(f"need a finite effect and an sd of 0 or more, got {effect} and {sd}")
+
+
+def _ratio(effect: float, sd: float) -> float:
+    """The size of the effect in standard deviations."""
+    return abs(effect) / sd if sd > 0 else math.inf
+
+
+def _power(shift: float, df: int, alpha: float, sides: int) -> float:
+    """The probability that t with noncentrality `shift` >= 0 is beyond its critical values."""
+    if math.isinf(shift):
+        return 1.0
+    bar = -float(stdtrit(df, alpha / sides))
+    above = 1 - _below(shift, df, bar)
+    return above if sides == 1 else min(1.0, above + 1 - _below(-shift, df, bar))
+
+
+def _below(shift: float, df: int, bar: float) -> float:
+    """P(t <= bar), for a bar above 0.
+
+    scipy gives NaN where the noncentrality is far beyond the bar, or so large that only the
+    spread of the estimated standard deviation matters; the latter alone serves for both.
+    """
+    exact = float(nctdtr(df, shift, bar))
+    if not math.isnan(exact):
+        return exact
+    return float(chdtrc(df, df * (max(shift, 0.0) / bar) ** 2))
