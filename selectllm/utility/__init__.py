@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Literal, cast
@@ -33,7 +33,8 @@ class Utility:
     `module:attr`. `rater`: who or what the numbers come from, printed beside every agreement;
     None if nobody said. `reliability`: how far the numbers would repeat, from 0 (not at all) to
     1 (exactly), on the scale of a correlation; None if unknown. No agreement with the utility
-    can be expected to exceed its square root.
+    can be expected to exceed its square root. `range`: the lowest and the highest value that its
+    scale allows, None if unknown.
 
     Raises UtilityError if a value is not finite.
     """
@@ -44,6 +45,7 @@ class Utility:
     values: Mapping[str, float]
     rater: str | None = None
     reliability: float | None = None
+    range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_covered(self.values, self.values, f"utility {self.name}")
@@ -52,6 +54,10 @@ class Utility:
     def sha256(self) -> str:
         """Hash of ids and values, in whatever order they came; not of the names."""
         return sha256_json({item_id: float(value) for item_id, value in self.values.items()})
+
+    def of(self, ids: Iterable[str]) -> Utility:
+        """The same utility for those of `ids` that it has a value for."""
+        return replace(self, values={i: self.values[i] for i in ids if i in self.values})
 
 
 def check_covered(ids: Iterable[str], values: Mapping[str, float], what: str) -> None:
@@ -72,6 +78,7 @@ def check_covered(ids: Iterable[str], values: Mapping[str, float], what: str) ->
 # By reference, as users name their own (`module:attr`): a source is imported when it is used.
 UTILITIES: dict[str, str] = {
     "ratings": "selectllm.utility.ratings:ratings",
+    "import": "selectllm.utility.imported:imported",
     "knn": "selectllm.utility.knn:knn_utility",
 }
 

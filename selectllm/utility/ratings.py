@@ -46,16 +46,22 @@ def ratings(
         )
     values = {}
     for item in pool.items:
-        number = _number(item.row.get(column))
-        fault = _fault(item.row.get(column), number, value_range)
-        if number is None or fault:
+        rating = number(item.row.get(column))
+        fault = _fault(item.row.get(column), rating, value_range)
+        if rating is None or fault:
             raise UtilityError(_complaint(name, column, item, fault))
-        values[item.id] = number
-    return Utility(name=name, source="ratings", kind=kind, values=values, rater=rater)
+        values[item.id] = rating
+    return Utility(
+        name=name, source="ratings", kind=kind, values=values, rater=rater, range=value_range
+    )
 
 
-def _number(value: Any) -> float | None:
-    """`value` as a float (not necessarily finite), or None if it is not a number."""
+def number(value: Any) -> float | None:
+    """`value` as a float (not necessarily finite), or None if it is not a number.
+
+    Numbers are ints, floats, decimals, booleans, and text that is a plain number as spreadsheets
+    and other programs write it.
+    """
     if isinstance(value, str):
         return float(value) if NUMBER.fullmatch(value.strip()) else None
     if not isinstance(value, (int, float, Decimal)):
@@ -66,15 +72,15 @@ def _number(value: Any) -> float | None:
         return math.inf
 
 
-def _fault(value: Any, number: float | None, value_range: tuple[float, float] | None) -> str:
+def _fault(value: Any, rating: float | None, value_range: tuple[float, float] | None) -> str:
     """What is wrong with a rating, and the fix; "" if nothing is."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return "is missing; rate the item, or leave it out of the pool"
-    if number is None:
+    if rating is None:
         return "is not a number; write one such as 4 or 4.5"
-    if not math.isfinite(number):
+    if not math.isfinite(rating):
         return "is not finite; write a number, or leave the item out of the pool"
-    if value_range and not value_range[0] <= number <= value_range[1]:
+    if value_range and not value_range[0] <= rating <= value_range[1]:
         return f"is outside range {list(value_range)}; correct the value or the suite's range"
     return ""
 
@@ -91,5 +97,5 @@ def _numeric_columns(pool: Pool) -> list[str]:
     return [
         column
         for column in columns
-        if all(_number(row[column]) is not None for row in rows if column in row)
+        if all(number(row[column]) is not None for row in rows if column in row)
     ]

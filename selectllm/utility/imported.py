@@ -1,0 +1,99 @@
+"""Imported utilities: a ratings file, or ids and values that another tool wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from selectllm.errors import UtilityError
+from selectllm.utility import Kind, Utility
+from selectllm.utility.ratings_file import PlacedRow, RatingsFile, by_item, from_rows, is_header
+from selectllm.utility.scale import Range, check_range, on_scale, shown
+from selectllm.utility.sheet_files import read_csv, read_objects
+
+
+def imported(
+    path: Path,
+    *,
+    name: str,
+    kind: Kind = "human",
+    rater: str | None = None,
+    value_range: Range | None = None,
+    pool_sha256: str | None = None,
+) -> Utility:
+    """The numbers in a file as a utility; it may cover a part of the pool. Higher must be better.
+
+    `rater` defaults to the name of the only one, or to `3 raters (alpha 0.62)`. `pool_sha256`:
+    of the pool that it is for. Reads, and raises UtilityError, as `read_ratings` does, and if the
+    sheets were of another pool.
+    """
+    content = read_ratings(path, value_range)
+    if pool_sha256 and content.pool_sha256 and content.pool_sha256 != pool_sha256:
+        raise UtilityError(
+            f"utility {name}: {path} holds ratings of another pool, or the pool has changed since; "
+            "restore the pool, or ask again"
+        )
+    return Utility(
+        name=name,
+        source="import",
+        kind=kind,
+        values=content.values,
+        rater=rater or _raters(content),
+        reliability=content.reliability,
+        range=content.range,
+    )
+
+
+def read_ratings(path: Path, value_range: Range | None = None) -> RatingsFile:
+    """A ratings file; or plain rows `{"id", "value"}` of .jsonl, or the columns id,value of .csv.
+
+    `value_range`: what the suite says. It must be the file's own, if the file has one; else it is
+    what the values are held against.
+
+    Raises UtilityError, naming file and line: a file that cannot be read, an id twice or missing,
+    a value that is no number or out of range, two different ranges, and ratings files that were
+    edited or cut.
+    """
+    if value_range is not None:
+        check_range(str(path), value_range)
+    rows = list(_rows(path))
+    if not rows or not is_header(rows[0][1]):
+        return _plain(path, rows, value_range)
+    content = from_rows(path, rows)
+    if value_range is not None and content.range != tuple(value_range):
+        own = shown(content.range or value_range)
+        raise UtilityError(
+            f"{path}: its ratings are on the scale {own}, and the suite says range "
+            f"{shown(value_range)}; write range: {own} in the suite"
+        )
+    return content
+
+
+def _rows(path: Path) -> Iterator[PlacedRow]:
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        for line, cells in read_csv(path, ("id", "value")).rows:
+            yield f"{path}:{line}", cells
+    elif suffix == ".jsonl":
+        yield from read_objects(path)
+    else:
+        raise UtilityError(
+            f"{path}: values cannot be read from suffix {suffix!r}; write .jsonl or .csv"
+        )
+
+
+def _plain(path: Path, rows: list[PlacedRow], value_range: Range | None) -> RatingsFile:
+    values = {
+        item: on_scale(row.get("value"), value_range, f"{where}: value")
+        for where, item, row in by_item(rows)
+    }
+    if not values:
+        raise UtilityError(f"{path}: holds no values; write one row an item, with id and value")
+    return RatingsFile(values, range=value_range)
+
+
+def _raters(content: RatingsFile) -> str | None:
+    names, alpha = content.raters, content.alpha
+    if len(names) < 2:
+        return names[0] if names else None
+    return f"{len(names)} raters" + ("" if alpha is None else f" (alpha {alpha:.2f})")
