@@ -167,11 +167,9 @@ class _Asking:
 
 async def decide(task: Task, settings: AskSettings) -> Decision:
     """Ask one question, again with the complaint while the reply is not valid."""
-    selector = task.selector
-    prompt, spec = selector.prompt, selector.spec
-    question = Question(task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply)
-    messages = render(prompt, task.shown, task.k)
-    request = _first_request(task, question, messages, settings)
+    selector, spec = task.selector, task.selector.spec
+    request = first_request(task, settings)
+    question = request.question
     if not _fits(request):
         return _decision(task, Parsed((), "invalid", ("too_long",)), [])
     reask = min(settings.reask, LOCAL_REASK) if spec.provider == "local" else settings.reask
@@ -209,17 +207,17 @@ def failed(task: Task, error: ProviderError) -> Decision:
     return _decision(task, Parsed((), "error", (str(error),)), [])
 
 
-def _first_request(
-    task: Task, question: Question, messages: tuple[Message, ...], settings: AskSettings
-) -> Request:
-    spec = task.selector.spec
+def first_request(task: Task, settings: AskSettings) -> Request:
+    """What a decision is asked with, before anything is asked again."""
+    prompt, spec = task.selector.prompt, task.selector.spec
+    question = Question(task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply)
     # The embedded model cannot hold to a format in free text (0 of 7 replies did), so its output
     # is constrained unless the suite says `structured: false` for it.
     constrained = spec.provider == "local" and spec.structured is not False
     schema = json_schema(question) if settings.structured and takes_schema(spec) else None
     return Request(
         model=spec,
-        messages=messages,
+        messages=render(prompt, task.shown, task.k),
         question=question,
         endpoint=task.selector.endpoint,
         schema=None if constrained else schema,

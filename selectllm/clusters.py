@@ -34,7 +34,7 @@ def write_clusters(
 
     `encoder`: the identity of the encoder behind the vectors, None where none was used.
     """
-    entries = [{"id": cluster.id, "members": list(cluster.members)} for cluster in clusters]
+    entries = [_entry(cluster) for cluster in clusters]
     content = {
         "by": by,
         "clusters": entries,
@@ -55,16 +55,22 @@ def write_clusters(
         handle.write(f'  "sha256": "{sha256_json(content)}"\n}}\n')
 
 
-def read_clusters(path: Path, pool: Pool) -> tuple[Cluster, ...]:
-    """The clusters of `path`, which must have been made from `pool`; they need not cover it.
+def _entry(cluster: Cluster) -> dict[str, Any]:
+    entry: dict[str, Any] = {"id": cluster.id, "members": list(cluster.members)}
+    return entry if cluster.group is None else entry | {"group": cluster.group}
 
-    Raises RunError if the file is missing or damaged, was made from another pool, or has an item
-    twice.
+
+def read_clusters(path: Path, pool: Pool | None = None) -> tuple[Cluster, ...]:
+    """The clusters of `path`; given a `pool`, they must have been made from it.
+
+    They need not cover the pool. Raises RunError if the file is missing or damaged, was made
+    from another pool, or has an item twice.
     """
     content = _content(path)
     clusters = tuple(_cluster(path, entry) for entry in content["clusters"])
     _check_once(path, clusters)
-    _check_pool(path, content["pool_sha256"], clusters, pool)
+    if pool is not None:
+        _check_pool(path, content["pool_sha256"], clusters, pool)
     return clusters
 
 
@@ -97,7 +103,7 @@ def _cluster(path: Path, entry: Any) -> Cluster:
     match entry:
         case {"id": int(number), "members": [_, *_] as members}:
             if all(isinstance(member, str) for member in members):
-                return Cluster(number, tuple(members))
+                return Cluster(number, tuple(members), entry.get("group"))
     raise RunError(f"{path}: {canonical_json(entry)[:80]} is not a cluster; write the file again")
 
 

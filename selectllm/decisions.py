@@ -100,11 +100,11 @@ def read_log(path: Path) -> LogContent:
                 manifest = row["manifest"]
                 continue
             decision = decision_from_row(row)
+            latest[decision_key(decision)] = decision
         except (ValueError, KeyError, TypeError):
             raise RunError(
                 f"{path}:{number}: not a decision; the log is damaged, remove it to start over"
             ) from None
-        latest[decision_key(decision)] = decision
     return LogContent(manifest, latest, intact)
 
 

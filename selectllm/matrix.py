@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from selectllm.decisions import DecisionLog, decision_key
 from selectllm.divide import Embedder
 from selectllm.partition import show_order
 from selectllm.prompt import render
+from selectllm.results import results
 from selectllm.run import Run
 from selectllm.strategies import Candidates, Strategy
 from selectllm.tokens import estimate_tokens
@@ -101,6 +103,20 @@ def _strategy_decision(
     )
 
 
+def stages(run: Run) -> Iterator[Run]:
+    """The run, or where a sequential comparison looks in between, its clusters up to each look."""
+    if run.comparison is None or not run.comparison.looks:
+        yield run
+        return
+    for asked, _ in run.comparison.looks:
+        yield replace(run, clusters=run.clusters[:asked])
+
+
+def decided(run: Run, decisions: Sequence[Decision]) -> bool:
+    """Whether a sequential comparison needs no further clusters."""
+    return all(v["word"] != "inconclusive" for v in results(run.evidence, decisions)["verdicts"])
+
+
 async def evaluate(
     run: Run,
     embedder: Embedder,
@@ -110,14 +126,17 @@ async def evaluate(
 ) -> Sequence[Decision]:
     """Make every decision of the run that `log` does not hold yet; returns all of them.
 
-    Raises as ask.make_decisions does; decisions made until then are in the log. Closes the
-    run's models.
+    A sequential comparison stops after the look that decides it. Raises as ask.make_decisions
+    does; decisions made until then are in the log. Closes the run's models.
     """
-    for decision in strategy_decisions(run, embedder):
-        if not log.done(decision_key(decision)):
-            log.append(decision)
     try:
-        await make_decisions(tasks(run), settings, log, tick)
+        for number, stage in enumerate(stages(run)):
+            if number and decided(run, log.decisions()):
+                break
+            for decision in strategy_decisions(stage, embedder):
+                if not log.done(decision_key(decision)):
+                    log.append(decision)
+            await make_decisions(tasks(stage), settings, log, tick)
     finally:
         for selector in run.selectors:
             await selector.model.close()

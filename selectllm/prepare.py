@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from selectllm.arms import Arm
 from selectllm.ask import Selector
+from selectllm.baseline import Baseline, agreed, check_pool
 from selectllm.clusters import read_clusters
 from selectllm.codec import seeded_hash, sha256_texts
 from selectllm.connect import Connections, open_selector, settled
 from selectllm.divide import Division, Embedder, divide
-from selectllm.errors import SuiteError
+from selectllm.errors import SuiteError, UtilityError
+from selectllm.evidence import Comparison
 from selectllm.pool import load_pool
 from selectllm.prompt import Prompt, render
 from selectllm.prompt_library import PromptLibrary
 from selectllm.run import Run
 from selectllm.strategies import Strategy, find_strategy
-from selectllm.suite import KnnEntry, RatingsEntry, Suite
+from selectllm.suite import ImportEntry, RatingsEntry, Suite, UtilityEntry
 from selectllm.types import Cluster, Item, Pool
 from selectllm.utility import Utility
+from selectllm.utility.imported import imported
 from selectllm.utility.knn import KnnVectors, knn_utility, responses_of
 from selectllm.utility.ratings import ratings
 
@@ -27,32 +31,66 @@ CONTROLS = ("random", "longest", "shortest", "first")
 INPUT_CONTROL = "has-input"
 
 
-def prepare(suite: Suite, base: Path, embedder: Embedder, cache: Path) -> Run:
-    """The run that `suite` describes, without its selectors (see `with_selectors`).
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a run is prepared from besides the suite.
 
     `base`: the suite file's folder, which its paths are relative to. `cache`: where partitions
-    are remembered. Raises a UsageError for whatever in it cannot work.
+    are remembered. `baseline`: what `regress` compares with; its clusters are used as they are.
     """
-    pool = load_pool(base / suite.pool, columns=suite.columns).pool
-    utilities = tuple(_utility(entry, pool, base, embedder) for entry in suite.utilities)
-    clusters, encoder = _clusters(suite, pool, base, embedder, cache)
-    clusters = clusters[: suite.clusters.limit]
+
+    base: Path
+    embedder: Embedder
+    cache: Path
+    baseline: Baseline | None = None
+
+
+def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None) -> Run:
+    """The run that `suite` describes, without its selectors (see `with_selectors`).
+
+    `comparison`: what its arms are to be compared for. Raises a UsageError for whatever in it
+    cannot work.
+    """
+    pool = load_pool(sources.base / suite.pool, columns=suite.columns).pool
+    if sources.baseline is not None:
+        check_pool(sources.baseline, pool)
+    utilities = tuple(_utility(entry, pool, sources) for entry in suite.utilities)
+    if sources.baseline is not None:
+        utilities = tuple(agreed(utility, sources.baseline) for utility in utilities)
+    clusters, encoder = _clusters(suite, pool, sources)
     largest = max((len(cluster.members) for cluster in clusters), default=0)
     if largest <= suite.picks:
         raise SuiteError(
             f"picks: {suite.picks} of clusters of at most {largest} items is no choice; "
             f"the pool has {len(pool)} items"
         )
+    if comparison is None or not comparison.differing:
+        _check_covered(utilities, clusters)
     return Run(
         suite=suite,
         pool=pool,
-        clusters=clusters,
+        clusters=_with_groups(suite, pool, clusters),
         selectors=(),
-        strategies=_strategies(suite, pool),
+        strategies=_strategies(suite, pool, comparison),
         utilities=utilities,
-        groups=_groups(suite, pool, clusters),
         encoder=encoder,
+        comparison=comparison,
+        baseline=sources.baseline,
     )
+
+
+def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster]) -> None:
+    """Every item of the clusters has a value, before anything is spent on them."""
+    members = [member for cluster in clusters for member in cluster.members]
+    for utility in utilities:
+        missing = [member for member in members if member not in utility.values]
+        if missing:
+            named = ", ".join(repr(item_id) for item_id in missing[:5])
+            raise UtilityError(
+                f"utility {utility.name}: no value for {len(missing)} of the {len(members)} items "
+                f"of the suite's clusters: {named}{', ...' * (len(missing) > 5)}; get them with "
+                "selectllm utility ask, or compare by rated differences alone: ab --differing"
+            )
 
 
 def check_names(suite: Suite, base: Path, library: PromptLibrary) -> None:
@@ -64,12 +102,15 @@ def check_names(suite: Suite, base: Path, library: PromptLibrary) -> None:
 
 
 def with_selectors(run: Run, base: Path, library: PromptLibrary, shared: Connections) -> Run:
-    """The run with every prompt x model of its suite, ready to be asked."""
+    """The run with every prompt x model of its suite, or those of its arms, ready to be asked."""
     prompts = [library.load(reference, base) for reference in run.suite.prompts]
     _check_prompts(prompts, run)
-    specs = run.suite.specs()
+    arms = run.comparison.arms if run.comparison else ()
     selectors: tuple[Selector, ...] = tuple(
-        open_selector(prompt, spec, shared) for prompt in prompts for spec in specs
+        open_selector(prompt, spec, shared)
+        for prompt in prompts
+        for spec in run.suite.specs()
+        if not arms or Arm(prompt.ref, spec.name) in arms
     )
     return replace(run, selectors=selectors)
 
@@ -85,7 +126,7 @@ def _check_prompts(prompts: Sequence[Prompt], run: Run) -> None:
         render(prompt, items, run.suite.picks)
 
 
-def _utility(entry: RatingsEntry | KnnEntry, pool: Pool, base: Path, embedder: Embedder) -> Utility:
+def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
     if isinstance(entry, RatingsEntry):
         return ratings(
             pool,
@@ -95,7 +136,17 @@ def _utility(entry: RatingsEntry | KnnEntry, pool: Pool, base: Path, embedder: E
             rater=entry.rater,
             value_range=entry.range,
         )
-    tests = load_pool(base / entry.test).pool
+    if isinstance(entry, ImportEntry):
+        return imported(
+            sources.base / entry.file,
+            name=entry.name,
+            kind=entry.kind,
+            rater=entry.rater,
+            value_range=entry.range,
+            pool_sha256=pool.sha256,
+        )
+    embedder = sources.embedder
+    tests = load_pool(sources.base / entry.test).pool
     # Looked at first: embedding a large pool takes minutes.
     ours = responses_of(entry.name, "pool", pool.items)
     theirs = responses_of(entry.name, "test pool", tests.items)
@@ -112,29 +163,38 @@ def _utility(entry: RatingsEntry | KnnEntry, pool: Pool, base: Path, embedder: E
     return knn_utility(pool, tests, vectors, name=entry.name, k=entry.k, answer=entry.answer)
 
 
-def _strategies(suite: Suite, pool: Pool) -> tuple[Strategy, ...]:
+def _strategies(suite: Suite, pool: Pool, comparison: Comparison | None) -> tuple[Strategy, ...]:
+    """The suite's strategies or the usual controls; of a comparison, those beside its arms."""
+    if comparison is not None and comparison.kind == "regress":
+        return ()
     names = suite.strategies
-    if names is None:
+    if names is None or comparison is not None:
         with_input = any(item.input for item in pool.items)
         names = (*CONTROLS, INPUT_CONTROL) if with_input else CONTROLS
-    return tuple(find_strategy(name) for name in names)
+    if comparison is not None:
+        names += tuple(arm.strategy for arm in comparison.arms if arm.strategy)
+    return tuple(find_strategy(name) for name in dict.fromkeys(names))
 
 
-def _clusters(
-    suite: Suite, pool: Pool, base: Path, embedder: Embedder, cache: Path
-) -> tuple[tuple[Cluster, ...], str | None]:
-    """The suite's clusters in seeded order, and the identity of the encoder behind them."""
+def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster, ...], str | None]:
+    """The suite's clusters in seeded order, cut to its limit, and the identity of the encoder."""
     entry = suite.clusters
+    if sources.baseline is not None:
+        return sources.baseline.clusters, None
     if entry.file is not None:
-        return read_clusters(base / entry.file, pool), None
-    encoder = None if entry.by == "random" else embedder.encoder.identity
+        return read_clusters(sources.base / entry.file, pool)[: entry.limit], None
+    encoder = None if entry.by == "random" else sources.embedder.encoder.identity
     division = Division(entry.by, entry.size, suite.seed)
     parts = [pool] if entry.group is None else _parts(pool, entry.group)
-    clusters = [cluster for part in parts for cluster in divide(part, division, embedder, cache)]
+    clusters = [
+        cluster
+        for part in parts
+        for cluster in divide(part, division, sources.embedder, sources.cache)
+    ]
     if len(parts) > 1:
         clusters.sort(key=lambda c: seeded_hash("clusters", suite.seed, *c.members))
         clusters = [Cluster(number, c.members) for number, c in enumerate(clusters)]
-    return tuple(clusters), encoder
+    return tuple(clusters[: entry.limit]), encoder
 
 
 def _parts(pool: Pool, column: str) -> list[Pool]:
@@ -158,11 +218,11 @@ def _group_of(item: Item, column: str) -> str:
     return str(item.row[column])
 
 
-def _groups(suite: Suite, pool: Pool, clusters: tuple[Cluster, ...]) -> Mapping[int, str] | None:
+def _with_groups(suite: Suite, pool: Pool, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
     column = suite.clusters.group
     if column is None:
-        return None
-    groups: dict[int, str] = {}
+        return clusters
+    grouped: list[Cluster] = []
     for cluster in clusters:
         values = {_group_of(pool.by_id[member], column) for member in cluster.members}
         if len(values) > 1:
@@ -170,5 +230,5 @@ def _groups(suite: Suite, pool: Pool, clusters: tuple[Cluster, ...]) -> Mapping[
                 f"clusters.group: cluster {cluster.id} mixes values of {column!r}: "
                 f"{', '.join(sorted(values)[:3])}"
             )
-        groups[cluster.id] = values.pop()
-    return groups
+        grouped.append(replace(cluster, group=values.pop()))
+    return tuple(grouped)

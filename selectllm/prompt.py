@@ -121,7 +121,17 @@ def _run(template: Template, block: str, context: Mapping[str, Any], path: str) 
         raise PromptError(f"{path}:{line}: {error}{hint}") from error
 
 
-_ENVIRONMENT = ImmutableSandboxedEnvironment(
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, which need not look twice at the fields of a candidate."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """As Jinja says; a candidate's own fields are text and always safe."""
+        if type(obj) is Candidate and attr in Candidate.__slots__:
+            return True  # a fifth of the time of rendering otherwise
+        return super().is_safe_attribute(obj, attr, value)
+
+
+_ENVIRONMENT = _Sandbox(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
 )
 # The same cluster must give the same bytes every time: what draws at random is taken away.

@@ -5,64 +5,85 @@ What was spent this time, cache hits and clocks are not here; they live in decis
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, get_args
 
-from selectllm.agreement import Agreement, Choice, agreement, random_agreement
+from selectllm.agreement import Agreement
+from selectllm.arms import Arm
+from selectllm.compare import ab
 from selectllm.consistency import order_consistency, overlap, slot_histogram
-from selectllm.run import FORMAT, Run
-from selectllm.strategies import Strategy
+from selectllm.evidence import Evidence
+from selectllm.gate import regress
+from selectllm.noise import noise
+from selectllm.sides import Side, sides
+from selectllm.swap import swap
 from selectllm.types import Attempt, Cluster, Decision, Status
 from selectllm.utility import Utility
+from selectllm.verdict import Verdict
 
-VALID: tuple[Status, ...] = ("ok", "repaired")
+FORMAT = 1
+VERDICTS: dict[str, Callable[[Evidence, Mapping[Arm, Side]], list[Verdict]]] = {
+    "ab": ab,
+    "swap": swap,
+    "regress": regress,
+}
 
 
-def results(run: Run, decisions: Sequence[Decision]) -> dict[str, Any]:
+def results(evidence: Evidence, decisions: Sequence[Decision]) -> dict[str, Any]:
     """The content of results.json (schema: schemas/results.json).
 
-    `decisions`: all of the run, none with status `error`.
+    `decisions`: all that were made, none with status `error`. A sequential comparison that
+    stopped early is of the clusters that were asked.
     """
-    by_selector: dict[tuple[str, str], list[Decision]] = defaultdict(list)
-    for decision in decisions:
-        by_selector[decision.prompt or "", decision.model or decision.strategy or ""].append(
-            decision
-        )
-    names = [(s.prompt.ref, s.spec.name) for s in run.selectors]
+    evidence = evidence.first(evidence.asked({decision.cluster for decision in decisions}))
+    found = sides(evidence, decisions)
+    pairs = [Arm(*pair) for pair in evidence.pairs]
     return {
         "format": FORMAT,
-        "suite": run.suite.name,
-        "picks": run.suite.picks,
-        "clusters": len(run.clusters),
-        "cluster_sizes": sorted({len(cluster.members) for cluster in run.clusters}),
-        "utilities": run.manifest["utilities"],
-        "pairs": [_pair(run, *name, by_selector[name]) for name in names],
-        "strategies": [_strategy(run, s, by_selector["", s.name]) for s in run.strategies],
+        "suite": evidence.suite,
+        "picks": evidence.picks,
+        "clusters": len(evidence.clusters),
+        "cluster_sizes": sorted({len(cluster.members) for cluster in evidence.clusters}),
+        "utilities": [
+            {name: getattr(utility, name) for name in ("name", "kind", "rater", "sha256")}
+            for utility in evidence.covering
+        ],
+        "pairs": [_pair(evidence, arm, found[arm]) for arm in pairs],
+        "strategies": [
+            {"strategy": name, **_agreements(evidence, found[Arm(strategy=name)])}
+            for name in evidence.strategies
+        ],
         "overlaps": [
             {
-                "a": list(a),
-                "b": list(b),
-                "kappa": _json(overlap(by_selector[a], by_selector[b], run.suite.picks)),
+                "a": [a.prompt, a.model],
+                "b": [b.prompt, b.model],
+                "kappa": _json(overlap(found[a].decisions, found[b].decisions, evidence.picks)),
             }
-            for a, b in combinations(names, 2)
+            for a, b in combinations(pairs, 2)
         ],
-        "verdicts": [],
+        "verdicts": [verdict.to_json() for verdict in _verdicts(evidence, found)],
+        "noise": _json(noise(evidence, found)),
     }
 
 
-def _pair(run: Run, prompt: str, model: str, decisions: Sequence[Decision]) -> dict[str, Any]:
+def _verdicts(evidence: Evidence, found: Mapping[Arm, Side]) -> list[Verdict]:
+    kind = evidence.comparison and evidence.comparison.kind
+    return VERDICTS[kind](evidence, found) if kind in VERDICTS else []
+
+
+def _pair(evidence: Evidence, arm: Arm, side: Side) -> dict[str, Any]:
+    decisions, k = side.decisions, evidence.picks
     counts = Counter(decision.status for decision in decisions)
     attempts = [attempt for decision in decisions for attempt in decision.attempts]
-    k = run.suite.picks
-    many_orders = run.suite.orders > 1
+    many_orders = evidence.orders > 1
     return {
-        "prompt": prompt,
-        "model": model,
-        **_agreements(run, lambda utility: agreement(_choices(decisions), utility, k, run.groups)),
+        "prompt": arm.prompt,
+        "model": arm.model,
+        **_agreements(evidence, side),
         "decisions": len(decisions),
-        "valid_rate": sum(counts[status] for status in VALID) / len(decisions),
+        "valid_rate": side.valid_rate,
         "status_counts": {status: counts[status] for status in get_args(Status)},
         "order_consistency": _json(order_consistency(decisions, k)) if many_orders else None,
         "slots": slot_histogram(decisions, k).to_json(),
@@ -73,27 +94,15 @@ def _pair(run: Run, prompt: str, model: str, decisions: Sequence[Decision]) -> d
     }
 
 
-def _strategy(run: Run, strategy: Strategy, decisions: Sequence[Decision]) -> dict[str, Any]:
-    k = run.suite.picks
-
-    def measure(utility: Mapping[str, float]) -> Agreement:
-        if strategy.analytic:
-            members = {cluster.id: cluster.members for cluster in run.clusters}
-            return random_agreement(members, utility, k, run.groups)
-        return agreement(_choices(decisions), utility, k, run.groups)
-
-    return {"strategy": strategy.name, **_agreements(run, measure)}
-
-
-def _agreements(run: Run, measure: Callable[[Mapping[str, float]], Agreement]) -> dict[str, Any]:
+def _agreements(evidence: Evidence, side: Side) -> dict[str, Any]:
     """`agreement` by utility, and the cluster counts of the headline utility."""
-    measured = {utility.name: measure(utility.values) for utility in run.utilities}
-    headline = measured[run.headline.name] if run.headline else None
+    headline = evidence.headline and side.measured.get(evidence.headline.name)
     return {
-        "clusters": headline.clusters if headline else len(_choosable(run)),
+        "clusters": headline.clusters if headline else len(_choosable(evidence)),
         "flat_clusters": headline.flat_clusters if headline else None,
         "agreement": {
-            utility.name: _labelled(utility, measured[utility.name]) for utility in run.utilities
+            utility.name: _labelled(utility, side.measured[utility.name])
+            for utility in evidence.covering
         },
     }
 
@@ -108,12 +117,8 @@ def _labelled(utility: Utility, measured: Agreement) -> dict[str, Any]:
     }
 
 
-def _choosable(run: Run) -> list[Cluster]:
-    return [cluster for cluster in run.clusters if len(cluster.members) > run.suite.picks]
-
-
-def _choices(decisions: Iterable[Decision]) -> list[Choice]:
-    return [Choice.of(decision) for decision in decisions]
+def _choosable(evidence: Evidence) -> list[Cluster]:
+    return [cluster for cluster in evidence.clusters if len(cluster.members) > evidence.picks]
 
 
 def _total(attempts: Sequence[Attempt], name: str) -> Any:

@@ -3,6 +3,7 @@
 run.json         manifest: versions, hashes, seeds, suite, price snapshot
 clusters.json    membership, hash-checked
 utilities.jsonl  the utilities of the clusters' items
+baseline.json    of `regress`: what it compares with
 decisions.jsonl  every decision, as it was made
 results.json     what came of it; the same inputs and replies give the same bytes
 """
@@ -10,19 +11,20 @@ results.json     what came of it; the same inputs and replies give the same byte
 from __future__ import annotations
 
 import importlib.metadata
-import json
+import os
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from selectllm.ask import Selector
+from selectllm.baseline import Baseline, write_baseline
 from selectllm.clusters import write_clusters
 from selectllm.codec import canonical_json, pretty_json, sha256_json
 from selectllm.decisions import check_manifest
 from selectllm.errors import RunError
+from selectllm.evidence import Comparison, Evidence, evidence_of, read_json
 from selectllm.files import atomic_write, write_text
 from selectllm.strategies import Strategy
 from selectllm.suite import Suite
@@ -37,8 +39,9 @@ PACKAGES = ("selectllm", "numpy", "scipy", "scikit-learn", "sentence-transformer
 class Run:
     """Everything that an evaluation is made of.
 
-    `clusters`: in the seeded order, cut to the limit. `groups`: the group of each cluster, None
-    without `clusters.group`. `encoder`: identity of the encoder, None if none was needed.
+    `clusters`: in the seeded order, cut to the limit. `encoder`: identity of the encoder, None
+    if none was needed. `comparison`: what its arms are compared for, None in `eval`. `baseline`:
+    the reference of `regress`.
     """
 
     suite: Suite
@@ -47,8 +50,9 @@ class Run:
     selectors: tuple[Selector, ...]
     strategies: tuple[Strategy, ...]
     utilities: tuple[Utility, ...]
-    groups: Mapping[int, str] | None = None
     encoder: str | None = None
+    comparison: Comparison | None = None
+    baseline: Baseline | None = None
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -69,17 +73,28 @@ class Run:
             "seed": suite.seed,
             "structured": suite.structured,
             "gate": suite.gate.model_dump(mode="json"),
-            "utilities": [
-                {"name": u.name, "kind": u.kind, "rater": u.rater, "sha256": u.sha256}
-                for u in self.utilities
-            ],
+            "utilities": [_described(utility.of(self.members)) for utility in self.utilities],
             "prompts": {s.prompt.ref: s.prompt.sha256 for s in self.selectors},
             "models": {
                 name: selector.spec.fields() | {"endpoint": selector.endpoint}
                 for name, selector in specs.items()
             },
+            "pairs": [[s.prompt.ref, s.spec.name] for s in self.selectors],
             "strategies": [strategy.name for strategy in self.strategies],
+            "comparison": self.comparison and self.comparison.to_json(),
+            "baseline_sha256": self.baseline and self.baseline.sha256,
         }
+
+    @property
+    def members(self) -> list[str]:
+        """The ids of all items in its clusters."""
+        return [member for cluster in self.clusters for member in cluster.members]
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What its results are computed from, as its folder holds it."""
+        values = {utility.name: utility.of(self.members).values for utility in self.utilities}
+        return evidence_of(self.manifest, self.clusters, values, self.baseline)
 
     @property
     def default_name(self) -> str:
@@ -114,17 +129,31 @@ def start_folder(folder: Path, run: Run) -> None:
         encoder=run.encoder,
     )
     _write_utilities(folder / "utilities.jsonl", run)
+    if run.baseline is not None:
+        write_baseline(folder / "baseline.json", run.baseline)
     if not described.exists():
-        write_text(described, pretty_json({"manifest": run.manifest, "versions": versions()}))
+        pool = os.path.relpath(run.pool.source, folder.resolve())
+        content = {
+            "manifest": run.manifest,
+            "versions": versions(),
+            # Not in the manifest: where a file lies makes no difference to what comes of it.
+            "pool": {"path": Path(pool).as_posix(), "columns": dict(run.suite.columns)},
+        }
+        write_text(described, pretty_json(content))
 
 
 def _write_utilities(path: Path, run: Run) -> None:
-    members = sorted(member for cluster in run.clusters for member in cluster.members)
     with atomic_write(path) as handle:
         handle.write(canonical_json({"utilities": run.manifest["utilities"]}) + "\n")
-        for member in members:
-            values = {utility.name: utility.values[member] for utility in run.utilities}
+        for member in sorted(run.members):
+            values = {u.name: u.values[member] for u in run.utilities if member in u.values}
             handle.write(canonical_json({"id": member, "values": values}) + "\n")
+
+
+def _described(utility: Utility) -> dict[str, Any]:
+    """A utility of the clusters' items in the manifest."""
+    names = ("name", "source", "kind", "rater", "reliability", "range")
+    return {name: getattr(utility, name) for name in names} | {"sha256": utility.sha256}
 
 
 def versions() -> dict[str, str | None]:
@@ -136,19 +165,6 @@ def versions() -> dict[str, str | None]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = None
     return found
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """One of a run folder's JSON files. Raises RunError if it is missing or damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path}: there is no such file; is the folder a finished run?") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise RunError(f"{path}: is not a JSON object")
-    return content
 
 
 def evaluated_before(runs: Path, selector: Selector, size: int, k: int) -> bool:

@@ -47,7 +47,18 @@ class KnnEntry(Strict):
     answer: Literal["cosine", "rouge-l"] = "cosine"
 
 
-UtilityEntry = Annotated[RatingsEntry | KnnEntry, Field(discriminator="source")]
+class ImportEntry(Strict):
+    """Ratings in a file of their own, as `utility import` writes it; higher is better."""
+
+    name: Name
+    source: Literal["import"]
+    file: Name
+    kind: Kind = "human"
+    rater: str | None = None
+    range: tuple[float, float] | None = None
+
+
+UtilityEntry = Annotated[RatingsEntry | KnnEntry | ImportEntry, Field(discriminator="source")]
 
 
 class ClustersEntry(Strict):
@@ -108,12 +119,17 @@ class ModelEntry(Strict):
 
 
 class Gate(Strict):
-    """What decides a verdict; `margin` is in captured units."""
+    """What decides a verdict; `margin` is in captured units.
+
+    `rating_margin`: what counts as equal where only differing items are rated, in points of the
+    rating scale per pick; without it such a verdict is never `equivalent`.
+    """
 
     utility: str | None = None
     margin: Annotated[float, Field(gt=0)] = 0.10
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     inconclusive: Literal["fail", "warn"] = "fail"
+    rating_margin: Annotated[float, Field(gt=0)] | None = None
 
 
 def _bare_id(value: Any) -> Any:
@@ -203,9 +219,12 @@ def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     return f"{where}: {error['input']!r} {reason}"
 
 
+SOURCES = ("ratings", "knn", "import")
+
+
 def _tag(before: Any, part: Any) -> bool:
     """Whether `part` is no key: pydantic puts a utility's source behind its number."""
-    return isinstance(before, int) and part in ("ratings", "knn")
+    return isinstance(before, int) and part in SOURCES
 
 
 def _keys_at(location: Sequence[Any]) -> list[str]:
@@ -217,6 +236,7 @@ def _keys_at(location: Sequence[Any]) -> list[str]:
         "price": PriceEntry,
         "ratings": RatingsEntry,
         "knn": KnnEntry,
+        "import": ImportEntry,
     }
     names = [part for part in location if isinstance(part, str) and part in models]
     return list((models[names[-1]] if names else Suite).model_fields)

@@ -69,10 +69,14 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What one prompt shows: the ids of its candidates, sorted; order of showing is drawn later."""
+    """What one prompt shows: the ids of its candidates, sorted; order of showing is drawn later.
+
+    `group`: the value that its items share in the suite's `clusters.group`, None without one.
+    """
 
     id: int
     members: tuple[str, ...]
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,19 @@ import json
 from importlib.resources import files
 from typing import Any
 
-NAMES = ("suite", "run", "clusters", "utilities", "decision", "results", "pack", "selection")
+NAMES = (
+    "suite",
+    "run",
+    "clusters",
+    "utilities",
+    "decision",
+    "results",
+    "pack",
+    "selection",
+    "baseline",
+    "ratings",
+    "plan",
+)
 
 
 def schema(name: str) -> dict[str, Any]:
