@@ -1,0 +1,96 @@
+"""Verdicts as JUnit XML, the form in which CI services read test results.
+
+There is no standard; this is the common form that github.com/testmoapp/junitxml describes, with
+properties per test case as pytest writes them. It holds no clock: equal results, equal bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from selectllm.report.facts import figures, lead
+from selectllm.report.words import Results, Verdict, outcome, subject
+
+# What XML 1.0 cannot hold, not even escaped (section 2.2, production Char).
+FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+REPLACEMENT = "\ufffd"
+PROPERTIES = (
+    *("kind", "word", "a", "utility.name", "utility.kind", "unit", "alpha", "margin"),
+    *("margin_share", "clusters", "flat_clusters", "nonzero"),
+    *("captured.a.estimate", "captured.b.estimate"),
+    *("difference.estimate", "difference.low", "difference.high", "betting.low", "betting.high"),
+    *("p", "p_holm", "valid_rate.a", "valid_rate.b", "overlap.estimate", "design.kind"),
+    *("design.calls", "design.calls_saved", "swap.retention.low", "regress.sha256_before"),
+    *("regress.sha256_after", "regress.changed"),
+)
+
+
+def junit(results: Results) -> str:
+    """An XML document: one suite, one test case per verdict, named by the arm that is judged.
+
+    fail, worse and not safe are failures of that type; inconclusive is skipped, with the reason.
+    `time` is what the judged pair's replies took, in seconds, left out where that is not known.
+    """
+    seconds = {f"{p['prompt']} + {p['model']}": p["seconds"] for p in results["pairs"]}
+    verdicts = results["verdicts"]
+    outcomes = Counter(outcome(verdict["word"]) for verdict in verdicts)
+    known = [taken for v in verdicts if (taken := seconds.get(v["b"])) is not None]
+    totals = {
+        "tests": str(len(verdicts)),
+        "failures": str(outcomes["bad"]),
+        "errors": "0",
+        "skipped": str(outcomes["open"]),
+        **_time(sum(known) if known else None),
+    }
+    root = ET.Element("testsuites", {"name": "selectllm", **totals})
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(results["suite"]), **totals})
+    for verdict in verdicts:
+        suite.append(_case(verdict, results["suite"], seconds.get(verdict["b"])))
+    ET.indent(root)
+    body = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
+
+
+def _case(verdict: Verdict, suite: str, seconds: float | None) -> ET.Element:
+    names = {"classname": _clean(suite), "name": _clean(verdict["b"])}
+    case = ET.Element("testcase", names | _time(seconds))
+    listed = ET.SubElement(case, "properties")
+    for name, value in _figures(verdict):
+        ET.SubElement(listed, "property", {"name": name, "value": _clean(str(value))})
+    reason = _clean(verdict["reason"])
+    ended = outcome(verdict["word"])
+    if ended == "bad":
+        failure = ET.SubElement(case, "failure", {"message": reason, "type": verdict["word"]})
+        failure.text = _clean(_in_full(verdict))
+    elif ended == "open":
+        ET.SubElement(case, "skipped", {"message": reason})
+    if ended != "bad":
+        ET.SubElement(case, "system-out").text = _clean(_in_full(verdict))
+    return case
+
+
+def _figures(verdict: Verdict) -> Iterator[tuple[str, Any]]:
+    """The verdict's figures by dotted name; what is null is left out."""
+    for name in PROPERTIES:
+        value: Any = verdict
+        for part in name.split("."):
+            value = None if value is None else value[part]
+        if value is not None:
+            yield name, value
+
+
+def _in_full(verdict: Verdict) -> str:
+    facts = [*lead(verdict), *figures(verdict)]
+    return "\n".join([subject(verdict), *(f"{label}: {text}" for label, text in facts)])
+
+
+def _time(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"time": f"{seconds:.3f}"}
+
+
+def _clean(text: str) -> str:
+    return FORBIDDEN.sub(REPLACEMENT, text)

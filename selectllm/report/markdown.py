@@ -1,0 +1,101 @@
+"""Verdicts as Markdown, for a comment on a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
+
+from selectllm.report.facts import Fact, figures, lead
+from selectllm.report.noise import noise_facts
+from selectllm.report.words import (
+    NO_VERDICT,
+    SIDES,
+    Results,
+    Verdict,
+    count,
+    estimate,
+    outcome,
+    overall,
+    spread,
+    subject,
+)
+
+MARKS = {"good": "✓", "bad": "✗", "open": "?"}
+KEY_FACTS = ("change", "difference", "error rate", "retention", "assay", "margin", "cost")
+# What Markdown, HTML or a table cell could take for structure; as references they are only text.
+SPECIAL = str.maketrans({char: f"&#{ord(char)};" for char in "&<>|`\\*_[]~$"})
+
+
+def markdown(results: Results) -> str:
+    """A comment: the overall word, a row per verdict, then why and what would decide it.
+
+    Its first line is an invisible marker, the same for every run of a suite, by which a bot finds
+    the comment that it wrote before.
+    """
+    parts = [
+        f"<!-- selectllm:{quote(results['suite'], safe='')} -->",
+        _heading(results),
+    ]
+    verdicts = results["verdicts"]
+    if verdicts:
+        parts += [_table(verdicts), "captured: 0 = random picks, 1 = the best possible."]
+    parts += [_section(verdict) for verdict in verdicts]
+    if noise := results.get("noise"):
+        title = f"### Noise floor: {_text(noise['pair'])}, with other {noise['by']}"
+        parts.append(f"{title}\n\n{_list(noise_facts(noise))}")
+    elif not verdicts:
+        parts.append("This run compares nothing.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(results: Results) -> str:
+    word = overall(results)
+    title = f"selectllm, {_text(results['suite'])}"
+    if word == NO_VERDICT:
+        return f"## {title}"
+    return f"## {MARKS[outcome(word)]} {title}: {word}"
+
+
+def _table(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts of one command are of one kind, so they share their headings."""
+    first, second = SIDES[verdicts[0]["kind"]]
+    captured = (f"captured {first}", f"captured {second}")
+    head = ("pair", "verdict", *captured, "difference (interval)", "clusters")
+    rule = ["---"] * 2 + ["---:"] * 4
+    return "\n".join(map(_line, [head, rule, *map(_row, verdicts)]))
+
+
+def _row(verdict: Verdict) -> list[str]:
+    difference = verdict["difference"]
+    told = f"{difference['estimate']:+.3f} ({spread(difference, 3)})" if difference else "-"
+    return [
+        f"{_name(verdict['b'])} against {_name(verdict['a'])}",
+        f"{MARKS[outcome(verdict['word'])]} **{verdict['word']}**",
+        estimate(verdict["captured"]["a"]),
+        estimate(verdict["captured"]["b"]),
+        told,
+        count(verdict["clusters"]),
+    ]
+
+
+def _section(verdict: Verdict) -> str:
+    """What the table cannot say: the reason, notes, what would decide it, and the error rate."""
+    facts = [*lead(verdict), *(fact for fact in figures(verdict) if fact[0] in KEY_FACTS)]
+    return f"### {_text(subject(verdict))}: {verdict['word']}\n\n{_list(facts)}"
+
+
+def _list(facts: Iterable[Fact]) -> str:
+    return "\n".join(f"- **{label}**: {_text(text)}" for label, text in facts)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _name(text: str) -> str:
+    return f"<code>{_text(text)}</code>"
+
+
+def _text(text: str) -> str:
+    """Text that stays text, on one line."""
+    return " ".join(text.split()).translate(SPECIAL)

@@ -1,0 +1,108 @@
+"""Numbers, names and words that every report shares; text only, nothing here needs a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+Results = Mapping[str, Any]
+Verdict = Mapping[str, Any]
+Interval = Mapping[str, float]
+Outcome = Literal["good", "bad", "open"]
+
+NO_VERDICT = "no verdict"
+UNKNOWN = "-"
+WORST_FIRST = (
+    *("fail", "not safe", "worse"),
+    "inconclusive",
+    *("equivalent", "pass", "safe", "better"),
+)
+BAD = frozenset(WORST_FIRST[:3])
+# What the reference and the judged arm are called, by the kind of comparison.
+SIDES = {"ab": ("a", "b"), "swap": ("from", "to"), "regress": ("before", "after")}
+
+
+def overall(results: Results) -> str:
+    """The worst word of all verdicts, for headings; 'no verdict' where nothing was compared."""
+    words = [verdict["word"] for verdict in results["verdicts"]]
+    return min(words, key=WORST_FIRST.index, default=NO_VERDICT)
+
+
+def outcome(word: str) -> Outcome:
+    """Whether a verdict's word is good news, bad news, or leaves the question open."""
+    if word in BAD:
+        return "bad"
+    return "open" if word in ("inconclusive", NO_VERDICT) else "good"
+
+
+def subject(verdict: Verdict) -> str:
+    """`criteria@2 + gpt against criteria@1 + gpt`: what is judged, then the reference."""
+    return f"{verdict['b']} against {verdict['a']}"
+
+
+def in_words(captured: Interval | None) -> str:
+    """What an interval of captured says about random picks."""
+    if captured is None:
+        return "too few clusters to say anything"
+    if captured["low"] > 0:
+        return "better than random picks"
+    if captured["high"] < 0:
+        return "worse than random picks"
+    return "not better than random picks, as far as these clusters can tell"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A plain number; `-` where there is none."""
+    return UNKNOWN if value is None else f"{value:.{digits}f}"
+
+
+def estimate(interval: Interval | None) -> str:
+    """The estimate of an interval; `-` where there is none."""
+    return UNKNOWN if interval is None else number(interval["estimate"])
+
+
+def spread(interval: Interval | Mapping[str, float | None] | None, digits: int = 2) -> str:
+    """`+0.03 to +0.21`; `-` where an end is missing."""
+    if interval is None:
+        return UNKNOWN
+    low, high = interval["low"], interval["high"]
+    if low is None or high is None:
+        return UNKNOWN
+    return f"{low:+.{digits}f} to {high:+.{digits}f}"
+
+
+def around(interval: Interval) -> str:
+    """`0.30 (0.22 to 0.38)`: an estimate of which above 0 is nothing special."""
+    return f"{interval['estimate']:.2f} ({interval['low']:.2f} to {interval['high']:.2f})"
+
+
+def count(value: int | None) -> str:
+    """A count with thousands set apart; `-` where there is none."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def counted(value: int, noun: str) -> str:
+    """`1 cluster`, `3,400 ratings`."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def percent(share: float) -> str:
+    """`95 %`, to three digits at most."""
+    return f"{100 * share:.3g} %"
+
+
+def rate(share: float | None) -> str:
+    """A share as a whole percentage; `-` where there is none."""
+    return UNKNOWN if share is None else f"{share:.0%}"
+
+
+def usd(value: float | None) -> str:
+    """US dollars without the unit: cents, or hundredths of cents below ten cents."""
+    if value is None:
+        return "not priced"
+    return f"{value:,.2f}" if value == 0 or value >= 0.1 else f"{value:.4f}"
+
+
+def p_value(value: float) -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
