@@ -1,0 +1,220 @@
+"""`selectllm plan`: what a suite will take and what it can show, before anything is spent."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from selectllm.arms import Arm
+from selectllm.ask import AskSettings
+from selectllm.cli.comparing import halves, narrowed
+from selectllm.cli.evaluation import Evaluating
+from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
+from selectllm.cli.session import Session, open_session
+from selectllm.clusters import read_clusters
+from selectllm.codec import canonical_json
+from selectllm.errors import UsageError
+from selectllm.evidence import Comparison
+from selectllm.forecast import Forecast, forecast
+from selectllm.matrix import tasks
+from selectllm.names import unknown
+from selectllm.pack import read_pack
+from selectllm.pilot import read_pilot
+from selectllm.plan import RETAIN, Kind
+from selectllm.plan_json import plan_json
+from selectllm.planning import Aim, Plan
+from selectllm.prepare import Sources, check_names, prepare, with_selectors
+from selectllm.run import Run
+from selectllm.suite import Suite, load_suite
+from selectllm.types import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What `plan` is told besides the suite and the common options."""
+
+    kind: Kind
+    a: str | None
+    b: tuple[str, ...]
+    from_: str | None
+    to: str | None
+    prompt: str | None
+    model: str | None
+    retain: float
+    pilot: Path | None
+    raters: int
+    rating_cost: float | None
+    seed: int | None
+    limit: int | None
+
+
+plan_options = grouped(
+    "options",
+    PlanOptions,
+    click.option(
+        "--for",
+        "kind",
+        type=click.Choice(["eval", "ab", "swap", "regress"]),
+        default="eval",
+        show_default=True,
+        help="The verb that is planned.",
+    ),
+    click.option("--a", metavar="ARM", help="For ab: the arm to be compared with."),
+    click.option("--b", multiple=True, metavar="ARM", help="For ab: an arm to be judged."),
+    click.option("--from", "from_", metavar="M1", help="For swap: the model in use."),
+    click.option("--to", metavar="M2", help="For swap: the model to take its place."),
+    click.option("--prompt", metavar="P", help="Prompt of arms that name only a model."),
+    click.option("--model", metavar="M", help="Model of arms that name only a prompt."),
+    click.option(
+        "--retain",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=RETAIN[0],
+        show_default=True,
+        help="For swap: share of M1's lift that M2 must keep.",
+    ),
+    click.option(
+        "--pilot", type=DIRECTORY, help="A finished run that shows how arms differ and reply."
+    ),
+    click.option("--raters", type=click.IntRange(1), default=1, help="Ratings per item [1]."),
+    click.option(
+        "--rating-cost", type=click.FloatRange(0), metavar="USD", help="Price of one rating."
+    ),
+    click.option("--seed", type=int, help="Instead of the suite's seed."),
+    click.option("--limit", type=click.IntRange(1), help="Only the first clusters."),
+)
+
+
+@click.command()
+@click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
+@plan_options
+@common_options
+def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
+    """Say what SUITE will take and what it can show, before anything is spent.
+
+    Clusters, calls, tokens, USD, hours, ratings and their price; the least difference that can be
+    detected, and whether the suite can reach a pass at all. Nothing is sent.
+    """
+    _check(options)
+    suite = Evaluating(seed=options.seed, limit=options.limit).applied(load_suite(suite_file))
+    base = suite_file.resolve().parent
+    session = open_session(common, base)
+    arms = _arms(session, suite, base, options)
+    if arms:
+        suite = narrowed(session, suite, base, arms)
+    run = _open(session, suite, base, arms)
+    utility = run.headline.name if run.headline else None
+    aim = Aim(
+        kind=options.kind,
+        arms=arms,
+        retain=options.retain,
+        raters=options.raters,
+        rating_cost=options.rating_cost,
+        concurrency=common.concurrency,
+    )
+    planned = Plan(
+        run=run,
+        aim=aim,
+        forecasts=asyncio.run(_forecasts(session, run, base)),
+        pool_clusters=_pool_clusters(run, base),
+        pilot=read_pilot(options.pilot, arms, utility) if options.pilot else None,
+    )
+    _print(session, plan_json(planned))
+
+
+def _check(options: PlanOptions) -> None:
+    """Raise UsageError for arms that are incomplete or of another verb."""
+    named: dict[str, dict[str, object]] = {
+        "ab": {"--a": options.a, "--b": options.b},
+        "swap": {"--from": options.from_, "--to": options.to},
+    }
+    for kind, given in named.items():
+        present = [option for option, value in given.items() if value]
+        if present and options.kind != kind:
+            raise UsageError(f"{present[0]} goes with --for {kind}, not --for {options.kind}")
+        if len(present) == 1:
+            lacking = next(option for option in given if option not in present)
+            raise UsageError(f"{present[0]} needs {lacking}: name both arms, or neither")
+    if options.rating_cost is not None and not math.isfinite(options.rating_cost):
+        raise UsageError(f"--rating-cost {options.rating_cost}: is no amount; name one in USD")
+
+
+def _arms(session: Session, suite: Suite, base: Path, options: PlanOptions) -> tuple[Arm, ...]:
+    """The arms that are named, the reference first; none: every pair of the suite."""
+    if not (options.a or options.from_):
+        return ()
+    made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
+    if options.a:
+        arms = (made_of.arm("--a", options.a), *(made_of.arm("--b", name) for name in options.b))
+    else:
+        models = {"--from": options.from_, "--to": options.to}
+        for option, model in models.items():
+            if model not in made_of.models:
+                raise UsageError(
+                    f"{option}: {unknown('model', str(model), made_of.models)} (in the suite)"
+                )
+        if made_of.prompt is None:
+            raise UsageError(
+                f"--prompt: the suite has {', '.join(suite.prompts)}; say which one both models get"
+            )
+        arms = tuple(Arm(made_of.prompt, model) for model in models.values())
+    if len(set(arms)) < len(arms):
+        names = ", ".join(arm.name for arm in arms)
+        raise UsageError(f"the arms {names} have one twice; name different ones")
+    return arms
+
+
+def _open(session: Session, suite: Suite, base: Path, arms: tuple[Arm, ...]) -> Run:
+    """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
+    check_names(suite, base, session.library)
+    with session.progress("embedding") as advance:
+        sources = Sources(base, session.embedder(advance), session.clusters)
+        run = prepare(suite, sources, Comparison("ab", arms, differing=True))
+    shared = session.connections(utility=run.headline.values if run.headline else {})
+    return with_selectors(run, base, session.library, shared)
+
+
+async def _forecasts(session: Session, run: Run, base: Path) -> Sequence[Forecast]:
+    """What every pair will ask."""
+    suite = run.suite
+    pack: Mapping[str, Reply] = read_pack(base / suite.replies) if suite.replies else {}
+    settings = AskSettings(
+        concurrency=session.common.concurrency,
+        reask=suite.reask,
+        structured=suite.structured == "auto",
+    )
+    asked = list(tasks(run))
+    return [
+        await forecast(
+            selector,
+            [task for task in asked if task.selector is selector],
+            settings,
+            lambda key: pack.get(key) or session.cache.get(key),
+        )
+        for selector in run.selectors
+    ]
+
+
+def _pool_clusters(run: Run, base: Path) -> int:
+    """The clusters that the whole pool gives, without `clusters.limit`."""
+    entry = run.suite.clusters
+    if entry.file is not None:
+        return len(read_clusters(base / entry.file, run.pool))
+    groups = Counter(str(item.row[entry.group]) if entry.group else "" for item in run.pool.items)
+    return sum(math.ceil(count / entry.size) for count in groups.values())
+
+
+def _print(session: Session, found: Mapping[str, object]) -> None:
+    if session.common.as_json:
+        click.echo(canonical_json(found))
+        return
+    from rich.console import Console
+
+    from selectllm.report.plan import print_plan
+
+    print_plan(found, Console())
