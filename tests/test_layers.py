@@ -21,6 +21,8 @@ HEAVY = {
 LAYERS = (
     {"errors", "codec", "types", "names", "files", "workspace"},
     {"model", "tables", "pool", "prompt", "prompt_library", "rows", "tokens", "stats", "vectors"},
+    {"bisection"},
+    {"betting", "sequential", "power"},
     {
         "embed",
         "balanced",
@@ -40,14 +42,20 @@ LAYERS = (
         "consistency",
         "suite",
         "schemas",
+        "arms",
+        "paired",
         "decisions",
         "endpoint",
     },
     {"flight", "cache", "pack", "budget", "retry", "failure", "truncation", "mock"},
     {"weights", "embedded"},
     {"litellm_model", "ask", "divide"},
-    {"connect", "select", "selection", "run", "results", "matrix", "prepare", "report"},
-    {"cli", "__main__", "__init__"},
+    {"connect", "select", "selection", "prices", "vocabulary"},
+    {"baseline", "evidence", "differing", "sides", "verdict"},
+    {"contrast", "compare", "gate", "swap", "noise"},
+    {"results", "run", "matrix", "prepare", "verify"},
+    {"plan", "pilot", "forecast", "planning", "plan_json", "report"},
+    {"cli", "testing", "pytest_plugin", "__main__", "__init__"},
 )
 # These may hold state or talk to the world; every other module is pure or reads and writes files.
 ASKS_A_PROVIDER = {"litellm_model"}

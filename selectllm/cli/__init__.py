@@ -14,11 +14,25 @@ INTERRUPTED = 130
 
 EVERYDAY = {
     "init": ("selectllm.cli.init:init", "Make a workspace that runs at once."),
+    "plan": (
+        "selectllm.cli.plan:plan",
+        "Before spending: clusters, calls, tokens, USD, ratings needed.",
+    ),
     "select": ("selectllm.cli.select:select", "Select exactly N items of a pool."),
     "eval": ("selectllm.cli.eval:eval_", "Evaluate prompts x models on a suite; write a run."),
+    "ab": ("selectllm.cli.ab:ab", "Is one prompt or model better than another: a verdict."),
+    "swap": ("selectllm.cli.swap:swap", "Is another model a safe swap; what both cost."),
+    "regress": ("selectllm.cli.regress:regress", "Has a prompt got worse than its baseline."),
+    "utility": ("selectllm.cli.utility:utility", "Get ratings: sheets for raters, and back."),
 }
 MORE = {
     "report": ("selectllm.cli.report:report", "Print the table of a run again."),
+    "aa": ("selectllm.cli.aa:aa", "A pair against itself: the noise, and false alarms."),
+    "verify": (
+        "selectllm.cli.verify:verify",
+        "Compute a run's figures anew; name what differs.",
+    ),
+    "baseline": ("selectllm.cli.baseline:baseline", "Keep a run as what regress compares with."),
     "prompts": ("selectllm.cli.prompts:prompts", "List, show, render, compare, lock prompts."),
     "models": ("selectllm.cli.models:models", "List, install, serve embedded models."),
     "cache": ("selectllm.cli.cache:cache", "Look into the reply cache, or clear it."),

@@ -21,6 +21,7 @@ PARTS = {
     "eval/data": "selectllm.starter_data",
 }
 KEPT = (".jinja", ".yaml", ".jsonl", ".md")
+LEFT_OUT = ("gate.yaml",)  # our own gate: of no use without its recorded replies and baseline
 
 
 @click.command()
@@ -53,7 +54,7 @@ def _copy(source: Traversable, target: Path) -> None:
     for entry in source.iterdir():
         if entry.is_dir():
             _copy(entry, target / entry.name)
-        elif entry.name.endswith(KEPT):
+        elif entry.name.endswith(KEPT) and entry.name not in LEFT_OUT:
             target.mkdir(parents=True, exist_ok=True)
             with as_file(entry) as path:
                 shutil.copyfile(path, target / entry.name)

@@ -8,7 +8,7 @@ import click
 
 from selectllm.codec import canonical_json
 from selectllm.errors import RunError
-from selectllm.run import read_json
+from selectllm.evidence import read_json
 from selectllm.schemas import schema
 
 
@@ -19,7 +19,7 @@ def report(folder: Path, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed."""
     path = folder / "results.json"
     found = read_json(path)
-    if missing := sorted(set(schema("results")["required"]) - found.keys()):
+    if missing := sorted({*schema("results")["required"]} - {"noise"} - found.keys()):
         raise RunError(f"{path}: not the results of a run (no {missing[0]}); run eval again")
     if as_json:
         click.echo(canonical_json(found))

@@ -1,0 +1,40 @@
+"""`selectllm baseline`: keep a run as what `regress` compares with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from selectllm.baseline import write_baseline
+from selectllm.cli.options import FILE
+from selectllm.decisions import read_log
+from selectllm.evidence import read_evidence, read_json, read_manifest
+from selectllm.gate import baseline_of
+
+
+@click.group("baseline")
+def baseline() -> None:
+    """Baselines: what each pair of a run picked, for regress; they never change by themselves."""
+
+
+@baseline.command("set")
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=FILE, required=True, help="The baseline file to write.")
+@click.option(
+    "--prompt",
+    "prompts",
+    multiple=True,
+    metavar="P",
+    help="Only these prompts of the run; repeatable.",
+)
+def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
+    """Write the picks of RUN's pairs, judged by its deciding utility, to a baseline file."""
+    read_json(folder / "results.json")  # an unfinished run is no baseline
+    log = read_log(folder / "decisions.jsonl")
+    made = baseline_of(
+        read_manifest(folder), read_evidence(folder), list(log.latest.values()), prompts
+    )
+    write_baseline(out, made)
+    names = ", ".join(entry.name for entry in made.entries)
+    click.echo(f"{out}: {names}, {len(made.clusters)} clusters, utility {made.utility.name}")

@@ -1,0 +1,75 @@
+"""What the verbs that compare share: from named arms to a run that holds just them, and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from selectllm.arms import Arm, Halves
+from selectllm.cli.evaluation import show
+from selectllm.cli.session import Session
+from selectllm.endpoint import takes_schema
+from selectllm.strategies import find_strategy
+from selectllm.suite import Suite
+
+EXITS: Mapping[str, int] = {
+    **dict.fromkeys(("worse", "fail", "not safe"), 1),
+    "inconclusive": 3,
+    **dict.fromkeys(("better", "equivalent", "pass", "safe"), 0),
+}
+"""Exit codes by word; of several verdicts, 1 goes before 3 and 3 before 0."""
+
+
+def exit_code(words: Sequence[str]) -> int:
+    """What a command with these verdicts ends with."""
+    codes = {EXITS[word] for word in words}
+    return next((code for code in (1, 3) if code in codes), 0)
+
+
+def halves(session: Session, suite: Suite, base: Path) -> Halves:
+    """What the arms of a suite are made of."""
+    references = {
+        reference: session.library.load(reference, base).ref for reference in suite.prompts
+    }
+    return Halves(references, [spec.name for spec in suite.specs()])
+
+
+def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) -> Suite:
+    """The suite with the prompts and models of `arms` alone.
+
+    Structured output is used for all of them or for none: it would be a head start.
+    """
+    for arm in arms:
+        if arm.strategy is not None:
+            find_strategy(arm.strategy)
+    prompts = {reference: session.library.load(reference, base) for reference in suite.prompts}
+    wanted = {arm.prompt for arm in arms}
+    specs = {spec.name: spec for spec in suite.specs()}
+    asked = [
+        specs[arm.model]
+        for arm in arms
+        if arm.model and any(p.ref == arm.prompt and p.reply == "json" for p in prompts.values())
+    ]
+    # The embedded model's replies are constrained in any case.
+    constrained = {spec.provider == "local" or takes_schema(spec) for spec in asked}
+    return suite.model_copy(
+        update={
+            "prompts": tuple(name for name, prompt in prompts.items() if prompt.ref in wanted),
+            "models": tuple(
+                entry
+                for entry in suite.models
+                if (entry.name or entry.id) in {a.model for a in arms}
+            ),
+            "structured": "off" if len(constrained) > 1 else suite.structured,
+        }
+    )
+
+
+def finish(session: Session, found: Mapping[str, Any], folder: Path) -> None:
+    """Print the results and end with the exit code of their verdicts."""
+    show(session, found, folder)
+    code = exit_code([verdict["word"] for verdict in found["verdicts"]])
+    click.get_current_context().exit(code)

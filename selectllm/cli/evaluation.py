@@ -1,0 +1,173 @@
+"""What every verb that evaluates a suite does: open the run, ask, write the folder, print."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from selectllm.ask import AskSettings
+from selectllm.baseline import Baseline
+from selectllm.cli.options import DIRECTORY, FILE, grouped
+from selectllm.cli.session import Session, counter
+from selectllm.codec import canonical_json, pretty_json
+from selectllm.decisions import DecisionLog
+from selectllm.errors import ReplyMissing
+from selectllm.evidence import Comparison
+from selectllm.files import write_text
+from selectllm.matrix import context_needed, evaluate, tasks
+from selectllm.pack import read_pack, write_pack
+from selectllm.prepare import Sources, check_names, prepare, with_selectors
+from selectllm.results import results
+from selectllm.run import Run, check_folder, start_folder
+from selectllm.suite import Suite
+from selectllm.types import Decision, Reply
+
+OLLAMA = ("ollama", "ollama_chat")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluating:
+    """What a verb that evaluates is told besides its suite and the common options."""
+
+    out: Path | None = None
+    seed: int | None = None
+    limit: int | None = None
+    record: Path | None = None
+
+    def applied(self, suite: Suite) -> Suite:
+        """The suite with what the command line says instead."""
+        if self.seed is not None:
+            suite = suite.model_copy(update={"seed": self.seed})
+        if self.limit is not None:
+            clusters = suite.clusters.model_copy(update={"limit": self.limit})
+            suite = suite.model_copy(update={"clusters": clusters})
+        return suite
+
+
+evaluating_options = grouped(
+    "evaluating",
+    Evaluating,
+    click.option("-o", "--out", type=DIRECTORY, help="Run folder [eval/runs/SUITE-<hash>]."),
+    click.option("--seed", type=int, help="Instead of the suite's seed."),
+    click.option("--limit", type=click.IntRange(1), help="Only the first clusters."),
+    click.option("--record", type=FILE, help="Write the replies to FILE, for `replies:`."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of such a verb. `words`: what records missing replies, without --record."""
+
+    session: Session
+    suite: Suite
+    base: Path
+    evaluating: Evaluating
+    words: tuple[str, ...]
+
+    @property
+    def settings(self) -> AskSettings:
+        """How its questions are asked."""
+        return AskSettings(
+            concurrency=self.session.common.concurrency,
+            reask=self.suite.reask,
+            structured=self.suite.structured == "auto",
+        )
+
+
+def open_run(
+    session: Session,
+    suite: Suite,
+    base: Path,
+    comparison: Comparison | None = None,
+    baseline: Baseline | None = None,
+    record: Path | None = None,
+) -> Run:
+    """The run that `suite` describes, with its models, ready to be evaluated.
+
+    `record`: where its replies will be written; the suite's own `replies` need not exist then.
+    """
+    check_names(suite, base, session.library)
+    with session.progress("embedding") as advance:
+        sources = Sources(base, session.embedder(advance), session.clusters, baseline)
+        run = prepare(suite, sources, comparison)
+    shared = session.connections(
+        pack=_recorded(suite, base, record),
+        utility=run.headline.values if run.headline else None,
+    )
+    run = with_selectors(run, base, session.library, shared)
+    if any(selector.spec.provider in OLLAMA for selector in run.selectors):
+        shared = replace(shared, num_ctx=context_needed(run))
+        run = with_selectors(run, base, session.library, shared)
+    return run
+
+
+def _recorded(suite: Suite, base: Path, record: Path | None) -> dict[str, Reply] | None:
+    if suite.replies is None:
+        return None
+    path = base / suite.replies
+    if record is not None and record.resolve() == path.resolve() and not path.exists():
+        return None
+    return read_pack(path)
+
+
+def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
+    """Ask what is not decided yet, write the run folder; its results and where they are."""
+    folder = call.evaluating.out or call.session.workspace.runs / run.default_name
+    check_folder(folder, run)
+    with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
+        start_folder(folder, run)
+        try:
+            decisions = asyncio.run(_evaluate(call, run, log))
+        except ReplyMissing as error:
+            raise ReplyMissing(f"{error}. Record them: {_record_command(call)}") from None
+    found = results(run.evidence, decisions)
+    write_text(folder / "results.json", pretty_json(found))
+    if call.evaluating.record is not None:
+        count = write_pack(call.evaluating.record, decisions)
+        call.session.note(f"{count} replies in {call.evaluating.record}")
+    return found, folder
+
+
+async def _evaluate(call: Call, run: Run, log: DecisionLog) -> Sequence[Decision]:
+    embedder = call.session.embedder()
+    with call.session.progress("deciding") as advance:
+        tick = counter(advance, sum(not log.done(task.key) for task in tasks(run)))
+        return await evaluate(run, embedder, call.settings, log, tick)
+
+
+def _record_command(call: Call) -> str:
+    pack = call.base / call.suite.replies if call.suite.replies else Path("FILE")
+    words = ["selectllm", *call.words, "--record", str(shorter(pack))]
+    for name in ("seed", "limit"):
+        if getattr(call.evaluating, name) is not None:
+            words += [f"--{name}", str(getattr(call.evaluating, name))]
+    return shlex.join(words)
+
+
+def shorter(path: Path) -> Path:
+    """`path` from the current folder where it lies below it."""
+    try:
+        return path.resolve().relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def show(session: Session, found: Mapping[str, Any], folder: Path) -> None:
+    """Print the results: as JSON alone, or as tables with what was spent."""
+    if session.common.as_json:
+        click.echo(canonical_json(found))
+        return
+    from rich.console import Console
+
+    from selectllm.report.terminal import print_results
+
+    print_results(found, Console())
+    unpriced = session.ledger.unpriced_calls
+    note = f" ({unpriced} calls are not priced)" if unpriced else ""
+    session.note(f"spent {session.ledger.spent:.4f} USD{note}; run folder: {folder}")

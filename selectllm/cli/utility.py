@@ -1,0 +1,262 @@
+"""`selectllm utility`: ratings when there are none. Sheets for people to fill in, and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from selectllm.arms import Arm
+from selectllm.cli.options import FILE, Common, common_options, grouped
+from selectllm.cli.session import open_session
+from selectllm.decisions import read_log
+from selectllm.differing import differing
+from selectllm.errors import RunError, UsageError, UtilityError
+from selectllm.evidence import Evidence, read_evidence, read_json
+from selectllm.pool import load_pool
+from selectllm.prepare import Sources, prepare
+from selectllm.sides import sides
+from selectllm.suite import Gate, Suite, load_suite
+from selectllm.types import Pool
+from selectllm.utility.asking import Asking, default_rubric
+from selectllm.utility.imported import read_ratings
+from selectllm.utility.rated import find_asking, read_sheets
+from selectllm.utility.ratings_file import RatingsFile, write_ratings
+from selectllm.utility.sheets import write_sheets
+
+SCALE = (1.0, 5.0)
+
+
+@click.group("utility")
+def utility() -> None:
+    """Utilities: numbers per item that stand for downstream quality."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskOptions:
+    """What raters are to be asked, and how."""
+
+    out: Path
+    differing: bool
+    raters: int
+    scale: tuple[float, float] | None
+    rubric: Path | None
+    with_responses: bool
+    rated: Path | None
+    limit: int | None
+    seed: int
+
+
+ask_options = grouped(
+    "options",
+    AskOptions,
+    click.option(
+        "-o", "--out", type=click.Path(path_type=Path), required=True, help=".csv .jsonl .argilla"
+    ),
+    click.option("--differing", is_flag=True, help="Only the items that exactly one arm picked."),
+    click.option("--raters", type=click.IntRange(1), default=1, show_default=True),
+    click.option(
+        "--range",
+        "scale",
+        type=(float, float),
+        metavar="LOW HIGH",
+        help="The scale [the suite's range, else 1 5].",
+    ),
+    click.option("--rubric", type=FILE, help="What raters are told, instead of ours."),
+    click.option("--with-responses", is_flag=True, help="Show the pool's responses as well."),
+    click.option("--rated", type=FILE, help="Leave out what this ratings file has already."),
+    click.option("--limit", type=click.IntRange(1), help="Only the first clusters of a suite."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffle."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the items to be rated come from."""
+
+    suite: str
+    pool: Pool
+    ids: Collection[str]
+    range: tuple[float, float] | None
+
+
+@utility.command()
+@click.argument("target", metavar="SUITE|RUN", type=click.Path(path_type=Path))
+@ask_options
+@common_options
+def ask(target: Path, options: AskOptions, common: Common) -> None:
+    """Write a sheet of the items to be rated: of SUITE's clusters, or of a RUN.
+
+    Shuffled, with the rubric on top; which arm picked what is not in it. With several raters each
+    gets a file in an order of its own.
+    """
+    if target.is_dir():
+        source = _of_run(target, options.differing)
+    elif options.differing:
+        raise UsageError(
+            f"--differing: {target} is no run folder; run ab (or eval with two pairs) first and "
+            "name its folder"
+        )
+    else:
+        source = _of_suite(target, options, common)
+    known = read_ratings(options.rated).values if options.rated else {}
+    ids = sorted(item_id for item_id in source.ids if item_id not in known)
+    if not ids:
+        raise UsageError(f"{target}: there is nothing to rate{_nothing(source, options)}")
+    scale = options.scale or source.range or SCALE
+    asking = Asking(
+        suite=source.suite,
+        pool_sha256=source.pool.sha256,
+        range=scale,
+        differing=options.differing,
+        raters=options.raters,
+        ids=tuple(ids),
+        rubric=_rubric(options.rubric, scale),
+    )
+    items = [source.pool.by_id[item_id] for item_id in ids]
+    sheets = write_sheets(
+        options.out, items, asking, seed=options.seed, with_responses=options.with_responses
+    )
+    names = ", ".join(str(sheet) for sheet in sheets)
+    click.echo(f"{names}: {len(items)} items for {options.raters} rater(s)")
+    click.echo(f"when they are filled in: selectllm utility import {' '.join(map(str, sheets))}")
+
+
+def _nothing(source: _Source, options: AskOptions) -> str:
+    if source.ids:
+        return f"; {options.rated} has all {len(source.ids)} items"
+    return "; both arms picked the same items in every cluster" if options.differing else ""
+
+
+def _rubric(path: Path | None, scale: tuple[float, float]) -> str:
+    if path is None:
+        return default_rubric(scale)
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--rubric {path}: cannot be read as text ({error})") from None
+
+
+def _of_suite(path: Path, options: AskOptions, common: Common) -> _Source:
+    """All items of the suite's clusters; its utilities need not exist yet."""
+    suite = load_suite(path)
+    bare: dict[str, Any] = {"utilities": (), "gate": Gate()}
+    if options.limit is not None:
+        bare["clusters"] = suite.clusters.model_copy(update={"limit": options.limit})
+    base = path.resolve().parent
+    session = open_session(common, base)
+    with session.progress("embedding") as advance:
+        sources = Sources(base, session.embedder(advance), session.clusters)
+        run = prepare(suite.model_copy(update=bare), sources)
+    return _Source(suite.name, run.pool, run.members, _range_of(suite))
+
+
+def _range_of(suite: Suite) -> tuple[float, float] | None:
+    """The range of the utility that decides, if the suite says one."""
+    ranges = [
+        getattr(entry, "range", None)
+        for entry in suite.utilities
+        if suite.gate.utility in (None, entry.name)
+    ]
+    return ranges[0] if ranges else None
+
+
+def _of_run(folder: Path, only_differing: bool) -> _Source:
+    """The items of a run's clusters, or those in which its arms differ."""
+    evidence = read_evidence(folder)
+    pool = _pool_of(folder)
+    headline = evidence.headline
+    ids: Collection[str] = [m for cluster in evidence.clusters for m in cluster.members]
+    if only_differing:
+        ids = _differing(folder, evidence)
+    return _Source(evidence.suite, pool, ids, headline.range if headline else None)
+
+
+def _pool_of(folder: Path) -> Pool:
+    """The pool of a run, found where run.json says it was."""
+    described = read_json(folder / "run.json")
+    try:
+        place, columns = described["pool"]["path"], described["pool"]["columns"]
+        expected = described["manifest"]["pool_sha256"]
+    except (KeyError, TypeError):
+        raise RunError(f"{folder}/run.json: does not say where the pool is; run it again") from None
+    pool = load_pool(Path(os.path.normpath(folder.resolve() / place)), columns=columns).pool
+    if pool.sha256 != expected:
+        raise RunError(f"{pool.source}: is not the pool that {folder} was made from; restore it")
+    return pool
+
+
+def _differing(folder: Path, evidence: Evidence) -> set[str]:
+    """Ids of the items that exactly one of the run's arms picked; of several, any against a."""
+    comparison = evidence.comparison
+    arms = comparison.arms if comparison else tuple(Arm(*pair) for pair in evidence.pairs)
+    if len(arms) < 2 or (comparison is None and len(arms) > 2):
+        raise UsageError(
+            f"--differing: {folder} compares {len(arms)} pairs, so which ones is not clear; name "
+            "the folder of an ab"
+        )
+    made = sides(evidence, read_log(folder / "decisions.jsonl").latest.values())
+    first, *others = [made[arm] for arm in arms]
+    return {
+        item_id
+        for other in others
+        for items in differing(first.decisions, other.decisions, evidence.picks).values()
+        for item_id in items
+    }
+
+
+@utility.command("import")
+@click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=FILE)
+@click.option("-o", "--out", type=FILE, help="Ratings file to write [NAME.ratings.jsonl].")
+@click.option("--ask", "asked", type=FILE, help="The .ask.json of the sheets, if not beside them.")
+@click.option("--add", type=FILE, help="A ratings file whose ratings are kept beside these.")
+@click.option("--partial", is_flag=True, help="Items that nobody rated may be missing.")
+def import_(
+    sheets: tuple[Path, ...], out: Path | None, asked: Path | None, add: Path | None, partial: bool
+) -> None:
+    """Read filled-in SHEETs (.csv, .jsonl, Argilla exports) into one ratings file.
+
+    Several raters of an item: their mean, with their noise and agreement.
+    """
+    asking = find_asking(sheets[0], asked)
+    ratings: Mapping[str, Mapping[str, float]] = read_sheets(sheets, asking, partial=partial)
+    if add is not None:
+        asking, ratings = _added(add, asking, ratings)
+    stem = sheets[0].name.partition(".")[0].rsplit("-", 1)[0] if len(sheets) > 1 else sheets[0].stem
+    path = out or sheets[0].with_name(f"{stem}.ratings.jsonl")
+    _report(path, asking, write_ratings(path, ratings, asking))
+
+
+def _added(
+    path: Path, asking: Asking, ratings: Mapping[str, Mapping[str, float]]
+) -> tuple[Asking, Mapping[str, Mapping[str, float]]]:
+    """`asking` and `ratings` joined with those of a file of the same pool and scale."""
+    earlier = read_ratings(path, asking.range)
+    if earlier.pool_sha256 != asking.pool_sha256:
+        raise UtilityError(f"--add {path}: its items are not of the pool of these sheets")
+    joined = {
+        item_id: {**earlier.ratings.get(item_id, {}), **ratings.get(item_id, {})}
+        for item_id in earlier.ratings.keys() | ratings.keys()
+    }
+    return replace(asking, ids=tuple(sorted({*asking.ids, *earlier.ratings}))), joined
+
+
+def _report(path: Path, asking: Asking, found: RatingsFile) -> None:
+    """What was read, and how a suite names it."""
+    low, high = asking.range
+    agreement = "" if found.alpha is None else f", Krippendorff's alpha {found.alpha:.2f}"
+    noise = "" if found.rater_noise is None else f", noise of one rating {found.rater_noise:.2f}"
+    raters = f"{len(found.raters)} rater(s){agreement}{noise}"
+    click.echo(f"{path}: {len(found.values)} of {len(asking.ids)} items, {raters}")
+    if len(found.raters) < asking.raters:
+        click.echo(
+            f"note: {asking.raters} raters were asked, {len(found.raters)} answered", err=True
+        )
+    click.echo(
+        f"in the suite: {{name: rating, source: import, file: {path.name}, "
+        f"range: [{low:g}, {high:g}]}}"
+    )
