@@ -1,0 +1,9 @@
+"""The repository's own gate: the shipped prompts have not got worse than the baseline."""
+
+from __future__ import annotations
+
+from selectllm.pytest_plugin import SelectionGate
+
+
+def test_the_prompts_have_not_got_worse(selection_gate: SelectionGate) -> None:
+    selection_gate("suites/gate.yaml", "baselines/gate.json")

@@ -1,0 +1,80 @@
+"""The pytest plugin `selectllm`: gates of selection prompts and models as tests.
+
+    def test_the_prompts_did_not_get_worse(selection_gate):
+        selection_gate("suites/gate.yaml", "baselines/gate.json")
+
+Nothing of selectllm loads before a test calls its gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from selectllm.testing import GateResult
+
+MARKER = "selection: gates of selection prompts and models; needs recorded replies or a provider"
+
+
+class SelectionGate(Protocol):
+    """What the fixture `selection_gate` is."""
+
+    def __call__(
+        self, suite: Path | str, baseline: Path | str, *, offline: bool = True
+    ) -> GateResult:
+        """See `selection_gate`."""
+        ...
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marker
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Mark every test that uses the fixture, itself or through another fixture."""
+    for item in items:
+        if "selection_gate" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.selection)
+
+
+@pytest.fixture
+def selection_gate(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> SelectionGate:
+    """Test a suite's prompts x models against a baseline; the test fails unless all pass.
+
+    Paths are relative to the test's file. An inconclusive gate fails too, or skips the test if
+    the suite says `gate: {inconclusive: warn}`. What keeps a verdict from being reached, such as
+    a missing reply with `offline`, fails the test with the reason and the fix. The run folder is
+    a temporary one. Returns the result of a gate that passed.
+    """
+
+    def judge(suite: Path | str, baseline: Path | str, *, offline: bool = True) -> GateResult:
+        from selectllm.errors import SelectLLMError
+        from selectllm.testing import gate
+
+        folder, out = request.path.parent, tmp_path_factory.mktemp("selection_gate")
+        try:
+            return _passed(gate(folder / suite, folder / baseline, offline=offline, out=out))
+        except SelectLLMError as error:
+            reason = f"no verdict: {error}"
+        pytest.fail(reason, pytrace=False)  # out here, or pytest would show the reason twice
+
+    return judge
+
+
+def _passed(result: GateResult) -> GateResult:
+    """`result` if all of it passed; anything else ends the test."""
+    if not result.passed:
+        pytest.fail(f"{result.text}\n\nrun folder: {result.folder}", pytrace=False)
+    if result.inconclusive:
+        undecided = [each for each in result.verdicts if each["word"] == "inconclusive"]
+        reasons = [f"{each['b']} is inconclusive: {each['reason']}" for each in undecided]
+        pytest.skip("; ".join(reasons))
+    return result
