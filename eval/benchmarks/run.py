@@ -19,6 +19,7 @@ BENCHMARKS = {
     "asking.py": ([], ["--calls", "200", "--pairs", "1"]),
     "partition.py": ([], ["--max-items", "2000"]),
     "knn_shapley.py": ([], []),
+    "verdicts.py": ([], ["--replicates", "100"]),
     "dolly.py": ([], ["--clusters", "2"]),
 }
 

@@ -1,0 +1,399 @@
+"""The error rates of the verdicts: how often each rule says what is not so, and finds what is.
+
+    python eval/benchmarks/verdicts.py [--log RUN ...] [--only TABLE ...] [--replicates 4000]
+
+By simulation (simulated_clusters.py: clusters of 14, picks of 3, a skill of 0.4, unless a table
+says otherwise), and by resampling the decisions of runs: one of scripted models on the quickstart,
+which is made, and those of --log, run folders with two selectors. Every word and interval comes
+from the functions that a verdict comes from; the table `check` holds them against whole verdicts
+of `ab`, `swap` and `regress` on the same picks. After each figure stands its Monte Carlo standard
+error. Effects are in captured units; alpha is .05 and the margin .10.
+
+Exits with 1 if a target is missed, and names it. With fewer than 2,000 replicates targets are
+printed, but not judged. Takes about two minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import math
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import yaml
+from outcomes import (
+    ALPHA,
+    MARGIN,
+    RETAIN,
+    Share,
+    compare_with_verdicts,
+    covered,
+    fixed,
+    flip_rejects,
+    gated,
+    sequential,
+    swapped,
+    words,
+)
+from simulated_clusters import Lab, Skills, Trials, draw, trials, unusual
+
+from selectllm.arms import Arm
+from selectllm.cli import main as selectllm
+from selectllm.contrast import Contrast
+from selectllm.decisions import read_log
+from selectllm.differing import differing
+from selectllm.evidence import read_evidence
+from selectllm.paired import Paired
+from selectllm.power import detectable
+from selectllm.sides import sides
+from selectllm.verdict import Word
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = (100, 300, 500)
+LAB, SKILL = Lab(), 0.4
+JUDGED = 2000  # replicates from which a target is judged
+DIRECTIONS: tuple[Word, ...] = ("better", "worse")
+LEVEL, COVERAGE = (0.035, 0.065), (0.935, 0.965)
+
+
+def row(*cells: object, width: int = 15) -> None:
+    """A line of a table."""
+    first, *others = cells
+    line = f"{first!s:<22}" + "".join(f"{cell!s:>{width}}" for cell in others)
+    print(line.rstrip(), flush=True)
+
+
+@dataclass
+class Bench:
+    """The settings of a run, what several tables draw on, and the targets that were missed."""
+
+    replicates: int
+    seed: int
+    logs: Sequence[Path]
+    missed: list[str] = field(default_factory=list)
+
+    def rng(self, *names: object) -> np.random.Generator:
+        """Random numbers of a table's own, so that --only changes no figure."""
+        return np.random.default_rng([self.seed, *" ".join(map(str, names)).encode()])
+
+    def paired(self, trial: Trials, n: int) -> list[Paired]:
+        """Selector b against a in the first n clusters of every replicate."""
+        return [trial.paired(replicate, n) for replicate in range(len(trial))]
+
+    def trials(self, name: str, skills: tuple[float, float], n: int, lab: Lab = LAB) -> Trials:
+        """Replicates of two selectors."""
+        return trials(lab, skills, (self.replicates, n), self.rng(name, n))
+
+    @cached_property
+    def equal(self) -> Trials:
+        """Two selectors of one skill; a smaller n takes the first clusters of each replicate."""
+        return self.trials("equal", (SKILL, SKILL), max(SIZES))
+
+    @cached_property
+    def skills(self) -> Skills:
+        """What is captured by which skill."""
+        return Skills(LAB, self.rng("skills"))
+
+    def shifted(self, gain: float) -> tuple[float, float]:
+        """The skills of two selectors, of which the second captures `gain` more."""
+        return SKILL, self.skills.skill(self.skills.captured(SKILL) + gain)
+
+    def check(
+        self, what: str, shares: Iterable[Share | float], low: float = 0, high: float = math.inf
+    ) -> None:
+        """Print a target, and whether all the shares lie within it."""
+        values = [share.value if isinstance(share, Share) else share for share in shares]
+        either = f"at least {low:g}" if low else f"at most {high:g}"
+        limits = f"{low:g} to {high:g}" if low and high < math.inf else either
+        met = all(low <= value <= high for value in values)
+        found = f"{min(values):.3f} to {max(values):.3f}" if len(values) > 1 else f"{values[0]:.3f}"
+        verdict = "met" if met else "MISSED"
+        if self.replicates < JUDGED:
+            verdict = f"not judged ({JUDGED:,} replicates are)"
+        elif not met:
+            self.missed.append(f"{what} {limits}: {found}")
+        print(f"target: {what} {limits}: {verdict}, {found}")
+
+
+def level(bench: Bench) -> None:
+    print("Two equal prompts: the two-sided interval leaves out 0; and, by the whole rule with its")
+    print("margin of .10 for equivalence, ab says better or worse")
+    row("", "fixed", "sign-flip", "sequential", "by rule:", "by rule:")
+    row("clusters", "t", "p <= .05", "", "fixed", "sequential")
+    judged = []
+    for n in SIZES:
+        equal = bench.paired(bench.equal, n)
+        plain = words((fixed(found, None) for found in equal), *DIRECTIONS)
+        looked = words((sequential(found, None) for found in equal), *DIRECTIONS)
+        flips = Share.of(flip_rejects(equal))
+        by_rule = [
+            words((design(found) for found in equal), *DIRECTIONS) for design in (fixed, sequential)
+        ]
+        row(n, plain, flips, looked, *by_rule)
+        judged += [plain, looked]
+    bench.check("false alarms of fixed and sequential", judged, *LEVEL)
+
+
+def coverage(bench: Bench) -> None:
+    print(
+        "Intervals of 95 % that hold the true difference; of sequential, the one at the stop: for a"
+    )
+    print("direction alone, and by the whole rule, which also stops for equivalence")
+    row("difference, clusters", "fixed", "sequential", "by rule")
+    null: list[Share] = []
+    gain: list[Share] = []
+    better = bench.trials("gain", bench.shifted(MARGIN), max(SIZES))
+    for truth, trial, judged in ((0.0, bench.equal, null), (MARGIN, better, gain)):
+        for n in SIZES:
+            cases = bench.paired(trial, n)
+            found = [
+                covered((fixed(each) for each in cases), truth),
+                covered((sequential(each, None) for each in cases), truth),
+                covered((sequential(each) for each in cases), truth),
+            ]
+            row(f"{truth:.2f} {n:>5}", *found)
+            judged += found
+    bench.check("coverage of fixed intervals", [*null[::3], *gain[::3]], *COVERAGE)
+    bench.check("coverage of sequential intervals, no difference", null[1::3], *COVERAGE)
+    bench.check("coverage of sequential intervals, any stop", [*null, *gain], COVERAGE[0])
+
+
+def rare(bench: Bench) -> None:
+    print("Differences that few clusters make up, by t alone and with the small-n rule. First with")
+    print(
+        "a mean of 0 (sparse: 85 % of the clusters unchanged; rare: 3 % lose .60 of G, the others"
+    )
+    print("gain a bit): ab says better or worse. Then a loss as large as the margin (sparse: again")
+    print("85 %; rare: 5 % lose all): regress passes it")
+    row("", "mean 0:", "", "a loss:", "")
+    row("clusters", "t alone", "rule", "t alone", "rule")
+    guaranteed = []
+    for name in ("sparse", "rare"):
+        for n in (30, 100, 300, 500):
+            shape = (bench.replicates, n)
+            headroom = np.full(n, 0.5)
+            null = unusual(name, 0.0, shape, bench.rng(name, "null", n))
+            loss = unusual(name, -MARGIN / 2, shape, bench.rng(name, "loss", n))
+            alarms = [fixed(Paired(d, headroom), None) for d in null]
+            passes = [gated(Paired(d, headroom)) for d in loss]
+            found = [
+                Share.of(o.alone in DIRECTIONS for o in alarms),
+                words(alarms, *DIRECTIONS),
+                Share.of(o.alone == "pass" for o in passes),
+                words(passes, "pass"),
+            ]
+            row(f"{name:8} {n:>5}", *found)
+            guaranteed += found[1::2] if n == 30 else []
+    bench.check("the rule's errors at 30 clusters", guaranteed, high=ALPHA)
+
+
+def saving(bench: Bench) -> None:
+    print("Sequential: better prompts are found, and calls saved; 1 is the effect that the fixed")
+    print("design finds with a power of .80. By rule: equivalence, margin .10, also ends it")
+    row("cap, effect", "power fixed", "sequential", "saved", "saved by rule")
+    sd = bench.equal.sd
+    saved: dict[float, list[Share]] = {1.0: [], 1.5: [], 2.0: []}
+    for cap in (300, 500, 1000):
+        for times, judged in saved.items():
+            effect = times * detectable(sd, cap, ALPHA)
+            better = bench.trials(f"saving {times}", bench.shifted(effect), cap)
+            cases = bench.paired(better, cap)
+            looked = [sequential(found, None) for found in cases]
+            share = Share.of(1 - o.clusters / cap for o in looked)
+            by_rule = Share.of(1 - sequential(found).clusters / cap for found in cases)
+            power = words((fixed(found, None) for found in cases), "better")
+            row(f"{cap:>4} {effect:.3f} x{times:g}", power, words(looked, "better"), share, by_rule)
+            judged.append(share)
+    bench.check("calls saved at the planned effect", saved[1.0], low=0.15)
+    bench.check("calls saved at twice the planned effect", saved[2.0], low=0.40)
+
+
+def swaps(bench: Bench) -> None:
+    print(f"swap, retain {RETAIN}: the incumbent captures .59, the newcomer a share of that")
+    row("share kept, clusters", "safe", "not safe")
+    skill = 0.6
+    boundary = []
+    for kept in (RETAIN, 1.0, 0.66):
+        newcomer = bench.skills.skill(kept * bench.skills.captured(skill))
+        trial = bench.trials(f"swap {kept}", (skill, newcomer), max(SIZES))
+        for n in SIZES:
+            outcomes = [swapped(trial, replicate, n) for replicate in range(len(trial))]
+            safe = words(outcomes, "safe")
+            row(f"{kept:.2f} {n:>5}", safe, words(outcomes, "not safe"))
+            boundary += [safe] if kept == RETAIN else []
+    bench.check("called safe at the boundary", boundary, high=0.06)
+
+
+def ratings(bench: Bench) -> None:
+    print("Rating only what differs, ratings of 1 to 5: power beside that of rating every item")
+    row("", "all rated", "differing", "ratio", "share rated")
+    n = 300
+    ratios, shares = [], []
+    for lab in (Lab(10, 2, 0.8, True), Lab(14, 3, 0.5, True)):
+        skills = Skills(lab, bench.rng("ratings", lab))
+        sd = trials(lab, (SKILL, SKILL), (200, n), bench.rng("pilot", lab)).sd
+        effect = detectable(sd, n, ALPHA)
+        pair = (SKILL, skills.skill(skills.captured(SKILL) + effect))
+        trial = bench.trials(f"ratings {lab}", pair, n, lab)
+        full = words((fixed(found, None) for found in bench.paired(trial, n)), "better")
+        d = trial.points / (lab.picks * 4)
+        few = words((fixed(Paired(each, np.ones(n)), None) for each in d), "better")
+        share = Share.of(trial.unlike.mean(axis=1) / lab.size)
+        name = f"{lab.picks} of {lab.size}, {lab.shared:.0%} shared"
+        row(name, full, few, f"{few.value / full.value:.3f}", share)
+        ratios.append(few.value / full.value)
+        shares.append(share)
+    bench.check("power of rating what differs, ratio", ratios, low=0.95)
+    bench.check("share of the items rated, prompts that share 80 %", shares[:1], high=0.2)
+
+
+def gate(bench: Bench) -> None:
+    print("regress of an equal prompt, beside the naive rules 'any drop' and 'over 2 points'")
+    row("clusters", "fail", "pass", "any drop", "over 2 points")
+    alarms, missed = [], []
+    for n in SIZES:
+        outcomes = [gated(found) for found in bench.paired(bench.equal, n)]
+        means = np.array([outcome.interval.estimate for outcome in outcomes])
+        naive = Share.of(means < 0), Share.of(means < -0.02)
+        alarms.append(words(outcomes, "fail"))
+        row(n, alarms[-1], words(outcomes, "pass"), *naive)
+    print("A prompt that is worse by the margin: regress passes it, ab calls it equivalent")
+    row("clusters", "pass", "fixed", "sequential")
+    worse = bench.trials("loss", bench.shifted(-MARGIN), max(SIZES))
+    for n in SIZES:
+        cases = bench.paired(worse, n)
+        alike = [words(map(design, cases), "equivalent") for design in (fixed, sequential)]
+        found = [words(map(gated, cases), "pass"), *alike]
+        row(n, *found)
+        missed += found
+    bench.check("false alarms of the gate", alarms, high=LEVEL[1])
+    bench.check("losses as large as the margin let through", missed, high=LEVEL[1])
+
+
+def logs(bench: Bench) -> None:
+    print("Real decisions, resampled: with a random sign each nothing differs; with their own, the")
+    print("truth is the log's difference")
+    row("", "fixed", "sequential", "ab by rule:", "fixed", "sequential")
+    row("clusters", "t off 0", "off 0", "better, worse", "coverage", "coverage")
+    judged_level, judged_coverage = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for log in (scripted_run(Path(folder)), *bench.logs):
+            found = real_differences(log)
+            truth = float(found.values.sum() / found.headroom.sum())
+            for n in SIZES:
+                rng = bench.rng("log", n)
+                drawn = rng.integers(0, len(found), (bench.replicates, n))
+                signs = rng.choice((-1.0, 1.0), drawn.shape)
+                headroom = found.headroom[drawn]
+                null = list(map(Paired, found.values[drawn] * signs, headroom))
+                own = list(map(Paired, found.values[drawn], headroom))
+                plain = [fixed(each, None) for each in null]
+                alone = Share.of(o.alone in DIRECTIONS for o in plain)
+                looked = Share.of(sequential(each, None).alone in DIRECTIONS for each in null)
+                held = covered((fixed(each) for each in own), truth)
+                stopped = covered((sequential(each, None) for each in own), truth)
+                row(n, alone, looked, words(plain, *DIRECTIONS), held, stopped)
+                judged_level += [alone, looked]
+                judged_coverage.append(held)
+    bench.check("false alarms of fixed and sequential, logs", judged_level, *LEVEL)
+    bench.check("coverage of fixed intervals, logs", judged_coverage, *COVERAGE)
+
+
+def scripted_run(folder: Path) -> Path:
+    """The quickstart's suite with two scripted models, on all of its items."""
+    suite = yaml.safe_load((ROOT / "eval" / "suites" / "quickstart.yaml").read_text("utf-8"))
+    suite |= {
+        "pool": str(ROOT / "eval" / "data" / "quickstart.jsonl"),
+        "utilities": suite["utilities"][:1],
+        "clusters": {"by": "random", "size": 10},
+        "prompts": ["short@1"],
+        "models": ["mock/first", "mock/random"],
+        "strategies": [],
+    }
+    path, run = folder / "scripted.yaml", folder / "scripted"
+    path.write_text(yaml.safe_dump(suite), encoding="utf-8")
+    places = ["--cache", str(folder / "cache"), "-o", str(run)]
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = selectllm(["eval", str(path), *places, "--offline", "--quiet"])
+    assert code == 0, f"selectllm eval ended with {code}"
+    return run
+
+
+def real_differences(folder: Path) -> Paired:
+    """The first two selectors of a run, the second against the first, where both have decided."""
+    evidence = read_evidence(folder)
+    latest = read_log(folder / "decisions.jsonl").latest.values()
+    arms = evidence.comparison.arms if evidence.comparison else ()
+    a, b = (arms or [Arm(*pair) for pair in evidence.pairs])[:2]
+    decisions = [d for d in latest if d.status != "error" and Arm(d.prompt, d.model) in (a, b)]
+    counts = Counter(decision.cluster for decision in decisions)
+    most = max(counts.values())
+    whole = [cluster for cluster in evidence.clusters if counts[cluster.id] == most]
+    evidence = replace(evidence, clusters=tuple(whole))
+    made = sides(evidence, [d for d in decisions if counts[d.cluster] == most])
+    found = Contrast.of(evidence, made[a], made[b]).paired
+    assert found is not None
+    unlike = differing(made[a].decisions, made[b].decisions, evidence.picks).values()
+    share = sum(map(len, unlike)) / sum(len(cluster.members) for cluster in whole)
+    print(f"{b.name} against {a.name}: {len(found)} clusters,")
+    print(
+        f"{found.nonzero} differ, sd(d) {found.sd:.2f}; one alone picked {share:.0%} of the items"
+    )
+    return found
+
+
+def check(bench: Bench) -> None:
+    cases = 12
+    for case in range(cases):
+        skills = SKILL, SKILL + 0.05 * (case % 4)
+        compare_with_verdicts(draw(Lab(rated=True), skills, 200, bench.rng("check", case)))
+    print(f"{cases} simulated runs: ab (fixed, sequential, --differing), swap and regress say, to")
+    print("the ninth decimal, what the tables below take for their words and intervals")
+
+
+TABLES: dict[str, Callable[[Bench], None]] = {
+    "check": check,
+    "level": level,
+    "coverage": coverage,
+    "rare": rare,
+    "saving": saving,
+    "swap": swaps,
+    "ratings": ratings,
+    "gate": gate,
+    "logs": logs,
+}
+
+
+def main() -> int:
+    """Print the tables; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--replicates", type=int, default=4000)
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--log", type=Path, action="append", default=[], metavar="RUN")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    bench = Bench(options.replicates, options.seed, options.log)
+    print(f"{bench.replicates:,} replicates of each figure")
+    for name in options.only:
+        start = time.perf_counter()
+        print(f"\n-- {name}")
+        TABLES[name](bench)
+        print(f"{time.perf_counter() - start:.0f} s")
+    for missed in bench.missed:
+        print(f"missed: {missed}", file=sys.stderr)
+    return 1 if bench.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
