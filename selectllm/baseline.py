@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from selectllm.agreement import Choice, agreement
 from selectllm.codec import canonical_json, sha256_json
 from selectllm.errors import RunError
 from selectllm.files import atomic_write
@@ -26,6 +25,7 @@ FORMAT = 1
 SETTINGS = ("picks", "orders", "repeats", "seed", "clusters")
 """What a suite must say as the baseline's run did, beside its pool and utility."""
 
+NEEDED = {"suite", "pool_sha256", "settings", "utility", "clusters", "entries"}
 SAME_SHARE = 1e-6
 
 
@@ -33,7 +33,8 @@ SAME_SHARE = 1e-6
 class Entry:
     """What one pair did. `prompt`: `name@version`; `spec`: the model's settings, as in run.json.
 
-    `decisions` have no attempts, and their candidates in the order of their ids.
+    `decisions` have no attempts, and their candidates in the order of their ids. `gain`: G by
+    cluster, of the clusters that decide something.
     """
 
     prompt: str
@@ -41,6 +42,7 @@ class Entry:
     model: str
     spec: Mapping[str, Any]
     decisions: tuple[Decision, ...]
+    gain: Mapping[int, float]
 
     @property
     def key(self) -> tuple[str, str]:
@@ -69,11 +71,6 @@ class Baseline:
         """Hash of its content."""
         return sha256_json(self.content)
 
-    def gain(self, entry: Entry) -> dict[int, float]:
-        """G by cluster, of the clusters that decide something."""
-        choices = [Choice.of(decision) for decision in entry.decisions]
-        return dict(agreement(choices, self.utility.values, self.settings["picks"]).gain)
-
     @cached_property
     def content(self) -> Mapping[str, Any]:
         """The file's content without its hash (schema: schemas/baseline.json)."""
@@ -86,24 +83,24 @@ class Baseline:
             "settings": dict(self.settings),
             "utility": utility,
             "clusters": [_cluster_row(cluster, self.utility.values) for cluster in self.clusters],
-            "entries": [self._entry_row(entry) for entry in self.entries],
+            "entries": [_entry_row(entry) for entry in self.entries],
         }
 
-    def _entry_row(self, entry: Entry) -> dict[str, Any]:
-        gain = self.gain(entry)
-        decided: dict[int, list[Any]] = defaultdict(list)
-        for d in entry.decisions:
-            decided[d.cluster].append([d.order, d.repeat, d.status, list(d.picks)])
-        return {
-            "prompt": entry.prompt,
-            "prompt_sha256": entry.prompt_sha256,
-            "model": entry.model,
-            "spec": dict(entry.spec),
-            "clusters": [
-                {"id": cluster, "gain": gain.get(cluster), "decisions": sorted(decisions)}
-                for cluster, decisions in sorted(decided.items())
-            ],
-        }
+
+def _entry_row(entry: Entry) -> dict[str, Any]:
+    decided: dict[int, list[Any]] = defaultdict(list)
+    for d in entry.decisions:
+        decided[d.cluster].append([d.order, d.repeat, d.status, list(d.picks)])
+    return {
+        "prompt": entry.prompt,
+        "prompt_sha256": entry.prompt_sha256,
+        "model": entry.model,
+        "spec": dict(entry.spec),
+        "clusters": [
+            {"id": cluster, "gain": entry.gain.get(cluster), "decisions": sorted(decisions)}
+            for cluster, decisions in sorted(decided.items())
+        ],
+    }
 
 
 def _cluster_row(cluster: Cluster, values: Mapping[str, float]) -> dict[str, Any]:
@@ -146,11 +143,12 @@ def read_baseline(path: Path) -> Baseline:
         ) from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: the baseline cannot be read as JSON ({error})") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not NEEDED <= content.keys() | {"format"}:
+        raise RunError(f"{path}: is not a baseline; make one with selectllm baseline set RUN")
+    if content.get("format") != FORMAT:
         raise RunError(
-            f"{path}: not a baseline of format {FORMAT} (format: {found}); set it again with "
-            "selectllm baseline set"
+            f"{path}: not a baseline of format {FORMAT} (format: {content.get('format')}); set it "
+            "again with selectllm baseline set"
         )
     claimed = content.pop("sha256", None)
     if claimed != sha256_json(content):
@@ -159,9 +157,25 @@ def read_baseline(path: Path) -> Baseline:
             "or set it again with selectllm baseline set"
         )
     try:
-        return _from_json(content)
+        baseline = _from_json(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{path}: not a baseline ({error!r}); set it again") from None
+    _check_clusters(path, baseline)
+    return baseline
+
+
+def _check_clusters(path: Path, baseline: Baseline) -> None:
+    """Every pair must have decided every cluster that leaves a choice."""
+    picks = baseline.settings["picks"]
+    expected = {c.id for c in baseline.clusters if len(c.members) > picks}
+    for entry in baseline.entries:
+        found = {decision.cluster for decision in entry.decisions}
+        if found != expected:
+            raise RunError(
+                f"{path}: {entry.name} has decisions on {len(found & expected)} of the baseline's "
+                f"{len(expected)} clusters, so not all can be compared; set it again from a "
+                "finished run"
+            )
 
 
 def _from_json(content: Mapping[str, Any]) -> Baseline:
@@ -214,7 +228,14 @@ def _entry(row: Mapping[str, Any], members: Mapping[int, tuple[str, ...]]) -> En
         for cluster in row["clusters"]
         for order, repeat, status, picks in cluster["decisions"]
     )
-    return Entry(row["prompt"], row["prompt_sha256"], row["model"], row["spec"], decisions)
+    return Entry(
+        prompt=row["prompt"],
+        prompt_sha256=row["prompt_sha256"],
+        model=row["model"],
+        spec=row["spec"],
+        decisions=decisions,
+        gain={c["id"]: float(c["gain"]) for c in row["clusters"] if c["gain"] is not None},
+    )
 
 
 def check_pool(baseline: Baseline, pool: Pool) -> None:

@@ -17,6 +17,8 @@ that the values had a say in.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +26,7 @@ from selectllm.bisection import least_integer, threshold
 from selectllm.stats import Floats
 
 CAP = 0.75  # the share of the capital that one value may cost at most
+TINY = 1e-4  # a margin below which bets need not be laid to know how many clusters it takes
 SLACK = 1e-9  # beyond [-1, 1]: rounding, not a mistake
 
 
@@ -56,10 +59,13 @@ def least_clusters(margin: float, alpha: float) -> int:
 
     With fewer, no outcome without gains can show that nothing beyond the margin was lost.
     About 4 / margin at an alpha of .05. `margin`: in units of the values, in (0, 1].
-    Raises ValueError on a margin outside that, and an `alpha` outside (0, 1).
+    Below TINY it is taken to go on as 1 / margin. Raises ValueError on a margin outside that, and
+    an `alpha` outside (0, 1).
     """
     if not 0 < margin <= 1:
         raise ValueError(f"margin must be above 0 and at most 1, got {margin}")
+    if margin < TINY:
+        return math.ceil(least_clusters(TINY, alpha) * TINY / margin)
 
     def enough(n: int) -> bool:
         x = np.full(n, 0.5)

@@ -7,22 +7,30 @@ over all looks, and asking stops at the first word that is not inconclusive.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from selectllm.arms import Arm
 from selectllm.contrast import Contrast
 from selectllm.evidence import Evidence
 from selectllm.paired import Paired
-from selectllm.sequential import boundaries, critical, looks
+from selectllm.sequential import LEAST_CAP, boundaries, critical, looks
 from selectllm.sides import Side
 from selectllm.stats import Estimate, Interval, holm
-from selectllm.verdict import Bounds, Ruling, Verdict, holm_levels, rule
+from selectllm.verdict import (
+    Bounds,
+    Ruling,
+    Verdict,
+    ab_word,
+    corrected,
+    holm_levels,
+    rule,
+)
 
 CONTROLS = ("longest", "has-input")
 """Strategies that stand beside every `ab`: a selector that they match has learnt nothing."""
-
-LEAST_CAP = 150  # clusters below which looking early saves nothing worth having
 
 
 def ab(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
@@ -85,7 +93,10 @@ def _verdict(
     alpha = contrast.evidence.gate.alpha
     direction, inside = levels
     bounds = Bounds.of(estimate.interval(1 - direction), estimate.interval(1 - 2 * inside))
-    ruling = rule("ab", found, bounds, margin, (bet / 2, bet))
+    ruling = _unless_rarer(contrast, rule("ab", found, bounds, margin, (bet / 2, bet)))
+    if ruling.word == "inconclusive" and levels < (alpha, alpha):
+        alone = Bounds.of(estimate.interval(1 - alpha), estimate.interval(1 - 2 * alpha))
+        ruling = corrected(ruling, ab_word(alone, margin))
     return contrast.verdict(
         "ab",
         ruling,
@@ -97,18 +108,25 @@ def _verdict(
     )
 
 
+def _unless_rarer(contrast: Contrast, ruling: Ruling) -> Ruling:
+    """No arm whose valid replies are clearly rarer, or b's by chance so, is called equivalent."""
+    if ruling.word != "equivalent":
+        return ruling
+    for each in (contrast, Contrast.of(contrast.evidence, contrast.b, contrast.a)):
+        if rarer := each.rarer():
+            reason = f"equivalent in utility, but {rarer.reason} in {each.b.name}"
+            return replace(ruling, word="inconclusive", reason=reason)
+    return ruling
+
+
 def _needed(contrast: Contrast, ruling: Ruling) -> Any:
     """What would decide, if the difference is what was seen: showing it, or that it is small."""
     if ruling.word != "inconclusive" or contrast.estimate is None:
         return None
-    alpha, margin = contrast.evidence.gate.alpha, contrast.margin
-    size = abs(contrast.estimate.mean)
-    return contrast.needed(
-        [
-            contrast.clusters_for(size, alpha, sides=2),
-            contrast.clusters_for(margin - size, alpha, sides=1) if margin else None,
-        ]
-    )
+    comparison = contrast.evidence.comparison
+    assert comparison is not None
+    alpha = contrast.evidence.gate.alpha / (len(comparison.arms) - 1)  # Holm's hardest level
+    return contrast.needed([contrast.clusters_to_decide(alpha)])
 
 
 def why_fixed(evidence: Evidence) -> str | None:
@@ -161,7 +179,8 @@ def _sequential(contrast: Contrast, beside: Mapping[str, Any]) -> Verdict:
     outer = _repeated(found, done, boundaries(shares, alpha))
     inner = _repeated(found, done, boundaries(shares, 2 * alpha))
     bet = alpha / len(plan)  # the bets are laid anew at each look
-    ruling = rule("ab", found, Bounds.of(outer[-1], inner[-1]), margin, (bet / 2, bet))
+    bounds = Bounds.of(outer[-1], inner[-1])
+    ruling = _unless_rarer(contrast, rule("ab", found, bounds, margin, (bet / 2, bet)))
     history = [
         {"clusters": counted, "low": interval.low, "high": interval.high}
         for counted, interval in zip(done, outer, strict=True)
@@ -186,6 +205,8 @@ def _repeated(found: Paired, done: Sequence[int], z: Sequence[float]) -> list[In
         estimate = part.estimate()
         assert estimate is not None
         # Where there is no error to spend yet the boundary is infinite; d never is.
-        reach = min(critical(boundary, estimate.df) * estimate.std_error, 2 / part.scale)
+        reach = 2 / part.scale
+        if math.isfinite(boundary):
+            reach = critical(boundary, estimate.df) * estimate.std_error
         intervals.append(Interval(estimate.mean, estimate.mean - reach, estimate.mean + reach))
     return intervals

@@ -7,21 +7,27 @@ and how many more clusters would settle an open question.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
+from selectllm.agreement import Agreement
 from selectllm.betting import least_clusters
 from selectllm.consistency import overlap
 from selectllm.differing import differing, paired_ratings
 from selectllm.evidence import Evidence
 from selectllm.paired import FEW_CLUSTERS, FEW_NONZERO, Paired, paired
-from selectllm.power import clusters_needed
-from selectllm.sides import Side
+from selectllm.power import clusters_needed, clusters_to_decide
+from selectllm.sides import VALID, Side
 from selectllm.stats import Estimate, Interval
 from selectllm.utility import Utility
 from selectllm.verdict import Bounds, Kind, Needed, Ruling, Verdict
 
+VALID_DROP = 0.05
+ROUNDING = 1e-9  # 1 - 0.95 is not quite 0.05
 RATED = ("human", "model")  # kinds of utility whose values somebody is paid for
 
 
@@ -77,6 +83,33 @@ class Contrast:
             why = f"{flat} have one utility for all their items" if flat else "all are picked whole"
             return Ruling("inconclusive", f"no cluster can tell good picks from bad ones: {why}")
         return Ruling("inconclusive", "one cluster (or group of them) says nothing of others")
+
+    def rarer(self) -> Ruling | None:
+        """What valid replies say against `b`: None unless they are rarer by more than VALID_DROP.
+
+        A model that answers nothing picks as random ones do, which a utility alone may not hold
+        against it. The word is `fail` where the drop is no accident, else `inconclusive`.
+        """
+        drops = self.valid_drops()
+        if drops is None or (drop := float(drops.values.mean())) <= VALID_DROP + ROUNDING:
+            return None
+        text = f"valid replies are {drop:.1%} rarer"
+        if drops.above_zero(self.evidence.gate.alpha):
+            return Ruling("fail", text)
+        return Ruling("inconclusive", f"{text}, which so few clusters may show by chance")
+
+    def valid_drops(self) -> Paired | None:
+        """By cluster, how much rarer valid replies are in b, in [-1, 1]; None without decisions."""
+        ours, theirs = _valid_shares(self.a), _valid_shares(self.b)
+        clusters = [each for each in self.evidence.order if each in ours and each in theirs]
+        if not clusters:
+            return None
+        groups = self.evidence.groups
+        return Paired(
+            values=np.array([ours[cluster] - theirs[cluster] for cluster in clusters]),
+            headroom=np.ones(len(clusters)),
+            groups=None if groups is None else tuple(groups[cluster] for cluster in clusters),
+        )
 
     def verdict(self, kind: Kind, ruling: Ruling, **extra: Any) -> Verdict:
         """The verdict of `ruling`, with everything that stands beside it.
@@ -140,7 +173,7 @@ class Contrast:
             if utility is self.evidence.headline:
                 continue
             a, b = (side.measured.get(utility.name) for side in (self.a, self.b))
-            found = a and b and paired(a.gain, b.gain, b.chance, self.evidence.groups)
+            found = a and b and _paired_gains(self.evidence, a, b)
             estimate = found.estimate() if found else None
             level = 1 - self.evidence.gate.alpha
             yield {
@@ -177,7 +210,8 @@ class Contrast:
         if found.nonzero:
             return math.ceil(FEW_NONZERO * len(found) / found.nonzero)
         margin = self.margin
-        return least_clusters(margin * found.scale, self.evidence.gate.alpha) if margin else 0
+        least = margin and min(1.0, margin * found.scale)
+        return least_clusters(least, self.evidence.gate.alpha) if least else 0
 
     def _ratings_per_cluster(self) -> float | None:
         utility = self.evidence.headline
@@ -189,12 +223,27 @@ class Contrast:
         different = differing(self.a.decisions, self.b.decisions, self.evidence.picks)
         return sum(len(items) for items in different.values()) / len(clusters)
 
+    def clusters_to_decide(self, alpha: float) -> int | None:
+        """Counted clusters that show, with 80 % power, what was seen or that it is small."""
+        if self.paired is None or self.estimate is None:
+            return None
+        sd = self.estimate.std_error * math.sqrt(len(self.paired))
+        return clusters_to_decide(self.estimate.mean, self.margin, sd, alpha)
+
     def clusters_for(self, effect: float, alpha: float, sides: int) -> int | None:
         """Counted clusters that show `effect` (unit of report) with 80 % power; None if never."""
         if self.paired is None or self.estimate is None or effect <= 0:
             return None
         sd = self.estimate.std_error * math.sqrt(len(self.paired))
         return clusters_needed(effect, sd, alpha, sides=sides)
+
+
+def _valid_shares(side: Side) -> dict[int, float]:
+    """By cluster, the share of the decisions that are valid."""
+    valid: dict[int, list[bool]] = defaultdict(list)
+    for decision in side.decisions:
+        valid[decision.cluster].append(decision.status in VALID)
+    return {cluster: float(np.mean(each)) for cluster, each in valid.items()}
 
 
 def _described(utility: Utility) -> Mapping[str, Any]:
@@ -211,6 +260,9 @@ def _paired(evidence: Evidence, a: Side, b: Side) -> Paired | None:
         return None
     if evidence.comparison and evidence.comparison.differing:
         different = differing(a.decisions, b.decisions, evidence.picks)
-        return paired_ratings(different, utility, evidence.picks, evidence.groups)
-    ours, theirs = a.measured[utility.name], b.measured[utility.name]
-    return paired(ours.gain, theirs.gain, theirs.chance, evidence.groups)
+        return paired_ratings(different, utility, evidence.picks, evidence.order, evidence.groups)
+    return _paired_gains(evidence, a.measured[utility.name], b.measured[utility.name])
+
+
+def _paired_gains(evidence: Evidence, a: Agreement, b: Agreement) -> Paired | None:
+    return paired(a.gain, b.gain, b.chance, evidence.order, evidence.groups)

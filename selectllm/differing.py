@@ -44,7 +44,7 @@ def weights(decisions: Iterable[Decision], k: int) -> Weights:
 def differing(a: Iterable[Decision], b: Iterable[Decision], k: int) -> Weights:
     """By cluster, the items that the two selectors treat differently: chance by b minus by a.
 
-    Every cluster that either decided is there; one in which they agree is empty.
+    Every cluster that both decided is there; one in which they agree is empty.
     """
     ours, theirs = weights(a, k), weights(b, k)
     return {
@@ -58,16 +58,18 @@ def differing(a: Iterable[Decision], b: Iterable[Decision], k: int) -> Weights:
 
 
 def paired_ratings(
-    different: Weights, utility: Utility, k: int, groups: Mapping[int, str] | None = None
+    different: Weights,
+    utility: Utility,
+    k: int,
+    order: Iterable[int],
+    groups: Mapping[int, str] | None = None,
 ) -> Paired | None:
-    """D per cluster from ratings of the differing items alone, as shares of the rating range.
+    """The differences from ratings of the differing items alone, as shares of the rating range.
 
-    Raises UtilityError if the utility has no range, or misses ratings of differing items.
+    `order`: as in paired.paired. The utility must have a range. Raises UtilityError if it misses
+    ratings of differing items.
     """
-    if utility.range is None:
-        raise UtilityError(
-            f"utility {utility.name}: --differing needs its `range: [lowest, highest]` in the suite"
-        )
+    assert utility.range is not None
     items = [item_id for each in different.values() for item_id in each]
     missing = [item_id for item_id in items if item_id not in utility.values]
     if missing:
@@ -77,16 +79,17 @@ def paired_ratings(
             f"arm picked are not rated: {named}{', ...' * (len(missing) > 5)}; get a sheet of them "
             "with selectllm utility ask RUN --differing"
         )
-    if not different:
+    clusters = [cluster for cluster in order if cluster in different]
+    if not clusters:
         return None
     low, high = utility.range
     d = [
-        sum(weight * utility.values[item_id] for item_id, weight in each.items())
+        sum(weight * utility.values[item_id] for item_id, weight in different[cluster].items())
         / (k * (high - low))
-        for each in different.values()
+        for cluster in clusters
     ]
     return Paired(
         values=np.array(d),
         headroom=np.ones(len(d)),
-        groups=None if groups is None else tuple(groups[cluster] for cluster in different),
+        groups=None if groups is None else tuple(groups[cluster] for cluster in clusters),
     )

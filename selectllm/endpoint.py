@@ -19,6 +19,9 @@ NO_KEY = "none"  # sent where no key may go: with an empty one litellm would loo
 SHORTEST_SECRET = 8  # characters; shorter values of `*_KEY` variables are flags, not secrets
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_SECRET_PARAMETER = re.compile(
+    r"(?:^|&)([^=&]*(?:key|token|secret|password|signature|sig)[^=&]*)=", re.IGNORECASE
+)
 _SECRET_NAME = re.compile(r"(_KEY|_TOKEN|_SECRET)$", re.IGNORECASE)
 
 
@@ -135,6 +138,12 @@ def base_url(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
         raise ModelError(
             f"model {spec.name!r}: the base URL holds a user name or password; take it out and "
             "name a variable that holds the server's key with api_key_env"
+        )
+    if url is not None and (secret := _SECRET_PARAMETER.search(_split(url).query)):
+        raise ModelError(
+            f"model {spec.name!r}: the query of the base URL seems to hold a key "
+            f"({secret[1]}=...), which would be written into every log; take it out and name a "
+            "variable that holds it with api_key_env"
         )
     return url
 

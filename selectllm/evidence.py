@@ -92,6 +92,11 @@ class Evidence:
         return next((u for u in self.utilities if wanted in (None, u.name)), None)
 
     @property
+    def order(self) -> list[int]:
+        """The ids of the clusters in the order in which they are asked."""
+        return [cluster.id for cluster in self.clusters]
+
+    @property
     def covering(self) -> tuple[Utility, ...]:
         """The utilities that every item of the clusters has a value of."""
         if self.comparison is None or not self.comparison.differing:

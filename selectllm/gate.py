@@ -23,7 +23,15 @@ from selectllm.names import unknown
 from selectllm.sides import VALID, Side, side_of, sides
 from selectllm.suite import Suite
 from selectllm.types import Decision
-from selectllm.verdict import Bounds, Ruling, Verdict, holm_levels, rule
+from selectllm.verdict import (
+    Bounds,
+    Ruling,
+    Verdict,
+    corrected,
+    holm_levels,
+    regress_word,
+    rule,
+)
 
 
 def baseline_of(
@@ -46,7 +54,6 @@ def baseline_of(
     if comparison is not None and comparison.design == "sequential":
         raise RunError("the run is sequential and may have stopped early; set a baseline from eval")
     made = sides(evidence, decisions)
-    pairs = _chosen(evidence.pairs, prompts)
     return Baseline(
         suite=evidence.suite,
         pool_sha256=manifest["pool_sha256"],
@@ -54,15 +61,21 @@ def baseline_of(
         clusters=evidence.clusters,
         utility=utility,
         entries=tuple(
-            Entry(
-                prompt=prompt,
-                prompt_sha256=evidence.prompts[prompt],
-                model=model,
-                spec=evidence.specs[model],
-                decisions=tuple(_bare(d) for d in made[Arm(prompt, model)].decisions),
-            )
-            for prompt, model in pairs
+            _entry(evidence, pair, made[Arm(*pair)]) for pair in _chosen(evidence.pairs, prompts)
         ),
+    )
+
+
+def _entry(evidence: Evidence, pair: tuple[str, str], side: Side) -> Entry:
+    prompt, model = pair
+    assert evidence.headline is not None
+    return Entry(
+        prompt=prompt,
+        prompt_sha256=evidence.prompts[prompt],
+        model=model,
+        spec=evidence.specs[model],
+        decisions=tuple(_bare(decision) for decision in side.decisions),
+        gain=side.measured[evidence.headline.name].gain,
     )
 
 
@@ -114,6 +127,11 @@ def gated(suite: Suite, baseline: Baseline) -> Suite:
     return suite.model_copy(update={"utilities": entries})
 
 
+SAME = Ruling(
+    "pass", "the picks are the same in every cluster of the baseline, and all replies are valid"
+)
+
+
 def matched(baseline: Baseline, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry]:
     """The entry that each pair (prompt reference, model) is tested against.
 
@@ -155,16 +173,19 @@ def _verdict(
 ) -> Verdict:
     """One pair's verdict. `fail_level`: of failing; `bet`: of the betting bound for it."""
     found, estimate, margin = contrast.paired, contrast.estimate, contrast.margin
+    beside = {"regress": changes, "notes": _notes(changes)}
+    same = changes["identical"] and _all_valid(contrast)
+    rarer = contrast.rarer()
     if found is None or estimate is None:
-        return contrast.verdict("regress", contrast.nothing(), regress=changes)
+        return contrast.verdict("regress", SAME if same else rarer or contrast.nothing(), **beside)
     alpha = contrast.evidence.gate.alpha
     shown = estimate.interval(1 - 2 * alpha)
     bounds = Bounds.of(estimate.interval(1 - 2 * fail_level), shown)
-    if changes["identical"] and _all_valid(contrast):
-        same = "the picks are the same in every cluster of the baseline, and all replies are valid"
-        ruling = Ruling("pass", same)
-    else:
-        ruling = rule("regress", found, bounds, margin, (bet, alpha))
+    ruling = SAME if same else rule("regress", found, bounds, margin, (bet, alpha))
+    if rarer is not None and ruling.word != "fail":
+        ruling = replace(rarer, betting=ruling.betting)
+    elif ruling.word == "inconclusive" and fail_level < alpha:
+        ruling = corrected(ruling, regress_word(Bounds.of(shown, shown), margin))
     needed = None
     if ruling.word == "inconclusive":
         mean = estimate.mean
@@ -177,8 +198,7 @@ def _verdict(
         inner=shown,
         p=found.p_sign_flip(),
         needed=needed,
-        regress=changes,
-        notes=_notes(changes),
+        **beside,
     )
 
 

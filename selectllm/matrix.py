@@ -112,9 +112,14 @@ def stages(run: Run) -> Iterator[Run]:
         yield replace(run, clusters=run.clusters[:asked])
 
 
-def decided(run: Run, decisions: Sequence[Decision]) -> bool:
-    """Whether a sequential comparison needs no further clusters."""
-    return all(v["word"] != "inconclusive" for v in results(run.evidence, decisions)["verdicts"])
+def decided(run: Run, stage: Run, decisions: Sequence[Decision]) -> bool:
+    """Whether a sequential comparison needs no clusters beyond those of `stage`.
+
+    `decisions` may hold some of the next look, from a call that was interrupted in it.
+    """
+    asked = {cluster.id for cluster in stage.clusters}
+    found = results(run.evidence, [d for d in decisions if d.cluster in asked])
+    return all(verdict["word"] != "inconclusive" for verdict in found["verdicts"])
 
 
 async def evaluate(
@@ -130,9 +135,11 @@ async def evaluate(
     does; decisions made until then are in the log. Closes the run's models.
     """
     try:
-        for number, stage in enumerate(stages(run)):
-            if number and decided(run, log.decisions()):
+        asked: Run | None = None
+        for stage in stages(run):
+            if asked is not None and decided(run, asked, log.decisions()):
                 break
+            asked = stage
             for decision in strategy_decisions(stage, embedder):
                 if not log.done(decision_key(decision)):
                     log.append(decision)

@@ -68,7 +68,8 @@ class Noise:
     `clusters`, `flat_clusters` and `nonzero`: counted; left out; of the counted, those in which
     the halves score differently. `sd`: standard deviation of d over clusters, `difference`: the
     mean of d with its two-sided 1 - `alpha` interval, `detectable`: the least difference that as
-    many clusters find with 80 % power (two-sided `alpha`); all three and `margin` in captured
+    many clusters find with 80 % power (two-sided `alpha`) if this noise were all that varies: a
+    lower limit, since two prompts also pick differently; all three and `margin` in captured
     units. `consistency`: kappa of the pair's own picks, over all its orders or repeats.
 
     None: undefined, without a utility or below two clusters (or groups).

@@ -40,9 +40,13 @@ def read_pack(path: Path) -> dict[str, Reply]:
     return replies
 
 
-def write_pack(path: Path, decisions: Iterable[Decision]) -> int:
-    """Write the replies behind `decisions`; returns how many there are."""
-    rows = {
+def write_pack(path: Path, decisions: Iterable[Decision], *, keep: bool = False) -> int:
+    """Write the replies behind `decisions`; returns how many there are.
+
+    `keep`: beside those that the file holds already.
+    """
+    rows = _rows(path) if keep and path.exists() else {}
+    rows |= {
         attempt.request_sha256: {"model": decision.model, "reply": _reply_fields(attempt)}
         for decision in decisions
         for attempt in decision.attempts
@@ -51,6 +55,13 @@ def write_pack(path: Path, decisions: Iterable[Decision]) -> int:
         for key, row in sorted(rows.items()):
             handle.write(canonical_json({"key": key, **row}) + "\n")
     return len(rows)
+
+
+def _rows(path: Path) -> dict[str, dict[str, Any]]:
+    """The rows of a pack that `read_pack` takes, without their keys."""
+    read_pack(path)
+    rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
+    return {row.pop("key"): row for row in rows}
 
 
 def _reply_fields(attempt: Attempt) -> dict[str, Any]:

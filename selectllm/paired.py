@@ -7,7 +7,7 @@ the difference of the two arms' captured.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +27,7 @@ SAME = 1e-12  # a difference below this is rounding
 
 @dataclass(frozen=True)
 class Paired:
-    """`values`: d per counted cluster, ascending by cluster id, shape (n,), in [-1, 1].
+    """`values`: d per counted cluster, in the order of asking, shape (n,), in [-1, 1].
 
     `headroom`: what a cluster's difference can be at most by doing better than random, 1 - r, for
     captured units; 1 for shares of the rating range. `groups`: one label per cluster, None
@@ -60,6 +60,13 @@ class Paired:
     def scale(self) -> float:
         """What 1 in the unit of report is worth in d."""
         return float(self.headroom.mean())
+
+    def above_zero(self, alpha: float) -> bool:
+        """Whether the mean lies above 0, one-sided `alpha`; with few clusters by the bet too."""
+        estimate = self.estimate()
+        if estimate is None or estimate.p_above() >= alpha:
+            return False
+        return not self.few or self.bet_low(alpha) > 0
 
     def first(self, clusters: int) -> Paired:
         """The same with its first clusters only."""
@@ -106,13 +113,15 @@ def paired(
     gain_a: Mapping[int, float],
     gain_b: Mapping[int, float],
     chance: Mapping[int, float],
+    order: Iterable[int],
     groups: Mapping[int, Hashable] | None = None,
 ) -> Paired | None:
-    """D over the clusters of `chance` (r by cluster), in captured units; None without clusters.
+    """The differences of the clusters of `chance` (r by cluster), in captured units.
 
-    All three are of the same clusters: KeyError for one that an arm lacks.
+    None without clusters. All three are of the same: KeyError for one that an arm lacks. `order`:
+    all clusters in the seeded order in which they were asked, which the bets follow.
     """
-    clusters = sorted(chance)
+    clusters = [cluster for cluster in order if cluster in chance]
     if not clusters:
         return None
     return Paired(

@@ -59,12 +59,14 @@ class Pilot:
         if contrast is None or contrast.paired is None or utility is None:
             return None
         a, b = (side.measured[utility.name] for side in (contrast.a, contrast.b))
-        clusters, scale = sorted(b.chance), contrast.paired.scale
-        if len(clusters) < 2:
+        clusters = [cluster for cluster in self.evidence.order if cluster in b.chance]
+        if contrast.estimate is None:
             return None
-        return Lifts(
-            *(np.array([s.gain[c] - s.chance[c] for c in clusters]) / scale for s in (a, b))
+        incumbent, newcomer = (
+            np.array([side.gain[c] - side.chance[c] for c in clusters]) / contrast.paired.scale
+            for side in (a, b)
         )
+        return Lifts(incumbent, newcomer, contrast.paired.groups)
 
     def differing_items(self) -> float | None:
         """Items per cluster that exactly one of the arms picked; None with one pair."""

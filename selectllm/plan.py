@@ -2,13 +2,14 @@
 
 Differences d are in captured units (paired.py), and so is their standard deviation between
 clusters. It comes from a pilot; else from the utilities, as that of two random pickers, which
-share nothing: real ones mostly share picks and stray less; else it is assumed.
+share nothing (arms that share picks mostly stray less; good ones on a utility with few high
+values stray more); else it is assumed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,7 @@ from selectllm.betting import least_clusters, lower_bound
 from selectllm.bisection import least_integer
 from selectllm.paired import FEW_CLUSTERS
 from selectllm.power import clusters_needed, detectable
+from selectllm.stats import mean_estimate
 from selectllm.suite import Gate
 from selectllm.types import Cluster
 
@@ -226,10 +228,14 @@ def _least_above_0(x: float, alpha: float) -> int:
 
 @dataclass(frozen=True)
 class Lifts:
-    """s = G - r of the incumbent and of the newcomer, by cluster, in captured units."""
+    """s = G - r of the incumbent and of the newcomer, by cluster, in captured units.
+
+    `groups`: one label per cluster, None without groups.
+    """
 
     incumbent: Floats
     newcomer: Floats
+    groups: tuple[Hashable, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +262,9 @@ def retention(
     if lifts is None:
         sd = spread.sd * math.sqrt((1 + retain**2) / 2)
     else:
-        sd = float(np.std(lifts.newcomer - retain * lifts.incumbent, ddof=1))
+        estimate = mean_estimate(lifts.newcomer - retain * lifts.incumbent, lifts.groups)
+        assert estimate is not None
+        sd = estimate.std_error * math.sqrt(len(lifts.newcomer))
     effect = (1 - retain) * captured
     if effect <= 0:
         return Retention(retain, sd, None)

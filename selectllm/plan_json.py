@@ -108,7 +108,8 @@ def _assumed_of_spread(plan: Plan) -> Iterator[str]:
         assert plan.run.headline is not None
         yield (
             f"sd(d) is that of two random pickers on {plan.run.headline.name} in "
-            f"{spread.clusters} clusters: an upper bound for arms that share picks"
+            f"{spread.clusters} clusters: arms that share picks mostly differ less, good arms on "
+            "a utility with few high values more; a pilot run knows"
         )
     elif spread.source == "assumption":
         yield (

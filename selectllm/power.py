@@ -53,6 +53,32 @@ def clusters_needed(
     return least_integer(enough, start=2)  # power grows with n
 
 
+def clusters_to_decide(
+    effect: float, margin: float | None, sd: float, alpha: float, *, power: float = 0.8
+) -> int | None:
+    """The fewest clusters that show `effect`, or that it is inside +-`margin`, with `power`.
+
+    The effect two-sided at `alpha`; the margin by two one-sided tests at `alpha`. Where both
+    may happen their chances are added up to 1. None if no number does: an effect of 0 without a
+    margin. Raises as `clusters_needed` does.
+    """
+    _check(effect, sd, alpha, 2, power)
+    size = abs(effect)
+    inside = margin is not None and size < margin
+    if size == 0 and not inside:
+        return None
+
+    def found(n: int) -> float:
+        shown = _power(math.sqrt(n) * _ratio(size, sd), n - 1, alpha, 2) if size else 0.0
+        if margin is None or not inside:
+            return shown
+        ends = (margin - size, margin + size)
+        missed = sum(1 - _power(math.sqrt(n) * _ratio(end, sd), n - 1, alpha, 1) for end in ends)
+        return shown + max(0.0, 1 - missed)
+
+    return least_integer(lambda n: found(n) >= power, start=2)
+
+
 def detectable(sd: float, n: int, alpha: float, *, power: float = 0.8, sides: int = 2) -> float:
     """The least effect that n clusters find with probability `power`, in the unit of `sd`.
 

@@ -37,12 +37,14 @@ class Sources:
 
     `base`: the suite file's folder, which its paths are relative to. `cache`: where partitions
     are remembered. `baseline`: what `regress` compares with; its clusters are used as they are.
+    `partial`: a column of ratings may have gaps.
     """
 
     base: Path
     embedder: Embedder
     cache: Path
     baseline: Baseline | None = None
+    partial: bool = False
 
 
 def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None) -> Run:
@@ -66,6 +68,8 @@ def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None
         )
     if comparison is None or not comparison.differing:
         _check_covered(utilities, clusters)
+    else:
+        _check_differing(suite, utilities, comparison)
     return Run(
         suite=suite,
         pool=pool,
@@ -77,6 +81,23 @@ def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None
         comparison=comparison,
         baseline=sources.baseline,
     )
+
+
+def _check_differing(suite: Suite, utilities: Sequence[Utility], comparison: Comparison) -> None:
+    """What ratings of differing items need, before anything is asked."""
+    for arm in comparison.arms:
+        if arm.strategy is not None and find_strategy(arm.strategy).analytic:
+            raise SuiteError(
+                f"--differing: {arm.name} is an expectation over all picks, so there are no items "
+                "to rate in which it differs; compare without --differing"
+            )
+    decides = [u for u in utilities if suite.gate.utility in (None, u.name)][:1]
+    for utility in decides:
+        if utility.range is None:
+            raise UtilityError(
+                f"utility {utility.name}: --differing needs its `range: [lowest, highest]` in the "
+                "suite"
+            )
 
 
 def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster]) -> None:
@@ -135,6 +156,7 @@ def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
             kind=entry.kind,
             rater=entry.rater,
             value_range=entry.range,
+            partial=sources.partial,
         )
     if isinstance(entry, ImportEntry):
         return imported(

@@ -11,6 +11,7 @@ results.json     what came of it; the same inputs and replies give the same byte
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 from dataclasses import dataclass
@@ -113,6 +114,15 @@ def check_folder(folder: Path, run: Run) -> None:
     described = folder / "run.json"
     if described.exists():
         check_manifest(described, read_json(described).get("manifest"), run.manifest)
+
+
+def is_begun(folder: Path, run: Run) -> bool:
+    """Whether `folder` holds a run with this manifest already."""
+    described = folder / "run.json"
+    if not described.exists():
+        return False
+    wanted = json.loads(canonical_json(run.manifest))
+    return bool(read_json(described).get("manifest") == wanted)
 
 
 def start_folder(folder: Path, run: Run) -> None:

@@ -127,7 +127,7 @@ class Gate(Strict):
 
     utility: str | None = None
     margin: Annotated[float, Field(gt=0)] = 0.10
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    alpha: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.05
     inconclusive: Literal["fail", "warn"] = "fail"
     rating_margin: Annotated[float, Field(gt=0)] | None = None
 

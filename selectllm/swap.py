@@ -3,7 +3,8 @@
 Per cluster x = s_to - retain * s_from, with s = G - r what a model's picks gain over random ones.
 The newcomer is safe if the mean of x lies above 0 (one-sided alpha: then it keeps at least the
 share `retain` of the incumbent's lift), the incumbent itself beats random picks (or there would
-be nothing to keep), and its valid rate is at most VALID_DROP below the incumbent's.
+be nothing to keep), and its valid rate is at most .05 below the incumbent's. A larger drop
+makes it not safe if it is no accident (its lower bound lies above 0), else nothing is said.
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ from selectllm.contrast import Contrast
 from selectllm.evidence import Evidence
 from selectllm.paired import Paired
 from selectllm.sides import Side
-from selectllm.verdict import Bounds, Ruling, Verdict, rule
-
-VALID_DROP = 0.05
+from selectllm.verdict import Bounds, Needed, Ruling, Verdict, rule
 
 
 def swap(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
@@ -40,11 +39,8 @@ def swap(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
     assert kept is not None
     assert assay is not None
     beside |= {"retention": kept.interval(1 - 2 * alpha), "assay": assay.interval(1 - 2 * alpha)}
-    ruling = _ruling(retention, incumbent, beside["valid_rate_drop"], alpha)
-    needed = None
-    if ruling.word == "inconclusive":
-        judged = replace(contrast, paired=retention, estimate=kept)
-        needed = judged.needed([judged.clusters_for(abs(kept.mean), alpha, sides=1)])
+    ruling = _ruling(contrast, retention, incumbent)
+    needed = _needed(contrast, retention, incumbent) if ruling.word == "inconclusive" else None
     shown = contrast.estimate.interval(1 - 2 * alpha)
     p = contrast.paired.p_sign_flip()
     return [
@@ -60,7 +56,7 @@ def _lifts(contrast: Contrast, retain: float) -> tuple[Paired, Paired]:
     assert utility is not None
     assert contrast.paired is not None
     a, b = contrast.a.measured[utility.name], contrast.b.measured[utility.name]
-    clusters = sorted(b.chance)
+    clusters = [cluster for cluster in contrast.evidence.order if cluster in b.chance]
     s_from = np.array([a.gain[cluster] - a.chance[cluster] for cluster in clusters])
     s_to = np.array([b.gain[cluster] - b.chance[cluster] for cluster in clusters])
     return (
@@ -69,15 +65,17 @@ def _lifts(contrast: Contrast, retain: float) -> tuple[Paired, Paired]:
     )
 
 
-def _ruling(retention: Paired, incumbent: Paired, drop: float, alpha: float) -> Ruling:
+def _ruling(contrast: Contrast, retention: Paired, incumbent: Paired) -> Ruling:
     """The word on x, unless replies are too often invalid or the incumbent shows nothing."""
-    if drop > VALID_DROP:
-        return Ruling("not safe", f"its replies are valid {drop:.0%} less often")
+    alpha = contrast.evidence.gate.alpha
+    if rarer := contrast.rarer():
+        return replace(rarer, word="not safe" if rarer.word == "fail" else "inconclusive")
     kept = retention.estimate()
     assert kept is not None
     interval = kept.interval(1 - 2 * alpha)
-    ruling = rule("swap", retention, Bounds.of(interval, interval), None, (alpha, alpha))
-    if ruling.word == "safe" and not _beats_random(incumbent, alpha):
+    bounds = Bounds.of(interval, interval)
+    ruling = rule("swap", retention, bounds, None, (alpha, alpha), contrast.paired)
+    if ruling.word == "safe" and not incumbent.above_zero(alpha):
         return Ruling(
             "inconclusive",
             "the incumbent is not shown to beat random picks here, so there is nothing to keep",
@@ -86,11 +84,15 @@ def _ruling(retention: Paired, incumbent: Paired, drop: float, alpha: float) -> 
     return ruling
 
 
-def _beats_random(incumbent: Paired, alpha: float) -> bool:
-    estimate = incumbent.estimate()
-    if estimate is None or estimate.p_above() >= alpha:
-        return False
-    return not incumbent.few or incumbent.bet_low(alpha) > 0
+def _needed(contrast: Contrast, retention: Paired, incumbent: Paired) -> Needed | None:
+    """What would settle x and show the incumbent to beat random picks, if both are as seen."""
+    alpha = contrast.evidence.gate.alpha
+    counts = []
+    for part, size in ((retention, abs), (incumbent, float)):
+        judged = replace(contrast, paired=part, estimate=part.estimate())
+        mean = 0.0 if judged.estimate is None else size(judged.estimate.mean)
+        counts.append(judged.clusters_for(mean, alpha, sides=1))
+    return None if None in counts else contrast.needed([max(count or 0 for count in counts)])
 
 
 def _beside(contrast: Contrast, retain: float) -> dict[str, Any]:
@@ -98,12 +100,12 @@ def _beside(contrast: Contrast, retain: float) -> dict[str, Any]:
     both = {"a": contrast.a, "b": contrast.b}
     k = contrast.evidence.picks
     orders = contrast.evidence.orders
-    rates = contrast.a.valid_rate, contrast.b.valid_rate
+    drops = contrast.valid_drops()
     return {
         "retain": retain,
         "retention": None,
         "assay": None,
-        "valid_rate_drop": 0.0 if None in rates else (rates[0] or 0.0) - (rates[1] or 0.0),
+        "valid_rate_drop": 0.0 if drops is None else float(drops.values.mean()),
         "order_consistency": {
             name: order_consistency(side.decisions, k) if orders > 1 else None
             for name, side in both.items()

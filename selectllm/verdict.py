@@ -3,10 +3,14 @@
 ab        better, worse: the two-sided 1 - alpha interval lies off 0. equivalent: the 1 - 2 alpha
           interval lies inside the margin (two one-sided tests); it wins over the other two
 regress   pass: the one-sided lower bound lies above -margin; it wins over fail. fail: the
-          one-sided upper bound lies below 0
+          one-sided upper bound lies below 0, or valid replies are rarer
 swap      safe: the one-sided lower bound of x = s_to - retain * s_from lies above 0, the incumbent
           beats random picks, and valid replies are hardly rarer. not safe: the upper bound lies
-          below 0, or valid replies are rarer
+          below 0, or the lower bound of the drop in valid replies above 0 and the drop is large
+
+Nor is anything equivalent or passed where valid replies are rarer by more than .05: total failure
+picks as well as chance does, which a utility may not tell from a poor model. Several arms, and
+several pairs of `regress`, share their error rate by Holm's step-down.
 
 Everything else is inconclusive. With few clusters or few that differ (paired.FEW_CLUSTERS,
 FEW_NONZERO) a t interval is not to be trusted, since losses that are rare and large may not have
@@ -17,7 +21,7 @@ same. DESIGN part 6; error rates: eval/benchmarks/verdicts.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from selectllm.paired import FEW_CLUSTERS, FEW_NONZERO, Paired
@@ -100,14 +104,17 @@ def rule(
     bounds: Bounds,
     margin: float | None,
     bet_alpha: tuple[float, float],
+    differences: Paired | None = None,
 ) -> Ruling:
     """The word for `bounds`, held against the betting bounds where there is little to go by.
 
     `bet_alpha`: one-sided error rates of the betting bounds for direction and for the margin.
+    `differences`: by which there is little to go by, where `paired` holds something else than d.
     """
     word = WORDS[kind](bounds, margin)
     notes = _certain_but_small(kind, word, bounds)
-    if not paired.few:
+    differences = differences or paired
+    if not differences.few:
         return Ruling(word, _REASONS[word], notes)
     direction, inside = bet_alpha
     bets = Bounds(
@@ -118,7 +125,7 @@ def rule(
     )
     if word == "inconclusive" or WORDS[kind](bets, margin) == word:
         return Ruling(word, _REASONS[word], notes, bets)
-    return Ruling("inconclusive", _too_few(paired, word), betting=bets)
+    return Ruling("inconclusive", _too_few(differences, word), betting=bets)
 
 
 def _certain_but_small(kind: str, word: Word, bounds: Bounds) -> tuple[str, ...]:
@@ -138,6 +145,13 @@ def _too_few(paired: Paired, word: Word) -> str:
         f"clusters and {FEW_NONZERO} that differ), and the bound that holds at any size does not "
         "say so"
     )
+
+
+def corrected(ruling: Ruling, alone: Word) -> Ruling:
+    """`ruling` with the reason why it is not `alone`, the word of the comparison by itself."""
+    if alone == "inconclusive" or ruling.word != "inconclusive":
+        return ruling
+    return replace(ruling, reason=f"by itself it would be {alone}, but not among several (Holm)")
 
 
 def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:

@@ -106,6 +106,21 @@ def verification(folder: Path) -> Verification:
     return Verification(_figures(found), tuple(differences(found, recomputed)))
 
 
+def finished_decisions(folder: Path, evidence: Evidence) -> list[Decision]:
+    """Every decision of the run in `folder`, if its log has all of them and no other.
+
+    Raises RunError naming what is missing or does not fit; results.json is not needed.
+    """
+    log = _read_log(folder / DECISIONS)
+    unfit = list(log_differences(log, read_manifest(folder), evidence))
+    if unfit:
+        raise RunError(
+            f"{folder}: the run is not finished, or its log was changed ({len(unfit)} differences; "
+            f"the first: {unfit[0].text}); give the command that began it again"
+        )
+    return [log.latest[key] for key in sorted(log.latest)]
+
+
 def _read_log(path: Path) -> LogContent:
     try:
         return read_log(path)

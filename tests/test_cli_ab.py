@@ -204,6 +204,33 @@ class TestSequential:
         assert selectllm(*words, "--design", "sequential").json == first.json
         assert selectllm("verify", "run").code == 0
 
+    @pytest.mark.parametrize("b", ["mock/random", "strategy:longest"])
+    @pytest.mark.parametrize("kept", [0, 110, 180])
+    def test_interrupted_in_a_later_look_it_goes_on_to_the_same_results(
+        self, selectllm: Command, server: ProviderServer, b: str, kept: int
+    ) -> None:
+        big_pool(1000)
+        suite = write_suite(RATED, served(server).replace("-> ", "-> mock/random, "))
+        words = ("ab", suite, "--a", "m", "--b", b, "--design", "sequential", "-o", "run")
+        assert selectllm(*words, "--quiet").code == 3
+        before = Path("run/results.json").read_bytes()
+        lines = Path("run/decisions.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        asked = [n for n, line in enumerate(lines) if '"model":"m"' in line]
+        cut = lines[: asked[kept]] if kept else lines
+        Path("run/decisions.jsonl").write_text("".join(cut), encoding="utf-8")
+        Path("run/results.json").unlink()
+        assert selectllm(*words, "--quiet").code == 3
+        assert Path("run/results.json").read_bytes() == before
+
+    def test_a_tiny_alpha_leaves_no_error_to_spend_at_first(self, selectllm: Command) -> None:
+        big_pool(2600)
+        suite = write_suite(RATED, "gate: {alpha: 0.0001}", "models: [mock/first] -> models: []")
+        suite.write_text(suite.read_text("utf-8").replace("prompts: [short@1]\n", ""), "utf-8")
+        text = suite.read_text("utf-8").replace("models: []", "strategies: [longest]")
+        suite.write_text(text, encoding="utf-8")
+        arms = ("--a", "strategy:first", "--b", "strategy:longest")
+        assert selectllm("ab", suite, *arms, "--json").code in (0, 1, 3)
+
     @pytest.mark.parametrize(
         ("count", "more", "why"),
         [
@@ -227,6 +254,14 @@ class TestSequential:
 
 class TestWhatBlocksAVerdict:
     """Nothing that failed ever reads as a verdict."""
+
+    def test_an_arm_that_never_answers_is_not_equivalent(self, selectllm: Command) -> None:
+        big_pool(4000)
+        suite = write_suite(RATED, "mock/first] -> mock/first, {name: mute, id: 'mock/reply:no'}]")
+        for arms in (("mock/first", "mute"), ("mute", "mock/first")):
+            found = verdict(ab(selectllm, *arms, suite=suite))
+            assert found["word"] == "inconclusive"
+            assert "rarer in short@1 + mute" in found["reason"]
 
     def test_no_utility_is_inconclusive_and_says_how_to_get_ratings(
         self, selectllm: Command, pool_file: Path

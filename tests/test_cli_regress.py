@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from selectllm.codec import sha256_json
 from selectllm.schemas import schema
 from tests.cli_files import RATED, assert_refused, make_workspace, put_prompt, served, write_suite
 from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
@@ -95,6 +96,24 @@ class TestWords:
         assert only(outcome)["regress"]["identical"]
         assert only(outcome)["word"] == "inconclusive"
 
+    def test_a_model_that_no_longer_answers_does_not_pass(
+        self, selectllm: Command, recorded: Callable[..., None]
+    ) -> None:
+        recorded("first", count=2000)
+        outcome = regress(selectllm, suite_of("reply:sorry"))
+        assert only(outcome)["word"] == "fail"
+        assert "valid replies are 100.0% rarer" in only(outcome)["reason"]
+
+    def test_flat_clusters_pass_if_all_picks_are_the_same(
+        self, selectllm: Command, recorded: Callable[..., None]
+    ) -> None:
+        recorded("first", "range: [1, 5] -> range: [1, 5]", count=30)
+        rows = [row | {"rating": 3} for row in pool_rows(30)]
+        write_jsonl(Path("pool.jsonl"), rows)
+        assert selectllm("eval", suite_of("first"), "-o", "flat", "--quiet").code == 0
+        assert selectllm("baseline", "set", "flat", "-o", "base.json").code == 0
+        assert only(regress(selectllm, suite_of("first")))["word"] == "pass"
+
     def test_a_small_certain_loss_passes_with_a_note(
         self, selectllm: Command, recorded: Callable[..., None]
     ) -> None:
@@ -132,13 +151,33 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         ("content", "says"),
-        [("{", "JSON"), ('{"format": 9}', "format 1"), ("[]", "format 1")],
+        [("{", "JSON"), ('{"format": 9}', "not a baseline"), ("[]", "not a baseline")],
     )
     def test_another_schema(
         self, selectllm: Command, pool_file: Path, content: str, says: str
     ) -> None:
         Path("base.json").write_text(content, encoding="utf-8")
         assert_refused(regress(selectllm, suite_of("first")), "base.json", says)
+
+    def test_another_format(self, selectllm: Command, recorded: Callable[..., None]) -> None:
+        recorded("first", count=30)
+        content = json.loads(Path("base.json").read_text("utf-8"))
+        Path("base.json").write_text(json.dumps(content | {"format": 9}), encoding="utf-8")
+        assert_refused(regress(selectllm, suite_of("first")), "format 1 (format: 9)")
+
+    def test_what_has_no_counterpart_is_named_before_anything_is_asked(
+        self, selectllm: Command, recorded: Callable[..., None]
+    ) -> None:
+        recorded("first", count=30)
+        assert regress(selectllm, suite_of("first", "short@1 -> criteria@1"), "-o", "new").code == 2
+        assert not Path("new").exists()
+
+    def test_a_log_that_was_cut_is_no_baseline(self, selectllm: Command, pool_file: Path) -> None:
+        assert selectllm("eval", suite_of("first"), "-o", "run", "--quiet").code == 0
+        log = Path("run/decisions.jsonl")
+        log.write_text("".join(log.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
+        assert_refused(selectllm("baseline", "set", "run", "-o", "base.json"), "not finished")
+        assert not Path("base.json").exists()
 
     def test_an_edited_baseline(self, selectllm: Command, recorded: Callable[..., None]) -> None:
         recorded("first", count=30)
@@ -326,3 +365,15 @@ class TestReports:
         recorded("oracle")
         regress(selectllm, suite_of("random"), "-o", "gate")
         assert selectllm("verify", "gate").code == 0
+
+
+def test_a_baseline_that_lacks_clusters_is_refused(
+    selectllm: Command, recorded: Callable[..., None]
+) -> None:
+    recorded("first", count=30)
+    content = json.loads(Path("base.json").read_text("utf-8"))
+    del content["sha256"], content["entries"][0]["clusters"][2:]
+    content["sha256"] = sha256_json(content)
+    Path("base.json").write_text(json.dumps(content), encoding="utf-8")
+    outcome = regress(selectllm, suite_of("first"))
+    assert_refused(outcome, "short@1 + m", "2 of the baseline's 6 clusters")

@@ -62,7 +62,39 @@ class TestSwap:
     def test_a_model_that_answers_less_often_is_not_safe(self, selectllm: Command) -> None:
         found = only(swap(selectllm, "best", "mute", "--retain", 0.01))
         assert found["swap"]["valid_rate_drop"] == 1
-        assert "less often" in found["reason"]
+        assert "100.0% rarer" in found["reason"]
+
+    def test_a_drop_of_5_in_100_is_still_allowed(
+        self, selectllm: Command, server: ProviderServer
+    ) -> None:
+        server.queue(*[Answer(200, completion("I cannot choose"))] * 6)  # of 120
+        suite = write_suite(RATED, served(server).replace("-> ", "-> mock/first, "), "reask: 0")
+        found = only(swap(selectllm, "mock/first", "m", suite=suite))
+        assert found["swap"]["valid_rate_drop"] == pytest.approx(0.05)
+        assert "rarer" not in found["reason"]
+
+    def test_a_few_invalid_replies_among_few_are_no_verdict(self, selectllm: Command) -> None:
+        write_jsonl(Path("pool.jsonl"), pool_rows(40))
+        with ProviderServer() as server:
+            server.queue(Answer(200, completion("I cannot choose")))
+            suite = write_suite(RATED, served(server).replace("-> ", "-> mock/first, "), "reask: 0")
+            found = only(swap(selectllm, "mock/first", "m", suite=suite))
+        assert found["word"] == "inconclusive"
+        assert "by chance" in found["reason"]
+
+    def test_what_is_needed_includes_showing_that_the_incumbent_beats_random(
+        self, selectllm: Command
+    ) -> None:
+        needed = only(swap(selectllm, "mock/random", "best"))["needed"]
+        assert needed is None or needed["clusters"] > 50
+
+    def test_rare_large_losses_are_not_called_safe(self, selectllm: Command) -> None:
+        """As many clusters differ as a t interval is not to be trusted with."""
+        with ProviderServer(respond=_rarely_wrong) as server:
+            suite = write_suite(RATED, served(server).replace("-> ", "-> mock/first, "))
+            found = only(swap(selectllm, "mock/first", "m", "--retain", 0.5, suite=suite))
+        assert 0 < found["nonzero"] < 20
+        assert found["betting"] is not None
 
     def test_retention_is_what_is_kept_less_the_share_demanded(self, selectllm: Command) -> None:
         found = only(swap(selectllm, "best", "again", "--retain", 0.8))
@@ -155,6 +187,11 @@ class TestAa:
 
     def test_a_suite_of_several_models_needs_one_named(self, selectllm: Command) -> None:
         assert_refused(selectllm("aa", write_suite(RATED, MODELS)), "--model")
+
+
+def _rarely_wrong(request: Any, headers: Any, number: int) -> Answer:
+    """The first two slots, but for every tenth question."""
+    return Answer(200, completion("[4, 5]" if number % 10 == 3 else "[1, 2]"))
 
 
 def test_a_reply_that_only_one_model_lacks_does_not_pass_for_a_pick(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from selectllm.cli import VERBS
+from selectllm.cli import VERBS, main
 from selectllm.strategies import STRATEGIES
 from selectllm.suite import load_suite
 from tests.conftest import Command
@@ -51,9 +54,36 @@ def test_the_models_it_shows_are_model_entries(tmp_path: Path) -> None:
 def test_every_command_and_option_it_names_exists(selectllm: Command) -> None:
     commands = set(re.findall(r"[`$] ?selectllm ([a-z]+)", README))
     assert commands <= VERBS.keys()
-    helps = "".join(selectllm(*verb.split(), "--help").out for verb in ("select", "eval"))
+    helps = "".join(selectllm(*verb.split(), "--help").out for verb in VERBS_WITH_OPTIONS)
     for option in set(re.findall(r"`(--[a-z-]+)", README)):
         assert option in helps, option
+
+
+VERBS_WITH_OPTIONS = ("select", "eval", "ab", "swap", "regress", "utility ask")
+
+
+def test_its_suite_line_for_ratings_is_a_utility(tmp_path: Path) -> None:
+    utilities = next(block for block in blocks("yaml") if block.startswith("utilities:"))
+    path = tmp_path / "suite.yaml"
+    text = f"name: a\npool: p\nstrategies: [longest]\n{utilities}"
+    path.write_text(text, encoding="utf-8")
+    assert [entry.source for entry in load_suite(path).utilities] == ["import"]
+
+
+def test_its_workflow_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every step of the GitHub workflow that is ours, in a copy of what it checks out."""
+    workflow = yaml.safe_load(next(block for block in blocks("yaml") if "jobs:" in block))
+    steps = [step["run"] for step in workflow["jobs"]["gate"]["steps"] if "run" in step]
+    ours = [shlex.split(run)[1:] for run in steps if run.startswith("selectllm ")]
+    assert len(ours) == 1
+    for folder in ("eval", "prompts"):
+        ignored = shutil.ignore_patterns("runs", "__pycache__")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CI", "true")
+    assert main(ours[0]) == 0
+    assert (tmp_path / "gate.xml").exists()
+    assert (tmp_path / "gate.md").exists()
 
 
 def test_every_strategy_it_names_exists() -> None:

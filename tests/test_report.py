@@ -400,9 +400,8 @@ def test_noise_puts_the_false_alarms_beside_those_of_the_naive_rule() -> None:
     assert "in 2,000 resamples in which nothing changed" in text
     assert "ab says better or worse in 5 %; regress says fail in 4 %;" in text
     assert "'the score must not drop' raises an alarm in 47 %" in text
-    assert (
-        "a difference of 0.120 captured or more, with 80 % power; that is above the margin" in text
-    )
+    assert "a difference of 0.120 captured or more would be found with 80 % power" in text
+    assert "so it takes more; that is above the margin of 0.1" in text
 
 
 def test_noise_of_which_nothing_is_known_still_names_its_clusters() -> None:

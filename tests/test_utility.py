@@ -118,13 +118,13 @@ class TestRatings:
     @pytest.mark.parametrize("value", [None, "", "  "])
     def test_a_missing_value_is_refused(self, value: Any) -> None:
         with pytest.raises(
-            UtilityError, match=r"item 'b': rating \(.*\) is missing; rate the item"
+            UtilityError, match=r"rating is missing for 1 of 2 items: 'b'; rate them"
         ):
             ratings(rated(3, value), name="r", column="rating")
 
     def test_an_item_without_the_column_is_refused(self) -> None:
         pool = Pool([*rated(3).items, Item("z", "do it")], "")
-        with pytest.raises(UtilityError, match=r"item 'z': rating \(no value\) is missing"):
+        with pytest.raises(UtilityError, match=r"missing for 1 of 2 items: 'z'"):
             ratings(pool, name="r", column="rating")
 
     def test_both_ends_of_the_range_are_within_it(self) -> None:

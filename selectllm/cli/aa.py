@@ -67,10 +67,13 @@ def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Com
     made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
     if made_of.prompt is None or made_of.model is None:
         lacking = "--prompt" if made_of.prompt is None else "--model"
-        raise UsageError(f"{lacking}: the suite has several; say which one")
+        names = set(made_of.prompts.values()) if lacking == "--prompt" else made_of.models
+        several = f"several: {', '.join(sorted(names))}; say which one" if names else "none"
+        raise UsageError(f"{lacking}: the suite has {several}")
     arm = Arm(made_of.prompt, made_of.model)
     suite = narrowed(session, suite, base, [arm])
     suite = suite.model_copy(update={options.by: max(LEAST, getattr(suite, options.by))})
     comparison = Comparison("aa", (arm,), by="orders" if options.by == "orders" else "repeats")
-    call = Call(session, suite, base, evaluating, ("eval", str(suite_file)))
+    told = ("--prompt", made_of.prompt, "--model", made_of.model, "--by", options.by)
+    call = Call(session, suite, base, evaluating, ("aa", str(suite_file), *told))
     show(session, *carry_out(call, open_run(session, suite, base, comparison)))

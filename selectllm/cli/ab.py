@@ -9,7 +9,14 @@ import click
 
 from selectllm.ask import first_request
 from selectllm.cli.comparing import finish, halves, narrowed
-from selectllm.cli.evaluation import Call, Evaluating, carry_out, evaluating_options, open_run
+from selectllm.cli.evaluation import (
+    Call,
+    Evaluating,
+    carry_out,
+    evaluating_options,
+    folder_of,
+    open_run,
+)
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.session import open_session
 from selectllm.compare import looks_of, why_fixed
@@ -17,7 +24,7 @@ from selectllm.errors import UsageError
 from selectllm.evidence import Comparison
 from selectllm.matrix import tasks
 from selectllm.pack import read_pack
-from selectllm.run import Run
+from selectllm.run import Run, is_begun
 from selectllm.suite import load_suite
 
 
@@ -80,7 +87,9 @@ def ab(suite_file: Path, options: AbOptions, evaluating: Evaluating, common: Com
         )
     suite = narrowed(session, suite, base, arms)
     comparison = Comparison("ab", arms, differing=options.differing)
-    call = Call(session, suite, base, evaluating, ("eval", str(suite_file)))
+    named = (f"{arm.prompt}+{arm.model}" if arm.prompt else arm.name for arm in arms)
+    words = [f"--{'b' if number else 'a'}={name}" for number, name in enumerate(named)]
+    call = Call(session, suite, base, evaluating, ("ab", str(suite_file), *words))
     run = open_run(session, suite, base, comparison)
     if options.design == "sequential":
         run = _sequential(call, run, comparison)
@@ -90,12 +99,14 @@ def ab(suite_file: Path, options: AbOptions, evaluating: Evaluating, common: Com
 def _sequential(call: Call, run: Run, comparison: Comparison) -> Run:
     """The run with the looks of a sequential design, or why it has none."""
     why = why_fixed(run.evidence)
-    if why is None and _all_known(call, run):
+    if why is None:
+        looking = replace(run, comparison=replace(comparison, looks=looks_of(run.evidence)))
+        # What was begun goes on as it was designed, though its replies are all cached by now.
+        if is_begun(folder_of(call, looking), looking) or not _all_known(call, run):
+            return looking
         why = "every reply is recorded or cached, so there are no calls to save"
-    if why is not None:
-        call.session.note(f"note: a fixed design is used ({why})")
-        return replace(run, comparison=replace(comparison, why=why))
-    return replace(run, comparison=replace(comparison, looks=looks_of(run.evidence)))
+    call.session.note(f"note: a fixed design is used ({why})")
+    return replace(run, comparison=replace(comparison, why=why))
 
 
 def _all_known(call: Call, run: Run) -> bool:

@@ -8,9 +8,9 @@ import click
 
 from selectllm.baseline import write_baseline
 from selectllm.cli.options import FILE
-from selectllm.decisions import read_log
 from selectllm.evidence import read_evidence, read_json, read_manifest
 from selectllm.gate import baseline_of
+from selectllm.verify import finished_decisions
 
 
 @click.group("baseline")
@@ -31,10 +31,9 @@ def baseline() -> None:
 def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
     """Write the picks of RUN's pairs, judged by its deciding utility, to a baseline file."""
     read_json(folder / "results.json")  # an unfinished run is no baseline
-    log = read_log(folder / "decisions.jsonl")
-    made = baseline_of(
-        read_manifest(folder), read_evidence(folder), list(log.latest.values()), prompts
-    )
+    evidence = read_evidence(folder)
+    decisions = finished_decisions(folder, evidence)
+    made = baseline_of(read_manifest(folder), evidence, decisions, prompts)
     write_baseline(out, made)
     names = ", ".join(entry.name for entry in made.entries)
     click.echo(f"{out}: {names}, {len(made.clusters)} clusters, utility {made.utility.name}")

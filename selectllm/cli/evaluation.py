@@ -94,7 +94,8 @@ def open_run(
     """
     check_names(suite, base, session.library)
     with session.progress("embedding") as advance:
-        sources = Sources(base, session.embedder(advance), session.clusters, baseline)
+        partial = comparison is not None and comparison.differing
+        sources = Sources(base, session.embedder(advance), session.clusters, baseline, partial)
         run = prepare(suite, sources, comparison)
     shared = session.connections(
         pack=_recorded(suite, base, record),
@@ -116,9 +117,14 @@ def _recorded(suite: Suite, base: Path, record: Path | None) -> dict[str, Reply]
     return read_pack(path)
 
 
+def folder_of(call: Call, run: Run) -> Path:
+    """The run's folder: as named, or in the workspace."""
+    return call.evaluating.out or call.session.workspace.runs / run.default_name
+
+
 def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
     """Ask what is not decided yet, write the run folder; its results and where they are."""
-    folder = call.evaluating.out or call.session.workspace.runs / run.default_name
+    folder = folder_of(call, run)
     check_folder(folder, run)
     with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
         start_folder(folder, run)
@@ -129,7 +135,7 @@ def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
     found = results(run.evidence, decisions)
     write_text(folder / "results.json", pretty_json(found))
     if call.evaluating.record is not None:
-        count = write_pack(call.evaluating.record, decisions)
+        count = write_pack(call.evaluating.record, decisions, keep=_own_pack(call))
         call.session.note(f"{count} replies in {call.evaluating.record}")
     return found, folder
 
@@ -139,6 +145,14 @@ async def _evaluate(call: Call, run: Run, log: DecisionLog) -> Sequence[Decision
     with call.session.progress("deciding") as advance:
         tick = counter(advance, sum(not log.done(task.key) for task in tasks(run)))
         return await evaluate(run, embedder, call.settings, log, tick)
+
+
+def _own_pack(call: Call) -> bool:
+    """Whether the replies go to the suite's own pack, which holds those of other calls too."""
+    record, own = call.evaluating.record, call.suite.replies
+    return (
+        record is not None and own is not None and (call.base / own).resolve() == record.resolve()
+    )
 
 
 def _record_command(call: Call) -> str:

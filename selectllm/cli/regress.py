@@ -25,7 +25,7 @@ from selectllm.cli.session import Session, open_session
 from selectllm.errors import ReplyMissing
 from selectllm.evidence import Comparison
 from selectllm.files import write_text
-from selectllm.gate import check_suite, gated
+from selectllm.gate import check_suite, gated, matched
 from selectllm.run import Run
 from selectllm.suite import Suite, load_suite
 
@@ -82,6 +82,7 @@ def run_gate(
     call = Call(session, suite, base, evaluating, words)
     comparison = Comparison("regress", ())
     run = open_run(session, suite, base, comparison, recorded, evaluating.record)
+    matched(recorded, run.evidence.pairs)  # before anything is paid for
     try:
         return carry_out(call, run)
     except ReplyMissing as error:

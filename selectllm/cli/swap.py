@@ -69,6 +69,7 @@ def swap(suite_file: Path, options: SwapOptions, evaluating: Evaluating, common:
         )
     arms = (Arm(made_of.prompt, options.from_), Arm(made_of.prompt, options.to))
     suite = narrowed(session, suite, base, arms)
-    call = Call(session, suite, base, evaluating, ("eval", str(suite_file)))
+    told = ("--from", options.from_, "--to", options.to, "--prompt", made_of.prompt)
+    call = Call(session, suite, base, evaluating, ("swap", str(suite_file), *told))
     run = open_run(session, suite, base, Comparison("swap", arms, retain=options.retain))
     finish(session, *carry_out(call, run))

@@ -13,13 +13,14 @@ import click
 from selectllm.arms import Arm
 from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.session import open_session
-from selectllm.decisions import read_log
+from selectllm.codec import canonical_json
 from selectllm.differing import differing
-from selectllm.errors import RunError, UsageError, UtilityError
+from selectllm.errors import PoolError, RunError, UsageError, UtilityError
 from selectllm.evidence import Evidence, read_evidence, read_json
 from selectllm.pool import load_pool
 from selectllm.prepare import Sources, prepare
 from selectllm.sides import sides
+from selectllm.strategies import find_strategy
 from selectllm.suite import Gate, Suite, load_suite
 from selectllm.types import Pool
 from selectllm.utility.asking import Asking, default_rubric
@@ -27,6 +28,7 @@ from selectllm.utility.imported import read_ratings
 from selectllm.utility.rated import find_asking, read_sheets
 from selectllm.utility.ratings_file import RatingsFile, write_ratings
 from selectllm.utility.sheets import write_sheets
+from selectllm.verify import finished_decisions
 
 SCALE = (1.0, 5.0)
 
@@ -121,6 +123,10 @@ def ask(target: Path, options: AskOptions, common: Common) -> None:
     sheets = write_sheets(
         options.out, items, asking, seed=options.seed, with_responses=options.with_responses
     )
+    if common.as_json:
+        told = {"sheets": [str(sheet) for sheet in sheets], "items": len(items)}
+        click.echo(canonical_json(told | {"raters": options.raters}))
+        return
     names = ", ".join(str(sheet) for sheet in sheets)
     click.echo(f"{names}: {len(items)} items for {options.raters} rater(s)")
     click.echo(f"when they are filled in: selectllm utility import {' '.join(map(str, sheets))}")
@@ -184,7 +190,14 @@ def _pool_of(folder: Path) -> Pool:
         expected = described["manifest"]["pool_sha256"]
     except (KeyError, TypeError):
         raise RunError(f"{folder}/run.json: does not say where the pool is; run it again") from None
-    pool = load_pool(Path(os.path.normpath(folder.resolve() / place)), columns=columns).pool
+    where = Path(os.path.normpath(folder.resolve() / place))
+    try:
+        pool = load_pool(where, columns=columns).pool
+    except PoolError as error:
+        raise RunError(
+            f"{error}. {folder}/run.json says that the run's pool is there, seen from the folder: "
+            "move the folder back, or the pool with it"
+        ) from None
     if pool.sha256 != expected:
         raise RunError(f"{pool.source}: is not the pool that {folder} was made from; restore it")
     return pool
@@ -199,7 +212,13 @@ def _differing(folder: Path, evidence: Evidence) -> set[str]:
             f"--differing: {folder} compares {len(arms)} pairs, so which ones is not clear; name "
             "the folder of an ab"
         )
-    made = sides(evidence, read_log(folder / "decisions.jsonl").latest.values())
+    for arm in arms:
+        if arm.strategy is not None and find_strategy(arm.strategy).analytic:
+            raise UsageError(
+                f"--differing: {arm.name} stands for all picks at once, so it differs in every "
+                "item; ask for all of them without --differing"
+            )
+    made = sides(evidence, finished_decisions(folder, evidence))
     first, *others = [made[arm] for arm in arms]
     return {
         item_id
@@ -210,7 +229,9 @@ def _differing(folder: Path, evidence: Evidence) -> set[str]:
 
 
 @utility.command("import")
-@click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=FILE)
+@click.argument(
+    "sheets", metavar="SHEET...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @click.option("-o", "--out", type=FILE, help="Ratings file to write [NAME.ratings.jsonl].")
 @click.option("--ask", "asked", type=FILE, help="The .ask.json of the sheets, if not beside them.")
 @click.option("--add", type=FILE, help="A ratings file whose ratings are kept beside these.")
@@ -238,6 +259,14 @@ def _added(
     earlier = read_ratings(path, asking.range)
     if earlier.pool_sha256 != asking.pool_sha256:
         raise UtilityError(f"--add {path}: its items are not of the pool of these sheets")
+    for item_id in sorted(earlier.ratings.keys() & ratings.keys()):
+        for rater in sorted(earlier.ratings[item_id].keys() & ratings[item_id].keys()):
+            was, now = earlier.ratings[item_id][rater], ratings[item_id][rater]
+            if was != now:
+                raise UtilityError(
+                    f"--add {path}: {rater!r} rated item {item_id!r} {was:g} there and {now:g} in "
+                    "these sheets; write who rated into the column rater, or correct one of them"
+                )
     joined = {
         item_id: {**earlier.ratings.get(item_id, {}), **ratings.get(item_id, {})}
         for item_id in earlier.ratings.keys() | ratings.keys()

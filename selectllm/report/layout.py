@@ -15,7 +15,7 @@ from rich.text import Text
 def table(
     title: str, caption: str, names: Sequence[str] = (), figures: Sequence[str] = ()
 ) -> Table:
-    """An empty table: columns `names` fold long names, columns `figures` stay on one line."""
+    """An empty table: columns `names` fold long names; columns `figures` fold last."""
     made = Table(
         title=Text(title, style="bold"),
         title_justify="left",
@@ -26,9 +26,9 @@ def table(
         pad_edge=False,
     )
     for name in names:
-        made.add_column(name, overflow="fold", min_width=20)
+        made.add_column(name, overflow="fold", min_width=16)
     for figure in figures:
-        made.add_column(figure, justify="right", no_wrap=True)
+        made.add_column(figure, justify="right", overflow="fold")
     return made
 
 

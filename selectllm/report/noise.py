@@ -50,7 +50,10 @@ def _detectable(noise: Mapping[str, Any]) -> Iterator[Fact]:
     smallest, margin = noise["detectable"], noise["margin"]
     if smallest is None:
         return
-    text = f"a difference of {number(smallest, 3)} captured or more, with 80 % power"
+    text = (
+        f"were this noise all, a difference of {number(smallest, 3)} captured or more would be "
+        "found with 80 % power; two prompts also differ by what they are, so it takes more"
+    )
     if margin is not None:
         beyond = "above the margin" if smallest > margin else "within the margin"
         text += f"; that is {beyond} of {margin:.3g}"

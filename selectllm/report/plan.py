@@ -138,25 +138,20 @@ def _pairs_table(plan: Plan) -> Table:
     """What each pair takes."""
     made = table(
         "what will be sent",
-        "counted by: the model's own tokenizer, or an estimate; reply: mean tokens and seconds of "
-        "its own replies, of the pilot's, or assumed",
+        "known: recorded or cached; ~: an estimate, no tokenizer of the model being at hand; most: "
+        "if every reply were as long as allowed, and every question asked again",
         ["selector"],
-        [],
+        ["calls", "known", "tokens in", "out", "USD", "most"],
     )
-    for column in ("calls", "known", "too long", "in", "counted by", "out", "reply", "USD", "most"):
-        made.add_column(column, justify="right")
     for pair in plan["pairs"]:
-        pace = pair["pace"]
+        about = "~" if pair["tokens_by"] == "estimate" and pair["tokens_in"] else ""
         add_row(
             made,
             f"{pair['prompt']} + {pair['model']}",
             count(pair["calls"]),
             count(pair["known"]),
-            count(pair["too_long"]),
-            count(pair["tokens_in"]),
-            pair["tokens_by"],
+            about + count(pair["tokens_in"]),
             count(pair["tokens_out"]),
-            f"{pace['tokens_out']:.0f}, {pace['seconds']:.1f} s ({pace['source']})",
             usd(pair["usd"]),
             usd(pair["usd_most"]),
         )

@@ -101,10 +101,12 @@ def _sentences(results: Results, utility: str) -> Iterator[Text]:
 def _answers_table(results: Results) -> Table:
     """How the pairs answered: validity, consistency, slots, tokens, cost."""
     made = table(
-        "replies", "consistency: of picks over orders; slots p: are all slots alike", ["selector"]
+        "replies", "slots p: are all slots alike; consistency: of picks over orders", ["selector"]
     )
-    for column in ("valid", "not ok", "consistency", "slots p", "in", "out", "USD"):
-        made.add_column(column, justify="right")
+    in_orders = any(pair["order_consistency"] for pair in results["pairs"])
+    consistency = ["consistency"] if in_orders else []
+    for column in ("valid", "not ok", *consistency, "slots p", "in", "out", "USD"):
+        made.add_column(column, justify="right", overflow="fold")
     for pair in results["pairs"]:
         counts = pair["status_counts"]
         odd = [f"{counts[s]} {s}" for s in counts if s != "ok" and counts[s]]
@@ -113,7 +115,7 @@ def _answers_table(results: Results) -> Table:
             f"{pair['prompt']} + {pair['model']}",
             rate(pair["valid_rate"]),
             ", ".join(odd) or "-",
-            estimate(pair["order_consistency"]),
+            *([estimate(pair["order_consistency"])] if in_orders else []),
             number(pair["slots"]["p"]),
             count(pair["tokens_in"]),
             count(pair["tokens_out"]),

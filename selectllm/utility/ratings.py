@@ -25,6 +25,7 @@ def ratings(
     kind: Kind = "human",
     rater: str | None = None,
     value_range: tuple[float, float] | None = None,
+    partial: bool = False,
 ) -> Utility:
     """The numbers in `column` of the pool's rows; higher must mean better.
 
@@ -32,9 +33,11 @@ def ratings(
     plain number, such as "4.5". `value_range`: the lowest and highest value the scale allows,
     both included.
 
+    `partial`: items may be without a value.
+
     Raises UtilityError for a column that no row has (with the numeric columns and the closest
-    match), and for the first item whose value is missing, not a number, not finite or outside
-    `value_range`.
+    match), for items without a value (how many, and the first), and for the first whose value is
+    not a number, not finite or outside `value_range`.
     """
     if value_range is not None and not value_range[0] < value_range[1]:
         raise UtilityError(
@@ -44,8 +47,17 @@ def ratings(
         raise UtilityError(
             f"utility {name}: {unknown('column', column, _numeric_columns(pool))} (numeric columns)"
         )
+    blank = [item.id for item in pool.items if _is_blank(item.row.get(column))]
+    if blank and not partial:
+        named = ", ".join(repr(item_id) for item_id in blank[:5])
+        raise UtilityError(
+            f"utility {name}: {column} is missing for {len(blank)} of {len(pool)} items: {named}"
+            f"{', ...' * (len(blank) > 5)}; rate them, or leave them out of the pool"
+        )
     values = {}
     for item in pool.items:
+        if _is_blank(item.row.get(column)):
+            continue
         rating = number(item.row.get(column))
         fault = _fault(item.row.get(column), rating, value_range)
         if rating is None or fault:
@@ -72,10 +84,12 @@ def number(value: Any) -> float | None:
         return math.inf
 
 
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def _fault(value: Any, rating: float | None, value_range: tuple[float, float] | None) -> str:
     """What is wrong with a rating, and the fix; "" if nothing is."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return "is missing; rate the item, or leave it out of the pool"
     if rating is None:
         return "is not a number; write one such as 4 or 4.5"
     if not math.isfinite(rating):
