@@ -50,11 +50,11 @@ LAYERS = (
     {"flight", "cache", "pack", "budget", "retry", "failure", "truncation", "mock"},
     {"weights", "embedded"},
     {"litellm_model", "ask", "divide"},
-    {"connect", "select", "selection", "prices", "vocabulary"},
+    {"connect", "select", "selection"},
     {"baseline", "evidence", "differing", "sides", "verdict"},
     {"contrast", "compare", "gate", "swap", "noise"},
     {"results", "run", "matrix", "prepare", "verify"},
-    {"plan", "pilot", "forecast", "planning", "plan_json", "report"},
+    {"plan", "report"},
     {"cli", "testing", "pytest_plugin", "__main__", "__init__"},
 )
 # These may hold state or talk to the world; every other module is pure or reads and writes files.

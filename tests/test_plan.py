@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from scipy.stats import t
 from statsmodels.stats.power import TTestPower
 
-from selectllm.forecast import Forecast, Pace, Unasked, outlay, pace_of
 from selectllm.model import ModelSpec, Price
 from selectllm.paired import Paired
-from selectllm.plan import (
+from selectllm.plan.forecast import Forecast, Pace, Unasked, outlay, pace_of
+from selectllm.plan.numbers import (
     ASSUMED,
     Clusters,
     Kind,
@@ -34,11 +34,11 @@ from selectllm.plan import (
     reach,
     retention,
 )
-from selectllm.prices import Priced, price_table, priced
+from selectllm.plan.prices import Priced, price_table, priced
+from selectllm.plan.vocabulary import FILES, own_tokenizer
 from selectllm.suite import Gate
 from selectllm.types import Attempt, Cluster, Decision
 from selectllm.verdict import Bounds, Interval, rule
-from selectllm.vocabulary import FILES, own_tokenizer
 
 GATE = Gate(margin=0.1, alpha=0.05)
 

@@ -94,7 +94,11 @@ def test_every_strategy_it_names_exists() -> None:
 
 def test_every_file_it_names_exists() -> None:
     for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+        place, _, heading = target.partition("#")
+        assert (ROOT / place).exists(), target
+        headings = re.findall(r"^#+ (.+)$", README, flags=re.MULTILINE)
+        slugs = {re.sub(r"[^a-z -]", "", each.lower()).replace(" ", "-") for each in headings}
+        assert place or heading in slugs, target
     table = README.split("## Where things are")[1].split("##")[0]
     for cell in re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE):
         inside = "selectllm" if cell.startswith(" ") else "."

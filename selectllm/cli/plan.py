@@ -21,14 +21,14 @@ from selectllm.clusters import read_clusters
 from selectllm.codec import canonical_json
 from selectllm.errors import UsageError
 from selectllm.evidence import Comparison
-from selectllm.forecast import Forecast, forecast
 from selectllm.matrix import tasks
 from selectllm.names import unknown
 from selectllm.pack import read_pack
-from selectllm.pilot import read_pilot
-from selectllm.plan import RETAIN, Kind
-from selectllm.plan_json import plan_json
-from selectllm.planning import Aim, Plan
+from selectllm.plan.as_json import plan_json
+from selectllm.plan.forecast import Forecast, forecast
+from selectllm.plan.numbers import RETAIN, Kind
+from selectllm.plan.pilot import read_pilot
+from selectllm.plan.plan import Aim, Plan
 from selectllm.prepare import Sources, check_names, prepare, with_selectors
 from selectllm.run import Run
 from selectllm.suite import Suite, load_suite

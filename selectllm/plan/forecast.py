@@ -15,10 +15,10 @@ from selectllm.ask import LOCAL_REASK, AskSettings, Selector, Task, decide
 from selectllm.budget import RESERVE_MARGIN
 from selectllm.errors import ReplyMissing
 from selectllm.model import ModelSpec, Price, Request
-from selectllm.prices import FREE, Priced
+from selectllm.plan.prices import FREE, Priced
+from selectllm.plan.vocabulary import own_tokenizer
 from selectllm.tokens import MESSAGE_OVERHEAD, estimate_tokens
 from selectllm.types import Decision, Message, Reply
-from selectllm.vocabulary import own_tokenizer
 
 ESTIMATE = "estimate"
 COMPLAINT = 120  # tokens that asking again adds to the prompt, at most, beside the reply

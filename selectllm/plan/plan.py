@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from selectllm.arms import Arm
-from selectllm.forecast import Forecast, Outlay, Pace, assumed_pace, outlay, pace_of
-from selectllm.pilot import Pilot
-from selectllm.plan import (
+from selectllm.plan.forecast import Forecast, Outlay, Pace, assumed_pace, outlay, pace_of
+from selectllm.plan.numbers import (
     ASSUMED,
     INCUMBENT,
     RETAIN,
@@ -27,7 +26,8 @@ from selectllm.plan import (
     reach,
     retention,
 )
-from selectllm.prices import Priced, priced
+from selectllm.plan.pilot import Pilot
+from selectllm.plan.prices import Priced, priced
 from selectllm.run import Run
 from selectllm.sequential import LEAST_CAP
 

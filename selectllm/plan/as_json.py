@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from selectllm.forecast import ESTIMATE
-from selectllm.plan import INCUMBENT
-from selectllm.planning import PairPlan, Plan
-from selectllm.prices import price_table
+from selectllm.plan.forecast import ESTIMATE
+from selectllm.plan.numbers import INCUMBENT
+from selectllm.plan.plan import PairPlan, Plan
+from selectllm.plan.prices import price_table
 from selectllm.sequential import LEAST_CAP
 from selectllm.types import Cluster
 

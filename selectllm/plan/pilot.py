@@ -16,8 +16,8 @@ from selectllm.decisions import read_log
 from selectllm.differing import differing
 from selectllm.errors import RunError
 from selectllm.evidence import Evidence, read_evidence
-from selectllm.forecast import Pace, pace_of
-from selectllm.plan import Lifts, Spread
+from selectllm.plan.forecast import Pace, pace_of
+from selectllm.plan.numbers import Lifts, Spread
 from selectllm.sides import Side, sides
 from selectllm.types import Decision
 

@@ -1,0 +1,1 @@
+"""`plan`: what a suite will take and what it can show, before anything is spent."""
