@@ -115,9 +115,9 @@ def test_every_mistake_of_a_suite_is_told_at_once(selectllm: Command, pool_file:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (None, "rating (None) is missing; rate the item"),
-        ("good", "rating ('good') is not a number"),
-        (9, "rating (9) is outside range [1.0, 5.0]"),
+        (None, "rating is missing for 1 of 10 items: 'item-007'; rate them"),
+        ("good", "item 'item-007': rating ('good') is not a number"),
+        (9, "item 'item-007': rating (9) is outside range [1.0, 5.0]"),
     ],
 )
 def test_one_bad_rating_names_its_item(selectllm: Command, value: object, words: str) -> None:
@@ -125,7 +125,7 @@ def test_one_bad_rating_names_its_item(selectllm: Command, value: object, words:
     rows[7]["rating"] = value
     write_jsonl(Path("pool.jsonl"), rows)
     outcome = selectllm("eval", write_suite(RATED), "-o", "run")
-    assert_refused(outcome, f"utility rating: item 'item-007': {words}")
+    assert_refused(outcome, f"utility rating: {words}")
     assert not Path("run").exists()
 
 

@@ -14,13 +14,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from simulated_clusters import ARMS, Clusters, Trials, as_run, first_of
+from simulated_clusters import ARMS, Clusters, Floats, Trials, as_run, first_of
 
-from selectllm.compare import LEAST_CAP, ab
+from selectllm.compare import ab
 from selectllm.evidence import Comparison
 from selectllm.gate import regress
 from selectllm.paired import Paired
-from selectllm.sequential import boundaries, critical, looks
+from selectllm.sequential import LEAST_CAP, boundaries, critical, looks
 from selectllm.stats import Estimate, Interval
 from selectllm.suite import Gate
 from selectllm.swap import swap
@@ -58,13 +58,18 @@ def plan_of(cap: int) -> Plan:
 
 
 def judge(
-    kind: Kind, found: Paired, bounds: Bounds, margin: float | None, bets: tuple[float, float]
+    kind: Kind,
+    found: Paired,
+    bounds: Bounds,
+    margin: float | None,
+    bets: tuple[float, float],
+    differences: Paired | None = None,
 ) -> tuple[Word, Word]:
-    """The word by the whole rule, and by the bounds alone."""
+    """The word by the whole rule, and by the bounds alone; arguments as those of `rule`."""
     alone = WORDS[kind](bounds, margin)
     if alone == "inconclusive":
         return alone, alone  # the small-n rule only takes words back, and its bets take time
-    return rule(kind, found, bounds, margin, bets).word, alone
+    return rule(kind, found, bounds, margin, bets, differences).word, alone
 
 
 def estimated(found: Paired) -> Estimate:
@@ -107,16 +112,18 @@ def gated(found: Paired) -> Outcome:
     return Outcome(*judge("regress", found, bounds, MARGIN, (ALPHA, ALPHA)), interval, len(found))
 
 
-def swapped(trial: Trials, replicate: int, n: int) -> Outcome:
-    """`swap` from selector a to b, both of which always answer."""
-    chance = trial.chance[replicate, :n]
-    s_from, s_to = trial.a[replicate, :n] - chance, trial.b[replicate, :n] - chance
-    kept, incumbent = Paired(s_to - RETAIN * s_from, 1 - chance), Paired(s_from, 1 - chance)
+def swapped(gain_from: Floats, gain_to: Floats, chance: Floats) -> Outcome:
+    """`swap` by G of two models that always answer, and r; all of shape (n,)."""
+    s_from, s_to = gain_from - chance, gain_to - chance
+    kept, incumbent, d = (
+        Paired(values, 1 - chance)
+        for values in (s_to - RETAIN * s_from, s_from, gain_to - gain_from)
+    )
     interval = estimated(kept).interval(1 - 2 * ALPHA)
-    words = judge("swap", kept, Bounds.of(interval, interval), None, (ALPHA, ALPHA))
-    if words[0] == "safe" and estimated(incumbent).p_above() >= ALPHA:
+    words = judge("swap", kept, Bounds.of(interval, interval), None, (ALPHA, ALPHA), d)
+    if words[0] == "safe" and not incumbent.above_zero(ALPHA):
         words = ("inconclusive", words[1])
-    return Outcome(*words, interval, n)
+    return Outcome(*words, interval, len(kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +187,7 @@ def compare_with_verdicts(clusters: Clusters) -> None:
     for comparison, outcome in (
         (Comparison("ab", ARMS), fixed(found)),
         (Comparison("ab", ARMS, differing=True), fixed(rated, None)),
-        (Comparison("swap", ARMS, retain=RETAIN), swapped(trial, 0, n)),
+        (Comparison("swap", ARMS, retain=RETAIN), swapped(trial.a[0], trial.b[0], trial.chance[0])),
         (Comparison("regress", ARMS), gated(found)),
     ):
         _same(comparison.kind, next(_verdicts(clusters, comparison)), outcome)

@@ -177,6 +177,16 @@ def unusual(name: str, mean: float, shape: tuple[int, int], rng: np.random.Gener
     return np.where(few < share, -loss, rest + rng.uniform(-0.1, 0.1, shape))
 
 
+def losing(trial: Trials, loss: float, mean: float, rng: np.random.Generator) -> Floats:
+    """G of a selector that picks as `a` does, but for a few clusters in which it loses `loss` of G.
+
+    They are drawn from those in which `a` has so much to lose, as many as lose `mean` on average.
+    """
+    able = trial.a >= loss
+    share = mean / (loss * able.mean())
+    return trial.a - loss * (able & (rng.random(able.shape) < share))
+
+
 class Skills:
     """What a selector of a lab captures by its skill: a curve through GRID, from PILOT clusters."""
 
@@ -215,7 +225,7 @@ def as_run(clusters: Clusters, comparison: Comparison, gate: Gate) -> tuple[Evid
         tuple(_decision(arm, names[row], row, columns) for row, columns in enumerate(picked))
         for arm, picked in zip(ARMS, clusters.picked, strict=True)
     ]
-    entry = Entry(ARMS[0].prompt or "", "", "m", {}, made[0])
+    entry = Entry(ARMS[0].prompt or "", "", "m", {}, made[0], gain={})
     evidence = Evidence(
         suite="made-up",
         picks=clusters.lab.picks,

@@ -16,20 +16,17 @@ printed, but not judged. Takes about two minutes.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import math
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import yaml
+from decision_logs import real_differences, scripted_run
 from outcomes import (
     ALPHA,
     MARGIN,
@@ -44,20 +41,12 @@ from outcomes import (
     swapped,
     words,
 )
-from simulated_clusters import Lab, Skills, Trials, draw, trials, unusual
+from simulated_clusters import Floats, Lab, Skills, Trials, draw, losing, trials, unusual
 
-from selectllm.arms import Arm
-from selectllm.cli import main as selectllm
-from selectllm.contrast import Contrast
-from selectllm.decisions import read_log
-from selectllm.differing import differing
-from selectllm.evidence import read_evidence
 from selectllm.paired import Paired
 from selectllm.power import detectable
-from selectllm.sides import sides
 from selectllm.verdict import Word
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZES = (100, 300, 500)
 LAB, SKILL = Lab(), 0.4
 JUDGED = 2000  # replicates from which a target is judged
@@ -219,18 +208,35 @@ def saving(bench: Bench) -> None:
 
 def swaps(bench: Bench) -> None:
     print(f"swap, retain {RETAIN}: the incumbent captures .59, the newcomer a share of that")
-    row("share kept, clusters", "safe", "not safe")
+    row("share kept, clusters", "safe by t", "safe", "not safe")
     skill = 0.6
     boundary = []
     for kept in (RETAIN, 1.0, 0.66):
         newcomer = bench.skills.skill(kept * bench.skills.captured(skill))
         trial = bench.trials(f"swap {kept}", (skill, newcomer), max(SIZES))
-        for n in SIZES:
-            outcomes = [swapped(trial, replicate, n) for replicate in range(len(trial))]
-            safe = words(outcomes, "safe")
-            row(f"{kept:.2f} {n:>5}", safe, words(outcomes, "not safe"))
-            boundary += [safe] if kept == RETAIN else []
+        safe = _swaps(f"{kept:.2f}", trial, trial.b)
+        boundary += safe if kept == RETAIN else []
+    print("Just 0.90 kept, the rest lost in few clusters: all other picks are the incumbent's")
+    row("lost of G, clusters", "safe by t", "safe", "not safe")
+    trial = bench.trials("swap rare", (skill, skill), max(SIZES))
+    lost = (1 - RETAIN) * float((trial.a - trial.chance).mean())
+    for loss in (0.9, 0.6):
+        newcomer_gain = losing(trial, loss, lost, bench.rng("swap loss", loss))
+        share = np.mean(newcomer_gain != trial.a)
+        _swaps(f"{loss:.2f} in {share:.1%}", trial, newcomer_gain)
     bench.check("called safe at the boundary", boundary, high=0.06)
+
+
+def _swaps(name: str, trial: Trials, gain_to: Floats) -> list[Share]:
+    """A row for each size; returns how often the newcomer is called safe."""
+    shares = []
+    for n in SIZES:
+        rows = zip(trial.a[:, :n], gain_to[:, :n], trial.chance[:, :n], strict=True)
+        outcomes = [swapped(*each) for each in rows]
+        by_t = Share.of(outcome.alone == "safe" for outcome in outcomes)
+        shares.append(words(outcomes, "safe"))
+        row(f"{name} {n:>5}", by_t, shares[-1], words(outcomes, "not safe"))
+    return shares
 
 
 def ratings(bench: Bench) -> None:
@@ -308,54 +314,13 @@ def logs(bench: Bench) -> None:
     bench.check("coverage of fixed intervals, logs", judged_coverage, *COVERAGE)
 
 
-def scripted_run(folder: Path) -> Path:
-    """The quickstart's suite with two scripted models, on all of its items."""
-    suite = yaml.safe_load((ROOT / "eval" / "suites" / "quickstart.yaml").read_text("utf-8"))
-    suite |= {
-        "pool": str(ROOT / "eval" / "data" / "quickstart.jsonl"),
-        "utilities": suite["utilities"][:1],
-        "clusters": {"by": "random", "size": 10},
-        "prompts": ["short@1"],
-        "models": ["mock/first", "mock/random"],
-        "strategies": [],
-    }
-    path, run = folder / "scripted.yaml", folder / "scripted"
-    path.write_text(yaml.safe_dump(suite), encoding="utf-8")
-    places = ["--cache", str(folder / "cache"), "-o", str(run)]
-    with contextlib.redirect_stdout(io.StringIO()):
-        code = selectllm(["eval", str(path), *places, "--offline", "--quiet"])
-    assert code == 0, f"selectllm eval ended with {code}"
-    return run
-
-
-def real_differences(folder: Path) -> Paired:
-    """The first two selectors of a run, the second against the first, where both have decided."""
-    evidence = read_evidence(folder)
-    latest = read_log(folder / "decisions.jsonl").latest.values()
-    arms = evidence.comparison.arms if evidence.comparison else ()
-    a, b = (arms or [Arm(*pair) for pair in evidence.pairs])[:2]
-    decisions = [d for d in latest if d.status != "error" and Arm(d.prompt, d.model) in (a, b)]
-    counts = Counter(decision.cluster for decision in decisions)
-    most = max(counts.values())
-    whole = [cluster for cluster in evidence.clusters if counts[cluster.id] == most]
-    evidence = replace(evidence, clusters=tuple(whole))
-    made = sides(evidence, [d for d in decisions if counts[d.cluster] == most])
-    found = Contrast.of(evidence, made[a], made[b]).paired
-    assert found is not None
-    unlike = differing(made[a].decisions, made[b].decisions, evidence.picks).values()
-    share = sum(map(len, unlike)) / sum(len(cluster.members) for cluster in whole)
-    print(f"{b.name} against {a.name}: {len(found)} clusters,")
-    print(
-        f"{found.nonzero} differ, sd(d) {found.sd:.2f}; one alone picked {share:.0%} of the items"
-    )
-    return found
-
-
 def check(bench: Bench) -> None:
     cases = 12
     for case in range(cases):
-        skills = SKILL, SKILL + 0.05 * (case % 4)
-        compare_with_verdicts(draw(Lab(rated=True), skills, 200, bench.rng("check", case)))
+        shared, gain = ((0.5, 0.05), (0.999, 0.002))[case % 2]  # the second: few clusters differ
+        skills = SKILL, SKILL + gain * (case // 2 % 4)
+        lab = Lab(rated=True, shared=shared)
+        compare_with_verdicts(draw(lab, skills, 200, bench.rng("check", case)))
     print(f"{cases} simulated runs: ab (fixed, sequential, --differing), swap and regress say, to")
     print("the ninth decimal, what the tables below take for their words and intervals")
 
