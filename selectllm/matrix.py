@@ -89,17 +89,19 @@ def _strategy_decision(
     run: Run, cluster: Cluster, candidates: Candidates, strategy: Strategy
 ) -> Decision:
     ids = tuple(item.id for item in candidates.items)
-    ranking = tuple(ids[position] for position in strategy.order(candidates))
+    k = run.suite.picks
+    picked = strategy.pick(candidates, len(ids) if strategy.ranks else k)
+    best_first = tuple(ids[position] for position in picked)
     return Decision(
         cluster=cluster.id,
         order=0,
         repeat=0,
         round=0,
         shown=ids,
-        picks=ranking[: run.suite.picks],
+        picks=best_first[:k],
         status="ok",
         strategy=strategy.name,
-        ranking=ranking,
+        ranking=best_first if strategy.ranks else None,
     )
 
 

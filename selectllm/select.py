@@ -254,9 +254,9 @@ def _narrowed(pool: Pool, items: Sequence[Item]) -> Pool:
 
 def select_by_strategy(candidates: Candidates, strategy: Strategy, budget: int) -> list[Chosen]:
     """Exactly `budget` items, best first by `strategy`; needs 1 <= budget <= candidates."""
-    order = strategy.order(candidates)[:budget]
+    picked = strategy.pick(candidates, budget)
     by = f"strategy:{strategy.name}"
-    return [Chosen(candidates.items[position], 0, 0, by) for position in order]
+    return [Chosen(candidates.items[position], 0, 0, by) for position in picked]
 
 
 def strategy_decision(pool: Pool, strategy: Strategy, chosen: Sequence[Chosen]) -> Decision:

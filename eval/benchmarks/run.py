@@ -19,6 +19,8 @@ BENCHMARKS = {
     "asking.py": ([], ["--calls", "200", "--pairs", "1"]),
     "partition.py": ([], ["--max-items", "2000"]),
     "knn_shapley.py": ([], []),
+    "geometry.py": ([], ["--max-items", "2000"]),
+    "regress.py": ([], ["--clusters", "100"]),
     "verdicts.py": ([], ["--replicates", "100"]),
     "dolly.py": ([], ["--clusters", "2"]),
 }

@@ -1,7 +1,7 @@
 """Strategies: selectors without a selection prompt. The paper's baselines and our controls.
 
-`select` applies one to the pool, `eval` inside each cluster. A strategy orders the candidates,
-best first; its picks are the first k.
+`select` applies one to the pool, `eval` inside each cluster. Most order all candidates, best
+first, and pick the first n; some pick n that go together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from selectllm.errors import UsageError
 from selectllm.names import unknown
 from selectllm.strategies.candidates import Candidates
 from selectllm.strategies.content import has_input, longest, shortest
+from selectllm.strategies.facility import facility_location
 from selectllm.strategies.geometry import centroid
+from selectllm.strategies.grouped import k_center_hdbscan
+from selectllm.strategies.kcenter import k_center
+from selectllm.strategies.kmeans import kmeans_nearest
 from selectllm.strategies.position import first, random
 
 __all__ = ["STRATEGIES", "Candidates", "Strategy", "find_strategy"]
@@ -23,26 +27,37 @@ __all__ = ["STRATEGIES", "Candidates", "Strategy", "find_strategy"]
 class Strategy:
     """A named strategy.
 
-    `order`: all positions (0-based) of the candidates, best first. `needs_vectors`: the
-    candidates must come with vectors. `analytic`: `eval` reports its exact expectation instead
-    of one draw.
+    `pick`: n different positions (0-based) of the candidates, 1 <= n <= candidates, best first.
+    `needs_vectors`: the candidates must come with vectors. `ranks`: a larger n only adds to the
+    picks of a smaller one, so that all of them make a ranking. `analytic`: `eval` reports its
+    exact expectation instead of one draw.
     """
 
     name: str
-    order: Callable[[Candidates], list[int]]
+    pick: Callable[[Candidates, int], list[int]]
     needs_vectors: bool = False
+    ranks: bool = True
     analytic: bool = False
+
+
+def _by(order: Callable[[Candidates], list[int]]) -> Callable[[Candidates, int], list[int]]:
+    """Picking the first n of an order of all candidates."""
+    return lambda candidates, n: order(candidates)[:n]
 
 
 STRATEGIES: Mapping[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        Strategy("random", random, analytic=True),
-        Strategy("longest", longest),
-        Strategy("shortest", shortest),
-        Strategy("first", first),
-        Strategy("has-input", has_input),
-        Strategy("centroid", centroid, needs_vectors=True),
+        Strategy("random", _by(random), analytic=True),
+        Strategy("longest", _by(longest)),
+        Strategy("shortest", _by(shortest)),
+        Strategy("first", _by(first)),
+        Strategy("has-input", _by(has_input)),
+        Strategy("centroid", _by(centroid), needs_vectors=True),
+        Strategy("k-center", k_center, needs_vectors=True),
+        Strategy("k-center-hdbscan", k_center_hdbscan, needs_vectors=True, ranks=False),
+        Strategy("k-means", kmeans_nearest, needs_vectors=True, ranks=False),
+        Strategy("facility-location", facility_location, needs_vectors=True),
     )
 }
 
