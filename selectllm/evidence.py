@@ -192,7 +192,7 @@ def _read_values(path: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str,
 
 
 def _check(folder: Path, manifest: Mapping[str, Any], evidence: Evidence) -> None:
-    clusters = sha256_json([[cluster.id, cluster.members] for cluster in evidence.clusters])
+    clusters = sha256_json([[c.id, c.members, c.group] for c in evidence.clusters])
     found = {"clusters.json": (clusters, manifest["clusters_sha256"])}
     for utility, row in zip(evidence.utilities, manifest["utilities"], strict=True):
         found[f"utilities.jsonl ({utility.name})"] = (utility.sha256, row["sha256"])

@@ -64,7 +64,7 @@ class Run:
             "format": FORMAT,
             "suite": suite.name,
             "pool_sha256": self.pool.sha256,
-            "clusters_sha256": sha256_json([[c.id, c.members] for c in self.clusters]),
+            "clusters_sha256": sha256_json([[c.id, c.members, c.group] for c in self.clusters]),
             "clusters": suite.clusters.model_dump(mode="json"),
             "encoder": self.encoder,
             "picks": suite.picks,
