@@ -18,6 +18,7 @@ from typing import Any, cast
 from selectllm.codec import canonical_json, sha256_json
 from selectllm.errors import RunError
 from selectllm.files import atomic_write
+from selectllm.names import listed
 from selectllm.types import Cluster, Decision, Pool
 from selectllm.utility import Kind, Utility
 
@@ -276,10 +277,9 @@ def agreed(utility: Utility, baseline: Baseline) -> Utility:
         if item_id not in utility.values or abs(utility.values[item_id] - value) > near
     ]
     if different:
-        named = ", ".join(repr(item_id) for item_id in different[:5])
         raise RunError(
             f"utility {utility.name}: its values differ from the baseline's for {len(different)} "
-            f"items: {named}{', ...' * (len(different) > 5)}; undo the change, or set the "
+            f"items: {listed(different)}; undo the change, or set the "
             "baseline again"
         )
     return recorded

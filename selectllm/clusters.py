@@ -15,6 +15,7 @@ from typing import Any
 from selectllm.codec import canonical_json, sha256_json
 from selectllm.errors import RunError
 from selectllm.files import atomic_write
+from selectllm.names import listed
 from selectllm.types import Cluster, Pool
 
 FORMAT = 1
@@ -121,9 +122,8 @@ def _check_pool(path: Path, pool_sha256: str, clusters: Sequence[Cluster], pool:
     missing = [member for member in members if member not in pool.by_id]
     where = pool.source or "this pool"
     if missing:
-        listing = ", ".join(repr(name) for name in missing[:5]) + ", ..." * (len(missing) > 5)
         raise RunError(
-            f"{path}: {len(missing)} items are not in {where}: {listing}; "
+            f"{path}: {len(missing)} items are not in {where}: {listed(missing)}; "
             "use the pool that it was made from"
         )
     if pool_sha256 != pool.sha256:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from selectllm.errors import UtilityError
+from selectllm.names import listed
 from selectllm.paired import SAME, Paired
 from selectllm.types import Decision
 from selectllm.utility import Utility
@@ -73,10 +74,9 @@ def paired_ratings(
     items = [item_id for each in different.values() for item_id in each]
     missing = [item_id for item_id in items if item_id not in utility.values]
     if missing:
-        named = ", ".join(repr(item_id) for item_id in missing[:5])
         raise UtilityError(
             f"utility {utility.name}: {len(missing)} of the {len(items)} items that exactly one "
-            f"arm picked are not rated: {named}{', ...' * (len(missing) > 5)}; get a sheet of them "
+            f"arm picked are not rated: {listed(missing)}; get a sheet of them "
             "with selectllm utility ask RUN --differing"
         )
     clusters = [cluster for cluster in order if cluster in different]

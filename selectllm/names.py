@@ -1,8 +1,8 @@
-"""Names that users type: what to say when one is unknown."""
+"""Names in messages: what to say when one is unknown, and how many of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
@@ -20,3 +20,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     hint = f"; did you mean {match!r}?" if match else "."
     listing = f" There are: {', '.join(names)}" if names else " There are none"
     return f"no {what} {name!r}{hint}{listing}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message: at most five of them."""
+    more = ", ..." if len(names) > 5 else ""
+    return ", ".join(repr(name) for name in names[:5]) + more

@@ -15,6 +15,7 @@ from selectllm.connect import Connections, open_selector, settled
 from selectllm.divide import Division, Embedder, divide
 from selectllm.errors import SuiteError, UtilityError
 from selectllm.evidence import Comparison
+from selectllm.names import listed
 from selectllm.pool import load_pool
 from selectllm.prompt import Prompt, render
 from selectllm.prompt_library import PromptLibrary
@@ -106,10 +107,9 @@ def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster]) ->
     for utility in utilities:
         missing = [member for member in members if member not in utility.values]
         if missing:
-            named = ", ".join(repr(item_id) for item_id in missing[:5])
             raise UtilityError(
                 f"utility {utility.name}: no value for {len(missing)} of the {len(members)} items "
-                f"of the suite's clusters: {named}{', ...' * (len(missing) > 5)}; get them with "
+                f"of the suite's clusters: {listed(missing)}; get them with "
                 "selectllm utility ask, or compare by rated differences alone: ab --differing"
             )
 

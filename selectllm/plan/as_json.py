@@ -57,6 +57,8 @@ def _assumptions(plan: Plan) -> Iterator[str]:
     yield from _assumed_of_pilot(plan)
     if plan.aim.kind == "swap" and plan.lifts is None:
         yield f"the model to be replaced captures {INCUMBENT:g}: no pilot says how much"
+    if plan.aim.kind in ("ab", "swap") and not plan.aim.arms and len(plan.pairs) > 2:
+        yield f"which arms are compared is not said, so all {len(plan.pairs)} pairs are asked"
     if plan.aim.contrasts > 1:
         yield (
             f"each of the {plan.aim.contrasts} arms gets an even share of alpha; Holm is kinder to "

@@ -20,7 +20,7 @@ from typing import Literal, cast
 
 from selectllm.codec import sha256_json
 from selectllm.errors import UtilityError
-from selectllm.names import unknown
+from selectllm.names import listed, unknown
 
 Kind = Literal["outcome", "human", "model", "proxy"]
 
@@ -67,10 +67,8 @@ def check_covered(ids: Iterable[str], values: Mapping[str, float], what: str) ->
     """
     bad = [item_id for item_id in ids if not math.isfinite(values.get(item_id, math.nan))]
     if bad:
-        named = ", ".join(repr(item_id) for item_id in bad[:5])
-        more = ", ..." if len(bad) > 5 else ""
         raise UtilityError(
-            f"{what}: no finite value for {len(bad)} item(s): {named}{more}; "
+            f"{what}: no finite value for {len(bad)} item(s): {listed(bad)}; "
             "give every item a number, or leave these items out of the pool"
         )
 

@@ -6,7 +6,6 @@ It says nothing about arms or picks: whoever rates may read it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -124,9 +123,3 @@ def _asking(content: Any) -> Asking:
             bounds = float(low), float(high)
             return Asking(suite, pool_sha256, bounds, differing, raters, tuple(ids), rubric)
     raise TypeError(f"it is no asking of format {FORMAT}")
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names for a message: at most five of them."""
-    more = ", ..." if len(names) > 5 else ""
-    return ", ".join(repr(name) for name in names[:5]) + more

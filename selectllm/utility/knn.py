@@ -22,6 +22,7 @@ from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 
 from selectllm.errors import UtilityError
+from selectllm.names import listed
 from selectllm.types import Item, Pool
 from selectllm.utility import Utility
 
@@ -137,11 +138,11 @@ def rouge_l(candidates: Sequence[str], references: Sequence[str]) -> Floats:
     is 2 * LCS / (tokens of both). Other letters are no tokens there, so text without any Latin
     letter or digit scores 0 against everything: use cosine for such pools.
     """
-    tokens = _token_ids([*candidates, *references])
-    return _lcs_f1(tokens[: len(candidates)], tokens[len(candidates) :])
+    tokens = token_ids([*candidates, *references])
+    return lcs_f1(tokens[: len(candidates)], tokens[len(candidates) :])
 
 
-def _token_ids(texts: Sequence[str]) -> list[list[int]]:
+def token_ids(texts: Sequence[str]) -> list[list[int]]:
     """The tokens of each text as numbers, the same number for the same token."""
     vocabulary: dict[str, int] = {}
     return [
@@ -150,7 +151,8 @@ def _token_ids(texts: Sequence[str]) -> list[list[int]]:
     ]
 
 
-def _lcs_f1(candidates: list[list[int]], references: list[list[int]]) -> Floats:
+def lcs_f1(candidates: list[list[int]], references: list[list[int]]) -> Floats:
+    """ROUGE-L F1 of `token_ids` texts, (n_candidates, n_references); 0 where both are empty."""
     common = cdist(candidates, references, scorer=LCSseq.similarity, dtype=np.int32, workers=1)
     lengths = np.add.outer(
         [len(tokens) for tokens in candidates], [len(tokens) for tokens in references]
@@ -174,9 +176,9 @@ def _answers(
     ours = responses_of(name, "pool", pool.items)
     theirs = responses_of(name, "test pool", test_pool.items)
     if answer == "rouge-l":
-        tokens = _token_ids([*ours, *theirs])
+        tokens = token_ids([*ours, *theirs])
         items, tests = tokens[: len(ours)], tokens[len(ours) :]
-        return lambda block: _lcs_f1(items, [tests[t] for t in block])
+        return lambda block: lcs_f1(items, [tests[t] for t in block])
     a, b = vectors.item_responses, vectors.test_responses
     if a is None or b is None:
         raise UtilityError(f"utility {name}: answer 'cosine' needs vectors of the responses")
@@ -212,11 +214,10 @@ def responses_of(name: str, what: str, items: Sequence[Item]) -> list[str]:
         raise UtilityError(f"utility {name}: the {what} is empty; add items")
     missing = [item.id for item in items if not (item.response or "").strip()]
     if missing:
-        named = ", ".join(repr(item_id) for item_id in missing[:5])
-        more = ", ..." if len(missing) > 5 else ""
         raise UtilityError(
             f"utility {name}: knn needs a response for every item, and {len(missing)} of "
-            f"{len(items)} in the {what} have none: {named}{more}; fill them in or leave them out"
+            f"{len(items)} in the {what} have none: {listed(missing)}; fill them in or leave them "
+            "out"
         )
     return [item.response or "" for item in items]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.errors import UtilityError
+from selectllm.names import listed
 from selectllm.tables import shortened
 from selectllm.utility.argilla import exported
-from selectllm.utility.asking import Asking, ask_path, listed, read_asking
+from selectllm.utility.asking import Asking, ask_path, read_asking
 from selectllm.utility.scale import is_blank, item_id, on_scale
 from selectllm.utility.sheet_files import read_csv, read_objects, rearmed
 from selectllm.utility.sheets import ASK_MARK

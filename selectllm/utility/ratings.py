@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from selectllm.errors import UtilityError
-from selectllm.names import unknown
+from selectllm.names import listed, unknown
 from selectllm.types import Item, Pool
 from selectllm.utility import Kind, Utility
 
@@ -49,10 +49,9 @@ def ratings(
         )
     blank = [item.id for item in pool.items if _is_blank(item.row.get(column))]
     if blank and not partial:
-        named = ", ".join(repr(item_id) for item_id in blank[:5])
         raise UtilityError(
-            f"utility {name}: {column} is missing for {len(blank)} of {len(pool)} items: {named}"
-            f"{', ...' * (len(blank) > 5)}; rate them, or leave them out of the pool"
+            f"utility {name}: {column} is missing for {len(blank)} of {len(pool)} items: "
+            f"{listed(blank)}; rate them, or leave them out of the pool"
         )
     values = {}
     for item in pool.items:
