@@ -193,7 +193,7 @@ async def select_by_model(
         chosen = harvest(pool, this, decisions, settings)
         if this.final or not chosen:  # under `skip` no winner may be left to divide
             return chosen
-        pool = _narrowed(pool, [choice.item for choice in chosen])
+        pool = narrowed(pool, [choice.item for choice in chosen])
         number += 1
 
 
@@ -246,7 +246,8 @@ def _task(pool: Pool, selector: Selector, this: Round, cluster: Cluster, k: int,
     )
 
 
-def _narrowed(pool: Pool, items: Sequence[Item]) -> Pool:
+def narrowed(pool: Pool, items: Sequence[Item]) -> Pool:
+    """The pool with only `items`, as a pool of its own."""
     return replace(
         pool, items=items, sha256=sha256_texts([pool.sha256, *(item.id for item in items)])
     )

@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 from selectllm.schemas import schema
 from selectllm.select import SelectSettings, allocate, cluster_size, rounds_ahead
 from selectllm.types import Cluster
+from tests.cli_files import assert_refused
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.provider_server import ProviderServer, echoing_key
 
@@ -357,3 +358,38 @@ def test_a_note_says_when_nothing_is_known_of_the_picks(
     results.with_name("run.json").write_text('{"manifest": {"prompts": 1}}', "utf-8")
     results.touch()
     assert unknown in selectllm(*arguments).err
+
+
+class TestDistinct:
+    """Near-duplicates are left out before anything is asked."""
+
+    ROWS = (
+        {"id": "a", "instruction": "Name a planet."},
+        {"id": "b", "instruction": "name  a planet."},
+        {"id": "c", "instruction": "Name one planet."},
+        {"id": "d", "instruction": "How are bricks made?"},
+    )
+
+    def test_exact_repeats_go_whatever_their_case_and_spaces(
+        self, selectllm: Command, tmp_path: Path
+    ) -> None:
+        pool = write_jsonl(tmp_path / "pool.jsonl", self.ROWS)
+        words = ("--strategy", "random", "--budget", 3, "--distinct", "exact", "-o", "out.jsonl")
+        outcome = selectllm("select", pool, *words)
+        assert outcome.code == 0
+        assert [row["id"] for row in read_jsonl(Path("out.jsonl"))] == ["a", "c", "d"]
+        assert "3 of 4 items are distinct" in outcome.err
+
+    def test_a_budget_above_what_is_left_is_refused(
+        self, selectllm: Command, tmp_path: Path
+    ) -> None:
+        pool = write_jsonl(tmp_path / "pool.jsonl", self.ROWS)
+        words = ("--strategy", "random", "--budget", 4, "--distinct", "exact", "--quiet")
+        assert_refused(selectllm("select", pool, *words), "--budget 4", "from 1 to 3")
+
+    @pytest.mark.parametrize("value", ["0", "1.5", "near", "nan", "-1"])
+    def test_a_threshold_that_is_none_is_refused(
+        self, selectllm: Command, pool_file: Path, value: str
+    ) -> None:
+        words = ("--strategy", "random", "--budget", 4, f"--distinct={value}")
+        assert_refused(selectllm("select", pool_file, *words), "--distinct", value)

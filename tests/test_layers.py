@@ -20,8 +20,18 @@ HEAVY = {
 # From the inside out; a module imports only from its own layer and those above it in this list.
 LAYERS = (
     {"errors", "codec", "types", "names", "files", "workspace"},
-    {"model", "tables", "pool", "prompt", "prompt_library", "rows", "tokens", "stats", "vectors"},
-    {"bisection"},
+    {
+        "model",
+        "tables",
+        "pool",
+        "prompt",
+        "prompt_library",
+        "rows",
+        "tokens",
+        "stats",
+        "vectors",
+    },
+    {"bisection", "near_duplicates"},
     {"betting", "sequential", "power"},
     {
         "embed",

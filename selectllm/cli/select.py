@@ -16,6 +16,7 @@ from selectllm.cli.options import Common, ModelOptions, common_options, model_op
 from selectllm.cli.select_options import (
     SelectOptions,
     given_size,
+    given_threshold,
     is_by_model,
     out_file,
     select_options,
@@ -26,6 +27,7 @@ from selectllm.connect import open_selector
 from selectllm.decisions import DecisionLog
 from selectllm.divide import Division, divide
 from selectllm.errors import ReplyMissing, SelectLLMError
+from selectllm.near_duplicates import distinct
 from selectllm.pool import load_pool, parse_mapping, write_rejected
 from selectllm.run import evaluated_before
 from selectllm.select import (
@@ -33,6 +35,7 @@ from selectllm.select import (
     RoundAhead,
     SelectSettings,
     check_budget,
+    narrowed,
     questions_ahead,
     select_by_model,
     select_by_strategy,
@@ -69,6 +72,9 @@ def select(
         ask=AskSettings(concurrency=common.concurrency, reask=options.reask),
     )
     session = open_session(common, Path.cwd())
+    if options.distinct is not None:
+        pool = _distinct(session, pool, given_threshold(options.distinct))
+        check_budget(options.budget, pool)
     if by_model:
         chosen = _by_model(Selection(session, pool, settings, out), options, model_options)
     else:
@@ -80,6 +86,20 @@ def select(
         session.note(f"{len(loaded.rejected)} bad rows left out: {_beside(out, 'rejected')}")
     write_selection(out, pool, chosen)
     _report(session, chosen, options, out)
+
+
+def _distinct(session: Session, pool: Pool, threshold: float | None) -> Pool:
+    """The pool without items that say the same as an earlier one."""
+    vectors = None
+    if threshold is not None:
+        with session.progress("embedding") as advance:
+            vectors = session.embedder(advance).vectors([item.text for item in pool.items])
+    found = distinct(pool.items, vectors, threshold or 1.0)
+    session.note(
+        f"{len(found.kept)} of {len(pool)} items are distinct; {len(found.exact)} repeat a text, "
+        f"{len(found.semantic)} are near-duplicates"
+    )
+    return narrowed(pool, [pool.by_id[item_id] for item_id in found.kept])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -30,6 +31,7 @@ class SelectOptions:
     columns: tuple[str, ...]
     skip_bad: bool
     dry_run: bool
+    distinct: str | None
     out: Path | None
 
 
@@ -81,6 +83,11 @@ select_options = grouped(
     click.option(
         "--dry-run", is_flag=True, help="Say what would be asked; send and write nothing."
     ),
+    click.option(
+        "--distinct",
+        metavar="exact|COSINE",
+        help="Leave near-duplicates out first: the same text, or from this cosine on (e.g. 0.95).",
+    ),
     click.option("-o", "--out", type=FILE, help="Where the selection goes [POOL.selected.jsonl]."),
 )
 
@@ -110,6 +117,21 @@ def out_file(pool_file: Path, out: Path | None) -> Path:
     if out.resolve() == pool_file.resolve():
         raise UsageError(f"-o {out}: is the pool itself, which is not overwritten; name another")
     return out
+
+
+def given_threshold(text: str | None) -> float | None:
+    """--distinct as a cosine; None for exact duplicates alone, or without the option."""
+    if text in (None, "exact"):
+        return None
+    try:
+        threshold = float(text or "")
+    except ValueError:
+        threshold = math.nan
+    if not 0 < threshold <= 1:
+        raise UsageError(
+            f"--distinct {text!r}: must be exact, or a cosine above 0 and at most 1, such as 0.95"
+        )
+    return threshold
 
 
 def given_size(text: str) -> int | None:

@@ -18,6 +18,7 @@ from selectllm.strategies.geometry import centroid
 from selectllm.strategies.grouped import k_center_hdbscan
 from selectllm.strategies.kcenter import k_center
 from selectllm.strategies.kmeans import kmeans_nearest
+from selectllm.strategies.overlap import rouge_diversity
 from selectllm.strategies.position import first, random
 
 __all__ = ["STRATEGIES", "Candidates", "Strategy", "find_strategy"]
@@ -53,6 +54,7 @@ STRATEGIES: Mapping[str, Strategy] = {
         Strategy("shortest", _by(shortest)),
         Strategy("first", _by(first)),
         Strategy("has-input", _by(has_input)),
+        Strategy("rouge-diversity", rouge_diversity),
         Strategy("centroid", _by(centroid), needs_vectors=True),
         Strategy("k-center", k_center, needs_vectors=True),
         Strategy("k-center-hdbscan", k_center_hdbscan, needs_vectors=True, ranks=False),
