@@ -93,7 +93,8 @@ def _verdict(
     alpha = contrast.evidence.gate.alpha
     direction, inside = levels
     bounds = Bounds.of(estimate.interval(1 - direction), estimate.interval(1 - 2 * inside))
-    ruling = _unless_rarer(contrast, rule("ab", found, bounds, margin, (bet / 2, bet)))
+    by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
+    ruling = _unless_rarer(contrast, by_utility)
     if ruling.word == "inconclusive" and levels < (alpha, alpha):
         alone = Bounds.of(estimate.interval(1 - alpha), estimate.interval(1 - 2 * alpha))
         ruling = corrected(ruling, ab_word(alone, margin))
@@ -103,7 +104,7 @@ def _verdict(
         difference=estimate.interval(1 - alpha),
         inner=estimate.interval(1 - 2 * alpha),
         p=found.p_sign_flip(),
-        needed=_needed(contrast, ruling),
+        needed=_needed(contrast, by_utility),
         **beside,
     )
 
@@ -120,7 +121,10 @@ def _unless_rarer(contrast: Contrast, ruling: Ruling) -> Ruling:
 
 
 def _needed(contrast: Contrast, ruling: Ruling) -> Any:
-    """What would decide, if the difference is what was seen: showing it, or that it is small."""
+    """What would decide, if the difference is what was seen: showing it, or that it is small.
+
+    `ruling`: by the utility alone; more clusters do not mend replies.
+    """
     if ruling.word != "inconclusive" or contrast.estimate is None:
         return None
     comparison = contrast.evidence.comparison
@@ -180,7 +184,8 @@ def _sequential(contrast: Contrast, beside: Mapping[str, Any]) -> Verdict:
     inner = _repeated(found, done, boundaries(shares, 2 * alpha))
     bet = alpha / len(plan)  # the bets are laid anew at each look
     bounds = Bounds.of(outer[-1], inner[-1])
-    ruling = _unless_rarer(contrast, rule("ab", found, bounds, margin, (bet / 2, bet)))
+    by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
+    ruling = _unless_rarer(contrast, by_utility)
     history = [
         {"clusters": counted, "low": interval.low, "high": interval.high}
         for counted, interval in zip(done, outer, strict=True)
@@ -192,7 +197,7 @@ def _sequential(contrast: Contrast, beside: Mapping[str, Any]) -> Verdict:
         difference=outer[-1],
         inner=inner[-1],
         looks=history,
-        needed=_needed(contrast, ruling) if last else None,
+        needed=_needed(contrast, by_utility) if last else None,
         **beside,
     )
 

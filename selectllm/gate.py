@@ -187,7 +187,7 @@ def _verdict(
     elif ruling.word == "inconclusive" and fail_level < alpha:
         ruling = corrected(ruling, regress_word(Bounds.of(shown, shown), margin))
     needed = None
-    if ruling.word == "inconclusive":
+    if ruling.word == "inconclusive" and rarer is None:
         mean = estimate.mean
         passing = None if margin is None else contrast.clusters_for(mean + margin, alpha, sides=1)
         needed = contrast.needed([passing, contrast.clusters_for(-mean, alpha, sides=1)])

@@ -40,7 +40,8 @@ def swap(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
     assert assay is not None
     beside |= {"retention": kept.interval(1 - 2 * alpha), "assay": assay.interval(1 - 2 * alpha)}
     ruling = _ruling(contrast, retention, incumbent)
-    needed = _needed(contrast, retention, incumbent) if ruling.word == "inconclusive" else None
+    undecided = ruling.word == "inconclusive" and contrast.rarer() is None
+    needed = _needed(contrast, retention, incumbent) if undecided else None
     shown = contrast.estimate.interval(1 - 2 * alpha)
     p = contrast.paired.p_sign_flip()
     return [

@@ -262,6 +262,7 @@ class TestWhatBlocksAVerdict:
             found = verdict(ab(selectllm, *arms, suite=suite))
             assert found["word"] == "inconclusive"
             assert "rarer in short@1 + mute" in found["reason"]
+            assert found["needed"] is None  # more clusters would not mend that
 
     def test_no_utility_is_inconclusive_and_says_how_to_get_ratings(
         self, selectllm: Command, pool_file: Path
