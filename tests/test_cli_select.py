@@ -387,6 +387,30 @@ class TestDistinct:
         words = ("--strategy", "random", "--budget", 4, "--distinct", "exact", "--quiet")
         assert_refused(selectllm("select", pool, *words), "--budget 4", "from 1 to 3")
 
+    def test_a_prefilter_leaves_the_share_that_its_strategy_puts_first(
+        self, selectllm: Command, pool_file: Path
+    ) -> None:
+        words = ("--strategy", "random", "--budget", 20, "--prefilter", "longest:0.5")
+        assert selectllm("select", pool_file, *words, "-o", "out.jsonl").code == 0
+        lengths = sorted((len(r["instruction"]) for r in read_jsonl(pool_file)), reverse=True)
+        kept = [len(row["instruction"]) for row in read_jsonl(Path("out.jsonl"))]
+        assert min(kept) >= lengths[21]  # the input counts as well
+
+    @pytest.mark.parametrize("value", ["longest", "longest:0", "longest:2", ":0.5", "nosuch:0.5"])
+    def test_a_prefilter_that_is_none_is_refused(
+        self, selectllm: Command, pool_file: Path, value: str
+    ) -> None:
+        words = ("--strategy", "random", "--budget", 4, "--prefilter", value)
+        assert_refused(selectllm("select", pool_file, *words), value.partition(":")[0] or value)
+
+    def test_a_slot_is_a_strategy(self, selectllm: Command, pool_file: Path) -> None:
+        words = ("--budget", 3, "-o", "out.jsonl", "--strategy")
+        assert selectllm("select", pool_file, *words, "slot:39").code == 0
+        ids = {row["id"] for row in read_jsonl(Path("out.jsonl"))}
+        assert ids == {"item-038", "item-039", "item-000"}
+        for name in ("slot:0", "slot:x", "slot:"):
+            assert_refused(selectllm("select", pool_file, *words, name), "slot:3")
+
     @pytest.mark.parametrize("value", ["0", "1.5", "near", "nan", "-1"])
     def test_a_threshold_that_is_none_is_refused(
         self, selectllm: Command, pool_file: Path, value: str

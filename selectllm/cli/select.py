@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from selectllm.ask import AskSettings, Selector
+from selectllm.cli.fewer import prefiltered, without_duplicates
 from selectllm.cli.named_model import named_model
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.select_options import (
@@ -27,7 +28,6 @@ from selectllm.connect import open_selector
 from selectllm.decisions import DecisionLog
 from selectllm.divide import Division, divide
 from selectllm.errors import ReplyMissing, SelectLLMError
-from selectllm.near_duplicates import distinct
 from selectllm.pool import load_pool, parse_mapping, write_rejected
 from selectllm.run import evaluated_before
 from selectllm.select import (
@@ -35,7 +35,6 @@ from selectllm.select import (
     RoundAhead,
     SelectSettings,
     check_budget,
-    narrowed,
     questions_ahead,
     select_by_model,
     select_by_strategy,
@@ -73,8 +72,10 @@ def select(
     )
     session = open_session(common, Path.cwd())
     if options.distinct is not None:
-        pool = _distinct(session, pool, given_threshold(options.distinct))
-        check_budget(options.budget, pool)
+        pool = without_duplicates(session, pool, given_threshold(options.distinct))
+    if options.prefilter is not None:
+        pool = prefiltered(session, pool, options.prefilter, options.seed)
+    check_budget(options.budget, pool)
     if by_model:
         chosen = _by_model(Selection(session, pool, settings, out), options, model_options)
     else:
@@ -86,20 +87,6 @@ def select(
         session.note(f"{len(loaded.rejected)} bad rows left out: {_beside(out, 'rejected')}")
     write_selection(out, pool, chosen)
     _report(session, chosen, options, out)
-
-
-def _distinct(session: Session, pool: Pool, threshold: float | None) -> Pool:
-    """The pool without items that say the same as an earlier one."""
-    vectors = None
-    if threshold is not None:
-        with session.progress("embedding") as advance:
-            vectors = session.embedder(advance).vectors([item.text for item in pool.items])
-    found = distinct(pool.items, vectors, threshold or 1.0)
-    session.note(
-        f"{len(found.kept)} of {len(pool)} items are distinct; {len(found.exact)} repeat a text, "
-        f"{len(found.semantic)} are near-duplicates"
-    )
-    return narrowed(pool, [pool.by_id[item_id] for item_id in found.kept])
 
 
 @dataclass(frozen=True, slots=True)

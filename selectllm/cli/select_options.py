@@ -32,6 +32,7 @@ class SelectOptions:
     skip_bad: bool
     dry_run: bool
     distinct: str | None
+    prefilter: str | None
     out: Path | None
 
 
@@ -87,6 +88,11 @@ select_options = grouped(
         "--distinct",
         metavar="exact|COSINE",
         help="Leave near-duplicates out first: the same text, or from this cosine on (e.g. 0.95).",
+    ),
+    click.option(
+        "--prefilter",
+        metavar="STRATEGY:SHARE",
+        help="Keep only this share of the pool, by a strategy, e.g. longest:0.5.",
     ),
     click.option("-o", "--out", type=FILE, help="Where the selection goes [POOL.selected.jsonl]."),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from selectllm.errors import UsageError
 from selectllm.names import unknown
@@ -19,7 +20,7 @@ from selectllm.strategies.grouped import k_center_hdbscan
 from selectllm.strategies.kcenter import k_center
 from selectllm.strategies.kmeans import kmeans_nearest
 from selectllm.strategies.overlap import rouge_diversity
-from selectllm.strategies.position import first, random
+from selectllm.strategies.position import first, random, slot
 
 __all__ = ["STRATEGIES", "Candidates", "Strategy", "find_strategy"]
 
@@ -64,8 +65,19 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
+SLOT = "slot:"
+
+
 def find_strategy(name: str) -> Strategy:
-    """The strategy called `name`. Raises UsageError with the closest match and the list."""
+    """The strategy called `name`, or slot:I for the slot I, from 1 on.
+
+    Raises UsageError with the closest match and the list.
+    """
+    if name.startswith(SLOT):
+        number = name.removeprefix(SLOT)
+        if not (number.isascii() and number.isdecimal() and int(number)):
+            raise UsageError(f"strategy {name!r}: the slot is a whole number from 1 on: slot:3")
+        return Strategy(name, _by(partial(slot, int(number))))
     if name not in STRATEGIES:
         raise UsageError(unknown("strategy", name, STRATEGIES))
     return STRATEGIES[name]
