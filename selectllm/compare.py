@@ -21,6 +21,7 @@ from selectllm.sides import Side
 from selectllm.stats import Estimate, Interval, holm
 from selectllm.verdict import (
     Bounds,
+    Needed,
     Ruling,
     Verdict,
     ab_word,
@@ -95,7 +96,7 @@ def _verdict(
     bounds = Bounds.of(estimate.interval(1 - direction), estimate.interval(1 - 2 * inside))
     by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
     ruling = _unless_rarer(contrast, by_utility)
-    if ruling.word == "inconclusive" and levels < (alpha, alpha):
+    if ab_word(bounds, margin) == "inconclusive" and levels < (alpha, alpha):
         alone = Bounds.of(estimate.interval(1 - alpha), estimate.interval(1 - 2 * alpha))
         ruling = corrected(ruling, ab_word(alone, margin))
     return contrast.verdict(
@@ -120,7 +121,7 @@ def _unless_rarer(contrast: Contrast, ruling: Ruling) -> Ruling:
     return ruling
 
 
-def _needed(contrast: Contrast, ruling: Ruling) -> Any:
+def _needed(contrast: Contrast, ruling: Ruling) -> Needed | None:
     """What would decide, if the difference is what was seen: showing it, or that it is small.
 
     `ruling`: by the utility alone; more clusters do not mend replies.

@@ -184,7 +184,7 @@ def _verdict(
     ruling = SAME if same else rule("regress", found, bounds, margin, (bet, alpha))
     if rarer is not None and ruling.word != "fail":
         ruling = replace(rarer, betting=ruling.betting)
-    elif ruling.word == "inconclusive" and fail_level < alpha:
+    elif regress_word(bounds, margin) == "inconclusive" and fail_level < alpha:
         ruling = corrected(ruling, regress_word(Bounds.of(shown, shown), margin))
     needed = None
     if ruling.word == "inconclusive" and rarer is None:

@@ -7,13 +7,13 @@ the difference of the two arms' captured.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from selectllm.betting import lower_bound
+from selectllm.betting import lower_bound, upper_bound
 from selectllm.stats import Estimate, mean_estimate, sign_flip_p
 
 Floats = npt.NDArray[np.float64]
@@ -87,15 +87,18 @@ class Paired:
         The betting bound. Clusters of a group count as one: their sum, over that of the largest
         group, is bounded as a single d is.
         """
-        if self.groups is None:
-            return lower_bound(self.values, alpha) / self.scale
-        sums, sizes = _by_group(self.values, self.groups)
-        units = len(sums) * sizes.max() / len(self.values)
-        return float(lower_bound(sums / sizes.max(), alpha) * units / self.scale)
+        return self._bet(lower_bound, alpha)
 
     def bet_high(self, alpha: float) -> float:
         """As `bet_low`, from above."""
-        return -replace(self, values=-self.values).bet_low(alpha)
+        return self._bet(upper_bound, alpha)
+
+    def _bet(self, bound: Callable[[Floats, float], float], alpha: float) -> float:
+        if self.groups is None:
+            return bound(self.values, alpha) / self.scale
+        sums, sizes = _by_group(self.values, self.groups)
+        units = len(sums) * sizes.max() / len(self.values)
+        return float(bound(sums / sizes.max(), alpha) * units / self.scale)
 
 
 def _by_group(values: Floats, groups: tuple[Hashable, ...]) -> tuple[Floats, Floats]:

@@ -148,7 +148,10 @@ def _too_few(paired: Paired, word: Word) -> str:
 
 
 def corrected(ruling: Ruling, alone: Word) -> Ruling:
-    """`ruling` with the reason why it is not `alone`, the word of the comparison by itself."""
+    """`ruling` with the reason why it is not `alone`, the word of the comparison by itself.
+
+    For where Holm's level, and not what is held against the bounds, leaves the word open.
+    """
     if alone == "inconclusive" or ruling.word != "inconclusive":
         return ruling
     return replace(ruling, reason=f"by itself it would be {alone}, but not among several (Holm)")

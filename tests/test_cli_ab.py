@@ -96,6 +96,15 @@ class TestWords:
         assert all(each["p_holm"] is not None for each in outcome.json["verdicts"])
         assert {each["a"] for each in outcome.json["verdicts"]} == {"short@1 + mock/first"}
 
+    def test_of_several_arms_too_few_clusters_are_not_blamed_on_holm(
+        self, selectllm: Command
+    ) -> None:
+        big_pool(40)
+        outcome = ab(selectllm, "mock/first", "mock/oracle", "strategy:first")
+        better = outcome.json["verdicts"][0]
+        assert better["word"] == "inconclusive"
+        assert "t interval alone would say better" in better["reason"]
+
     def test_grouped_clusters_are_paired_with_their_groups(self, selectllm: Command) -> None:
         rows = [row | {"topic": f"t{n % 12}"} for n, row in enumerate(pool_rows(1200))]
         write_jsonl(Path("pool.jsonl"), rows)
@@ -222,14 +231,18 @@ class TestSequential:
         assert selectllm(*words, "--quiet").code == 3
         assert Path("run/results.json").read_bytes() == before
 
-    def test_a_tiny_alpha_leaves_no_error_to_spend_at_first(self, selectllm: Command) -> None:
+    def test_a_tiny_alpha_leaves_no_error_to_spend_at_the_first_look(
+        self, selectllm: Command
+    ) -> None:
         big_pool(2600)
-        suite = write_suite(RATED, "gate: {alpha: 0.0001}", "models: [mock/first] -> models: []")
-        suite.write_text(suite.read_text("utf-8").replace("prompts: [short@1]\n", ""), "utf-8")
-        text = suite.read_text("utf-8").replace("models: []", "strategies: [longest]")
-        suite.write_text(text, encoding="utf-8")
-        arms = ("--a", "strategy:first", "--b", "strategy:longest")
-        assert selectllm("ab", suite, *arms, "--json").code in (0, 1, 3)
+        suite = write_suite(RATED, "gate: {alpha: 0.000001}")
+        outcome = self.sequential(selectllm, "mock/first", "strategy:first", suite=suite)
+        assert outcome.code in (0, 3), outcome.err
+        looks = verdict(outcome)["design"]["looks"]
+        assert looks[0]["clusters"] == 104
+        # Its boundary is infinite; the interval is then all that the difference can be.
+        assert looks[0]["low"] < -1
+        assert looks[0]["high"] > 1
 
     @pytest.mark.parametrize(
         ("count", "more", "why"),

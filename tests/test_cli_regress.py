@@ -104,10 +104,7 @@ class TestWords:
         assert only(outcome)["word"] == "fail"
         assert "valid replies are 100.0% rarer" in only(outcome)["reason"]
 
-    def test_flat_clusters_pass_if_all_picks_are_the_same(
-        self, selectllm: Command, recorded: Callable[..., None]
-    ) -> None:
-        recorded("first", "range: [1, 5] -> range: [1, 5]", count=30)
+    def test_flat_clusters_pass_if_all_picks_are_the_same(self, selectllm: Command) -> None:
         rows = [row | {"rating": 3} for row in pool_rows(30)]
         write_jsonl(Path("pool.jsonl"), rows)
         assert selectllm("eval", suite_of("first"), "-o", "flat", "--quiet").code == 0

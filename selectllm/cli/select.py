@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from selectllm.ask import AskSettings, Selector
-from selectllm.cli.fewer import prefiltered, without_duplicates
 from selectllm.cli.named_model import named_model
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
+from selectllm.cli.prefilter import prefiltered, without_duplicates
 from selectllm.cli.select_options import (
     SelectOptions,
     given_size,
