@@ -18,7 +18,7 @@ from selectllm.clusters import read_clusters, write_clusters
 from selectllm.codec import sha256_json
 from selectllm.embed import Encoder, embed
 from selectllm.partition import partition
-from selectllm.types import Cluster, Pool
+from selectllm.types import Cluster, Item, Pool
 from selectllm.vectors import VectorStore
 
 Progress = Callable[[int, int], None]
@@ -31,6 +31,10 @@ class Embedder:
     encoder: Encoder
     folder: Path
     progress: Progress | None = None
+
+    def of(self, items: Sequence[Item]) -> NDArray[np.float32]:
+        """(n_items, dim) float32, rows of length 1: the vectors of the items' texts."""
+        return self.vectors([item.text for item in items])
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n_texts, dim) float32, rows of length 1; only texts never seen before are encoded."""
@@ -55,7 +59,7 @@ def divide(pool: Pool, division: Division, embedder: Embedder, cache: Path) -> t
     path = cache / f"{sha256_json(made_from)}.json"
     if path.exists():
         return read_clusters(path, pool)
-    vectors = embedder.vectors([item.text for item in pool.items]) if needs_vectors else None
+    vectors = embedder.of(pool.items) if needs_vectors else None
     ids = [item.id for item in pool.items]
     clusters = partition(ids, vectors, division.by, division.size, division.seed)
     write_clusters(

@@ -62,7 +62,7 @@ def strategy_decisions(run: Run, embedder: Embedder) -> Iterator[Decision]:
     shown = {cluster.id: shown_items(run, cluster, 0) for cluster in clusters}
     vectors: dict[int, NDArray[np.float32]] = {}
     if any(strategy.needs_vectors for strategy in strategies):
-        everything = embedder.vectors([i.text for items in shown.values() for i in items])
+        everything = embedder.of([item for items in shown.values() for item in items])
         ends = np.cumsum([len(items) for items in shown.values()])[:-1]
         vectors = dict(zip(shown, np.split(everything, ends), strict=True))
     for cluster in clusters:

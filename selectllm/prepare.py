@@ -173,8 +173,8 @@ def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
     ours = responses_of(entry.name, "pool", pool.items)
     theirs = responses_of(entry.name, "test pool", tests.items)
     vectors = KnnVectors(
-        items=embedder.vectors([item.text for item in pool.items]),
-        tests=embedder.vectors([item.text for item in tests.items]),
+        items=embedder.of(pool.items),
+        tests=embedder.of(tests.items),
     )
     if entry.answer == "cosine":
         vectors = replace(

@@ -55,4 +55,4 @@ def _filter(text: str) -> tuple[Strategy, float]:
 
 def _vectors(session: Session, pool: Pool) -> NDArray[np.float32]:
     with session.progress("embedding") as advance:
-        return session.embedder(advance).vectors([item.text for item in pool.items])
+        return session.embedder(advance).of(pool.items)

@@ -115,7 +115,7 @@ def _by_strategy(call: Selection, options: SelectOptions) -> list[Chosen] | None
     vectors = None
     if strategy.needs_vectors:
         with session.progress("embedding") as advance:
-            vectors = session.embedder(advance).vectors([item.text for item in pool.items])
+            vectors = session.embedder(advance).of(pool.items)
     candidates = Candidates(pool.items, settings.seed, vectors)
     chosen = select_by_strategy(candidates, strategy, settings.budget)
     with DecisionLog(call.log, manifest_by_strategy(pool, strategy, settings)) as log:

@@ -7,7 +7,6 @@ first, and pick the first n; some pick n that go together.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from selectllm.errors import UsageError
@@ -21,28 +20,12 @@ from selectllm.strategies.kcenter import k_center
 from selectllm.strategies.kmeans import kmeans_nearest
 from selectllm.strategies.overlap import rouge_diversity
 from selectllm.strategies.position import first, random, slot
+from selectllm.strategies.strategy import Measure, Pick, Strategy
 
-__all__ = ["STRATEGIES", "Candidates", "Strategy", "find_strategy"]
-
-
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """A named strategy.
-
-    `pick`: n different positions (0-based) of the candidates, 1 <= n <= candidates, best first.
-    `needs_vectors`: the candidates must come with vectors. `ranks`: a larger n only adds to the
-    picks of a smaller one, so that all of them make a ranking. `analytic`: `eval` reports its
-    exact expectation instead of one draw.
-    """
-
-    name: str
-    pick: Callable[[Candidates, int], list[int]]
-    needs_vectors: bool = False
-    ranks: bool = True
-    analytic: bool = False
+__all__ = ["STRATEGIES", "Candidates", "Measure", "Strategy", "find_strategy"]
 
 
-def _by(order: Callable[[Candidates], list[int]]) -> Callable[[Candidates, int], list[int]]:
+def _by(order: Callable[[Candidates], list[int]]) -> Pick:
     """Picking the first n of an order of all candidates."""
     return lambda candidates, n: order(candidates)[:n]
 

@@ -1,0 +1,52 @@
+"""What a strategy is, and the number per item that some go by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from selectllm.strategies.candidates import Candidates
+
+MeasureKind = Literal[
+    "perplexity", "response-perplexity", "ifd", "rating", "open-endedness", "utility"
+]
+Pick = Callable[[Candidates, int], list[int]]
+"""(candidates, n) -> n different positions (0-based), best first."""
+
+WITH_RESPONSES: frozenset[MeasureKind] = frozenset({"response-perplexity", "ifd"})
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number per item that has to be got before a strategy can go by it; see measuring.py.
+
+    `of`: the language model of perplexities and IFD, "" for the embedded one; PROMPT+MODEL of a
+    rating; the model of open-endedness; the name of a utility.
+    """
+
+    kind: MeasureKind
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A named strategy.
+
+    `pick`: n different positions (0-based) of the candidates, 1 <= n <= candidates, best first.
+    `needs_vectors`, `measure`: the candidates must come with vectors, or with values of this
+    measure. `ranks`: a larger n only adds to the picks of a smaller one, so that all of them make
+    a ranking. `analytic`: `eval` reports its exact expectation instead of one draw.
+    """
+
+    name: str
+    pick: Pick
+    needs_vectors: bool = False
+    ranks: bool = True
+    analytic: bool = False
+    measure: Measure | None = None
+
+    @property
+    def needs_responses(self) -> bool:
+        """Whether it goes by the items' responses, which an unlabelled pool has not."""
+        return self.measure is not None and self.measure.kind in WITH_RESPONSES
