@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from selectllm.balanced import diverse
 from selectllm.codec import seeded_hash
+from selectllm.covering import covering
 from selectllm.errors import EncoderError, UsageError
 from selectllm.names import unknown
 from selectllm.neighbours import similar
@@ -78,7 +79,7 @@ def at_random(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
 
 
 PARTITIONS: Mapping[str, PartitionFunction] = MappingProxyType(
-    {"diverse": diverse, "similar": similar, "random": at_random}
+    {"diverse": diverse, "similar": similar, "kcenter": covering, "random": at_random}
 )
 
 

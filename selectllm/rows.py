@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from selectllm.errors import UsageError
 
+SAME = np.float32(1 - 1e-6)  # float32 rows have length 1 within 1e-7: beyond this cosine, equal
 BLOCK = 4_096  # rows gathered at a time: small enough for the processor's cache
 
 

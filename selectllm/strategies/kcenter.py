@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.rows import Rows
+from selectllm.rows import BLOCK, SAME, Rows
 from selectllm.strategies.candidates import Candidates
 from selectllm.strategies.ordered import seeded_rows
 
-SAME = np.float32(1 - 1e-6)  # float32 rows have length 1 within 1e-7: beyond this cosine, equal
 WATCHED = 1_024  # rows kept up to date between two looks at all of them, at least
 WATCHED_SHARE = 256  # or this part of all rows: 1/256
 
@@ -79,8 +78,8 @@ class _Traversal:
         """
         vectors = Rows(self.rows.vectors, self.rows.order[watched]).take().astype(np.float64)
         nearest = self.nearest[watched]
-        missed = self.centres[self.compared[watched].min() : len(self.picks)]
-        if len(missed):
+        for first in range(int(self.compared[watched].min()), len(self.picks), BLOCK):
+            missed = self.centres[first : min(first + BLOCK, len(self.picks))]
             cosines = (vectors @ missed.T).max(axis=1).astype(np.float32)
             np.maximum(nearest, np.minimum(cosines, SAME), out=nearest)
         while len(self.picks) < n:
