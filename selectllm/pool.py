@@ -1,4 +1,4 @@
-"""Pool files to items: which columns mean what, ids, and what becomes of rows that are bad."""
+"""Pools to items: which columns mean what, ids, and what becomes of rows that are bad."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class LoadedPool:
 def load_pool(
     path: Path, *, columns: Mapping[str, str] | None = None, skip_bad: bool = False
 ) -> LoadedPool:
-    """The items of a pool file, text byte for byte, in file order.
+    """The items of a pool, text byte for byte, in file order.
+
+    `path`: a pool file, or an `hf:` name as hub.py describes it (a Path keeps its text).
 
     `columns` (`--map`) says which column of the file holds a canonical one, and overrides what
     the first row shows: canonical columns, Alpaca, Dolly, prompt/completion or chat. Items of a

@@ -1,4 +1,4 @@
-"""Pool files as rows: JSONL, JSON array, CSV (each also .gz) and Parquet; text byte for byte."""
+"""Pools as rows: JSONL, JSON array, CSV (each also .gz), Parquet, `hf:`; text byte for byte."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from selectllm.errors import PoolError
+from selectllm.hub import is_hub
+from selectllm.hub_data import hub_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,11 +60,11 @@ class Format:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """The rows of a pool file with their numbers (from 1), in file order, read as they are needed.
+    """The rows of a pool with their numbers (from 1), in file order, read as they are needed.
 
     The number is the line in JSONL and CSV (where a row begins), the element in a JSON array and
-    the row in Parquet. Rows of JSON files may be any JSON value, rows of CSV and Parquet are
-    dicts; what JSON lacks arrives from Parquet as null (NaN) or text (dates, times, decimals).
+    the row in Parquet and `hf:`. Rows of JSON files may be any JSON value, all others are dicts;
+    what JSON lacks arrives from Parquet and `hf:` as null (NaN) or text (dates, times, decimals).
     Text is byte for byte as in the file, a byte order mark at its start is none.
 
     Raises PoolError, naming file and place, on whatever cannot be read.
@@ -93,7 +95,9 @@ def scan_rows(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def format_of(path: Path) -> Format:
-    """The format that the suffix of `path` names. Raises PoolError on an unknown one."""
+    """The format that the name of `path` tells. Raises PoolError on an unknown one."""
+    if is_hub(path):
+        return HUB
     suffix = path.suffix.lower()
     if suffix != ".gz" and suffix in FORMATS:
         return FORMATS[suffix]
@@ -108,7 +112,9 @@ def format_of(path: Path) -> Format:
 
 
 def place(path: Path, number: int) -> str:
-    """Where a row stands, for messages: `pool.csv:12`, `pool.json: element 12`."""
+    """Where a row stands: `pool.csv:12`, `pool.json: element 12`, `hf:org/name:train row 12`."""
+    if is_hub(path):
+        return f"{path} row {number}"
     unit = format_of(path).unit
     return f"{path}:{number}" if unit == "line" else f"{path}: {unit} {number}"
 
@@ -327,6 +333,14 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
             yield number, row
 
 
+def _hub_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    for number, row in enumerate(hub_rows(path), 1):
+        try:
+            yield number, {name: _json_value(value) for name, value in row.items()}
+        except BadRow as bad:
+            yield number, bad
+
+
 def _frame_rows(frame: pl.DataFrame) -> Iterator[Any]:
     """Dicts of JSON values, or the BadRow in its place."""
     strange = [name for name, kind in frame.schema.items() if str(kind) not in _PLAIN_TYPES]
@@ -340,7 +354,7 @@ def _frame_rows(frame: pl.DataFrame) -> Iterator[Any]:
 
 
 def _json_value(value: Any) -> Any:
-    """A Parquet value as JSON can carry it: NaN is null, dates, times and decimals are text."""
+    """A value as JSON can carry it: NaN is null, dates, times and decimals are text."""
     match value:
         case None | str() | int():
             return value
@@ -363,3 +377,4 @@ FORMATS = {
     ".csv": Format(_csv_rows, "line"),
     ".parquet": Format(_parquet_rows, "row", zippable=False),
 }
+HUB = Format(_hub_rows, "row", zippable=False)
