@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from selectllm.codec import seeded_hash
 from selectllm.decisions import DecisionLog, Key
 from selectllm.endpoint import takes_schema
-from selectllm.errors import ProviderError, ReplyMissing, SelectLLMError
+from selectllm.errors import PromptError, ProviderError, ReplyMissing
+from selectllm.logprobs import parse_logprobs, tokens_to_list
 from selectllm.model import Model, ModelSpec, Request
 from selectllm.parse import complaint, parse
+from selectllm.patience import Patience, each
 from selectllm.prompt import Prompt, labels_for, render
 from selectllm.structured import grammar, json_schema, reply_tokens
 from selectllm.tokens import estimate_tokens
 from selectllm.types import Attempt, Decision, Item, Message, Parsed, Question, Reply
+from selectllm.vote import elect
 
-FAILURES_IN_A_ROW = 8  # of one model, each after its retries: the provider is down, stop asking
 LOCAL_REASK = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A prompt run through a model. `endpoint` is part of the request identity (model.Request)."""
+    """A prompt run through a model. `endpoint` is part of the request identity (model.Request).
+
+    Raises PromptError for a prompt whose answer is more than one token, if log-probabilities are
+    to answer it.
+    """
 
     prompt: Prompt
     spec: ModelSpec
     model: Model
     endpoint: str | None = None
 
+    def __post_init__(self) -> None:
+        prompt, asked = self.prompt, (self.prompt.reply, self.prompt.labels)
+        if self.spec.answer == "logprobs" and asked != ("indices", "letters"):
+            raise PromptError(
+                f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
+                f"{self.spec.name!r} answers by logprobs, the probability of one letter; ask it "
+                "with a prompt that has reply: indices and labels: letters, such as best@1"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One decision to be made: a selector, and a cluster in one order and repeat.
 
-    `seed` is the run's seed plus the repeat.
+    `seed` is the run's seed plus the repeat. `ballots`: the questions of a vote (`with_ballots`),
+    of which the first shows what the decision does; none if it is a single question itself.
     """
 
     selector: Selector
@@ -46,6 +62,12 @@ class Task:
     repeat: int = 0
     round: int = 0
     seed: int = 0
+    ballots: tuple[Task, ...] = ()
+
+    @property
+    def questions(self) -> tuple[Task, ...]:
+        """What is asked: the ballots, or the task itself."""
+        return self.ballots or (self,)
 
     @property
     def key(self) -> Key:
@@ -71,6 +93,48 @@ class AskSettings:
     concurrency: int = 8
     reask: int = 2
     structured: bool = True
+
+
+def with_ballots(task: Task, show: Callable[[int], tuple[Item, ...]]) -> Task:
+    """`task` with the ballots that its model's vote asks for, or as it is without a vote.
+
+    `show`: the cluster's items in each of its seeded orders. With R orders and Q repeats a vote,
+    decision (o, r) has the orders oR to oR + R - 1 and the repeats rQ to rQ + Q - 1: each has
+    ballots of its own, and those of the first are what a suite with `orders: R` and `repeats: Q`
+    asks without a vote.
+    """
+    vote = task.selector.spec.vote
+    if vote is None:
+        return task
+    ballots = tuple(
+        replace(
+            task, shown=shown, order=order, repeat=repeat, seed=task.seed - task.repeat + repeat
+        )
+        for order in range(task.order * vote.orders, (task.order + 1) * vote.orders)
+        for shown in [show(order)]
+        for repeat in range(task.repeat * vote.repeats, (task.repeat + 1) * vote.repeats)
+    )
+    return replace(task, shown=ballots[0].shown, ballots=ballots)
+
+
+def calls_per_decision(spec: ModelSpec) -> int:
+    """Calls that a decision takes if every reply is valid."""
+    return spec.vote.ballots if spec.vote else 1
+
+
+def most_calls(spec: ModelSpec, reask: int) -> int:
+    """Calls that a decision takes at most, under `reask` of the settings."""
+    return calls_per_decision(spec) * (1 + reasks(spec, reask))
+
+
+def reasks(spec: ModelSpec, reask: int) -> int:
+    """How often a question is asked again at most, under `reask` of the settings.
+
+    The embedded model hardly profits; log-probabilities would come back as they were.
+    """
+    if spec.answer == "logprobs":
+        return 0
+    return min(reask, LOCAL_REASK) if spec.provider == "local" else reask
 
 
 async def make_decisions(
@@ -113,50 +177,43 @@ async def ask(
     error is raised. Offline, all missing replies are counted before ReplyMissing is raised.
     """
     asking = _Asking(settings, record)
-    queue = iter(tasks)
-    async with asyncio.TaskGroup() as group:  # a defect of ours in one worker stops the others
-        for _ in range(max(1, settings.concurrency)):
-            group.create_task(asking.work(queue))
-    asking.conclude()
+    await each(tasks, asking.decide, settings.concurrency)
+    asking.check_missing()
 
 
 class _Asking:
-    """The state that the workers of one `ask` share."""
+    """The state that the questions of one `ask` share."""
 
     def __init__(self, settings: AskSettings, record: Callable[[Decision], None]) -> None:
         self._settings = settings
         self._record = record
-        self._stop: SelectLLMError | None = None
         self._missing: Counter[tuple[str, str]] = Counter()  # by (prompt, model)
-        self._failures: Counter[str] = Counter()  # in a row, by model
+        self._patience: defaultdict[str, Patience] = defaultdict(Patience)  # by model
 
-    async def work(self, queue: Iterator[Task]) -> None:
-        """Take tasks from the queue that all workers share, until it or the patience is over."""
-        for task in queue:
-            try:
-                await self._decide(task)
-            except SelectLLMError as error:
-                self._stop = self._stop or error
-            if self._stop:
-                return
-
-    async def _decide(self, task: Task) -> None:
-        name = task.selector.spec.name
+    async def decide(self, task: Task) -> None:
+        """Make one decision and record it; raises what cannot get better."""
+        patience = self._patience[task.selector.spec.name]
         try:
-            self._record(await decide(task, self._settings))
-            self._failures[name] = 0
-        except ReplyMissing:
-            self._missing[task.selector.prompt.ref, name] += 1
+            replies = [await self._answered(question) for question in task.questions]
         except ProviderError as error:
             self._record(failed(task, error))
-            self._failures[name] += 1
-            if error.fatal or self._failures[name] >= FAILURES_IN_A_ROW:
-                raise
+            patience.failed(error)
+            return
+        made = [reply for reply in replies if reply is not None]
+        if len(made) == len(replies):
+            self._record(counted(task, made))
+        patience.answered()
 
-    def conclude(self) -> None:
-        """Raise what ended the work early, or what is missing."""
-        if self._stop:
-            raise self._stop
+    async def _answered(self, question: Task) -> Decision | None:
+        """One question of a decision; None if its reply is missing, which is counted."""
+        try:
+            return await _decide_one(question, self._settings)
+        except ReplyMissing:
+            self._missing[question.selector.prompt.ref, question.selector.spec.name] += 1
+            return None
+
+    def check_missing(self) -> None:
+        """Raise ReplyMissing if any reply was."""
         if self._missing:
             counts = ", ".join(
                 f"{count} of {prompt} with {model}"
@@ -166,35 +223,55 @@ class _Asking:
 
 
 async def decide(task: Task, settings: AskSettings) -> Decision:
+    """Make one decision: ask its question, or the ballots of its vote one after another."""
+    return counted(task, [await _decide_one(each, settings) for each in task.questions])
+
+
+def counted(task: Task, made: Sequence[Decision]) -> Decision:
+    """The decision of a task from those on its questions, which hold no `error`."""
+    vote = task.selector.spec.vote
+    if not task.ballots or vote is None:
+        return made[0]
+    parsed = elect(made, task.k, vote.rule, lambda item: seeded_hash("vote", task.seed, item))
+    return _decision(task, parsed, [attempt for each in made for attempt in each.attempts])
+
+
+async def _decide_one(task: Task, settings: AskSettings) -> Decision:
     """Ask one question, again with the complaint while the reply is not valid."""
-    selector, spec = task.selector, task.selector.spec
+    selector = task.selector
     request = first_request(task, settings)
     question = request.question
-    if not _fits(request):
+    if not fits(request):
         return _decision(task, Parsed((), "invalid", ("too_long",)), [])
-    reask = min(settings.reask, LOCAL_REASK) if spec.provider == "local" else settings.reask
+    reask = reasks(selector.spec, settings.reask)
     attempts: list[Attempt] = []
     problems: list[str] = []
     while True:
         reply = await selector.model.complete(request)
-        attempts.append(_attempt(request, reply))
+        attempts.append(attempt(request, reply))
         if reply.finish_reason == "refused":
             return _decision(task, Parsed((), "refused", tuple(problems)), attempts)
         if reply.finish_reason == "too_long":
             return _decision(task, Parsed((), "invalid", (*problems, "too_long")), attempts)
-        parsed = parse(reply.text, question, reply.finish_reason)
+        parsed = _read(reply, request)
         problems += [word for word in parsed.problems if word not in problems]
         if parsed.status in ("ok", "repaired") or len(attempts) > reask:
             break
         request = _asking_again(request, reply, complaint(parsed, question))
-        if not _fits(request):
+        if not fits(request):
             problems.append("too_long")
             break
     status = "repaired" if parsed.status == "ok" and len(attempts) > 1 else parsed.status
     return _decision(task, replace(parsed, status=status, problems=tuple(problems)), attempts)
 
 
-def _fits(request: Request) -> bool:
+def _read(reply: Reply, request: Request) -> Parsed:
+    if request.top_logprobs is not None:
+        return parse_logprobs(reply.text, request.question)
+    return parse(reply.text, request.question, reply.finish_reason)
+
+
+def fits(request: Request) -> bool:
     """Whether prompt and reply fit the model's context, by our estimate of the prompt."""
     context = request.model.context
     if context is None:
@@ -208,9 +285,22 @@ def failed(task: Task, error: ProviderError) -> Decision:
 
 
 def first_request(task: Task, settings: AskSettings) -> Request:
-    """What a decision is asked with, before anything is asked again."""
+    """What one question is asked with, before anything is asked again."""
     prompt, spec = task.selector.prompt, task.selector.spec
     question = Question(task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply)
+    if spec.answer == "logprobs":
+        # Which one is best: its rivals for that one token are the next picks. No grammar, since
+        # the engine lists its tokens as they were before any.
+        return Request(
+            model=spec,
+            messages=render(prompt, task.shown, 1),
+            question=question,
+            endpoint=task.selector.endpoint,
+            top_logprobs=tokens_to_list(spec),
+            max_tokens=1,
+            seed=task.seed,
+            repeat=task.repeat,
+        )
     # The embedded model cannot hold to a format in free text (0 of 7 replies did), so its output
     # is constrained unless the suite says `structured: false` for it.
     constrained = spec.provider == "local" and spec.structured is not False
@@ -236,7 +326,8 @@ def _asking_again(request: Request, reply: Reply, text: str) -> Request:
     return replace(request, messages=request.messages + said)
 
 
-def _attempt(request: Request, reply: Reply) -> Attempt:
+def attempt(request: Request, reply: Reply) -> Attempt:
+    """What the log keeps of one request and what came back."""
     return Attempt(
         request_sha256=request.key,
         reply=reply.text,

@@ -31,7 +31,8 @@ from selectllm.endpoint import (
     secrets,
 )
 from selectllm.errors import ModelError, ProviderError
-from selectllm.failure import TROUBLES, Fault, diagnose
+from selectllm.failure import TROUBLES, Fault, Trouble, diagnose
+from selectllm.logprobs import Listed, as_text
 from selectllm.model import ModelSpec, Price, Request
 from selectllm.types import Reply
 
@@ -44,6 +45,13 @@ _OURS = frozenset(
     "stream n tools functions fallbacks mock_response mock_timeout custom_llm_provider "
     "drop_params additional_drop_params client shared_session".split()
 )
+
+_TEXT_INSTEAD = "Let it answer in text: leave `answer: logprobs` out of the model's entry."
+_FEWER_LOGPROBS = f"If it lists fewer tokens, set extra.top_logprobs. If none: {_TEXT_INSTEAD}"
+_TROUBLES: Mapping[str, Trouble] = {
+    **TROUBLES,
+    "logprobs": Trouble("the provider returns no log-probabilities", _TEXT_INSTEAD, fatal=True),
+}
 
 # How to start the servers that people run themselves, and where Ollama's is unless told.
 _START: Mapping[str, str] = {
@@ -118,7 +126,7 @@ class LiteLLMModel:
                 # litellm's own time-out restarts with every byte; this one does not.
                 async with asyncio.timeout(self._spec.timeout):
                     response = await litellm.acompletion(**call)
-                outcome = self._read(response, time.perf_counter() - started)
+                outcome = self._read(request, response, time.perf_counter() - started)
         except Exception as error:  # providers, SDKs and transports raise what they like
             outcome = diagnose(error)
         if isinstance(outcome, Fault) and outcome.kind in ("too_long", "refused"):
@@ -152,13 +160,21 @@ class LiteLLMModel:
             call["response_format"] = {"type": "json_schema", "json_schema": schema}
         if request.grammar is not None:
             call["extra_body"] = {**call.get("extra_body", {}), "grammar": request.grammar}
+        if request.top_logprobs is not None:
+            call |= {"logprobs": True, "top_logprobs": request.top_logprobs}
         return call
 
-    def _read(self, response: Any, seconds: float) -> Reply | Fault:
+    def _read(self, request: Request, response: Any, seconds: float) -> Reply | Fault:
         """A litellm response as a reply; a Fault if it holds none."""
         if not response.choices:
             return Fault("broken", "the reply holds no choices", status=200)
         choice = response.choices[0]
+        text, finish_reason = choice.message.content or "", _finish_reason(choice)
+        if request.top_logprobs is not None and finish_reason != "refused":
+            listed = _listed(choice)
+            if not listed:
+                return Fault("logprobs", "", status=200)
+            text = as_text(text, listed, request.question.labels)
         usage = getattr(response, "usage", None)
         # litellm fills a missing usage with zeros; no real prompt has 0 tokens.
         tokens_in = getattr(usage, "prompt_tokens", None) or None
@@ -167,8 +183,8 @@ class LiteLLMModel:
         if self._price is not None and tokens_in is not None and tokens_out is not None:
             cost = self._price.cost(tokens_in, tokens_out)
         return Reply(
-            text=self._without_key(choice.message.content or ""),
-            finish_reason=_finish_reason(choice),
+            text=self._without_key(text),
+            finish_reason=finish_reason,
             tokens_in=tokens_in,
             tokens_out=tokens_out,
             cost_usd=cost,
@@ -182,7 +198,7 @@ class LiteLLMModel:
 
     def _told(self, fault: Fault) -> ProviderError:
         """`fault` in words that a user can act on."""
-        spec, trouble = self._spec, TROUBLES[fault.kind]
+        spec, trouble = self._spec, _TROUBLES[fault.kind]
         where = f"{spec.id} at {self._endpoint}" if self._endpoint else spec.id
         status = "" if fault.status is None else f" (HTTP {fault.status})"
         reason = " ".join(fault.reason.split())
@@ -191,7 +207,7 @@ class LiteLLMModel:
         parts = [
             f"{spec.name} ({where}): {trouble.what}{status}",
             f": {reason.rstrip('.')}." if reason else ".",
-            f" {hint}" if (hint := self._hint(fault.kind)) else "",
+            f" {hint}" if (hint := self._hint(fault)) else "",
             f" It asks to wait {fault.retry_after:g} s." if fault.retry_after is not None else "",
         ]
         return ProviderError(
@@ -202,9 +218,9 @@ class LiteLLMModel:
             fatal=trouble.fatal,
         )
 
-    def _hint(self, kind: str) -> str:
-        """What to do about a failure of this kind; "" if there is nothing."""
-        spec = self._spec
+    def _hint(self, fault: Fault) -> str:
+        """What to do about a failure; "" if there is nothing."""
+        spec, kind = self._spec, fault.kind
         name = spec.id.partition("/")[2]
         if kind == "key" and spec.api_base and not spec.api_key_env:
             return "No key was sent: name the variable that holds it with api_key_env."
@@ -219,7 +235,9 @@ class LiteLLMModel:
             return f"{start.format(name=name)}, or correct api_base."
         if kind == "timeout":
             return f"Nothing complete came within {spec.timeout:g} s (the model's timeout)."
-        return TROUBLES[kind].hint
+        if kind in ("setting", "request") and "logprobs" in fault.reason:
+            return _TEXT_INSTEAD if kind == "setting" else _FEWER_LOGPROBS
+        return _TROUBLES[kind].hint
 
 
 # Models that have been asked and not closed: they share litellm's HTTP clients.
@@ -352,6 +370,13 @@ def _settings(
         **{name: value for name, value in optional.items() if value is not None},
         **spec.extra,
     }
+
+
+def _listed(choice: Any) -> list[Listed]:
+    """The likeliest tokens in place of the first one generated; empty if the reply has none."""
+    tokens = getattr(getattr(choice, "logprobs", None), "content", None) or []
+    listed = (tokens[0].top_logprobs or []) if tokens else []
+    return [(each.token, float(each.logprob)) for each in listed]
 
 
 def _finish_reason(choice: Any) -> str:

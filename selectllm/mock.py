@@ -5,16 +5,19 @@ mock/random      picks k at random, by seed and cluster
 mock/oracle      picks the k best by a utility
 mock/reply:TEXT  answers TEXT, whatever is asked
 
-They answer in the prompt's own reply format, so that their replies go the whole way through the
-parser. They are never cached: the oracle's answer depends on more than the request.
+They answer in the prompt's own reply format, or with log-probabilities if asked for those, so
+that their replies go the whole way through the parser. They are never cached: the oracle's
+answer depends on more than the request.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from selectllm.codec import canonical_json, seeded_hash
 from selectllm.errors import ModelError
+from selectllm.logprobs import as_text
 from selectllm.model import ModelSpec, Request
 from selectllm.tokens import estimate_tokens
 from selectllm.types import Question, Reply
@@ -35,8 +38,8 @@ class MockModel:
         elif name == "oracle" and utility is None:
             raise ModelError(f"{spec.id}: needs a utility to pick by; name one in the suite")
         elif name in ("first", "random", "oracle"):
-            self._answer = lambda request: write(
-                request.question, _preference(name, request, utility or {})
+            self._answer = lambda request: _written(
+                request, _preference(name, request, utility or {})
             )
         else:
             raise ModelError(
@@ -50,7 +53,7 @@ class MockModel:
         return Reply(
             text=text,
             tokens_in=estimate_tokens(request.messages),
-            tokens_out=estimate_tokens(text),
+            tokens_out=estimate_tokens(text) if request.top_logprobs is None else 1,
             cost_usd=0.0,
         )
 
@@ -69,6 +72,15 @@ def _preference(name: str, request: Request, utility: Mapping[str, float]) -> li
             raise ModelError(f"mock/oracle: the utility has no value for {missing[0]}")
         return sorted(positions, key=lambda p: -utility[ids[p]])
     return positions
+
+
+def _written(request: Request, preference: Sequence[int]) -> str:
+    """The reply to a request, as text or as log-probabilities; each place halves what is left."""
+    if request.top_logprobs is None:
+        return write(request.question, preference)
+    labels = [request.question.labels[position] for position in preference]
+    listed = [(label, -math.log(2) * place) for place, label in enumerate(labels, start=1)]
+    return as_text(labels[0], listed[: request.top_logprobs])
 
 
 def write(question: Question, preference: Sequence[int]) -> str:

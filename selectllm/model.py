@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from selectllm.codec import sha256_json
 from selectllm.types import Message, Question, Reply, empty
+from selectllm.vote import Vote
 
 IDENTITY_VERSION = 1
+
+Answer = Literal["text", "logprobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,9 @@ class ModelSpec:
     `revision`: quantisation, snapshot or whatever else tells two models of one id apart.
     `context`: tokens that prompt and reply share, None if unknown. `price`: None means litellm's
     table, and `not priced` where that has none. `structured`: may a JSON schema be sent; None
-    decides by provider. `extra`: passed to the provider as it is. `timeout`: seconds per call.
+    decides by provider. `vote`: how often it is asked for one decision, None for once. `answer`:
+    logprobs generates one token and ranks the labels by their probability (see logprobs.py).
+    `extra`: passed to the provider as it is. `timeout`: seconds per call.
     """
 
     name: str
@@ -54,6 +59,8 @@ class ModelSpec:
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None
     structured: bool | None = None
+    vote: Vote | None = None
+    answer: Answer = "text"
     extra: Mapping[str, Any] = field(default_factory=empty)
     timeout: float = 120.0
 
@@ -63,10 +70,18 @@ class ModelSpec:
         return self.id.partition("/")[0]
 
     def fields(self) -> dict[str, Any]:
-        """The settings as JSON, for manifests; without what does not shape a reply or a price."""
+        """The settings as JSON, for manifests; without what does not shape a reply or a price.
+
+        `vote` and `answer` are in it only if they are used: manifests made before they were there
+        stay as they are.
+        """
         fields = {name: getattr(self, name) for name in self.__slots__}
-        for name in ("api_key_env", "timeout"):
+        for name in ("api_key_env", "timeout", "vote", "answer"):
             del fields[name]
+        if self.vote is not None:
+            fields["vote"] = self.vote.fields()
+        if self.answer != "text":
+            fields["answer"] = self.answer
         fields["extra"] = dict(self.extra)
         fields["stop"] = list(self.stop)
         fields["price"] = None
@@ -81,7 +96,8 @@ class Request:
 
     `endpoint`: the resolved base URL, or for the embedded engine the weights' sha256 and the
     engine's version; None for the provider's own default. `schema`: a JSON schema for structured
-    output, or None. `grammar`: a GBNF grammar for the embedded engine, or None. `seed`: sent
+    output, or None. `grammar`: a GBNF grammar for the embedded engine, or None. `top_logprobs`:
+    how many of the likeliest tokens to list in place of the text, None for the text. `seed`: sent
     where the provider takes one; repeat r of a decision has the run's seed + r. `repeat` keeps
     repeats apart in the cache. `question` is what the messages ask, for scripted models; it is
     no part of the identity.
@@ -93,6 +109,7 @@ class Request:
     endpoint: str | None = None
     schema: Mapping[str, Any] | None = None
     grammar: str | None = None
+    top_logprobs: int | None = None
     max_tokens: int = 1024
     seed: int = 0
     repeat: int = 0
@@ -115,6 +132,7 @@ class Request:
             "extra": dict(spec.extra) or None,
             "schema": self.schema,
             "grammar": self.grammar,
+            "top_logprobs": self.top_logprobs,
         }
         return {
             "v": IDENTITY_VERSION,

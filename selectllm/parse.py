@@ -51,9 +51,11 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "repeated": "the reply names a label more than once",
         "short": "the reply names fewer labels than asked for",
         "extra": "the reply names more labels than asked for; the first ones count",
-        "tied": "equal scores meet where the picks end; a hash of the item's id decides",
+        "tied": "equal scores or votes meet where the picks end; a hash of the item's id decides",
         "bare_list": "the reply is a list where a JSON object was asked for",
         "loose_json": "the reply's JSON needed a fix: a comma, quotes, literals, or a missing list",
+        "unlisted": "labels are missing from the likeliest tokens; they come after those listed",
+        "missing_ballots": "some replies of a vote could not be used; the others decide",
         "refused": "the provider says that the model refused",
         "too_long": "the prompt does not fit the model's context",
     }
@@ -284,7 +286,8 @@ def _scores(body: str, question: Question, cut: bool) -> Parsed:
         return _invalid("ambiguous")
     best = tuple(sorted(scores, key=lambda i: (-scores[i], seeded_hash(question.shown[i].id))))
     tied = ("tied",) if k < m and scores[best[k - 1]] == scores[best[k]] else ()
-    parsed = Parsed(best[:k], "ok", tied, best)
+    shown = tuple(float(scores[place]) for place in range(m))
+    parsed = Parsed(best[:k], "ok", tied, best, shown)
     parsed = _noted(parsed, "out_of_range") if unknown else parsed
     return _noted(parsed, "loose_json") if loose else parsed
 

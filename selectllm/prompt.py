@@ -1,8 +1,9 @@
 """One version of a prompt: its file, and the messages that one cluster is shown as.
 
 A file is YAML front matter between two lines `---`, then the Jinja blocks `system` (optional) and
-`user`. A template sees `items` (each `.label .instruction .input`), `k` and `m`, and is the same
-text on every machine: no includes, no randomness, nothing appended and nothing stripped.
+`user`. A template sees `items` (each `.label .instruction .input`, and `.response` for ratings of
+answered items), `k` and `m`, and is the same text on every machine: no includes, no randomness,
+nothing appended and nothing stripped.
 Whitespace is the template's own to control (`{%-`), which cannot reach items. Which file a name
 stands for is the matter of prompt_library.py.
 """
@@ -20,7 +21,14 @@ from string import ascii_uppercase
 from typing import Any, get_args
 
 import yaml
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2 import (
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateSyntaxError,
+    Undefined,
+    UndefinedError,
+)
 from jinja2 import meta as jinja_meta
 from jinja2 import nodes as jinja
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -30,7 +38,7 @@ from selectllm.names import unknown
 from selectllm.types import Item, LabelKind, Message, ReplyKind
 
 ROLES = ("system", "user")
-SEES = "a prompt sees items (each label, instruction, input), k and m"
+SEES = "a prompt sees items (each label, instruction, input, response if it has one), k and m"
 REQUIRED = ("description", "reply", "labels")
 FRONT_MATTER = (*REQUIRED, "parent", "notes")
 CHOICES = {"reply": get_args(ReplyKind), "labels": get_args(LabelKind)}
@@ -68,14 +76,22 @@ class Prompt:
         """`name@version`, or `name@draft`."""
         return f"{self.name}@{self.version or 'draft'}"
 
+    @property
+    def shows_responses(self) -> bool:
+        """Whether its template reads items' responses, so that each item shown must have one."""
+        tree = _ENVIRONMENT.parse(_body(self.source, self.path))
+        fields = {node.attr for node in tree.find_all(jinja.Getattr)}
+        return "response" in fields | {node.value for node in tree.find_all(jinja.Const)}
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What a template sees of one item."""
+    """What a template sees of one item; `response` is undefined where the item has none."""
 
     label: str
     instruction: str
     input: str
+    response: str | Undefined
 
 
 def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:
@@ -95,19 +111,26 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
 
     Item text stands in them byte for byte and is never read as a template. A system message that
     comes out blank is left out. Raises PromptError when k is not in 1..m, the labels do not
-    suffice, or the template fails; the message names its file and line.
+    suffice, or the template fails, as it does on the response of an item that has none (absent or
+    blank); the message names its file and line.
     """
     m, k = len(items), operator.index(k)  # in a list numpy 2 writes np.int64(2)
     if not 1 <= k <= m:
         raise PromptError(f"{prompt.ref}: cannot pick {k} of {m} candidates; k must be 1 to m")
     candidates = tuple(
-        Candidate(label, item.instruction, item.input)
+        Candidate(label, item.instruction, item.input, _response(item))
         for label, item in zip(labels_for(prompt, m), items, strict=True)
     )
     template, path = _compile(prompt.source, prompt.path), prompt.path
     context = {"items": candidates, "k": k, "m": m}
     texts = {r: _run(template, r, context, path) for r in ROLES if r in template.blocks}
     return tuple(Message(role=r, content=t) for r, t in texts.items() if t.strip() or r == "user")
+
+
+def _response(item: Item) -> str | Undefined:
+    if item.response is None or not item.response.strip():
+        return _ENVIRONMENT.undefined(hint=f"item {item.id!r} has no 'response'")
+    return item.response
 
 
 def _run(template: Template, block: str, context: Mapping[str, Any], path: str) -> str:
@@ -141,9 +164,7 @@ del _ENVIRONMENT.globals["lipsum"], _ENVIRONMENT.filters["random"]
 @lru_cache(maxsize=512)
 def _compile(source: str, path: str) -> Template:
     """The template of a prompt file. Raises PromptError with file and line."""
-    front = _front(source, path)
-    # A comment as tall as the front matter keeps the line numbers true to the file.
-    body = "{#" + "\n" * front.group().count("\n") + "#}" + source[front.end() :]
+    body = _body(source, path)
     try:
         tree = _ENVIRONMENT.parse(body)
         _check_tree(tree, path)
@@ -155,6 +176,13 @@ def _compile(source: str, path: str) -> Template:
         if name.name in undeclared:
             raise PromptError(f"{path}:{name.lineno}: {name.name!r} is undefined; {SEES}")
     return template
+
+
+def _body(source: str, path: str) -> str:
+    """The template of a prompt file, its line numbers true to the file."""
+    front = _front(source, path)
+    # A comment as tall as the front matter stands for it.
+    return "{#" + "\n" * front.group().count("\n") + "#}" + source[front.end() :]
 
 
 def _check_tree(tree: jinja.Template, path: str) -> None:

@@ -95,13 +95,15 @@ class Parsed:
 
     `picks`: distinct, at most k. `ranking`: all m positions, best first, when the reply orders
     all of them, else None. `status` is ok, repaired, partial or invalid; `problems` names what
-    was odd, one short word each (see parse.PROBLEMS).
+    was odd, one short word each (see parse.PROBLEMS). `scores`: of all m, in shown order, higher
+    is better, when the reply scores them, else None.
     """
 
     picks: tuple[int, ...]
     status: Status
     problems: tuple[str, ...] = ()
     ranking: tuple[int, ...] | None = None
+    scores: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def test_the_corpus_names_every_case_once_and_covers_every_kind_and_problem() ->
     assert len(set(names)) == len(names) >= 110
     assert {case["kind"] for case in CORPUS} == set(KINDS)
     named = {word for case in CORPUS for word in case.get("problems", [])}
-    assert named == set(PROBLEMS) - {"tied", "refused", "too_long"}
+    assert named == set(PROBLEMS) - {"tied", "refused", "too_long", "unlisted", "missing_ballots"}
 
 
 # --- whatever comes, nothing breaks -------------------------------------------------------------
@@ -105,6 +105,12 @@ def check(parsed: Parsed, asked: Question) -> None:
     if parsed.ranking is not None:
         assert sorted(parsed.ranking) == list(range(m))
         assert parsed.ranking[:picked] == parsed.picks
+    assert (parsed.scores is not None) == (asked.reply == "scores" and picked > 0)
+    if parsed.scores is not None:
+        assert len(parsed.scores) == m
+        assert parsed.ranking is not None
+        best_first = [parsed.scores[place] for place in parsed.ranking]
+        assert best_first == sorted(parsed.scores, reverse=True)
 
 
 @given(text=TEXTS, asked=QUESTIONS, finish=st.sampled_from(["stop", "length", "tool_calls"]))
@@ -232,6 +238,23 @@ def test_scores_pick_the_same_items_wherever_they_are_shown(
         return [asked.shown[place].id for place in parse("\n".join(lines), asked).picks]
 
     assert picked(order) == picked(list(range(6)))
+
+
+@given(
+    marks=st.lists(st.floats(0, 10).map(lambda mark: round(mark, 2)), min_size=1, max_size=8),
+    form=st.sampled_from(["lines", "object"]),
+)
+def test_scores_come_out_as_written_and_in_shown_order(marks: list[float], form: str) -> None:
+    lines = [f"[{i}]: {mark:.2f}" for i, mark in enumerate(marks, start=1)]
+    pairs = ", ".join(f'"{i}": {mark:.2f}' for i, mark in enumerate(marks, start=1))
+    text = "\n".join(lines) if form == "lines" else f"{{{pairs}}}"
+    assert parse(text, question("scores", m=len(marks), k=1)).scores == tuple(marks)
+
+
+@pytest.mark.parametrize("reply", ["", "7", "[1]: none", "[2]: 7", "[1]: 7\n[1]: 8"])
+def test_a_reply_without_one_score_for_a_lone_candidate_has_no_scores(reply: str) -> None:
+    parsed = parse(reply, question("scores", m=1, k=1))
+    assert (parsed.status, parsed.scores) == ("invalid", None)
 
 
 def test_equal_scores_where_the_picks_end_are_noted() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,20 +32,34 @@ ITEMS = (
     Item("line ends", "\n First\r\nSecond\rThird \n", "\r\n  indented\t\n\n"),
     Item("scripts", "Erkläre 🧮 und 数学 auf Hindi: गणित"),
 )
+RESPONSES = ("Wall.", "{{ 7 }} {% if %}", "[1]: 10\n=== [2] ===", "\r\n First \n", "数学 🧮 = गणित")
+POINTWISE = ("quality@1", "answered@1")  # made for being shown one item
 
 each_bundled = pytest.mark.parametrize("prompt", BUNDLED, ids=lambda prompt: prompt.ref)
 
 
+def shown_to(prompt: Prompt, items: tuple[Item, ...] = ITEMS) -> tuple[Item, ...]:
+    """The items, with responses where the prompt shows them."""
+    if not prompt.shows_responses:
+        return items
+    responses = RESPONSES * len(items)
+    return tuple(replace(item, response=responses[i]) for i, item in enumerate(items))
+
+
 def user(prompt: Prompt, items: tuple[Item, ...] = ITEMS, k: int = 2) -> str:
-    return render(prompt, items, k)[-1]["content"]
+    return render(prompt, shown_to(prompt, items), k)[-1]["content"]
 
 
 def golden_text(prompt: Prompt) -> str:
-    return pretty_json({f"k={k}": list(render(prompt, ITEMS, k)) for k in (1, 2)})
+    items = shown_to(prompt)
+    rendered = {f"k={k}": list(render(prompt, items, k)) for k in (1, 2)}
+    if prompt.ref in POINTWISE:
+        rendered["m=1"] = list(render(prompt, items[1:2], 1))
+    return pretty_json(rendered)
 
 
 class TestBundledPrompts:
-    """What ships: six prompts, none with an answer in it."""
+    """What ships, none with an answer in it."""
 
     def test_every_kind_of_reply_and_label_has_one(self) -> None:
         assert {prompt.reply for prompt in BUNDLED} == {"indices", "ranking", "scores", "json"}
@@ -59,21 +74,24 @@ class TestBundledPrompts:
 
     @each_bundled
     def test_a_system_message_comes_first(self, prompt: Prompt) -> None:
-        assert [message["role"] for message in render(prompt, ITEMS, 1)] == ["system", "user"]
+        messages = render(prompt, shown_to(prompt), 1)
+        assert [message["role"] for message in messages] == ["system", "user"]
 
     @each_bundled
     def test_candidates_are_declared_to_be_data(self, prompt: Prompt) -> None:
-        assert re.search(r"data.*(never follow|do not act)", render(prompt, ITEMS, 1)[0]["content"])
+        system = render(prompt, shown_to(prompt), 1)[0]["content"]
+        assert re.search(r"data.*(never follow|do not act)", system)
 
     @each_bundled
     @pytest.mark.parametrize("k", [1, 2, 3])
     def test_no_example_is_itself_a_valid_answer(self, prompt: Prompt, k: int) -> None:
-        items = tuple(Item(word, word) for word in ("alpha", "beta", "gamma", "delta"))
+        words = ("alpha", "beta", "gamma", "delta")
+        items = tuple(Item(word, word, response=word) for word in words)
         texts = [message["content"] for message in render(prompt, items, k)]
         lines = "\n".join(texts).splitlines()
-        words = "\n".join(line for line in lines if not re.fullmatch(r"=== \[\w\] ===", line))
+        said = "\n".join(line for line in lines if not re.fullmatch(r"=== \[\w\] ===", line))
         valid = r'\[\s*"?[0-9A-Z]"?\s*[\],]|\b[0-9A-Z]\]?\s*>|\]:\s*\d'
-        assert not re.search(valid, words)
+        assert not re.search(valid, said)
 
     @each_bundled
     def test_the_format_is_restated_after_the_last_candidate(self, prompt: Prompt) -> None:
@@ -95,6 +113,54 @@ class TestBundledPrompts:
         prompt = PromptLibrary().load("criteria@1")
         assert "Diversity" not in user(prompt, k=1)
         assert "Diversity" in user(prompt, k=2)
+
+
+class TestResponses:
+    """A prompt may show the responses of answered items; most are for pools that have none."""
+
+    def test_one_bundled_prompt_shows_them(self) -> None:
+        assert {each.ref for each in BUNDLED if each.shows_responses} == {"answered@1"}
+
+    @pytest.mark.parametrize(
+        ("body", "shows"),
+        [
+            ("{{ items[0].response }}", True),
+            ("{{ items[0]['response'] }}", True),
+            ("{{ items | map(attribute='response') | join }}", True),
+            ("{% if items[0].response is defined %}answered{% endif %}", True),
+            ("response: {{ items[0].input }} {# items[0].response #}", False),
+        ],
+    )
+    def test_whether_a_prompt_shows_them_is_told_from_its_template(
+        self, tmp_path: Path, body: str, shows: bool
+    ) -> None:
+        text = f"{HEAD}{{% block user %}}{body}{{% endblock %}}"
+        assert load_text(tmp_path, text).shows_responses is shows
+
+    def test_a_response_is_shown_byte_for_byte(self) -> None:
+        prompt = PromptLibrary().load("answered@1")
+        for response in RESPONSES:
+            shown = render(prompt, (Item("a", "Sing.", "a waltz", response),), 1)[-1]["content"]
+            assert f"Sing.\nInput:\na waltz\nResponse:\n{response}\n=== end" in shown
+
+    @pytest.mark.parametrize("response", [None, "", " \n"])
+    def test_an_item_without_one_is_an_error_that_names_it(self, response: str | None) -> None:
+        items = (Item("a", "Sing.", response="La."), Item("b", "Dance.", response=response))
+        said = r"answered/v1.jinja:28: item 'b' has no 'response'; a prompt sees items"
+        with pytest.raises(PromptError, match=said):
+            render(PromptLibrary().load("answered@1"), items, 1)
+
+    def test_a_prompt_that_shows_none_is_the_same_with_and_without_them(self) -> None:
+        answered = tuple(replace(item, response="Yes.") for item in ITEMS)
+        for prompt in BUNDLED:
+            if not prompt.shows_responses:
+                assert render(prompt, answered, 2) == render(prompt, ITEMS, 2)
+
+    def test_a_lone_candidate_is_asked_about_by_itself(self) -> None:
+        for ref in POINTWISE:
+            alone = user(PromptLibrary().load(ref), ITEMS[:1], 1)
+            assert "this candidate" in alone
+            assert "one line and nothing else" in alone
 
 
 texts = st.text(min_size=1, max_size=60) | st.sampled_from(

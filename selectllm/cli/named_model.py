@@ -23,6 +23,7 @@ def named_model(model_id: str, options: ModelOptions) -> ModelSpec:
 def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
     """A model entry with what the command line says instead.
 
+    A setting of several parts is given part by part, `vote.orders=3`, or whole, `vote={orders: 3}`.
     Raises UsageError for an argument that is not KEY=VALUE and ModelError for a setting that no
     model has; provider settings that we do not know go under `extra.`.
     """
@@ -31,26 +32,39 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
     from selectllm.suite import ModelEntry
 
     entry: dict[str, Any] = model.model_dump(exclude_unset=True) | {"extra": dict(model.extra)}
+    known = _settings()
     if options.api_base is not None:
         entry["api_base"] = options.api_base
     for argument in options.model_arg:
         key, value = _key_value(argument)
-        if key.startswith("extra."):
-            entry["extra"][key.removeprefix("extra.")] = value
-        elif key in ModelEntry.model_fields and key not in ("id", "extra"):
-            entry[key] = value
-        else:
-            known = ModelEntry.model_fields.keys() - {"id", "extra"}
+        part, dot, inner = key.partition(".")
+        if part == "extra" and dot:
+            entry["extra"][inner] = value
+        elif key not in known:
             raise ModelError(
                 f"--model-arg {argument!r}: {unknown('setting', key, known)}; a provider's own "
                 f"setting is written extra.{key}=VALUE"
             )
+        elif dot:
+            whole = entry.get(part)
+            entry[part] = {**(whole if isinstance(whole, dict) else {}), inner: value}
+        else:
+            entry[key] = value
     try:
         return ModelEntry.model_validate(entry)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ModelError(f"--model-arg {where}={first['input']!r}: {first['msg']}") from None
+
+
+def _settings() -> set[str]:
+    """The keys of a model entry that the command line may give, parts after a dot."""
+    from selectllm.suite import ModelEntry, PriceEntry, Strict, VoteEntry
+
+    parts: dict[str, type[Strict]] = {"price": PriceEntry, "vote": VoteEntry}
+    nested = {f"{name}.{key}" for name, entry in parts.items() for key in entry.model_fields}
+    return (ModelEntry.model_fields.keys() - {"id", "extra"}) | nested
 
 
 def _key_value(argument: str) -> tuple[str, Any]:
