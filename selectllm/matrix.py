@@ -5,38 +5,42 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.ask import AskSettings, Task, make_decisions
-from selectllm.decisions import DecisionLog, decision_key
+from selectllm.ask import AskSettings, Task, make_decisions, with_ballots
+from selectllm.decisions import DecisionLog, Key
 from selectllm.divide import Embedder
+from selectllm.measures.meter import Measured, Meter
 from selectllm.partition import show_order
 from selectllm.prompt import render
 from selectllm.results import results
 from selectllm.run import Run
-from selectllm.strategies import Candidates, Strategy
+from selectllm.strategies import Candidates, Measure, Strategy
 from selectllm.tokens import estimate_tokens
-from selectllm.types import Cluster, Decision, Item
+from selectllm.types import Attempt, Cluster, Decision, Item
 
 CONTEXT_MARGIN = 1.5
 
 
 def tasks(run: Run) -> Iterator[Task]:
-    """Every question to be asked; all selectors see a cluster in the same orders.
+    """Every decision to be made; all selectors see a cluster in the same orders.
 
-    Cluster by cluster, so that a run cut short by its budget has asked every pair alike.
+    A vote sees it in more of them. Cluster by cluster, so that a run cut short by its budget has
+    asked every pair alike.
     """
     suite = run.suite
     for cluster in run.clusters:
         if len(cluster.members) <= suite.picks:
             continue  # nothing to choose
+        show = partial(shown_items, run, cluster)
         for order in range(suite.orders):
-            shown = shown_items(run, cluster, order)
+            shown = show(order)
             for repeat in range(suite.repeats):
                 for selector in run.selectors:
-                    yield Task(
+                    task = Task(
                         selector=selector,
                         cluster=cluster.id,
                         shown=shown,
@@ -45,6 +49,7 @@ def tasks(run: Run) -> Iterator[Task]:
                         repeat=repeat,
                         seed=suite.seed + repeat,
                     )
+                    yield with_ballots(task, show)
 
 
 def shown_items(run: Run, cluster: Cluster, order: int) -> tuple[Item, ...]:
@@ -53,22 +58,42 @@ def shown_items(run: Run, cluster: Cluster, order: int) -> tuple[Item, ...]:
     return tuple(run.pool.by_id[item_id] for item_id in ids)
 
 
-def strategy_decisions(run: Run, embedder: Embedder) -> Iterator[Decision]:
-    """What the strategies pick inside each cluster, in its first order; `random` is analytic."""
-    strategies = [strategy for strategy in run.strategies if not strategy.analytic]
-    if not strategies:
-        return
+async def decide_by_strategies(
+    run: Run, embedder: Embedder, meter: Meter | None, log: DecisionLog
+) -> None:
+    """Log what the strategies pick inside each cluster, in its first order.
+
+    Whatever the log holds is not measured again; `random` is analytic and not logged. Raises as
+    Meter.measure does.
+    """
     clusters = [c for c in run.clusters if len(c.members) > run.suite.picks]
     shown = {cluster.id: shown_items(run, cluster, 0) for cluster in clusters}
+    missing = [
+        strategy
+        for strategy in run.strategies
+        if not strategy.analytic
+        and not all(log.done(_strategy_key(strategy, number)) for number in shown)
+    ]
+    items = [item for each in shown.values() for item in each]
     vectors: dict[int, NDArray[np.float32]] = {}
-    if any(strategy.needs_vectors for strategy in strategies):
-        everything = embedder.of([item for items in shown.values() for item in items])
-        ends = np.cumsum([len(items) for items in shown.values()])[:-1]
-        vectors = dict(zip(shown, np.split(everything, ends), strict=True))
+    if any(strategy.needs_vectors for strategy in missing):
+        ends = np.cumsum([len(each) for each in shown.values()])[:-1]
+        vectors = dict(zip(shown, np.split(embedder.of(items), ends), strict=True))
+    measured: dict[Measure, Measured] = {}
+    for strategy in missing:
+        if strategy.measure is not None and strategy.measure not in measured:
+            assert meter is not None
+            measured[strategy.measure] = await meter.measure(strategy.measure, items)
     for cluster in clusters:
         candidates = Candidates(shown[cluster.id], run.suite.seed, vectors.get(cluster.id))
-        for strategy in strategies:
-            yield _strategy_decision(run, cluster, candidates, strategy)
+        for strategy in missing:
+            if not log.done(_strategy_key(strategy, cluster.id)):
+                found = None if strategy.measure is None else measured[strategy.measure]
+                log.append(_strategy_decision(run, cluster, candidates, strategy, found))
+
+
+def _strategy_key(strategy: Strategy, cluster: int) -> Key:
+    return "", f"strategy:{strategy.name}", cluster, 0, 0, 0
 
 
 def context_needed(run: Run) -> int:
@@ -86,12 +111,24 @@ def context_needed(run: Run) -> int:
 
 
 def _strategy_decision(
-    run: Run, cluster: Cluster, candidates: Candidates, strategy: Strategy
+    run: Run,
+    cluster: Cluster,
+    candidates: Candidates,
+    strategy: Strategy,
+    measured: Measured | None,
 ) -> Decision:
     ids = tuple(item.id for item in candidates.items)
     k = run.suite.picks
-    picked = strategy.pick(candidates, len(ids) if strategy.ranks else k)
+    attempts: tuple[Attempt, ...] = ()
+    problems: tuple[str, ...] = ()
+    if measured is not None:
+        values = np.array([measured.values[item_id] for item_id in ids])
+        candidates = replace(candidates, values=values)
+        problems = ("unmeasured",) if np.isnan(values).any() else ()
+        attempts = tuple(each for item_id in ids for each in measured.attempts.get(item_id, ()))
+    picked = strategy.choose(candidates, len(ids) if strategy.ranks else k)
     best_first = tuple(ids[position] for position in picked)
+    short = len(best_first) < k
     return Decision(
         cluster=cluster.id,
         order=0,
@@ -99,9 +136,11 @@ def _strategy_decision(
         round=0,
         shown=ids,
         picks=best_first[:k],
-        status="ok",
+        status=("partial" if best_first else "invalid") if short else "ok",
         strategy=strategy.name,
-        ranking=best_first if strategy.ranks else None,
+        problems=problems,
+        attempts=attempts,
+        ranking=best_first if strategy.ranks and len(best_first) == len(ids) else None,
     )
 
 
@@ -142,9 +181,7 @@ async def evaluate(
             if asked is not None and decided(run, asked, log.decisions()):
                 break
             asked = stage
-            for decision in strategy_decisions(stage, embedder):
-                if not log.done(decision_key(decision)):
-                    log.append(decision)
+            await decide_by_strategies(stage, embedder, run.meter, log)
             await make_decisions(tasks(stage), settings, log, tick)
     finally:
         for selector in run.selectors:

@@ -52,7 +52,11 @@ def results(evidence: Evidence, decisions: Sequence[Decision]) -> dict[str, Any]
         ],
         "pairs": [_pair(evidence, arm, found[arm]) for arm in pairs],
         "strategies": [
-            {"strategy": name, **_agreements(evidence, found[Arm(strategy=name)])}
+            {
+                "strategy": name,
+                **_agreements(evidence, found[Arm(strategy=name)]),
+                **_spent(found[Arm(strategy=name)].decisions),
+            }
             for name in evidence.strategies
         ],
         "overlaps": [
@@ -76,7 +80,6 @@ def _verdicts(evidence: Evidence, found: Mapping[Arm, Side]) -> list[Verdict]:
 def _pair(evidence: Evidence, arm: Arm, side: Side) -> dict[str, Any]:
     decisions, k = side.decisions, evidence.picks
     counts = Counter(decision.status for decision in decisions)
-    attempts = [attempt for decision in decisions for attempt in decision.attempts]
     many_orders = evidence.orders > 1
     return {
         "prompt": arm.prompt,
@@ -87,10 +90,7 @@ def _pair(evidence: Evidence, arm: Arm, side: Side) -> dict[str, Any]:
         "status_counts": {status: counts[status] for status in get_args(Status)},
         "order_consistency": _json(order_consistency(decisions, k)) if many_orders else None,
         "slots": slot_histogram(decisions, k).to_json(),
-        "tokens_in": _total(attempts, "tokens_in"),
-        "tokens_out": _total(attempts, "tokens_out"),
-        "replay_cost_usd": _total(attempts, "cost_usd"),
-        "seconds": _total(attempts, "seconds"),
+        **_spent(decisions),
     }
 
 
@@ -121,8 +121,19 @@ def _choosable(evidence: Evidence) -> list[Cluster]:
     return [cluster for cluster in evidence.clusters if len(cluster.members) > evidence.picks]
 
 
+def _spent(decisions: Sequence[Decision]) -> dict[str, Any]:
+    """Tokens, USD and seconds of the calls behind `decisions`."""
+    attempts = [attempt for decision in decisions for attempt in decision.attempts]
+    return {
+        "tokens_in": _total(attempts, "tokens_in"),
+        "tokens_out": _total(attempts, "tokens_out"),
+        "replay_cost_usd": _total(attempts, "cost_usd"),
+        "seconds": _total(attempts, "seconds"),
+    }
+
+
 def _total(attempts: Sequence[Attempt], name: str) -> Any:
-    """The sum of a column of attempts; None if any of them does not know it."""
+    """The sum of a column of attempts; None if any of them does not know it, or without any."""
     values = [getattr(attempt, name) for attempt in attempts]
     return None if None in values or not values else sum(values)
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,12 @@ from selectllm.ask import Selector
 from selectllm.baseline import Baseline, write_baseline
 from selectllm.clusters import write_clusters
 from selectllm.codec import canonical_json, pretty_json, sha256_json
-from selectllm.decisions import check_manifest
 from selectllm.errors import RunError
 from selectllm.evidence import Comparison, Evidence, evidence_of, read_json
 from selectllm.files import atomic_write, write_text
+from selectllm.hub import seen_from
+from selectllm.measures.meter import Meter
+from selectllm.row_log import check_manifest
 from selectllm.strategies import Strategy
 from selectllm.suite import Suite
 from selectllm.types import Cluster, Pool
@@ -42,7 +44,7 @@ class Run:
 
     `clusters`: in the seeded order, cut to the limit. `encoder`: identity of the encoder, None
     if none was needed. `comparison`: what its arms are compared for, None in `eval`. `baseline`:
-    the reference of `regress`.
+    the reference of `regress`. `meter`: what measures items for its strategies.
     """
 
     suite: Suite
@@ -54,6 +56,7 @@ class Run:
     encoder: str | None = None
     comparison: Comparison | None = None
     baseline: Baseline | None = None
+    meter: Meter | None = None
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -84,7 +87,15 @@ class Run:
             "strategies": [strategy.name for strategy in self.strategies],
             "comparison": self.comparison and self.comparison.to_json(),
             "baseline_sha256": self.baseline and self.baseline.sha256,
+            **self._measures(),
         }
+
+    def _measures(self) -> dict[str, Any]:
+        """What the strategies' measures depend on, by strategy, if there are any."""
+        measures = {s.name: s.measure for s in self.strategies if s.measure is not None}
+        if not measures or self.meter is None:
+            return {}
+        return {"measures": {name: self.meter.describe(each) for name, each in measures.items()}}
 
     @property
     def members(self) -> list[str]:
@@ -142,12 +153,14 @@ def start_folder(folder: Path, run: Run) -> None:
     if run.baseline is not None:
         write_baseline(folder / "baseline.json", run.baseline)
     if not described.exists():
-        pool = os.path.relpath(run.pool.source, folder.resolve())
         content = {
             "manifest": run.manifest,
             "versions": versions(),
             # Not in the manifest: where a file lies makes no difference to what comes of it.
-            "pool": {"path": Path(pool).as_posix(), "columns": dict(run.suite.columns)},
+            "pool": {
+                "path": seen_from(folder, run.pool.source),
+                "columns": dict(run.suite.columns),
+            },
         }
         write_text(described, pretty_json(content))
 
@@ -179,15 +192,21 @@ def versions() -> dict[str, str | None]:
 
 def evaluated_before(runs: Path, selector: Selector, size: int, k: int) -> bool:
     """Whether a finished run in `runs` used this prompt and model for k picks of `size`."""
+    how = _asked_how(selector.spec.fields())
     for results in runs.glob("*/results.json"):
         try:
             manifest = read_json(results.with_name("run.json"))["manifest"]
             if (
                 selector.prompt.sha256 in manifest["prompts"].values()
-                and selector.spec.id in [model["id"] for model in manifest["models"].values()]
+                and how in [_asked_how(model) for model in manifest["models"].values()]
                 and (manifest["clusters"]["size"], manifest["picks"]) == (size, k)
             ):
                 return True
         except (RunError, KeyError, TypeError, AttributeError):
             continue  # not a run of this format: it tells nothing
     return False
+
+
+def _asked_how(model: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """The model's id, and what of its settings makes it another selector."""
+    return model["id"], model.get("vote"), model.get("answer")

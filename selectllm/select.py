@@ -13,15 +13,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from selectllm.ask import AskSettings, Selector, Task, make_decisions
+import numpy as np
+
+from selectllm.ask import (
+    AskSettings,
+    Selector,
+    Task,
+    calls_per_decision,
+    first_request,
+    make_decisions,
+    with_ballots,
+)
 from selectllm.codec import seeded_hash, sha256_texts
 from selectllm.decisions import DecisionLog, decision_key
 from selectllm.errors import SelectLLMError, UsageError
 from selectllm.partition import show_order
-from selectllm.prompt import Prompt, render
 from selectllm.strategies import Candidates, Strategy
 from selectllm.tokens import estimate_tokens
-from selectllm.types import Cluster, Decision, Item, Pool
+from selectllm.types import Attempt, Cluster, Decision, Item, Pool
 
 SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of --cluster-size auto
 
@@ -78,7 +87,8 @@ class RoundAhead:
     """What a round will ask, known before anything is divided.
 
     `size`: candidates per cluster, about. `picks`: what each cluster gives, some one more.
-    `calls`: 0 if the clusters are taken whole, unasked. `tokens`: of all its prompts, estimated.
+    `calls`: if every reply is valid; 0 if the clusters are taken whole, unasked. `tokens`: of all
+    its prompts, estimated.
     """
 
     clusters: int
@@ -143,7 +153,7 @@ def rounds_ahead(pool_size: int, settings: SelectSettings) -> list[tuple[int, in
         pool_size = count
 
 
-def questions_ahead(pool: Pool, prompt: Prompt, settings: SelectSettings) -> list[RoundAhead]:
+def questions_ahead(pool: Pool, selector: Selector, settings: SelectSettings) -> list[RoundAhead]:
     """What every round will ask; a random sample of the pool stands in for each cluster.
 
     Raises as `rounds_ahead` does, and PromptError if the prompt cannot show that many items.
@@ -153,11 +163,13 @@ def questions_ahead(pool: Pool, prompt: Prompt, settings: SelectSettings) -> lis
     for count, size in rounds_ahead(len(pool), settings):
         size = min(size, left)
         k = max(1, settings.budget // count)
-        asked = k < size
+        calls = count * calls_per_decision(selector.spec) if k < size else 0
         tokens = 0
-        if asked:
-            tokens = count * estimate_tokens(render(prompt, _sample(pool, size, settings.seed), k))
-        rounds.append(RoundAhead(count, size, k, count if asked else 0, tokens))
+        if calls:
+            shown = tuple(_sample(pool, size, settings.seed))
+            request = first_request(Task(selector, 0, shown, k), settings.ask)
+            tokens = calls * estimate_tokens(request.messages)
+        rounds.append(RoundAhead(count, size, k, calls, tokens))
         left = count
     return rounds
 
@@ -210,7 +222,11 @@ def harvest(
             ids, by = decision.picks, f"{decision.prompt}+{decision.model}"
         chosen += [Chosen(pool.by_id[i], cluster.id, this.number, by) for i in ids]
         if len(ids) < k:
-            filler = _fill(pool, cluster, ids, settings, this)
+            complaint = (
+                f"cluster {cluster.id} of round {this.number}: the model gave no valid picks"
+            )
+            rest = [member for member in cluster.members if member not in ids]
+            filler = _fill(rest, settings, this.number, complaint)
             chosen += [
                 Chosen(pool.by_id[i], cluster.id, this.number, by, filled=True)
                 for i in filler[: k - len(ids)]
@@ -219,31 +235,33 @@ def harvest(
 
 
 def _fill(
-    pool: Pool, cluster: Cluster, picked: Sequence[str], settings: SelectSettings, this: Round
+    unpicked: Sequence[str], settings: SelectSettings, number: int, complaint: str
 ) -> list[str]:
-    """Unpicked members in a seeded order, or nothing, or an error: as `on_invalid` says."""
+    """The unpicked in a seeded order, or nothing, or an error: as `on_invalid` says."""
     if settings.on_invalid == "skip":
         return []
     if settings.on_invalid == "fail":
         raise SelectLLMError(
-            f"cluster {cluster.id} of round {this.number}: the model gave no valid picks and "
-            "--on-invalid is fail; nothing was written. Use fill or skip, or look at the replies "
-            "in the decision log"
+            f"{complaint} and --on-invalid is fail; nothing was written. Use fill or skip, or look "
+            "at the replies in the decision log"
         )
-    rest = [member for member in cluster.members if member not in picked]
-    return sorted(rest, key=lambda i: seeded_hash("fill", settings.seed, this.number, i))
+    return sorted(unpicked, key=lambda i: seeded_hash("fill", settings.seed, number, i))
 
 
 def _task(pool: Pool, selector: Selector, this: Round, cluster: Cluster, k: int, seed: int) -> Task:
-    shown = show_order(cluster.members, seed + this.number, cluster.id, 0)
-    return Task(
+    def show(order: int) -> tuple[Item, ...]:
+        ids = show_order(cluster.members, seed + this.number, cluster.id, order)
+        return tuple(pool.by_id[i] for i in ids)
+
+    task = Task(
         selector=selector,
         cluster=cluster.id,
-        shown=tuple(pool.by_id[i] for i in shown),
+        shown=show(0),
         k=k,
         round=this.number,
         seed=seed,
     )
+    return with_ballots(task, show)
 
 
 def narrowed(pool: Pool, items: Sequence[Item]) -> Pool:
@@ -253,22 +271,57 @@ def narrowed(pool: Pool, items: Sequence[Item]) -> Pool:
     )
 
 
-def select_by_strategy(candidates: Candidates, strategy: Strategy, budget: int) -> list[Chosen]:
-    """Exactly `budget` items, best first by `strategy`; needs 1 <= budget <= candidates."""
-    picked = strategy.pick(candidates, budget)
+def select_by_strategy(
+    candidates: Candidates, strategy: Strategy, settings: SelectSettings
+) -> list[Chosen]:
+    """Exactly `settings.budget` items (fewer only under `skip`), best first by `strategy`.
+
+    Needs 1 <= budget <= candidates. Where too few could be measured, the others fill the gap as
+    `on_invalid` says, marked.
+    """
+    picked = strategy.choose(candidates, settings.budget)
     by = f"strategy:{strategy.name}"
-    return [Chosen(candidates.items[position], 0, 0, by) for position in picked]
+    chosen = [Chosen(candidates.items[position], 0, 0, by) for position in picked]
+    missing = settings.budget - len(picked)
+    if missing:
+        taken = set(picked)
+        rest = {item.id: item for p, item in enumerate(candidates.items) if p not in taken}
+        complaint = f"{strategy.name}: only {len(picked)} of the items could be measured"
+        filler = _fill(list(rest), settings, 0, complaint)
+        chosen += [Chosen(rest[i], 0, 0, by, filled=True) for i in filler[:missing]]
+    return chosen
 
 
-def strategy_decision(pool: Pool, strategy: Strategy, chosen: Sequence[Chosen]) -> Decision:
+def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> int:
+    """How many candidates have a value of at least `threshold`, by a `descending` strategy.
+
+    Raises UsageError if the strategy is none, and if no item reaches it.
+    """
+    if not strategy.descending or candidates.values is None:
+        raise UsageError(
+            f"--threshold: {strategy.name} does not go from the highest value down; give --budget"
+        )
+    count = int(np.count_nonzero(candidates.values >= threshold))  # NaN reaches nothing
+    if not count:
+        known = candidates.values[~np.isnan(candidates.values)]
+        highest = f"the highest is {known.max():g}" if len(known) else "none could be measured"
+        raise UsageError(f"--threshold {threshold:g}: no item reaches it; {highest}")
+    return count
+
+
+def strategy_decision(
+    pool: Pool, strategy: Strategy, chosen: Sequence[Chosen], attempts: Sequence[Attempt] = ()
+) -> Decision:
     """The record of `select_by_strategy`: the whole pool is one cluster."""
+    picks = tuple(choice.item.id for choice in chosen if not choice.filled)
     return Decision(
         cluster=0,
         order=0,
         repeat=0,
         round=0,
         shown=tuple(item.id for item in pool.items),
-        picks=tuple(choice.item.id for choice in chosen),
-        status="ok",
+        picks=picks,
+        status="ok" if len(picks) == len(chosen) else "partial" if picks else "invalid",
         strategy=strategy.name,
+        attempts=tuple(attempts),
     )

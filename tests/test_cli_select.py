@@ -275,7 +275,7 @@ def test_bad_rows_are_an_error_or_left_out(selectllm: Command, tmp_path: Path) -
         (("--budget", "3", "-o", "./pool.jsonl", *MOCK), "is the pool itself"),
         (("--budget", "3", "--cluster-size", "²", *MOCK), "--cluster-size '²'"),
         (("--budget", "3", "--prompt", "short@1", "--model", ""), "either --prompt and --model"),
-        (("--budget", "3", "--strategy", "random", "--api-base", "http://x"), "not of --strategy"),
+        (("--budget", "3", "--strategy", "random", "--api-base", "http://x"), "asks none"),
         (
             ("--budget", "3", "--prompt", "letters@1", "--model", "mock/first", *FORTY),
             "26",

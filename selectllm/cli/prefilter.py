@@ -7,12 +7,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.cli.options import ModelOptions
+from selectllm.cli.select_by_strategy import candidates_for, meter_for
 from selectllm.cli.session import Session
 from selectllm.errors import UsageError
+from selectllm.measures.meter import calls_per_item
 from selectllm.near_duplicates import distinct
-from selectllm.select import narrowed
-from selectllm.strategies import Candidates, Strategy, find_strategy
+from selectllm.select import SelectSettings, narrowed
+from selectllm.strategies import Strategy, find_strategy
 from selectllm.types import Pool
+
+NO_SETTINGS = ModelOptions(None, ())  # those of the command line are the selecting model's
 
 
 def without_duplicates(session: Session, pool: Pool, threshold: float | None) -> Pool:
@@ -29,12 +34,22 @@ def without_duplicates(session: Session, pool: Pool, threshold: float | None) ->
     return narrowed(pool, [pool.by_id[item_id] for item_id in found.kept])
 
 
-def prefiltered(session: Session, pool: Pool, text: str, seed: int) -> Pool:
-    """The share of the pool that a strategy puts first; `text` is STRATEGY:SHARE."""
+def prefiltered(
+    session: Session, pool: Pool, text: str, settings: SelectSettings, dry_run: bool
+) -> Pool:
+    """The share of the pool that a strategy puts first; `text` is STRATEGY:SHARE.
+
+    What could not be measured is left out, so that fewer may be left. In a dry run no model is
+    asked: as many items are left, at random.
+    """
     strategy, share = _filter(text)
-    count = math.ceil(share * len(pool))
-    vectors = _vectors(session, pool) if strategy.needs_vectors else None
-    kept = sorted(strategy.pick(Candidates(pool.items, seed, vectors), count))
+    meter = meter_for(session, pool, strategy, settings, NO_SETTINGS)
+    calls = 0 if strategy.measure is None else calls_per_item(strategy.measure) * len(pool)
+    if dry_run and calls:
+        session.note(f"--prefilter {text} would take {calls} calls first")
+        strategy = find_strategy("random")
+    candidates, _ = candidates_for(session, pool, strategy, settings, meter)
+    kept = sorted(strategy.choose(candidates, math.ceil(share * len(pool))))
     session.note(f"{len(kept)} of {len(pool)} items are left by {strategy.name}")
     return narrowed(pool, [pool.items[position] for position in kept])
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
 
-from selectllm.ask import AskSettings, Selector
+from selectllm.ask import AskSettings, Selector, calls_per_decision, most_calls
 from selectllm.cli.named_model import named_model
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.prefilter import prefiltered, without_duplicates
+from selectllm.cli.select_by_strategy import candidates_for, meter_for
 from selectllm.cli.select_options import (
     SelectOptions,
     given_size,
@@ -28,6 +29,7 @@ from selectllm.connect import open_selector
 from selectllm.decisions import DecisionLog
 from selectllm.divide import Division, divide
 from selectllm.errors import ReplyMissing, SelectLLMError
+from selectllm.measures.meter import calls_per_item
 from selectllm.pool import load_pool, parse_mapping, write_rejected
 from selectllm.run import evaluated_before
 from selectllm.select import (
@@ -36,12 +38,13 @@ from selectllm.select import (
     SelectSettings,
     check_budget,
     questions_ahead,
+    reaching,
     select_by_model,
     select_by_strategy,
     strategy_decision,
 )
 from selectllm.selection import manifest_by_model, manifest_by_strategy, write_selection
-from selectllm.strategies import Candidates, find_strategy
+from selectllm.strategies import Strategy, find_strategy
 from selectllm.types import Cluster, Pool
 
 
@@ -58,35 +61,39 @@ def select(
     Writes the items with all their columns, and OUT.decisions.jsonl. Run again, it goes on where
     it stopped.
     """
-    by_model = is_by_model(options, model_options)
+    by_model = is_by_model(options)
     out = out_file(pool_file, options.out)
     loaded = load_pool(pool_file, columns=parse_mapping(options.columns), skip_bad=options.skip_bad)
     pool = loaded.pool
-    check_budget(options.budget, pool)
+    # With a threshold, how many reach it is known only once the items are measured.
+    budget = len(pool) if options.budget is None else options.budget
+    check_budget(budget, pool)
     settings = SelectSettings(
-        budget=options.budget,
+        budget=budget,
         size=given_size(options.size),
         seed=options.seed,
         on_invalid=options.on_invalid,
         ask=AskSettings(concurrency=common.concurrency, reask=options.reask),
     )
-    session = open_session(common, Path.cwd())
+    session = open_session(common, Path.cwd(), loaded)
     if options.distinct is not None:
         pool = without_duplicates(session, pool, given_threshold(options.distinct))
     if options.prefilter is not None:
-        pool = prefiltered(session, pool, options.prefilter, options.seed)
-    check_budget(options.budget, pool)
+        pool = prefiltered(session, pool, options.prefilter, settings, options.dry_run)
+    if options.budget is None:
+        settings = replace(settings, budget=len(pool))
+    check_budget(settings.budget, pool)
     if by_model:
         chosen = _by_model(Selection(session, pool, settings, out), options, model_options)
     else:
-        chosen = _by_strategy(Selection(session, pool, settings, out), options)
+        chosen = _by_strategy(Selection(session, pool, settings, out), options, model_options)
     if chosen is None:
         return
     if loaded.rejected:
         write_rejected(_beside(out, "rejected"), loaded.rejected)
         session.note(f"{len(loaded.rejected)} bad rows left out: {_beside(out, 'rejected')}")
     write_selection(out, pool, chosen)
-    _report(session, chosen, options, out)
+    _report(session, chosen, options.budget, out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +111,32 @@ class Selection:
         return _beside(self.out, "decisions")
 
 
-def _by_strategy(call: Selection, options: SelectOptions) -> list[Chosen] | None:
+def _by_strategy(
+    call: Selection, options: SelectOptions, named: ModelOptions
+) -> list[Chosen] | None:
     """What the strategy picks; None for a dry run."""
     session, pool, settings = call.session, call.pool, call.settings
     strategy = find_strategy(options.strategy or "")
+    meter = meter_for(session, pool, strategy, settings, named)
     if options.dry_run:
-        text = f"strategy {strategy.name} would take {settings.budget} of {len(pool)} items"
-        _print_ahead(session, [], settings, text)
+        _print_strategy_ahead(call, options, strategy)
         return None
-    vectors = None
+    try:
+        candidates, measured = candidates_for(session, pool, strategy, settings, meter)
+    except ReplyMissing as error:
+        raise ReplyMissing(f"{error}. Record them by the same call without --offline") from None
+    if options.threshold is not None:
+        settings = replace(settings, budget=reaching(candidates, strategy, options.threshold))
+    chosen = select_by_strategy(candidates, strategy, settings)
+    attempts = [each for item in pool.items for each in measured.attempts.get(item.id, ())]
+    manifest = manifest_by_strategy(pool, strategy, settings)
+    if strategy.measure is not None:
+        manifest |= {"measure": meter.describe(strategy.measure)}
     if strategy.needs_vectors:
-        with session.progress("embedding") as advance:
-            vectors = session.embedder(advance).of(pool.items)
-    candidates = Candidates(pool.items, settings.seed, vectors)
-    chosen = select_by_strategy(candidates, strategy, settings.budget)
-    with DecisionLog(call.log, manifest_by_strategy(pool, strategy, settings)) as log:
+        manifest |= {"encoder": session.embedder().identity}
+    with DecisionLog(call.log, manifest) as log:
         if not log.decisions():
-            log.append(strategy_decision(pool, strategy, chosen))
+            log.append(strategy_decision(pool, strategy, chosen, attempts))
     return chosen
 
 
@@ -129,9 +145,9 @@ def _by_model(call: Selection, options: SelectOptions, named: ModelOptions) -> l
     session, pool, settings = call.session, call.pool, call.settings
     prompt = session.library.load(options.prompt or "")
     selector = open_selector(prompt, named_model(options.model or "", named), session.connections())
-    ahead = questions_ahead(pool, prompt, settings)
+    ahead = questions_ahead(pool, selector, settings)
     if options.dry_run:
-        _print_ahead(session, ahead, settings, _ahead_text(ahead, selector, settings))
+        _print_ahead(session, ahead, selector, settings)
         return None
     last = ahead[-1]
     if not evaluated_before(session.workspace.runs, selector, last.size, last.picks):
@@ -140,14 +156,14 @@ def _by_model(call: Selection, options: SelectOptions, named: ModelOptions) -> l
             f"{selector.spec.name} at {last.picks} of {last.size}: how good these picks are is "
             "not known"
         )
-    encoder = session.embedder().encoder.identity
+    encoder = session.embedder().identity
     manifest = manifest_by_model(pool, selector, settings, options.by, encoder)
     with DecisionLog(call.log, manifest) as log:
         calls = sum(this.calls for this in ahead)
         try:
             return asyncio.run(_ask(call, selector, options.by, log, calls))
         except ReplyMissing as error:
-            told = ("--budget", str(options.budget), "--prompt", prompt.ref, "--model")
+            told = ("--budget", str(settings.budget), "--prompt", prompt.ref, "--model")
             command = ("selectllm", "select", pool.source, *told, selector.spec.id)
             raise ReplyMissing(
                 f"{error}. Record them by the same call without --offline: {shlex.join(command)} "
@@ -173,24 +189,38 @@ async def _ask(
         await selector.model.close()
 
 
-def _print_ahead(
-    session: Session, ahead: list[RoundAhead], settings: SelectSettings, text: str
-) -> None:
-    """What would be asked, as `text` or as JSON; nothing was divided, sent or written."""
-    if not session.common.as_json:
+def _print_strategy_ahead(call: Selection, options: SelectOptions, strategy: Strategy) -> None:
+    count = "those that reach the threshold" if options.budget is None else call.settings.budget
+    calls = 0 if strategy.measure is None else calls_per_item(strategy.measure) * len(call.pool)
+    text = (
+        f"strategy {strategy.name} would take {count} of {len(call.pool)} items, with {calls} calls"
+    )
+    if call.session.common.as_json:
+        click.echo(canonical_json({"rounds": [], "calls": calls}))
+    else:
         click.echo(text)
-        return
+
+
+def _print_ahead(
+    session: Session, ahead: list[RoundAhead], selector: Selector, settings: SelectSettings
+) -> None:
+    """What would be asked, as text or as JSON; nothing was divided, sent or written."""
+    spec = selector.spec
     calls = sum(this.calls for this in ahead)
+    most = calls // calls_per_decision(spec) * most_calls(spec, settings.ask.reask)
+    if not session.common.as_json:
+        click.echo(_ahead_text(ahead, selector, most))
+        return
     summary = {
         "rounds": [asdict(this) for this in ahead],
         "calls": calls,
-        "calls_at_most": calls * (1 + settings.ask.reask),
+        "calls_at_most": most,
         "tokens": sum(this.tokens for this in ahead),
     }
     click.echo(canonical_json(summary))
 
 
-def _ahead_text(ahead: list[RoundAhead], selector: Selector, settings: SelectSettings) -> str:
+def _ahead_text(ahead: list[RoundAhead], selector: Selector, most: int) -> str:
     lines = []
     for number, this in enumerate(ahead):
         asked = f"{this.clusters} clusters of about {this.size}, {this.picks} or more picks each"
@@ -198,7 +228,7 @@ def _ahead_text(ahead: list[RoundAhead], selector: Selector, settings: SelectSet
         lines.append(f"round {number}: {asked if this.calls else whole}")
     calls = sum(this.calls for this in ahead)
     lines.append(
-        f"at most {calls * (1 + settings.ask.reask)} calls, {calls} if every reply is valid; "
+        f"at most {most} calls, {calls} if every reply is valid; "
         f"about {sum(this.tokens for this in ahead)} prompt tokens (an estimate) to "
         f"{selector.spec.name}"
     )
@@ -209,7 +239,7 @@ def _beside(out: Path, what: str) -> Path:
     return out.with_name(f"{out.name}.{what}.jsonl")
 
 
-def _report(session: Session, chosen: list[Chosen], options: SelectOptions, out: Path) -> None:
+def _report(session: Session, chosen: list[Chosen], budget: int | None, out: Path) -> None:
     filled = sum(choice.filled for choice in chosen)
     summary = {
         "out": str(out),
@@ -224,8 +254,7 @@ def _report(session: Session, chosen: list[Chosen], options: SelectOptions, out:
         click.echo(f"{len(chosen)} items in {out} ({', '.join(sorted(by))})")
         if filled:
             click.echo(f"{filled} of them fill gaps that the model left: marked `filled`")
-    if len(chosen) < options.budget:
+    if budget is not None and len(chosen) < budget:
         raise SelectLLMError(
-            f"{len(chosen)} of {options.budget} items: replies were not valid, and --on-invalid "
-            "is skip"
+            f"{len(chosen)} of {budget} items: replies were not valid, and --on-invalid is skip"
         )

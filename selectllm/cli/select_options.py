@@ -9,8 +9,9 @@ from typing import get_args
 
 import click
 
-from selectllm.cli.options import FILE, ModelOptions, grouped
+from selectllm.cli.options import FILE, grouped
 from selectllm.errors import UsageError
+from selectllm.hub import is_hub, parse_hub
 from selectllm.partition import PARTITIONS
 from selectllm.select import OnInvalid
 
@@ -19,7 +20,8 @@ from selectllm.select import OnInvalid
 class SelectOptions:
     """What `select` is told besides the pool and the common options."""
 
-    budget: int
+    budget: int | None
+    threshold: float | None
     prompt: str | None
     model: str | None
     strategy: str | None
@@ -39,7 +41,13 @@ class SelectOptions:
 select_options = grouped(
     "options",
     SelectOptions,
-    click.option("--budget", type=int, required=True, metavar="N", help="Items to select."),
+    click.option("--budget", type=int, metavar="N", help="Items to select."),
+    click.option(
+        "--threshold",
+        type=float,
+        metavar="X",
+        help="Instead of --budget: every item that a strategy gives at least this.",
+    ),
     click.option("--prompt", metavar="NAME@VERSION", help="Selection prompt."),
     click.option("--model", metavar="PROVIDER/MODEL", help="Model that is shown the clusters."),
     click.option("--strategy", metavar="NAME", help="Select without a model instead."),
@@ -98,11 +106,13 @@ select_options = grouped(
 )
 
 
-def is_by_model(options: SelectOptions, named: ModelOptions) -> bool:
+def is_by_model(options: SelectOptions) -> bool:
     """Whether a model selects, not a strategy. Raises UsageError for both or neither."""
     by_model = bool(options.prompt and options.model)
-    if options.strategy is not None and (named.api_base is not None or named.model_arg):
-        raise UsageError("--api-base and --model-arg are settings of --model, not of --strategy")
+    if (options.budget is None) == (options.threshold is None):
+        raise UsageError("select needs either --budget or, with --strategy, --threshold")
+    if by_model and options.budget is None:
+        raise UsageError("--threshold goes with --strategy; a model picks --budget items")
     if by_model == (options.strategy is not None) or (
         options.strategy is not None and (options.prompt or options.model)
     ):
@@ -113,8 +123,11 @@ def is_by_model(options: SelectOptions, named: ModelOptions) -> bool:
 def out_file(pool_file: Path, out: Path | None) -> Path:
     """Where the selection goes: `out`, or POOL without its suffixes and with .selected.jsonl.
 
+    Of a pool on the hub NAME.selected.jsonl in the current folder.
     Raises UsageError for a name that is not .jsonl, and for the pool itself.
     """
+    if out is None and is_hub(pool_file):
+        return Path(f"{Path(parse_hub(pool_file).source).name}.selected.jsonl")
     if out is None:
         name = pool_file.with_suffix("") if pool_file.suffix.lower() == ".gz" else pool_file
         return name.with_name(f"{name.stem}.selected.jsonl")

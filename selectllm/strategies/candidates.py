@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,12 +26,19 @@ class Candidates:
     vectors: NDArray[np.float32] | None = None
     values: NDArray[np.float64] | None = None
 
+    def only(self, positions: NDArray[np.intp]) -> Candidates:
+        """The candidates at `positions`, in that order."""
+        return Candidates(
+            [self.items[position] for position in positions.tolist()],
+            self.seed,
+            None if self.vectors is None else self.vectors[positions],
+            None if self.values is None else self.values[positions],
+        )
+
 
 def by_score(candidates: Candidates, scores: Sequence[float]) -> list[int]:
-    """Positions by descending score; ties by seeded hash of the id, never by file order.
-
-    NaN, an item that could not be scored, comes last.
-    """
-    draws = [seeded_hash("tie", candidates.seed, item.id) for item in candidates.items]
-    keys = [math.inf if math.isnan(score) else -score for score in scores]
-    return sorted(range(len(draws)), key=lambda p: (keys[p], draws[p]))
+    """Positions by descending score; ties by seeded hash of the id, never by file order."""
+    draws = (seeded_hash("tie", candidates.seed, item.id) for item in candidates.items)
+    ties = np.fromiter(draws, dtype=np.uint64, count=len(candidates.items))
+    order: list[int] = np.lexsort((ties, -np.asarray(scores, dtype=np.float64))).tolist()
+    return order

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from selectllm.strategies.candidates import Candidates
 
 MeasureKind = Literal[
@@ -19,7 +21,7 @@ WITH_RESPONSES: frozenset[MeasureKind] = frozenset({"response-perplexity", "ifd"
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number per item that has to be got before a strategy can go by it; see measuring.py.
+    """A number per item that has to be got before a strategy can go by it; see measures/meter.py.
 
     `of`: the language model of perplexities and IFD, "" for the embedded one; PROMPT+MODEL of a
     rating; the model of open-endedness; the name of a utility.
@@ -37,6 +39,8 @@ class Strategy:
     `needs_vectors`, `measure`: the candidates must come with vectors, or with values of this
     measure. `ranks`: a larger n only adds to the picks of a smaller one, so that all of them make
     a ranking. `analytic`: `eval` reports its exact expectation instead of one draw.
+    `descending`: it goes from the highest value of its measure down, so that a threshold is a
+    number of picks.
     """
 
     name: str
@@ -45,6 +49,20 @@ class Strategy:
     ranks: bool = True
     analytic: bool = False
     measure: Measure | None = None
+    descending: bool = False
+
+    def choose(self, candidates: Candidates, n: int) -> list[int]:
+        """The picks among the candidates that could be measured: n, or fewer where they are fewer.
+
+        What could not be measured is never picked.
+        """
+        if self.measure is None or candidates.values is None:
+            return self.pick(candidates, n)
+        known = np.flatnonzero(~np.isnan(candidates.values))
+        if not len(known):
+            return []
+        picked = self.pick(candidates.only(known), min(n, len(known)))
+        return [int(known[position]) for position in picked]
 
     @property
     def needs_responses(self) -> bool:

@@ -1,0 +1,1 @@
+"""The numbers per item that some strategies go by, got from models, texts and utilities."""
