@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def load_encoder(name: str | None = None) -> Encoder:
     assert name is not None
     folder = Path(name).expanduser()
     if folder.is_dir():
-        identity = f"{folder.resolve().name}@{_folder_sha256(folder)[:12]}"
+        identity = f"{folder.resolve().name}@{folder_sha256(folder)[:12]}"
         return SentenceEncoder(identity, str(folder.resolve()))
     if name.startswith((".", "/", "~")):
         raise EncoderError(f"no encoder folder {name}; give a folder or a name on the hub")
@@ -118,8 +119,7 @@ def embed(
     """(n_texts, dim) float32, rows L2-normalised, in the order of `texts`.
 
     Only texts that the store lacks are encoded, each once, and stored batch by batch, so that a
-    killed run goes on where it was. Batches are sorted by length, the longest first: texts of a
-    batch need little padding, memory runs out at once or never, and the time left only shrinks.
+    killed run goes on where it was. See `batches` for their order.
     `progress(done, total)` counts the texts that are new; it is not called if none is. No texts
     give (0, dim), with dim 0 while the store is empty. Raises EncoderError for vectors that
     cannot be used, and what `encoder` raises.
@@ -132,15 +132,27 @@ def embed(
     if not len(absent):
         return store.read(rows)
     # In the order of their hashes, so that batches do not depend on the order of the texts.
-    distinct = absent[np.unique(keys[absent], return_index=True)[1]]
-    new = sorted(distinct.tolist(), key=lambda i: -len(texts[i]))
+    new = absent[np.unique(keys[absent], return_index=True)[1]]
     report = progress or (lambda done, total: None)
-    report(0, len(new))
-    for start in range(0, len(new), BATCH):
-        batch = new[start : start + BATCH]
+    done = 0
+    report(done, len(new))
+    for batch in _batches(new.tolist(), texts):
         store.add(keys[batch], _encoded([texts[i] for i in batch], encoder))
-        report(start + len(batch), len(new))
+        done += len(batch)
+        report(done, len(new))
     return store.read(store.find(keys))
+
+
+def _batches(new: list[int], texts: Sequence[str]) -> list[list[int]]:
+    """`new` in batches of texts alike in length: the longest batch, then the others as they fall.
+
+    Texts of a batch need little padding, and memory runs out at once or never. Shuffled, the
+    first batches tell how long all of them take; from the longest on they would take fright.
+    """
+    ordered = sorted(new, key=lambda i: -len(texts[i]))
+    first, *others = [ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)]
+    random.Random(len(new)).shuffle(others)
+    return [first, *others]
 
 
 def _encoded(texts: list[str], encoder: Encoder) -> NDArray[np.float32]:
@@ -190,7 +202,7 @@ def _load(encoder: SentenceEncoder) -> Any:
         _check_weights(Path(encoder.source, "model.safetensors"), encoder.weights_sha256)
     from sentence_transformers import SentenceTransformer
 
-    with _quiet(local or not sys.stderr.isatty()):
+    with quiet_loading(local or not sys.stderr.isatty()):
         try:
             return SentenceTransformer(
                 encoder.source,
@@ -209,7 +221,7 @@ def _load(encoder: SentenceEncoder) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet(quiet: bool) -> Iterator[None]:
+def quiet_loading(quiet: bool) -> Iterator[None]:
     """No progress bars of transformers' own, which it draws even where nobody watches."""
     from transformers.utils import logging
 
@@ -233,7 +245,7 @@ def _check_weights(path: Path, sha256: str) -> None:
         )
 
 
-def _folder_sha256(folder: Path) -> str:
+def folder_sha256(folder: Path) -> str:
     """Hash of the names and contents of a model's weights and settings."""
     names = sorted(
         path.relative_to(folder).as_posix()

@@ -3,7 +3,8 @@
 A file is a header (one line of JSON, padded with spaces to 4,096 bytes) and records of one size:
 the sha256 of a text, then its vector as little-endian float32. The first record of a text is the
 canonical one: encoders give slightly different numbers in another batch, and what was seen once
-must not change. Files are read through a memory map, so only rows that are asked for take memory.
+must not change. Files are read through memory maps, a block of rows at a time, so that only what
+is asked for takes memory.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,6 +30,7 @@ if sys.platform != "win32":
 
 HEADER_BYTES = 4_096
 FORMAT = 1
+BLOCK = 16_384  # rows read at a time
 KEY = "S32"  # numpy compares all 32 bytes; only .tolist() would drop zeros at the end
 
 
@@ -36,6 +38,23 @@ def text_keys(texts: Sequence[str]) -> NDArray[np.bytes_]:
     """(n_texts,) sha256 digests of the texts' UTF-8 bytes."""
     digests = b"".join(hashlib.sha256(text.encode("utf-8")).digest() for text in texts)
     return np.frombuffer(digests, dtype=KEY)
+
+
+def gather(
+    mapped: Callable[[], NDArray[np.float32]], rows: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """(n, dim) copy of `rows` of a memory map (n_all, dim).
+
+    Read in the order of the file, whatever that of `rows`, and through a new map for each block:
+    pages count as memory for as long as their map is open, so that reading all of a file would
+    take it twice.
+    """
+    copy = np.empty((len(rows), mapped().shape[1]), dtype=np.float32)
+    order = np.argsort(rows, kind="stable")
+    for start in range(0, len(rows), BLOCK):
+        block = order[start : start + BLOCK]
+        copy[block] = mapped()[rows[block]]
+    return copy
 
 
 class VectorStore:
@@ -65,7 +84,7 @@ class VectorStore:
 
     def find(self, keys: NDArray[np.bytes_]) -> NDArray[np.intp]:
         """(n,) the row of each key's first record, -1 where there is none."""
-        known = np.ascontiguousarray(self._records()["key"])
+        known = self._keys()
         if not len(known):
             return np.full(len(keys), -1, dtype=np.intp)
         order = np.argsort(known, kind="stable")
@@ -75,7 +94,7 @@ class VectorStore:
 
     def read(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """(n, dim) vectors of rows that `find` gave; (0, 0) from an empty store."""
-        return np.ascontiguousarray(self._records()["vector"][rows], dtype=np.float32)
+        return gather(lambda: self._records()["vector"], rows)
 
     def add(self, keys: NDArray[np.bytes_], vectors: NDArray[np.float32]) -> None:
         """Append vectors (n, dim) under their keys; they survive this process being killed."""
@@ -97,6 +116,14 @@ class VectorStore:
             handle.truncate(size - (size - HEADER_BYTES) % records.itemsize)
             handle.seek(0, os.SEEK_END)
             handle.write(records.tobytes())
+
+    def _keys(self) -> NDArray[np.bytes_]:
+        """The key of every record; block by block, as in `gather`."""
+        keys = np.empty(len(self), dtype=KEY)
+        for start in range(0, len(keys), BLOCK):
+            block = keys[start : start + BLOCK]
+            block[:] = self._records()["key"][start : start + len(block)]
+        return keys
 
     def _records(self) -> NDArray[np.void]:
         dim = self.dim

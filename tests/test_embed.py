@@ -54,12 +54,28 @@ def test_a_second_run_encodes_only_new_texts(tmp_path: Path) -> None:
     np.testing.assert_array_equal(vectors, [encoder.vector(text) for text in "bca"])
 
 
-def test_batches_go_from_the_longest_text_to_the_shortest(tmp_path: Path) -> None:
+def test_a_batch_holds_texts_alike_in_length(tmp_path: Path) -> None:
     encoder = HashEncoder()
     embed(words(3 * BATCH), encoder, store_in(tmp_path))
-    lengths = [len(text) for text in encoder.asked]
+    lengths = [len(text) for batch in sorted(encoder.batches, key=longest)[::-1] for text in batch]
     assert lengths == sorted(lengths, reverse=True)
     assert [len(batch) for batch in encoder.batches] == [BATCH] * 3
+
+
+def longest(texts: Sequence[str]) -> tuple[int, int]:
+    return max(map(len, texts)), min(map(len, texts))
+
+
+def test_the_longest_batch_comes_first_and_the_others_in_no_order(tmp_path: Path) -> None:
+    encoder = HashEncoder()
+    texts = ["x" * number for number in range(20 * BATCH)]
+    embed(texts, encoder, store_in(tmp_path))
+    first, *others = [len(batch[0]) for batch in encoder.batches]
+    assert first == len(texts) - 1
+    assert others != sorted(others)
+    assert others != sorted(others, reverse=True)
+    # So that the first few tell how long all of them take.
+    assert 0.7 < np.mean(others[:8]) / np.mean(others) < 1.3
 
 
 def test_batches_do_not_depend_on_the_order_of_the_texts(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -74,6 +75,46 @@ def test_a_file_that_is_no_store_of_this_encoder_is_an_error(tmp_path: Path, hea
     store.path.write_bytes(header.ljust(4_096) + store.path.read_bytes()[4_096:])
     with pytest.raises(EncoderError, match=r"holds no vectors of hash@1; delete the file"):
         store.find(text_keys(["a"]))
+
+
+def test_rows_are_read_in_any_order_and_more_than_once(tmp_path: Path) -> None:
+    vectors = np.arange(100_000, dtype=np.float32).reshape(-1, 2)
+    texts = [str(number) for number in range(len(vectors))]
+    store = store_in(tmp_path)
+    store.add(text_keys(texts), vectors)
+    rows = np.random.default_rng(0).integers(0, len(vectors), 60_000)
+    found = store.find(text_keys([texts[row] for row in rows]))
+    np.testing.assert_array_equal(found, rows)
+    np.testing.assert_array_equal(store.read(found), vectors[rows])
+
+
+READ_ALL = """
+import sys
+from pathlib import Path
+import numpy as np
+from selectllm.vectors import VectorStore, text_keys
+
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+store = VectorStore(Path(sys.argv[1]), "hash@1")
+keys = text_keys([str(number) for number in range(40_000)])
+np.searchsorted(np.sort(keys), keys)
+before = peak()
+vectors = store.read(store.find(keys[::-1]))
+print((peak() - before) / vectors.nbytes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other ways there")
+def test_reading_a_whole_store_takes_the_memory_of_its_vectors_once(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    keys = text_keys([str(number) for number in range(40_000)])
+    store.add(keys, np.full((40_000, 384), 0.5, dtype=np.float32))
+    command = [sys.executable, "-c", READ_ALL, str(store.path.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.6  # both the file and the copy: 2
 
 
 def test_identities_that_look_alike_as_file_names_do_not_meet(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ class Common:
     prompts: Path | None = None
     cache: Path | None = None
     encoder: str | None = None
+    vectors: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,12 @@ COMMON = (
         "--encoder",
         metavar="NAME",
         help="sentence-transformers model, by name or path [all-MiniLM-L6-v2].",
+    ),
+    click.option(
+        "--vectors",
+        type=FILE,
+        metavar="FILE.npy",
+        help="The pool's vectors, made elsewhere: float32, a row of length 1 for each of its rows.",
     ),
 )
 MODEL = (

@@ -15,11 +15,14 @@ import click
 
 from selectllm.budget import Ledger
 from selectllm.cache import ReplyCache
+from selectllm.cli.long_embedding import announced
 from selectllm.cli.options import Common
 from selectllm.connect import Connections
 from selectllm.divide import Embedder
 from selectllm.embed import load_encoder
 from selectllm.errors import UsageError
+from selectllm.given_vectors import GivenVectors, open_vectors
+from selectllm.pool import LoadedPool
 from selectllm.prompt_library import PromptLibrary
 from selectllm.types import Reply
 from selectllm.workspace import Workspace, find_workspace
@@ -30,13 +33,17 @@ Advance = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The edge's state for one command; made by `open_session`."""
+    """The edge's state for one command; made by `open_session`.
+
+    `given`: the vectors of --vectors, of the command's pool once that is known.
+    """
 
     common: Common
     workspace: Workspace
     library: PromptLibrary
     cache: ReplyCache
     ledger: Ledger
+    given: GivenVectors | None = None
 
     @property
     def clusters(self) -> Path:
@@ -62,9 +69,12 @@ class Session:
         )
 
     def embedder(self, advance: Advance | None = None) -> Embedder:
-        """The encoder that was asked for, with the store on disk."""
+        """The encoder that was asked for, with the store on disk, and the given vectors."""
         return Embedder(
-            load_encoder(self.common.encoder), self.workspace.cache / "vectors", advance
+            encoder=load_encoder(self.common.encoder),
+            folder=self.workspace.cache / "vectors",
+            progress=announced(advance, self.note),
+            given=self.given,
         )
 
     def note(self, text: str) -> None:
@@ -93,11 +103,12 @@ def counter(advance: Advance | None, total: int) -> Callable[[object], None]:
     return lambda thing: advance(next(done), total) if advance else None
 
 
-def open_session(common: Common, start: Path) -> Session:
+def open_session(common: Common, start: Path, loaded: LoadedPool | None = None) -> Session:
     """The session of a command that works around the folder `start`.
 
-    Variables of --env-file are set for this process where they are not set already. The cache is
-    closed when the command ends.
+    `loaded`: the pool of a command that has just one; a suite's comes to know its vectors later
+    (Embedder.of_pool). Variables of --env-file are set for this process where they are not set
+    already. The cache is closed when the command ends.
     """
     if common.env_file is not None:
         _load_environment(common.env_file)
@@ -113,7 +124,22 @@ def open_session(common: Common, start: Path) -> Session:
         library=PromptLibrary(workspace.prompts),
         cache=cache,
         ledger=Ledger(common.max_cost, allow_unpriced=common.allow_unpriced),
+        given=None if common.vectors is None else _given(common.vectors, loaded),
     )
+
+
+def _given(path: Path, loaded: LoadedPool | None) -> GivenVectors:
+    """The vectors in `path`, of the items of `loaded`. Raises EncoderError if they do not fit."""
+    given = GivenVectors(open_vectors(path))
+    if loaded is None:
+        return given
+    if loaded.rejected:
+        raise UsageError(
+            f"--vectors {path}: row i belongs to row i of {loaded.pool.source}, and --skip-bad "
+            f"left out {len(loaded.rejected)} of its rows (the first: {loaded.rejected[0].line}); "
+            "correct them, or take them out of both files"
+        )
+    return given.of_pool(loaded.pool)
 
 
 def _load_environment(path: Path) -> None:

@@ -1,0 +1,56 @@
+"""What is said once where embedding takes long: how long, and what can be done about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Advance = Callable[[int, int], None]
+"""(done, total)."""
+
+MANY = 20_000  # texts
+LONG = 600  # seconds
+MEASURED = 8  # batches that the pace is taken from, behind the first, which loads the model
+
+
+def announced(
+    advance: Advance | None,
+    note: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Advance:
+    """`advance`, and one `note` if the embedding that it hears of is long.
+
+    That is more than 20,000 texts, or 10 minutes at the pace of its first batches.
+    """
+    batches: list[tuple[float, int]] = []  # (time, texts done) behind each of the first ones
+
+    def heard(done: int, total: int) -> None:
+        if advance is not None:
+            advance(done, total)
+        if done == 0:
+            batches.clear()
+        elif len(batches) <= MEASURED:
+            batches.append((clock(), done))
+            if len(batches) > MEASURED:
+                seconds, texts = (b - a for a, b in zip(batches[0], batches[-1], strict=True))
+                pace = texts / max(seconds, 1e-3)
+                if total > MANY or (total - done) / pace > LONG:
+                    note(_text(total, pace, (total - done) / pace))
+
+    return heard
+
+
+def _text(total: int, pace: float, seconds: float) -> str:
+    return (
+        f"note: embedding {total:,} new texts, about {pace:,.0f} a second, takes {_about(seconds)} "
+        "more. A run that is killed goes on where it was when it is started again; --vectors "
+        "FILE.npy takes vectors made elsewhere"
+    )
+
+
+def _about(seconds: float) -> str:
+    if seconds < 60:
+        return "less than a minute"
+    if seconds < 7200:
+        return f"about {seconds / 60:.0f} minutes"
+    return f"about {seconds / 3600:.1f} hours"
