@@ -32,6 +32,7 @@ _HOME = {
     "Request": "model",
     "SelectLLMError": "errors",
     "Utility": "utility",
+    "Vote": "vote",
     "load_pool": "pool",
     "render": "prompt",
 }

@@ -15,6 +15,7 @@ from selectllm.connect import Connections, open_selector, settled
 from selectllm.divide import Division, Embedder, divide
 from selectllm.errors import SuiteError, UtilityError
 from selectllm.evidence import Comparison
+from selectllm.hub import located
 from selectllm.names import listed
 from selectllm.pool import load_pool
 from selectllm.prompt import Prompt, render
@@ -54,7 +55,8 @@ def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None
     `comparison`: what its arms are to be compared for. Raises a UsageError for whatever in it
     cannot work.
     """
-    pool = load_pool(sources.base / suite.pool, columns=suite.columns).pool
+    pool = load_pool(located(sources.base, suite.pool), columns=suite.columns).pool
+    sources = replace(sources, embedder=sources.embedder.of_pool(pool))
     if sources.baseline is not None:
         check_pool(sources.baseline, pool)
     utilities = tuple(_utility(entry, pool, sources) for entry in suite.utilities)
@@ -71,12 +73,15 @@ def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None
         _check_covered(utilities, clusters)
     else:
         _check_differing(suite, utilities, comparison)
+    strategies = _strategies(suite, pool, comparison)
+    if any(strategy.needs_vectors for strategy in strategies):
+        encoder = sources.embedder.identity
     return Run(
         suite=suite,
         pool=pool,
         clusters=_with_groups(suite, pool, clusters),
         selectors=(),
-        strategies=_strategies(suite, pool, comparison),
+        strategies=strategies,
         utilities=utilities,
         encoder=encoder,
         comparison=comparison,
@@ -168,13 +173,13 @@ def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
             pool_sha256=pool.sha256,
         )
     embedder = sources.embedder
-    tests = load_pool(sources.base / entry.test).pool
+    tests = load_pool(located(sources.base, entry.test)).pool
     # Looked at first: embedding a large pool takes minutes.
     ours = responses_of(entry.name, "pool", pool.items)
     theirs = responses_of(entry.name, "test pool", tests.items)
     vectors = KnnVectors(
         items=embedder.of(pool.items),
-        tests=embedder.of(tests.items),
+        tests=embedder.beside([item.text for item in tests.items]),
     )
     if entry.answer == "cosine":
         vectors = replace(
@@ -205,7 +210,7 @@ def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster
         return sources.baseline.clusters, None
     if entry.file is not None:
         return read_clusters(sources.base / entry.file, pool)[: entry.limit], None
-    encoder = None if entry.by == "random" else sources.embedder.encoder.identity
+    encoder = None if entry.by == "random" else sources.embedder.identity
     division = Division(entry.by, entry.size, suite.seed)
     parts = [pool] if entry.group is None else _parts(pool, entry.group)
     clusters = [

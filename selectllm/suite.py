@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from selectllm.codec import canonical_json
 from selectllm.errors import SuiteError
-from selectllm.model import ModelSpec, Price
+from selectllm.model import Answer, ModelSpec, Price
 from selectllm.names import closest
+from selectllm.vote import Rule, Vote
 
 Kind = Literal["outcome", "human", "model", "proxy"]
 Count = Annotated[int, Field(ge=1)]
@@ -68,7 +77,7 @@ class ClustersEntry(Strict):
     `file`: a clusters.json to use as it is, instead of dividing.
     """
 
-    by: Literal["diverse", "similar", "random"] = "diverse"
+    by: Literal["diverse", "similar", "kcenter", "random"] = "diverse"
     size: Annotated[int, Field(ge=2)] = 10
     limit: Count | None = None
     group: str | None = None
@@ -80,6 +89,23 @@ class PriceEntry(Strict):
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
+
+
+class VoteEntry(Strict):
+    """How often a model is asked for one decision, and how its replies are combined.
+
+    `by`: without it borda for more than one order, else majority.
+    """
+
+    orders: Count = 1
+    repeats: Count = 1
+    by: Rule | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.orders * self.repeats < 2:
+            raise ValueError("should have orders or repeats above 1; one reply is no vote")
+        return self
 
 
 def _json(value: Any) -> Any:
@@ -108,14 +134,17 @@ class ModelEntry(Strict):
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None
     structured: bool | None = None
+    vote: VoteEntry | None = None
+    answer: Answer = "text"
     extra: Annotated[Mapping[str, Any], AfterValidator(_json)] = {}
     timeout: Annotated[float, Field(gt=0)] = 120.0
 
     def spec(self) -> ModelSpec:
         """The entry as the rest of the package uses it."""
-        fields = self.model_dump(exclude={"price", "name"})
+        fields = self.model_dump(exclude={"price", "name", "vote"})
         price = Price(self.price.input, self.price.output) if self.price else None
-        return ModelSpec(name=self.name or self.id, price=price, **fields)
+        vote = Vote(self.vote.orders, self.vote.repeats, self.vote.by) if self.vote else None
+        return ModelSpec(name=self.name or self.id, price=price, vote=vote, **fields)
 
 
 class Gate(Strict):
@@ -130,6 +159,26 @@ class Gate(Strict):
     alpha: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.05
     inconclusive: Literal["fail", "warn"] = "fail"
     rating_margin: Annotated[float, Field(gt=0)] | None = None
+
+
+def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("should name each number once")
+    return values
+
+
+class SetsEntry(Strict):
+    """What `sets` selects: a set of every budget for every selector and seed.
+
+    `seeds`: of partitions, orders, ties and fills; they take the place of the suite's seed.
+    `category`: a column of the pool whose entropy tells how varied a set is. `groups`: k-means
+    groups of the pool, as many as it has items at most, whose coverage does.
+    """
+
+    budgets: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_distinct)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_distinct)] = (0, 1, 2)
+    category: Name | None = None
+    groups: Count = 100
 
 
 def _bare_id(value: Any) -> Any:
@@ -159,6 +208,7 @@ class Suite(Strict):
     models: tuple[Annotated[ModelEntry, BeforeValidator(_bare_id)], ...] = ()
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
+    sets: SetsEntry | None = None
 
     def specs(self) -> tuple[ModelSpec, ...]:
         """The suite's models."""
@@ -232,8 +282,10 @@ def _keys_at(location: Sequence[Any]) -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "clusters": ClustersEntry,
         "gate": Gate,
+        "sets": SetsEntry,
         "models": ModelEntry,
         "price": PriceEntry,
+        "vote": VoteEntry,
         "ratings": RatingsEntry,
         "knn": KnnEntry,
         "import": ImportEntry,

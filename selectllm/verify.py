@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from selectllm.codec import canonical_json
-from selectllm.decisions import Key, LogContent, decision_key, read_log
+from selectllm.decisions import Key, decision_key, read_log
 from selectllm.errors import RunError
 from selectllm.evidence import Evidence, read_evidence, read_json, read_manifest
 from selectllm.results import results
+from selectllm.row_log import LogContent
 from selectllm.strategies import find_strategy
 from selectllm.types import Cluster, Decision, Status
 
@@ -121,7 +122,7 @@ def finished_decisions(folder: Path, evidence: Evidence) -> list[Decision]:
     return [log.latest[key] for key in sorted(log.latest)]
 
 
-def _read_log(path: Path) -> LogContent:
+def _read_log(path: Path) -> LogContent[Key, Decision]:
     try:
         return read_log(path)
     except OSError as error:
@@ -173,7 +174,7 @@ def _figures(value: Any) -> int:
 
 
 def log_differences(
-    log: LogContent, manifest: Mapping[str, Any], evidence: Evidence
+    log: LogContent[Key, Decision], manifest: Mapping[str, Any], evidence: Evidence
 ) -> Iterator[Difference]:
     """Where a log is not that of a finished run with this manifest."""
     other = differences(log.manifest, manifest, "manifest")

@@ -23,6 +23,7 @@ from selectllm.cache import Cached, Offline, ReplyCache
 from selectllm.errors import CacheError, ProviderError, ReplyMissing
 from selectllm.model import ModelSpec, Request
 from selectllm.types import Item, Question, Reply
+from selectllm.vote import Vote
 
 QUESTION = Question((Item("a", "A"), Item("b", "B")), ("1", "2"), 1, "indices")
 REQUEST = Request(
@@ -280,6 +281,7 @@ REQUESTS = {
         seed=3,
         repeat=2,
     ),
+    "log-probabilities": replace(REQUEST, top_logprobs=20, max_tokens=1),
 }
 
 SHAPES_THE_REPLY = {
@@ -296,6 +298,7 @@ SHAPES_THE_REPLY = {
     "endpoint": replace(REQUEST, endpoint="http://127.0.0.1:1/v1"),
     "schema": replace(REQUEST, schema={"type": "object"}),
     "grammar": replace(REQUEST, grammar="root ::= [1]"),
+    "top_logprobs": replace(REQUEST, top_logprobs=20),
     "max_tokens": replace(REQUEST, max_tokens=5),
     "seed": replace(REQUEST, seed=1),
     "repeat": replace(REQUEST, repeat=1),
@@ -315,6 +318,7 @@ def test_whatever_shapes_the_reply_moves_the_key() -> None:
         replace(SPEC, timeout=5.0),
         replace(SPEC, context=4096),
         replace(SPEC, price=None, structured=True),
+        replace(SPEC, vote=Vote(orders=3), answer="logprobs"),  # the requests differ, or not at all
     ],
 )
 def test_what_does_not_shape_the_reply_does_not(spec: ModelSpec) -> None:

@@ -59,7 +59,8 @@ def test_init_makes_a_workspace_that_runs(selectllm: Command, tmp_path: Path) ->
     for part in ("prompts/LOCK.yaml", "prompts/short/v1.jinja"):
         assert (made / part).read_bytes() == (ROOT / part).read_bytes()
     suite = made / "eval" / "suites" / "quickstart.yaml"
-    assert list(suite.parent.iterdir()) == [suite]
+    shipped = ["paper-alpaca.yaml", "paper-dolly.yaml", "quickstart.yaml"]
+    assert sorted(path.name for path in suite.parent.iterdir()) == shipped
     text = suite.read_text(encoding="utf-8").replace("local/smollm2-135m", "mock/first")
     suite.write_text(text.replace("diverse", "random"), encoding="utf-8")
     outcome = selectllm("eval", suite, "--limit", 3)

@@ -14,18 +14,22 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "selectllm"
 HEAVY = {
     *("litellm", "openai", "torch", "transformers", "sentence_transformers", "sklearn", "dspy"),
-    *("polars", "pandas", "xllamacpp"),
+    *("polars", "pandas", "datasets", "xllamacpp"),
 }
 
 # From the inside out; a module imports only from its own layer and those above it in this list.
 LAYERS = (
-    {"errors", "codec", "types", "names", "files", "workspace"},
+    {"errors", "codec", "types", "names", "files", "workspace", "vote"},
+    {"hub"},
     {
         "model",
+        "patience",
         "tables",
+        "hub_data",
         "pool",
         "prompt",
         "prompt_library",
+        "row_log",
         "rows",
         "tokens",
         "stats",
@@ -36,10 +40,13 @@ LAYERS = (
     {
         "embed",
         "balanced",
+        "covering",
         "neighbours",
         "partition",
         "clusters",
+        "given_vectors",
         "parse",
+        "logprobs",
         "reply_text",
         "reply_lists",
         "structured",
@@ -61,9 +68,11 @@ LAYERS = (
     {"weights", "embedded"},
     {"litellm_model", "ask", "divide"},
     {"connect", "select", "selection"},
+    {"measures"},
     {"baseline", "evidence", "differing", "sides", "verdict"},
     {"contrast", "compare", "gate", "swap", "noise"},
     {"results", "run", "matrix", "prepare", "verify"},
+    {"sets"},
     {"plan", "report"},
     {"cli", "testing", "pytest_plugin", "__main__", "__init__"},
 )

@@ -39,6 +39,7 @@ from selectllm.plan.vocabulary import FILES, own_tokenizer
 from selectllm.suite import Gate
 from selectllm.types import Attempt, Cluster, Decision
 from selectllm.verdict import Bounds, Interval, rule
+from selectllm.vote import Vote
 
 GATE = Gate(margin=0.1, alpha=0.05)
 
@@ -301,6 +302,17 @@ def test_an_outlay_is_the_sum_of_its_calls() -> None:
     tokens_in = 3 * 100 + 3 * (50 + 120) + 300
     assert spent.usd_most == pytest.approx((tokens_in * 2 + 4 * 50 * 10) / 1e6)
     assert spent.hours == pytest.approx(3 * 3.6 / 4 / 3600)
+
+
+@pytest.mark.parametrize(
+    ("asks", "calls"),
+    [(3.0, 2), (4.5, 3), (1.0, 2)],  # as many as ballots; half asked again; a pilot without a vote
+)
+def test_the_pace_of_a_vote_is_shared_by_its_ballots(asks: float, calls: int) -> None:
+    voting = ModelSpec(name="m", id="openai/m", vote=Vote(orders=3))
+    found = asking(Unasked(100, 50, 32, 3), Unasked(100, 50, 32, 3), spec=voting)
+    spent = outlay(found, Pace(20.0, 3.6, asks, "pilot"), PRICE, 1)
+    assert (spent.calls, spent.tokens_in, spent.tokens_out) == (calls, 100 * calls, 20 * calls)
 
 
 def test_the_ceiling_allows_for_the_error_of_an_estimate() -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from selectllm.cli import VERBS, main
-from selectllm.strategies import STRATEGIES
+from selectllm.strategies import FORMS, STRATEGIES
 from selectllm.suite import load_suite
 from tests.conftest import Command
 
@@ -87,9 +87,11 @@ def test_its_workflow_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 
 def test_every_strategy_it_names_exists() -> None:
-    named = re.search(r"Strategies: `([^`]+)`", README)
-    assert named is not None
-    assert set(named[1].split()) == set(STRATEGIES)
+    table = README.split("| strategy | what comes first |")[1].split("\n\n")[0]
+    cells = re.findall(r"^\|([^|]+)\|", table, flags=re.MULTILINE)
+    named = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    assert {name for name in named if ":" not in name} == set(STRATEGIES)
+    assert {name.partition(":")[0] for name in named if ":" in name} == set(FORMS)
 
 
 def test_every_file_it_names_exists() -> None:

@@ -20,9 +20,12 @@ BENCHMARKS = {
     "partition.py": ([], ["--max-items", "2000"]),
     "knn_shapley.py": ([], []),
     "geometry.py": ([], ["--max-items", "2000"]),
+    "million.py": ([], ["--items", "2000"]),
     "regress.py": ([], ["--clusters", "100"]),
     "verdicts.py": ([], ["--replicates", "100"]),
     "dolly.py": ([], ["--clusters", "2"]),
+    "ablation.py": ([], ["--limit", "2"]),
+    "paper.py": ([], ["--only", "random", "--only", "longest"]),
 }
 
 

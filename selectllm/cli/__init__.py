@@ -26,6 +26,7 @@ EVERYDAY = {
     "utility": ("selectllm.cli.utility:utility", "Get ratings: sheets for raters, and back."),
 }
 MORE = {
+    "sets": ("selectllm.cli.sets:sets", "Every selector's set at every budget and seed; a table."),
     "report": ("selectllm.cli.report:report", "Print the table of a run again."),
     "aa": ("selectllm.cli.aa:aa", "A pair against itself: the noise, and false alarms."),
     "verify": (

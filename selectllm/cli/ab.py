@@ -110,7 +110,8 @@ def _sequential(call: Call, run: Run, comparison: Comparison) -> Run:
 
 
 def _all_known(call: Call, run: Run) -> bool:
-    """Whether the first reply to every question is recorded or cached already."""
+    """Whether the first reply to every question, of every ballot, is recorded or cached already."""
     pack = read_pack(call.base / call.suite.replies) if call.suite.replies else {}
-    keys = (first_request(task, call.settings).key for task in tasks(run))
+    questions = (question for task in tasks(run) for question in task.questions)
+    keys = (first_request(question, call.settings).key for question in questions)
     return all(key in pack or call.session.cache.get(key) is not None for key in keys)

@@ -50,6 +50,12 @@ def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
             f"note: repeats: {suite.repeats} at temperature 0 mostly repeat one reply "
             f"({', '.join(cold)}); set a temperature above 0, or repeats: 1"
         )
+    for spec in suite.specs():
+        if spec.vote and spec.vote.repeats > 1 and (spec.temperature == 0 or spec.answer != "text"):
+            session.note(
+                f"note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply; "
+                "set a temperature above 0, or let it vote by orders"
+            )
 
 
 def _with_model(suite: Suite, named: ModelOptions) -> Suite:

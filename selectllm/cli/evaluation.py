@@ -16,11 +16,13 @@ from selectllm.baseline import Baseline
 from selectllm.cli.options import DIRECTORY, FILE, grouped
 from selectllm.cli.session import Session, counter
 from selectllm.codec import canonical_json, pretty_json
+from selectllm.connect import Connections
 from selectllm.decisions import DecisionLog
 from selectllm.errors import ReplyMissing
 from selectllm.evidence import Comparison
 from selectllm.files import write_text
 from selectllm.matrix import context_needed, evaluate, tasks
+from selectllm.measures.meter import Meter
 from selectllm.pack import read_pack, write_pack
 from selectllm.prepare import Sources, check_names, prepare, with_selectors
 from selectllm.results import results
@@ -73,11 +75,16 @@ class Call:
     @property
     def settings(self) -> AskSettings:
         """How its questions are asked."""
-        return AskSettings(
-            concurrency=self.session.common.concurrency,
-            reask=self.suite.reask,
-            structured=self.suite.structured == "auto",
-        )
+        return asking(self.session, self.suite)
+
+
+def asking(session: Session, suite: Suite) -> AskSettings:
+    """How the questions of `suite` are asked."""
+    return AskSettings(
+        concurrency=session.common.concurrency,
+        reask=suite.reask,
+        structured=suite.structured == "auto",
+    )
 
 
 def open_run(
@@ -105,7 +112,25 @@ def open_run(
     if any(selector.spec.provider in OLLAMA for selector in run.selectors):
         shared = replace(shared, num_ctx=context_needed(run))
         run = with_selectors(run, base, session.library, shared)
-    return run
+    return with_meter(session, run, base, shared)
+
+
+def with_meter(session: Session, run: Run, base: Path, shared: Connections) -> Run:
+    """The run with what measures items for its strategies, which was checked on its items."""
+    meter = Meter(
+        library=session.library,
+        base=base,
+        shared=shared,
+        folder=session.workspace.cache,
+        specs={spec.name: spec for spec in run.suite.specs()},
+        utilities={utility.name: utility.values for utility in run.utilities},
+        settings=asking(session, run.suite),
+        seed=run.suite.seed,
+    )
+    items = [run.pool.by_id[member] for member in run.members]
+    for strategy in run.strategies:
+        meter.check(strategy, items)
+    return replace(run, meter=meter)
 
 
 def _recorded(suite: Suite, base: Path, record: Path | None) -> dict[str, Reply] | None:
@@ -141,9 +166,11 @@ def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
 
 
 async def _evaluate(call: Call, run: Run, log: DecisionLog) -> Sequence[Decision]:
-    embedder = call.session.embedder()
+    embedder = call.session.embedder().of_pool(run.pool)
     with call.session.progress("deciding") as advance:
         tick = counter(advance, sum(not log.done(task.key) for task in tasks(run)))
+        if run.meter is not None:
+            run = replace(run, meter=replace(run.meter, progress=advance))
         return await evaluate(run, embedder, call.settings, log, tick)
 
 

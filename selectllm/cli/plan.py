@@ -6,31 +6,37 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from selectllm.arms import Arm
-from selectllm.ask import AskSettings
 from selectllm.cli.comparing import halves, narrowed
-from selectllm.cli.evaluation import Evaluating
+from selectllm.cli.evaluation import Evaluating, asking, with_meter
 from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
 from selectllm.cli.session import Session, open_session
+from selectllm.cli.sets import SetsOptions, applied, open_protocol
 from selectllm.clusters import read_clusters
 from selectllm.codec import canonical_json
 from selectllm.errors import UsageError
 from selectllm.evidence import Comparison
 from selectllm.matrix import tasks
+from selectllm.measures.meter import calls_per_item
 from selectllm.names import unknown
 from selectllm.pack import read_pack
 from selectllm.plan.as_json import plan_json
-from selectllm.plan.forecast import Forecast, forecast
+from selectllm.plan.forecast import Forecast, Recall, forecast
 from selectllm.plan.numbers import RETAIN, Kind
 from selectllm.plan.pilot import read_pilot
 from selectllm.plan.plan import Aim, Plan
+from selectllm.plan.sets import plan_sets
+from selectllm.plan.sets_as_json import sets_plan_json
+from selectllm.plan.strategies import measure_forecast
 from selectllm.prepare import Sources, check_names, prepare, with_selectors
 from selectllm.run import Run
+from selectllm.strategies import find_strategy
 from selectllm.suite import Suite, load_suite
 from selectllm.types import Reply
 
@@ -39,7 +45,7 @@ from selectllm.types import Reply
 class PlanOptions:
     """What `plan` is told besides the suite and the common options."""
 
-    kind: Kind
+    kind: Kind | Literal["sets"]
     a: str | None
     b: tuple[str, ...]
     from_: str | None
@@ -52,6 +58,9 @@ class PlanOptions:
     rating_cost: float | None
     seed: int | None
     limit: int | None
+    pool: str | None
+    budget: tuple[int, ...]
+    only: tuple[str, ...]
 
 
 plan_options = grouped(
@@ -60,7 +69,7 @@ plan_options = grouped(
     click.option(
         "--for",
         "kind",
-        type=click.Choice(["eval", "ab", "swap", "regress"]),
+        type=click.Choice(["eval", "ab", "swap", "regress", "sets"]),
         default="eval",
         show_default=True,
         help="The verb that is planned.",
@@ -87,6 +96,11 @@ plan_options = grouped(
     ),
     click.option("--seed", type=int, help="Instead of the suite's seed."),
     click.option("--limit", type=click.IntRange(1), help="Only the first clusters."),
+    click.option("--pool", metavar="FILE", help="For sets: instead of the suite's pool."),
+    click.option(
+        "--budget", type=click.IntRange(1), multiple=True, help="For sets: instead of the suite's."
+    ),
+    click.option("--only", multiple=True, metavar="SELECTOR", help="For sets: only this one."),
 )
 
 
@@ -101,6 +115,9 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     detected, and whether the suite can reach a pass at all. Nothing is sent.
     """
     _check(options)
+    if options.kind == "sets":
+        _plan_sets(suite_file, options, common)
+        return
     suite = Evaluating(seed=options.seed, limit=options.limit).applied(load_suite(suite_file))
     base = suite_file.resolve().parent
     session = open_session(common, base)
@@ -117,10 +134,12 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
         rating_cost=options.rating_cost,
         concurrency=common.concurrency,
     )
+    recall = _recall(session, suite, base)
     planned = Plan(
         run=run,
         aim=aim,
-        forecasts=asyncio.run(_forecasts(session, run, base)),
+        forecasts=asyncio.run(_forecasts(session, run, recall)),
+        measuring=asyncio.run(_measuring(session, run, recall)),
         pool_clusters=_pool_clusters(run, base),
         pilot=read_pilot(options.pilot, arms, utility) if options.pilot else None,
     )
@@ -133,6 +152,7 @@ def _check(options: PlanOptions) -> None:
         "ab": {"--a": options.a, "--b": options.b},
         "swap": {"--from": options.from_, "--to": options.to},
     }
+    _check_sets(options)
     for kind, given in named.items():
         present = [option for option, value in given.items() if value]
         if present and options.kind != kind:
@@ -142,6 +162,42 @@ def _check(options: PlanOptions) -> None:
             raise UsageError(f"{present[0]} needs {lacking}: name both arms, or neither")
     if options.rating_cost is not None and not math.isfinite(options.rating_cost):
         raise UsageError(f"--rating-cost {options.rating_cost}: is no amount; name one in USD")
+
+
+def _check_sets(options: PlanOptions) -> None:
+    """Raise UsageError for options of sets with another verb, and of others with sets."""
+    of_sets = {"--pool": options.pool, "--budget": options.budget, "--only": options.only}
+    of_others = {
+        "--limit": options.limit,
+        "--pilot": options.pilot,
+        "--prompt": options.prompt,
+        "--model": options.model,
+        "--rating-cost": options.rating_cost,
+    }
+    is_sets = options.kind == "sets"
+    for option, value in (of_others if is_sets else of_sets).items():
+        if value:
+            fits = "does not go with --for sets" if is_sets else "goes with --for sets"
+            raise UsageError(f"{option} {fits}; leave one of them out")
+
+
+def _plan_sets(suite_file: Path, options: PlanOptions, common: Common) -> None:
+    """The plan of `selectllm sets`, which is made of other things than a comparison's."""
+    seeds = () if options.seed is None else (options.seed,)
+    replaced = SetsOptions(pool=options.pool, budget=options.budget, seed=seeds)
+    suite, base = applied(load_suite(suite_file), replaced), suite_file.resolve().parent
+    session = open_session(common, base)
+    opened = open_protocol(session, suite, base, options.only)
+    asked = asyncio.run(plan_sets(opened.protocol, asking(session, suite)))
+    found = sets_plan_json(opened.protocol, asked, opened.left_out, common.concurrency)
+    if common.as_json:
+        click.echo(canonical_json(found))
+        return
+    from rich.console import Console
+
+    from selectllm.report.plan_sets import print_sets_plan
+
+    print_sets_plan(found, Console())
 
 
 def _arms(session: Session, suite: Suite, base: Path, options: PlanOptions) -> tuple[Arm, ...]:
@@ -176,28 +232,41 @@ def _open(session: Session, suite: Suite, base: Path, arms: tuple[Arm, ...]) -> 
         sources = Sources(base, session.embedder(advance), session.clusters)
         run = prepare(suite, sources, Comparison("ab", arms, differing=True))
     shared = session.connections(utility=run.headline.values if run.headline else {})
-    return with_selectors(run, base, session.library, shared)
+    run = with_selectors(run, base, session.library, shared)
+    if not arms:  # else those of the arms
+        run = replace(run, strategies=tuple(map(find_strategy, suite.strategies or ())))
+    return with_meter(session, run, base, shared)
 
 
-async def _forecasts(session: Session, run: Run, base: Path) -> Sequence[Forecast]:
+async def _forecasts(session: Session, run: Run, recall: Recall) -> Sequence[Forecast]:
     """What every pair will ask."""
-    suite = run.suite
-    pack: Mapping[str, Reply] = read_pack(base / suite.replies) if suite.replies else {}
-    settings = AskSettings(
-        concurrency=session.common.concurrency,
-        reask=suite.reask,
-        structured=suite.structured == "auto",
-    )
+    settings = asking(session, run.suite)
     asked = list(tasks(run))
     return [
         await forecast(
-            selector,
-            [task for task in asked if task.selector is selector],
-            settings,
-            lambda key: pack.get(key) or session.cache.get(key),
+            selector, [task for task in asked if task.selector is selector], settings, recall
         )
         for selector in run.selectors
     ]
+
+
+async def _measuring(session: Session, run: Run, recall: Recall) -> dict[str, Forecast]:
+    """What every strategy will ask that asks a model about the items of the clusters."""
+    assert run.meter is not None
+    clusters = (c.members for c in run.clusters if len(c.members) > run.suite.picks)
+    items = [run.pool.by_id[member] for members in clusters for member in members]
+    settings = asking(session, run.suite)
+    return {
+        strategy.name: await measure_forecast(run.meter, strategy.measure, items, settings, recall)
+        for strategy in run.strategies
+        if strategy.measure is not None and calls_per_item(strategy.measure)
+    }
+
+
+def _recall(session: Session, suite: Suite, base: Path) -> Recall:
+    """The recorded or cached reply to a request, by its key."""
+    pack: Mapping[str, Reply] = read_pack(base / suite.replies) if suite.replies else {}
+    return lambda key: pack.get(key) or session.cache.get(key)
 
 
 def _pool_clusters(run: Run, base: Path) -> int:

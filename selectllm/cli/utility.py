@@ -17,6 +17,7 @@ from selectllm.codec import canonical_json
 from selectllm.differing import differing
 from selectllm.errors import PoolError, RunError, UsageError, UtilityError
 from selectllm.evidence import Evidence, read_evidence, read_json
+from selectllm.hub import located
 from selectllm.pool import load_pool
 from selectllm.prepare import Sources, prepare
 from selectllm.sides import sides
@@ -190,7 +191,7 @@ def _pool_of(folder: Path) -> Pool:
         expected = described["manifest"]["pool_sha256"]
     except (KeyError, TypeError):
         raise RunError(f"{folder}/run.json: does not say where the pool is; run it again") from None
-    where = Path(os.path.normpath(folder.resolve() / place))
+    where = Path(os.path.normpath(located(folder.resolve(), place)))
     try:
         pool = load_pool(where, columns=columns).pool
     except PoolError as error:

@@ -37,6 +37,9 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "utility": utility and {"name": utility.name, "kind": utility.kind, "rater": utility.rater},
         "clusters": asdict(plan.clusters),
         "pairs": [pair.to_json() for pair in plan.pairs],
+        "strategies": [
+            {"strategy": name, **asked.to_json()} for name, asked in plan.strategies.items()
+        ],
         "total": plan.total(),
         "price_table": asdict(price_table()) if by_table else None,
         "ratings": plan.ratings(),
@@ -51,7 +54,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def _assumptions(plan: Plan) -> Iterator[str]:
     """Everything that the figures take for granted, one sentence each."""
-    yield from _assumed_of_calls(plan.pairs)
+    yield from _assumed_of_calls([*plan.pairs, *plan.strategies.values()])
     yield from _assumed_of_clusters(plan)
     yield from _assumed_of_spread(plan)
     yield from _assumed_of_pilot(plan)

@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
-from selectllm.ask import LOCAL_REASK, AskSettings, Selector, Task, decide
+from selectllm.ask import (
+    AskSettings,
+    Selector,
+    Task,
+    calls_per_decision,
+    counted,
+    decide,
+    reasks,
+)
 from selectllm.budget import RESERVE_MARGIN
 from selectllm.errors import ReplyMissing
 from selectllm.model import ModelSpec, Price, Request
@@ -35,7 +43,8 @@ class Unasked:
     """A call that will have to be made.
 
     `tokens_in`: of the prompt. `max_tokens`: of the reply. `usual`: tokens of a reply that just
-    holds to the format. `left`: the calls that its decision may take yet, this one included.
+    holds to the format. `left`: the calls that its question may take yet, this one included; each
+    ballot of a vote is a question of its own.
     """
 
     tokens_in: int
@@ -50,7 +59,8 @@ class Forecast:
 
     `decisions`: clusters x orders x repeats. Of these are `known` those whose replies are all
     recorded or cached; `too_long` those whose prompt does not fit the context, which are never
-    asked; `unasked` the rest. `tokens_by`: the tokenizer that counted, or `estimate`.
+    asked; the rest have calls in `unasked`. `tokens_by`: the tokenizer that counted, or
+    `estimate`.
     """
 
     prompt: str
@@ -64,7 +74,10 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a pair's calls take on average. `asks`: calls per decision, 1 if none is repeated."""
+    """What a pair's calls take on average.
+
+    `asks`: calls per decision; 1, or the ballots of a vote, if none is asked again.
+    """
 
     tokens_out: float
     seconds: float
@@ -119,26 +132,21 @@ async def forecast(
     known: list[Decision] = []
     missing: list[tuple[Request, int]] = []
     too_long = 0
+    tasks = list(tasks)
     for task in tasks:
-        memory = Remembered(recalled)
-        try:
-            decision = await decide(
-                replace(task, selector=replace(selector, model=memory)), settings
-            )
-        except ReplyMissing:
-            assert memory.missing is not None
-            missing.append((memory.missing, memory.answered))
-            continue
-        if decision.attempts:
-            known.append(decision)
-        else:
+        found = [await _recalled(each, settings, recalled) for each in task.questions]
+        missing += [each for each in found if not isinstance(each, Decision)]
+        made = [each for each in found if isinstance(each, Decision)]
+        if len(made) == len(found) and any(each.attempts for each in made):
+            known.append(counted(task, made))
+        elif len(made) == len(found):
             too_long += 1
     count, tokens_by = _counting(spec, bool(missing))
-    most = 1 + (min(settings.reask, LOCAL_REASK) if spec.provider == "local" else settings.reask)
+    most = 1 + reasks(spec, settings.reask)
     return Forecast(
         prompt=selector.prompt.ref,
         spec=spec,
-        decisions=len(known) + too_long + len(missing),
+        decisions=len(tasks),
         known=tuple(known),
         too_long=too_long,
         unasked=tuple(
@@ -152,6 +160,19 @@ async def forecast(
         ),
         tokens_by=tokens_by,
     )
+
+
+async def _recalled(
+    question: Task, settings: AskSettings, recall: Recall
+) -> Decision | tuple[Request, int]:
+    """The decision on a question from memory, or the call that it lacks and those before it."""
+    memory = Remembered(recall)
+    remembering = replace(question, selector=replace(question.selector, model=memory))
+    try:
+        return await decide(remembering, settings)
+    except ReplyMissing:
+        assert memory.missing is not None
+        return memory.missing, memory.answered
 
 
 def _usual(request: Request) -> int:
@@ -198,13 +219,15 @@ def assumed_pace(found: Forecast) -> Pace:
     seconds = {"mock": 0.0, "local": 0.0}.get(found.spec.provider, SECONDS)
     if found.spec.provider == "local" and found.unasked:
         seconds = (fmean(call.tokens_in for call in found.unasked) + usual) / LOCAL_SPEED
-    return Pace(usual, seconds, 1.0, "assumption")
+    return Pace(usual, seconds, float(calls_per_decision(found.spec)), "assumption")
 
 
 def outlay(found: Forecast, pace: Pace, priced: Priced | None, concurrency: int) -> Outlay:
     """What the unasked calls take. The embedded engine works on one call at a time."""
-    calls = len(found.unasked) * pace.asks
-    tokens_in = round(sum(call.tokens_in for call in found.unasked) * pace.asks)
+    # A pilot may have asked a model of this name without the vote.
+    asks = max(1.0, pace.asks / calls_per_decision(found.spec))
+    calls = len(found.unasked) * asks
+    tokens_in = round(sum(call.tokens_in for call in found.unasked) * asks)
     tokens_out = round(calls * pace.tokens_out)
     at_once = 1 if found.spec.provider == "local" else concurrency
     price = priced.price if priced else None

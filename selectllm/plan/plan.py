@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,7 @@ from selectllm.plan.pilot import Pilot
 from selectllm.plan.prices import Priced, priced
 from selectllm.run import Run
 from selectllm.sequential import LEAST_CAP
+from selectllm.types import empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,23 @@ class PairPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a plan is made of. `pool_clusters`: that the whole pool gives."""
+    """Everything that a plan is made of.
+
+    `pool_clusters`: that the whole pool gives. `measuring`: what strategies that ask a model will
+    ask, by name.
+    """
 
     run: Run
     aim: Aim
     forecasts: Sequence[Forecast]
     pool_clusters: int
     pilot: Pilot | None = None
+    measuring: Mapping[str, Forecast] = field(default_factory=empty)
+
+    @cached_property
+    def strategies(self) -> dict[str, PairPlan]:
+        """The strategies that ask a model."""
+        return {name: self._pair(found) for name, found in self.measuring.items()}
 
     @cached_property
     def pairs(self) -> list[PairPlan]:
@@ -156,8 +167,8 @@ class Plan:
         return reach(self.aim.kind, margin, self.spread, self.clusters, self.power.alpha)
 
     def total(self) -> dict[str, Any]:
-        """Of all pairs; USD is None if any is not priced."""
-        rows = [pair.to_json() for pair in self.pairs]
+        """Of all pairs and strategies; USD is None if any is not priced."""
+        rows = [pair.to_json() for pair in (*self.pairs, *self.strategies.values())]
         counts = ("decisions", "known", "too_long", "calls", "calls_most", "tokens_in")
         total = {name: sum(row[name] for row in rows) for name in (*counts, "tokens_out")}
         for name in ("usd", "usd_most"):

@@ -31,7 +31,7 @@ def render_plan(plan: Plan) -> RenderableType:
     head = f"{plan['suite']}: plan for {plan['for']}; nothing was sent"
     parts: list[RenderableType] = [Text(head, style="bold"), Text()]
     parts.append(labelled(_takes(plan)))
-    if plan["pairs"]:
+    if plan["pairs"] or plan["strategies"]:
         parts += [Text(), _pairs_table(plan)]
     parts += [Text(), labelled(_shows(plan))]
     if plan["assumptions"]:
@@ -90,7 +90,7 @@ def _calls(plan: Plan) -> Iterator[Fact]:
 def _money(plan: Plan) -> Iterator[Fact]:
     total, prices = plan["total"], plan["price_table"]
     if total["usd"] is None:
-        free = [f"{p['prompt']} + {p['model']}" for p in plan["pairs"] if p["usd"] is None]
+        free = [f"{p['prompt']} + {p['model']}" for p in _asking(plan) if p["usd"] is None]
         text = f"not priced: {', '.join(free)}; give the model a price: {{input, output}}"
     else:
         text = f"{usd(total['usd'])} expected, {usd(total['usd_most'])} at most (every reply of "
@@ -134,6 +134,11 @@ def _bill(needed: Mapping[str, Any], raters: int) -> str:
     return text if needed["usd"] is None else f"{text}, {usd(needed['usd'])} USD"
 
 
+def _asking(plan: Plan) -> list[Mapping[str, Any]]:
+    """What asks a model: the pairs, then strategies that measure items by one."""
+    return [*plan["pairs"], *plan["strategies"]]
+
+
 def _pairs_table(plan: Plan) -> Table:
     """What each pair takes."""
     made = table(
@@ -143,7 +148,7 @@ def _pairs_table(plan: Plan) -> Table:
         ["selector"],
         ["calls", "known", "tokens in", "out", "USD", "most"],
     )
-    for pair in plan["pairs"]:
+    for pair in _asking(plan):
         about = "~" if pair["tokens_by"] == "estimate" and pair["tokens_in"] else ""
         add_row(
             made,

@@ -22,6 +22,8 @@ NAMES = (
     "baseline",
     "ratings",
     "plan",
+    "sets",
+    "plan_sets",
 )
 
 
