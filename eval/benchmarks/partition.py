@@ -28,8 +28,15 @@ Result = TypeVar("Result")
 
 DIM = 384
 GROUPS = ((2_000, 14), (14_000, 14), (52_000, 51))  # items, centres
-PARTITIONED = ((2_000, 10), (100_000, 14), (1_000_000, 14), (1_000_000, 51))  # items, size
+PARTITIONED = (
+    (2_000, 10),
+    (14_000, 14),
+    (100_000, 14),
+    (1_000_000, 14),
+    (1_000_000, 51),
+)  # items, size
 SIMILAR_UP_TO = 100_000  # items
+KCENTER_UP_TO = 14_000
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,10 @@ def main() -> None:
         if items > options.max_items:
             continue
         vectors = unit_vectors(items, DIM, options.seed)
-        for by in ("random", "diverse", *(["similar"] if items <= SIMILAR_UP_TO else [])):
+        methods = ["random", "diverse"]
+        methods += ["similar"] if items <= SIMILAR_UP_TO else []
+        methods += ["kcenter"] if items <= KCENTER_UP_TO else []
+        for by in methods:
             print(whole(by, vectors, size, options.seed), flush=True)
         del vectors
 
