@@ -34,6 +34,10 @@ class UsageError(SelectLLMError):
     exit_code = 2
 
 
+class UnfitError(UsageError):
+    """A pool is too large for a strategy, or lacks what it goes by; another pool may do."""
+
+
 class PoolError(UsageError):
     """A pool file cannot be read as items."""
 

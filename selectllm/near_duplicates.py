@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.codec import seeded_hash
-from selectllm.errors import EncoderError, UsageError
+from selectllm.errors import EncoderError, UnfitError, UsageError
 from selectllm.types import Item
 
 SEMANTIC_UP_TO = 200_000  # items; 20 billion pairs
@@ -100,9 +100,9 @@ def semantic_duplicates(
     reaching it, which is what float32 rounds.
 
     Time grows with the square of the kept items: 80,000 of 384 numbers take 15 s on two cores.
-    Memory beyond the vectors is some 150 MB. Raises UsageError above 200,000 items, for repeated
-    ids or another threshold, EncoderError for vectors that do not fit the ids, are not finite or
-    not of length 1.
+    Memory beyond the vectors is some 150 MB. Raises UnfitError above 200,000 items, UsageError
+    for repeated ids or another threshold, EncoderError for vectors that do not fit the ids, are
+    not finite or not of length 1.
     """
     return _semantic(ids, vectors, threshold, _ordered(ids, np.arange(len(ids)), seed))
 
@@ -114,7 +114,7 @@ def _semantic(
     if not 0 < threshold <= 1:
         raise UsageError(f"threshold is {threshold}; write a cosine above 0, up to 1")
     if len(order) > SEMANTIC_UP_TO:
-        raise UsageError(
+        raise UnfitError(
             f"semantic duplicates compare every pair, which is for up to {SEMANTIC_UP_TO:,} "
             f"items, got {len(order):,}; drop only exact duplicates, or split the pool"
         )

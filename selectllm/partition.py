@@ -55,7 +55,7 @@ def partition(
             f"{len(ids) - len(set(ids))} of {len(ids)} ids are repeats; make them unique"
         )
     if vectors is not None:
-        _check_vectors(vectors, len(ids))
+        check_vectors(vectors, len(ids))
     count = -(-len(ids) // size)
     order = _seeded_order(ids, seed)
     labels = np.asarray(function(Rows(vectors, order), count, seed))
@@ -108,7 +108,8 @@ def _clusters(ids: Sequence[str], labels: NDArray[np.intp], seed: int) -> tuple[
     return tuple(Cluster(number, names) for number, names in enumerate(members))
 
 
-def _check_vectors(vectors: NDArray[np.float32], items: int) -> None:
+def check_vectors(vectors: NDArray[np.float32], items: int) -> None:
+    """Raise EncoderError unless there is a finite row for each of `items`."""
     if vectors.ndim != 2 or len(vectors) != items or vectors.shape[1] == 0:
         raise EncoderError(
             f"{items} items need vectors of shape ({items}, dim), got {vectors.shape}"

@@ -78,7 +78,7 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
 class RowLog(Generic[KeyT, RowT]):
     """The log at `path`, opened for a call described by `manifest`.
 
-    An existing log must have an equal manifest, and no other process may be writing to it:
+    A log that has rows must have an equal manifest, and no other process may be writing to it:
     RunError otherwise, naming what differs. `latest`: the latest row of every key.
     """
 
@@ -92,14 +92,16 @@ class RowLog(Generic[KeyT, RowT]):
         try:
             _lock(self._handle, path)
             content = read_rows(path, form)
-            if content.intact:
+            if content.latest:
                 check_manifest(path, content.manifest, manifest)
         except RunError:
             self._handle.close()
             raise
         self.latest = content.latest
-        os.truncate(path, content.intact)
-        if not content.intact:
+        # A log without rows may be another call's: one that failed before anything was paid for.
+        intact = content.intact if content.latest else 0
+        os.truncate(path, intact)
+        if not intact:
             self._write({"manifest": manifest, "manifest_sha256": sha256_json(manifest)})
 
     def __contains__(self, key: KeyT) -> bool:

@@ -98,11 +98,11 @@ class RoundAhead:
     tokens: int
 
 
-def check_budget(budget: int, pool: Pool) -> None:
-    """Raise UsageError unless 1 <= budget <= items in the pool."""
+def check_budget(budget: int, pool: Pool, whose: str = "in") -> None:
+    """Raise UsageError unless 1 <= budget <= items in the pool; `whose`: `in`, or `left of`."""
     if not 1 <= budget <= len(pool):
         raise UsageError(
-            f"--budget {budget}: must be from 1 to {len(pool)}, the number of items in "
+            f"--budget {budget}: must be from 1 to {len(pool)}, the number of items {whose} "
             f"{pool.source or 'the pool'}"
         )
 
@@ -279,17 +279,29 @@ def select_by_strategy(
     Needs 1 <= budget <= candidates. Where too few could be measured, the others fill the gap as
     `on_invalid` says, marked.
     """
-    picked = strategy.choose(candidates, settings.budget)
-    by = f"strategy:{strategy.name}"
-    chosen = [Chosen(candidates.items[position], 0, 0, by) for position in picked]
-    missing = settings.budget - len(picked)
-    if missing:
-        taken = set(picked)
-        rest = {item.id: item for p, item in enumerate(candidates.items) if p not in taken}
-        complaint = f"{strategy.name}: only {len(picked)} of the items could be measured"
-        filler = _fill(list(rest), settings, 0, complaint)
-        chosen += [Chosen(rest[i], 0, 0, by, filled=True) for i in filler[:missing]]
+    decision = strategy_decision(candidates, strategy, settings.budget)
+    return chosen_by(decision, candidates.items, settings)
+
+
+def chosen_by(decision: Decision, items: Sequence[Item], settings: SelectSettings) -> list[Chosen]:
+    """The items that a strategy's decision on the whole pool gives, filled up to the budget."""
+    by = f"strategy:{decision.strategy}"
+    left = {item.id: item for item in items}
+    chosen = [Chosen(left.pop(item_id), 0, 0, by) for item_id in decision.picks]
+    missing = settings.budget - len(chosen)
+    if missing > 0:
+        complaint = f"{decision.strategy}: only {len(chosen)} of the items could be measured"
+        filler = _fill(list(left), settings, 0, complaint)
+        chosen += [Chosen(left[i], 0, 0, by, filled=True) for i in filler[:missing]]
     return chosen
+
+
+def check_descending(strategy: Strategy) -> None:
+    """Raise UsageError unless a threshold of the strategy's values is a number of its picks."""
+    if not strategy.descending:
+        raise UsageError(
+            f"--threshold: {strategy.name} does not go from the highest value down; give --budget"
+        )
 
 
 def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> int:
@@ -297,10 +309,8 @@ def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> in
 
     Raises UsageError if the strategy is none, and if no item reaches it.
     """
-    if not strategy.descending or candidates.values is None:
-        raise UsageError(
-            f"--threshold: {strategy.name} does not go from the highest value down; give --budget"
-        )
+    check_descending(strategy)
+    assert candidates.values is not None
     count = int(np.count_nonzero(candidates.values >= threshold))  # NaN reaches nothing
     if not count:
         known = candidates.values[~np.isnan(candidates.values)]
@@ -310,18 +320,19 @@ def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> in
 
 
 def strategy_decision(
-    pool: Pool, strategy: Strategy, chosen: Sequence[Chosen], attempts: Sequence[Attempt] = ()
+    candidates: Candidates, strategy: Strategy, budget: int, attempts: Sequence[Attempt] = ()
 ) -> Decision:
-    """The record of `select_by_strategy`: the whole pool is one cluster."""
-    picks = tuple(choice.item.id for choice in chosen if not choice.filled)
+    """What `strategy` picks: the whole pool is one cluster."""
+    ids = tuple(item.id for item in candidates.items)
+    picks = tuple(ids[position] for position in strategy.choose(candidates, budget))
     return Decision(
         cluster=0,
         order=0,
         repeat=0,
         round=0,
-        shown=tuple(item.id for item in pool.items),
+        shown=ids,
         picks=picks,
-        status="ok" if len(picks) == len(chosen) else "partial" if picks else "invalid",
+        status="ok" if len(picks) == budget else "partial" if picks else "invalid",
         strategy=strategy.name,
         attempts=tuple(attempts),
     )

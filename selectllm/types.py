@@ -46,6 +46,11 @@ class Item:
         """What an encoder and the length strategies see: instruction, then input."""
         return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
 
+    @property
+    def has_response(self) -> bool:
+        """Whether there is a response that is more than white space."""
+        return bool((self.response or "").strip())
+
 
 @dataclass(frozen=True)
 class Pool:

@@ -285,24 +285,43 @@ def test_offline_what_is_missing_is_counted_by_selector(
 
 def test_a_strategy_that_cannot_run_is_left_out_with_its_reason(selectllm: Command) -> None:
     write_jsonl(Path("pool.jsonl"), [{**row, "response": None} for row in pool_rows()])
-    unable = ["oracle:quality", "rating:answered@1+mock/first", "ifd"]
+    unable = ["rating:answered@1+mock/first", "ifd"]
     results = found(selectllm, strategies=["longest", *unable])
     reasons = {each["selector"]: each["reason"] for each in results["left_out"]}
-    assert "no utility 'quality'" in reasons["strategy:oracle:quality"]
     assert "answered@1 shows responses" in reasons["strategy:rating:answered@1+mock/first"]
     assert "needs responses" in reasons["strategy:ifd"]
     assert {row["strategy"] for row in results["sets"]} == {None, "longest"}
     outcome = sets(selectllm, strategies=["longest", *unable])
-    assert "left out: oracle:quality: no utility 'quality'" in outcome.err
-    assert "oracle:quality: no utility 'quality'" in " ".join(outcome.out.split())
+    assert "left out: ifd: ifd needs responses" in outcome.err
+    assert "ifd: ifd needs responses" in " ".join(outcome.out.split())
+
+
+def test_a_suite_that_nothing_is_left_of_is_an_error(selectllm: Command) -> None:
+    write_jsonl(Path("pool.jsonl"), [{**row, "response": None} for row in pool_rows()])
+    outcome = sets(selectllm, "--quiet", strategies=["ifd"], prompts=[], models=[])
+    assert_refused(outcome, "no selector of the suite", "ifd needs responses")
 
 
 def test_one_that_was_asked_for_by_name_is_an_error(selectllm: Command) -> None:
-    outcome = sets(
-        selectllm, "--only", "oracle:quality", "--quiet", strategies=["longest", "oracle:quality"]
-    )
-    assert_refused(outcome, "no utility 'quality'")
+    write_jsonl(Path("pool.jsonl"), [{**row, "response": None} for row in pool_rows()])
+    outcome = sets(selectllm, "--only", "ifd", "--quiet", strategies=["longest", "ifd"])
+    assert_refused(outcome, "ifd needs responses")
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "words"),
+    [
+        ("oracle:quality", "no utility 'quality'"),
+        ("rating:quality@1+gpt", "no model 'gpt'"),
+        ("rating:criteria@1+mock/first", "asks for indices"),
+    ],
+)
+def test_a_strategy_that_no_pool_would_do_for_is_an_error(
+    selectllm: Command, strategy: str, words: str
+) -> None:
+    outcome = sets(selectllm, "--quiet", strategies=["longest", strategy])
+    assert_refused(outcome, words)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def test_a_threshold_takes_all_that_reach_it(
         assert by_strategy(selectllm, RATER, "--threshold", 10, *at).code == 0
         assert picked() == ["item-009", "item-019", "item-029", "item-039"]
         OUT.unlink()
+        Path(f"{OUT}.decisions.jsonl").unlink()
         none = by_strategy(selectllm, RATER, "--threshold", 11, "--quiet", *at)
     assert_refused(none, "no item reaches it; the highest is 10")
     assert not OUT.exists()
@@ -122,7 +123,7 @@ def test_a_rating_may_filter_before_a_model_selects(
                 "select", "pool.jsonl", "--budget", 2, "-o", OUT, "--model", "mock/first", *options
             )
     assert done.code == 0, done.err
-    assert "8 of 40 items are left by rating:quality@1+openai/m" in done.err
+    assert "8 of 40 items are left by --prefilter" in done.err
     assert {int(item_id[-1]) for item_id in picked()} <= {8, 9}
 
 

@@ -184,6 +184,7 @@ ITEMS = (
     Item("b", "Say hello", response="Hello to all of you"),
     Item("c", "Say nothing", response=""),
 )
+ANSWERED = ITEMS[:2]
 Measure = Callable[..., dict[str, float]]
 
 
@@ -194,10 +195,9 @@ def test_an_instruction_is_measured_with_its_input(tmp_path: Path) -> None:
     assert found == by_hand("abc", [model.of(pair) for pair in pairs])
 
 
-def test_a_response_is_measured_alone_and_an_empty_one_not_at_all(tmp_path: Path) -> None:
+def test_a_response_is_measured_alone(tmp_path: Path) -> None:
     model = HashModel()
-    found = response_perplexity(ITEMS, model, tmp_path)
-    assert math.isnan(found.pop("c"))
+    found = response_perplexity(ANSWERED, model, tmp_path)
     pairs = [("", "The Seine"), ("", "Hello to all of you")]
     assert found == by_hand("ab", [model.of(pair) for pair in pairs])
 
@@ -206,8 +206,7 @@ def test_ifd_compares_a_response_after_its_instruction_with_the_response_alone(
     tmp_path: Path,
 ) -> None:
     model = HashModel()
-    found = ifd_scores(ITEMS, model, tmp_path)
-    assert math.isnan(found.pop("c"))
+    found = ifd_scores(ANSWERED, model, tmp_path)
     after = [("Name a river\n\nin France" + SEPARATOR, "The Seine")]
     after += [("Say hello" + SEPARATOR, "Hello to all of you")]
     saved = [
@@ -225,10 +224,10 @@ def by_hand(ids: str, values: Sequence[tuple[float, float]]) -> Any:
 def test_ifd_asks_no_more_after_the_perplexity_of_responses_than_what_is_new(
     tmp_path: Path,
 ) -> None:
-    response_perplexity(ITEMS, HashModel(), tmp_path)
+    response_perplexity(ANSWERED, HashModel(), tmp_path)
     model = HashModel()
-    ifd_scores(ITEMS, model, tmp_path)
-    assert len(model.asked) == len(ITEMS)
+    ifd_scores(ANSWERED, model, tmp_path)
+    assert len(model.asked) == len(ANSWERED)
     assert all(context for context, _ in model.asked)
 
 
@@ -243,7 +242,7 @@ def test_items_without_a_response_are_an_error_before_anything_is_asked(
     with pytest.raises(UsageError) as caught:
         measure([*ITEMS, *unlabelled], model, tmp_path)
     message = str(caught.value)
-    assert message.startswith(f"{name} needs responses: 7 of 10 items have none: 'u0', 'u1', 'u2',")
+    assert message.startswith(f"{name} needs responses: 8 of 10 items have none: 'c', 'u0', 'u1',")
     assert "--map response=COL" in message
     assert model.batches == []
 

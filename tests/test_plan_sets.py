@@ -164,9 +164,10 @@ def test_nothing_is_sent_divided_or_written(selectllm: Command) -> None:
 
 
 def test_what_will_be_left_out_is_said_before(selectllm: Command) -> None:
-    found = plan(selectllm, strategies=["longest", "oracle:quality"])
-    assert [each["selector"] for each in found["left_out"]] == ["strategy:oracle:quality"]
-    assert "left out oracle:quality:" in told(selectllm, strategies=["longest", "oracle:quality"])
+    write_jsonl(Path("pool.jsonl"), [{**row, "response": None} for row in pool_rows()])
+    found = plan(selectllm, strategies=["longest", "ifd"])
+    assert [each["selector"] for each in found["left_out"]] == ["strategy:ifd"]
+    assert "left out ifd:" in told(selectllm, strategies=["longest", "ifd"])
 
 
 def test_only_the_named_selectors_are_planned(selectllm: Command) -> None:

@@ -17,7 +17,7 @@ from selectllm import weights
 from selectllm.ask import AskSettings, Selector
 from selectllm.cache import ReplyCache
 from selectllm.connect import Connections, open_selector
-from selectllm.errors import PoolError, PromptError, ProviderError, ReplyMissing
+from selectllm.errors import PromptError, ProviderError, ReplyMissing, UnfitError
 from selectllm.measures.one_by_one import Rated
 from selectllm.measures.rating import check_rating, rate
 from selectllm.model import ModelSpec, Request
@@ -264,13 +264,13 @@ class TestWithResponses:
         items = [replace(item, response="Yes.") for item in ITEMS]
         items[1], items[3] = ITEMS[1], replace(ITEMS[3], response=" \n")
         said = r"answered@1 shows responses, and 2 of 5 items have none: 'i2', 'i4'; fill them in"
-        with pytest.raises(PoolError, match=said):
+        with pytest.raises(UnfitError, match=said):
             rated(opened(ANSWERED), items)
         assert provider.count == 0
 
     def test_the_instruction_alone_needs_none(self) -> None:
         check_rating(QUALITY, ITEMS)
-        with pytest.raises(PoolError, match="5 of 5 items have none"):
+        with pytest.raises(UnfitError, match="5 of 5 items have none"):
             check_rating(ANSWERED, ITEMS)
 
     def test_a_prompt_that_asks_for_no_scores_cannot_rate(self) -> None:

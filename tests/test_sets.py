@@ -135,10 +135,12 @@ def test_a_log_of_another_protocol_or_a_damaged_one_is_refused(tmp_path: Path) -
     path = tmp_path / "sets.jsonl"
     with SetLog(path, {"seeds": [0]}), pytest.raises(RunError, match="another process"):
         SetLog(path, {"seeds": [0]})
+    with SetLog(path, {"seeds": [1]}) as log:  # nothing was made yet
+        log.append(SelectedSet("a", 1, 0, ("x",), 0, Spent(0, 0, 0, 0.0)))
     with pytest.raises(RunError, match="seeds differ"):
-        SetLog(path, {"seeds": [1]})
+        SetLog(path, {"seeds": [0]})
     path.write_text(path.read_text() + '{"selector": "a"}\n', encoding="utf-8")
-    with pytest.raises(RunError, match=r"sets\.jsonl:2: not a set"):
+    with pytest.raises(RunError, match=r"sets\.jsonl:3: not a set"):
         SetLog(path, {"seeds": [0]})
 
 

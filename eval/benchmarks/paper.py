@@ -1,6 +1,6 @@
 """The paper's table, scaled down: every selector's sets of Dolly instructions, against a label.
 
-    python eval/benchmarks/paper.py [POOL] [--only SELECTOR ...]
+    python eval/benchmarks/paper.py [POOL] [--only SELECTOR ...] [--seed S ...]
 
 `selectllm sets` on eval/suites/paper-dolly.yaml with the pool of 2,000, budgets of 143, 286 and
 429 (one, two and three of each cluster of 14, as 1,000, 2,000 and 3,000 are of 14,000), three
@@ -37,6 +37,7 @@ def main() -> int:
     )
     parser.add_argument("pool", nargs="?", type=Path, default=DEFAULT)
     parser.add_argument("--only", action="append", default=[], help="as in `selectllm sets`")
+    parser.add_argument("--seed", action="append", default=[], help="instead of 0, 1 and 2")
     arguments = parser.parse_args()
     if not arguments.pool.exists():
         print(f"left out: {arguments.pool} is not there; name a pool with a 0/1 column `rating`")
@@ -55,6 +56,7 @@ def main() -> int:
         path = Path(folder) / "paper.yaml"
         path.write_text(json.dumps(suite), encoding="utf-8")
         words = [word for name in arguments.only for word in ("--only", name)]
+        words += [word for seed in arguments.seed for word in ("--seed", seed)]
         places = ["--cache", str(ROOT / "cache"), "-o", str(Path(folder) / "sets")]
         return selectllm(["sets", str(path), *words, *places, "-j", "1"])
 

@@ -38,7 +38,7 @@ def halves(session: Session, suite: Suite, base: Path) -> Halves:
 
 
 def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) -> Suite:
-    """The suite with the prompts and models of `arms` alone.
+    """The suite with the prompts of `arms` alone; its models may be named by strategies, too.
 
     Structured output is used for all of them or for none: it would be a head start.
     """
@@ -58,11 +58,6 @@ def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) ->
     return suite.model_copy(
         update={
             "prompts": tuple(name for name, prompt in prompts.items() if prompt.ref in wanted),
-            "models": tuple(
-                entry
-                for entry in suite.models
-                if (entry.name or entry.id) in {a.model for a in arms}
-            ),
             "structured": "off" if len(constrained) > 1 else suite.structured,
         }
     )

@@ -13,12 +13,11 @@ import click
 from selectllm.ask import AskSettings, Selector, calls_per_decision, most_calls
 from selectllm.cli.named_model import named_model
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
-from selectllm.cli.prefilter import prefiltered, without_duplicates
+from selectllm.cli.prefilter import Narrowed, left_of
 from selectllm.cli.select_by_strategy import candidates_for, meter_for
 from selectllm.cli.select_options import (
     SelectOptions,
     given_size,
-    given_threshold,
     is_by_model,
     out_file,
     select_options,
@@ -29,7 +28,7 @@ from selectllm.connect import open_selector
 from selectllm.decisions import DecisionLog
 from selectllm.divide import Division, divide
 from selectllm.errors import ReplyMissing, SelectLLMError
-from selectllm.measures.meter import calls_per_item
+from selectllm.measures.meter import Meter, calls_per_item
 from selectllm.pool import load_pool, parse_mapping, write_rejected
 from selectllm.run import evaluated_before
 from selectllm.select import (
@@ -37,15 +36,16 @@ from selectllm.select import (
     RoundAhead,
     SelectSettings,
     check_budget,
+    check_descending,
+    chosen_by,
     questions_ahead,
     reaching,
     select_by_model,
-    select_by_strategy,
     strategy_decision,
 )
 from selectllm.selection import manifest_by_model, manifest_by_strategy, write_selection
 from selectllm.strategies import Strategy, find_strategy
-from selectllm.types import Cluster, Pool
+from selectllm.types import Cluster, Decision, Pool
 
 
 @click.command()
@@ -76,34 +76,50 @@ def select(
         ask=AskSettings(concurrency=common.concurrency, reask=options.reask),
     )
     session = open_session(common, Path.cwd(), loaded)
-    if options.distinct is not None:
-        pool = without_duplicates(session, pool, given_threshold(options.distinct))
-    if options.prefilter is not None:
-        pool = prefiltered(session, pool, options.prefilter, settings, options.dry_run)
+    _check_selector(session, pool, options, settings, model_options)
+    left = left_of(session, pool, options, settings)
     if options.budget is None:
-        settings = replace(settings, budget=len(pool))
-    check_budget(settings.budget, pool)
-    if by_model:
-        chosen = _by_model(Selection(session, pool, settings, out), options, model_options)
-    else:
-        chosen = _by_strategy(Selection(session, pool, settings, out), options, model_options)
+        settings = replace(settings, budget=len(left.pool))
+    call = Selection(session, left.pool, settings, out, left)
+    select_one_way = _by_model if by_model else _by_strategy
+    chosen = select_one_way(call, options, model_options)
     if chosen is None:
         return
     if loaded.rejected:
         write_rejected(_beside(out, "rejected"), loaded.rejected)
         session.note(f"{len(loaded.rejected)} bad rows left out: {_beside(out, 'rejected')}")
-    write_selection(out, pool, chosen)
+    write_selection(out, call.pool, chosen)
     _report(session, chosen, options.budget, out)
+
+
+def _check_selector(
+    session: Session,
+    pool: Pool,
+    options: SelectOptions,
+    settings: SelectSettings,
+    named: ModelOptions,
+) -> None:
+    """Raise a UsageError for a selector that cannot work, before a prefilter asks anything."""
+    if options.strategy is None:
+        prompt = session.library.load(options.prompt or "")
+        spec = named_model(options.model or "", named)
+        open_selector(prompt, spec, session.connections())
+        return
+    strategy = find_strategy(options.strategy)
+    meter_for(session, pool, strategy, settings, named)
+    if options.threshold is not None:
+        check_descending(strategy)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One call of `select`, its files read and its options checked."""
+    """One call of `select`, its files read and its options checked; `left`: its pool, and why."""
 
     session: Session
     pool: Pool
     settings: SelectSettings
     out: Path
+    left: Narrowed
 
     @property
     def log(self) -> Path:
@@ -121,23 +137,37 @@ def _by_strategy(
     if options.dry_run:
         _print_strategy_ahead(call, options, strategy)
         return None
-    try:
-        candidates, measured = candidates_for(session, pool, strategy, settings, meter)
-    except ReplyMissing as error:
-        raise ReplyMissing(f"{error}. Record them by the same call without --offline") from None
+    manifest = manifest_by_strategy(pool, strategy, settings) | dict(call.left.by)
     if options.threshold is not None:
-        settings = replace(settings, budget=reaching(candidates, strategy, options.threshold))
-    chosen = select_by_strategy(candidates, strategy, settings)
-    attempts = [each for item in pool.items for each in measured.attempts.get(item.id, ())]
-    manifest = manifest_by_strategy(pool, strategy, settings)
+        manifest |= {"budget": None, "threshold": options.threshold}
     if strategy.measure is not None:
-        manifest |= {"measure": meter.describe(strategy.measure)}
+        manifest |= {"measure": meter.describe(strategy.measure), "reask": options.reask}
     if strategy.needs_vectors:
         manifest |= {"encoder": session.embedder().identity}
     with DecisionLog(call.log, manifest) as log:
         if not log.decisions():
-            log.append(strategy_decision(pool, strategy, chosen, attempts))
-    return chosen
+            log.append(_decided(call, strategy, meter, options.threshold))
+        decision = log.decisions()[0]
+    if options.threshold is not None:
+        settings = replace(settings, budget=len(decision.picks))
+    return chosen_by(decision, pool.items, settings)
+
+
+def _decided(
+    call: Selection, strategy: Strategy, meter: Meter, threshold: float | None
+) -> Decision:
+    """What the strategy decides, once what it goes by is measured."""
+    try:
+        candidates, measured = candidates_for(
+            call.session, call.pool, strategy, call.settings, meter
+        )
+    except ReplyMissing as error:
+        raise ReplyMissing(f"{error}. Record them by the same call without --offline") from None
+    budget = call.settings.budget
+    if threshold is not None:
+        budget = reaching(candidates, strategy, threshold)
+    attempts = [each for item in call.pool.items for each in measured.attempts.get(item.id, ())]
+    return strategy_decision(candidates, strategy, budget, attempts)
 
 
 def _by_model(call: Selection, options: SelectOptions, named: ModelOptions) -> list[Chosen] | None:
@@ -147,7 +177,7 @@ def _by_model(call: Selection, options: SelectOptions, named: ModelOptions) -> l
     selector = open_selector(prompt, named_model(options.model or "", named), session.connections())
     ahead = questions_ahead(pool, selector, settings)
     if options.dry_run:
-        _print_ahead(session, ahead, selector, settings)
+        _print_ahead(call, ahead, selector)
         return None
     last = ahead[-1]
     if not evaluated_before(session.workspace.runs, selector, last.size, last.picks):
@@ -157,9 +187,9 @@ def _by_model(call: Selection, options: SelectOptions, named: ModelOptions) -> l
             "not known"
         )
     encoder = session.embedder().identity
-    manifest = manifest_by_model(pool, selector, settings, options.by, encoder)
+    manifest = manifest_by_model(pool, selector, settings, options.by, encoder) | dict(call.left.by)
     with DecisionLog(call.log, manifest) as log:
-        calls = sum(this.calls for this in ahead)
+        calls = sum(this.calls for this in ahead) // calls_per_decision(selector.spec)
         try:
             return asyncio.run(_ask(call, selector, options.by, log, calls))
         except ReplyMissing as error:
@@ -192,29 +222,38 @@ async def _ask(
 def _print_strategy_ahead(call: Selection, options: SelectOptions, strategy: Strategy) -> None:
     count = "those that reach the threshold" if options.budget is None else call.settings.budget
     calls = 0 if strategy.measure is None else calls_per_item(strategy.measure) * len(call.pool)
-    text = (
-        f"strategy {strategy.name} would take {count} of {len(call.pool)} items, with {calls} calls"
-    )
+    rating = strategy.measure is not None and strategy.measure.kind == "rating"
+    most = calls * (1 + options.reask) if rating else calls
     if call.session.common.as_json:
-        click.echo(canonical_json({"rounds": [], "calls": calls}))
-    else:
-        click.echo(text)
+        summary = {"rounds": [], "calls": calls, "calls_at_most": most}
+        click.echo(canonical_json(summary | {"prefilter_calls": call.left.calls}))
+        return
+    _print_prefilter_ahead(call)
+    click.echo(
+        f"strategy {strategy.name} would take {count} of {len(call.pool)} items, with {calls} "
+        f"calls ({most} at most)"
+    )
 
 
-def _print_ahead(
-    session: Session, ahead: list[RoundAhead], selector: Selector, settings: SelectSettings
-) -> None:
+def _print_prefilter_ahead(call: Selection) -> None:
+    if call.left.calls:
+        click.echo(f"the prefilter takes {call.left.calls} calls first, if every reply is valid")
+
+
+def _print_ahead(call: Selection, ahead: list[RoundAhead], selector: Selector) -> None:
     """What would be asked, as text or as JSON; nothing was divided, sent or written."""
-    spec = selector.spec
+    session, settings, spec = call.session, call.settings, selector.spec
     calls = sum(this.calls for this in ahead)
     most = calls // calls_per_decision(spec) * most_calls(spec, settings.ask.reask)
     if not session.common.as_json:
+        _print_prefilter_ahead(call)
         click.echo(_ahead_text(ahead, selector, most))
         return
     summary = {
         "rounds": [asdict(this) for this in ahead],
         "calls": calls,
         "calls_at_most": most,
+        "prefilter_calls": call.left.calls,
         "tokens": sum(this.tokens for this in ahead),
     }
     click.echo(canonical_json(summary))

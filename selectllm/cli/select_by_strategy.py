@@ -14,7 +14,6 @@ from selectllm.cli.session import Session
 from selectllm.errors import UsageError
 from selectllm.measures.meter import Measured, Meter
 from selectllm.model import ModelSpec
-from selectllm.names import unknown
 from selectllm.select import SelectSettings
 from selectllm.strategies import Candidates, Strategy
 from selectllm.types import Pool
@@ -36,7 +35,9 @@ def meter_for(
     if measure is not None and measure.kind in ("rating", "open-endedness"):
         model = measure.of.partition("+")[2] if measure.kind == "rating" else measure.of
         if "/" not in model:
-            raise UsageError(unknown("model", model, ()))
+            raise UsageError(
+                f"strategy {strategy.name}: no model {model!r}; name one as PROVIDER/MODEL"
+            )
         specs[model] = named_model(model, named)
     elif named.api_base is not None or named.model_arg:
         raise UsageError(

@@ -17,7 +17,7 @@ from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, group
 from selectllm.cli.session import Session, counter, open_session
 from selectllm.codec import canonical_json, pretty_json
 from selectllm.divide import Division, Embedder, divide
-from selectllm.errors import ReplyMissing, UsageError
+from selectllm.errors import ReplyMissing, UnfitError, UsageError
 from selectllm.files import write_text
 from selectllm.hub import located
 from selectllm.measures.meter import Measured
@@ -134,6 +134,8 @@ def open_protocol(session: Session, suite: Suite, base: Path, only: Sequence[str
             assert run.meter is not None
             run.meter.check(strategy, run.pool.items)
             able.append(strategy)
+    if not (able or run.selectors):
+        raise UnfitError(f"no selector of the suite can do with this pool: {left_out[0].reason}")
     embedder = session.embedder().of_pool(run.pool)
     protocol = Protocol(run, entry, tuple(able), embedder.identity)
     return Opened(protocol, embedder, tuple(left_out), bool(only))
@@ -167,7 +169,7 @@ def _leaving_out(strategy: Strategy, left_out: list[LeftOut], *, strict: bool) -
     """Note a strategy that cannot be used on the pool, with the reason; `strict`: raise it."""
     try:
         yield
-    except UsageError as error:
+    except UnfitError as error:
         if strict:
             raise
         left_out.append(LeftOut(arm_of(strategy), str(error)))

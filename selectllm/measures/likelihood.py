@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.codec import sha256_texts
-from selectllm.errors import ModelError, UsageError
+from selectllm.errors import ModelError, UnfitError
 from selectllm.measures.language_model import LanguageModel
 from selectllm.names import listed
 from selectllm.types import Item
@@ -92,9 +92,9 @@ def response_perplexity(
     folder: Path,
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Perplexity of each item's response alone, by id, NaN if it is empty; see `likelihoods`.
+    """Perplexity of each item's response alone, by id; see `likelihoods`.
 
-    Raises UsageError if an item has no response.
+    Raises UnfitError if an item has no response.
     """
     pairs = [("", text) for text in responses_of("response-perplexity", items)]
     return _by_id(items, _perplexities(likelihoods(pairs, model, folder, progress)))
@@ -106,10 +106,10 @@ def ifd_scores(
     folder: Path,
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """`ifd` of each item by id, NaN if its response is empty; see `likelihoods`.
+    """`ifd` of each item by id; see `likelihoods`.
 
     The response is scored after the item's text (instruction, then input) and SEPARATOR, with no
-    chat template, and alone. Raises UsageError if an item has no response.
+    chat template, and alone. Raises UnfitError if an item has no response.
     """
     responses = responses_of("ifd", items)
     after = [item.text + SEPARATOR for item in items]
@@ -150,10 +150,10 @@ def _by_id(items: Sequence[Item], values: Floats) -> dict[str, float]:
 
 
 def responses_of(measure: str, items: Sequence[Item]) -> list[str]:
-    """The items' responses, for `measure`. Raises UsageError if an item has none."""
-    missing = [item.id for item in items if item.response is None]
+    """The items' responses, for `measure`. Raises UnfitError if an item has none."""
+    missing = [item.id for item in items if not item.has_response]
     if missing:
-        raise UsageError(
+        raise UnfitError(
             f"{measure} needs responses: {len(missing)} of {len(items)} items have none: "
             f"{listed(missing)}; fill them in (--map response=COL names their column), or take "
             "a strategy that needs none"

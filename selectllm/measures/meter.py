@@ -60,7 +60,8 @@ class Meter:
 
     `specs`: models by the name that a strategy may call them by; others are taken as ids.
     `utilities`: values by item id, by the name of the utility. `base`: what paths of prompts are
-    relative to. `folder`: where likelihoods and converted weights are kept.
+    relative to. `folder`: where likelihoods and converted weights are kept. `seed`: of sampled
+    replies; a rating is asked with the same one always, so that it serves every selection.
     """
 
     library: PromptLibrary
@@ -109,7 +110,7 @@ class Meter:
             return Measured({item.id: values[item.id] for item in items})
         if measure.kind == "rating":
             rater = self.rater(measure)
-            asked = rate(items, rater, self.settings, self._tick(len(items)), self.seed)
+            asked = rate(items, rater, self.settings, self._tick(len(items)))
             return await _closing(rater.model, asked)
         if measure.kind == "open-endedness":
             sampler = self.sampler(measure)

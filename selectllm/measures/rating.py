@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 
 from selectllm.ask import AskSettings, Selector, Task, decide
-from selectllm.errors import PoolError, PromptError
+from selectllm.errors import PromptError, UnfitError
 from selectllm.measures.one_by_one import Rated, Tick, no_tick, one_by_one
 from selectllm.names import listed
 from selectllm.parse import parse
@@ -51,7 +51,7 @@ async def rate(
 def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
     """Raise what keeps `prompt` from rating `items`.
 
-    PromptError if it asks for anything but scores; PoolError if it shows responses and an item
+    PromptError if it asks for anything but scores; UnfitError if it shows responses and an item
     has none, or a blank one.
     """
     if prompt.reply != "scores":
@@ -61,9 +61,9 @@ def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
         )
     if not prompt.shows_responses:
         return
-    missing = [item.id for item in items if not (item.response or "").strip()]
+    missing = [item.id for item in items if not item.has_response]
     if missing:
-        raise PoolError(
+        raise UnfitError(
             f"{prompt.ref} shows responses, and {len(missing)} of {len(items)} items have none: "
             f"{listed(missing)}; fill them in, leave those items out, or rate instructions alone "
             "with quality@1"

@@ -25,7 +25,7 @@ async def measure_forecast(
     """
     if measure.kind == "rating":
         rater = meter.rater(measure)
-        tasks = [rating_task(item, rater, meter.seed) for item in items]
+        tasks = [rating_task(item, rater) for item in items]
         return await forecast(rater, tasks, ask, recall)
     sampler = meter.sampler(measure)
     requests = [request for item in items for request in sample_requests(item, sampler, meter.seed)]

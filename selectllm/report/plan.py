@@ -73,9 +73,12 @@ def _calls(plan: Plan) -> Iterator[Fact]:
         counted(plan["repeats"], "repeat"),
         counted(len(plan["pairs"]), "pair"),
     ]
+    pairs = sum(pair["decisions"] for pair in plan["pairs"])
+    measured = total["decisions"] - pairs
+    items = f", and {counted(measured, 'item')} that strategies ask about" if measured else ""
     yield (
         "calls",
-        f"{' x '.join(factors)} = {total['decisions']:,}; {total['known']:,} are recorded or "
+        f"{' x '.join(factors)} = {pairs:,} decisions{items}; {total['known']:,} are recorded or "
         f"cached and cost nothing; {total['calls']:,} to send, {total['calls_most']:,} at most "
         "with asking again",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.errors import UsageError
+from selectllm.errors import UnfitError
 from selectllm.rows import Rows
 from selectllm.strategies.candidates import Candidates
 from selectllm.strategies.ordered import seeded_rows
@@ -25,7 +25,7 @@ def facility_location(candidates: Candidates, n: int) -> list[int]:
     beginning. Quadratic: raises UsageError above 30,000 candidates.
     """
     if len(candidates.items) > UP_TO:
-        raise UsageError(
+        raise UnfitError(
             "facility location holds the similarities of all pairs in memory, which is for up to "
             f"{UP_TO:,} items, got {len(candidates.items):,}; use k-center, or select from fewer"
         )

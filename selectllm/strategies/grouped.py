@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.codec import seeded_hash
-from selectllm.errors import UsageError
+from selectllm.errors import UnfitError
 from selectllm.rows import Rows
 from selectllm.strategies.candidates import Candidates
 from selectllm.strategies.kcenter import farthest_first
@@ -25,11 +25,11 @@ def k_center_hdbscan(candidates: Candidates, n: int) -> list[int]:
     code, which drops what HDBSCAN calls noise and takes the centroids of the groups as picked
     already, noise is kept, as a group of its own, and every group gives floor or ceil of n times
     its share, exactly n in all; which of the two is a seeded draw whose mean is the share.
-    Picks of the groups alternate, so that the first few are proportional too. Raises UsageError
+    Picks of the groups alternate, so that the first few are proportional too. Raises UnfitError
     above 15,000 candidates.
     """
     if len(candidates.items) > HDBSCAN_UP_TO:
-        raise UsageError(
+        raise UnfitError(
             f"HDBSCAN groups hold all distances in memory, which is for up to {HDBSCAN_UP_TO:,} "
             f"items, got {len(candidates.items):,}; use k-center without groups"
         )

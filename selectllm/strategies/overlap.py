@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.errors import UsageError
+from selectllm.errors import UnfitError
 from selectllm.strategies.candidates import Candidates, by_score
 
 ROUGE_UP_TO = 60_000  # items; 1.8 billion pairs, at 2 to 50 million a second on one core
@@ -28,10 +28,10 @@ def rouge_diversity(candidates: Candidates, n: int) -> list[int]:
 
     Time grows with the square of the items and with their length: 20,000 take 4 s on one core at
     13 tokens each, 110 s at 74 (Dolly without and with inputs). Memory stays at some 30 MB beyond
-    the tokens. Raises UsageError above 60,000 candidates.
+    the tokens. Raises UnfitError above 60,000 candidates.
     """
     if len(candidates.items) > ROUGE_UP_TO:
-        raise UsageError(
+        raise UnfitError(
             f"ROUGE diversity compares every pair, which is for up to {ROUGE_UP_TO:,} items, got "
             f"{len(candidates.items):,}; use k-center, or a random sample of the pool"
         )

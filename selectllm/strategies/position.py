@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from selectllm.strategies.candidates import Candidates, by_score
+from selectllm.codec import seeded_hash
+from selectllm.strategies.candidates import Candidates
 
 
 def random(candidates: Candidates) -> list[int]:
-    """A seeded shuffle by id: the baseline that everything is measured against."""
-    return by_score(candidates, [0.0] * len(candidates.items))
+    """A seeded shuffle by id: the baseline that everything is measured against.
+
+    Its draws are its own: with those that settle ties, a strategy of many ties would be like it.
+    """
+    draws = [
+        (seeded_hash("random", candidates.seed, item.id), item.id, position)
+        for position, item in enumerate(candidates.items)
+    ]
+    return [position for _, _, position in sorted(draws)]
 
 
 def slot(number: int, candidates: Candidates) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from selectllm.partition import check_vectors
 from selectllm.strategies.candidates import Candidates
 
 MeasureKind = Literal[
@@ -54,8 +55,11 @@ class Strategy:
     def choose(self, candidates: Candidates, n: int) -> list[int]:
         """The picks among the candidates that could be measured: n, or fewer where they are fewer.
 
-        What could not be measured is never picked.
+        What could not be measured is never picked. Raises EncoderError for vectors that do not
+        fit the items or are not finite.
         """
+        if self.needs_vectors and candidates.vectors is not None:
+            check_vectors(candidates.vectors, len(candidates.items))
         if self.measure is None or candidates.values is None:
             return self.pick(candidates, n)
         known = np.flatnonzero(~np.isnan(candidates.values))
