@@ -16,15 +16,18 @@ from selectllm.divide import Division, Embedder, divide
 from selectllm.errors import SuiteError, UtilityError
 from selectllm.evidence import Comparison
 from selectllm.hub import located
+from selectllm.measures.language_model import load_language_model
+from selectllm.measures.likelihood import ifd_scores
 from selectllm.names import listed
 from selectllm.pool import load_pool
 from selectllm.prompt import Prompt, render
 from selectllm.prompt_library import PromptLibrary
 from selectllm.run import Run
 from selectllm.strategies import Strategy, find_strategy
-from selectllm.suite import ImportEntry, RatingsEntry, Suite, UtilityEntry
+from selectllm.suite import IfdEntry, ImportEntry, RatingsEntry, Suite, UtilityEntry
 from selectllm.types import Cluster, Item, Pool
 from selectllm.utility import Utility
+from selectllm.utility.ifd import ifd_utility
 from selectllm.utility.imported import imported
 from selectllm.utility.knn import KnnVectors, knn_utility, responses_of
 from selectllm.utility.ratings import ratings
@@ -38,8 +41,8 @@ class Sources:
     """What a run is prepared from besides the suite.
 
     `base`: the suite file's folder, which its paths are relative to. `cache`: where partitions
-    are remembered. `baseline`: what `regress` compares with; its clusters are used as they are.
-    `partial`: a column of ratings may have gaps.
+    are remembered, a folder of the cache. `baseline`: what `regress` compares with; its clusters
+    are used as they are. `partial`: a column of ratings may have gaps.
     """
 
     base: Path
@@ -47,6 +50,11 @@ class Sources:
     cache: Path
     baseline: Baseline | None = None
     partial: bool = False
+
+    @property
+    def likelihoods(self) -> Path:
+        """Where likelihoods and converted weights are kept, as for strategies: the cache."""
+        return self.cache.parent
 
 
 def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None) -> Run:
@@ -172,6 +180,8 @@ def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
             value_range=entry.range,
             pool_sha256=pool.sha256,
         )
+    if isinstance(entry, IfdEntry):
+        return _ifd(entry, pool, sources)
     embedder = sources.embedder
     tests = load_pool(located(sources.base, entry.test)).pool
     # Looked at first: embedding a large pool takes minutes.
@@ -188,6 +198,12 @@ def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
             test_responses=embedder.vectors(theirs),
         )
     return knn_utility(pool, tests, vectors, name=entry.name, k=entry.k, answer=entry.answer)
+
+
+def _ifd(entry: IfdEntry, pool: Pool, sources: Sources) -> Utility:
+    model = load_language_model(entry.model, sources.likelihoods)
+    scores = ifd_scores(pool.items, model, sources.likelihoods)
+    return ifd_utility(scores, name=entry.name, model=model.identity)
 
 
 def _strategies(suite: Suite, pool: Pool, comparison: Comparison | None) -> tuple[Strategy, ...]:

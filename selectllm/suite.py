@@ -67,7 +67,20 @@ class ImportEntry(Strict):
     range: tuple[float, float] | None = None
 
 
-UtilityEntry = Annotated[RatingsEntry | KnnEntry | ImportEntry, Field(discriminator="source")]
+class IfdEntry(Strict):
+    """Instruction-following difficulty: always a proxy.
+
+    `model`: the language model, as in the strategy `ifd:LM`; without it the embedded one.
+    """
+
+    name: Name
+    source: Literal["ifd"]
+    model: Name | None = None
+
+
+UtilityEntry = Annotated[
+    RatingsEntry | KnnEntry | ImportEntry | IfdEntry, Field(discriminator="source")
+]
 
 
 class ClustersEntry(Strict):
@@ -269,7 +282,7 @@ def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     return f"{where}: {error['input']!r} {reason}"
 
 
-SOURCES = ("ratings", "knn", "import")
+SOURCES = ("ratings", "knn", "import", "ifd")
 
 
 def _tag(before: Any, part: Any) -> bool:
@@ -289,6 +302,7 @@ def _keys_at(location: Sequence[Any]) -> list[str]:
         "ratings": RatingsEntry,
         "knn": KnnEntry,
         "import": ImportEntry,
+        "ifd": IfdEntry,
     }
     names = [part for part in location if isinstance(part, str) and part in models]
     return list((models[names[-1]] if names else Suite).model_fields)

@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "selectllm"
 HEAVY = {
     *("litellm", "openai", "torch", "transformers", "sentence_transformers", "sklearn", "dspy"),
-    *("polars", "pandas", "datasets", "xllamacpp"),
+    *("polars", "pandas", "datasets", "peft", "xllamacpp"),
 }
 
 # From the inside out; a module imports only from its own layer and those above it in this list.
@@ -69,10 +69,12 @@ LAYERS = (
     {"litellm_model", "ask", "divide"},
     {"connect", "select", "selection"},
     {"measures"},
+    {"student"},
     {"baseline", "evidence", "differing", "sides", "verdict"},
     {"contrast", "compare", "gate", "swap", "noise"},
     {"results", "run", "matrix", "prepare", "verify"},
     {"sets"},
+    {"outcomes", "export"},
     {"plan", "report"},
     {"cli", "testing", "pytest_plugin", "__main__", "__init__"},
 )

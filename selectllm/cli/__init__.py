@@ -27,6 +27,7 @@ EVERYDAY = {
 }
 MORE = {
     "sets": ("selectllm.cli.sets:sets", "Every selector's set at every budget and seed; a table."),
+    "export": ("selectllm.cli.export:export", "Training files of selected sets, and a recipe."),
     "report": ("selectllm.cli.report:report", "Print the table of a run again."),
     "aa": ("selectllm.cli.aa:aa", "A pair against itself: the noise, and false alarms."),
     "verify": (

@@ -24,6 +24,8 @@ NAMES = (
     "plan",
     "sets",
     "plan_sets",
+    "export",
+    "outcomes",
 )
 
 

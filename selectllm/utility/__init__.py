@@ -78,6 +78,8 @@ UTILITIES: dict[str, str] = {
     "ratings": "selectllm.utility.ratings:ratings",
     "import": "selectllm.utility.imported:imported",
     "knn": "selectllm.utility.knn:knn_utility",
+    "ifd": "selectllm.utility.ifd:ifd_utility",
+    "bradley-terry": "selectllm.utility.bradley_terry:bradley_terry",
 }
 
 

@@ -1,0 +1,10 @@
+"""Outcomes: what training on selected sets was worth elsewhere, and how far agreement foretold it.
+
+training_sets   what can be trained on, by selector, budget and seed
+exported        what an exported folder says of its sets
+formats         result files as other tools write them
+results         result files tied to exported sets, as one file
+scores          one number for every selector
+rank_agreement  whether two numbers order a few things alike
+agreement       whether a number that is had before training orders the selectors alike
+"""

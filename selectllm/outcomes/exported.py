@@ -1,0 +1,132 @@
+"""An exported folder, read back: which sets there are, and how a result file may call them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selectllm.codec import sha256_json
+from selectllm.errors import RunError, UtilityError
+from selectllm.names import unknown
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedSet:
+    """One set as its manifest describes it.
+
+    `tokens`: of instructions, inputs and responses together, estimated. `files`: the sha256 of
+    its training file by layout.
+    """
+
+    name: str
+    arm: str
+    budget: int
+    seed: int
+    items: int
+    tokens: int
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SetReference:
+    """What a result says it is of: an arm, or a set by its name; what is None was not said."""
+
+    arm: str
+    budget: int | None = None
+    seed: int | None = None
+
+    @property
+    def text(self) -> str:
+        """In messages."""
+        budget = "" if self.budget is None else f", budget {self.budget}"
+        return f"{self.arm!r}{budget}" + ("" if self.seed is None else f", seed {self.seed}")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The sets of one exported folder. `sha256`: of its manifest."""
+
+    pool_sha256: str
+    suite: str | None
+    sets: tuple[ExportedSet, ...]
+    sha256: str
+
+    def named(self, name: str) -> ExportedSet | None:
+        """The set of that name; or the only one of the arm of that name; None for another name."""
+        found = [each for each in self.sets if each.name == name]
+        found = found or [each for each in self.sets if each.arm == name]
+        return found[0] if len(found) == 1 else None
+
+    def find(self, reference: SetReference, where: str) -> ExportedSet:
+        """The one set that `reference` means; `where` begins the message.
+
+        Raises UtilityError, with what there is, if there is none or it may be several.
+        """
+        arm = reference.arm
+        of_arm = [each for each in self.sets if arm in (each.name, each.arm)]
+        if not of_arm:
+            known = dict.fromkeys(each.arm for each in self.sets)
+            raise UtilityError(f"{where}: {unknown('exported arm', arm, known)}")
+        found = [
+            each
+            for each in of_arm
+            if reference.budget in (None, each.budget) and reference.seed in (None, each.seed)
+        ]
+        if len(found) == 1:
+            return found[0]
+        there = "; ".join(f"budget {each.budget}, seed {each.seed}" for each in of_arm[:5])
+        there += "; ..." * (len(of_arm) > 5)
+        if found:
+            fault = "may be any of several sets; name its budget and seed, or the set"
+        else:
+            fault = "was not exported; a seed of the training goes into training_seed"
+        raise UtilityError(f"{where}: {reference.text} {fault}. Of this arm there are: {there}")
+
+
+def read_exported(folder: Path) -> Exported:
+    """What the manifest of an exported folder says. Raises RunError if there is none to use."""
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT or content["verb"] != "export":
+            raise ValueError
+        return Exported(
+            pool_sha256=content["pool_sha256"],
+            suite=content["suite"],
+            sets=tuple(map(_set, content["sets"])),
+            sha256=sha256_json(content),
+        )
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be read ({error.strerror}); name a folder that `export` wrote"
+        ) from None
+    except (KeyError, TypeError, ValueError):
+        raise RunError(f"{path}: is no manifest of `export`, or damaged; export again") from None
+
+
+def check_pool(exported: Exported, pool_sha256: str, what: str) -> None:
+    """Raise UtilityError unless the exported sets are of the pool with that hash."""
+    if exported.pool_sha256 != pool_sha256:
+        raise UtilityError(
+            f"{what} is of another pool (sha256 {pool_sha256[:12]}) than the exported sets "
+            f"({exported.pool_sha256[:12]}); name the folder that was trained on"
+        )
+
+
+def _set(row: Mapping[str, Any]) -> ExportedSet:
+    tokens: Sequence[int] = [row["tokens"]["read"], row["tokens"]["written"]]
+    return ExportedSet(
+        name=row["name"],
+        arm=row["arm"],
+        budget=row["budget"],
+        seed=row["seed"],
+        items=row["items"],
+        tokens=sum(tokens),
+        files={layout: each["sha256"] for layout, each in row["files"].items()},
+    )

@@ -1,0 +1,131 @@
+"""One number for every arm: what its sets were worth downstream, and what foretells it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from selectllm.errors import UtilityError
+from selectllm.names import listed, unknown
+from selectllm.outcomes.exported import Exported
+from selectllm.outcomes.results import Result
+
+Runs = Mapping[str, float]
+"""The score of each run of an arm: of one selection and one training."""
+Test = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmScores:
+    """`runs`: arm -> run -> score; higher is better, so that losses have their sign turned."""
+
+    metric: str
+    budget: int
+    benchmarks: tuple[str, ...]
+    runs: Mapping[str, Runs]
+
+
+def arm_scores(
+    results: Iterable[Result],
+    metric: str | None = None,
+    budget: int | None = None,
+    benchmarks: Sequence[str] = (),
+) -> ArmScores:
+    """The scores of all arms at one budget by one metric: a mean over tests, then benchmarks.
+
+    `metric`, `budget`: may be None if the results have only one. `benchmarks`: only these.
+
+    Raises UtilityError if one has to be named or is not there; if runs were not scored on the
+    same tests, whose means cannot be compared; and if higher is better on some benchmarks only.
+    """
+    left = list(results)
+    if benchmarks:
+        for name in benchmarks:
+            _one("benchmark", name, [each.benchmark for each in left])
+        left = [each for each in left if each.benchmark in benchmarks]
+    metric = _one("metric", metric, [each.metric for each in left])
+    left = [each for each in left if each.metric == metric]
+    budget = _one("budget", budget, [each.budget for each in left])
+    left = [each for each in left if each.budget == budget]
+    signs = {each.higher_is_better for each in left}
+    if len(signs) > 1:
+        raise UtilityError(
+            f"metric {metric!r}: higher is better on some benchmarks and lower on others; name "
+            "the benchmarks"
+        )
+    sign = 1.0 if signs == {True} else -1.0
+    cells = _by_run(left)
+    _check_same_tests(cells)
+    runs: dict[str, dict[str, float]] = {}
+    for (arm, run), tests in cells.items():
+        runs.setdefault(arm, {})[run] = sign * _mean(tests)
+    found = tuple(sorted({each.benchmark for each in left}))
+    return ArmScores(metric, budget, found, runs)
+
+
+def captured_by_arm(compared: Mapping[str, Any], utility: str, budget: int) -> dict[str, float]:
+    """Utility captured by each selector's sets at `budget`, their mean, as sets.json has it.
+
+    `compared`: the content of sets.json. Selectors whose sets are the whole pool are left out.
+    Raises UtilityError for a utility or budget that it does not have.
+    """
+    _one("utility", utility, [each["name"] for each in compared["utilities"]])
+    _one("budget", budget, compared["budgets"])
+    rows = [row for row in compared["sets"] if row["budget"] == budget]
+    known = {row["selector"]: row["captured"][utility] for row in rows}
+    return {arm: summary["mean"] for arm, summary in known.items() if summary is not None}
+
+
+def tokens_by_arm(exported: Exported, budget: int) -> dict[str, float]:
+    """Tokens of each arm's sets at `budget`, the mean over its seeds, estimated."""
+    tokens: dict[str, list[int]] = {}
+    for each in exported.sets:
+        if each.budget == budget:
+            tokens.setdefault(each.arm, []).append(each.tokens)
+    return {arm: fmean(counts) for arm, counts in tokens.items()}
+
+
+def _one(what: str, wanted: Any, there: Iterable[Any]) -> Any:
+    """`wanted` if it is there, or the only one that is."""
+    names = sorted(set(there))
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is None:
+        shown = listed([str(name) for name in names]) or "none"
+        raise UtilityError(f"the results have several of {what}: {shown}; name one")
+    if wanted not in names:
+        raise UtilityError(unknown(what, str(wanted), map(str, names)))
+    return wanted
+
+
+def _by_run(results: Iterable[Result]) -> dict[tuple[str, str], dict[Test, float]]:
+    """(arm, run) -> test -> value."""
+    cells: dict[tuple[str, str], dict[Test, float]] = {}
+    for each in results:
+        training = "" if each.training_seed is None else f", training {each.training_seed}"
+        tests = cells.setdefault((each.arm, f"seed {each.seed}{training}"), {})
+        tests[each.benchmark, each.test_id] = each.value
+    return cells
+
+
+def _check_same_tests(cells: Mapping[tuple[str, str], Mapping[Test, float]]) -> None:
+    everything = {test for tests in cells.values() for test in tests}
+    for (arm, run), tests in cells.items():
+        missing = sorted(everything - tests.keys(), key=str)
+        if missing:
+            benchmark, test_id = missing[0]
+            name = benchmark if test_id is None else f"{benchmark}, test {test_id}"
+            raise UtilityError(
+                f"{arm!r}, {run}: lacks {len(missing)} of the {len(everything)} tests that others "
+                f"have, such as {name!r}; score every run on the same tests, or leave these out"
+            )
+
+
+def _mean(tests: Mapping[Test, float]) -> float:
+    """Every benchmark counts the same, and every test of it."""
+    by_benchmark: dict[str, list[float]] = {}
+    for (benchmark, _), value in tests.items():
+        by_benchmark.setdefault(benchmark, []).append(value)
+    return fmean(fmean(values) for values in by_benchmark.values())

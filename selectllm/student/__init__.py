@@ -1,0 +1,40 @@
+"""A student: a causal language model fine-tuned on a selection, and measured on held-out items."""
+
+from __future__ import annotations
+
+from selectllm.student.adapter import Manifest, Plan, items_sha256, read_manifest
+from selectllm.student.config import Mode, StudentConfig
+from selectllm.student.failures import LossNotFinite
+from selectllm.student.generation import Answer, answer, cosine_of, rouge_l_of
+from selectllm.student.leak import check_no_leak, leaked
+from selectllm.student.learning_rate import RateChoice, choose_learning_rate
+from selectllm.student.network import Student, open_student
+from selectllm.student.score import Band, ResponseLoss, length_edges, score
+from selectllm.student.template import Cut
+from selectllm.student.training import train
+
+__all__ = [
+    "Answer",
+    "Band",
+    "Cut",
+    "LossNotFinite",
+    "Manifest",
+    "Mode",
+    "Plan",
+    "RateChoice",
+    "ResponseLoss",
+    "Student",
+    "StudentConfig",
+    "answer",
+    "check_no_leak",
+    "choose_learning_rate",
+    "cosine_of",
+    "items_sha256",
+    "leaked",
+    "length_edges",
+    "open_student",
+    "read_manifest",
+    "rouge_l_of",
+    "score",
+    "train",
+]
