@@ -21,6 +21,7 @@ from selectllm.types import Attempt, Decision, Item, Message, Parsed, Question, 
 from selectllm.vote import elect
 
 LOCAL_REASK = 1
+REDRAWN = 1_000_000  # orders from here on stand in for draws that came twice in one vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Selector:
                 f"{self.spec.name!r} answers by logprobs, the probability of one letter; ask it "
                 "with a prompt that has reply: indices and labels: letters, such as best@1"
             )
+        if self.spec.answer == "logprobs":
+            tokens_to_list(self.spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +113,30 @@ def with_ballots(task: Task, show: Callable[[int], tuple[Item, ...]]) -> Task:
         replace(
             task, shown=shown, order=order, repeat=repeat, seed=task.seed - task.repeat + repeat
         )
-        for order in range(task.order * vote.orders, (task.order + 1) * vote.orders)
-        for shown in [show(order)]
+        for order, shown in _different(show, task.order * vote.orders, vote.orders)
         for repeat in range(task.repeat * vote.repeats, (task.repeat + 1) * vote.repeats)
     )
     return replace(task, shown=ballots[0].shown, ballots=ballots)
 
 
+def _different(
+    show: Callable[[int], tuple[Item, ...]], first: int, count: int
+) -> list[tuple[int, tuple[Item, ...]]]:
+    """`count` orders from `first` on, fewer where a small cluster has no more.
+
+    Orders are drawn independently, and one that came twice would vote twice.
+    """
+    found: dict[tuple[Item, ...], int] = {}
+    more = range(REDRAWN + first, REDRAWN + first + 50 * count)
+    for order in (*range(first, first + count), *more):
+        found.setdefault(show(order), order)
+        if len(found) == count:
+            break
+    return [(order, shown) for shown, order in found.items()]
+
+
 def calls_per_decision(spec: ModelSpec) -> int:
-    """Calls that a decision takes if every reply is valid."""
+    """Calls that a decision takes if every reply is valid; at most, in clusters of few orders."""
     return spec.vote.ballots if spec.vote else 1
 
 
@@ -194,7 +212,7 @@ class _Asking:
         """Make one decision and record it; raises what cannot get better."""
         patience = self._patience[task.selector.spec.name]
         try:
-            replies = [await self._answered(question) for question in task.questions]
+            replies = [await self._answered(question, patience) for question in task.questions]
         except ProviderError as error:
             self._record(failed(task, error))
             patience.failed(error)
@@ -202,15 +220,16 @@ class _Asking:
         made = [reply for reply in replies if reply is not None]
         if len(made) == len(replies):
             self._record(counted(task, made))
-        patience.answered()
 
-    async def _answered(self, question: Task) -> Decision | None:
+    async def _answered(self, question: Task, patience: Patience) -> Decision | None:
         """One question of a decision; None if its reply is missing, which is counted."""
         try:
-            return await _decide_one(question, self._settings)
+            decision = await _decide_one(question, self._settings)
         except ReplyMissing:
             self._missing[question.selector.prompt.ref, question.selector.spec.name] += 1
             return None
+        patience.answered()
+        return decision
 
     def check_missing(self) -> None:
         """Raise ReplyMissing if any reply was."""

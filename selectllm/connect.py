@@ -113,7 +113,9 @@ class EmbeddedModel:
             if self._inner is None:
                 server = await asyncio.to_thread(embedded.start, self._name, slots=LOCAL_SLOTS)
                 reached = replace(self._spec, id=f"openai/{self._name}", api_base=server.base_url)
-                self._inner = LiteLLMModel(reached, environment=self._environment)
+                self._inner = LiteLLMModel(
+                    reached, environment=self._environment, lists_logprobs=True
+                )
             reply = await self._inner.complete(request)
         return replace(reply, cost_usd=0.0)
 

@@ -70,12 +70,18 @@ class LiteLLMModel:
     """A provider's model. One call per `complete`: no retries, no cache, no limit on calls.
 
     `environment`: where keys and base URLs are looked up. `num_ctx`: the context that Ollama is
-    told to make room for, tokens; other providers ignore it. Raises ModelError for a name or
+    told to make room for, tokens; other providers ignore it. `lists_logprobs`: it is known to list
+    log-probabilities; else its first reply shows. Raises ModelError for a name or
     setting that cannot work; litellm is imported with the first request.
     """
 
     def __init__(
-        self, spec: ModelSpec, *, environment: Mapping[str, str], num_ctx: int | None = None
+        self,
+        spec: ModelSpec,
+        *,
+        environment: Mapping[str, str],
+        num_ctx: int | None = None,
+        lists_logprobs: bool = False,
     ) -> None:
         check_model_id(spec.id)
         if clash := sorted(_OURS & spec.extra.keys()):
@@ -91,6 +97,7 @@ class LiteLLMModel:
         )
         self._price: Price | None = None
         self._takes_seed: bool | None = None  # known once litellm is loaded
+        self._lists_logprobs = lists_logprobs
 
     async def complete(self, request: Request) -> Reply:
         """The model's reply to one call.
@@ -172,8 +179,11 @@ class LiteLLMModel:
         text, finish_reason = choice.message.content or "", _finish_reason(choice)
         if request.top_logprobs is not None and finish_reason != "refused":
             listed = _listed(choice)
-            if not listed:
+            # A model that does list them may still fail to once, as where its token is half a
+            # character: that is a reply without an answer, and no trouble of the provider.
+            if not (listed or self._lists_logprobs):
                 return Fault("logprobs", "", status=200)
+            self._lists_logprobs = True
             text = as_text(text, listed, request.question.labels)
         usage = getattr(response, "usage", None)
         # litellm fills a missing usage with zeros; no real prompt has 0 tokens.

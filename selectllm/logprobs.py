@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from selectllm.codec import canonical_json, seeded_hash
+from selectllm.errors import ModelError
 from selectllm.model import ModelSpec
-from selectllm.types import Parsed, Question
+from selectllm.types import Parsed, Question, Status
 
 Listed = tuple[str, float]
 """A token and its natural log-probability."""
@@ -29,9 +30,21 @@ _AROUND = " \t\r\n\u2581\u0120[](){}"
 
 
 def tokens_to_list(spec: ModelSpec) -> int:
-    """How many tokens to ask for; `extra.top_logprobs` where a provider takes fewer than MOST."""
+    """How many tokens to ask for; `extra.top_logprobs` where a provider takes fewer than MOST.
+
+    Raises ModelError for another value of that.
+    """
     given = spec.extra.get("top_logprobs")
-    if isinstance(given, int):
+    if given is not None:
+        if (
+            not isinstance(given, int)
+            or isinstance(given, bool)
+            or not 1 <= given <= MOST_OF_ENGINE
+        ):
+            raise ModelError(
+                f"{spec.name}: extra.top_logprobs {given!r} is no number of tokens from 1 to "
+                f"{MOST_OF_ENGINE}"
+            )
         return given
     return MOST_OF_ENGINE if spec.provider == "local" else MOST
 
@@ -55,7 +68,8 @@ def parse_logprobs(text: str, question: Question) -> Parsed:
     around it; its case must match. Labels that no listed token is come after all that are, so
     that the picks are known if at least k are listed, and the ranking only if all m are: the
     problem `unlisted` says that some are not. (What a label had beside its listed tokens is not
-    seen.) Equal probabilities go by a hash of the item's id.
+    seen.) Where the model would have written something else than a label, the labels are still
+    ranked, and `stray_token` says so. Equal probabilities go by a hash of the item's id.
     """
     found = _probabilities(_listed(text), question.labels)
     if not found:
@@ -66,12 +80,23 @@ def parse_logprobs(text: str, question: Question) -> Parsed:
         key=lambda i: (-found[question.labels[i]], seeded_hash(question.shown[i].id)),
     )
     unlisted = ("unlisted",) if len(places) < m else ()
+    stray = () if _label(_token(text)) in question.labels else ("stray_token",)
     if len(places) < k:
-        return Parsed(tuple(places), "partial", ("short", *unlisted))
+        return Parsed(tuple(places), "partial", ("short", *unlisted, *stray))
     edge = [found[question.labels[i]] for i in places[k - 1 : k + 1]]
     tied = ("tied",) if len(edge) == 2 and edge[0] == edge[1] else ()
     ranking = None if unlisted else tuple(places)
-    return Parsed(tuple(places[:k]), "ok", (*unlisted, *tied), ranking)
+    status: Status = "repaired" if stray else "ok"
+    return Parsed(tuple(places[:k]), status, (*unlisted, *stray, *tied), ranking)
+
+
+def _token(text: str) -> str:
+    """The generated token; "" if there is none."""
+    try:
+        token = json.loads(text)["token"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ""
+    return token if isinstance(token, str) else ""
 
 
 def _listed(text: str) -> list[Listed]:

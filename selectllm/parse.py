@@ -55,6 +55,8 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "bare_list": "the reply is a list where a JSON object was asked for",
         "loose_json": "the reply's JSON needed a fix: a comma, quotes, literals, or a missing list",
         "unlisted": "labels are missing from the likeliest tokens; they come after those listed",
+        "stray_token": "the model would have written something else than a label",
+        "partial_ballots": "some ballots name fewer labels than asked for",
         "missing_ballots": "some replies of a vote could not be used; the others decide",
         "refused": "the provider says that the model refused",
         "too_long": "the prompt does not fit the model's context",

@@ -104,14 +104,17 @@ class PriceEntry(Strict):
     output: Annotated[float, Field(ge=0)]
 
 
+Ballots = Annotated[int, Field(ge=1, le=100, strict=True)]
+
+
 class VoteEntry(Strict):
     """How often a model is asked for one decision, and how its replies are combined.
 
     `by`: without it borda for more than one order, else majority.
     """
 
-    orders: Count = 1
-    repeats: Count = 1
+    orders: Ballots = 1
+    repeats: Ballots = 1
     by: Rule | None = None
 
     @model_validator(mode="after")

@@ -136,8 +136,8 @@ def elect(ballots: Sequence[Decision], k: int, rule: Rule, tie: Callable[[str], 
     Positions are those of the first ballot's shown order. A ballot without picks does not vote,
     and a partial one votes with what it has. `ok` if every ballot is; `repaired` if another or a
     missing one is among them; `partial` if they name fewer than k items; without any vote
-    `refused` if all were, else `invalid`. `problems`: those of all ballots, `missing_ballots`
-    and `tied`.
+    `refused` if all were, else `invalid`. `problems`: those of all ballots, `partial_ballots`,
+    `missing_ballots` and `tied`.
     """
     shown = ballots[0].shown
     problems = [word for ballot in ballots for word in ballot.problems]
@@ -146,6 +146,7 @@ def elect(ballots: Sequence[Decision], k: int, rule: Rule, tie: Callable[[str], 
         refused = all(ballot.status == "refused" for ballot in ballots)
         return Parsed((), "refused" if refused else "invalid", tuple(dict.fromkeys(problems)))
     elected = combine(cast, shown, k, rule, tie)
+    problems += ["partial_ballots"] if any(len(ballot.picks) < k for ballot in cast) else []
     problems += ["missing_ballots"] if len(cast) < len(ballots) else []
     problems += ["tied"] if elected.tied else []
     status: Status = "ok" if all(ballot.status == "ok" for ballot in ballots) else "repaired"

@@ -18,8 +18,8 @@ from selectllm import embedded, weights
 from selectllm.ask import AskSettings, Selector, Task, decide, first_request
 from selectllm.cache import ReplyCache
 from selectllm.connect import Connections, open_selector
-from selectllm.errors import PromptError, ProviderError
-from selectllm.logprobs import MOST, as_text, parse_logprobs
+from selectllm.errors import ModelError, PromptError, ProviderError
+from selectllm.logprobs import MOST, as_text, parse_logprobs, tokens_to_list
 from selectllm.mock import MockModel
 from selectllm.model import ModelSpec
 from selectllm.prompt_library import PromptLibrary
@@ -258,9 +258,26 @@ def test_the_embedded_engine_ranks_all_26_labels_that_there_can_be(tmp_path: Pat
         first, again = made(asked, items), made(asked, items)
     finally:
         embedded.start("smollm2-135m").close()
-    assert (first.status, first.problems, len(first.picks)) == ("ok", (), 2)
+    # Left to itself this small model would begin with a word; the letters are ranked all the same.
+    assert (first.status, first.problems, len(first.picks)) == ("repaired", ("stray_token",), 2)
     assert first.ranking is not None
     assert first.ranking[:2] == first.picks
     assert sorted(first.ranking) == sorted(item.id for item in items)
     assert [attempt.tokens_out for attempt in first.attempts] == [1]
     assert (again.picks, again.attempts[0].cached) == (first.picks, True)
+
+
+def test_a_model_that_would_write_something_else_is_read_with_a_word_about_it() -> None:
+    question = Question(tuple(Item(x, x) for x in "abc"), ("A", "B", "C"), 1, "indices")
+    stray = parse_logprobs(as_text("[", [("[", -0.01), ("B", -6.0), ("A", -7.0)]), question)
+    assert (stray.picks, stray.status) == ((1,), "repaired")
+    assert stray.problems == ("unlisted", "stray_token")
+    meant = parse_logprobs(as_text(" B", [(" B", -0.1), ("A", -3.0), ("C", -4.0)]), question)
+    assert (meant.picks, meant.status, meant.problems) == ((1,), "ok", ())
+
+
+@pytest.mark.parametrize("given", ["five", 0, -3, 5000, True])
+def test_a_number_of_tokens_that_cannot_be_is_refused_at_once(given: object) -> None:
+    spec = ModelSpec("m", "openai/m", answer="logprobs", extra={"top_logprobs": given})
+    with pytest.raises(ModelError, match=r"extra\.top_logprobs"):
+        tokens_to_list(spec)

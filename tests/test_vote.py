@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from selectllm.ask import calls_per_decision, most_calls
+from selectllm.ask import Selector, Task, calls_per_decision, most_calls, with_ballots
 from selectllm.codec import seeded_hash
+from selectllm.mock import MockModel
 from selectllm.model import ModelSpec
-from selectllm.types import Decision, Status
+from selectllm.prompt_library import PromptLibrary
+from selectllm.types import Decision, Item, Status
 from selectllm.vote import RULES, Ballot, Rule, Vote, borda, combine, elect
 
 ITEMS = tuple(f"item-{number}" for number in range(7))
@@ -222,16 +224,24 @@ def decision(
     [
         ([decision("ab"), decision("ab")], "ok", ()),
         ([decision("ab"), decision("ab", "repaired")], "repaired", ()),
-        ([decision("ab"), decision("a", "partial")], "repaired", ("short",)),
+        ([decision("ab"), decision("a", "partial")], "repaired", ("short", "partial_ballots")),
         ([decision("ab"), decision("", "invalid")], "repaired", ("no_answer", "missing_ballots")),
         ([decision("ab"), decision("", "refused")], "repaired", ("missing_ballots",)),
-        ([decision("a", "partial"), decision("a", "partial")], "partial", ("short",)),
+        (
+            [decision("a", "partial"), decision("a", "partial")],
+            "partial",
+            ("short", "partial_ballots"),
+        ),
         (
             [decision("a", "partial"), decision("", "invalid")],
             "partial",
-            ("short", "no_answer", "missing_ballots"),
+            ("short", "no_answer", "partial_ballots", "missing_ballots"),
         ),
-        ([decision("a", "partial"), decision("b", "partial")], "repaired", ("short",)),
+        (
+            [decision("a", "partial"), decision("b", "partial")],
+            "repaired",
+            ("short", "partial_ballots"),
+        ),
         ([decision("", "invalid"), decision("", "refused")], "invalid", ("no_answer",)),
         ([decision("", "refused"), decision("", "refused")], "refused", ()),
     ],
@@ -283,3 +293,18 @@ def test_a_decision_takes_a_call_for_each_ballot_and_those_that_are_asked_again(
 ) -> None:
     spec = ModelSpec("m", model, **settings)
     assert (calls_per_decision(spec), most_calls(spec, reask=2)) == (calls, most)
+
+
+def test_an_order_that_is_drawn_twice_votes_once() -> None:
+    """Three items have six orders: a vote of five shows five different ones, one of nine six."""
+    items = tuple(Item(name, name) for name in "abc")
+
+    def show(order: int) -> tuple[Item, ...]:
+        return tuple(sorted(items, key=lambda item: seeded_hash("show", order, item.id)))
+
+    for orders, different in ((5, 5), (9, 6)):
+        spec = ModelSpec("m", "mock/first", vote=Vote(orders=orders))
+        selector = Selector(PromptLibrary(None).load("short@1"), spec, MockModel(spec))
+        task = with_ballots(Task(selector, 0, items, 1), show)
+        shown = [ballot.shown for ballot in task.ballots]
+        assert len(shown) == len(set(shown)) == different

@@ -16,7 +16,7 @@ from selectllm.cli.evaluation import (
 )
 from selectllm.cli.named_model import named_entry
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import open_session
 from selectllm.errors import UsageError
 from selectllm.suite import Suite, load_suite
 
@@ -38,24 +38,8 @@ def eval_(
     base = suite_file.resolve().parent
     session = open_session(common, base)
     run = open_run(session, suite, base, record=evaluating.record)
-    _warn_of_equal_repeats(session, suite)
     call = Call(session, suite, base, evaluating, ("eval", str(suite_file)))
     show(session, *carry_out(call, run))
-
-
-def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
-    cold = [spec.name for spec in suite.specs() if spec.temperature == 0]
-    if suite.repeats > 1 and cold:
-        session.note(
-            f"note: repeats: {suite.repeats} at temperature 0 mostly repeat one reply "
-            f"({', '.join(cold)}); set a temperature above 0, or repeats: 1"
-        )
-    for spec in suite.specs():
-        if spec.vote and spec.vote.repeats > 1 and (spec.temperature == 0 or spec.answer != "text"):
-            session.note(
-                f"note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply; "
-                "set a temperature above 0, or let it vote by orders"
-            )
 
 
 def _with_model(suite: Suite, named: ModelOptions) -> Suite:

@@ -23,6 +23,7 @@ from selectllm.evidence import Comparison
 from selectllm.files import write_text
 from selectllm.matrix import context_needed, evaluate, tasks
 from selectllm.measures.meter import Meter
+from selectllm.model import ModelSpec
 from selectllm.pack import read_pack, write_pack
 from selectllm.prepare import Sources, check_names, prepare, with_selectors
 from selectllm.results import results
@@ -100,6 +101,7 @@ def open_run(
     `record`: where its replies will be written; the suite's own `replies` need not exist then.
     """
     check_names(suite, base, session.library)
+    _warn_of_equal_repeats(session, suite)
     with session.progress("embedding") as advance:
         partial = comparison is not None and comparison.differing
         sources = Sources(base, session.embedder(advance), session.clusters, baseline, partial)
@@ -113,6 +115,26 @@ def open_run(
         shared = replace(shared, num_ctx=context_needed(run))
         run = with_selectors(run, base, session.library, shared)
     return with_meter(session, run, base, shared)
+
+
+def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
+    cold = [spec.name for spec in suite.specs() if spec.temperature == 0]
+    if suite.repeats > 1 and cold:
+        session.note(
+            f"note: repeats: {suite.repeats} at temperature 0 mostly repeat one reply "
+            f"({', '.join(cold)}); set a temperature above 0, or repeats: 1"
+        )
+    for spec in suite.specs():
+        warn_of_equal_ballots(session, spec)
+
+
+def warn_of_equal_ballots(session: Session, spec: ModelSpec) -> None:
+    """Note a vote of repeats that come out alike."""
+    if spec.vote and spec.vote.repeats > 1 and (spec.temperature == 0 or spec.answer != "text"):
+        session.note(
+            f"note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply; "
+            "set a temperature above 0, or let it vote by orders"
+        )
 
 
 def with_meter(session: Session, run: Run, base: Path, shared: Connections) -> Run:

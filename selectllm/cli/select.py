@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from selectllm.ask import AskSettings, Selector, calls_per_decision, most_calls
+from selectllm.cli.evaluation import warn_of_equal_ballots
 from selectllm.cli.named_model import named_model
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.prefilter import Narrowed, left_of
@@ -104,6 +105,7 @@ def _check_selector(
         prompt = session.library.load(options.prompt or "")
         spec = named_model(options.model or "", named)
         open_selector(prompt, spec, session.connections())
+        warn_of_equal_ballots(session, spec)
         return
     strategy = find_strategy(options.strategy)
     meter_for(session, pool, strategy, settings, named)

@@ -226,6 +226,8 @@ def outlay(found: Forecast, pace: Pace, priced: Priced | None, concurrency: int)
     """What the unasked calls take. The embedded engine works on one call at a time."""
     # A pilot may have asked a model of this name without the vote.
     asks = max(1.0, pace.asks / calls_per_decision(found.spec))
+    most = sum(call.left for call in found.unasked)
+    asks = min(asks, most / len(found.unasked)) if found.unasked else asks
     calls = len(found.unasked) * asks
     tokens_in = round(sum(call.tokens_in for call in found.unasked) * asks)
     tokens_out = round(calls * pace.tokens_out)
@@ -235,7 +237,7 @@ def outlay(found: Forecast, pace: Pace, priced: Priced | None, concurrency: int)
         price = Price(0.0, 0.0)  # what is not sent costs nothing, whatever its price
     return Outlay(
         calls=round(calls),
-        calls_most=sum(call.left for call in found.unasked),
+        calls_most=most,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         usd=None if price is None else price.cost(tokens_in, tokens_out),
