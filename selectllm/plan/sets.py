@@ -16,6 +16,7 @@ from selectllm.arms import Arm
 from selectllm.ask import AskSettings, Selector, Task, with_ballots
 from selectllm.codec import seeded_hash
 from selectllm.measures.meter import calls_per_item
+from selectllm.partition import show_order
 from selectllm.plan.forecast import (
     ESTIMATE,
     Forecast,
@@ -133,8 +134,13 @@ async def _round(
 
 
 def _task(selector: Selector, shown: tuple[Item, ...], picks: int) -> Task:
-    """A decision with its ballots, which are as long in any order."""
-    return with_ballots(Task(selector, cluster=0, shown=shown, k=picks), lambda order: shown)
+    """A decision with its ballots."""
+    by_id = {item.id: item for item in shown}
+
+    def show(order: int) -> tuple[Item, ...]:
+        return tuple(by_id[i] for i in show_order(tuple(by_id), 0, 0, order))
+
+    return with_ballots(Task(selector, cluster=0, shown=shown, k=picks), show)
 
 
 async def _strategy(
