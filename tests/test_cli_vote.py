@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from selectllm.codec import seeded_hash
 from selectllm.evidence import read_json
+from selectllm.patience import FAILURES_IN_A_ROW
 from selectllm.schemas import schema
 from selectllm.vote import Ballot, Rule, combine
 from tests.cli_files import (
@@ -171,6 +172,17 @@ def test_a_failed_ballot_is_an_error_and_a_rerun_asks_only_what_is_missing(
     assert [attempt["cached"] for attempt in made[1]["attempts"]] == [True, False, False]
 
 
+def test_a_ballot_that_is_answered_ends_a_row_of_failures(
+    selectllm: Command, server: ProviderServer
+) -> None:
+    server.queue(*[VALID, FAULTS["400"]] * 40)
+    changes = (served(server, vote={"orders": 2}), RATED, "size: 5 -> size: 3")
+    assert evaluate(selectllm, *changes, options=("-j", 1)).code == 6
+    assert {row["status"] for row in logged()} == {"error"}
+    assert len(logged()) > FAILURES_IN_A_ROW
+    assert server.count == 2 * len(logged())
+
+
 def test_offline_every_missing_ballot_is_counted(
     selectllm: Command, server: ProviderServer
 ) -> None:
@@ -310,6 +322,8 @@ def test_select_takes_log_probabilities_on_the_command_line(selectllm: Command) 
         ("vote.orders=1", ("vote", "orders or repeats above 1; one reply is no vote")),
         ("vote.by=borda", ("vote", "orders or repeats above 1")),
         ("vote.orders=0", ("vote.orders=0", "greater than or equal to 1")),
+        ("vote.orders=101", ("vote.orders=101", "less than or equal to 100")),
+        ("vote.orders=true", ("vote.orders=True", "valid integer")),
         ("vote.by=plurality", ("vote.by='plurality'", "'borda' or 'majority'")),
         ("vote=3", ("vote=3",)),
         ("answer=letters", ("answer='letters'", "'text' or 'logprobs'")),

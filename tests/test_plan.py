@@ -315,6 +315,12 @@ def test_the_pace_of_a_vote_is_shared_by_its_ballots(asks: float, calls: int) ->
     assert (spent.calls, spent.tokens_in, spent.tokens_out) == (calls, 100 * calls, 20 * calls)
 
 
+def test_no_pace_of_a_pilot_expects_more_calls_than_there_may_be() -> None:
+    found = asking(Unasked(100, 50, 32, 3), Unasked(100, 50, 32, 1))
+    spent = outlay(found, Pace(20.0, 3.6, 9.0, "pilot"), PRICE, 1)
+    assert spent.calls == spent.calls_most == 4
+
+
 def test_the_ceiling_allows_for_the_error_of_an_estimate() -> None:
     spent = outlay(asking(Unasked(100, 50, 32, 1)), Pace(5, 1, 1, "pilot"), PRICE, 1)
     assert spent.usd_most == pytest.approx((130 * 2 + 50 * 10) / 1e6)
