@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +20,7 @@ from selectllm.errors import RunError
 from selectllm.files import atomic_write
 from selectllm.names import listed
 from selectllm.types import Cluster, Decision, Pool
-from selectllm.utility import Kind, Utility
+from selectllm.utility import Kind, Utility, ValidationSummary
 
 FORMAT = 1
 SETTINGS = ("picks", "orders", "repeats", "seed", "clusters")
@@ -75,14 +75,12 @@ class Baseline:
     @cached_property
     def content(self) -> Mapping[str, Any]:
         """The file's content without its hash (schema: schemas/baseline.json)."""
-        utility = asdict(self.utility) | {"sha256": self.utility.sha256}
-        del utility["values"]
         return {
             "format": FORMAT,
             "suite": self.suite,
             "pool_sha256": self.pool_sha256,
             "settings": dict(self.settings),
-            "utility": utility,
+            "utility": utility_row(self.utility),
             "clusters": [_cluster_row(cluster, self.utility.values) for cluster in self.clusters],
             "entries": [_entry_row(entry) for entry in self.entries],
         }
@@ -199,8 +197,20 @@ def _from_json(content: Mapping[str, Any]) -> Baseline:
     )
 
 
+def utility_row(utility: Utility) -> dict[str, Any]:
+    """A utility as a manifest or a baseline describes it.
+
+    Its validation only where there is one, so that hashes of what was made without stay the same.
+    """
+    names = ("name", "source", "kind", "rater", "reliability", "range")
+    row = {name: getattr(utility, name) for name in names} | {"sha256": utility.sha256}
+    found = utility.validation
+    return row if found is None else row | {"validation": asdict(found)}
+
+
 def utility_from(row: Mapping[str, Any], values: Mapping[str, float]) -> Utility:
-    """A utility as a manifest or a baseline describes it, with its values."""
+    """The inverse of `utility_row`, with the values."""
+    found = row.get("validation")
     return Utility(
         name=row["name"],
         source=row["source"],
@@ -209,6 +219,7 @@ def utility_from(row: Mapping[str, Any], values: Mapping[str, float]) -> Utility
         rater=row["rater"],
         reliability=row["reliability"],
         range=row["range"] and tuple(row["range"]),
+        validation=found and ValidationSummary(**found),
     )
 
 
@@ -259,7 +270,8 @@ def agreed(utility: Utility, baseline: Baseline) -> Utility:
     """The baseline's utility, once `utility` (the suite's own) is found to be the same.
 
     Values computed on another machine may differ in their last digits, so they are compared
-    within a millionth of their spread, and the recorded ones are used. Raises RunError otherwise.
+    within a millionth of their spread, and the recorded ones are used, with what the suite says
+    of their validation. Raises RunError otherwise.
     """
     recorded = baseline.utility
     for name in ("name", "source", "kind", "range"):
@@ -282,4 +294,4 @@ def agreed(utility: Utility, baseline: Baseline) -> Utility:
             f"items: {listed(different)}; undo the change, or set the "
             "baseline again"
         )
-    return recorded
+    return replace(recorded, validation=utility.validation)

@@ -23,7 +23,6 @@ from selectllm.paired import FEW_CLUSTERS, FEW_NONZERO, Paired, paired
 from selectllm.power import clusters_needed, clusters_to_decide
 from selectllm.sides import VALID, Side
 from selectllm.stats import Estimate, Interval
-from selectllm.utility import Utility
 from selectllm.verdict import Bounds, Kind, Needed, Ruling, Verdict
 
 VALID_DROP = 0.05
@@ -129,7 +128,7 @@ class Contrast:
             b=self.b.name,
             alpha=gate.alpha,
             margin=margin,
-            utility=None if utility is None else _described(utility),
+            utility=None if utility is None else utility.to_json(),
             unit="range" if self.differing_only else "captured",
             margin_share=margin / lift if margin and lift > 0 else None,
             clusters=len(self.paired) if self.paired else 0,
@@ -178,7 +177,7 @@ class Contrast:
             level = 1 - self.evidence.gate.alpha
             yield {
                 "utility": utility.name,
-                "kind": utility.kind,
+                **{name: said for name, said in utility.to_json().items() if name != "name"},
                 "difference": estimate and asdict(estimate.interval(level)),
             }
 
@@ -244,10 +243,6 @@ def _valid_shares(side: Side) -> dict[int, float]:
     for decision in side.decisions:
         valid[decision.cluster].append(decision.status in VALID)
     return {cluster: float(np.mean(each)) for cluster, each in valid.items()}
-
-
-def _described(utility: Utility) -> Mapping[str, Any]:
-    return {"name": utility.name, "kind": utility.kind, "rater": utility.rater}
 
 
 def _outer(bounds: Bounds | None) -> Mapping[str, float] | None:

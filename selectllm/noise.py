@@ -29,7 +29,6 @@ from selectllm.sides import Side, side_of
 from selectllm.stats import Estimate, Interval
 from selectllm.suite import Gate
 from selectllm.types import Decision
-from selectllm.utility import Utility
 from selectllm.verdict import WORDS, Bounds, Kind, Word, rule
 
 RESAMPLES = 2000
@@ -111,7 +110,7 @@ def noise(evidence: Evidence, sides: Mapping[Arm, Side]) -> Noise | None:
     return Noise(
         pair=arm.name,
         by=by,
-        utility=None if utility is None else _named(utility),
+        utility=None if utility is None else utility.to_json(),
         clusters=0 if found is None else len(found),
         flat_clusters=None if utility is None else sides[arm].measured[utility.name].flat_clusters,
         nonzero=0 if found is None else found.nonzero,
@@ -120,10 +119,6 @@ def noise(evidence: Evidence, sides: Mapping[Arm, Side]) -> Noise | None:
         margin=gate.margin,
         **_spread(contrast, seeded_hash("aa", evidence.suite, arm.name, by)),
     )
-
-
-def _named(utility: Utility) -> dict[str, Any]:
-    return {"name": utility.name, "kind": utility.kind, "rater": utility.rater}
 
 
 def _halves(

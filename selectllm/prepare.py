@@ -16,21 +16,17 @@ from selectllm.divide import Division, Embedder, divide
 from selectllm.errors import SuiteError, UtilityError
 from selectllm.evidence import Comparison
 from selectllm.hub import located
-from selectllm.measures.language_model import load_language_model
-from selectllm.measures.likelihood import ifd_scores
 from selectllm.names import listed
 from selectllm.pool import load_pool
 from selectllm.prompt import Prompt, render
 from selectllm.prompt_library import PromptLibrary
 from selectllm.run import Run
 from selectllm.strategies import Strategy, find_strategy
-from selectllm.suite import IfdEntry, ImportEntry, RatingsEntry, Suite, UtilityEntry
+from selectllm.suite import Suite, UtilityEntry
 from selectllm.types import Cluster, Item, Pool
 from selectllm.utility import Utility
-from selectllm.utility.ifd import ifd_utility
-from selectllm.utility.imported import imported
-from selectllm.utility.knn import KnnVectors, knn_utility, responses_of
-from selectllm.utility.ratings import ratings
+from selectllm.utility.validation import validated
+from selectllm.utility_sources import UtilitySources, utility_of
 
 CONTROLS = ("random", "longest", "shortest", "first")
 INPUT_CONTROL = "has-input"
@@ -52,9 +48,9 @@ class Sources:
     partial: bool = False
 
     @property
-    def likelihoods(self) -> Path:
-        """Where likelihoods and converted weights are kept, as for strategies: the cache."""
-        return self.cache.parent
+    def utilities(self) -> UtilitySources:
+        """What the suite's utilities are built from; likelihoods are kept as for strategies."""
+        return UtilitySources(self.base, self.embedder, self.cache.parent, self.partial)
 
 
 def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None) -> Run:
@@ -95,6 +91,14 @@ def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None
         comparison=comparison,
         baseline=sources.baseline,
     )
+
+
+def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
+    """The utility of an entry, with what its validation says of it."""
+    utility = utility_of(entry, pool, sources.utilities)
+    if entry.validation is None:
+        return utility
+    return validated(utility, sources.base / entry.validation, pool.sha256)
 
 
 def _check_differing(suite: Suite, utilities: Sequence[Utility], comparison: Comparison) -> None:
@@ -158,52 +162,6 @@ def _check_prompts(prompts: Sequence[Prompt], run: Run) -> None:
         if references.count(prompt.ref) > 1:
             raise SuiteError(f"prompts: two of them are {prompt.ref}; name one of them differently")
         render(prompt, items, run.suite.picks)
-
-
-def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
-    if isinstance(entry, RatingsEntry):
-        return ratings(
-            pool,
-            name=entry.name,
-            column=entry.column,
-            kind=entry.kind,
-            rater=entry.rater,
-            value_range=entry.range,
-            partial=sources.partial,
-        )
-    if isinstance(entry, ImportEntry):
-        return imported(
-            sources.base / entry.file,
-            name=entry.name,
-            kind=entry.kind,
-            rater=entry.rater,
-            value_range=entry.range,
-            pool_sha256=pool.sha256,
-        )
-    if isinstance(entry, IfdEntry):
-        return _ifd(entry, pool, sources)
-    embedder = sources.embedder
-    tests = load_pool(located(sources.base, entry.test)).pool
-    # Looked at first: embedding a large pool takes minutes.
-    ours = responses_of(entry.name, "pool", pool.items)
-    theirs = responses_of(entry.name, "test pool", tests.items)
-    vectors = KnnVectors(
-        items=embedder.of(pool.items),
-        tests=embedder.beside([item.text for item in tests.items]),
-    )
-    if entry.answer == "cosine":
-        vectors = replace(
-            vectors,
-            item_responses=embedder.vectors(ours),
-            test_responses=embedder.vectors(theirs),
-        )
-    return knn_utility(pool, tests, vectors, name=entry.name, k=entry.k, answer=entry.answer)
-
-
-def _ifd(entry: IfdEntry, pool: Pool, sources: Sources) -> Utility:
-    model = load_language_model(entry.model, sources.likelihoods)
-    scores = ifd_scores(pool.items, model, sources.likelihoods)
-    return ifd_utility(scores, name=entry.name, model=model.identity)
 
 
 def _strategies(suite: Suite, pool: Pool, comparison: Comparison | None) -> tuple[Strategy, ...]:

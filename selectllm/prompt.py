@@ -40,10 +40,12 @@ from selectllm.types import Item, LabelKind, Message, ReplyKind
 ROLES = ("system", "user")
 SEES = "a prompt sees items (each label, instruction, input, response if it has one), k and m"
 REQUIRED = ("description", "reply", "labels")
-FRONT_MATTER = (*REQUIRED, "parent", "notes")
+FRONT_MATTER = (*REQUIRED, "parent", "notes", "search", "verdict")
 CHOICES = {"reply": get_args(ReplyKind), "labels": get_args(LabelKind)}
 
 _FRONT = re.compile(r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?\n", re.DOTALL | re.MULTILINE)
+# A key and its value, which may go on in lines that are indented.
+_OF_ONE_VERSION = re.compile(r"^(?:parent|search|verdict):.*\r?\n(?:[ \t]+.*\r?\n)*", re.MULTILINE)
 # What a template can raise while it runs; each is a mistake in the template, never in an item.
 _RUN_ERRORS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -56,6 +58,7 @@ class Prompt:
     `reply`, `labels`: how the candidates are labelled and what form the reply takes.
     `sha256`: of the file's bytes; results are keyed by it. `source`: the same bytes as text.
     `parent`: the `name@version` that it was made from. `locked`: LOCK.yaml holds its hash.
+    `search`, `verdict`: how `optimize` found it, and what came of it against `parent`.
     """
 
     name: str
@@ -68,6 +71,8 @@ class Prompt:
     path: str
     parent: str | None = None
     notes: str | None = None
+    search: str | None = None
+    verdict: str | None = None
     bundled: bool = False
     locked: bool = False
 
@@ -248,9 +253,12 @@ def parse_prompt(data: bytes, path: str, name: str, version: int) -> Prompt:
 
 
 def with_parent(prompt: Prompt, parent: str | None) -> str:
-    """The source of `prompt` with `parent` in its front matter; every other line as it was."""
+    """The source of `prompt` with `parent` in its front matter; every other line as it was.
+
+    But for `search` and `verdict`, which hold of that one version and of no copy.
+    """
     front = _front(prompt.source, prompt.path)
-    head = re.sub(r"^parent:.*\r?\n", "", front["yaml"], flags=re.MULTILINE)
+    head = _OF_ONE_VERSION.sub("", front["yaml"])
     end = "\r\n" if "\r\n" in front.group() else "\n"
     head += f"parent: {parent}{end}" if parent else ""
     return prompt.source[: front.start("yaml")] + head + prompt.source[front.end("yaml") :]

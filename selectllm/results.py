@@ -24,6 +24,7 @@ from selectllm.utility import Utility
 from selectllm.verdict import Verdict
 
 FORMAT = 1
+LONGEST = Arm(strategy="longest")
 VERDICTS: dict[str, Callable[[Evidence, Mapping[Arm, Side]], list[Verdict]]] = {
     "ab": ab,
     "swap": swap,
@@ -46,10 +47,7 @@ def results(evidence: Evidence, decisions: Sequence[Decision]) -> dict[str, Any]
         "picks": evidence.picks,
         "clusters": len(evidence.clusters),
         "cluster_sizes": sorted({len(cluster.members) for cluster in evidence.clusters}),
-        "utilities": [
-            {name: getattr(utility, name) for name in ("name", "kind", "rater", "sha256")}
-            for utility in evidence.covering
-        ],
+        "utilities": [_utility(utility, found) for utility in evidence.covering],
         "pairs": [_pair(evidence, arm, found[arm]) for arm in pairs],
         "strategies": [
             {
@@ -70,6 +68,13 @@ def results(evidence: Evidence, decisions: Sequence[Decision]) -> dict[str, Any]
         "verdicts": [verdict.to_json() for verdict in _verdicts(evidence, found)],
         "noise": _json(noise(evidence, found)),
     }
+
+
+def _utility(utility: Utility, found: Mapping[Arm, Side]) -> dict[str, Any]:
+    """What is told beside every agreement with `utility`; `length`: what longest captures of it."""
+    longest = found.get(LONGEST)
+    length = longest and longest.measured[utility.name].captured
+    return utility.to_json() | {"sha256": utility.sha256, "length": _json(length)}
 
 
 def _verdicts(evidence: Evidence, found: Mapping[Arm, Side]) -> list[Verdict]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.ask import Selector
-from selectllm.baseline import Baseline, write_baseline
+from selectllm.baseline import Baseline, utility_row, write_baseline
 from selectllm.clusters import write_clusters
 from selectllm.codec import canonical_json, pretty_json, sha256_json
 from selectllm.errors import RunError
@@ -77,7 +77,7 @@ class Run:
             "seed": suite.seed,
             "structured": suite.structured,
             "gate": suite.gate.model_dump(mode="json"),
-            "utilities": [_described(utility.of(self.members)) for utility in self.utilities],
+            "utilities": [utility_row(utility.of(self.members)) for utility in self.utilities],
             "prompts": {s.prompt.ref: s.prompt.sha256 for s in self.selectors},
             "models": {
                 name: selector.spec.fields() | {"endpoint": selector.endpoint}
@@ -171,12 +171,6 @@ def _write_utilities(path: Path, run: Run) -> None:
         for member in sorted(run.members):
             values = {u.name: u.values[member] for u in run.utilities if member in u.values}
             handle.write(canonical_json({"id": member, "values": values}) + "\n")
-
-
-def _described(utility: Utility) -> dict[str, Any]:
-    """A utility of the clusters' items in the manifest."""
-    names = ("name", "source", "kind", "rater", "reliability", "range")
-    return {name: getattr(utility, name) for name in names} | {"sha256": utility.sha256}
 
 
 def versions() -> dict[str, str | None]:

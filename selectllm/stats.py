@@ -121,10 +121,19 @@ def ratio_interval(
     on unequal lengths, numbers that are not finite, and a confidence outside (0, 1).
     """
     _check_confidence(confidence)
+    ratio = ratio_estimate(numerators, denominators, groups)
+    return None if ratio is None else ratio.interval(confidence)
+
+
+def ratio_estimate(
+    numerators: npt.ArrayLike,
+    denominators: npt.ArrayLike,
+    groups: Sequence[Hashable] | None = None,
+) -> Estimate | None:
+    """The ratio of `ratio_interval` with its standard error and degrees of freedom."""
     num = np.asarray(numerators, dtype=np.float64)
     den = np.asarray(denominators, dtype=np.float64)
-    ratio = _ratio(num, den, groups)
-    return None if ratio is None else ratio.interval(confidence)
+    return _ratio(num, den, groups)
 
 
 def sign_flip_p(

@@ -35,10 +35,16 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class RatingsEntry(Strict):
-    """A numeric column of the pool as a utility; higher is better."""
+class NamedEntry(Strict):
+    """What every utility may say. `validation`: a file that `utility validate` wrote of it."""
 
     name: Name
+    validation: Name | None = None
+
+
+class RatingsEntry(NamedEntry):
+    """A numeric column of the pool as a utility; higher is better."""
+
     source: Literal["ratings"]
     column: Name
     kind: Kind = "human"
@@ -46,40 +52,50 @@ class RatingsEntry(Strict):
     range: tuple[float, float] | None = None
 
 
-class KnnEntry(Strict):
+class KnnEntry(NamedEntry):
     """How well the items' responses serve labelled test items: always a proxy."""
 
-    name: Name
     source: Literal["knn"]
     test: Name
     k: Count = 5
     answer: Literal["cosine", "rouge-l"] = "cosine"
 
 
-class ImportEntry(Strict):
-    """Ratings in a file of their own, as `utility import` writes it; higher is better."""
+class ImportEntry(NamedEntry):
+    """Values in a file of their own, as `utility import`, `knn`, `ifd` write it; higher is better.
 
-    name: Name
+    A utility file says of itself what is left out here; of other files `kind` is then human.
+    """
+
     source: Literal["import"]
     file: Name
-    kind: Kind = "human"
+    kind: Kind | None = None
     rater: str | None = None
     range: tuple[float, float] | None = None
 
 
-class IfdEntry(Strict):
+class PairwiseEntry(NamedEntry):
+    """Strengths from judgements of two items at a time; they cover the items that were judged."""
+
+    source: Literal["pairwise"]
+    file: Name
+    kind: Kind = "human"
+    rater: str | None = None
+
+
+class IfdEntry(NamedEntry):
     """Instruction-following difficulty: always a proxy.
 
     `model`: the language model, as in the strategy `ifd:LM`; without it the embedded one.
     """
 
-    name: Name
     source: Literal["ifd"]
     model: Name | None = None
 
 
 UtilityEntry = Annotated[
-    RatingsEntry | KnnEntry | ImportEntry | IfdEntry, Field(discriminator="source")
+    RatingsEntry | KnnEntry | ImportEntry | PairwiseEntry | IfdEntry,
+    Field(discriminator="source"),
 ]
 
 
@@ -285,7 +301,7 @@ def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     return f"{where}: {error['input']!r} {reason}"
 
 
-SOURCES = ("ratings", "knn", "import", "ifd")
+SOURCES = ("ratings", "knn", "import", "pairwise", "ifd")
 
 
 def _tag(before: Any, part: Any) -> bool:
@@ -305,6 +321,7 @@ def _keys_at(location: Sequence[Any]) -> list[str]:
         "ratings": RatingsEntry,
         "knn": KnnEntry,
         "import": ImportEntry,
+        "pairwise": PairwiseEntry,
         "ifd": IfdEntry,
     }
     names = [part for part in location if isinstance(part, str) and part in models]

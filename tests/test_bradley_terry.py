@@ -199,8 +199,8 @@ def test_too_few_items_have_no_reliability() -> None:
 
 def test_the_utility_says_who_judged() -> None:
     one = [replace(each, rater="ann") for each in drawn(60)]
-    utility = find_utility("bradley-terry")(one, name="pairs")
-    assert (utility.source, utility.kind, utility.rater) == ("bradley-terry", "human", "ann")
+    utility = find_utility("pairwise")(one, name="pairs")
+    assert (utility.source, utility.kind, utility.rater) == ("pairwise", "human", "ann")
     assert utility.values == strengths(one)
     assert utility.reliability == reliability(one)
     two = [*one[:30], *(replace(each, rater="bob") for each in one[30:])]

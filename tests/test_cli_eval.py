@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from selectllm.schemas import schema
-from tests.conftest import Command, read_jsonl
+from tests.conftest import Command, read_jsonl, write_jsonl
 from tests.provider_server import FAULTS, Answer, ProviderServer, error
 
 SUITE = """
@@ -120,10 +120,12 @@ def test_a_suite_without_utilities_reports_the_rest(selectllm: Command, pool_fil
 
 
 def test_knn_is_called_a_proxy(selectllm: Command, pool_file: Path) -> None:
+    held_out = [{"instruction": f"What is topic {n}?", "response": f"It is {n}."} for n in range(5)]
+    write_jsonl(Path("test.jsonl"), held_out)
     more = "strategies: [random]"
     change = (
         "column: rating, kind: human, range: [1, 5]} -> column: rating}\n"
-        "  - {name: near, source: knn, test: pool.jsonl, k: 3, answer: rouge-l}"
+        "  - {name: near, source: knn, test: test.jsonl, k: 3, answer: rouge-l}"
     )
     outcome = selectllm("eval", write_suite("mock/first", more=more, change=change), "-o", "run")
     assert outcome.code == 0, outcome.err

@@ -78,7 +78,9 @@ def test_a_suite_takes_it_from_the_embedded_model_and_its_cache(
 def test_it_needs_responses(selectllm: Command) -> None:
     write_jsonl(Path("pool.jsonl"), [{**row, "response": None} for row in pool_rows()])
     outcome = selectllm("eval", write_suite(IFD), "-o", "run")
-    assert_refused(outcome, "ifd needs responses: 40 of 40 items have none")
+    assert_refused(
+        outcome, "utility difficulty: needs a response", "40 of 40 in the pool have none"
+    )
 
 
 def test_the_model_may_be_another_and_the_kind_may_not(selectllm: Command, pool_file: Path) -> None:

@@ -70,12 +70,15 @@ LAYERS = (
     {"connect", "select", "selection"},
     {"measures"},
     {"student"},
+    {"utility_sources"},
     {"baseline", "evidence", "differing", "sides", "verdict"},
     {"contrast", "compare", "gate", "swap", "noise"},
     {"results", "run", "matrix", "prepare", "verify"},
     {"sets"},
     {"outcomes", "export"},
+    {"trials"},
     {"plan", "report"},
+    {"optimize"},
     {"cli", "testing", "pytest_plugin", "__main__", "__init__"},
 )
 # These may hold state or talk to the world; every other module is pure or reads and writes files.

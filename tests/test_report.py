@@ -259,7 +259,7 @@ def test_the_word_and_the_two_arms_come_first_and_then_the_reason() -> None:
         "criteria@1 + gpt: 0.42 (0.33 to 0.51): better than random picks",
         "100% from short@1 + gpt, 98% from criteria@1 + gpt",
         "kappa of the picks of the two arms 0.45 (0.36 to 0.54): 0 = as random picks overlap",
-        "rating (kind: human, rated by two annotators) says how good the picks are",
+        "rating (kind: human, rated by two annotators; unvalidated) says how good the picks are",
     ],
 )
 def test_the_figures_of_a_comparison_are_told_in_sentences(sentence: str) -> None:
@@ -356,11 +356,61 @@ def test_other_utilities_and_controls_are_headed_as_deciding_nothing() -> None:
     controls = [{"strategy": "longest", "captured": interval(0.1)}]
     text = shown(render_verdict(ab(others=others, controls=controls)))
     head = text.index("these decide nothing")
-    for row in (r"utility knn \(proxy\) +difference +-0\.020", r"control longest +captured +0\.10"):
+    for row in (
+        r"utility knn \(kind: proxy; unvalidated\) +difference +-0\.020",
+        r"control longest +captured +0\.10",
+    ):
         found = re.search(row, text)
         assert found
         assert found.start() > head
     assert "decide nothing" not in said(ab())
+
+
+def test_a_utility_is_told_with_its_ceiling_and_what_length_alone_captures() -> None:
+    utility = ab()["utility"] | {"source": "knn", "reliability": 0.64, "ceiling": 0.8}
+    controls = [{"strategy": "longest", "captured": interval(0.31)}]
+    text = said(ab(utility=utility, controls=controls))
+    repeats = "reliability 0.64, split-half over test items"
+    assert f"ceiling 0.80 ({repeats}); longest alone captures 0.31" in text
+    without = "ceiling unknown (no reliability); what longest alone captures is not in the run"
+    assert without in said(ab())
+
+
+UNVALIDATED = {"status": "unvalidated", "lds": 0.4, "p": 0.3, "subsets": 16}
+VALIDATED = {"status": "validated", "lds": 0.62, "p": 0.01, "subsets": 16}
+
+
+def everywhere(utility: dict[str, Any]) -> list[str]:
+    """A verdict by `utility` in every form that there is, without what only the form needs."""
+    found = run(ab(utility=utility))
+    forms = [shown(render_verdict(found["verdicts"][0])), junit(found), markdown(found)]
+    return [" ".join(each.split()) for each in (*forms, *annotations(found, None))]
+
+
+@pytest.mark.parametrize("kind", ["human", "model", "proxy"])
+@pytest.mark.parametrize("validation", [None, UNVALIDATED])
+def test_a_utility_that_is_not_validated_is_called_so_in_every_form(
+    kind: str, validation: object
+) -> None:
+    utility = {"name": "u", "kind": kind, "rater": None, "validation": validation}
+    for form in everywhere(utility):
+        assert f"u (kind: {kind}; unvalidated) says how good the picks are" in form
+
+
+@pytest.mark.parametrize(
+    ("kind", "validation", "told"),
+    [
+        ("model", VALIDATED, "u (kind: model; LDS 0.62, p = 0.010, 16 subsets)"),
+        ("outcome", None, "u (kind: outcome)"),
+    ],
+)
+def test_a_validated_one_says_by_what_and_an_outcome_needs_nothing(
+    kind: str, validation: object, told: str
+) -> None:
+    utility = {"name": "u", "kind": kind, "rater": None, "validation": validation}
+    for form in everywhere(utility):
+        assert told in form
+        assert "unvalidated" not in form
 
 
 def test_several_arms_show_the_holm_p_and_its_error_rate() -> None:

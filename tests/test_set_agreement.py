@@ -262,7 +262,7 @@ def test_noisy_outcomes_are_said_to_be_noisy() -> None:
     single = set_agreement(side(numbers(5, 2)), side(numbers(5, 3)))
     assert single.ceiling is None
     assert "no p-value can be below 0.017" in single.notes[0]
-    assert "no arm has two runs" in single.notes[1]
+    assert "none of the arms has two runs" in single.notes[1]
 
 
 def test_numbers_that_are_not_finite_and_missing_tokens_are_errors() -> None:

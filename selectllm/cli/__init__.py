@@ -23,10 +23,17 @@ EVERYDAY = {
     "ab": ("selectllm.cli.ab:ab", "Is one prompt or model better than another: a verdict."),
     "swap": ("selectllm.cli.swap:swap", "Is another model a safe swap; what both cost."),
     "regress": ("selectllm.cli.regress:regress", "Has a prompt got worse than its baseline."),
-    "utility": ("selectllm.cli.utility:utility", "Get ratings: sheets for raters, and back."),
+    "utility": (
+        "selectllm.cli.utility:utility",
+        "Utilities: rate, compute, import, validate them.",
+    ),
 }
 MORE = {
     "sets": ("selectllm.cli.sets:sets", "Every selector's set at every budget and seed; a table."),
+    "student": (
+        "selectllm.cli.student:student",
+        "Fine-tune a student on a selection, and measure it.",
+    ),
     "export": ("selectllm.cli.export:export", "Training files of selected sets, and a recipe."),
     "report": ("selectllm.cli.report:report", "Print the table of a run again."),
     "aa": ("selectllm.cli.aa:aa", "A pair against itself: the noise, and false alarms."),
@@ -35,6 +42,10 @@ MORE = {
         "Compute a run's figures anew; name what differs.",
     ),
     "baseline": ("selectllm.cli.baseline:baseline", "Keep a run as what regress compares with."),
+    "optimize": (
+        "selectllm.cli.optimize:optimize",
+        "Search a better prompt; confirm it on clusters never seen.",
+    ),
     "prompts": ("selectllm.cli.prompts:prompts", "List, show, render, compare, lock prompts."),
     "models": ("selectllm.cli.models:models", "List, install, serve embedded models."),
     "cache": ("selectllm.cli.cache:cache", "Look into the reply cache, or clear it."),

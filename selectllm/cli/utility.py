@@ -1,4 +1,7 @@
-"""`selectllm utility`: ratings when there are none. Sheets for people to fill in, and back."""
+"""`selectllm utility`: ratings when there are none. Sheets for people to fill in, and back.
+
+What is computed, and what came of training elsewhere, is in utility_compute and utility_outcomes.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ import click
 from selectllm.arms import Arm
 from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.session import open_session
+from selectllm.cli.utility_compute import ifd, knn
+from selectllm.cli.utility_outcomes import ResultOptions, agree, import_outcomes, result_options
+from selectllm.cli.utility_trained import student, validate
 from selectllm.codec import canonical_json
 from selectllm.differing import differing
 from selectllm.errors import PoolError, RunError, UsageError, UtilityError
@@ -37,6 +43,10 @@ SCALE = (1.0, 5.0)
 @click.group("utility")
 def utility() -> None:
     """Utilities: numbers per item that stand for downstream quality."""
+
+
+for verb in (knn, ifd, student, validate, agree):
+    utility.add_command(verb)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,27 +239,63 @@ def _differing(folder: Path, evidence: Evidence) -> set[str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class SheetOptions:
+    """How filled-in sheets are read."""
+
+    asked: Path | None = None
+    add: Path | None = None
+    partial: bool = False
+
+
+sheet_options = grouped(
+    "sheets",
+    SheetOptions,
+    click.option("--ask", "asked", type=FILE, help="The .ask.json of the sheets, if elsewhere."),
+    click.option("--add", type=FILE, help="A ratings file whose ratings are kept beside these."),
+    click.option("--partial", is_flag=True, help="Items that nobody rated may be missing."),
+)
+
+
 @utility.command("import")
 @click.argument(
-    "sheets", metavar="SHEET...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    "files",
+    metavar="SHEET...|RESULT...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
 )
-@click.option("-o", "--out", type=FILE, help="Ratings file to write [NAME.ratings.jsonl].")
-@click.option("--ask", "asked", type=FILE, help="The .ask.json of the sheets, if not beside them.")
-@click.option("--add", type=FILE, help="A ratings file whose ratings are kept beside these.")
-@click.option("--partial", is_flag=True, help="Items that nobody rated may be missing.")
+@click.option(
+    "-o", "--out", type=FILE, help="File to write [NAME.ratings.jsonl; with --export results.jsonl]"
+)
+@sheet_options
+@result_options
 def import_(
-    sheets: tuple[Path, ...], out: Path | None, asked: Path | None, add: Path | None, partial: bool
+    files: tuple[Path, ...], out: Path | None, sheets: SheetOptions, results: ResultOptions
 ) -> None:
-    """Read filled-in SHEETs (.csv, .jsonl, Argilla exports) into one ratings file.
+    """Read filled-in SHEETs into one ratings file, or RESULTs of training elsewhere into another.
 
-    Several raters of an item: their mean, with their noise and agreement.
+    Sheets (.csv, .jsonl, Argilla exports): several raters of an item give their mean, with their
+    noise and agreement. Results of sets that `export` wrote (rows in .jsonl or .csv, files of
+    lm-evaluation-harness and AlpacaEval): what each selector's sets were worth.
     """
-    asking = find_asking(sheets[0], asked)
-    ratings: Mapping[str, Mapping[str, float]] = read_sheets(sheets, asking, partial=partial)
-    if add is not None:
-        asking, ratings = _added(add, asking, ratings)
-    stem = sheets[0].name.partition(".")[0].rsplit("-", 1)[0] if len(sheets) > 1 else sheets[0].stem
-    path = out or sheets[0].with_name(f"{stem}.ratings.jsonl")
+    if results.export is None and results != ResultOptions():
+        raise UsageError("--arm, --budget, --seed, --training-seed: are for results; add --export")
+    if results.export is not None and sheets != SheetOptions():
+        raise UsageError("--ask, --add, --partial: are for sheets, which have no --export")
+    if results.export is not None:
+        import_outcomes(files, out, results)
+    else:
+        _import_sheets(files, out, sheets)
+
+
+def _import_sheets(files: tuple[Path, ...], out: Path | None, options: SheetOptions) -> None:
+    asking = find_asking(files[0], options.asked)
+    ratings: Mapping[str, Mapping[str, float]] = read_sheets(files, asking, partial=options.partial)
+    if options.add is not None:
+        asking, ratings = _added(options.add, asking, ratings)
+    stem = files[0].name.partition(".")[0].rsplit("-", 1)[0] if len(files) > 1 else files[0].stem
+    path = out or files[0].with_name(f"{stem}.ratings.jsonl")
     _report(path, asking, write_ratings(path, ratings, asking))
 
 

@@ -211,29 +211,41 @@ def _token_nats(network: Any, tokens: Any) -> NDArray[np.float64]:
     return np.concatenate(pieces, axis=1)
 
 
-@functools.lru_cache(maxsize=1)
-def _load(model: CausalModel) -> _Loaded:
-    """Kept for the process: models come and go, weights stay."""
+def load_weights(model: CausalModel, role: str = "language model") -> tuple[Any, Any]:
+    """Tokeniser and network of a model, converted first if need be: new ones with every call.
+
+    The network is float32, in evaluation mode and without gradients, on the GPU if torch sees
+    one. Raises ModelError, which calls the model a `role`, if it cannot be loaded.
+    """
     if model.embedded:
         convert(model.embedded, Path(model.source))
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     local = Path(model.source).is_dir()
+    settings: dict[str, Any] = {"local_files_only": local}
+    if model.revision is not None:
+        settings["revision"] = model.revision
     with quiet_loading(local or not sys.stderr.isatty()):
-        settings: dict[str, Any] = {"revision": model.revision, "local_files_only": local}
-        if model.revision is None:
-            del settings["revision"]
         try:
             tokenizer = AutoTokenizer.from_pretrained(model.source, **settings)
-            network: Any = AutoModelForCausalLM.from_pretrained(model.source, **settings)
+            network: Any = AutoModelForCausalLM.from_pretrained(
+                model.source, dtype=torch.float32, **settings
+            )
         except (ImportError, OSError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise ModelError(
-                f"cannot load language model {model.source}: {reason} "
+                f"cannot load {role} {model.source}: {reason} "
                 "(check the name, or give the folder of a causal language model)"
             ) from error
-    network = network.float().eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return tokenizer, network.eval().requires_grad_(False).to(device)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(model: CausalModel) -> _Loaded:
+    """Kept for the process: models come and go, weights stay."""
+    tokenizer, network = load_weights(model)
     start = _start(model, tokenizer)
     limit = getattr(network.config.get_text_config(), "max_position_embeddings", None)
     return _Loaded(tokenizer, network, start, min(limit or WINDOW, WINDOW))

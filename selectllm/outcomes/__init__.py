@@ -7,4 +7,6 @@ results         result files tied to exported sets, as one file
 scores          one number for every selector
 rank_agreement  whether two numbers order a few things alike
 agreement       whether a number that is had before training orders the selectors alike
+validation      whether a utility's sums over random subsets do
+by_utility      the same for each utility of compared sets
 """

@@ -71,11 +71,13 @@ def set_agreement(
     outcomes: Mapping[str, Runs],
     tokens: Mapping[str, float] | None = None,
     seed: int = 0,
+    called: str = "arms",
 ) -> SetAgreement:
     """Agreement over the arms that both sides have; each is the mean of its runs, higher better.
 
     `foretold`: such as what the picks capture of a utility. `tokens`: of each arm's sets, for the
     partial correlation and the control. `seed`: of the orders that are drawn for many arms.
+    `called`: what the notes call arms that are something else.
 
     Status `too few arms` below FEWEST, and `no spread` where one side has all arms equal: then
     there are no figures. The reliability is ICC(1, k), the Spearman-Brown step-up of the
@@ -85,11 +87,11 @@ def set_agreement(
     arms = tuple(sorted(foretold.keys() & outcomes.keys()))
     x, y = _means(foretold, arms), _means(outcomes, arms)
     if len(arms) < FEWEST:
-        note = f"{len(arms)} arms are on both sides, and at least {FEWEST} are needed"
+        note = f"{len(arms)} {called} are on both sides, and at least {FEWEST} are needed"
         return SetAgreement(status="too few arms", arms=arms, notes=(note,))
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         side = "foretold numbers" if np.ptp(x) == 0 else "outcomes"
-        note = f"the {side} of all arms are equal, so there is no order"
+        note = f"the {side} of all {called} are equal, so there is no order"
         return SetAgreement(status="no spread", arms=arms, notes=(note,))
     repeats = [reliability({arm: side[arm] for arm in arms}) for side in (outcomes, foretold)]
     known = [each for each in repeats if each is not None]
@@ -106,7 +108,7 @@ def set_agreement(
         reliability=repeats[0],
         foretold_reliability=repeats[1],
         ceiling=math.sqrt(math.prod(known)) if known else None,
-        notes=tuple(_notes(len(arms), repeats[0])),
+        notes=tuple(_notes(len(arms), called, repeats[0])),
     )
 
 
@@ -118,20 +120,22 @@ def _means(side: Mapping[str, Runs], arms: tuple[str, ...]) -> Floats:
     return values
 
 
-def _notes(arms: int, repeats: float | None) -> list[str]:
+def _notes(arms: int, called: str, repeats: float | None) -> list[str]:
     """What keeps the figures from being a verdict; `repeats`: the outcomes' reliability."""
     notes = []
     if arms < FEWEST_FOR_INTERVAL:
         least = 2 / math.factorial(arms)
         notes.append(
-            f"{arms} arms: no interval below {FEWEST_FOR_INTERVAL}, and no p-value can be below "
-            f"{least:.2g}"
+            f"{arms} {called}: no interval below {FEWEST_FOR_INTERVAL}, and no p-value can be "
+            f"below {least:.2g}"
         )
     if repeats is None:
-        notes.append("no arm has two runs, so how far the outcomes would repeat is not known")
+        notes.append(
+            f"none of the {called} has two runs, so how far the outcomes would repeat is not known"
+        )
     elif repeats < LEAST_RELIABILITY:
         notes.append(
             f"the outcomes have a reliability of {repeats:.2f}, below {LEAST_RELIABILITY:g}: "
-            "training again would order the arms otherwise"
+            f"training again would order the {called} otherwise"
         )
     return notes

@@ -22,6 +22,7 @@ from selectllm.stats import Interval
 
 Floats = NDArray[np.float64]
 Orders = NDArray[np.intp]
+Statistic = Callable[[Orders], Floats]
 
 FEWEST_FOR_INTERVAL = 8
 MOST_ENUMERATED = 8
@@ -66,17 +67,35 @@ def spearman(x: Floats, y: Floats, orders: Orders) -> Figure:
     Pearson, Kendall and Spearman correlations), (1 + r^2 / 2) / (n - 3). Undefined where one side
     has all values equal.
     """
+    found = _spearman(x, y)
+    if found is None:
+        return UNDEFINED
+    r, of = found
+    return Figure(r, _p_value(of, r, orders), _of_spearman(r, len(x), given=0))
+
+
+def p_above(x: Floats, y: Floats, orders: Orders) -> float | None:
+    """One-sided p-value of Spearman's: small where high x go with high y.
+
+    The share of orders whose correlation is at least as high as the one seen; None where it is
+    undefined.
+    """
+    found = _spearman(x, y)
+    return None if found is None else _p_value(found[1], found[0], orders, np.positive)
+
+
+def _spearman(x: Floats, y: Floats) -> tuple[float, Statistic] | None:
+    """The correlation, and what it is in other orders of y; None where it is undefined."""
     a, b = _unit(_ranks(x)), _unit(_ranks(y))
     if a is None or b is None:
-        return UNDEFINED
+        return None
     along, moved = a, b
 
     def of(orders: Orders) -> Floats:
         found: Floats = moved[orders] @ along
         return found
 
-    r = float(np.clip(along @ moved, -1, 1))
-    return Figure(r, _p_value(of, r, orders), _of_spearman(r, len(x), given=0))
+    return float(np.clip(along @ moved, -1, 1)), of
 
 
 def partial_spearman(x: Floats, y: Floats, given: Floats, orders: Orders) -> Figure:
@@ -167,15 +186,17 @@ def _p_of_pairs(a: Floats, y: Floats, orders: Orders) -> float:
     return _p_value(of, float(a @ _signs(y)), orders)
 
 
-def _p_value(of: Callable[[Orders], Floats], seen: float, orders: Orders) -> float:
-    """The share of orders that are at least as far from 0 as what was `seen`.
+def _p_value(
+    of: Statistic, seen: float, orders: Orders, far: Callable[[Any], Any] = np.abs
+) -> float:
+    """The share of orders that are at least as `far` (from 0, or up) as what was `seen`.
 
     Of drawn orders, the one seen counts too (Phipson and Smyth 2010, Permutation p-values should
     never be zero).
     """
-    far = abs(seen) - ROUNDING
+    least = far(seen) - ROUNDING
     blocks = (orders[start : start + BLOCK] for start in range(0, len(orders), BLOCK))
-    hits = sum(int((np.abs(of(block)) >= far).sum()) for block in blocks)
+    hits = sum(int((far(of(block)) >= least).sum()) for block in blocks)
     drawn = int(orders.shape[1] > MOST_ENUMERATED)
     return (hits + drawn) / (len(orders) + drawn)
 

@@ -87,6 +87,16 @@ def tokens_by_arm(exported: Exported, budget: int) -> dict[str, float]:
     return {arm: fmean(counts) for arm, counts in tokens.items()}
 
 
+def tokens_of_sets(compared: Mapping[str, Any], budget: int) -> dict[str, float] | None:
+    """The same from the content of sets.json; None where items of the pool have no response."""
+    rows = [row for row in compared["sets"] if row["budget"] == budget]
+    if any(row["tokens_read"] is None or row["tokens_written"] is None for row in rows):
+        return None
+    return {
+        row["selector"]: row["tokens_read"]["mean"] + row["tokens_written"]["mean"] for row in rows
+    }
+
+
 def _one(what: str, wanted: Any, there: Iterable[Any]) -> Any:
     """`wanted` if it is there, or the only one that is."""
     names = sorted(set(there))

@@ -34,7 +34,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "orders": suite.orders,
         "repeats": suite.repeats,
         "concurrency": plan.aim.concurrency,
-        "utility": utility and {"name": utility.name, "kind": utility.kind, "rater": utility.rater},
+        "utility": utility and utility.to_json(),
         "clusters": asdict(plan.clusters),
         "pairs": [pair.to_json() for pair in plan.pairs],
         "strategies": [

@@ -11,8 +11,11 @@ from selectllm.report.words import (
     Interval,
     Verdict,
     around,
+    ceiling,
     counted,
     in_words,
+    length_alone,
+    named,
     p_value,
     percent,
     rate,
@@ -248,10 +251,18 @@ def _dollars(value: float | None) -> str:
 
 
 def utility(verdict: Verdict) -> Iterator[Fact]:
-    """The utility that decides, with its kind and rater."""
+    """The utility that decides: its kind, rater and validation, and how far it can be trusted."""
     decides = verdict["utility"]
     if decides is None:
         yield "utility", "none: how good the picks are is not known"
         return
-    by = f", rated by {decides['rater']}" if decides["rater"] else ""
-    yield "utility", f"{decides['name']} (kind: {decides['kind']}{by}) says how good the picks are"
+    yield "utility", f"{named(decides)} says how good the picks are"
+    longest = f"; {length_alone(_longest(verdict))}" if "controls" in verdict else ""
+    yield "ceiling", f"{ceiling(decides)}{longest}"
+
+
+def _longest(verdict: Verdict) -> float | None:
+    """What the control `longest` captures; None where nothing is captured, or it did not run."""
+    found = {each["strategy"]: each["captured"] for each in verdict["controls"]}
+    longest = found.get("longest")
+    return None if longest is None else float(longest["estimate"])

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from selectllm.report.facts import difference, lead
+from selectllm.report.facts import difference, lead, utility
 from selectllm.report.words import Results, Verdict, outcome, subject
 
 LEVELS = {"bad": "error", "open": "warning", "good": "notice"}
@@ -34,6 +34,7 @@ def _annotation(verdict: Verdict, root: Path | None, workspace: Path | None) -> 
         f"{subject(verdict)}: {verdict['word']}",
         *(f"{label}: {text}" for label, text in lead(verdict)),
         f"difference: {difference(verdict)}",
+        *(f"{label}: {text}" for label, text in utility(verdict)),
     ]
     level = LEVELS[outcome(verdict["word"])]
     return command(level, where | {"title": f"selectllm {verdict['word']}"}, "\n".join(message))

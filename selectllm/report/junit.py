@@ -23,6 +23,7 @@ PROPERTIES = (
     *("margin_share", "clusters", "flat_clusters", "nonzero"),
     *("captured.a.estimate", "captured.b.estimate"),
     *("difference.estimate", "difference.low", "difference.high", "betting.low", "betting.high"),
+    *("utility.ceiling", "utility.validation.status", "utility.validation.lds"),
     *("p", "p_holm", "valid_rate.a", "valid_rate.b", "overlap.estimate", "design.kind"),
     *("design.calls", "design.calls_saved", "swap.retention.low", "regress.sha256_before"),
     *("regress.sha256_after", "regress.changed"),
@@ -78,7 +79,7 @@ def _figures(verdict: Verdict) -> Iterator[tuple[str, Any]]:
     for name in PROPERTIES:
         value: Any = verdict
         for part in name.split("."):
-            value = None if value is None else value[part]
+            value = None if value is None else value.get(part)
         if value is not None:
             yield name, value
 

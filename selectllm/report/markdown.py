@@ -21,7 +21,10 @@ from selectllm.report.words import (
 )
 
 MARKS = {"good": "✓", "bad": "✗", "open": "?"}
-KEY_FACTS = ("change", "difference", "error rate", "retention", "assay", "margin", "cost")
+KEY_FACTS = (
+    *("change", "difference", "error rate", "retention", "assay", "margin", "cost"),
+    *("utility", "ceiling"),
+)
 # What Markdown, HTML or a table cell could take for structure; as references they are only text.
 SPECIAL = str.maketrans({char: f"&#{ord(char)};" for char in "&<>|`\\*_[]~$"})
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from selectllm.report.facts import Fact
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.words import count, counted, number, percent, usd
+from selectllm.report.words import count, counted, named, number, percent, usd
 
 Plan = Mapping[str, Any]
 SPREADS = {
@@ -58,8 +58,7 @@ def _clusters(plan: Plan) -> Iterator[Fact]:
     found, utility = plan["clusters"], plan["utility"]
     text = f"{counted(found['asked'], 'cluster')} asked, of {found['pool']:,} that the pool gives"
     if utility:
-        text += f"; {found['counted']:,} counted, {found['flat']:,} flat by {utility['name']}"
-        text += f" (kind: {utility['kind']})"
+        text += f"; {found['counted']:,} counted, {found['flat']:,} flat by {named(utility)}"
     if found["whole"]:
         text += f"; {found['whole']:,} more are picked whole and not asked"
     yield "clusters", text

@@ -14,7 +14,19 @@ from selectllm.arms import STRATEGY
 from selectllm.report.facts import Fact
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.markdown import SPECIAL
-from selectllm.report.words import UNKNOWN, counted, number, percent, rate, spread, usd
+from selectllm.report.words import (
+    UNKNOWN,
+    Utility,
+    ceiling,
+    counted,
+    length_alone,
+    named,
+    number,
+    percent,
+    rate,
+    spread,
+    usd,
+)
 
 Sets = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -88,6 +100,8 @@ def _facts(found: Sets) -> Iterator[Fact]:
     others = [each["name"] for each in found["utilities"] if each["name"] != found["utility"]]
     if others:
         yield "utilities", f"{found['utility']} is shown; sets.json has {', '.join(others)} too"
+    if (shown := _shown(found)) is not None:
+        yield "ceiling", ceiling(shown)
     yield from (("note", note) for note in found["notes"])
     for each in found["left_out"]:
         yield "left out", f"{_name(each['selector'])}: {each['reason']}"
@@ -158,15 +172,13 @@ def _columns(found: Sets, wide: bool = False) -> list[Column]:
 
 def _captured(found: Sets, wide: bool) -> Iterator[Column]:
     """What the headline utility says; nothing without one."""
-    name = found["utility"]
-    if name is None:
+    shown = _shown(found)
+    if shown is None:
         return
-    (shown,) = (each for each in found["utilities"] if each["name"] == name)
-    rater = f", rated by {shown['rater']}" if shown["rater"] else ""
+    name = shown["name"]
     yield Column(
         "captured",
-        f"share of {name} (kind: {shown['kind']}{rater}): 1 = the best possible set, 0 = random "
-        "sets; higher is better",
+        f"share of {named(shown)}: 1 = the best possible set, 0 = random sets; higher is better",
         lambda row: _signed(_of(row["captured"][name])),
     )
     if len(found["seeds"]) > 1 and wide:
@@ -225,7 +237,21 @@ def _yardstick(found: Sets, budget: int) -> str:
         parts.append("captures 0" if sd is None else f"captures 0 \u00b1 {sd:.3f} (sd)")
     if random["coverage"] is not None:
         parts.append(f"covers {percent(random['coverage'])} of the groups")
-    return f"A random set of {budget:,} {' and '.join(parts)}."
+    return f"A random set of {budget:,} {' and '.join(parts)}{_length(found, budget)}."
+
+
+def _length(found: Sets, budget: int) -> str:
+    """`; longest alone captures 0.31`; nothing where sets.json does not say it of any utility."""
+    shown = _shown(found)
+    if shown is None:
+        return ""
+    of = {each["budget"]: _of(each["captured"]) for each in shown.get("length") or ()}
+    return f"; {length_alone(of.get(budget))}"
+
+
+def _shown(found: Sets) -> Utility | None:
+    """The utility that the tables show."""
+    return next((each for each in found["utilities"] if each["name"] == found["utility"]), None)
 
 
 def _fills(found: Sets, budget: int) -> Iterator[str]:

@@ -11,7 +11,21 @@ from rich.text import Text
 
 from selectllm.report.layout import add_row, table
 from selectllm.report.verdict import headline, render_noise, render_verdict
-from selectllm.report.words import Results, count, estimate, in_words, number, rate, spread
+from selectllm.report.words import (
+    UNVALIDATED,
+    Results,
+    Utility,
+    ceiling,
+    count,
+    estimate,
+    in_words,
+    length_alone,
+    named,
+    number,
+    rate,
+    spread,
+    standing,
+)
 
 SLOTS_ALPHA = 0.01  # below this p the slots that a pair prefers are printed
 
@@ -35,9 +49,9 @@ def render_results(results: Results) -> RenderableType:
     if len(parts) > 1:
         parts.append(Text())
     for utility in results["utilities"]:
-        parts.append(_agreement_table(results, utility))
+        parts += [_agreement_table(results, utility), _trust(utility)]
         if not results["verdicts"]:  # which say as much of their arms
-            parts += _sentences(results, utility["name"])
+            parts += _sentences(results, utility)
     if results["pairs"]:
         parts += [_answers_table(results), *_slots(results)]
     if results["overlaps"]:
@@ -62,14 +76,13 @@ def _heading(results: Results) -> str:
     )
 
 
-def _agreement_table(results: Results, utility: Mapping[str, Any]) -> Table:
+def _agreement_table(results: Results, utility: Utility) -> Table:
     """One row per pair and control; captured first, then the other measures of agreement."""
-    by = f", rated by {utility['rater']}" if utility["rater"] else ""
     measures = ["hit", "kappa", "nuc", "auc"]
     if any(pair["agreement"][utility["name"]]["tau"] for pair in results["pairs"]):
         measures += ["ndcg", "tau"]
     made = table(
-        f"agreement with {utility['name']} (kind: {utility['kind']}{by})",
+        f"agreement with {named(utility)}",
         "captured: 0 = random picks, 1 = the best possible; interval of 95 %",
         ["selector"],
         ["captured", "interval", *measures],
@@ -88,12 +101,22 @@ def _agreements(results: Results, utility: str) -> Iterator[tuple[str, Mapping[s
         yield strategy["strategy"], strategy["agreement"][utility]
 
 
-def _sentences(results: Results, utility: str) -> Iterator[Text]:
+def _trust(utility: Utility) -> Text:
+    """How high agreement with it can be, and how high length alone gets."""
+    longest = utility.get("length")
+    alone = length_alone(longest and longest["estimate"])
+    return Text(f"{utility['name']}: ceiling {ceiling(utility)}; {alone}.")
+
+
+def _sentences(results: Results, utility: Utility) -> Iterator[Text]:
     """Per pair, whether its picks beat random ones; nothing is implied by a table alone."""
+    name = utility["name"]
+    by = f" (utility {UNVALIDATED})" if standing(utility) == UNVALIDATED else ""
     for pair in results["pairs"]:
-        captured = pair["agreement"][utility]["captured"]
-        yield Text(f"{pair['prompt']} + {pair['model']}: {in_words(captured)}.")
-    flat = {p["agreement"][utility]["flat_clusters"] for p in results["pairs"]}
+        captured = pair["agreement"][name]["captured"]
+        told = in_words(captured) + (by if captured else "")
+        yield Text(f"{pair['prompt']} + {pair['model']}: {told}.")
+    flat = {p["agreement"][name]["flat_clusters"] for p in results["pairs"]}
     if flat and max(flat):
         yield Text(f"{max(flat)} clusters with one utility for all items are left out.")
 

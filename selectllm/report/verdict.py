@@ -20,6 +20,7 @@ from selectllm.report.words import (
     Verdict,
     count,
     estimate,
+    named,
     number,
     outcome,
     spread,
@@ -104,7 +105,7 @@ def _beside_table(verdict: Verdict) -> Table | None:
     for other in verdict["others"]:
         found = other["difference"]
         value = "-" if found is None else f"{found['estimate']:+.3f}"
-        name = f"utility {other['utility']} ({other['kind']})"
+        name = f"utility {named({'rater': None, **other, 'name': other['utility']})}"
         add_row(made, name, "difference", value, spread(found, 3))
     for control in verdict["controls"]:
         captured = control["captured"]

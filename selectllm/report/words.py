@@ -8,8 +8,18 @@ from typing import Any, Literal
 Results = Mapping[str, Any]
 Verdict = Mapping[str, Any]
 Interval = Mapping[str, float]
+Utility = Mapping[str, Any]
+"""What results.json says of one; earlier versions told name, kind and rater alone."""
 Outcome = Literal["good", "bad", "open"]
 
+UNVALIDATED = "unvalidated"
+# Over what a reliability says that values repeat, by the source of the utility.
+REPEATS = {
+    "knn": "split-half over test items",
+    "pairwise": "split-half over judgements",
+    "import": "over raters",
+    "student": "over passes",
+}
 NO_VERDICT = "no verdict"
 UNKNOWN = "-"
 WORST_FIRST = (
@@ -38,6 +48,44 @@ def outcome(word: str) -> Outcome:
 def subject(verdict: Verdict) -> str:
     """`criteria@2 + gpt against criteria@1 + gpt`: what is judged, then the reference."""
     return f"{verdict['b']} against {verdict['a']}"
+
+
+def named(utility: Utility) -> str:
+    """`rating (kind: model, rated by gpt; unvalidated)`: how a utility is called everywhere."""
+    by = f", rated by {utility['rater']}" if utility["rater"] else ""
+    stands = standing(utility)
+    beside = f"; {stands}" if stands else ""
+    return f"{utility['name']} (kind: {utility['kind']}{by}{beside})"
+
+
+def standing(utility: Utility) -> str | None:
+    """`unvalidated`, or by what it is validated; None for outcomes, which the others are held to.
+
+    What has not been validated is not validated, whether or not somebody tried.
+    """
+    if utility["kind"] == "outcome":
+        return None
+    found = utility.get("validation")
+    if found is None or found["status"] != "validated":
+        return UNVALIDATED
+    return f"LDS {found['lds']:.2f}, {p_value(found['p'])}, {counted(found['subsets'], 'subset')}"
+
+
+def ceiling(utility: Utility) -> str:
+    """`0.87 (reliability 0.76, split-half over test items)`: no agreement can be expected above."""
+    highest = utility.get("ceiling")
+    if highest is None:
+        return "unknown (no reliability)"
+    over = REPEATS.get(utility.get("source", ""))
+    repeats = f"reliability {utility['reliability']:.2f}" + (f", {over}" if over else "")
+    return f"{highest:.2f} ({repeats})"
+
+
+def length_alone(longest: float | None) -> str:
+    """`longest alone captures 0.31`: what length by itself is worth."""
+    if longest is None:
+        return "what longest alone captures is not in the run"
+    return f"longest alone captures {longest:z.2f}"
 
 
 def in_words(captured: Interval | None) -> str:

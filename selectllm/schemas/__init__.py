@@ -26,6 +26,10 @@ NAMES = (
     "plan_sets",
     "export",
     "outcomes",
+    "compare",
+    "validation",
+    "student_scores",
+    "utility_file",
 )
 
 

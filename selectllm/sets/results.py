@@ -5,7 +5,7 @@ What depends on clocks is not here; it stays in sets.jsonl.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -22,11 +22,13 @@ from selectllm.sets.protocol import FORMAT, LeftOut, Protocol
 from selectllm.strategies import Candidates
 from selectllm.strategies.ordered import seeded_rows
 from selectllm.tokens import estimate_tokens
+from selectllm.utility import Utility
 
 MEASURES = (
     *("mean_pairwise_cosine", "vendi", "coverage", "category_entropy"),
     *("tokens_read", "tokens_written"),
 )
+LONGEST = Arm(strategy="longest").name
 SPENT = ("calls", "tokens_in", "tokens_out", "cost_usd")
 
 Summary = dict[str, float] | None
@@ -85,6 +87,11 @@ def set_results(
         for arm in arms
         for budget in protocol.budgets
     }
+    rows = [
+        _row(protocol, facts, arm, made[arm.name, budget])
+        for budget in protocol.budgets
+        for arm in arms
+    ]
     return {
         "format": FORMAT,
         "suite": run.suite.name,
@@ -94,17 +101,10 @@ def set_results(
         "category": None if facts.categories is None else entry.category,
         "encoder": protocol.encoder,
         "utility": run.headline and run.headline.name,
-        "utilities": [
-            {name: getattr(utility, name) for name in ("name", "kind", "rater", "sha256")}
-            for utility in run.utilities
-        ],
+        "utilities": [_utility(utility, rows) for utility in run.utilities],
         "pool": _pool(protocol, facts),
         "random": [_random(facts, budget) for budget in protocol.budgets],
-        "sets": [
-            _row(protocol, facts, arm, made[arm.name, budget])
-            for budget in protocol.budgets
-            for arm in arms
-        ],
+        "sets": rows,
         "overlaps": [
             {
                 "budget": budget,
@@ -118,6 +118,16 @@ def set_results(
         "left_out": [each.to_json() for each in left_out],
         "notes": list(notes),
     }
+
+
+def _utility(utility: Utility, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is told beside all that sets captured of it; `length`: what those of longest did."""
+    length = [
+        {"budget": row["budget"], "captured": row["captured"][utility.name]}
+        for row in rows
+        if row["selector"] == LONGEST
+    ]
+    return utility.to_json() | {"sha256": utility.sha256, "length": length or None}
 
 
 def _pool(protocol: Protocol, facts: PoolFacts) -> dict[str, Any]:

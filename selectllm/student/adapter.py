@@ -100,12 +100,34 @@ def items_sha256(items: Sequence[Item]) -> str:
 
 
 def finished(folder: Path, plan: Plan) -> Manifest | None:
-    """The manifest in `folder`, None without one. Raises RunError if it is of another training."""
+    """The manifest in `folder`, None without one. Raises RunError if it is of another training.
+
+    An adapter that has neither manifest nor unfinished training beside it is not ours to replace.
+    """
     if not (folder / MANIFEST).exists():
+        if (folder / WEIGHTS).exists() and not (folder / UNFINISHED).exists():
+            raise RunError(f"{folder} holds an adapter without {MANIFEST}; take another folder")
         return None
     manifest = read_manifest(folder)
     if manifest.plan.sha256 != plan.sha256:
         raise RunError(f"{folder} holds another training than this one; take another folder")
+    return manifest
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether `folder` holds a training, finished or not."""
+    return any((folder / name).exists() for name in (MANIFEST, WEIGHTS, UNFINISHED))
+
+
+def copy_trained(source: Path, folder: Path) -> Manifest:
+    """Put the finished training in `source` into `folder` as well; its manifest.
+
+    Raises RunError as `read_manifest`, and if `folder` holds another training.
+    """
+    manifest = read_manifest(source)
+    if finished(folder, manifest.plan) is None:
+        for name in (SETTINGS, WEIGHTS, MANIFEST):  # the last says that the others are there
+            _write_bytes(folder / name, (source / name).read_bytes())
     return manifest
 
 
@@ -150,7 +172,7 @@ def save_adapter(folder: Path, plan: Plan, model: Any, losses: Sequence[float]) 
     sha256 = _write_tensors(folder / WEIGHTS, get_peft_model_state_dict(model))
     manifest = Manifest(plan, tuple(losses), sha256)
     write_text(folder / MANIFEST, pretty_json({"student": FORMAT, **asdict(manifest)}))
-    (folder / UNFINISHED).unlink(missing_ok=True)
+    drop_unfinished(folder)
     return manifest
 
 
@@ -200,6 +222,11 @@ def save_epoch(
     )
 
 
+def drop_unfinished(folder: Path) -> None:
+    """Forget the epochs of a training that will not go on."""
+    (folder / UNFINISHED).unlink(missing_ok=True)
+
+
 def restore(folder: Path, plan: Plan, weights: Mapping[str, Any], optimiser: Any) -> list[float]:
     """Put weights and optimiser where `save_epoch` left them; the losses of the epochs so far.
 
@@ -216,7 +243,10 @@ def restore(folder: Path, plan: Plan, weights: Mapping[str, Any], optimiser: Any
         with safe_open(path, framework="pt") as file, torch.no_grad():
             known = file.metadata() or {}
             if known.get("plan") != plan.sha256:
-                raise RunError(f"{path} is of another training than this one; take another folder")
+                raise RunError(
+                    f"{path} is of another training than this one; take another folder, "
+                    "or delete it"
+                )
             for name, value in weights.items():
                 value.copy_(file.get_tensor(name))
                 optimiser.state[value] = {
@@ -239,6 +269,10 @@ def _write_tensors(
         {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()},
         dict(metadata or {}),
     )
+    _write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
     with atomic_write(path) as handle:
         cast(TextIOWrapper, handle).buffer.write(data)  # bytes go past the layer of text
-    return hashlib.sha256(data).hexdigest()

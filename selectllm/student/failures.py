@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 
 from selectllm.errors import ModelError
 from selectllm.student.config import StudentConfig
 
 EXTRA = 'pip install "selectllm[student]"'
-_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+_NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "out of memory",
+)
 
 
 class LossNotFinite(ModelError):
@@ -26,20 +32,34 @@ def check_extra() -> None:
         raise ModelError(f"a student needs the extra `student` ({error}); run {EXTRA}") from None
 
 
-@contextlib.contextmanager
-def memory_errors(config: StudentConfig) -> Iterator[None]:
+def memory_errors(config: StudentConfig) -> contextlib.AbstractContextManager[None]:
     """Raise ModelError, which says what to lower, in place of an error for want of memory."""
+    mode = ", use mode fast" if config.mode == "full" else ""
+    return _in_place_of_memory_errors(
+        f"student {config.model} ran out of memory: lower max_length (now {config.max_length})"
+        f"{mode} or take a smaller model; batch_size does not matter"
+    )
+
+
+def loading_errors(name: str) -> contextlib.AbstractContextManager[None]:
+    """`memory_errors` while the model called `name` is loaded."""
+    return _in_place_of_memory_errors(
+        f"student {name} does not fit into memory; take a smaller model"
+    )
+
+
+@contextlib.contextmanager
+def _in_place_of_memory_errors(message: str) -> Iterator[None]:
     try:
         yield
     except MemoryError:
         pass
+    except OSError as error:  # of a file that is mapped into memory
+        if error.errno != errno.ENOMEM:
+            raise
     except RuntimeError as error:  # torch's own, of which only the text tells the cause
         if not any(text in str(error).lower() for text in _NO_MEMORY):
             raise
     else:
         return
-    mode = ", use mode fast" if config.mode == "full" else ""
-    raise ModelError(
-        f"student {config.model} ran out of memory: lower max_length (now {config.max_length})"
-        f"{mode} or take a smaller model; batch_size does not matter"
-    )
+    raise ModelError(message)

@@ -63,13 +63,8 @@ def answer(
 
     Raises UsageError if `new_tokens` leaves less than 32 tokens for a prompt, RunError as `score`.
     """
-    room = config.max_length - new_tokens
-    if new_tokens < 1 or room < SHORTEST:
-        raise UsageError(
-            f"student: new_tokens is {new_tokens}; write 1 to {config.max_length - SHORTEST}, or "
-            "raise max_length"
-        )
-    asked = prompts(items, student.tokenise, student.ends, room)
+    check_new_tokens(new_tokens, config)
+    asked = prompts(items, student.tokenise, student.ends, config.max_length - new_tokens)
     order = sorted(range(len(items)), key=lambda i: -len(asked[i].prompt))
     found: dict[int, Answer] = {}
     with memory_errors(config), trained(student, config, folder):
@@ -81,6 +76,15 @@ def answer(
             if progress is not None:
                 progress(len(found), len(items))
     return [found[i] for i in range(len(items))]
+
+
+def check_new_tokens(new_tokens: int, config: StudentConfig) -> None:
+    """Raise UsageError if answers of so many tokens leave less than 32 tokens for a prompt."""
+    most = config.max_length - SHORTEST
+    if not 1 <= new_tokens <= most:
+        raise UsageError(
+            f"student: new_tokens is {new_tokens}; write 1 to {most}, or raise max_length"
+        )
 
 
 def rouge_l_of(texts: Sequence[str], references: Sequence[str]) -> Floats:

@@ -41,6 +41,11 @@ class RateChoice:
         return best is not None and best.token_weighted < self.base.token_weighted
 
 
+def rate_folder(folder: Path, rate: float) -> Path:
+    """Where `choose_learning_rate` keeps the training at a rate."""
+    return folder / f"rate-{rate:g}"
+
+
 def choose_learning_rate(
     student: Student,
     items: Sequence[Item],
@@ -67,7 +72,7 @@ def choose_learning_rate(
     losses: dict[float, ResponseLoss | None] = {}
     for rate in rates:
         tried = replace(config, learning_rate=rate)
-        losses[rate] = _dev_loss(student, items, dev, tried, folder / f"rate-{rate:g}")
+        losses[rate] = _dev_loss(student, items, dev, tried, rate_folder(folder, rate))
         if progress is not None:
             progress(len(losses), len(rates))
     best = _best(losses)

@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selectllm.embed import quiet_loading
 from selectllm.errors import ModelError, UsageError
-from selectllm.measures.gguf_conversion import convert
-from selectllm.measures.language_model import CausalModel, load_language_model
+from selectllm.measures.language_model import CausalModel, load_language_model, load_weights
 from selectllm.student.config import StudentConfig
-from selectllm.student.failures import check_extra
+from selectllm.student.failures import check_extra, loading_errors
 from selectllm.student.template import Ends, Example, encode
 from selectllm.types import Item
 
@@ -102,9 +100,9 @@ def open_student(name: str, cache: Path) -> Student:
     check_extra()
     model = load_language_model(name, cache)
     assert isinstance(model, CausalModel)
-    if model.embedded:
-        convert(model.embedded, Path(model.source))
-    tokenizer, network = _loaded(model)
+    # Not those that `language_model` keeps: others read them while this one is trained.
+    with loading_errors(name):
+        tokenizer, network = load_weights(model, "student")
     if tokenizer.eos_token_id is None:
         raise ModelError(
             f"student {name} has no EOS token to end responses with; set eos_token in its "
@@ -117,31 +115,6 @@ def open_student(name: str, cache: Path) -> Student:
     ends = Ends(end if start is None else int(start), end)
     window = getattr(network.config.get_text_config(), "max_position_embeddings", sys.maxsize)
     return Student(model.identity, tokenizer, network, ends, window, cache / "student")
-
-
-def _loaded(model: CausalModel) -> tuple[Any, Any]:
-    """Tokeniser and network; not those of `language_model`, which others read meanwhile."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    local = Path(model.source).is_dir()
-    settings: dict[str, Any] = {"local_files_only": local}
-    if model.revision is not None:
-        settings["revision"] = model.revision
-    with quiet_loading(local or not sys.stderr.isatty()):
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(model.source, **settings)
-            network = AutoModelForCausalLM.from_pretrained(
-                model.source, dtype=torch.float32, **settings
-            )
-        except (ImportError, OSError, ValueError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise ModelError(
-                f"cannot load student {model.source}: {reason} "
-                "(check the name, or give the folder of a causal language model)"
-            ) from error
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return tokenizer, network.eval().requires_grad_(False).to(device)
 
 
 def response_nats(network: Any, example: Example) -> Nats:

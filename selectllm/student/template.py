@@ -130,13 +130,16 @@ def cut(examples: Sequence[Example]) -> Cut:
     return Cut(len(prompts), sum(prompts), len(responses), sum(responses))
 
 
-def check_responses(items: Sequence[Item]) -> None:
-    """Raise UsageError if there are no items, or items whose response is missing or blank."""
+def check_responses(items: Sequence[Item], where: str = "student") -> None:
+    """Raise UsageError if there are no items, or items whose response is missing or blank.
+
+    `where`: what messages begin with.
+    """
     if not items:
-        raise UsageError("student: there are no items; give at least one with a response")
+        raise UsageError(f"{where}: there are no items; give at least one with a response")
     missing = [item.id for item in items if not (item.response or "").strip()]
     if missing:
         raise UsageError(
-            f"student: {len(missing)} of {len(items)} items have no response: {listed(missing)}; "
+            f"{where}: {len(missing)} of {len(items)} items have no response: {listed(missing)}; "
             "fill them in (--map response=COL names their column) or leave them out"
         )

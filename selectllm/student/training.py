@@ -22,6 +22,7 @@ from selectllm.names import listed
 from selectllm.student.adapter import (
     Manifest,
     Plan,
+    drop_unfinished,
     finished,
     plan_of,
     restore,
@@ -54,15 +55,20 @@ def train(
     `progress(done, total)` counts the tokens that are still to run, those of the trunk included.
 
     Raises UsageError for items without a response or with repeated ids, RunError if `folder`
-    holds another training, ModelError if memory runs out, LossNotFinite if training diverges.
+    holds another training, ModelError if memory runs out, LossNotFinite if training diverges: then
+    nothing is left to go on from.
     """
     _check_ids(items)
     examples = student.encode(items, config)
     plan = plan_of(student, items, examples, config)
     manifest = finished(folder, plan)
     if manifest is None:
-        with memory_errors(config):
-            manifest = _trained(student, examples, plan, folder, Tally(progress))
+        try:
+            with memory_errors(config):
+                manifest = _trained(student, examples, plan, folder, Tally(progress))
+        except LossNotFinite:
+            drop_unfinished(folder)  # going on from there would only diverge again
+            raise
     return manifest
 
 

@@ -13,16 +13,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import import_module
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from selectllm.codec import sha256_json
 from selectllm.errors import UtilityError
 from selectllm.names import listed, unknown
 
 Kind = Literal["outcome", "human", "model", "proxy"]
+Standing = Literal["validated", "unvalidated"]
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationSummary:
+    """What validating a utility by training showed, in short (see utility/validation.py).
+
+    `lds`: how far its sums over random subsets order what training on these gained, -1 to 1;
+    `p`: one-sided, that they say nothing of it; None where undefined. `subsets`: how many.
+    """
+
+    status: Standing
+    lds: float | None
+    p: float | None
+    subsets: int
 
 
 @dataclass(frozen=True)
@@ -34,7 +49,7 @@ class Utility:
     None if nobody said. `reliability`: how far the numbers would repeat, from 0 (not at all) to
     1 (exactly), on the scale of a correlation; None if unknown. No agreement with the utility
     can be expected to exceed its square root. `range`: the lowest and the highest value that its
-    scale allows, None if unknown.
+    scale allows, None if unknown. `validation`: of its values by training, None if nobody did.
 
     Raises UtilityError if a value is not finite.
     """
@@ -46,6 +61,7 @@ class Utility:
     rater: str | None = None
     reliability: float | None = None
     range: tuple[float, float] | None = None
+    validation: ValidationSummary | None = None
 
     def __post_init__(self) -> None:
         check_covered(self.values, self.values, f"utility {self.name}")
@@ -54,6 +70,23 @@ class Utility:
     def sha256(self) -> str:
         """Hash of ids and values, in whatever order they came; not of the names."""
         return sha256_json({item_id: float(value) for item_id, value in self.values.items()})
+
+    @property
+    def ceiling(self) -> float | None:
+        """The square root of the reliability: no agreement can be expected above it."""
+        return None if self.reliability is None else math.sqrt(self.reliability)
+
+    def to_json(self) -> dict[str, Any]:
+        """What is told beside every figure that rests on it."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "kind": self.kind,
+            "rater": self.rater,
+            "reliability": self.reliability,
+            "ceiling": self.ceiling,
+            "validation": self.validation and asdict(self.validation),
+        }
 
     def of(self, ids: Iterable[str]) -> Utility:
         """The same utility for those of `ids` that it has a value for."""
@@ -79,7 +112,7 @@ UTILITIES: dict[str, str] = {
     "import": "selectllm.utility.imported:imported",
     "knn": "selectllm.utility.knn:knn_utility",
     "ifd": "selectllm.utility.ifd:ifd_utility",
-    "bradley-terry": "selectllm.utility.bradley_terry:bradley_terry",
+    "pairwise": "selectllm.utility.bradley_terry:bradley_terry",
 }
 
 

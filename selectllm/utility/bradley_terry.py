@@ -59,7 +59,7 @@ def bradley_terry(
     raters = sorted({each.rater for each in judgements if each.rater is not None})
     return Utility(
         name=name,
-        source="bradley-terry",
+        source="pairwise",
         kind=kind,
         values=strengths(judgements, prior),
         rater=rater or (raters[0] if len(raters) == 1 else _count(raters)),

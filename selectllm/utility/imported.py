@@ -1,8 +1,9 @@
-"""Imported utilities: a ratings file, or ids and values that another tool wrote."""
+"""Imported utilities: a utility file, a ratings file, or ids and values of another tool."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from selectllm.errors import UtilityError
@@ -10,37 +11,42 @@ from selectllm.utility import Kind, Utility
 from selectllm.utility.ratings_file import PlacedRow, RatingsFile, by_item, from_rows, is_header
 from selectllm.utility.scale import Range, check_range, on_scale, shown
 from selectllm.utility.sheet_files import read_csv, read_objects
+from selectllm.utility.utility_file import from_rows as from_utility_rows
+from selectllm.utility.utility_file import is_utility
 
 
 def imported(
     path: Path,
     *,
     name: str,
-    kind: Kind = "human",
+    kind: Kind | None = None,
     rater: str | None = None,
     value_range: Range | None = None,
     pool_sha256: str | None = None,
 ) -> Utility:
     """The numbers in a file as a utility; it may cover a part of the pool. Higher must be better.
 
-    `rater` defaults to the name of the only one, or to `3 raters (alpha 0.62)`. `pool_sha256`:
-    of the pool that it is for. Reads, and raises UtilityError, as `read_ratings` does, and if the
-    sheets were of another pool.
+    What is not given, a utility file says; of other files `kind` is then human, and `rater` the
+    name of the only one, or `3 raters (alpha 0.62)`. `pool_sha256`: of the pool that it is for.
+    Reads, and raises UtilityError, as `read_utility` and `read_ratings` do, and if the file is of
+    another pool.
     """
-    content = read_ratings(path, value_range)
-    if pool_sha256 and content.pool_sha256 and content.pool_sha256 != pool_sha256:
+    rows = _placed(path, value_range)
+    if rows and is_utility(rows[0][1]):
+        found, of_pool = _computed(path, rows, value_range)
+    else:
+        found, of_pool = _rated(_ratings(path, rows, value_range), name)
+    if pool_sha256 and of_pool and of_pool != pool_sha256:
         raise UtilityError(
-            f"utility {name}: {path} holds ratings of another pool, or the pool has changed since; "
-            "restore the pool, or ask again"
+            f"utility {name}: {path} is of another pool, or the pool has changed since; restore "
+            "the pool, or make the file again"
         )
-    return Utility(
+    return replace(
+        found,
         name=name,
-        source="import",
-        kind=kind,
-        values=content.values,
-        rater=rater or _raters(content),
-        reliability=content.reliability,
-        range=content.range,
+        kind=kind or found.kind,
+        rater=rater or found.rater,
+        range=value_range or found.range,
     )
 
 
@@ -54,9 +60,45 @@ def read_ratings(path: Path, value_range: Range | None = None) -> RatingsFile:
     a value that is no number or out of range, two different ranges, and ratings files that were
     edited or cut.
     """
+    rows = _placed(path, value_range)
+    if rows and is_utility(rows[0][1]):
+        raise UtilityError(
+            f"{path}: is a utility file, which holds no ratings; name a ratings file"
+        )
+    return _ratings(path, rows, value_range)
+
+
+def _placed(path: Path, value_range: Range | None) -> list[PlacedRow]:
     if value_range is not None:
         check_range(str(path), value_range)
-    rows = list(_rows(path))
+    return list(_rows(path))
+
+
+def _computed(
+    path: Path, rows: list[PlacedRow], value_range: Range | None
+) -> tuple[Utility, str | None]:
+    """What a utility file holds, its values within `value_range`, and its pool's hash."""
+    utility, header = from_utility_rows(path, rows)
+    for item, value in utility.values.items():
+        on_scale(value, value_range, f"{path}: item {item!r}: value")
+    return utility, header.pool_sha256
+
+
+def _rated(content: RatingsFile, name: str) -> tuple[Utility, str | None]:
+    """Ratings as a utility, and the hash of the pool that they were asked for."""
+    utility = Utility(
+        name=name,
+        source="import",
+        kind="human",
+        values=content.values,
+        rater=_raters(content),
+        reliability=content.reliability,
+        range=content.range,
+    )
+    return utility, content.pool_sha256
+
+
+def _ratings(path: Path, rows: list[PlacedRow], value_range: Range | None) -> RatingsFile:
     if not rows or not is_header(rows[0][1]):
         return _plain(path, rows, value_range)
     content = from_rows(path, rows)

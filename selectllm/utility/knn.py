@@ -215,9 +215,9 @@ def responses_of(name: str, what: str, items: Sequence[Item]) -> list[str]:
     missing = [item.id for item in items if not (item.response or "").strip()]
     if missing:
         raise UtilityError(
-            f"utility {name}: knn needs a response for every item, and {len(missing)} of "
-            f"{len(items)} in the {what} have none: {listed(missing)}; fill them in or leave them "
-            "out"
+            f"utility {name}: needs a response for every item, and {len(missing)} of {len(items)} "
+            f"in the {what} have none: {listed(missing)}; fill them in, name their "
+            "column (--map response=COL, in a suite columns: {response: COL}), or leave them out"
         )
     return [item.response or "" for item in items]
 

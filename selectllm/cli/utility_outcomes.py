@@ -1,0 +1,196 @@
+"""`selectllm utility import --export` and `agree`: results of training elsewhere, as truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from selectllm.cli.options import DIRECTORY, FILE, grouped
+from selectllm.codec import canonical_json
+from selectllm.errors import RunError, UsageError, UtilityError
+from selectllm.evidence import read_json
+from selectllm.names import listed
+from selectllm.outcomes.by_utility import agreement_by_utility
+from selectllm.outcomes.exported import Exported, SetReference, check_pool, read_exported
+from selectllm.outcomes.results import ResultsFile, import_results, read_results, write_results
+from selectllm.outcomes.scores import ArmScores, arm_scores, tokens_by_arm, tokens_of_sets
+
+RESULTS = "results.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOptions:
+    """Of what exported sets results are, where the files do not say it."""
+
+    export: Path | None = None
+    arm: str | None = None
+    budget: int | None = None
+    seed: int | None = None
+    training_seed: int | None = None
+
+    @property
+    def given(self) -> SetReference | None:
+        """The set that was named. Raises UsageError for a budget or seed of no arm."""
+        if self.arm is None and (self.budget, self.seed) != (None, None):
+            raise UsageError("--budget, --seed: of which set? name its --arm too")
+        return None if self.arm is None else SetReference(self.arm, self.budget, self.seed)
+
+
+result_options = grouped(
+    "results",
+    ResultOptions,
+    click.option(
+        "--export", type=DIRECTORY, help="The files are results of what export wrote there."
+    ),
+    click.option("--arm", help="With --export: the arm, or set, that a file of one model is of."),
+    click.option("--budget", type=click.IntRange(1), help="With --arm: the size of its set."),
+    click.option("--seed", type=int, help="With --arm: the seed that its set was selected with."),
+    click.option("--training-seed", type=int, help="With --export: of results that state none."),
+)
+
+
+def import_outcomes(files: Sequence[Path], out: Path | None, options: ResultOptions) -> None:
+    """Tie the results in `files` to exported sets, write them as one file, and say what it has."""
+    assert options.export is not None
+    path = out or Path(RESULTS)
+    if path.resolve() in [each.resolve() for each in files]:
+        raise UsageError(f"-o {path}: is one of the files to read; name another")
+    exported = read_exported(options.export)
+    content = import_results(files, exported, options.given, options.training_seed)
+    write_results(path, content)
+    for line in _told(path, content, exported):
+        click.echo(line)
+
+
+def _told(path: Path, content: ResultsFile, exported: Exported) -> list[str]:
+    """Counts, arms, budgets, runs and metrics; which exported sets have no result."""
+    found = content.results
+    arms = list(dict.fromkeys(each.arm for each in found))
+    budgets = sorted({each.budget for each in found})
+    runs = {(each.arm, each.budget, each.seed, each.training_seed) for each in found}
+    measured: dict[str, list[str]] = {}
+    for metric, benchmark in sorted({(each.metric, each.benchmark) for each in found}):
+        measured.setdefault(metric, []).append(benchmark)
+    lines = [
+        f"{path}: {len(found)} results of {len(runs)} runs",
+        f"arms: {', '.join(arms)}",
+        f"budgets: {', '.join(map(str, budgets))}",
+        *(f"metric {metric}: on {', '.join(names)}" for metric, names in measured.items()),
+    ]
+    there = {(each.arm, each.budget, each.seed) for each in found}
+    absent = [s.name for s in exported.sets if (s.arm, s.budget, s.seed) not in there]
+    if absent:
+        count = f"{len(absent)} of {len(exported.sets)}"
+        lines.append(f"note: {count} exported sets have no result: {listed(absent)}")
+    return [*lines, f"next: selectllm utility agree SETS_FOLDER --results {path}"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgreeOptions:
+    """Which results are held against which utilities."""
+
+    results: Path
+    metric: str | None
+    budget: int | None
+    benchmark: tuple[str, ...]
+    utility: tuple[str, ...]
+    export: Path | None
+
+
+agree_options = grouped(
+    "options",
+    AgreeOptions,
+    click.option(
+        "--results", type=FILE, required=True, help="What `utility import --export` wrote."
+    ),
+    click.option("--metric", help="The metric [the only one]."),
+    click.option("--budget", type=click.IntRange(1), help="Sets of this size [the only one]."),
+    click.option("--benchmark", multiple=True, help="Only these; repeatable [all]."),
+    click.option("--utility", multiple=True, help="Only these; repeatable [all]."),
+    click.option(
+        "--export", type=DIRECTORY, help="Take the tokens of the sets from what export wrote."
+    ),
+)
+
+
+@click.command()
+@click.argument("sets_folder", metavar="SETS_FOLDER", type=DIRECTORY)
+@agree_options
+@click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
+def agree(sets_folder: Path, options: AgreeOptions, as_json: bool) -> None:
+    """How far the utilities of SETS_FOLDER order its selectors as results from elsewhere do.
+
+    For each utility the agreement of what the sets capture of it with what training on them was
+    worth: rank correlations over selectors, what length alone would have foretold, and how far
+    that can be trusted.
+    """
+    found = _agreement(sets_folder, options)
+    if as_json:
+        click.echo(canonical_json(found))
+        return
+    from rich.console import Console
+
+    from selectllm.report.agree import render_set_agreement
+    from selectllm.report.words import ceiling, named
+
+    click.echo(
+        f"{found['suite']}: {found['metric']} on {', '.join(found['benchmarks'])}, sets of "
+        f"{found['budget']}, {sum(map(len, found['scores'].values()))} runs"
+    )
+    for row in found["agreement"]:
+        click.echo(f"{row['name']}, item by item: ceiling {ceiling(row)}")
+    rows = [(named(row), row["agreement"]) for row in found["agreement"]]
+    Console().print(render_set_agreement(rows))
+
+
+def _agreement(folder: Path, options: AgreeOptions) -> dict[str, Any]:
+    """What is printed as JSON."""
+    compared = _compared(folder)
+    content = read_results(options.results)
+    if content.pool_sha256 != compared["pool"]["sha256"]:
+        raise UtilityError(
+            f"{options.results}: is of another pool (sha256 {content.pool_sha256[:12]}) than "
+            f"{folder} ({compared['pool']['sha256'][:12]}); name the folder whose sets were "
+            "trained on"
+        )
+    scores = arm_scores(content.results, options.metric, options.budget, options.benchmark)
+    tokens = _tokens(compared, content, scores, options.export)
+    rows = agreement_by_utility(compared, scores.runs, scores.budget, tokens, options.utility)
+    return {
+        "suite": compared["suite"],
+        "pool_sha256": content.pool_sha256,
+        "metric": scores.metric,
+        "budget": scores.budget,
+        "benchmarks": list(scores.benchmarks),
+        "scores": scores.runs,
+        "agreement": rows,
+    }
+
+
+def _compared(folder: Path) -> Mapping[str, Any]:
+    """The content of sets.json. Raises RunError if it is not there, or has no utilities."""
+    path = folder / "sets.json"
+    compared = read_json(path)
+    try:
+        if compared["utilities"] and compared["sets"] and compared["pool"]["sha256"]:
+            return compared
+    except (KeyError, TypeError):
+        raise RunError(f"{path}: is damaged; run `sets` again") from None
+    raise UsageError(f"{path}: has no utilities; name some in the suite and run `sets` again")
+
+
+def _tokens(
+    compared: Mapping[str, Any], content: ResultsFile, scores: ArmScores, export: Path | None
+) -> dict[str, float] | None:
+    """Of each arm's sets: as exported, else as sets.json has them."""
+    if export is None:
+        return tokens_of_sets(compared, scores.budget)
+    exported = read_exported(export)
+    check_pool(exported, content.pool_sha256, "--results")
+    if exported.sha256 != content.export_sha256:
+        raise UtilityError(f"--export {export}: the results are of another export; name that one")
+    return tokens_by_arm(exported, scores.budget)

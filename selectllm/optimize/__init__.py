@@ -1,0 +1,11 @@
+"""`optimize`: a search for a better prompt, confirmed on clusters that the search never saw.
+
+splits.py      the clusters, divided into training, validation and confirmation (pure)
+template.py    from a text to a prompt file that renders to exactly that text (pure)
+metric.py      what a decision scores, and what it missed, in words (pure)
+versions.py    versions of one prompt, decided and logged
+program.py     the bridge to DSPy: signature, module, metric, teacher
+search.py      GEPA under a budget of decisions
+confirm.py     the winner against its parent, with the machinery of `ab`
+outcome.py     what came of it: optimize.json, and the file of the new version
+"""

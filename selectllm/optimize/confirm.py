@@ -1,0 +1,92 @@
+"""The winner of a search against its parent, on clusters that the search never saw.
+
+A run like any other: `ab` with more than one order, so that its results.json tells whether picks
+depend on the order, where they fall, what they cost and what length alone would capture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from selectllm.arms import Arm
+from selectllm.ask import AskSettings
+from selectllm.codec import pretty_json
+from selectllm.compare import looks_of, why_fixed
+from selectllm.decisions import DecisionLog
+from selectllm.divide import Embedder
+from selectllm.evidence import Comparison
+from selectllm.files import write_text
+from selectllm.matrix import evaluate
+from selectllm.noise import noise
+from selectllm.prompt import Prompt
+from selectllm.results import results
+from selectllm.run import Run, check_folder, start_folder
+from selectllm.sides import sides
+from selectllm.types import Cluster, Decision
+
+ORDERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """`results`: as results.json has them. `noise`: the parent against itself, over orders."""
+
+    results: Mapping[str, Any]
+    noise: Mapping[str, Any] | None
+
+    @property
+    def verdict(self) -> Mapping[str, Any]:
+        """On the winner against the parent."""
+        verdict: Mapping[str, Any] = self.results["verdicts"][0]
+        return verdict
+
+
+def confirmation_run(run: Run, winner: Prompt, clusters: tuple[Cluster, ...]) -> Run:
+    """`winner` against the prompt of `run`, on `clusters`, sequentially where that can be."""
+    parent = run.selectors[0]
+    selectors = parent, replace(parent, prompt=winner)
+    arms = tuple(Arm(each.prompt.ref, each.spec.name) for each in selectors)
+    orders = max(ORDERS, run.suite.orders)
+    comparing = replace(
+        run,
+        suite=run.suite.model_copy(update={"orders": orders}),
+        clusters=clusters,
+        selectors=selectors,
+        comparison=Comparison("ab", arms),
+    )
+    why = why_fixed(comparing.evidence)
+    looks = () if why else looks_of(comparing.evidence)
+    return replace(comparing, comparison=Comparison("ab", arms, looks=looks, why=why))
+
+
+async def confirm(
+    run: Run,
+    folder: Path,
+    embedder: Embedder,
+    settings: AskSettings,
+    tick: Callable[[Decision], None],
+) -> Confirmation:
+    """Make the decisions of `run` (see confirmation_run) that `folder` lacks, write what it shows.
+
+    Raises as matrix.evaluate does.
+    """
+    check_folder(folder, run)
+    with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
+        start_folder(folder, run)
+        decisions = await evaluate(run, embedder, settings, log, tick)
+    found = results(run.evidence, decisions)
+    write_text(folder / "results.json", pretty_json(found))
+    return Confirmation(found, _noise(run, decisions))
+
+
+def _noise(run: Run, decisions: Sequence[Decision]) -> Mapping[str, Any] | None:
+    """What the parent differs from itself by, from one order to another."""
+    assert run.comparison is not None
+    parent = run.comparison.arms[0]
+    asked = run.evidence.first(run.evidence.asked({decision.cluster for decision in decisions}))
+    alone = replace(asked, comparison=Comparison("aa", (parent,), by="orders"))
+    found = noise(alone, sides(alone, decisions))
+    return None if found is None else found.to_json()

@@ -1,0 +1,156 @@
+"""One `optimize`, carried out: search, both versions on what it saw, confirmation."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from selectllm.ask import AskSettings
+from selectllm.connect import Connections
+from selectllm.divide import Embedder
+from selectllm.matrix import shown_items, tasks
+from selectllm.model import ModelSpec
+from selectllm.optimize.confirm import Confirmation, confirm, confirmation_run
+from selectllm.optimize.metric import Metric
+from selectllm.optimize.outcome import PARENT, WINNER, Plan, Seen, package_versions
+from selectllm.optimize.program import Teacher
+from selectllm.optimize.search import PROPOSALS, Found, Runner, Search
+from selectllm.optimize.splits import Splits
+from selectllm.optimize.template import Demonstration, demonstration, system_text
+from selectllm.optimize.versions import Versions, open_versions
+from selectllm.prompt import Prompt
+from selectllm.row_log import RowLog
+from selectllm.run import Run
+from selectllm.types import Decision
+
+Advance = Callable[[int, int], None]
+Progress = Callable[[str], AbstractContextManager[Advance | None]]
+"""A progress bar by its description, which hears (done, total)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done, checked; `run` has the parent as its only selector.
+
+    `folder`: where decisions, proposals and the confirmation's run go.
+    """
+
+    run: Run
+    splits: Splits
+    plan: Plan
+    teacher: ModelSpec
+    shared: Connections
+    settings: AskSettings
+    embedder: Embedder
+    folder: Path
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the search is made from: equal manifests and replies take the same way."""
+        return {
+            "run": self.run.manifest,
+            "splits_sha256": self.splits.sha256,
+            "teacher": self.teacher.fields(),
+            "budget": self.plan.budget,
+            "demonstrations": self.plan.demonstrations,
+            "packages": package_versions(),
+        }
+
+    @property
+    def parent(self) -> Prompt:
+        """What is to be improved."""
+        return self.run.selectors[0].prompt
+
+    @property
+    def metric(self) -> Metric:
+        """What decisions are scored by."""
+        assert self.run.headline is not None
+        return Metric(self.parent, self.run.headline.values, self.run.suite.picks)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job; `confirmation` is None if `winner` is the parent itself."""
+
+    found: Found
+    seen: Seen
+    winner: Prompt
+    confirmation: Confirmation | None
+
+
+def carry_out(job: Job, runner: Runner, progress: Progress) -> Outcome:
+    """Do what is not done yet; all models are asked on the event loop of `runner`, then closed.
+
+    Raises ProviderError, BudgetReached, ReplyMissing; what was paid for is kept, and the same
+    job carried out again goes on from there.
+    """
+    teacher = Teacher.open(job.teacher, job.shared, runner.run, job.run.suite.seed)
+    try:
+        with open_versions(job.folder / "decisions.jsonl", job.manifest) as log:
+            versions = Versions(job.run, job.settings, log)
+            with progress("searching") as advance:
+                ticking = replace(versions, tick=_ticks(advance, job.plan.budget))
+                found = _search(job, ticking, teacher, runner)
+            seen = _seen(versions, job.splits, found, runner)
+        winner = versions.prompt(found.text)
+        if winner is job.parent:
+            return Outcome(found, seen, winner, None)
+        return Outcome(found, seen, winner, _confirm(job, winner, runner, progress))
+    finally:
+        runner.run(teacher.model.close())
+        runner.run(job.run.selectors[0].model.close())
+
+
+def _search(job: Job, versions: Versions, teacher: Teacher, runner: Runner) -> Found:
+    with RowLog(job.folder / "proposals.jsonl", job.manifest, PROPOSALS) as proposals:
+        search = Search(
+            versions=versions,
+            metric=job.metric,
+            splits=job.splits,
+            teacher=teacher,
+            runner=runner,
+            budget=job.plan.budget,
+            proposals=proposals,
+            demonstrations=_demonstrations(job, versions),
+        )
+        return search.found()
+
+
+def _demonstrations(job: Job, versions: Versions) -> tuple[Demonstration, ...]:
+    """Worked examples, of the first training clusters."""
+    utility = job.metric.utility
+    return tuple(
+        demonstration(job.parent, shown_items(job.run, cluster, 0), versions.asked, utility)
+        for cluster in job.splits.training[: job.plan.demonstrations]
+    )
+
+
+def _seen(versions: Versions, splits: Splits, found: Found, runner: Runner) -> Seen:
+    """Parent and winner on all clusters that the search saw."""
+    texts = {PARENT: system_text(versions.parent.prompt), WINNER: found.text}
+    training, validation = (
+        {
+            version: versions.agreement(runner.run(versions.decide_all(text, clusters)))
+            for version, text in texts.items()
+        }
+        for clusters in (splits.training, splits.validation)
+    )
+    return Seen(training, validation)
+
+
+def _confirm(job: Job, winner: Prompt, runner: Runner, progress: Progress) -> Confirmation:
+    run = confirmation_run(job.run, winner, job.splits.confirmation)
+    with progress("confirming") as advance:
+        tick = _ticks(advance, sum(1 for _ in tasks(run)))
+        made = confirm(run, job.folder / "confirmation", job.embedder, job.settings, tick)
+        return runner.run(made)
+
+
+def _ticks(advance: Advance | None, total: int) -> Callable[[Decision], None]:
+    """What tells `advance` of every decision."""
+    done = itertools.count(1)
+    return lambda decision: advance(next(done), total) if advance else None

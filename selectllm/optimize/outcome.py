@@ -1,0 +1,150 @@
+"""What came of a search: its report, and the file of the version that it found."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from selectllm.agreement import Agreement
+from selectllm.files import write_text
+from selectllm.optimize.confirm import Confirmation
+from selectllm.optimize.search import Found
+from selectllm.optimize.splits import Splits
+from selectllm.optimize.template import written
+from selectllm.prompt import Prompt
+from selectllm.prompt_library import PromptLibrary
+
+FORMAT = 1
+PARENT, WINNER = "parent", "winner"
+GUARDS = ("order_consistency", "slots", "tokens_in", "tokens_out", "decisions", "valid_rate")
+CONTROLS = ("longest", "has-input")
+PACKAGES = ("dspy", "gepa")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a search was told: the parent, the model of all decisions, the teacher, the budget."""
+
+    parent: str
+    model: str
+    teacher: str
+    seed: int
+    budget: int
+    demonstrations: int
+
+    def in_short(self, splits: Splits, found: Found) -> str:
+        """The search in one line, for front matter."""
+        sizes = "/".join(str(size) for size in splits.sizes.values())
+        versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
+        return (
+            f"GEPA, seed {self.seed}, teacher {self.teacher}, model {self.model}, "
+            f"{found.decisions} of {self.budget} decisions, {found.demonstrations} demonstrations, "
+            f"clusters {sizes} (sha256 {splits.sha256[:12]}), {versions}"
+        )
+
+
+def package_versions() -> dict[str, str | None]:
+    """The versions of what searches; None where one is not installed."""
+    found: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Agreement of both versions on the clusters that the search saw, by version.
+
+    `training` and `validation` flatter whatever was chosen by them: that is the optimism.
+    """
+
+    training: Mapping[str, Agreement]
+    validation: Mapping[str, Agreement]
+
+
+def report(
+    plan: Plan, splits: Splits, found: Found, seen: Seen, confirmation: Confirmation | None
+) -> dict[str, Any]:
+    """The content of optimize.json; without `confirmation` nothing better was found."""
+    captured = {
+        name: {version: _json(each) for version, each in getattr(seen, name).items()}
+        for name in ("training", "validation")
+    }
+    return {
+        "format": FORMAT,
+        "plan": asdict(plan),
+        "packages": package_versions(),
+        "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
+        "search": asdict(found),
+        "captured": {**captured, "confirmation": _confirmed(confirmation)},
+        "guards": None if confirmation is None else _guards(confirmation),
+        "controls": None if confirmation is None else _controls(confirmation),
+        "noise": confirmation and confirmation.noise,
+        "verdict": confirmation and confirmation.verdict,
+    }
+
+
+def _json(found: Agreement) -> dict[str, float] | None:
+    return None if found.captured is None else found.captured.to_json()
+
+
+def _confirmed(confirmation: Confirmation | None) -> dict[str, Any] | None:
+    if confirmation is None:
+        return None
+    a, b = (confirmation.verdict["captured"][side] for side in ("a", "b"))
+    return {PARENT: a, WINNER: b}
+
+
+def _guards(confirmation: Confirmation) -> dict[str, Any]:
+    """What a prompt must not buy its agreement with, of both versions."""
+    pairs = zip((PARENT, WINNER), confirmation.results["pairs"], strict=True)
+    return {version: {name: pair[name] for name in GUARDS} for version, pair in pairs}
+
+
+def _controls(confirmation: Confirmation) -> dict[str, Any]:
+    """What picking by length, or by having an input, captures of the utility that decides."""
+    return {each["strategy"]: each["captured"] for each in confirmation.verdict["controls"]}
+
+
+def verdict_in_short(parent: str, verdict: Mapping[str, Any]) -> str:
+    """The verdict in one line, for front matter."""
+    difference, utility = verdict["difference"], verdict["utility"]
+    told = f"{verdict['word']} against {parent}"
+    if difference is not None:
+        told += (
+            f": {difference['estimate']:+.3f} captured ({difference['low']:+.3f} to "
+            f"{difference['high']:+.3f})"
+        )
+    if utility is not None:
+        told += f" of utility {utility['name']} (kind: {utility['kind']})"
+    return f"{told} on {verdict['clusters']} confirmation clusters"
+
+
+def write_version(library: PromptLibrary, folder: Path, name: str, text: str) -> str:
+    """Write `text` as the next version of `name` in `folder`; returns its `name@version`.
+
+    A version that holds these bytes already is left as it is.
+    """
+    known = [library.load(ref) for ref in library.versions(name)]
+    for version in known:
+        if version.source == text:
+            return version.ref
+    number = max((version.version for version in known), default=0) + 1
+    write_text(folder / name / f"v{number}.jinja", text)
+    return f"{name}@{number}"
+
+
+def version_file(plan: Plan, splits: Splits, found: Found, winner: Prompt, verdict: Any) -> str:
+    """The winner's file, with where it comes from and what came of it in its front matter."""
+    return written(
+        winner,
+        plan.parent,
+        plan.in_short(splits, found),
+        verdict_in_short(plan.parent, verdict),
+    )

@@ -1,0 +1,140 @@
+"""optimize.json on a terminal: the verdict, the optimism, and what stands guard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from selectllm.optimize.outcome import PARENT, WINNER
+from selectllm.optimize.splits import NAMES
+from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.verdict import render_verdict
+from selectllm.report.words import (
+    Interval,
+    counted,
+    estimate,
+    number,
+    p_value,
+    rate,
+    spread,
+)
+
+Report = Mapping[str, Any]
+
+
+def render_report(told: Report) -> RenderableType:
+    """What came of a search, the verdict first."""
+    parts: list[RenderableType] = []
+    if told["verdict"] is not None:
+        parts += [render_verdict(told["verdict"]), Text()]
+    parts.append(_captured(told))
+    if told["guards"] is not None:
+        parts.append(_guards(told))
+    return Group(*parts, labelled(_facts(told)))
+
+
+def _captured(told: Report) -> Table:
+    """Agreement on the three splits: what was chosen by flatters, what was not tells."""
+    sizes, captured = told["splits"], told["captured"]
+    made = table(
+        "captured, by the clusters it was measured on",
+        "0 = random picks, 1 = the best possible; the search chose by training and validation, "
+        "so that only confirmation is to be believed",
+        ["version"],
+        [f"{name} ({sizes[name]})" for name in NAMES],
+    )
+    for version in (PARENT, WINNER):
+        cells = (captured[name] and captured[name][version] for name in NAMES)
+        add_row(made, _name(told, version), *(_around(each) for each in cells))
+    return made
+
+
+def _around(interval: Interval | None) -> str:
+    return estimate(interval) if interval is None else f"{estimate(interval)} ({spread(interval)})"
+
+
+def _name(told: Report, version: str) -> str:
+    if version == PARENT:
+        return f"parent: {told['plan']['parent']}"
+    return "winner" if told["verdict"] is not None else "winner: the parent"
+
+
+def _guards(told: Report) -> Table:
+    """What a prompt must not buy its agreement with, before and after."""
+    made = table(
+        "before and after, on the confirmation clusters",
+        "consistency: 0 = as random picks overlap from one order to another, 1 = the same picks; "
+        "slots: picks by place shown, and how likely as uneven a spread is by chance; tokens: of "
+        "one decision",
+        ["version"],
+        ["order consistency", "slots", "tokens in", "tokens out", "valid"],
+    )
+    for version in (PARENT, WINNER):
+        found = told["guards"][version]
+        add_row(
+            made,
+            _name(told, version),
+            _around(found["order_consistency"]),
+            _slots(found["slots"]),
+            _each(found["tokens_in"], found["decisions"]),
+            _each(found["tokens_out"], found["decisions"]),
+            rate(found["valid_rate"]),
+        )
+    return made
+
+
+def _slots(slots: Mapping[str, Any]) -> str:
+    counts = " ".join(str(count) for count in slots["counts"])
+    return counts if slots["p"] is None else f"{counts} ({p_value(slots['p'])})"
+
+
+def _each(tokens: int | None, decisions: int) -> str:
+    """Tokens a decision."""
+    return number(None if tokens is None else tokens / decisions, 0)
+
+
+def _facts(told: Report) -> Iterator[tuple[str, str]]:
+    search = told["search"]
+    yield (
+        "search",
+        f"{counted(search['decisions'], 'decision')} of {told['plan']['budget']:,}, "
+        f"{counted(search['proposals'], 'proposal')} by {told['plan']['teacher']}, "
+        f"{counted(search['validated'], 'version')} validated with the parent; "
+        f"{search['stopped']}",
+    )
+    if search["failed"]:
+        yield (
+            "teacher",
+            f"{search['failed']} of {counted(search['proposals'], 'proposal')} could not be used; "
+            f"the last: {search['problem']}",
+        )
+    if search["demonstrations"]:
+        yield "demonstrations", f"{search['demonstrations']} of training clusters are in the text"
+    yield from _beside(told)
+    yield "written", _written(told)
+
+
+def _beside(told: Report) -> Iterator[tuple[str, str]]:
+    """The controls, and the noise under it all."""
+    if told["controls"]:
+        held = ", ".join(f"{name} {_around(each)}" for name, each in told["controls"].items())
+        yield "controls", f"captured without a model: {held}"
+    floor = told["noise"] and told["noise"]["difference"]
+    if floor is not None:
+        yield (
+            "noise floor",
+            f"the parent differs from itself, shown in another order, by {estimate(floor)} "
+            f"captured ({spread(floor, 3)})",
+        )
+
+
+def _written(told: Report) -> str:
+    if told["written"] is not None:
+        return f"{told['written']}; release it with selectllm prompts lock"
+    if told["verdict"] is None:
+        return "nothing; no version did better than the parent on the validation clusters"
+    return f"nothing; the verdict is {told['verdict']['word']}, and --force was not given"

@@ -1,0 +1,102 @@
+"""compare.json on a terminal: what selectors' sets gained, and what keeps it from being more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from selectllm.report.agree import render_set_agreement
+from selectllm.report.layout import add_row, table
+from selectllm.report.words import named, number, spread
+
+Content = Mapping[str, Any]
+
+BY = {"per_token": "per token", "per_item": "per item"}
+DIGITS = 3
+
+
+def print_trials(content: Content, console: Console) -> None:
+    """Print the tables and sentences of a comparison of students."""
+    console.print(render_trials(content))
+
+
+def render_trials(content: Content) -> RenderableType:
+    """The primary gain with its verdicts, the other gain, noise, and what foretold the gains."""
+    primary = content["primary"]
+    parts: list[RenderableType] = [Text(_heading(content), style="bold")]
+    for by in (primary, *(each for each in BY if each != primary)):
+        parts += [Text(), _gains(content, by), *map(Text, _sentences(content, by))]
+        rows = [(named(row), row["agreement"]) for row in content["agreement"][by]]
+        if rows:
+            parts += [Text(), render_set_agreement(rows)]
+    return Group(*parts)
+
+
+def _heading(content: Content) -> str:
+    count = len(content["sets"])
+    losses = ", ".join(f"{content['base_loss'][by]:.3f} {words}" for by, words in BY.items())
+    return (
+        f"{content['suite']}: sets of {content['budget']}, {count} of them trained "
+        f"{len(content['training_seeds'])} times; loss before training {losses}, in nats, on "
+        f"{content['tests']} held-out responses"
+    )
+
+
+def _gains(content: Content, by: str) -> Table:
+    verdict = ["verdict"] if by == content["primary"] else []
+    made = table(
+        f"gain {BY[by]}, in nats" + (" (primary)" if verdict else ""),
+        "over random: less the mean of the random sets, interval of 95 %; above: share of random "
+        "sets that gained less; over matched: less random items of as many tokens",
+        ["selector"],
+        ["tokens", "gain", "over random", "interval", "above", "over matched", "interval"],
+    )
+    for column in verdict:
+        made.add_column(column, overflow="fold")
+    for arm in content["comparisons"][by]["arms"]:
+        matched = arm["over_matched"]
+        add_row(
+            made,
+            arm["arm"],
+            f"{_tokens(content, arm['arm']):,.0f}",
+            number(arm["gain"], DIGITS),
+            number(arm["over_random"]["estimate"], DIGITS),
+            spread(arm["over_random"], DIGITS),
+            number(arm["above"]),
+            number(matched and matched["estimate"], DIGITS),
+            spread(matched, DIGITS),
+            *([arm["verdict"] or "refused"] if verdict else []),
+        )
+    chance = [each for each in content["sets"] if each["role"] == "random"]
+    gains = [each["gain"][by] for each in chance]
+    add_row(
+        made,
+        f"{len(chance)} random sets",
+        f"{sum(each['learned_tokens'] for each in chance) / len(chance):,.0f}",
+        number(sum(gains) / len(gains), DIGITS),
+        "",
+        f"{min(gains):.3f} to {max(gains):.3f}",
+    )
+    return made
+
+
+def _tokens(content: Content, arm: str) -> float:
+    own = [s for s in content["sets"] if s["arm"] == arm and s["role"] == "selector"]
+    return float(sum(each["learned_tokens"] for each in own)) / len(own)
+
+
+def _sentences(content: Content, by: str) -> Iterator[str]:
+    compared = content["comparisons"][by]
+    noise = compared["noise"]
+    yield (
+        f"noise {BY[by]}: random sets {number(noise['sets'], 4)}, trainings on one set "
+        f"{number(noise['seeds'], 4)}, draw of test items {number(noise['items'], 4)} (standard "
+        f"deviations); reliability {number(noise['seed_reliability'])} with other training seeds, "
+        f"{number(noise['test_reliability'])} with other test items"
+    )
+    if compared["refused"]:
+        yield f"no verdict: {compared['refused']}"

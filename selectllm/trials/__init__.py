@@ -1,0 +1,8 @@
+"""Trials: a student trained on one set after another, each scored on the same held-out items.
+
+training_set   what is trained on: selectors' sets, random ones, and ones of as many tokens
+log            finished trials, kept in the cache, so that nothing is trained twice
+carry_out      trains and scores what the log does not hold yet
+gains          what trials gained over the student before training. Pure
+comparison     selectors' gains held against those of random sets. Pure
+"""
