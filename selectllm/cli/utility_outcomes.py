@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import click
@@ -134,7 +135,7 @@ def agree(sets_folder: Path, options: AgreeOptions, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from selectllm.report.agree import render_set_agreement
+    from selectllm.report.agree import render_arms, render_set_agreement
     from selectllm.report.words import ceiling, named
 
     click.echo(
@@ -143,8 +144,11 @@ def agree(sets_folder: Path, options: AgreeOptions, as_json: bool) -> None:
     )
     for row in found["agreement"]:
         click.echo(f"{row['name']}, item by item: ceiling {ceiling(row)}")
+    scores = {arm: fmean(runs.values()) for arm, runs in found["scores"].items()}
     rows = [(named(row), row["agreement"]) for row in found["agreement"]]
-    Console().print(render_set_agreement(rows))
+    console = Console()
+    console.print(render_arms(found["agreement"], scores, found["metric"]))
+    console.print(render_set_agreement(rows))
 
 
 def _agreement(folder: Path, options: AgreeOptions) -> dict[str, Any]:

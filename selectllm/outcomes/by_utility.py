@@ -18,6 +18,8 @@ def agreement_by_utility(
 ) -> list[dict[str, Any]]:
     """What sets.json says of each utility, or of those called `names`, and its `agreement`.
 
+    `captured`: of the utility by each selector's sets, a mean over their seeds.
+
     `compared`: the content of sets.json. `outcomes`: of its selectors, arm -> run -> score, higher
     is better. `tokens`: of each arm's sets at `budget`. `agreement`: see `SetAgreement`.
 
@@ -29,5 +31,5 @@ def agreement_by_utility(
         captured = captured_by_arm(compared, name, budget)
         found = set_agreement({arm: {"": c} for arm, c in captured.items()}, outcomes, tokens)
         described = {key: value for key, value in known[name].items() if key != "length"}
-        rows.append(described | {"agreement": found.to_json()})
+        rows.append(described | {"captured": captured, "agreement": found.to_json()})
     return rows

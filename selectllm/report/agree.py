@@ -51,6 +51,23 @@ def render_set_agreement(rows: Sequence[Row]) -> RenderableType:
     return Group(made, labelled(facts))
 
 
+def render_arms(rows: Sequence[Mapping[str, Any]], scores: Mapping[str, float], what: str) -> Table:
+    """Every arm with its score, best first, and what its sets capture of each utility.
+
+    `rows`: of `agreement_by_utility`. `scores`: higher is better; `what`: what they are called.
+    """
+    names = [row["name"] for row in rows]
+    made = table(
+        f"{what}, and what was captured of each utility",
+        "captured: 1 = the best possible set, 0 = random sets",
+        ["arm"],
+        [what, *names],
+    )
+    for arm, score in sorted(scores.items(), key=lambda each: -each[1]):
+        add_row(made, arm, number(score, 3), *(number(row["captured"].get(arm)) for row in rows))
+    return made
+
+
 def _is_ok(found: Agreement) -> bool:
     return bool(found["status"] == "ok")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from statistics import fmean
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.report.agree import render_set_agreement
+from selectllm.report.agree import render_arms, render_set_agreement
 from selectllm.report.layout import add_row, table
 from selectllm.report.words import named, number, spread
 
@@ -32,7 +33,8 @@ def render_trials(content: Content) -> RenderableType:
         parts += [Text(), _gains(content, by), *map(Text, _sentences(content, by))]
         rows = [(named(row), row["agreement"]) for row in content["agreement"][by]]
         if rows:
-            parts += [Text(), render_set_agreement(rows)]
+            beside = render_arms(content["agreement"][by], _by_arm(content, by), f"gain {BY[by]}")
+            parts += [Text(), beside, render_set_agreement(rows)]
     return Group(*parts)
 
 
@@ -84,6 +86,15 @@ def _gains(content: Content, by: str) -> Table:
     return made
 
 
+def _by_arm(content: Content, by: str) -> dict[str, float]:
+    """The mean gain of each selector's own sets; matched sets are nobody's."""
+    gains: dict[str, list[float]] = {}
+    for each in content["sets"]:
+        if each["role"] != "matched":
+            gains.setdefault(each["arm"], []).append(each["gain"][by])
+    return {arm: fmean(values) for arm, values in gains.items()}
+
+
 def _tokens(content: Content, arm: str) -> float:
     own = [s for s in content["sets"] if s["arm"] == arm and s["role"] == "selector"]
     return float(sum(each["learned_tokens"] for each in own)) / len(own)
@@ -96,7 +107,8 @@ def _sentences(content: Content, by: str) -> Iterator[str]:
         f"noise {BY[by]}: random sets {number(noise['sets'], 4)}, trainings on one set "
         f"{number(noise['seeds'], 4)}, draw of test items {number(noise['items'], 4)} (standard "
         f"deviations); reliability {number(noise['seed_reliability'])} with other training seeds, "
-        f"{number(noise['test_reliability'])} with other test items"
+        f"{number(noise['test_reliability'])} with other test items, of the random sets alone "
+        f"{number(noise['random_reliability'])}"
     )
     if compared["refused"]:
         yield f"no verdict: {compared['refused']}"

@@ -40,6 +40,8 @@ class Noise:
     `sets`: between random sets; `seeds`: between trainings on one set; `items`: a gain's standard
     error for the draw of the test items. None where it cannot be known. The reliabilities say how
     far the order of all sets would repeat, 0 to 1: with other training seeds, with other tests.
+    One set far from the rest lifts them; `random_reliability` is that of the random sets alone,
+    with other training seeds.
     """
 
     sets: float | None
@@ -47,6 +49,7 @@ class Noise:
     items: float
     seed_reliability: float | None
     test_reliability: float | None
+    random_reliability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def noise_of(found: Sequence[Gains], by: Aggregation) -> Noise:
         items=float(np.mean(errors)),
         seed_reliability=seed_reliability(found, by),
         test_reliability=test_reliability(found, by),
+        random_reliability=seed_reliability(chance, by),
     )
 
 
