@@ -2,8 +2,8 @@
 
 A file is YAML front matter between two lines `---`, then the Jinja blocks `system` (optional) and
 `user`. A template sees `items` (each `.label .instruction .input`, and `.response` for ratings of
-answered items), `k` and `m`, and is the same text on every machine: no includes, no randomness,
-nothing appended and nothing stripped.
+answered items), `k`, `m` and the prompt's own variables, and is the same text on every machine: no
+includes, no randomness, nothing appended and nothing stripped.
 Whitespace is the template's own to control (`{%-`), which cannot reach items. Which file a name
 stands for is the matter of prompt_library.py.
 """
@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
 from string import ascii_uppercase
 from typing import Any, get_args
 
@@ -35,12 +36,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from selectllm.errors import PromptError
 from selectllm.names import unknown
+from selectllm.prompt_variables import CONTEXT, Value, Variables, read_variables, settled
 from selectllm.types import Item, LabelKind, Message, ReplyKind
 
 ROLES = ("system", "user")
 SEES = "a prompt sees items (each label, instruction, input, response if it has one), k and m"
 REQUIRED = ("description", "reply", "labels")
-FRONT_MATTER = (*REQUIRED, "parent", "notes", "search", "verdict")
+FRONT_MATTER = (*REQUIRED, "variables", "parent", "notes", "search", "verdict")
 CHOICES = {"reply": get_args(ReplyKind), "labels": get_args(LabelKind)}
 
 _FRONT = re.compile(r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?\n", re.DOTALL | re.MULTILINE)
@@ -59,6 +61,7 @@ class Prompt:
     `sha256`: of the file's bytes; results are keyed by it. `source`: the same bytes as text.
     `parent`: the `name@version` that it was made from. `locked`: LOCK.yaml holds its hash.
     `search`, `verdict`: how `optimize` found it, and what came of it against `parent`.
+    `variables`: names that its template reads, with the values that each can take.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Prompt:
     notes: str | None = None
     search: str | None = None
     verdict: str | None = None
+    variables: Variables = ()
     bundled: bool = False
     locked: bool = False
 
@@ -111,10 +115,26 @@ def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:
     return tuple(ascii_uppercase[:m])
 
 
+def settings_of(prompt: Prompt) -> Mapping[str, Value]:
+    """Every variable of `prompt` with its default, which is what `render` shows."""
+    return {name: values[0] for name, values in prompt.variables}
+
+
+def all_settings(prompt: Prompt) -> tuple[Mapping[str, Value], ...]:
+    """Every combination of the values of the prompt's variables, the defaults first.
+
+    The last variable changes fastest. One empty combination where there are no variables.
+    """
+    names = [name for name, _ in prompt.variables]
+    combinations = product(*(values for _, values in prompt.variables))
+    return tuple(dict(zip(names, values, strict=True)) for values in combinations)
+
+
 def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]:
     """The chat messages that show `items`, in this order, and ask for `k` of them.
 
-    Item text stands in them byte for byte and is never read as a template. A system message that
+    The prompt's variables have their defaults (`with_settings` gives them other values). Item text
+    stands in the messages byte for byte and is never read as a template. A system message that
     comes out blank is left out. Raises PromptError when k is not in 1..m, the labels do not
     suffice, or the template fails, as it does on the response of an item that has none (absent or
     blank); the message names its file and line.
@@ -126,8 +146,9 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
         Candidate(label, item.instruction, item.input, _response(item))
         for label, item in zip(labels_for(prompt, m), items, strict=True)
     )
-    template, path = _compile(prompt.source, prompt.path), prompt.path
-    context = {"items": candidates, "k": k, "m": m}
+    settings, path = settings_of(prompt), prompt.path
+    template = _compile(prompt.source, path, tuple(settings))
+    context = {"items": candidates, "k": k, "m": m, **settings}
     texts = {r: _run(template, r, context, path) for r in ROLES if r in template.blocks}
     return tuple(Message(role=r, content=t) for r, t in texts.items() if t.strip() or r == "user")
 
@@ -167,19 +188,25 @@ del _ENVIRONMENT.globals["lipsum"], _ENVIRONMENT.filters["random"]
 
 
 @lru_cache(maxsize=512)
-def _compile(source: str, path: str) -> Template:
-    """The template of a prompt file. Raises PromptError with file and line."""
+def _compile(source: str, path: str, variables: tuple[str, ...]) -> Template:
+    """The template of a prompt file, which reads `variables`. Raises PromptError with its place."""
     body = _body(source, path)
     try:
         tree = _ENVIRONMENT.parse(body)
         _check_tree(tree, path)
-        undeclared = jinja_meta.find_undeclared_variables(tree) - {"items", "k", "m"}
+        read = jinja_meta.find_undeclared_variables(tree)
         template = _ENVIRONMENT.from_string(body)
     except TemplateSyntaxError as error:
         raise PromptError(f"{path}:{error.lineno}: {error.message}") from error
     for name in tree.find_all(jinja.Name):
-        if name.name in undeclared:
+        if name.name in read - CONTEXT - {*variables}:
             raise PromptError(f"{path}:{name.lineno}: {name.name!r} is undefined; {SEES}")
+    # The labels of candidates follow that variable, whether or not the template speaks of them.
+    for variable in variables:
+        if variable not in read | {"labels"}:
+            raise PromptError(
+                f"{path}: nothing in the template reads the variable {variable!r}; leave it out"
+            )
     return template
 
 
@@ -214,7 +241,7 @@ def _front(source: str, path: str) -> re.Match[str]:
 
 
 def _front_matter(source: str, path: str) -> dict[str, Any]:
-    """The checked front matter: known keys, texts as values, reply and labels of known kinds."""
+    """The checked front matter: known keys, texts, variables, reply and labels of known kinds."""
     try:
         values = yaml.safe_load(_front(source, path)["yaml"])
     except yaml.YAMLError as error:
@@ -227,13 +254,30 @@ def _front_matter(source: str, path: str) -> dict[str, Any]:
     for key, value in values.items():
         if key not in FRONT_MATTER:
             raise PromptError(f"{path}: {unknown('front matter key', str(key), FRONT_MATTER)}")
+        if key == "variables":
+            continue
         if not isinstance(value, str) or not value.strip():
             raise PromptError(f"{path}: {key} must be a text, not {value!r}")
         if value not in CHOICES.get(key, (value,)):
             raise PromptError(f"{path}: {unknown(f'{key} kind', value, CHOICES[key])}")
+    values = _with_variables(values, path) if "variables" in values else values
     if missing := [key for key in REQUIRED if key not in values]:
         raise PromptError(f"{path}: front matter has no {missing[0]}; add `{missing[0]}: ...`")
     return values
+
+
+def _with_variables(values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Front matter with its variables read, and `labels` as the variable of that name has it."""
+    variables = read_variables(values["variables"], path)
+    labels = next((given[0] for name, given in variables if name == "labels"), None)
+    if labels is None:
+        return {**values, "variables": variables}
+    if (said := values.get("labels", labels)) != labels:
+        raise PromptError(
+            f"{path}: labels is {said!r}, but the variable 'labels' begins with {labels!r}; "
+            "leave the key labels out"
+        )
+    return {**values, "variables": variables, "labels": labels}
 
 
 def parse_prompt(data: bytes, path: str, name: str, version: int) -> Prompt:
@@ -247,7 +291,7 @@ def parse_prompt(data: bytes, path: str, name: str, version: int) -> Prompt:
         line = data[: error.start].count(b"\n") + 1
         raise PromptError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from error
     front = _front_matter(source, path)
-    _compile(source, path)
+    _compile(source, path, tuple(name for name, _ in front.get("variables", ())))
     sha256 = hashlib.sha256(data).hexdigest()
     return Prompt(**front, name=name, version=version, source=source, sha256=sha256, path=path)
 
@@ -262,3 +306,28 @@ def with_parent(prompt: Prompt, parent: str | None) -> str:
     end = "\r\n" if "\r\n" in front.group() else "\n"
     head += f"parent: {parent}{end}" if parent else ""
     return prompt.source[: front.start("yaml")] + head + prompt.source[front.end("yaml") :]
+
+
+def with_settings(prompt: Prompt, settings: Mapping[str, Value]) -> Prompt:
+    """A draft of `prompt` whose variables are settled: as in `settings`, the others as by default.
+
+    Its file is that of `prompt` but for one value instead of many in the front matter; `render`
+    shows what the same template says with these settings. Raises PromptError for a name that is no
+    variable, and for a value that is not among those declared.
+    """
+    chosen = dict(settings_of(prompt))
+    declared = dict(prompt.variables)
+    for name, value in settings.items():
+        if name not in declared:
+            raise PromptError(f"{prompt.path}: {unknown('variable', name, declared)}")
+        if value not in declared[name]:
+            values = ", ".join(repr(each) for each in declared[name])
+            raise PromptError(f"{prompt.path}: {name} cannot be {value!r}; its values are {values}")
+        chosen[name] = declared[name][declared[name].index(value)]  # True, where 1 was said
+    front = _front(prompt.source, prompt.path)
+    start, end = front.span("yaml")
+    source = prompt.source[:start] + settled(front["yaml"], chosen) + prompt.source[end:]
+    made = parse_prompt(source.encode("utf-8"), prompt.path, prompt.name, version=0)
+    if settings_of(made) != chosen or len(all_settings(made)) != 1:
+        raise PromptError(f"{prompt.path}: its variables cannot be settled; write them plainly")
+    return made

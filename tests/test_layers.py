@@ -29,6 +29,7 @@ LAYERS = (
         "pool",
         "prompt",
         "prompt_library",
+        "prompt_variables",
         "row_log",
         "rows",
         "tokens",

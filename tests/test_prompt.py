@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from selectllm.codec import pretty_json
 from selectllm.errors import PromptError
 from selectllm.files import write_text
-from selectllm.prompt import Prompt, labels_for, render
+from selectllm.prompt import Prompt, labels_for, render, with_settings
 from selectllm.prompt_library import PromptLibrary
 from selectllm.types import Item
 from tests.prompt_files import BODY, HEAD, load_text, put
@@ -55,6 +55,10 @@ def golden_text(prompt: Prompt) -> str:
     rendered = {f"k={k}": list(render(prompt, items, k)) for k in (1, 2)}
     if prompt.ref in POINTWISE:
         rendered["m=1"] = list(render(prompt, items[1:2], 1))
+    for name, (_, *others) in prompt.variables:
+        for value in others:
+            draft = with_settings(prompt, {name: value})
+            rendered[f"k=2, {name}={value}"] = list(render(draft, items, 2))
     return pretty_json(rendered)
 
 

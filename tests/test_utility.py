@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import combinations
 from math import comb, isfinite
@@ -16,7 +17,14 @@ from rouge_score.rouge_scorer import RougeScorer
 from selectllm.errors import UtilityError
 from selectllm.types import Item, Pool
 from selectllm.utility import UTILITIES, Utility, check_covered, find_utility
-from selectllm.utility.knn import KnnVectors, knn_shapley, knn_utility, rouge_l
+from selectllm.utility.knn import (
+    Answer,
+    KnnVectors,
+    knn_set_value,
+    knn_shapley,
+    knn_utility,
+    rouge_l,
+)
 from selectllm.utility.ratings import ratings
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
@@ -201,6 +209,7 @@ class TestShapley:
         nearest = np.argsort(-similarity, axis=0, kind="stable")[:k]
         worth = np.take_along_axis(answer, nearest, axis=0).sum(axis=0).mean() / k
         assert knn_shapley(similarity, answer, k).sum() == pytest.approx(worth, abs=1e-12)
+        assert knn_set_value(similarity, answer, k) == pytest.approx(worth, abs=1e-12)
 
     def test_many_tests_are_worked_off_in_blocks_with_the_same_result(self) -> None:
         rng = np.random.default_rng(0)
@@ -229,6 +238,8 @@ class TestShapley:
     ) -> None:
         with pytest.raises(ValueError, match=complaint):
             knn_shapley(similarity, answer, k)
+        with pytest.raises(ValueError, match=complaint):
+            knn_set_value(similarity, answer, k)
 
 
 class TestRouge:
@@ -267,6 +278,28 @@ class TestKnn:
         assert utility.values["i0"] > utility.values["i1"]
         assert utility.values["i2"] > utility.values["i1"]
         assert sum(utility.values.values()) == pytest.approx(1.0)  # both nearest answers are right
+
+    @pytest.mark.parametrize("answer", ["cosine", "rouge-l"])
+    def test_a_set_is_worth_what_its_items_add_up_to_in_a_pool_of_nothing_else(
+        self, answer: Answer
+    ) -> None:
+        vectors = KnnVectors(self.instructions, self.tests, self.instructions, self.tests)
+        of_set = knn_utility(self.pool, self.test_pool, vectors, k=2, answer=answer).of_set
+        assert of_set is not None
+        for chosen in ([0], [2, 0], [0, 1, 2]):
+            items = [self.pool.items[n] for n in chosen]
+            part = replace(vectors, items=self.instructions[chosen])
+            part = replace(part, item_responses=self.instructions[chosen])
+            alone = knn_utility(Pool(items, ""), self.test_pool, part, k=2, answer=answer)
+            worth = of_set([item.id for item in items])
+            assert worth == pytest.approx(sum(alone.values.values()), abs=1e-9)
+
+    def test_a_set_of_equal_items_is_worth_less_than_one_that_serves_every_test(self) -> None:
+        vectors = KnnVectors(rows([1, 0], [1, 0], [0, 1]), self.tests)
+        pool = answered("the cat sat", "the cat sat", "rain")
+        utility = knn_utility(pool, self.test_pool, vectors, k=1, answer="rouge-l")
+        assert utility.of_set is not None
+        assert utility.of_set(["i0", "i1"]) < utility.of_set(["i0", "i2"]) == 1.0
 
     def test_it_is_always_a_proxy_and_says_how_it_was_made(self) -> None:
         vectors = KnnVectors(self.instructions, self.tests, self.instructions, self.tests)

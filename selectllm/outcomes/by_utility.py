@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selectllm.outcomes.agreement import set_agreement
-from selectllm.outcomes.scores import Runs, captured_by_arm
+from selectllm.outcomes.scores import Runs, captured_by_arm, set_values_by_arm
 
 
 def agreement_by_utility(
@@ -18,7 +18,8 @@ def agreement_by_utility(
 ) -> list[dict[str, Any]]:
     """What sets.json says of each utility, or of those called `names`, and its `agreement`.
 
-    `captured`: of the utility by each selector's sets, a mean over their seeds.
+    `captured`: of the utility by each selector's sets, a mean over their seeds. A utility that
+    knows what sets are worth as a whole (knn) has a second row, whose `captured` is that worth.
 
     `compared`: the content of sets.json. `outcomes`: of its selectors, arm -> run -> score, higher
     is better. `tokens`: of each arm's sets at `budget`. `agreement`: see `SetAgreement`.
@@ -28,8 +29,17 @@ def agreement_by_utility(
     known = {each["name"]: each for each in compared["utilities"]}
     rows = []
     for name in names or known:
-        captured = captured_by_arm(compared, name, budget)
-        found = set_agreement({arm: {"": c} for arm, c in captured.items()}, outcomes, tokens)
-        described = {key: value for key, value in known[name].items() if key != "length"}
-        rows.append(described | {"captured": captured, "agreement": found.to_json()})
+        by_arm = captured_by_arm(compared, name, budget)
+        told = {key: value for key, value in known[name].items() if key != "length"}
+        rows.append(told | _held(by_arm, outcomes, tokens))
+        if whole := set_values_by_arm(compared, name, budget):
+            of_sets = {"name": f"{name} of whole sets", "validation": None, "ceiling": None}
+            rows.append(told | of_sets | _held(whole, outcomes, tokens))
     return rows
+
+
+def _held(
+    by_arm: Mapping[str, float], outcomes: Mapping[str, Runs], tokens: Mapping[str, float] | None
+) -> dict[str, Any]:
+    found = set_agreement({arm: {"": value} for arm, value in by_arm.items()}, outcomes, tokens)
+    return {"captured": dict(by_arm), "agreement": found.to_json()}

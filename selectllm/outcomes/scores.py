@@ -78,6 +78,16 @@ def captured_by_arm(compared: Mapping[str, Any], utility: str, budget: int) -> d
     return {arm: summary["mean"] for arm, summary in known.items() if summary is not None}
 
 
+def set_values_by_arm(compared: Mapping[str, Any], utility: str, budget: int) -> dict[str, float]:
+    """What each selector's sets at `budget` are worth as a whole, their mean, by sets.json.
+
+    Empty for utilities that only know single items, and in folders from before it was kept.
+    """
+    rows = [row for row in compared["sets"] if row["budget"] == budget]
+    known = {row["selector"]: row.get("set_value", {}).get(utility) for row in rows}
+    return {arm: summary["mean"] for arm, summary in known.items() if summary is not None}
+
+
 def tokens_by_arm(exported: Exported, budget: int) -> dict[str, float]:
     """Tokens of each arm's sets at `budget`, the mean over its seeds, estimated."""
     tokens: dict[str, list[int]] = {}

@@ -59,7 +59,7 @@ def render_arms(rows: Sequence[Mapping[str, Any]], scores: Mapping[str, float], 
     names = [row["name"] for row in rows]
     made = table(
         f"{what}, and what was captured of each utility",
-        "captured: 1 = the best possible set, 0 = random sets",
+        "captured: 1 = the best possible set, 0 = random sets; of whole sets: their value",
         ["arm"],
         [what, *names],
     )

@@ -169,6 +169,11 @@ def _row(
         "mean_value": {
             name: _summary([each.mean_value[name] for each in found]) for name in utilities
         },
+        "set_value": {
+            utility.name: _summary([utility.of_set(each.ids) for each in made])
+            for utility in protocol.run.utilities
+            if utility.of_set is not None
+        },
         **{name: _summary([getattr(each, name) for each in found]) for name in MEASURES},
         "filled": _summary([each.filled for each in made]),
         **{name: _summary([getattr(each.spent, name) for each in made]) for name in SPENT},

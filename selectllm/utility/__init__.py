@@ -12,8 +12,8 @@ proxy     computed from texts or vectors; correlates with the above at best
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any, Literal, cast
@@ -50,6 +50,8 @@ class Utility:
     1 (exactly), on the scale of a correlation; None if unknown. No agreement with the utility
     can be expected to exceed its square root. `range`: the lowest and the highest value that its
     scale allows, None if unknown. `validation`: of its values by training, None if nobody did.
+    `of_set`: what a set of items (ids) is worth, of utilities that know more of it than the sum
+    of its items' values; higher is better.
 
     Raises UtilityError if a value is not finite.
     """
@@ -62,6 +64,9 @@ class Utility:
     reliability: float | None = None
     range: tuple[float, float] | None = None
     validation: ValidationSummary | None = None
+    of_set: Callable[[Collection[str]], float] | None = field(
+        default=None, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         check_covered(self.values, self.values, f"utility {self.name}")

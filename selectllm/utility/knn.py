@@ -12,7 +12,7 @@ Nothing is trained, so this is never an outcome. Vectors are made elsewhere; thi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +29,7 @@ from selectllm.utility import Utility
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.floating]
 Answer = Literal["cosine", "rouge-l"]
+Rows = npt.NDArray[np.intp] | None  # positions of items; None for all of them
 
 BLOCK = 1 << 20  # (item, test) pairs worked on at once: 8 MB per matrix
 TOKEN = re.compile(r"[a-z0-9]+")
@@ -61,7 +62,8 @@ def knn_utility(
 
     Nearness is the cosine of the instructions. How well a response serves a test item is the
     cosine of the two responses (-1 to 1), or their ROUGE-L (0 to 1). The values of all items
-    add up to what the k nearest responses score together, on average over the test items.
+    add up to what the k nearest responses score together, on average over the test items; that
+    is also what `of_set` says of any set of items by itself.
 
     `reliability` is the correlation of the values by every other test item with those by the
     rest, stepped up to the whole test pool (Spearman 1910, Brown 1910), not below 0; None where
@@ -74,6 +76,13 @@ def knn_utility(
         raise UtilityError(f"utility {name}: k is {k}; write 1 or more")
     _check_vectors(name, "instruction", vectors.items, len(pool), vectors.tests, len(test_pool))
     served = _answers(name, pool, test_pool, vectors, answer)
+    place = {item.id: position for position, item in enumerate(pool.items)}
+
+    def of_set(ids: Collection[str]) -> float:
+        rows = np.array([place[item_id] for item_id in ids])
+        tests = range(len(test_pool))
+        return knn_set_value(_cosine(vectors.items[rows], vectors.tests), served(tests, rows), k)
+
     halves = [_shapley_sum(vectors, served, range(start, len(test_pool), 2), k) for start in (0, 1)]
     values = (halves[0] + halves[1]) / len(test_pool)
     return Utility(
@@ -83,6 +92,7 @@ def knn_utility(
         values={item.id: float(value) for item, value in zip(pool.items, values, strict=True)},
         rater=f"knn-shapley k={k} {answer}",
         reliability=_stepped_up(*halves),
+        of_set=of_set,
     )
 
 
@@ -98,14 +108,7 @@ def knn_shapley(similarity: Floats, answer: Floats, k: int) -> Floats:
     (k * n), and s_i = s_(i+1) + (a_i - a_(i+1)) / k * min(k, i) / i. Raises ValueError on shapes
     that differ or are empty, numbers that are not finite, and k below 1.
     """
-    if similarity.ndim != 2 or similarity.shape != answer.shape or 0 in similarity.shape:
-        raise ValueError(
-            f"need two matrices (n_items, n_tests), got {similarity.shape} and {answer.shape}"
-        )
-    if not (np.isfinite(similarity).all() and np.isfinite(answer).all()):
-        raise ValueError("need finite numbers in similarity and answer")
-    if k < 1:
-        raise ValueError(f"need k of 1 or more, got {k}")
+    _check_game(similarity, answer, k)
     n, n_tests = similarity.shape
     width = max(1, BLOCK // n)
     total = np.zeros(n)
@@ -114,6 +117,30 @@ def knn_shapley(similarity: Floats, answer: Floats, k: int) -> Floats:
         total += _shapley_block(similarity[:, block].T, answer[:, block].T, k)
     values: Floats = total / n_tests
     return values
+
+
+def knn_set_value(similarity: Floats, answer: Floats, k: int) -> float:
+    """The worth of a whole set in the game of `knn_shapley`: how well it answers the tests.
+
+    `similarity`, `answer`: shape (n_set, n_tests). The mean over tests of the sum of `answer` over
+    the min(k, n_set) items nearest to the test, divided by k; what the Shapley values of the
+    set's items, in a pool of nothing else, add up to. Unlike a sum of values over a pool it sees
+    that two items serve the same tests. Raises ValueError as `knn_shapley` does.
+    """
+    _check_game(similarity, answer, k)
+    nearest = np.argsort(-similarity, axis=0, kind="stable")[:k]
+    return float(np.take_along_axis(answer, nearest, axis=0).sum() / (k * similarity.shape[1]))
+
+
+def _check_game(similarity: Floats, answer: Floats, k: int) -> None:
+    if similarity.ndim != 2 or similarity.shape != answer.shape or 0 in similarity.shape:
+        raise ValueError(
+            f"need two matrices (n_items, n_tests), got {similarity.shape} and {answer.shape}"
+        )
+    if not (np.isfinite(similarity).all() and np.isfinite(answer).all()):
+        raise ValueError("need finite numbers in similarity and answer")
+    if k < 1:
+        raise ValueError(f"need k of 1 or more, got {k}")
 
 
 def _shapley_block(similarity: Floats, answer: Floats, k: int) -> Floats:
@@ -171,23 +198,27 @@ def _cosine(a: Vectors, b: Vectors) -> Floats:
 
 def _answers(
     name: str, pool: Pool, test_pool: Pool, vectors: KnnVectors, answer: Answer
-) -> Callable[[range], Floats]:
-    """A function of test positions: how well each item's response serves them, (n_items, n)."""
+) -> Callable[[range, Rows], Floats]:
+    """A function of test positions and items: how well these serve those, (n_items, n)."""
     ours = responses_of(name, "pool", pool.items)
     theirs = responses_of(name, "test pool", test_pool.items)
     if answer == "rouge-l":
         tokens = token_ids([*ours, *theirs])
         items, tests = tokens[: len(ours)], tokens[len(ours) :]
-        return lambda block: lcs_f1(items, [tests[t] for t in block])
+        return lambda block, rows: lcs_f1(_taken(items, rows), [tests[t] for t in block])
     a, b = vectors.item_responses, vectors.test_responses
     if a is None or b is None:
         raise UtilityError(f"utility {name}: answer 'cosine' needs vectors of the responses")
     _check_vectors(name, "response", a, len(ours), b, len(theirs))
-    return lambda block: _cosine(a, b[block])
+    return lambda block, rows: _cosine(a if rows is None else a[rows], b[block])
+
+
+def _taken(items: list[list[int]], rows: Rows) -> list[list[int]]:
+    return items if rows is None else [items[row] for row in rows]
 
 
 def _shapley_sum(
-    vectors: KnnVectors, served: Callable[[range], Floats], tests: range, k: int
+    vectors: KnnVectors, served: Callable[[range, Rows], Floats], tests: range, k: int
 ) -> Floats:
     """Shapley values summed over `tests`, a few tests at a time."""
     n = len(vectors.items)
@@ -196,7 +227,7 @@ def _shapley_sum(
     for start in range(0, len(tests), width):
         block = tests[start : start + width]
         similarity = _cosine(vectors.items, vectors.tests[block])
-        total += len(block) * knn_shapley(similarity, served(block), k)
+        total += len(block) * knn_shapley(similarity, served(block, None), k)
     return total
 
 
