@@ -15,6 +15,7 @@ from tests.test_report import (
     BAD,
     CHARACTERS,
     NASTY,
+    NOISE,
     TEXT,
     ab,
     open_question,
