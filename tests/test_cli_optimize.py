@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from selectllm.clusters import read_clusters
 from selectllm.prompt import render
 from selectllm.prompt_library import PromptLibrary
+from selectllm.schemas import schema
 from selectllm.types import Item
 from tests.cli_files import assert_refused, files
 from tests.conftest import Command, read_jsonl
@@ -61,6 +63,8 @@ def test_the_planted_phrase_is_found_confirmed_and_written_as_it_was_measured(
         assert done.code == 0, done.err
         confirmed = [text for text in request_texts(server) if PLANTED in text]
     assert done.json == told()
+    Draft202012Validator(schema("optimize")).validate(done.json)
+    assert done.json["kind"] == "search"
     assert done.json["verdict"]["word"] == "better"
     assert done.json["written"] == "mine@2"
     assert done.json["search"]["failed"] == 1
@@ -159,6 +163,7 @@ def test_a_teacher_that_writes_nothing_usable_ends_the_search_in_order(
     assert "5 proposals in a row could not be used" in done.out
     assert "nothing; no version did better than the parent" in done.out
     assert told()["verdict"] is None
+    Draft202012Validator(schema("optimize")).validate(told())
     assert not Path("prompts/mine/v2.jinja").exists()
     assert not Path("out/confirmation").exists()
 

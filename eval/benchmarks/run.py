@@ -23,6 +23,7 @@ BENCHMARKS = {
     "million.py": ([], ["--items", "2000"]),
     "regress.py": ([], ["--clusters", "100"]),
     "verdicts.py": ([], ["--replicates", "100"]),
+    "student.py": ([], []),
     "dolly.py": ([], ["--clusters", "2"]),
     "ablation.py": ([], ["--limit", "2"]),
     "paper.py": ([], ["--only", "random", "--only", "longest"]),

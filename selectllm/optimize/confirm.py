@@ -1,4 +1,4 @@
-"""The winner of a search against its parent, on clusters that the search never saw.
+"""What a search found against its parent, on clusters that the search never saw.
 
 A run like any other: `ab` with more than one order, so that its results.json tells whether picks
 depend on the order, where they fall, what they cost and what length alone would capture.
@@ -6,7 +6,7 @@ depend on the order, where they fall, what they cost and what length alone would
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from selectllm.decisions import DecisionLog
 from selectllm.divide import Embedder
 from selectllm.evidence import Comparison
 from selectllm.files import write_text
-from selectllm.matrix import evaluate
+from selectllm.matrix import evaluate, tasks
 from selectllm.noise import noise
+from selectllm.optimize.progress import Progress, ticks
 from selectllm.prompt import Prompt
 from selectllm.results import results
 from selectllm.run import Run, check_folder, start_folder
@@ -39,15 +40,24 @@ class Confirmation:
 
     @property
     def verdict(self) -> Mapping[str, Any]:
-        """On the winner against the parent."""
-        verdict: Mapping[str, Any] = self.results["verdicts"][0]
-        return verdict
+        """On the one winner against the parent."""
+        return self.verdicts[0]
+
+    @property
+    def verdicts(self) -> Sequence[Mapping[str, Any]]:
+        """On each that was found against the parent."""
+        verdicts: Sequence[Mapping[str, Any]] = self.results["verdicts"]
+        return verdicts
 
 
-def confirmation_run(run: Run, winner: Prompt, clusters: tuple[Cluster, ...]) -> Run:
-    """`winner` against the prompt of `run`, on `clusters`, sequentially where that can be."""
+def confirmation_run(run: Run, found: Sequence[Prompt], clusters: tuple[Cluster, ...]) -> Run:
+    """Each of `found` against the prompt of `run`, on `clusters`.
+
+    Sequentially where that can be; several share their error rates by Holm. Their references
+    must differ.
+    """
     parent = run.selectors[0]
-    selectors = parent, replace(parent, prompt=winner)
+    selectors = parent, *(replace(parent, prompt=prompt) for prompt in found)
     arms = tuple(Arm(each.prompt.ref, each.spec.name) for each in selectors)
     orders = max(ORDERS, run.suite.orders)
     comparing = replace(
@@ -67,7 +77,7 @@ async def confirm(
     folder: Path,
     embedder: Embedder,
     settings: AskSettings,
-    tick: Callable[[Decision], None],
+    progress: Progress,
 ) -> Confirmation:
     """Make the decisions of `run` (see confirmation_run) that `folder` lacks, write what it shows.
 
@@ -76,7 +86,9 @@ async def confirm(
     check_folder(folder, run)
     with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
         start_folder(folder, run)
-        decisions = await evaluate(run, embedder, settings, log, tick)
+        with progress("confirming") as advance:
+            tick = ticks(advance, sum(1 for _ in tasks(run)))
+            decisions = await evaluate(run, embedder, settings, log, tick)
     found = results(run.evidence, decisions)
     write_text(folder / "results.json", pretty_json(found))
     return Confirmation(found, _noise(run, decisions))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +9,13 @@ from typing import Any
 from selectllm.ask import AskSettings
 from selectllm.connect import Connections
 from selectllm.divide import Embedder
-from selectllm.matrix import shown_items, tasks
+from selectllm.matrix import shown_items
 from selectllm.model import ModelSpec
 from selectllm.optimize.confirm import Confirmation, confirm, confirmation_run
 from selectllm.optimize.metric import Metric
 from selectllm.optimize.outcome import PARENT, WINNER, Plan, Seen, package_versions
 from selectllm.optimize.program import Teacher
+from selectllm.optimize.progress import Progress, ticks
 from selectllm.optimize.search import PROPOSALS, Found, Runner, Search
 from selectllm.optimize.splits import Splits
 from selectllm.optimize.template import Demonstration, demonstration, system_text
@@ -25,11 +23,6 @@ from selectllm.optimize.versions import Versions, open_versions
 from selectllm.prompt import Prompt
 from selectllm.row_log import RowLog
 from selectllm.run import Run
-from selectllm.types import Decision
-
-Advance = Callable[[int, int], None]
-Progress = Callable[[str], AbstractContextManager[Advance | None]]
-"""A progress bar by its description, which hears (done, total)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +86,7 @@ def carry_out(job: Job, runner: Runner, progress: Progress) -> Outcome:
         with open_versions(job.folder / "decisions.jsonl", job.manifest) as log:
             versions = Versions(job.run, job.settings, log)
             with progress("searching") as advance:
-                ticking = replace(versions, tick=_ticks(advance, job.plan.budget))
+                ticking = replace(versions, tick=ticks(advance, job.plan.budget))
                 found = _search(job, ticking, teacher, runner)
             seen = _seen(versions, job.splits, found, runner)
         winner = versions.prompt(found.text)
@@ -143,14 +136,6 @@ def _seen(versions: Versions, splits: Splits, found: Found, runner: Runner) -> S
 
 
 def _confirm(job: Job, winner: Prompt, runner: Runner, progress: Progress) -> Confirmation:
-    run = confirmation_run(job.run, winner, job.splits.confirmation)
-    with progress("confirming") as advance:
-        tick = _ticks(advance, sum(1 for _ in tasks(run)))
-        made = confirm(run, job.folder / "confirmation", job.embedder, job.settings, tick)
-        return runner.run(made)
-
-
-def _ticks(advance: Advance | None, total: int) -> Callable[[Decision], None]:
-    """What tells `advance` of every decision."""
-    done = itertools.count(1)
-    return lambda decision: advance(next(done), total) if advance else None
+    run = confirmation_run(job.run, [winner], job.splits.confirmation)
+    made = confirm(run, job.folder / "confirmation", job.embedder, job.settings, progress)
+    return runner.run(made)

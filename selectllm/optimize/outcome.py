@@ -78,13 +78,14 @@ def report(
     }
     return {
         "format": FORMAT,
+        "kind": "search",
         "plan": asdict(plan),
         "packages": package_versions(),
         "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
         "search": asdict(found),
         "captured": {**captured, "confirmation": _confirmed(confirmation)},
         "guards": None if confirmation is None else _guards(confirmation),
-        "controls": None if confirmation is None else _controls(confirmation),
+        "controls": None if confirmation is None else controls(confirmation),
         "noise": confirmation and confirmation.noise,
         "verdict": confirmation and confirmation.verdict,
     }
@@ -104,10 +105,15 @@ def _confirmed(confirmation: Confirmation | None) -> dict[str, Any] | None:
 def _guards(confirmation: Confirmation) -> dict[str, Any]:
     """What a prompt must not buy its agreement with, of both versions."""
     pairs = zip((PARENT, WINNER), confirmation.results["pairs"], strict=True)
-    return {version: {name: pair[name] for name in GUARDS} for version, pair in pairs}
+    return {version: guards_of(pair) for version, pair in pairs}
 
 
-def _controls(confirmation: Confirmation) -> dict[str, Any]:
+def guards_of(pair: Mapping[str, Any]) -> dict[str, Any]:
+    """What a prompt must not buy its agreement with, of one pair of results.json."""
+    return {name: pair[name] for name in GUARDS}
+
+
+def controls(confirmation: Confirmation) -> dict[str, Any]:
     """What picking by length, or by having an input, captures of the utility that decides."""
     return {each["strategy"]: each["captured"] for each in confirmation.verdict["controls"]}
 

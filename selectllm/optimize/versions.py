@@ -1,4 +1,4 @@
-"""Versions of one prompt that differ in their system text: decided once each, and logged."""
+"""Versions of one prompt, by system text or by settings: decided once each, and logged."""
 
 from __future__ import annotations
 
@@ -62,12 +62,15 @@ class Versions:
         return _version(self.parent.prompt, text)
 
     async def decide(self, text: str, cluster: Cluster) -> Decision:
-        """What the version with `text` picks in `cluster`; asked once, then known.
+        """`decide_by` the version with `text`."""
+        return await self.decide_by(self.prompt(text), cluster)
+
+    async def decide_by(self, prompt: Prompt, cluster: Cluster) -> Decision:
+        """What the version `prompt` picks in `cluster`; asked once, then known.
 
         Raises ProviderError, BudgetReached or ReplyMissing as the model does: a failure is no
         decision.
         """
-        prompt = self.prompt(text)
         key = prompt.sha256, cluster.id
         if key in self.log:
             decision = self.log[key]

@@ -30,6 +30,7 @@ NAMES = (
     "validation",
     "student_scores",
     "utility_file",
+    "optimize",
 )
 
 

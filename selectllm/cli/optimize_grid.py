@@ -1,0 +1,113 @@
+"""`selectllm optimize --grid`: every combination of a prompt's variables, by successive halving."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.cli.evaluation import OLLAMA, asking
+from selectllm.cli.optimizing import (
+    OptimizeOptions,
+    arm_of,
+    conclude,
+    keep,
+    prompts_folder,
+    run_of,
+)
+from selectllm.cli.session import Session
+from selectllm.codec import sha256_json
+from selectllm.connect import open_selector
+from selectllm.errors import UsageError
+from selectllm.matrix import context_needed
+from selectllm.optimize.grid import default_budget, schedule
+from selectllm.optimize.grid_outcome import plan, report, version_file
+from selectllm.optimize.grid_search import Grid, GridJob, carry_out
+from selectllm.optimize.splits import split
+from selectllm.pack import read_pack
+from selectllm.run import Run
+from selectllm.suite import Suite
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def optimize_grid(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> None:
+    """Search the grid, confirm its finalists, write what was found, and end with the exit code."""
+    _check_options(options)
+    prompts = prompts_folder(session)
+    job = _checked(session, suite, base, options)
+    from selectllm.report.grid import plan_text
+
+    session.note(plan_text(plan(job)))
+    came = asyncio.run(carry_out(job, session.progress))
+    told = report(job, came)
+    told["written"] = None
+    if told["winner"] is not None:
+        told["written"] = keep(
+            job.folder,
+            prompts,
+            told["plan"]["parent"],
+            version_file(job, came, told["winner"]),
+            as_version=options.force or told["verdict"]["word"] == "better",
+        )
+    conclude(session, told, job.folder, _rendered)
+
+
+def _rendered(told: Mapping[str, Any]) -> RenderableType:
+    from selectllm.report.grid import render_grid
+
+    return render_grid(told)
+
+
+def _check_options(options: OptimizeOptions) -> None:
+    """Raise UsageError for options that mean nothing to a grid."""
+    for name, value in (("teacher", options.teacher), ("demonstrations", options.demonstrations)):
+        if value:
+            raise UsageError(
+                f"--{name} and --grid: a grid tries what the prompt's variables declare, and has "
+                "nobody rewrite it; leave one of them out"
+            )
+
+
+def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> GridJob:
+    """Everything that can be wrong, before anything is asked."""
+    arm = arm_of(session, suite, base, options)
+    run = run_of(session, suite, base, arm)
+    grid = Grid.of(run.selectors[0].prompt)
+    assert run.headline is not None
+    splits = split(run.clusters, run.headline.values, run.suite.picks, run.suite.seed)
+    grid.check(run, run.clusters)
+    settings, clusters = len(grid.settings), len(splits.training + splits.validation)
+    budget = options.budget or default_budget(settings, clusters)
+    job = GridJob(
+        run=_connected(session, run, base, grid),
+        splits=splits,
+        grid=grid,
+        schedule=schedule(settings, clusters, budget),
+        budget=budget,
+        settings=asking(session, run.suite),
+        embedder=session.embedder().of_pool(run.pool),
+        folder=options.out or Path(),
+    )
+    if options.out is not None:
+        return job
+    name = f"optimize-{run.suite.name}-{sha256_json(job.manifest)[:12]}"
+    return replace(job, folder=session.workspace.runs / name)
+
+
+def _connected(session: Session, run: Run, base: Path, grid: Grid) -> Run:
+    """The run with its model; in Ollama with room for the longest that any setting shows."""
+    assert run.headline is not None
+    parent = run.selectors[0]
+    longest = None
+    if parent.spec.provider in OLLAMA:
+        longest = max(
+            context_needed(replace(run, selectors=(replace(parent, prompt=prompt),)))
+            for prompt in grid.prompts
+        )
+    pack = read_pack(base / run.suite.replies) if run.suite.replies else None
+    shared = session.connections(pack=pack, utility=run.headline.values, num_ctx=longest)
+    return replace(run, selectors=(open_selector(parent.prompt, parent.spec, shared),))

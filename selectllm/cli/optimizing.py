@@ -1,0 +1,163 @@
+"""What both kinds of `optimize` share: options, checks of suite and parent, how they end."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from selectllm.arms import Arm
+from selectllm.cli.comparing import halves, narrowed
+from selectllm.cli.evaluation import Evaluating, open_run, shorter
+from selectllm.cli.options import DIRECTORY, grouped
+from selectllm.cli.session import Session
+from selectllm.codec import canonical_json, pretty_json
+from selectllm.errors import PromptError, UsageError, UtilityError
+from selectllm.evidence import Comparison
+from selectllm.files import write_text
+from selectllm.optimize.outcome import write_version
+from selectllm.prompt_library import PromptLibrary
+from selectllm.run import Run
+from selectllm.suite import Suite
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+INCONCLUSIVE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizeOptions:
+    """What `optimize` is told besides its suite."""
+
+    prompt: str | None
+    model: str | None
+    grid: bool
+    teacher: str | None
+    budget: int | None
+    demonstrations: int
+    force: bool
+    out: Path | None
+    seed: int | None
+    limit: int | None
+
+    def applied(self, suite: Suite) -> Suite:
+        """The suite with what the command line says instead."""
+        return Evaluating(seed=self.seed, limit=self.limit).applied(suite)
+
+
+optimize_options = grouped(
+    "options",
+    OptimizeOptions,
+    click.option("--prompt", metavar="P", help="The prompt to improve [the suite's only one]."),
+    click.option("--model", metavar="M", help="The model to improve it for [the suite's only]."),
+    click.option(
+        "--grid", is_flag=True, help="Try the values that the prompt's variables declare."
+    ),
+    click.option(
+        "--teacher", metavar="MODEL", help="Who rewrites: a model of the suite or an id [M]."
+    ),
+    click.option(
+        "--budget",
+        type=click.IntRange(1),
+        metavar="CALLS",
+        help="The most decisions the search may take; the confirmation comes on top.",
+    ),
+    click.option(
+        "--demonstrations",
+        type=click.IntRange(0, 20),
+        default=0,
+        show_default=True,
+        help="Worked examples to try with the best text, from training clusters.",
+    ),
+    click.option("--force", is_flag=True, help="Write what was found though it is not better."),
+    click.option("-o", "--out", type=DIRECTORY, help="Folder of the search [eval/runs/...]."),
+    click.option("--seed", type=int, help="Instead of the suite's seed."),
+    click.option("--limit", type=click.IntRange(1), help="Only the first clusters."),
+)
+
+
+def command(suite_file: Path, options: OptimizeOptions) -> str:
+    """The command that was called, without what only this call was told."""
+    words = ["selectllm", "optimize", str(suite_file)]
+    words += ["--grid"] if options.grid else []
+    for name in ("prompt", "model", "teacher", "budget", "demonstrations", "out", "seed", "limit"):
+        if (value := getattr(options, name)) not in (None, 0):
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def prompts_folder(session: Session) -> Path:
+    """Where the new version is to be written."""
+    if session.workspace.prompts is None:
+        raise UsageError(
+            "optimize writes into prompts/ of a workspace, and the suite is in none; make one "
+            "with selectllm init, or name a folder with --prompts"
+        )
+    return session.workspace.prompts
+
+
+def arm_of(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> Arm:
+    """The prompt to be improved and its model, in a suite that can score them."""
+    made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
+    if made_of.prompt is None or made_of.model is None:
+        lacking = "--prompt" if made_of.prompt is None else "--model"
+        names = set(made_of.prompts.values()) if lacking == "--prompt" else made_of.models
+        several = f"several: {', '.join(sorted(names))}; say which one" if names else "none"
+        raise UsageError(f"{lacking}: the suite has {several}")
+    if not suite.utilities:
+        raise UtilityError(
+            "optimize needs a utility to score decisions by, and the suite has none; add one "
+            "under `utilities:`, or get ratings with selectllm utility ask"
+        )
+    return Arm(made_of.prompt, made_of.model)
+
+
+def run_of(session: Session, suite: Suite, base: Path, arm: Arm) -> Run:
+    """The run of `arm` alone. Raises PromptError if its prompt is no version of one."""
+    suite = narrowed(session, suite, base, [arm])
+    run = open_run(session, suite, base, Comparison("ab", (arm,)))
+    parent = run.selectors[0].prompt
+    if parent.version == 0:
+        raise PromptError(
+            f"--prompt {parent.path}: is no version of a prompt, so there is no next one; run "
+            f"selectllm prompts new {parent.name} --from {parent.path}"
+        )
+    return run
+
+
+def keep(folder: Path, prompts: Path, parent: str, text: str, *, as_version: bool) -> str | None:
+    """Keep the winner's file with the search; as a version of `parent`, too: its reference."""
+    write_text(folder / "winner.jinja", text)
+    if not as_version:
+        return None
+    name, _, _ = parent.rpartition("@")
+    return write_version(PromptLibrary(prompts), prompts, name, text)
+
+
+def conclude(
+    session: Session,
+    told: Mapping[str, Any],
+    folder: Path,
+    rendered: Callable[[Mapping[str, Any]], RenderableType],
+) -> None:
+    """Write and print what came of it, and end with its exit code.
+
+    Printed as JSON alone, or as tables with what was spent.
+    """
+    write_text(folder / "optimize.json", pretty_json(told))
+    if session.common.as_json:
+        click.echo(canonical_json(told))
+    else:
+        from rich.console import Console
+
+        Console().print(rendered(told))
+        unpriced = session.ledger.unpriced_calls
+        note = f" ({unpriced} calls are not priced)" if unpriced else ""
+        session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {shorter(folder)}")
+    word = told["verdict"] and told["verdict"]["word"]
+    click.get_current_context().exit(INCONCLUSIVE if word == "inconclusive" else 0)

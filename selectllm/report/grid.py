@@ -1,0 +1,165 @@
+"""optimize.json of a grid on a terminal: the plan beforehand, then settings, effects, verdicts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.verdict import render_verdict
+from selectllm.report.words import (
+    Interval,
+    counted,
+    estimate,
+    number,
+    p_value,
+    rate,
+    spread,
+)
+
+Report = Mapping[str, Any]
+MOST = 12  # settings in the table; all of them are in optimize.json
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """What a grid is about to ask, in lines."""
+    lines = [
+        f"grid over {plan['parent']} + {plan['model']}: {counted(plan['settings'], 'setting')}, "
+        f"{counted(len(plan['rounds']), 'round')}, {counted(plan['decisions'], 'decision')}"
+    ]
+    for n, each in enumerate(plan["rounds"], start=1):
+        more = "more clusters" if n > 1 else "clusters"
+        lines.append(
+            f"  round {n}: {counted(each['settings'], 'setting')} on {each['clusters']} {more}, "
+            f"{counted(each['decisions'], 'decision')}"
+        )
+    lines.append(f"  confirmation: at most {counted(plan['confirmation'], 'decision')} more")
+    return "\n".join(lines)
+
+
+def render_grid(told: Report) -> RenderableType:
+    """What came of a grid, the verdicts first."""
+    parts: list[RenderableType] = []
+    confirmation = told["confirmation"]
+    for verdict in confirmation["verdicts"] if confirmation else ():
+        parts += [render_verdict(verdict), Text()]
+    parts += [_settings(told), _effects(told)]
+    if confirmation is not None:
+        parts.append(_arms(confirmation))
+    return Group(*parts, labelled(_facts(told)))
+
+
+def _settings(told: Report) -> Table:
+    """Settings by captured; those that went further have been asked on more clusters."""
+    made = table(
+        "settings, by captured on the clusters they were asked on",
+        "0 = random picks, 1 = the best possible; chosen by these figures, so the best flatter "
+        "themselves: only the confirmation is to be believed",
+        ["prompt"],  # a column for each variable would push the figures off a terminal
+        ["clusters", "captured", "interval"],
+    )
+    for each in told["settings"][:MOST]:
+        captured = each["captured"]
+        figures = str(each["clusters"]), estimate(captured), spread(captured)
+        add_row(made, each["prompt"], *figures)
+    return made
+
+
+def _effects(told: Report) -> Table:
+    first = told["rounds"][0]
+    made = table(
+        "effects, in captured",
+        f"each value against its default, on the {counted(len(first['clusters']), 'cluster')} of "
+        "round one, averaged over the values of the other variables; that does not show what it "
+        "does beside one choice of them, nor with another model; p: by Holm over all effects",
+        ["variable", "value"],
+        ["effect", "interval", "p (Holm)"],
+    )
+    for each in told["effects"]:
+        effect = each["effect"]
+        shift = "-" if effect is None else f"{effect['estimate']:+.3f}"
+        p = "-" if each["p_holm"] is None else p_value(each["p_holm"])
+        value = f"{_value(each['value'])}, not {_value(each['default'])}"
+        add_row(made, each["variable"], value, shift, spread(effect, 3), p)
+    return made
+
+
+def _arms(confirmation: Mapping[str, Any]) -> Table:
+    """What a prompt must not buy its agreement with, of every arm that was confirmed."""
+    made = table(
+        "on the confirmation clusters",
+        "consistency: 0 = as random picks overlap from one order to another, 1 = the same picks; "
+        "slots: picks by place shown; tokens: in + out, of one decision",
+        ["prompt"],
+        ["captured", "consistency", "slots", "tokens", "valid"],
+    )
+    for arm in confirmation["arms"]:
+        add_row(
+            made,
+            arm["prompt"],
+            estimate(arm["captured"]),
+            estimate(arm["order_consistency"]),
+            " ".join(str(count) for count in arm["slots"]["counts"]),
+            " + ".join(_each(arm[way], arm["decisions"]) for way in ("tokens_in", "tokens_out")),
+            rate(arm["valid_rate"]),
+        )
+    return made
+
+
+def _each(tokens: int | None, decisions: int) -> str:
+    """Tokens a decision."""
+    return number(None if tokens is None else tokens / decisions, 0)
+
+
+def _facts(told: Report) -> Iterator[tuple[str, str]]:
+    plan, left = told["plan"], len(told["settings"]) - MOST
+    defaults = (f"{each['name']}={_value(each['values'][0])}" for each in told["variables"])
+    yield "defaults", f"{plan['parent']}: {', '.join(defaults)}"
+    if left > 0:
+        yield "more", f"{counted(left, 'setting')} behind these in optimize.json"
+    yield (
+        "search",
+        f"{counted(plan['settings'], 'setting')}, {counted(len(told['rounds']), 'round')}, "
+        f"{counted(plan['decisions'], 'decision')}",
+    )
+    confirmation = told["confirmation"]
+    if confirmation is not None:
+        yield from _beside(confirmation)
+    yield "written", _written(told)
+
+
+def _beside(confirmation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The controls, and the noise under it all."""
+    if confirmation["controls"]:
+        held = confirmation["controls"].items()
+        told = ", ".join(f"{name} {_around(each)}" for name, each in held)
+        yield "controls", f"captured without a model: {told}"
+    floor = confirmation["noise"] and confirmation["noise"]["difference"]
+    if floor is not None:
+        yield (
+            "noise floor",
+            f"the default differs from itself, shown in another order, by {estimate(floor)} "
+            f"captured ({spread(floor, 3)})",
+        )
+
+
+def _around(interval: Interval | None) -> str:
+    return estimate(interval) if interval is None else f"{estimate(interval)} ({spread(interval)})"
+
+
+def _written(told: Report) -> str:
+    if told["written"] is not None:
+        return f"{told['written']}; release it with selectllm prompts lock"
+    if told["verdict"] is None:
+        return "nothing; no setting did better than the default one"
+    return f"nothing; the verdict is {told['verdict']['word']}, and --force was not given"
+
+
+def _value(value: bool | float | str) -> str:
+    """As YAML has it."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,141 @@
+"""What `optimize --grid` tells on a terminal: every figure, however narrow the terminal is."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from selectllm.report.grid import plan_text, render_grid
+
+VARIABLES: dict[str, list[bool | str]] = {
+    "criteria": [True, False],
+    "reasons": ["none", "before", "after"],
+    "labels": ["numbers", "letters"],
+    "instructions": ["first", "last"],
+}
+LONG = "parts[criteria=false, reasons=before, labels=letters, instructions=last]@draft"
+
+
+def interval(estimate: float) -> dict[str, float]:
+    return {"estimate": estimate, "low": estimate - 0.1234, "high": estimate + 0.1234}
+
+
+def arm(prompt: str, captured: float) -> dict[str, Any]:
+    return {
+        "prompt": prompt,
+        "captured": interval(captured),
+        "order_consistency": interval(0.89),
+        "slots": {"counts": [146, 154, 110, 120, 130, 140, 150, 160, 170, 180]},
+        "tokens_in": 28_100,
+        "tokens_out": 500,
+        "decisions": 100,
+        "valid_rate": 0.97,
+    }
+
+
+def setting(prompt: str, nth: int, clusters: int, captured: object) -> dict[str, Any]:
+    """One in which every variable has the nth of its values."""
+    values = {name: values[nth] for name, values in VARIABLES.items()}
+    return {"prompt": prompt, "settings": values, "clusters": clusters, "captured": captured}
+
+
+def told(settings: int = 2) -> dict[str, Any]:
+    """As optimize.json has it, but for the verdicts, which are rendered elsewhere."""
+    return {
+        "plan": {"parent": "parts@1", "settings": settings, "decisions": 240},
+        "variables": [{"name": name, "values": values} for name, values in VARIABLES.items()],
+        "settings": [
+            setting(LONG, -1, 20, interval(0.4321)),
+            setting("parts@1", 0, 5, None),
+            *(setting(f"other {n}", 0, 5, None) for n in range(2, settings)),
+        ],
+        "rounds": [{"clusters": [1, 2, 3, 4, 5]}],
+        "effects": [
+            {
+                "variable": "criteria",
+                "value": False,
+                "default": True,
+                "effect": interval(-0.0694),
+                "p_holm": 0.165,
+            }
+        ],
+        "confirmation": {
+            "verdicts": [],
+            "arms": [arm("parts@1", 0.11), arm(LONG, 0.37)],
+            "controls": {"longest": interval(0.17)},
+            "noise": None,
+        },
+        "verdict": {"word": "inconclusive"},
+        "written": None,
+    }
+
+
+def rendered(report: dict[str, Any], width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(render_grid(report))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_no_figure_is_cut_off(width: int) -> None:
+    lines = rendered(told(), width).splitlines()
+    settings = next(line for line in lines if " 0.43 " in line)
+    assert settings.split()[-5:] == ["20", "0.43", "+0.31", "to", "+0.56"]
+    effect = next(line for line in lines if "false, not true" in line)
+    assert effect.split()[-7:] == ["-0.069", "-0.193", "to", "+0.054", "p", "=", "0.165"]
+    for captured in ("0.11", "0.37"):
+        row = next(line.split() for line in lines if f" {captured} " in line and "97%" in line)
+        assert row[-4:] == ["281", "+", "5", "97%"]
+        assert "0.89" in row
+
+
+def test_the_names_of_prompts_are_no_markup() -> None:
+    assert rendered(told(), 200).count(LONG) == 2
+
+
+def test_the_defaults_are_told_since_names_say_only_what_differs() -> None:
+    defaults = "parts@1: criteria=true, reasons=none, labels=numbers, instructions=first"
+    assert defaults in rendered(told(), 200)
+
+
+def test_an_effect_says_what_it_does_not_show() -> None:
+    text = " ".join(rendered(told(), 200).split())
+    assert "on the 5 clusters of round one" in text
+    assert "does not show what it does beside one choice of them, nor with another model" in text
+
+
+def test_of_many_settings_the_best_are_shown_and_the_rest_counted() -> None:
+    text = rendered(told(settings=24), 200)
+    assert "other 11" in text
+    assert "other 12" not in text
+    assert re.search(r"12 settings .* in optimize.json", text)
+
+
+def test_a_search_without_finalists_says_that_nothing_did_better() -> None:
+    nothing = told() | {"confirmation": None, "verdict": None}
+    assert "nothing; no setting did better than the default one" in rendered(nothing)
+
+
+def test_the_plan_names_every_round_and_what_it_takes() -> None:
+    plan = {
+        "parent": "parts@1",
+        "model": "m",
+        "settings": 24,
+        "rounds": [
+            {"settings": 24, "clusters": 5, "decisions": 120},
+            {"settings": 8, "clusters": 15, "decisions": 120},
+        ],
+        "decisions": 240,
+        "confirmation": 184,
+    }
+    assert plan_text(plan).splitlines() == [
+        "grid over parts@1 + m: 24 settings, 2 rounds, 240 decisions",
+        "  round 1: 24 settings on 5 clusters, 120 decisions",
+        "  round 2: 8 settings on 15 more clusters, 120 decisions",
+        "  confirmation: at most 184 decisions more",
+    ]
