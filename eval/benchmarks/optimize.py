@@ -1,7 +1,7 @@
 """Can a small model's prompt be improved by search? The worked example, on real instructions.
 
-    python eval/benchmarks/optimize.py [POOL] [--clusters 60] [--budget 120] [--model M]
-                                       [--teacher T] [--grid-budget 300]
+    python eval/benchmarks/optimize.py [POOL] [--clusters 54] [--budget 50] [--model M]
+                                       [--teacher T] [--grid-budget 240]
 
 First `selectllm optimize`: GEPA rewrites the system message of short@1, and the winner is held
 against it on clusters that the search never saw. Then `selectllm optimize --grid`: which parts of
@@ -47,11 +47,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pool", nargs="?", type=Path, default=DEFAULT)
-    parser.add_argument("--clusters", type=int, default=60)
+    parser.add_argument("--clusters", type=int, default=54)
     parser.add_argument("--model", default="local/smollm2-135m")
     parser.add_argument("--teacher")
-    parser.add_argument("--budget", default="120")
-    parser.add_argument("--grid-budget", default="300")
+    parser.add_argument("--budget", default="50")
+    parser.add_argument("--grid-budget", default="240")
     arguments = parser.parse_args()
     if not arguments.pool.exists():
         print(f"left out: {arguments.pool} is not there; name a pool with a 0/1 column `rating`")

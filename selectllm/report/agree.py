@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from selectllm.arms import STRATEGY
 from selectllm.report.facts import Fact
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.words import UNKNOWN, number, p_value
@@ -64,7 +65,12 @@ def render_arms(rows: Sequence[Mapping[str, Any]], scores: Mapping[str, float], 
         [what, *names],
     )
     for arm, score in sorted(scores.items(), key=lambda each: -each[1]):
-        add_row(made, arm, number(score, 3), *(number(row["captured"].get(arm)) for row in rows))
+        add_row(
+            made,
+            arm.removeprefix(STRATEGY),
+            number(score, 3),
+            *(number(row["captured"].get(arm)) for row in rows),
+        )
     return made
 
 

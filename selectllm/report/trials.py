@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.arms import STRATEGY
 from selectllm.report.agree import render_arms, render_set_agreement
 from selectllm.report.layout import add_row, table
 from selectllm.report.words import named, number, spread
@@ -18,24 +19,38 @@ Content = Mapping[str, Any]
 
 BY = {"per_token": "per token", "per_item": "per item"}
 DIGITS = 3
+WIDTH = 126
 
 
 def print_trials(content: Content, console: Console) -> None:
     """Print the tables and sentences of a comparison of students."""
+    if not console.is_terminal:  # a file or a pipe has all the room that it takes
+        console.width = max(console.width, WIDTH)
     console.print(render_trials(content))
 
 
 def render_trials(content: Content) -> RenderableType:
-    """The primary gain with its verdicts, the other gain, noise, and what foretold the gains."""
+    """The primary gain with its verdicts and what foretold it; then the other gain, in short."""
     primary = content["primary"]
     parts: list[RenderableType] = [Text(_heading(content), style="bold")]
     for by in (primary, *(each for each in BY if each != primary)):
         parts += [Text(), _gains(content, by), *map(Text, _sentences(content, by))]
-        rows = [(named(row), row["agreement"]) for row in content["agreement"][by]]
-        if rows:
-            beside = render_arms(content["agreement"][by], _by_arm(content, by), f"gain {BY[by]}")
-            parts += [Text(), beside, render_set_agreement(rows)]
+        rows = content["agreement"][by]
+        if rows and by == primary:
+            told = [(named(row), row["agreement"]) for row in rows]
+            beside = render_arms(rows, _by_arm(content, by), f"gain {BY[by]}")
+            parts += [Text(), beside, render_set_agreement(told)]
+        elif rows:
+            parts += [Text(f"what foretells it {BY[by]}:"), *map(Text, map(_foretold, rows))]
     return Group(*parts)
+
+
+def _foretold(row: Mapping[str, Any]) -> str:
+    found = row["agreement"]["spearman"]
+    if found["value"] is None:
+        return f"  {row['name']}: {row['agreement']['status']}"
+    r, p = number(found["value"]), number(found["p"], 3)
+    return f"  {row['name']}: Spearman {r} ({spread(found)}), p {p}"
 
 
 def _heading(content: Content) -> str:
@@ -52,38 +67,42 @@ def _gains(content: Content, by: str) -> Table:
     verdict = ["verdict"] if by == content["primary"] else []
     made = table(
         f"gain {BY[by]}, in nats" + (" (primary)" if verdict else ""),
-        "over random: less the mean of the random sets, interval of 95 %; above: share of random "
+        "over random: less the mean of the random sets (interval of 95 %); above: share of random "
         "sets that gained less; over matched: less random items of as many tokens",
         ["selector"],
-        ["tokens", "gain", "over random", "interval", "above", "over matched", "interval"],
     )
     for column in verdict:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, no_wrap=True)
+    for column in ("tokens", "gain", "over random", "above", "over matched"):
+        made.add_column(column, justify="right", overflow="fold")
     for arm in content["comparisons"][by]["arms"]:
-        matched = arm["over_matched"]
         add_row(
             made,
-            arm["arm"],
+            arm["arm"].removeprefix(STRATEGY),
+            *([arm["verdict"] or "refused"] if verdict else []),
             f"{_tokens(content, arm['arm']):,.0f}",
             number(arm["gain"], DIGITS),
-            number(arm["over_random"]["estimate"], DIGITS),
-            spread(arm["over_random"], DIGITS),
+            _difference(arm["over_random"]),
             number(arm["above"]),
-            number(matched and matched["estimate"], DIGITS),
-            spread(matched, DIGITS),
-            *([arm["verdict"] or "refused"] if verdict else []),
+            _difference(arm["over_matched"]),
         )
     chance = [each for each in content["sets"] if each["role"] == "random"]
     gains = [each["gain"][by] for each in chance]
     add_row(
         made,
         f"{len(chance)} random sets",
-        f"{sum(each['learned_tokens'] for each in chance) / len(chance):,.0f}",
-        number(sum(gains) / len(gains), DIGITS),
-        "",
+        *["" for _ in verdict],
+        f"{fmean(each['learned_tokens'] for each in chance):,.0f}",
+        number(fmean(gains), DIGITS),
         f"{min(gains):.3f} to {max(gains):.3f}",
     )
     return made
+
+
+def _difference(found: Mapping[str, float] | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found['estimate']:+.{DIGITS}f} ({spread(found, DIGITS)})"
 
 
 def _by_arm(content: Content, by: str) -> dict[str, float]:
