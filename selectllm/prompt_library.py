@@ -190,7 +190,7 @@ def new_version(directory: Path, name: str, source: Path | None = None) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise PromptError(f"prompt name {name!r} must be lower-case letters, digits, - and _")
-    library, locks = PromptLibrary(directory), _Folder.open(directory).locks
+    library = PromptLibrary(directory)
     versions = library.versions(name)
     if source is None:
         draft = library.load(versions[-1] if versions else "short@latest")
@@ -200,7 +200,15 @@ def new_version(directory: Path, name: str, source: Path | None = None) -> Path:
     else:
         raise PromptError(f"{source}: no such prompt file")
     parent = versions[-1] if versions else draft.parent if source else draft.ref
-    number = max((_key(ref)[1] for ref in {*versions, *locks} if _key(ref)[0] == name), default=0)
-    target = directory / name / f"v{number + 1}.jinja"
+    target = directory / name / f"v{next_number(directory, name)}.jinja"
     write_text(target, with_parent(draft, parent))
     return target
+
+
+def next_number(directory: Path, name: str) -> int:
+    """The number of the next version of `name` in `directory`.
+
+    Released ones count though their file is gone: a number never stands for two texts.
+    """
+    known = {*PromptLibrary(directory).versions(name), *_Folder.open(directory).locks}
+    return max((_key(ref)[1] for ref in known if _key(ref)[0] == name), default=0) + 1

@@ -228,6 +228,7 @@ def test_a_grid_has_every_combination_and_the_parent_first() -> None:
     [
         ("", "this one has none"),
         ("variables: {reasons: before, short: true}\n", "this one has one value of each"),
+        (f"variables: {{reasons: {[*range(9)]}, short: {[*range(30)]}}}\n", "270 combinations"),
     ],
 )
 def test_a_prompt_with_nothing_to_try_is_refused(variables: str, words: str) -> None:

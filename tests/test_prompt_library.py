@@ -9,7 +9,7 @@ import pytest
 
 from selectllm.errors import PromptError
 from selectllm.files import write_text
-from selectllm.prompt_library import PromptLibrary, check, lock
+from selectllm.prompt_library import PromptLibrary, check, lock, next_number
 from tests.prompt_files import BODY, HEAD, put
 
 ROOT = Path(__file__).parents[1]
@@ -165,3 +165,9 @@ class TestLock:
         problems = check(tmp_path)
         assert len(problems) == 6
         assert sum("call it <name>/v<N>.jinja" in problem for problem in problems) == 4
+
+
+def test_a_version_that_is_locked_but_gone_is_not_numbered_again(tmp_path: Path) -> None:
+    assert next_number(tmp_path, "short") == 2  # after the bundled one
+    (tmp_path / "LOCK.yaml").write_text(f"short@3: {'0' * 64}\n", encoding="utf-8")
+    assert next_number(tmp_path, "short") == 4

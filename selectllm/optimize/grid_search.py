@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from selectllm.prompt_variables import Value
 from selectllm.run import Run
 from selectllm.types import Cluster, Decision
 
+MOST = 256  # settings
 DEFAULT = 0
 """The number of the setting in which every variable has its default."""
 _PLAIN = re.compile(r"(?!true$|false$|null$)[A-Za-z_][\w-]*")
@@ -44,7 +46,13 @@ class Grid:
 
     @classmethod
     def of(cls, parent: Prompt) -> Grid:
-        """The grid of `parent`. Raises PromptError if its variables leave nothing to try."""
+        """The grid of `parent`. Raises PromptError if its variables leave nothing, or too much."""
+        count = math.prod(len(values) for _, values in parent.variables)
+        if count > MOST:
+            raise PromptError(
+                f"{parent.path}: its variables have {count:,} combinations, and --grid tries "
+                f"{MOST} at most; declare fewer values"
+            )
         settings = all_settings(parent)
         if len(settings) < 2:
             lacking = "one has one value of each" if parent.variables else "one has none"

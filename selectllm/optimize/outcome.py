@@ -15,7 +15,7 @@ from selectllm.optimize.search import Found
 from selectllm.optimize.splits import Splits
 from selectllm.optimize.template import written
 from selectllm.prompt import Prompt
-from selectllm.prompt_library import PromptLibrary
+from selectllm.prompt_library import PromptLibrary, next_number
 
 FORMAT = 1
 PARENT, WINNER = "parent", "winner"
@@ -137,11 +137,10 @@ def write_version(library: PromptLibrary, folder: Path, name: str, text: str) ->
 
     A version that holds these bytes already is left as it is.
     """
-    known = [library.load(ref) for ref in library.versions(name)]
-    for version in known:
+    for version in map(library.load, library.versions(name)):
         if version.source == text:
             return version.ref
-    number = max((version.version for version in known), default=0) + 1
+    number = next_number(folder, name)
     write_text(folder / name / f"v{number}.jinja", text)
     return f"{name}@{number}"
 

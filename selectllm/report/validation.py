@@ -11,9 +11,13 @@ from selectllm.report.layout import add_row, table
 from selectllm.report.words import UNKNOWN, counted, number, p_value, spread
 from selectllm.utility.validation import Correlation, Validation
 
+WIDTH = 110
+
 
 def print_validations(validations: Sequence[Validation], console: Console) -> None:
     """Print a row for every validation, all of the same subsets, and the notes below."""
+    if not console.is_terminal:  # a file or a pipe has all the room that it takes
+        console.width = max(console.width, WIDTH)
     console.print(render_validations(validations))
 
 
