@@ -169,5 +169,5 @@ class TestLock:
 
 def test_a_version_that_is_locked_but_gone_is_not_numbered_again(tmp_path: Path) -> None:
     assert next_number(tmp_path, "short") == 2  # after the bundled one
-    (tmp_path / "LOCK.yaml").write_text(f"short@3: {'0' * 64}\n", encoding="utf-8")
+    (tmp_path / "LOCK.yaml").write_text(f"short@3: {'a' * 64}\n", encoding="utf-8")
     assert next_number(tmp_path, "short") == 4
