@@ -127,7 +127,10 @@ def test_more_seeds_and_random_sets_are_added_to_what_is_there(selectllm: Comman
 def test_two_at_a_time_give_the_same_numbers(selectllm: Command) -> None:
     one = compared(selectllm, "--random", 4, "--matched", "none")
     two = compared(selectllm, "--random", 4, "--matched", "none", "--jobs", 2, "--cache", "other")
-    assert [each["runs"] for each in one["sets"]] == [each["runs"] for each in two["sets"]]
+    for a, b in zip(one["sets"], two["sets"], strict=True):
+        assert a["sha256"] == b["sha256"]
+        for by in ("per_token", "per_item"):  # other threads add up in another order
+            assert b["runs"][by] == pytest.approx(a["runs"][by], rel=1e-3)
 
 
 def test_killed_it_goes_on_where_it_was(selectllm: Command) -> None:

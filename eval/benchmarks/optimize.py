@@ -1,7 +1,7 @@
 """Can a small model's prompt be improved by search? The worked example, on real instructions.
 
     python eval/benchmarks/optimize.py [POOL] [--clusters 54] [--budget 50] [--model M]
-                                       [--teacher T] [--grid-budget 240]
+                                       [--teacher T] [--grid-budget 120]
 
 First `selectllm optimize`: GEPA rewrites the system message of short@1, and the winner is held
 against it on clusters that the search never saw. Then `selectllm optimize --grid`: which parts of
@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--model", default="local/smollm2-135m")
     parser.add_argument("--teacher")
     parser.add_argument("--budget", default="50")
-    parser.add_argument("--grid-budget", default="240")
+    parser.add_argument("--grid-budget", default="120")
     arguments = parser.parse_args()
     if not arguments.pool.exists():
         print(f"left out: {arguments.pool} is not there; name a pool with a 0/1 column `rating`")

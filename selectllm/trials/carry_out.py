@@ -50,8 +50,10 @@ def carry_out(
     """Make every trial of `sets` and training `seeds` that `log` lacks, and that of no training.
 
     Seed by seed, so that what is cut short has compared all sets alike. `jobs`: trials at a time,
-    each in a process of its own; the numbers do not depend on it. A killed call goes on in the
-    middle of a training. `tick(done, total)` counts trials. Raises as `train` and `score` do.
+    each in a process of its own with a share of the cores; numbers differ by no more than the
+    rounding of sums over other threads. A killed call goes on in the middle of a training. `tick(done, total)` counts trials.
+
+    Raises as `train` and `score` do.
     """
     wanted = {BASE: ()} | {(each.sha256, seed): each.items for seed in seeds for each in sets}
     missing = [_Job(bench, items, key) for key, items in wanted.items() if key not in log]
