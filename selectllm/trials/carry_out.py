@@ -51,7 +51,8 @@ def carry_out(
 
     Seed by seed, so that what is cut short has compared all sets alike. `jobs`: trials at a time,
     each in a process of its own with a share of the cores; numbers differ by no more than the
-    rounding of sums over other threads. A killed call goes on in the middle of a training. `tick(done, total)` counts trials.
+    rounding of sums over other threads. A killed call goes on in the middle of a training.
+    `tick(done, total)` counts trials.
 
     Raises as `train` and `score` do.
     """
