@@ -19,7 +19,9 @@ from selectllm.schemas import schema
 from tests.cli_files import assert_refused
 from tests.conftest import Command, Outcome, read_jsonl, write_jsonl
 from tests.made_vectors import random_vectors
-from tests.test_student import items, made
+from tests.test_student import items, made, one_thread
+
+__all__ = ["one_thread"]  # a fixture: models this small only wait for a second one
 
 SUITE: dict[str, Any] = {
     "name": "demo",
@@ -136,7 +138,9 @@ def test_two_at_a_time_give_the_same_numbers(selectllm: Command) -> None:
 def test_killed_it_goes_on_where_it_was(selectllm: Command) -> None:
     words = ["student", "compare", "sets", "--pool", "pool.jsonl", "--test", "test.jsonl"]
     words += [*map(str, (*TRAINING, *RATE)), "--cache", "killed"]
-    process = subprocess.Popen([sys.executable, "-m", "selectllm", *words], env={**os.environ})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "selectllm", *words], env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     folder = Path("killed/student/trials")
     until = time.monotonic() + 60
     while time.monotonic() < until and sum(len(read(p)) for p in folder.glob("*.jsonl")) < 3:

@@ -17,7 +17,9 @@ from tests.cli_files import assert_refused
 from tests.conftest import Command, Outcome, read_jsonl, write_jsonl
 from tests.made_vectors import random_vectors
 from tests.test_cli_student_compare import rows
-from tests.test_student import made
+from tests.test_student import made, one_thread
+
+__all__ = ["one_thread"]  # a fixture: models this small only wait for a second one
 
 TRAINING = (
     *("--model", "tiny", "--max-length", 128, "--epochs", 1, "--blocks", 2),
