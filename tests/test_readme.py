@@ -59,7 +59,10 @@ def test_every_command_and_option_it_names_exists(selectllm: Command) -> None:
         assert option in helps, option
 
 
-VERBS_WITH_OPTIONS = ("select", "eval", "ab", "swap", "regress", "utility ask")
+VERBS_WITH_OPTIONS = (
+    *("select", "eval", "ab", "swap", "regress", "utility ask"),
+    *("student compare", "utility validate", "optimize"),
+)
 
 
 def test_its_suite_line_for_ratings_is_a_utility(tmp_path: Path) -> None:
