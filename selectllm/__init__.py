@@ -13,7 +13,7 @@ from typing import Any
 _HOME = {
     "PARTITIONS": "partition",
     "STRATEGIES": "strategies",
-    "UTILITIES": "utility",
+    "UTILITIES": "utility_sources",
     "Agreement": "agreement",
     "Choice": "agreement",
     "Cluster": "types",

@@ -13,7 +13,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -35,6 +37,15 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _json(value: Any) -> Any:
+    """`value`, if JSON can carry it; YAML also has dates, infinity and keys that are numbers."""
+    try:
+        canonical_json(value)
+    except (TypeError, ValueError):
+        raise ValueError("should hold only what JSON can carry; put a date into quotes") from None
+    return value
+
+
 class NamedEntry(Strict):
     """What every utility may say. `validation`: a file that `utility validate` wrote of it."""
 
@@ -42,8 +53,14 @@ class NamedEntry(Strict):
     validation: Name | None = None
 
 
-class RatingsEntry(NamedEntry):
-    """A numeric column of the pool as a utility; higher is better."""
+class TurnableEntry(NamedEntry):
+    """`higher_is_better: false`: of numbers such as losses, whose sign is turned."""
+
+    higher_is_better: bool = True
+
+
+class RatingsEntry(TurnableEntry):
+    """A numeric column of the pool as a utility."""
 
     source: Literal["ratings"]
     column: Name
@@ -61,8 +78,8 @@ class KnnEntry(NamedEntry):
     answer: Literal["cosine", "rouge-l"] = "cosine"
 
 
-class ImportEntry(NamedEntry):
-    """Values in a file of their own, as `utility import`, `knn`, `ifd` write it; higher is better.
+class ImportEntry(TurnableEntry):
+    """Values in a file of their own, as `utility import`, `knn`, `ifd` and `student` write it.
 
     A utility file says of itself what is left out here; of other files `kind` is then human.
     """
@@ -93,9 +110,37 @@ class IfdEntry(NamedEntry):
     model: Name | None = None
 
 
+class OwnEntry(TurnableEntry):
+    """What code of the user's computes: `module:attr`, called with the pool and the `options`.
+
+    The contract is `utility_sources.UtilitySource`.
+    """
+
+    source: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    options: Annotated[Mapping[str, Any], AfterValidator(_json)] = {}
+
+
+SOURCES = ("ratings", "knn", "import", "pairwise", "ifd")
+OWN = "own"
+NO_SOURCE = "no_source"
+
+
+def _kind_of_entry(entry: Any) -> str | None:
+    """The tag of an entry; None where its source is neither one of ours nor a reference."""
+    source = entry.get("source") if isinstance(entry, Mapping) else getattr(entry, "source", None)
+    if not isinstance(source, str):
+        return None
+    return OWN if ":" in source else source
+
+
 UtilityEntry = Annotated[
-    RatingsEntry | KnnEntry | ImportEntry | PairwiseEntry | IfdEntry,
-    Field(discriminator="source"),
+    Annotated[RatingsEntry, Tag("ratings")]
+    | Annotated[KnnEntry, Tag("knn")]
+    | Annotated[ImportEntry, Tag("import")]
+    | Annotated[PairwiseEntry, Tag("pairwise")]
+    | Annotated[IfdEntry, Tag("ifd")]
+    | Annotated[OwnEntry, Tag(OWN)],
+    Discriminator(_kind_of_entry, custom_error_type=NO_SOURCE, custom_error_message="no source"),
 ]
 
 
@@ -138,15 +183,6 @@ class VoteEntry(Strict):
         if self.orders * self.repeats < 2:
             raise ValueError("should have orders or repeats above 1; one reply is no vote")
         return self
-
-
-def _json(value: Any) -> Any:
-    """`value`, if JSON can carry it; YAML also has dates, infinity and keys that are numbers."""
-    try:
-        canonical_json(value)
-    except (TypeError, ValueError):
-        raise ValueError("should hold only what JSON can carry; put a date into quotes") from None
-    return value
 
 
 class ModelEntry(Strict):
@@ -297,16 +333,27 @@ def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
         return f"unknown key {where!r}; {hint}keys here: {', '.join(sorted(known))}"
     if error["type"] == "missing":
         return f"{where!r} is missing"
+    if error["type"] == NO_SOURCE:
+        return _no_source(where, error["input"])
     reason = re.sub(r"^(Input should|Value error, should)", "should", error["msg"])
     return f"{where}: {error['input']!r} {reason}"
 
 
-SOURCES = ("ratings", "knn", "import", "pairwise", "ifd")
+def _no_source(where: str, entry: Any) -> str:
+    source = entry.get("source") if isinstance(entry, Mapping) else None
+    if source is None:
+        return f"'{where}.source' is missing; write one of {', '.join(SOURCES)}"
+    match = closest(str(source), SOURCES)
+    hint = f"did you mean {match!r}? " if match else ""
+    return (
+        f"{where}.source: {source!r} is none of {', '.join(SOURCES)}, or module:attr of your own; "
+        f"{hint}what verbs of `utility` wrote to a file is source: import"
+    )
 
 
 def _tag(before: Any, part: Any) -> bool:
     """Whether `part` is no key: pydantic puts a utility's source behind its number."""
-    return isinstance(before, int) and part in SOURCES
+    return isinstance(before, int) and part in (*SOURCES, OWN)
 
 
 def _keys_at(location: Sequence[Any]) -> list[str]:
@@ -323,6 +370,7 @@ def _keys_at(location: Sequence[Any]) -> list[str]:
         "import": ImportEntry,
         "pairwise": PairwiseEntry,
         "ifd": IfdEntry,
+        OWN: OwnEntry,
     }
     names = [part for part in location if isinstance(part, str) and part in models]
     return list((models[names[-1]] if names else Suite).model_fields)

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selectllm.errors import UtilityError
-from selectllm.utility import find_utility
 from selectllm.utility.bradley_terry import (
     Judgement,
     Winner,
@@ -199,7 +198,7 @@ def test_too_few_items_have_no_reliability() -> None:
 
 def test_the_utility_says_who_judged() -> None:
     one = [replace(each, rater="ann") for each in drawn(60)]
-    utility = find_utility("pairwise")(one, name="pairs")
+    utility = bradley_terry(one, name="pairs")
     assert (utility.source, utility.kind, utility.rater) == ("pairwise", "human", "ann")
     assert utility.values == strengths(one)
     assert utility.reliability == reliability(one)

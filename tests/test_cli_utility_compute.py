@@ -72,7 +72,7 @@ def test_the_file_is_beside_the_pool_and_of_it(selectllm: Command, pool: Path) -
         f"{NAMED}{{name: knn, source: import, file: {path}}}\n"
     )
     assert header.pool_sha256 == load_pool(pool).pool.sha256
-    assert header.cost["cpu_seconds"] > 0
+    assert utility.cost["cpu_seconds"] > 0
     assert utility.rater == "knn-shapley k=5 rouge-l"
 
 
@@ -87,7 +87,7 @@ def test_json_tells_the_same(selectllm: Command) -> None:
         "rater": utility.rater,
         "reliability": utility.reliability,
         "items": 40,
-        "cost": header.cost,
+        "cost": utility.cost,
     }
 
 

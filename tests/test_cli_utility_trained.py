@@ -68,7 +68,7 @@ class TestStudent:
         assert len(utility.values) == 30
         assert (utility.kind, utility.source) == ("outcome", "student")
         assert utility.reliability is not None
-        assert header.cost["cpu_seconds"] > 0
+        assert utility.cost["cpu_seconds"] > 0
         assert "source: import, file: pool.student.utility.jsonl" in outcome.out
         # Each pass is held against its own mean.
         assert sum(utility.values.values()) == pytest.approx(0, abs=1e-9)

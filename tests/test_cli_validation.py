@@ -149,7 +149,7 @@ def test_sets_say_what_longest_captures_at_each_budget(selectllm: Command) -> No
 
 def test_the_ceiling_is_the_root_of_the_reliability(selectllm: Command) -> None:
     known = Utility("u", "knn", "proxy", ratings().values, reliability=0.64)
-    write_utility(Path("u.jsonl"), known, load_pool(Path("pool.jsonl")).pool.sha256, {})
+    write_utility(Path("u.jsonl"), known, load_pool(Path("pool.jsonl")).pool.sha256)
     entry = "utilities: [{name: u, source: import, file: u.jsonl}]"
     (utility,) = run(selectllm, entry)["utilities"]
     assert (utility["reliability"], utility["ceiling"]) == (0.64, 0.8)

@@ -18,8 +18,7 @@ from selectllm.pool import load_pool
 from selectllm.schemas import schema
 from selectllm.strategies import Candidates, find_strategy
 from selectllm.types import Item
-from selectllm.utility import find_utility
-from selectllm.utility.ifd import worth
+from selectllm.utility.ifd import ifd_utility, worth
 from tests.cli_files import assert_refused, write_suite
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.test_likelihood import HashModel
@@ -49,7 +48,7 @@ def test_the_worth_is_between_minus_1_and_1(score: float) -> None:
 
 
 def test_the_utility_is_a_proxy_that_names_its_model() -> None:
-    utility = find_utility("ifd")({"a": 0.5, "b": 4.0}, name="difficulty", model="lm@1")
+    utility = ifd_utility({"a": 0.5, "b": 4.0}, name="difficulty", model="lm@1")
     assert utility.values == {"a": 0.5, "b": -0.75}
     assert (utility.source, utility.kind, utility.rater) == ("ifd", "proxy", "ifd of lm@1")
     assert utility.range == (-1.0, 1.0)

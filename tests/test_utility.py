@@ -16,7 +16,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from selectllm.errors import UtilityError
 from selectllm.types import Item, Pool
-from selectllm.utility import UTILITIES, Utility, check_covered, find_utility
+from selectllm.utility import Utility, check_covered
 from selectllm.utility.knn import (
     Answer,
     KnnVectors,
@@ -66,22 +66,13 @@ class TestUtility:
         with pytest.raises(UtilityError, match=r"suite: .* 7 item\(s\): 'b', .* 'f', \.\.\.;"):
             check_covered("abcdefgh", {"a": 1.0}, "suite")
 
-    @pytest.mark.parametrize("source", sorted(UTILITIES))
-    def test_every_bundled_source_can_be_found(self, source: str) -> None:
-        assert callable(find_utility(source))
-
-    def test_a_source_of_ones_own_is_found_by_module_and_attribute(self) -> None:
-        assert find_utility("selectllm.utility.ratings:ratings") is ratings
-
-    @pytest.mark.parametrize("source", ["ratngs", "a:", ":b", "no such:thing"])
-    def test_an_unknown_source_is_named_with_those_that_exist(self, source: str) -> None:
-        with pytest.raises(UtilityError, match="There are: ifd, import, knn, pairwise"):
-            find_utility(source)
-
-    @pytest.mark.parametrize("source", ["no_such_module:thing", "math:no_such_thing"])
-    def test_a_source_that_cannot_be_imported_says_why(self, source: str) -> None:
-        with pytest.raises(UtilityError, match=r"cannot be used .*no_such"):
-            find_utility(source)
+    def test_turned_it_orders_the_other_way_on_a_scale_of_its_own(self) -> None:
+        loss = Utility("loss", "import", "outcome", {"a": 1, "b": 2.5}, range=(0, 4), of_set=len)
+        turned = loss.turned()
+        assert (turned.values, turned.range) == ({"a": -1, "b": -2.5}, (-4, 0))
+        assert turned.of_set is not None
+        assert turned.of_set({"a", "b"}) == -2
+        assert turned.turned() == loss
 
 
 class TestRatings:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ NEAR = Utility(
     rater="knn-shapley k=5 cosine",
     reliability=0.75,
     range=(-1.0, 1.0),
+    cost={"cpu_seconds": 1.5},
 )
 Change = Callable[[list[Any]], object]
 
@@ -47,7 +50,7 @@ utilities = st.builds(
 def path(tmp_path: Path) -> Path:
     """NEAR in a file."""
     file = tmp_path / "near.utility.jsonl"
-    write_utility(file, NEAR, POOL, {"cpu_seconds": 1.5})
+    write_utility(file, NEAR, POOL)
     return file
 
 
@@ -94,17 +97,17 @@ def test_every_line_is_as_the_schema_says(path: Path) -> None:
 
 
 def test_what_it_cost_is_in_no_hash(path: Path) -> None:
-    quick = write_utility(path, NEAR, POOL, {"cpu_seconds": 0.01})
-    slow = write_utility(path, NEAR, POOL, {"cpu_seconds": 900, "usd": 2})
+    quick = write_utility(path, replace(NEAR, cost={"cpu_seconds": 0.01}), POOL)
+    slow = write_utility(path, replace(NEAR, cost={"cpu_seconds": 900, "usd": 2}), POOL)
     assert quick.sha256 == slow.sha256
-    assert read_utility(path)[1].cost == {"cpu_seconds": 900, "usd": 2}
+    assert read_utility(path)[0].cost == {"cpu_seconds": 900, "usd": 2}
 
 
 def test_the_pool_and_the_kind_are_in_the_hash(path: Path) -> None:
     human = Utility("near", "knn", "human", NEAR.values)
     proxy = Utility("near", "knn", "proxy", NEAR.values)
     made = [(human, POOL), (proxy, POOL), (proxy, "cd" * 32)]
-    assert len({write_utility(path, each, pool, {}).sha256 for each, pool in made}) == 3
+    assert len({write_utility(path, each, pool).sha256 for each, pool in made}) == 3
 
 
 @settings(deadline=None, max_examples=50)
@@ -113,18 +116,18 @@ def test_a_utility_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, utility: Utility
 ) -> None:
     path = tmp_path_factory.mktemp("utility") / "u.jsonl"
-    header = write_utility(path, utility, POOL, {})
+    header = write_utility(path, utility, POOL)
     assert read_utility(path) == (utility, header)
     assert header.pool_sha256 == POOL
 
 
 def test_what_no_file_could_hold_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(UtilityError, match=r"u\.csv: .*name it \.jsonl"):
-        write_utility(tmp_path / "u.csv", NEAR, POOL, {})
+        write_utility(tmp_path / "u.csv", NEAR, POOL)
     with pytest.raises(UtilityError, match="utility none: has no items"):
-        write_utility(tmp_path / "u.jsonl", Utility("none", "knn", "proxy", {}), POOL, {})
+        write_utility(tmp_path / "u.jsonl", Utility("none", "knn", "proxy", {}), POOL)
     with pytest.raises(UtilityError, match=r"cost .* is not finite"):
-        write_utility(tmp_path / "u.jsonl", NEAR, POOL, {"usd": float("nan")})
+        write_utility(tmp_path / "u.jsonl", replace(NEAR, cost={"usd": math.nan}), POOL)
     assert list(tmp_path.iterdir()) == []
 
 

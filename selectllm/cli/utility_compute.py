@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -121,7 +121,8 @@ def _compute(
         sources = UtilitySources(Path.cwd(), embedder, session.workspace.cache, progress=advance)
         utility = utility_of(entry, loaded.pool, sources)
     cost = {"cpu_seconds": round(time.process_time() - began, 3)}
-    header = write_utility(path, utility, loaded.pool.sha256, cost)
+    utility = replace(utility, cost=cost)
+    header = write_utility(path, utility, loaded.pool.sha256)
     click.echo(told(path, utility, header, as_json=common.as_json))
 
 
@@ -148,7 +149,7 @@ def told(path: Path, utility: Utility, header: UtilityHeader, *, as_json: bool) 
     if as_json:
         names = ("name", "kind", "rater", "reliability")
         described = {name: getattr(utility, name) for name in names}
-        counted = {"items": len(utility.values), "cost": dict(header.cost)}
+        counted = {"items": len(utility.values), "cost": dict(utility.cost)}
         return canonical_json({"file": str(path), "sha256": header.sha256} | described | counted)
     known = "unknown" if utility.reliability is None else f"{utility.reliability:.2f}"
     entry = {"name": utility.name, "source": "import", "file": path.name}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -122,8 +122,11 @@ def student(
     session.note(f"{len(sets)} blocks, {training.seeds} trainings each")
     found = _measured(open_workshop(session, settings, training, pool, options.size), sets)
     by = cast(Aggregation, primary.replace("-", "_"))
-    utility = block_values(found.gains, by, name=options.name, student=found.student)
-    header = write_utility(path, utility, pool.sha256, {"cpu_seconds": round(found.seconds, 3)})
+    utility = replace(
+        block_values(found.gains, by, name=options.name, student=found.student),
+        cost={"cpu_seconds": round(found.seconds, 3)},
+    )
+    header = write_utility(path, utility, pool.sha256)
     click.echo(told(path, utility, header, as_json=local.as_json))
 
 

@@ -15,12 +15,12 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from selectllm.codec import sha256_json
 from selectllm.errors import UtilityError
-from selectllm.names import listed, unknown
+from selectllm.names import listed
+from selectllm.types import empty
 
 Kind = Literal["outcome", "human", "model", "proxy"]
 Standing = Literal["validated", "unvalidated"]
@@ -44,14 +44,15 @@ class ValidationSummary:
 class Utility:
     """A finite number for every item it was asked about, by item id; higher is better.
 
-    `name`: what the suite calls it. `source`: what computed it, a key of `UTILITIES` or a
-    `module:attr`. `rater`: who or what the numbers come from, printed beside every agreement;
+    `name`: what the suite calls it. `source`: what computed it, a key of
+    `utility_sources.UTILITIES` or a `module:attr`. `rater`: who or what the numbers come from, printed beside every agreement;
     None if nobody said. `reliability`: how far the numbers would repeat, from 0 (not at all) to
     1 (exactly), on the scale of a correlation; None if unknown. No agreement with the utility
     can be expected to exceed its square root. `range`: the lowest and the highest value that its
-    scale allows, None if unknown. `validation`: of its values by training, None if nobody did.
-    `of_set`: what a set of items (ids) is worth, of utilities that know more of it than the sum
-    of its items' values; higher is better.
+    scale allows, None if unknown. `cost`: what computing them took, by unit, such as
+    `cpu_seconds`; it differs from time to time, so no hash has it. `validation`: of its values by
+    training, None if nobody did. `of_set`: what a set of items (ids) is worth, of utilities that
+    know more of it than the sum of its items' values; higher is better.
 
     Raises UtilityError if a value is not finite.
     """
@@ -63,6 +64,7 @@ class Utility:
     rater: str | None = None
     reliability: float | None = None
     range: tuple[float, float] | None = None
+    cost: Mapping[str, float] = field(default_factory=empty, compare=False)
     validation: ValidationSummary | None = None
     of_set: Callable[[Collection[str]], float] | None = field(
         default=None, compare=False, repr=False
@@ -93,6 +95,16 @@ class Utility:
             "validation": self.validation and asdict(self.validation),
         }
 
+    def turned(self) -> Utility:
+        """With the sign of every value turned: of numbers of which lower is better."""
+        of_set = self.of_set
+        return replace(
+            self,
+            values={item_id: -value for item_id, value in self.values.items()},
+            range=self.range and (-self.range[1], -self.range[0]),
+            of_set=of_set and (lambda ids: -of_set(ids)),
+        )
+
     def of(self, ids: Iterable[str]) -> Utility:
         """The same utility for those of `ids` that it has a value for."""
         return replace(self, values={i: self.values[i] for i in ids if i in self.values})
@@ -109,31 +121,3 @@ def check_covered(ids: Iterable[str], values: Mapping[str, float], what: str) ->
             f"{what}: no finite value for {len(bad)} item(s): {listed(bad)}; "
             "give every item a number, or leave these items out of the pool"
         )
-
-
-# By reference, as users name their own (`module:attr`): a source is imported when it is used.
-UTILITIES: dict[str, str] = {
-    "ratings": "selectllm.utility.ratings:ratings",
-    "import": "selectllm.utility.imported:imported",
-    "knn": "selectllm.utility.knn:knn_utility",
-    "ifd": "selectllm.utility.ifd:ifd_utility",
-    "pairwise": "selectllm.utility.bradley_terry:bradley_terry",
-}
-
-
-def find_utility(source: str) -> Callable[..., Utility]:
-    """The builder behind a key of `UTILITIES` or behind `module:attr`.
-
-    Builders take what they need of the pool and return a `Utility` that covers it. Raises
-    UtilityError if there is no such source, module or attribute.
-    """
-    module, _, attr = UTILITIES.get(source, source).partition(":")
-    if not all(part.isidentifier() for part in [*module.split("."), attr]):
-        raise UtilityError(unknown("utility source", source, UTILITIES))
-    try:
-        return cast("Callable[..., Utility]", getattr(import_module(module), attr))
-    except (ImportError, AttributeError) as error:
-        raise UtilityError(
-            f"utility source {source!r} cannot be used ({error}); write module:attr, "
-            f"or one of: {', '.join(sorted(UTILITIES))}"
-        ) from error

@@ -29,19 +29,15 @@ DESCRIBED = ("name", "source", "kind", "rater", "reliability")
 class UtilityHeader:
     """What the file says beside the utility itself.
 
-    `pool_sha256`: of the pool that it was computed for. `cost`: what computing it took, by unit,
-    such as `cpu_seconds`; it differs from time to time, so no hash has it. `sha256`: of everything
-    else in the file.
+    `pool_sha256`: of the pool that it was computed for. `sha256`: of everything in the file but
+    its cost.
     """
 
     pool_sha256: str
-    cost: Mapping[str, float]
     sha256: str
 
 
-def write_utility(
-    path: Path, utility: Utility, pool_sha256: str, cost: Mapping[str, float]
-) -> UtilityHeader:
+def write_utility(path: Path, utility: Utility, pool_sha256: str) -> UtilityHeader:
     """Write `utility` to `path`, whole or not at all; returns its header.
 
     The same utility, pool and cost give the same bytes. Raises UtilityError unless `path` ends in
@@ -51,11 +47,12 @@ def write_utility(
         raise UtilityError(f"{path}: a utility file is JSON lines; name it .jsonl")
     if not utility.values:
         raise UtilityError(f"utility {utility.name}: has no items, so there is nothing to write")
+    cost = dict(utility.cost)
     if not all(math.isfinite(spent) for spent in cost.values()):
-        raise UtilityError(f"utility {utility.name}: cost {dict(cost)} is not finite")
+        raise UtilityError(f"utility {utility.name}: cost {cost} is not finite")
     described = _described(utility, pool_sha256)
-    header = UtilityHeader(pool_sha256, dict(cost), _sha256(described, utility))
-    first = described | {"cost": header.cost, "sha256": header.sha256}
+    header = UtilityHeader(pool_sha256, _sha256(described, utility))
+    first = described | {"cost": cost, "sha256": header.sha256}
     with atomic_write(path) as handle:
         handle.write(canonical_json({"utility": first}) + "\n")
         for item, value in sorted(utility.values.items()):
@@ -94,14 +91,15 @@ def from_rows(path: Path, rows: Sequence[PlacedRow]) -> tuple[Utility, UtilityHe
             f"{path}: holds {len(values)} items, and its first line says {header['rows']}; it was "
             "edited or cut: compute it again"
         )
-    utility = Utility(values=values, range=bounds, **{name: header[name] for name in DESCRIBED})
+    described = {name: header[name] for name in DESCRIBED}
+    utility = Utility(values=values, range=bounds, cost=header["cost"], **described)
     pool_sha256, sha256 = header["pool_sha256"], header["sha256"]
     if _sha256(_described(utility, pool_sha256), utility) != sha256:
         raise UtilityError(
             f"{path}: is not what was written (its sha256 is not {sha256[:12]}, as its first line "
             "says): it was edited; compute it again"
         )
-    return utility, UtilityHeader(pool_sha256, header["cost"], sha256)
+    return utility, UtilityHeader(pool_sha256, sha256)
 
 
 def _described(utility: Utility, pool_sha256: str) -> dict[str, Any]:
