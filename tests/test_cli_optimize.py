@@ -162,6 +162,8 @@ def test_a_teacher_that_writes_nothing_usable_ends_the_search_in_order(
     assert "5 of 5 proposals could not be used" in done.out
     assert "5 proposals in a row could not be used" in done.out
     assert "nothing; no version did better than the parent" in done.out
+    assert "worth (kind: human; unvalidated)" in done.out
+    assert "unknown (no reliability)" in done.out
     assert told()["verdict"] is None
     Draft202012Validator(schema("optimize")).validate(told())
     assert not Path("prompts/mine/v2.jinja").exists()
@@ -246,7 +248,11 @@ def test_the_guards_stand_before_and_after(selectllm: Command) -> None:
     assert guards["winner"]["order_consistency"]["estimate"] == 1.0
     assert guards["winner"]["tokens_in"] > guards["parent"]["tokens_in"]
     assert told()["noise"]["pair"] == "mine@1 + m"
-    assert "longest" in told()["controls"]
+    controls = told()["controls"]
+    assert sorted(controls) == ["confirmation", "training", "validation"]
+    by_verdict = {each["strategy"]: each["captured"] for each in told()["verdict"]["controls"]}
+    assert controls["confirmation"] == {"longest": by_verdict["longest"]}
+    assert "longest alone" in done.out
     for words in ("training (18)", "validation (12)", "confirmation (30)", "60 0 0 0 (p < 0.001)"):
         assert words in done.out
     assert "noise floor" in done.out

@@ -64,7 +64,7 @@ class TestStudent:
     def test_every_item_has_a_value_and_the_file_says_what_it_is(self, selectllm: Command) -> None:
         outcome = student(selectllm)
         assert outcome.code == 0, outcome.err
-        utility, header = read_utility(Path("pool.student.utility.jsonl"))
+        utility, _ = read_utility(Path("pool.student.utility.jsonl"))
         assert len(utility.values) == 30
         assert (utility.kind, utility.source) == ("outcome", "student")
         assert utility.reliability is not None

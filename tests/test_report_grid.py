@@ -66,8 +66,19 @@ def told(settings: int = 2) -> dict[str, Any]:
         "confirmation": {
             "verdicts": [],
             "arms": [arm("parts@1", 0.11), arm(LONG, 0.37)],
-            "controls": {"longest": interval(0.17)},
             "noise": None,
+        },
+        "utility": {
+            "name": "rating",
+            "kind": "human",
+            "rater": None,
+            "reliability": 0.81,
+            "ceiling": 0.9,
+            "source": "import",
+        },
+        "controls": {
+            split: {"longest": interval(0.17)}
+            for split in ("training", "validation", "confirmation")
         },
         "verdict": {"word": "inconclusive"},
         "written": None,
@@ -118,7 +129,11 @@ def test_of_many_settings_the_best_are_shown_and_the_rest_counted() -> None:
 
 def test_a_search_without_finalists_says_that_nothing_did_better() -> None:
     nothing = told() | {"confirmation": None, "verdict": None}
-    assert "nothing; no setting did better than the default one" in rendered(nothing)
+    text = " ".join(rendered(nothing).split())
+    assert "nothing; no setting did better than the default one" in text
+    assert "rating (kind: human; unvalidated)" in text
+    assert "0.90 (reliability 0.81, over raters)" in text
+    assert "on training longest 0.17" in text
 
 
 def test_the_plan_names_every_round_and_what_it_takes() -> None:

@@ -60,7 +60,11 @@ def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
         (("column:", "colum:"), "'utilities.0.column' is missing; unknown key"),
         (("picks: 2", "picks: 0"), "picks: 0 should be greater than or equal to 1"),
         (("picks: 2", "picks: two"), "picks: 'two' should be a valid integer"),
-        (("source: ratings", "source: rating"), "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own; did you mean 'ratings'?"),
+        (
+            ("source: ratings", "source: rating"),
+            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own; "
+            "did you mean 'ratings'?",
+        ),
         (("[mock/first]", "[mock/first, mock/first]"), "models: 'mock/first' stands twice"),
         (("[mock/first]", "[]"), "models is empty; a prompt needs a model"),
         (("name: demo", "name: de/mo"), "name: 'de/mo' String should match pattern"),

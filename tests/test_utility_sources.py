@@ -58,7 +58,9 @@ def test_code_beside_the_suite_is_a_source_by_module_and_attribute(selectllm: Co
     (told,) = outcome.json["utilities"]
     assert (told["name"], told["source"], told["rater"]) == ("words", "words:by_words", "words")
     assert told["ceiling"] == pytest.approx(0.9)
-    values = {row["id"]: row["values"]["words"] for row in read_jsonl(Path("run/utilities.jsonl"))[1:]}
+    values = {
+        row["id"]: row["values"]["words"] for row in read_jsonl(Path("run/utilities.jsonl"))[1:]
+    }
     first = pool_rows()[0]
     assert values[first["id"]] == len(f"{first['instruction']}\n\n{first['input']}".split())
     assert selectllm("verify", "run").code == 0
@@ -107,7 +109,8 @@ def test_of_numbers_of_which_lower_is_better_the_sign_is_turned(
         "from selectllm import Utility\n"
         "def losses(pool, *, name):\n"
         "    values = {item.id: item.row['loss'] for item in pool.items}\n"
-        "    return Utility(name, 'mine', 'human', values)\n"
+        "    return Utility(name, 'mine', 'human', values)\n",
+        encoding="utf-8",
     )
     entry = {
         "column": "source: ratings, column: loss, range: [-5, -1]",

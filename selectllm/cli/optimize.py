@@ -80,13 +80,13 @@ def _optimize_text(session: Session, suite: Suite, base: Path, options: Optimize
     job = _checked(session, suite, base, options)
     with asyncio.Runner() as runner:
         came = carry_out(job, runner, session.progress)
-    told = report(job.plan, job.splits, came.found, came.seen, came.confirmation)
+    told = report(job.run, job.plan, job.splits, came.found, came.seen, came.confirmation)
     told["written"] = _written(job, prompts, came, options.force)
     conclude(session, told, job.folder, _rendered)
 
 
 def _rendered(told: Mapping[str, Any]) -> RenderableType:
-    from selectllm.optimize.tables import render_report
+    from selectllm.report.optimize import render_report
 
     return render_report(told)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from selectllm.matrix import tasks
 from selectllm.optimize.confirm import Confirmation, confirmation_run
+from selectllm.optimize.controls import controls
 from selectllm.optimize.grid import FINALISTS
 from selectllm.optimize.grid_search import DEFAULT, GridJob, GridOutcome, Halved, captured_by, said
-from selectllm.optimize.outcome import FORMAT, controls, guards_of, verdict_in_short
+from selectllm.optimize.outcome import FORMAT, guards_of, verdict_in_short
 from selectllm.optimize.template import written
 
 
@@ -42,11 +43,14 @@ def _most_confirmed(job: GridJob) -> int:
 def report(job: GridJob, came: GridOutcome) -> dict[str, Any]:
     """The content of optimize.json; without a confirmation nothing better was found."""
     found, splits, made = came.found, job.splits, came.confirmation
-    best = winner(came)
+    best, utility = winner(came), job.run.headline
+    assert utility is not None
     return {
         "format": FORMAT,
         "kind": "grid",
         "plan": plan(job),
+        "utility": utility.to_json(),
+        "controls": controls(job.run, splits),
         "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
         "variables": [
             {"name": name, "values": list(dict.fromkeys(each[name] for each in job.grid.settings))}
@@ -94,7 +98,6 @@ def _confirmation(found: Halved, made: Confirmation) -> dict[str, Any]:
             for number, told, pair in arms
         ],
         "verdicts": list(made.verdicts),
-        "controls": controls(made),
         "noise": made.noise,
     }
 

@@ -11,16 +11,17 @@ from typing import Any
 from selectllm.agreement import Agreement
 from selectllm.files import write_text
 from selectllm.optimize.confirm import Confirmation
+from selectllm.optimize.controls import controls
 from selectllm.optimize.search import Found
 from selectllm.optimize.splits import Splits
 from selectllm.optimize.template import written
 from selectllm.prompt import Prompt
 from selectllm.prompt_library import PromptLibrary, next_number
+from selectllm.run import Run
 
 FORMAT = 1
 PARENT, WINNER = "parent", "winner"
 GUARDS = ("order_consistency", "slots", "tokens_in", "tokens_out", "decisions", "valid_rate")
-CONTROLS = ("longest", "has-input")
 PACKAGES = ("dspy", "gepa")
 
 
@@ -69,9 +70,15 @@ class Seen:
 
 
 def report(
-    plan: Plan, splits: Splits, found: Found, seen: Seen, confirmation: Confirmation | None
+    run: Run,
+    plan: Plan,
+    splits: Splits,
+    found: Found,
+    seen: Seen,
+    confirmation: Confirmation | None,
 ) -> dict[str, Any]:
     """The content of optimize.json; without `confirmation` nothing better was found."""
+    assert run.headline is not None
     captured = {
         name: {version: _json(each) for version, each in getattr(seen, name).items()}
         for name in ("training", "validation")
@@ -80,12 +87,13 @@ def report(
         "format": FORMAT,
         "kind": "search",
         "plan": asdict(plan),
+        "utility": run.headline.to_json(),
         "packages": package_versions(),
         "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
         "search": asdict(found),
         "captured": {**captured, "confirmation": _confirmed(confirmation)},
         "guards": None if confirmation is None else _guards(confirmation),
-        "controls": None if confirmation is None else controls(confirmation),
+        "controls": controls(run, splits),
         "noise": confirmation and confirmation.noise,
         "verdict": confirmation and confirmation.verdict,
     }
@@ -111,11 +119,6 @@ def _guards(confirmation: Confirmation) -> dict[str, Any]:
 def guards_of(pair: Mapping[str, Any]) -> dict[str, Any]:
     """What a prompt must not buy its agreement with, of one pair of results.json."""
     return {name: pair[name] for name in GUARDS}
-
-
-def controls(confirmation: Confirmation) -> dict[str, Any]:
-    """What picking by length, or by having an input, captures of the utility that decides."""
-    return {each["strategy"]: each["captured"] for each in confirmation.verdict["controls"]}
 
 
 def verdict_in_short(parent: str, verdict: Mapping[str, Any]) -> str:

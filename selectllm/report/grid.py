@@ -11,18 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.verdict import render_verdict
-from selectllm.report.words import (
-    Interval,
-    counted,
-    estimate,
-    number,
-    p_value,
-    rate,
-    spread,
+from selectllm.report.optimize import (
+    SPLITS,
+    Report,
+    a_decision,
+    around,
+    noise_facts,
+    utility_facts,
+    written,
 )
+from selectllm.report.verdict import render_verdict
+from selectllm.report.words import counted, estimate, p_value, rate, spread
 
-Report = Mapping[str, Any]
+WAYS = ("tokens_in", "tokens_out")
 MOST = 12  # settings in the table; all of them are in optimize.json
 
 
@@ -105,15 +106,10 @@ def _arms(confirmation: Mapping[str, Any]) -> Table:
             estimate(arm["captured"]),
             estimate(arm["order_consistency"]),
             " ".join(str(count) for count in arm["slots"]["counts"]),
-            " + ".join(_each(arm[way], arm["decisions"]) for way in ("tokens_in", "tokens_out")),
+            " + ".join(a_decision(arm[way], arm["decisions"]) for way in WAYS),
             rate(arm["valid_rate"]),
         )
     return made
-
-
-def _each(tokens: int | None, decisions: int) -> str:
-    """Tokens a decision."""
-    return number(None if tokens is None else tokens / decisions, 0)
 
 
 def _facts(told: Report) -> Iterator[tuple[str, str]]:
@@ -127,37 +123,17 @@ def _facts(told: Report) -> Iterator[tuple[str, str]]:
         f"{counted(plan['settings'], 'setting')}, {counted(len(told['rounds']), 'round')}, "
         f"{counted(plan['decisions'], 'decision')}",
     )
-    confirmation = told["confirmation"]
-    if confirmation is not None:
-        yield from _beside(confirmation)
-    yield "written", _written(told)
+    yield "controls", "; ".join(_controls(told))
+    yield from utility_facts(told)
+    yield from noise_facts(told["confirmation"] and told["confirmation"]["noise"])
+    yield "written", written(told, "no setting did better than the default one")
 
 
-def _beside(confirmation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The controls, and the noise under it all."""
-    if confirmation["controls"]:
-        held = confirmation["controls"].items()
-        told = ", ".join(f"{name} {_around(each)}" for name, each in held)
-        yield "controls", f"captured without a model: {told}"
-    floor = confirmation["noise"] and confirmation["noise"]["difference"]
-    if floor is not None:
-        yield (
-            "noise floor",
-            f"the default differs from itself, shown in another order, by {estimate(floor)} "
-            f"captured ({spread(floor, 3)})",
-        )
-
-
-def _around(interval: Interval | None) -> str:
-    return estimate(interval) if interval is None else f"{estimate(interval)} ({spread(interval)})"
-
-
-def _written(told: Report) -> str:
-    if told["written"] is not None:
-        return f"{told['written']}; release it with selectllm prompts lock"
-    if told["verdict"] is None:
-        return "nothing; no setting did better than the default one"
-    return f"nothing; the verdict is {told['verdict']['word']}, and --force was not given"
+def _controls(told: Report) -> Iterator[str]:
+    """What is captured without a model, on each part of the clusters."""
+    for split in SPLITS:
+        held = (f"{name} {around(each)}" for name, each in told["controls"][split].items())
+        yield f"on {split} {', '.join(held)}"
 
 
 def _value(value: bool | float | str) -> str:

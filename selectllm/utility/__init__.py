@@ -45,14 +45,14 @@ class Utility:
     """A finite number for every item it was asked about, by item id; higher is better.
 
     `name`: what the suite calls it. `source`: what computed it, a key of
-    `utility_sources.UTILITIES` or a `module:attr`. `rater`: who or what the numbers come from, printed beside every agreement;
-    None if nobody said. `reliability`: how far the numbers would repeat, from 0 (not at all) to
-    1 (exactly), on the scale of a correlation; None if unknown. No agreement with the utility
-    can be expected to exceed its square root. `range`: the lowest and the highest value that its
-    scale allows, None if unknown. `cost`: what computing them took, by unit, such as
-    `cpu_seconds`; it differs from time to time, so no hash has it. `validation`: of its values by
-    training, None if nobody did. `of_set`: what a set of items (ids) is worth, of utilities that
-    know more of it than the sum of its items' values; higher is better.
+    `utility_sources.UTILITIES` or a `module:attr`. `rater`: who or what the numbers come from,
+    printed beside every agreement; None if nobody said. `reliability`: how far the numbers would
+    repeat, from 0 (not at all) to 1 (exactly), on the scale of a correlation; None if unknown. No
+    agreement with the utility can be expected to exceed its square root. `range`: the lowest and
+    the highest value that its scale allows, None if unknown. `cost`: what computing them took, by
+    unit, such as `cpu_seconds`; it differs from time to time, so no hash has it. `validation`: of
+    its values by training, None if nobody did. `of_set`: what a set of items (ids) is worth, of
+    utilities that know more of it than the sum of its items' values; higher is better.
 
     Raises UtilityError if a value is not finite.
     """

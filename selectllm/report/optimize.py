@@ -1,4 +1,7 @@
-"""optimize.json on a terminal: the verdict, the optimism, and what stands guard."""
+"""optimize.json on a terminal: the verdict, the optimism, and what stands guard.
+
+What a grid's report (grid.py) says too is here.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.optimize.outcome import PARENT, WINNER
-from selectllm.optimize.splits import NAMES
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict import render_verdict
 from selectllm.report.words import (
     Interval,
+    ceiling,
     counted,
     estimate,
+    named,
     number,
     p_value,
     rate,
@@ -24,6 +27,8 @@ from selectllm.report.words import (
 )
 
 Report = Mapping[str, Any]
+PARENT, WINNER = "parent", "winner"
+SPLITS = ("training", "validation", "confirmation")
 
 
 def render_report(told: Report) -> RenderableType:
@@ -39,21 +44,24 @@ def render_report(told: Report) -> RenderableType:
 
 def _captured(told: Report) -> Table:
     """Agreement on the three splits: what was chosen by flatters, what was not tells."""
-    sizes, captured = told["splits"], told["captured"]
+    sizes, captured, controls = told["splits"], told["captured"], told["controls"]
     made = table(
         "captured, by the clusters it was measured on",
         "0 = random picks, 1 = the best possible; the search chose by training and validation, "
         "so that only confirmation is to be believed",
         ["version"],
-        [f"{name} ({sizes[name]})" for name in NAMES],
+        [f"{name} ({sizes[name]})" for name in SPLITS],
     )
     for version in (PARENT, WINNER):
-        cells = (captured[name] and captured[name][version] for name in NAMES)
-        add_row(made, _name(told, version), *(_around(each) for each in cells))
+        cells = (captured[name] and captured[name][version] for name in SPLITS)
+        add_row(made, _name(told, version), *map(around, cells))
+    for control in controls[SPLITS[0]]:
+        add_row(made, f"{control} alone", *(around(controls[name][control]) for name in SPLITS))
     return made
 
 
-def _around(interval: Interval | None) -> str:
+def around(interval: Interval | None) -> str:
+    """`0.31 (+0.12 to +0.50)`: captured, with its interval."""
     return estimate(interval) if interval is None else f"{estimate(interval)} ({spread(interval)})"
 
 
@@ -78,10 +86,10 @@ def _guards(told: Report) -> Table:
         add_row(
             made,
             _name(told, version),
-            _around(found["order_consistency"]),
+            around(found["order_consistency"]),
             _slots(found["slots"]),
-            _each(found["tokens_in"], found["decisions"]),
-            _each(found["tokens_out"], found["decisions"]),
+            a_decision(found["tokens_in"], found["decisions"]),
+            a_decision(found["tokens_out"], found["decisions"]),
             rate(found["valid_rate"]),
         )
     return made
@@ -92,8 +100,8 @@ def _slots(slots: Mapping[str, Any]) -> str:
     return counts if slots["p"] is None else f"{counts} ({p_value(slots['p'])})"
 
 
-def _each(tokens: int | None, decisions: int) -> str:
-    """Tokens a decision."""
+def a_decision(tokens: int | None, decisions: int) -> str:
+    """Tokens of one decision."""
     return number(None if tokens is None else tokens / decisions, 0)
 
 
@@ -114,16 +122,22 @@ def _facts(told: Report) -> Iterator[tuple[str, str]]:
         )
     if search["demonstrations"]:
         yield "demonstrations", f"{search['demonstrations']} of training clusters are in the text"
-    yield from _beside(told)
-    yield "written", _written(told)
+    yield from utility_facts(told)
+    yield from noise_facts(told["noise"])
+    better = "no version did better than the parent on the validation clusters"
+    yield "written", written(told, better)
 
 
-def _beside(told: Report) -> Iterator[tuple[str, str]]:
-    """The controls, and the noise under it all."""
-    if told["controls"]:
-        held = ", ".join(f"{name} {_around(each)}" for name, each in told["controls"].items())
-        yield "controls", f"captured without a model: {held}"
-    floor = told["noise"] and told["noise"]["difference"]
+def utility_facts(told: Report) -> Iterator[tuple[str, str]]:
+    """What decided; the report of a verdict says so itself."""
+    if told["verdict"] is None:
+        yield "decided by", named(told["utility"])
+        yield "ceiling", ceiling(told["utility"])
+
+
+def noise_facts(noise: Report | None) -> Iterator[tuple[str, str]]:
+    """How far the parent differs from itself, on the confirmation clusters."""
+    floor = noise and noise["difference"]
     if floor is not None:
         yield (
             "noise floor",
@@ -132,9 +146,10 @@ def _beside(told: Report) -> Iterator[tuple[str, str]]:
         )
 
 
-def _written(told: Report) -> str:
+def written(told: Report, nothing_better: str) -> str:
+    """The new version, or why there is none; `nothing_better`: of a search without a winner."""
     if told["written"] is not None:
         return f"{told['written']}; release it with selectllm prompts lock"
     if told["verdict"] is None:
-        return "nothing; no version did better than the parent on the validation clusters"
+        return f"nothing; {nothing_better}"
     return f"nothing; the verdict is {told['verdict']['word']}, and --force was not given"
