@@ -237,7 +237,7 @@ def test_the_table_has_every_figure_with_what_limits_it(selectllm: Command) -> N
     assert outcome.code == 0, outcome.err
     for words in (
         "demo: acc on mmlu, sets of 4, 12 runs",
-        "rating, item by item: ceiling unknown (no reliability)",
+        "rating (kind: human; unvalidated), item by item: unknown (no reliability)",
         "rating (kind: human; unvalidated), 6 arms",
         "near (kind: proxy; unvalidated), 6 arms",
         "Spearman",

@@ -136,14 +136,12 @@ def agree(sets_folder: Path, options: AgreeOptions, as_json: bool) -> None:
     from rich.console import Console
 
     from selectllm.report.agree import render_arms, render_set_agreement
-    from selectllm.report.words import ceiling, named
+    from selectllm.report.words import named
 
     click.echo(
         f"{found['suite']}: {found['metric']} on {', '.join(found['benchmarks'])}, sets of "
         f"{found['budget']}, {sum(map(len, found['scores'].values()))} runs"
     )
-    for row in found["agreement"]:
-        click.echo(f"{row['name']}, item by item: ceiling {ceiling(row)}")
     scores = {arm: fmean(runs.values()) for arm, runs in found["scores"].items()}
     rows = [(named(row), row["agreement"]) for row in found["agreement"]]
     console = Console()

@@ -11,7 +11,7 @@ from rich.table import Table
 from selectllm.arms import STRATEGY
 from selectllm.report.facts import Fact
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.words import UNKNOWN, number, p_value
+from selectllm.report.words import UNKNOWN, ceiling, named, number, p_value
 
 Agreement = Mapping[str, Any]
 Row = tuple[str, Agreement]
@@ -52,8 +52,13 @@ def render_set_agreement(rows: Sequence[Row]) -> RenderableType:
     return Group(made, labelled(facts))
 
 
-def render_arms(rows: Sequence[Mapping[str, Any]], scores: Mapping[str, float], what: str) -> Table:
+def render_arms(
+    rows: Sequence[Mapping[str, Any]], scores: Mapping[str, float], what: str
+) -> RenderableType:
     """Every arm with its score, best first, and what its sets capture of each utility.
+
+    Below it what each utility is, and how high agreement with it can be. What length alone
+    captures is the row of `longest`.
 
     `rows`: of `agreement_by_utility`. `scores`: higher is better; `what`: what they are called.
     """
@@ -71,7 +76,8 @@ def render_arms(rows: Sequence[Mapping[str, Any]], scores: Mapping[str, float], 
             number(score, 3),
             *(number(row["captured"].get(arm)) for row in rows),
         )
-    return made
+    facts = [("ceiling", f"{named(row)}, item by item: {ceiling(row)}") for row in rows]
+    return Group(made, labelled(facts))
 
 
 def _is_ok(found: Agreement) -> bool:

@@ -50,7 +50,11 @@ def _foretold(row: Mapping[str, Any]) -> str:
     if found["value"] is None:
         return f"  {row['name']}: {row['agreement']['status']}"
     r, p = number(found["value"]), number(found["p"], 3)
-    return f"  {row['name']}: Spearman {r} ({spread(found)}), p {p}"
+    most, tokens = row["agreement"]["ceiling"], row["agreement"]["tokens"]["value"]
+    return (
+        f"  {named(row)}: Spearman {r} ({spread(found)}), p {p}; ceiling {number(most)}, "
+        f"tokens alone {number(tokens)}"
+    )
 
 
 def _heading(content: Content) -> str:
