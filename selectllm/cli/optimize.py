@@ -23,20 +23,20 @@ from selectllm.cli.optimizing import (
     optimize_options,
     prompts_folder,
     run_of,
+    search_folder,
 )
 from selectllm.cli.options import Common, ModelOptions, common_options
 from selectllm.cli.session import Session, open_session
-from selectllm.codec import sha256_json
 from selectllm.connect import Connections, open_selector, settled
 from selectllm.endpoint import api_key, key_variable
 from selectllm.errors import ModelError, ReplyMissing
 from selectllm.matrix import context_needed
 from selectllm.model import ModelSpec
-from selectllm.optimize.job import Job, Outcome, carry_out
+from selectllm.optimize.job import Job, carry_out
 from selectllm.optimize.outcome import Plan, report, version_file
 from selectllm.optimize.program import load_dspy
 from selectllm.optimize.search import SHOWN, check_budget, default_budget
-from selectllm.optimize.splits import Splits, split
+from selectllm.optimize.splits import split
 from selectllm.optimize.template import system_text
 from selectllm.pack import read_pack
 from selectllm.run import Run
@@ -78,11 +78,21 @@ def optimize(suite_file: Path, options: OptimizeOptions, common: Common) -> None
 def _optimize_text(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> None:
     prompts = prompts_folder(session)
     job = _checked(session, suite, base, options)
+    folder = search_folder(session, options, suite.name, job.manifest)
     with asyncio.Runner() as runner:
-        came = carry_out(job, runner, session.progress)
+        came = carry_out(job, folder, runner, session.progress)
     told = report(job.run, job.plan, job.splits, came.found, came.seen, came.confirmation)
-    told["written"] = _written(job, prompts, came, options.force)
-    conclude(session, told, job.folder, _rendered)
+    told["written"] = None
+    if came.confirmation is not None:  # the parent did not do best
+        verdict = came.confirmation.verdict
+        told["written"] = keep(
+            folder,
+            prompts,
+            job.plan.parent,
+            version_file(job.plan, job.splits, came.found, came.winner, verdict),
+            as_version=options.force or verdict["word"] == "better",
+        )
+    conclude(session, told, folder, _rendered)
 
 
 def _rendered(told: Mapping[str, Any]) -> RenderableType:
@@ -102,18 +112,6 @@ def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOption
     splits = split(run.clusters, run.headline.values, run.suite.picks, run.suite.seed)
     budget = default_budget(splits) if options.budget is None else options.budget
     check_budget(budget, splits, options.demonstrations)
-    return _job(session, run, base, splits, teacher, replace(options, budget=budget))
-
-
-def _job(
-    session: Session,
-    run: Run,
-    base: Path,
-    splits: Splits,
-    teacher: ModelSpec,
-    options: OptimizeOptions,
-) -> Job:
-    """The job, in its folder."""
     parent = run.selectors[0]
     shared = _connections(session, run, base, teacher, options)
     plan = Plan(
@@ -121,10 +119,10 @@ def _job(
         model=parent.spec.name,
         teacher=teacher.name,
         seed=run.suite.seed,
-        budget=options.budget or 0,
+        budget=budget,
         demonstrations=options.demonstrations,
     )
-    job = Job(
+    return Job(
         run=replace(run, selectors=(open_selector(parent.prompt, parent.spec, shared),)),
         splits=splits,
         plan=plan,
@@ -132,12 +130,7 @@ def _job(
         shared=shared,
         settings=asking(session, run.suite),
         embedder=session.embedder().of_pool(run.pool),
-        folder=options.out or Path(),
     )
-    if options.out is not None:
-        return job
-    name = f"optimize-{run.suite.name}-{sha256_json(job.manifest)[:12]}"
-    return replace(job, folder=session.workspace.runs / name)
 
 
 def _teacher(name: str, known: Mapping[str, ModelSpec], session: Session) -> ModelSpec:
@@ -170,13 +163,3 @@ def _connections(
         longest = context_needed(run) * (1 + max(SHOWN, options.demonstrations))
     pack = read_pack(base / run.suite.replies) if run.suite.replies else None
     return session.connections(pack=pack, utility=run.headline.values, num_ctx=longest)
-
-
-def _written(job: Job, prompts: Path, came: Outcome, force: bool) -> str | None:
-    """Keep the winner with the search; as a version, too, if it has earned that: its reference."""
-    if came.confirmation is None:
-        return None
-    verdict = came.confirmation.verdict
-    text = version_file(job.plan, job.splits, came.found, came.winner, verdict)
-    as_version = force or verdict["word"] == "better"
-    return keep(job.folder, prompts, job.plan.parent, text, as_version=as_version)

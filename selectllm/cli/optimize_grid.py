@@ -16,9 +16,9 @@ from selectllm.cli.optimizing import (
     keep,
     prompts_folder,
     run_of,
+    search_folder,
 )
 from selectllm.cli.session import Session
-from selectllm.codec import sha256_json
 from selectllm.connect import open_selector
 from selectllm.errors import UsageError
 from selectllm.matrix import context_needed
@@ -42,18 +42,19 @@ def optimize_grid(session: Session, suite: Suite, base: Path, options: OptimizeO
     from selectllm.report.grid import plan_text
 
     session.note(plan_text(plan(job)))
-    came = asyncio.run(carry_out(job, session.progress))
+    folder = search_folder(session, options, suite.name, job.manifest)
+    came = asyncio.run(carry_out(job, folder, session.progress))
     told = report(job, came)
     told["written"] = None
     if told["winner"] is not None:
         told["written"] = keep(
-            job.folder,
+            folder,
             prompts,
             told["plan"]["parent"],
             version_file(job, came, told["winner"]),
             as_version=options.force or told["verdict"]["word"] == "better",
         )
-    conclude(session, told, job.folder, _rendered)
+    conclude(session, told, folder, _rendered)
 
 
 def _rendered(told: Mapping[str, Any]) -> RenderableType:
@@ -82,7 +83,7 @@ def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOption
     grid.check(run, run.clusters)
     settings, clusters = len(grid.settings), len(splits.training + splits.validation)
     budget = options.budget or default_budget(settings, clusters)
-    job = GridJob(
+    return GridJob(
         run=_connected(session, run, base, grid),
         splits=splits,
         grid=grid,
@@ -90,12 +91,7 @@ def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOption
         budget=budget,
         settings=asking(session, run.suite),
         embedder=session.embedder().of_pool(run.pool),
-        folder=options.out or Path(),
     )
-    if options.out is not None:
-        return job
-    name = f"optimize-{run.suite.name}-{sha256_json(job.manifest)[:12]}"
-    return replace(job, folder=session.workspace.runs / name)
 
 
 def _connected(session: Session, run: Run, base: Path, grid: Grid) -> Run:

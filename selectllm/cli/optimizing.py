@@ -15,7 +15,7 @@ from selectllm.cli.comparing import halves, narrowed
 from selectllm.cli.evaluation import Evaluating, open_run, shorter
 from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.cli.session import Session
-from selectllm.codec import canonical_json, pretty_json
+from selectllm.codec import canonical_json, pretty_json, sha256_json
 from selectllm.errors import PromptError, UsageError, UtilityError
 from selectllm.evidence import Comparison
 from selectllm.files import write_text
@@ -128,6 +128,14 @@ def run_of(session: Session, suite: Suite, base: Path, arm: Arm) -> Run:
             f"selectllm prompts new {parent.name} --from {parent.path}"
         )
     return run
+
+
+def search_folder(
+    session: Session, options: OptimizeOptions, suite: str, manifest: Mapping[str, Any]
+) -> Path:
+    """Where the search of `manifest` is kept: --out, or a folder of its own among the runs."""
+    name = f"optimize-{suite}-{sha256_json(manifest)[:12]}"
+    return options.out or session.workspace.runs / name
 
 
 def keep(folder: Path, prompts: Path, parent: str, text: str, *, as_version: bool) -> str | None:

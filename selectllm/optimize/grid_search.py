@@ -91,10 +91,7 @@ def _said(value: Value) -> str:
 
 @dataclass(frozen=True)
 class GridJob:
-    """What is to be done, checked; `run` has the parent as its only selector.
-
-    `folder`: where decisions and the confirmation's run go.
-    """
+    """What is to be done, checked; `run` has the parent as its only selector."""
 
     run: Run
     splits: Splits
@@ -103,7 +100,6 @@ class GridJob:
     budget: int
     settings: AskSettings
     embedder: Embedder
-    folder: Path
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -152,14 +148,14 @@ class GridOutcome:
     confirmation: Confirmation | None
 
 
-async def carry_out(job: GridJob, progress: Progress) -> GridOutcome:
-    """Do what is not done yet; closes the model.
+async def carry_out(job: GridJob, folder: Path, progress: Progress) -> GridOutcome:
+    """Do what `folder` does not hold yet, decisions and the confirmation's run; closes the model.
 
     Raises ProviderError, BudgetReached, ReplyMissing; what was paid for is kept, and the same
     job carried out again goes on from there.
     """
     try:
-        with open_versions(job.folder / "decisions.jsonl", job.manifest) as log:
+        with open_versions(folder / "decisions.jsonl", job.manifest) as log:
             with progress("searching") as advance:
                 tick = ticks(advance, job.schedule.decisions)
                 versions = Versions(job.run, job.settings, log, tick)
@@ -168,8 +164,8 @@ async def carry_out(job: GridJob, progress: Progress) -> GridOutcome:
             return GridOutcome(found, None)
         prompts = [job.grid.prompts[number] for number in found.finalists]
         run = confirmation_run(job.run, prompts, job.splits.confirmation)
-        folder = job.folder / "confirmation"
-        return GridOutcome(found, await confirm(run, folder, job.embedder, job.settings, progress))
+        made = confirm(run, folder / "confirmation", job.embedder, job.settings, progress)
+        return GridOutcome(found, await made)
     finally:
         await job.run.selectors[0].model.close()
 

@@ -27,10 +27,7 @@ from selectllm.run import Run
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done, checked; `run` has the parent as its only selector.
-
-    `folder`: where decisions, proposals and the confirmation's run go.
-    """
+    """What is to be done, checked; `run` has the parent as its only selector."""
 
     run: Run
     splits: Splits
@@ -39,7 +36,6 @@ class Job:
     shared: Connections
     settings: AskSettings
     embedder: Embedder
-    folder: Path
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -75,31 +71,35 @@ class Outcome:
     confirmation: Confirmation | None
 
 
-def carry_out(job: Job, runner: Runner, progress: Progress) -> Outcome:
-    """Do what is not done yet; all models are asked on the event loop of `runner`, then closed.
+def carry_out(job: Job, folder: Path, runner: Runner, progress: Progress) -> Outcome:
+    """Do what `folder` does not hold yet: decisions, proposals, and the confirmation's run.
+
+    All models are asked on the event loop of `runner`, then closed.
 
     Raises ProviderError, BudgetReached, ReplyMissing; what was paid for is kept, and the same
     job carried out again goes on from there.
     """
     teacher = Teacher.open(job.teacher, job.shared, runner.run, job.run.suite.seed)
     try:
-        with open_versions(job.folder / "decisions.jsonl", job.manifest) as log:
+        with open_versions(folder / "decisions.jsonl", job.manifest) as log:
             versions = Versions(job.run, job.settings, log)
             with progress("searching") as advance:
                 ticking = replace(versions, tick=ticks(advance, job.plan.budget))
-                found = _search(job, ticking, teacher, runner)
+                found = _search(job, ticking, teacher, runner, folder)
             seen = _seen(versions, job.splits, found, runner)
         winner = versions.prompt(found.text)
         if winner is job.parent:
             return Outcome(found, seen, winner, None)
-        return Outcome(found, seen, winner, _confirm(job, winner, runner, progress))
+        run = confirmation_run(job.run, [winner], job.splits.confirmation)
+        made = confirm(run, folder / "confirmation", job.embedder, job.settings, progress)
+        return Outcome(found, seen, winner, runner.run(made))
     finally:
         runner.run(teacher.model.close())
         runner.run(job.run.selectors[0].model.close())
 
 
-def _search(job: Job, versions: Versions, teacher: Teacher, runner: Runner) -> Found:
-    with RowLog(job.folder / "proposals.jsonl", job.manifest, PROPOSALS) as proposals:
+def _search(job: Job, versions: Versions, teacher: Teacher, runner: Runner, folder: Path) -> Found:
+    with RowLog(folder / "proposals.jsonl", job.manifest, PROPOSALS) as proposals:
         search = Search(
             versions=versions,
             metric=job.metric,
@@ -133,9 +133,3 @@ def _seen(versions: Versions, splits: Splits, found: Found, runner: Runner) -> S
         for clusters in (splits.training, splits.validation)
     )
     return Seen(training, validation)
-
-
-def _confirm(job: Job, winner: Prompt, runner: Runner, progress: Progress) -> Confirmation:
-    run = confirmation_run(job.run, [winner], job.splits.confirmation)
-    made = confirm(run, job.folder / "confirmation", job.embedder, job.settings, progress)
-    return runner.run(made)
