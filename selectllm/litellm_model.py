@@ -291,6 +291,7 @@ def _litellm() -> Any:
     for callbacks in ("callbacks", "input_callback", "success_callback", "failure_callback"):
         setattr(litellm, callbacks, [])
     _price_nothing_of_ours(litellm)
+    _ask_nothing_of_our_models()
     return litellm
 
 
@@ -305,6 +306,24 @@ def _price_nothing_of_ours(litellm: Any) -> None:
         return None if _log_mark().get() else price(**reply)
 
     litellm.response_cost_calculator = unless_ours
+
+
+def _ask_nothing_of_our_models() -> None:
+    """Let litellm not ask Ollama what a model can, which it does twice before every call.
+
+    It asks at Ollama's usual address wherever the model is, with the key of the environment, and
+    waits for that server or its absence.
+    """
+    try:
+        from litellm.llms.ollama.common_utils import OllamaModelInfo
+    except ImportError:  # not every version has it
+        return
+    ask = OllamaModelInfo.get_model_info
+
+    def unless_ours(self: Any, *model: Any, **settings: Any) -> Any:
+        return None if _log_mark().get() else ask(self, *model, **settings)
+
+    OllamaModelInfo.get_model_info = unless_ours
 
 
 @contextmanager

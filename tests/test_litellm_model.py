@@ -91,6 +91,15 @@ def test_ollama_is_sent_the_schema_and_the_context_in_its_own_way(server: Provid
     assert body["options"]["seed"] == 3
 
 
+def test_no_server_is_asked_about_a_model_of_ollama(
+    server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ProviderServer() as usual:
+        monkeypatch.setenv("OLLAMA_API_BASE", usual.root)
+        ask(at(server, "ollama_chat/a-model-of-its-own"))
+        assert (server.count, usual.count) == (1, 0)
+
+
 def test_only_ollama_is_sent_a_context(server: ProviderServer) -> None:
     ask(at(server), num_ctx=6000)
     assert "num_ctx" not in server.requests[0].body
