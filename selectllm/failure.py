@@ -10,10 +10,14 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+from selectllm.endpoint import key_variable, scrub
+from selectllm.errors import ProviderError
+from selectllm.model import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,18 @@ class Trouble:
     fatal: bool = False
 
 
+REASON_LENGTH = 300  # characters of the provider's own words in a message
+
+_TEXT_INSTEAD = "Let it answer in text: leave `answer: logprobs` out of the model's entry."
+_FEWER_LOGPROBS = f"If it lists fewer tokens, set extra.top_logprobs. If none: {_TEXT_INSTEAD}"
+# How to start the servers that people run themselves.
+_START: Mapping[str, str] = {
+    "ollama": "Start it with: ollama serve",
+    "ollama_chat": "Start it with: ollama serve",
+    "hosted_vllm": "Start it with: vllm serve {name}",
+    "lm_studio": "Start the server in LM Studio",
+}
+
 TROUBLES: Mapping[str, Trouble] = {
     "key": Trouble("the provider refused the key", fatal=True),
     "model": Trouble(
@@ -59,6 +75,7 @@ TROUBLES: Mapping[str, Trouble] = {
     # Fatal once the retries are used up: no other request would get through either.
     "unreachable": Trouble("the server cannot be reached", retryable=True, fatal=True),
     "broken": Trouble("the connection or the reply broke off", retryable=True),
+    "logprobs": Trouble("the provider returns no log-probabilities", _TEXT_INSTEAD, fatal=True),
 }
 
 _TOO_LONG = re.compile(
@@ -197,3 +214,49 @@ def _retry_after(response: Any, body: str) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
+
+
+def told(
+    fault: Fault, spec: ModelSpec, endpoint: str | None, hidden: Collection[str]
+) -> ProviderError:
+    """`fault` of a call to `spec` in words that a user can act on, without what is `hidden`."""
+    trouble = TROUBLES[fault.kind]
+    where = f"{spec.id} at {endpoint}" if endpoint else spec.id
+    status = "" if fault.status is None else f" (HTTP {fault.status})"
+    reason = " ".join(fault.reason.split())
+    if len(reason) > REASON_LENGTH:
+        reason = f"{reason[:REASON_LENGTH]}..."
+    parts = [
+        f"{spec.name} ({where}): {trouble.what}{status}",
+        f": {reason.rstrip('.')}." if reason else ".",
+        f" {hint}" if (hint := _hint(fault, spec, endpoint)) else "",
+        f" It asks to wait {fault.retry_after:g} s." if fault.retry_after is not None else "",
+    ]
+    return ProviderError(
+        scrub("".join(parts), hidden),
+        status=fault.status,
+        retryable=trouble.retryable,
+        retry_after=fault.retry_after,
+        fatal=trouble.fatal,
+    )
+
+
+def _hint(fault: Fault, spec: ModelSpec, endpoint: str | None) -> str:
+    """What to do about a failure; "" if there is nothing."""
+    kind, name = fault.kind, spec.id.partition("/")[2]
+    if kind == "key" and spec.api_base and not spec.api_key_env:
+        return "No key was sent: name the variable that holds it with api_key_env."
+    if kind == "key":
+        return f"Set {key_variable(spec)} to a key that is valid for this model."
+    if kind == "model" and spec.provider.startswith("ollama"):
+        return f"Try: ollama pull {name}"
+    if kind == "unreachable" and endpoint is None:
+        return "Check the network connection."
+    if kind == "unreachable":
+        start = _START.get(spec.provider, "Start the server that should listen there")
+        return f"{start.format(name=name)}, or correct api_base."
+    if kind == "timeout":
+        return f"Nothing complete came within {spec.timeout:g} s (the model's timeout)."
+    if kind in ("setting", "request") and "logprobs" in fault.reason:
+        return _TEXT_INSTEAD if kind == "setting" else _FEWER_LOGPROBS
+    return TROUBLES[kind].hint

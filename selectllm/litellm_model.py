@@ -26,17 +26,14 @@ from selectllm.endpoint import (
     base_url,
     check_model_id,
     endpoint,
-    key_variable,
     scrub,
     secrets,
 )
-from selectllm.errors import ModelError, ProviderError
-from selectllm.failure import TROUBLES, Fault, Trouble, diagnose
+from selectllm.errors import ModelError
+from selectllm.failure import Fault, diagnose, told
 from selectllm.logprobs import Listed, as_text
 from selectllm.model import ModelSpec, Price, Request
 from selectllm.types import Reply
-
-REASON_LENGTH = 300  # characters of the provider's own words in a message
 
 # Names that `extra` may not hold: each has a field of its own, or would change what a call is.
 _OURS = frozenset(
@@ -46,20 +43,6 @@ _OURS = frozenset(
     "drop_params additional_drop_params client shared_session".split()
 )
 
-_TEXT_INSTEAD = "Let it answer in text: leave `answer: logprobs` out of the model's entry."
-_FEWER_LOGPROBS = f"If it lists fewer tokens, set extra.top_logprobs. If none: {_TEXT_INSTEAD}"
-_TROUBLES: Mapping[str, Trouble] = {
-    **TROUBLES,
-    "logprobs": Trouble("the provider returns no log-probabilities", _TEXT_INSTEAD, fatal=True),
-}
-
-# How to start the servers that people run themselves, and where Ollama's is unless told.
-_START: Mapping[str, str] = {
-    "ollama": "Start it with: ollama serve",
-    "ollama_chat": "Start it with: ollama serve",
-    "hosted_vllm": "Start it with: vllm serve {name}",
-    "lm_studio": "Start the server in LM Studio",
-}
 _DEFAULT_ENDPOINTS: Mapping[str, str] = {
     "ollama": "http://localhost:11434",
     "ollama_chat": "http://localhost:11434",
@@ -108,7 +91,7 @@ class LiteLLMModel:
         outcome = await self._attempt(request)
         if isinstance(outcome, Fault):
             # Raised here, where neither litellm's exception nor the key is in reach.
-            raise self._told(outcome)
+            raise told(outcome, self._spec, self._endpoint, self._hidden)
         return outcome
 
     async def close(self) -> None:
@@ -205,49 +188,6 @@ class LiteLLMModel:
         """`text` as it is, unless a server echoes the key that it was sent."""
         key = self._settings.get("api_key")
         return text.replace(key, "***") if key in self._hidden else text
-
-    def _told(self, fault: Fault) -> ProviderError:
-        """`fault` in words that a user can act on."""
-        spec, trouble = self._spec, _TROUBLES[fault.kind]
-        where = f"{spec.id} at {self._endpoint}" if self._endpoint else spec.id
-        status = "" if fault.status is None else f" (HTTP {fault.status})"
-        reason = " ".join(fault.reason.split())
-        if len(reason) > REASON_LENGTH:
-            reason = f"{reason[:REASON_LENGTH]}..."
-        parts = [
-            f"{spec.name} ({where}): {trouble.what}{status}",
-            f": {reason.rstrip('.')}." if reason else ".",
-            f" {hint}" if (hint := self._hint(fault)) else "",
-            f" It asks to wait {fault.retry_after:g} s." if fault.retry_after is not None else "",
-        ]
-        return ProviderError(
-            scrub("".join(parts), self._hidden),
-            status=fault.status,
-            retryable=trouble.retryable,
-            retry_after=fault.retry_after,
-            fatal=trouble.fatal,
-        )
-
-    def _hint(self, fault: Fault) -> str:
-        """What to do about a failure; "" if there is nothing."""
-        spec, kind = self._spec, fault.kind
-        name = spec.id.partition("/")[2]
-        if kind == "key" and spec.api_base and not spec.api_key_env:
-            return "No key was sent: name the variable that holds it with api_key_env."
-        if kind == "key":
-            return f"Set {key_variable(spec)} to a key that is valid for this model."
-        if kind == "model" and spec.provider.startswith("ollama"):
-            return f"Try: ollama pull {name}"
-        if kind == "unreachable" and self._endpoint is None:
-            return "Check the network connection."
-        if kind == "unreachable":
-            start = _START.get(spec.provider, "Start the server that should listen there")
-            return f"{start.format(name=name)}, or correct api_base."
-        if kind == "timeout":
-            return f"Nothing complete came within {spec.timeout:g} s (the model's timeout)."
-        if kind in ("setting", "request") and "logprobs" in fault.reason:
-            return _TEXT_INSTEAD if kind == "setting" else _FEWER_LOGPROBS
-        return _TROUBLES[kind].hint
 
 
 # Models that have been asked and not closed: they share litellm's HTTP clients.

@@ -22,10 +22,11 @@ from selectllm.prompt import Prompt, render
 from selectllm.prompt_library import PromptLibrary
 from selectllm.run import Run
 from selectllm.strategies import Strategy, find_strategy
-from selectllm.suite import Suite, UtilityEntry
+from selectllm.suite import Suite
 from selectllm.types import Cluster, Item, Pool
 from selectllm.utility import Utility
 from selectllm.utility.validation import validated
+from selectllm.utility_entry import UtilityEntry
 from selectllm.utility_sources import UtilitySources, utility_of
 
 CONTROLS = ("random", "longest", "shortest", "first")

@@ -12,136 +12,29 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     ValidationError,
     model_validator,
 )
 
-from selectllm.codec import canonical_json
 from selectllm.errors import SuiteError
 from selectllm.model import Answer, ModelSpec, Price
 from selectllm.names import closest
+from selectllm.strict import Count, JsonMapping, Name, Strict
+from selectllm.utility_entry import (
+    NO_SOURCE,
+    OWN,
+    SOURCES,
+    IfdEntry,
+    ImportEntry,
+    KnnEntry,
+    OwnEntry,
+    PairwiseEntry,
+    RatingsEntry,
+    UtilityEntry,
+    no_source,
+)
 from selectllm.vote import Rule, Vote
-
-Kind = Literal["outcome", "human", "model", "proxy"]
-Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(min_length=1)]
-
-
-class Strict(BaseModel):
-    """Every part of a suite: frozen, and closed to keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _json(value: Any) -> Any:
-    """`value`, if JSON can carry it; YAML also has dates, infinity and keys that are numbers."""
-    try:
-        canonical_json(value)
-    except (TypeError, ValueError):
-        raise ValueError("should hold only what JSON can carry; put a date into quotes") from None
-    return value
-
-
-class NamedEntry(Strict):
-    """What every utility may say. `validation`: a file that `utility validate` wrote of it."""
-
-    name: Name
-    validation: Name | None = None
-
-
-class TurnableEntry(NamedEntry):
-    """`higher_is_better: false`: of numbers such as losses, whose sign is turned."""
-
-    higher_is_better: bool = True
-
-
-class RatingsEntry(TurnableEntry):
-    """A numeric column of the pool as a utility."""
-
-    source: Literal["ratings"]
-    column: Name
-    kind: Kind = "human"
-    rater: str | None = None
-    range: tuple[float, float] | None = None
-
-
-class KnnEntry(NamedEntry):
-    """How well the items' responses serve labelled test items: always a proxy."""
-
-    source: Literal["knn"]
-    test: Name
-    k: Count = 5
-    answer: Literal["cosine", "rouge-l"] = "cosine"
-
-
-class ImportEntry(TurnableEntry):
-    """Values in a file of their own, as `utility import`, `knn`, `ifd` and `student` write it.
-
-    A utility file says of itself what is left out here; of other files `kind` is then human.
-    """
-
-    source: Literal["import"]
-    file: Name
-    kind: Kind | None = None
-    rater: str | None = None
-    range: tuple[float, float] | None = None
-
-
-class PairwiseEntry(NamedEntry):
-    """Strengths from judgements of two items at a time; they cover the items that were judged."""
-
-    source: Literal["pairwise"]
-    file: Name
-    kind: Kind = "human"
-    rater: str | None = None
-
-
-class IfdEntry(NamedEntry):
-    """Instruction-following difficulty: always a proxy.
-
-    `model`: the language model, as in the strategy `ifd:LM`; without it the embedded one.
-    """
-
-    source: Literal["ifd"]
-    model: Name | None = None
-
-
-class OwnEntry(TurnableEntry):
-    """What code of the user's computes: `module:attr`, called with the pool and the `options`.
-
-    The contract is `utility_sources.UtilitySource`.
-    """
-
-    source: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-    options: Annotated[Mapping[str, Any], AfterValidator(_json)] = {}
-
-
-SOURCES = ("ratings", "knn", "import", "pairwise", "ifd")
-OWN = "own"
-NO_SOURCE = "no_source"
-
-
-def _kind_of_entry(entry: Any) -> str | None:
-    """The tag of an entry; None where its source is neither one of ours nor a reference."""
-    source = entry.get("source") if isinstance(entry, Mapping) else getattr(entry, "source", None)
-    if not isinstance(source, str):
-        return None
-    return OWN if ":" in source else source
-
-
-UtilityEntry = Annotated[
-    Annotated[RatingsEntry, Tag("ratings")]
-    | Annotated[KnnEntry, Tag("knn")]
-    | Annotated[ImportEntry, Tag("import")]
-    | Annotated[PairwiseEntry, Tag("pairwise")]
-    | Annotated[IfdEntry, Tag("ifd")]
-    | Annotated[OwnEntry, Tag(OWN)],
-    Discriminator(_kind_of_entry, custom_error_type=NO_SOURCE, custom_error_message="no source"),
-]
 
 
 class ClustersEntry(Strict):
@@ -204,7 +97,7 @@ class ModelEntry(Strict):
     structured: bool | None = None
     vote: VoteEntry | None = None
     answer: Answer = "text"
-    extra: Annotated[Mapping[str, Any], AfterValidator(_json)] = {}
+    extra: JsonMapping = Field(default={})
     timeout: Annotated[float, Field(gt=0)] = 120.0
 
     def spec(self) -> ModelSpec:
@@ -334,21 +227,9 @@ def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{where!r} is missing"
     if error["type"] == NO_SOURCE:
-        return _no_source(where, error["input"])
+        return no_source(where, error["input"])
     reason = re.sub(r"^(Input should|Value error, should)", "should", error["msg"])
     return f"{where}: {error['input']!r} {reason}"
-
-
-def _no_source(where: str, entry: Any) -> str:
-    source = entry.get("source") if isinstance(entry, Mapping) else None
-    if source is None:
-        return f"'{where}.source' is missing; write one of {', '.join(SOURCES)}"
-    match = closest(str(source), SOURCES)
-    hint = f"did you mean {match!r}? " if match else ""
-    return (
-        f"{where}.source: {source!r} is none of {', '.join(SOURCES)}, or module:attr of your own; "
-        f"{hint}what verbs of `utility` wrote to a file is source: import"
-    )
 
 
 def _tag(before: Any, part: Any) -> bool:

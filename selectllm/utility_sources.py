@@ -24,7 +24,14 @@ from selectllm.measures.likelihood import ifd_scores
 from selectllm.names import listed
 from selectllm.pool import load_pool
 from selectllm.student.leak import leaked
-from selectllm.suite import (
+from selectllm.types import Item, Pool
+from selectllm.utility import Utility
+from selectllm.utility.bradley_terry import bradley_terry, read_judgements
+from selectllm.utility.ifd import ifd_utility
+from selectllm.utility.imported import imported
+from selectllm.utility.knn import KnnVectors, knn_utility, responses_of
+from selectllm.utility.ratings import ratings
+from selectllm.utility_entry import (
     IfdEntry,
     ImportEntry,
     KnnEntry,
@@ -33,13 +40,6 @@ from selectllm.suite import (
     RatingsEntry,
     UtilityEntry,
 )
-from selectllm.types import Item, Pool
-from selectllm.utility import Utility
-from selectllm.utility.bradley_terry import bradley_terry, read_judgements
-from selectllm.utility.ifd import ifd_utility
-from selectllm.utility.imported import imported
-from selectllm.utility.knn import KnnVectors, knn_utility, responses_of
-from selectllm.utility.ratings import ratings
 
 
 @dataclass(frozen=True, slots=True)

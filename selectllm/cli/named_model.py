@@ -60,7 +60,8 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
 
 def _settings() -> set[str]:
     """The keys of a model entry that the command line may give, parts after a dot."""
-    from selectllm.suite import ModelEntry, PriceEntry, Strict, VoteEntry
+    from selectllm.strict import Strict
+    from selectllm.suite import ModelEntry, PriceEntry, VoteEntry
 
     parts: dict[str, type[Strict]] = {"price": PriceEntry, "vote": VoteEntry}
     nested = {f"{name}.{key}" for name, entry in parts.items() for key in entry.model_fields}

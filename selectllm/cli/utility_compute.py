@@ -18,10 +18,11 @@ from selectllm.codec import canonical_json
 from selectllm.errors import UsageError
 from selectllm.hub import is_hub, located, parse_hub
 from selectllm.pool import load_pool, parse_mapping
-from selectllm.suite import IfdEntry, KnnEntry, Strict
+from selectllm.strict import Strict
 from selectllm.utility import Utility
 from selectllm.utility.knn import Answer
 from selectllm.utility.utility_file import UtilityHeader, write_utility
+from selectllm.utility_entry import IfdEntry, KnnEntry
 from selectllm.utility_sources import UtilitySources, utility_of
 
 Entry = TypeVar("Entry", bound=Strict)
