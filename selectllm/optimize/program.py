@@ -30,6 +30,7 @@ COMPONENT = "select"
 ANSWER = "new_instructions"
 LONGEST = 8000  # characters of instructions: about 2,000 tokens, beside the candidates
 LOCAL_TOKENS = 384  # of an embedded teacher's reply: twenty seconds on two cores
+LOCAL_TIMEOUT = 900.0  # seconds: beside other work the same takes minutes
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {ANSWER: {"type": "string"}},
@@ -194,7 +195,11 @@ class Teacher:
         """The teacher ready to be asked. Raises ModelError for a model that cannot work."""
         spec = settled(replace(spec, answer="text", vote=None))
         if spec.provider == "local":
-            spec = replace(spec, max_tokens=min(spec.max_tokens, LOCAL_TOKENS))
+            spec = replace(
+                spec,
+                max_tokens=min(spec.max_tokens, LOCAL_TOKENS),
+                timeout=max(spec.timeout, LOCAL_TIMEOUT),
+            )
         endpoint = request_endpoint(spec, shared.environment)
         return cls(spec, connect(spec, shared), endpoint, run, seed)
 
