@@ -200,7 +200,10 @@ def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster
 
 
 def _parts(pool: Pool, column: str) -> list[Pool]:
-    """The pool's items by the value of `column`, one part each."""
+    """The pool's items by the value of `column`, one part each.
+
+    A part is known by its items: the pool's hash does not cover the column.
+    """
     values: dict[str, list[int]] = {}
     for position, item in enumerate(pool.items):
         values.setdefault(_group_of(item, column), []).append(position)
@@ -208,9 +211,9 @@ def _parts(pool: Pool, column: str) -> list[Pool]:
         replace(
             pool,
             items=[pool.items[position] for position in positions],
-            sha256=sha256_texts([pool.sha256, column, value]),
+            sha256=sha256_texts([pool.sha256, *(pool.items[at].id for at in positions)]),
         )
-        for value, positions in sorted(values.items())
+        for _, positions in sorted(values.items())
     ]
 
 

@@ -213,6 +213,18 @@ def test_groups_are_never_mixed(selectllm: Command, pool_file: Path) -> None:
         assert len({inputs[item] for item in row["shown"]}) == 1
 
 
+def test_groups_that_are_merged_lose_no_item(selectllm: Command, pool_file: Path) -> None:
+    rows = read_jsonl(pool_file)
+    for name, merged in (("three", "a"), ("two", "b")):
+        topics = {0: "b", 1: merged, 2: "a"}
+        grouped = [{**row, "topic": topics[n % 3]} for n, row in enumerate(rows)]
+        write_jsonl(pool_file, grouped)
+        suite = write_suite("mock/first", change="size: 5 -> size: 5, group: topic")
+        assert selectllm("eval", suite, "-o", name).code == 0
+        shown = [row["shown"] for row in read_jsonl(Path(f"{name}/decisions.jsonl"))[1:]]
+        assert {item for items in shown for item in items} == {row["id"] for row in rows}
+
+
 # --- providers, failures, money
 
 

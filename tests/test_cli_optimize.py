@@ -102,6 +102,45 @@ def test_a_search_never_takes_more_decisions_than_its_budget(selectllm: Command)
         make_suite(selectllm, model=served(server))
         assert selectllm(*RUN, "--budget", 50).code == 0
     assert told()["search"]["decisions"] <= 50
+    # What is measured of both on the training clusters comes on top, and is told beforehand.
+    most = 50 + 2 * told()["splits"]["training"]
+    assert told()["search"]["decisions"] <= len(decided()) <= most
+
+
+def test_what_is_going_to_be_asked_is_told_beforehand(selectllm: Command) -> None:
+    make_suite(selectllm)
+    done = selectllm(*RUN[:-1], "--teacher", SILENT)
+    assert "search from mine@1 + mock/first, rewritten by mock/reply:" in done.err
+    assert "clusters: 18 training, 12 validation, 30 confirmation" in done.err
+    assert "search: at most 90 decisions" in done.err
+    assert "parent and winner on all training clusters: at most 36 more" in done.err
+    assert "confirmation: at most 120 more" in done.err
+
+
+def test_of_a_confirmation_that_ends_early_all_figures_are_of_the_same_clusters(
+    selectllm: Command,
+) -> None:
+    with ProviderServer(reply=Scripted(proposal(BETTER))) as server:
+        make_suite(selectllm, clusters=400, model=served(server))
+        done = selectllm(*RUN, "--budget", 300)
+    assert done.code == 0, done.err
+    asked, there = told()["confirmed_on"], told()["splits"]["confirmation"]
+    assert asked == 100 < there == 200
+    assert "confirmation (100 of 200)" in done.out
+    (longest,) = (c for c in told()["verdict"]["controls"] if c["strategy"] == "longest")
+    assert told()["controls"]["confirmation"]["longest"] == longest["captured"]
+
+
+def test_the_same_found_again_is_the_same_version(selectllm: Command) -> None:
+    with ProviderServer(reply=Scripted(*[proposal(BETTER)] * 9)) as server:
+        make_suite(selectllm, model=served(server))
+        assert selectllm(*RUN).code == 0
+        assert selectllm(*RUN, "--limit", 55, "-o", "other").code == 0
+    assert told()["written"] == "mine@2"
+    assert json.loads(Path("other/optimize.json").read_bytes())["written"] == "mine@2"
+    assert not Path("prompts/mine/v3.jinja").exists()
+    new = PromptLibrary(Path("prompts")).load("mine@2")
+    assert new.description == "What mine@1 asks, under instructions that a search found."
 
 
 def test_a_search_made_again_asks_nothing_and_finds_the_same(selectllm: Command) -> None:
@@ -221,7 +260,7 @@ def test_demonstrations_are_of_training_clusters_and_stand_in_the_template(
         assert done.code == 0, done.err
     assert told()["search"]["demonstrations"] == 2
     text = told()["search"]["text"]
-    assert "### Example 2: the best reply" in text
+    assert "### Example 2: the best picks" in text
     rows = {row["instruction"]: row["id"] for row in read_jsonl(Path("pool.jsonl"))}
     held_out = read_clusters(Path("out/confirmation/clusters.json"))
     members = {member for cluster in held_out for member in cluster.members}
@@ -270,6 +309,7 @@ def test_the_guards_stand_before_and_after(selectllm: Command) -> None:
         ([("size: 4}", "size: 4, limit: 39}")], (), "needs 40 clusters"),
         ([], ("--budget", 31), "--budget 31: one round takes 32 decisions"),
         ([], ("--budget", 43, "--demonstrations", 1), "one round takes 44 decisions"),
+        ([], ("--demonstrations", 19), "of which there are 18; ask for that many at most"),
         ([], ("--teacher", "openai/gpt-4o"), "--teacher openai/gpt-4o: no key for it; set OPENAI"),
         ([], ("--teacher", "gpt-4o"), "'gpt-4o' names no provider"),
         ([], ("--prompt", "other@1"), "--prompt 'other@1' is not in the suite"),
@@ -304,8 +344,8 @@ def test_offline_a_missing_reply_is_told_with_the_command_that_gets_it(
         make_suite(selectllm, model=served(server))
         done = selectllm(*RUN, "--offline")
         assert server.count == 0
-    command = "selectllm optimize suite.yaml --budget 90 --out out"
-    assert_refused(done, f"reply of m. Ask for them: {command}", code=5)
+    words = "reply of m. Ask for them by the same call without --offline"
+    assert_refused(done, words, code=5)
 
 
 def test_the_ceiling_on_cost_holds_for_task_and_teacher_together(selectllm: Command) -> None:

@@ -131,7 +131,7 @@ def test_rounds_are_balanced_and_never_touch_the_confirmation(selectllm: Command
     assert len(rows) == found["plan"]["decisions"] <= 240
     assert len(found["rounds"]) == 2
     for before, after in pairwise(found["rounds"]):
-        assert set(after["settings"]) == set(before["survivors"]) < set(before["settings"])
+        assert set(after["settings"]) == {0, *before["survivors"]} < set(before["settings"])
         assert not set(after["clusters"]) & set(before["clusters"])
     assert set(found["finalists"]) <= set(found["rounds"][-1]["survivors"])
     held_out = read_clusters(Path("out/confirmation/clusters.json"))
@@ -142,9 +142,9 @@ def test_rounds_are_balanced_and_never_touch_the_confirmation(selectllm: Command
 def test_the_plan_is_told_before_and_the_figures_after(selectllm: Command) -> None:
     make_suite(selectllm, prompt=LARGER, model=LETTERED)
     done = selectllm(*RUN, "--budget", 240)
-    assert "grid over mine@1 + mock/reply:[A]: 12 settings, 2 rounds, 240 decisions" in done.err
+    assert "grid over mine@1 + mock/reply:[A]: 12 settings, 2 rounds, 239 decisions" in done.err
     assert "round 1: 12 settings on 10 clusters, 120 decisions" in done.err
-    assert "round 2: 6 settings on 20 more clusters, 120 decisions" in done.err
+    assert "round 2: 7 settings on 17 more clusters, 119 decisions" in done.err
     assert "confirmation: at most 240 decisions more" in done.err
     for words in (
         "settings, by captured",
@@ -236,4 +236,4 @@ def test_offline_a_missing_reply_is_told_with_the_command_that_gets_it(
         make_suite(selectllm, prompt=PROMPT, model=served(server))
         done = selectllm(*RUN, "--offline", "--quiet")
         assert server.count == 0
-    assert_refused(done, "Ask for them: selectllm optimize suite.yaml --grid --out out", code=5)
+    assert_refused(done, "Ask for them by the same call without --offline", code=5)

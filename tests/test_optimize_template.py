@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from selectllm.errors import PromptError
 from selectllm.optimize.template import (
+    Origin,
+    check_rewritable,
     demonstration,
     system_text,
     with_demonstrations,
@@ -51,12 +53,13 @@ def shown(made: Prompt, k: int = 2) -> list[tuple[str, str]]:
 @example("---\nreply: json\n---\n")
 def test_the_file_that_is_written_shows_the_text_byte_for_byte(text: str) -> None:
     measured = with_system(prompt(), text)
-    file = written(measured, "mine@1", "GEPA: seed 0, 'x' {{ }}", "better: +0.2 # so")
+    origin = Origin("mine@1", "new: {{ }}", "GEPA: seed 0, 'x' {{ }}", "better: +0.2 # so")
+    file = written(measured, origin)
     made = parse_prompt(file.encode(), "prompts/mine/v2.jinja", "mine", 2)
     assert shown(made) == shown(measured) == [("system", text), shown(prompt())[1]]
     assert system_text(made) == text
     assert (made.parent, made.search) == ("mine@1", "GEPA: seed 0, 'x' {{ }}")
-    assert made.verdict == "better: +0.2 # so"
+    assert (made.description, made.verdict) == ("new: {{ }}", "better: +0.2 # so")
 
 
 @given(text=TEXTS)
@@ -103,13 +106,34 @@ def test_a_text_that_no_file_can_hold_is_refused() -> None:
         with_system(prompt(), "half a \ud800")
 
 
+def test_what_front_matter_says_of_blocks_is_no_block() -> None:
+    head = HEAD.replace("labels:", "notes: the {% block system %} says it {% endblock %}\nlabels:")
+    speaking = prompt(head + SYSTEM + USER)
+    check_rewritable(speaking)
+    assert shown(with_system(speaking, "Other.")) == [("system", "Other."), shown(prompt())[1]]
+
+
+def test_a_description_of_several_lines_is_replaced_whole() -> None:
+    head = HEAD.replace("description: d", "description: >\n  all of\n  this")
+    origin = Origin("mine@1", "Found.", "GEPA", "better")
+    file = written(with_system(prompt(head + SYSTEM + USER), "Better."), origin)
+    assert parse_prompt(file.encode(), "v2.jinja", "mine", 2).description == "Found."
+    assert "all of" not in file
+
+
 def test_a_copy_of_a_version_does_not_claim_its_search_and_verdict() -> None:
-    file = written(with_system(prompt(), "Better."), "mine@1", "GEPA", "better")
+    file = written(with_system(prompt(), "Better."), Origin("mine@1", "Found.", "GEPA", "better"))
     made = parse_prompt(file.encode(), "prompts/mine/v2.jinja", "mine", 2)
     copied = with_parent(made, "mine@2")
     assert "parent: mine@2" in copied
     assert "search:" not in copied
     assert "verdict:" not in copied
+
+
+def test_scores_have_no_demonstrations_since_their_scale_is_not_known() -> None:
+    scoring = prompt(HEAD.replace("indices", "scores") + SYSTEM + USER)
+    with pytest.raises(PromptError, match="asks for scores"):
+        demonstration(scoring, SHOWN, 2, {"a": 1.0, "b": 3.0, "c": 2.0})
 
 
 def test_demonstrations_show_a_cluster_and_the_best_picks_in_the_prompts_own_format() -> None:
@@ -118,5 +142,5 @@ def test_demonstrations_show_a_cluster_and_the_best_picks_in_the_prompts_own_for
     assert worked.reply == "[2, 3]"
     text = with_demonstrations("Choose well.", [worked, worked])
     assert text.startswith("Choose well.\n\n### Example 1: what is asked\n\nPick 2 of 3.")
-    assert text.endswith("### Example 2: the best reply\n\n[2, 3]")
+    assert text.endswith("### Example 2: the best picks\n\n[2, 3]")
     assert shown(with_system(prompt(), text))[0] == ("system", text)

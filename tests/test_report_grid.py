@@ -24,8 +24,9 @@ def interval(estimate: float) -> dict[str, float]:
     return {"estimate": estimate, "low": estimate - 0.1234, "high": estimate + 0.1234}
 
 
-def arm(prompt: str, captured: float) -> dict[str, Any]:
+def arm(prompt: str, number: int, captured: float) -> dict[str, Any]:
     return {
+        "number": number,
         "prompt": prompt,
         "captured": interval(captured),
         "order_consistency": interval(0.89),
@@ -37,10 +38,11 @@ def arm(prompt: str, captured: float) -> dict[str, Any]:
     }
 
 
-def setting(prompt: str, nth: int, clusters: int, captured: object) -> dict[str, Any]:
+def setting(number: int, prompt: str, nth: int, clusters: int, captured: object) -> dict[str, Any]:
     """One in which every variable has the nth of its values."""
     values = {name: values[nth] for name, values in VARIABLES.items()}
-    return {"prompt": prompt, "settings": values, "clusters": clusters, "captured": captured}
+    asked = {"number": number, "prompt": prompt, "clusters": clusters}
+    return asked | {"settings": values, "captured": captured}
 
 
 def told(settings: int = 2) -> dict[str, Any]:
@@ -49,9 +51,9 @@ def told(settings: int = 2) -> dict[str, Any]:
         "plan": {"parent": "parts@1", "settings": settings, "decisions": 240},
         "variables": [{"name": name, "values": values} for name, values in VARIABLES.items()],
         "settings": [
-            setting(LONG, -1, 20, interval(0.4321)),
-            setting("parts@1", 0, 5, None),
-            *(setting(f"other {n}", 0, 5, None) for n in range(2, settings)),
+            setting(1, LONG, -1, 20, interval(0.4321)),
+            setting(0, "parts@1", 0, 5, None),
+            *(setting(n, f"other {n}", 0, 5, None) for n in range(2, settings)),
         ],
         "rounds": [{"clusters": [1, 2, 3, 4, 5]}],
         "effects": [
@@ -65,9 +67,10 @@ def told(settings: int = 2) -> dict[str, Any]:
         ],
         "confirmation": {
             "verdicts": [],
-            "arms": [arm("parts@1", 0.11), arm(LONG, 0.37)],
+            "arms": [arm("parts@1", 0, 0.11), arm(LONG, 1, 0.37)],
             "noise": None,
         },
+        "confirmed_on": 20,
         "utility": {
             "name": "rating",
             "kind": "human",
@@ -103,10 +106,12 @@ def test_no_figure_is_cut_off(width: int) -> None:
         row = next(line.split() for line in lines if f" {captured} " in line and "97%" in line)
         assert row[-4:] == ["281", "+", "5", "97%"]
         assert "0.89" in row
+    chosen = next(line.split() for line in lines if " 0.43 (+0.31 " in line)
+    assert "0.37" in chosen
 
 
 def test_the_names_of_prompts_are_no_markup() -> None:
-    assert rendered(told(), 200).count(LONG) == 2
+    assert rendered(told(), 200).count(LONG) == 3
 
 
 def test_the_defaults_are_told_since_names_say_only_what_differs() -> None:

@@ -17,7 +17,6 @@ from selectllm.cli.optimize_grid import optimize_grid
 from selectllm.cli.optimizing import (
     OptimizeOptions,
     arm_of,
-    command,
     conclude,
     keep,
     optimize_options,
@@ -32,12 +31,17 @@ from selectllm.endpoint import api_key, key_variable
 from selectllm.errors import ModelError, ReplyMissing
 from selectllm.matrix import context_needed
 from selectllm.model import ModelSpec
-from selectllm.optimize.job import Job, carry_out
+from selectllm.optimize.job import Job, carry_out, planned
 from selectllm.optimize.outcome import Plan, report, version_file
 from selectllm.optimize.program import load_dspy
-from selectllm.optimize.search import SHOWN, check_budget, default_budget
+from selectllm.optimize.search import (
+    SHOWN,
+    check_budget,
+    check_demonstrations,
+    default_budget,
+)
 from selectllm.optimize.splits import split
-from selectllm.optimize.template import system_text
+from selectllm.optimize.template import check_rewritable
 from selectllm.pack import read_pack
 from selectllm.run import Run
 from selectllm.suite import Suite, load_suite
@@ -61,8 +65,8 @@ def optimize(suite_file: Path, options: OptimizeOptions, common: Common) -> None
     """Search a better prompt on some clusters of SUITE, and confirm it on others.
 
     A teacher rewrites its system text, or --grid tries the values of its variables. The next
-    version is written only if it is better there than its parent, or with --force. Exit code: 0
-    written, or nothing better found; 3 inconclusive.
+    version is written only if it is better there than its parent, or with --force. Exit code: 3 if
+    the verdict is inconclusive, else 0.
     """
     carried_out = optimize_grid if options.grid else _optimize_text
     if not options.grid:
@@ -72,13 +76,16 @@ def optimize(suite_file: Path, options: OptimizeOptions, common: Common) -> None
     try:
         carried_out(open_session(common, base), suite, base, options)
     except ReplyMissing as error:
-        raise ReplyMissing(f"{error}. Ask for them: {command(suite_file, options)}") from None
+        raise ReplyMissing(f"{error}. Ask for them by the same call without --offline") from None
 
 
 def _optimize_text(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> None:
     prompts = prompts_folder(session)
     job = _checked(session, suite, base, options)
     folder = search_folder(session, options, suite.name, job.manifest)
+    from selectllm.report.optimize import plan_text
+
+    session.note(plan_text(planned(job)))
     with asyncio.Runner() as runner:
         came = carry_out(job, folder, runner, session.progress)
     told = report(job.run, job.plan, job.splits, came.found, came.seen, came.confirmation)
@@ -107,11 +114,12 @@ def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOption
     known = {spec.name: spec for spec in suite.specs()}
     teacher = _teacher(options.teacher or arm.model or "", known, session)
     run = run_of(session, suite, base, arm)
-    system_text(run.selectors[0].prompt)  # refuses what it cannot rewrite
+    check_rewritable(run.selectors[0].prompt)
     assert run.headline is not None
     splits = split(run.clusters, run.headline.values, run.suite.picks, run.suite.seed)
     budget = default_budget(splits) if options.budget is None else options.budget
     check_budget(budget, splits, options.demonstrations)
+    check_demonstrations(options.demonstrations, splits)
     parent = run.selectors[0]
     shared = _connections(session, run, base, teacher, options)
     plan = Plan(

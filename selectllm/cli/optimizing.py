@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +63,9 @@ optimize_options = grouped(
     click.option(
         "--budget",
         type=click.IntRange(1),
-        metavar="CALLS",
-        help="The most decisions the search may take; the confirmation comes on top.",
+        metavar="DECISIONS",
+        help="The most that the search may take; measuring what it found on all training clusters "
+        "and the confirmation come on top, and are told beforehand.",
     ),
     click.option(
         "--demonstrations",
@@ -79,16 +79,6 @@ optimize_options = grouped(
     click.option("--seed", type=int, help="Instead of the suite's seed."),
     click.option("--limit", type=click.IntRange(1), help="Only the first clusters."),
 )
-
-
-def command(suite_file: Path, options: OptimizeOptions) -> str:
-    """The command that was called, without what only this call was told."""
-    words = ["selectllm", "optimize", str(suite_file)]
-    words += ["--grid"] if options.grid else []
-    for name in ("prompt", "model", "teacher", "budget", "demonstrations", "out", "seed", "limit"):
-        if (value := getattr(options, name)) not in (None, 0):
-            words += [f"--{name}", str(value)]
-    return shlex.join(words)
 
 
 def prompts_folder(session: Session) -> Path:

@@ -17,7 +17,7 @@ from selectllm.codec import pretty_json
 from selectllm.compare import looks_of, why_fixed
 from selectllm.decisions import DecisionLog
 from selectllm.divide import Embedder
-from selectllm.evidence import Comparison
+from selectllm.evidence import Comparison, Evidence
 from selectllm.files import write_text
 from selectllm.matrix import evaluate, tasks
 from selectllm.noise import noise
@@ -33,10 +33,14 @@ ORDERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """`results`: as results.json has them. `noise`: the parent against itself, over orders."""
+    """`results`: as results.json has them. `noise`: the parent against itself, over orders.
+
+    `asked`: the clusters; a sequential comparison ends before it has asked all of them.
+    """
 
     results: Mapping[str, Any]
     noise: Mapping[str, Any] | None
+    asked: tuple[Cluster, ...]
 
     @property
     def verdict(self) -> Mapping[str, Any]:
@@ -91,14 +95,14 @@ async def confirm(
             decisions = await evaluate(run, embedder, settings, log, tick)
     found = results(run.evidence, decisions)
     write_text(folder / "results.json", pretty_json(found))
-    return Confirmation(found, _noise(run, decisions))
+    asked = run.evidence.first(run.evidence.asked({decision.cluster for decision in decisions}))
+    return Confirmation(found, _noise(run, asked, decisions), tuple(asked.clusters))
 
 
-def _noise(run: Run, decisions: Sequence[Decision]) -> Mapping[str, Any] | None:
+def _noise(run: Run, asked: Evidence, decisions: Sequence[Decision]) -> Mapping[str, Any] | None:
     """What the parent differs from itself by, from one order to another."""
     assert run.comparison is not None
     parent = run.comparison.arms[0]
-    asked = run.evidence.first(run.evidence.asked({decision.cluster for decision in decisions}))
     alone = replace(asked, comparison=Comparison("aa", (parent,), by="orders"))
     found = noise(alone, sides(alone, decisions))
     return None if found is None else found.to_json()

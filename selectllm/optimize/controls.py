@@ -18,16 +18,15 @@ from selectllm.types import Cluster
 CONTROLS = ("longest", "has-input")
 
 
-def controls(run: Run, splits: Splits) -> dict[str, dict[str, Any]]:
+def controls(run: Run, splits: Splits, confirmed: Sequence[Cluster]) -> dict[str, dict[str, Any]]:
     """Captured of the utility that decides, by split and control; null where it is undefined.
 
-    `has-input` only for pools that have inputs.
+    `confirmed`: the confirmation clusters that were asked. `has-input` only for pools that have
+    inputs.
     """
     used = [strategy for strategy in run.strategies if strategy.name in CONTROLS]
-    return {
-        name: {each.name: _captured(run, each, getattr(splits, name)) for each in used}
-        for name in NAMES
-    }
+    parts = zip(NAMES, (splits.training, splits.validation, confirmed), strict=True)
+    return {name: {each.name: _captured(run, each, part) for each in used} for name, part in parts}
 
 
 def _captured(

@@ -1,9 +1,10 @@
 """Successive halving: which settings of a prompt are asked on how many clusters. Pure.
 
 All settings are asked on a few clusters; the better half of them goes on to more, and so on, until
-few enough are left to be confirmed. What each round may cost is the same, so that the fewer
-settings are left, the better each is known. Who goes on is decided by captured on all clusters
-asked so far.
+few enough are left to be confirmed. The default one goes on beside them, since it is what the
+others are held against. What each round may cost is the same, so that the fewer settings are left,
+the better each is known. Who goes on is decided by captured on all clusters asked so far; among
+equals by how little a setting changes.
 
 Karnin, Koren and Somekh, Almost optimal exploration in multi-armed bandits (ICML 2013); Jamieson
 and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization (AISTATS
@@ -20,9 +21,12 @@ from selectllm.codec import seeded_hash
 from selectllm.errors import UsageError
 
 FINALISTS = 3
-"""Settings that are left in the end."""
+"""Settings that are left in the end, beside the default one."""
+DEFAULT = 0
+"""The number of the setting in which every variable has its default."""
 LEAST = 5
 """Clusters on which every setting is asked in round one, however small the budget."""
+DIGITS = 9  # captured that differs by less is the same but for rounding
 USUAL = 10
 """As many at least unless told otherwise: effects are estimated on them."""
 
@@ -53,9 +57,9 @@ class Schedule:
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """How many settings are left after each round."""
-        later = [each.settings for each in self.rounds[1:]]
-        return *later, min(FINALISTS, self.rounds[-1].settings)
+        """How many settings are left after each round, the default one not counted."""
+        later = [each.settings - 1 for each in self.rounds[1:]]
+        return *later, min(FINALISTS, self.rounds[-1].settings - 1)
 
 
 def default_budget(settings: int, clusters: int) -> int:
@@ -88,11 +92,11 @@ def schedule(settings: int, clusters: int, budget: int) -> Schedule:
 
 
 def _sizes(settings: int, cut: int) -> list[int]:
-    """Settings in each round, if one of every `cut` goes on."""
-    sizes = [settings]
+    """Settings in each round, if one of every `cut` goes on, and the default one beside them."""
+    sizes = [settings - 1]
     while (size := max(FINALISTS, -(-sizes[-1] // cut))) < sizes[-1] and size > FINALISTS:
         sizes.append(size)
-    return sizes
+    return [size + 1 for size in sizes]
 
 
 def _rounds(sizes: Sequence[int], clusters: int, budget: int) -> Iterator[Round]:
@@ -107,15 +111,16 @@ def _rounds(sizes: Sequence[int], clusters: int, budget: int) -> Iterator[Round]
         clusters -= made.clusters
 
 
-def ranked(captured: Mapping[int, float], seed: int) -> list[int]:
-    """The settings (by number), best first; among equals in an order drawn by `seed`."""
-    return sorted(captured, key=lambda n: (-captured[n], seeded_hash("grid", seed, n)))
+def ranked(captured: Mapping[int, float], changes: Sequence[int], seed: int) -> list[int]:
+    """The settings (by number) but the default, best first.
 
-
-def finalists(captured: Mapping[int, float], lead: Mapping[int, float], seed: int) -> list[int]:
-    """Of the settings that are left, those to be confirmed against the default one, best first.
-
-    `lead`: what each captured more than the default did, on all clusters that both were asked;
-    only who leads is worth confirming.
+    `captured`: on the same clusters. `changes`: of each setting, how many variables have another
+    value than by default. Among equals the fewest changes come first, then the order is drawn by
+    `seed`.
     """
-    return [number for number in ranked(captured, seed) if lead[number] > 0]
+
+    def place(number: int) -> tuple[float, int, int]:
+        drawn = seeded_hash("grid", seed, number)
+        return -round(captured[number], DIGITS), changes[number], drawn
+
+    return sorted(captured.keys() - {DEFAULT}, key=place)

@@ -10,10 +10,10 @@ from typing import Any
 from selectllm.matrix import tasks
 from selectllm.optimize.confirm import Confirmation, confirmation_run
 from selectllm.optimize.controls import controls
-from selectllm.optimize.grid import FINALISTS
-from selectllm.optimize.grid_search import DEFAULT, GridJob, GridOutcome, Halved, captured_by, said
+from selectllm.optimize.grid import DEFAULT, FINALISTS
+from selectllm.optimize.grid_search import GridJob, GridOutcome, Halved, captured_by, said
 from selectllm.optimize.outcome import FORMAT, guards_of, verdict_in_short
-from selectllm.optimize.template import written
+from selectllm.optimize.template import Origin, written
 
 
 def plan(job: GridJob) -> dict[str, Any]:
@@ -43,6 +43,7 @@ def _most_confirmed(job: GridJob) -> int:
 def report(job: GridJob, came: GridOutcome) -> dict[str, Any]:
     """The content of optimize.json; without a confirmation nothing better was found."""
     found, splits, made = came.found, job.splits, came.confirmation
+    asked = made.asked if made else splits.confirmation
     best, utility = winner(came), job.run.headline
     assert utility is not None
     return {
@@ -50,7 +51,8 @@ def report(job: GridJob, came: GridOutcome) -> dict[str, Any]:
         "kind": "grid",
         "plan": plan(job),
         "utility": utility.to_json(),
-        "controls": controls(job.run, splits),
+        "controls": controls(job.run, splits, asked),
+        "confirmed_on": len(asked) if made else None,
         "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
         "variables": [
             {"name": name, "values": list(dict.fromkeys(each[name] for each in job.grid.settings))}
@@ -103,7 +105,10 @@ def _confirmation(found: Halved, made: Confirmation) -> dict[str, Any]:
 
 
 def winner(came: GridOutcome) -> int | None:
-    """The finalist that is better by most, else the one that came nearest; None without any."""
+    """The finalist that is better by most, else the one that came nearest; None without any.
+
+    Among equals the one that did best in the search, or changes least.
+    """
     if came.confirmation is None:
         return None
     verdicts = zip(came.found.finalists, came.confirmation.verdicts, strict=True)
@@ -128,7 +133,10 @@ def version_file(job: GridJob, came: GridOutcome, number: int) -> str:
     words = verdict_in_short(parent, verdict)
     if (several := len(came.found.finalists)) > 1:
         words += f", one of {several} confirmed, by Holm"
-    return written(job.grid.prompts[number], parent, _in_short(job, number), words)
+    settings, usual = job.grid.settings[number], job.grid.settings[DEFAULT]
+    changed = {name: value for name, value in settings.items() if value != usual[name]}
+    origin = Origin(parent, f"{parent} with {said(changed)}.", _in_short(job, number), words)
+    return written(job.grid.prompts[number], origin)
 
 
 def _in_short(job: GridJob, number: int) -> str:

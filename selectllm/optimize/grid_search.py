@@ -18,7 +18,7 @@ from selectllm.errors import PromptError
 from selectllm.matrix import shown_items
 from selectllm.optimize.confirm import Confirmation, confirm, confirmation_run
 from selectllm.optimize.effects import Effect, Settings, effects
-from selectllm.optimize.grid import Schedule, finalists, ranked
+from selectllm.optimize.grid import DEFAULT, Schedule, ranked
 from selectllm.optimize.progress import Progress, ticks
 from selectllm.optimize.splits import Splits
 from selectllm.optimize.versions import Versions, open_versions
@@ -29,8 +29,7 @@ from selectllm.run import Run
 from selectllm.types import Cluster, Decision
 
 MOST = 256  # settings
-DEFAULT = 0
-"""The number of the setting in which every variable has its default."""
+LEAD = 1e-9  # captured by which a setting leads the default, beyond rounding
 _PLAIN = re.compile(r"(?!true$|false$|null$)[A-Za-z_][\w-]*")
 
 
@@ -63,6 +62,12 @@ class Grid:
             )
         drafts = (_draft(parent, chosen, settings[DEFAULT]) for chosen in settings[1:])
         return cls(settings, (parent, *drafts))
+
+    @property
+    def changes(self) -> tuple[int, ...]:
+        """How many variables of each setting have another value than by default."""
+        usual = self.settings[DEFAULT]
+        return tuple(sum(each[n] != usual[n] for n in usual) for each in self.settings)
 
     def check(self, run: Run, clusters: Sequence[Cluster]) -> None:
         """Raise PromptError if a setting cannot be shown, before anything is asked."""
@@ -119,7 +124,10 @@ class GridJob:
 
 @dataclass(frozen=True, slots=True)
 class RoundMade:
-    """One round: the ids of its new clusters, which settings were asked, which went on."""
+    """One round: the ids of its new clusters, which settings were asked, which went on.
+
+    `survivors`: best first, without the default one, which always goes on.
+    """
 
     clusters: tuple[int, ...]
     settings: tuple[int, ...]
@@ -189,13 +197,13 @@ async def halve(
         measured |= {number: versions.agreement(made[number]) for number in left}
         found = found or _effects(versions, grid, measured)
         captured = {number: captured_by(measured[number]) for number in left}
-        survivors = ranked(captured, seed)[:kept]
+        survivors = ranked(captured, grid.changes, seed)[:kept]
         ids = tuple(cluster.id for cluster in new)
         rounds.append(RoundMade(ids, tuple(left), tuple(survivors)))
-        left = sorted(survivors)
-    last = {number: captured[number] for number in left}
-    lead = {number: _lead(measured[number], measured[DEFAULT]) for number in left}
-    return Halved(tuple(rounds), measured, tuple(found), tuple(finalists(last, lead, seed)))
+        left = sorted([DEFAULT, *survivors])
+    # All that are left were asked on the same clusters; only who leads is worth confirming.
+    finalists = (number for number in survivors if captured[number] > captured[DEFAULT] + LEAD)
+    return Halved(tuple(rounds), measured, tuple(found), tuple(finalists))
 
 
 async def _ask(
@@ -223,11 +231,6 @@ def captured_by(found: Agreement) -> float:
     chance = found.chance
     reached = sum(found.gain[cluster] - chance[cluster] for cluster in chance)
     return reached / sum(1 - each for each in chance.values())
-
-
-def _lead(found: Agreement, default: Agreement) -> float:
-    """What `found` gained more than `default`, which was asked on no other clusters than it."""
-    return sum(found.gain[cluster] - gain for cluster, gain in default.gain.items())
 
 
 def _effects(versions: Versions, grid: Grid, measured: Mapping[int, Agreement]) -> list[Effect]:

@@ -9,7 +9,7 @@ from typing import Any
 from selectllm.ask import AskSettings
 from selectllm.connect import Connections
 from selectllm.divide import Embedder
-from selectllm.matrix import shown_items
+from selectllm.matrix import shown_items, tasks
 from selectllm.model import ModelSpec
 from selectllm.optimize.confirm import Confirmation, confirm, confirmation_run
 from selectllm.optimize.metric import Metric
@@ -69,6 +69,20 @@ class Outcome:
     seen: Seen
     winner: Prompt
     confirmation: Confirmation | None
+
+
+def planned(job: Job) -> dict[str, Any]:
+    """What is going to be asked at most, in decisions; known before anything is."""
+    run = confirmation_run(job.run, [replace(job.parent, name="winner")], job.splits.confirmation)
+    return {
+        "parent": job.plan.parent,
+        "model": job.plan.model,
+        "teacher": job.plan.teacher,
+        "splits": job.splits.sizes,
+        "search": job.plan.budget,
+        "measuring": 2 * len(job.splits.training),
+        "confirmation": sum(1 for _ in tasks(run)),
+    }
 
 
 def carry_out(job: Job, folder: Path, runner: Runner, progress: Progress) -> Outcome:

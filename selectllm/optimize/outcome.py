@@ -14,8 +14,8 @@ from selectllm.optimize.confirm import Confirmation
 from selectllm.optimize.controls import controls
 from selectllm.optimize.search import Found
 from selectllm.optimize.splits import Splits
-from selectllm.optimize.template import written
-from selectllm.prompt import Prompt
+from selectllm.optimize.template import Origin, written
+from selectllm.prompt import Prompt, parse_prompt, with_parent
 from selectllm.prompt_library import PromptLibrary, next_number
 from selectllm.run import Run
 
@@ -79,6 +79,7 @@ def report(
 ) -> dict[str, Any]:
     """The content of optimize.json; without `confirmation` nothing better was found."""
     assert run.headline is not None
+    asked = confirmation.asked if confirmation else splits.confirmation
     captured = {
         name: {version: _json(each) for version, each in getattr(seen, name).items()}
         for name in ("training", "validation")
@@ -93,7 +94,8 @@ def report(
         "search": asdict(found),
         "captured": {**captured, "confirmation": _confirmed(confirmation)},
         "guards": None if confirmation is None else _guards(confirmation),
-        "controls": controls(run, splits),
+        "controls": controls(run, splits, asked),
+        "confirmed_on": len(asked) if confirmation else None,
         "noise": confirmation and confirmation.noise,
         "verdict": confirmation and confirmation.verdict,
     }
@@ -138,21 +140,24 @@ def verdict_in_short(parent: str, verdict: Mapping[str, Any]) -> str:
 def write_version(library: PromptLibrary, folder: Path, name: str, text: str) -> str:
     """Write `text` as the next version of `name` in `folder`; returns its `name@version`.
 
-    A version that holds these bytes already is left as it is.
+    A version that says the same already, whatever search found it, is left as it is.
     """
-    for version in map(library.load, library.versions(name)):
-        if version.source == text:
-            return version.ref
     number = next_number(folder, name)
-    write_text(folder / name / f"v{number}.jinja", text)
+    path = folder / name / f"v{number}.jinja"
+    made = with_parent(parse_prompt(text.encode(), str(path), name, number), None)
+    for version in map(library.load, library.versions(name)):
+        if with_parent(version, None) == made:
+            return version.ref
+    write_text(path, text)
     return f"{name}@{number}"
 
 
 def version_file(plan: Plan, splits: Splits, found: Found, winner: Prompt, verdict: Any) -> str:
     """The winner's file, with where it comes from and what came of it in its front matter."""
-    return written(
-        winner,
-        plan.parent,
-        plan.in_short(splits, found),
-        verdict_in_short(plan.parent, verdict),
+    origin = Origin(
+        parent=plan.parent,
+        description=f"What {plan.parent} asks, under instructions that a search found.",
+        search=plan.in_short(splits, found),
+        verdict=verdict_in_short(plan.parent, verdict),
     )
+    return written(winner, origin)

@@ -29,7 +29,7 @@ from selectllm.optimize.program import (
 )
 from selectllm.optimize.splits import Splits
 from selectllm.optimize.template import Demonstration, system_text, with_demonstrations
-from selectllm.optimize.versions import Versions
+from selectllm.optimize.versions import VersionKey, Versions
 from selectllm.patience import each
 from selectllm.prompt import render
 from selectllm.row_log import RowFormat, RowLog
@@ -69,6 +69,15 @@ def check_budget(budget: int, splits: Splits, demonstrations: int) -> None:
             f"validate the parent, then up to {one_round(splits)} for a proposal"
             f"{' and as many as validate it with demonstrations' if demonstrations else ''}); "
             f"allow {least} or more"
+        )
+
+
+def check_demonstrations(demonstrations: int, splits: Splits) -> None:
+    """Raise UsageError for more demonstrations than there are training clusters to take them of."""
+    if demonstrations > len(splits.training):
+        raise UsageError(
+            f"--demonstrations {demonstrations}: they come from training clusters, of which there "
+            f"are {len(splits.training)}; ask for that many at most"
         )
 
 
@@ -120,10 +129,10 @@ class Found:
     """What a search ended with.
 
     `text`: the system text that did best on the validation clusters, the parent's own if none did
-    better. `demonstrations`: how many worked examples it holds. `decisions`: of the budget used.
-    `proposals`, `failed`: what the teacher was asked for, and how many of those could not be used;
-    `problem`: why the last such was not. `validated`: versions tried on all validation clusters,
-    the parent among them. `stopped`: why the search ended.
+    better. `demonstrations`: how many worked examples it holds. `decisions`: made, none counted
+    twice. `proposals`, `failed`: what the teacher was asked for, and how many of those could not be
+    used; `problem`: why the last such was not. `validated`: new versions tried on all validation
+    clusters. `stopped`: why the search ended.
     """
 
     text: str
@@ -153,6 +162,7 @@ class Search:
     proposals: RowLog[int, ProposalRow]
     demonstrations: Sequence[Demonstration] = ()
     _made: list[Proposal] = field(default_factory=list, init=False)
+    _decided: set[VersionKey] = field(default_factory=set, init=False)
     _failed_in_a_row: int = field(default=0, init=False)
     _failure: SelectLLMError | None = field(default=None, init=False)
     _stopped: str = field(default="what is left of the budget is no whole round", init=False)
@@ -183,14 +193,13 @@ class Search:
         best = float(result.val_aggregate_scores[result.best_idx])
         text, held = self._demonstrated(text, best)
         failed = [each for each in self._made if each.text is None]
-        extra = len(self.splits.validation) if self.demonstrations else 0
         return Found(
             text=text,
             demonstrations=held,
-            decisions=int(result.total_metric_calls or 0) + extra,
+            decisions=len(self._decided),
             proposals=len(self._made),
             failed=len(failed),
-            validated=len(result.candidates),
+            validated=len(result.candidates) - 1 + bool(self.demonstrations),
             stopped=self._stopped,
             problem=failed[-1].problem if failed else None,
         )
@@ -239,7 +248,9 @@ class Search:
         return [made[cluster.id] for cluster in batch]
 
     async def _decide(self, text: str, cluster: int) -> Decision:
-        return await self.versions.decide(text, self._by_id[cluster])
+        decision = await self.versions.decide(text, self._by_id[cluster])
+        self._decided.add((decision.prompt_sha256 or "", cluster))
+        return decision
 
     def make_reflective_dataset(
         self, candidate: Mapping[str, str], eval_batch: Any, components_to_update: list[str]

@@ -25,6 +25,7 @@ _BLOCK = re.compile(
 )
 _USER = re.compile(r"\{%[-+]?\s*block\s+user\b")
 _FRONT = re.compile(r"\A(?P<head>---[ \t]*\r?\n.*?)(?P<end>^---[ \t]*\r?\n)", re.DOTALL | re.M)
+_DESCRIPTION = re.compile(r"^description:.*\r?\n(?:[ \t]+.*\r?\n)*", re.M)
 _LITERAL = re.compile(r"\{\{ '(?:[^'\\]|\\.)*' \}\}")  # what `_literal` writes
 _READ_BY_JINJA = re.compile(r"\{+[{%#]|\{*\r+")
 # Two items are enough to see whether a message depends on them.
@@ -36,7 +37,7 @@ _SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """A cluster of the training split as it was shown, and the best possible reply."""
+    """A cluster of the training split as it was shown, and a reply with the best picks."""
 
     message: str
     reply: str
@@ -47,14 +48,20 @@ def system_text(prompt: Prompt) -> str:
 
     Raises PromptError if it is no plain text, but depends on the items, `k` or `m`.
     """
-    block = _BLOCK.search(prompt.source)
+    block = _block(prompt)
     if block is not None and (tag := re.search(r"\{[{%#]", _LITERAL.sub("", block["body"]))):
         line = prompt.source[: block.start("body")].count("\n") + 1
         raise PromptError(
             f"{prompt.path}:{line}: the system block is no plain text ({tag.group()} in it), so "
-            "optimize cannot rewrite it; move what depends on items, k or m into the user block"
+            "optimize cannot rewrite it; write it without tags, and move what depends on items, k "
+            "or m into the user block"
         )
     return _system(prompt)
+
+
+def check_rewritable(prompt: Prompt) -> None:
+    """Raise PromptError if a search could not put other system texts into `prompt`."""
+    with_system(prompt, f"{system_text(prompt)}\n\nAnother {{{{ text }}}}.")
 
 
 def with_system(prompt: Prompt, text: str) -> Prompt:
@@ -66,14 +73,24 @@ def with_system(prompt: Prompt, text: str) -> Prompt:
     if text == system_text(prompt):
         return prompt
     block = f"{{% block system %}}\n{_literal(text)}\n{{%- endblock %}}"
-    old = _BLOCK.search(prompt.source)
+    old = _block(prompt)
     if old is not None:
         source = prompt.source[: old.start()] + block + prompt.source[old.end() :]
     else:
-        user = _USER.search(prompt.source)
+        user = _USER.search(prompt.source, _body(prompt))
         at = user.start() if user else len(prompt.source)
         source = f"{prompt.source[:at]}{block}\n\n{prompt.source[at:]}"
     return _checked(prompt, source, text)
+
+
+def _body(prompt: Prompt) -> int:
+    """Where the template begins, behind the front matter, which may speak of blocks too."""
+    front = _FRONT.match(prompt.source)
+    return front.end() if front else 0
+
+
+def _block(prompt: Prompt) -> re.Match[str] | None:
+    return _BLOCK.search(prompt.source, _body(prompt))
 
 
 def _checked(prompt: Prompt, source: str, text: str) -> Prompt:
@@ -118,7 +135,15 @@ def _expression(text: str) -> str:
 def demonstration(
     prompt: Prompt, shown: tuple[Item, ...], k: int, utility: Mapping[str, float]
 ) -> Demonstration:
-    """`shown` as the prompt shows it, and the reply that picks the k of most utility."""
+    """`shown` as the prompt shows it, and the reply that picks the k of most utility.
+
+    Raises PromptError for a prompt that asks for scores: on what scale, only its own words say.
+    """
+    if prompt.reply == "scores":
+        raise PromptError(
+            f"{prompt.ref}: asks for scores, and only its own words say on what scale, so there "
+            "are no demonstrations of them; take a prompt that picks or ranks"
+        )
     question = Question(shown, labels_for(prompt, len(shown)), k, prompt.reply)
     best = sorted(range(len(shown)), key=lambda position: -utility[shown[position].id])
     return Demonstration(render(prompt, shown, k)[-1]["content"], write(question, best))
@@ -129,22 +154,36 @@ def with_demonstrations(text: str, demonstrations: Iterable[Demonstration]) -> s
     parts = [text] if text.strip() else []
     for number, each in enumerate(demonstrations, start=1):
         parts.append(f"### Example {number}: what is asked\n\n{each.message}")
-        parts.append(f"### Example {number}: the best reply\n\n{each.reply}")
+        parts.append(f"### Example {number}: the best picks\n\n{each.reply}")
     return "\n\n".join(parts)
 
 
-def written(prompt: Prompt, parent: str, search: str, verdict: str) -> str:
-    """The file of a new version: `prompt` with its parent, search and verdict in front of it.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the front matter of a new version says: from what, by what search, and how well."""
+
+    parent: str
+    description: str
+    search: str
+    verdict: str
+
+
+def written(prompt: Prompt, origin: Origin) -> str:
+    """The file of a new version: `prompt` with its origin in the front matter.
 
     The template is that of `prompt`, byte for byte, so that it shows what was measured.
     """
-    source = with_parent(prompt, parent)
+    source = with_parent(prompt, origin.parent)
     front = _FRONT.match(source)
     assert front is not None
-    told = yaml.safe_dump(
-        {"search": search, "verdict": verdict},
-        sort_keys=False,
-        allow_unicode=True,
-        width=2**30,  # one line a key
-    )
-    return front["head"] + told + source[front.start("end") :]
+    opening, rest = front["head"].split("\n", 1)
+    first = {"description": origin.description}
+    last = {"search": origin.search, "verdict": origin.verdict}
+    head = f"{opening}\n{_yaml(first)}{_DESCRIPTION.sub('', rest)}{_yaml(last)}"
+    return head + source[front.start("end") :]
+
+
+def _yaml(content: Mapping[str, str]) -> str:
+    """One line a key."""
+    text: str = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=2**30)
+    return text

@@ -51,7 +51,7 @@ def render_grid(told: Report) -> RenderableType:
         parts += [render_verdict(verdict), Text()]
     parts += [_settings(told), _effects(told)]
     if confirmation is not None:
-        parts.append(_arms(confirmation))
+        parts += [_optimism(told), _arms(confirmation)]
     return Group(*parts, labelled(_facts(told)))
 
 
@@ -77,7 +77,8 @@ def _effects(told: Report) -> Table:
         "effects, in captured",
         f"each value against its default, on the {counted(len(first['clusters']), 'cluster')} of "
         "round one, averaged over the values of the other variables; that does not show what it "
-        "does beside one choice of them, nor with another model; p: by Holm over all effects",
+        "does beside one choice of them, nor with another model; interval: of 95 %, of each effect "
+        "alone; p: by Holm over all of them",
         ["variable", "value"],
         ["effect", "interval", "p (Holm)"],
     )
@@ -87,6 +88,20 @@ def _effects(told: Report) -> Table:
         p = "-" if each["p_holm"] is None else p_value(each["p_holm"])
         value = f"{_value(each['value'])}, not {_value(each['default'])}"
         add_row(made, each["variable"], value, shift, spread(effect, 3), p)
+    return made
+
+
+def _optimism(told: Report) -> Table:
+    """What the default and the finalists captured where they were chosen, and where not."""
+    searched = {each["number"]: each["captured"] for each in told["settings"]}
+    made = table(
+        "captured, where it was searched and where it was not",
+        "the search chose by its own figures, so that only the confirmation is to be believed",
+        ["prompt"],
+        ["in the search", f"confirmation ({told['confirmed_on']})"],
+    )
+    for arm in told["confirmation"]["arms"]:
+        add_row(made, arm["prompt"], around(searched[arm["number"]]), around(arm["captured"]))
     return made
 
 

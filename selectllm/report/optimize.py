@@ -31,6 +31,18 @@ PARENT, WINNER = "parent", "winner"
 SPLITS = ("training", "validation", "confirmation")
 
 
+def plan_text(plan: Report) -> str:
+    """What a search is about to ask, in lines."""
+    sizes = ", ".join(f"{count} {name}" for name, count in plan["splits"].items())
+    return (
+        f"search from {plan['parent']} + {plan['model']}, rewritten by {plan['teacher']}; "
+        f"clusters: {sizes}\n"
+        f"  search: at most {counted(plan['search'], 'decision')}\n"
+        f"  parent and winner on all training clusters: at most {plan['measuring']} more\n"
+        f"  confirmation: at most {plan['confirmation']} more"
+    )
+
+
 def render_report(told: Report) -> RenderableType:
     """What came of a search, the verdict first."""
     parts: list[RenderableType] = []
@@ -44,13 +56,13 @@ def render_report(told: Report) -> RenderableType:
 
 def _captured(told: Report) -> Table:
     """Agreement on the three splits: what was chosen by flatters, what was not tells."""
-    sizes, captured, controls = told["splits"], told["captured"], told["controls"]
+    captured, controls = told["captured"], told["controls"]
     made = table(
         "captured, by the clusters it was measured on",
         "0 = random picks, 1 = the best possible; the search chose by training and validation, "
         "so that only confirmation is to be believed",
         ["version"],
-        [f"{name} ({sizes[name]})" for name in SPLITS],
+        [f"{name} ({count})" for name, count in _clusters(told)],
     )
     for version in (PARENT, WINNER):
         cells = (captured[name] and captured[name][version] for name in SPLITS)
@@ -58,6 +70,14 @@ def _captured(told: Report) -> Table:
     for control in controls[SPLITS[0]]:
         add_row(made, f"{control} alone", *(around(controls[name][control]) for name in SPLITS))
     return made
+
+
+def _clusters(told: Report) -> Iterator[tuple[str, str]]:
+    """How many clusters the figures of each split are of."""
+    for name in SPLITS:
+        count, asked = told["splits"][name], told["confirmed_on"]
+        some = name == SPLITS[-1] and asked not in (None, count)
+        yield name, f"{asked} of {count}" if some else str(count)
 
 
 def around(interval: Interval | None) -> str:
@@ -111,7 +131,7 @@ def _facts(told: Report) -> Iterator[tuple[str, str]]:
         "search",
         f"{counted(search['decisions'], 'decision')} of {told['plan']['budget']:,}, "
         f"{counted(search['proposals'], 'proposal')} by {told['plan']['teacher']}, "
-        f"{counted(search['validated'], 'version')} validated with the parent; "
+        f"{counted(search['validated'], 'new version')} validated; "
         f"{search['stopped']}",
     )
     if search["failed"]:
