@@ -1,7 +1,8 @@
-"""Names in messages: what to say when one is unknown, and how many of them."""
+"""Names in messages: what to say when one is unknown, and how many of them. And in files."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -26,3 +27,8 @@ def listed(names: Sequence[str]) -> str:
     """Names for a message: at most five of them."""
     more = ", ..." if len(names) > 5 else ""
     return ", ".join(repr(name) for name in names[:5]) + more
+
+
+def for_files(name: str) -> str:
+    """`name` as part of a file's name: readable, and in no other folder; not always another."""
+    return re.sub(r"[^A-Za-z0-9@._-]+", "_", name)[:80]

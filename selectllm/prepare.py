@@ -166,9 +166,12 @@ def _check_prompts(prompts: Sequence[Prompt], run: Run) -> None:
 
 
 def _strategies(suite: Suite, pool: Pool, comparison: Comparison | None) -> tuple[Strategy, ...]:
-    """The suite's strategies or the usual controls; of a comparison, those beside its arms."""
+    """The suite's strategies or the usual controls; of a comparison, those beside its arms.
+
+    A gate has `longest` alone, which is told beside every agreement.
+    """
     if comparison is not None and comparison.kind == "regress":
-        return ()
+        return (find_strategy("longest"),)
     names = suite.strategies
     if names is None or comparison is not None:
         with_input = any(item.input for item in pool.items)

@@ -41,13 +41,14 @@ def results(evidence: Evidence, decisions: Sequence[Decision]) -> dict[str, Any]
     evidence = evidence.first(evidence.asked({decision.cluster for decision in decisions}))
     found = sides(evidence, decisions)
     pairs = [Arm(*pair) for pair in evidence.pairs]
+    utilities = [_utility(utility, found) for utility in evidence.covering]
     return {
         "format": FORMAT,
         "suite": evidence.suite,
         "picks": evidence.picks,
         "clusters": len(evidence.clusters),
         "cluster_sizes": sorted({len(cluster.members) for cluster in evidence.clusters}),
-        "utilities": [_utility(utility, found) for utility in evidence.covering],
+        "utilities": utilities,
         "pairs": [_pair(evidence, arm, found[arm]) for arm in pairs],
         "strategies": [
             {
@@ -65,7 +66,7 @@ def results(evidence: Evidence, decisions: Sequence[Decision]) -> dict[str, Any]
             }
             for a, b in combinations(pairs, 2)
         ],
-        "verdicts": [verdict.to_json() for verdict in _verdicts(evidence, found)],
+        "verdicts": [_verdict(each, utilities) for each in _verdicts(evidence, found)],
         "noise": _json(noise(evidence, found)),
     }
 
@@ -75,6 +76,15 @@ def _utility(utility: Utility, found: Mapping[Arm, Side]) -> dict[str, Any]:
     longest = found.get(LONGEST)
     length = longest and longest.measured[utility.name].captured
     return utility.to_json() | {"sha256": utility.sha256, "length": _json(length)}
+
+
+def _verdict(verdict: Verdict, utilities: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The verdict with what length alone captures of the utility that decides."""
+    told = verdict.to_json()
+    if told["utility"] is not None:
+        length = {each["name"]: each["length"] for each in utilities}
+        told["utility"] = told["utility"] | {"length": length.get(told["utility"]["name"])}
+    return told
 
 
 def _verdicts(evidence: Evidence, found: Mapping[Arm, Side]) -> list[Verdict]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -58,6 +59,18 @@ class UtilitySources:
     progress: Progress | None = None
 
 
+# What the user's code can raise by mistake.
+_FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 class UtilitySource(Protocol):
     """What a suite means by `source: module:attr`: the user's code that values items of a pool.
 
@@ -103,7 +116,10 @@ def _imported(entry: ImportEntry, pool: Pool, sources: UtilitySources) -> Utilit
 
 
 def _pairwise(entry: PairwiseEntry, pool: Pool, sources: UtilitySources) -> Utility:
-    judgements = read_judgements(sources.base / entry.file)
+    path = sources.base / entry.file
+    judgements = read_judgements(path)
+    judged = dict.fromkeys(item_id for each in judgements for item_id in (each.a, each.b))
+    _check_ids(judged, pool, f"utility {entry.name}: {path} judges")
     return bradley_terry(judgements, name=entry.name, kind=entry.kind, rater=entry.rater)
 
 
@@ -154,19 +170,29 @@ def _own(entry: OwnEntry, pool: Pool, sources: UtilitySources) -> Utility:
             f"utility {entry.name}: {entry.source} cannot be called with the pool, name and the "
             f"options of the suite ({error}); correct `options`"
         ) from None
-    utility = source(pool, name=entry.name, **entry.options)
+    try:
+        utility = source(pool, name=entry.name, **entry.options)
+    except _FAILURES as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise UtilityError(
+            f"utility {entry.name}: {entry.source} failed: {type(error).__name__}: {error} "
+            f"({place.filename}:{place.lineno})"
+        ) from error
     if not isinstance(utility, Utility):
         raise UtilityError(
             f"utility {entry.name}: {entry.source} gave {type(utility).__name__}; return a "
             "selectllm.Utility"
         )
-    strange = [item_id for item_id in utility.values if item_id not in pool.by_id]
+    _check_ids(utility.values, pool, f"utility {entry.name}: {entry.source} gave values for")
+    return replace(utility, name=entry.name, source=entry.source)
+
+
+def _check_ids(ids: Iterable[str], pool: Pool, who: str) -> None:
+    strange = [item_id for item_id in ids if item_id not in pool.by_id]
     if strange:
         raise UtilityError(
-            f"utility {entry.name}: {entry.source} gave values for {len(strange)} ids that are not "
-            f"in the pool: {listed(strange)}; give values for its items"
+            f"{who} {len(strange)} ids that are not in the pool: {listed(strange)}; name its items"
         )
-    return replace(utility, name=entry.name, source=entry.source)
 
 
 def _source(entry: OwnEntry, base: Path) -> UtilitySource:
@@ -175,7 +201,7 @@ def _source(entry: OwnEntry, base: Path) -> UtilitySource:
     try:
         with _importable(base):
             source: UtilitySource = getattr(import_module(module), attr)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise UtilityError(
             f"utility {entry.name}: source {entry.source!r} cannot be used ({error}); install its "
             "module, or put it beside the suite"

@@ -214,7 +214,7 @@ def test_a_training_that_is_stopped_goes_on_and_ends_with_the_same_adapter(
 
 def test_losses_are_those_of_the_student_beside_its_base(selectllm: Command) -> None:
     trained(selectllm)
-    found = scored(selectllm, "out", "--trained-on", "selection.jsonl")
+    found = scored(selectllm, "out")
     student = open_student("tiny", Path("other"))
     config = read_manifest(Path("out")).plan.config
     pair = [score_student(student, items(9, 100), config, each) for each in (None, Path("out"))]
@@ -271,10 +271,12 @@ def encoder(selectllm: Command) -> Path:
 def test_answers_are_written_with_how_like_the_references_they_are(
     selectllm: Command, encoder: Path
 ) -> None:
-    write_jsonl(Path("selection.jsonl"), [{"id": "a", "instruction": "A", "response": "one two"}])
+    same = {"response": "one two"}  # so that it says so to whatever it is asked
+    taught = [{"id": text, "instruction": text} | same for text in ("A", "b?", "c", "D?", "a")]
+    write_jsonl(Path("selection.jsonl"), taught)
     options = ("--epochs", 60, "--mode", "full", "--learning-rate", "3e-2")
     trained(selectllm, *options)
-    asked = ("A", "one two"), ("B" * 40, "one two three"), ("A  ", "none")
+    asked = ("a?", "one two"), ("B" * 40, "one two three"), ("a?  ", "none")
     names = ("instruction", "response")
     tests = [dict(zip(names, pair, strict=True)) | {"id": pair[0]} for pair in asked]
     write_jsonl(Path("test.jsonl"), tests)
@@ -284,8 +286,8 @@ def test_answers_are_written_with_how_like_the_references_they_are(
     assert [set(each) for each in said] == [
         {"id", "text", "tokens", "stopped", "rouge_l", "cosine"}
     ] * 3
-    assert [each["id"] for each in said] == ["A", "B" * 40, "A  "]
-    first = {"id": "A", "text": "one two", "tokens": 8, "stopped": "end", "rouge_l": 1.0}
+    assert [each["id"] for each in said] == ["a?", "B" * 40, "a?  "]
+    first = {"id": "a?", "text": "one two", "tokens": 8, "stopped": "end", "rouge_l": 1.0}
     assert said[0] == first | {"cosine": pytest.approx(1)}
     assert found["stopped"] == sum(each["stopped"] == "end" for each in said)
     for name in ("rouge_l", "cosine"):
@@ -342,7 +344,11 @@ def test_test_items_in_the_selection_are_counted(selectllm: Command) -> None:
     assert_refused(train(selectllm, "--test", "test.jsonl"), said)
     assert not Path("out").exists()
     trained(selectllm)
-    assert_refused(score(selectllm, "out", "--trained-on", "selection.jsonl"), said)
+    said = "2 of 5 test items are also in the items that the student was trained on: 'item-00', "
+    assert_refused(score(selectllm, "out"), said)
+    assert (
+        score(selectllm, *SHAPE, "--mode", "full").code == 0
+    )  # the base model was trained on none of them
 
 
 def test_no_item_is_for_dev_and_for_something_else_too(selectllm: Command) -> None:
@@ -376,8 +382,6 @@ def test_a_diverged_training_says_what_to_lower(selectllm: Command) -> None:
         (("nowhere",), "nowhere holds no trained student; train one there first"),
         (("out", "--max-length", 64), "with max_length 128, but this one has 64"),
         (("out", "--mode", "full"), "with mode fast, but this one has full"),
-        (("out", "--trained-on", "dev.jsonl"), "dev.jsonl: the student was trained on other items"),
-        ((*SHAPE, "--trained-on", "dev.jsonl"), "--trained-on: there is no training without DIR"),
         (("out", "--new-tokens", 5), "--new-tokens: is of answers; name a file for them"),
         (("out", "--answers", "a", "--new-tokens", 97), "new_tokens is 97; write 1 to 96"),
         (("out", "--answers", "a", "--new-tokens", 0), "new_tokens is 0; write 1 to 96"),

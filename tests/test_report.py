@@ -365,9 +365,8 @@ def test_other_utilities_and_controls_are_headed_as_deciding_nothing() -> None:
 
 
 def test_a_utility_is_told_with_its_ceiling_and_what_length_alone_captures() -> None:
-    utility = ab()["utility"] | {"source": "knn", "reliability": 0.64, "ceiling": 0.8}
-    controls = [{"strategy": "longest", "captured": interval(0.31)}]
-    text = said(ab(utility=utility, controls=controls))
+    known = {"source": "knn", "reliability": 0.64, "ceiling": 0.8, "length": interval(0.31)}
+    text = said(ab(utility=ab()["utility"] | known))
     repeats = "reliability 0.64, split-half over test items"
     assert f"ceiling 0.80 ({repeats}); longest alone captures 0.31" in text
     without = "ceiling unknown (no reliability); what longest alone captures is not in the run"
@@ -385,8 +384,13 @@ def everywhere(utility: dict[str, Any]) -> list[str]:
     return [" ".join(each.split()) for each in (*forms, *annotations(found, None))]
 
 
-@pytest.mark.parametrize("kind", ["human", "model", "proxy"])
-@pytest.mark.parametrize("validation", [None, UNVALIDATED])
+@pytest.mark.parametrize(
+    ("kind", "validation"),
+    [
+        *((kind, found) for kind in ("human", "model", "proxy") for found in (None, UNVALIDATED)),
+        ("outcome", UNVALIDATED),
+    ],
+)
 def test_a_utility_that_is_not_validated_is_called_so_in_every_form(
     kind: str, validation: object
 ) -> None:

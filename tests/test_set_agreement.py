@@ -261,7 +261,7 @@ def test_noisy_outcomes_are_said_to_be_noisy() -> None:
     assert "training again would order the arms otherwise" in found.notes[-1]
     single = set_agreement(side(numbers(5, 2)), side(numbers(5, 3)))
     assert single.ceiling is None
-    assert "no p-value can be below 0.017" in single.notes[0]
+    assert "no two-sided p-value can be below 0.017" in single.notes[0]
     assert "none of the arms has two runs" in single.notes[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ from selectllm.trials.comparison import (
 )
 from selectllm.trials.gains import Gains, gains_of, item_error, mean_gain, test_reliability
 from selectllm.trials.log import BASE, Trial
+from selectllm.trials.study import agreements
 from selectllm.trials.training_set import (
+    DRAWN,
     RANDOM,
     Role,
     TrialSet,
@@ -55,6 +58,34 @@ def gains(arm: str, role: Role, level: float, number: int = 0, noise: float = 0.
 def chance(count: int, spread: float = 0.01) -> list[Gains]:
     levels = 0.1 + spread * np.random.default_rng(3).standard_normal(count)
     return [gains(RANDOM, "random", level, number) for number, level in enumerate(levels)]
+
+
+def test_the_selector_random_is_held_by_its_own_sets_alone() -> None:
+    own = [gains(RANDOM, "random", 0.5, number) for number in range(2)]
+    drawn = [gains(DRAWN, "random", 0.1, number) for number in range(6)]
+    others = [gains(f"arm{n}", "selector", 0.1 * n, n) for n in range(4)]
+    arms = {RANDOM, *(each.of.arm for each in others)}
+    compared = {
+        "utilities": [{"name": "u", "length": None}],
+        "budgets": [1],
+        "sets": [
+            {"budget": 1, "selector": arm, "captured": {"u": {"mean": n}}}
+            for n, arm in enumerate(sorted(arms))
+        ],
+    }
+    (row,) = agreements([*own, *drawn, *others], "per_token", compared, 1)
+    assert set(row["agreement"]["arms"]) == arms
+    (alone,) = agreements([*own, *others], "per_token", compared, 1)
+    assert row == alone
+
+
+@pytest.mark.parametrize("tests", [1, 3])
+def test_of_very_few_test_items_no_reliability_is_told(tests: int) -> None:
+    few = [
+        replace(each, saved=each.saved[:, :tests], tokens=each.tokens[:tests]) for each in chance(9)
+    ]
+    assert test_reliability(few, "per_token") is None
+    assert compare([*few], "per_token").noise.test_reliability is None
 
 
 class TestWhatIsTrainedOn:

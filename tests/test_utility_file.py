@@ -178,9 +178,14 @@ def test_a_file_says_of_itself_what_the_suite_does_not(path: Path) -> None:
 
 
 def test_what_the_suite_says_counts(path: Path) -> None:
-    utility = imported(path, name="mine", kind="model", rater="me", value_range=(-2, 2))
-    assert (utility.kind, utility.rater, utility.range) == ("model", "me", (-2, 2))
+    utility = imported(path, name="mine", kind="proxy", rater="me", value_range=(-2, 2))
+    assert (utility.kind, utility.rater, utility.range) == ("proxy", "me", (-2, 2))
     assert utility.reliability == 0.75
+
+
+def test_a_suite_cannot_make_an_outcome_of_a_proxy(path: Path) -> None:
+    with pytest.raises(UtilityError, match=r"utility mine: kind: outcome, .* of kind proxy; leave"):
+        imported(path, name="mine", kind="outcome")
 
 
 def test_values_outside_the_suites_range_are_refused(path: Path) -> None:

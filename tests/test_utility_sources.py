@@ -22,6 +22,18 @@ def by_words(pool, *, name, weight=1.0):
 def a_number(pool, *, name):
     return 3
 
+def failing(pool, *, name):
+    return {}["nothing"]
+
+def texts(pool, *, name):
+    return Utility(name, "mine", "proxy", {pool.items[0].id: "high"})
+
+def of_no_kind(pool, *, name):
+    return Utility(name, "mine", "gold", {pool.items[0].id: 1.0})
+
+def too_reliable(pool, *, name):
+    return Utility(name, "mine", "proxy", {pool.items[0].id: 1.0}, reliability=1.7)
+
 def of_others(pool, *, name):
     return Utility(name, "mine", "proxy", {"nobody": 1.0})
 
@@ -36,6 +48,7 @@ NO_FUNCTION = 3
 def beside_the_suite(selectllm: Command, pool_file: Path) -> Iterator[None]:
     """A pool, and words.py with sources of our own."""
     Path("words.py").write_text(OWN, encoding="utf-8")
+    Path("broken.py").write_text("def thing(:\n", encoding="utf-8")
     before = list(sys.path)
     yield
     sys.modules.pop("words", None)
@@ -78,6 +91,11 @@ def test_it_is_called_with_the_options_of_the_suite(selectllm: Command) -> None:
     [
         ("source: 'words:by_words', options: {wieght: 2}", "'wieght'); correct `options`"),
         ("source: 'words:a_number'", "words:a_number gave int; return a selectllm.Utility"),
+        ("source: 'words:failing'", "words:failing failed: KeyError: 'nothing' ("),
+        ("source: 'words:texts'", "words:texts failed: TypeError"),
+        ("source: 'words:of_no_kind'", "kind 'gold'; write outcome, human, model, proxy"),
+        ("source: 'words:too_reliable'", "reliability 1.7; it is from 0 to 1"),
+        ("source: 'broken:thing'", "cannot be used"),
         ("source: 'words:of_others'", "values for 1 ids that are not in the pool: 'nobody'"),
         ("source: 'words:of_some'", "no value for 39 of the 40 items"),
         ("source: 'words:NO_FUNCTION'", "is no function"),

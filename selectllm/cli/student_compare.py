@@ -11,7 +11,7 @@ import click
 
 from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.cli.session import Session, open_session
-from selectllm.cli.student_options import Local, local_options
+from selectllm.cli.student_options import Local, local_options, map_option
 from selectllm.cli.student_settings import Settings, settings_options
 from selectllm.cli.training import (
     Training,
@@ -27,6 +27,7 @@ from selectllm.files import write_text
 from selectllm.hub import located
 from selectllm.outcomes.training_sets import sets_of_run
 from selectllm.pool import load_pool, parse_mapping
+from selectllm.student import items_sha256
 from selectllm.student.template import check_responses
 from selectllm.trials.gains import AGGREGATIONS, Aggregation
 from selectllm.trials.study import agreements, study
@@ -38,6 +39,8 @@ from selectllm.trials.training_set import (
     selectors_sets,
 )
 from selectllm.types import Pool
+
+NONE = "none"  # what --matched is told for no matched sets at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ comparing_options = grouped(
     Comparing,
     click.option("--pool", metavar="FILE", required=True, help="What the sets were selected from."),
     click.option("-o", "--out", type=DIRECTORY, help="Folder to write [SETS_FOLDER/students]."),
-    click.option("--map", "columns", multiple=True, metavar="NAME=COL", help="Of the pool."),
+    map_option,
     click.option("--budget", type=click.IntRange(1), help="The sets of this size [the only one]."),
     click.option(
         "--random", type=click.IntRange(2), default=8, show_default=True, help="Random sets."
@@ -98,11 +101,12 @@ def compare(
     goes on.
     """
     session = open_session(local.common(), sets_folder.resolve())
-    pool = load_pool(located(Path.cwd(), options.pool), columns=parse_mapping(options.columns)).pool
+    columns = parse_mapping(options.columns)
+    pool = load_pool(located(Path.cwd(), options.pool), columns=columns).pool
     check_responses(pool.items, options.pool)
     chosen, budget = _selectors(sets_folder, pool, options)
     compared = read_json(sets_folder / "sets.json")
-    shop = open_workshop(session, settings, training, pool, budget)
+    shop = open_workshop(session, settings, training, pool, budget, columns)
     sets = [*chosen, *_yardsticks(chosen, pool, options, budget, shop)]
     primary = cast(Aggregation, options.primary.replace("-", "_"))
     with carried_out(shop, sets) as log:
@@ -112,6 +116,7 @@ def compare(
         "pool_sha256": pool.sha256,
         "budget": budget,
         "tests": len(shop.tests),
+        "tests_sha256": items_sha256(shop.tests),
         "student": shop.student.identity,
         "config": {k: v for k, v in asdict(shop.config).items() if k != "seed"},
         "learning_rate": shop.choice,
@@ -134,8 +139,10 @@ def _selectors(folder: Path, pool: Pool, options: Comparing) -> tuple[list[Trial
     if budget not in budgets:
         raise UsageError(f"--budget {budget}: {folder} has sets of {', '.join(map(str, budgets))}")
     arms = list(dict.fromkeys(each.arm for each in made))
-    for name in (*options.only, *options.matched):
-        if name not in (*arms, "none"):
+    if NONE in options.matched and len(options.matched) > 1:
+        raise UsageError(f"--matched {NONE}: and others are named; leave one of them out")
+    for name in (*options.only, *(each for each in options.matched if each != NONE)):
+        if name not in arms:
             raise UsageError(f"{name}: {folder} has no such selector; it has {', '.join(arms)}")
     wanted = set(options.only or arms) | {RANDOM}
     return [each for each in selectors_sets(made, budget) if each.arm in wanted], budget

@@ -23,9 +23,8 @@ from selectllm.student import (
     Student,
     StudentConfig,
     answer,
-    check_no_leak,
+    check_not_trained_on,
     cosine_of,
-    items_sha256,
     open_student,
     read_manifest,
     rouge_l_of,
@@ -46,7 +45,6 @@ class ScoreOptions:
     answers: Path | None
     new_tokens: int | None
     encoder: str | None
-    trained_on: str | None
     columns: tuple[str, ...]
 
     @property
@@ -60,7 +58,7 @@ class ScoreOptions:
             check_new_tokens(self.limit, config)
         elif self.new_tokens is not None:
             raise UsageError("--new-tokens: is of answers; name a file for them with --answers")
-        read = {Path(name).resolve() for name in (self.test, self.trained_on) if name}
+        read = {Path(self.test).resolve()}
         for option, path in (("-o", self.out), ("--answers", self.answers)):
             if path is not None and path.resolve() in read:
                 raise UsageError(f"{option} {path}: is read too, and not overwritten; name another")
@@ -82,9 +80,6 @@ score_options = grouped(
         "--encoder",
         metavar="NAME",
         help="Of the cosines of --answers: a sentence-transformers model [all-MiniLM-L6-v2].",
-    ),
-    click.option(
-        "--trained-on", metavar="FILE", help="The student's selection: refuse test items in it."
     ),
     map_option,
 )
@@ -125,13 +120,15 @@ def score(folder: Path | None, options: ScoreOptions, given: Given, local: Local
     """Held-out loss of the student in DIR, and of its base model.
 
     Without DIR the base model alone is scored. Test items are laid out and cut as they would be
-    in training.
+    in training; those that the student was trained on are refused.
     """
     manifest = None if folder is None else read_manifest(folder)
     config = given.over(StudentConfig() if manifest is None else manifest.plan.config)
     if manifest is not None:
         _check_base(manifest, config.model)
-    tests = _tests(options, manifest)
+    tests = answered_items(options.test, parse_mapping(options.columns))
+    if manifest is not None:
+        check_not_trained_on(tests, manifest.plan.asked)
     options.check(config)
     session = open_session(local.common(options.encoder), Path.cwd())
     student = open_student(config.model, session.workspace.cache)
@@ -156,24 +153,6 @@ def _check_base(manifest: Manifest, model: str) -> None:
         raise UsageError(
             f"student: the base model {model} is not there; name its folder with --model"
         )
-
-
-def _tests(options: ScoreOptions, manifest: Manifest | None) -> tuple[Item, ...]:
-    """The held-out items. Raises UsageError if the student was trained on any of them."""
-    columns = parse_mapping(options.columns)
-    tests = answered_items(options.test, columns)
-    if options.trained_on is None:
-        return tests
-    if manifest is None:
-        raise UsageError("--trained-on: there is no training without DIR; name it too")
-    selection = answered_items(options.trained_on, columns)
-    if items_sha256(selection) != manifest.plan.items_sha256:
-        raise UsageError(
-            f"--trained-on {options.trained_on}: the student was trained on other items; name the "
-            "file that it was trained on, read with the same --map"
-        )
-    check_no_leak(tests, selection)
-    return tests
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,21 +84,26 @@ class Workshop:
 
 
 def open_workshop(
-    session: Session, settings: Settings, training: Training, pool: Pool, size: int
+    session: Session,
+    settings: Settings,
+    training: Training,
+    pool: Pool,
+    size: int,
+    columns: Mapping[str, str],
 ) -> Workshop:
-    """What sets of `size` items of `pool` are trained with.
+    """What sets of `size` items of `pool` are trained with; `columns`: of test and dev files.
 
     With dev items the learning rate is chosen on them, by a random set of the pool; what was
     chosen once is kept in the cache. Raises UsageError for test or dev items that are also in the
     pool or in each other, and as `open_student` and `train` do.
     """
     config = settings.config()
-    tests = answered_items(training.test, {})
+    tests = answered_items(training.test, columns)
     check_no_leak(tests, pool.items, "the pool")
     dev: tuple[Item, ...] = ()
     if training.dev is not None:
         settings.check_free_rate()
-        dev = answered_items(training.dev, {})
+        dev = answered_items(training.dev, columns)
         check_no_leak(tests, dev, "the dev items")
         check_no_leak(dev, pool.items, "the pool")
     (drawn,) = random_sets(pool.items, size, 1, seed=-1)
@@ -124,6 +129,8 @@ def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Mappin
     shop.session.note(f"learning rate {choice['rate']:g}, chosen on {len(dev)} dev items")
     if choice["edge"] is not None:
         shop.session.note(f"note: it is the {choice['edge']} rate that was tried")
+    if choice["losses"][f"{choice['rate']:g}"] >= choice["base_loss"]:
+        shop.session.note("note: on the dev items no rate was better than no training")
     return choice
 
 

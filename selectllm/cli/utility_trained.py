@@ -11,7 +11,7 @@ import click
 
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
 from selectllm.cli.session import Session, open_session
-from selectllm.cli.student_options import Local, local_options
+from selectllm.cli.student_options import Local, local_options, map_option
 from selectllm.cli.student_settings import Settings, settings_options
 from selectllm.cli.training import (
     Training,
@@ -24,8 +24,10 @@ from selectllm.cli.utility_compute import out_file, told
 from selectllm.codec import canonical_json
 from selectllm.errors import UsageError
 from selectllm.hub import located
+from selectllm.names import for_files
 from selectllm.outcomes.validation import lds
 from selectllm.pool import load_pool, parse_mapping
+from selectllm.student import items_sha256
 from selectllm.student.template import check_responses
 from selectllm.suite import Suite, load_suite
 from selectllm.trials.blocks import block_values, blocks
@@ -82,7 +84,7 @@ class StudentOptions:
     "options",
     StudentOptions,
     click.option("-o", "--out", type=FILE, help="Utility file [POOL.student.utility.jsonl]."),
-    click.option("--map", "columns", multiple=True, metavar="NAME=COL", help="Of the pool."),
+    map_option,
     click.option("--name", default="student", show_default=True),
     click.option(
         "--size", type=click.IntRange(1), default=20, show_default=True, help="Items of a block."
@@ -116,11 +118,13 @@ def student(
     path = out_file(Path(pool_file), "student", options.out)
     place = located(Path.cwd(), pool_file)
     session = open_session(local.common(), Path.cwd())
-    pool = load_pool(place, columns=parse_mapping(options.columns)).pool
+    columns = parse_mapping(options.columns)
+    pool = load_pool(place, columns=columns).pool
     check_responses(pool.items, pool_file)
     sets = blocks(pool.items, options.size, options.passes, options.seed)
     session.note(f"{len(sets)} blocks, {training.seeds} trainings each")
-    found = _measured(open_workshop(session, settings, training, pool, options.size), sets)
+    shop = open_workshop(session, settings, training, pool, options.size, columns)
+    found = _measured(shop, sets)
     by = cast(Aggregation, primary.replace("-", "_"))
     utility = replace(
         block_values(found.gains, by, name=options.name, student=found.student),
@@ -178,12 +182,14 @@ def validate(
     utilities = _utilities(session, suite, pool, base, options.utility)
     size = _size(suite, pool, options.size)
     sets = random_sets(pool.items, size, options.subsets)
-    found = _measured(open_workshop(session, settings, training, pool, size), sets)
+    shop = open_workshop(session, settings, training, pool, size, {})
+    found = _measured(shop, sets)
     by = cast(Aggregation, primary.replace("-", "_"))
-    validations = [_validation(each, found, by, pool) for each in utilities]
+    tests = items_sha256(shop.tests)
+    validations = [_validation(each, found, by, pool, tests) for each in utilities]
     folder = options.out or base / "validations"
     for each in validations:
-        write_validation(folder / f"{each.utility}.validation.json", each)
+        write_validation(folder / f"{for_files(each.utility)}.validation.json", each)
     if common.as_json:
         click.echo(canonical_json([each.to_json() for each in validations]))
         return
@@ -217,7 +223,9 @@ def _size(suite: Suite, pool: Pool, given: int | None) -> int:
     return suite.sets.budgets[0] if suite.sets else max(1, len(pool) // 10)
 
 
-def _validation(utility: Utility, found: _Measured, by: Aggregation, pool: Pool) -> Validation:
+def _validation(
+    utility: Utility, found: _Measured, by: Aggregation, pool: Pool, tests_sha256: str
+) -> Validation:
     names = {f"draw {each.of.seed}": each for each in found.gains}
     return lds(
         utility,
@@ -226,4 +234,6 @@ def _validation(utility: Utility, found: _Measured, by: Aggregation, pool: Pool)
         {name: float(each.learned) for name, each in names.items()},
         student=found.student,
         pool_sha256=pool.sha256,
+        gain=by,
+        tests_sha256=tests_sha256,
     )

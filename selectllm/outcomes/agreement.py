@@ -126,8 +126,8 @@ def _notes(arms: int, called: str, repeats: float | None) -> list[str]:
     if arms < FEWEST_FOR_INTERVAL:
         least = 2 / math.factorial(arms)
         notes.append(
-            f"{arms} {called}: no interval below {FEWEST_FOR_INTERVAL}, and no p-value can be "
-            f"below {least:.2g}"
+            f"{arms} {called}: no interval below {FEWEST_FOR_INTERVAL}, and no two-sided p-value "
+            f"can be below {least:.2g}"
         )
     if repeats is None:
         notes.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from selectllm.arms import Arm
 from selectllm.codec import sha256_json
 from selectllm.decisions import read_log
 from selectllm.errors import RunError
+from selectllm.names import for_files
 from selectllm.pool import load_pool
 from selectllm.row_log import LogContent, read_rows
 from selectllm.sets.log import SETS, SelectedSet, SetKey
@@ -31,7 +31,7 @@ class TrainingSet:
     @property
     def name(self) -> str:
         """Readable, fit for a file, and another for every set; as its decision log is called."""
-        readable = re.sub(r"[^A-Za-z0-9@._-]+", "_", self.arm)[:80]
+        readable = for_files(self.arm)
         digest = sha256_json([self.arm, self.budget, self.seed])[:8]
         return f"{readable}-{self.budget}-seed{self.seed}-{digest}"
 

@@ -30,11 +30,14 @@ def lds(
     *,
     student: str,
     pool_sha256: str,
+    gain: str | None = None,
+    tests_sha256: str | None = None,
 ) -> Validation:
     """Hold `utility` against what training gained on random subsets of the pool.
 
     `subsets`: the item ids of each, as many in all; `gains`: of each the gain of every training,
     higher is better; `tokens`: how many were learned from each. `student`: what was trained.
+    `gain`, `tests_sha256`: see `Validation`.
 
     Validated if the score is above 0 with a one-sided permutation p of at most ALPHA; fewer than
     4 subsets never are. Raises UtilityError where an item has no value; ValueError for
@@ -62,6 +65,8 @@ def lds(
         partial=_correlation(found.partial),
         tokens=_correlation(found.tokens),
         reliability=found.reliability,
+        gain=gain,
+        tests_sha256=tests_sha256,
         notes=tuple(_notes(found, doubt)),
     )
 

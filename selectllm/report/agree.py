@@ -11,7 +11,7 @@ from rich.table import Table
 from selectllm.arms import STRATEGY
 from selectllm.report.facts import Fact
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.words import UNKNOWN, ceiling, named, number, p_value
+from selectllm.report.words import UNKNOWN, ceiling, counted, named, number, p_alone
 
 Agreement = Mapping[str, Any]
 Row = tuple[str, Agreement]
@@ -86,23 +86,18 @@ def _is_ok(found: Agreement) -> bool:
 
 def _add(made: Table, name: str, found: Agreement) -> None:
     """One line a measure, the name on the first; one line alone where there are no figures."""
-    arms = f"{name}, {len(found['arms'])} arms"
+    arms = f"{name}, {counted(len(found['arms']), 'arm')}"
     if not _is_ok(found):
         add_row(made, arms, found["status"], UNKNOWN, UNKNOWN, UNKNOWN)
         return
     known = [(head, found[key]) for key, head in MEASURES if found[key]["value"] is not None]
     for first, (head, figure) in zip([arms, *[""] * len(known)], known, strict=False):
-        add_row(made, first, head, number(figure["value"]), _interval(figure), _p(figure["p"]))
+        add_row(made, first, head, number(figure["value"]), _interval(figure), p_alone(figure["p"]))
 
 
 def _interval(figure: Mapping[str, float | None]) -> str:
     low, high = figure["low"], figure["high"]
     return UNKNOWN if low is None or high is None else f"{low:.2f} to {high:.2f}"
-
-
-def _p(value: float | None) -> str:
-    """`0.012`, `< 0.001`."""
-    return UNKNOWN if value is None else p_value(value).removeprefix("p ").removeprefix("= ")
 
 
 def _ceiling(found: Agreement) -> str:

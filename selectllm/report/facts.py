@@ -257,12 +257,5 @@ def utility(verdict: Verdict) -> Iterator[Fact]:
         yield "utility", "none: how good the picks are is not known"
         return
     yield "utility", f"{named(decides)} says how good the picks are"
-    longest = f"; {length_alone(_longest(verdict))}" if "controls" in verdict else ""
-    yield "ceiling", f"{ceiling(decides)}{longest}"
-
-
-def _longest(verdict: Verdict) -> float | None:
-    """What the control `longest` captures; None where nothing is captured, or it did not run."""
-    found = {each["strategy"]: each["captured"] for each in verdict["controls"]}
-    longest = found.get("longest")
-    return None if longest is None else float(longest["estimate"])
+    longest = decides.get("length")
+    yield "ceiling", f"{ceiling(decides)}; {length_alone(longest and longest['estimate'])}"

@@ -23,7 +23,12 @@ PROPERTIES = (
     *("margin_share", "clusters", "flat_clusters", "nonzero"),
     *("captured.a.estimate", "captured.b.estimate"),
     *("difference.estimate", "difference.low", "difference.high", "betting.low", "betting.high"),
-    *("utility.ceiling", "utility.validation.status", "utility.validation.lds"),
+    *(
+        "utility.ceiling",
+        "utility.length.estimate",
+        "utility.validation.status",
+        "utility.validation.lds",
+    ),
     *("p", "p_holm", "valid_rate.a", "valid_rate.b", "overlap.estimate", "design.kind"),
     *("design.calls", "design.calls_saved", "swap.retention.low", "regress.sha256_before"),
     *("regress.sha256_after", "regress.changed"),

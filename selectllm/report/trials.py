@@ -13,7 +13,8 @@ from rich.text import Text
 from selectllm.arms import STRATEGY
 from selectllm.report.agree import render_arms, render_set_agreement
 from selectllm.report.layout import add_row, table
-from selectllm.report.words import named, number, spread
+from selectllm.report.words import counted, named, number, p_alone, spread
+from selectllm.trials.training_set import DRAWN
 
 Content = Mapping[str, Any]
 
@@ -61,9 +62,9 @@ def _heading(content: Content) -> str:
     count = len(content["sets"])
     losses = ", ".join(f"{content['base_loss'][by]:.3f} {words}" for by, words in BY.items())
     return (
-        f"{content['suite']}: sets of {content['budget']}, {count} of them trained "
-        f"{len(content['training_seeds'])} times; loss before training {losses}, in nats, on "
-        f"{content['tests']} held-out responses"
+        f"{content['suite']}: sets of {content['budget']}, {count} of them trained with "
+        f"{counted(len(content['training_seeds']), 'seed')} each; loss before training {losses}, "
+        f"in nats, on {content['tests']} held-out responses"
     )
 
 
@@ -71,13 +72,14 @@ def _gains(content: Content, by: str) -> Table:
     verdict = ["verdict"] if by == content["primary"] else []
     made = table(
         f"gain {BY[by]}, in nats" + (" (primary)" if verdict else ""),
-        "over random: less the mean of the random sets (interval of 95 %); above: share of random "
+        "over random: less the mean of the random sets (interval of 95 %, of each selector alone); "
+        "p: of that, by Holm over all selectors, as the verdict has it; above: share of random "
         "sets that gained less; over matched: less random items of as many tokens",
         ["selector"],
     )
     for column in verdict:
         made.add_column(column, no_wrap=True)
-    for column in ("tokens", "gain", "over random", "above", "over matched"):
+    for column in ("tokens", "gain", "over random", "p", "above", "over matched"):
         made.add_column(column, justify="right", overflow="fold")
     for arm in content["comparisons"][by]["arms"]:
         add_row(
@@ -87,6 +89,7 @@ def _gains(content: Content, by: str) -> Table:
             f"{_tokens(content, arm['arm']):,.0f}",
             number(arm["gain"], DIGITS),
             _difference(arm["over_random"]),
+            p_alone(arm["p_holm"]),
             number(arm["above"]),
             _difference(arm["over_matched"]),
         )
@@ -98,7 +101,6 @@ def _gains(content: Content, by: str) -> Table:
         *["" for _ in verdict],
         f"{fmean(each['learned_tokens'] for each in chance):,.0f}",
         number(fmean(gains), DIGITS),
-        f"{min(gains):.3f} to {max(gains):.3f}",
     )
     return made
 
@@ -110,10 +112,10 @@ def _difference(found: Mapping[str, float] | None) -> str:
 
 
 def _by_arm(content: Content, by: str) -> dict[str, float]:
-    """The mean gain of each selector's own sets; matched sets are nobody's."""
+    """The mean gain of each selector's own sets; those drawn or matched are nobody's."""
     gains: dict[str, list[float]] = {}
     for each in content["sets"]:
-        if each["role"] != "matched":
+        if each["role"] != "matched" and each["arm"] != DRAWN:
             gains.setdefault(each["arm"], []).append(each["gain"][by])
     return {arm: fmean(values) for arm, values in gains.items()}
 
@@ -126,6 +128,8 @@ def _tokens(content: Content, arm: str) -> float:
 def _sentences(content: Content, by: str) -> Iterator[str]:
     compared = content["comparisons"][by]
     noise = compared["noise"]
+    chance = [each["gain"][by] for each in content["sets"] if each["role"] == "random"]
+    yield f"random sets gained {min(chance):.{DIGITS}f} to {max(chance):.{DIGITS}f} {BY[by]}"
     yield (
         f"noise {BY[by]}: random sets {number(noise['sets'], 4)}, trainings on one set "
         f"{number(noise['seeds'], 4)}, draw of test items {number(noise['items'], 4)} (standard "

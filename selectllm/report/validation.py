@@ -46,6 +46,8 @@ def render_validations(validations: Sequence[Validation]) -> RenderableType:
         )
     repeats = f"Reliability of the gains over training seeds: {number(first.reliability)}."
     notes = [f"{each.utility}: {note}." for each in validations for note in each.notes]
+    if len(validations) > 1:
+        notes.append(f"Each utility is tested by itself; {len(validations)} were looked at.")
     return Group(made, *map(Text, [repeats, *notes]))
 
 

@@ -59,13 +59,14 @@ def named(utility: Utility) -> str:
 
 
 def standing(utility: Utility) -> str | None:
-    """`unvalidated`, or by what it is validated; None for outcomes, which the others are held to.
+    """`unvalidated`, or by what it is validated.
 
-    What has not been validated is not validated, whether or not somebody tried.
+    What has not been validated is not validated, whether or not somebody tried. None for outcomes
+    that nobody tried: the others are held to them.
     """
-    if utility["kind"] == "outcome":
-        return None
     found = utility.get("validation")
+    if found is None and utility["kind"] == "outcome":
+        return None
     if found is None or found["status"] != "validated":
         return UNVALIDATED
     return f"LDS {found['lds']:.2f}, {p_value(found['p'])}, {counted(found['subsets'], 'subset')}"
@@ -154,3 +155,8 @@ def usd(value: float | None) -> str:
 def p_value(value: float) -> str:
     """`p = 0.012`, `p < 0.001`."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def p_alone(value: float | None) -> str:
+    """`0.012`, `< 0.001`: for a column that says what it is."""
+    return UNKNOWN if value is None else p_value(value).removeprefix("p ").removeprefix("= ")

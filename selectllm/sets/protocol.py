@@ -6,7 +6,6 @@ fine-tuning alone, here they vary the selection, in its partitions, orders, ties
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from selectllm.codec import sha256_json
 from selectllm.decisions import DecisionLog
 from selectllm.errors import SuiteError
 from selectllm.measures.meter import Measured
+from selectllm.names import for_files
 from selectllm.run import Run
 from selectllm.select import (
     Chosen,
@@ -294,5 +294,5 @@ def chosen_by_strategy(
 
 def _file_name(arm: Arm, budget: int, seed: int) -> str:
     """Readable, and different for every set: names may hold what a file's may not."""
-    readable = re.sub(r"[^A-Za-z0-9@._-]+", "_", arm.name)[:80]
+    readable = for_files(arm.name)
     return f"{readable}-{budget}-seed{seed}-{sha256_json([arm.name, budget, seed])[:8]}.jsonl"

@@ -6,7 +6,7 @@ from selectllm.student.adapter import Manifest, Plan, items_sha256, read_manifes
 from selectllm.student.config import Mode, StudentConfig
 from selectllm.student.failures import LossNotFinite
 from selectllm.student.generation import Answer, answer, cosine_of, rouge_l_of
-from selectllm.student.leak import check_no_leak, leaked
+from selectllm.student.leak import check_no_leak, check_not_trained_on, leaked
 from selectllm.student.learning_rate import RateChoice, choose_learning_rate
 from selectllm.student.network import Student, open_student
 from selectllm.student.score import Band, ResponseLoss, length_edges, score
@@ -27,6 +27,7 @@ __all__ = [
     "StudentConfig",
     "answer",
     "check_no_leak",
+    "check_not_trained_on",
     "choose_learning_rate",
     "cosine_of",
     "items_sha256",

@@ -21,6 +21,7 @@ from selectllm.codec import pretty_json, sha256_json, sha256_texts
 from selectllm.errors import RunError
 from selectllm.files import atomic_write, write_text
 from selectllm.student.config import StudentConfig
+from selectllm.student.leak import asked_by
 from selectllm.student.network import Student, adapted
 from selectllm.student.template import TEMPLATE, Cut, Example, cut
 from selectllm.types import Item
@@ -41,6 +42,7 @@ class Plan:
 
     `identity`: of the model. `items_sha256`: of ids and texts, whatever their order.
     `prompt_tokens`, `response_tokens`: of one epoch; the second are those that are learned.
+    `asked`: of what the items ask, see `leak.asked_by`: no student is tested on them.
     """
 
     identity: str
@@ -50,6 +52,7 @@ class Plan:
     prompt_tokens: int
     response_tokens: int
     cut: Cut
+    asked: tuple[str, ...]
     template: str = TEMPLATE
 
     @property
@@ -61,7 +64,7 @@ class Plan:
     def sha256(self) -> str:
         """Identity of the training, whatever its model is called here."""
         plan = asdict(self)
-        del plan["config"]["model"]
+        del plan["config"]["model"], plan["asked"]  # the second is in the hash of the items
         return sha256_json({"student": FORMAT, **plan})
 
 
@@ -86,6 +89,7 @@ def plan_of(
         prompt_tokens=sum(len(example.prompt) for example in examples),
         response_tokens=sum(len(example.response) for example in examples),
         cut=cut(examples),
+        asked=asked_by(items),
     )
 
 
@@ -156,6 +160,7 @@ def read_manifest(folder: Path) -> Manifest:
 def _parsed(fields: Any) -> tuple[Plan, tuple[float, ...], str]:
     plan = dict(fields["plan"])
     plan |= {"config": StudentConfig(**plan["config"]), "cut": Cut(**plan["cut"])}
+    plan["asked"] = tuple(plan["asked"])
     return Plan(**plan), tuple(fields["losses"]), fields["adapter_sha256"]
 
 

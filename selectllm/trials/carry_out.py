@@ -8,9 +8,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from selectllm.errors import ModelError
 from selectllm.student import Student, StudentConfig, open_student, score, train
 from selectllm.trials.log import BASE, Trial, TrialKey, TrialLog
 from selectllm.trials.training_set import TrialSet
@@ -77,6 +79,11 @@ def _made(missing: Sequence[_Job], jobs: int) -> Iterator[Trial]:
         yield from (
             each.result() for each in _finished(pool.submit(_trial, job) for job in missing)
         )
+    except BrokenProcessPool:
+        raise ModelError(
+            f"one of {jobs} trainings at a time was killed, as a system without memory left does; "
+            "lower --jobs or --max-length. What is finished is kept: run it again"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Aggregation = Literal["per_token", "per_item"]
 AGGREGATIONS: tuple[Aggregation, ...] = ("per_token", "per_item")
+FEWEST_TESTS = 4  # items, of which two halves of two say something
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,16 +107,18 @@ def seed_reliability(found: Sequence[Gains], by: Aggregation) -> float | None:
 
 
 def test_reliability(found: Sequence[Gains], by: Aggregation) -> float | None:
-    """How far other test items would order the sets alike, 0 to 1; None below three sets.
+    """How far other test items would order the sets alike, 0 to 1; None below 3 sets or 4 items.
 
     The correlation over sets of the gains on every other test item with those on the rest,
     stepped up to all of them (Spearman 1910, Brown 1910); not below 0.
     """
+    if len(found) < 3 or len(found[0].tokens) < FEWEST_TESTS:
+        return None
     a, b = (
         [mean_gain(each.saved.mean(axis=0)[at::2], each.tokens[at::2], by) for each in found]
         for at in (0, 1)
     )
-    if len(found) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
     r = max(0.0, float(np.corrcoef(a, b)[0, 1]))
     return 2 * r / (1 + r)

@@ -12,7 +12,7 @@ from selectllm.outcomes.by_utility import agreement_by_utility
 from selectllm.trials.comparison import compare, described
 from selectllm.trials.gains import AGGREGATIONS, Aggregation, Counts, Gains, gains_of, mean_gain
 from selectllm.trials.log import BASE, Trial, TrialKey
-from selectllm.trials.training_set import TrialSet
+from selectllm.trials.training_set import DRAWN, TrialSet
 
 FORMAT = 1
 
@@ -54,13 +54,13 @@ def agreements(
 ) -> list[dict[str, Any]]:
     """How far each utility of sets.json (`compared`) foretells the gains of the selectors.
 
-    A selector stands for the mean of its sets; `strategy:random` is one, by its own sets. The
-    tokens are those of the responses that were trained on.
+    A selector stands for the mean of its sets; `strategy:random` is one, by its own sets, of which
+    `compared` says what they capture. The tokens are those of the responses that were trained on.
     """
     runs: dict[str, dict[str, float]] = {}
     tokens: dict[str, list[int]] = {}
     for each in found:
-        if each.of.role == "matched":
+        if each.of.role == "matched" or each.of.arm == DRAWN:
             continue
         own = runs.setdefault(each.of.arm, {})
         own.update({f"{each.of.seed}/{seed}": gain for seed, gain in each.runs(by).items()})

@@ -16,6 +16,8 @@ from selectllm.types import Item
 Role = Literal["selector", "random", "matched", "block"]
 
 RANDOM = "strategy:random"
+DRAWN = "drawn at random"
+"""The arm of random sets that no selector chose."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class TrialSet:
     """One set that a student is trained on.
 
     `role`: what a selector chose; a random draw of as many items; random items of about as many
-    tokens; or a block of a pass over the pool. `arm`: the selector, or whose tokens a matched set
-    has, or the pass. `seed`: of the selection, or the number of the draw.
+    tokens; or a block of a pass over the pool. `arm`: the selector, DRAWN, or whose tokens a
+    matched set has, or the pass. `seed`: of the selection, or the number of the draw.
     """
 
     arm: str
@@ -61,7 +63,7 @@ def random_sets(items: Sequence[Item], size: int, count: int, seed: int = 0) -> 
     if size > len(items):
         raise UsageError(f"a random set of {size} needs as many items; there are {len(items)}")
     return [
-        TrialSet(RANDOM, "random", draw, tuple(_shuffled(items, seed, f"draw {draw}")[:size]))
+        TrialSet(DRAWN, "random", draw, tuple(_shuffled(items, seed, f"draw {draw}")[:size]))
         for draw in range(count)
     ]
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from selectllm.codec import sha256_json
 from selectllm.errors import UtilityError
@@ -54,7 +54,8 @@ class Utility:
     its values by training, None if nobody did. `of_set`: what a set of items (ids) is worth, of
     utilities that know more of it than the sum of its items' values; higher is better.
 
-    Raises UtilityError if a value is not finite.
+    Raises UtilityError if a value is not finite, for another kind, and for a reliability that is
+    not from 0 to 1.
     """
 
     name: str
@@ -72,6 +73,14 @@ class Utility:
 
     def __post_init__(self) -> None:
         check_covered(self.values, self.values, f"utility {self.name}")
+        if self.kind not in get_args(Kind):
+            raise UtilityError(
+                f"utility {self.name}: kind {self.kind!r}; write {', '.join(get_args(Kind))}"
+            )
+        if self.reliability is not None and not 0 <= self.reliability <= 1:
+            raise UtilityError(
+                f"utility {self.name}: reliability {self.reliability}; it is from 0 to 1"
+            )
 
     @cached_property
     def sha256(self) -> str:

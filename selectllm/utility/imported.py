@@ -28,12 +28,17 @@ def imported(
 
     What is not given, a utility file says; of other files `kind` is then human, and `rater` the
     name of the only one, or `3 raters (alpha 0.62)`. `pool_sha256`: of the pool that it is for.
-    Reads, and raises UtilityError, as `read_utility` and `read_ratings` do, and if the file is of
-    another pool.
+    Reads, and raises UtilityError, as `read_utility` and `read_ratings` do, if the file is of
+    another pool, and for another kind than a utility file says: a proxy is no outcome.
     """
     rows = _placed(path, value_range)
     if rows and is_utility(rows[0][1]):
         found, of_pool = _computed(path, rows, value_range)
+        if kind not in (None, found.kind):
+            raise UtilityError(
+                f"utility {name}: kind: {kind}, and {path} says of itself that it is of kind "
+                f"{found.kind}; leave kind out"
+            )
     else:
         found, of_pool = _rated(_ratings(path, rows, value_range), name)
     if pool_sha256 and of_pool and of_pool != pool_sha256:

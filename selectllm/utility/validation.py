@@ -35,7 +35,8 @@ class Validation:
     """How far the sums of a utility over random subsets foretold what training on them gained.
 
     `utility`: its name; `utility_sha256`: of its values. `student`: what was trained. `size`:
-    items of a subset; `subsets`: how many.
+    items of a subset; `subsets`: how many. `gain`: per_token or per_item; `tests_sha256`: of the
+    test items that it is a mean over.
 
     `lds`: the linear datamodelling score, Spearman's correlation of sums and gains; `p_above`:
     its one-sided p-value. `partial`: the same given the tokens that were learned; `tokens`: of
@@ -57,6 +58,8 @@ class Validation:
     partial: Correlation = Correlation()
     tokens: Correlation = Correlation()
     reliability: float | None = None
+    gain: str | None = None
+    tests_sha256: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
