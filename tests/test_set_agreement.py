@@ -270,7 +270,7 @@ def test_numbers_that_are_not_finite_and_missing_tokens_are_errors() -> None:
         set_agreement(side([1, 2, 3, math.nan]), side([1, 2, 3, 4]))
     for few in (2, 4):  # also where there are no figures to give
         arms = side([*map(float, range(few))])
-        with pytest.raises(ValueError, match="lack 'arm00', 'arm01'$"):
+        with pytest.raises(ValueError, match=r"lack 'arm00', 'arm01'$"):
             set_agreement(arms, arms, {arm: 1.0 for arm in [*arms][2:]})
 
 

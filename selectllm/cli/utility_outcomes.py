@@ -17,7 +17,8 @@ from selectllm.evidence import read_json
 from selectllm.names import listed
 from selectllm.outcomes.by_utility import agreement_by_utility
 from selectllm.outcomes.exported import Exported, SetReference, check_pool, read_exported
-from selectllm.outcomes.results import ResultsFile, import_results, read_results, write_results
+from selectllm.outcomes.importing import import_results
+from selectllm.outcomes.results import ResultsFile, read_results, write_results
 from selectllm.outcomes.scores import ArmScores, arm_scores, tokens_by_arm, tokens_of_sets
 
 RESULTS = "results.jsonl"
