@@ -101,17 +101,36 @@ def captured(utility: str, budget: int = 4) -> dict[str, float]:
 def test_what_was_read_is_told_and_kept(selectllm: Command) -> None:
     outcome = import_(selectllm, [*rows(), *rows("loss", higher_is_better=False)])
     assert outcome.code == 0, outcome.err
-    first, arms, budgets, acc, loss, note, then = outcome.out.splitlines()
+    first, arms, budgets, acc, loss, then = outcome.out.splitlines()
     assert first == "results.jsonl: 24 results of 12 runs"
     assert arms == f"arms: {', '.join(sorted(ARMS))}"
     assert budgets == "budgets: 4"
     assert (acc, loss) == ("metric acc: on mmlu", "metric loss: on mmlu")
-    assert note.startswith("note: 12 of 24 exported sets have no result: ")
+    assert outcome.err.startswith("note: 12 of 24 exported sets have no result: ")
     assert then == "next: selectllm utility agree SETS_FOLDER --results results.jsonl"
     header, *kept = read_jsonl(Path("results.jsonl"))
     assert len(kept) == header["results"]["rows"] == 24
     for line in (header, *kept):
         Draft202012Validator(schema("outcomes")).validate(line)
+
+
+def test_what_was_read_is_told_as_json_or_without_notes(selectllm: Command) -> None:
+    found = [*rows(), *rows("loss", higher_is_better=False)]
+    outcome = import_(selectllm, found, "--json", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    told = outcome.json
+    assert len(told.pop("without_result")) == 12
+    assert told == {
+        "file": "results.jsonl",
+        "results": 24,
+        "runs": 12,
+        "arms": sorted(ARMS),
+        "budgets": [4],
+        "metrics": {"acc": ["mmlu"], "loss": ["mmlu"]},
+        "unsettled": 0,
+        "exported": 24,
+    }
+    assert import_(selectllm, found, "--quiet").err == ""
 
 
 def test_a_file_of_one_model_is_of_the_arm_that_is_named(selectllm: Command) -> None:
@@ -124,12 +143,68 @@ def test_a_file_of_one_model_is_of_the_arm_that_is_named(selectllm: Command) -> 
     of = ("--arm", "strategy:longest", "--budget", 8, "--seed", 1, "--training-seed", 7)
     asked = ("utility", "import", "results_1.json", "--export", "out", "-o", "mine.jsonl")
     assert_refused(selectllm(*asked), "results_1.json", "which set")
+    assert_refused(selectllm(*asked), "('/models/mine', 'models', 'mine')", "--arm, --budget and")
     outcome = selectllm(*asked, *of)
     assert outcome.code == 0, outcome.err
     _, found = read_jsonl(Path("mine.jsonl"))
     named = (found["arm"], found["budget"], found["seed"], found["training_seed"])
     assert named == ("strategy:longest", 8, 1, 7)
     assert found["value"] == 0.25
+
+
+def test_a_set_that_the_file_contradicts_is_refused(selectllm: Command) -> None:
+    manifest = json.loads(Path("out/manifest.json").read_text(encoding="utf-8"))
+    longest = next(
+        each["name"] for each in manifest["sets"] if key(each) == ("strategy:longest", 4)
+    )
+    Path("found.json").write_text(json.dumps(annotations(longest, 1.0)), encoding="utf-8")
+    write_jsonl(Path("found.jsonl"), rows()[2:3])
+    for name in ("found.json", "found.jsonl"):
+        asked = ("utility", "import", name, "--export", "out", "--arm")
+        words = (
+            "of 'strategy:longest', budget 4, seed 0",
+            "not the given 'strategy:first', seed 0",
+        )
+        assert_refused(selectllm(*asked, "strategy:first", "--seed", 0), name, *words)
+        assert selectllm(*asked, "strategy:longest", "--seed", 0).code == 0
+
+
+def annotations(model: str, *preferences: float | None) -> list[dict[str, Any]]:
+    """As AlpacaEval writes them, the last instruction twice."""
+    numbers = [*range(len(preferences) - 1), max(len(preferences) - 2, 0)]
+    return [
+        {"instruction": f"do {number}", "preference": preference, "generator_2": model}
+        for number, preference in zip(numbers, preferences, strict=True)
+    ]
+
+
+def test_annotations_that_nobody_could_settle_do_not_keep_runs_from_comparison(
+    selectllm: Command,
+) -> None:
+    manifest = json.loads(Path("out/manifest.json").read_text(encoding="utf-8"))
+    names = {
+        (each["arm"], each["seed"]): each["name"]
+        for each in manifest["sets"]
+        if each["budget"] == 4
+    }
+    content = {
+        run: annotations(name, *(1 + SCORES[run[0]] for _ in range(5)), 1.5)
+        for run, name in names.items()
+    }
+    content["strategy:first", 0][0]["preference"] = None
+    content["strategy:random", 1][4]["preference"] = None  # of its two, the first
+    paths = [Path(f"{name}.json") for name in names.values()]
+    for path, found in zip(paths, content.values(), strict=True):
+        path.write_text(json.dumps(found), encoding="utf-8")
+    outcome = selectllm("utility", "import", *paths, "--export", "out")
+    assert outcome.code == 0, outcome.err
+    assert "note: 2 of 72 rows have no value (preference: null), and were left out" in outcome.err
+    assert "2 of 6 tests were left out, which not every run was scored on" in agree(selectllm).out
+    found = agree(selectllm, "--json").json
+    assert found["tests"] == {"shared": 4, "left_out": 2}
+    shares = {arm: (3 * score + 0.5) / 4 for arm, score in SCORES.items()}
+    means = {arm: fmean(runs.values()) for arm, runs in found["scores"].items()}
+    assert means == pytest.approx({arm: 100 * share for arm, share in shares.items()})
 
 
 @pytest.mark.parametrize(
@@ -285,12 +360,77 @@ def test_results_of_other_sets_are_refused(selectllm: Command) -> None:
     assert_refused(agree(selectllm), "results.jsonl: is of another pool", "cdcdcdcdcdcd")
 
 
+def make_sets(selectllm: Command, name: str, **more: Any) -> None:
+    """The sets of another suite, in the folder `other`."""
+    sets = {**SUITE["sets"], **more}
+    suite = {**SUITE, "name": name, "sets": sets}
+    Path("other.yaml").write_text(json.dumps(suite), encoding="utf-8")
+    made = selectllm("sets", "other.yaml", "--vectors", "v.npy", "-o", "other", "--quiet")
+    assert made.code == 0, made.err
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "words"),
+    [
+        (
+            "walk",
+            {"seeds": [7, 8]},
+            "results.jsonl: is of sets of suite 'demo', and other holds those of suite 'walk'; "
+            "name the folder that `sets` wrote for suite 'demo'",
+        ),
+        (
+            "demo",
+            {"seeds": [1, 7]},
+            "other: lacks 6 of the 12 sets that the results are of, such as 'short@1 + mock/first'"
+            ", budget 4, seed 0; it has budgets 4, 8 and seeds 1, 7: name the folder that was",
+        ),
+        ("demo", {"budgets": [8]}, "other: lacks 12 of the 12 sets"),
+    ],
+)
+def test_sets_of_another_suite_on_the_same_pool_are_refused(
+    selectllm: Command, name: str, more: dict[str, Any], words: str
+) -> None:
+    import_(selectllm, rows())
+    make_sets(selectllm, name, **more)
+    assert_refused(selectllm("utility", "agree", "other", "--results", "results.jsonl"), words)
+
+
+def test_only_sets_that_are_used_have_to_be_there(selectllm: Command) -> None:
+    import_(selectllm, [*rows(), *rows(budget=8)])
+    make_sets(selectllm, "demo", budgets=[4])
+    asked = ("utility", "agree", "other", "--results", "results.jsonl", "--budget")
+    assert selectllm(*asked, 4).code == 0
+    assert_refused(selectllm(*asked, 8), "other: lacks 12 of the 12 sets")
+
+
+def test_results_of_a_selection_are_of_no_sets(selectllm: Command) -> None:
+    select = ("select", "pool.jsonl", "--budget", 4, "--strategy", "longest", "-o", "picked.jsonl")
+    assert selectllm(*select, "--quiet").code == 0
+    assert selectllm("export", "picked.jsonl", "-o", "one").code == 0
+    write_jsonl(Path("found.jsonl"), rows()[2:3])
+    assert selectllm("utility", "import", "found.jsonl", "--export", "one").code == 0
+    assert_refused(agree(selectllm), "results.jsonl: is of one selection of `select`, and sets")
+
+
+def test_results_that_were_edited_are_refused(selectllm: Command) -> None:
+    import_(selectllm, rows())
+    header, first, *others = read_jsonl(Path("results.jsonl"))
+    for changed, words in (
+        ({"budget": "4"}, "results.jsonl:2: budget ('4') must be a whole number; it was edited"),
+        ({"value": 0.99}, "results.jsonl: is not what was written"),
+    ):
+        write_jsonl(Path("results.jsonl"), [header, {**first, **changed}, *others])
+        assert_refused(agree(selectllm), words, "import the results again")
+
+
 def test_sets_without_utilities_foretell_nothing(selectllm: Command) -> None:
     import_(selectllm, rows())
     compared = Path("sets/sets.json")
     content = json.loads(compared.read_text(encoding="utf-8"))
     compared.write_text(json.dumps({**content, "utilities": []}), encoding="utf-8")
     assert_refused(agree(selectllm), "sets.json: has no utilities")
+    compared.write_text(json.dumps({**content, "seeds": None}), encoding="utf-8")
+    assert_refused(agree(selectllm), "sets.json: is damaged; run `sets` again")
     compared.unlink()
     assert_refused(agree(selectllm), "sets.json: there is no such file")
 

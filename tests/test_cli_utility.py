@@ -191,6 +191,25 @@ class TestAsk:
             both = [min(5, quality(row["id"]) + 1), quality(row["id"])]
             assert row["value"] == pytest.approx(sum(both) / 2)
 
+    def test_what_was_read_is_told_as_json_or_without_notes(
+        self, selectllm: Command, run: Path
+    ) -> None:
+        ask(selectllm, run, "--differing", "--raters", 2, "-o", "sheet.csv")
+        fill(Path("sheet-1.csv"), quality, "anna")
+        asked = ("utility", "import", "sheet-1.csv")
+        outcome = selectllm(*asked, "--json")
+        assert outcome.err == "note: 2 raters were asked, 1 answered\n"
+        told = outcome.json
+        assert told["file"] == "sheet-1.ratings.jsonl"
+        assert told["items"] == told["asked"] == len(rows_of(Path("sheet-1.csv"))[1])
+        assert (told["raters"], told["raters_asked"]) == (["anna"], 2)
+        assert told["alpha"] is told["rater_noise"] is None
+        entry = {"name": "rating", "source": "import", "file": "sheet-1.ratings.jsonl"}
+        assert told["utility"] == {**entry, "range": [1, 5]}
+        quiet = selectllm(*asked, "--quiet")
+        assert quiet.err == ""
+        assert "in the suite: {name: rating, source: import" in quiet.out
+
     def test_what_is_rated_already_is_not_asked_again(self, selectllm: Command, run: Path) -> None:
         suite = write_suite(MODELS)
         ask(selectllm, suite, "--limit", 20, "-o", "first.csv")

@@ -16,13 +16,8 @@ from selectllm.errors import RunError, UtilityError
 from selectllm.export import write_export
 from selectllm.outcomes.agreement import set_agreement
 from selectllm.outcomes.exported import Exported, SetReference, check_pool, read_exported
-from selectllm.outcomes.results import (
-    Result,
-    ResultsFile,
-    import_results,
-    read_results,
-    write_results,
-)
+from selectllm.outcomes.importing import import_results
+from selectllm.outcomes.results import Result, ResultsFile, read_results, write_results
 from selectllm.outcomes.scores import arm_scores, captured_by_arm, tokens_by_arm
 from selectllm.outcomes.training_sets import TrainingSet, TrainingSets
 from selectllm.schemas import schema
@@ -213,8 +208,11 @@ def test_what_lm_eval_left_out_is_not_missed(exported: Exported, tmp_path: Path)
 
 def test_a_model_of_another_name_needs_to_be_said(exported: Exported, tmp_path: Path) -> None:
     content = lm_eval("my-model")
-    with pytest.raises(UtilityError, match=r"'runs/my-model/last'\) have no name of an exported"):
+    names = "'runs/my-model/last', 'base', 'runs', 'my-model', 'last'"
+    with pytest.raises(UtilityError, match=rf"names \({names}\) is that .* --arm, --budget and"):
         from_json(exported, tmp_path, content)
+    with pytest.raises(UtilityError, match=r"found\.json: does not name its model; say which set"):
+        from_json(exported, tmp_path, {**content, "model_name": None, "config": {}})
     found = from_json(exported, tmp_path, content, given=SetReference(LONGEST, 4))
     assert {(each.arm, each.budget) for each in found} == {(LONGEST, 4)}
 
@@ -225,6 +223,52 @@ def test_the_name_of_an_arm_is_enough_where_it_has_one_set(tmp_path: Path) -> No
     exported = read_exported(tmp_path / "out")
     found = from_json(exported, tmp_path, lm_eval("x", model_name=LONGEST, config={}))
     assert {each.arm for each in found} == {LONGEST}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (SetReference(RANDOM), "which is not the given 'strategy:random'"),
+        (SetReference(LONGEST, 2), "which is not the given 'strategy:longest', budget 2"),
+        (
+            SetReference(LONGEST, 4, 1),
+            "which is not the given 'strategy:longest', budget 4, seed 1",
+        ),
+    ],
+)
+def test_a_file_that_names_another_set_than_the_given_one_is_refused(
+    exported: Exported, tmp_path: Path, given: SetReference, words: str
+) -> None:
+    own = "says that it is of 'strategy:longest', budget 4, seed 0, "
+    content = lm_eval(name_of(exported, LONGEST, 4))
+    with pytest.raises(UtilityError, match=rf"results\.mmlu\.acc,none: {own}{words}"):
+        from_json(exported, tmp_path, content, given=given)
+    path = write_jsonl(tmp_path / "rows.jsonl", [row(budget=4)])
+    with pytest.raises(UtilityError, match=rf"rows\.jsonl:1: {own}{words}; correct --arm"):
+        import_results([path], exported, given)
+
+
+def test_a_file_may_name_the_given_set_itself(exported: Exported, tmp_path: Path) -> None:
+    name = name_of(exported, LONGEST, 4)
+    path = write_jsonl(tmp_path / "rows.jsonl", [row(budget=4)])
+    for given in (SetReference(LONGEST), SetReference(LONGEST, 4, 0), SetReference(name)):
+        found = [
+            *from_json(exported, tmp_path, lm_eval(name), given=given),
+            *import_results([path], exported, given).results,
+        ]
+        assert {(each.arm, each.budget) for each in found} == {(LONGEST, 4)}
+
+
+def test_a_file_that_names_an_arm_of_several_sets_leaves_the_rest_to_say(
+    exported: Exported, tmp_path: Path
+) -> None:
+    content = lm_eval("x", model_name=RANDOM, config={})
+    found = from_json(exported, tmp_path, content, given=SetReference(RANDOM, 2, 1))
+    assert {(each.arm, each.budget, each.seed) for each in found} == {(RANDOM, 2, 1)}
+    with pytest.raises(UtilityError, match="may be any of several sets"):
+        from_json(exported, tmp_path, content, given=SetReference(RANDOM, 2))
+    with pytest.raises(UtilityError, match="is of 'strategy:random', which is not the given"):
+        from_json(exported, tmp_path, content, given=SetReference(LONGEST, 2))
 
 
 def test_a_figure_of_lm_eval_that_is_not_finite_is_named(
@@ -269,8 +313,38 @@ def test_annotations_of_other_models_are_left_out(exported: Exported, tmp_path: 
     model = name_of(exported, LONGEST, 2)
     content = [annotation(1, 2.0, model), annotation(1, 1.0, "gpt-4")]
     assert [each.value for each in from_json(exported, tmp_path, content)] == [100.0]
-    with pytest.raises(UtilityError, match=r"its models \('gpt-4'\) have no name"):
+    with pytest.raises(UtilityError, match=r"its model's names \('gpt-4'\) is that of one"):
         from_json(exported, tmp_path, content[1:])
+    others = [*content[1:], annotation(1, 1.0, "gpt-3")]
+    with pytest.raises(UtilityError, match=r"none of its models \('gpt-4', 'gpt-3'\) has the name"):
+        from_json(exported, tmp_path, others, given=SetReference(LONGEST, 2))
+
+
+def test_annotations_without_a_preference_are_left_out_and_counted(
+    exported: Exported, tmp_path: Path
+) -> None:
+    model, path = name_of(exported, LONGEST, 2), tmp_path / "annotations.json"
+    unsettled = [annotation(1, None, model), annotation(2, None, "gpt-4")]
+    path.write_text(json.dumps([*unsettled, annotation(3, 2.0, model)]), encoding="utf-8")
+    content = import_results([path], exported)
+    assert (len(content.results), content.unsettled) == (1, 1)
+    path.write_text(json.dumps(unsettled), encoding="utf-8")
+    with pytest.raises(UtilityError, match=r"annotations\.json: none of its 1 rows has a value"):
+        import_results([path], exported)
+
+
+def test_an_instruction_that_comes_twice_is_two_tests(exported: Exported, tmp_path: Path) -> None:
+    model = name_of(exported, LONGEST, 2)
+
+    def values(*preferences: float | None) -> dict[str | None, float]:
+        content = [annotation(1, each, model) for each in preferences]
+        found = from_json(exported, tmp_path, content)
+        return {each.test_id: each.value for each in found}
+
+    first, second = values(1.0, 2.0)
+    assert second == f"{first}-2"
+    assert values(1.0, 2.0) == {first: 0, second: 100}
+    assert values(None, 2.0) == {second: 100}  # what has no preference counts all the same
 
 
 @pytest.mark.parametrize("preference", [0.5, 2.5, float("inf"), "b"])
@@ -377,12 +451,65 @@ def test_results_that_were_cut_are_refused(exported: Exported, tmp_path: Path) -
     for lines, message in (
         ([header], "holds 0 results, and its first line says 1"),
         ([line, line], "begins no results file"),
+        ([{**header, "note": ""}, line], "begins no results file"),
+        ([{"results": {**header["results"], "format": 2}}, line], "no results file of format 1"),
         ([header, {"arm": "x", "value": 1}], ":2: is no line of a results file"),
-        ([header, {**line, "value": "high"}], r":2: value \('high'\) is not a number"),
+        ([header, {**line, "more": 1}], r":2: is no line .* \('more' missing or unknown\)"),
         ([], "holds no results"),
     ):
         with pytest.raises(UtilityError, match=message):
             read_results(write_jsonl(path, lines))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("arm", 3, "must be text"),
+        ("budget", "10", "must be a whole number"),
+        ("budget", True, "must be a whole number"),
+        ("seed", None, "must be a whole number"),
+        ("training_seed", 1.5, "must be a whole number or null"),
+        ("benchmark", None, "must be text"),
+        ("test_id", 4, "must be text or null"),
+        ("metric", ["acc"], "must be text"),
+        ("value", "high", "must be a number"),
+        ("value", 10**400, "is not finite"),
+        ("higher_is_better", 1, "must be true or false"),
+        ("source_file_sha256", None, "must be text"),
+    ],
+)
+def test_a_field_of_another_type_is_named(
+    exported: Exported, tmp_path: Path, name: str, value: Any, words: str
+) -> None:
+    path = tmp_path / "results.jsonl"
+    write_results(path, ResultsFile(POOL, None, "", (result(),)))
+    header, line = read_jsonl(path)
+    write_jsonl(path, [header, {**line, name: value}])
+    with pytest.raises(UtilityError, match=rf"results\.jsonl:2: {name} \(.*\) {words}"):
+        read_results(path)
+
+
+@pytest.mark.parametrize("name", ["pool_sha256", "suite", "export_sha256", "unsettled", "sha256"])
+def test_the_first_line_has_types_too_and_is_hashed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "results.jsonl"
+    write_results(path, ResultsFile(POOL, None, "", (result(),)))
+    header, line = read_jsonl(path)
+    other = 7 if name == "unsettled" else "cd" * 32
+    for value, message in ((1.5, rf":1: {name} \(1\.5\) must be"), (other, "it was edited")):
+        write_jsonl(path, [{"results": {**header["results"], name: value}}, line])
+        with pytest.raises(UtilityError, match=message):
+            read_results(path)
+
+
+def test_lines_that_were_edited_or_moved_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    write_results(path, ResultsFile(POOL, None, "", (result(), result(LONGEST))))
+    header, one, other = read_jsonl(path)
+    for lines in ([{**one, "value": 0.5}, other], [other, one], [one, one]):
+        with pytest.raises(
+            UtilityError, match=r"results\.jsonl: is not what was written .* edited"
+        ):
+            read_results(write_jsonl(path, [header, *lines]))
 
 
 # --- one score an arm
@@ -426,7 +553,7 @@ def test_losses_have_their_sign_turned() -> None:
         (result(LONGEST, budget=4), {}, "several of budget: '2', '4'; name one"),
         (result(LONGEST), {"metric": "ac"}, "no metric 'ac'; did you mean 'acc'"),
         (result(LONGEST), {"benchmarks": ["c"]}, "no benchmark 'c'"),
-        (result(LONGEST, benchmark="c"), {}, "lacks 1 of the 2 tests that others have, such as"),
+        (result(LONGEST, benchmark="c"), {}, "'strategy:longest', seed 0: lacks benchmark 'b'"),
         (result(benchmark="c", higher_is_better=False), {}, "higher is better on some benchmarks"),
     ],
 )
@@ -435,6 +562,36 @@ def test_scores_that_cannot_be_compared_are_refused(
 ) -> None:
     with pytest.raises(UtilityError, match=message):
         arm_scores([result(), extra], **arguments)
+
+
+def of_tests(arm: str, *names: str, **more: Any) -> list[Result]:
+    """Single tests of a run; the values are the numbers in their names."""
+    return [result(arm, float(name[1:]), test_id=name, **more) for name in names]
+
+
+def test_only_tests_that_every_run_has_count() -> None:
+    results = [*of_tests(RANDOM, "t1", "t2", "t6"), *of_tests(LONGEST, "t2", "t6", "t9")]
+    scores = arm_scores(results)
+    assert scores.runs == {RANDOM: {"seed 0": 4}, LONGEST: {"seed 0": 4}}
+    assert (scores.tests, scores.left_out) == (2, 2)
+    assert scores.sets == {(RANDOM, 2, 0), (LONGEST, 2, 0)}
+    whole = [result(arm, 0, benchmark="c") for arm in (RANDOM, LONGEST)]
+    scores = arm_scores([*results, *whole])
+    assert scores.runs == {RANDOM: {"seed 0": 2}, LONGEST: {"seed 0": 2}}
+    assert (scores.tests, scores.left_out) == (3, 2)
+
+
+def test_less_than_half_of_the_tests_are_too_few() -> None:
+    many, few = of_tests(RANDOM, "t1", "t2", "t3", "t4", "t5"), of_tests(LONGEST, "t1", "t2")
+    assert arm_scores([*many[:4], *few]).tests == 2
+    elsewhere = [
+        each
+        for arm in (RANDOM, LONGEST)
+        for each in of_tests(arm, "t1", "t2", "t3", benchmark="c")  # cannot make up for it
+    ]
+    told = "benchmark 'b': only 2 of its 5 tests, .*; 'strategy:longest', seed 0 lacks 3"
+    with pytest.raises(UtilityError, match=told):
+        arm_scores([*many, *few, *elsewhere])
 
 
 def test_what_foretells_comes_from_the_sets_and_the_export(exported: Exported) -> None:

@@ -268,8 +268,10 @@ def test_noisy_outcomes_are_said_to_be_noisy() -> None:
 def test_numbers_that_are_not_finite_and_missing_tokens_are_errors() -> None:
     with pytest.raises(ValueError, match="finite"):
         set_agreement(side([1, 2, 3, math.nan]), side([1, 2, 3, 4]))
-    with pytest.raises(KeyError, match="arm00"):
-        set_agreement(side([1, 2, 3, 4]), side([1, 2, 3, 4]), {})
+    for few in (2, 4):  # also where there are no figures to give
+        arms = side([*map(float, range(few))])
+        with pytest.raises(ValueError, match=r"lack 'arm00', 'arm01'$"):
+            set_agreement(arms, arms, {arm: 1.0 for arm in [*arms][2:]})
 
 
 @given(SIDES, st.permutations(range(7)))

@@ -41,6 +41,20 @@ class ModelOptions:
     model_arg: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How verbs that ask no models say what they did."""
+
+    as_json: bool
+    quiet: bool
+
+    def note(self, text: str) -> None:
+        """A line for people, on stderr; silent with --quiet."""
+        if not self.quiet:
+            click.echo(f"note: {text}", err=True)
+
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
 COMMON = (
     click.option(
         "-j",
@@ -66,7 +80,7 @@ COMMON = (
         is_flag=True,
         help="Send nothing: a reply that is not recorded or cached is missing (exit 5).",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout."),
+    AS_JSON,
     click.option("--quiet", is_flag=True, help="No progress and no notes."),
     click.option("--env-file", type=FILE, help="Read environment variables (keys) from FILE."),
     click.option("--prompts", type=DIRECTORY, help="Folder of prompts [workspace's prompts/]."),
@@ -83,6 +97,7 @@ COMMON = (
         help="The pool's vectors, made elsewhere: float32, a row of length 1 for each of its rows.",
     ),
 )
+OUTPUT = (AS_JSON, click.option("--quiet", is_flag=True, help="No notes."))
 MODEL = (
     click.option("--api-base", metavar="URL", help="Base URL of the model's server."),
     click.option(
@@ -97,6 +112,11 @@ MODEL = (
 def common_options(function: Function) -> Function:
     """Give a verb the common options; it receives them as `common: Common`."""
     return _grouped(function, "common", Common, COMMON)
+
+
+def output_options(function: Function) -> Function:
+    """Give a verb --json and --quiet; it receives them as `output: Output`."""
+    return _grouped(function, "output", Output, OUTPUT)
 
 
 def model_options(function: Function) -> Function:

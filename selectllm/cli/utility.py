@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from selectllm.arms import Arm
-from selectllm.cli.options import FILE, Common, common_options, grouped
+from selectllm.cli.options import FILE, Common, Output, common_options, grouped, output_options
 from selectllm.cli.session import open_session
 from selectllm.cli.utility_compute import ifd, knn
 from selectllm.cli.utility_outcomes import ResultOptions, agree, import_outcomes, result_options
@@ -270,8 +270,13 @@ sheet_options = grouped(
 )
 @sheet_options
 @result_options
+@output_options
 def import_(
-    files: tuple[Path, ...], out: Path | None, sheets: SheetOptions, results: ResultOptions
+    files: tuple[Path, ...],
+    out: Path | None,
+    sheets: SheetOptions,
+    results: ResultOptions,
+    output: Output,
 ) -> None:
     """Read filled-in SHEETs into one ratings file, or RESULTs of training elsewhere into another.
 
@@ -284,19 +289,21 @@ def import_(
     if results.export is not None and sheets != SheetOptions():
         raise UsageError("--ask, --add, --partial: are for sheets, which have no --export")
     if results.export is not None:
-        import_outcomes(files, out, results)
+        import_outcomes(files, out, results, output)
     else:
-        _import_sheets(files, out, sheets)
+        _import_sheets(files, out, sheets, output)
 
 
-def _import_sheets(files: tuple[Path, ...], out: Path | None, options: SheetOptions) -> None:
+def _import_sheets(
+    files: tuple[Path, ...], out: Path | None, options: SheetOptions, output: Output
+) -> None:
     asking = find_asking(files[0], options.asked)
     ratings: Mapping[str, Mapping[str, float]] = read_sheets(files, asking, partial=options.partial)
     if options.add is not None:
         asking, ratings = _added(options.add, asking, ratings)
     stem = files[0].name.partition(".")[0].rsplit("-", 1)[0] if len(files) > 1 else files[0].stem
     path = out or files[0].with_name(f"{stem}.ratings.jsonl")
-    _report(path, asking, write_ratings(path, ratings, asking))
+    _report(path, asking, write_ratings(path, ratings, asking), output)
 
 
 def _added(
@@ -321,18 +328,38 @@ def _added(
     return replace(asking, ids=tuple(sorted({*asking.ids, *earlier.ratings}))), joined
 
 
-def _report(path: Path, asking: Asking, found: RatingsFile) -> None:
+def _report(path: Path, asking: Asking, found: RatingsFile, output: Output) -> None:
     """What was read, and how a suite names it."""
-    low, high = asking.range
-    agreement = "" if found.alpha is None else f", Krippendorff's alpha {found.alpha:.2f}"
-    noise = "" if found.rater_noise is None else f", noise of one rating {found.rater_noise:.2f}"
-    raters = f"{len(found.raters)} rater(s){agreement}{noise}"
-    click.echo(f"{path}: {len(found.values)} of {len(asking.ids)} items, {raters}")
+    entry = {
+        "name": "rating",
+        "source": "import",
+        "file": path.name,
+        "range": [float(bound) for bound in asking.range],
+    }
+    told = {
+        "file": str(path),
+        "items": len(found.values),
+        "asked": len(asking.ids),
+        "raters": list(found.raters),
+        "raters_asked": asking.raters,
+        "alpha": found.alpha,
+        "rater_noise": found.rater_noise,
+        "utility": entry,
+    }
+    click.echo(canonical_json(told) if output.as_json else _told(told))
     if len(found.raters) < asking.raters:
-        click.echo(
-            f"note: {asking.raters} raters were asked, {len(found.raters)} answered", err=True
-        )
-    click.echo(
-        f"in the suite: {{name: rating, source: import, file: {path.name}, "
+        output.note(f"{asking.raters} raters were asked, {len(found.raters)} answered")
+
+
+def _told(told: Mapping[str, Any]) -> str:
+    alpha, spread = told["alpha"], told["rater_noise"]
+    agreement = "" if alpha is None else f", Krippendorff's alpha {alpha:.2f}"
+    noise = "" if spread is None else f", noise of one rating {spread:.2f}"
+    raters = f"{len(told['raters'])} rater(s){agreement}{noise}"
+    entry = told["utility"]
+    low, high = entry["range"]
+    return (
+        f"{told['file']}: {told['items']} of {told['asked']} items, {raters}\n"
+        f"in the suite: {{name: {entry['name']}, source: {entry['source']}, file: {entry['file']}, "
         f"range: [{low:g}, {high:g}]}}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,14 +10,16 @@ from typing import Any
 
 import click
 
-from selectllm.cli.options import DIRECTORY, FILE, grouped
+from selectllm.cli.options import AS_JSON, DIRECTORY, FILE, Output, grouped
 from selectllm.codec import canonical_json
 from selectllm.errors import RunError, UsageError, UtilityError
 from selectllm.evidence import read_json
 from selectllm.names import listed
 from selectllm.outcomes.by_utility import agreement_by_utility
 from selectllm.outcomes.exported import Exported, SetReference, check_pool, read_exported
-from selectllm.outcomes.results import ResultsFile, import_results, read_results, write_results
+from selectllm.outcomes.importing import import_results
+from selectllm.outcomes.results import ResultsFile, read_results, write_results
+from selectllm.outcomes.same_sets import check_held, check_source
 from selectllm.outcomes.scores import ArmScores, arm_scores, tokens_by_arm, tokens_of_sets
 
 RESULTS = "results.jsonl"
@@ -54,7 +56,9 @@ result_options = grouped(
 )
 
 
-def import_outcomes(files: Sequence[Path], out: Path | None, options: ResultOptions) -> None:
+def import_outcomes(
+    files: Sequence[Path], out: Path | None, options: ResultOptions, output: Output
+) -> None:
     """Tie the results in `files` to exported sets, write them as one file, and say what it has."""
     assert options.export is not None
     path = out or Path(RESULTS)
@@ -63,31 +67,53 @@ def import_outcomes(files: Sequence[Path], out: Path | None, options: ResultOpti
     exported = read_exported(options.export)
     content = import_results(files, exported, options.given, options.training_seed)
     write_results(path, content)
-    for line in _told(path, content, exported):
-        click.echo(line)
+    found = _summary(path, content, exported)
+    click.echo(canonical_json(found) if output.as_json else _told(found))
+    for note in _notes(found):
+        output.note(note)
 
 
-def _told(path: Path, content: ResultsFile, exported: Exported) -> list[str]:
-    """Counts, arms, budgets, runs and metrics; which exported sets have no result."""
+def _summary(path: Path, content: ResultsFile, exported: Exported) -> dict[str, Any]:
+    """What was read, as `--json` prints it; `without_result`: names of exported sets."""
     found = content.results
-    arms = list(dict.fromkeys(each.arm for each in found))
-    budgets = sorted({each.budget for each in found})
-    runs = {(each.arm, each.budget, each.seed, each.training_seed) for each in found}
+    there = {(each.arm, each.budget, each.seed) for each in found}
     measured: dict[str, list[str]] = {}
     for metric, benchmark in sorted({(each.metric, each.benchmark) for each in found}):
         measured.setdefault(metric, []).append(benchmark)
+    return {
+        "file": str(path),
+        "results": len(found),
+        "runs": len({(each.arm, each.budget, each.seed, each.training_seed) for each in found}),
+        "arms": list(dict.fromkeys(each.arm for each in found)),
+        "budgets": sorted({each.budget for each in found}),
+        "metrics": measured,
+        "unsettled": content.unsettled,
+        "exported": len(exported.sets),
+        "without_result": [
+            each.name for each in exported.sets if (each.arm, each.budget, each.seed) not in there
+        ],
+    }
+
+
+def _told(found: Mapping[str, Any]) -> str:
     lines = [
-        f"{path}: {len(found)} results of {len(runs)} runs",
-        f"arms: {', '.join(arms)}",
-        f"budgets: {', '.join(map(str, budgets))}",
-        *(f"metric {metric}: on {', '.join(names)}" for metric, names in measured.items()),
+        f"{found['file']}: {found['results']} results of {found['runs']} runs",
+        f"arms: {', '.join(found['arms'])}",
+        f"budgets: {', '.join(map(str, found['budgets']))}",
+        *(f"metric {metric}: on {', '.join(names)}" for metric, names in found["metrics"].items()),
+        f"next: selectllm utility agree SETS_FOLDER --results {found['file']}",
     ]
-    there = {(each.arm, each.budget, each.seed) for each in found}
-    absent = [s.name for s in exported.sets if (s.arm, s.budget, s.seed) not in there]
-    if absent:
-        count = f"{len(absent)} of {len(exported.sets)}"
-        lines.append(f"note: {count} exported sets have no result: {listed(absent)}")
-    return [*lines, f"next: selectllm utility agree SETS_FOLDER --results {path}"]
+    return "\n".join(lines)
+
+
+def _notes(found: Mapping[str, Any]) -> Iterator[str]:
+    """What is missing."""
+    if left_out := found["unsettled"]:
+        rows = left_out + found["results"]
+        yield f"{left_out} of {rows} rows have no value (preference: null), and were left out"
+    if absent := found["without_result"]:
+        count = f"{len(absent)} of {found['exported']}"
+        yield f"{count} exported sets have no result: {listed(absent)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +147,7 @@ agree_options = grouped(
 @click.command()
 @click.argument("sets_folder", metavar="SETS_FOLDER", type=DIRECTORY)
 @agree_options
-@click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
+@AS_JSON
 def agree(sets_folder: Path, options: AgreeOptions, as_json: bool) -> None:
     """How far the utilities of SETS_FOLDER order its selectors as results from elsewhere do.
 
@@ -142,6 +168,11 @@ def agree(sets_folder: Path, options: AgreeOptions, as_json: bool) -> None:
         f"{found['suite']}: {found['metric']} on {', '.join(found['benchmarks'])}, sets of "
         f"{found['budget']}, {sum(map(len, found['scores'].values()))} runs"
     )
+    if left_out := found["tests"]["left_out"]:
+        click.echo(
+            f"{left_out} of {left_out + found['tests']['shared']} tests were left out, which not "
+            "every run was scored on"
+        )
     scores = {arm: fmean(runs.values()) for arm, runs in found["scores"].items()}
     rows = [(named(row), row["agreement"]) for row in found["agreement"]]
     console = Console()
@@ -153,13 +184,9 @@ def _agreement(folder: Path, options: AgreeOptions) -> dict[str, Any]:
     """What is printed as JSON."""
     compared = _compared(folder)
     content = read_results(options.results)
-    if content.pool_sha256 != compared["pool"]["sha256"]:
-        raise UtilityError(
-            f"{options.results}: is of another pool (sha256 {content.pool_sha256[:12]}) than "
-            f"{folder} ({compared['pool']['sha256'][:12]}); name the folder whose sets were "
-            "trained on"
-        )
+    check_source(content, str(options.results), compared, str(folder))
     scores = arm_scores(content.results, options.metric, options.budget, options.benchmark)
+    check_held(scores.sets, compared, str(folder))
     tokens = _tokens(compared, content, scores, options.export)
     rows = agreement_by_utility(compared, scores.runs, scores.budget, tokens, options.utility)
     return {
@@ -169,6 +196,7 @@ def _agreement(folder: Path, options: AgreeOptions) -> dict[str, Any]:
         "budget": scores.budget,
         "benchmarks": list(scores.benchmarks),
         "scores": scores.runs,
+        "tests": {"shared": scores.tests, "left_out": scores.left_out},
         "agreement": rows,
     }
 
@@ -177,12 +205,21 @@ def _compared(folder: Path) -> Mapping[str, Any]:
     """The content of sets.json. Raises RunError if it is not there, or has no utilities."""
     path = folder / "sets.json"
     compared = read_json(path)
-    try:
-        if compared["utilities"] and compared["sets"] and compared["pool"]["sha256"]:
+    match compared:
+        case {"utilities": []}:
+            raise UsageError(
+                f"{path}: has no utilities; name some in the suite and run `sets` again"
+            )
+        case {
+            "suite": str(),
+            "budgets": list(),
+            "seeds": list(),
+            "sets": [_, *_],
+            "pool": {"sha256": str()},
+            "utilities": list(),
+        }:
             return compared
-    except (KeyError, TypeError):
-        raise RunError(f"{path}: is damaged; run `sets` again") from None
-    raise UsageError(f"{path}: has no utilities; name some in the suite and run `sets` again")
+    raise RunError(f"{path}: is damaged; run `sets` again")
 
 
 def _tokens(

@@ -3,7 +3,9 @@
 training_sets   what can be trained on, by selector, budget and seed
 exported        what an exported folder says of its sets
 formats         result files as other tools write them
-results         result files tied to exported sets, as one file
+results         the results for exported sets, as one file
+importing       result files tied to the sets that they are of
+same_sets       whether results are of the very sets that a folder compares
 scores          one number for every selector
 rank_agreement  whether two numbers order a few things alike
 agreement       whether a number that is had before training orders the selectors alike

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from selectllm.names import listed
 from selectllm.outcomes.rank_agreement import (
     FEWEST_FOR_INTERVAL,
     UNDEFINED,
@@ -86,6 +87,7 @@ def set_agreement(
     """
     arms = tuple(sorted(foretold.keys() & outcomes.keys()))
     x, y = _means(foretold, arms), _means(outcomes, arms)
+    lengths = None if tokens is None else _lengths(tokens, arms)
     if len(arms) < FEWEST:
         note = f"{len(arms)} {called} are on both sides, and at least {FEWEST} are needed"
         return SetAgreement(status="too few arms", arms=arms, notes=(note,))
@@ -96,7 +98,6 @@ def set_agreement(
     repeats = [reliability({arm: side[arm] for arm in arms}) for side in (outcomes, foretold)]
     known = [each for each in repeats if each is not None]
     orders = orders_of(len(arms), seed)
-    lengths = None if tokens is None else _means({a: {"": tokens[a]} for a in arms}, arms)
     return SetAgreement(
         status="ok",
         arms=arms,
@@ -118,6 +119,12 @@ def _means(side: Mapping[str, Runs], arms: tuple[str, ...]) -> Floats:
     if not np.isfinite(values).all():
         raise ValueError("need a finite number for every run of every arm")
     return values
+
+
+def _lengths(tokens: Mapping[str, float], arms: tuple[str, ...]) -> Floats:
+    if missing := [arm for arm in arms if arm not in tokens]:
+        raise ValueError(f"tokens: need those of every arm, and lack {listed(missing)}")
+    return _means({arm: {"": tokens[arm]} for arm in arms}, arms)
 
 
 def _notes(arms: int, called: str, repeats: float | None) -> list[str]:

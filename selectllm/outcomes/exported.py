@@ -41,6 +41,14 @@ class SetReference:
     budget: int | None = None
     seed: int | None = None
 
+    def fits(self, made: ExportedSet) -> bool:
+        """Whether it may mean that set."""
+        return (
+            self.arm in (made.name, made.arm)
+            and self.budget in (None, made.budget)
+            and self.seed in (None, made.seed)
+        )
+
     @property
     def text(self) -> str:
         """In messages."""
@@ -57,11 +65,10 @@ class Exported:
     sets: tuple[ExportedSet, ...]
     sha256: str
 
-    def named(self, name: str) -> ExportedSet | None:
-        """The set of that name; or the only one of the arm of that name; None for another name."""
+    def called(self, name: str) -> list[ExportedSet]:
+        """The set of that name, or those of the arm of that name; none for another name."""
         found = [each for each in self.sets if each.name == name]
-        found = found or [each for each in self.sets if each.arm == name]
-        return found[0] if len(found) == 1 else None
+        return found or [each for each in self.sets if each.arm == name]
 
     def find(self, reference: SetReference, where: str) -> ExportedSet:
         """The one set that `reference` means; `where` begins the message.
@@ -73,11 +80,7 @@ class Exported:
         if not of_arm:
             known = dict.fromkeys(each.arm for each in self.sets)
             raise UtilityError(f"{where}: {unknown('exported arm', arm, known)}")
-        found = [
-            each
-            for each in of_arm
-            if reference.budget in (None, each.budget) and reference.seed in (None, each.seed)
-        ]
+        found = [each for each in of_arm if reference.fits(each)]
         if len(found) == 1:
             return found[0]
         there = "; ".join(f"budget {each.budget}, seed {each.seed}" for each in of_arm[:5])

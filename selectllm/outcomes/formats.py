@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -42,6 +43,9 @@ _MODEL = re.compile(r"(?:peft|pretrained)=([^,]+)")
 class Found:
     """One value of a result file. `where`: file and place, for messages.
 
+    `value`: None where the file has a row for it and the row has none, as where AlpacaEval's judge
+    could not settle which answer is better.
+
     `of`: the set that it says it is of; else `models`: what the file calls the model, among which
     a set's name may be. `hashes`: those of HASHES that it states.
     """
@@ -49,7 +53,7 @@ class Found:
     where: str
     benchmark: str
     metric: str
-    value: float
+    value: float | None
     higher_is_better: bool
     test_id: str | None = None
     of: SetReference | None = None
@@ -245,32 +249,43 @@ def _lm_eval_models(content: Mapping[str, Any]) -> tuple[str, ...]:
         paths = list(_MODEL.findall(str(arguments or "")))
     names = [str(name) for name in (content.get("model_name"), *paths) if name]
     parts = [part for name in names for part in PurePosixPath(name.replace("\\", "/")).parts]
-    return tuple(dict.fromkeys((*names, *parts)))
+    return tuple(dict.fromkeys((*names, *(part for part in parts if part != "/"))))
 
 
 def _annotations(path: Path, content: Sequence[Any]) -> Iterator[Found]:
     """`preference` of a row: 1 the reference is better, 2 the model; 1.5, formerly 0, a draw.
 
-    Rows without one, which AlpacaEval's judge could not settle, are left out as it does.
+    The tests of a model are its instructions; one that comes again is another test, counted in
+    file order, with or without a preference, so that it is the same one in the files of others.
     """
+    seen: Counter[tuple[str, str]] = Counter()
     for number, row in enumerate(content, 1):
         where = place(path, number)
         if not isinstance(row, dict) or not {"instruction", "preference"} <= row.keys():
             raise UtilityError(f"{where}: is no annotation with instruction and preference")
-        if row["preference"] is None:
-            continue
-        preference = on_scale(row["preference"], (0.0, 2.0), f"{where}: preference") or 1.5
-        if preference < 1:
-            raise UtilityError(f"{where}: preference ({preference:g}) must be 0 or from 1 to 2")
+        model, instruction = str(row.get("generator_2")), str(row["instruction"])
+        seen[model, instruction] += 1
+        occurrence = seen[model, instruction]
+        test_id = sha256_texts((instruction, ""))[:16]
         yield Found(
             where=where,
             benchmark=ALPACA_EVAL,
             metric="win_rate",
-            value=100 * (preference - 1),
+            value=_win(where, row["preference"]),
             higher_is_better=True,
-            test_id=sha256_texts((str(row["instruction"]), ""))[:16],
-            models=(str(row.get("generator_2")),),
+            test_id=test_id if occurrence == 1 else f"{test_id}-{occurrence}",
+            models=(model,),
         )
+
+
+def _win(where: str, said: Any) -> float | None:
+    """How far the model was preferred, in percent; None where that could not be settled."""
+    if said is None:
+        return None
+    preference = on_scale(said, (0.0, 2.0), f"{where}: preference") or 1.5
+    if preference < 1:
+        raise UtilityError(f"{where}: preference ({preference:g}) must be 0 or from 1 to 2")
+    return 100 * (preference - 1)
 
 
 def _leaderboard(path: Path) -> Iterator[Found]:

@@ -11,20 +11,30 @@ from selectllm.errors import UtilityError
 from selectllm.names import listed, unknown
 from selectllm.outcomes.exported import Exported
 from selectllm.outcomes.results import Result
+from selectllm.sets.log import SetKey
 
 Runs = Mapping[str, float]
 """The score of each run of an arm: of one selection and one training."""
 Test = tuple[str, str | None]
+Cells = Mapping[tuple[str, str], Mapping[Test, float]]
+"""(arm, run) -> test -> value."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmScores:
-    """`runs`: arm -> run -> score; higher is better, so that losses have their sign turned."""
+    """`runs`: arm -> run -> score; higher is better, so that losses have their sign turned.
+
+    `sets`: what was trained on. `tests`: how many every run was scored on, a whole benchmark being
+    one; `left_out`: how many only some of them were, which do not count.
+    """
 
     metric: str
     budget: int
     benchmarks: tuple[str, ...]
     runs: Mapping[str, Runs]
+    sets: frozenset[SetKey]
+    tests: int
+    left_out: int
 
 
 def arm_scores(
@@ -35,10 +45,11 @@ def arm_scores(
 ) -> ArmScores:
     """The scores of all arms at one budget by one metric: a mean over tests, then benchmarks.
 
-    `metric`, `budget`: may be None if the results have only one. `benchmarks`: only these.
+    `metric`, `budget`: may be None if the results have only one. `benchmarks`: only these. Means
+    over other tests cannot be compared, so only those that every run was scored on count.
 
-    Raises UtilityError if one has to be named or is not there; if runs were not scored on the
-    same tests, whose means cannot be compared; and if higher is better on some benchmarks only.
+    Raises UtilityError if one has to be named or is not there; if a run lacks a benchmark, or less
+    than half of a benchmark's tests are left; and if higher is better on some benchmarks only.
     """
     left = list(results)
     if benchmarks:
@@ -57,12 +68,20 @@ def arm_scores(
         )
     sign = 1.0 if signs == {True} else -1.0
     cells = _by_run(left)
-    _check_same_tests(cells)
+    there = dict.fromkeys(test for tests in cells.values() for test in tests)
+    shared = _shared(cells, there)
     runs: dict[str, dict[str, float]] = {}
     for (arm, run), tests in cells.items():
-        runs.setdefault(arm, {})[run] = sign * _mean(tests)
-    found = tuple(sorted({each.benchmark for each in left}))
-    return ArmScores(metric, budget, found, runs)
+        runs.setdefault(arm, {})[run] = sign * _mean({test: tests[test] for test in shared})
+    return ArmScores(
+        metric=metric,
+        budget=budget,
+        benchmarks=tuple(sorted({each.benchmark for each in left})),
+        runs=runs,
+        sets=frozenset((each.arm, each.budget, each.seed) for each in left),
+        tests=len(shared),
+        left_out=len(there) - len(shared),
+    )
 
 
 def captured_by_arm(compared: Mapping[str, Any], utility: str, budget: int) -> dict[str, float]:
@@ -121,7 +140,6 @@ def _one(what: str, wanted: Any, there: Iterable[Any]) -> Any:
 
 
 def _by_run(results: Iterable[Result]) -> dict[tuple[str, str], dict[Test, float]]:
-    """(arm, run) -> test -> value."""
     cells: dict[tuple[str, str], dict[Test, float]] = {}
     for each in results:
         training = "" if each.training_seed is None else f", training {each.training_seed}"
@@ -130,17 +148,34 @@ def _by_run(results: Iterable[Result]) -> dict[tuple[str, str], dict[Test, float
     return cells
 
 
-def _check_same_tests(cells: Mapping[tuple[str, str], Mapping[Test, float]]) -> None:
-    everything = {test for tests in cells.values() for test in tests}
-    for (arm, run), tests in cells.items():
-        missing = sorted(everything - tests.keys(), key=str)
-        if missing:
-            benchmark, test_id = missing[0]
-            name = benchmark if test_id is None else f"{benchmark}, test {test_id}"
-            raise UtilityError(
-                f"{arm!r}, {run}: lacks {len(missing)} of the {len(everything)} tests that others "
-                f"have, such as {name!r}; score every run on the same tests, or leave these out"
-            )
+def _shared(cells: Cells, there: Iterable[Test]) -> list[Test]:
+    """Those of the tests `there` that every run has; errors as `arm_scores`."""
+    by_benchmark: dict[str, list[Test]] = {}
+    for test in there:
+        by_benchmark.setdefault(test[0], []).append(test)
+    return [
+        test
+        for benchmark, tests in by_benchmark.items()
+        for test in _shared_of(benchmark, tests, cells)
+    ]
+
+
+def _shared_of(benchmark: str, tests: Sequence[Test], cells: Cells) -> list[Test]:
+    lacking = {key: sum(test not in own for test in tests) for key, own in cells.items()}
+    (arm, run), most = max(lacking.items(), key=lambda each: each[1])
+    if most == len(tests):
+        raise UtilityError(
+            f"{arm!r}, {run}: lacks benchmark {benchmark!r}, which others have; score every run "
+            "on it, or name the benchmarks that all have"
+        )
+    shared = [test for test in tests if all(test in own for own in cells.values())]
+    if 2 * len(shared) < len(tests):
+        raise UtilityError(
+            f"benchmark {benchmark!r}: only {len(shared)} of its {len(tests)} tests, less than "
+            f"half, are there for every run; {arm!r}, {run} lacks {most}; score every run on the "
+            "same tests, or leave those with few of them out"
+        )
+    return shared
 
 
 def _mean(tests: Mapping[Test, float]) -> float:
