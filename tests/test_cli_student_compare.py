@@ -135,18 +135,26 @@ def test_two_at_a_time_give_the_same_numbers(selectllm: Command) -> None:
             assert b["runs"][by] == pytest.approx(a["runs"][by], rel=1e-3)
 
 
-def test_killed_it_goes_on_where_it_was(selectllm: Command) -> None:
+def begun(*options: str) -> subprocess.Popen[str]:
+    """A comparison in a process of its own."""
     words = ["student", "compare", "sets", "--pool", "pool.jsonl", "--test", "test.jsonl"]
-    words += [*map(str, (*TRAINING, *RATE)), "--cache", "killed"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "selectllm", *words], env={**os.environ, "OMP_NUM_THREADS": "1"}
+    words += [*map(str, (*TRAINING, *RATE)), *options]
+    return subprocess.Popen(
+        [sys.executable, "-m", "selectllm", *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def test_killed_it_goes_on_where_it_was(selectllm: Command) -> None:
+    process = begun("--cache", "killed")
     folder = Path("killed/student/trials")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while time.monotonic() < until and sum(len(read(p)) for p in folder.glob("*.jsonl")) < 3:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     (log,) = folder.glob("*.jsonl")
     kept = read(log)
     assert len(kept) >= 3
@@ -154,6 +162,27 @@ def test_killed_it_goes_on_where_it_was(selectllm: Command) -> None:
     assert outcome.code == 0, outcome.err
     assert read(log)[: len(kept)] == kept
     assert outcome.json["sets"] == compared(selectllm)["sets"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes as Linux does")
+def test_a_training_that_the_system_kills_is_one_clear_error(selectllm: Command) -> None:
+    process = begun("--cache", "killed", "--jobs", "2")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers: list[int] = []
+    until = time.monotonic() + 300
+    while not workers and time.monotonic() < until and process.poll() is None:
+        found = map(int, children.read_text("utf-8").split())
+        workers = [
+            pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        time.sleep(0.02)
+    os.kill(workers[0], signal.SIGKILL)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "one of 2 trainings at a time was killed" in told
+    assert "lower --jobs or --max-length" in told
+    assert "Traceback" not in told
+    assert compare(selectllm, "--cache", "killed").code == 0
 
 
 def read(path: Path) -> list[str]:
