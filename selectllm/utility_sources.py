@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -116,10 +116,8 @@ def _imported(entry: ImportEntry, pool: Pool, sources: UtilitySources) -> Utilit
 
 
 def _pairwise(entry: PairwiseEntry, pool: Pool, sources: UtilitySources) -> Utility:
-    path = sources.base / entry.file
-    judgements = read_judgements(path)
-    judged = dict.fromkeys(item_id for each in judgements for item_id in (each.a, each.b))
-    _check_ids(judged, pool, f"utility {entry.name}: {path} judges")
+    # Of more items than the pool's, it may be: they tell how strong their rivals are.
+    judgements = read_judgements(sources.base / entry.file)
     return bradley_terry(judgements, name=entry.name, kind=entry.kind, rater=entry.rater)
 
 
@@ -183,16 +181,13 @@ def _own(entry: OwnEntry, pool: Pool, sources: UtilitySources) -> Utility:
             f"utility {entry.name}: {entry.source} gave {type(utility).__name__}; return a "
             "selectllm.Utility"
         )
-    _check_ids(utility.values, pool, f"utility {entry.name}: {entry.source} gave values for")
-    return replace(utility, name=entry.name, source=entry.source)
-
-
-def _check_ids(ids: Iterable[str], pool: Pool, who: str) -> None:
-    strange = [item_id for item_id in ids if item_id not in pool.by_id]
+    strange = [item_id for item_id in utility.values if item_id not in pool.by_id]
     if strange:
         raise UtilityError(
-            f"{who} {len(strange)} ids that are not in the pool: {listed(strange)}; name its items"
+            f"utility {entry.name}: {entry.source} gave values for {len(strange)} ids that are not "
+            f"in the pool: {listed(strange)}; give values for its items"
         )
+    return replace(utility, name=entry.name, source=entry.source)
 
 
 def _source(entry: OwnEntry, base: Path) -> UtilitySource:
