@@ -132,6 +132,8 @@ class LiteLLMModel:
             known = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider)
             self._takes_seed = "seed" in (known or ())
             self._price = price_per_token(self._spec)
+            if provider in ("ollama", "ollama_chat"):
+                _OLLAMA_SERVERS.add(self._settings.get("api_base", ""))
             _OPEN.add(self)
         return litellm
 
@@ -248,11 +250,16 @@ def _price_nothing_of_ours(litellm: Any) -> None:
     litellm.response_cost_calculator = unless_ours
 
 
+# Where the Ollama models of this process are; "" is the usual place.
+_OLLAMA_SERVERS: set[str] = set()
+
+
 def _ask_nothing_of_our_models() -> None:
     """Let litellm not ask Ollama what a model can, which it does twice before every call.
 
     It asks at Ollama's usual address wherever the model is, with the key of the environment, and
-    waits for that server or its absence.
+    waits for that server or its absence. Its threads do not know whose call it was, so that our
+    models' own addresses count, too.
     """
     try:
         from litellm.llms.ollama.common_utils import OllamaModelInfo
@@ -260,10 +267,18 @@ def _ask_nothing_of_our_models() -> None:
         return
     ask = OllamaModelInfo.get_model_info
 
-    def unless_ours(self: Any, *model: Any, **settings: Any) -> Any:
-        return None if _log_mark().get() else ask(self, *model, **settings)
+    def unless_ours(
+        self: Any, model: str, api_base: str | None = None, api_key: str | None = None
+    ) -> Any:
+        if _log_mark().get() or _is_our_ollama(api_base or ""):
+            return None
+        return ask(self, model=model, api_base=api_base, api_key=api_key)
 
     OllamaModelInfo.get_model_info = unless_ours
+
+
+def _is_our_ollama(url: str) -> bool:
+    return any(url == server or (server and url.startswith(server)) for server in _OLLAMA_SERVERS)
 
 
 @contextmanager

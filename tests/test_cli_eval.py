@@ -389,6 +389,7 @@ def test_ollama_is_told_to_make_room_for_the_longest_prompt(
     with ProviderServer() as server:
         entry = json.dumps({"name": "m", "id": "ollama_chat/m", "api_base": server.root})
         assert selectllm("eval", write_suite(entry), "-o", "run").code == 0
+        assert {request.path for request in server.requests} == {"/api/chat"}
         assert {request.body["options"]["num_ctx"] for request in server.requests} == {2048}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -97,7 +98,23 @@ def test_no_server_is_asked_about_a_model_of_ollama(
     with ProviderServer() as usual:
         monkeypatch.setenv("OLLAMA_API_BASE", usual.root)
         ask(at(server, "ollama_chat/a-model-of-its-own"))
-        assert (server.count, usual.count) == (1, 0)
+        assert [request.path for request in server.requests] == ["/api/chat"]
+        assert usual.requests == []
+
+
+def test_from_a_thread_of_its_own_litellm_asks_nothing_of_a_model_of_ollama(
+    server: ProviderServer,
+) -> None:
+    from litellm import get_model_info
+
+    ask(at(server, "ollama_chat/a-model-of-its-own"))
+    with contextlib.suppress(Exception):  # which it raises of a model that it does not know
+        get_model_info("another", "ollama_chat", server.root)
+    assert len(server.requests) == 1
+    with ProviderServer() as others:
+        with contextlib.suppress(Exception):
+            get_model_info("another", "ollama_chat", others.root)
+        assert [request.path for request in others.requests] == ["/api/show"]
 
 
 def test_only_ollama_is_sent_a_context(server: ProviderServer) -> None:
