@@ -94,9 +94,7 @@ def test_the_usual_budget_is_enough_and_leaves_no_cluster_unasked(
 ) -> None:
     found = schedule(settings, clusters, default_budget(settings, clusters))
     assert found.rounds[0].clusters >= min(USUAL, clusters)
-    sizes = [each.settings for each in found.rounds]
-    if len(sizes) == 1:  # else rounding, and the default beside the others, may leave a few
-        assert sum(each.clusters for each in found.rounds) == clusters
+    assert sum(each.clusters for each in found.rounds) == clusters
 
 
 # --- who goes on

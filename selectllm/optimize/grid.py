@@ -65,10 +65,13 @@ class Schedule:
 def default_budget(settings: int, clusters: int) -> int:
     """Decisions of a search unless told otherwise.
 
-    As many as let halving end on all `clusters`, but USUAL clusters in round one at least.
+    The least that lets halving end on all `clusters`, with USUAL of them in round one.
     """
-    rounds = len(_sizes(settings, cut=2))
-    return settings * rounds * max(USUAL, -(-clusters // ((1 << rounds) - 1)))
+    sizes = _sizes(settings, cut=2)
+    share = settings * USUAL  # of each round
+    while sum(share // size for size in sizes) < clusters:
+        share += 1
+    return share * len(sizes)
 
 
 def schedule(settings: int, clusters: int, budget: int) -> Schedule:
