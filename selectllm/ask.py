@@ -4,155 +4,23 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from selectllm.codec import seeded_hash
-from selectllm.decisions import DecisionLog, Key
+from selectllm.decisions import DecisionLog
 from selectllm.endpoint import takes_schema
-from selectllm.errors import PromptError, ProviderError, ReplyMissing
-from selectllm.logprobs import parse_logprobs, tokens_to_list
-from selectllm.model import Model, ModelSpec, Request
+from selectllm.errors import ProviderError, ReplyMissing
+from selectllm.logprobs import parse_logprobs
+from selectllm.model import Request
+from selectllm.models.token_logprobs import tokens_to_list
 from selectllm.parse import complaint, parse
 from selectllm.patience import Patience, each
-from selectllm.prompt import Prompt, labels_for, render
+from selectllm.prompt import labels_for, render
+from selectllm.selection.task import AskSettings, Task, reasks
 from selectllm.structured import grammar, json_schema, reply_tokens
 from selectllm.tokens import estimate_tokens
-from selectllm.types import Attempt, Decision, Item, Message, Parsed, Question, Reply
+from selectllm.types import Attempt, Decision, Message, Parsed, Question, Reply
 from selectllm.vote import elect
-
-LOCAL_REASK = 1
-REDRAWN = 1_000_000  # orders from here on stand in for draws that came twice in one vote
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """A prompt run through a model. `endpoint` is part of the request identity (model.Request).
-
-    Raises PromptError for a prompt whose answer is more than one token, if log-probabilities are
-    to answer it.
-    """
-
-    prompt: Prompt
-    spec: ModelSpec
-    model: Model
-    endpoint: str | None = None
-
-    def __post_init__(self) -> None:
-        prompt, asked = self.prompt, (self.prompt.reply, self.prompt.labels)
-        if self.spec.answer == "logprobs" and asked != ("indices", "letters"):
-            raise PromptError(
-                f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
-                f"{self.spec.name!r} answers by logprobs, the probability of one letter; ask it "
-                "with a prompt that has reply: indices and labels: letters, such as best@1"
-            )
-        if self.spec.answer == "logprobs":
-            tokens_to_list(self.spec)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One decision to be made: a selector, and a cluster in one order and repeat.
-
-    `seed` is the run's seed plus the repeat. `ballots`: the questions of a vote (`with_ballots`),
-    of which the first shows what the decision does; none if it is a single question itself.
-    """
-
-    selector: Selector
-    cluster: int
-    shown: tuple[Item, ...]
-    k: int
-    order: int = 0
-    repeat: int = 0
-    round: int = 0
-    seed: int = 0
-    ballots: tuple[Task, ...] = ()
-
-    @property
-    def questions(self) -> tuple[Task, ...]:
-        """What is asked: the ballots, or the task itself."""
-        return self.ballots or (self,)
-
-    @property
-    def key(self) -> Key:
-        """The key of the decision that this task leads to (decisions.decision_key)."""
-        selector = self.selector
-        return (
-            selector.prompt.ref,
-            selector.spec.name,
-            self.cluster,
-            self.order,
-            self.repeat,
-            self.round,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class AskSettings:
-    """`concurrency`: calls in flight. `reask`: further attempts after a reply that is not valid.
-
-    `structured`: send a JSON schema where the prompt asks for JSON and the provider takes one.
-    """
-
-    concurrency: int = 8
-    reask: int = 2
-    structured: bool = True
-
-
-def with_ballots(task: Task, show: Callable[[int], tuple[Item, ...]]) -> Task:
-    """`task` with the ballots that its model's vote asks for, or as it is without a vote.
-
-    `show`: the cluster's items in each of its seeded orders. With R orders and Q repeats a vote,
-    decision (o, r) has the orders oR to oR + R - 1 and the repeats rQ to rQ + Q - 1: each has
-    ballots of its own, and those of the first are what a suite with `orders: R` and `repeats: Q`
-    asks without a vote.
-    """
-    vote = task.selector.spec.vote
-    if vote is None:
-        return task
-    ballots = tuple(
-        replace(
-            task, shown=shown, order=order, repeat=repeat, seed=task.seed - task.repeat + repeat
-        )
-        for order, shown in _different(show, task.order * vote.orders, vote.orders)
-        for repeat in range(task.repeat * vote.repeats, (task.repeat + 1) * vote.repeats)
-    )
-    return replace(task, shown=ballots[0].shown, ballots=ballots)
-
-
-def _different(
-    show: Callable[[int], tuple[Item, ...]], first: int, count: int
-) -> list[tuple[int, tuple[Item, ...]]]:
-    """`count` orders from `first` on, fewer where a small cluster has no more.
-
-    Orders are drawn independently, and one that came twice would vote twice.
-    """
-    found: dict[tuple[Item, ...], int] = {}
-    more = range(REDRAWN + first, REDRAWN + first + 50 * count)
-    for order in (*range(first, first + count), *more):
-        found.setdefault(show(order), order)
-        if len(found) == count:
-            break
-    return [(order, shown) for shown, order in found.items()]
-
-
-def calls_per_decision(spec: ModelSpec) -> int:
-    """Calls that a decision takes if every reply is valid; at most, in clusters of few orders."""
-    return spec.vote.ballots if spec.vote else 1
-
-
-def most_calls(spec: ModelSpec, reask: int) -> int:
-    """Calls that a decision takes at most, under `reask` of the settings."""
-    return calls_per_decision(spec) * (1 + reasks(spec, reask))
-
-
-def reasks(spec: ModelSpec, reask: int) -> int:
-    """How often a question is asked again at most, under `reask` of the settings.
-
-    The embedded model hardly profits; log-probabilities would come back as they were.
-    """
-    if spec.answer == "logprobs":
-        return 0
-    return min(reask, LOCAL_REASK) if spec.provider == "local" else reask
 
 
 async def make_decisions(

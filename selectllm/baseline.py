@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from selectllm.codec import canonical_json, sha256_json
 from selectllm.errors import RunError
 from selectllm.files import atomic_write
 from selectllm.names import listed
 from selectllm.types import Cluster, Decision, Pool
-from selectllm.utility import Kind, Utility, ValidationSummary
+from selectllm.utility import Utility, utility_from, utility_row
 
 FORMAT = 1
 SETTINGS = ("picks", "orders", "repeats", "seed", "clusters")
@@ -194,32 +194,6 @@ def _from_json(content: Mapping[str, Any]) -> Baseline:
         clusters=clusters,
         utility=utility_from(content["utility"], values),
         entries=tuple(_entry(row, members) for row in content["entries"]),
-    )
-
-
-def utility_row(utility: Utility) -> dict[str, Any]:
-    """A utility as a manifest or a baseline describes it.
-
-    Its validation only where there is one, so that hashes of what was made without stay the same.
-    """
-    names = ("name", "source", "kind", "rater", "reliability", "range")
-    row = {name: getattr(utility, name) for name in names} | {"sha256": utility.sha256}
-    found = utility.validation
-    return row if found is None else row | {"validation": asdict(found)}
-
-
-def utility_from(row: Mapping[str, Any], values: Mapping[str, float]) -> Utility:
-    """The inverse of `utility_row`, with the values."""
-    found = row.get("validation")
-    return Utility(
-        name=row["name"],
-        source=row["source"],
-        kind=cast("Kind", row["kind"]),
-        values=values,
-        rater=row["rater"],
-        reliability=row["reliability"],
-        range=row["range"] and tuple(row["range"]),
-        validation=found and ValidationSummary(**found),
     )
 
 

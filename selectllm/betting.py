@@ -22,7 +22,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from selectllm.bisection import least_integer, threshold
+from selectllm.power import least_integer, threshold
 from selectllm.stats import Floats
 
 CAP = 0.75  # the share of the capital that one value may cost at most

@@ -8,25 +8,21 @@ litellm.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from selectllm import embedded, weights
-from selectllm.ask import Selector
+from selectllm import weights
 from selectllm.budget import Budgeted, Ledger
 from selectllm.cache import Cached, Offline, ReplyCache
 from selectllm.endpoint import base_url, check_model_id, endpoint
 from selectllm.litellm_model import LiteLLMModel, price_per_token
 from selectllm.mock import MockModel
-from selectllm.model import Model, ModelSpec, Request
+from selectllm.model import Model, ModelSpec
+from selectllm.models.providers.embedded import EmbeddedModel
 from selectllm.pack import Replayed
-from selectllm.prompt import Prompt
 from selectllm.retry import Retrying, RetryPolicy
 from selectllm.truncation import Uncut
 from selectllm.types import Reply, empty
-
-LOCAL_SLOTS = 1  # requests that the embedded engine works on at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +52,6 @@ def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | N
     return endpoint(spec, environment)
 
 
-def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selector:
-    """`prompt` run through the model of `spec`, ready to be asked."""
-    spec = settled(spec)
-    return Selector(
-        prompt=prompt,
-        spec=spec,
-        model=connect(spec, shared),
-        endpoint=request_endpoint(spec, shared.environment),
-    )
-
-
 def settled(spec: ModelSpec) -> ModelSpec:
     """`spec` with what is known of an embedded model filled in; raises ModelError if unknown."""
     check_model_id(spec.id)
@@ -92,34 +77,3 @@ def _live(spec: ModelSpec, shared: Connections) -> Model:
         return Uncut(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
     model = LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
     return Uncut(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))
-
-
-class EmbeddedModel:
-    """A `local/` model: the embedded engine, reached through litellm like any other server.
-
-    The engine starts with the first request and ends with the process.
-    """
-
-    def __init__(self, spec: ModelSpec, environment: Mapping[str, str]) -> None:
-        self._spec = spec
-        self._name = spec.id.removeprefix("local/")
-        self._environment = environment
-        self._slots = asyncio.Semaphore(LOCAL_SLOTS)
-        self._inner: LiteLLMModel | None = None
-
-    async def complete(self, request: Request) -> Reply:
-        """The embedded engine's reply; it costs 0."""
-        async with self._slots:
-            if self._inner is None:
-                server = await asyncio.to_thread(embedded.start, self._name, slots=LOCAL_SLOTS)
-                reached = replace(self._spec, id=f"openai/{self._name}", api_base=server.base_url)
-                self._inner = LiteLLMModel(
-                    reached, environment=self._environment, lists_logprobs=True
-                )
-            reply = await self._inner.complete(request)
-        return replace(reply, cost_usd=0.0)
-
-    async def close(self) -> None:
-        """Close the connection; the engine goes with the process."""
-        if self._inner is not None:
-            await self._inner.close()

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selectllm.arms import Arm
-from selectllm.baseline import Baseline, read_baseline, utility_from
+from selectllm.baseline import Baseline, read_baseline
 from selectllm.clusters import read_clusters
 from selectllm.codec import sha256_json
 from selectllm.errors import RunError
+from selectllm.files import read_json
 from selectllm.suite import Gate
 from selectllm.types import Cluster
-from selectllm.utility import Utility
+from selectllm.utility import Utility, utility_from
 
 ComparisonKind = Literal["ab", "aa", "swap", "regress"]
 Design = Literal["fixed", "sequential"]
@@ -204,16 +205,3 @@ def _check(folder: Path, manifest: Mapping[str, Any], evidence: Evidence) -> Non
             f"{folder}: {', '.join(different)} not what the run's manifest was made from; "
             "the folder was changed, run it again"
         )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """One of a run folder's JSON files. Raises RunError if it is missing or damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path}: there is no such file; is the folder a finished run?") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise RunError(f"{path}: is not a JSON object")
-    return content

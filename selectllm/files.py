@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from selectllm.errors import RunError
 
 
 @contextlib.contextmanager
@@ -37,3 +40,16 @@ def write_text(path: Path, text: str) -> None:
     """`atomic_write` for a text already at hand."""
     with atomic_write(path) as handle:
         handle.write(text)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """One of a run folder's JSON files. Raises RunError if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path}: there is no such file; is the folder a finished run?") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: is not a JSON object")
+    return content

@@ -31,8 +31,8 @@ from selectllm.endpoint import (
 )
 from selectllm.errors import ModelError
 from selectllm.failure import Fault, diagnose, told
-from selectllm.logprobs import Listed, as_text
 from selectllm.model import ModelSpec, Price, Request
+from selectllm.models.token_logprobs import Listed, as_text
 from selectllm.types import Reply
 
 # Names that `extra` may not hold: each has a field of its own, or would change what a call is.

@@ -11,54 +11,9 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from selectllm.codec import canonical_json, seeded_hash
-from selectllm.errors import ModelError
-from selectllm.model import ModelSpec
+from selectllm.codec import seeded_hash
+from selectllm.models.token_logprobs import Listed, _label
 from selectllm.types import Parsed, Question, Status
-
-Listed = tuple[str, float]
-"""A token and its natural log-probability."""
-
-MOST = 20
-"""The most likely tokens that a provider is asked for: OpenAI lists no more."""
-MOST_OF_ENGINE = 1_000
-"""The embedded engine lists what it may write before any constraint, where labels of a small
-model stand far down: of 26 labels the last was at 272."""
-
-# What may surround a label in a token: spaces, as tokenizers write them, and brackets.
-_AROUND = " \t\r\n\u2581\u0120[](){}"
-
-
-def tokens_to_list(spec: ModelSpec) -> int:
-    """How many tokens to ask for; `extra.top_logprobs` where a provider takes fewer than MOST.
-
-    Raises ModelError for another value of that.
-    """
-    given = spec.extra.get("top_logprobs")
-    if given is not None:
-        if (
-            not isinstance(given, int)
-            or isinstance(given, bool)
-            or not 1 <= given <= MOST_OF_ENGINE
-        ):
-            raise ModelError(
-                f"{spec.name}: extra.top_logprobs {given!r} is no number of tokens from 1 to "
-                f"{MOST_OF_ENGINE}"
-            )
-        return given
-    return MOST_OF_ENGINE if spec.provider == "local" else MOST
-
-
-def as_text(token: str, listed: Iterable[Listed], labels: Sequence[str] = ()) -> str:
-    """The text of a reply: canonical JSON of the generated token and the list, likeliest first.
-
-    Infinite and undefined values are left out. Of more than MOST tokens the rest are kept only
-    if they are labels.
-    """
-    finite = [pair for pair in listed if math.isfinite(pair[1])]
-    ordered = sorted(finite, key=lambda pair: -pair[1])
-    rest = [pair for pair in ordered[MOST:] if _label(pair[0]) in labels]
-    return canonical_json({"token": token, "top_logprobs": [*ordered[:MOST], *rest]})
 
 
 def parse_logprobs(text: str, question: Question) -> Parsed:
@@ -120,7 +75,3 @@ def _probabilities(listed: Iterable[Listed], labels: Sequence[str]) -> Mapping[s
 def _log_sum_exp(values: Sequence[float]) -> float:
     largest = max(values)
     return largest + math.log(sum(math.exp(value - largest) for value in values))
-
-
-def _label(token: str) -> str:
-    return token.strip(_AROUND)

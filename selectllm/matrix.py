@@ -10,14 +10,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.ask import AskSettings, Task, make_decisions, with_ballots
+from selectllm.ask import make_decisions
+from selectllm.data.embedder import Embedder
 from selectllm.decisions import DecisionLog, Key
-from selectllm.divide import Embedder
 from selectllm.measures.meter import Measured, Meter
 from selectllm.partition import show_order
 from selectllm.prompt import render
 from selectllm.results import results
 from selectllm.run import Run
+from selectllm.selection.task import AskSettings, Task, with_ballots
 from selectllm.strategies import Candidates, Measure, Strategy
 from selectllm.tokens import estimate_tokens
 from selectllm.types import Attempt, Cluster, Decision, Item

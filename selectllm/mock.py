@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from selectllm.codec import canonical_json, seeded_hash
 from selectllm.errors import ModelError
-from selectllm.logprobs import as_text
 from selectllm.model import ModelSpec, Request
+from selectllm.models.token_logprobs import as_text
 from selectllm.tokens import estimate_tokens
 from selectllm.types import Question, Reply
 

@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol
 
 from selectllm.codec import sha256_json
 from selectllm.types import Message, Question, Reply, empty
-from selectllm.vote import Vote
 
 IDENTITY_VERSION = 1
 
@@ -165,3 +164,33 @@ class Model(Protocol):
     async def close(self) -> None:
         """Release connections and servers; the model is not used again."""
         ...
+
+
+Rule = Literal["borda", "majority"]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """How often a model is asked for one decision, and how its replies are combined.
+
+    `orders`: orders in which the cluster is shown; `repeats`: replies to each. `by`: the rule;
+    None is borda where there is more than one order, else majority.
+    """
+
+    orders: int = 1
+    repeats: int = 1
+    by: Rule | None = None
+
+    @property
+    def ballots(self) -> int:
+        """Questions per decision."""
+        return self.orders * self.repeats
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that combines them."""
+        return self.by or ("borda" if self.orders > 1 else "majority")
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON, for manifests."""
+        return {"orders": self.orders, "repeats": self.repeats, "by": self.rule}

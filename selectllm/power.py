@@ -13,10 +13,9 @@ clusters show any effect.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from scipy.special import chdtrc, nctdtr, stdtrit
-
-from selectllm.bisection import least_integer, threshold
 
 
 def power(effect: float, sd: float, n: int, alpha: float, sides: int = 2) -> float:
@@ -132,3 +131,32 @@ def _below(shift: float, df: int, bar: float) -> float:
     if not math.isnan(exact):
         return exact
     return float(chdtrc(df, df * (max(shift, 0.0) / bar) ** 2))
+
+
+HALVINGS = 60
+
+
+def threshold(holds: Callable[[float], bool], low: float, high: float) -> tuple[float, float]:
+    """Two numbers, closer than (high - low) / 1e18 or a float's resolution, around the threshold.
+
+    The condition is taken to fail at `low` and to hold at `high`: it fails at the first number
+    returned and holds at the second.
+    """
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return low, high
+
+
+def least_integer(holds: Callable[[int], bool], start: int) -> int:
+    """The least integer from `start` on for which the condition holds. One must exist."""
+    if holds(start):
+        return start
+    step = 1
+    while not holds(start + step):
+        step *= 2
+    low, high = start + step // 2, start + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

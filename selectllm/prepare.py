@@ -7,20 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selectllm.arms import Arm
-from selectllm.ask import Selector
 from selectllm.baseline import Baseline, agreed, check_pool
 from selectllm.clusters import read_clusters
 from selectllm.codec import seeded_hash, sha256_texts
-from selectllm.connect import Connections, open_selector, settled
-from selectllm.divide import Division, Embedder, divide
+from selectllm.connect import Connections, settled
+from selectllm.data.embedder import Embedder
+from selectllm.divide import Division, divide
 from selectllm.errors import SuiteError, UtilityError
 from selectllm.evidence import Comparison
-from selectllm.hub import located
+from selectllm.hub_data import located
 from selectllm.names import listed
 from selectllm.pool import load_pool
 from selectllm.prompt import Prompt, render
 from selectllm.prompt_library import PromptLibrary
 from selectllm.run import Run
+from selectllm.selection.selector import Selector, open_selector
 from selectllm.strategies import Strategy, find_strategy
 from selectllm.suite import Suite
 from selectllm.types import Cluster, Item, Pool

@@ -19,20 +19,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selectllm.ask import Selector
-from selectllm.baseline import Baseline, utility_row, write_baseline
+from selectllm.baseline import Baseline, write_baseline
 from selectllm.clusters import write_clusters
 from selectllm.codec import canonical_json, pretty_json, sha256_json
 from selectllm.errors import RunError
-from selectllm.evidence import Comparison, Evidence, evidence_of, read_json
-from selectllm.files import atomic_write, write_text
-from selectllm.hub import seen_from
+from selectllm.evidence import Comparison, Evidence, evidence_of
+from selectllm.files import atomic_write, read_json, write_text
+from selectllm.hub_data import seen_from
 from selectllm.measures.meter import Meter
 from selectllm.row_log import check_manifest
+from selectllm.selection.selector import Selector
 from selectllm.strategies import Strategy
 from selectllm.suite import Suite
 from selectllm.types import Cluster, Pool
-from selectllm.utility import Utility
+from selectllm.utility import Utility, utility_row
 
 FORMAT = 1
 PACKAGES = ("selectllm", "numpy", "scipy", "scikit-learn", "sentence-transformers", "litellm")

@@ -13,24 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import numpy as np
-
-from selectllm.ask import (
-    AskSettings,
-    Selector,
-    Task,
-    calls_per_decision,
-    first_request,
-    make_decisions,
-    with_ballots,
-)
+from selectllm.ask import first_request, make_decisions
 from selectllm.codec import seeded_hash, sha256_texts
 from selectllm.decisions import DecisionLog, decision_key
 from selectllm.errors import SelectLLMError, UsageError
 from selectllm.partition import show_order
-from selectllm.strategies import Candidates, Strategy
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task, calls_per_decision, with_ballots
 from selectllm.tokens import estimate_tokens
-from selectllm.types import Attempt, Cluster, Decision, Item, Pool
+from selectllm.types import Cluster, Decision, Item, Pool
 
 SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of --cluster-size auto
 
@@ -268,71 +259,4 @@ def narrowed(pool: Pool, items: Sequence[Item]) -> Pool:
     """The pool with only `items`, as a pool of its own."""
     return replace(
         pool, items=items, sha256=sha256_texts([pool.sha256, *(item.id for item in items)])
-    )
-
-
-def select_by_strategy(
-    candidates: Candidates, strategy: Strategy, settings: SelectSettings
-) -> list[Chosen]:
-    """Exactly `settings.budget` items (fewer only under `skip`), best first by `strategy`.
-
-    Needs 1 <= budget <= candidates. Where too few could be measured, the others fill the gap as
-    `on_invalid` says, marked.
-    """
-    decision = strategy_decision(candidates, strategy, settings.budget)
-    return chosen_by(decision, candidates.items, settings)
-
-
-def chosen_by(decision: Decision, items: Sequence[Item], settings: SelectSettings) -> list[Chosen]:
-    """The items that a strategy's decision on the whole pool gives, filled up to the budget."""
-    by = f"strategy:{decision.strategy}"
-    left = {item.id: item for item in items}
-    chosen = [Chosen(left.pop(item_id), 0, 0, by) for item_id in decision.picks]
-    missing = settings.budget - len(chosen)
-    if missing > 0:
-        complaint = f"{decision.strategy}: only {len(chosen)} of the items could be measured"
-        filler = _fill(list(left), settings, 0, complaint)
-        chosen += [Chosen(left[i], 0, 0, by, filled=True) for i in filler[:missing]]
-    return chosen
-
-
-def check_descending(strategy: Strategy) -> None:
-    """Raise UsageError unless a threshold of the strategy's values is a number of its picks."""
-    if not strategy.descending:
-        raise UsageError(
-            f"--threshold: {strategy.name} does not go from the highest value down; give --budget"
-        )
-
-
-def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> int:
-    """How many candidates have a value of at least `threshold`, by a `descending` strategy.
-
-    Raises UsageError if the strategy is none, and if no item reaches it.
-    """
-    check_descending(strategy)
-    assert candidates.values is not None
-    count = int(np.count_nonzero(candidates.values >= threshold))  # NaN reaches nothing
-    if not count:
-        known = candidates.values[~np.isnan(candidates.values)]
-        highest = f"the highest is {known.max():g}" if len(known) else "none could be measured"
-        raise UsageError(f"--threshold {threshold:g}: no item reaches it; {highest}")
-    return count
-
-
-def strategy_decision(
-    candidates: Candidates, strategy: Strategy, budget: int, attempts: Sequence[Attempt] = ()
-) -> Decision:
-    """What `strategy` picks: the whole pool is one cluster."""
-    ids = tuple(item.id for item in candidates.items)
-    picks = tuple(ids[position] for position in strategy.choose(candidates, budget))
-    return Decision(
-        cluster=0,
-        order=0,
-        repeat=0,
-        round=0,
-        shown=ids,
-        picks=picks,
-        status="ok" if len(picks) == budget else "partial" if picks else "invalid",
-        strategy=strategy.name,
-        attempts=tuple(attempts),
     )

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selectllm.ask import Selector
 from selectllm.files import atomic_write
 from selectllm.select import Chosen, SelectSettings
+from selectllm.selection.selector import Selector
 from selectllm.strategies import Strategy
 from selectllm.types import Pool
 

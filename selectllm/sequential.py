@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
-from selectllm.bisection import threshold
+from selectllm.power import threshold
 from selectllm.stats import Floats
 
 LOOKS = 5

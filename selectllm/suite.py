@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from selectllm.errors import SuiteError
-from selectllm.model import Answer, ModelSpec, Price
+from selectllm.model import Answer, ModelSpec, Price, Rule, Vote
 from selectllm.names import closest
 from selectllm.strict import Count, JsonMapping, Name, Strict
 from selectllm.utility_entry import (
@@ -34,7 +34,6 @@ from selectllm.utility_entry import (
     UtilityEntry,
     no_source,
 )
-from selectllm.vote import Rule, Vote
 
 
 class ClustersEntry(Strict):

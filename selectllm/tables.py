@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from selectllm.errors import PoolError
-from selectllm.hub import is_hub
-from selectllm.hub_data import hub_rows
+from selectllm.hub_data import hub_rows, is_hub
 
 if TYPE_CHECKING:
     import polars as pl

@@ -17,9 +17,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from selectllm.divide import Embedder, Progress
+from selectllm.data.embedder import Embedder, Progress
 from selectllm.errors import UtilityError
-from selectllm.hub import located
+from selectllm.hub_data import located
 from selectllm.measures.language_model import load_language_model
 from selectllm.measures.likelihood import ifd_scores
 from selectllm.names import listed

@@ -17,7 +17,8 @@ from typing import Any, get_args
 from selectllm.codec import canonical_json
 from selectllm.decisions import Key, decision_key, read_log
 from selectllm.errors import RunError
-from selectllm.evidence import Evidence, read_evidence, read_json, read_manifest
+from selectllm.evidence import Evidence, read_evidence, read_manifest
+from selectllm.files import read_json
 from selectllm.results import results
 from selectllm.row_log import LogContent
 from selectllm.strategies import find_strategy

@@ -5,38 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
+from selectllm.model import Rule
 from selectllm.types import Decision, Parsed, Status
-
-Rule = Literal["borda", "majority"]
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """How often a model is asked for one decision, and how its replies are combined.
-
-    `orders`: orders in which the cluster is shown; `repeats`: replies to each. `by`: the rule;
-    None is borda where there is more than one order, else majority.
-    """
-
-    orders: int = 1
-    repeats: int = 1
-    by: Rule | None = None
-
-    @property
-    def ballots(self) -> int:
-        """Questions per decision."""
-        return self.orders * self.repeats
-
-    @property
-    def rule(self) -> Rule:
-        """The rule that combines them."""
-        return self.by or ("borda" if self.orders > 1 else "majority")
-
-    def fields(self) -> dict[str, Any]:
-        """As JSON, for manifests."""
-        return {"orders": self.orders, "repeats": self.repeats, "by": self.rule}
 
 
 @dataclass(frozen=True, slots=True)

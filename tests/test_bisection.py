@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectllm.bisection import least_integer, threshold
+from selectllm.power import least_integer, threshold
 
 
 @given(st.floats(0, 0.999))

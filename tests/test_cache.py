@@ -21,9 +21,8 @@ import pytest
 
 from selectllm.cache import Cached, Offline, ReplyCache
 from selectllm.errors import CacheError, ProviderError, ReplyMissing
-from selectllm.model import ModelSpec, Request
+from selectllm.model import ModelSpec, Request, Vote
 from selectllm.types import Item, Question, Reply
-from selectllm.vote import Vote
 
 QUESTION = Question((Item("a", "A"), Item("b", "B")), ("1", "2"), 1, "indices")
 REQUEST = Request(

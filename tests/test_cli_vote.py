@@ -12,10 +12,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from selectllm.codec import seeded_hash
-from selectllm.evidence import read_json
+from selectllm.files import read_json
+from selectllm.model import Rule
 from selectllm.patience import FAILURES_IN_A_ROW
 from selectllm.schemas import schema
-from selectllm.vote import Ballot, Rule, combine
+from selectllm.vote import Ballot, combine
 from tests.cli_files import (
     LOG,
     RATED,

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.codec import sha256_texts
-from selectllm.divide import Division, Embedder, divide
+from selectllm.data.embedder import Embedder
+from selectllm.divide import Division, divide
 from selectllm.embed import FunctionEncoder
 from selectllm.errors import EncoderError
 from selectllm.given_vectors import GivenVectors, open_vectors

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from selectllm.errors import PoolError
-from selectllm.hub import HubName, located, parse_hub, seen_from
+from selectllm.hub_data import HubName, located, parse_hub, seen_from
 from selectllm.pool import LoadedPool, Rejected, load_pool
 from tests.cli_files import MOCK, RATED, assert_refused, write_suite
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl

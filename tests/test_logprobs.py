@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from selectllm import embedded, weights
-from selectllm.ask import AskSettings, Selector, Task, decide, first_request
+from selectllm.ask import decide, first_request
 from selectllm.cache import ReplyCache
-from selectllm.connect import Connections, open_selector
+from selectllm.connect import Connections
 from selectllm.errors import ModelError, PromptError, ProviderError
-from selectllm.logprobs import MOST, as_text, parse_logprobs, tokens_to_list
+from selectllm.logprobs import parse_logprobs
 from selectllm.mock import MockModel
 from selectllm.model import ModelSpec
+from selectllm.models.token_logprobs import MOST, as_text, tokens_to_list
 from selectllm.prompt_library import PromptLibrary
+from selectllm.selection.selector import Selector, open_selector
+from selectllm.selection.task import AskSettings, Task
 from selectllm.types import Decision, Item, Parsed, Question
 from tests.provider_calls import ask, at, load_litellm
 from tests.provider_server import Answer, ProviderServer, completion, error

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectllm.ask import AskSettings
 from selectllm.budget import Ledger
 from selectllm.cache import ReplyCache
 from selectllm.connect import Connections
@@ -29,6 +28,7 @@ from selectllm.measures.open_endedness import (
 from selectllm.mock import MockModel
 from selectllm.model import ModelSpec, Price
 from selectllm.retry import RetryPolicy
+from selectllm.selection.task import AskSettings
 from selectllm.types import Item
 from tests.provider_calls import at
 from tests.provider_server import FAULTS, Answer, ProviderServer, completion

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from scipy.stats import t
 from statsmodels.stats.power import TTestPower
 
-from selectllm.model import ModelSpec, Price
+from selectllm.model import ModelSpec, Price, Vote
 from selectllm.paired import Paired
 from selectllm.plan.forecast import Forecast, Pace, Unasked, outlay, pace_of
 from selectllm.plan.numbers import (
@@ -39,7 +39,6 @@ from selectllm.plan.vocabulary import FILES, own_tokenizer
 from selectllm.suite import Gate
 from selectllm.types import Attempt, Cluster, Decision
 from selectllm.verdict import Bounds, Interval, rule
-from selectllm.vote import Vote
 
 GATE = Gate(margin=0.1, alpha=0.05)
 

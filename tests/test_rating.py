@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm import weights
-from selectllm.ask import AskSettings, Selector
 from selectllm.cache import ReplyCache
-from selectllm.connect import Connections, open_selector
+from selectllm.connect import Connections
 from selectllm.errors import PromptError, ProviderError, ReplyMissing, UnfitError
 from selectllm.measures.one_by_one import Rated
 from selectllm.measures.rating import check_rating, rate
@@ -24,6 +23,8 @@ from selectllm.model import ModelSpec, Request
 from selectllm.patience import FAILURES_IN_A_ROW
 from selectllm.prompt_library import PromptLibrary
 from selectllm.retry import RetryPolicy
+from selectllm.selection.selector import Selector, open_selector
+from selectllm.selection.task import AskSettings
 from selectllm.types import Item, Reply
 from tests.provider_calls import at
 from tests.provider_server import FAULTS, Answer, ProviderServer

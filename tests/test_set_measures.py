@@ -40,8 +40,7 @@ from selectllm.sets.measures import (
     measure_set,
     overlap,
 )
-from selectllm.strategies.candidates import Candidates
-from selectllm.strategies.ordered import seeded_rows
+from selectllm.strategies.candidates import Candidates, seeded_rows
 from selectllm.types import Item
 from tests.made_vectors import Vectors, blobs, names, random_vectors, unit
 

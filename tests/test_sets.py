@@ -21,7 +21,8 @@ from selectllm.codec import canonical_json
 from selectllm.errors import RunError, SuiteError
 from selectllm.run import Run
 from selectllm.schemas import schema
-from selectllm.select import SelectSettings, select_by_strategy
+from selectllm.select import SelectSettings
+from selectllm.selection.by_strategy import select_by_strategy
 from selectllm.sets.log import SelectedSet, SetLog, Spent, spent
 from selectllm.sets.measures import measure_set, overlap
 from selectllm.sets.protocol import LeftOut, Protocol, chosen_by_strategy, sets_entry

@@ -27,9 +27,8 @@ from selectllm.student import (
     train,
 )
 from selectllm.student.network import adapted, response_nats
-from selectllm.student.tally import Tally
 from selectllm.student.training import epoch_order, falling
-from selectllm.student.trunk import running
+from selectllm.student.trunk import Tally, running
 from selectllm.types import Item
 from tests.test_language_model import ARCHITECTURES
 

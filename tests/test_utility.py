@@ -14,17 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
+from selectllm.data.rouge import rouge_l
 from selectllm.errors import UtilityError
 from selectllm.types import Item, Pool
 from selectllm.utility import Utility, check_covered
-from selectllm.utility.knn import (
-    Answer,
-    KnnVectors,
-    knn_set_value,
-    knn_shapley,
-    knn_utility,
-    rouge_l,
-)
+from selectllm.utility.knn import Answer, KnnVectors, knn_set_value, knn_shapley, knn_utility
 from selectllm.utility.ratings import ratings
 
 unhurried = settings(deadline=None)  # a busy machine is no failure

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from selectllm.ask import Selector, Task, calls_per_decision, most_calls, with_ballots
 from selectllm.codec import seeded_hash
 from selectllm.mock import MockModel
-from selectllm.model import ModelSpec
+from selectllm.model import ModelSpec, Rule, Vote
 from selectllm.prompt_library import PromptLibrary
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import Task, calls_per_decision, most_calls, with_ballots
 from selectllm.types import Decision, Item, Status
-from selectllm.vote import RULES, Ballot, Rule, Vote, borda, combine, elect
+from selectllm.vote import RULES, Ballot, borda, combine, elect
 
 ITEMS = tuple(f"item-{number}" for number in range(7))
 BY = pytest.mark.parametrize("rule", sorted(RULES))

@@ -37,12 +37,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from selectllm.ask import AskSettings, Task, ask
+from selectllm.ask import ask
 from selectllm.balanced import balanced_groups, kmeans_centres, squared_distances
 from selectllm.cache import ReplyCache
 from selectllm.codec import seeded_hash
-from selectllm.connect import Connections, open_selector
-from selectllm.divide import Division, Embedder, divide
+from selectllm.connect import Connections
+from selectllm.data.embedder import Embedder
+from selectllm.divide import Division, divide
 from selectllm.embed import load_encoder
 from selectllm.model import ModelSpec
 from selectllm.partition import show_order
@@ -50,6 +51,8 @@ from selectllm.pool import load_pool
 from selectllm.prompt_library import PromptLibrary
 from selectllm.rows import Rows
 from selectllm.select import narrowed
+from selectllm.selection.selector import open_selector
+from selectllm.selection.task import AskSettings, Task
 from selectllm.types import Cluster, Decision, Pool
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -107,9 +107,9 @@ def ours(folder: Path) -> dict[str, Any]:
     """`selectllm eval`, measured from the first decision to the last."""
     import asyncio
 
-    from selectllm.ask import AskSettings
     from selectllm.decisions import DecisionLog
     from selectllm.matrix import evaluate
+    from selectllm.selection.task import AskSettings
 
     run, embedder = opened(folder)
     with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:

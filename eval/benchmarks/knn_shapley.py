@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from rouge_score.rouge_scorer import RougeScorer
 
+from selectllm.data.rouge import rouge_l
 from selectllm.pool import load_pool
 from selectllm.types import Item, Pool
-from selectllm.utility.knn import KnnVectors, knn_shapley, knn_utility, rouge_l
+from selectllm.utility.knn import KnnVectors, knn_shapley, knn_utility
 
 ITEMS, TESTS, DIM, K = 8_000, 100, 384, 5
 SLOW_PAIRS, FAST_PAIRS, RUNS = (40, 25), (1_000, 100), 5  # rouge_score is slow: fewer pairs

@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from selectllm.arms import Arm
 from selectllm.baseline import Baseline, Entry
-from selectllm.bisection import threshold
 from selectllm.evidence import Comparison, Evidence
 from selectllm.paired import Paired
+from selectllm.power import threshold
 from selectllm.sides import Side, side_of
 from selectllm.suite import Gate
 from selectllm.types import Cluster, Decision

@@ -8,7 +8,8 @@ import click
 
 from selectllm.baseline import write_baseline
 from selectllm.cli.options import FILE
-from selectllm.evidence import read_evidence, read_json, read_manifest
+from selectllm.evidence import read_evidence, read_manifest
+from selectllm.files import read_json
 from selectllm.gate import baseline_of
 from selectllm.verify import finished_decisions
 

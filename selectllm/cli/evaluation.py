@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from selectllm.ask import AskSettings
 from selectllm.baseline import Baseline
 from selectllm.cli.options import DIRECTORY, FILE, grouped
 from selectllm.cli.session import Session, counter
@@ -28,6 +27,7 @@ from selectllm.pack import read_pack, write_pack
 from selectllm.prepare import Sources, check_names, prepare, with_selectors
 from selectllm.results import results
 from selectllm.run import Run, check_folder, start_folder
+from selectllm.selection.task import AskSettings
 from selectllm.suite import Suite
 from selectllm.types import Decision, Reply
 

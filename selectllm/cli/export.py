@@ -13,7 +13,7 @@ from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.codec import canonical_json
 from selectllm.errors import UsageError
 from selectllm.export import LAYOUTS, RECIPE, write_export
-from selectllm.hub import located
+from selectllm.hub_data import located
 from selectllm.outcomes.exported import MANIFEST
 from selectllm.outcomes.training_sets import TrainingSets, set_of_selection, sets_of_run
 from selectllm.pool import load_pool, parse_mapping

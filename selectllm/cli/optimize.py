@@ -26,7 +26,7 @@ from selectllm.cli.optimizing import (
 )
 from selectllm.cli.options import Common, ModelOptions, common_options
 from selectllm.cli.session import Session, open_session
-from selectllm.connect import Connections, open_selector, settled
+from selectllm.connect import Connections, settled
 from selectllm.endpoint import api_key, key_variable
 from selectllm.errors import ModelError, ReplyMissing
 from selectllm.matrix import context_needed
@@ -44,6 +44,7 @@ from selectllm.optimize.splits import split
 from selectllm.optimize.template import check_rewritable
 from selectllm.pack import read_pack
 from selectllm.run import Run
+from selectllm.selection.selector import open_selector
 from selectllm.suite import Suite, load_suite
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from selectllm.cli.optimizing import (
     search_folder,
 )
 from selectllm.cli.session import Session
-from selectllm.connect import open_selector
 from selectllm.errors import UsageError
 from selectllm.matrix import context_needed
 from selectllm.optimize.grid import default_budget, schedule
@@ -28,6 +27,7 @@ from selectllm.optimize.grid_search import Grid, GridJob, carry_out
 from selectllm.optimize.splits import split
 from selectllm.pack import read_pack
 from selectllm.run import Run
+from selectllm.selection.selector import open_selector
 from selectllm.suite import Suite
 
 if TYPE_CHECKING:

@@ -31,9 +31,8 @@ from selectllm.plan.forecast import Forecast, Recall, forecast
 from selectllm.plan.numbers import RETAIN, Kind
 from selectllm.plan.pilot import read_pilot
 from selectllm.plan.plan import Aim, Plan
-from selectllm.plan.sets import plan_sets
+from selectllm.plan.sets import measure_forecast, plan_sets
 from selectllm.plan.sets_as_json import sets_plan_json
-from selectllm.plan.strategies import measure_forecast
 from selectllm.prepare import Sources, check_names, prepare, with_selectors
 from selectllm.run import Run
 from selectllm.strategies import find_strategy

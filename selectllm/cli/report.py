@@ -8,7 +8,7 @@ import click
 
 from selectllm.codec import canonical_json
 from selectllm.errors import RunError
-from selectllm.evidence import read_json
+from selectllm.files import read_json
 from selectllm.schemas import schema
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from selectllm.ask import AskSettings, Selector, calls_per_decision, most_calls
 from selectllm.cli.evaluation import warn_of_equal_ballots
 from selectllm.cli.named_model import named_model
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
@@ -25,7 +24,6 @@ from selectllm.cli.select_options import (
 )
 from selectllm.cli.session import Session, counter, open_session
 from selectllm.codec import canonical_json
-from selectllm.connect import open_selector
 from selectllm.decisions import DecisionLog
 from selectllm.divide import Division, divide
 from selectllm.errors import ReplyMissing, SelectLLMError
@@ -37,14 +35,13 @@ from selectllm.select import (
     RoundAhead,
     SelectSettings,
     check_budget,
-    check_descending,
-    chosen_by,
     questions_ahead,
-    reaching,
     select_by_model,
-    strategy_decision,
 )
 from selectllm.selection import manifest_by_model, manifest_by_strategy, write_selection
+from selectllm.selection.by_strategy import check_descending, chosen_by, reaching, strategy_decision
+from selectllm.selection.selector import Selector, open_selector
+from selectllm.selection.task import AskSettings, calls_per_decision, most_calls
 from selectllm.strategies import Strategy, find_strategy
 from selectllm.types import Cluster, Decision, Pool
 

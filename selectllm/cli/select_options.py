@@ -11,7 +11,7 @@ import click
 
 from selectllm.cli.options import FILE, grouped
 from selectllm.errors import UsageError
-from selectllm.hub import is_hub, parse_hub
+from selectllm.hub_data import is_hub, parse_hub
 from selectllm.partition import PARTITIONS
 from selectllm.select import OnInvalid
 

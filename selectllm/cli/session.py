@@ -18,7 +18,7 @@ from selectllm.cache import ReplyCache
 from selectllm.cli.long_embedding import announced
 from selectllm.cli.options import Common
 from selectllm.connect import Connections
-from selectllm.divide import Embedder
+from selectllm.data.embedder import Embedder
 from selectllm.embed import load_encoder
 from selectllm.errors import UsageError
 from selectllm.given_vectors import GivenVectors, open_vectors

@@ -16,10 +16,11 @@ from selectllm.cli.evaluation import asking, open_run
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
 from selectllm.cli.session import Session, counter, open_session
 from selectllm.codec import canonical_json, pretty_json
-from selectllm.divide import Division, Embedder, divide
+from selectllm.data.embedder import Embedder
+from selectllm.divide import Division, divide
 from selectllm.errors import ReplyMissing, UnfitError, UsageError
 from selectllm.files import write_text
-from selectllm.hub import located
+from selectllm.hub_data import located
 from selectllm.measures.meter import Measured
 from selectllm.names import unknown
 from selectllm.prepare import CONTROLS, INPUT_CONTROL

@@ -22,9 +22,8 @@ from selectllm.cli.training import (
 )
 from selectllm.codec import canonical_json, pretty_json
 from selectllm.errors import UsageError
-from selectllm.evidence import read_json
-from selectllm.files import write_text
-from selectllm.hub import located
+from selectllm.files import read_json, write_text
+from selectllm.hub_data import located
 from selectllm.outcomes.training_sets import sets_of_run
 from selectllm.pool import load_pool, parse_mapping
 from selectllm.student import items_sha256

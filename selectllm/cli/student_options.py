@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, Common, grouped
-from selectllm.hub import located
+from selectllm.hub_data import located
 from selectllm.pool import load_pool
 from selectllm.student.template import check_responses
 from selectllm.types import Item

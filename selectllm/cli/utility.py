@@ -22,8 +22,9 @@ from selectllm.cli.utility_trained import student, validate
 from selectllm.codec import canonical_json
 from selectllm.differing import differing
 from selectllm.errors import PoolError, RunError, UsageError, UtilityError
-from selectllm.evidence import Evidence, read_evidence, read_json
-from selectllm.hub import located
+from selectllm.evidence import Evidence, read_evidence
+from selectllm.files import read_json
+from selectllm.hub_data import located
 from selectllm.pool import load_pool
 from selectllm.prepare import Sources, prepare
 from selectllm.sides import sides

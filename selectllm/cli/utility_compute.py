@@ -16,7 +16,7 @@ from selectllm.cli.options import FILE, Common, Function, common_options, groupe
 from selectllm.cli.session import open_session
 from selectllm.codec import canonical_json
 from selectllm.errors import UsageError
-from selectllm.hub import is_hub, located, parse_hub
+from selectllm.hub_data import is_hub, located, parse_hub
 from selectllm.pool import load_pool, parse_mapping
 from selectllm.strict import Strict
 from selectllm.utility import Utility

@@ -13,13 +13,19 @@ import click
 from selectllm.cli.options import AS_JSON, DIRECTORY, FILE, Output, grouped
 from selectllm.codec import canonical_json
 from selectllm.errors import RunError, UsageError, UtilityError
-from selectllm.evidence import read_json
+from selectllm.files import read_json
 from selectllm.names import listed
-from selectllm.outcomes.by_utility import agreement_by_utility
-from selectllm.outcomes.exported import Exported, SetReference, check_pool, read_exported
+from selectllm.outcomes.agreement import agreement_by_utility
+from selectllm.outcomes.exported import (
+    Exported,
+    SetReference,
+    check_held,
+    check_pool,
+    check_source,
+    read_exported,
+)
 from selectllm.outcomes.importing import import_results
 from selectllm.outcomes.results import ResultsFile, read_results, write_results
-from selectllm.outcomes.same_sets import check_held, check_source
 from selectllm.outcomes.scores import ArmScores, arm_scores, tokens_by_arm, tokens_of_sets
 
 RESULTS = "results.jsonl"

@@ -23,7 +23,7 @@ from selectllm.cli.training import (
 from selectllm.cli.utility_compute import out_file, told
 from selectllm.codec import canonical_json
 from selectllm.errors import UsageError
-from selectllm.hub import located
+from selectllm.hub_data import located
 from selectllm.names import for_files
 from selectllm.outcomes.validation import lds
 from selectllm.pool import load_pool, parse_mapping

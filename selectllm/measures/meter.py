@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selectllm.ask import AskSettings, Selector
-from selectllm.connect import Connections, open_selector
+from selectllm.connect import Connections
 from selectllm.errors import UsageError
 from selectllm.measures.language_model import LanguageModel, load_language_model
 from selectllm.measures.likelihood import (
@@ -28,6 +27,8 @@ from selectllm.measures.rating import check_rating, rate
 from selectllm.model import Model, ModelSpec
 from selectllm.names import listed, unknown
 from selectllm.prompt_library import PromptLibrary
+from selectllm.selection.selector import Selector, open_selector
+from selectllm.selection.task import AskSettings
 from selectllm.strategies import Measure, Strategy
 from selectllm.strategies.strategy import MeasureKind
 from selectllm.types import Attempt, Item, empty

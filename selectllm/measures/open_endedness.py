@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from selectllm.ask import AskSettings, attempt, fits
+from selectllm.ask import attempt, fits
 from selectllm.connect import Connections, connect, request_endpoint, settled
 from selectllm.errors import ModelError
 from selectllm.measures.one_by_one import Rated, Tick, no_tick, one_by_one
 from selectllm.model import Model, ModelSpec, Request
+from selectllm.selection.task import AskSettings
 from selectllm.types import Attempt, Item, Question, Reply, Status
 
 REPLIES = 3

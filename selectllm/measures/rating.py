@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from selectllm.ask import AskSettings, Selector, Task, decide
+from selectllm.ask import decide
 from selectllm.errors import PromptError, UnfitError
 from selectllm.measures.one_by_one import Rated, Tick, no_tick, one_by_one
 from selectllm.names import listed
 from selectllm.parse import parse
 from selectllm.prompt import Prompt, labels_for
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task
 from selectllm.types import Decision, Item, Question
 
 __all__ = ["Rated", "check_rating", "rate", "rating_task"]

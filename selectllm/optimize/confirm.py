@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.arms import Arm
-from selectllm.ask import AskSettings
 from selectllm.codec import pretty_json
 from selectllm.compare import looks_of, why_fixed
+from selectllm.data.embedder import Embedder
 from selectllm.decisions import DecisionLog
-from selectllm.divide import Embedder
 from selectllm.evidence import Comparison, Evidence
 from selectllm.files import write_text
 from selectllm.matrix import evaluate, tasks
@@ -25,6 +24,7 @@ from selectllm.optimize.progress import Progress, ticks
 from selectllm.prompt import Prompt
 from selectllm.results import results
 from selectllm.run import Run, check_folder, start_folder
+from selectllm.selection.task import AskSettings
 from selectllm.sides import sides
 from selectllm.types import Cluster, Decision
 

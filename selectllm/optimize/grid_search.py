@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.agreement import Agreement
-from selectllm.ask import AskSettings
 from selectllm.codec import canonical_json
-from selectllm.divide import Embedder
+from selectllm.data.embedder import Embedder
 from selectllm.errors import PromptError
 from selectllm.matrix import shown_items
 from selectllm.optimize.confirm import Confirmation, confirm, confirmation_run
@@ -26,6 +25,7 @@ from selectllm.patience import each
 from selectllm.prompt import Prompt, all_settings, render, with_settings
 from selectllm.prompt_variables import Value
 from selectllm.run import Run
+from selectllm.selection.task import AskSettings
 from selectllm.types import Cluster, Decision
 
 MOST = 256  # settings

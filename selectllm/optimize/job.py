@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selectllm.ask import AskSettings
 from selectllm.connect import Connections
-from selectllm.divide import Embedder
+from selectllm.data.embedder import Embedder
 from selectllm.matrix import shown_items, tasks
 from selectllm.model import ModelSpec
 from selectllm.optimize.confirm import Confirmation, confirm, confirmation_run
@@ -23,6 +22,7 @@ from selectllm.optimize.versions import Versions, open_versions
 from selectllm.prompt import Prompt
 from selectllm.row_log import RowLog
 from selectllm.run import Run
+from selectllm.selection.task import AskSettings
 
 
 @dataclass(frozen=True)

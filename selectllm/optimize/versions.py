@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.agreement import Agreement, Choice, agreement
-from selectllm.ask import AskSettings, Selector, Task, decide, with_ballots
+from selectllm.ask import decide
 from selectllm.decisions import decision_from_row, decision_row
 from selectllm.matrix import shown_items
 from selectllm.optimize.template import with_system
@@ -17,6 +17,8 @@ from selectllm.patience import each
 from selectllm.prompt import Prompt
 from selectllm.row_log import RowFormat, RowLog
 from selectllm.run import Run
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task, with_ballots
 from selectllm.types import Cluster, Decision
 
 VersionKey = tuple[str, int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from selectllm.codec import sha256_json
 from selectllm.errors import RunError, UtilityError
 from selectllm.names import unknown
+from selectllm.outcomes.results import ResultsFile
+from selectllm.sets.log import SetKey
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -132,4 +134,44 @@ def _set(row: Mapping[str, Any]) -> ExportedSet:
         items=row["items"],
         tokens=sum(tokens),
         files={layout: each["sha256"] for layout, each in row["files"].items()},
+    )
+
+
+def check_source(content: ResultsFile, results: str, compared: Mapping[str, Any], of: str) -> None:
+    """Raise UtilityError unless both are of one pool and suite.
+
+    `compared`: the content of sets.json. `results`, `of`: what its file and that folder are called.
+    """
+    pool, suite = compared["pool"]["sha256"], compared["suite"]
+    if content.pool_sha256 != pool:
+        raise UtilityError(
+            f"{results}: is of another pool (sha256 {content.pool_sha256[:12]}) than {of} "
+            f"({pool[:12]}); name the folder whose sets were trained on"
+        )
+    if content.suite is None:
+        raise UtilityError(
+            f"{results}: is of one selection of `select`, and {of} holds the sets of suite "
+            f"{suite!r}; export a folder that `sets` wrote, and train on its sets"
+        )
+    if content.suite != suite:
+        raise UtilityError(
+            f"{results}: is of sets of suite {content.suite!r}, and {of} holds those of suite "
+            f"{suite!r}; name the folder that `sets` wrote for suite {content.suite!r}"
+        )
+
+
+def check_held(used: Collection[SetKey], compared: Mapping[str, Any], of: str) -> None:
+    """Raise UtilityError unless the folder called `of` holds every set that was trained on."""
+    seeds = compared["seeds"]
+    rows = [(row["selector"], row["budget"]) for row in compared["sets"]]
+    held = {(arm, budget, seed) for arm, budget in rows for seed in seeds}
+    missing = sorted(set(used) - held)
+    if not missing:
+        return
+    arm, budget, seed = missing[0]
+    raise UtilityError(
+        f"{of}: lacks {len(missing)} of the {len(set(used))} sets that the results are of, such as "
+        f"{arm!r}, budget {budget}, seed {seed}; it has budgets "
+        f"{', '.join(map(str, compared['budgets']))} and seeds {', '.join(map(str, seeds))}: name "
+        "the folder that was exported, which has the others"
     )

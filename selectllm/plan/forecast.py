@@ -11,20 +11,14 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
-from selectllm.ask import (
-    AskSettings,
-    Selector,
-    Task,
-    calls_per_decision,
-    counted,
-    decide,
-    reasks,
-)
+from selectllm.ask import counted, decide
 from selectllm.budget import RESERVE_MARGIN
 from selectllm.errors import ReplyMissing
 from selectllm.model import ModelSpec, Price, Request
 from selectllm.plan.prices import FREE, Priced
 from selectllm.plan.vocabulary import own_tokenizer
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task, calls_per_decision, reasks
 from selectllm.tokens import MESSAGE_OVERHEAD, estimate_tokens
 from selectllm.types import Decision, Message, Reply
 

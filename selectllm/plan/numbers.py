@@ -18,9 +18,8 @@ import numpy.typing as npt
 from scipy.special import comb
 
 from selectllm.betting import least_clusters, lower_bound
-from selectllm.bisection import least_integer
 from selectllm.paired import FEW_CLUSTERS
-from selectllm.power import clusters_needed, detectable
+from selectllm.power import clusters_needed, detectable, least_integer
 from selectllm.stats import mean_estimate
 from selectllm.suite import Gate
 from selectllm.types import Cluster

@@ -9,28 +9,34 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import cycle, islice
 from typing import Any
 
 from selectllm.arms import Arm
-from selectllm.ask import AskSettings, Selector, Task, with_ballots
 from selectllm.codec import seeded_hash
-from selectllm.measures.meter import calls_per_item
+from selectllm.measures.meter import Meter, calls_per_item
+from selectllm.measures.open_endedness import sample_requests
+from selectllm.measures.rating import rating_task
 from selectllm.partition import show_order
 from selectllm.plan.forecast import (
     ESTIMATE,
     Forecast,
     Outlay,
     Pace,
+    Recall,
+    Unasked,
     assumed_pace,
     forecast,
     outlay,
 )
 from selectllm.plan.prices import Priced, priced
-from selectllm.plan.strategies import measure_forecast, scaled
 from selectllm.select import rounds_ahead
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task, with_ballots
 from selectllm.sets.protocol import Protocol, arm_of
 from selectllm.strategies import Measure, Strategy
+from selectllm.tokens import estimate_tokens
 from selectllm.types import Item, Reply
 
 CLUSTERS = 10  # that stand in for those of a round
@@ -190,3 +196,36 @@ def _asking(
     price = priced(found.spec) if found.unasked else None
     taken = outlay(found, pace, price, ask.concurrency)
     return Asking(arm, budget, tuple(rounds), found, pace, price, taken)
+
+
+async def measure_forecast(
+    meter: Meter, measure: Measure, items: Sequence[Item], ask: AskSettings, recall: Recall
+) -> Forecast:
+    """What measuring `items` will ask, by a measure that asks a model (meter.calls_per_item).
+
+    Open-ended replies mostly take all the tokens that they may.
+    """
+    if measure.kind == "rating":
+        rater = meter.rater(measure)
+        tasks = [rating_task(item, rater) for item in items]
+        return await forecast(rater, tasks, ask, recall)
+    sampler = meter.sampler(measure)
+    requests = [request for item in items for request in sample_requests(item, sampler, meter.seed)]
+    unasked = tuple(
+        Unasked(estimate_tokens(each.messages), each.max_tokens, each.max_tokens, left=1)
+        for each in requests
+        if recall(each.key) is None
+    )
+    return Forecast(measure.kind, sampler.spec, len(items), (), 0, unasked, ESTIMATE)
+
+
+def scaled(found: Forecast, decisions: int) -> Forecast:
+    """`found` as it would be of so many decisions; its calls stand in for the others in turn."""
+    share = decisions / found.decisions
+    calls = round(len(found.unasked) * share)
+    return replace(
+        found,
+        decisions=decisions,
+        too_long=round(found.too_long * share),
+        unasked=tuple(islice(cycle(found.unasked), calls)),
+    )

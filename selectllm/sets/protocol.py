@@ -17,22 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.arms import Arm
-from selectllm.ask import AskSettings, Selector
 from selectllm.codec import sha256_json
 from selectllm.decisions import DecisionLog
 from selectllm.errors import SuiteError
 from selectllm.measures.meter import Measured
 from selectllm.names import for_files
 from selectllm.run import Run
-from selectllm.select import (
-    Chosen,
-    Divide,
-    SelectSettings,
-    rounds_ahead,
-    select_by_model,
-    select_by_strategy,
-)
+from selectllm.select import Chosen, Divide, SelectSettings, rounds_ahead, select_by_model
 from selectllm.selection import manifest_by_model
+from selectllm.selection.by_strategy import select_by_strategy
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings
 from selectllm.sets.log import SelectedSet, SetLog, spent
 from selectllm.strategies import Candidates, Strategy
 from selectllm.suite import SetsEntry, Suite

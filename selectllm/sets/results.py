@@ -20,7 +20,7 @@ from selectllm.sets.log import SelectedSet, SetLog
 from selectllm.sets.measures import PoolFacts, captured_spread, mean_and_range, measure_set, overlap
 from selectllm.sets.protocol import FORMAT, LeftOut, Protocol
 from selectllm.strategies import Candidates
-from selectllm.strategies.ordered import seeded_rows
+from selectllm.strategies.candidates import seeded_rows
 from selectllm.tokens import estimate_tokens
 from selectllm.utility import Utility
 

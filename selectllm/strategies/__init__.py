@@ -15,16 +15,13 @@ from functools import partial
 from selectllm.errors import UsageError
 from selectllm.names import unknown
 from selectllm.strategies.candidates import Candidates
-from selectllm.strategies.content import has_input, longest, shortest
 from selectllm.strategies.facility import facility_location
-from selectllm.strategies.geometry import centroid
 from selectllm.strategies.grouped import k_center_hdbscan
-from selectllm.strategies.kcenter import k_center
+from selectllm.strategies.kcenter import centroid, k_center
 from selectllm.strategies.kmeans import kmeans_nearest
-from selectllm.strategies.measured import highest, ifd_order, lowest, middle
+from selectllm.strategies.measured import highest, ifd_order, lowest, middle, score_first
 from selectllm.strategies.overlap import rouge_diversity
-from selectllm.strategies.position import first, random, slot
-from selectllm.strategies.score_first import score_first
+from selectllm.strategies.position import first, has_input, longest, random, shortest, slot
 from selectllm.strategies.strategy import Measure, MeasureKind, Pick, Strategy
 
 __all__ = ["FORMS", "STRATEGIES", "Candidates", "Measure", "Strategy", "find_strategy"]

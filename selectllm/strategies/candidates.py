@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.codec import seeded_hash
+from selectllm.rows import Rows
 from selectllm.types import Item
 
 
@@ -42,3 +43,21 @@ def by_score(candidates: Candidates, scores: Sequence[float]) -> list[int]:
     ties = np.fromiter(draws, dtype=np.uint64, count=len(candidates.items))
     order: list[int] = np.lexsort((ties, -np.asarray(scores, dtype=np.float64))).tolist()
     return order
+
+
+def seeded_rows(candidates: Candidates) -> Rows:
+    """The candidates' vectors by hash(seed, id); the id itself settles equal hashes.
+
+    What comes first here wins a tie. Row i is candidate `order[i]`. Raises ValueError without
+    vectors.
+    """
+    if candidates.vectors is None:
+        raise ValueError("the strategy needs vectors")
+    seed = candidates.seed
+    draws = [
+        (seeded_hash("tie", seed, item.id), item.id, position)
+        for position, item in enumerate(candidates.items)
+    ]
+    draws.sort()
+    order = np.fromiter((draw[-1] for draw in draws), dtype=np.intp, count=len(draws))
+    return Rows(candidates.vectors, order)

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from selectllm.errors import UnfitError
 from selectllm.rows import Rows
-from selectllm.strategies.candidates import Candidates
-from selectllm.strategies.ordered import seeded_rows
+from selectllm.strategies.candidates import Candidates, seeded_rows
 
 UP_TO = 30_000  # items; their similarities are held in memory, 4 bytes a pair: 3.6 GB here
 BLOCK = 8_000_000  # similarities computed at a time

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from selectllm.codec import seeded_hash
 from selectllm.errors import UnfitError
 from selectllm.rows import Rows
-from selectllm.strategies.candidates import Candidates
+from selectllm.strategies.candidates import Candidates, seeded_rows
 from selectllm.strategies.kcenter import farthest_first
-from selectllm.strategies.ordered import seeded_rows
 
 HDBSCAN_UP_TO = 15_000  # items; all distances are held, about 17 bytes a pair: 3.8 GB here
 MIN_GROUP = 2  # items

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.rows import BLOCK, SAME, Rows
-from selectllm.strategies.candidates import Candidates
-from selectllm.strategies.ordered import seeded_rows
+from selectllm.strategies.candidates import Candidates, by_score, seeded_rows
 
 WATCHED = 1_024  # rows kept up to date between two looks at all of them, at least
 WATCHED_SHARE = 256  # or this part of all rows: 1/256
@@ -111,3 +110,11 @@ def _farthest(
     ranked = within[np.argsort(nearest[within], kind="stable")]
     following = ranked[count]
     return np.sort(ranked[:count]), (nearest[following], following)
+
+
+def centroid(candidates: Candidates) -> list[int]:
+    """Highest cosine to the candidates' mean vector first: the most typical items."""
+    vectors = candidates.vectors
+    if vectors is None:
+        raise ValueError("centroid needs vectors")
+    return by_score(candidates, (vectors @ vectors.mean(axis=0)).tolist())

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.rows import Rows
-from selectllm.strategies.candidates import Candidates
-from selectllm.strategies.ordered import seeded_rows
+from selectllm.strategies.candidates import Candidates, seeded_rows
 
 MINI_BATCH_ABOVE = 100_000  # items; k-means on all of them up to here, one pass beyond
 MINI_BATCH = 4_096  # rows

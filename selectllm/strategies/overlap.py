@@ -45,7 +45,7 @@ def highest_rouge_l(texts: Sequence[str]) -> NDArray[np.float64]:
     A text without tokens has 1.
     """
     # Here, so that other strategies start without it.
-    from selectllm.utility.knn import lcs_f1, token_ids
+    from selectllm.data.rouge import lcs_f1, token_ids
 
     tokens = token_ids(texts)
     highest = np.zeros(len(tokens))

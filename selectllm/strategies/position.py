@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selectllm.codec import seeded_hash
-from selectllm.strategies.candidates import Candidates
+from selectllm.strategies.candidates import Candidates, by_score
 
 
 def random(candidates: Candidates) -> list[int]:
@@ -32,3 +32,18 @@ def slot(number: int, candidates: Candidates) -> list[int]:
 def first(candidates: Candidates) -> list[int]:
     """As shown: what a model does that always answers with the first labels."""
     return list(range(len(candidates.items)))
+
+
+def longest(candidates: Candidates) -> list[int]:
+    """Most characters of instruction and input first (the paper's length baseline)."""
+    return by_score(candidates, [float(len(item.text)) for item in candidates.items])
+
+
+def shortest(candidates: Candidates) -> list[int]:
+    """Fewest characters of instruction and input first (the paper's length baseline)."""
+    return by_score(candidates, [-float(len(item.text)) for item in candidates.items])
+
+
+def has_input(candidates: Candidates) -> list[int]:
+    """Items with an input first: a control for labels that follow the presence of a context."""
+    return by_score(candidates, [float(bool(item.input)) for item in candidates.items])

@@ -10,16 +10,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.data.rouge import lcs_f1, token_ids
 from selectllm.embed import Encoder, embed
 from selectllm.errors import UsageError
 from selectllm.student.adapter import trained
 from selectllm.student.config import SHORTEST, StudentConfig
 from selectllm.student.failures import memory_errors
 from selectllm.student.network import Student
-from selectllm.student.tally import Progress
 from selectllm.student.template import Example, Tokens, prompts
+from selectllm.student.trunk import Progress
 from selectllm.types import Item
-from selectllm.utility.knn import lcs_f1, token_ids
 from selectllm.vectors import VectorStore
 
 BATCH = 16  # prompts at once: weights are read once for all, and that is what decoding waits for

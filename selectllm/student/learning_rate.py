@@ -13,8 +13,8 @@ from selectllm.student.failures import LossNotFinite
 from selectllm.student.leak import check_no_leak
 from selectllm.student.network import Student
 from selectllm.student.score import ResponseLoss, score
-from selectllm.student.tally import Progress
 from selectllm.student.training import train
+from selectllm.student.trunk import Progress
 from selectllm.types import Item
 
 GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)

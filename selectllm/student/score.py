@@ -14,9 +14,8 @@ from selectllm.student.adapter import trained
 from selectllm.student.config import StudentConfig
 from selectllm.student.failures import LossNotFinite, memory_errors
 from selectllm.student.network import Student
-from selectllm.student.tally import Progress, Tally
 from selectllm.student.template import Cut, cut
-from selectllm.student.trunk import running
+from selectllm.student.trunk import Progress, Tally, running
 from selectllm.types import Item
 
 Floats = NDArray[np.float64]

@@ -32,9 +32,8 @@ from selectllm.student.adapter import (
 from selectllm.student.config import StudentConfig
 from selectllm.student.failures import LossNotFinite, memory_errors
 from selectllm.student.network import Student, adapted
-from selectllm.student.tally import Progress, Tally
 from selectllm.student.template import Example
-from selectllm.student.trunk import Run, running
+from selectllm.student.trunk import Progress, Run, Tally, running
 from selectllm.types import Item
 
 LONGEST_GRADIENT = 1.0  # norm that the gradient of a step is cut to

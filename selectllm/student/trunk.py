@@ -11,6 +11,7 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 from selectllm.errors import ModelError
 from selectllm.student.config import StudentConfig
 from selectllm.student.network import Nats, Student, passed_on, replaced, response_nats
-from selectllm.student.tally import Tally
 from selectllm.student.template import Example
 from selectllm.vectors import KEY, VectorStore
 
@@ -143,3 +143,25 @@ def _keys(tokens: tuple[int, ...]) -> NDArray[np.bytes_]:
         digest.update(place.to_bytes(8, "little"))
         digests.append(digest.digest())
     return np.frombuffer(b"".join(digests), dtype=KEY)
+
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Tokens that are to run and have run; `progress(done, total)` hears of every change."""
+
+    progress: Progress | None = None
+    total: int = 0
+    done: int = 0
+
+    def expect(self, tokens: int) -> None:
+        """So many more are to come."""
+        self.total += tokens
+
+    def add(self, tokens: int) -> None:
+        """So many have run."""
+        self.done += tokens
+        if self.progress is not None:
+            self.progress(self.done, self.total)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from selectllm.outcomes.by_utility import agreement_by_utility
+from selectllm.outcomes.agreement import agreement_by_utility
 from selectllm.trials.comparison import compare, described
 from selectllm.trials.gains import AGGREGATIONS, Aggregation, Counts, Gains, gains_of, mean_gain
 from selectllm.trials.log import BASE, Trial, TrialKey

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from selectllm.codec import sha256_json
 from selectllm.errors import UtilityError
@@ -130,3 +130,29 @@ def check_covered(ids: Iterable[str], values: Mapping[str, float], what: str) ->
             f"{what}: no finite value for {len(bad)} item(s): {listed(bad)}; "
             "give every item a number, or leave these items out of the pool"
         )
+
+
+def utility_row(utility: Utility) -> dict[str, Any]:
+    """A utility as a manifest or a baseline describes it.
+
+    Its validation only where there is one, so that hashes of what was made without stay the same.
+    """
+    names = ("name", "source", "kind", "rater", "reliability", "range")
+    row = {name: getattr(utility, name) for name in names} | {"sha256": utility.sha256}
+    found = utility.validation
+    return row if found is None else row | {"validation": asdict(found)}
+
+
+def utility_from(row: Mapping[str, Any], values: Mapping[str, float]) -> Utility:
+    """The inverse of `utility_row`, with the values."""
+    found = row.get("validation")
+    return Utility(
+        name=row["name"],
+        source=row["source"],
+        kind=cast("Kind", row["kind"]),
+        values=values,
+        rater=row["rater"],
+        reliability=row["reliability"],
+        range=row["range"] and tuple(row["range"]),
+        validation=found and ValidationSummary(**found),
+    )

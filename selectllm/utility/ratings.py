@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
-from decimal import Decimal
 from typing import Any
 
 from selectllm.errors import UtilityError
 from selectllm.names import listed, unknown
 from selectllm.types import Item, Pool
 from selectllm.utility import Kind, Utility
+from selectllm.utility.scale import number
 
-# What a spreadsheet or another program writes; not the `1_000`, `nan` and `inf` of Python.
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SAMPLE = 100  # rows that are looked at to say which columns are numeric
 
 
@@ -65,22 +62,6 @@ def ratings(
     return Utility(
         name=name, source="ratings", kind=kind, values=values, rater=rater, range=value_range
     )
-
-
-def number(value: Any) -> float | None:
-    """`value` as a float (not necessarily finite), or None if it is not a number.
-
-    Numbers are ints, floats, decimals, booleans, and text that is a plain number as spreadsheets
-    and other programs write it.
-    """
-    if isinstance(value, str):
-        return float(value) if NUMBER.fullmatch(value.strip()) else None
-    if not isinstance(value, (int, float, Decimal)):
-        return None
-    try:
-        return float(value)
-    except OverflowError:  # an int beyond 1.8e308
-        return math.inf
 
 
 def _is_blank(value: Any) -> bool:

@@ -1,0 +1,84 @@
+"""An embedder: an encoder with its store on disk and vectors that were given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.embed import Encoder, embed
+from selectllm.errors import EncoderError
+from selectllm.given_vectors import GivenVectors
+from selectllm.types import Item, Pool
+from selectllm.vectors import VectorStore
+
+Progress = Callable[[int, int], None]
+
+
+COMPARED = 16  # items that show whether an encoder made given vectors
+
+
+SAME_ENCODER = 0.9  # median cosine: two encoders come to about 0, two machines to more than .99
+
+
+@dataclass(frozen=True, slots=True)
+class Embedder:
+    """Where vectors come from: an encoder with its store on disk, or a file for the pool's items.
+
+    `progress(done, total)` hears of texts encoded. `given`: see `of_pool`.
+    """
+
+    encoder: Encoder
+    folder: Path
+    progress: Progress | None = None
+    given: GivenVectors | None = None
+
+    @property
+    def identity(self) -> str:
+        """What the items' vectors are known by in caches and manifests."""
+        return self.encoder.identity if self.given is None else self.given.identity
+
+    def of_pool(self, pool: Pool) -> Embedder:
+        """The same for `pool`, whole as in its file: its rows are those of given vectors.
+
+        Raises EncoderError if there are more or fewer of them.
+        """
+        return self if self.given is None else replace(self, given=self.given.of_pool(pool))
+
+    def of(self, items: Sequence[Item]) -> NDArray[np.float32]:
+        """(n_items, dim) float32, rows of length 1: the vectors of items of the pool."""
+        if self.given is not None:
+            return self.given.of(items)
+        return self.vectors([item.text for item in items])
+
+    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n_texts, dim) float32, rows of length 1; only texts never seen before are encoded."""
+        store = VectorStore(self.folder, self.encoder.identity)
+        return embed(texts, self.encoder, store, self.progress)
+
+    def beside(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """`vectors` of texts that are to be compared with the pool's items.
+
+        Raises EncoderError if the items' vectors are given and come from another encoder, as a
+        few of them show: their cosines to these would mean nothing.
+        """
+        if self.given is not None:
+            self._check_encoder(self.given)
+        return self.vectors(texts)
+
+    def _check_encoder(self, given: GivenVectors) -> None:
+        some = given.items[:: -(-len(given.items) // COMPARED)]
+        theirs, ours = given.of(some), self.vectors([item.text for item in some])
+        if theirs.shape != ours.shape:
+            found = f"have length {theirs.shape[1]}, its own {ours.shape[1]}"
+        elif (cosine := float(np.median(np.einsum("nd,nd->n", theirs, ours)))) < SAME_ENCODER:
+            found = f"have a cosine of {cosine:.2f} to its own"
+        else:
+            return
+        raise EncoderError(
+            f"--vectors {given.file.path}: were not made by {self.encoder.identity}, which other "
+            f"texts are compared by (they {found}); name the encoder that made them with --encoder"
+        )

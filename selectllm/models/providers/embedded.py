@@ -1,0 +1,45 @@
+"""A `local/` model: the embedded engine, reached through litellm like any other server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from selectllm import embedded
+from selectllm.litellm_model import LiteLLMModel
+from selectllm.model import ModelSpec, Request
+from selectllm.types import Reply
+
+LOCAL_SLOTS = 1  # requests that the embedded engine works on at once
+
+
+class EmbeddedModel:
+    """A `local/` model: the embedded engine, reached through litellm like any other server.
+
+    The engine starts with the first request and ends with the process.
+    """
+
+    def __init__(self, spec: ModelSpec, environment: Mapping[str, str]) -> None:
+        self._spec = spec
+        self._name = spec.id.removeprefix("local/")
+        self._environment = environment
+        self._slots = asyncio.Semaphore(LOCAL_SLOTS)
+        self._inner: LiteLLMModel | None = None
+
+    async def complete(self, request: Request) -> Reply:
+        """The embedded engine's reply; it costs 0."""
+        async with self._slots:
+            if self._inner is None:
+                server = await asyncio.to_thread(embedded.start, self._name, slots=LOCAL_SLOTS)
+                reached = replace(self._spec, id=f"openai/{self._name}", api_base=server.base_url)
+                self._inner = LiteLLMModel(
+                    reached, environment=self._environment, lists_logprobs=True
+                )
+            reply = await self._inner.complete(request)
+        return replace(reply, cost_usd=0.0)
+
+    async def close(self) -> None:
+        """Close the connection; the engine goes with the process."""
+        if self._inner is not None:
+            await self._inner.close()

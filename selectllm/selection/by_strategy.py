@@ -1,0 +1,79 @@
+"""Selecting from a whole pool by a strategy, without a selection prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from selectllm.errors import UsageError
+from selectllm.select import Chosen, SelectSettings, _fill
+from selectllm.strategies import Candidates, Strategy
+from selectllm.types import Attempt, Decision, Item
+
+
+def select_by_strategy(
+    candidates: Candidates, strategy: Strategy, settings: SelectSettings
+) -> list[Chosen]:
+    """Exactly `settings.budget` items (fewer only under `skip`), best first by `strategy`.
+
+    Needs 1 <= budget <= candidates. Where too few could be measured, the others fill the gap as
+    `on_invalid` says, marked.
+    """
+    decision = strategy_decision(candidates, strategy, settings.budget)
+    return chosen_by(decision, candidates.items, settings)
+
+
+def chosen_by(decision: Decision, items: Sequence[Item], settings: SelectSettings) -> list[Chosen]:
+    """The items that a strategy's decision on the whole pool gives, filled up to the budget."""
+    by = f"strategy:{decision.strategy}"
+    left = {item.id: item for item in items}
+    chosen = [Chosen(left.pop(item_id), 0, 0, by) for item_id in decision.picks]
+    missing = settings.budget - len(chosen)
+    if missing > 0:
+        complaint = f"{decision.strategy}: only {len(chosen)} of the items could be measured"
+        filler = _fill(list(left), settings, 0, complaint)
+        chosen += [Chosen(left[i], 0, 0, by, filled=True) for i in filler[:missing]]
+    return chosen
+
+
+def check_descending(strategy: Strategy) -> None:
+    """Raise UsageError unless a threshold of the strategy's values is a number of its picks."""
+    if not strategy.descending:
+        raise UsageError(
+            f"--threshold: {strategy.name} does not go from the highest value down; give --budget"
+        )
+
+
+def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> int:
+    """How many candidates have a value of at least `threshold`, by a `descending` strategy.
+
+    Raises UsageError if the strategy is none, and if no item reaches it.
+    """
+    check_descending(strategy)
+    assert candidates.values is not None
+    count = int(np.count_nonzero(candidates.values >= threshold))  # NaN reaches nothing
+    if not count:
+        known = candidates.values[~np.isnan(candidates.values)]
+        highest = f"the highest is {known.max():g}" if len(known) else "none could be measured"
+        raise UsageError(f"--threshold {threshold:g}: no item reaches it; {highest}")
+    return count
+
+
+def strategy_decision(
+    candidates: Candidates, strategy: Strategy, budget: int, attempts: Sequence[Attempt] = ()
+) -> Decision:
+    """What `strategy` picks: the whole pool is one cluster."""
+    ids = tuple(item.id for item in candidates.items)
+    picks = tuple(ids[position] for position in strategy.choose(candidates, budget))
+    return Decision(
+        cluster=0,
+        order=0,
+        repeat=0,
+        round=0,
+        shown=ids,
+        picks=picks,
+        status="ok" if len(picks) == budget else "partial" if picks else "invalid",
+        strategy=strategy.name,
+        attempts=tuple(attempts),
+    )

@@ -1,0 +1,47 @@
+"""A selector: a prompt, a model and an endpoint, together what is asked for picks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selectllm.connect import Connections, connect, request_endpoint, settled
+from selectllm.errors import PromptError
+from selectllm.model import Model, ModelSpec
+from selectllm.models.token_logprobs import tokens_to_list
+from selectllm.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A prompt run through a model. `endpoint` is part of the request identity (model.Request).
+
+    Raises PromptError for a prompt whose answer is more than one token, if log-probabilities are
+    to answer it.
+    """
+
+    prompt: Prompt
+    spec: ModelSpec
+    model: Model
+    endpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        prompt, asked = self.prompt, (self.prompt.reply, self.prompt.labels)
+        if self.spec.answer == "logprobs" and asked != ("indices", "letters"):
+            raise PromptError(
+                f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
+                f"{self.spec.name!r} answers by logprobs, the probability of one letter; ask it "
+                "with a prompt that has reply: indices and labels: letters, such as best@1"
+            )
+        if self.spec.answer == "logprobs":
+            tokens_to_list(self.spec)
+
+
+def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selector:
+    """`prompt` run through the model of `spec`, ready to be asked."""
+    spec = settled(spec)
+    return Selector(
+        prompt=prompt,
+        spec=spec,
+        model=connect(spec, shared),
+        endpoint=request_endpoint(spec, shared.environment),
+    )
