@@ -56,7 +56,7 @@ def selection_gate(
     """
 
     def judge(suite: Path | str, baseline: Path | str, *, offline: bool = True) -> GateResult:
-        from selectllm.errors import SelectLLMError
+        from selectllm.core.errors import SelectLLMError
         from selectllm.testing import gate
 
         folder, out = request.path.parent, tmp_path_factory.mktemp("selection_gate")

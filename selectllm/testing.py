@@ -12,7 +12,7 @@ from selectllm.cli.evaluation import Evaluating, shorter
 from selectllm.cli.options import Common
 from selectllm.cli.regress import gate_code, run_gate
 from selectllm.cli.session import open_session
-from selectllm.suite import load_suite
+from selectllm.evaluation.suite import load_suite
 
 WIDTH = 100  # columns of an account
 

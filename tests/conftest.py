@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from selectllm.cli import main
-from tests.provider_server import ProviderServer
+from tests.support.provider_server import ProviderServer
 
 
 @dataclass(frozen=True)

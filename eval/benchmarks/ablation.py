@@ -37,23 +37,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from selectllm.ask import ask
-from selectllm.balanced import balanced_groups, kmeans_centres, squared_distances
-from selectllm.cache import ReplyCache
-from selectllm.codec import seeded_hash
-from selectllm.connect import Connections
+from selectllm.core.codec import seeded_hash
+from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.embedder import Embedder
-from selectllm.divide import Division, divide
-from selectllm.embed import load_encoder
-from selectllm.model import ModelSpec
-from selectllm.partition import show_order
-from selectllm.pool import load_pool
-from selectllm.prompt_library import PromptLibrary
-from selectllm.rows import Rows
-from selectllm.select import narrowed
+from selectllm.data.encoders import load_encoder
+from selectllm.data.pool import load_pool
+from selectllm.models.connect import Connections
+from selectllm.models.model import ModelSpec
+from selectllm.models.wrappers.cache import ReplyCache
+from selectllm.prompting.library import PromptLibrary
+from selectllm.selection.ask import ask
+from selectllm.selection.by_model import narrowed
+from selectllm.selection.clustering.cluster_pool import Division, divide
+from selectllm.selection.clustering.diverse import (
+    balanced_groups,
+    kmeans_centres,
+    squared_distances,
+)
+from selectllm.selection.clustering.partition import show_order
+from selectllm.selection.clustering.seeded_rows import Rows
 from selectllm.selection.selector import open_selector
 from selectllm.selection.task import AskSettings, Task
-from selectllm.types import Cluster, Decision, Pool
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT.parent / "shared" / "data" / "dolly_dev2000.jsonl"

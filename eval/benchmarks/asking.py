@@ -41,7 +41,7 @@ def main() -> None:
     if arguments.role:
         print(json.dumps(ROLES[arguments.role](arguments.folder)))
         return
-    from tests.provider_server import ProviderServer
+    from tests.support.provider_server import ProviderServer
 
     with ProviderServer(latency=0.05, process=True) as server, tempfile.TemporaryDirectory() as tmp:
         ratios, ours_all = [], []
@@ -107,8 +107,8 @@ def ours(folder: Path) -> dict[str, Any]:
     """`selectllm eval`, measured from the first decision to the last."""
     import asyncio
 
-    from selectllm.decisions import DecisionLog
-    from selectllm.matrix import evaluate
+    from selectllm.evaluation.runs.execute import evaluate
+    from selectllm.selection.decision_log import DecisionLog
     from selectllm.selection.task import AskSettings
 
     run, embedder = opened(folder)
@@ -124,7 +124,7 @@ def raw(folder: Path) -> dict[str, Any]:
     """The same messages through `litellm.acompletion` and a semaphore; replies are collected."""
     import asyncio
 
-    from selectllm.prompt import render
+    from selectllm.prompting.prompt import render
 
     run, _ = opened(folder)
     prompts = [render(task.selector.prompt, task.shown, task.k) for task in asked(run)]
@@ -173,7 +173,7 @@ def opened(folder: Path) -> tuple[Any, Any]:
     from selectllm.cli.eval import open_run
     from selectllm.cli.options import Common
     from selectllm.cli.session import open_session
-    from selectllm.suite import load_suite
+    from selectllm.evaluation.suite import load_suite
 
     session = open_session(Common(concurrency=CONCURRENCY, quiet=True), folder)
     return open_run(session, load_suite(folder / "suite.yaml"), folder), session.embedder()
@@ -181,7 +181,7 @@ def opened(folder: Path) -> tuple[Any, Any]:
 
 def asked(run: Any) -> Any:
     """The questions of a run."""
-    from selectllm.matrix import tasks
+    from selectllm.evaluation.runs.execute import tasks
 
     return tasks(run)
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import yaml
 
-from selectllm.arms import Arm
 from selectllm.cli import main as selectllm
-from selectllm.contrast import Contrast
-from selectllm.decisions import read_log
-from selectllm.differing import differing
-from selectllm.evidence import read_evidence
-from selectllm.paired import Paired
-from selectllm.sides import sides
+from selectllm.evaluation.comparison.arm_results import sides
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.paired_comparison import Contrast
+from selectllm.evaluation.comparison.rated_differences import differing
+from selectllm.evaluation.comparison.run_inputs import read_evidence
+from selectllm.selection.decision_log import read_log
+from selectllm.stats.paired import Paired
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -24,11 +24,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from selectllm.cli import main as selectllm
-from selectllm.codec import seeded_hash
-from selectllm.files import write_text
-from selectllm.near_duplicates import normalised
-from selectllm.pool import load_pool
-from selectllm.types import Item
+from selectllm.core.codec import seeded_hash
+from selectllm.core.files import write_text
+from selectllm.core.types import Item
+from selectllm.data.deduplicate import normalised
+from selectllm.data.pool import load_pool
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT.parent / "shared" / "data" / "dolly_dev2000.jsonl"

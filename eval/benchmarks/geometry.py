@@ -21,10 +21,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.strategies.candidates import Candidates
-from selectllm.strategies.facility import facility_location
-from selectllm.strategies.kcenter import k_center
-from selectllm.types import Item
+from selectllm.core.types import Item
+from selectllm.selection.strategies.candidates import Candidates
+from selectllm.selection.strategies.facility import facility_location
+from selectllm.selection.strategies.kcenter import k_center
 
 Result = TypeVar("Result")
 Vectors = NDArray[np.float32]

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from rouge_score.rouge_scorer import RougeScorer
 
+from selectllm.core.types import Item, Pool
+from selectllm.data.pool import load_pool
 from selectllm.data.rouge import rouge_l
-from selectllm.pool import load_pool
-from selectllm.types import Item, Pool
 from selectllm.utility.knn import KnnVectors, knn_shapley, knn_utility
 
 ITEMS, TESTS, DIM, K = 8_000, 100, 384, 5

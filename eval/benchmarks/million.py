@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.embed import load_encoder
-from selectllm.vectors import VectorStore, text_keys
+from selectllm.data.encoders import load_encoder
+from selectllm.data.vector_store import VectorStore, text_keys
 
 DIM = 384
 CHARACTERS = 300

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from simulated_clusters import ARMS, Clusters, Floats, Trials, as_run, first_of
 
-from selectllm.compare import ab
-from selectllm.evidence import Comparison
-from selectllm.gate import regress
-from selectllm.paired import Paired
-from selectllm.sequential import LEAST_CAP, boundaries, critical, looks
-from selectllm.stats import Estimate, Interval
-from selectllm.suite import Gate
-from selectllm.swap import swap
-from selectllm.verdict import WORDS, Bounds, Kind, Verdict, Word, rule
+from selectllm.evaluation.comparison.ab import ab
+from selectllm.evaluation.comparison.regress import regress
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.swap import swap
+from selectllm.evaluation.comparison.verdict import WORDS, Bounds, Kind, Verdict, Word, rule
+from selectllm.evaluation.suite import Gate
+from selectllm.stats.intervals import Estimate, Interval
+from selectllm.stats.paired import Paired
+from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 
 ALPHA, MARGIN, RETAIN = 0.05, 0.10, 0.9
 VERDICTS = {"ab": ab, "swap": swap, "regress": regress}

@@ -20,9 +20,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.balanced import balanced_groups, cross_sections, kmeans_centres
-from selectllm.partition import PARTITIONS, partition
-from selectllm.rows import Rows
+from selectllm.selection.clustering.diverse import balanced_groups, cross_sections, kmeans_centres
+from selectllm.selection.clustering.partition import PARTITIONS, partition
+from selectllm.selection.clustering.seeded_rows import Rows
 
 Result = TypeVar("Result")
 

@@ -56,7 +56,7 @@ def main() -> None:
 def record(folder: Path, clusters: int) -> None:
     """A rated pool, a suite, its replies and its baseline, in `folder`."""
     from selectllm.cli import main as selectllm
-    from tests.provider_server import ProviderServer
+    from tests.support.provider_server import ProviderServer
 
     rows = [
         {"id": f"i{n:06}", "instruction": f"Explain topic {n}.", "rating": n * 7919 % 13}

@@ -18,15 +18,15 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from selectllm.arms import Arm
-from selectllm.baseline import Baseline, Entry
-from selectllm.evidence import Comparison, Evidence
-from selectllm.paired import Paired
-from selectllm.power import threshold
-from selectllm.sides import Side, side_of
-from selectllm.suite import Gate
-from selectllm.types import Cluster, Decision
-from selectllm.utility import Utility
+from selectllm.core.types import Cluster, Decision
+from selectllm.evaluation.comparison.arm_results import Side, side_of
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.baseline import Baseline, Entry
+from selectllm.evaluation.comparison.run_inputs import Comparison, Evidence
+from selectllm.evaluation.suite import Gate
+from selectllm.stats.paired import Paired
+from selectllm.stats.power import threshold
+from selectllm.utility.utility import Utility
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]

@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from selectllm.pool import load_pool
-from selectllm.student import Student, StudentConfig, answer, open_student, score, train
-from selectllm.types import Item
-from selectllm.workspace import user_cache
+from selectllm.core.types import Item
+from selectllm.data.pool import load_pool
+from selectllm.downstream.student import Student, StudentConfig, answer, open_student, score, train
+from selectllm.jobs.workspace import user_cache
 
 RUNS, ITEMS, NEW_TOKENS = 3, 16, 32
 FAST = StudentConfig(mode="fast", epochs=1)

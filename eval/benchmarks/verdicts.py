@@ -43,9 +43,9 @@ from outcomes import (
 )
 from simulated_clusters import Floats, Lab, Skills, Trials, draw, losing, trials, unusual
 
-from selectllm.paired import Paired
-from selectllm.power import detectable
-from selectllm.verdict import Word
+from selectllm.evaluation.comparison.verdict import Word
+from selectllm.stats.paired import Paired
+from selectllm.stats.power import detectable
 
 SIZES = (100, 300, 500)
 LAB, SKILL = Lab(), 0.4

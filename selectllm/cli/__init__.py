@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from selectllm.errors import SelectLLMError, UsageError
+from selectllm.core.errors import SelectLLMError, UsageError
 
 INTERRUPTED = 130
 

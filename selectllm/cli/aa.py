@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from selectllm.arms import Arm
 from selectllm.cli.comparing import halves, narrowed
 from selectllm.cli.evaluation import (
     Call,
@@ -19,9 +18,10 @@ from selectllm.cli.evaluation import (
 )
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.session import open_session
-from selectllm.errors import UsageError
-from selectllm.evidence import Comparison
-from selectllm.suite import load_suite
+from selectllm.core.errors import UsageError
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.suite import load_suite
 
 LEAST = 2  # orders or repeats that a pair needs to be held against itself
 

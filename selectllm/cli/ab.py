@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from selectllm.ask import first_request
 from selectllm.cli.comparing import finish, halves, narrowed
 from selectllm.cli.evaluation import (
     Call,
@@ -19,13 +18,14 @@ from selectllm.cli.evaluation import (
 )
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.session import open_session
-from selectllm.compare import looks_of, why_fixed
-from selectllm.errors import UsageError
-from selectllm.evidence import Comparison
-from selectllm.matrix import tasks
-from selectllm.pack import read_pack
-from selectllm.run import Run, is_begun
-from selectllm.suite import load_suite
+from selectllm.core.errors import UsageError
+from selectllm.evaluation.comparison.ab import looks_of, why_fixed
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.runs.execute import tasks
+from selectllm.evaluation.runs.run import Run, is_begun
+from selectllm.evaluation.suite import load_suite
+from selectllm.models.wrappers.recorded import read_pack
+from selectllm.selection.ask import first_request
 
 
 @dataclass(frozen=True, slots=True)

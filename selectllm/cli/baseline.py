@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from selectllm.baseline import write_baseline
 from selectllm.cli.options import FILE
-from selectllm.evidence import read_evidence, read_manifest
-from selectllm.files import read_json
-from selectllm.gate import baseline_of
-from selectllm.verify import finished_decisions
+from selectllm.core.files import read_json
+from selectllm.evaluation.comparison.baseline import write_baseline
+from selectllm.evaluation.comparison.regress import baseline_of
+from selectllm.evaluation.comparison.run_inputs import read_evidence, read_manifest
+from selectllm.evaluation.runs.verify import finished_decisions
 
 
 @click.group("baseline")

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from selectllm.cache import ReplyCache
 from selectllm.cli.options import DIRECTORY
-from selectllm.workspace import find_workspace
+from selectllm.jobs.workspace import find_workspace
+from selectllm.models.wrappers.cache import ReplyCache
 
 
 @click.group()

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from selectllm.arms import Arm, Halves
 from selectllm.cli.evaluation import show
 from selectllm.cli.session import Session
-from selectllm.endpoint import takes_schema
-from selectllm.strategies import find_strategy
-from selectllm.suite import Suite
+from selectllm.evaluation.comparison.arms import Arm, Halves
+from selectllm.evaluation.suite import Suite
+from selectllm.models.providers.endpoint import takes_schema
+from selectllm.selection.strategies import find_strategy
 
 EXITS: Mapping[str, int] = {
     **dict.fromkeys(("worse", "fail", "not safe"), 1),

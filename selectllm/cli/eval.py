@@ -17,8 +17,8 @@ from selectllm.cli.evaluation import (
 from selectllm.cli.named_model import named_entry
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.session import open_session
-from selectllm.errors import UsageError
-from selectllm.suite import Suite, load_suite
+from selectllm.core.errors import UsageError
+from selectllm.evaluation.suite import Suite, load_suite
 
 
 @click.command("eval")

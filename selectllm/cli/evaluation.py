@@ -11,25 +11,25 @@ from typing import Any
 
 import click
 
-from selectllm.baseline import Baseline
 from selectllm.cli.options import DIRECTORY, FILE, grouped
 from selectllm.cli.session import Session, counter
-from selectllm.codec import canonical_json, pretty_json
-from selectllm.connect import Connections
-from selectllm.decisions import DecisionLog
-from selectllm.errors import ReplyMissing
-from selectllm.evidence import Comparison
-from selectllm.files import write_text
-from selectllm.matrix import context_needed, evaluate, tasks
-from selectllm.measures.meter import Meter
-from selectllm.model import ModelSpec
-from selectllm.pack import read_pack, write_pack
-from selectllm.prepare import Sources, check_names, prepare, with_selectors
-from selectllm.results import results
-from selectllm.run import Run, check_folder, start_folder
+from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.errors import ReplyMissing
+from selectllm.core.files import write_text
+from selectllm.core.types import Decision, Reply
+from selectllm.evaluation.comparison.baseline import Baseline
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.runs.execute import context_needed, evaluate, tasks
+from selectllm.evaluation.runs.prepare import Sources, check_names, prepare, with_selectors
+from selectllm.evaluation.runs.results import results
+from selectllm.evaluation.runs.run import Run, check_folder, start_folder
+from selectllm.evaluation.suite import Suite
+from selectllm.models.connect import Connections
+from selectllm.models.model import ModelSpec
+from selectllm.models.wrappers.recorded import read_pack, write_pack
+from selectllm.selection.decision_log import DecisionLog
+from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.task import AskSettings
-from selectllm.suite import Suite
-from selectllm.types import Decision, Reply
 
 OLLAMA = ("ollama", "ollama_chat")
 

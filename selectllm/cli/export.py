@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from selectllm.cli.options import DIRECTORY, grouped
-from selectllm.codec import canonical_json
-from selectllm.errors import UsageError
-from selectllm.export import LAYOUTS, RECIPE, write_export
-from selectllm.hub_data import located
-from selectllm.outcomes.exported import MANIFEST
-from selectllm.outcomes.training_sets import TrainingSets, set_of_selection, sets_of_run
-from selectllm.pool import load_pool, parse_mapping
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import UsageError
+from selectllm.data.hub import located
+from selectllm.data.pool import load_pool, parse_mapping
+from selectllm.downstream.outcomes.export import LAYOUTS, RECIPE, write_export
+from selectllm.downstream.outcomes.exported import MANIFEST
+from selectllm.downstream.outcomes.training_sets import TrainingSets, set_of_selection, sets_of_run
 
 
 @dataclass(frozen=True, slots=True)

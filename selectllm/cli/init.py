@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from selectllm.errors import UsageError
-from selectllm.files import write_text
-from selectllm.prompt_library import lock
+from selectllm.core.errors import UsageError
+from selectllm.core.files import write_text
+from selectllm.prompting.library import lock
 
 # Where each part of a workspace comes from; the packages are named by string, see pyproject.toml.
 PARTS = {

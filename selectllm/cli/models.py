@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from selectllm import embedded, weights
-from selectllm.weights import LOCAL_MODELS, LocalModel
+from selectllm.models.providers import embedded_server, weights
+from selectllm.models.providers.weights import LOCAL_MODELS, LocalModel
 
 
 @click.group()
@@ -62,7 +62,7 @@ def serve(name: str, port: int) -> None:
 
     The base URL is printed alone on stdout.
     """
-    server = embedded.start(name, port=port)
+    server = embedded_server.start(name, port=port)
     hint = f"use it with --model openai/{name} --api-base {server.base_url}"
     try:
         click.echo(server.base_url)

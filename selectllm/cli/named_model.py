@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from selectllm.cli.options import ModelOptions
-from selectllm.errors import ModelError, UsageError
-from selectllm.model import ModelSpec
-from selectllm.names import unknown
+from selectllm.core.errors import ModelError, UsageError
+from selectllm.core.names import unknown
+from selectllm.models.model import ModelSpec
 
 if TYPE_CHECKING:
-    from selectllm.suite import ModelEntry
+    from selectllm.evaluation.suite import ModelEntry
 
 
 def named_model(model_id: str, options: ModelOptions) -> ModelSpec:
     """`--model ID` with `--api-base` and `--model-arg KEY=VALUE`, checked as in a suite."""
-    from selectllm.suite import ModelEntry
+    from selectllm.evaluation.suite import ModelEntry
 
     return named_entry(ModelEntry(id=model_id), options).spec()
 
@@ -29,7 +29,7 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
     """
     from pydantic import ValidationError
 
-    from selectllm.suite import ModelEntry
+    from selectllm.evaluation.suite import ModelEntry
 
     entry: dict[str, Any] = model.model_dump(exclude_unset=True) | {"extra": dict(model.extra)}
     known = _settings()
@@ -60,8 +60,8 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
 
 def _settings() -> set[str]:
     """The keys of a model entry that the command line may give, parts after a dot."""
-    from selectllm.strict import Strict
-    from selectllm.suite import ModelEntry, PriceEntry, VoteEntry
+    from selectllm.core.strict import Strict
+    from selectllm.evaluation.suite import ModelEntry, PriceEntry, VoteEntry
 
     parts: dict[str, type[Strict]] = {"price": PriceEntry, "vote": VoteEntry}
     nested = {f"{name}.{key}" for name, entry in parts.items() for key in entry.model_fields}

@@ -26,26 +26,26 @@ from selectllm.cli.optimizing import (
 )
 from selectllm.cli.options import Common, ModelOptions, common_options
 from selectllm.cli.session import Session, open_session
-from selectllm.connect import Connections, settled
-from selectllm.endpoint import api_key, key_variable
-from selectllm.errors import ModelError, ReplyMissing
-from selectllm.matrix import context_needed
-from selectllm.model import ModelSpec
-from selectllm.optimize.job import Job, carry_out, planned
-from selectllm.optimize.outcome import Plan, report, version_file
-from selectllm.optimize.program import load_dspy
-from selectllm.optimize.search import (
+from selectllm.core.errors import ModelError, ReplyMissing
+from selectllm.evaluation.runs.execute import context_needed
+from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.models.connect import Connections, settled
+from selectllm.models.model import ModelSpec
+from selectllm.models.providers.endpoint import api_key, key_variable
+from selectllm.models.wrappers.recorded import read_pack
+from selectllm.optimization.gepa_job import Job, carry_out, planned
+from selectllm.optimization.gepa_program import load_dspy
+from selectllm.optimization.gepa_report import Plan, report, version_file
+from selectllm.optimization.gepa_search import (
     SHOWN,
     check_budget,
     check_demonstrations,
     default_budget,
 )
-from selectllm.optimize.splits import split
-from selectllm.optimize.template import check_rewritable
-from selectllm.pack import read_pack
-from selectllm.run import Run
+from selectllm.optimization.splits import split
+from selectllm.optimization.template import check_rewritable
 from selectllm.selection.selector import open_selector
-from selectllm.suite import Suite, load_suite
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

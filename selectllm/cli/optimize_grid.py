@@ -19,16 +19,16 @@ from selectllm.cli.optimizing import (
     search_folder,
 )
 from selectllm.cli.session import Session
-from selectllm.errors import UsageError
-from selectllm.matrix import context_needed
-from selectllm.optimize.grid import default_budget, schedule
-from selectllm.optimize.grid_outcome import plan, report, version_file
-from selectllm.optimize.grid_search import Grid, GridJob, carry_out
-from selectllm.optimize.splits import split
-from selectllm.pack import read_pack
-from selectllm.run import Run
+from selectllm.core.errors import UsageError
+from selectllm.evaluation.runs.execute import context_needed
+from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.suite import Suite
+from selectllm.models.wrappers.recorded import read_pack
+from selectllm.optimization.grid_report import plan, report, version_file
+from selectllm.optimization.grid_schedule import default_budget, schedule
+from selectllm.optimization.grid_search import Grid, GridJob, carry_out
+from selectllm.optimization.splits import split
 from selectllm.selection.selector import open_selector
-from selectllm.suite import Suite
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

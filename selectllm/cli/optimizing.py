@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from selectllm.arms import Arm
 from selectllm.cli.comparing import halves, narrowed
 from selectllm.cli.evaluation import Evaluating, open_run, shorter
 from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.cli.session import Session
-from selectllm.codec import canonical_json, pretty_json, sha256_json
-from selectllm.errors import PromptError, UsageError, UtilityError
-from selectllm.evidence import Comparison
-from selectllm.files import write_text
-from selectllm.optimize.outcome import write_version
-from selectllm.prompt_library import PromptLibrary
-from selectllm.run import Run
-from selectllm.suite import Suite
+from selectllm.core.codec import canonical_json, pretty_json, sha256_json
+from selectllm.core.errors import PromptError, UsageError, UtilityError
+from selectllm.core.files import write_text
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.suite import Suite
+from selectllm.optimization.gepa_report import write_version
+from selectllm.prompting.library import PromptLibrary
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

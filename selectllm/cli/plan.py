@@ -12,32 +12,32 @@ from typing import Literal
 
 import click
 
-from selectllm.arms import Arm
 from selectllm.cli.comparing import halves, narrowed
 from selectllm.cli.evaluation import Evaluating, asking, with_meter
 from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
 from selectllm.cli.session import Session, open_session
 from selectllm.cli.sets import SetsOptions, applied, open_protocol
-from selectllm.clusters import read_clusters
-from selectllm.codec import canonical_json
-from selectllm.errors import UsageError
-from selectllm.evidence import Comparison
-from selectllm.matrix import tasks
-from selectllm.measures.meter import calls_per_item
-from selectllm.names import unknown
-from selectllm.pack import read_pack
-from selectllm.plan.as_json import plan_json
-from selectllm.plan.forecast import Forecast, Recall, forecast
-from selectllm.plan.numbers import RETAIN, Kind
-from selectllm.plan.pilot import read_pilot
-from selectllm.plan.plan import Aim, Plan
-from selectllm.plan.sets import measure_forecast, plan_sets
-from selectllm.plan.sets_as_json import sets_plan_json
-from selectllm.prepare import Sources, check_names, prepare, with_selectors
-from selectllm.run import Run
-from selectllm.strategies import find_strategy
-from selectllm.suite import Suite, load_suite
-from selectllm.types import Reply
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import UsageError
+from selectllm.core.names import unknown
+from selectllm.core.types import Reply
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
+from selectllm.evaluation.planning.pilot import read_pilot
+from selectllm.evaluation.planning.plan import Aim, Plan
+from selectllm.evaluation.planning.plan_json import plan_json
+from selectllm.evaluation.planning.reach import RETAIN, Kind
+from selectllm.evaluation.planning.sets import measure_forecast, plan_sets
+from selectllm.evaluation.planning.sets_json import sets_plan_json
+from selectllm.evaluation.runs.execute import tasks
+from selectllm.evaluation.runs.prepare import Sources, check_names, prepare, with_selectors
+from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.models.wrappers.recorded import read_pack
+from selectllm.selection.clustering.clusters_file import read_clusters
+from selectllm.selection.scorers.item_scorer import calls_per_item
+from selectllm.selection.strategies import find_strategy
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from selectllm.cli.options import ModelOptions
 from selectllm.cli.select_by_strategy import candidates_for, meter_for
 from selectllm.cli.select_options import SelectOptions, given_threshold
 from selectllm.cli.session import Session
-from selectllm.errors import UsageError
-from selectllm.measures.meter import calls_per_item
-from selectllm.near_duplicates import distinct
-from selectllm.select import SelectSettings, check_budget, narrowed
-from selectllm.strategies import Strategy, find_strategy
-from selectllm.types import Pool, empty
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Pool, empty
+from selectllm.data.deduplicate import distinct
+from selectllm.selection.by_model import SelectSettings, check_budget, narrowed
+from selectllm.selection.scorers.item_scorer import calls_per_item
+from selectllm.selection.strategies import Strategy, find_strategy
 
 NO_SETTINGS = ModelOptions(None, ())  # those of the command line are the selecting model's
 

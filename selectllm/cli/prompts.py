@@ -12,13 +12,13 @@ from typing import Any
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, grouped
-from selectllm.codec import pretty_json, seeded_hash
-from selectllm.errors import PromptError
-from selectllm.pool import load_pool
-from selectllm.prompt import Prompt, render
-from selectllm.prompt_library import PromptLibrary, check, lock, new_version
-from selectllm.types import Item, Message
-from selectllm.workspace import find_workspace
+from selectllm.core.codec import pretty_json, seeded_hash
+from selectllm.core.errors import PromptError
+from selectllm.core.types import Item, Message
+from selectllm.data.pool import load_pool
+from selectllm.jobs.workspace import find_workspace
+from selectllm.prompting.library import PromptLibrary, check, lock, new_version
+from selectllm.prompting.prompt import Prompt, render
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from selectllm.baseline import Baseline, read_baseline
 from selectllm.cli.comparing import exit_code
 from selectllm.cli.evaluation import (
     Call,
@@ -22,12 +21,13 @@ from selectllm.cli.evaluation import (
 )
 from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.session import Session, open_session
-from selectllm.errors import ReplyMissing
-from selectllm.evidence import Comparison
-from selectllm.files import write_text
-from selectllm.gate import check_suite, gated, matched
-from selectllm.run import Run
-from selectllm.suite import Suite, load_suite
+from selectllm.core.errors import ReplyMissing
+from selectllm.core.files import write_text
+from selectllm.evaluation.comparison.baseline import Baseline, read_baseline
+from selectllm.evaluation.comparison.regress import check_suite, gated, matched
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.suite import Suite, load_suite
 
 
 @dataclass(frozen=True, slots=True)

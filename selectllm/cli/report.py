@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from selectllm.codec import canonical_json
-from selectllm.errors import RunError
-from selectllm.files import read_json
-from selectllm.schemas import schema
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import RunError
+from selectllm.core.files import read_json
+from selectllm.report.schemas import schema
 
 
 @click.command()

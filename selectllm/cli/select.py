@@ -23,14 +23,12 @@ from selectllm.cli.select_options import (
     select_options,
 )
 from selectllm.cli.session import Session, counter, open_session
-from selectllm.codec import canonical_json
-from selectllm.decisions import DecisionLog
-from selectllm.divide import Division, divide
-from selectllm.errors import ReplyMissing, SelectLLMError
-from selectllm.measures.meter import Meter, calls_per_item
-from selectllm.pool import load_pool, parse_mapping, write_rejected
-from selectllm.run import evaluated_before
-from selectllm.select import (
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import ReplyMissing, SelectLLMError
+from selectllm.core.types import Cluster, Decision, Pool
+from selectllm.data.pool import load_pool, parse_mapping, write_rejected
+from selectllm.evaluation.runs.run import evaluated_before
+from selectllm.selection.by_model import (
     Chosen,
     RoundAhead,
     SelectSettings,
@@ -38,12 +36,14 @@ from selectllm.select import (
     questions_ahead,
     select_by_model,
 )
-from selectllm.selection import manifest_by_model, manifest_by_strategy, write_selection
 from selectllm.selection.by_strategy import check_descending, chosen_by, reaching, strategy_decision
+from selectllm.selection.clustering.cluster_pool import Division, divide
+from selectllm.selection.decision_log import DecisionLog
+from selectllm.selection.output import manifest_by_model, manifest_by_strategy, write_selection
+from selectllm.selection.scorers.item_scorer import Meter, calls_per_item
 from selectllm.selection.selector import Selector, open_selector
+from selectllm.selection.strategies import Strategy, find_strategy
 from selectllm.selection.task import AskSettings, calls_per_decision, most_calls
-from selectllm.strategies import Strategy, find_strategy
-from selectllm.types import Cluster, Decision, Pool
 
 
 @click.command()

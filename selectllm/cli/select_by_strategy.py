@@ -11,12 +11,12 @@ import numpy as np
 from selectllm.cli.named_model import named_model
 from selectllm.cli.options import ModelOptions
 from selectllm.cli.session import Session
-from selectllm.errors import UsageError
-from selectllm.measures.meter import Measured, Meter
-from selectllm.model import ModelSpec
-from selectllm.select import SelectSettings
-from selectllm.strategies import Candidates, Strategy
-from selectllm.types import Pool
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Pool
+from selectllm.models.model import ModelSpec
+from selectllm.selection.by_model import SelectSettings
+from selectllm.selection.scorers.item_scorer import Measured, Meter
+from selectllm.selection.strategies import Candidates, Strategy
 from selectllm.utility.ratings import ratings
 
 NOTHING = Measured({})

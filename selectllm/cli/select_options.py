@@ -10,10 +10,10 @@ from typing import get_args
 import click
 
 from selectllm.cli.options import FILE, grouped
-from selectllm.errors import UsageError
-from selectllm.hub_data import is_hub, parse_hub
-from selectllm.partition import PARTITIONS
-from selectllm.select import OnInvalid
+from selectllm.core.errors import UsageError
+from selectllm.data.hub import is_hub, parse_hub
+from selectllm.selection.by_model import OnInvalid
+from selectllm.selection.clustering.partition import PARTITIONS
 
 
 @dataclass(frozen=True, slots=True)

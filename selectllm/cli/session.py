@@ -13,19 +13,19 @@ from pathlib import Path
 
 import click
 
-from selectllm.budget import Ledger
-from selectllm.cache import ReplyCache
 from selectllm.cli.long_embedding import announced
 from selectllm.cli.options import Common
-from selectllm.connect import Connections
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Reply
 from selectllm.data.embedder import Embedder
-from selectllm.embed import load_encoder
-from selectllm.errors import UsageError
-from selectllm.given_vectors import GivenVectors, open_vectors
-from selectllm.pool import LoadedPool
-from selectllm.prompt_library import PromptLibrary
-from selectllm.types import Reply
-from selectllm.workspace import Workspace, find_workspace
+from selectllm.data.encoders import load_encoder
+from selectllm.data.pool import LoadedPool
+from selectllm.data.vector_file import GivenVectors, open_vectors
+from selectllm.jobs.workspace import Workspace, find_workspace
+from selectllm.models.connect import Connections
+from selectllm.models.wrappers.budget import Ledger
+from selectllm.models.wrappers.cache import ReplyCache
+from selectllm.prompting.library import PromptLibrary
 
 Advance = Callable[[int, int], None]
 """(done, total)."""

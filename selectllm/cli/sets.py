@@ -11,26 +11,26 @@ from typing import Any
 
 import click
 
-from selectllm.arms import Arm
 from selectllm.cli.evaluation import asking, open_run
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
 from selectllm.cli.session import Session, counter, open_session
-from selectllm.codec import canonical_json, pretty_json
+from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.errors import ReplyMissing, UnfitError, UsageError
+from selectllm.core.files import write_text
+from selectllm.core.names import unknown
+from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
-from selectllm.divide import Division, divide
-from selectllm.errors import ReplyMissing, UnfitError, UsageError
-from selectllm.files import write_text
-from selectllm.hub_data import located
-from selectllm.measures.meter import Measured
-from selectllm.names import unknown
-from selectllm.prepare import CONTROLS, INPUT_CONTROL
-from selectllm.select import Divide
-from selectllm.sets.log import SetLog
-from selectllm.sets.protocol import LeftOut, Maker, Protocol, arm_of, sets_entry
-from selectllm.sets.results import pool_facts, set_results
-from selectllm.strategies import Measure, Strategy, find_strategy
-from selectllm.suite import Suite, load_suite
-from selectllm.types import Cluster, Pool
+from selectllm.data.hub import located
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.runs.prepare import CONTROLS, INPUT_CONTROL
+from selectllm.evaluation.sets.log import SetLog
+from selectllm.evaluation.sets.protocol import LeftOut, Maker, Protocol, arm_of, sets_entry
+from selectllm.evaluation.sets.results import pool_facts, set_results
+from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.selection.by_model import Divide
+from selectllm.selection.clustering.cluster_pool import Division, divide
+from selectllm.selection.scorers.item_scorer import Measured
+from selectllm.selection.strategies import Measure, Strategy, find_strategy
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,24 +20,24 @@ from selectllm.cli.training import (
     open_workshop,
     training_options,
 )
-from selectllm.codec import canonical_json, pretty_json
-from selectllm.errors import UsageError
-from selectllm.files import read_json, write_text
-from selectllm.hub_data import located
-from selectllm.outcomes.training_sets import sets_of_run
-from selectllm.pool import load_pool, parse_mapping
-from selectllm.student import items_sha256
-from selectllm.student.template import check_responses
-from selectllm.trials.gains import AGGREGATIONS, Aggregation
-from selectllm.trials.study import agreements, study
-from selectllm.trials.training_set import (
+from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.errors import UsageError
+from selectllm.core.files import read_json, write_text
+from selectllm.core.types import Pool
+from selectllm.data.hub import located
+from selectllm.data.pool import load_pool, parse_mapping
+from selectllm.downstream.outcomes.training_sets import sets_of_run
+from selectllm.downstream.student import items_sha256
+from selectllm.downstream.student.template import check_responses
+from selectllm.downstream.trials.gains import AGGREGATIONS, Aggregation
+from selectllm.downstream.trials.study import agreements, study
+from selectllm.downstream.trials.training_set import (
     RANDOM,
     TrialSet,
     matched_set,
     random_sets,
     selectors_sets,
 )
-from selectllm.types import Pool
 
 NONE = "none"  # what --matched is told for no matched sets at all
 
@@ -174,7 +174,7 @@ def show(session: Session, content: Mapping[str, Any], folder: Path) -> None:
         return
     from rich.console import Console
 
-    from selectllm.report.trials import print_trials
+    from selectllm.report.students_compared import print_trials
 
     print_trials(content, Console())
     session.note(f"folder: {folder}")

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, Common, grouped
-from selectllm.hub_data import located
-from selectllm.pool import load_pool
-from selectllm.student.template import check_responses
-from selectllm.types import Item
+from selectllm.core.types import Item
+from selectllm.data.hub import located
+from selectllm.data.pool import load_pool
+from selectllm.downstream.student.template import check_responses
 
 
 @dataclass(frozen=True, slots=True)

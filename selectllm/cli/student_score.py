@@ -12,12 +12,13 @@ import click
 from selectllm.cli.options import DIRECTORY, FILE, grouped
 from selectllm.cli.session import Session, open_session
 from selectllm.cli.student_options import Local, answered_items, local_options, map_option
-from selectllm.codec import canonical_json, pretty_json
-from selectllm.errors import UsageError
-from selectllm.files import write_text
-from selectllm.measures.language_model import LOCAL
-from selectllm.pool import parse_mapping
-from selectllm.student import (
+from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.errors import UsageError
+from selectllm.core.files import write_text
+from selectllm.core.types import Item
+from selectllm.data.pool import parse_mapping
+from selectllm.data.vector_store import VectorStore
+from selectllm.downstream.student import (
     Manifest,
     ResponseLoss,
     Student,
@@ -29,11 +30,10 @@ from selectllm.student import (
     read_manifest,
     rouge_l_of,
 )
-from selectllm.student import score as score_student
-from selectllm.student.generation import NEW_TOKENS, check_new_tokens
-from selectllm.student.scores_file import Answers, Scored, scores_json
-from selectllm.types import Item
-from selectllm.vectors import VectorStore
+from selectllm.downstream.student import score as score_student
+from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
+from selectllm.downstream.student.scores_file import Answers, Scored, scores_json
+from selectllm.selection.scorers.language_model import LOCAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from selectllm.cli.options import grouped
-from selectllm.errors import UsageError
-from selectllm.student import StudentConfig
+from selectllm.core.errors import UsageError
+from selectllm.downstream.student import StudentConfig
 
 DEFAULT = StudentConfig()
 

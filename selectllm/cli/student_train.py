@@ -14,11 +14,11 @@ from selectllm.cli.session import Session, open_session
 from selectllm.cli.student_options import Local, answered_items, local_options, map_option
 from selectllm.cli.student_settings import Settings, setting, settings_options
 from selectllm.cli.training import choice_json
-from selectllm.codec import canonical_json
-from selectllm.errors import RunError
-from selectllm.pool import parse_mapping
-from selectllm.report.student import trained_text
-from selectllm.student import (
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import RunError
+from selectllm.core.types import Item
+from selectllm.data.pool import parse_mapping
+from selectllm.downstream.student import (
     RateChoice,
     Student,
     StudentConfig,
@@ -26,10 +26,10 @@ from selectllm.student import (
     choose_learning_rate,
     open_student,
 )
-from selectllm.student import train as train_student
-from selectllm.student.adapter import copy_trained, is_begun
-from selectllm.student.learning_rate import GRID, rate_folder
-from selectllm.types import Item
+from selectllm.downstream.student import train as train_student
+from selectllm.downstream.student.adapter import copy_trained, is_begun
+from selectllm.downstream.student.learning_rate import GRID, rate_folder
+from selectllm.report.student import trained_text
 
 RATES = "rates"  # inside the folder of the student: a training for every rate that was tried
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from selectllm.arms import Arm
 from selectllm.cli.comparing import finish, halves, narrowed
 from selectllm.cli.evaluation import Call, Evaluating, carry_out, evaluating_options, open_run
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.session import open_session
-from selectllm.errors import UsageError
-from selectllm.evidence import Comparison
-from selectllm.names import unknown
-from selectllm.suite import load_suite
+from selectllm.core.errors import UsageError
+from selectllm.core.names import unknown
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.suite import load_suite
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from selectllm.cli.options import grouped
 from selectllm.cli.session import Session
 from selectllm.cli.student_options import answered_items
 from selectllm.cli.student_settings import Settings
-from selectllm.codec import pretty_json, sha256_json
-from selectllm.files import write_text
-from selectllm.student import (
+from selectllm.core.codec import pretty_json, sha256_json
+from selectllm.core.files import write_text
+from selectllm.core.types import Item, Pool
+from selectllm.downstream.student import (
     RateChoice,
     Student,
     StudentConfig,
@@ -27,10 +28,9 @@ from selectllm.student import (
     items_sha256,
     open_student,
 )
-from selectllm.trials.carry_out import Bench, carry_out
-from selectllm.trials.log import TrialLog, trial_manifest
-from selectllm.trials.training_set import TrialSet, random_sets
-from selectllm.types import Item, Pool
+from selectllm.downstream.trials.log import TrialLog, trial_manifest
+from selectllm.downstream.trials.train_sets import Bench, carry_out
+from selectllm.downstream.trials.training_set import TrialSet, random_sets
 
 
 @dataclass(frozen=True, slots=True)

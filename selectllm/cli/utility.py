@@ -13,30 +13,30 @@ from typing import Any
 
 import click
 
-from selectllm.arms import Arm
 from selectllm.cli.options import FILE, Common, Output, common_options, grouped, output_options
 from selectllm.cli.session import open_session
 from selectllm.cli.utility_compute import ifd, knn
 from selectllm.cli.utility_outcomes import ResultOptions, agree, import_outcomes, result_options
 from selectllm.cli.utility_trained import student, validate
-from selectllm.codec import canonical_json
-from selectllm.differing import differing
-from selectllm.errors import PoolError, RunError, UsageError, UtilityError
-from selectllm.evidence import Evidence, read_evidence
-from selectllm.files import read_json
-from selectllm.hub_data import located
-from selectllm.pool import load_pool
-from selectllm.prepare import Sources, prepare
-from selectllm.sides import sides
-from selectllm.strategies import find_strategy
-from selectllm.suite import Gate, Suite, load_suite
-from selectllm.types import Pool
-from selectllm.utility.asking import Asking, default_rubric
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import PoolError, RunError, UsageError, UtilityError
+from selectllm.core.files import read_json
+from selectllm.core.types import Pool
+from selectllm.data.hub import located
+from selectllm.data.pool import load_pool
+from selectllm.evaluation.comparison.arm_results import sides
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.rated_differences import differing
+from selectllm.evaluation.comparison.run_inputs import Evidence, read_evidence
+from selectllm.evaluation.runs.prepare import Sources, prepare
+from selectllm.evaluation.runs.verify import finished_decisions
+from selectllm.evaluation.suite import Gate, Suite, load_suite
+from selectllm.selection.strategies import find_strategy
+from selectllm.utility.annotation.asked import Asking, default_rubric
+from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
+from selectllm.utility.annotation.ratings_file import RatingsFile, write_ratings
+from selectllm.utility.annotation.sheets import write_sheets
 from selectllm.utility.imported import read_ratings
-from selectllm.utility.rated import find_asking, read_sheets
-from selectllm.utility.ratings_file import RatingsFile, write_ratings
-from selectllm.utility.sheets import write_sheets
-from selectllm.verify import finished_decisions
 
 SCALE = (1.0, 5.0)
 

@@ -14,16 +14,16 @@ from pydantic import ValidationError
 
 from selectllm.cli.options import FILE, Common, Function, common_options, grouped
 from selectllm.cli.session import open_session
-from selectllm.codec import canonical_json
-from selectllm.errors import UsageError
-from selectllm.hub_data import is_hub, located, parse_hub
-from selectllm.pool import load_pool, parse_mapping
-from selectllm.strict import Strict
-from selectllm.utility import Utility
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import UsageError
+from selectllm.core.strict import Strict
+from selectllm.data.hub import is_hub, located, parse_hub
+from selectllm.data.pool import load_pool, parse_mapping
+from selectllm.utility.entries import IfdEntry, KnnEntry
 from selectllm.utility.knn import Answer
+from selectllm.utility.sources import UtilitySources, utility_of
+from selectllm.utility.utility import Utility
 from selectllm.utility.utility_file import UtilityHeader, write_utility
-from selectllm.utility_entry import IfdEntry, KnnEntry
-from selectllm.utility_sources import UtilitySources, utility_of
 
 Entry = TypeVar("Entry", bound=Strict)
 

@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from selectllm.cli.options import AS_JSON, DIRECTORY, FILE, Output, grouped
-from selectllm.codec import canonical_json
-from selectllm.errors import RunError, UsageError, UtilityError
-from selectllm.files import read_json
-from selectllm.names import listed
-from selectllm.outcomes.agreement import agreement_by_utility
-from selectllm.outcomes.exported import (
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import RunError, UsageError, UtilityError
+from selectllm.core.files import read_json
+from selectllm.core.names import listed
+from selectllm.downstream.outcomes.agreement import agreement_by_utility
+from selectllm.downstream.outcomes.exported import (
     Exported,
     SetReference,
     check_held,
@@ -24,9 +24,14 @@ from selectllm.outcomes.exported import (
     check_source,
     read_exported,
 )
-from selectllm.outcomes.importing import import_results
-from selectllm.outcomes.results import ResultsFile, read_results, write_results
-from selectllm.outcomes.scores import ArmScores, arm_scores, tokens_by_arm, tokens_of_sets
+from selectllm.downstream.outcomes.importing import import_results
+from selectllm.downstream.outcomes.results import ResultsFile, read_results, write_results
+from selectllm.downstream.outcomes.scores import (
+    ArmScores,
+    arm_scores,
+    tokens_by_arm,
+    tokens_of_sets,
+)
 
 RESULTS = "results.jsonl"
 
@@ -167,8 +172,8 @@ def agree(sets_folder: Path, options: AgreeOptions, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from selectllm.report.agree import render_arms, render_set_agreement
-    from selectllm.report.words import named
+    from selectllm.report.set_agreement import render_arms, render_set_agreement
+    from selectllm.report.wording import named
 
     click.echo(
         f"{found['suite']}: {found['metric']} on {', '.join(found['benchmarks'])}, sets of "

@@ -21,23 +21,23 @@ from selectllm.cli.training import (
     training_options,
 )
 from selectllm.cli.utility_compute import out_file, told
-from selectllm.codec import canonical_json
-from selectllm.errors import UsageError
-from selectllm.hub_data import located
-from selectllm.names import for_files
-from selectllm.outcomes.validation import lds
-from selectllm.pool import load_pool, parse_mapping
-from selectllm.student import items_sha256
-from selectllm.student.template import check_responses
-from selectllm.suite import Suite, load_suite
-from selectllm.trials.blocks import block_values, blocks
-from selectllm.trials.gains import AGGREGATIONS, Aggregation, Gains, gains_of
-from selectllm.trials.training_set import TrialSet, random_sets
-from selectllm.types import Pool
-from selectllm.utility import Utility
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import UsageError
+from selectllm.core.names import for_files
+from selectllm.core.types import Pool
+from selectllm.data.hub import located
+from selectllm.data.pool import load_pool, parse_mapping
+from selectllm.downstream.outcomes.validation import lds
+from selectllm.downstream.student import items_sha256
+from selectllm.downstream.student.template import check_responses
+from selectllm.downstream.trials.blocks import block_values, blocks
+from selectllm.downstream.trials.gains import AGGREGATIONS, Aggregation, Gains, gains_of
+from selectllm.downstream.trials.training_set import TrialSet, random_sets
+from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.utility.sources import UtilitySources, utility_of
+from selectllm.utility.utility import Utility
 from selectllm.utility.utility_file import write_utility
 from selectllm.utility.validation import Validation, write_validation
-from selectllm.utility_sources import UtilitySources, utility_of
 
 primary_option = click.option(
     "--primary",

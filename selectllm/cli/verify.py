@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from selectllm.codec import canonical_json
-from selectllm.verify import RESULTS, Verification, verification
+from selectllm.core.codec import canonical_json
+from selectllm.evaluation.runs.verify import RESULTS, Verification, verification
 
 LISTED = 20
 

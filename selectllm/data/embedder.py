@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.embed import Encoder, embed
-from selectllm.errors import EncoderError
-from selectllm.given_vectors import GivenVectors
-from selectllm.types import Item, Pool
-from selectllm.vectors import VectorStore
+from selectllm.core.errors import EncoderError
+from selectllm.core.types import Item, Pool
+from selectllm.data.encoders import Encoder, embed
+from selectllm.data.vector_file import GivenVectors
+from selectllm.data.vector_store import VectorStore
 
 Progress = Callable[[int, int], None]
 

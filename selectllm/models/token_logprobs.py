@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from selectllm.codec import canonical_json
-from selectllm.errors import ModelError
-from selectllm.model import ModelSpec
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import ModelError
+from selectllm.models.model import ModelSpec
 
 Listed = tuple[str, float]
 """A token and its natural log-probability."""

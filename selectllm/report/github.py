@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from selectllm.report.facts import difference, lead, utility
-from selectllm.report.words import Results, Verdict, outcome, subject
+from selectllm.report.verdict_sentences import difference, lead, utility
+from selectllm.report.wording import Results, Verdict, outcome, subject
 
 LEVELS = {"bad": "error", "open": "warning", "good": "notice"}
 DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})

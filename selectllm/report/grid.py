@@ -21,7 +21,7 @@ from selectllm.report.optimize import (
     written,
 )
 from selectllm.report.verdict import render_verdict
-from selectllm.report.words import counted, estimate, p_value, rate, spread
+from selectllm.report.wording import counted, estimate, p_value, rate, spread
 
 WAYS = ("tokens_in", "tokens_out")
 MOST = 12  # settings in the table; all of them are in optimize.json

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from selectllm.report.facts import figures, lead
-from selectllm.report.words import Results, Verdict, outcome, subject
+from selectllm.report.verdict_sentences import figures, lead
+from selectllm.report.wording import Results, Verdict, outcome, subject
 
 # What XML 1.0 cannot hold, not even escaped (section 2.2, production Char).
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

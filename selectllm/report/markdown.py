@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from selectllm.report.facts import Fact, figures, lead
 from selectllm.report.noise import noise_facts
-from selectllm.report.words import (
+from selectllm.report.verdict_sentences import Fact, figures, lead
+from selectllm.report.wording import (
     NO_VERDICT,
     SIDES,
     Results,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from selectllm.report.facts import KAPPA, Fact, utility
-from selectllm.report.words import around, counted, number, percent
+from selectllm.report.verdict_sentences import KAPPA, Fact, utility
+from selectllm.report.wording import around, counted, number, percent
 
 
 def noise_facts(noise: Mapping[str, Any]) -> list[Fact]:

@@ -1,6 +1,6 @@
 """optimize.json on a terminal: the verdict, the optimism, and what stands guard.
 
-What a grid's report (grid.py) says too is here.
+What a grid's report (grid_schedule.py) says too is here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict import render_verdict
-from selectllm.report.words import (
+from selectllm.report.wording import (
     Interval,
     ceiling,
     counted,

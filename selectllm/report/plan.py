@@ -9,9 +9,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.report.facts import Fact
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.words import count, counted, named, number, percent, usd
+from selectllm.report.verdict_sentences import Fact
+from selectllm.report.wording import count, counted, named, number, percent, usd
 
 Plan = Mapping[str, Any]
 SPREADS = {

@@ -9,10 +9,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.arms import STRATEGY
-from selectllm.report.facts import Fact
+from selectllm.evaluation.comparison.arms import STRATEGY
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.words import count, counted, usd
+from selectllm.report.verdict_sentences import Fact
+from selectllm.report.wording import count, counted, usd
 
 Plan = Mapping[str, Any]
 

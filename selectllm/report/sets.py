@@ -10,11 +10,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.arms import STRATEGY
-from selectllm.report.facts import Fact
+from selectllm.evaluation.comparison.arms import STRATEGY
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.markdown import SPECIAL
-from selectllm.report.words import (
+from selectllm.report.verdict_sentences import Fact
+from selectllm.report.wording import (
     UNKNOWN,
     Utility,
     ceiling,

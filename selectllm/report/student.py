@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selectllm.report.layout import add_row, table
-from selectllm.report.words import counted, number
+from selectllm.report.wording import counted, number
 
 Content = Mapping[str, Any]
 

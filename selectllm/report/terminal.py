@@ -11,7 +11,7 @@ from rich.text import Text
 
 from selectllm.report.layout import add_row, table
 from selectllm.report.verdict import headline, render_noise, render_verdict
-from selectllm.report.words import (
+from selectllm.report.wording import (
     UNVALIDATED,
     Results,
     Utility,

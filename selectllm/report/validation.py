@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from selectllm.report.layout import add_row, table
-from selectllm.report.words import UNKNOWN, counted, number, p_value, spread
+from selectllm.report.wording import UNKNOWN, counted, number, p_value, spread
 from selectllm.utility.validation import Correlation, Validation
 
 WIDTH = 110

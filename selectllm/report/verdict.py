@@ -12,10 +12,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.report.facts import figures, lead
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.noise import noise_facts
-from selectllm.report.words import (
+from selectllm.report.verdict_sentences import figures, lead
+from selectllm.report.wording import (
     SIDES,
     Verdict,
     count,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from selectllm.errors import UsageError
-from selectllm.select import Chosen, SelectSettings, _fill
-from selectllm.strategies import Candidates, Strategy
-from selectllm.types import Attempt, Decision, Item
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Attempt, Decision, Item
+from selectllm.selection.by_model import Chosen, SelectSettings, _fill
+from selectllm.selection.strategies import Candidates, Strategy
 
 
 def select_by_strategy(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selectllm.connect import Connections, connect, request_endpoint, settled
-from selectllm.errors import PromptError
-from selectllm.model import Model, ModelSpec
+from selectllm.core.errors import PromptError
+from selectllm.models.connect import Connections, connect, request_endpoint, settled
+from selectllm.models.model import Model, ModelSpec
 from selectllm.models.token_logprobs import tokens_to_list
-from selectllm.prompt import Prompt
+from selectllm.prompting.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True)

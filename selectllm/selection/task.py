@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from selectllm.decisions import Key
-from selectllm.model import ModelSpec
+from selectllm.core.types import Item
+from selectllm.models.model import ModelSpec
+from selectllm.selection.decision_log import Key
 from selectllm.selection.selector import Selector
-from selectllm.types import Item
 
 LOCAL_REASK = 1
 
@@ -41,7 +41,7 @@ class Task:
 
     @property
     def key(self) -> Key:
-        """The key of the decision that this task leads to (decisions.decision_key)."""
+        """The key of the decision that this task leads to (decision_log.decision_key)."""
         selector = self.selector
         return (
             selector.prompt.ref,

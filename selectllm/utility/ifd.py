@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from selectllm.utility import Utility
+from selectllm.utility.utility import Utility
 
 LOWEST, HIGHEST = -1.0, 1.0
 

@@ -18,11 +18,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from selectllm.core.errors import UtilityError
+from selectllm.core.names import listed
+from selectllm.core.types import Item, Pool
 from selectllm.data.rouge import Floats, lcs_f1, token_ids
-from selectllm.errors import UtilityError
-from selectllm.names import listed
-from selectllm.types import Item, Pool
-from selectllm.utility import Utility
+from selectllm.utility.utility import Utility
 
 Vectors = npt.NDArray[np.floating]
 Answer = Literal["cosine", "rouge-l"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from selectllm.errors import UtilityError
-from selectllm.names import listed, unknown
-from selectllm.types import Item, Pool
-from selectllm.utility import Kind, Utility
-from selectllm.utility.scale import number
+from selectllm.core.errors import UtilityError
+from selectllm.core.names import listed, unknown
+from selectllm.core.types import Item, Pool
+from selectllm.utility.annotation.scale import number
+from selectllm.utility.utility import Kind, Utility
 
 SAMPLE = 100  # rows that are looked at to say which columns are numeric
 

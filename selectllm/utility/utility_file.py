@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from selectllm.codec import canonical_json, sha256_json
-from selectllm.errors import UtilityError
-from selectllm.files import atomic_write
-from selectllm.tables import shortened
-from selectllm.utility import Kind, Utility
-from selectllm.utility.ratings_file import PlacedRow, by_item
-from selectllm.utility.scale import Range, check_range, on_scale
-from selectllm.utility.sheet_files import read_objects
+from selectllm.core.codec import canonical_json, sha256_json
+from selectllm.core.errors import UtilityError
+from selectllm.core.files import atomic_write
+from selectllm.data.readers import shortened
+from selectllm.utility.annotation.ratings_file import PlacedRow, by_item
+from selectllm.utility.annotation.scale import Range, check_range, on_scale
+from selectllm.utility.annotation.sheet_files import read_objects
+from selectllm.utility.utility import Kind, Utility
 
 FORMAT = 1
 DESCRIBED = ("name", "source", "kind", "rater", "reliability")

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from selectllm.codec import pretty_json, sha256_json
-from selectllm.errors import UtilityError
-from selectllm.files import write_text
-from selectllm.utility import Standing, Utility, ValidationSummary
+from selectllm.core.codec import pretty_json, sha256_json
+from selectllm.core.errors import UtilityError
+from selectllm.core.files import write_text
+from selectllm.utility.utility import Standing, Utility, ValidationSummary
 
 FORMAT = 1
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from selectllm import embedded
-from selectllm.litellm_model import LiteLLMModel
-from selectllm.model import ModelSpec, Request
-from selectllm.types import Reply
+from selectllm.core.types import Reply
+from selectllm.models.model import ModelSpec, Request
+from selectllm.models.providers import embedded_server
+from selectllm.models.providers.litellm import LiteLLMModel
 
 LOCAL_SLOTS = 1  # requests that the embedded engine works on at once
 
@@ -31,7 +31,9 @@ class EmbeddedModel:
         """The embedded engine's reply; it costs 0."""
         async with self._slots:
             if self._inner is None:
-                server = await asyncio.to_thread(embedded.start, self._name, slots=LOCAL_SLOTS)
+                server = await asyncio.to_thread(
+                    embedded_server.start, self._name, slots=LOCAL_SLOTS
+                )
                 reached = replace(self._spec, id=f"openai/{self._name}", api_base=server.base_url)
                 self._inner = LiteLLMModel(
                     reached, environment=self._environment, lists_logprobs=True

@@ -1,0 +1,55 @@
+"""Files written whole or not at all, and logs that survive a torn last line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from selectllm.core.errors import RunError
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[IO[str]]:
+    """A text file (UTF-8, line ends as given) that appears at `path` only if the block ends well.
+
+    Written under a temporary name in the same folder, synced, then moved into place. Missing
+    parent folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    with contextlib.ExitStack() as undo:
+        undo.callback(Path(name).unlink, missing_ok=True)
+        # mkstemp makes files private; what a user asked for gets the usual mode.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        with open(descriptor, "w", encoding="utf-8", newline="") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(name, path)
+        undo.pop_all()
+
+
+def write_text(path: Path, text: str) -> None:
+    """`atomic_write` for a text already at hand."""
+    with atomic_write(path) as handle:
+        handle.write(text)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """One of a run folder's JSON files. Raises RunError if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path}: there is no such file; is the folder a finished run?") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: is not a JSON object")
+    return content

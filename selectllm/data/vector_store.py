@@ -1,0 +1,175 @@
+"""Vectors on disk: one append-only file per encoder, looked up by the hash of their text.
+
+A file is a header (one line of JSON, padded with spaces to 4,096 bytes) and records of one size:
+the sha256 of a text, then its vector as little-endian float32. The first record of a text is the
+canonical one: encoders give slightly different numbers in another batch, and what was seen once
+must not change. Files are read through memory maps, a block of rows at a time, so that only what
+is asked for takes memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.core.codec import canonical_json, sha256_text
+from selectllm.core.errors import EncoderError
+
+if sys.platform != "win32":
+    import fcntl
+
+HEADER_BYTES = 4_096
+FORMAT = 1
+BLOCK = 16_384  # rows read at a time
+KEY = "S32"  # numpy compares all 32 bytes; only .tolist() would drop zeros at the end
+
+
+def text_keys(texts: Sequence[str]) -> NDArray[np.bytes_]:
+    """(n_texts,) sha256 digests of the texts' UTF-8 bytes."""
+    digests = b"".join(hashlib.sha256(text.encode("utf-8")).digest() for text in texts)
+    return np.frombuffer(digests, dtype=KEY)
+
+
+def gather(
+    mapped: Callable[[], NDArray[np.float32]], rows: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """(n, dim) copy of `rows` of a memory map (n_all, dim).
+
+    Read in the order of the file, whatever that of `rows`, and through a new map for each block:
+    pages count as memory for as long as their map is open, so that reading all of a file would
+    take it twice.
+    """
+    copy = np.empty((len(rows), mapped().shape[1]), dtype=np.float32)
+    order = np.argsort(rows, kind="stable")
+    for start in range(0, len(rows), BLOCK):
+        block = order[start : start + BLOCK]
+        copy[block] = mapped()[rows[block]]
+    return copy
+
+
+class VectorStore:
+    """The vectors of one encoder in `folder` (made private, 0700, on the first write).
+
+    Several processes and threads may add at once. What a killed one left half-written is never
+    read, and cut off by the next that adds. All methods raise EncoderError for a file that is
+    not a store of `identity`.
+    """
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        self.identity = identity
+        name = re.sub(r"[^A-Za-z0-9._@-]+", "-", identity)[:60]
+        self.path = folder / f"{name}-{sha256_text(identity)[:8]}.vectors"
+
+    @property
+    def dim(self) -> int | None:
+        """Length of the vectors, None before the first is added."""
+        try:
+            with self.path.open("rb") as handle:
+                return self._read_header(handle)
+        except FileNotFoundError:
+            return None
+
+    def __len__(self) -> int:
+        return len(self._records())
+
+    def find(self, keys: NDArray[np.bytes_]) -> NDArray[np.intp]:
+        """(n,) the row of each key's first record, -1 where there is none."""
+        known = self._keys()
+        if not len(known):
+            return np.full(len(keys), -1, dtype=np.intp)
+        order = np.argsort(known, kind="stable")
+        known = known[order]
+        at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        return np.where(known[at] == keys, order[at], -1)
+
+    def read(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """(n, dim) vectors of rows that `find` gave; (0, 0) from an empty store."""
+        return gather(lambda: self._records()["vector"], rows)
+
+    def add(self, keys: NDArray[np.bytes_], vectors: NDArray[np.float32]) -> None:
+        """Append vectors (n, dim) under their keys; they survive this process being killed."""
+        dim = vectors.shape[1]
+        records = np.empty(len(keys), dtype=_record(dim))
+        records["key"], records["vector"] = keys, vectors
+        with self._locked() as handle:
+            known = self._read_header(handle)
+            if known is None:
+                handle.truncate(0)
+                handle.seek(0)
+                handle.write(self._header(dim))
+            elif known != dim:
+                raise EncoderError(
+                    f"encoder {self.identity} gave vectors of length {dim}, but {self.path} holds "
+                    f"{known}; give the encoder another identity, or delete the file"
+                )
+            size = handle.seek(0, os.SEEK_END)
+            handle.truncate(size - (size - HEADER_BYTES) % records.itemsize)
+            handle.seek(0, os.SEEK_END)
+            handle.write(records.tobytes())
+
+    def _keys(self) -> NDArray[np.bytes_]:
+        """The key of every record; block by block, as in `gather`."""
+        keys = np.empty(len(self), dtype=KEY)
+        for start in range(0, len(keys), BLOCK):
+            block = keys[start : start + BLOCK]
+            block[:] = self._records()["key"][start : start + len(block)]
+        return keys
+
+    def _records(self) -> NDArray[np.void]:
+        dim = self.dim
+        if dim is None:
+            return np.empty(0, dtype=_record(0))
+        dtype = _record(dim)
+        count = (self.path.stat().st_size - HEADER_BYTES) // dtype.itemsize
+        if not count:  # numpy cannot map nothing
+            return np.empty(0, dtype=dtype)
+        return np.memmap(self.path, dtype, mode="r", offset=HEADER_BYTES, shape=(count,))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[IO[bytes]]:
+        """The file, made if need be, while no other thread or process may add to it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.chmod(self.path.parent, 0o700)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        with open(descriptor, "r+b") as handle:
+            if sys.platform != "win32":  # there, one process at a time must do
+                # flock, not lockf: it also keeps threads apart, and closing another descriptor
+                # of the file does not drop it.
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield handle
+
+    def _header(self, dim: int) -> bytes:
+        fields = {"dim": dim, "identity": self.identity, "vectors": FORMAT}
+        text = canonical_json(fields).encode("utf-8")
+        if len(text) >= HEADER_BYTES:
+            raise EncoderError(
+                f"the encoder's identity has {len(self.identity)} characters; cut it"
+            )
+        return text.ljust(HEADER_BYTES - 1) + b"\n"
+
+    def _read_header(self, handle: IO[bytes]) -> int | None:
+        """The length of the vectors, None if no header was written to its end."""
+        data = handle.read(HEADER_BYTES)
+        if len(data) < HEADER_BYTES:
+            return None
+        fields: Any = None
+        with contextlib.suppress(ValueError):
+            fields = json.loads(data)
+        match fields:
+            case {"dim": int(dim), "identity": self.identity, "vectors": 1} if dim > 0:
+                return dim
+        raise EncoderError(f"{self.path} holds no vectors of {self.identity}; delete the file")
+
+
+def _record(dim: int) -> np.dtype[np.void]:
+    return np.dtype([("key", KEY), ("vector", "<f4", (dim,))])

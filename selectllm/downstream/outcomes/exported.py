@@ -1,0 +1,177 @@
+"""An exported folder, read back: which sets there are, and how a result file may call them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.codec import sha256_json
+from selectllm.core.errors import RunError, UtilityError
+from selectllm.core.names import unknown
+from selectllm.downstream.outcomes.results import ResultsFile
+from selectllm.evaluation.sets.log import SetKey
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedSet:
+    """One set as its manifest describes it.
+
+    `tokens`: of instructions, inputs and responses together, estimated. `files`: the sha256 of
+    its training file by layout.
+    """
+
+    name: str
+    arm: str
+    budget: int
+    seed: int
+    items: int
+    tokens: int
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SetReference:
+    """What a result says it is of: an arm, or a set by its name; what is None was not said."""
+
+    arm: str
+    budget: int | None = None
+    seed: int | None = None
+
+    def fits(self, made: ExportedSet) -> bool:
+        """Whether it may mean that set."""
+        return (
+            self.arm in (made.name, made.arm)
+            and self.budget in (None, made.budget)
+            and self.seed in (None, made.seed)
+        )
+
+    @property
+    def text(self) -> str:
+        """In messages."""
+        budget = "" if self.budget is None else f", budget {self.budget}"
+        return f"{self.arm!r}{budget}" + ("" if self.seed is None else f", seed {self.seed}")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The sets of one exported folder. `sha256`: of its manifest."""
+
+    pool_sha256: str
+    suite: str | None
+    sets: tuple[ExportedSet, ...]
+    sha256: str
+
+    def called(self, name: str) -> list[ExportedSet]:
+        """The set of that name, or those of the arm of that name; none for another name."""
+        found = [each for each in self.sets if each.name == name]
+        return found or [each for each in self.sets if each.arm == name]
+
+    def find(self, reference: SetReference, where: str) -> ExportedSet:
+        """The one set that `reference` means; `where` begins the message.
+
+        Raises UtilityError, with what there is, if there is none or it may be several.
+        """
+        arm = reference.arm
+        of_arm = [each for each in self.sets if arm in (each.name, each.arm)]
+        if not of_arm:
+            known = dict.fromkeys(each.arm for each in self.sets)
+            raise UtilityError(f"{where}: {unknown('exported arm', arm, known)}")
+        found = [each for each in of_arm if reference.fits(each)]
+        if len(found) == 1:
+            return found[0]
+        there = "; ".join(f"budget {each.budget}, seed {each.seed}" for each in of_arm[:5])
+        there += "; ..." * (len(of_arm) > 5)
+        if found:
+            fault = "may be any of several sets; name its budget and seed, or the set"
+        else:
+            fault = "was not exported; a seed of the training goes into training_seed"
+        raise UtilityError(f"{where}: {reference.text} {fault}. Of this arm there are: {there}")
+
+
+def read_exported(folder: Path) -> Exported:
+    """What the manifest of an exported folder says. Raises RunError if there is none to use."""
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT or content["verb"] != "export":
+            raise ValueError
+        return Exported(
+            pool_sha256=content["pool_sha256"],
+            suite=content["suite"],
+            sets=tuple(map(_set, content["sets"])),
+            sha256=sha256_json(content),
+        )
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be read ({error.strerror}); name a folder that `export` wrote"
+        ) from None
+    except (KeyError, TypeError, ValueError):
+        raise RunError(f"{path}: is no manifest of `export`, or damaged; export again") from None
+
+
+def check_pool(exported: Exported, pool_sha256: str, what: str) -> None:
+    """Raise UtilityError unless the exported sets are of the pool with that hash."""
+    if exported.pool_sha256 != pool_sha256:
+        raise UtilityError(
+            f"{what} is of another pool (sha256 {pool_sha256[:12]}) than the exported sets "
+            f"({exported.pool_sha256[:12]}); name the folder that was trained on"
+        )
+
+
+def _set(row: Mapping[str, Any]) -> ExportedSet:
+    tokens: Sequence[int] = [row["tokens"]["read"], row["tokens"]["written"]]
+    return ExportedSet(
+        name=row["name"],
+        arm=row["arm"],
+        budget=row["budget"],
+        seed=row["seed"],
+        items=row["items"],
+        tokens=sum(tokens),
+        files={layout: each["sha256"] for layout, each in row["files"].items()},
+    )
+
+
+def check_source(content: ResultsFile, results: str, compared: Mapping[str, Any], of: str) -> None:
+    """Raise UtilityError unless both are of one pool and suite.
+
+    `compared`: the content of sets.json. `results`, `of`: what its file and that folder are called.
+    """
+    pool, suite = compared["pool"]["sha256"], compared["suite"]
+    if content.pool_sha256 != pool:
+        raise UtilityError(
+            f"{results}: is of another pool (sha256 {content.pool_sha256[:12]}) than {of} "
+            f"({pool[:12]}); name the folder whose sets were trained on"
+        )
+    if content.suite is None:
+        raise UtilityError(
+            f"{results}: is of one selection of `select`, and {of} holds the sets of suite "
+            f"{suite!r}; export a folder that `sets` wrote, and train on its sets"
+        )
+    if content.suite != suite:
+        raise UtilityError(
+            f"{results}: is of sets of suite {content.suite!r}, and {of} holds those of suite "
+            f"{suite!r}; name the folder that `sets` wrote for suite {content.suite!r}"
+        )
+
+
+def check_held(used: Collection[SetKey], compared: Mapping[str, Any], of: str) -> None:
+    """Raise UtilityError unless the folder called `of` holds every set that was trained on."""
+    seeds = compared["seeds"]
+    rows = [(row["selector"], row["budget"]) for row in compared["sets"]]
+    held = {(arm, budget, seed) for arm, budget in rows for seed in seeds}
+    missing = sorted(set(used) - held)
+    if not missing:
+        return
+    arm, budget, seed = missing[0]
+    raise UtilityError(
+        f"{of}: lacks {len(missing)} of the {len(set(used))} sets that the results are of, such as "
+        f"{arm!r}, budget {budget}, seed {seed}; it has budgets "
+        f"{', '.join(map(str, compared['budgets']))} and seeds {', '.join(map(str, seeds))}: name "
+        "the folder that was exported, which has the others"
+    )

@@ -1,0 +1,160 @@
+"""What a student answers, by greedy decoding in batches, and how like the references that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Item
+from selectllm.data.encoders import Encoder, embed
+from selectllm.data.rouge import lcs_f1, token_ids
+from selectllm.data.vector_store import VectorStore
+from selectllm.downstream.student.adapter import trained
+from selectllm.downstream.student.config import SHORTEST, StudentConfig
+from selectllm.downstream.student.failures import memory_errors
+from selectllm.downstream.student.frozen_layers import Progress
+from selectllm.downstream.student.network import Student
+from selectllm.downstream.student.template import Example, Tokens, prompts
+
+BATCH = 16  # prompts at once: weights are read once for all, and that is what decoding waits for
+NEW_TOKENS = 128
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the student wrote for an item.
+
+    `text`: without control tokens. `tokens`: generated, the end token among them. `stopped`:
+    "end", the student ended it; "length", it was cut off at the limit. `lost_prompt`: tokens of
+    what the item asks that did not fit.
+    """
+
+    id: str
+    text: str
+    tokens: int
+    stopped: Literal["end", "length"]
+    lost_prompt: int = 0
+
+
+def answer(
+    student: Student,
+    items: Sequence[Item],
+    config: StudentConfig,
+    folder: Path | None = None,
+    *,
+    new_tokens: int = NEW_TOKENS,
+    progress: Progress | None = None,
+) -> list[Answer]:
+    """The likeliest next token, again and again, until the end token or `new_tokens` of them.
+
+    In the order of `items`, whose responses are not looked at. `folder` as in `score`. Prompts
+    are cut so that prompt and answer together have at most `max_length` tokens. The model's own
+    settings for generation (temperature, penalties) do not count. Batches hold prompts alike in
+    length; where two tokens are as good as equally likely, the batch may decide. `progress(done,
+    total)` counts items.
+
+    Raises UsageError if `new_tokens` leaves less than 32 tokens for a prompt, RunError as `score`.
+    """
+    check_new_tokens(new_tokens, config)
+    asked = prompts(items, student.tokenise, student.ends, config.max_length - new_tokens)
+    order = sorted(range(len(items)), key=lambda i: -len(asked[i].prompt))
+    found: dict[int, Answer] = {}
+    with memory_errors(config), trained(student, config, folder):
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            replies = _greedy(student, [asked[i].prompt for i in batch], new_tokens)
+            for i, reply in zip(batch, replies, strict=True):
+                found[i] = _answer(student, asked[i], reply)
+            if progress is not None:
+                progress(len(found), len(items))
+    return [found[i] for i in range(len(items))]
+
+
+def check_new_tokens(new_tokens: int, config: StudentConfig) -> None:
+    """Raise UsageError if answers of so many tokens leave less than 32 tokens for a prompt."""
+    most = config.max_length - SHORTEST
+    if not 1 <= new_tokens <= most:
+        raise UsageError(
+            f"student: new_tokens is {new_tokens}; write 1 to {most}, or raise max_length"
+        )
+
+
+def rouge_l_of(texts: Sequence[str], references: Sequence[str]) -> Floats:
+    """(n,) ROUGE-L F1 of each text with its own reference, in [0, 1]; see `utility.knn.rouge_l`."""
+    tokens = token_ids([*texts, *references])
+    pairs = zip(tokens[: len(texts)], tokens[len(texts) :], strict=True)
+    return np.array([lcs_f1([text], [reference])[0, 0] for text, reference in pairs])
+
+
+def cosine_of(
+    texts: Sequence[str], references: Sequence[str], encoder: Encoder, store: VectorStore
+) -> Floats:
+    """(n,) cosine of each text's vector with that of its own reference; 0 where a text is blank."""
+    pairs = list(zip(texts, references, strict=True))
+    said = [i for i, text in enumerate(texts) if text.strip()]
+    cosines = np.zeros(len(pairs))
+    if said:
+        ours, theirs = (embed([pairs[i][side] for i in said], encoder, store) for side in (0, 1))
+        cosines[said] = np.einsum("nd,nd->n", ours, theirs, dtype=np.float64)
+    return cosines
+
+
+def _answer(student: Student, asked: Example, reply: list[int]) -> Answer:
+    ended = reply[-1] == student.ends.end
+    text = student.tokenizer.decode(reply[:-1] if ended else reply, skip_special_tokens=True)
+    stopped: Literal["end", "length"] = "end" if ended else "length"
+    return Answer(asked.id, text, len(reply), stopped, asked.lost_prompt)
+
+
+def _greedy(student: Student, asked: Sequence[Tokens], limit: int) -> list[list[int]]:
+    """The tokens after each prompt, its end token last if one came."""
+    import torch
+
+    end = student.ends.end
+    tokens, mask = _padded(asked, end, student.network.device)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    replies: list[list[int]] = [[] for _ in asked]
+    rows, memory = list(range(len(asked))), None
+    with torch.inference_mode():
+        while True:
+            output = student.network(
+                input_ids=tokens,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=memory,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            memory, chosen = output.past_key_values, output.logits[:, -1].argmax(dim=-1)
+            for row, token in zip(rows, chosen.tolist(), strict=True):
+                replies[row].append(token)
+            going = [at for at, row in enumerate(rows) if _goes_on(replies[row], end, limit)]
+            if not going:
+                return replies
+            if len(going) < len(rows):
+                memory.batch_select_indices(torch.tensor(going, device=tokens.device))
+            rows, tokens = [rows[at] for at in going], chosen[going, None]
+            mask = torch.nn.functional.pad(mask[going], (0, 1), value=1)
+            positions = positions[going, -1:] + 1
+
+
+def _goes_on(reply: list[int], end: int, limit: int) -> bool:
+    return reply[-1] != end and len(reply) < limit
+
+
+def _padded(asked: Sequence[Tokens], filler: int, device: Any) -> tuple[Any, Any]:
+    """Prompts as rows of one length, filled up in front, and the mask that hides the filling."""
+    import torch
+
+    width = max(len(tokens) for tokens in asked)
+    rows = [(filler,) * (width - len(tokens)) + tokens for tokens in asked]
+    shown = [[0] * (width - len(tokens)) + [1] * len(tokens) for tokens in asked]
+    return torch.tensor(rows, device=device), torch.tensor(shown, device=device)

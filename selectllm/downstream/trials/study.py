@@ -1,0 +1,76 @@
+"""From finished trials to compare.json. Pure: the same trials give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from selectllm.downstream.outcomes.agreement import agreement_by_utility
+from selectllm.downstream.trials.comparison import compare, described
+from selectllm.downstream.trials.gains import (
+    AGGREGATIONS,
+    Aggregation,
+    Counts,
+    Gains,
+    gains_of,
+    mean_gain,
+)
+from selectllm.downstream.trials.log import BASE, Trial, TrialKey
+from selectllm.downstream.trials.training_set import DRAWN, TrialSet
+
+FORMAT = 1
+
+
+def study(
+    sets: Sequence[TrialSet],
+    seeds: Sequence[int],
+    trials: Mapping[TrialKey, Trial],
+    tokens: Counts,
+    primary: Aggregation,
+) -> tuple[dict[str, Any], list[Gains]]:
+    """What trials of `sets` show (schema: schemas/compare.json), and the gains behind it.
+
+    `tokens`: (n_tests,) of the test responses. `primary`: the aggregation whose verdicts count.
+    """
+    found = [gains_of(each, seeds, trials, tokens) for each in sets]
+    base = np.array(trials[BASE].nats)
+    compared = [compare(found, by) for by in AGGREGATIONS]
+    return {
+        "format": FORMAT,
+        "primary": primary,
+        "training_seeds": list(seeds),
+        "test_tokens": int(tokens.sum()),
+        "base_loss": {by: mean_gain(base, tokens, by) for by in AGGREGATIONS},
+        "comparisons": {
+            each.by: {
+                "noise": asdict(each.noise),
+                "refused": each.refused,
+                "arms": [arm.to_json() for arm in each.arms],
+            }
+            for each in compared
+        },
+        "sets": [described(each) for each in found],
+    }, found
+
+
+def agreements(
+    found: Sequence[Gains], by: Aggregation, compared: Mapping[str, Any], budget: int
+) -> list[dict[str, Any]]:
+    """How far each utility of sets.json (`compared`) foretells the gains of the selectors.
+
+    A selector stands for the mean of its sets; `strategy:random` is one, by its own sets, of which
+    `compared` says what they capture. The tokens are those of the responses that were trained on.
+    """
+    runs: dict[str, dict[str, float]] = {}
+    tokens: dict[str, list[int]] = {}
+    for each in found:
+        if each.of.role == "matched" or each.of.arm == DRAWN:
+            continue
+        own = runs.setdefault(each.of.arm, {})
+        own.update({f"{each.of.seed}/{seed}": gain for seed, gain in each.runs(by).items()})
+        tokens.setdefault(each.of.arm, []).append(each.learned)
+    learned = {arm: float(np.mean(counts)) for arm, counts in tokens.items()}
+    return agreement_by_utility(compared, runs, budget, learned)

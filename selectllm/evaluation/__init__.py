@@ -1,0 +1,4 @@
+"""What picks are worth: suites, metrics/, comparison/, runs/, sets/ and planning/.
+
+Nothing is asked from here but through selection/.
+"""

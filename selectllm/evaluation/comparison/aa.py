@@ -1,0 +1,205 @@
+"""`aa`: a pair against itself, which shows the noise under every comparison. Pure.
+
+Its decisions are split into two halves that differ in nothing but the orders in which items were
+shown (or in the repeats): the earlier half of the orders against as many of the later ones, a
+middle one left out. Whatever d = G(later) - G(earlier) then shows is noise: of two orders, that
+of comparing arms asked in one order each; of four, of arms asked in two.
+
+How often the rules would call such noise a change is counted in resamples in which nothing has
+changed for certain: clusters drawn with replacement, each d with its own sign or the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from selectllm.core.codec import seeded_hash
+from selectllm.core.types import Decision
+from selectllm.evaluation.comparison.arm_results import Side, side_of
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.paired_comparison import Contrast
+from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.verdict import WORDS, Bounds, Kind, Word, rule
+from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
+from selectllm.evaluation.suite import Gate
+from selectllm.stats.intervals import Estimate, Interval
+from selectllm.stats.paired import SAME, Paired
+from selectllm.stats.power import detectable
+
+RESAMPLES = 2000
+
+By = Literal["orders", "repeats"]
+PART: Mapping[By, Callable[[Decision], int]] = {
+    "orders": lambda decision: decision.order,
+    "repeats": lambda decision: decision.repeat,
+}
+CONSISTENCY: Mapping[By, Callable[[Sequence[Decision], int], Interval | None]] = {
+    "orders": order_consistency,
+    "repeats": repeat_consistency,
+}
+ALARMS: Mapping[Kind, tuple[Word, ...]] = {"ab": ("better", "worse"), "regress": ("fail",)}
+
+
+@dataclass(frozen=True, slots=True)
+class FalseAlarms:
+    """Shares of the resamples, in each of which nothing changed; None where d is not known.
+
+    `ab`: called better or worse. Near alpha where the noise is large beside the margin; below it
+    where small differences are called equivalent, which wins over both words, and where the
+    small-n rule holds words back. `regress`: called fail. `naive`: the rule 'the score must not
+    drop' raises an alarm, since the mean of d lies below 0.
+    """
+
+    ab: float | None = None
+    regress: float | None = None
+    naive: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """What a pair differs from itself by.
+
+    `clusters`, `flat_clusters` and `nonzero`: counted; left out; of the counted, those in which
+    the halves score differently. `sd`: standard deviation of d over clusters, `difference`: the
+    mean of d with its two-sided 1 - `alpha` interval, `detectable`: the least difference that as
+    many clusters find with 80 % power (two-sided `alpha`) if this noise were all that varies: a
+    lower limit, since two prompts also pick differently; all three and `margin` in captured
+    units. `consistency`: kappa of the pair's own picks, over all its orders or repeats.
+
+    None: undefined, without a utility or below two clusters (or groups).
+    """
+
+    pair: str
+    by: By
+    utility: Mapping[str, Any] | None
+    clusters: int
+    flat_clusters: int | None
+    nonzero: int
+    sd: float | None = None
+    difference: Interval | None = None
+    consistency: Interval | None
+    false_alarms: FalseAlarms = FalseAlarms()
+    resamples: int = RESAMPLES
+    detectable: float | None = None
+    alpha: float
+    margin: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As results.json has it."""
+        return asdict(self)
+
+
+def noise(evidence: Evidence, sides: Mapping[Arm, Side]) -> Noise | None:
+    """The noise of the pair that `aa` asks; None for every other comparison."""
+    comparison = evidence.comparison
+    if comparison is None or comparison.kind != "aa":
+        return None
+    assert comparison.by is not None
+    arm, by = comparison.arms[0], comparison.by
+    decisions, utility, gate = sides[arm].decisions, evidence.headline, evidence.gate
+    earlier, later = _halves(decisions, PART[by])
+    contrast = Contrast.of(
+        evidence, side_of(evidence, arm.name, earlier), side_of(evidence, arm.name, later)
+    )
+    found = contrast.paired
+    return Noise(
+        pair=arm.name,
+        by=by,
+        utility=None if utility is None else utility.to_json(),
+        clusters=0 if found is None else len(found),
+        flat_clusters=None if utility is None else sides[arm].measured[utility.name].flat_clusters,
+        nonzero=0 if found is None else found.nonzero,
+        consistency=CONSISTENCY[by](decisions, evidence.picks),
+        alpha=gate.alpha,
+        margin=gate.margin,
+        **_spread(contrast, seeded_hash("aa", evidence.suite, arm.name, by)),
+    )
+
+
+def _halves(
+    decisions: Sequence[Decision], part: Callable[[Decision], int]
+) -> tuple[list[Decision], list[Decision]]:
+    """The decisions of the earlier half of the parts, and those of as many later ones."""
+    parts = sorted({part(decision) for decision in decisions})
+    half = len(parts) // 2
+    earlier, later = parts[:half], parts[len(parts) - half :]
+    return (
+        [decision for decision in decisions if part(decision) in earlier],
+        [decision for decision in decisions if part(decision) in later],
+    )
+
+
+def _spread(contrast: Contrast, seed: int) -> dict[str, Any]:
+    """The figures of d; nothing where d has no estimate."""
+    found, estimate, gate = contrast.paired, contrast.estimate, contrast.evidence.gate
+    if found is None or estimate is None:
+        return {}
+    return {
+        "sd": found.sd,
+        "difference": estimate.interval(1 - gate.alpha),
+        "false_alarms": _false_alarms(found, gate, seed),
+        "detectable": _detectable(estimate, gate.alpha),
+    }
+
+
+def _detectable(estimate: Estimate, alpha: float) -> float:
+    """With groups these are the units that err independently; n = df + 1 of them."""
+    n = estimate.df + 1
+    return detectable(estimate.std_error * math.sqrt(n), n, alpha)
+
+
+def _false_alarms(found: Paired, gate: Gate, seed: int) -> FalseAlarms:
+    alarms = [_alarms(resample, gate) for resample in _resamples(found, seed)]
+    ab, regress, naive = np.mean(alarms, axis=0).tolist()
+    return FalseAlarms(ab, regress, naive)
+
+
+def _resamples(found: Paired, seed: int) -> Iterator[Paired]:
+    """RESAMPLES of them, whose true mean is 0; groups are drawn, and change sign, whole."""
+    rng = np.random.default_rng(seed)
+    units = _units(found)
+    n = len(units)
+    for _ in range(RESAMPLES):
+        drawn = [units[index] for index in rng.integers(0, n, n)]
+        rows = np.array([row for each in drawn for row in each])
+        unit = np.repeat(np.arange(n), [len(each) for each in drawn])
+        signs = rng.choice((-1.0, 1.0), n)
+        yield Paired(
+            values=found.values[rows] * signs[unit],
+            headroom=found.headroom[rows],
+            groups=None if found.groups is None else tuple(unit.tolist()),
+        )
+
+
+def _units(found: Paired) -> list[list[int]]:
+    """The positions of the clusters of each group; without groups, each cluster alone."""
+    labels = range(len(found)) if found.groups is None else found.groups
+    units: dict[Any, list[int]] = {}
+    for position, label in enumerate(labels):
+        units.setdefault(label, []).append(position)
+    return list(units.values())
+
+
+def _alarms(found: Paired, gate: Gate) -> tuple[bool, bool, bool]:
+    """Whether ab, regress and the naive rule raise an alarm, as they would between two arms."""
+    estimate, alpha = found.estimate(), gate.alpha
+    assert estimate is not None
+    inner = estimate.interval(1 - 2 * alpha)
+    two_sided = Bounds.of(estimate.interval(1 - alpha), inner)
+    return (
+        _alarm("ab", found, two_sided, gate, alpha / 2),
+        _alarm("regress", found, Bounds.of(inner, inner), gate, alpha),
+        estimate.mean < -SAME,
+    )
+
+
+def _alarm(kind: Kind, found: Paired, bounds: Bounds, gate: Gate, bet: float) -> bool:
+    """`bet`: one-sided error rate of the betting bound for a direction."""
+    if WORDS[kind](bounds, gate.margin) not in ALARMS[kind]:
+        return False  # the small-n rule only takes words back, and its bets cost milliseconds
+    return rule(kind, found, bounds, gate.margin, (bet, gate.alpha)).word in ALARMS[kind]

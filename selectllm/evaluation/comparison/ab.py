@@ -1,0 +1,218 @@
+"""`ab`: each further arm against the first, on the same clusters, orders and seeds. Pure.
+
+Fixed: all clusters are asked, then the words are given; several arms by Holm. Sequential: the
+words are tried after each look at the clusters so far, with boundaries that keep the error rates
+over all looks, and asking stops at the first word that is not inconclusive.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from selectllm.evaluation.comparison.arm_results import Side
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.paired_comparison import Contrast
+from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.verdict import (
+    Bounds,
+    Needed,
+    Ruling,
+    Verdict,
+    ab_word,
+    corrected,
+    holm_levels,
+    rule,
+)
+from selectllm.stats.intervals import Estimate, Interval, holm
+from selectllm.stats.paired import Paired
+from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
+
+CONTROLS = ("longest", "has-input")
+"""Strategies that stand beside every `ab`: a selector that they match has learnt nothing."""
+
+
+def ab(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
+    """A verdict on every arm but the first.
+
+    `sides`: of all clusters in `evidence`; of a sequential design, of the first so many, all of
+    which were asked. Raises UtilityError if ratings of differing items are missing.
+    """
+    comparison = evidence.comparison
+    assert comparison is not None
+    first, *others = [sides[arm] for arm in comparison.arms]
+    contrasts = [Contrast.of(evidence, first, other) for other in others]
+    beside = {"controls": _controls(evidence, sides)}
+    if comparison.design == "sequential":
+        return [_sequential(contrasts[0], beside)]
+    return _fixed(contrasts, beside)
+
+
+def _controls(evidence: Evidence, sides: Mapping[Arm, Side]) -> tuple[Mapping[str, Any], ...]:
+    """What picking by length, or by having an input, captures."""
+    utility = evidence.headline
+    if utility is None or utility not in evidence.covering:
+        return ()
+    found = {name: sides.get(Arm(strategy=name)) for name in CONTROLS}
+    return tuple(
+        {"strategy": name, "captured": side.measured[utility.name].captured}
+        for name, side in found.items()
+        if side
+    )
+
+
+def _fixed(contrasts: Sequence[Contrast], beside: Mapping[str, Any]) -> list[Verdict]:
+    """The verdicts of a fixed design; of several, every family of words by Holm."""
+    alpha = contrasts[0].evidence.gate.alpha
+    differ = [c.estimate.p_two_sided() if c.estimate else 1.0 for c in contrasts]
+    alike = [_p_inside(c.estimate, c.margin) for c in contrasts]
+    several = len(contrasts) > 1
+    adjusted = holm(differ) if several else [None]
+    levels = zip(holm_levels(differ, alpha), holm_levels(alike, alpha), strict=True)
+    return [
+        _verdict(contrast, level, alpha / len(contrasts), {**beside, "p_holm": p_holm})
+        for contrast, level, p_holm in zip(contrasts, levels, adjusted, strict=True)
+    ]
+
+
+def _p_inside(estimate: Estimate | None, margin: float | None) -> float:
+    """P of the two one-sided tests of 'at least the margin apart'."""
+    if estimate is None or margin is None:
+        return 1.0
+    return max(estimate.p_above(-margin), estimate.p_below(margin))
+
+
+def _verdict(
+    contrast: Contrast, levels: tuple[float, float], bet: float, beside: Mapping[str, Any]
+) -> Verdict:
+    """One verdict. `levels`: of direction and of equivalence; `bet`: of the betting bounds."""
+    found, estimate, margin = contrast.paired, contrast.estimate, contrast.margin
+    if found is None or estimate is None:
+        return contrast.verdict("ab", contrast.nothing(), **beside)
+    alpha = contrast.evidence.gate.alpha
+    direction, inside = levels
+    bounds = Bounds.of(estimate.interval(1 - direction), estimate.interval(1 - 2 * inside))
+    by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
+    ruling = _unless_rarer(contrast, by_utility)
+    if ab_word(bounds, margin) == "inconclusive" and levels < (alpha, alpha):
+        alone = Bounds.of(estimate.interval(1 - alpha), estimate.interval(1 - 2 * alpha))
+        ruling = corrected(ruling, ab_word(alone, margin))
+    return contrast.verdict(
+        "ab",
+        ruling,
+        difference=estimate.interval(1 - alpha),
+        inner=estimate.interval(1 - 2 * alpha),
+        p=found.p_sign_flip(),
+        needed=_needed(contrast, by_utility),
+        **beside,
+    )
+
+
+def _unless_rarer(contrast: Contrast, ruling: Ruling) -> Ruling:
+    """No arm whose valid replies are clearly rarer, or b's by chance so, is called equivalent."""
+    if ruling.word != "equivalent":
+        return ruling
+    for each in (contrast, Contrast.of(contrast.evidence, contrast.b, contrast.a)):
+        if rarer := each.rarer():
+            reason = f"equivalent in utility, but {rarer.reason} in {each.b.name}"
+            return replace(ruling, word="inconclusive", reason=reason)
+    return ruling
+
+
+def _needed(contrast: Contrast, ruling: Ruling) -> Needed | None:
+    """What would decide, if the difference is what was seen: showing it, or that it is small.
+
+    `ruling`: by the utility alone; more clusters do not mend replies.
+    """
+    if ruling.word != "inconclusive" or contrast.estimate is None:
+        return None
+    comparison = contrast.evidence.comparison
+    assert comparison is not None
+    alpha = contrast.evidence.gate.alpha / (len(comparison.arms) - 1)  # Holm's hardest level
+    return contrast.needed([contrast.clusters_to_decide(alpha)])
+
+
+def why_fixed(evidence: Evidence) -> str | None:
+    """Why a sequential design would not be one here; None if it can be."""
+    assert evidence.comparison is not None
+    if len(evidence.comparison.arms) > 2:
+        return "more than two arms"
+    if evidence.groups is not None:
+        return "the clusters are grouped"
+    if evidence.comparison.differing or evidence.headline is None:
+        return "the ratings come after the picks"
+    if (cap := len(_deciding(evidence))) < LEAST_CAP:
+        return f"the {cap} clusters that can decide are fewer than {LEAST_CAP}"
+    return None
+
+
+def looks_of(evidence: Evidence) -> tuple[tuple[int, int], ...]:
+    """At each look of a sequential design: the clusters asked, and how many of them decide.
+
+    Looks are set by the clusters that decide, since the others carry no information; which do
+    follows from the utility alone. The last look has asked all clusters.
+    """
+    positions = _deciding(evidence)
+    counts = looks(len(positions))
+    asked = [positions[count - 1] + 1 for count in counts[:-1]]
+    return tuple(zip([*asked, len(evidence.clusters)], counts, strict=True))
+
+
+def _deciding(evidence: Evidence) -> list[int]:
+    """Positions in `evidence.clusters` of those that can tell good picks from bad ones."""
+    utility = evidence.headline
+    if utility is None:
+        return []
+    return [
+        position
+        for position, cluster in enumerate(evidence.clusters)
+        if len(cluster.members) > evidence.picks
+        and len({utility.values[member] for member in cluster.members}) > 1
+    ]
+
+
+def _sequential(contrast: Contrast, beside: Mapping[str, Any]) -> Verdict:
+    """The verdict after the look that the asked clusters have reached."""
+    evidence, found, margin = contrast.evidence, contrast.paired, contrast.margin
+    assert evidence.comparison is not None
+    assert found is not None
+    alpha, plan = evidence.gate.alpha, evidence.comparison.looks
+    shares = [counted / plan[-1][1] for _, counted in plan]
+    done = [counted for asked, counted in plan if asked <= len(evidence.clusters)]
+    outer = _repeated(found, done, boundaries(shares, alpha))
+    inner = _repeated(found, done, boundaries(shares, 2 * alpha))
+    bet = alpha / len(plan)  # the bets are laid anew at each look
+    bounds = Bounds.of(outer[-1], inner[-1])
+    by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
+    ruling = _unless_rarer(contrast, by_utility)
+    history = [
+        {"clusters": counted, "low": interval.low, "high": interval.high}
+        for counted, interval in zip(done, outer, strict=True)
+    ]
+    last = len(done) == len(plan)
+    return contrast.verdict(
+        "ab",
+        ruling,
+        difference=outer[-1],
+        inner=inner[-1],
+        looks=history,
+        needed=_needed(contrast, by_utility) if last else None,
+        **beside,
+    )
+
+
+def _repeated(found: Paired, done: Sequence[int], z: Sequence[float]) -> list[Interval]:
+    """The repeated confidence intervals at the looks so far (Jennison and Turnbull 2000, ch. 9)."""
+    intervals = []
+    for counted, boundary in zip(done, z, strict=False):
+        part = found.first(counted)
+        estimate = part.estimate()
+        assert estimate is not None
+        # Where there is no error to spend yet the boundary is infinite; d never is.
+        reach = 2 / part.scale
+        if math.isfinite(boundary):
+            reach = critical(boundary, estimate.df) * estimate.std_error
+        intervals.append(Interval(estimate.mean, estimate.mean - reach, estimate.mean + reach))
+    return intervals

@@ -1,0 +1,84 @@
+"""One selector's side of a run: its decisions, and how they agree with every utility. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from selectllm.core.types import Decision, Status
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.metrics.agreement import Agreement, Choice, agreement, random_agreement
+from selectllm.selection.strategies import find_strategy
+from selectllm.utility.utility import Utility
+
+VALID: tuple[Status, ...] = ("ok", "repaired")
+
+
+@dataclass(frozen=True)
+class Side:
+    """`measured`: agreement by the name of the utility, of those that cover the clusters."""
+
+    name: str
+    decisions: Sequence[Decision]
+    measured: Mapping[str, Agreement]
+
+    @property
+    def valid_rate(self) -> float | None:
+        """Share of the decisions with status ok or repaired; None without decisions."""
+        if not self.decisions:
+            return None
+        counts = Counter(decision.status for decision in self.decisions)
+        return sum(counts[status] for status in VALID) / len(self.decisions)
+
+    @property
+    def calls(self) -> int:
+        """Requests behind the decisions, re-asked ones included."""
+        return sum(len(decision.attempts) for decision in self.decisions)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the replies cost when they were made; None if any is not priced."""
+        costs = [a.cost_usd for decision in self.decisions for a in decision.attempts]
+        return None if None in costs else float(sum(cost or 0.0 for cost in costs))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all its requests, one after the other."""
+        return sum(a.seconds for decision in self.decisions for a in decision.attempts)
+
+
+def sides(evidence: Evidence, decisions: Iterable[Decision]) -> dict[Arm, Side]:
+    """Every pair and strategy of a run, as arms. `decisions`: none with status `error`."""
+    made: dict[Arm, list[Decision]] = defaultdict(list)
+    for decision in decisions:
+        made[Arm(decision.prompt, decision.model, decision.strategy)].append(decision)
+    arms = [Arm(*pair) for pair in evidence.pairs]
+    arms += [Arm(strategy=name) for name in evidence.strategies]
+    return {arm: _side(evidence, arm, made[arm]) for arm in arms}
+
+
+def side_of(evidence: Evidence, name: str, decisions: Sequence[Decision]) -> Side:
+    """The side of decisions that were made elsewhere, such as a baseline's."""
+    choices = [Choice.of(decision) for decision in decisions]
+    return Side(name, decisions, _measured(evidence, lambda u: _agreement(evidence, choices, u)))
+
+
+def _side(evidence: Evidence, arm: Arm, decisions: Sequence[Decision]) -> Side:
+    if arm.strategy is None or not find_strategy(arm.strategy).analytic:
+        return side_of(evidence, arm.name, decisions)
+    members = {cluster.id: cluster.members for cluster in evidence.clusters}
+    expected = _measured(
+        evidence,
+        lambda u: random_agreement(members, u.values, evidence.picks, evidence.groups),
+    )
+    return Side(arm.name, (), expected)
+
+
+def _agreement(evidence: Evidence, choices: Sequence[Choice], utility: Utility) -> Agreement:
+    return agreement(choices, utility.values, evidence.picks, evidence.groups)
+
+
+def _measured(evidence: Evidence, measure: Callable[[Utility], Agreement]) -> dict[str, Agreement]:
+    return {utility.name: measure(utility) for utility in evidence.covering}

@@ -1,0 +1,112 @@
+"""Arms: what `ab` and `swap` compare, and how a name on the command line finds one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from selectllm.core.errors import UsageError
+
+STRATEGY = "strategy:"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A prompt (`name@version`) run through a model (by name), or a strategy; the rest is None."""
+
+    prompt: str | None = None
+    model: str | None = None
+    strategy: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`prompt + model`, or `strategy:NAME`."""
+        return f"{STRATEGY}{self.strategy}" if self.strategy else f"{self.prompt} + {self.model}"
+
+    def to_json(self) -> dict[str, Any]:
+        """`{prompt, model, strategy}`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """What arms are made of in a suite.
+
+    `prompts`: what the suite writes -> `name@version`. `models`: names. `prompt` and `model`:
+    what an arm takes that names only the other half; None if the suite has several.
+    """
+
+    prompts: Mapping[str, str]
+    models: Sequence[str]
+    prompt: str | None = None
+    model: str | None = None
+
+    def with_default(self, *, prompt: str | None, model: str | None) -> Halves:
+        """With the half that --prompt or --model names, else the only one that the suite has."""
+        references = sorted(set(self.prompts.values()))
+        if prompt is None:
+            prompt = references[0] if len(references) == 1 else None
+        else:
+            prompt = self._one("--prompt", prompt, self._prompts(prompt), references)
+        if model is None:
+            model = self.models[0] if len(self.models) == 1 else None
+        else:
+            found = [name for name in self.models if name == model]
+            model = self._one("--model", model, found, self.models)
+        return Halves(self.prompts, self.models, prompt, model)
+
+    def _one(self, what: str, text: str, found: list[str], known: Sequence[str]) -> str:
+        if len(found) != 1:
+            several = f"is any of {', '.join(found)}" if found else "is not in the suite"
+            raise UsageError(f"{what} {text!r} {several}; the suite has: {', '.join(known)}")
+        return found[0]
+
+    def _prompts(self, text: str) -> list[str]:
+        """The prompts that `text` may mean: as written, by reference, or by name alone."""
+        exact = {ref for written, ref in self.prompts.items() if text in (written, ref)}
+        named = {ref for ref in self.prompts.values() if ref.partition("@")[0] == text}
+        return sorted(exact or named)
+
+    def arm(self, option: str, text: str) -> Arm:
+        """The arm that `text` names.
+
+        A prompt of the suite, then a model of it, then PROMPT+MODEL, then strategy:NAME; a half
+        that is not named is the default one. Raises UsageError with the list when none fits, or
+        more than one.
+        """
+        if found := self._prompts(text):
+            return self._completed(option, text, [Arm(ref, self.model) for ref in found], "model")
+        if text in self.models:
+            return self._completed(option, text, [Arm(self.prompt, text)], "prompt")
+        pairs = [
+            Arm(ref, model)
+            for at, char in enumerate(text)
+            if char == "+"
+            for ref in self._prompts(text[:at].strip())
+            for model in self.models
+            if model == text[at + 1 :].strip()
+        ]
+        if pairs:
+            return self._completed(option, text, pairs, "")
+        if text.startswith(STRATEGY):
+            return Arm(strategy=text.removeprefix(STRATEGY))
+        raise UsageError(f"{option} {text!r}: is none of the suite's arms; {self._listing()}")
+
+    def _completed(self, option: str, text: str, found: list[Arm], lacks: str) -> Arm:
+        if len(found) > 1:
+            names = ", ".join(arm.name for arm in found)
+            raise UsageError(f"{option} {text!r}: may be any of {names}; {self._listing()}")
+        if lacks and getattr(found[0], lacks) is None:
+            raise UsageError(
+                f"{option} {text!r}: leaves the {lacks} open, and the suite has several; write "
+                f"PROMPT+MODEL or pass --{lacks}. {self._listing()}"
+            )
+        return found[0]
+
+    def _listing(self) -> str:
+        prompts = ", ".join(sorted(set(self.prompts.values()))) or "none"
+        return (
+            f"prompts: {prompts}; models: {', '.join(self.models) or 'none'}; or strategy:NAME, "
+            "such as strategy:longest"
+        )

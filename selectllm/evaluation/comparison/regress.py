@@ -1,0 +1,254 @@
+"""`regress`: every pair of a suite against what a baseline recorded of it. Pure.
+
+A pair is matched by prompt name and model name, so that a new version of the prompt is tested
+against the recorded one. Fixed design, one-sided alpha each way; of several pairs, each fails by
+Holm's level, while passing needs no correction: all of them have to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import RunError
+from selectllm.core.names import unknown
+from selectllm.core.types import Decision
+from selectllm.evaluation.comparison.arm_results import VALID, Side, side_of, sides
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.baseline import SETTINGS, Baseline, Entry
+from selectllm.evaluation.comparison.paired_comparison import Contrast
+from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.verdict import (
+    Bounds,
+    Ruling,
+    Verdict,
+    corrected,
+    holm_levels,
+    regress_word,
+    rule,
+)
+from selectllm.evaluation.suite import Suite
+
+
+def baseline_of(
+    manifest: Mapping[str, Any],
+    evidence: Evidence,
+    decisions: Sequence[Decision],
+    prompts: Sequence[str] = (),
+) -> Baseline:
+    """What a finished run leaves as a baseline: its pairs, or those of `prompts` (references).
+
+    Raises RunError if the run has no deciding utility for all of its items, did not ask all of
+    its clusters, or has two versions of a prompt.
+    """
+    utility, comparison = evidence.headline, evidence.comparison
+    if utility is None or utility not in evidence.covering:
+        raise RunError(
+            "the run has no utility that covers its clusters, so a baseline of it could decide "
+            "nothing; add one to the suite and run eval again"
+        )
+    if comparison is not None and comparison.design == "sequential":
+        raise RunError("the run is sequential and may have stopped early; set a baseline from eval")
+    made = sides(evidence, decisions)
+    return Baseline(
+        suite=evidence.suite,
+        pool_sha256=manifest["pool_sha256"],
+        settings={name: manifest[name] for name in SETTINGS},
+        clusters=evidence.clusters,
+        utility=utility,
+        entries=tuple(
+            _entry(evidence, pair, made[Arm(*pair)]) for pair in _chosen(evidence.pairs, prompts)
+        ),
+    )
+
+
+def _entry(evidence: Evidence, pair: tuple[str, str], side: Side) -> Entry:
+    prompt, model = pair
+    assert evidence.headline is not None
+    return Entry(
+        prompt=prompt,
+        prompt_sha256=evidence.prompts[prompt],
+        model=model,
+        spec=evidence.specs[model],
+        decisions=tuple(_bare(decision) for decision in side.decisions),
+        gain=side.measured[evidence.headline.name].gain,
+    )
+
+
+def _bare(decision: Decision) -> Decision:
+    """A decision as a baseline keeps it."""
+    shown = tuple(sorted(decision.shown))
+    return replace(decision, attempts=(), problems=(), ranking=None, shown=shown)
+
+
+def _chosen(pairs: Sequence[tuple[str, str]], prompts: Sequence[str]) -> Sequence[tuple[str, str]]:
+    references = [prompt for prompt, _ in pairs]
+    if absent := [prompt for prompt in prompts if prompt not in references]:
+        raise RunError(f"--prompt {absent[0]!r}: {unknown('prompt', absent[0], set(references))}")
+    chosen = [pair for pair in pairs if not prompts or pair[0] in prompts]
+    if not chosen:
+        raise RunError("the run has no pair of a prompt and a model, so there is nothing to keep")
+    names = Counter((prompt.partition("@")[0], model) for prompt, model in chosen)
+    (name, model), count = names.most_common(1)[0]
+    if count > 1:
+        raise RunError(
+            f"the run has {count} versions of {name} with {model}, and a baseline is found by "
+            "prompt name: choose one with --prompt"
+        )
+    return chosen
+
+
+def check_suite(baseline: Baseline, suite: Suite, path: Path) -> None:
+    """Raise RunError naming every setting in which `suite` is not the baseline's."""
+    ours = suite.model_dump(mode="json")
+    utility = suite.gate.utility or next((entry.name for entry in suite.utilities), None)
+    expected: dict[str, Any] = {"name": baseline.suite, **baseline.settings}
+    found = {name: ours[name] for name in expected}
+    expected["gate's utility"], found["gate's utility"] = baseline.utility.name, utility
+    different = [
+        f"{name} is {canonical_json(found[name])} and was {canonical_json(expected[name])}"
+        for name in expected
+        if found[name] != expected[name]
+    ]
+    if different:
+        raise RunError(
+            f"{path}: the baseline belongs to another suite: {'; '.join(different)}; undo the "
+            "change, or set the baseline from a new run"
+        )
+
+
+def gated(suite: Suite, baseline: Baseline) -> Suite:
+    """The suite with the utility that decides alone."""
+    entries = tuple(entry for entry in suite.utilities if entry.name == baseline.utility.name)
+    return suite.model_copy(update={"utilities": entries})
+
+
+SAME = Ruling(
+    "pass", "the picks are the same in every cluster of the baseline, and all replies are valid"
+)
+
+
+def matched(baseline: Baseline, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry]:
+    """The entry that each pair (prompt reference, model) is tested against.
+
+    Raises RunError naming every pair without an entry and every entry without a pair.
+    """
+    entries = {entry.key: entry for entry in baseline.entries}
+    keys = {pair: (pair[0].partition("@")[0], pair[1]) for pair in pairs}
+    new = [" + ".join(pair) for pair, key in keys.items() if key not in entries]
+    gone = [entry.name for key, entry in entries.items() if key not in keys.values()]
+    if new or gone:
+        lacks = f"the baseline has nothing of {', '.join(new)}" if new else ""
+        extra = f"the suite no longer names {', '.join(gone)}" if gone else ""
+        raise RunError(
+            f"{'; '.join(filter(None, (lacks, extra)))}. Baselines are matched by prompt name and "
+            "model name: change the suite, or set the baseline from a new run"
+        )
+    return {pair: entries[key] for pair, key in keys.items()}
+
+
+def regress(evidence: Evidence, made: Mapping[Arm, Side]) -> list[Verdict]:
+    """A verdict on every pair of the run against the baseline's entry for it."""
+    assert evidence.baseline is not None
+    entries = matched(evidence.baseline, evidence.pairs)
+    contrasts = [
+        Contrast.of(evidence, side_of(evidence, entry.name, entry.decisions), made[Arm(*pair)])
+        for pair, entry in entries.items()
+    ]
+    alpha = evidence.gate.alpha
+    below = [c.estimate.p_below() if c.estimate else 1.0 for c in contrasts]
+    levels = holm_levels(below, alpha)
+    return [
+        _verdict(contrast, _changes(evidence, pair, entry, contrast), level, alpha / len(contrasts))
+        for contrast, (pair, entry), level in zip(contrasts, entries.items(), levels, strict=True)
+    ]
+
+
+def _verdict(
+    contrast: Contrast, changes: Mapping[str, Any], fail_level: float, bet: float
+) -> Verdict:
+    """One pair's verdict. `fail_level`: of failing; `bet`: of the betting bound for it."""
+    found, estimate, margin = contrast.paired, contrast.estimate, contrast.margin
+    beside = {"regress": changes, "notes": _notes(changes)}
+    same = changes["identical"] and _all_valid(contrast)
+    rarer = contrast.rarer()
+    if found is None or estimate is None:
+        return contrast.verdict("regress", SAME if same else rarer or contrast.nothing(), **beside)
+    alpha = contrast.evidence.gate.alpha
+    shown = estimate.interval(1 - 2 * alpha)
+    bounds = Bounds.of(estimate.interval(1 - 2 * fail_level), shown)
+    ruling = SAME if same else rule("regress", found, bounds, margin, (bet, alpha))
+    if rarer is not None and ruling.word != "fail":
+        ruling = replace(rarer, betting=ruling.betting)
+    elif regress_word(bounds, margin) == "inconclusive" and fail_level < alpha:
+        ruling = corrected(ruling, regress_word(Bounds.of(shown, shown), margin))
+    needed = None
+    if ruling.word == "inconclusive" and rarer is None:
+        mean = estimate.mean
+        passing = None if margin is None else contrast.clusters_for(mean + margin, alpha, sides=1)
+        needed = contrast.needed([passing, contrast.clusters_for(-mean, alpha, sides=1)])
+    return contrast.verdict(
+        "regress",
+        ruling,
+        difference=shown,
+        inner=shown,
+        p=found.p_sign_flip(),
+        needed=needed,
+        **beside,
+    )
+
+
+def _all_valid(contrast: Contrast) -> bool:
+    decisions = [*contrast.a.decisions, *contrast.b.decisions]
+    return all(decision.status in VALID for decision in decisions)
+
+
+def _changes(
+    evidence: Evidence, pair: tuple[str, str], entry: Entry, contrast: Contrast
+) -> dict[str, Any]:
+    """What is different from the recorded pair: prompt, model settings, picks."""
+    prompt, model = pair
+    before, after = entry.spec, evidence.specs[model]
+    ours, theirs = _picks(entry.decisions), _picks(contrast.b.decisions)
+    changed = sum(ours.get(cluster) != picks for cluster, picks in theirs.items())
+    return {
+        "prompt_before": entry.prompt,
+        "prompt_after": prompt,
+        "sha256_before": entry.prompt_sha256,
+        "sha256_after": evidence.prompts[prompt],
+        "model_changed": sorted(
+            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+        ),
+        "identical": changed == 0 and ours.keys() == theirs.keys(),
+        "changed": changed,
+        "path": _place(prompt),
+    }
+
+
+def _place(prompt: str) -> str | None:
+    """Where a workspace keeps a prompt version; None for a draft."""
+    name, _, version = prompt.partition("@")
+    return f"prompts/{name}/v{version}.jinja" if version.isdigit() else None
+
+
+def _picks(decisions: Sequence[Decision]) -> dict[int, dict[tuple[int, int], frozenset[str]]]:
+    """The set of picks of every cluster, by order and repeat."""
+    picks: dict[int, dict[tuple[int, int], frozenset[str]]] = defaultdict(dict)
+    for d in decisions:
+        picks[d.cluster][d.order, d.repeat] = frozenset(d.picks)
+    return picks
+
+
+def _notes(changes: Mapping[str, Any]) -> tuple[str, ...]:
+    notes = []
+    if changes["sha256_before"] == changes["sha256_after"]:
+        notes.append("the prompt is the recorded one, byte for byte")
+    elif changes["prompt_before"] == changes["prompt_after"]:
+        notes.append(f"{changes['prompt_after']} has other bytes than the recorded one")
+    if changes["model_changed"]:
+        notes.append(f"the model's settings changed: {', '.join(changes['model_changed'])}")
+    return tuple(notes)

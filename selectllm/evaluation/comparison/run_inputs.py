@@ -1,0 +1,207 @@
+"""What the figures of a run are computed from: all of it is in the run's folder.
+
+`results` works on this alone, so that `verify` can recompute every figure from a folder, without
+the suite, the pool or a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from selectllm.core.codec import sha256_json
+from selectllm.core.errors import RunError
+from selectllm.core.files import read_json
+from selectllm.core.types import Cluster
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.baseline import Baseline, read_baseline
+from selectllm.evaluation.suite import Gate
+from selectllm.selection.clustering.clusters_file import read_clusters
+from selectllm.utility.utility import Utility, utility_from
+
+ComparisonKind = Literal["ab", "aa", "swap", "regress"]
+Design = Literal["fixed", "sequential"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the arms of a run are compared for.
+
+    `arms`: the first is the reference; of `regress`, the pairs under test. `looks`: of a
+    sequential `ab`, at each look the clusters asked and how many of them decide; empty in a fixed
+    design. `why`: why it is fixed though sequential was asked for. `retain`: the share of the
+    incumbent's quality that `swap` demands. `differing`: only items that one arm picked are
+    rated. `by`: what `aa` varies.
+    """
+
+    kind: ComparisonKind
+    arms: tuple[Arm, ...]
+    looks: tuple[tuple[int, int], ...] = ()
+    why: str | None = None
+    retain: float | None = None
+    differing: bool = False
+    by: Literal["orders", "repeats"] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the manifest has it."""
+        lists = {"arms": [arm.to_json() for arm in self.arms], "looks": list(map(list, self.looks))}
+        return asdict(self) | lists
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Comparison:
+        """The inverse of `to_json`."""
+        arms = tuple(Arm(**arm) for arm in row["arms"])
+        looks = tuple((asked, counted) for asked, counted in row["looks"])
+        return cls(**{**row, "arms": arms, "looks": looks})
+
+    @property
+    def design(self) -> Design:
+        """How `ab` asks."""
+        return "sequential" if self.looks else "fixed"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run without its decisions.
+
+    `pairs`: (prompt reference, model name) of every selector. `specs`: the models' settings by
+    name; `prompts`: hashes by reference. `utilities` cover the clusters' items, but for the
+    deciding one of a comparison of differing items.
+    """
+
+    suite: str
+    picks: int
+    orders: int
+    clusters: tuple[Cluster, ...]
+    utilities: tuple[Utility, ...]
+    pairs: tuple[tuple[str, str], ...]
+    prompts: Mapping[str, str]
+    specs: Mapping[str, Mapping[str, Any]]
+    strategies: tuple[str, ...]
+    gate: Gate
+    comparison: Comparison | None = None
+    baseline: Baseline | None = None
+
+    @property
+    def headline(self) -> Utility | None:
+        """The utility that decides: the gate's, else the first."""
+        wanted = self.gate.utility
+        return next((u for u in self.utilities if wanted in (None, u.name)), None)
+
+    @property
+    def order(self) -> list[int]:
+        """The ids of the clusters in the order in which they are asked."""
+        return [cluster.id for cluster in self.clusters]
+
+    @property
+    def covering(self) -> tuple[Utility, ...]:
+        """The utilities that every item of the clusters has a value of."""
+        if self.comparison is None or not self.comparison.differing:
+            return self.utilities
+        return tuple(utility for utility in self.utilities if utility is not self.headline)
+
+    @cached_property
+    def groups(self) -> Mapping[int, str] | None:
+        """The group of each cluster, None without `clusters.group`."""
+        groups = {cluster.id: cluster.group for cluster in self.clusters}
+        named = {number: group for number, group in groups.items() if group is not None}
+        return named or None
+
+    def asked(self, decided: Collection[int]) -> int:
+        """How many clusters were asked, of which those in `decided` (ids) have decisions.
+
+        All, but for a sequential comparison that stopped at an earlier look.
+        """
+        if self.comparison is None or not self.comparison.looks:
+            return len(self.clusters)
+        positions = (n for n, cluster in enumerate(self.clusters, 1) if cluster.id in decided)
+        last = max(positions, default=0)
+        return min(asked for asked, _ in self.comparison.looks if asked >= last)
+
+    def first(self, clusters: int) -> Evidence:
+        """The same with its first clusters only."""
+        return replace(self, clusters=self.clusters[:clusters])
+
+
+def evidence_of(
+    manifest: Mapping[str, Any],
+    clusters: Sequence[Cluster],
+    values: Mapping[str, Mapping[str, float]],
+    baseline: Baseline | None = None,
+) -> Evidence:
+    """What a manifest describes. `values`: by utility name and item id."""
+    comparison = manifest["comparison"]
+    return Evidence(
+        suite=manifest["suite"],
+        picks=manifest["picks"],
+        orders=manifest["orders"],
+        clusters=tuple(clusters),
+        utilities=tuple(utility_from(row, values[row["name"]]) for row in manifest["utilities"]),
+        pairs=tuple((prompt, model) for prompt, model in manifest["pairs"]),
+        prompts=manifest["prompts"],
+        specs=manifest["models"],
+        strategies=tuple(manifest["strategies"]),
+        gate=Gate.model_validate(manifest["gate"]),
+        comparison=comparison and Comparison.from_json(comparison),
+        baseline=baseline,
+    )
+
+
+def read_evidence(folder: Path) -> Evidence:
+    """The evidence in a run folder, its parts held against the hashes in its manifest.
+
+    Raises RunError for a file that is missing, damaged, or does not belong to this manifest.
+    """
+    manifest = read_manifest(folder)
+    try:
+        clusters = read_clusters(folder / "clusters.json")
+        values = _read_values(folder / "utilities.jsonl", manifest)
+        baseline = read_baseline(folder / "baseline.json") if manifest["baseline_sha256"] else None
+        evidence = evidence_of(manifest, clusters, values, baseline)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{folder}: run.json is not a manifest that this version can read ({error!r}); "
+            "run it again"
+        ) from None
+    _check(folder, manifest, evidence)
+    return evidence
+
+
+def read_manifest(folder: Path) -> Mapping[str, Any]:
+    """What the run in `folder` was made from. Raises RunError if that cannot be read."""
+    manifest = read_json(folder / "run.json").get("manifest")
+    if not isinstance(manifest, dict):
+        raise RunError(f"{folder / 'run.json'}: has no manifest; is the folder a run?")
+    return manifest
+
+
+def _read_values(path: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    values: dict[str, dict[str, float]] = {row["name"]: {} for row in manifest["utilities"]}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for line in lines[1:]:
+            row = json.loads(line)
+            for name, value in row["values"].items():
+                values[name][row["id"]] = float(value)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: cannot be read as utilities ({error!r})") from None
+    return values
+
+
+def _check(folder: Path, manifest: Mapping[str, Any], evidence: Evidence) -> None:
+    clusters = sha256_json([[c.id, c.members, c.group] for c in evidence.clusters])
+    found = {"clusters.json": (clusters, manifest["clusters_sha256"])}
+    for utility, row in zip(evidence.utilities, manifest["utilities"], strict=True):
+        found[f"utilities.jsonl ({utility.name})"] = (utility.sha256, row["sha256"])
+    if evidence.baseline is not None:
+        found["baseline.json"] = (evidence.baseline.sha256, manifest["baseline_sha256"])
+    different = [name for name, (ours, theirs) in found.items() if ours != theirs]
+    if different:
+        raise RunError(
+            f"{folder}: {', '.join(different)} not what the run's manifest was made from; "
+            "the folder was changed, run it again"
+        )

@@ -1,0 +1,123 @@
+"""`swap`: whether a model can take another's place. Pure.
+
+Per cluster x = s_to - retain * s_from, with s = G - r what a model's picks gain over random ones.
+The newcomer is safe if the mean of x lies above 0 (one-sided alpha: then it keeps at least the
+share `retain` of the incumbent's lift), the incumbent itself beats random picks (or there would
+be nothing to keep), and its valid rate is at most .05 below the incumbent's. A larger drop
+makes it not safe if it is no accident (its lower bound lies above 0), else nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from selectllm.evaluation.comparison.arm_results import Side
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.paired_comparison import Contrast
+from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.verdict import Bounds, Needed, Ruling, Verdict, rule
+from selectllm.evaluation.metrics.consistency import order_consistency
+from selectllm.stats.paired import Paired
+
+
+def swap(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
+    """The verdict on the second arm's model in place of the first one's."""
+    comparison = evidence.comparison
+    assert comparison is not None
+    assert comparison.retain is not None
+    contrast = Contrast.of(evidence, *(sides[arm] for arm in comparison.arms))
+    beside = _beside(contrast, comparison.retain)
+    if contrast.estimate is None or contrast.paired is None:
+        return [contrast.verdict("swap", contrast.nothing(), swap=beside)]
+    alpha = evidence.gate.alpha
+    retention, incumbent = _lifts(contrast, comparison.retain)
+    kept, assay = retention.estimate(), incumbent.estimate()
+    assert kept is not None
+    assert assay is not None
+    beside |= {"retention": kept.interval(1 - 2 * alpha), "assay": assay.interval(1 - 2 * alpha)}
+    ruling = _ruling(contrast, retention, incumbent)
+    undecided = ruling.word == "inconclusive" and contrast.rarer() is None
+    needed = _needed(contrast, retention, incumbent) if undecided else None
+    shown = contrast.estimate.interval(1 - 2 * alpha)
+    p = contrast.paired.p_sign_flip()
+    return [
+        contrast.verdict(
+            "swap", ruling, difference=shown, inner=shown, p=p, needed=needed, swap=beside
+        )
+    ]
+
+
+def _lifts(contrast: Contrast, retain: float) -> tuple[Paired, Paired]:
+    """X and the incumbent's s by cluster; both lie in [-1, 1]."""
+    utility = contrast.evidence.headline
+    assert utility is not None
+    assert contrast.paired is not None
+    a, b = contrast.a.measured[utility.name], contrast.b.measured[utility.name]
+    clusters = [cluster for cluster in contrast.evidence.order if cluster in b.chance]
+    s_from = np.array([a.gain[cluster] - a.chance[cluster] for cluster in clusters])
+    s_to = np.array([b.gain[cluster] - b.chance[cluster] for cluster in clusters])
+    return (
+        replace(contrast.paired, values=s_to - retain * s_from),
+        replace(contrast.paired, values=s_from),
+    )
+
+
+def _ruling(contrast: Contrast, retention: Paired, incumbent: Paired) -> Ruling:
+    """The word on x, unless replies are too often invalid or the incumbent shows nothing."""
+    alpha = contrast.evidence.gate.alpha
+    if rarer := contrast.rarer():
+        return replace(rarer, word="not safe" if rarer.word == "fail" else "inconclusive")
+    kept = retention.estimate()
+    assert kept is not None
+    interval = kept.interval(1 - 2 * alpha)
+    bounds = Bounds.of(interval, interval)
+    ruling = rule("swap", retention, bounds, None, (alpha, alpha), contrast.paired)
+    if ruling.word == "safe" and not incumbent.above_zero(alpha):
+        return Ruling(
+            "inconclusive",
+            "the incumbent is not shown to beat random picks here, so there is nothing to keep",
+            betting=ruling.betting,
+        )
+    return ruling
+
+
+def _needed(contrast: Contrast, retention: Paired, incumbent: Paired) -> Needed | None:
+    """What would settle x and show the incumbent to beat random picks, if both are as seen."""
+    alpha = contrast.evidence.gate.alpha
+    counts = []
+    for part, size in ((retention, abs), (incumbent, float)):
+        judged = replace(contrast, paired=part, estimate=part.estimate())
+        mean = 0.0 if judged.estimate is None else size(judged.estimate.mean)
+        counts.append(judged.clusters_for(mean, alpha, sides=1))
+    return None if None in counts else contrast.needed([max(count or 0 for count in counts)])
+
+
+def _beside(contrast: Contrast, retain: float) -> dict[str, Any]:
+    """What else one wants to know before swapping, for both models."""
+    both = {"a": contrast.a, "b": contrast.b}
+    k = contrast.evidence.picks
+    orders = contrast.evidence.orders
+    drops = contrast.valid_drops()
+    return {
+        "retain": retain,
+        "retention": None,
+        "assay": None,
+        "valid_rate_drop": 0.0 if drops is None else float(drops.values.mean()),
+        "order_consistency": {
+            name: order_consistency(side.decisions, k) if orders > 1 else None
+            for name, side in both.items()
+        },
+        "usd_per_1000": {name: _per_1000(side, side.cost_usd, k) for name, side in both.items()},
+        "seconds_per_1000": {name: _per_1000(side, side.seconds, k) for name, side in both.items()},
+    }
+
+
+def _per_1000(side: Side, total: float | None, k: int) -> float | None:
+    """What selecting 1,000 items takes, at the rate of the decisions made here."""
+    if total is None or not side.decisions:
+        return None
+    return 1000 * total / (k * len(side.decisions))

@@ -1,0 +1,155 @@
+"""Whether picks depend on what should not matter: the order of showing, the repeat, the slot.
+
+Pure, and needs no utility. None of the decisions given may have status `error`. Clusters with at
+most k candidates decide nothing and are left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtrc
+
+from selectllm.core.types import Decision
+from selectllm.stats.intervals import Interval, mean_interval
+
+
+def order_consistency(decisions: Iterable[Decision], k: int) -> Interval | None:
+    """How alike the picks of a cluster are over the orders in which it was shown.
+
+    Mean chance-corrected overlap (see `overlap`) of all pairs of orders of a cluster within a
+    repeat, then the mean over clusters with its t interval. 1: the order never matters; 0: as
+    alike as random picks. None below two clusters with two orders.
+    """
+    return _consistency(decisions, k, lambda decision: (decision.cluster, decision.repeat))
+
+
+def repeat_consistency(decisions: Iterable[Decision], k: int) -> Interval | None:
+    """How alike the picks of a cluster are over repeats of one order; else as above."""
+    return _consistency(decisions, k, lambda decision: (decision.cluster, decision.order))
+
+
+def overlap(a: Iterable[Decision], b: Iterable[Decision], k: int) -> Interval | None:
+    """How alike two selectors pick: the mean chance-corrected overlap with its t interval.
+
+    For picks S and S' of k out of m: (|S and S'| - k^2 / m) / (k - k^2 / m), which is Cohen's
+    kappa of the two selectors. 1: the same picks; 0: as alike as random picks; negative: less.
+    A missing pick counts as drawn uniformly from the unpicked, so to pick nothing is random.
+
+    Decisions are matched by cluster, order and repeat, unmatched ones left out; a cluster's are
+    averaged first. None below two clusters. Raises ValueError if the clusters differ.
+    """
+    others = {(d.cluster, d.order, d.repeat): d for d in b}
+    matched = [(d, others.get((d.cluster, d.order, d.repeat))) for d in a]
+    return _mean_kappa(((d, other) for d, other in matched if other), k)
+
+
+def _consistency(
+    decisions: Iterable[Decision], k: int, same: Callable[[Decision], Hashable]
+) -> Interval | None:
+    """Mean overlap of all pairs of decisions for which `same` is equal."""
+    alike: dict[Hashable, list[Decision]] = defaultdict(list)
+    for decision in sorted(decisions, key=_place):
+        alike[same(decision)].append(decision)
+    return _mean_kappa((pair for each in alike.values() for pair in combinations(each, 2)), k)
+
+
+def _mean_kappa(pairs: Iterable[tuple[Decision, Decision]], k: int) -> Interval | None:
+    """The mean over clusters of each cluster's mean overlap, in whatever order pairs come."""
+    by_cluster: dict[int, list[float]] = defaultdict(list)
+    for a, b in pairs:
+        if len(a.shown) > k:
+            by_cluster[a.cluster].append(_kappa(a, b, k))
+    return mean_interval([fmean(by_cluster[cluster]) for cluster in sorted(by_cluster)])
+
+
+def _kappa(a: Decision, b: Decision, k: int) -> float:
+    """The overlap that uniform completion of both decisions to k picks expects."""
+    if a.cluster != b.cluster or set(a.shown) != set(b.shown):
+        raise ValueError(f"cluster {a.cluster}: its two decisions show different items")
+    m, ours, theirs = len(a.shown), set(a.picks), set(b.picks)
+    fill, their_fill = (k - len(ours)) / (m - len(ours)), (k - len(theirs)) / (m - len(theirs))
+    shared = (
+        len(ours & theirs)
+        + len(ours - theirs) * their_fill
+        + len(theirs - ours) * fill
+        + (m - len(ours | theirs)) * fill * their_fill
+    )
+    chance = k * k / m
+    return (shared - chance) / (k - chance)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotHistogram:
+    """Picks by the slot in which they were shown, first slot first.
+
+    `counts`: picks seen. `expected`: picks if the slot did not matter. `chi2`, `df`, `p`: the
+    test of that, None where nothing was picked; p is good from about 30 clusters on.
+    """
+
+    counts: tuple[int, ...]
+    expected: tuple[float, ...]
+    chi2: float | None
+    df: int
+    p: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As results.json has it."""
+        return {**asdict(self), "counts": list(self.counts), "expected": list(self.expected)}
+
+
+def slot_histogram(decisions: Iterable[Decision], k: int) -> SlotHistogram:
+    """Whether a selector prefers slots, given that every order is drawn anew.
+
+    If slots do not matter, a decision's picks fall on its slots by a uniform permutation. The
+    numbers of picks N_j per slot then vary about their expectation with covariance V (I - J /
+    m), where V sums (w - mean w)^2 / (m - 1) over slots and decisions, so that sum (N_j -
+    expected)^2 / V is chi-square with m - 1 degrees of freedom. For n decisions of k picks V is
+    n (k / m) (1 - k / m) m / (m - 1); for k = 1 the test is Pearson's. (Pearson's own is far too
+    cautious for k > 1, where a decision cannot pick a slot twice.) Repeats of an order are no
+    new draw: they are averaged. Clusters of different m are tested apart, their chi2 and df
+    added.
+    """
+    decided = sorted((d for d in decisions if len(d.shown) > k), key=_place)
+    slots = max((len(d.shown) for d in decided), default=0)
+    counts, expected = np.zeros(slots, dtype=int), np.zeros(slots)
+    by_size: dict[int, dict[tuple[int, int], list[list[bool]]]] = defaultdict(dict)
+    for d in decided:
+        picked = [item_id in d.picks for item_id in d.shown]
+        m = len(picked)
+        counts[:m] += picked
+        expected[:m] += len(d.picks) / m
+        by_size[m].setdefault((d.cluster, d.order), []).append(picked)
+    tests = [_slot_test(list(draws.values())) for draws in by_size.values()]
+    chi2, df = sum(chi2 for chi2, _ in tests), sum(df for _, df in tests)
+    return SlotHistogram(
+        counts=tuple(counts.tolist()),
+        expected=tuple(expected.tolist()),
+        chi2=chi2 if df else None,
+        df=df,
+        p=float(chdtrc(df, chi2)) if df else None,
+    )
+
+
+def _slot_test(draws: Sequence[Sequence[Sequence[bool]]]) -> tuple[float, int]:
+    """chi2 and degrees of freedom of draws of one size; (0, 0) if no slot differs from another.
+
+    `draws`: for every order that was drawn, the picked slots of its repeats.
+    """
+    share = np.array([np.mean(repeats, axis=0) for repeats in draws])
+    deviation = share - share.mean(axis=1, keepdims=True)
+    slots = share.shape[1]
+    variance = float(np.square(deviation).sum() / (slots - 1))
+    if variance < 1e-9:  # nothing picked, or every slot alike up to rounding
+        return 0.0, 0
+    return float(np.square(deviation.sum(axis=0)).sum() / variance), slots - 1
+
+
+def _place(decision: Decision) -> tuple[int, int, int]:
+    return decision.cluster, decision.order, decision.repeat

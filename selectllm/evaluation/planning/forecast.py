@@ -1,0 +1,256 @@
+"""What a run will ask and what that takes; everything is looked up, nothing is sent.
+
+Every question goes through the loop's own `decide`, with a model that answers from recorded and
+cached replies alone. What it has no reply to will have to be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Literal
+
+from selectllm.core.errors import ReplyMissing
+from selectllm.core.types import Decision, Message, Reply
+from selectllm.evaluation.planning.prices import FREE, Priced
+from selectllm.evaluation.planning.tokenizer import own_tokenizer
+from selectllm.models.model import ModelSpec, Price, Request
+from selectllm.models.tokens import MESSAGE_OVERHEAD, estimate_tokens
+from selectllm.models.wrappers.budget import RESERVE_MARGIN
+from selectllm.selection.ask import counted, decide
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task, calls_per_decision, reasks
+
+ESTIMATE = "estimate"
+COMPLAINT = 120  # tokens that asking again adds to the prompt, at most, beside the reply
+SECONDS = 2.0  # a call of a provider that nothing is known of
+LOCAL_SPEED = 185  # tokens a second of the embedded engine on two cores
+
+Recall = Callable[[str], Reply | None]
+"""The recorded or cached reply to a request, by its key."""
+Source = Literal["replies", "pilot", "assumption"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """A call that will have to be made.
+
+    `tokens_in`: of the prompt. `max_tokens`: of the reply. `usual`: tokens of a reply that just
+    holds to the format. `left`: the calls that its question may take yet, this one included; each
+    ballot of a vote is a question of its own.
+    """
+
+    tokens_in: int
+    max_tokens: int
+    usual: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What one pair will ask.
+
+    `decisions`: clusters x orders x repeats. Of these are `known` those whose replies are all
+    recorded or cached; `too_long` those whose prompt does not fit the context, which are never
+    asked; the rest have calls in `unasked`. `tokens_by`: the tokenizer that counted, or
+    `estimate`.
+    """
+
+    prompt: str
+    spec: ModelSpec
+    decisions: int
+    known: tuple[Decision, ...]
+    too_long: int
+    unasked: tuple[Unasked, ...]
+    tokens_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a pair's calls take on average.
+
+    `asks`: calls per decision; 1, or the ballots of a vote, if none is asked again.
+    """
+
+    tokens_out: float
+    seconds: float
+    asks: float
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlay:
+    """What a pair will take, beyond what is known.
+
+    The expectation, and under names with `most` the ceiling: every reply as long as it may be,
+    and asked again as often as it may be. `usd`: None if not priced.
+    """
+
+    calls: int
+    calls_most: int
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+    usd_most: float | None
+    hours: float
+
+
+class Remembered:
+    """A model that answers from memory, and keeps the last request that it has no reply to."""
+
+    def __init__(self, recall: Recall) -> None:
+        self._recall = recall
+        self.answered = 0
+        self.missing: Request | None = None
+
+    async def complete(self, request: Request) -> Reply:
+        """The reply from memory. Raises ReplyMissing."""
+        reply = self._recall(request.key)
+        if reply is None:
+            self.missing = request
+            raise ReplyMissing(f"no recorded or cached reply of {request.model.name}")
+        self.answered += 1
+        return reply
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+async def forecast(
+    selector: Selector, tasks: Iterable[Task], settings: AskSettings, recall: Recall
+) -> Forecast:
+    """What the `tasks` of `selector` will ask. A scripted model is asked everything, always."""
+    spec = selector.spec
+    recalled: Recall = (lambda key: None) if spec.provider == "mock" else recall
+    known: list[Decision] = []
+    missing: list[tuple[Request, int]] = []
+    too_long = 0
+    tasks = list(tasks)
+    for task in tasks:
+        found = [await _recalled(each, settings, recalled) for each in task.questions]
+        missing += [each for each in found if not isinstance(each, Decision)]
+        made = [each for each in found if isinstance(each, Decision)]
+        if len(made) == len(found) and any(each.attempts for each in made):
+            known.append(counted(task, made))
+        elif len(made) == len(found):
+            too_long += 1
+    count, tokens_by = _counting(spec, bool(missing))
+    most = 1 + reasks(spec, settings.reask)
+    return Forecast(
+        prompt=selector.prompt.ref,
+        spec=spec,
+        decisions=len(tasks),
+        known=tuple(known),
+        too_long=too_long,
+        unasked=tuple(
+            Unasked(
+                tokens_in=count(request.messages),
+                max_tokens=request.max_tokens,
+                usual=_usual(request),
+                left=most - answered,
+            )
+            for request, answered in missing
+        ),
+        tokens_by=tokens_by,
+    )
+
+
+async def _recalled(
+    question: Task, settings: AskSettings, recall: Recall
+) -> Decision | tuple[Request, int]:
+    """The decision on a question from memory, or the call that it lacks and those before it."""
+    memory = Remembered(recall)
+    remembering = replace(question, selector=replace(question.selector, model=memory))
+    try:
+        return await decide(remembering, settings)
+    except ReplyMissing:
+        assert memory.missing is not None
+        return memory.missing, memory.answered
+
+
+def _usual(request: Request) -> int:
+    """Tokens of a reply that holds to the format and says nothing else, as constraints.py does it.
+
+    A ranking or a scoring names every candidate, unless a grammar lets the best k do.
+    """
+    question = request.question
+    everything = question.reply == "scores" or (
+        question.reply == "ranking" and request.grammar is None
+    )
+    named = len(question.labels) if everything else question.k
+    return min(request.max_tokens, 8 * named + 16)
+
+
+def _counting(spec: ModelSpec, needed: bool) -> tuple[Callable[[Sequence[Message]], int], str]:
+    """How to count the tokens of a chat, and the name of what counts."""
+    tokenizer = own_tokenizer(spec.id) if needed and spec.provider not in FREE else None
+    if tokenizer is None:
+        return estimate_tokens, ESTIMATE
+    counted = tokenizer.count
+
+    def count(messages: Sequence[Message]) -> int:
+        texts = sum(counted(message["content"]) for message in messages)
+        return texts + MESSAGE_OVERHEAD * (len(messages) + 1)
+
+    return count, tokenizer.name
+
+
+def pace_of(decisions: Sequence[Decision], source: Source) -> Pace | None:
+    """The mean of calls that were made; None if no reply came with its tokens."""
+    attempts = [attempt for decision in decisions for attempt in decision.attempts]
+    tokens_out = [a.tokens_out for a in attempts if a.tokens_out is not None]
+    if not tokens_out:
+        return None
+    asked = sum(bool(decision.attempts) for decision in decisions)
+    seconds = fmean(attempt.seconds for attempt in attempts)
+    return Pace(fmean(tokens_out), seconds, len(attempts) / asked, source)
+
+
+def assumed_pace(found: Forecast) -> Pace:
+    """What a pair's calls take if nothing is known: replies that just hold to the format."""
+    usual = fmean(call.usual for call in found.unasked) if found.unasked else 0.0
+    seconds = {"mock": 0.0, "local": 0.0}.get(found.spec.provider, SECONDS)
+    if found.spec.provider == "local" and found.unasked:
+        seconds = (fmean(call.tokens_in for call in found.unasked) + usual) / LOCAL_SPEED
+    return Pace(usual, seconds, float(calls_per_decision(found.spec)), "assumption")
+
+
+def outlay(found: Forecast, pace: Pace, priced: Priced | None, concurrency: int) -> Outlay:
+    """What the unasked calls take. The embedded engine works on one call at a time."""
+    # A pilot may have asked a model of this name without the vote.
+    asks = max(1.0, pace.asks / calls_per_decision(found.spec))
+    most = sum(call.left for call in found.unasked)
+    asks = min(asks, most / len(found.unasked)) if found.unasked else asks
+    calls = len(found.unasked) * asks
+    tokens_in = round(sum(call.tokens_in for call in found.unasked) * asks)
+    tokens_out = round(calls * pace.tokens_out)
+    at_once = 1 if found.spec.provider == "local" else concurrency
+    price = priced.price if priced else None
+    if not found.unasked:
+        price = Price(0.0, 0.0)  # what is not sent costs nothing, whatever its price
+    return Outlay(
+        calls=round(calls),
+        calls_most=most,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        usd=None if price is None else price.cost(tokens_in, tokens_out),
+        usd_most=None if price is None else _ceiling(found, price),
+        hours=calls * pace.seconds / at_once / 3600,
+    )
+
+
+def _ceiling(found: Forecast, price: Price) -> float:
+    """USD if every reply is `max_tokens` long and every decision takes all its calls.
+
+    Each further call shows the replies before it. An estimate of tokens is raised by the margin
+    that --max-cost reserves for its error.
+    """
+    margin = RESERVE_MARGIN if found.tokens_by == ESTIMATE else 1.0
+    tokens_in = tokens_out = 0.0
+    for call in found.unasked:
+        replies_shown = call.left * (call.left - 1) / 2
+        tokens_in += call.left * call.tokens_in * margin
+        tokens_in += replies_shown * (call.max_tokens + COMPLAINT)
+        tokens_out += call.left * call.max_tokens
+    return price.cost(round(tokens_in), round(tokens_out))

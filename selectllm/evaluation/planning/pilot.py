@@ -1,0 +1,124 @@
+"""A pilot: a finished run that shows how two arms differ, and what their calls take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from selectllm.core.errors import RunError
+from selectllm.core.types import Decision
+from selectllm.evaluation.comparison.arm_results import Side, sides
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.paired_comparison import Contrast
+from selectllm.evaluation.comparison.rated_differences import differing
+from selectllm.evaluation.comparison.run_inputs import Evidence, read_evidence
+from selectllm.evaluation.planning.forecast import Pace, pace_of
+from selectllm.evaluation.planning.reach import Lifts, Spread
+from selectllm.selection.decision_log import read_log
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """A run that was made. `arms`: those that are held against each other, None with one pair."""
+
+    folder: Path
+    evidence: Evidence
+    sides: dict[Arm, Side]
+    arms: tuple[Arm, Arm] | None
+
+    def pace(self, prompt: str, model: str) -> Pace | None:
+        """What the calls of a pair took; else those of its model under any prompt; else None."""
+        same_pair = self.sides.get(Arm(prompt, model))
+        same_model = [side for arm, side in self.sides.items() if arm.model == model]
+        for found in ([same_pair] if same_pair else [], same_model):
+            decisions = [decision for side in found for decision in side.decisions]
+            if pace := pace_of(decisions, "pilot"):
+                return pace
+        return None
+
+    def spread(self) -> Spread | None:
+        """How far d strays between clusters; None where the pilot cannot say.
+
+        With groups, as if the clusters were as many independent ones: their larger standard
+        error is in it.
+        """
+        contrast = self._contrast()
+        if contrast is None or contrast.paired is None or contrast.estimate is None:
+            return None
+        sd = contrast.estimate.std_error * math.sqrt(len(contrast.paired))
+        return Spread(sd, contrast.paired.scale, "pilot", len(contrast.paired))
+
+    def lifts(self) -> Lifts | None:
+        """What both arms gain over random picks, by cluster; None where the pilot cannot say."""
+        contrast, utility = self._contrast(), self.evidence.headline
+        if contrast is None or contrast.paired is None or utility is None:
+            return None
+        a, b = (side.measured[utility.name] for side in (contrast.a, contrast.b))
+        clusters = [cluster for cluster in self.evidence.order if cluster in b.chance]
+        if contrast.estimate is None:
+            return None
+        incumbent, newcomer = (
+            np.array([side.gain[c] - side.chance[c] for c in clusters]) / contrast.paired.scale
+            for side in (a, b)
+        )
+        return Lifts(incumbent, newcomer, contrast.paired.groups)
+
+    def differing_items(self) -> float | None:
+        """Items per cluster that exactly one of the arms picked; None with one pair."""
+        if self.arms is None:
+            return None
+        a, b = (self.sides[arm] for arm in self.arms)
+        found = differing(a.decisions, b.decisions, self.evidence.picks)
+        return fmean(len(items) for items in found.values()) if found else None
+
+    def _contrast(self) -> Contrast | None:
+        covered = self.evidence.headline in self.evidence.covering
+        if self.arms is None or not covered:
+            return None
+        return Contrast.of(self.evidence, *(self.sides[arm] for arm in self.arms))
+
+
+def read_pilot(folder: Path, arms: Sequence[Arm], utility: str | None) -> Pilot:
+    """The pilot in run folder `folder`, its arms those named in `arms` or its first two pairs.
+
+    `utility`: decides, where the pilot has it. Raises RunError if the run is not finished, or
+    has decisions that could not be made.
+    """
+    evidence = read_evidence(folder)
+    if not (folder / "results.json").exists():
+        raise RunError(f"{folder}: the run is not finished; run the same command again to go on")
+    decisions = read_log(folder / "decisions.jsonl").latest.values()
+    if failed := sum(decision.status == "error" for decision in decisions):
+        raise RunError(
+            f"{folder}: {failed} decisions of the run could not be made; run the same command "
+            "again to make them"
+        )
+    evidence = _of_what_was_asked(evidence, list(decisions))
+    if utility in [each.name for each in evidence.utilities]:
+        gate = evidence.gate.model_copy(update={"utility": utility})
+        evidence = replace(evidence, gate=gate)
+    asked = {cluster.id for cluster in evidence.clusters}
+    made = sides(evidence, (decision for decision in decisions if decision.cluster in asked))
+    return Pilot(folder, evidence, made, _arms(evidence, made, arms))
+
+
+def _of_what_was_asked(evidence: Evidence, decisions: Sequence[Decision]) -> Evidence:
+    """Without the clusters that a sequential comparison did not come to."""
+    asked = {decision.cluster for decision in decisions if decision.model}
+    if evidence.comparison is None or evidence.comparison.design == "fixed" or not asked:
+        return evidence
+    clusters = tuple(cluster for cluster in evidence.clusters if cluster.id in asked)
+    return replace(evidence, clusters=clusters)
+
+
+def _arms(
+    evidence: Evidence, made: dict[Arm, Side], wanted: Sequence[Arm]
+) -> tuple[Arm, Arm] | None:
+    named = [arm for arm in wanted if arm in made]
+    pairs = named if len(named) >= 2 else [Arm(*pair) for pair in evidence.pairs]
+    return (pairs[0], pairs[1]) if len(pairs) >= 2 else None

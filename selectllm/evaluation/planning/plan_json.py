@@ -1,0 +1,149 @@
+"""A plan as one JSON object (schemas/plan.json): its figures, and what they take for granted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from selectllm.core.types import Cluster
+from selectllm.evaluation.planning.forecast import ESTIMATE
+from selectllm.evaluation.planning.plan import PairPlan, Plan
+from selectllm.evaluation.planning.prices import price_table
+from selectllm.evaluation.planning.reach import INCUMBENT
+from selectllm.stats.sequential import LEAST_CAP
+
+FORMAT = 1
+SAVED = (
+    f"from {LEAST_CAP} counted clusters on, --design sequential is expected to save calls: about "
+    "19 % at the planned effect, by the benchmark eval/benchmarks/verdicts.py"
+)
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The plan (schema: schemas/plan.json); null where something is not known."""
+    suite, utility = plan.run.suite, plan.run.headline
+    by_table = any(pair.priced and pair.priced.source == "litellm" for pair in plan.pairs)
+    return {
+        "format": FORMAT,
+        "suite": suite.name,
+        "for": plan.aim.kind,
+        "arms": [arm.name for arm in plan.aim.arms] or [pair.name for pair in plan.pairs],
+        "picks": suite.picks,
+        "orders": suite.orders,
+        "repeats": suite.repeats,
+        "concurrency": plan.aim.concurrency,
+        "utility": utility and utility.to_json(),
+        "clusters": asdict(plan.clusters),
+        "pairs": [pair.to_json() for pair in plan.pairs],
+        "strategies": [
+            {"strategy": name, **asked.to_json()} for name, asked in plan.strategies.items()
+        ],
+        "total": plan.total(),
+        "price_table": asdict(price_table()) if by_table else None,
+        "ratings": plan.ratings(),
+        "spread": asdict(plan.spread),
+        "power": asdict(plan.power),
+        "reach": plan.reach and asdict(plan.reach),
+        "swap": plan.swap() if plan.aim.kind == "swap" else None,
+        "sequential": SAVED if plan.may_stop_early() else None,
+        "assumptions": list(_assumptions(plan)),
+    }
+
+
+def _assumptions(plan: Plan) -> Iterator[str]:
+    """Everything that the figures take for granted, one sentence each."""
+    yield from _assumed_of_calls([*plan.pairs, *plan.strategies.values()])
+    yield from _assumed_of_clusters(plan)
+    yield from _assumed_of_spread(plan)
+    yield from _assumed_of_pilot(plan)
+    if plan.aim.kind == "swap" and plan.lifts is None:
+        yield f"the model to be replaced captures {INCUMBENT:g}: no pilot says how much"
+    if plan.aim.kind in ("ab", "swap") and not plan.aim.arms and len(plan.pairs) > 2:
+        yield f"which arms are compared is not said, so all {len(plan.pairs)} pairs are asked"
+    if plan.aim.contrasts > 1:
+        yield (
+            f"each of the {plan.aim.contrasts} arms gets an even share of alpha; Holm is kinder to "
+            "all but the first"
+        )
+    differing = plan.ratings()["differing"]
+    if differing and differing["source"] != "pilot":
+        yield (
+            "the items that exactly one arm picks are those of independent pickers: an upper "
+            "bound for arms that agree at least as much as by chance"
+        )
+
+
+def _assumed_of_calls(pairs: Sequence[PairPlan]) -> Iterator[str]:
+    asking = [pair for pair in pairs if pair.forecast.unasked]
+    estimated = {p.forecast.spec.name for p in asking if p.forecast.tokens_by == ESTIMATE}
+    if estimated:
+        yield (
+            f"prompt tokens of {', '.join(sorted(estimated))} are an estimate, within about 13 % "
+            "for English text: no tokenizer of theirs is at hand"
+        )
+    unknown: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for pair in asking:
+        if pair.pace.source == "assumption":
+            tokens, seconds = f"{pair.pace.tokens_out:.0f}", f"{pair.pace.seconds:.1f}"
+            unknown[tokens, seconds].append(pair.name)
+    for (tokens, seconds), names in unknown.items():
+        yield (
+            f"{', '.join(names)}: replies of {tokens} tokens, which is their format alone, after "
+            f"{seconds} s, and none asked again: no reply is known; reasons or thinking take more"
+        )
+
+
+def _assumed_of_clusters(plan: Plan) -> Iterator[str]:
+    if plan.run.headline is None:
+        yield "no cluster is flat: there is no utility to tell by"
+    elif plan.clusters.unrated:
+        yield f"none of the {plan.clusters.unrated} clusters that are not fully rated is flat"
+    if plan.clusters.groups:
+        yield (
+            f"clusters of one group are independent of each other; {plan.clusters.groups} groups "
+            "whose clusters are alike show less"
+        )
+
+
+def _assumed_of_spread(plan: Plan) -> Iterator[str]:
+    spread = plan.spread
+    if spread.source == "random picks":
+        assert plan.run.headline is not None
+        yield (
+            f"sd(d) is that of two random pickers on {plan.run.headline.name} in "
+            f"{spread.clusters} clusters: arms that share picks mostly differ less, good arms on "
+            "a utility with few high values more; a pilot run knows"
+        )
+    elif spread.source == "assumption":
+        yield (
+            f"sd(d) is {spread.sd:g} captured ({spread.sd * spread.scale:g} on the scale of d), as "
+            "in a simulation: there is neither a rated utility nor a pilot that shows it"
+        )
+    elif spread.sd == 0:
+        yield "the arms differ in no cluster, as in the pilot"
+
+
+def _assumed_of_pilot(plan: Plan) -> Iterator[str]:
+    """Where the pilot is not quite what is planned."""
+    pilot, run = plan.pilot, plan.run
+    if pilot is None:
+        return
+    if pilot.arms is None:
+        yield "the pilot has one pair only, so it says nothing of how two differ"
+    elif missing := [arm.name for arm in plan.aim.arms if arm not in pilot.sides]:
+        used = " and ".join(arm.name for arm in pilot.arms)
+        yield f"the pilot has no {', '.join(missing)}; {used} differ as the arms do"
+    theirs, ours = pilot.evidence.headline, run.headline
+    if theirs and ours and theirs.name != ours.name:
+        yield f"d strays by {ours.name} as the pilot's does by {theirs.name}"
+    shape = _shape(pilot.evidence.clusters, pilot.evidence.picks)
+    if shape != _shape(run.clusters, run.suite.picks):
+        yield f"the pilot's clusters ({shape}) show what the suite's would"
+
+
+def _shape(clusters: Sequence[Cluster], k: int) -> str:
+    """`2 of 10`: the picks and the median size."""
+    sizes = sorted(len(cluster.members) for cluster in clusters)
+    return f"{k} of {sizes[len(sizes) // 2]}"

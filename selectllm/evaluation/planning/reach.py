@@ -1,0 +1,270 @@
+"""What a suite's clusters can show, before anything is spent. Pure.
+
+Differences d are in captured units (paired.py), and so is their standard deviation between
+clusters. It comes from a pilot; else from the utilities, as that of two random pickers, which
+share nothing (arms that share picks mostly stray less; good ones on a utility with few high
+values stray more); else it is assumed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import comb
+
+from selectllm.core.types import Cluster
+from selectllm.evaluation.suite import Gate
+from selectllm.stats.betting import least_clusters, lower_bound
+from selectllm.stats.intervals import mean_estimate
+from selectllm.stats.paired import FEW_CLUSTERS
+from selectllm.stats.power import clusters_needed, detectable, least_integer
+
+Kind = Literal["eval", "ab", "swap", "regress"]
+Source = Literal["pilot", "random picks", "assumption"]
+Floats = npt.NDArray[np.float64]
+
+SIDES: Mapping[Kind, int] = {"eval": 2, "ab": 2, "swap": 1, "regress": 1}
+POWER = 0.8
+RETAIN = (0.9, 0.8, 0.7)
+INCUMBENT = 0.3  # captured, assumed of a model that is to be replaced
+GOOD_WORD: Mapping[Kind, str] = {
+    "eval": "equivalent",
+    "ab": "equivalent",
+    "regress": "pass",
+    "swap": "safe",
+}
+"""What is said of arms that do not differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far d strays. `sd`: between clusters, in captured units. `scale`: 1 captured in d.
+
+    `clusters`: that it was seen in; 0 if it is assumed.
+    """
+
+    sd: float
+    scale: float
+    source: Source
+    clusters: int = 0
+
+
+# 0.21 on the scale of d, by simulation of two scorers that share half of their noise (m = 14,
+# k = 3), in clusters where random picks get half of what there is.
+ASSUMED = Spread(0.42, 0.5, "assumption")
+
+
+def random_spread(utilities: Iterable[Sequence[float]], k: int) -> Spread | None:
+    """The spread of two pickers that draw k at random; None if no cluster decides anything.
+
+    `utilities`: of the items of each cluster. A sum of k drawn without replacement of m has the
+    variance k var (m - k) / (m - 1) (Cochran 1977, Sampling Techniques, chapter 2), and d is the
+    difference of two, over the range U* - U_ of agreement.py. Its mean is 0.
+    """
+    variances, headroom = [], []
+    for values in utilities:
+        u = np.sort(np.asarray(values, dtype=np.float64))
+        m = len(u)
+        if m <= k or u[0] == u[-1]:
+            continue
+        best = u[m - k :].sum()
+        span = best - u[:k].sum()
+        variances.append(2 * k * u.var() * (m - k) / (m - 1) / span**2)
+        headroom.append((best - k * u.mean()) / span)
+    if not variances:
+        return None
+    scale = float(np.mean(headroom))
+    return Spread(math.sqrt(np.mean(variances)) / scale, scale, "random picks", len(variances))
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """What there is to decide by.
+
+    `asked`: of `pool` that the pool gives. `counted`: those that can tell good picks from bad
+    ones, or may, once they are rated (`unrated`). `flat`: one utility for all items, None
+    without any. `whole`: no more items than picks; they are not asked. `groups`: of the counted,
+    None without groups. `items`: of the counted, and how many have no value yet (`to_rate`).
+    """
+
+    asked: int
+    pool: int
+    counted: int
+    flat: int | None
+    whole: int
+    unrated: int
+    groups: int | None
+    items: int
+    to_rate: int
+
+
+def clusters_of(
+    clusters: Sequence[Cluster], pool: int, k: int, values: Mapping[str, float] | None
+) -> Clusters:
+    """Count `clusters`. `values`: the deciding utility's, items may lack one; None without it."""
+    known = values or {}
+    choices = [cluster for cluster in clusters if len(cluster.members) > k]
+    rated = [c for c in choices if all(member in known for member in c.members)]
+    flat = {c.id for c in rated if len({known[member] for member in c.members}) == 1}
+    counted = [cluster for cluster in choices if cluster.id not in flat]
+    groups = {cluster.group for cluster in counted} - {None}
+    members = [member for cluster in counted for member in cluster.members]
+    return Clusters(
+        asked=len(choices),
+        pool=pool,
+        counted=len(counted),
+        flat=None if values is None else len(flat),
+        whole=len(clusters) - len(choices),
+        unrated=len(choices) - len(rated),
+        groups=len(groups) or None,
+        items=len(members),
+        to_rate=sum(member not in known for member in members),
+    )
+
+
+def independent_differing(m: int, k: int, draws: int = 1) -> float:
+    """Items of a cluster of m that two independent pickers of k treat differently, expected.
+
+    For one draw 2 k (1 - k / m). `draws`: orders x repeats, over which an item must be picked
+    equally often by both not to differ. Pickers that agree more than by chance differ in fewer.
+    """
+    share, times = k / m, np.arange(draws + 1)
+    chances = comb(draws, times) * share**times * (1 - share) ** (draws - times)
+    return float(m * (1 - np.square(chances).sum()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """What the counted clusters can show with probability POWER, in captured units.
+
+    `detectable`: the least difference; None below two clusters. `for_margin`: clusters that find
+    a difference as large as the margin, which for regress are those that pass at equal quality.
+    `for_equal`: clusters that show equal arms to be equivalent; None where that is no verdict.
+    Both by the t test alone; below FEW_CLUSTERS the betting bound must agree.
+    """
+
+    alpha: float
+    sides: int
+    margin: float
+    detectable: float | None
+    for_margin: int
+    for_equal: int | None
+
+
+def power_of(kind: Kind, spread: Spread, found: Clusters, gate: Gate, contrasts: int = 1) -> Power:
+    """What the counted clusters can show. Of several contrasts each gets an even share of alpha.
+
+    Groups of clusters are the units that err, taken to be of one size and their clusters to be
+    independent. Arms are shown to be equivalent by two one-sided tests, each of which may fail:
+    of equal arms both succeed with probability 2 p - 1 if one does with p.
+    """
+    alpha, sides = gate.alpha / contrasts, SIDES[kind]
+    units = found.groups or found.counted
+    sd = spread.sd * math.sqrt(units / max(1, found.counted))
+    least = detectable(sd, units, alpha, power=POWER, sides=sides)
+    equal = None
+    if kind in ("eval", "ab"):
+        equal = clusters_needed(gate.margin, spread.sd, alpha, power=(1 + POWER) / 2, sides=1)
+    return Power(
+        alpha=alpha,
+        sides=sides,
+        margin=gate.margin,
+        detectable=least if math.isfinite(least) else None,
+        for_margin=clusters_needed(gate.margin, spread.sd, alpha, power=POWER, sides=sides),
+        for_equal=equal,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whether `word` (pass, equivalent, safe) can be said at all where nothing was lost.
+
+    `zeros`: counted clusters that it needs if d is 0 in every one, by the betting bound, which
+    also decides where fewer than 20 differ; None for swap. `least`: counted clusters from which
+    on it can be said at all: as many as the bound needs, or FEW_CLUSTERS if that is fewer.
+    `asked`: clusters to ask for so many counted ones, as flat ones are rare here; None if none is
+    counted.
+    """
+
+    word: str
+    zeros: int | None
+    least: int
+    possible: bool
+    asked: int | None
+
+
+def reach(kind: Kind, margin: float, spread: Spread, found: Clusters, alpha: float) -> Reach | None:
+    """Whether the suite can reach a good end; None for a `margin` of 0 or less.
+
+    `margin`: in captured units; for swap what equal quality leaves over, (1 - retain) * captured,
+    which x then is in every cluster.
+    """
+    if margin <= 0:
+        return None
+    inside = min(1.0, margin * spread.scale)
+    zeros = None if kind == "swap" else least_clusters(inside, alpha)
+    bound = zeros or _least_above_0(inside, alpha)
+    bets = found.groups or found.counted  # the clusters of a group are one bet
+    least = FEW_CLUSTERS if found.groups else min(bound, FEW_CLUSTERS)
+    possible = found.counted >= FEW_CLUSTERS or bets >= bound
+    asked = math.ceil(least * found.asked / found.counted) if found.counted else None
+    return Reach(GOOD_WORD[kind], zeros, least, possible, asked)
+
+
+def _least_above_0(x: float, alpha: float) -> int:
+    """The fewest clusters of a constant `x` with a betting bound above 0; at most FEW_CLUSTERS."""
+
+    def enough(n: int) -> bool:
+        return n >= FEW_CLUSTERS or lower_bound(np.full(n, x), alpha) > 0
+
+    return least_integer(enough, start=1)
+
+
+@dataclass(frozen=True)
+class Lifts:
+    """s = G - r of the incumbent and of the newcomer, by cluster, in captured units.
+
+    `groups`: one label per cluster, None without groups.
+    """
+
+    incumbent: Floats
+    newcomer: Floats
+    groups: tuple[Hashable, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Clusters that show a newcomer of equal quality to keep the share `retain`, by t alone.
+
+    `sd`: of x = s_to - retain * s_from. `clusters`: None if no number does: nothing is left over
+    (`retain` 1), or the incumbent is no better than random.
+    """
+
+    retain: float
+    sd: float
+    clusters: int | None
+
+
+def retention(
+    retain: float, captured: float, spread: Spread, lifts: Lifts | None, alpha: float
+) -> Retention:
+    """At equal quality the mean of x is (1 - retain) * `captured`; one-sided `alpha`.
+
+    Its sd is that of the pilot's `lifts`, else that of independent arms that stray alike: then
+    d = s_to - s_from has twice the variance of s, and x has 1 + retain^2 times that.
+    """
+    if lifts is None:
+        sd = spread.sd * math.sqrt((1 + retain**2) / 2)
+    else:
+        estimate = mean_estimate(lifts.newcomer - retain * lifts.incumbent, lifts.groups)
+        assert estimate is not None
+        sd = estimate.std_error * math.sqrt(len(lifts.newcomer))
+    effect = (1 - retain) * captured
+    if effect <= 0:
+        return Retention(retain, sd, None)
+    return Retention(retain, sd, clusters_needed(effect, sd, alpha, power=POWER, sides=1))

@@ -1,0 +1,231 @@
+"""What the sets of a suite will take, before anything is divided, measured or asked.
+
+Clusters are not known before the pool is divided, so a few random ones stand in for those of a
+round, and random items for the pool. Replies that are cached are counted as if they were not.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import cycle, islice
+from typing import Any
+
+from selectllm.core.codec import seeded_hash
+from selectllm.core.types import Item, Reply
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.planning.forecast import (
+    ESTIMATE,
+    Forecast,
+    Outlay,
+    Pace,
+    Recall,
+    Unasked,
+    assumed_pace,
+    forecast,
+    outlay,
+)
+from selectllm.evaluation.planning.prices import Priced, priced
+from selectllm.evaluation.sets.protocol import Protocol, arm_of
+from selectllm.models.tokens import estimate_tokens
+from selectllm.selection.by_model import rounds_ahead
+from selectllm.selection.clustering.partition import show_order
+from selectllm.selection.scorers.item_scorer import Meter, calls_per_item
+from selectllm.selection.scorers.open_endedness import sample_requests
+from selectllm.selection.scorers.rating import rating_task
+from selectllm.selection.selector import Selector
+from selectllm.selection.strategies import Measure, Strategy
+from selectllm.selection.task import AskSettings, Task, with_ballots
+
+CLUSTERS = 10  # that stand in for those of a round
+ITEMS = 200  # that stand in for the pool
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPlan:
+    """One round of a set: its clusters of about `size`, and what each gives, some one more.
+
+    `calls`: if every reply is valid; 0 where the clusters are taken whole.
+    """
+
+    clusters: int
+    size: int
+    picks: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A selector that asks a model, and what that takes with all seeds.
+
+    `budget`, `rounds`: of a pair, for which each budget is asked anew. A strategy is measured
+    once, whatever the budgets and seeds; it has None and none.
+    """
+
+    arm: Arm
+    budget: int | None
+    rounds: tuple[RoundPlan, ...]
+    forecast: Forecast
+    pace: Pace
+    priced: Priced | None
+    outlay: Outlay
+
+    def to_json(self) -> dict[str, Any]:
+        """As the plan has it."""
+        price = self.priced and {**asdict(self.priced.price), "source": self.priced.source}
+        return {
+            "selector": self.arm.name,
+            **self.arm.to_json(),
+            "budget": self.budget,
+            "rounds": [asdict(each) for each in self.rounds],
+            "too_long": self.forecast.too_long,
+            "tokens_by": self.forecast.tokens_by,
+            "pace": asdict(self.pace),
+            "price": price,
+            **asdict(self.outlay),
+        }
+
+
+async def plan_sets(protocol: Protocol, ask: AskSettings) -> list[Asking]:
+    """Every pair at every budget, then every strategy that asks a model. Nothing is sent."""
+    pairs = [
+        await _pair(protocol, selector, budget, ask)
+        for selector in protocol.run.selectors
+        for budget in protocol.budgets
+    ]
+    strategies = [
+        await _strategy(protocol, strategy, strategy.measure, ask)
+        for strategy in protocol.strategies
+        if strategy.measure is not None and calls_per_item(strategy.measure)
+    ]
+    return [*pairs, *strategies]
+
+
+async def _pair(protocol: Protocol, selector: Selector, budget: int, ask: AskSettings) -> Asking:
+    seeds = protocol.entry.seeds
+    items = len(protocol.pool)
+    rounds: list[RoundPlan] = []
+    parts: list[Forecast] = []
+    for clusters, _ in rounds_ahead(items, protocol.settings(budget, seeds[0], ask)):
+        size, picks = math.ceil(items / clusters), max(1, budget // clusters)
+        asked = _asked(budget, clusters, size)
+        calls = 0
+        if asked:
+            found = scaled(await _round(protocol, selector, size, picks, ask), asked)
+            calls = len(found.unasked)
+            parts += [found] * len(seeds)
+        rounds.append(RoundPlan(clusters, size, picks, calls))
+        items = clusters
+    return _asking(arm_of(selector), budget, rounds, _together(selector, parts), ask)
+
+
+def _asked(budget: int, clusters: int, size: int) -> int:
+    """Clusters that are asked, if all have `size` items: those that do not give all they have."""
+    base, with_one_more = divmod(budget, clusters)
+    if base >= size:
+        return 0
+    return clusters - with_one_more if base + 1 == size else clusters
+
+
+async def _round(
+    protocol: Protocol, selector: Selector, size: int, picks: int, ask: AskSettings
+) -> Forecast:
+    """What a few clusters of `size` ask."""
+    drawn = _sample(protocol, size * CLUSTERS)
+    whole = [tuple(drawn[at : at + size]) for at in range(0, len(drawn) - size + 1, size)]
+    tasks = [_task(selector, shown, picks) for shown in whole]
+    return await forecast(selector, tasks, ask, _nothing)
+
+
+def _task(selector: Selector, shown: tuple[Item, ...], picks: int) -> Task:
+    """A decision with its ballots."""
+    by_id = {item.id: item for item in shown}
+
+    def show(order: int) -> tuple[Item, ...]:
+        return tuple(by_id[i] for i in show_order(tuple(by_id), 0, 0, order))
+
+    return with_ballots(Task(selector, cluster=0, shown=shown, k=picks), show)
+
+
+async def _strategy(
+    protocol: Protocol, strategy: Strategy, measure: Measure, ask: AskSettings
+) -> Asking:
+    meter = protocol.run.meter
+    assert meter is not None
+    items = _sample(protocol, ITEMS)
+    found = await measure_forecast(meter, measure, items, ask, _nothing)
+    found = scaled(found, len(protocol.pool))
+    return _asking(arm_of(strategy), None, (), found, ask)
+
+
+def _sample(protocol: Protocol, count: int) -> list[Item]:
+    """`count` random items, all of them if there are no more; drawn by the suite's seed."""
+    seed = protocol.run.suite.seed
+    return heapq.nsmallest(
+        count, protocol.pool.items, key=lambda item: seeded_hash("sample", seed, item.id)
+    )
+
+
+def _nothing(key: str) -> Reply | None:
+    """The reply that is remembered: none."""
+    return None
+
+
+def _together(selector: Selector, parts: Sequence[Forecast]) -> Forecast:
+    return Forecast(
+        prompt=selector.prompt.ref,
+        spec=selector.spec,
+        decisions=sum(part.decisions for part in parts),
+        known=(),
+        too_long=sum(part.too_long for part in parts),
+        unasked=tuple(call for part in parts for call in part.unasked),
+        tokens_by=parts[0].tokens_by if parts else ESTIMATE,
+    )
+
+
+def _asking(
+    arm: Arm,
+    budget: int | None,
+    rounds: Sequence[RoundPlan],
+    found: Forecast,
+    ask: AskSettings,
+) -> Asking:
+    pace = assumed_pace(found)
+    price = priced(found.spec) if found.unasked else None
+    taken = outlay(found, pace, price, ask.concurrency)
+    return Asking(arm, budget, tuple(rounds), found, pace, price, taken)
+
+
+async def measure_forecast(
+    meter: Meter, measure: Measure, items: Sequence[Item], ask: AskSettings, recall: Recall
+) -> Forecast:
+    """What measuring `items` will ask, by a measure that asks a model (item_scorer.calls_per_item).
+
+    Open-ended replies mostly take all the tokens that they may.
+    """
+    if measure.kind == "rating":
+        rater = meter.rater(measure)
+        tasks = [rating_task(item, rater) for item in items]
+        return await forecast(rater, tasks, ask, recall)
+    sampler = meter.sampler(measure)
+    requests = [request for item in items for request in sample_requests(item, sampler, meter.seed)]
+    unasked = tuple(
+        Unasked(estimate_tokens(each.messages), each.max_tokens, each.max_tokens, left=1)
+        for each in requests
+        if recall(each.key) is None
+    )
+    return Forecast(measure.kind, sampler.spec, len(items), (), 0, unasked, ESTIMATE)
+
+
+def scaled(found: Forecast, decisions: int) -> Forecast:
+    """`found` as it would be of so many decisions; its calls stand in for the others in turn."""
+    share = decisions / found.decisions
+    calls = round(len(found.unasked) * share)
+    return replace(
+        found,
+        decisions=decisions,
+        too_long=round(found.too_long * share),
+        unasked=tuple(islice(cycle(found.unasked), calls)),
+    )

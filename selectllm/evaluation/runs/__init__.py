@@ -1,0 +1,1 @@
+"""One evaluation of a suite: prepared, carried out, kept in a folder, verified."""

@@ -1,0 +1,190 @@
+"""The matrix of an evaluation: every selector and strategy on every cluster, order and repeat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.core.types import Attempt, Cluster, Decision, Item
+from selectllm.data.embedder import Embedder
+from selectllm.evaluation.runs.results import results
+from selectllm.evaluation.runs.run import Run
+from selectllm.models.tokens import estimate_tokens
+from selectllm.prompting.prompt import render
+from selectllm.selection.ask import make_decisions
+from selectllm.selection.clustering.partition import show_order
+from selectllm.selection.decision_log import DecisionLog, Key
+from selectllm.selection.scorers.item_scorer import Measured, Meter
+from selectllm.selection.strategies import Candidates, Measure, Strategy
+from selectllm.selection.task import AskSettings, Task, with_ballots
+
+CONTEXT_MARGIN = 1.5
+
+
+def tasks(run: Run) -> Iterator[Task]:
+    """Every decision to be made; all selectors see a cluster in the same orders.
+
+    A vote sees it in more of them. Cluster by cluster, so that a run cut short by its budget has
+    asked every pair alike.
+    """
+    suite = run.suite
+    for cluster in run.clusters:
+        if len(cluster.members) <= suite.picks:
+            continue  # nothing to choose
+        show = partial(shown_items, run, cluster)
+        for order in range(suite.orders):
+            shown = show(order)
+            for repeat in range(suite.repeats):
+                for selector in run.selectors:
+                    task = Task(
+                        selector=selector,
+                        cluster=cluster.id,
+                        shown=shown,
+                        k=suite.picks,
+                        order=order,
+                        repeat=repeat,
+                        seed=suite.seed + repeat,
+                    )
+                    yield with_ballots(task, show)
+
+
+def shown_items(run: Run, cluster: Cluster, order: int) -> tuple[Item, ...]:
+    """The cluster's items in one of its seeded orders."""
+    ids = show_order(cluster.members, run.suite.seed, cluster.id, order)
+    return tuple(run.pool.by_id[item_id] for item_id in ids)
+
+
+async def decide_by_strategies(
+    run: Run, embedder: Embedder, meter: Meter | None, log: DecisionLog
+) -> None:
+    """Log what the strategies pick inside each cluster, in its first order.
+
+    Whatever the log holds is not measured again; `random` is analytic and not logged. Raises as
+    Meter.measure does.
+    """
+    clusters = [c for c in run.clusters if len(c.members) > run.suite.picks]
+    shown = {cluster.id: shown_items(run, cluster, 0) for cluster in clusters}
+    missing = [
+        strategy
+        for strategy in run.strategies
+        if not strategy.analytic
+        and not all(log.done(_strategy_key(strategy, number)) for number in shown)
+    ]
+    items = [item for each in shown.values() for item in each]
+    vectors: dict[int, NDArray[np.float32]] = {}
+    if any(strategy.needs_vectors for strategy in missing):
+        ends = np.cumsum([len(each) for each in shown.values()])[:-1]
+        vectors = dict(zip(shown, np.split(embedder.of(items), ends), strict=True))
+    measured: dict[Measure, Measured] = {}
+    for strategy in missing:
+        if strategy.measure is not None and strategy.measure not in measured:
+            assert meter is not None
+            measured[strategy.measure] = await meter.measure(strategy.measure, items)
+    for cluster in clusters:
+        candidates = Candidates(shown[cluster.id], run.suite.seed, vectors.get(cluster.id))
+        for strategy in missing:
+            if not log.done(_strategy_key(strategy, cluster.id)):
+                found = None if strategy.measure is None else measured[strategy.measure]
+                log.append(_strategy_decision(run, cluster, candidates, strategy, found))
+
+
+def _strategy_key(strategy: Strategy, cluster: int) -> Key:
+    return "", f"strategy:{strategy.name}", cluster, 0, 0, 0
+
+
+def context_needed(run: Run) -> int:
+    """Tokens that the longest prompt and its reply need: what Ollama must make room for.
+
+    Without it Ollama cuts prompts to its default context. Rounded up to 1,024, with a margin for
+    the estimate's error and for re-asking.
+    """
+    longest = max(
+        estimate_tokens(render(task.selector.prompt, task.shown, task.k))
+        + task.selector.spec.max_tokens
+        for task in tasks(run)
+    )
+    return math.ceil(longest * CONTEXT_MARGIN / 1024) * 1024
+
+
+def _strategy_decision(
+    run: Run,
+    cluster: Cluster,
+    candidates: Candidates,
+    strategy: Strategy,
+    measured: Measured | None,
+) -> Decision:
+    ids = tuple(item.id for item in candidates.items)
+    k = run.suite.picks
+    attempts: tuple[Attempt, ...] = ()
+    problems: tuple[str, ...] = ()
+    if measured is not None:
+        values = np.array([measured.values[item_id] for item_id in ids])
+        candidates = replace(candidates, values=values)
+        problems = ("unmeasured",) if np.isnan(values).any() else ()
+        attempts = tuple(each for item_id in ids for each in measured.attempts.get(item_id, ()))
+    picked = strategy.choose(candidates, len(ids) if strategy.ranks else k)
+    best_first = tuple(ids[position] for position in picked)
+    short = len(best_first) < k
+    return Decision(
+        cluster=cluster.id,
+        order=0,
+        repeat=0,
+        round=0,
+        shown=ids,
+        picks=best_first[:k],
+        status=("partial" if best_first else "invalid") if short else "ok",
+        strategy=strategy.name,
+        problems=problems,
+        attempts=attempts,
+        ranking=best_first if strategy.ranks and len(best_first) == len(ids) else None,
+    )
+
+
+def stages(run: Run) -> Iterator[Run]:
+    """The run, or where a sequential comparison looks in between, its clusters up to each look."""
+    if run.comparison is None or not run.comparison.looks:
+        yield run
+        return
+    for asked, _ in run.comparison.looks:
+        yield replace(run, clusters=run.clusters[:asked])
+
+
+def decided(run: Run, stage: Run, decisions: Sequence[Decision]) -> bool:
+    """Whether a sequential comparison needs no clusters beyond those of `stage`.
+
+    `decisions` may hold some of the next look, from a call that was interrupted in it.
+    """
+    asked = {cluster.id for cluster in stage.clusters}
+    found = results(run.evidence, [d for d in decisions if d.cluster in asked])
+    return all(verdict["word"] != "inconclusive" for verdict in found["verdicts"])
+
+
+async def evaluate(
+    run: Run,
+    embedder: Embedder,
+    settings: AskSettings,
+    log: DecisionLog,
+    tick: Callable[[Decision], None] = lambda decision: None,
+) -> Sequence[Decision]:
+    """Make every decision of the run that `log` does not hold yet; returns all of them.
+
+    A sequential comparison stops after the look that decides it. Raises as ask.make_decisions
+    does; decisions made until then are in the log. Closes the run's models.
+    """
+    try:
+        asked: Run | None = None
+        for stage in stages(run):
+            if asked is not None and decided(run, asked, log.decisions()):
+                break
+            asked = stage
+            await decide_by_strategies(stage, embedder, run.meter, log)
+            await make_decisions(tasks(stage), settings, log, tick)
+    finally:
+        for selector in run.selectors:
+            await selector.model.close()
+    return log.decisions()

@@ -1,0 +1,243 @@
+"""From a suite file to a run: load, check and divide everything before the first call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from selectllm.core.codec import seeded_hash, sha256_texts
+from selectllm.core.errors import SuiteError, UtilityError
+from selectllm.core.names import listed
+from selectllm.core.types import Cluster, Item, Pool
+from selectllm.data.embedder import Embedder
+from selectllm.data.hub import located
+from selectllm.data.pool import load_pool
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.baseline import Baseline, agreed, check_pool
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.suite import Suite
+from selectllm.models.connect import Connections, settled
+from selectllm.prompting.library import PromptLibrary
+from selectllm.prompting.prompt import Prompt, render
+from selectllm.selection.clustering.cluster_pool import Division, divide
+from selectllm.selection.clustering.clusters_file import read_clusters
+from selectllm.selection.selector import Selector, open_selector
+from selectllm.selection.strategies import Strategy, find_strategy
+from selectllm.utility.entries import UtilityEntry
+from selectllm.utility.sources import UtilitySources, utility_of
+from selectllm.utility.utility import Utility
+from selectllm.utility.validation import validated
+
+CONTROLS = ("random", "longest", "shortest", "first")
+INPUT_CONTROL = "has-input"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a run is prepared from besides the suite.
+
+    `base`: the suite file's folder, which its paths are relative to. `cache`: where partitions
+    are remembered, a folder of the cache. `baseline`: what `regress` compares with; its clusters
+    are used as they are. `partial`: a column of ratings may have gaps.
+    """
+
+    base: Path
+    embedder: Embedder
+    cache: Path
+    baseline: Baseline | None = None
+    partial: bool = False
+
+    @property
+    def utilities(self) -> UtilitySources:
+        """What the suite's utilities are built from; likelihoods are kept as for strategies."""
+        return UtilitySources(self.base, self.embedder, self.cache.parent, self.partial)
+
+
+def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None) -> Run:
+    """The run that `suite` describes, without its selectors (see `with_selectors`).
+
+    `comparison`: what its arms are to be compared for. Raises a UsageError for whatever in it
+    cannot work.
+    """
+    pool = load_pool(located(sources.base, suite.pool), columns=suite.columns).pool
+    sources = replace(sources, embedder=sources.embedder.of_pool(pool))
+    if sources.baseline is not None:
+        check_pool(sources.baseline, pool)
+    utilities = tuple(_utility(entry, pool, sources) for entry in suite.utilities)
+    if sources.baseline is not None:
+        utilities = tuple(agreed(utility, sources.baseline) for utility in utilities)
+    clusters, encoder = _clusters(suite, pool, sources)
+    largest = max((len(cluster.members) for cluster in clusters), default=0)
+    if largest <= suite.picks:
+        raise SuiteError(
+            f"picks: {suite.picks} of clusters of at most {largest} items is no choice; "
+            f"the pool has {len(pool)} items"
+        )
+    if comparison is None or not comparison.differing:
+        _check_covered(utilities, clusters)
+    else:
+        _check_differing(suite, utilities, comparison)
+    strategies = _strategies(suite, pool, comparison)
+    if any(strategy.needs_vectors for strategy in strategies):
+        encoder = sources.embedder.identity
+    return Run(
+        suite=suite,
+        pool=pool,
+        clusters=_with_groups(suite, pool, clusters),
+        selectors=(),
+        strategies=strategies,
+        utilities=utilities,
+        encoder=encoder,
+        comparison=comparison,
+        baseline=sources.baseline,
+    )
+
+
+def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
+    """The utility of an entry, with what its validation says of it."""
+    utility = utility_of(entry, pool, sources.utilities)
+    if entry.validation is None:
+        return utility
+    return validated(utility, sources.base / entry.validation, pool.sha256)
+
+
+def _check_differing(suite: Suite, utilities: Sequence[Utility], comparison: Comparison) -> None:
+    """What ratings of differing items need, before anything is asked."""
+    for arm in comparison.arms:
+        if arm.strategy is not None and find_strategy(arm.strategy).analytic:
+            raise SuiteError(
+                f"--differing: {arm.name} is an expectation over all picks, so there are no items "
+                "to rate in which it differs; compare without --differing"
+            )
+    decides = [u for u in utilities if suite.gate.utility in (None, u.name)][:1]
+    for utility in decides:
+        if utility.range is None:
+            raise UtilityError(
+                f"utility {utility.name}: --differing needs its `range: [lowest, highest]` in the "
+                "suite"
+            )
+
+
+def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster]) -> None:
+    """Every item of the clusters has a value, before anything is spent on them."""
+    members = [member for cluster in clusters for member in cluster.members]
+    for utility in utilities:
+        missing = [member for member in members if member not in utility.values]
+        if missing:
+            raise UtilityError(
+                f"utility {utility.name}: no value for {len(missing)} of the {len(members)} items "
+                f"of the suite's clusters: {listed(missing)}; get them with "
+                "selectllm utility ask, or compare by rated differences alone: ab --differing"
+            )
+
+
+def check_names(suite: Suite, base: Path, library: PromptLibrary) -> None:
+    """Find every prompt and model that the suite names, before anything takes time."""
+    for reference in suite.prompts:
+        library.load(reference, base)
+    for spec in suite.specs():
+        settled(spec)
+
+
+def with_selectors(run: Run, base: Path, library: PromptLibrary, shared: Connections) -> Run:
+    """The run with every prompt x model of its suite, or those of its arms, ready to be asked."""
+    prompts = [library.load(reference, base) for reference in run.suite.prompts]
+    _check_prompts(prompts, run)
+    arms = run.comparison.arms if run.comparison else ()
+    selectors: tuple[Selector, ...] = tuple(
+        open_selector(prompt, spec, shared)
+        for prompt in prompts
+        for spec in run.suite.specs()
+        if not arms or Arm(prompt.ref, spec.name) in arms
+    )
+    return replace(run, selectors=selectors)
+
+
+def _check_prompts(prompts: Sequence[Prompt], run: Run) -> None:
+    """Every prompt has a reference of its own, and can show the largest cluster."""
+    largest = max(run.clusters, key=lambda cluster: len(cluster.members))
+    items = [run.pool.by_id[member] for member in largest.members]
+    references = [prompt.ref for prompt in prompts]
+    for prompt in prompts:
+        if references.count(prompt.ref) > 1:
+            raise SuiteError(f"prompts: two of them are {prompt.ref}; name one of them differently")
+        render(prompt, items, run.suite.picks)
+
+
+def _strategies(suite: Suite, pool: Pool, comparison: Comparison | None) -> tuple[Strategy, ...]:
+    """The suite's strategies or the usual controls; of a comparison, those beside its arms.
+
+    A gate has `longest` alone, which is told beside every agreement.
+    """
+    if comparison is not None and comparison.kind == "regress":
+        return (find_strategy("longest"),)
+    names = suite.strategies
+    if names is None or comparison is not None:
+        with_input = any(item.input for item in pool.items)
+        names = (*CONTROLS, INPUT_CONTROL) if with_input else CONTROLS
+    if comparison is not None:
+        names += tuple(arm.strategy for arm in comparison.arms if arm.strategy)
+    return tuple(find_strategy(name) for name in dict.fromkeys(names))
+
+
+def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster, ...], str | None]:
+    """The suite's clusters in seeded order, cut to its limit, and the identity of the encoder."""
+    entry = suite.clusters
+    if sources.baseline is not None:
+        return sources.baseline.clusters, None
+    if entry.file is not None:
+        return read_clusters(sources.base / entry.file, pool)[: entry.limit], None
+    encoder = None if entry.by == "random" else sources.embedder.identity
+    division = Division(entry.by, entry.size, suite.seed)
+    parts = [pool] if entry.group is None else _parts(pool, entry.group)
+    clusters = [
+        cluster
+        for part in parts
+        for cluster in divide(part, division, sources.embedder, sources.cache)
+    ]
+    if len(parts) > 1:
+        clusters.sort(key=lambda c: seeded_hash("clusters", suite.seed, *c.members))
+        clusters = [Cluster(number, c.members) for number, c in enumerate(clusters)]
+    return tuple(clusters[: entry.limit]), encoder
+
+
+def _parts(pool: Pool, column: str) -> list[Pool]:
+    """The pool's items by the value of `column`, one part each.
+
+    A part is known by its items: the pool's hash does not cover the column.
+    """
+    values: dict[str, list[int]] = {}
+    for position, item in enumerate(pool.items):
+        values.setdefault(_group_of(item, column), []).append(position)
+    return [
+        replace(
+            pool,
+            items=[pool.items[position] for position in positions],
+            sha256=sha256_texts([pool.sha256, *(pool.items[at].id for at in positions)]),
+        )
+        for _, positions in sorted(values.items())
+    ]
+
+
+def _group_of(item: Item, column: str) -> str:
+    if column not in item.row:
+        raise SuiteError(f"clusters.group: item {item.id!r} has no column {column!r}")
+    return str(item.row[column])
+
+
+def _with_groups(suite: Suite, pool: Pool, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
+    column = suite.clusters.group
+    if column is None:
+        return clusters
+    grouped: list[Cluster] = []
+    for cluster in clusters:
+        values = {_group_of(pool.by_id[member], column) for member in cluster.members}
+        if len(values) > 1:
+            raise SuiteError(
+                f"clusters.group: cluster {cluster.id} mixes values of {column!r}: "
+                f"{', '.join(sorted(values)[:3])}"
+            )
+        grouped.append(replace(cluster, group=values.pop()))
+    return tuple(grouped)

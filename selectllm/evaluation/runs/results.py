@@ -1,0 +1,157 @@
+"""From a run's decisions to results.json: pure, and byte-identical for the same decisions.
+
+What was spent this time, cache hits and clocks are not here; they live in decisions.jsonl.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import Any, get_args
+
+from selectllm.core.types import Attempt, Cluster, Decision, Status
+from selectllm.evaluation.comparison.aa import noise
+from selectllm.evaluation.comparison.ab import ab
+from selectllm.evaluation.comparison.arm_results import Side, sides
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.regress import regress
+from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.swap import swap
+from selectllm.evaluation.comparison.verdict import Verdict
+from selectllm.evaluation.metrics.agreement import Agreement
+from selectllm.evaluation.metrics.consistency import order_consistency, overlap, slot_histogram
+from selectllm.utility.utility import Utility
+
+FORMAT = 1
+LONGEST = Arm(strategy="longest")
+VERDICTS: dict[str, Callable[[Evidence, Mapping[Arm, Side]], list[Verdict]]] = {
+    "ab": ab,
+    "swap": swap,
+    "regress": regress,
+}
+
+
+def results(evidence: Evidence, decisions: Sequence[Decision]) -> dict[str, Any]:
+    """The content of results.json (schema: schemas/results.json).
+
+    `decisions`: all that were made, none with status `error`. A sequential comparison that
+    stopped early is of the clusters that were asked.
+    """
+    evidence = evidence.first(evidence.asked({decision.cluster for decision in decisions}))
+    found = sides(evidence, decisions)
+    pairs = [Arm(*pair) for pair in evidence.pairs]
+    utilities = [_utility(utility, found) for utility in evidence.covering]
+    return {
+        "format": FORMAT,
+        "suite": evidence.suite,
+        "picks": evidence.picks,
+        "clusters": len(evidence.clusters),
+        "cluster_sizes": sorted({len(cluster.members) for cluster in evidence.clusters}),
+        "utilities": utilities,
+        "pairs": [_pair(evidence, arm, found[arm]) for arm in pairs],
+        "strategies": [
+            {
+                "strategy": name,
+                **_agreements(evidence, found[Arm(strategy=name)]),
+                **_spent(found[Arm(strategy=name)].decisions),
+            }
+            for name in evidence.strategies
+        ],
+        "overlaps": [
+            {
+                "a": [a.prompt, a.model],
+                "b": [b.prompt, b.model],
+                "kappa": _json(overlap(found[a].decisions, found[b].decisions, evidence.picks)),
+            }
+            for a, b in combinations(pairs, 2)
+        ],
+        "verdicts": [_verdict(each, utilities) for each in _verdicts(evidence, found)],
+        "noise": _json(noise(evidence, found)),
+    }
+
+
+def _utility(utility: Utility, found: Mapping[Arm, Side]) -> dict[str, Any]:
+    """What is told beside every agreement with `utility`; `length`: what longest captures of it."""
+    longest = found.get(LONGEST)
+    length = longest and longest.measured[utility.name].captured
+    return utility.to_json() | {"sha256": utility.sha256, "length": _json(length)}
+
+
+def _verdict(verdict: Verdict, utilities: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The verdict with what length alone captures of the utility that decides."""
+    told = verdict.to_json()
+    if told["utility"] is not None:
+        length = {each["name"]: each["length"] for each in utilities}
+        told["utility"] = told["utility"] | {"length": length.get(told["utility"]["name"])}
+    return told
+
+
+def _verdicts(evidence: Evidence, found: Mapping[Arm, Side]) -> list[Verdict]:
+    kind = evidence.comparison and evidence.comparison.kind
+    return VERDICTS[kind](evidence, found) if kind in VERDICTS else []
+
+
+def _pair(evidence: Evidence, arm: Arm, side: Side) -> dict[str, Any]:
+    decisions, k = side.decisions, evidence.picks
+    counts = Counter(decision.status for decision in decisions)
+    many_orders = evidence.orders > 1
+    return {
+        "prompt": arm.prompt,
+        "model": arm.model,
+        **_agreements(evidence, side),
+        "decisions": len(decisions),
+        "valid_rate": side.valid_rate,
+        "status_counts": {status: counts[status] for status in get_args(Status)},
+        "order_consistency": _json(order_consistency(decisions, k)) if many_orders else None,
+        "slots": slot_histogram(decisions, k).to_json(),
+        **_spent(decisions),
+    }
+
+
+def _agreements(evidence: Evidence, side: Side) -> dict[str, Any]:
+    """`agreement` by utility, and the cluster counts of the headline utility."""
+    headline = evidence.headline and side.measured.get(evidence.headline.name)
+    return {
+        "clusters": headline.clusters if headline else len(_choosable(evidence)),
+        "flat_clusters": headline.flat_clusters if headline else None,
+        "agreement": {
+            utility.name: _labelled(utility, side.measured[utility.name])
+            for utility in evidence.covering
+        },
+    }
+
+
+def _labelled(utility: Utility, measured: Agreement) -> dict[str, Any]:
+    return {
+        "kind": utility.kind,
+        "rater": utility.rater,
+        "clusters": measured.clusters,
+        "flat_clusters": measured.flat_clusters,
+        **measured.to_json(),
+    }
+
+
+def _choosable(evidence: Evidence) -> list[Cluster]:
+    return [cluster for cluster in evidence.clusters if len(cluster.members) > evidence.picks]
+
+
+def _spent(decisions: Sequence[Decision]) -> dict[str, Any]:
+    """Tokens, USD and seconds of the calls behind `decisions`."""
+    attempts = [attempt for decision in decisions for attempt in decision.attempts]
+    return {
+        "tokens_in": _total(attempts, "tokens_in"),
+        "tokens_out": _total(attempts, "tokens_out"),
+        "replay_cost_usd": _total(attempts, "cost_usd"),
+        "seconds": _total(attempts, "seconds"),
+    }
+
+
+def _total(attempts: Sequence[Attempt], name: str) -> Any:
+    """The sum of a column of attempts; None if any of them does not know it, or without any."""
+    values = [getattr(attempt, name) for attempt in attempts]
+    return None if None in values or not values else sum(values)
+
+
+def _json(value: Any) -> Any:
+    return None if value is None else value.to_json()

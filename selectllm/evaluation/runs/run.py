@@ -1,0 +1,206 @@
+"""A run: one evaluation of a suite, loaded and checked, and the folder that holds it.
+
+run.json         manifest: versions, hashes, seeds, suite, price snapshot
+clusters.json    membership, hash-checked
+utilities.jsonl  the utilities of the clusters' items
+baseline.json    of `regress`: what it compares with
+decisions.jsonl  every decision, as it was made
+results.json     what came of it; the same inputs and replies give the same bytes
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.codec import canonical_json, pretty_json, sha256_json
+from selectllm.core.errors import RunError
+from selectllm.core.files import atomic_write, read_json, write_text
+from selectllm.core.jsonl_log import check_manifest
+from selectllm.core.types import Cluster, Pool
+from selectllm.data.hub import seen_from
+from selectllm.evaluation.comparison.baseline import Baseline, write_baseline
+from selectllm.evaluation.comparison.run_inputs import Comparison, Evidence, evidence_of
+from selectllm.evaluation.suite import Suite
+from selectllm.selection.clustering.clusters_file import write_clusters
+from selectllm.selection.scorers.item_scorer import Meter
+from selectllm.selection.selector import Selector
+from selectllm.selection.strategies import Strategy
+from selectllm.utility.utility import Utility, utility_row
+
+FORMAT = 1
+PACKAGES = ("selectllm", "numpy", "scipy", "scikit-learn", "sentence-transformers", "litellm")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that an evaluation is made of.
+
+    `clusters`: in the seeded order, cut to the limit. `encoder`: identity of the encoder, None
+    if none was needed. `comparison`: what its arms are compared for, None in `eval`. `baseline`:
+    the reference of `regress`. `meter`: what measures items for its strategies.
+    """
+
+    suite: Suite
+    pool: Pool
+    clusters: tuple[Cluster, ...]
+    selectors: tuple[Selector, ...]
+    strategies: tuple[Strategy, ...]
+    utilities: tuple[Utility, ...]
+    encoder: str | None = None
+    comparison: Comparison | None = None
+    baseline: Baseline | None = None
+    meter: Meter | None = None
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What the run was made from: equal manifests and replies give equal results."""
+        specs = {selector.spec.name: selector for selector in self.selectors}
+        suite = self.suite
+        return {
+            "format": FORMAT,
+            "suite": suite.name,
+            "pool_sha256": self.pool.sha256,
+            "clusters_sha256": sha256_json([[c.id, c.members, c.group] for c in self.clusters]),
+            "clusters": suite.clusters.model_dump(mode="json"),
+            "encoder": self.encoder,
+            "picks": suite.picks,
+            "orders": suite.orders,
+            "repeats": suite.repeats,
+            "reask": suite.reask,
+            "seed": suite.seed,
+            "structured": suite.structured,
+            "gate": suite.gate.model_dump(mode="json"),
+            "utilities": [utility_row(utility.of(self.members)) for utility in self.utilities],
+            "prompts": {s.prompt.ref: s.prompt.sha256 for s in self.selectors},
+            "models": {
+                name: selector.spec.fields() | {"endpoint": selector.endpoint}
+                for name, selector in specs.items()
+            },
+            "pairs": [[s.prompt.ref, s.spec.name] for s in self.selectors],
+            "strategies": [strategy.name for strategy in self.strategies],
+            "comparison": self.comparison and self.comparison.to_json(),
+            "baseline_sha256": self.baseline and self.baseline.sha256,
+            **self._measures(),
+        }
+
+    def _measures(self) -> dict[str, Any]:
+        """What the strategies' measures depend on, by strategy, if there are any."""
+        measures = {s.name: s.measure for s in self.strategies if s.measure is not None}
+        if not measures or self.meter is None:
+            return {}
+        return {"measures": {name: self.meter.describe(each) for name, each in measures.items()}}
+
+    @property
+    def members(self) -> list[str]:
+        """The ids of all items in its clusters."""
+        return [member for cluster in self.clusters for member in cluster.members]
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What its results are computed from, as its folder holds it."""
+        values = {utility.name: utility.of(self.members).values for utility in self.utilities}
+        return evidence_of(self.manifest, self.clusters, values, self.baseline)
+
+    @property
+    def default_name(self) -> str:
+        """SUITE-<first 12 digits of the manifest's hash>."""
+        return f"{self.suite.name}-{sha256_json(self.manifest)[:12]}"
+
+    @property
+    def headline(self) -> Utility | None:
+        """The utility that decides: the gate's, else the first."""
+        wanted = self.suite.gate.utility
+        return next((u for u in self.utilities if wanted in (None, u.name)), None)
+
+
+def check_folder(folder: Path, run: Run) -> None:
+    """Raise RunError if `folder` holds a run with another manifest."""
+    described = folder / "run.json"
+    if described.exists():
+        check_manifest(described, read_json(described).get("manifest"), run.manifest)
+
+
+def is_begun(folder: Path, run: Run) -> bool:
+    """Whether `folder` holds a run with this manifest already."""
+    described = folder / "run.json"
+    if not described.exists():
+        return False
+    wanted = json.loads(canonical_json(run.manifest))
+    return bool(read_json(described).get("manifest") == wanted)
+
+
+def start_folder(folder: Path, run: Run) -> None:
+    """Write what is known before anything is asked, into a folder that passed `check_folder`."""
+    described = folder / "run.json"
+    division = run.suite.clusters
+    write_clusters(
+        folder / "clusters.json",
+        run.clusters,
+        by="file" if division.file else division.by,
+        size=division.size,
+        seed=run.suite.seed,
+        pool_sha256=run.pool.sha256,
+        encoder=run.encoder,
+    )
+    _write_utilities(folder / "utilities.jsonl", run)
+    if run.baseline is not None:
+        write_baseline(folder / "baseline.json", run.baseline)
+    if not described.exists():
+        content = {
+            "manifest": run.manifest,
+            "versions": versions(),
+            # Not in the manifest: where a file lies makes no difference to what comes of it.
+            "pool": {
+                "path": seen_from(folder, run.pool.source),
+                "columns": dict(run.suite.columns),
+            },
+        }
+        write_text(described, pretty_json(content))
+
+
+def _write_utilities(path: Path, run: Run) -> None:
+    with atomic_write(path) as handle:
+        handle.write(canonical_json({"utilities": run.manifest["utilities"]}) + "\n")
+        for member in sorted(run.members):
+            values = {u.name: u.values[member] for u in run.utilities if member in u.values}
+            handle.write(canonical_json({"id": member, "values": values}) + "\n")
+
+
+def versions() -> dict[str, str | None]:
+    """Python's version and those of the packages that a result may depend on."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def evaluated_before(runs: Path, selector: Selector, size: int, k: int) -> bool:
+    """Whether a finished run in `runs` used this prompt and model for k picks of `size`."""
+    how = _asked_how(selector.spec.fields())
+    for results in runs.glob("*/results.json"):
+        try:
+            manifest = read_json(results.with_name("run.json"))["manifest"]
+            if (
+                selector.prompt.sha256 in manifest["prompts"].values()
+                and how in [_asked_how(model) for model in manifest["models"].values()]
+                and (manifest["clusters"]["size"], manifest["picks"]) == (size, k)
+            ):
+                return True
+        except (RunError, KeyError, TypeError, AttributeError):
+            continue  # not a run of this format: it tells nothing
+    return False
+
+
+def _asked_how(model: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """The model's id, and what of its settings makes it another selector."""
+    return model["id"], model.get("vote"), model.get("answer")

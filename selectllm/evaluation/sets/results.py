@@ -1,0 +1,203 @@
+"""From the finished sets of a protocol to sets.json: pure, and the same bytes for the same sets.
+
+What depends on clocks is not here; it stays in sets.jsonl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.core.errors import PoolError
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.sets.diversity import categories_of, expected_coverage, kmeans_groups
+from selectllm.evaluation.sets.log import SelectedSet, SetLog
+from selectllm.evaluation.sets.measures import (
+    PoolFacts,
+    captured_spread,
+    mean_and_range,
+    measure_set,
+    overlap,
+)
+from selectllm.evaluation.sets.protocol import FORMAT, LeftOut, Protocol
+from selectllm.models.tokens import estimate_tokens
+from selectllm.selection.strategies import Candidates
+from selectllm.selection.strategies.candidates import seeded_rows
+from selectllm.utility.utility import Utility
+
+MEASURES = (
+    *("mean_pairwise_cosine", "vendi", "coverage", "category_entropy"),
+    *("tokens_read", "tokens_written"),
+)
+LONGEST = Arm(strategy="longest").name
+SPENT = ("calls", "tokens_in", "tokens_out", "cost_usd")
+
+Summary = dict[str, float] | None
+
+
+def pool_facts(protocol: Protocol, vectors: NDArray[np.float32]) -> tuple[PoolFacts, list[str]]:
+    """What the sets are measured by, and notes on what the pool lacks for that.
+
+    Responses are counted where every item has one. The k-means groups are those of the suite's
+    seed, whatever the sets' seeds, so that all sets are held against the same groups.
+    """
+    items, entry, seed = protocol.pool.items, protocol.entry, protocol.run.suite.seed
+    categories, notes = None, list[str]()
+    if entry.category is not None:
+        try:
+            categories = categories_of(items, entry.category)
+        except PoolError as error:  # another copy of the pool may go without
+            notes.append(f"no entropy of {entry.category}: {error}")
+    responses = [item.response for item in items if item.response is not None]
+    answered = len(responses) == len(items)
+    rows = seeded_rows(Candidates(items, seed, vectors))
+    facts = PoolFacts(
+        tokens_read=_tokens([item.text for item in items]),
+        tokens_written=_tokens(responses) if answered else None,
+        vectors=vectors,
+        groups=kmeans_groups(rows, min(entry.groups, len(items)), seed),
+        categories=categories,
+        utilities={
+            utility.name: np.array([utility.values[item.id] for item in items])
+            for utility in protocol.run.utilities
+        },
+    )
+    return facts, notes
+
+
+def _tokens(texts: Sequence[str]) -> NDArray[np.int64]:
+    return np.array([estimate_tokens(text) for text in texts], dtype=np.int64)
+
+
+def set_results(
+    protocol: Protocol,
+    facts: PoolFacts,
+    log: SetLog,
+    left_out: Sequence[LeftOut],
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The content of sets.json (schema: schemas/sets.json).
+
+    `log` holds every set of the protocol's arms but of those `left_out`.
+    """
+    run, entry = protocol.run, protocol.entry
+    without = {each.arm for each in left_out}
+    arms = [arm for arm in protocol.arms if arm not in without]
+    made = {
+        (arm.name, budget): [log[arm.name, budget, seed] for seed in entry.seeds]
+        for arm in arms
+        for budget in protocol.budgets
+    }
+    rows = [
+        _row(protocol, facts, arm, made[arm.name, budget])
+        for budget in protocol.budgets
+        for arm in arms
+    ]
+    return {
+        "format": FORMAT,
+        "suite": run.suite.name,
+        "budgets": protocol.budgets,
+        "seeds": list(entry.seeds),
+        "clusters": {"by": run.suite.clusters.by, "size": run.suite.clusters.size},
+        "category": None if facts.categories is None else entry.category,
+        "encoder": protocol.encoder,
+        "utility": run.headline and run.headline.name,
+        "utilities": [_utility(utility, rows) for utility in run.utilities],
+        "pool": _pool(protocol, facts),
+        "random": [_random(facts, budget) for budget in protocol.budgets],
+        "sets": rows,
+        "overlaps": [
+            {
+                "budget": budget,
+                "a": a.name,
+                "b": b.name,
+                "overlap": _overlap(protocol, made[a.name, budget], made[b.name, budget]),
+            }
+            for budget in protocol.budgets
+            for a, b in combinations(arms, 2)
+        ],
+        "left_out": [each.to_json() for each in left_out],
+        "notes": list(notes),
+    }
+
+
+def _utility(utility: Utility, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is told beside all that sets captured of it; `length`: what those of longest did."""
+    length = [
+        {"budget": row["budget"], "captured": row["captured"][utility.name]}
+        for row in rows
+        if row["selector"] == LONGEST
+    ]
+    return utility.to_json() | {"sha256": utility.sha256, "length": length or None}
+
+
+def _pool(protocol: Protocol, facts: PoolFacts) -> dict[str, Any]:
+    """The pool as if all of it were the set."""
+    whole = measure_set(range(len(facts)), facts)
+    return {
+        "items": len(facts),
+        "sha256": protocol.pool.sha256,
+        "groups": None if facts.groups is None else len(facts.groups),
+        "mean_value": dict(whole.mean_value),
+        **{name: getattr(whole, name) for name in MEASURES if name != "coverage"},
+    }
+
+
+def _random(facts: PoolFacts, budget: int) -> dict[str, Any]:
+    """What random sets of a budget expect, exactly: the yardstick of the others."""
+    return {
+        "budget": budget,
+        "coverage": None if facts.groups is None else expected_coverage(facts.groups, budget),
+        "captured_sd": {
+            name: captured_spread(values, budget) for name, values in facts.utilities.items()
+        },
+    }
+
+
+def _row(
+    protocol: Protocol, facts: PoolFacts, arm: Arm, made: Sequence[SelectedSet]
+) -> dict[str, Any]:
+    """One selector at one budget, over its seeds."""
+    place = protocol.place
+    found = [measure_set([place[item_id] for item_id in each.ids], facts) for each in made]
+    utilities = facts.utilities
+    among = [overlap(a.ids, b.ids, len(facts)) for a, b in combinations(made, 2)]
+    return {
+        "selector": arm.name,
+        **arm.to_json(),
+        "budget": made[0].budget,
+        "captured": {name: _summary([each.captured[name] for each in found]) for name in utilities},
+        "mean_value": {
+            name: _summary([each.mean_value[name] for each in found]) for name in utilities
+        },
+        "set_value": {
+            utility.name: _summary([utility.of_set(each.ids) for each in made])
+            for utility in protocol.run.utilities
+            if utility.of_set is not None
+        },
+        **{name: _summary([getattr(each, name) for each in found]) for name in MEASURES},
+        "filled": _summary([each.filled for each in made]),
+        **{name: _summary([getattr(each.spent, name) for each in made]) for name in SPENT},
+        "self_overlap": _summary(among),
+    }
+
+
+def _summary(values: Sequence[float | None]) -> Summary:
+    """Mean and range; None without values, and if one is not known."""
+    summary = None if None in values or not values else mean_and_range(values)
+    return None if summary is None else summary.to_json()
+
+
+def _overlap(
+    protocol: Protocol, a: Sequence[SelectedSet], b: Sequence[SelectedSet]
+) -> float | None:
+    """The mean over seeds; None where every set is the whole pool."""
+    items = len(protocol.pool)
+    found = [overlap(of_a.ids, of_b.ids, items) for of_a, of_b in zip(a, b, strict=True)]
+    known = [each for each in found if each is not None]
+    return fmean(known) if known else None

@@ -1,0 +1,286 @@
+"""Suites: the YAML file that says what is evaluated (DESIGN part 5). Unknown keys are errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from selectllm.core.errors import SuiteError
+from selectllm.core.names import closest
+from selectllm.core.strict import Count, JsonMapping, Name, Strict
+from selectllm.models.model import Answer, ModelSpec, Price, Rule, Vote
+from selectllm.utility.entries import (
+    NO_SOURCE,
+    OWN,
+    SOURCES,
+    IfdEntry,
+    ImportEntry,
+    KnnEntry,
+    OwnEntry,
+    PairwiseEntry,
+    RatingsEntry,
+    UtilityEntry,
+    no_source,
+)
+
+
+class ClustersEntry(Strict):
+    """How the pool is divided. `limit`: only the first clusters of the seeded order.
+
+    `group`: a column of the pool; clusters never mix its values, and intervals allow for them.
+    `file`: a clusters.json to use as it is, instead of dividing.
+    """
+
+    by: Literal["diverse", "similar", "kcenter", "random"] = "diverse"
+    size: Annotated[int, Field(ge=2)] = 10
+    limit: Count | None = None
+    group: str | None = None
+    file: str | None = None
+
+
+class PriceEntry(Strict):
+    """USD per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
+Ballots = Annotated[int, Field(ge=1, le=100, strict=True)]
+
+
+class VoteEntry(Strict):
+    """How often a model is asked for one decision, and how its replies are combined.
+
+    `by`: without it borda for more than one order, else majority.
+    """
+
+    orders: Ballots = 1
+    repeats: Ballots = 1
+    by: Rule | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.orders * self.repeats < 2:
+            raise ValueError("should have orders or repeats above 1; one reply is no vote")
+        return self
+
+
+class ModelEntry(Strict):
+    """One model: a bare id in the suite, or these keys (model.ModelSpec says what they mean)."""
+
+    id: Name
+    name: str | None = None
+    revision: str | None = None
+    api_base: str | None = None
+    api_key_env: str | None = None
+    context: Count | None = None
+    price: PriceEntry | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = 0.0
+    max_tokens: Count = 1024
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Count | None = None
+    stop: tuple[str, ...] = ()
+    reasoning_effort: str | None = None
+    structured: bool | None = None
+    vote: VoteEntry | None = None
+    answer: Answer = "text"
+    extra: JsonMapping = Field(default={})
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+
+    def spec(self) -> ModelSpec:
+        """The entry as the rest of the package uses it."""
+        fields = self.model_dump(exclude={"price", "name", "vote"})
+        price = Price(self.price.input, self.price.output) if self.price else None
+        vote = Vote(self.vote.orders, self.vote.repeats, self.vote.by) if self.vote else None
+        return ModelSpec(name=self.name or self.id, price=price, vote=vote, **fields)
+
+
+class Gate(Strict):
+    """What decides a verdict; `margin` is in captured units.
+
+    `rating_margin`: what counts as equal where only differing items are rated, in points of the
+    rating scale per pick; without it such a verdict is never `equivalent`.
+    """
+
+    utility: str | None = None
+    margin: Annotated[float, Field(gt=0)] = 0.10
+    alpha: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.05
+    inconclusive: Literal["fail", "warn"] = "fail"
+    rating_margin: Annotated[float, Field(gt=0)] | None = None
+
+
+def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("should name each number once")
+    return values
+
+
+class SetsEntry(Strict):
+    """What `sets` selects: a set of every budget for every selector and seed.
+
+    `seeds`: of partitions, orders, ties and fills; they take the place of the suite's seed.
+    `category`: a column of the pool whose entropy tells how varied a set is. `groups`: k-means
+    groups of the pool, as many as it has items at most, whose coverage does.
+    """
+
+    budgets: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_distinct)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_distinct)] = (0, 1, 2)
+    category: Name | None = None
+    groups: Count = 100
+
+
+def _bare_id(value: Any) -> Any:
+    return {"id": value} if isinstance(value, str) else value
+
+
+def _off(value: Any) -> Any:
+    return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
+
+
+class Suite(Strict):
+    """A suite file. Paths are relative to the file, and stay as written here."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    pool: Name
+    columns: Mapping[str, str] = {}
+    utilities: tuple[UtilityEntry, ...] = ()
+    clusters: ClustersEntry = ClustersEntry()
+    picks: Count = 1
+    orders: Count = 1
+    repeats: Count = 1
+    reask: Annotated[int, Field(ge=0)] = 2
+    seed: int = 0
+    structured: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = "auto"
+    replies: str | None = None
+    prompts: tuple[str, ...] = ()
+    models: tuple[Annotated[ModelEntry, BeforeValidator(_bare_id)], ...] = ()
+    strategies: tuple[str, ...] | None = None
+    gate: Gate = Gate()
+    sets: SetsEntry | None = None
+
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """The suite's models."""
+        return tuple(entry.spec() for entry in self.models)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error: the first value would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key if isinstance(key, str) else id(key_node))
+        return super().construct_mapping(node, deep)
+
+
+def load_suite(path: Path) -> Suite:
+    """Read and check a suite. Raises SuiteError naming file, key, value and fix."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except OSError as error:
+        raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SuiteError(f"{path}: is not UTF-8; save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise SuiteError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise SuiteError(f"{path}: a suite is a mapping that begins with `name:`")
+    try:
+        suite = Suite.model_validate(content)
+    except ValidationError as error:
+        problems = [_problem(content, dict(each)) for each in error.errors()]
+        raise SuiteError(f"{path}: " + "; ".join(dict.fromkeys(problems))) from None
+    _check(path, suite)
+    return suite
+
+
+def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
+    """One pydantic error in our words: key, value, fix."""
+    loc = error["loc"]
+    place = [
+        part for before, part in zip((None, *loc), loc, strict=False) if not _tag(before, part)
+    ]
+    where = ".".join(str(part) for part in place) or "the suite"
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(loc[:-1])
+        match = closest(str(place[-1]), known)
+        hint = f"did you mean {match!r}? " if match else ""
+        return f"unknown key {where!r}; {hint}keys here: {', '.join(sorted(known))}"
+    if error["type"] == "missing":
+        return f"{where!r} is missing"
+    if error["type"] == NO_SOURCE:
+        return no_source(where, error["input"])
+    reason = re.sub(r"^(Input should|Value error, should)", "should", error["msg"])
+    return f"{where}: {error['input']!r} {reason}"
+
+
+def _tag(before: Any, part: Any) -> bool:
+    """Whether `part` is no key: pydantic puts a utility's source behind its number."""
+    return isinstance(before, int) and part in (*SOURCES, OWN)
+
+
+def _keys_at(location: Sequence[Any]) -> list[str]:
+    """The keys that a suite knows at `location`."""
+    models: dict[str, type[BaseModel]] = {
+        "clusters": ClustersEntry,
+        "gate": Gate,
+        "sets": SetsEntry,
+        "models": ModelEntry,
+        "price": PriceEntry,
+        "vote": VoteEntry,
+        "ratings": RatingsEntry,
+        "knn": KnnEntry,
+        "import": ImportEntry,
+        "pairwise": PairwiseEntry,
+        "ifd": IfdEntry,
+        OWN: OwnEntry,
+    }
+    names = [part for part in location if isinstance(part, str) and part in models]
+    return list((models[names[-1]] if names else Suite).model_fields)
+
+
+def _check(path: Path, suite: Suite) -> None:
+    """What the types cannot say: names are unique, and the gate's utility exists."""
+    named = {
+        "utilities": [entry.name for entry in suite.utilities],
+        "models": [entry.name or entry.id for entry in suite.models],
+        "prompts": list(suite.prompts),
+        "strategies": list(suite.strategies or ()),
+    }
+    for key, names in named.items():
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SuiteError(f"{path}: {key}: {twice[0]!r} stands twice; give each its own name")
+    if bool(suite.prompts) != bool(suite.models):
+        lacking = "models" if suite.prompts else "prompts"
+        raise SuiteError(f"{path}: {lacking} is empty; a prompt needs a model and a model a prompt")
+    if not suite.prompts and not suite.strategies:
+        raise SuiteError(f"{path}: nothing to evaluate; name prompts and models, or strategies")
+    utilities = named["utilities"]
+    if suite.gate.utility is not None and suite.gate.utility not in utilities:
+        raise SuiteError(
+            f"{path}: gate.utility: {suite.gate.utility!r} is none of the suite's utilities "
+            f"({', '.join(utilities) or 'it has none'})"
+        )
+    if suite.clusters.file is None and suite.picks >= suite.clusters.size:
+        raise SuiteError(
+            f"{path}: picks: {suite.picks} of clusters of {suite.clusters.size} is no choice; "
+            "make picks smaller than clusters.size"
+        )

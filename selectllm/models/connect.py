@@ -1,0 +1,79 @@
+"""From a model's settings to a model that answers: the wrappers, in the order they act.
+
+    Replayed(pack) > Cached > Uncut > Budgeted > Retrying > LiteLLMModel or the embedded engine
+
+Only the innermost one talks to a provider; a reply that the pack or the cache holds never loads
+litellm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from selectllm.core.types import Reply, empty
+from selectllm.models.model import Model, ModelSpec
+from selectllm.models.providers import weights
+from selectllm.models.providers.embedded import EmbeddedModel
+from selectllm.models.providers.endpoint import base_url, check_model_id, endpoint
+from selectllm.models.providers.litellm import LiteLLMModel, price_per_token
+from selectllm.models.providers.mock import MockModel
+from selectllm.models.wrappers.budget import Budgeted, Ledger
+from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache
+from selectllm.models.wrappers.recorded import Replayed
+from selectllm.models.wrappers.retry import Retrying, RetryPolicy
+from selectllm.models.wrappers.truncation_guard import Uncut
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What all models of a command share.
+
+    `environment`: where keys and base URLs are looked up. `utility`: what mock/oracle picks by.
+    `num_ctx`: the context that Ollama is told to make room for, tokens.
+    """
+
+    cache: ReplyCache
+    environment: Mapping[str, str]
+    ledger: Ledger = field(default_factory=Ledger)
+    offline: bool = False
+    pack: Mapping[str, Reply] = field(default_factory=empty)
+    utility: Mapping[str, float] | None = None
+    num_ctx: int | None = None
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
+    """The `endpoint` of the model's request identity (model.Request)."""
+    if spec.provider == "mock":
+        return None
+    if spec.provider == "local":
+        return weights.identity(spec.id.removeprefix("local/"))
+    return endpoint(spec, environment)
+
+
+def settled(spec: ModelSpec) -> ModelSpec:
+    """`spec` with what is known of an embedded model filled in; raises ModelError if unknown."""
+    check_model_id(spec.id)
+    if spec.provider != "local" or spec.context is not None:
+        return spec
+    return replace(spec, context=weights.local_model(spec.id.removeprefix("local/")).context)
+
+
+def connect(spec: ModelSpec, shared: Connections) -> Model:
+    """A model ready to answer; nothing is loaded, started or sent before its first request.
+
+    Raises ModelError for a name or setting that cannot work.
+    """
+    if spec.provider == "mock":
+        return MockModel(spec, shared.utility)
+    base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
+    inner: Model = Offline() if shared.offline else _live(spec, shared)
+    return Replayed(Cached(inner, shared.cache), shared.pack)
+
+
+def _live(spec: ModelSpec, shared: Connections) -> Model:
+    if spec.provider == "local":
+        return Uncut(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
+    model = LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
+    return Uncut(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))

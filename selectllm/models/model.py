@@ -1,0 +1,196 @@
+"""The Model port: what a model is, what it is asked, and the one method that asks it.
+
+A request's identity is its cache key. Golden keys in `tests/golden/request_keys.json` make sure
+that no change or upgrade moves a key unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+from selectllm.core.codec import sha256_json
+from selectllm.core.types import Message, Question, Reply, empty
+
+IDENTITY_VERSION = 1
+
+Answer = Literal["text", "logprobs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens."""
+
+    input: float
+    output: float
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float:
+        """USD for one call."""
+        return (tokens_in * self.input + tokens_out * self.output) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One model as a suite or the command line names it (DESIGN part 5).
+
+    `id` is what litellm calls it, `provider/model`; `name` is what arms and results call it.
+    `revision`: quantisation, snapshot or whatever else tells two models of one id apart.
+    `context`: tokens that prompt and reply share, None if unknown. `price`: None means litellm's
+    table, and `not priced` where that has none. `structured`: may a JSON schema be sent; None
+    decides by provider. `vote`: how often it is asked for one decision, None for once. `answer`:
+    logprobs generates one token and ranks the labels by their probability (see logprobs.py).
+    `extra`: passed to the provider as it is. `timeout`: seconds per call.
+    """
+
+    name: str
+    id: str
+    revision: str | None = None
+    api_base: str | None = None
+    api_key_env: str | None = None
+    context: int | None = None
+    price: Price | None = None
+    temperature: float | None = 0.0
+    max_tokens: int = 1024
+    top_p: float | None = None
+    top_k: int | None = None
+    stop: tuple[str, ...] = ()
+    reasoning_effort: str | None = None
+    structured: bool | None = None
+    vote: Vote | None = None
+    answer: Answer = "text"
+    extra: Mapping[str, Any] = field(default_factory=empty)
+    timeout: float = 120.0
+
+    @property
+    def provider(self) -> str:
+        """The part of the id before the first slash: openai, ollama_chat, local, mock, ..."""
+        return self.id.partition("/")[0]
+
+    def fields(self) -> dict[str, Any]:
+        """The settings as JSON, for manifests; without what does not shape a reply or a price.
+
+        `vote` and `answer` are in it only if they are used: manifests made before they were there
+        stay as they are.
+        """
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        for name in ("api_key_env", "timeout", "vote", "answer"):
+            del fields[name]
+        if self.vote is not None:
+            fields["vote"] = self.vote.fields()
+        if self.answer != "text":
+            fields["answer"] = self.answer
+        fields["extra"] = dict(self.extra)
+        fields["stop"] = list(self.stop)
+        fields["price"] = None
+        if self.price is not None:
+            fields["price"] = {"input": self.price.input, "output": self.price.output}
+        return fields
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call: everything that shapes the reply.
+
+    `endpoint`: the resolved base URL, or for the embedded engine the weights' sha256 and the
+    engine's version; None for the provider's own default. `schema`: a JSON schema for structured
+    output, or None. `grammar`: a GBNF grammar for the embedded engine, or None. `top_logprobs`:
+    how many of the likeliest tokens to list in place of the text, None for the text. `seed`: sent
+    where the provider takes one; repeat r of a decision has the run's seed + r. `repeat` keeps
+    repeats apart in the cache. `question` is what the messages ask, for scripted models; it is
+    no part of the identity.
+    """
+
+    model: ModelSpec
+    messages: tuple[Message, ...]
+    question: Question
+    endpoint: str | None = None
+    schema: Mapping[str, Any] | None = None
+    grammar: str | None = None
+    top_logprobs: int | None = None
+    max_tokens: int = 1024
+    seed: int = 0
+    repeat: int = 0
+
+    def identity(self) -> dict[str, Any]:
+        """The canonical description of the call, from our own configuration alone.
+
+        Keys, time-outs, retries and prices are not in it. Settings that are None are left out,
+        so that a setting added later moves no key of those who do not use it.
+        """
+        spec = self.model
+        optional = {
+            "revision": spec.revision,
+            "endpoint": self.endpoint,
+            "temperature": spec.temperature,
+            "top_p": spec.top_p,
+            "top_k": spec.top_k,
+            "stop": list(spec.stop) or None,
+            "reasoning_effort": spec.reasoning_effort,
+            "extra": dict(spec.extra) or None,
+            "schema": self.schema,
+            "grammar": self.grammar,
+            "top_logprobs": self.top_logprobs,
+        }
+        return {
+            "v": IDENTITY_VERSION,
+            "model": spec.id,
+            "messages": list(self.messages),
+            "max_tokens": self.max_tokens,
+            "seed": self.seed,
+            "repeat": self.repeat,
+            **{name: value for name, value in optional.items() if value is not None},
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """The cache key: hex sha256 of the identity's canonical JSON."""
+        return sha256_json(self.identity())
+
+
+class Model(Protocol):
+    """Whatever answers a request.
+
+    `complete` returns the reply, or raises ProviderError (retryable ones after its own retries),
+    BudgetReached or ReplyMissing; nothing of the provider's library escapes. It may be called
+    many times at once from one event loop. `close` releases what `complete` opened.
+    """
+
+    async def complete(self, request: Request) -> Reply:
+        """The reply to one request."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections and servers; the model is not used again."""
+        ...
+
+
+Rule = Literal["borda", "majority"]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """How often a model is asked for one decision, and how its replies are combined.
+
+    `orders`: orders in which the cluster is shown; `repeats`: replies to each. `by`: the rule;
+    None is borda where there is more than one order, else majority.
+    """
+
+    orders: int = 1
+    repeats: int = 1
+    by: Rule | None = None
+
+    @property
+    def ballots(self) -> int:
+        """Questions per decision."""
+        return self.orders * self.repeats
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that combines them."""
+        return self.by or ("borda" if self.orders > 1 else "majority")
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON, for manifests."""
+        return {"orders": self.orders, "repeats": self.repeats, "by": self.rule}

@@ -1,0 +1,372 @@
+"""Models of every provider, through litellm: the one file that imports it.
+
+Nothing of litellm leaves this file. Its exceptions may hold the key (a provider that refuses a
+key likes to repeat it), and their classes do not tell a refused connection from a server error.
+So every failure is diagnosed by HTTP status and cause, and told anew with every key masked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from selectllm.core.errors import ModelError
+from selectllm.core.types import Reply
+from selectllm.models.model import ModelSpec, Price, Request
+from selectllm.models.providers.endpoint import (
+    api_key,
+    base_url,
+    check_model_id,
+    endpoint,
+    scrub,
+    secrets,
+)
+from selectllm.models.providers.failures import Fault, diagnose, told
+from selectllm.models.token_logprobs import Listed, as_text
+
+# Names that `extra` may not hold: each has a field of its own, or would change what a call is.
+_OURS = frozenset(
+    "model messages api_key api_base base_url max_tokens temperature top_p top_k stop seed "
+    "reasoning_effort response_format timeout num_retries max_retries num_ctx caching cache "
+    "stream n tools functions fallbacks mock_response mock_timeout custom_llm_provider "
+    "drop_params additional_drop_params client shared_session".split()
+)
+
+_DEFAULT_ENDPOINTS: Mapping[str, str] = {
+    "ollama": "http://localhost:11434",
+    "ollama_chat": "http://localhost:11434",
+}
+
+
+class LiteLLMModel:
+    """A provider's model. One call per `complete`: no retries, no cache, no limit on calls.
+
+    `environment`: where keys and base URLs are looked up. `num_ctx`: the context that Ollama is
+    told to make room for, tokens; other providers ignore it. `lists_logprobs`: it is known to list
+    log-probabilities; else its first reply shows. Raises ModelError for a name or
+    setting that cannot work; litellm is imported with the first request.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        environment: Mapping[str, str],
+        num_ctx: int | None = None,
+        lists_logprobs: bool = False,
+    ) -> None:
+        check_model_id(spec.id)
+        if clash := sorted(_OURS & spec.extra.keys()):
+            raise ModelError(
+                f"model {spec.name!r}: extra.{clash[0]} cannot be set; "
+                "use the model's own field of that name where there is one, or leave it out"
+            )
+        self._spec = spec
+        self._endpoint = endpoint(spec, environment) or _DEFAULT_ENDPOINTS.get(spec.provider)
+        self._hidden = secrets(spec, environment)
+        self._settings = _settings(
+            spec, base_url(spec, environment), api_key(spec, environment), num_ctx
+        )
+        self._price: Price | None = None
+        self._takes_seed: bool | None = None  # known once litellm is loaded
+        self._lists_logprobs = lists_logprobs
+
+    async def complete(self, request: Request) -> Reply:
+        """The model's reply to one call.
+
+        A prompt that does not fit the model's context is a reply with finish reason `too_long`,
+        and one that the provider's filter stopped is `refused`. Raises ProviderError.
+        """
+        outcome = await self._attempt(request)
+        if isinstance(outcome, Fault):
+            # Raised here, where neither litellm's exception nor the key is in reach.
+            raise told(outcome, self._spec, self._endpoint, self._hidden)
+        return outcome
+
+    async def close(self) -> None:
+        """Close the connections; with the last open model, litellm's clients of this process."""
+        if self not in _OPEN:
+            return
+        _OPEN.discard(self)
+        if not _OPEN:
+            litellm = _litellm()
+            await litellm.close_litellm_async_clients()
+            # It finds clients by the loop's id(), which the next loop may have again.
+            litellm.in_memory_llm_clients_cache.flush_cache()
+
+    async def _attempt(self, request: Request) -> Reply | Fault:
+        """What came of one call, without any key in it."""
+        started = time.perf_counter()
+        try:
+            with _QUIET, _unlogged():
+                litellm = self._load()
+                call = self._call(request)
+                started = time.perf_counter()
+                # litellm's own time-out restarts with every byte; this one does not.
+                async with asyncio.timeout(self._spec.timeout):
+                    response = await litellm.acompletion(**call)
+                outcome = self._read(request, response, time.perf_counter() - started)
+        except Exception as error:  # providers, SDKs and transports raise what they like
+            outcome = diagnose(error)
+        if isinstance(outcome, Fault) and outcome.kind in ("too_long", "refused"):
+            return Reply("", outcome.kind, 0, 0, 0.0, time.perf_counter() - started)
+        if isinstance(outcome, Fault):
+            return replace(outcome, reason=scrub(outcome.reason, self._hidden))
+        return outcome
+
+    def _load(self) -> Any:
+        litellm = _litellm()
+        if self._takes_seed is None:
+            provider, _, name = self._spec.id.partition("/")
+            known = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider)
+            self._takes_seed = "seed" in (known or ())
+            self._price = price_per_token(self._spec)
+            if provider in ("ollama", "ollama_chat"):
+                _OLLAMA_SERVERS.add(self._settings.get("api_base", ""))
+            _OPEN.add(self)
+        return litellm
+
+    def _call(self, request: Request) -> dict[str, Any]:
+        """The arguments of litellm's `acompletion`."""
+        call = {
+            **self._settings,
+            "messages": [dict(message) for message in request.messages],
+            "max_tokens": request.max_tokens,
+        }
+        if self._takes_seed:
+            call["seed"] = request.seed
+        if request.schema is not None:
+            # Not strict: OpenAI's strict mode refuses schemas that leave any key optional or open.
+            schema = {"name": "reply", "schema": dict(request.schema), "strict": False}
+            call["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if request.grammar is not None:
+            call["extra_body"] = {**call.get("extra_body", {}), "grammar": request.grammar}
+        if request.top_logprobs is not None:
+            call |= {"logprobs": True, "top_logprobs": request.top_logprobs}
+        return call
+
+    def _read(self, request: Request, response: Any, seconds: float) -> Reply | Fault:
+        """A litellm response as a reply; a Fault if it holds none."""
+        if not response.choices:
+            return Fault("broken", "the reply holds no choices", status=200)
+        choice = response.choices[0]
+        text, finish_reason = choice.message.content or "", _finish_reason(choice)
+        if request.top_logprobs is not None and finish_reason != "refused":
+            listed = _listed(choice)
+            # A model that does list them may still fail to once, as where its token is half a
+            # character: that is a reply without an answer, and no trouble of the provider.
+            if not (listed or self._lists_logprobs):
+                return Fault("logprobs", "", status=200)
+            self._lists_logprobs = True
+            text = as_text(text, listed, request.question.labels)
+        usage = getattr(response, "usage", None)
+        # litellm fills a missing usage with zeros; no real prompt has 0 tokens.
+        tokens_in = getattr(usage, "prompt_tokens", None) or None
+        tokens_out = getattr(usage, "completion_tokens", None) if tokens_in else None
+        cost = None
+        if self._price is not None and tokens_in is not None and tokens_out is not None:
+            cost = self._price.cost(tokens_in, tokens_out)
+        return Reply(
+            text=self._without_key(text),
+            finish_reason=finish_reason,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost_usd=cost,
+            seconds=seconds,
+        )
+
+    def _without_key(self, text: str) -> str:
+        """`text` as it is, unless a server echoes the key that it was sent."""
+        key = self._settings.get("api_key")
+        return text.replace(key, "***") if key in self._hidden else text
+
+
+# Models that have been asked and not closed: they share litellm's HTTP clients.
+_OPEN: weakref.WeakSet[LiteLLMModel] = weakref.WeakSet()
+
+
+def price_per_token(spec: ModelSpec) -> Price | None:
+    """USD per million tokens: the entry's own, else litellm's table by `spec.id`, else None.
+
+    The table's plain rates: discounts for cached prompts and surcharges for very long ones are
+    left out. Imports litellm unless the entry has a price.
+    """
+    if spec.price is not None:
+        return spec.price
+    for key in (spec.id, spec.id.partition("/")[2]):
+        row = _litellm().model_cost.get(key, {})
+        rates = row.get("input_cost_per_token"), row.get("output_cost_per_token")
+        if row.get("litellm_provider", "").startswith(spec.provider) and None not in rates:
+            return Price(input=rates[0] * 1e6, output=rates[1] * 1e6)
+    return None
+
+
+@cache
+def _litellm() -> Any:
+    """litellm, told to fetch, read, print, log, cache and drop nothing."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else its price list is downloaded
+    os.environ["LITELLM_MODE"] = "PRODUCTION"  # else a .env of the current folder is loaded
+    with _QUIET:
+        import litellm
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    litellm.set_verbose = False
+    litellm.cache = None
+    litellm.drop_params = False  # a setting that a provider does not take is an error, not a shrug
+    litellm.modify_params = False
+    litellm.num_retries = None
+    litellm.model_fallbacks = None
+    litellm.disable_token_counter = True  # usage is what the provider reports, or nothing
+    for callbacks in ("callbacks", "input_callback", "success_callback", "failure_callback"):
+        setattr(litellm, callbacks, [])
+    _price_nothing_of_ours(litellm)
+    _ask_nothing_of_our_models()
+    return litellm
+
+
+def _price_nothing_of_ours(litellm: Any) -> None:
+    """Let litellm not price our replies, which takes an eighth of a call's CPU time: we do it.
+
+    Calls that others in this process make are priced as ever.
+    """
+    price = litellm.response_cost_calculator
+
+    def unless_ours(**reply: Any) -> float | None:
+        return None if _log_mark().get() else price(**reply)
+
+    litellm.response_cost_calculator = unless_ours
+
+
+# Where the Ollama models of this process are; "" is the usual place.
+_OLLAMA_SERVERS: set[str] = set()
+
+
+def _ask_nothing_of_our_models() -> None:
+    """Let litellm not ask Ollama what a model can, which it does twice before every call.
+
+    It asks at Ollama's usual address wherever the model is, with the key of the environment, and
+    waits for that server or its absence. Its threads do not know whose call it was, so that our
+    models' own addresses count, too.
+    """
+    try:
+        from litellm.llms.ollama.common_utils import OllamaModelInfo
+    except ImportError:  # not every version has it
+        return
+    ask = OllamaModelInfo.get_model_info
+
+    def unless_ours(
+        self: Any, model: str, api_base: str | None = None, api_key: str | None = None
+    ) -> Any:
+        if _log_mark().get() or _is_our_ollama(api_base or ""):
+            return None
+        return ask(self, model=model, api_base=api_base, api_key=api_key)
+
+    OllamaModelInfo.get_model_info = unless_ours
+
+
+def _is_our_ollama(url: str) -> bool:
+    return any(url == server or (server and url.startswith(server)) for server in _OLLAMA_SERVERS)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Mark a call as one that litellm need not log, which takes a tenth of its CPU time."""
+    mark = _log_mark()
+    token = mark.set(True)
+    try:
+        yield
+    finally:
+        mark.reset(token)
+
+
+@cache
+def _log_mark() -> ContextVar[bool]:
+    _litellm()  # first: the import below must find it told
+    try:
+        from litellm._internal_context import is_internal_call
+    except ImportError:  # not every version has it; the calls are the same without
+        return ContextVar("unlogged", default=False)
+    return is_internal_call  # type: ignore[no-any-return]
+
+
+class _Quiet:
+    """While any call is in flight, warnings about the insides of litellm and its stack are ignored.
+
+    Filters belong to the process: the first call in sets them, the last one out restores them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._outside = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._outside = warnings.catch_warnings()
+                self._outside.__enter__()
+                warnings.filterwarnings("ignore", module=r"(litellm|openai|pydantic|aiohttp)\b")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._outside.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()
+
+
+def _settings(
+    spec: ModelSpec, url: str | None, key: str | None, num_ctx: int | None
+) -> dict[str, Any]:
+    """The arguments of `acompletion` that are the same in every call."""
+    optional = {
+        "api_base": url,
+        "api_key": key,
+        "temperature": spec.temperature,
+        "top_p": spec.top_p,
+        "top_k": spec.top_k,
+        "stop": list(spec.stop) or None,
+        "reasoning_effort": spec.reasoning_effort,
+        "num_ctx": num_ctx if spec.provider in ("ollama", "ollama_chat") else None,
+    }
+    return {
+        "model": spec.id,
+        "timeout": spec.timeout,
+        "num_retries": 0,  # both are needed: each alone leaves hidden retries
+        "max_retries": 0,
+        "caching": False,
+        **{name: value for name, value in optional.items() if value is not None},
+        **spec.extra,
+    }
+
+
+def _listed(choice: Any) -> list[Listed]:
+    """The likeliest tokens in place of the first one generated; empty if the reply has none."""
+    tokens = getattr(getattr(choice, "logprobs", None), "content", None) or []
+    listed = (tokens[0].top_logprobs or []) if tokens else []
+    return [(each.token, float(each.logprob)) for each in listed]
+
+
+def _finish_reason(choice: Any) -> str:
+    """stop, length, refused (the provider's own field says so), or the provider's word."""
+    fields = getattr(choice.message, "provider_specific_fields", None) or {}
+    refusal = getattr(choice.message, "refusal", None) or fields.get("refusal")
+    if refusal or choice.finish_reason == "content_filter":
+        return "refused"
+    return choice.finish_reason or "stop"

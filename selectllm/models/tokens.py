@@ -1,0 +1,100 @@
+"""How many tokens a prompt has, roughly: for planning, and to notice a prompt that was cut.
+
+No tokenizer is loaded. The UTF-8 bytes are sorted into classes, and a run of one class counts
+as many tokens as its class packs bytes or characters into one.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.core.types import Message
+
+MESSAGE_OVERHEAD = 4  # tokens that a chat template adds to each message, and to the reply's start
+
+CUT_SHARE = 0.5  # a prompt counts as cut when fewer than this share of its tokens were read...
+CUT_MARGIN = 200  # ...and at least this many are missing
+
+_ANY = 1e9  # a run of whatever length is one token
+
+# Characters of one class in a row that make one token. Chosen between the vocabularies of
+# cl100k, o200k and Claude 2 so that none reads less than half of the estimate on real text.
+_WIDTHS = {
+    "skipped": _ANY,  # spaces, and the bytes of a character after its first
+    "letter": 8.0,  # most English words are one token, longer runs two
+    "digit": 3.0,
+    "mark": _ANY,  # punctuation
+    "newline": _ANY,
+    "alphabet": 3.0,  # Greek, Cyrillic, Hebrew, Arabic, ...
+    "script": 2.0,  # Indic scripts, Thai, Georgian, ...
+    "ideograph": 1.0,  # Chinese, Japanese, Korean; emoji
+}
+_CLASSES = list(_WIDTHS)
+_WIDTH = np.array([*_WIDTHS.values()])
+
+
+def _byte_classes() -> NDArray[np.uint8]:
+    """The class of each of the 256 bytes that UTF-8 text is made of; (256,)."""
+    table = np.zeros(256, dtype=np.uint8)
+    for chars, kind in (
+        (string.ascii_letters, "letter"),
+        (string.digits, "digit"),
+        (string.punctuation, "mark"),
+        ("\n", "newline"),
+    ):
+        table[list(chars.encode())] = _CLASSES.index(kind)
+    for first, kind in (
+        (0xC2, "mark"),  # « » § and the like
+        (0xC3, "letter"),  # accented Latin
+        (0xC6, "alphabet"),
+        (0xE0, "script"),
+        (0xE2, "mark"),  # typographic quotes, dashes, mathematical signs
+        (0xE3, "ideograph"),
+        (0xEF, "mark"),  # full-width forms
+        (0xF0, "ideograph"),  # emoji
+    ):
+        table[first:] = _CLASSES.index(kind)
+    return table
+
+
+_BYTE_CLASS = _byte_classes()
+
+
+def estimate_tokens(prompt: str | Sequence[Message]) -> int:
+    """An estimate of the tokens of a text, or of a chat with its template; at least 0.
+
+    Measured against cl100k: on 142 prompts of 14 Dolly items each the error is within -10 % and
+    +11 % (median 0 %); on single Dolly items within -19 % and +15 % for nine in ten. Against
+    o200k and Claude 2 the prompts are within -13 % and +11 %. Text in scripts other than Latin
+    and unbroken random letters (keys, base64) can have two to four times as many tokens.
+    """
+    if not isinstance(prompt, str):
+        inside = sum(estimate_tokens(message["content"]) for message in prompt)
+        return inside + MESSAGE_OVERHEAD * (len(prompt) + 1)
+    data = np.frombuffer(prompt.encode("utf-8", errors="replace"), dtype=np.uint8)
+    kinds = _BYTE_CLASS[data[(data & 0xC0) != 0x80]]  # one byte per character: its first
+    if not len(kinds):
+        return 0
+    begins = np.empty(len(kinds), dtype=bool)
+    begins[0] = True
+    np.not_equal(kinds[1:], kinds[:-1], out=begins[1:])
+    starts = np.flatnonzero(begins)
+    runs = kinds[starts]
+    ends = np.append(starts[1:], len(kinds))
+    return int((np.ceil((ends - starts) / _WIDTH[runs]) * (runs != 0)).sum())
+
+
+def looks_cut(estimate: int, tokens_in: int | None) -> bool:
+    """Whether a provider that reports `tokens_in` read far less than a prompt of `estimate`.
+
+    Ollama, for one, drops what does not fit num_ctx and answers all the same. Fewer than half
+    of the tokens and 200 missing: no text of Dolly, nor of the adversarial set, comes near it
+    under cl100k, o200k or Claude 2. False when nothing was reported.
+    """
+    if tokens_in is None:
+        return False
+    return tokens_in < CUT_SHARE * estimate and estimate - tokens_in >= CUT_MARGIN

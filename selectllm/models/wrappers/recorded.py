@@ -1,0 +1,93 @@
+"""Reply packs: recorded replies in one file, so that a suite runs without a key or a network.
+
+JSON lines `{"key": request sha256, "model": name, "reply": {...}}`, sorted by key: the same replies
+give the same bytes. A suite's `replies:` names one; `eval --record FILE` writes one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import RunError
+from selectllm.core.files import atomic_write
+from selectllm.core.types import Attempt, Decision, Reply
+from selectllm.models.model import Model, Request
+from selectllm.models.wrappers.cache import reply_fields
+
+
+def read_pack(path: Path) -> dict[str, Reply]:
+    """Replies by request key. Raises RunError with file and line on anything else."""
+    replies: dict[str, Reply] = {}
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RunError(f"{path}: the recorded replies cannot be read ({error.strerror})") from None
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        try:
+            row = json.loads(line)
+            replies[row["key"]] = Reply(**row["reply"], cached=True)
+        except (ValueError, KeyError, TypeError):
+            raise RunError(
+                f"{path}:{number}: not a recorded reply; record the pack again with "
+                f"selectllm eval SUITE --record {path}"
+            ) from None
+    return replies
+
+
+def write_pack(path: Path, decisions: Iterable[Decision], *, keep: bool = False) -> int:
+    """Write the replies behind `decisions`; returns how many there are.
+
+    `keep`: beside those that the file holds already.
+    """
+    rows = _rows(path) if keep and path.exists() else {}
+    rows |= {
+        attempt.request_sha256: {"model": decision.model, "reply": _reply_fields(attempt)}
+        for decision in decisions
+        for attempt in decision.attempts
+    }
+    with atomic_write(path) as handle:
+        for key, row in sorted(rows.items()):
+            handle.write(canonical_json({"key": key, **row}) + "\n")
+    return len(rows)
+
+
+def _rows(path: Path) -> dict[str, dict[str, Any]]:
+    """The rows of a pack that `read_pack` takes, without their keys."""
+    read_pack(path)
+    rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
+    return {row.pop("key"): row for row in rows}
+
+
+def _reply_fields(attempt: Attempt) -> dict[str, Any]:
+    return reply_fields(
+        Reply(
+            text=attempt.reply,
+            finish_reason=attempt.finish_reason,
+            tokens_in=attempt.tokens_in,
+            tokens_out=attempt.tokens_out,
+            cost_usd=attempt.cost_usd,
+            seconds=attempt.seconds,
+        )
+    )
+
+
+class Replayed:
+    """A model that answers from a pack where it can."""
+
+    def __init__(self, inner: Model, pack: Mapping[str, Reply]) -> None:
+        self._inner = inner
+        self._pack = pack
+
+    async def complete(self, request: Request) -> Reply:
+        """The recorded reply, else the inner model's."""
+        return self._pack.get(request.key) or await self._inner.complete(request)
+
+    async def close(self) -> None:
+        """Close the inner model."""
+        await self._inner.close()

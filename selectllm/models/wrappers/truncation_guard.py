@@ -1,0 +1,35 @@
+"""Nothing is cut silently: a reply to a prompt that the server shortened is no reply."""
+
+from __future__ import annotations
+
+from selectllm.core.errors import ProviderError
+from selectllm.core.types import Reply
+from selectllm.models.model import Model, Request
+from selectllm.models.tokens import estimate_tokens, looks_cut
+
+
+class Uncut:
+    """A model whose replies count only if the whole prompt was read.
+
+    Raises ProviderError `input_truncated` when the provider reports far fewer prompt tokens than
+    the prompt has by our estimate (servers such as Ollama drop the beginning without a word).
+    """
+
+    def __init__(self, inner: Model) -> None:
+        self._inner = inner
+
+    async def complete(self, request: Request) -> Reply:
+        """The inner model's reply to the whole prompt."""
+        reply = await self._inner.complete(request)
+        estimate = estimate_tokens(request.messages)
+        if reply.finish_reason != "too_long" and looks_cut(estimate, reply.tokens_in):
+            raise ProviderError(
+                f"{request.model.name}: input_truncated: the provider read {reply.tokens_in} "
+                f"prompt tokens where about {estimate} were sent; raise the server's context "
+                "length, or give the model its real `context:` so that long prompts are not sent"
+            )
+        return reply
+
+    async def close(self) -> None:
+        """Close the inner model."""
+        await self._inner.close()

@@ -1,0 +1,108 @@
+"""What a search found against its parent, on clusters that the search never saw.
+
+A run like any other: `ab` with more than one order, so that its results.json tells whether picks
+depend on the order, where they fall, what they cost and what length alone would capture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.codec import pretty_json
+from selectllm.core.files import write_text
+from selectllm.core.types import Cluster, Decision
+from selectllm.data.embedder import Embedder
+from selectllm.evaluation.comparison.aa import noise
+from selectllm.evaluation.comparison.ab import looks_of, why_fixed
+from selectllm.evaluation.comparison.arm_results import sides
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.run_inputs import Comparison, Evidence
+from selectllm.evaluation.runs.execute import evaluate, tasks
+from selectllm.evaluation.runs.results import results
+from selectllm.evaluation.runs.run import Run, check_folder, start_folder
+from selectllm.optimization.progress import Progress, ticks
+from selectllm.prompting.prompt import Prompt
+from selectllm.selection.decision_log import DecisionLog
+from selectllm.selection.task import AskSettings
+
+ORDERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """`results`: as results.json has them. `noise`: the parent against itself, over orders.
+
+    `asked`: the clusters; a sequential comparison ends before it has asked all of them.
+    """
+
+    results: Mapping[str, Any]
+    noise: Mapping[str, Any] | None
+    asked: tuple[Cluster, ...]
+
+    @property
+    def verdict(self) -> Mapping[str, Any]:
+        """On the one winner against the parent."""
+        return self.verdicts[0]
+
+    @property
+    def verdicts(self) -> Sequence[Mapping[str, Any]]:
+        """On each that was found against the parent."""
+        verdicts: Sequence[Mapping[str, Any]] = self.results["verdicts"]
+        return verdicts
+
+
+def confirmation_run(run: Run, found: Sequence[Prompt], clusters: tuple[Cluster, ...]) -> Run:
+    """Each of `found` against the prompt of `run`, on `clusters`.
+
+    Sequentially where that can be; several share their error rates by Holm. Their references
+    must differ.
+    """
+    parent = run.selectors[0]
+    selectors = parent, *(replace(parent, prompt=prompt) for prompt in found)
+    arms = tuple(Arm(each.prompt.ref, each.spec.name) for each in selectors)
+    orders = max(ORDERS, run.suite.orders)
+    comparing = replace(
+        run,
+        suite=run.suite.model_copy(update={"orders": orders}),
+        clusters=clusters,
+        selectors=selectors,
+        comparison=Comparison("ab", arms),
+    )
+    why = why_fixed(comparing.evidence)
+    looks = () if why else looks_of(comparing.evidence)
+    return replace(comparing, comparison=Comparison("ab", arms, looks=looks, why=why))
+
+
+async def confirm(
+    run: Run,
+    folder: Path,
+    embedder: Embedder,
+    settings: AskSettings,
+    progress: Progress,
+) -> Confirmation:
+    """Make the decisions of `run` (see confirmation_run) that `folder` lacks, write what it shows.
+
+    Raises as execute.evaluate does.
+    """
+    check_folder(folder, run)
+    with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
+        start_folder(folder, run)
+        with progress("confirming") as advance:
+            tick = ticks(advance, sum(1 for _ in tasks(run)))
+            decisions = await evaluate(run, embedder, settings, log, tick)
+    found = results(run.evidence, decisions)
+    write_text(folder / "results.json", pretty_json(found))
+    asked = run.evidence.first(run.evidence.asked({decision.cluster for decision in decisions}))
+    return Confirmation(found, _noise(run, asked, decisions), tuple(asked.clusters))
+
+
+def _noise(run: Run, asked: Evidence, decisions: Sequence[Decision]) -> Mapping[str, Any] | None:
+    """What the parent differs from itself by, from one order to another."""
+    assert run.comparison is not None
+    parent = run.comparison.arms[0]
+    alone = replace(asked, comparison=Comparison("aa", (parent,), by="orders"))
+    found = noise(alone, sides(alone, decisions))
+    return None if found is None else found.to_json()

@@ -1,0 +1,45 @@
+"""What length, or having an input, captures of the utility by itself: no prompt may owe it that.
+
+Pure. Told for each part of the clusters, beside what parent and winner captured of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from selectllm.core.types import Cluster
+from selectllm.evaluation.metrics.agreement import Choice, agreement
+from selectllm.evaluation.runs.execute import shown_items
+from selectllm.evaluation.runs.run import Run
+from selectllm.optimization.splits import NAMES, Splits
+from selectllm.selection.strategies import Candidates, Strategy
+
+CONTROLS = ("longest", "has-input")
+
+
+def controls(run: Run, splits: Splits, confirmed: Sequence[Cluster]) -> dict[str, dict[str, Any]]:
+    """Captured of the utility that decides, by split and control; null where it is undefined.
+
+    `confirmed`: the confirmation clusters that were asked. `has-input` only for pools that have
+    inputs.
+    """
+    used = [strategy for strategy in run.strategies if strategy.name in CONTROLS]
+    parts = zip(NAMES, (splits.training, splits.validation, confirmed), strict=True)
+    return {name: {each.name: _captured(run, each, part) for each in used} for name, part in parts}
+
+
+def _captured(
+    run: Run, strategy: Strategy, clusters: Sequence[Cluster]
+) -> Mapping[str, float] | None:
+    assert run.headline is not None
+    choices = [_choice(run, strategy, cluster) for cluster in clusters]
+    found = agreement(choices, run.headline.values, run.suite.picks, run.evidence.groups).captured
+    return None if found is None else found.to_json()
+
+
+def _choice(run: Run, strategy: Strategy, cluster: Cluster) -> Choice:
+    shown = shown_items(run, cluster, 0)
+    ids = tuple(item.id for item in shown)
+    picked = strategy.choose(Candidates(shown, run.suite.seed), run.suite.picks)
+    return Choice(cluster.id, ids, tuple(ids[position] for position in picked))

@@ -1,0 +1,163 @@
+"""What came of a search: its report, and the file of the version that it found."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.files import write_text
+from selectllm.evaluation.metrics.agreement import Agreement
+from selectllm.evaluation.runs.run import Run
+from selectllm.optimization.confirm import Confirmation
+from selectllm.optimization.controls import controls
+from selectllm.optimization.gepa_search import Found
+from selectllm.optimization.splits import Splits
+from selectllm.optimization.template import Origin, written
+from selectllm.prompting.library import PromptLibrary, next_number
+from selectllm.prompting.prompt import Prompt, parse_prompt, with_parent
+
+FORMAT = 1
+PARENT, WINNER = "parent", "winner"
+GUARDS = ("order_consistency", "slots", "tokens_in", "tokens_out", "decisions", "valid_rate")
+PACKAGES = ("dspy", "gepa")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a search was told: the parent, the model of all decisions, the teacher, the budget."""
+
+    parent: str
+    model: str
+    teacher: str
+    seed: int
+    budget: int
+    demonstrations: int
+
+    def in_short(self, splits: Splits, found: Found) -> str:
+        """The search in one line, for front matter."""
+        sizes = "/".join(str(size) for size in splits.sizes.values())
+        versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
+        return (
+            f"GEPA, seed {self.seed}, teacher {self.teacher}, model {self.model}, "
+            f"{found.decisions} of {self.budget} decisions, {found.demonstrations} demonstrations, "
+            f"clusters {sizes} (sha256 {splits.sha256[:12]}), {versions}"
+        )
+
+
+def package_versions() -> dict[str, str | None]:
+    """The versions of what searches; None where one is not installed."""
+    found: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Agreement of both versions on the clusters that the search saw, by version.
+
+    `training` and `validation` flatter whatever was chosen by them: that is the optimism.
+    """
+
+    training: Mapping[str, Agreement]
+    validation: Mapping[str, Agreement]
+
+
+def report(
+    run: Run,
+    plan: Plan,
+    splits: Splits,
+    found: Found,
+    seen: Seen,
+    confirmation: Confirmation | None,
+) -> dict[str, Any]:
+    """The content of optimize.json; without `confirmation` nothing better was found."""
+    assert run.headline is not None
+    asked = confirmation.asked if confirmation else splits.confirmation
+    captured = {
+        name: {version: _json(each) for version, each in getattr(seen, name).items()}
+        for name in ("training", "validation")
+    }
+    return {
+        "format": FORMAT,
+        "kind": "search",
+        "plan": asdict(plan),
+        "utility": run.headline.to_json(),
+        "packages": package_versions(),
+        "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
+        "search": asdict(found),
+        "captured": {**captured, "confirmation": _confirmed(confirmation)},
+        "guards": None if confirmation is None else _guards(confirmation),
+        "controls": controls(run, splits, asked),
+        "confirmed_on": len(asked) if confirmation else None,
+        "noise": confirmation and confirmation.noise,
+        "verdict": confirmation and confirmation.verdict,
+    }
+
+
+def _json(found: Agreement) -> dict[str, float] | None:
+    return None if found.captured is None else found.captured.to_json()
+
+
+def _confirmed(confirmation: Confirmation | None) -> dict[str, Any] | None:
+    if confirmation is None:
+        return None
+    a, b = (confirmation.verdict["captured"][side] for side in ("a", "b"))
+    return {PARENT: a, WINNER: b}
+
+
+def _guards(confirmation: Confirmation) -> dict[str, Any]:
+    """What a prompt must not buy its agreement with, of both versions."""
+    pairs = zip((PARENT, WINNER), confirmation.results["pairs"], strict=True)
+    return {version: guards_of(pair) for version, pair in pairs}
+
+
+def guards_of(pair: Mapping[str, Any]) -> dict[str, Any]:
+    """What a prompt must not buy its agreement with, of one pair of results.json."""
+    return {name: pair[name] for name in GUARDS}
+
+
+def verdict_in_short(parent: str, verdict: Mapping[str, Any]) -> str:
+    """The verdict in one line, for front matter."""
+    difference, utility = verdict["difference"], verdict["utility"]
+    told = f"{verdict['word']} against {parent}"
+    if difference is not None:
+        told += (
+            f": {difference['estimate']:+.3f} captured ({difference['low']:+.3f} to "
+            f"{difference['high']:+.3f})"
+        )
+    if utility is not None:
+        told += f" of utility {utility['name']} (kind: {utility['kind']})"
+    return f"{told} on {verdict['clusters']} confirmation clusters"
+
+
+def write_version(library: PromptLibrary, folder: Path, name: str, text: str) -> str:
+    """Write `text` as the next version of `name` in `folder`; returns its `name@version`.
+
+    A version that says the same already, whatever search found it, is left as it is.
+    """
+    number = next_number(folder, name)
+    path = folder / name / f"v{number}.jinja"
+    made = with_parent(parse_prompt(text.encode(), str(path), name, number), None)
+    for version in map(library.load, library.versions(name)):
+        if with_parent(version, None) == made:
+            return version.ref
+    write_text(path, text)
+    return f"{name}@{number}"
+
+
+def version_file(plan: Plan, splits: Splits, found: Found, winner: Prompt, verdict: Any) -> str:
+    """The winner's file, with where it comes from and what came of it in its front matter."""
+    origin = Origin(
+        parent=plan.parent,
+        description=f"What {plan.parent} asks, under instructions that a search found.",
+        search=plan.in_short(splits, found),
+        verdict=verdict_in_short(plan.parent, verdict),
+    )
+    return written(winner, origin)

@@ -1,0 +1,333 @@
+"""One version of a prompt: its file, and the messages that one cluster is shown as.
+
+A file is YAML front matter between two lines `---`, then the Jinja blocks `system` (optional) and
+`user`. A template sees `items` (each `.label .instruction .input`, and `.response` for ratings of
+answered items), `k`, `m` and the prompt's own variables, and is the same text on every machine: no
+includes, no randomness, nothing appended and nothing stripped.
+Whitespace is the template's own to control (`{%-`), which cannot reach items. Which file a name
+stands for is the matter of library.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import re
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
+from string import ascii_uppercase
+from typing import Any, get_args
+
+import yaml
+from jinja2 import (
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateSyntaxError,
+    Undefined,
+    UndefinedError,
+)
+from jinja2 import meta as jinja_meta
+from jinja2 import nodes as jinja
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from selectllm.core.errors import PromptError
+from selectllm.core.names import unknown
+from selectllm.core.types import Item, LabelKind, Message, ReplyKind
+from selectllm.prompting.variables import CONTEXT, Value, Variables, read_variables, settled
+
+ROLES = ("system", "user")
+SEES = "a prompt sees items (each label, instruction, input, response if it has one), k and m"
+REQUIRED = ("description", "reply", "labels")
+FRONT_MATTER = (*REQUIRED, "variables", "parent", "notes", "search", "verdict")
+CHOICES = {"reply": get_args(ReplyKind), "labels": get_args(LabelKind)}
+
+_FRONT = re.compile(r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?\n", re.DOTALL | re.MULTILINE)
+# A key and its value, which may go on in lines that are indented.
+_OF_ONE_VERSION = re.compile(r"^(?:parent|search|verdict):.*\r?\n(?:[ \t]+.*\r?\n)*", re.MULTILINE)
+# What a template can raise while it runs; each is a mistake in the template, never in an item.
+_RUN_ERRORS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One version of a prompt.
+
+    `version`: 1, 2, ...; 0 for a draft, a file that is not called `<name>/v<N>.jinja`.
+    `reply`, `labels`: how the candidates are labelled and what form the reply takes.
+    `sha256`: of the file's bytes; results are keyed by it. `source`: the same bytes as text.
+    `parent`: the `name@version` that it was made from. `locked`: LOCK.yaml holds its hash.
+    `search`, `verdict`: how `optimize` found it, and what came of it against `parent`.
+    `variables`: names that its template reads, with the values that each can take.
+    """
+
+    name: str
+    version: int
+    description: str
+    reply: ReplyKind
+    labels: LabelKind
+    source: str = field(repr=False)
+    sha256: str
+    path: str
+    parent: str | None = None
+    notes: str | None = None
+    search: str | None = None
+    verdict: str | None = None
+    variables: Variables = ()
+    bundled: bool = False
+    locked: bool = False
+
+    @property
+    def ref(self) -> str:
+        """`name@version`, or `name@draft`."""
+        return f"{self.name}@{self.version or 'draft'}"
+
+    @property
+    def shows_responses(self) -> bool:
+        """Whether its template reads items' responses, so that each item shown must have one."""
+        tree = _ENVIRONMENT.parse(_body(self.source, self.path))
+        fields = {node.attr for node in tree.find_all(jinja.Getattr)}
+        return "response" in fields | {node.value for node in tree.find_all(jinja.Const)}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a template sees of one item; `response` is undefined where the item has none."""
+
+    label: str
+    instruction: str
+    input: str
+    response: str | Undefined
+
+
+def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:
+    """The labels of `m` candidates in shown order: 1..m, or A..Z.
+
+    Raises PromptError when letters do not suffice.
+    """
+    if prompt.labels == "numbers":
+        return tuple(str(number) for number in range(1, m + 1))
+    if m > len(ascii_uppercase):
+        raise PromptError(f"{prompt.ref}: letters label at most 26 candidates, not {m}; show fewer")
+    return tuple(ascii_uppercase[:m])
+
+
+def settings_of(prompt: Prompt) -> Mapping[str, Value]:
+    """Every variable of `prompt` with its default, which is what `render` shows."""
+    return {name: values[0] for name, values in prompt.variables}
+
+
+def all_settings(prompt: Prompt) -> tuple[Mapping[str, Value], ...]:
+    """Every combination of the values of the prompt's variables, the defaults first.
+
+    The last variable changes fastest. One empty combination where there are no variables.
+    """
+    names = [name for name, _ in prompt.variables]
+    combinations = product(*(values for _, values in prompt.variables))
+    return tuple(dict(zip(names, values, strict=True)) for values in combinations)
+
+
+def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]:
+    """The chat messages that show `items`, in this order, and ask for `k` of them.
+
+    The prompt's variables have their defaults (`with_settings` gives them other values). Item text
+    stands in the messages byte for byte and is never read as a template. A system message that
+    comes out blank is left out. Raises PromptError when k is not in 1..m, the labels do not
+    suffice, or the template fails, as it does on the response of an item that has none (absent or
+    blank); the message names its file and line.
+    """
+    m, k = len(items), operator.index(k)  # in a list numpy 2 writes np.int64(2)
+    if not 1 <= k <= m:
+        raise PromptError(f"{prompt.ref}: cannot pick {k} of {m} candidates; k must be 1 to m")
+    candidates = tuple(
+        Candidate(label, item.instruction, item.input, _response(item))
+        for label, item in zip(labels_for(prompt, m), items, strict=True)
+    )
+    settings, path = settings_of(prompt), prompt.path
+    template = _compile(prompt.source, path, tuple(settings))
+    context = {"items": candidates, "k": k, "m": m, **settings}
+    texts = {r: _run(template, r, context, path) for r in ROLES if r in template.blocks}
+    return tuple(Message(role=r, content=t) for r, t in texts.items() if t.strip() or r == "user")
+
+
+def _response(item: Item) -> str | Undefined:
+    if item.response is None or not item.response.strip():
+        return _ENVIRONMENT.undefined(hint=f"item {item.id!r} has no 'response'")
+    return item.response
+
+
+def _run(template: Template, block: str, context: Mapping[str, Any], path: str) -> str:
+    try:
+        return "".join(template.blocks[block](template.new_context(dict(context))))
+    except _RUN_ERRORS as error:
+        frames = traceback.walk_tb(error.__traceback__)
+        lines = [line for frame, line in frames if frame.f_code.co_filename == "<template>"]
+        line = template.get_corresponding_lineno(lines[-1])
+        hint = f"; {SEES}" if isinstance(error, UndefinedError) else ""
+        raise PromptError(f"{path}:{line}: {error}{hint}") from error
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, which need not look twice at the fields of a candidate."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """As Jinja says; a candidate's own fields are text and always safe."""
+        if type(obj) is Candidate and attr in Candidate.__slots__:
+            return True  # a fifth of the time of rendering otherwise
+        return super().is_safe_attribute(obj, attr, value)
+
+
+_ENVIRONMENT = _Sandbox(
+    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+)
+# The same cluster must give the same bytes every time: what draws at random is taken away.
+del _ENVIRONMENT.globals["lipsum"], _ENVIRONMENT.filters["random"]
+
+
+@lru_cache(maxsize=512)
+def _compile(source: str, path: str, variables: tuple[str, ...]) -> Template:
+    """The template of a prompt file, which reads `variables`. Raises PromptError with its place."""
+    body = _body(source, path)
+    try:
+        tree = _ENVIRONMENT.parse(body)
+        _check_tree(tree, path)
+        read = jinja_meta.find_undeclared_variables(tree)
+        template = _ENVIRONMENT.from_string(body)
+    except TemplateSyntaxError as error:
+        raise PromptError(f"{path}:{error.lineno}: {error.message}") from error
+    for name in tree.find_all(jinja.Name):
+        if name.name in read - CONTEXT - {*variables}:
+            raise PromptError(f"{path}:{name.lineno}: {name.name!r} is undefined; {SEES}")
+    # The labels of candidates follow that variable, whether or not the template speaks of them.
+    for variable in variables:
+        if variable not in read | {"labels"}:
+            raise PromptError(
+                f"{path}: nothing in the template reads the variable {variable!r}; leave it out"
+            )
+    return template
+
+
+def _body(source: str, path: str) -> str:
+    """The template of a prompt file, its line numbers true to the file."""
+    front = _front(source, path)
+    # A comment as tall as the front matter stands for it.
+    return "{#" + "\n" * front.group().count("\n") + "#}" + source[front.end() :]
+
+
+def _check_tree(tree: jinja.Template, path: str) -> None:
+    """Raises PromptError unless the file is a `user` and perhaps a `system` block and no more."""
+    for node in tree.find_all((jinja.Extends, jinja.Include, jinja.Import, jinja.FromImport)):
+        word = "import" if isinstance(node, jinja.FromImport) else type(node).__name__.lower()
+        raise PromptError(f"{path}:{node.lineno}: {word} is not allowed; a prompt is one file")
+    for block in tree.find_all(jinja.Block):
+        if block.name not in ROLES:
+            raise PromptError(f"{path}:{block.lineno}: {unknown('block', block.name, ROLES)}")
+    if not any(isinstance(node, jinja.Block) and node.name == "user" for node in tree.body):
+        raise PromptError(f"{path}: no block 'user'; add {{% block user %}} ... {{% endblock %}}")
+    for top in tree.body:
+        parts = top.nodes if isinstance(top, jinja.Output) else [top]
+        blank = all(isinstance(each, jinja.TemplateData) and each.data.isspace() for each in parts)
+        if not blank and not isinstance(top, jinja.Block):
+            raise PromptError(f"{path}:{top.lineno}: what stands outside the blocks is never sent")
+
+
+def _front(source: str, path: str) -> re.Match[str]:
+    if (front := _FRONT.match(source)) is None:
+        raise PromptError(f"{path}:1: no front matter; begin with ---, {', '.join(REQUIRED)}, ---")
+    return front
+
+
+def _front_matter(source: str, path: str) -> dict[str, Any]:
+    """The checked front matter: known keys, texts, variables, reply and labels of known kinds."""
+    try:
+        values = yaml.safe_load(_front(source, path)["yaml"])
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 2 if mark else 1
+        problem = getattr(error, "problem", None) or error
+        raise PromptError(f"{path}:{line}: front matter is not YAML: {problem}") from error
+    if not isinstance(values, dict):
+        raise PromptError(f"{path}:2: front matter must be keys with values; add `reply: indices`")
+    for key, value in values.items():
+        if key not in FRONT_MATTER:
+            raise PromptError(f"{path}: {unknown('front matter key', str(key), FRONT_MATTER)}")
+        if key == "variables":
+            continue
+        if not isinstance(value, str) or not value.strip():
+            raise PromptError(f"{path}: {key} must be a text, not {value!r}")
+        if value not in CHOICES.get(key, (value,)):
+            raise PromptError(f"{path}: {unknown(f'{key} kind', value, CHOICES[key])}")
+    values = _with_variables(values, path) if "variables" in values else values
+    if missing := [key for key in REQUIRED if key not in values]:
+        raise PromptError(f"{path}: front matter has no {missing[0]}; add `{missing[0]}: ...`")
+    return values
+
+
+def _with_variables(values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Front matter with its variables read, and `labels` as the variable of that name has it."""
+    variables = read_variables(values["variables"], path)
+    labels = next((given[0] for name, given in variables if name == "labels"), None)
+    if labels is None:
+        return {**values, "variables": variables}
+    if (said := values.get("labels", labels)) != labels:
+        raise PromptError(
+            f"{path}: labels is {said!r}, but the variable 'labels' begins with {labels!r}; "
+            "leave the key labels out"
+        )
+    return {**values, "variables": variables, "labels": labels}
+
+
+def parse_prompt(data: bytes, path: str, name: str, version: int) -> Prompt:
+    """The prompt in a file's bytes, its template compiled once so that mistakes show on load.
+
+    Raises PromptError, with file and line, for bytes, front matter or a template that is malformed.
+    """
+    try:
+        source = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise PromptError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from error
+    front = _front_matter(source, path)
+    _compile(source, path, tuple(name for name, _ in front.get("variables", ())))
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Prompt(**front, name=name, version=version, source=source, sha256=sha256, path=path)
+
+
+def with_parent(prompt: Prompt, parent: str | None) -> str:
+    """The source of `prompt` with `parent` in its front matter; every other line as it was.
+
+    But for `search` and `verdict`, which hold of that one version and of no copy.
+    """
+    front = _front(prompt.source, prompt.path)
+    head = _OF_ONE_VERSION.sub("", front["yaml"])
+    end = "\r\n" if "\r\n" in front.group() else "\n"
+    head += f"parent: {parent}{end}" if parent else ""
+    return prompt.source[: front.start("yaml")] + head + prompt.source[front.end("yaml") :]
+
+
+def with_settings(prompt: Prompt, settings: Mapping[str, Value]) -> Prompt:
+    """A draft of `prompt` whose variables are settled: as in `settings`, the others as by default.
+
+    Its file is that of `prompt` but for one value instead of many in the front matter; `render`
+    shows what the same template says with these settings. Raises PromptError for a name that is no
+    variable, and for a value that is not among those declared.
+    """
+    chosen = dict(settings_of(prompt))
+    declared = dict(prompt.variables)
+    for name, value in settings.items():
+        if name not in declared:
+            raise PromptError(f"{prompt.path}: {unknown('variable', name, declared)}")
+        if value not in declared[name]:
+            values = ", ".join(repr(each) for each in declared[name])
+            raise PromptError(f"{prompt.path}: {name} cannot be {value!r}; its values are {values}")
+        chosen[name] = declared[name][declared[name].index(value)]  # True, where 1 was said
+    front = _front(prompt.source, prompt.path)
+    start, end = front.span("yaml")
+    source = prompt.source[:start] + settled(front["yaml"], chosen) + prompt.source[end:]
+    made = parse_prompt(source.encode("utf-8"), prompt.path, prompt.name, version=0)
+    if settings_of(made) != chosen or len(all_settings(made)) != 1:
+        raise PromptError(f"{prompt.path}: its variables cannot be settled; write them plainly")
+    return made

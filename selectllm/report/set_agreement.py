@@ -1,0 +1,118 @@
+"""Set-level agreement on a terminal: what foretells outcomes, how surely, and the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from selectllm.evaluation.comparison.arms import STRATEGY
+from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.verdict_sentences import Fact
+from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
+
+Agreement = Mapping[str, Any]
+Row = tuple[str, Agreement]
+
+MEASURES = (
+    ("spearman", "Spearman"),
+    ("kendall", "Kendall"),
+    ("decisions", "decisions"),
+    ("partial", "given tokens"),
+    ("tokens", "tokens alone"),
+)
+MEANINGS: tuple[Fact, ...] = (
+    ("Spearman", "rank correlation over arms: 1 = the outcomes' order, 0 = chance, -1 = reversed"),
+    ("Kendall", "tau-b, on the same scale: pairs of arms ordered alike less those otherwise"),
+    ("decisions", "share of the pairs of arms that are ordered alike; 0.50 by chance"),
+    ("given tokens", "Spearman with the tokens of the sets held fixed"),
+    ("tokens alone", "Spearman of the tokens with the outcomes: what length alone foretells"),
+    ("ceiling", "no correlation can be expected above it; unknown reliability is taken as 1"),
+    ("interval", "of 95 %; none below 8 arms. p: two-sided, by permutation of the arms"),
+)
+
+
+def render_set_agreement(rows: Sequence[Row]) -> RenderableType:
+    """A table of all measures of each of `rows`, then ceilings, notes and what the words mean.
+
+    A row: what foretells (a utility with its kind), and `SetAgreement.to_json()`.
+    """
+    made = table("set-level agreement", "", ["foretold by"])
+    made.add_column("measure", overflow="fold", min_width=12)
+    for head in ("value", "interval", "p"):
+        made.add_column(head, justify="right", overflow="fold")
+    for name, found in rows:
+        _add(made, name, found)
+    facts = [("ceiling", f"{name}: {_ceiling(found)}") for name, found in rows if _is_ok(found)]
+    facts += [("note", note) for note in _notes(rows)]
+    if any(_is_ok(found) for _, found in rows):
+        facts += MEANINGS
+    return Group(made, labelled(facts))
+
+
+def render_arms(
+    rows: Sequence[Mapping[str, Any]], scores: Mapping[str, float], what: str
+) -> RenderableType:
+    """Every arm with its score, best first, and what its sets capture of each utility.
+
+    Below it what each utility is, and how high agreement with it can be. What length alone
+    captures is the row of `longest`.
+
+    `rows`: of `agreement_by_utility`. `scores`: higher is better; `what`: what they are called.
+    """
+    names = [row["name"] for row in rows]
+    made = table(
+        f"{what}, and what was captured of each utility",
+        "captured: 1 = the best possible set, 0 = random sets; of whole sets: their value",
+        ["arm"],
+        [what, *names],
+    )
+    for arm, score in sorted(scores.items(), key=lambda each: -each[1]):
+        add_row(
+            made,
+            arm.removeprefix(STRATEGY),
+            number(score, 3),
+            *(number(row["captured"].get(arm)) for row in rows),
+        )
+    facts = [("ceiling", f"{named(row)}, item by item: {ceiling(row)}") for row in rows]
+    return Group(made, labelled(facts))
+
+
+def _is_ok(found: Agreement) -> bool:
+    return bool(found["status"] == "ok")
+
+
+def _add(made: Table, name: str, found: Agreement) -> None:
+    """One line a measure, the name on the first; one line alone where there are no figures."""
+    arms = f"{name}, {counted(len(found['arms']), 'arm')}"
+    if not _is_ok(found):
+        add_row(made, arms, found["status"], UNKNOWN, UNKNOWN, UNKNOWN)
+        return
+    known = [(head, found[key]) for key, head in MEASURES if found[key]["value"] is not None]
+    for first, (head, figure) in zip([arms, *[""] * len(known)], known, strict=False):
+        add_row(made, first, head, number(figure["value"]), _interval(figure), p_alone(figure["p"]))
+
+
+def _interval(figure: Mapping[str, float | None]) -> str:
+    low, high = figure["low"], figure["high"]
+    return UNKNOWN if low is None or high is None else f"{low:.2f} to {high:.2f}"
+
+
+def _ceiling(found: Agreement) -> str:
+    """The highest correlation to be expected, and of what reliability."""
+    sides = (("the outcomes", "reliability"), ("what foretells", "foretold_reliability"))
+    told = ", ".join(
+        f"{side} {'unknown' if found[key] is None else number(found[key])}" for side, key in sides
+    )
+    most = "not known" if found["ceiling"] is None else number(found["ceiling"])
+    return f"{most} (reliability of {told})"
+
+
+def _notes(rows: Sequence[Row]) -> Iterator[str]:
+    """What keeps figures from being a verdict, each once; then what looking at many does."""
+    yield from dict.fromkeys(note for _, found in rows for note in found["notes"])
+    looked_at = sum(_is_ok(found) for _, found in rows)
+    if looked_at > 1:
+        yield f"p is of each utility alone; {looked_at} were looked at"

@@ -1,0 +1,248 @@
+"""The one loop that asks a model: bounded concurrency, re-asking, and failures kept as data."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from selectllm.core.codec import seeded_hash
+from selectllm.core.errors import ProviderError, ReplyMissing
+from selectllm.core.types import Attempt, Decision, Message, Parsed, Question, Reply
+from selectllm.models.model import Request
+from selectllm.models.providers.endpoint import takes_schema
+from selectllm.models.token_logprobs import tokens_to_list
+from selectllm.models.tokens import estimate_tokens
+from selectllm.prompting.prompt import labels_for, render
+from selectllm.prompting.replies.constraints import grammar, json_schema, reply_tokens
+from selectllm.prompting.replies.logprobs import parse_logprobs
+from selectllm.prompting.replies.parse import complaint, parse
+from selectllm.selection.concurrency import Patience, each
+from selectllm.selection.decision_log import DecisionLog
+from selectllm.selection.task import AskSettings, Task, reasks
+from selectllm.selection.voting import elect
+
+
+async def make_decisions(
+    tasks: Iterable[Task],
+    settings: AskSettings,
+    log: DecisionLog,
+    tick: Callable[[Decision], None] = lambda decision: None,
+) -> None:
+    """`ask` what the log does not hold yet, and log it; `tick` hears of every new decision.
+
+    Raises as `ask` does, and ProviderError when any decision is an `error`: what succeeded is in
+    the log, and the same call made again asks the rest.
+    """
+    tasks = list(tasks)
+    errors: list[Decision] = []
+
+    def record(decision: Decision) -> None:
+        log.append(decision)
+        if decision.status == "error":
+            errors.append(decision)
+        tick(decision)
+
+    await ask((task for task in tasks if not log.done(task.key)), settings, record)
+    if errors:
+        raise ProviderError(
+            f"{len(errors)} of {len(tasks)} decisions could not be made; the first: "
+            f"{errors[0].problems[0]}. What succeeded is kept in {log.path}: run the same command "
+            "again to ask only the rest"
+        )
+
+
+async def ask(
+    tasks: Iterable[Task], settings: AskSettings, record: Callable[[Decision], None]
+) -> None:
+    """Make every decision and hand each to `record` as it is made.
+
+    A call that fails after its retries gives a decision with status `error` and the loop goes
+    on. What cannot get better (a wrong key, an exhausted budget, one model failing
+    FAILURES_IN_A_ROW times) ends it: calls in flight still finish and are recorded, then the
+    error is raised. Offline, all missing replies are counted before ReplyMissing is raised.
+    """
+    asking = _Asking(settings, record)
+    await each(tasks, asking.decide, settings.concurrency)
+    asking.check_missing()
+
+
+class _Asking:
+    """The state that the questions of one `ask` share."""
+
+    def __init__(self, settings: AskSettings, record: Callable[[Decision], None]) -> None:
+        self._settings = settings
+        self._record = record
+        self._missing: Counter[tuple[str, str]] = Counter()  # by (prompt, model)
+        self._patience: defaultdict[str, Patience] = defaultdict(Patience)  # by model
+
+    async def decide(self, task: Task) -> None:
+        """Make one decision and record it; raises what cannot get better."""
+        patience = self._patience[task.selector.spec.name]
+        try:
+            replies = [await self._answered(question, patience) for question in task.questions]
+        except ProviderError as error:
+            self._record(failed(task, error))
+            patience.failed(error)
+            return
+        made = [reply for reply in replies if reply is not None]
+        if len(made) == len(replies):
+            self._record(counted(task, made))
+
+    async def _answered(self, question: Task, patience: Patience) -> Decision | None:
+        """One question of a decision; None if its reply is missing, which is counted."""
+        try:
+            decision = await _decide_one(question, self._settings)
+        except ReplyMissing:
+            self._missing[question.selector.prompt.ref, question.selector.spec.name] += 1
+            return None
+        patience.answered()
+        return decision
+
+    def check_missing(self) -> None:
+        """Raise ReplyMissing if any reply was."""
+        if self._missing:
+            counts = ", ".join(
+                f"{count} of {prompt} with {model}"
+                for (prompt, model), count in sorted(self._missing.items())
+            )
+            raise ReplyMissing(f"--offline, and replies are missing: {counts}")
+
+
+async def decide(task: Task, settings: AskSettings) -> Decision:
+    """Make one decision: ask its question, or the ballots of its vote one after another."""
+    return counted(task, [await _decide_one(each, settings) for each in task.questions])
+
+
+def counted(task: Task, made: Sequence[Decision]) -> Decision:
+    """The decision of a task from those on its questions, which hold no `error`."""
+    vote = task.selector.spec.vote
+    if not task.ballots or vote is None:
+        return made[0]
+    parsed = elect(made, task.k, vote.rule, lambda item: seeded_hash("vote", task.seed, item))
+    return _decision(task, parsed, [attempt for each in made for attempt in each.attempts])
+
+
+async def _decide_one(task: Task, settings: AskSettings) -> Decision:
+    """Ask one question, again with the complaint while the reply is not valid."""
+    selector = task.selector
+    request = first_request(task, settings)
+    question = request.question
+    if not fits(request):
+        return _decision(task, Parsed((), "invalid", ("too_long",)), [])
+    reask = reasks(selector.spec, settings.reask)
+    attempts: list[Attempt] = []
+    problems: list[str] = []
+    while True:
+        reply = await selector.model.complete(request)
+        attempts.append(attempt(request, reply))
+        if reply.finish_reason == "refused":
+            return _decision(task, Parsed((), "refused", tuple(problems)), attempts)
+        if reply.finish_reason == "too_long":
+            return _decision(task, Parsed((), "invalid", (*problems, "too_long")), attempts)
+        parsed = _read(reply, request)
+        problems += [word for word in parsed.problems if word not in problems]
+        if parsed.status in ("ok", "repaired") or len(attempts) > reask:
+            break
+        request = _asking_again(request, reply, complaint(parsed, question))
+        if not fits(request):
+            problems.append("too_long")
+            break
+    status = "repaired" if parsed.status == "ok" and len(attempts) > 1 else parsed.status
+    return _decision(task, replace(parsed, status=status, problems=tuple(problems)), attempts)
+
+
+def _read(reply: Reply, request: Request) -> Parsed:
+    if request.top_logprobs is not None:
+        return parse_logprobs(reply.text, request.question)
+    return parse(reply.text, request.question, reply.finish_reason)
+
+
+def fits(request: Request) -> bool:
+    """Whether prompt and reply fit the model's context, by our estimate of the prompt."""
+    context = request.model.context
+    if context is None:
+        return True
+    return estimate_tokens(request.messages) <= context - request.max_tokens
+
+
+def failed(task: Task, error: ProviderError) -> Decision:
+    """The decision of a call that could not be made: status `error`, never a pick."""
+    return _decision(task, Parsed((), "error", (str(error),)), [])
+
+
+def first_request(task: Task, settings: AskSettings) -> Request:
+    """What one question is asked with, before anything is asked again."""
+    prompt, spec = task.selector.prompt, task.selector.spec
+    question = Question(task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply)
+    if spec.answer == "logprobs":
+        # Which one is best: its rivals for that one token are the next picks. No grammar, since
+        # the engine lists its tokens as they were before any.
+        return Request(
+            model=spec,
+            messages=render(prompt, task.shown, 1),
+            question=question,
+            endpoint=task.selector.endpoint,
+            top_logprobs=tokens_to_list(spec),
+            max_tokens=1,
+            seed=task.seed,
+            repeat=task.repeat,
+        )
+    # The embedded model cannot hold to a format in free text (0 of 7 replies did), so its output
+    # is constrained unless the suite says `structured: false` for it.
+    constrained = spec.provider == "local" and spec.structured is not False
+    schema = json_schema(question) if settings.structured and takes_schema(spec) else None
+    return Request(
+        model=spec,
+        messages=render(prompt, task.shown, task.k),
+        question=question,
+        endpoint=task.selector.endpoint,
+        schema=None if constrained else schema,
+        grammar=grammar(question) if constrained else None,
+        max_tokens=reply_tokens(question) if constrained else spec.max_tokens,
+        seed=task.seed,
+        repeat=task.repeat,
+    )
+
+
+def _asking_again(request: Request, reply: Reply, text: str) -> Request:
+    said: tuple[Message, ...] = (
+        {"role": "assistant", "content": reply.text},
+        {"role": "user", "content": text},
+    )
+    return replace(request, messages=request.messages + said)
+
+
+def attempt(request: Request, reply: Reply) -> Attempt:
+    """What the log keeps of one request and what came back."""
+    return Attempt(
+        request_sha256=request.key,
+        reply=reply.text,
+        finish_reason=reply.finish_reason,
+        tokens_in=reply.tokens_in,
+        tokens_out=reply.tokens_out,
+        cost_usd=reply.cost_usd,
+        seconds=reply.seconds,
+        cached=reply.cached,
+    )
+
+
+def _decision(task: Task, parsed: Parsed, attempts: list[Attempt]) -> Decision:
+    ids = tuple(item.id for item in task.shown)
+    return Decision(
+        cluster=task.cluster,
+        order=task.order,
+        repeat=task.repeat,
+        round=task.round,
+        shown=ids,
+        picks=tuple(ids[position] for position in parsed.picks),
+        status=parsed.status,
+        prompt=task.selector.prompt.ref,
+        prompt_sha256=task.selector.prompt.sha256,
+        model=task.selector.spec.name,
+        problems=parsed.problems,
+        attempts=tuple(attempts),
+        ranking=None
+        if parsed.ranking is None
+        else tuple(ids[position] for position in parsed.ranking),
+    )

@@ -1,0 +1,262 @@
+"""Selecting exactly N items of a pool: by a strategy, or by a prompt that is shown clusters.
+
+With C clusters of about m items and a budget of N, each cluster gives floor(N / C) items and a
+seeded choice of clusters one more. Where C > N a tournament is played: one winner a cluster, the
+winners are divided again, until C <= N.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from selectllm.core.codec import seeded_hash, sha256_texts
+from selectllm.core.errors import SelectLLMError, UsageError
+from selectllm.core.types import Cluster, Decision, Item, Pool
+from selectllm.models.tokens import estimate_tokens
+from selectllm.selection.ask import first_request, make_decisions
+from selectllm.selection.clustering.partition import show_order
+from selectllm.selection.decision_log import DecisionLog, decision_key
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task, calls_per_decision, with_ballots
+
+SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of --cluster-size auto
+
+OnInvalid = Literal["fill", "skip", "fail"]
+Divide = Callable[[Pool, int, int], tuple[Cluster, ...]]
+"""(pool, cluster size, seed) -> clusters."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectSettings:
+    """How many items, and how they are come by.
+
+    `size`: candidates per cluster, None for auto. `on_invalid`: what happens to a pick that the
+    model did not make: filled at random (marked), skipped (the selection comes out short), or
+    the command fails.
+    """
+
+    budget: int
+    size: int | None = None
+    seed: int = 0
+    on_invalid: OnInvalid = "fill"
+    ask: AskSettings = field(default_factory=AskSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One selected item: where it was picked, by whom, and whether it only filled a gap."""
+
+    item: Item
+    cluster: int
+    round: int
+    by: str
+    filled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of a selection: its clusters and how many items each gives."""
+
+    number: int
+    clusters: tuple[Cluster, ...]
+    picks: tuple[int, ...]
+    final: bool
+
+    @property
+    def asked(self) -> list[tuple[Cluster, int]]:
+        """Clusters that a model has to look at: the others give all they have, or nothing."""
+        pairs = zip(self.clusters, self.picks, strict=True)
+        return [(cluster, k) for cluster, k in pairs if 0 < k < len(cluster.members)]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundAhead:
+    """What a round will ask, known before anything is divided.
+
+    `size`: candidates per cluster, about. `picks`: what each cluster gives, some one more.
+    `calls`: if every reply is valid; 0 if the clusters are taken whole, unasked. `tokens`: of all
+    its prompts, estimated.
+    """
+
+    clusters: int
+    size: int
+    picks: int
+    calls: int
+    tokens: int
+
+
+def check_budget(budget: int, pool: Pool, whose: str = "in") -> None:
+    """Raise UsageError unless 1 <= budget <= items in the pool; `whose`: `in`, or `left of`."""
+    if not 1 <= budget <= len(pool):
+        raise UsageError(
+            f"--budget {budget}: must be from 1 to {len(pool)}, the number of items {whose} "
+            f"{pool.source or 'the pool'}"
+        )
+
+
+def cluster_size(pool_size: int, budget: int) -> int:
+    """Candidates per cluster under `auto`: one pick per cluster, within 5..50 (DESIGN part 6)."""
+    return min(max(math.ceil(pool_size / budget), SMALLEST_CLUSTER), LARGEST_CLUSTER)
+
+
+def allocate(clusters: Sequence[Cluster], budget: int, seed: int) -> tuple[int, ...]:
+    """Picks per cluster, budget in all: floor(budget / C) each, one more for a seeded choice.
+
+    Never more than a cluster holds. Needs C <= budget.
+    """
+    base, remainder = divmod(budget, len(clusters))
+    roomy = [cluster for cluster in clusters if len(cluster.members) > base]
+    drawn = sorted(roomy, key=lambda cluster: seeded_hash("share", seed, *cluster.members))
+    extra = {cluster.id for cluster in drawn[:remainder]}
+    return tuple(min(len(cluster.members), base + (cluster.id in extra)) for cluster in clusters)
+
+
+def plan_round(pool: Pool, number: int, settings: SelectSettings, divide: Divide) -> Round:
+    """Divide `pool` and share the budget out; a round that is not final has one winner each."""
+    size = settings.size or cluster_size(len(pool), settings.budget)
+    clusters = divide(pool, size, settings.seed + number)
+    if len(clusters) > settings.budget:
+        return Round(number, clusters, (1,) * len(clusters), final=False)
+    return Round(number, clusters, allocate(clusters, settings.budget, settings.seed), final=True)
+
+
+def rounds_ahead(pool_size: int, settings: SelectSettings) -> list[tuple[int, int]]:
+    """(clusters, cluster size) of every round, without dividing anything.
+
+    Raises UsageError for clusters of one: a tournament among them would never end.
+    """
+    rounds: list[tuple[int, int]] = []
+    while True:
+        size = settings.size or cluster_size(pool_size, settings.budget)
+        count = math.ceil(pool_size / size)
+        rounds.append((count, size))
+        if count <= settings.budget:
+            return rounds
+        if size < 2:
+            raise UsageError(
+                f"--cluster-size {size}: {pool_size} clusters of one item cannot be narrowed down "
+                f"to {settings.budget}; use at least 2, or auto"
+            )
+        pool_size = count
+
+
+def questions_ahead(pool: Pool, selector: Selector, settings: SelectSettings) -> list[RoundAhead]:
+    """What every round will ask; a random sample of the pool stands in for each cluster.
+
+    Raises as `rounds_ahead` does, and PromptError if the prompt cannot show that many items.
+    """
+    rounds: list[RoundAhead] = []
+    left = len(pool)
+    for count, size in rounds_ahead(len(pool), settings):
+        size = min(size, left)
+        k = max(1, settings.budget // count)
+        calls = count * calls_per_decision(selector.spec) if k < size else 0
+        tokens = 0
+        if calls:
+            shown = tuple(_sample(pool, size, settings.seed))
+            request = first_request(Task(selector, 0, shown, k), settings.ask)
+            tokens = calls * estimate_tokens(request.messages)
+        rounds.append(RoundAhead(count, size, k, calls, tokens))
+        left = count
+    return rounds
+
+
+def _sample(pool: Pool, size: int, seed: int) -> list[Item]:
+    return heapq.nsmallest(size, pool.items, key=lambda item: seeded_hash("sample", seed, item.id))
+
+
+async def select_by_model(
+    pool: Pool,
+    selector: Selector,
+    settings: SelectSettings,
+    divide: Divide,
+    log: DecisionLog,
+    tick: Callable[[Decision], None] = lambda decision: None,
+) -> list[Chosen]:
+    """Exactly `settings.budget` items (fewer only under `skip`), decided cluster by cluster.
+
+    Decisions go to `log` as they are made; those it holds already are not asked again. Raises
+    as ask.make_decisions does; a failed call never becomes a pick.
+    """
+    check_budget(settings.budget, pool)
+    rounds_ahead(len(pool), settings)
+    number = 0
+    while True:
+        this = plan_round(pool, number, settings, divide)
+        tasks = [
+            _task(pool, selector, this, cluster, k, settings.seed) for cluster, k in this.asked
+        ]
+        await make_decisions(tasks, settings.ask, log, tick)
+        decided = {decision_key(decision): decision for decision in log.decisions()}
+        decisions = {task.cluster: decided[task.key] for task in tasks}
+        chosen = harvest(pool, this, decisions, settings)
+        if this.final or not chosen:  # under `skip` no winner may be left to divide
+            return chosen
+        pool = narrowed(pool, [choice.item for choice in chosen])
+        number += 1
+
+
+def harvest(
+    pool: Pool, this: Round, decisions: Mapping[int, Decision], settings: SelectSettings
+) -> list[Chosen]:
+    """The items that a round's clusters give, in cluster order."""
+    chosen: list[Chosen] = []
+    for cluster, k in zip(this.clusters, this.picks, strict=True):
+        decision = decisions.get(cluster.id)
+        if decision is None:
+            ids, by = cluster.members[:k], "all"  # k is 0 or the whole cluster
+        else:
+            ids, by = decision.picks, f"{decision.prompt}+{decision.model}"
+        chosen += [Chosen(pool.by_id[i], cluster.id, this.number, by) for i in ids]
+        if len(ids) < k:
+            complaint = (
+                f"cluster {cluster.id} of round {this.number}: the model gave no valid picks"
+            )
+            rest = [member for member in cluster.members if member not in ids]
+            filler = _fill(rest, settings, this.number, complaint)
+            chosen += [
+                Chosen(pool.by_id[i], cluster.id, this.number, by, filled=True)
+                for i in filler[: k - len(ids)]
+            ]
+    return chosen
+
+
+def _fill(
+    unpicked: Sequence[str], settings: SelectSettings, number: int, complaint: str
+) -> list[str]:
+    """The unpicked in a seeded order, or nothing, or an error: as `on_invalid` says."""
+    if settings.on_invalid == "skip":
+        return []
+    if settings.on_invalid == "fail":
+        raise SelectLLMError(
+            f"{complaint} and --on-invalid is fail; nothing was written. Use fill or skip, or look "
+            "at the replies in the decision log"
+        )
+    return sorted(unpicked, key=lambda i: seeded_hash("fill", settings.seed, number, i))
+
+
+def _task(pool: Pool, selector: Selector, this: Round, cluster: Cluster, k: int, seed: int) -> Task:
+    def show(order: int) -> tuple[Item, ...]:
+        ids = show_order(cluster.members, seed + this.number, cluster.id, order)
+        return tuple(pool.by_id[i] for i in ids)
+
+    task = Task(
+        selector=selector,
+        cluster=cluster.id,
+        shown=show(0),
+        k=k,
+        round=this.number,
+        seed=seed,
+    )
+    return with_ballots(task, show)
+
+
+def narrowed(pool: Pool, items: Sequence[Item]) -> Pool:
+    """The pool with only `items`, as a pool of its own."""
+    return replace(
+        pool, items=items, sha256=sha256_texts([pool.sha256, *(item.id for item in items)])
+    )

@@ -1,0 +1,49 @@
+"""Dividing a pool into clusters: vectors where they are needed, and a result that is remembered.
+
+The pure work is in partition.py; here are the encoder and the disk. A partition is kept in the
+cache under what it was made from, so that a pool is divided once: a second run, another prompt
+or another version of a library sees the same clusters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from selectllm.core.codec import sha256_json
+from selectllm.core.types import Cluster, Pool
+from selectllm.data.embedder import Embedder
+from selectllm.selection.clustering.clusters_file import read_clusters, write_clusters
+from selectllm.selection.clustering.partition import partition
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How a pool is divided: `by` a method of partition.PARTITIONS, into clusters of `size`."""
+
+    by: str
+    size: int
+    seed: int
+
+
+def divide(pool: Pool, division: Division, embedder: Embedder, cache: Path) -> tuple[Cluster, ...]:
+    """The pool's clusters, from `cache` (a folder) if this division was made before."""
+    needs_vectors = division.by != "random"
+    encoder = embedder.identity if needs_vectors else None
+    made_from = [pool.sha256, division.by, division.size, division.seed, encoder]
+    path = cache / f"{sha256_json(made_from)}.json"
+    if path.exists():
+        return read_clusters(path, pool)
+    vectors = embedder.of(pool.items) if needs_vectors else None
+    ids = [item.id for item in pool.items]
+    clusters = partition(ids, vectors, division.by, division.size, division.seed)
+    write_clusters(
+        path,
+        clusters,
+        by=division.by,
+        size=division.size,
+        seed=division.seed,
+        pool_sha256=pool.sha256,
+        encoder=encoder,
+    )
+    return clusters

@@ -1,0 +1,138 @@
+"""Clusters that are cross-sections of balanced k-means groups: the partition `diverse`. Pure.
+
+Equal-size k-means of SelectLLM (arXiv 2401.16553) in near-linear time: centres, then groups of
+equal size around them, then clusters that hold one row of each group.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from itertools import cycle, islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.selection.clustering.seeded_rows import Rows
+
+MINI_BATCH_ABOVE = 100_000  # items; k-means on all of them up to here, mini-batches beyond
+MINI_BATCH = 1_024  # rows
+SORTED_SHARE = 16  # a centre sorts 1/16 of what is left whenever it runs out of candidates
+CANDIDATES = 256  # candidates looked at together; also the least that a centre sorts
+
+
+def diverse(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
+    """Clusters alike across and diverse inside: each holds one item of every k-means group.
+
+    The equal-size k-means of SelectLLM (arXiv 2401.16553), with as many groups as the largest
+    cluster has members: `size`, wherever that divides the pool, and then the groups are the
+    published ones for the same centres as long as nothing ties. Members are dealt to clusters by
+    seed, not by file order. Elsewhere a cluster lacks at most one of the groups.
+    """
+    if clusters == 1:
+        return np.zeros(len(rows), dtype=np.intp)
+    groups = -(-len(rows) // clusters)
+    return cross_sections(rows, kmeans_centres(rows, groups, seed), clusters)
+
+
+def kmeans_centres(rows: Rows, count: int, seed: int) -> NDArray[np.float32]:
+    """(count, dim) k-means centres: Lloyd on all rows up to 100,000, else mini-batches.
+
+    Mini-batches go once through the rows in their seeded order.
+    """
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    settings = {"n_clusters": count, "n_init": "auto", "random_state": seed % 2**32}
+    with warnings.catch_warnings():
+        # Fewer distinct rows than centres is fine: centres that coincide share their items.
+        few = "Number of distinct clusters"
+        warnings.filterwarnings("ignore", message=few, category=ConvergenceWarning)
+        if len(rows) <= MINI_BATCH_ABOVE:
+            model = KMeans(**settings).fit(rows.take())
+        else:
+            model = MiniBatchKMeans(**settings)
+            batch = max(MINI_BATCH, count)
+            for start in range(0, len(rows) - count, batch):
+                model.partial_fit(rows.take(start, start + batch))
+    return np.asarray(model.cluster_centers_, dtype=np.float32)
+
+
+def cross_sections(rows: Rows, centres: NDArray[np.float32], clusters: int) -> NDArray[np.intp]:
+    """The cluster of each row, given ceil(n_items / clusters) centres (n_centres, dim)."""
+    return _dealt(balanced_groups(squared_distances(rows, centres)), clusters)
+
+
+def squared_distances(rows: Rows, centres: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n_centres, n_items): squared Euclidean distance of every row to every centre.
+
+    Up to a constant per centre, which changes nothing in the order of that centre's distances.
+    """
+    distances = np.empty((len(centres), len(rows)), dtype=np.float32)
+    wide = centres.astype(np.float64)
+    for start, block in rows.blocks():
+        norms = np.einsum("nd,nd->n", block, block)
+        distances[:, start : start + len(block)] = norms - 2 * (wide @ block.T)
+    return distances
+
+
+def balanced_groups(distances: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The group of each item, sizes within 1: centres take turns at their nearest free item.
+
+    `distances`: (n_centres, n_items), finite. In turn, centre 0, 1, ... takes the nearest item
+    that no centre has taken, the lowest index where several are equally near, until none is
+    left; so the first centres hold one more where the count does not divide. Same labels as with
+    one full sort per turn (SelectLLM, arXiv 2401.16553), but each centre sorts only what it is
+    about to look at, so that the whole is near-linear in the number of items.
+    """
+    centres, items = distances.shape
+    taken = bytearray(items)
+    queues = [_nearest_free(row, taken) for row in distances]
+    turns = (next(queue) for queue in islice(cycle(queues), items))
+    sequence = np.fromiter(turns, dtype=np.intp, count=items)
+    labels = np.empty(items, dtype=np.intp)
+    labels[sequence] = np.arange(items) % centres
+    return labels
+
+
+def _nearest_free(distances: NDArray[np.float32], taken: bytearray) -> Iterator[int]:
+    """Takes, each time it is asked, the free item nearest to one centre, and marks it taken."""
+    gone = np.frombuffer(taken, dtype=np.bool_)  # the same memory, for whole arrays at a time
+    while True:
+        free = np.flatnonzero(~gone)
+        queue = _nearest(distances, free, max(CANDIDATES, len(free) // SORTED_SHARE))
+        for start in range(0, len(queue), CANDIDATES):
+            candidates = queue[start : start + CANDIDATES]
+            for item in candidates[~gone[candidates]].tolist():
+                if not taken[item]:
+                    taken[item] = True
+                    yield item
+
+
+def _nearest(
+    distances: NDArray[np.float32], free: NDArray[np.intp], count: int
+) -> NDArray[np.intp]:
+    """The `count` nearest of the items `free` (ascending), nearest first, ties by lowest index."""
+    near = distances[free]
+    if count < len(free):
+        # Everything up to the count-th distance, so that the tied ones are cut by index below.
+        within = ~(near > np.partition(near, count - 1)[count - 1])  # a NaN is far, not lost
+        near, free = near[within], free[within]
+    return free[np.argsort(near, kind="stable")[:count]]
+
+
+def _dealt(groups: NDArray[np.intp], clusters: int) -> NDArray[np.intp]:
+    """The cluster of each row, where every cluster gets at most one row of each group.
+
+    `groups` have `clusters` rows, or one less; each of the short ones passes over a cluster of
+    its own. Rows of a group are dealt in their (seeded) order.
+    """
+    sizes = np.bincount(groups)
+    passed = np.full(len(sizes), clusters)
+    short = sizes < clusters
+    passed[short] = np.arange(np.count_nonzero(short))
+    by_group = np.argsort(groups, kind="stable")
+    rank = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    labels = np.empty(len(groups), dtype=np.intp)
+    labels[by_group] = rank + (rank >= np.repeat(passed, sizes))
+    return labels

@@ -1,0 +1,156 @@
+"""Clusters whose members are as far apart as what is left allows: the partition `kcenter`. Pure.
+
+Each cluster is a farthest-first traversal of the rows that no cluster holds yet. By the
+definition, every member is compared with all of those rows. The same members come out of far
+fewer comparisons:
+
+- A cluster starts at the first free row, so the rows that the next clusters start at are known
+  beforehand, and one matrix product compares them with all rows.
+- The highest cosine of a row to a member only ever grows. A row that is above the cosine at which
+  the last member will join is out of the race, and what that cosine will be is guessed from the
+  clusters before.
+- A guess that was too low shows: no row at or below it remains. Then all rows are looked at.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.core.errors import UsageError
+from selectllm.selection.clustering.seeded_rows import SAME, Rows
+
+COVERING_UP_TO = 100_000  # items: about 7 minutes at 384 numbers each; twice as many take 28
+TAKEN = np.float32(np.inf)  # instead of the cosine of a row that is in a cluster already
+HEADS = 64  # rows that the next clusters may start at, compared with all rows in one product
+REMEMBERED = 32  # clusters whose worst is the guess; one guess in about as many is too low
+
+
+def covering(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
+    """Clusters of items far apart: each takes the items that best cover what is left of the pool.
+
+    Repeated k-center greedy, a division that the published code of SelectLLM (arXiv 2401.16553)
+    has beside the one of the paper; here no item is lost or repeated. A cluster starts at the
+    first free row. Each further member is the free row whose highest cosine to a member is
+    lowest (Gonzalez 1985), the lowest row where several are. The clusters that hold one more
+    come first, the last is what is left. Outlying rows go early, so early clusters are spread
+    wider than late ones.
+
+    The work grows with the square of the number of items: raises UsageError above 100,000. The
+    seed acts through the order of the rows.
+    """
+    if len(rows) > COVERING_UP_TO:
+        raise UsageError(
+            f"the partition kcenter compares all items with one another and takes at most "
+            f"{COVERING_UP_TO:,}, got {len(rows):,}; use diverse, similar or random"
+        )
+    if clusters == len(rows):  # the definition gives this, after comparing all with all
+        return np.arange(clusters)
+    size, larger = divmod(len(rows), clusters)
+    sizes = [size + (cluster < larger) for cluster in range(clusters - 1)]
+    labels = np.full(len(rows), clusters - 1, dtype=np.intp)
+    for cluster, members in enumerate(_covers(rows, sizes)):
+        labels[members] = cluster
+    return labels
+
+
+def _covers(rows: Rows, sizes: Sequence[int]) -> Iterator[NDArray[np.intp]]:
+    """The row numbers of one cluster after another, as many as `sizes` say."""
+    left = np.arange(len(rows))
+    joined_at: deque[np.float32] = deque(maxlen=REMEMBERED)
+    made = 0
+    while made < len(sizes):
+        free = np.ones(len(rows), dtype=np.bool_)
+        for head, cosines in enumerate(_cosines_to_heads(rows)):
+            if free[head] and made < len(sizes):
+                cosines[~free] = TAKEN
+                guess = max(joined_at, default=SAME)
+                members, last = _farthest_first(rows, cosines, head, sizes[made], guess)
+                joined_at.append(last)
+                free[members] = False
+                made += 1
+                yield left[members]
+        left, rows = left[free], rows.subset(free)
+
+
+def _cosines_to_heads(rows: Rows) -> NDArray[np.float32]:
+    """(up to HEADS, n_rows): cosines of the first rows to all rows."""
+    heads = rows.take(0, HEADS).astype(np.float64)
+    cosines = np.empty((len(heads), len(rows)), dtype=np.float32)
+    for start, block in rows.blocks():
+        cosines[:, start : start + len(block)] = heads @ block.T
+    return np.minimum(cosines, SAME, out=cosines)
+
+
+def _farthest_first(
+    rows: Rows, cosines: NDArray[np.float32], head: int, size: int, guess: np.float32
+) -> tuple[list[int], np.float32]:
+    """`size` row numbers from `head` on, and the cosine to the others at which the last joined.
+
+    `cosines`: (n_rows,) to the head, TAKEN where a row is not free; is written to. `guess`: the
+    members are the same whatever it is, and the fewer rows are at or below it the sooner they are
+    found.
+    """
+    members, last = [head], guess
+    cosines[head] = TAKEN
+    watched = _Watched.of(rows, np.flatnonzero(cosines <= guess), cosines)
+    while len(members) < size:
+        last = watched.nearest.min(initial=TAKEN)
+        if last > guess:
+            guess = SAME
+            watched = _Watched.all_free(rows, cosines, members)
+            last = watched.nearest.min()
+        if last == SAME:  # only repeats of members are left, and repeats stay what they are
+            members += watched.numbers[watched.nearest == SAME][: size - len(members)].tolist()
+        else:
+            members.append(watched.join(int(watched.nearest.argmin()), guess))
+            cosines[members[-1]] = TAKEN
+    return members, last
+
+
+@dataclass(slots=True)
+class _Watched:
+    """The rows that the next member is looked for among.
+
+    `numbers`: (n_watched,) row numbers, ascending. `vectors`: (n_watched, dim). `nearest`:
+    (n_watched,) highest cosine to a member, TAKEN where the row is one itself.
+    """
+
+    numbers: NDArray[np.intp]
+    vectors: NDArray[np.float64]
+    nearest: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, rows: Rows, numbers: NDArray[np.intp], nearest: NDArray[np.float32]) -> _Watched:
+        """The rows `numbers`; `nearest` holds the cosines of all rows."""
+        return cls(numbers, _vectors(rows, numbers), nearest[numbers])
+
+    @classmethod
+    def all_free(cls, rows: Rows, cosines: NDArray[np.float32], members: Sequence[int]) -> _Watched:
+        """All rows that are not TAKEN, compared with all members so far."""
+        numbers = np.flatnonzero(cosines < TAKEN)
+        vectors = _vectors(rows, numbers)
+        nearest = (vectors @ _vectors(rows, np.array(members)).T).max(axis=1).astype(np.float32)
+        return cls(numbers, vectors, np.minimum(nearest, SAME))
+
+    def join(self, position: int, guess: np.float32) -> int:
+        """Make a member of the row at `position`; forget rows above `guess` if they are most."""
+        number, member = int(self.numbers[position]), self.vectors[position]
+        # einsum, since BLAS starts threads for this, and waiting for them costs more than the sum.
+        cosines = np.einsum("nd,d->n", self.vectors, member).astype(np.float32)
+        np.maximum(self.nearest, np.minimum(cosines, SAME), out=self.nearest)
+        self.nearest[position] = TAKEN
+        within = self.nearest <= guess
+        if 2 * np.count_nonzero(within) < len(within):
+            self.numbers, self.nearest = self.numbers[within], self.nearest[within]
+            self.vectors = self.vectors[within]
+        return number
+
+
+def _vectors(rows: Rows, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
+    # In float64, so that identical rows have identical cosines in float32 (see Rows.blocks).
+    return Rows(rows.vectors, rows.order[numbers]).take().astype(np.float64)

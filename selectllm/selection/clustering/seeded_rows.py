@@ -1,0 +1,49 @@
+"""The vectors that a pool is divided by, as rows in a seeded order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.core.errors import UsageError
+
+SAME = np.float32(1 - 1e-6)  # float32 rows have length 1 within 1e-7: beyond this cosine, equal
+BLOCK = 4_096  # rows gathered at a time: small enough for the processor's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Vectors in the seeded order of their ids, gathered on demand so that no copy is held.
+
+    `vectors`: (n_items, dim), L2-normalised, in any order, or None if there are none. `order`:
+    positions in `vectors`.
+    """
+
+    vectors: NDArray[np.float32] | None
+    order: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def subset(self, which: NDArray[np.bool_]) -> Rows:
+        """The rows where `which` is true, in the same order."""
+        return Rows(self.vectors, self.order[which])
+
+    def take(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+        """Rows start to stop as a new array (stop - start, dim). Raises UsageError without any."""
+        if self.vectors is None:
+            raise UsageError("this partition needs vectors; embed the pool or partition by random")
+        return np.asarray(self.vectors[self.order[start:stop]], dtype=np.float32)
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """(position of the first row, up to BLOCK rows) over all rows.
+
+        In float64: sums are then exact enough that, rounded to float32, identical rows give
+        identical numbers wherever they stand and whatever the number of threads. In float32
+        they do not, and ties would be broken by noise.
+        """
+        for start in range(0, len(self), BLOCK):
+            yield start, self.take(start, start + BLOCK).astype(np.float64)

@@ -1,0 +1,85 @@
+"""The decision log: what every selector decided on every cluster, order and repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, read_rows
+from selectllm.core.types import Attempt, Decision
+
+Key = tuple[str, str, int, int, int, int]
+
+
+def decision_key(decision: Decision) -> Key:
+    """(prompt, model or strategy, cluster, order, repeat, round): what a decision answers."""
+    return (
+        decision.prompt or "",
+        decision.model or f"strategy:{decision.strategy}",
+        decision.cluster,
+        decision.order,
+        decision.repeat,
+        decision.round,
+    )
+
+
+def decision_row(decision: Decision) -> dict[str, Any]:
+    """A decision as JSON fields; a model's has no `strategy`, a strategy's no `model`."""
+    row: dict[str, Any] = {
+        name: getattr(decision, name) for name in ("cluster", "order", "repeat", "round", "status")
+    }
+    for name in ("shown", "picks", "problems"):
+        row[name] = list(getattr(decision, name))
+    if decision.strategy is not None:
+        row["strategy"] = decision.strategy
+    else:
+        row |= {
+            "prompt": decision.prompt,
+            "prompt_sha256": decision.prompt_sha256,
+            "model": decision.model,
+        }
+    if decision.ranking is not None:
+        row["ranking"] = list(decision.ranking)
+    row["attempts"] = [
+        {name: getattr(attempt, name) for name in Attempt.__slots__}
+        for attempt in decision.attempts
+    ]
+    return row
+
+
+def decision_from_row(row: Mapping[str, Any]) -> Decision:
+    """The inverse of `decision_row`. Raises KeyError or TypeError on other rows."""
+    fields = dict(row)
+    for name in ("shown", "picks", "problems"):
+        fields[name] = tuple(fields[name])
+    fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])
+    if fields.get("ranking") is not None:
+        fields["ranking"] = tuple(fields["ranking"])
+    return Decision(**fields)
+
+
+DECISIONS: RowFormat[Key, Decision] = RowFormat(
+    "decision", decision_key, decision_row, decision_from_row
+)
+
+
+def read_log(path: Path) -> LogContent[Key, Decision]:
+    """Read a log without changing it; see jsonl_log.read_rows."""
+    return read_rows(path, DECISIONS)
+
+
+class DecisionLog(RowLog[Key, Decision]):
+    """The decisions of one call; only `error` is asked again."""
+
+    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+        super().__init__(path, manifest, DECISIONS)
+
+    def done(self, key: Key) -> bool:
+        """Whether `key` has a decision that stands; an error does not."""
+        decision = self.latest.get(key)
+        return decision is not None and decision.status != "error"
+
+    def decisions(self) -> list[Decision]:
+        """The latest decision of every key, in the order of the keys."""
+        return [self.latest[key] for key in sorted(self.latest)]

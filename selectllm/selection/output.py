@@ -1,0 +1,66 @@
+"""What `select` leaves behind: the chosen rows, and what its decision log says it was made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.files import atomic_write
+from selectllm.core.types import Pool
+from selectllm.selection.by_model import Chosen, SelectSettings
+from selectllm.selection.selector import Selector
+from selectllm.selection.strategies import Strategy
+
+FORMAT = 1
+
+
+def write_selection(out: Path, pool: Pool, chosen: Sequence[Chosen]) -> None:
+    """JSON lines in pool order; `_selectllm` is {cluster, round, by, filled}."""
+    place = {item.id: position for position, item in enumerate(pool.items)}
+    with atomic_write(out) as handle:
+        for choice in sorted(chosen, key=lambda choice: place[choice.item.id]):
+            mark = {
+                "cluster": choice.cluster,
+                "round": choice.round,
+                "by": choice.by,
+                "filled": choice.filled,
+            }
+            row = {**choice.item.row, "_selectllm": mark}
+            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def manifest_by_strategy(
+    pool: Pool, strategy: Strategy, settings: SelectSettings
+) -> dict[str, Any]:
+    """What a selection by `strategy` is made from."""
+    return _manifest(pool, settings) | {"strategy": strategy.name}
+
+
+def manifest_by_model(
+    pool: Pool, selector: Selector, settings: SelectSettings, by: str, encoder: str
+) -> dict[str, Any]:
+    """What a selection by `selector` is made from; `by` and `encoder` divided the pool.
+
+    Not in it is what a rerun may change: `on_invalid` and how many calls are in flight.
+    """
+    return _manifest(pool, settings) | {
+        "prompt": selector.prompt.ref,
+        "prompt_sha256": selector.prompt.sha256,
+        "model": selector.spec.fields() | {"endpoint": selector.endpoint},
+        "by": by,
+        "cluster_size": "auto" if settings.size is None else str(settings.size),
+        "reask": settings.ask.reask,
+        "encoder": encoder,
+    }
+
+
+def _manifest(pool: Pool, settings: SelectSettings) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "verb": "select",
+        "pool_sha256": pool.sha256,
+        "budget": settings.budget,
+        "seed": settings.seed,
+    }

@@ -1,0 +1,88 @@
+"""Pointwise rating: a model is shown one item at a time and scores it.
+
+AlpaGasus (Chen et al. 2024, arXiv 2307.08701) keeps the items that a model scores highest, each
+seen with its response. Here the prompt decides what is seen: `answered@1` shows the response as
+AlpaGasus does, `quality@1` the instruction alone, for pools without responses. Published systems
+make a reply without a score a number (-1, 0) or crash on it; here it is NaN, counted and never
+picked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from selectllm.core.errors import PromptError, UnfitError
+from selectllm.core.names import listed
+from selectllm.core.types import Decision, Item, Question
+from selectllm.prompting.prompt import Prompt, labels_for
+from selectllm.prompting.replies.parse import parse
+from selectllm.selection.ask import decide
+from selectllm.selection.scorers.ask_items import Rated, Tick, no_tick, one_by_one
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task
+
+__all__ = ["Rated", "check_rating", "rate", "rating_task"]
+
+
+async def rate(
+    items: Sequence[Item],
+    selector: Selector,
+    settings: AskSettings,
+    tick: Tick = no_tick,
+    seed: int = 0,
+) -> dict[str, Rated]:
+    """The score of every item by its id, each asked for by itself; higher is better.
+
+    Values are on the scale that the prompt asks for, 1 to 10 in the bundled ones; a `local/`
+    model cannot write any other. NaN where no reply, not even the last one asked for again, gave
+    a valid score. Nothing depends on the order of `items`. `seed`: the run's.
+
+    Raises as `check_rating` does before anything is sent; ProviderError when an item could not be
+    asked about, after all others were; BudgetReached, ReplyMissing (see one_by_one).
+    """
+    check_rating(selector.prompt, items)
+
+    async def measure(item: Item) -> Rated:
+        return _rated(await decide(rating_task(item, selector, seed), settings), item, selector)
+
+    asked = f"{selector.prompt.ref} with {selector.spec.name}"
+    return await one_by_one(items, measure, asked, settings.concurrency, tick)
+
+
+def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
+    """Raise what keeps `prompt` from rating `items`.
+
+    PromptError if it asks for anything but scores; UnfitError if it shows responses and an item
+    has none, or a blank one.
+    """
+    if prompt.reply != "scores":
+        raise PromptError(
+            f"{prompt.ref} asks for {prompt.reply}, and a rating needs scores; use a prompt with "
+            "`reply: scores`, such as quality@1"
+        )
+    if not prompt.shows_responses:
+        return
+    missing = [item.id for item in items if not item.has_response]
+    if missing:
+        raise UnfitError(
+            f"{prompt.ref} shows responses, and {len(missing)} of {len(items)} items have none: "
+            f"{listed(missing)}; fill them in, leave those items out, or rate instructions alone "
+            "with quality@1"
+        )
+
+
+def rating_task(item: Item, selector: Selector, seed: int = 0) -> Task:
+    """The decision that rates one item: a cluster of it alone."""
+    return Task(selector, cluster=0, shown=(item,), k=1, seed=seed)
+
+
+def _rated(decision: Decision, item: Item, selector: Selector) -> Rated:
+    """The decision's score: that of its last reply, since only a reply without one is re-asked."""
+    scores = None
+    if decision.attempts:
+        last, prompt = decision.attempts[-1], selector.prompt
+        question = Question((item,), labels_for(prompt, 1), 1, prompt.reply)
+        scores = parse(last.reply, question, last.finish_reason).scores
+    value = math.nan if scores is None else scores[0]
+    return Rated(value, decision.attempts, decision.status, decision.problems)

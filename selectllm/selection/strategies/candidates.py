@@ -1,0 +1,63 @@
+"""What a strategy chooses from, and the seeded tie-break that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.core.codec import seeded_hash
+from selectllm.core.types import Item
+from selectllm.selection.clustering.seeded_rows import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Items as shown (in `select`: in file order), and the seed of every draw.
+
+    `vectors`: (n_items, dim) float32, rows of length 1; None unless the strategy needs them.
+    `values`: (n_items,) of the strategy's measure, NaN where an item could not be measured; None
+    unless it has one.
+    """
+
+    items: Sequence[Item]
+    seed: int
+    vectors: NDArray[np.float32] | None = None
+    values: NDArray[np.float64] | None = None
+
+    def only(self, positions: NDArray[np.intp]) -> Candidates:
+        """The candidates at `positions`, in that order."""
+        return Candidates(
+            [self.items[position] for position in positions.tolist()],
+            self.seed,
+            None if self.vectors is None else self.vectors[positions],
+            None if self.values is None else self.values[positions],
+        )
+
+
+def by_score(candidates: Candidates, scores: Sequence[float]) -> list[int]:
+    """Positions by descending score; ties by seeded hash of the id, never by file order."""
+    draws = (seeded_hash("tie", candidates.seed, item.id) for item in candidates.items)
+    ties = np.fromiter(draws, dtype=np.uint64, count=len(candidates.items))
+    order: list[int] = np.lexsort((ties, -np.asarray(scores, dtype=np.float64))).tolist()
+    return order
+
+
+def seeded_rows(candidates: Candidates) -> Rows:
+    """The candidates' vectors by hash(seed, id); the id itself settles equal hashes.
+
+    What comes first here wins a tie. Row i is candidate `order[i]`. Raises ValueError without
+    vectors.
+    """
+    if candidates.vectors is None:
+        raise ValueError("the strategy needs vectors")
+    seed = candidates.seed
+    draws = [
+        (seeded_hash("tie", seed, item.id), item.id, position)
+        for position, item in enumerate(candidates.items)
+    ]
+    draws.sort()
+    order = np.fromiter((draw[-1] for draw in draws), dtype=np.intp, count=len(draws))
+    return Rows(candidates.vectors, order)

@@ -1,0 +1,84 @@
+"""Facility location: the items that together are most similar to everything. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.core.errors import UnfitError
+from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.strategies.candidates import Candidates, seeded_rows
+
+UP_TO = 30_000  # items; their similarities are held in memory, 4 bytes a pair: 3.6 GB here
+BLOCK = 8_000_000  # similarities computed at a time
+BATCH = 16  # gains brought up to date at a time
+
+
+def facility_location(candidates: Candidates, n: int) -> list[int]:
+    """Positions in the order in which they add most to sum_i max_{j picked} max(0, cosine(i, j)).
+
+    The lazy greedy method of Minoux (1978) on the facility-location function, as in Wei, Iyer &
+    Bilmes (ICML 2015): a gain never grows, so an old one is an upper bound and only those that
+    could still be the highest are computed again. Same picks as the plain greedy method, at least
+    1 - 1/e of the best sum. Gains that are equal go by seed and id; any n gives the same
+    beginning. Quadratic: raises UsageError above 30,000 candidates.
+    """
+    if len(candidates.items) > UP_TO:
+        raise UnfitError(
+            "facility location holds the similarities of all pairs in memory, which is for up to "
+            f"{UP_TO:,} items, got {len(candidates.items):,}; use k-center, or select from fewer"
+        )
+    rows = seeded_rows(candidates)
+    return [int(position) for position in rows.order[_lazy_greedy(_similarities(rows), n)]]
+
+
+def _similarities(rows: Rows) -> NDArray[np.float32]:
+    """(n_rows, n_rows) cosines, 0 where negative."""
+    vectors = rows.take().astype(np.float64)
+    similar = np.empty((len(rows), len(rows)), dtype=np.float32)
+    for block in _blocks(len(rows)):
+        # Rounded from float64, so that equal rows have equal gains (see Rows.blocks).
+        similar[block] = np.maximum(vectors[block] @ vectors.T, 0)
+    return similar
+
+
+def _lazy_greedy(similar: NDArray[np.float32], n: int) -> NDArray[np.intp]:
+    """(n,) row numbers, the highest gain first; ties: lowest row.
+
+    Terms of a gain shrink one by one and are added up in a fixed order, so that bounds hold and
+    ties are found in floating point too.
+    """
+    rows = len(similar)
+    reached = np.zeros(rows, dtype=np.float32)  # similarity of each row to its nearest pick
+    gains = np.concatenate([_gains(similar[block], reached) for block in _blocks(rows)])
+    fresh = np.ones(rows, dtype=np.bool_)
+    picks = np.empty(n, dtype=np.intp)
+    for count in range(n):
+        while not fresh[best := int(gains.argmax())] and gains[best] > 0:
+            stale = _highest_stale(gains, fresh)
+            gains[stale] = _gains(similar[stale], reached)
+            fresh[stale] = True
+        picks[count] = best
+        np.maximum(reached, similar[best], out=reached)
+        gains[best] = -np.inf
+        fresh[:] = False
+    return picks
+
+
+def _gains(similar: NDArray[np.float32], reached: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How much the item of each row of `similar` would add to the sum."""
+    added = np.maximum(similar - reached, 0)
+    return np.asarray(added.sum(axis=1, dtype=np.float64))
+
+
+def _highest_stale(gains: NDArray[np.float64], fresh: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Up to BATCH rows with the highest gains among those that are out of date."""
+    stale = np.flatnonzero(~fresh & (gains > 0))
+    if len(stale) <= BATCH:
+        return stale
+    return stale[np.argpartition(gains[stale], -BATCH)[-BATCH:]]
+
+
+def _blocks(rows: int) -> list[slice]:
+    step = max(1, BLOCK // rows)
+    return [slice(start, start + step) for start in range(0, rows, step)]

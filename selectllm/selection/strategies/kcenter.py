@@ -1,0 +1,120 @@
+"""k-center greedy: always the item that is farthest from everything picked so far. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selectllm.selection.clustering.seeded_rows import BLOCK, SAME, Rows
+from selectllm.selection.strategies.candidates import Candidates, by_score, seeded_rows
+
+WATCHED = 1_024  # rows kept up to date between two looks at all of them, at least
+WATCHED_SHARE = 256  # or this part of all rows: 1/256
+
+
+def k_center(candidates: Candidates, n: int) -> list[int]:
+    """The first n positions of the farthest-first traversal, in the order they were picked.
+
+    Each pick is the item whose highest cosine to a picked one is lowest: on rows of length 1 the
+    item at the greatest Euclidean distance from its nearest pick. This is k-center greedy, the
+    core-set method of Sener & Savarese (ICLR 2018, arXiv 1708.00489), at most twice the best
+    radius (Gonzalez 1985). Those start from the labelled items, of which a selection has none;
+    the published SelectLLM code starts from a random row, row 0, or the centroids of groups,
+    depending on the caller. Here the first pick is random by seed and id. Items that are equally
+    far go by the same draw. n = 1 to the number of candidates; any n gives the same beginning.
+    """
+    rows = seeded_rows(candidates)
+    return [int(position) for position in rows.order[farthest_first(rows, n)]]
+
+
+def farthest_first(rows: Rows, n: int) -> NDArray[np.intp]:
+    """(n,) row numbers of the farthest-first traversal that starts at row 0; ties: lowest row.
+
+    Exact, and the matrix is read far less than n times. The cosine of a row to its nearest pick
+    only ever grows, so an old value is a lower bound: the rows that look farthest are compared
+    with the picks they have missed, in one matrix product, and picked from for as long as one of
+    them is farther than any other row can be. Memory beyond the vectors: 8 bytes a row, the
+    picks, and the watched rows in float64.
+    """
+    traversal = _Traversal.start(rows, n)
+    width = max(WATCHED, len(rows) // WATCHED_SHARE)
+    while len(traversal.picks) < n:
+        traversal.pick_among(*_farthest(traversal.nearest, width), n)
+    return np.array(traversal.picks, dtype=np.intp)
+
+
+@dataclass(slots=True)
+class _Traversal:
+    """The picks so far, and what is known of the others.
+
+    `nearest`: (n_rows,) highest cosine to the first `compared` picks, infinite for the picks.
+    `centres`: (n, dim) the vectors of the picks.
+    """
+
+    rows: Rows
+    centres: NDArray[np.float64]
+    nearest: NDArray[np.float32]
+    compared: NDArray[np.int32]
+    picks: list[int] = field(default_factory=lambda: [0])
+
+    @classmethod
+    def start(cls, rows: Rows, n: int) -> _Traversal:
+        first = rows.take(0, 1).astype(np.float64)
+        centres = np.empty((n, first.shape[1]))
+        centres[0] = first
+        nearest = np.concatenate([_cosines(block, first[0]) for _, block in rows.blocks()])
+        nearest[0] = np.inf
+        return cls(rows, centres, nearest, np.ones(len(rows), dtype=np.int32))
+
+    def pick_among(
+        self, watched: NDArray[np.intp], limit: tuple[np.float32, np.intp], n: int
+    ) -> None:
+        """Pick from `watched` (ascending) until n, or until a row outside may be farther.
+
+        `limit`: the lower bound and number of the row outside that comes first.
+        """
+        vectors = Rows(self.rows.vectors, self.rows.order[watched]).take().astype(np.float64)
+        nearest = self.nearest[watched]
+        for first in range(int(self.compared[watched].min()), len(self.picks), BLOCK):
+            missed = self.centres[first : min(first + BLOCK, len(self.picks))]
+            cosines = (vectors @ missed.T).max(axis=1).astype(np.float32)
+            np.maximum(nearest, np.minimum(cosines, SAME), out=nearest)
+        while len(self.picks) < n:
+            best = int(nearest.argmin())
+            if (nearest[best], watched[best]) > limit:
+                break
+            self.centres[len(self.picks)] = vectors[best]
+            self.picks.append(int(watched[best]))
+            np.maximum(nearest, _cosines(vectors, vectors[best]), out=nearest)
+            nearest[best] = np.inf
+        self.nearest[watched] = nearest
+        self.compared[watched] = len(self.picks)
+
+
+def _cosines(vectors: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Cosine of each row to `centre`; from float64, so that equal rows tie (see Rows.blocks)."""
+    # einsum, since BLAS starts threads for this, and waiting for them costs more than the sum.
+    cosines = np.einsum("nd,d->n", vectors, centre).astype(np.float32)
+    return np.asarray(np.minimum(cosines, SAME))
+
+
+def _farthest(
+    nearest: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.intp], tuple[np.float32, np.intp]]:
+    """The `count` rows with the lowest cosine (ties: lowest row), ascending, and the next one."""
+    if count >= len(nearest):
+        return np.arange(len(nearest)), (np.float32(np.inf), np.intp(len(nearest)))
+    within = np.flatnonzero(nearest <= np.partition(nearest, count)[count])
+    ranked = within[np.argsort(nearest[within], kind="stable")]
+    following = ranked[count]
+    return np.sort(ranked[:count]), (nearest[following], following)
+
+
+def centroid(candidates: Candidates) -> list[int]:
+    """Highest cosine to the candidates' mean vector first: the most typical items."""
+    vectors = candidates.vectors
+    if vectors is None:
+        raise ValueError("centroid needs vectors")
+    return by_score(candidates, (vectors @ vectors.mean(axis=0)).tolist())

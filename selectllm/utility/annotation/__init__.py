@@ -1,0 +1,1 @@
+"""Ratings by people: sheets out and back, scales, and how far raters agree."""

@@ -1,0 +1,123 @@
+"""What a suite says of a utility: one entry a source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from selectllm.core.names import closest
+from selectllm.core.strict import Count, JsonMapping, Name, Strict
+from selectllm.utility.utility import Kind
+
+
+class NamedEntry(Strict):
+    """What every utility may say. `validation`: a file that `utility validate` wrote of it."""
+
+    name: Name
+    validation: Name | None = None
+
+
+class TurnableEntry(NamedEntry):
+    """`higher_is_better: false`: of numbers such as losses, whose sign is turned."""
+
+    higher_is_better: bool = True
+
+
+class RatingsEntry(TurnableEntry):
+    """A numeric column of the pool as a utility."""
+
+    source: Literal["ratings"]
+    column: Name
+    kind: Kind = "human"
+    rater: str | None = None
+    range: tuple[float, float] | None = None
+
+
+class KnnEntry(NamedEntry):
+    """How well the items' responses serve labelled test items: always a proxy."""
+
+    source: Literal["knn"]
+    test: Name
+    k: Count = 5
+    answer: Literal["cosine", "rouge-l"] = "cosine"
+
+
+class ImportEntry(TurnableEntry):
+    """Values in a file of their own, as `utility import`, `knn`, `ifd` and `student` write it.
+
+    A utility file says of itself what is left out here; of other files `kind` is then human.
+    """
+
+    source: Literal["import"]
+    file: Name
+    kind: Kind | None = None
+    rater: str | None = None
+    range: tuple[float, float] | None = None
+
+
+class PairwiseEntry(NamedEntry):
+    """Strengths from judgements of two items at a time; they cover the items that were judged."""
+
+    source: Literal["pairwise"]
+    file: Name
+    kind: Kind = "human"
+    rater: str | None = None
+
+
+class IfdEntry(NamedEntry):
+    """Instruction-following difficulty: always a proxy.
+
+    `model`: the language model, as in the strategy `ifd:LM`; without it the embedded one.
+    """
+
+    source: Literal["ifd"]
+    model: Name | None = None
+
+
+class OwnEntry(TurnableEntry):
+    """What code of the user's computes: `module:attr`, called with the pool and the `options`.
+
+    The contract is `sources.UtilitySource`.
+    """
+
+    source: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    options: JsonMapping = Field(default={})
+
+
+SOURCES = ("ratings", "knn", "import", "pairwise", "ifd")
+OWN = "own"
+NO_SOURCE = "no_source"
+
+
+def _kind_of_entry(entry: Any) -> str | None:
+    """The tag of an entry; None where its source is neither one of ours nor a reference."""
+    source = entry.get("source") if isinstance(entry, Mapping) else getattr(entry, "source", None)
+    if not isinstance(source, str):
+        return None
+    return OWN if ":" in source else source
+
+
+UtilityEntry = Annotated[
+    Annotated[RatingsEntry, Tag("ratings")]
+    | Annotated[KnnEntry, Tag("knn")]
+    | Annotated[ImportEntry, Tag("import")]
+    | Annotated[PairwiseEntry, Tag("pairwise")]
+    | Annotated[IfdEntry, Tag("ifd")]
+    | Annotated[OwnEntry, Tag(OWN)],
+    Discriminator(_kind_of_entry, custom_error_type=NO_SOURCE, custom_error_message="no source"),
+]
+
+
+def no_source(where: str, entry: Any) -> str:
+    """What is wrong with an entry whose source is missing or unknown."""
+    source = entry.get("source") if isinstance(entry, Mapping) else None
+    if source is None:
+        return f"'{where}.source' is missing; write one of {', '.join(SOURCES)}"
+    match = closest(str(source), SOURCES)
+    hint = f"did you mean {match!r}? " if match else ""
+    return (
+        f"{where}.source: {source!r} is none of {', '.join(SOURCES)}, or module:attr of your own; "
+        f"{hint}what verbs of `utility` wrote to a file is source: import"
+    )

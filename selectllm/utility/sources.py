@@ -1,0 +1,228 @@
+"""From a suite's entry, or the options of a `utility` verb, to the utility of a pool.
+
+Whatever a source is, it takes an entry, a pool and what there is to compute with, and gives a
+`Utility`. Other measurements (gradient influence, what one item alone gains) join as code of the
+user's: see `UtilitySource`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from selectllm.core.errors import UtilityError
+from selectllm.core.names import listed
+from selectllm.core.types import Item, Pool
+from selectllm.data.embedder import Embedder, Progress
+from selectllm.data.hub import located
+from selectllm.data.leakage import leaked
+from selectllm.data.pool import load_pool
+from selectllm.selection.scorers.language_model import load_language_model
+from selectllm.selection.scorers.likelihood import ifd_scores
+from selectllm.utility.entries import (
+    IfdEntry,
+    ImportEntry,
+    KnnEntry,
+    OwnEntry,
+    PairwiseEntry,
+    RatingsEntry,
+    UtilityEntry,
+)
+from selectllm.utility.ifd import ifd_utility
+from selectllm.utility.imported import imported
+from selectllm.utility.knn import KnnVectors, knn_utility, responses_of
+from selectllm.utility.pairwise import bradley_terry, read_judgements
+from selectllm.utility.ratings import ratings
+from selectllm.utility.utility import Utility
+
+
+@dataclass(frozen=True, slots=True)
+class UtilitySources:
+    """What utilities are built from besides the pool.
+
+    `base`: the folder that files are named from. `embedder`: of the pool. `cache`: where
+    likelihoods and converted weights are kept. `partial`: a column of ratings may have gaps.
+    `progress(done, total)` hears of texts whose likelihoods are computed.
+    """
+
+    base: Path
+    embedder: Embedder
+    cache: Path
+    partial: bool = False
+    progress: Progress | None = None
+
+
+# What the user's code can raise by mistake.
+_FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class UtilitySource(Protocol):
+    """What a suite means by `source: module:attr`: the user's code that values items of a pool.
+
+    `name`: what the suite calls the utility. `options`: the suite's, as written there. Gives a
+    `Utility` for some or all of the pool's items, and says of what kind it is; name and source are
+    set to what the suite says. Higher must be better, unless the suite says otherwise
+    (`higher_is_better: false`). Called once, before any model is asked; to be compared across runs
+    it must give the same values for the same pool. Raise SelectLLMError for what the user can mend.
+    """
+
+    def __call__(self, pool: Pool, *, name: str, **options: Any) -> Utility:
+        """The utility of `pool`."""
+        ...
+
+
+def utility_of(entry: UtilityEntry, pool: Pool, sources: UtilitySources) -> Utility:
+    """The utility of `pool` that `entry` describes. Raises UsageError where it cannot be had."""
+    utility = UTILITIES.get(entry.source, _own)(entry, pool, sources)
+    return utility if getattr(entry, "higher_is_better", True) else utility.turned()
+
+
+def _ratings(entry: RatingsEntry, pool: Pool, sources: UtilitySources) -> Utility:
+    return ratings(
+        pool,
+        name=entry.name,
+        column=entry.column,
+        kind=entry.kind,
+        rater=entry.rater,
+        value_range=entry.range,
+        partial=sources.partial,
+    )
+
+
+def _imported(entry: ImportEntry, pool: Pool, sources: UtilitySources) -> Utility:
+    return imported(
+        sources.base / entry.file,
+        name=entry.name,
+        kind=entry.kind,
+        rater=entry.rater,
+        value_range=entry.range,
+        pool_sha256=pool.sha256,
+    )
+
+
+def _pairwise(entry: PairwiseEntry, pool: Pool, sources: UtilitySources) -> Utility:
+    # Of more items than the pool's, it may be: they tell how strong their rivals are.
+    judgements = read_judgements(sources.base / entry.file)
+    return bradley_terry(judgements, name=entry.name, kind=entry.kind, rater=entry.rater)
+
+
+def _knn(entry: KnnEntry, pool: Pool, sources: UtilitySources) -> Utility:
+    embedder = sources.embedder
+    tests = load_pool(located(sources.base, entry.test)).pool
+    # Looked at first: embedding a large pool takes minutes.
+    ours = responses_of(entry.name, "pool", pool.items)
+    theirs = responses_of(entry.name, "test pool", tests.items)
+    _check_no_leak(entry.name, tests.items, pool.items)
+    vectors = KnnVectors(
+        items=embedder.of(pool.items),
+        tests=embedder.beside([item.text for item in tests.items]),
+    )
+    if entry.answer == "cosine":
+        vectors = replace(
+            vectors,
+            item_responses=embedder.vectors(ours),
+            test_responses=embedder.vectors(theirs),
+        )
+    return knn_utility(pool, tests, vectors, name=entry.name, k=entry.k, answer=entry.answer)
+
+
+def _check_no_leak(name: str, tests: Sequence[Item], items: Sequence[Item]) -> None:
+    """An item that is a test item too would be its own nearest answer."""
+    found = leaked(tests, items)
+    if found:
+        raise UtilityError(
+            f"utility {name}: {len(found)} of {len(tests)} test items are also in the pool: "
+            f"{listed(found)}; take them out of one of the two"
+        )
+
+
+def _ifd(entry: IfdEntry, pool: Pool, sources: UtilitySources) -> Utility:
+    responses_of(entry.name, "pool", pool.items)
+    model = load_language_model(entry.model, sources.cache)
+    scores = ifd_scores(pool.items, model, sources.cache, sources.progress)
+    return ifd_utility(scores, name=entry.name, model=model.identity)
+
+
+def _own(entry: OwnEntry, pool: Pool, sources: UtilitySources) -> Utility:
+    """What the user's code says, once it is a utility of items of the pool."""
+    source = _source(entry, sources.base)
+    try:
+        inspect.signature(source).bind(pool, name=entry.name, **entry.options)
+    except TypeError as error:
+        raise UtilityError(
+            f"utility {entry.name}: {entry.source} cannot be called with the pool, name and the "
+            f"options of the suite ({error}); correct `options`"
+        ) from None
+    try:
+        utility = source(pool, name=entry.name, **entry.options)
+    except _FAILURES as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise UtilityError(
+            f"utility {entry.name}: {entry.source} failed: {type(error).__name__}: {error} "
+            f"({place.filename}:{place.lineno})"
+        ) from error
+    if not isinstance(utility, Utility):
+        raise UtilityError(
+            f"utility {entry.name}: {entry.source} gave {type(utility).__name__}; return a "
+            "selectllm.Utility"
+        )
+    strange = [item_id for item_id in utility.values if item_id not in pool.by_id]
+    if strange:
+        raise UtilityError(
+            f"utility {entry.name}: {entry.source} gave values for {len(strange)} ids that are not "
+            f"in the pool: {listed(strange)}; give values for its items"
+        )
+    return replace(utility, name=entry.name, source=entry.source)
+
+
+def _source(entry: OwnEntry, base: Path) -> UtilitySource:
+    """The code that `entry` names: of an installed module, or of one beside the suite."""
+    module, _, attr = entry.source.partition(":")
+    try:
+        with _importable(base):
+            source: UtilitySource = getattr(import_module(module), attr)
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise UtilityError(
+            f"utility {entry.name}: source {entry.source!r} cannot be used ({error}); install its "
+            "module, or put it beside the suite"
+        ) from None
+    if not callable(source):
+        raise UtilityError(
+            f"utility {entry.name}: source {entry.source!r} is no function; see "
+            "selectllm.utility.sources.UtilitySource"
+        )
+    return source
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """While modules are looked for in `folder` as well."""
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+UTILITIES: Mapping[str, Callable[[Any, Pool, UtilitySources], Utility]] = {
+    "ratings": _ratings,
+    "import": _imported,
+    "knn": _knn,
+    "ifd": _ifd,
+    "pairwise": _pairwise,
+}

@@ -1,0 +1,272 @@
+"""Providers that fail (6), budgets (4), offline gaps (5), interrupts (130): nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command, read_jsonl
+from tests.support.cli_files import (
+    ASKING,
+    AT_ONCE,
+    KEY,
+    LOG,
+    OUT,
+    assert_refused,
+    at,
+    files,
+    select,
+    served,
+    statuses,
+    write_suite,
+)
+from tests.support.provider_server import FAULTS, HTML, Answer, ProviderServer, error
+
+
+def always(answer: Answer) -> ProviderServer:
+    """A server that never answers otherwise, until `state.respond` is None."""
+    return ProviderServer(lambda *request: answer, reply=lambda messages: "[1]")
+
+
+def closed_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# --- the provider failed: exit 6
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (FAULTS["401"], ("refused the key (HTTP 401): Incorrect API key provided.",)),
+        (FAULTS["403"], ("refused the key (HTTP 403): Your organisation may not use",)),
+        (FAULTS["404"], ("unknown model (HTTP 404): The model `nope` does not exist.",)),
+        (FAULTS["quota"], ("quota is used up (HTTP 429): You exceeded", "Add credit")),
+    ],
+)
+def test_what_no_call_can_get_past_ends_the_command_on_the_first_call(
+    selectllm: Command, pool_file: Path, answer: Answer, words: tuple[str, ...]
+) -> None:
+    with always(answer) as server:
+        suite = write_suite(served(server))
+        assert_refused(selectllm("eval", suite, "-o", "run", "-j", 1), *words, code=6)
+        assert server.count == 1
+        assert not Path("run/results.json").exists()
+        assert statuses(Path("run/decisions.jsonl")) == ["error"]
+        assert_refused(select(selectllm, *at(server), "-j", 1), *words, code=6)
+        assert server.count == 2
+        assert (OUT.exists(), statuses(LOG)) == (False, ["error"])
+        server.state.respond = None
+        assert selectllm("eval", suite, "-o", "run").code == 0
+        assert select(selectllm, *at(server)).code == 0
+    assert len(read_jsonl(OUT)) == 8
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            Answer(502, HTML, {"Content-Type": "text/html", **AT_ONCE}),
+            ("the provider is busy or failed (HTTP 502): 502 Bad Gateway nginx.",),
+        ),
+        (Answer(503, error("Overloaded."), AT_ONCE), ("(HTTP 503): Overloaded.",)),
+        (FAULTS["429"], ("(HTTP 429): Rate limit reached.",)),
+        (FAULTS["hang"], ("time-out", "Nothing complete came within 0.1 s")),
+        (FAULTS["cut at once"], ("the connection or the reply broke off",)),
+        (FAULTS["cut"], ("the connection or the reply broke off",)),
+        (FAULTS["not json"], ("the connection or the reply broke off", "not")),
+        (FAULTS["truncated json"], ("the connection or the reply broke off", "not valid JSON")),
+        (FAULTS["no choices"], ("the connection or the reply broke off",)),
+    ],
+)
+@pytest.mark.usefixtures("no_waiting")
+def test_what_may_pass_is_tried_again_before_the_command_gives_up(
+    selectllm: Command, pool_file: Path, answer: Answer, words: tuple[str, ...]
+) -> None:
+    with always(answer) as server:
+        model = (*at(server), "--model-arg", "timeout=0.1" if answer.delay else "timeout=30")
+        outcome = select(selectllm, *model, budget=1)
+        assert_refused(outcome, "openai/m", server.base_url, "Gave up after 6 tries", code=6)
+        for word in words:
+            assert word in outcome.err
+        assert "<" not in outcome.err
+        assert server.count == 6
+        assert (OUT.exists(), statuses(LOG)) == (False, ["error"])
+        server.state.respond = None
+        assert select(selectllm, *model, budget=1).code == 0
+        assert statuses(LOG) == ["error", "ok"]
+    assert len(read_jsonl(OUT)) == 1
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_failure_that_passes_in_time_is_no_failure(selectllm: Command, pool_file: Path) -> None:
+    with ProviderServer(reply=lambda messages: "[1]") as server:
+        server.queue(*[Answer(502, HTML, AT_ONCE)] * 5)
+        assert select(selectllm, *at(server), "-j", 1, budget=1).code == 0
+        assert (server.count, statuses(LOG)) == (6, ["ok"])
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("verb", ["select", "eval"])
+def test_a_server_that_is_not_there_is_named(
+    selectllm: Command, pool_file: Path, verb: str
+) -> None:
+    url = f"http://127.0.0.1:{closed_port()}/v1"
+    if verb == "select":
+        outcome = select(selectllm, "--model", "openai/m", "--api-base", url, "-j", 1)
+        assert statuses(LOG) == ["error"]  # the other clusters were not tried in vain
+    else:
+        suite = write_suite(f"mock/first -> {{id: openai/m, api_base: '{url}'}}")
+        outcome = selectllm("eval", suite, "-o", "run")
+    words = ("the server cannot be reached", "connection refused", "or correct api_base")
+    assert_refused(outcome, url, *words, code=6)
+    assert not OUT.exists()
+    assert not Path("run/results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (("--model", "m"), ("names no provider", "openai/m")),
+        (("--model", "openai/m", "--api-base", "localhost:1"), ("is not an http(s) URL",)),
+        (("--model", "hosted_vllm/m"), ("set api_base or HOSTED_VLLM_API_BASE",)),
+        (
+            ("--model", "openai/m", "--model-arg", "api_key_env=NO_SUCH_KEY"),
+            ("its key should be in NO_SUCH_KEY, which is not set",),
+        ),
+        (("--model", "openai/m", "--model-arg", "extra.stream=true"), ("extra.stream cannot",)),
+        (("--model", "openai/m", "--model-arg", "timeout=-1"), ("timeout=-1",)),
+    ],
+)
+def test_a_model_that_cannot_work_is_refused_before_anything_is_written(
+    selectllm: Command, pool_file: Path, model: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    assert_refused(select(selectllm, *model), *words)
+    assert list(files()) == ["pool.jsonl"]
+
+
+# --- the budget: exit 4
+
+
+def test_a_selection_stops_at_its_budget_and_a_rerun_goes_on(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    price = ("--model-arg", "price={input: 100, output: 200}", "--model-arg", "max_tokens=100")
+    limited = (*at(server), *price, "-j", 1, "--max-cost", "0.15")
+    outcome = select(selectllm, *limited)
+    assert_refused(outcome, "--max-cost 0.15 USD reached", "run the same command", code=4)
+    paid = server.count
+    assert 0 < paid < 8
+    assert (OUT.exists(), statuses(LOG)) == (False, ["repaired"] * paid)
+    assert select(selectllm, *at(server), *price).code == 0
+    assert (server.count, len(read_jsonl(OUT))) == (8, 8)
+
+
+def test_a_selection_by_a_model_without_a_price_needs_leave(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    outcome = select(selectllm, *at(server), "--max-cost", 1)
+    assert_refused(outcome, "not priced", "--allow-unpriced")
+    assert (OUT.exists(), server.count) == (False, 0)
+    assert select(selectllm, *at(server), "--max-cost", 1, "--allow-unpriced").code == 0
+
+
+# --- offline: exit 5
+
+
+def test_an_offline_selection_names_what_is_missing(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    outcome = select(selectllm, *at(server), "--offline")
+    assert_refused(outcome, "8 of short@1 with openai/m", code=5)
+    assert (OUT.exists(), server.count) == (False, 0)
+    assert select(selectllm, *at(server)).code == 0
+    OUT.unlink()
+    LOG.unlink()
+    assert select(selectllm, *at(server), "--offline").code == 0
+    assert server.count == 8
+
+
+def test_an_offline_selection_prints_the_command_that_records_it(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    outcome = select(selectllm, *at(server), "--offline")
+    assert_refused(outcome, "selectllm select pool.jsonl", code=5)
+
+
+def test_one_reply_that_is_missing_is_enough(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    suite = write_suite(served(server))
+    assert selectllm("eval", suite, "-o", "first").code == 0
+    with sqlite3.connect("cache/replies/cache.db") as database:
+        database.execute("DELETE FROM Cache WHERE rowid = 3")
+    database.close()
+    outcome = selectllm("eval", suite, "-o", "run", "--offline")
+    assert_refused(outcome, "1 of short@1 with m", "selectllm eval suite.yaml --record", code=5)
+    assert not Path("run/results.json").exists()
+
+
+def test_offline_needs_no_key(
+    selectllm: Command, pool_file: Path, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    suite = write_suite(served(server, api_key_env="MY_KEY"))
+    assert selectllm("eval", suite, "-o", "first").code == 0
+    monkeypatch.delenv("MY_KEY")
+    assert selectllm("eval", suite, "-o", "again", "--offline").code == 0
+    outcome = selectllm("eval", suite, "-o", "third")
+    assert_refused(outcome, "its key should be in MY_KEY, which is not set")
+
+
+# --- interrupts: exit 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT as a terminal does on POSIX")
+@pytest.mark.parametrize("verb", ["select", "eval"])
+def test_an_interrupted_command_says_so_and_a_rerun_goes_on(
+    selectllm: Command, pool_file: Path, verb: str
+) -> None:
+    # A test run in the background ignores SIGINT and so would the command.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from selectllm.cli import script; script()"
+    )
+    run = ("-o", "run", "-j", "1")
+    with ProviderServer(reply=lambda messages: "[1]", latency=0.1) as server:
+        arguments = {
+            "select": ("select", "pool.jsonl", "--budget", "8", *ASKING, *at(server), "-j", "1"),
+            "eval": ("eval", str(write_suite(served(server), "picks: 2 -> picks: 1")), *run),
+        }[verb]
+        log, result = {
+            "select": (LOG, OUT),
+            "eval": (Path("run/decisions.jsonl"), Path("run/results.json")),
+        }[verb]
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, encoding="utf-8"
+        )
+        deadline = time.monotonic() + 300
+        while server.count < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+        assert process.returncode == 130, told
+        assert "interrupted; run the same command again to go on" in told
+        assert "Traceback" not in told
+        assert not result.exists()
+        assert 2 <= len(statuses(log)) < 8
+        outcome = selectllm(*arguments)
+        assert outcome.code == 0, outcome.err
+        assert result.exists()
+        # Of the 8 calls only the one in flight when the signal came was sent twice.
+        assert 8 <= server.count <= 9

@@ -1,0 +1,221 @@
+"""Logs, run folders and caches that do not fit the call: exit 2, and left as they were."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
+from tests.support.cli_files import ASKING, MOCK, assert_refused, at, files, served, write_suite
+from tests.support.provider_server import ProviderServer
+
+# --- logs and run folders of another call
+
+
+@pytest.mark.parametrize(
+    ("change", "different"),
+    [
+        (("--budget", 4), "budget"),
+        (("--seed", 1), "seed"),
+        (("--prompt", "rank@1"), "prompt, prompt_sha256"),
+        (("--model", "mock/random"), "model"),
+        (("--model-arg", "temperature=1"), "model"),
+        (("--cluster-size", 7), "cluster_size"),
+        (("--by", "similar"), "by"),
+        (("--reask", 0), "reask"),
+    ],
+)
+def test_the_log_of_another_selection_is_refused(
+    selectllm: Command, pool_file: Path, change: tuple[object, ...], different: str
+) -> None:
+    first = ("select", pool_file, "--budget", 3, "--quiet", *MOCK)
+    assert selectllm(*first).code == 0
+    before = files()
+    outcome = selectllm(*first, *change)
+    assert_refused(outcome, f"belongs to another call ({different} differ)", "-o", "remove it")
+    assert files() == before
+
+
+def test_a_strategy_does_not_go_on_in_a_models_log(selectllm: Command, pool_file: Path) -> None:
+    assert selectllm("select", pool_file, "--budget", 3, *MOCK).code == 0
+    before = files()
+    outcome = selectllm("select", pool_file, "--budget", 3, "--strategy", "first")
+    assert_refused(outcome, "belongs to another call", "strategy")
+    assert files() == before
+
+
+@pytest.mark.parametrize("verb", ["select", "eval"])
+def test_a_log_of_another_pool_is_refused(selectllm: Command, pool_file: Path, verb: str) -> None:
+    arguments = {
+        "select": ("select", pool_file, "--budget", 3, "--quiet", *MOCK),
+        "eval": ("eval", write_suite(), "-o", "run"),
+    }[verb]
+    assert selectllm(*arguments).code == 0
+    write_jsonl(pool_file, [{**row, "input": "changed"} for row in pool_rows()])
+    before = files()
+    assert_refused(selectllm(*arguments), "belongs to another call", "pool_sha256")
+    assert files() == before
+
+
+@pytest.mark.parametrize("line", [b"{", b'"text"', b'{"cluster": 0}', b"\xff"])
+def test_a_damaged_log_is_refused_with_its_line(
+    selectllm: Command, pool_file: Path, line: bytes
+) -> None:
+    asked = ("select", pool_file, "--budget", 3, "--quiet", *MOCK)
+    assert selectllm(*asked).code == 0
+    log = Path("pool.selected.jsonl.decisions.jsonl")
+    lines = log.read_bytes().split(b"\n")
+    for number in (1, 3):
+        log.write_bytes(b"\n".join([*lines[: number - 1], line, *lines[number:]]))
+        before = files()
+        place = f"decisions.jsonl:{number}" if number > 1 or line != b'{"cluster": 0}' else ""
+        assert_refused(selectllm(*asked), "decisions.jsonl", place, "remove it")
+        assert files() == before
+
+
+def test_a_torn_last_line_is_only_lost_work(selectllm: Command, pool_file: Path) -> None:
+    asked = ("select", pool_file, "--budget", 3, "--quiet", *MOCK)
+    assert selectllm(*asked).code == 0
+    before = files()
+    log = Path("pool.selected.jsonl.decisions.jsonl")
+    log.write_bytes(log.read_bytes()[:-20])
+    Path("pool.selected.jsonl").unlink()
+    assert selectllm(*asked).code == 0
+    assert files() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("run.json", b"{", "run.json: cannot be read as JSON"),
+        ("run.json", b"[]", "run.json: is not a JSON object"),
+        ("run.json", b"{}", "run.json: belongs to another call"),
+        ("decisions.jsonl", b"{\n", "decisions.jsonl:1: not a decision"),
+    ],
+)
+def test_a_damaged_run_folder_is_refused(
+    selectllm: Command, pool_file: Path, name: str, content: bytes, words: str
+) -> None:
+    suite = write_suite()
+    assert selectllm("eval", suite, "-o", "run").code == 0
+    Path("run", name).write_bytes(content)
+    before = files()
+    assert_refused(selectllm("eval", suite, "-o", "run"), words)
+    assert files() == before
+
+
+def test_a_foreign_log_without_its_manifest_stays_as_it_was(
+    selectllm: Command, pool_file: Path
+) -> None:
+    assert selectllm("eval", write_suite("seed: 5"), "-o", "run").code == 0
+    Path("run/run.json").unlink()
+    suite = write_suite()
+    before = files()
+    assert_refused(selectllm("eval", suite, "-o", "run"), "decisions.jsonl", "seed")
+    assert files() == before
+
+
+def test_a_report_of_a_damaged_run_is_refused(selectllm: Command) -> None:
+    Path("results.json").write_bytes(b"{")
+    assert_refused(selectllm("report", "."), "results.json: cannot be read as JSON")
+    Path("results.json").write_bytes(b"{}")
+    assert_refused(selectllm("report", "."), "results.json", "not the results of a run")
+
+
+@pytest.mark.parametrize("verb", ["select", "eval"])
+def test_an_output_place_that_cannot_be_is_refused(
+    selectllm: Command, pool_file: Path, verb: str
+) -> None:
+    suite = write_suite()
+    before = files()
+    if verb == "eval":
+        outcome = selectllm("eval", suite, "-o", "pool.jsonl/run")
+    else:
+        out = "pool.jsonl/out.jsonl"
+        outcome = selectllm("select", pool_file, "--budget", 3, "-o", out, "--quiet", *MOCK)
+    assert_refused(outcome, "pool.jsonl", "check the path")
+    assert files() == before
+
+
+# --- a cache that holds what selectllm did not write
+
+
+class Planted:
+    """Unpickled, it would write a file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, ("planted.txt", "w")
+
+
+PICKLE = pickle.dumps(Planted())
+
+
+def plant(column: str, value: object) -> None:
+    with sqlite3.connect("cache/replies/cache.db") as database:
+        database.execute(f"UPDATE Cache SET {column} = ?", (value,))
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"mode": 4, "value": PICKLE},
+        {"mode": 2, "value": PICKLE},
+        {"value": PICKLE},
+        {"value": "no JSON"},
+        {"value": "[1]"},
+        {"value": '{"reply": {"text": "[1]", "extra": 1}}'},
+    ],
+    ids=["pickle", "binary", "bytes", "not JSON", "no object", "no reply"],
+)
+def test_a_planted_row_is_refused_unread_and_clear_removes_it(
+    selectllm: Command, pool_file: Path, server: ProviderServer, row: dict[str, object]
+) -> None:
+    suite = write_suite(served(server))
+    assert selectllm("eval", suite, "-o", "first").code == 0
+    before = files()
+    for column, value in row.items():
+        plant(column, value)
+    words = ("the cache holds a row that selectllm did not write", "selectllm cache clear")
+    assert_refused(selectllm("eval", suite, "-o", "run"), *words)
+    asked = ("select", pool_file, "--budget", 8, *ASKING, "--cluster-size", 5, *at(server))
+    assert selectllm("cache", "ls").code == 2
+    assert selectllm("cache", "stats").code == 2
+    assert not Path("planted.txt").exists()
+    assert not Path("run/results.json").exists()
+    assert {name: files()[name] for name in before} == before
+    assert server.count == 8
+    assert "removed 8 replies" in selectllm("cache", "clear", "--yes").out
+    assert selectllm("eval", suite, "-o", "run").code == 0
+    assert selectllm(*asked).code == 0
+
+
+def test_a_planted_key_is_refused_unread(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    assert selectllm("eval", write_suite(served(server)), "-o", "first").code == 0
+    with sqlite3.connect("cache/replies/cache.db") as database:
+        database.execute("UPDATE Cache SET raw = 0, key = ? WHERE rowid = 1", (PICKLE,))
+    database.close()
+    assert_refused(selectllm("cache", "ls"), "a row that selectllm did not write")
+    assert not Path("planted.txt").exists()
+
+
+def test_a_file_that_is_no_cache_is_refused(selectllm: Command, pool_file: Path) -> None:
+    Path("cache/replies").mkdir(parents=True)
+    Path("cache/replies/cache.db").write_bytes(b"not a database" * 100)
+    outcome = selectllm("select", pool_file, "--budget", 3, *MOCK)
+    assert_refused(outcome, "cache", "cannot be opened", "--cache DIR")
+    assert list(files()) == ["pool.jsonl"]
+
+
+def test_the_cache_is_for_its_owner_alone(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    assert selectllm("eval", write_suite(served(server)), "-o", "run").code == 0
+    assert Path("cache/replies").stat().st_mode & 0o777 == 0o700
+    assert read_jsonl(Path("run/decisions.jsonl"))[-1]["attempts"][0]["cached"] is False

@@ -1,0 +1,227 @@
+"""Bad suites, and folders, logs, clusters and caches that do not fit: exit 2, nothing written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Command, pool_rows, write_jsonl
+from tests.support.cli_files import MOCK, RATED, assert_refused, files, write_suite
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        # unknown keys, at every level, with the closest match
+        ("picks: 2 -> pick: 2", ("unknown key 'pick'; did you mean 'picks'?",)),
+        ("gate: {margn: 0.1}", ("unknown key 'gate.margn'; did you mean 'margin'?",)),
+        (
+            "[mock/first] -> [{id: mock/first, temprature: 1}]",
+            ("unknown key 'models.0.temprature'; did you mean 'temperature'?",),
+        ),
+        (
+            "[mock/first] -> [{id: mock/first, price: {inptu: 1, input: 1, output: 1}}]",
+            ("unknown key 'models.0.price.inptu'; did you mean 'input'?",),
+        ),
+        (
+            "utilities: [{name: r, source: ratings, colum: rating}]",
+            ("unknown key 'utilities.0.colum'; did you mean 'column'?",),
+        ),
+        (  # knn is always a proxy, so nobody may say otherwise
+            "utilities: [{name: near, source: knn, test: pool.jsonl, kind: human}]",
+            ("unknown key 'utilities.0.kind'",),
+        ),
+        ("utilities: [{name: r, source: ratngs}]", ("utilities.0", "'ratings'")),
+        # missing keys and wrong values
+        ("name: demo -> seed: 1", ("'name' is missing",)),
+        ("pool: pool.jsonl -> seed: 1", ("'pool' is missing",)),
+        ("name: demo -> name: a/b", ("name: 'a/b'",)),
+        ("picks: 2 -> picks: 0", ("picks: 0 should be greater than or equal to 1",)),
+        ("picks: 2 -> picks: two", ("picks: 'two' should be a valid integer",)),
+        ("by: random -> by: simlar", ("clusters.by: 'simlar'", "'similar'")),
+        ("size: 5 -> size: 5, limit: 0", ("clusters.limit: 0",)),
+        ("structured: on", ("structured: ", "'auto' or 'off'")),
+        ("gate: {inconclusive: maybe}", ("gate.inconclusive: 'maybe'",)),
+        ("[mock/first] -> [{id: mock/first, timeout: 0}]", ("models.0.timeout: 0",)),
+        # parts that contradict each other
+        ("picks: 2 -> picks: 5", ("picks: 5 of clusters of 5 is no choice", "smaller")),
+        ("[short@1] -> [short@1, short@1]", ("prompts: 'short@1' stands twice",)),
+        ("[mock/first] -> [mock/first, mock/first]", ("models: 'mock/first' stands twice",)),
+        (
+            "[mock/first] -> [mock/first, {id: mock/random, name: mock/first}]",
+            ("models: 'mock/first' stands twice", "its own name"),
+        ),
+        (f"{RATED}{RATED}", ("the key 'utilities' stands twice",)),
+        ("strategies: [first, first]", ("strategies: 'first' stands twice",)),
+        ("[short@1] -> []", ("prompts is empty; a prompt needs a model",)),
+        ("[mock/first] -> []", ("models is empty; a prompt needs a model",)),
+        (
+            "prompts: [short@1]\nmodels: [mock/first]\n -> seed: 1\n",
+            ("nothing to evaluate; name prompts and models, or strategies",),
+        ),
+        ("gate: {utility: taste}", ("gate.utility: 'taste' is none of", "it has none")),
+        # not a suite at all
+        ("name: demo -> name: [demo", ("suite.yaml: not YAML",)),
+        ("name: demo -> name: demo\nname: again", ("the key 'name' stands twice",)),
+        # utilities that the pool cannot give
+        (RATED.replace("[1, 5]", "[5, 1]"), ("range [5.0, 1.0] is empty",)),
+        (RATED.replace("column: rating", "column: response"), ("is not a number",)),
+        ("[mock/first] -> [mock/oracle]", ("needs a utility to pick by",)),
+    ],
+)
+def test_a_bad_suite_gets_one_clear_error_and_writes_nothing(
+    selectllm: Command, pool_file: Path, change: str, words: tuple[str, ...]
+) -> None:
+    suite = write_suite(change)
+    before = files()
+    assert_refused(selectllm("eval", suite, "-o", "run"), *words)
+    assert files() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"name: caf\xe9", ("suite.yaml: is not UTF-8", "save it as UTF-8")),
+        (b"- name: demo", ("a suite is a mapping that begins with `name:`",)),
+        (b"", ("a suite is a mapping that begins with `name:`",)),
+        (b'name: demo\npool: "half \\ud83d.jsonl"\n', ("suite.yaml: ", "pool")),
+        (b"1: 2", ("1 Keys should be strings",)),
+        (None, ("suite.yaml: cannot be read (No such file or directory)",)),
+    ],
+)
+def test_a_file_that_is_no_suite_is_refused(
+    selectllm: Command, content: bytes | None, words: tuple[str, ...]
+) -> None:
+    if content is not None:
+        Path("suite.yaml").write_bytes(content)
+    assert_refused(selectllm("eval", "suite.yaml"), *words)
+    assert set(files()) <= {"suite.yaml"}
+
+
+def test_a_folder_is_no_suite(selectllm: Command) -> None:
+    Path("eval").mkdir()
+    assert_refused(selectllm("eval", "eval"), "eval: cannot be read (Is a directory)")
+
+
+def test_every_mistake_of_a_suite_is_told_at_once(selectllm: Command, pool_file: Path) -> None:
+    suite = write_suite("picks: 2 -> pick: 2", "size: 5 -> sise: 5")
+    assert_refused(selectllm("eval", suite), "'pick'", "'clusters.sise'")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "rating is missing for 1 of 10 items: 'item-007'; rate them"),
+        ("good", "item 'item-007': rating ('good') is not a number"),
+        (9, "item 'item-007': rating (9) is outside range [1.0, 5.0]"),
+    ],
+)
+def test_one_bad_rating_names_its_item(selectllm: Command, value: object, words: str) -> None:
+    rows = pool_rows(10)
+    rows[7]["rating"] = value
+    write_jsonl(Path("pool.jsonl"), rows)
+    outcome = selectllm("eval", write_suite(RATED), "-o", "run")
+    assert_refused(outcome, f"utility rating: {words}")
+    assert not Path("run").exists()
+
+
+def test_knn_needs_responses(selectllm: Command, pool_file: Path) -> None:
+    write_jsonl(Path("test.jsonl"), [{"instruction": "Explain topic 3."}] * 5)
+    knn = "utilities: [{name: near, source: knn, test: test.jsonl, k: 2, answer: rouge-l}]"
+    outcome = selectllm("eval", write_suite(knn), "-o", "run")
+    assert_refused(outcome, "near", "response")
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [(b"{", "pack.jsonl:1"), (b'\n{"key": "k"}', "pack.jsonl:2"), (b"\xff", "pack.jsonl:1")],
+)
+def test_damaged_recorded_replies_are_refused(
+    selectllm: Command, pool_file: Path, line: bytes, fault: str
+) -> None:
+    Path("pack.jsonl").write_bytes(line)
+    outcome = selectllm("eval", write_suite("replies: pack.jsonl"), "-o", "run")
+    assert_refused(outcome, f"{fault}: not a recorded reply", "eval SUITE --record")
+    assert not Path("run").exists()
+
+
+# --- clusters.json
+
+
+@pytest.fixture
+def clusters(selectllm: Command, pool_file: Path) -> Path:
+    """clusters.json of a run, as a suite may name it."""
+    assert selectllm("eval", write_suite(), "-o", "made").code == 0
+    return Path("made/clusters.json").rename("clusters.json")
+
+
+def edited(change: Callable[[Any], object]) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        content = json.loads(path.read_bytes())
+        change(content)
+        path.write_text(json.dumps(content), encoding="utf-8")
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (edited(lambda c: c["clusters"][0]["members"].reverse()), "its sha256 does not fit"),
+        (edited(lambda c: c["clusters"].pop()), "its sha256 does not fit"),
+        (edited(lambda c: c.pop("sha256")), "its sha256 does not fit"),
+        (lambda path: path.write_bytes(path.read_bytes()[:200]), "is not JSON"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "is not JSON"),
+        (lambda path: path.write_bytes(b"[1, 2]"), "its sha256 does not fit"),
+        (lambda path: path.unlink(), "does not exist"),
+        (lambda path: (path.unlink(), path.mkdir()), "cannot be read (Is a directory)"),
+    ],
+)
+def test_a_damaged_clusters_file_is_refused(
+    selectllm: Command, clusters: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    damage(clusters)
+    suite = write_suite("size: 5 -> file: clusters.json", "by: random, -> ")
+    assert_refused(selectllm("eval", suite, "-o", "run"), "clusters.json", words)
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (pool_rows(39), "1 items are not in"),
+        ([{**row, "instruction": "Other."} for row in pool_rows()], "made from another pool"),
+        (pool_rows()[::-1], "made from another pool"),
+    ],
+)
+def test_the_clusters_of_another_pool_are_refused(
+    selectllm: Command, clusters: Path, rows: list[Any], words: str
+) -> None:
+    write_jsonl(Path("pool.jsonl"), rows)
+    suite = write_suite("size: 5 -> file: clusters.json", "by: random, -> ")
+    outcome = selectllm("eval", suite, "-o", "run")
+    assert_refused(outcome, "clusters.json", words, "use the pool that it was made from")
+    assert not Path("run").exists()
+
+
+def test_a_clusters_file_without_a_choice_is_refused(selectllm: Command, clusters: Path) -> None:
+    change = ("size: 5 -> file: clusters.json", "by: random, -> ", "picks: 2 -> picks: 5")
+    outcome = selectllm("eval", write_suite(*change), "-o", "run")
+    assert_refused(outcome, "picks: 5 of clusters of at most 5 items is no choice")
+    assert not Path("run").exists()
+
+
+def test_a_damaged_remembered_partition_is_refused(selectllm: Command, pool_file: Path) -> None:
+    assert selectllm("eval", write_suite(), "-o", "made").code == 0
+    [remembered] = Path("cache/clusters").iterdir()
+    edited(lambda content: content["clusters"].pop())(remembered)
+    for asked in (("eval", "suite.yaml", "-o", "run"), ("select", pool_file, *MOCK)):
+        size = () if asked[0] == "eval" else ("--budget", 8, "--cluster-size", 5)
+        assert_refused(selectllm(*asked, *size, "--quiet"), remembered.name, "sha256 does not fit")
+    assert not Path("run").exists()
+    assert not Path("pool.selected.jsonl").exists()

@@ -1,0 +1,222 @@
+"""`selectllm utility knn` and `ifd`, and judgements of pairs: computed, kept, named in a suite."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selectllm.data.pool import load_pool
+from selectllm.selection.scorers.language_model import load_language_model
+from selectllm.selection.scorers.likelihood import ifd_scores
+from selectllm.utility.ifd import worth
+from selectllm.utility.utility_file import read_utility
+from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
+from tests.selection.scorers.test_likelihood import HashModel
+from tests.support.cli_files import assert_refused, files, write_suite
+
+NAMED = "in the suite: "
+
+
+@pytest.fixture(autouse=True)
+def pool(selectllm: Command, pool_file: Path) -> Path:
+    """pool.jsonl, and test.jsonl with five other items."""
+    held_out = [{"instruction": f"What is topic {n}?", "response": f"It is {n}."} for n in range(5)]
+    write_jsonl(Path("test.jsonl"), held_out)
+    return pool_file
+
+
+def knn(selectllm: Command, *options: object) -> Outcome:
+    return selectllm("utility", "knn", "pool.jsonl", "--test", "test.jsonl", "--quiet", *options)
+
+
+def suite_of(*entries: object) -> Path:
+    """The suite with these utilities, as JSON or as they were printed."""
+    shown = (each if isinstance(each, str) else json.dumps(each) for each in entries)
+    return write_suite(f"utilities: [{', '.join(shown)}]")
+
+
+def run(selectllm: Command, *entries: object) -> Outcome:
+    return selectllm("eval", suite_of(*entries), "-o", "run", "--json", "--quiet")
+
+
+def values_of_run() -> dict[str, dict[str, float]]:
+    return {row["id"]: row["values"] for row in read_jsonl(Path("run/utilities.jsonl"))[1:]}
+
+
+# --- knn
+
+
+def test_what_was_computed_is_what_a_suite_would_compute(selectllm: Command) -> None:
+    told = knn(selectllm, "--name", "kept", "--k", 3, "-o", "near.jsonl")
+    assert told.code == 0, told.err
+    kept = told.out.splitlines()[-1].removeprefix(NAMED)
+    anew = {"name": "anew", "source": "knn", "test": "test.jsonl", "k": 3}
+    outcome = run(selectllm, kept, anew)
+    assert outcome.code == 0, outcome.err
+    for values in values_of_run().values():
+        assert values["kept"] == values["anew"]
+    of_kept, of_anew = read_jsonl(Path("run/utilities.jsonl"))[0]["utilities"]
+    assert (of_kept["kind"], of_kept["source"]) == ("proxy", "knn")
+    assert {**of_kept, "name": "anew"} == of_anew
+
+
+def test_the_file_is_beside_the_pool_and_of_it(selectllm: Command, pool: Path) -> None:
+    outcome = knn(selectllm, "--answer", "rouge-l")
+    path = Path("pool.knn.utility.jsonl")
+    utility, header = read_utility(path)
+    assert outcome.out == (
+        f"{path}: 40 items, kind: proxy, reliability {utility.reliability:.2f}\n"
+        f"{NAMED}{{name: knn, source: import, file: {path}}}\n"
+    )
+    assert header.pool_sha256 == load_pool(pool).pool.sha256
+    assert utility.cost["cpu_seconds"] > 0
+    assert utility.rater == "knn-shapley k=5 rouge-l"
+
+
+def test_json_tells_the_same(selectllm: Command) -> None:
+    told = knn(selectllm, "--json").json
+    utility, header = read_utility(Path(told["file"]))
+    assert told == {
+        "file": "pool.knn.utility.jsonl",
+        "sha256": header.sha256,
+        "name": "knn",
+        "kind": "proxy",
+        "rater": utility.rater,
+        "reliability": utility.reliability,
+        "items": 40,
+        "cost": utility.cost,
+    }
+
+
+def test_columns_are_named_as_for_any_pool(selectllm: Command) -> None:
+    rows = [{**row, "answer": row["response"], "response": None} for row in pool_rows()]
+    write_jsonl(Path("pool.jsonl"), rows)
+    assert_refused(knn(selectllm), "40 of 40 in the pool have none", "--map response=COL")
+    assert knn(selectllm, "--map", "response=answer").code == 0
+
+
+def test_test_items_that_are_in_the_pool_too_are_counted(selectllm: Command) -> None:
+    rows = read_jsonl(Path("test.jsonl"))
+    asked_too = [{**row, "instruction": row["instruction"].upper()} for row in pool_rows()[:2]]
+    write_jsonl(Path("test.jsonl"), [*rows, *asked_too])
+    assert_refused(knn(selectllm), "2 of 7 test items are also in the pool", "take them out")
+    assert not Path("pool.knn.utility.jsonl").exists()
+    entry = {"name": "near", "source": "knn", "test": "test.jsonl"}
+    assert_refused(run(selectllm, entry), "utility near: 2 of 7 test items are also in the pool")
+
+
+@pytest.mark.parametrize(
+    ("file", "rows", "words"),
+    [
+        ("pool.jsonl", [{"instruction": "Why?"}], "1 of 1 in the pool have none"),
+        ("test.jsonl", [{"instruction": "Why?"}], "1 of 1 in the test pool have none"),
+        ("pool.jsonl", [], "pool.jsonl"),
+        ("test.jsonl", [], "test.jsonl"),
+    ],
+)
+def test_what_cannot_be_valued_is_refused(
+    selectllm: Command, file: str, rows: list[Any], words: str
+) -> None:
+    write_jsonl(Path(file), rows)
+    assert_refused(knn(selectllm), words)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--name", ""), "--name: '' is no name"),
+        (("-o", "near.csv"), "-o near.csv: a utility file is JSON lines"),
+        (("-o", "pool.jsonl"), "-o pool.jsonl: is the pool itself"),
+        (("--test", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_at_once(
+    selectllm: Command, options: tuple[str, ...], words: str
+) -> None:
+    before = files()
+    assert_refused(knn(selectllm, *options), words)
+    assert files() == before
+
+
+def test_values_of_another_pool_are_refused(selectllm: Command) -> None:
+    knn(selectllm, "-o", "near.jsonl")
+    write_jsonl(Path("pool.jsonl"), pool_rows()[::-1])
+    entry = {"name": "near", "source": "import", "file": "near.jsonl"}
+    assert_refused(run(selectllm, entry), "utility near: ", "another pool")
+
+
+# --- ifd
+
+
+@pytest.fixture
+def scores(pool: Path) -> dict[str, float]:
+    """What the embedded model finds, had it been asked before: no weights are loaded here."""
+    identity = load_language_model(None, Path("cache")).identity
+    return ifd_scores(load_pool(pool).pool.items, HashModel(identity), Path("cache"))
+
+
+def test_the_difficulty_of_instructions_is_kept_as_a_proxy(
+    selectllm: Command, scores: dict[str, float]
+) -> None:
+    outcome = selectllm("utility", "ifd", "pool.jsonl", "--name", "hard: very")
+    assert outcome.code == 0, outcome.err
+    utility, _ = read_utility(Path("pool.ifd.utility.jsonl"))
+    assert utility.values == pytest.approx({item: worth(score) for item, score in scores.items()})
+    assert (utility.source, utility.kind, utility.range) == ("ifd", "proxy", (-1, 1))
+    assert "reliability unknown" in outcome.out
+    found = run(selectllm, outcome.out.splitlines()[-1].removeprefix(NAMED))
+    assert found.json["pairs"][0]["agreement"]["hard: very"]["kind"] == "proxy"
+
+
+def test_difficulty_needs_responses_and_a_model(selectllm: Command) -> None:
+    assert_refused(selectllm("utility", "ifd", "pool.jsonl", "--model", "./nowhere"), "./nowhere")
+    assert_refused(selectllm("utility", "ifd", "pool.jsonl", "--model", ""), "--model: ''")
+    write_jsonl(Path("pool.jsonl"), [{**row, "response": None} for row in pool_rows()])
+    refused = selectllm("utility", "ifd", "pool.jsonl")
+    assert_refused(refused, "utility ifd: needs a response for every item, and 40 of 40")
+
+
+# --- judgements of pairs
+
+
+def judgements() -> list[dict[str, str]]:
+    """Pairs at five distances; the later one of the pool always wins."""
+    ids = [row["id"] for row in pool_rows()]
+    pairs = [(a, b) for step in (1, 3, 9, 15, 21) for a, b in zip(ids, ids[step:], strict=False)]
+    return [{"a": a, "b": b, "winner": "b", "rater": "Ann"} for a, b in pairs]
+
+
+def test_a_suite_takes_strengths_from_judgements(selectllm: Command) -> None:
+    write_jsonl(Path("judged.jsonl"), judgements())
+    outcome = run(selectllm, {"name": "pairs", "source": "pairwise", "file": "judged.jsonl"})
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["pairs"][0]["agreement"]["pairs"]["kind"] == "human"
+    (described,) = read_jsonl(Path("run/utilities.jsonl"))[0]["utilities"]
+    assert (described["source"], described["rater"]) == ("pairwise", "Ann")
+    assert described["reliability"] > 0.5
+    values = values_of_run()
+    strengths = [values[item]["pairs"] for item in sorted(values)]
+    assert strengths == sorted(strengths)
+    assert selectllm("verify", "run").code == 0
+
+
+def test_a_suite_says_whose_judgements_they_are(selectllm: Command) -> None:
+    write_jsonl(Path("judged.jsonl"), judgements())
+    entry = {"name": "pairs", "source": "pairwise", "file": "judged.jsonl"}
+    run(selectllm, {**entry, "kind": "model", "rater": "judge-1"})
+    (described,) = read_jsonl(Path("run/utilities.jsonl"))[0]["utilities"]
+    assert (described["kind"], described["rater"]) == ("model", "judge-1")
+
+
+def test_judgements_that_cannot_be_used_are_refused(selectllm: Command) -> None:
+    entry = {"name": "pairs", "source": "pairwise", "file": "judged.jsonl"}
+    assert_refused(run(selectllm, entry), "judged.jsonl")
+    write_jsonl(Path("judged.jsonl"), judgements()[:10])
+    assert_refused(run(selectllm, entry), "utility pairs: no value for 29 of the 40 items")
+    write_jsonl(Path("judged.jsonl"), [{**judgements()[0], "winner": "both"}])
+    assert_refused(run(selectllm, entry), "judged.jsonl:1: winner ('both') must be a, b or tie")
+    refused = run(selectllm, {**entry, "column": "rating"})
+    assert_refused(refused, "unknown key 'utilities.0.column'", "keys here: file, kind, name")

@@ -1,0 +1,143 @@
+"""Where the command line looks for prompts, cache and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
+from tests.support.cli_files import (
+    ASKING,
+    MOCK,
+    assert_refused,
+    eval_by,
+    files,
+    make_workspace,
+    put_prompt,
+    select_by,
+    served,
+    write_suite,
+)
+from tests.support.provider_server import ProviderServer
+
+
+@pytest.fixture
+def workspace(selectllm: Command, pool_file: Path) -> Path:
+    """The current folder as a workspace with a released prompt `mine@1`, and a pool."""
+    return make_workspace(selectllm)
+
+
+def names(outcome: Outcome) -> set[str]:
+    return {row["name"] for row in outcome.json}
+
+
+def test_the_nearest_parent_with_a_lock_file_is_the_workspace(
+    selectllm: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, name in ((".", "outer"), ("a/b", "inner")):
+        put_prompt(f"{name}@1", workspace=folder)
+        assert selectllm("prompts", "lock", "--prompts", f"{folder}/prompts").code == 0
+    put_prompt("unlocked@1", workspace="a/b/c")  # prompts without LOCK.yaml make no workspace
+    for folder, found in ((".", "outer"), ("a", "outer"), ("a/b", "inner"), ("a/b/c", "inner")):
+        with monkeypatch.context() as inside:
+            inside.chdir(folder)
+            listed = names(selectllm("prompts", "list", "--json"))
+        assert listed & {"outer", "inner", "unlocked"} == {found}
+
+
+def test_eval_looks_around_the_suite_and_select_around_the_current_folder(
+    selectllm: Command, monkeypatch: pytest.MonkeyPatch, server: ProviderServer
+) -> None:
+    monkeypatch.delenv("SELECTLLM_CACHE_DIR")
+    for folder in ("of-suite", "current"):
+        put_prompt(f"{folder}@1", workspace=folder)
+        assert selectllm("prompts", "lock", "--prompts", f"{folder}/prompts").code == 0
+    pool = write_jsonl(Path("of-suite/eval/pool.jsonl"), pool_rows(10)).resolve()
+    suite = write_suite(
+        "short@1 -> of-suite@1", served(server), path="of-suite/eval/suite.yaml"
+    ).resolve()
+    monkeypatch.chdir("current")
+    assert selectllm("eval", suite).code == 0
+    asked = ("select", pool, "--budget", 3, "--model", "openai/m", "--api-base", server.base_url)
+    assert_refused(selectllm(*asked, "--prompt", "of-suite@1"), "no prompt 'of-suite@1'")
+    assert selectllm(*asked, "--prompt", "current@1", "--by", "random").code == 0
+    assert Path("cache/replies/cache.db").exists()
+    assert not Path("eval").exists()
+    assert len(list(Path("../of-suite/eval/runs").iterdir())) == 1
+    assert Path("../of-suite/cache/replies/cache.db").exists()
+
+
+def test_outside_a_workspace_the_cache_is_the_users(
+    selectllm: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pool_file: Path
+) -> None:
+    monkeypatch.delenv("SELECTLLM_CACHE_DIR")
+    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    assert selectllm("select", pool_file, "--budget", 2, *MOCK).code == 0
+    folder = Path(selectllm("cache", "stats", "--json").json["folder"])
+    assert folder.is_relative_to(tmp_path / "home")
+    assert folder.is_dir()
+    assert not Path("cache").exists()
+
+
+def test_the_cache_is_the_options_then_the_variables_then_the_workspaces(
+    selectllm: Command, monkeypatch: pytest.MonkeyPatch, workspace: Path
+) -> None:
+    def used(*option: str) -> str:
+        asked = ("select", "pool.jsonl", "--budget", 2, *ASKING, "--model", "mock/first")
+        assert selectllm(*asked, *option).code == 0
+        stats = selectllm("cache", "stats", "--json", *option).json
+        return Path(stats["folder"]).resolve().parent.name
+
+    monkeypatch.setenv("SELECTLLM_CACHE_DIR", "of-the-variable")
+    assert used("--cache", "of-the-option") == "of-the-option"
+    assert not Path("of-the-variable").exists()
+    assert used() == "of-the-variable"
+    assert not Path("cache").exists()
+    monkeypatch.setenv("SELECTLLM_CACHE_DIR", "")
+    assert used() == "cache"
+
+
+def test_the_folder_of_prompts_named_by_option_replaces_the_workspaces(
+    selectllm: Command, workspace: Path
+) -> None:
+    put_prompt("theirs@1", workspace="other")
+    theirs = ("--prompts", "other/prompts")
+    assert select_by(selectllm, "theirs@1", *theirs).code == 0
+    assert eval_by(selectllm, "theirs@1", *theirs).code == 0
+    assert_refused(select_by(selectllm, "mine@1", *theirs), "no prompt 'mine@1'")
+    assert_refused(eval_by(selectllm, "mine@1", *theirs), "no prompt 'mine@1'")
+
+
+def test_a_folder_of_prompts_that_is_not_there_is_refused(
+    selectllm: Command, pool_file: Path
+) -> None:
+    outcome = select_by(selectllm, "short@1", "--prompts", "none")
+    assert_refused(outcome, "none: no such folder of prompts; `selectllm init` makes one")
+    assert list(files()) == ["pool.jsonl"]
+    asked = ("select", pool_file, "--budget", 2, *MOCK)
+    for option in ("--prompts", "--cache"):
+        outcome = selectllm(*asked, option, "pool.jsonl")
+        assert (outcome.code, "is a file" in outcome.err) == (2, True)
+
+
+@pytest.mark.parametrize("option", [["--cache", "taken/cache"], []])
+def test_a_cache_folder_that_cannot_be_made_is_refused(
+    selectllm: Command, monkeypatch: pytest.MonkeyPatch, pool_file: Path, option: list[str]
+) -> None:
+    Path("taken").touch()
+    monkeypatch.setenv("SELECTLLM_CACHE_DIR", "taken")
+    outcome = selectllm("select", pool_file, "--budget", 2, *MOCK, *option)
+    assert_refused(outcome, "the cache cannot be opened", "--cache DIR")
+    assert sorted(files()) == ["pool.jsonl", "taken"]
+
+
+def test_a_run_of_this_prompt_and_model_silences_the_note(
+    selectllm: Command, workspace: Path
+) -> None:
+    asked = ("select", "pool.jsonl", "--budget", 8, *MOCK, "--cluster-size", 5, "-o")
+    assert "is not known" in selectllm(*asked, "a.jsonl").err
+    assert selectllm("eval", write_suite("picks: 2 -> picks: 1")).code == 0
+    assert selectllm(*asked, "b.jsonl").err == ""
+    assert len(read_jsonl(Path("b.jsonl"))) == 8

@@ -1,0 +1,220 @@
+"""`ab` on evidence built by hand: figures, designs, several arms, and what would decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as reference
+from statsmodels.stats.multitest import multipletests
+
+from selectllm.evaluation.comparison.ab import ab
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.suite import Gate
+from selectllm.utility.utility import Utility
+from tests.support.verdict_cases import (
+    CLOSE,
+    EVEN,
+    A,
+    B,
+    C,
+    Case,
+    differences,
+    ends,
+    even,
+    simulated,
+    verdict_of,
+)
+
+few_examples = settings(deadline=None, max_examples=15)
+seeds = st.integers(0, 10**6)
+sizes = st.sampled_from([40, 120])
+THREE = Comparison("ab", (A, B, C))
+
+
+class TestWhatAVerdictIs:
+    """Its figures, against what they are said to be."""
+
+    @few_examples
+    @given(sizes, seeds)
+    def test_the_difference_is_that_of_what_the_arms_captured(self, n: int, seed: int) -> None:
+        found = verdict_of(simulated(n, 0.3, 0.5, seed=seed))
+        a, b = (ends(found.captured[side])[0] for side in "ab")
+        assert ends(found.difference)[0] == pytest.approx(b - a, **CLOSE)
+
+    def test_the_intervals_are_student_s_t_of_two_levels(self) -> None:
+        case = simulated(150, 0.3, 0.5)
+        gain, other = (case.sides[arm].measured["u"].gain for arm in (A, B))
+        chance = case.sides[A].measured["u"].chance
+        scale = 1 - np.mean([chance[c] for c in gain])
+        test = reference.ttest_1samp([(other[c] - gain[c]) / scale for c in gain], 0)
+        found = verdict_of(case)
+        assert ends(found.difference)[1:] == pytest.approx(test.confidence_interval(0.95), **CLOSE)
+        assert ends(found.inner)[1:] == pytest.approx(test.confidence_interval(0.90), **CLOSE)
+
+    @pytest.mark.parametrize(("arms", "level"), [((A, B), 0.025), ((A, B, C), 0.0125)])
+    def test_bets_share_the_error_rate_over_sides_and_arms(
+        self, arms: tuple[Arm, ...], level: float
+    ) -> None:
+        up, down = [[3]] * 40, [[1]] * 40
+        case = Case.of(even(40), down, up, up, comparison=Comparison("ab", arms))
+        found = verdict_of(case).betting
+        d = differences([0.5] * 40, headroom=EVEN)
+        assert found == {"low": d.bet_low(level), "high": d.bet_high(level)}
+
+    @pytest.mark.parametrize(
+        ("skills", "word"),
+        [((0.1, 0.8), "better"), ((0.8, 0.1), "worse"), ((1.0, 1.0), "equivalent")],
+    )
+    def test_the_word_follows_the_picks(self, skills: tuple[float, float], word: str) -> None:
+        assert verdict_of(simulated(150, *skills)).word == word
+
+    def test_the_margin_is_also_said_as_a_share_of_what_the_first_arm_gains(self) -> None:
+        found = verdict_of(Case.of(even(100), [[4]] * 75 + [[0]] * 25, [[4]] * 100))
+        assert ends(found.captured["a"])[0] == pytest.approx(0.5)
+        assert found.margin_share == pytest.approx(0.2)
+        assert verdict_of(Case.of(even(100), [[0]] * 100, [[4]] * 100)).margin_share is None
+
+    def test_an_arm_that_mostly_fails_to_reply_is_not_equivalent(self) -> None:
+        picks = [[2]] * 200  # as good as random
+        case = Case.of(even(200), picks, picks)
+        assert verdict_of(case).word == "equivalent"
+        silent = tuple(
+            replace(d, picks=(), status="invalid") if d.prompt == "p@2" and d.cluster < 60 else d
+            for d in case.decisions
+        )
+        found = verdict_of(replace(case, decisions=silent))
+        assert found.word == "inconclusive"
+        assert found.reason == "equivalent in utility, but valid replies are 30.0% rarer in p@2 + m"
+        back = verdict_of(Case(replace(case.evidence, comparison=Comparison("ab", (B, A))), silent))
+        assert (back.word, back.reason) == (found.word, found.reason)
+
+
+class TestNothingToGoBy:
+    """Inconclusive, with the reason."""
+
+    @pytest.mark.parametrize(
+        ("case", "reason"),
+        [
+            (simulated(30, 0.3, 0.5, utilities=()), "there is no utility"),
+            (Case.of(np.ones((9, 5)), [[0]] * 9, [[1]] * 9), "9 have one utility for all"),
+            (Case.of(even(9)[:, :2], [[0, 1]] * 9, [[0, 1]] * 9), "all are picked whole"),
+            (Case.of(even(1), [[0]], [[4]]), "one cluster (or group of them) says nothing"),
+        ],
+    )
+    def test_says_what_is_missing(self, case: Case, reason: str) -> None:
+        found = verdict_of(case)
+        assert found.word == "inconclusive"
+        assert reason in found.reason
+        assert found.difference is None
+        assert found.needed is None
+
+
+class TestSeveralArms:
+    """All against the first, at one error rate over all words."""
+
+    def test_p_values_are_holm_s_of_the_t_tests(self) -> None:
+        case = simulated(120, 0.3, 0.35, 0.45, comparison=THREE)
+        alone = []
+        for arm in (B, C):
+            pair = verdict_of(case.where(comparison=Comparison("ab", (A, arm))))
+            middle, low, high = ends(pair.difference)
+            se = (high - low) / 2 / reference.t.isf(0.025, 119)
+            alone.append(2 * reference.t.sf(abs(middle) / se, 119))
+            assert pair.p_holm is None
+        found = ab(case.evidence, case.sides)
+        assert [each.p_holm for each in found] == pytest.approx(
+            multipletests(alone, method="holm")[1], **CLOSE
+        )
+
+    def test_a_word_that_only_holds_alone_is_lost_and_says_so(self) -> None:
+        # d is +1 or -1 in so many clusters that p lies between .025 and .05, twice.
+        ups, downs = 60, 40
+        a = [[0]] * ups + [[4]] * downs
+        b = [[4]] * ups + [[0]] * downs
+        alone = verdict_of(Case.of(even(100), a, b))
+        assert alone.word == "better"
+        found = Case.of(even(100), a, b, b, comparison=THREE)
+        for verdict in ab(found.evidence, found.sides):
+            assert verdict.word == "inconclusive"
+            assert verdict.reason == "by itself it would be better, but not among several (Holm)"
+            assert verdict.difference == alone.difference
+
+    def test_the_more_certain_word_goes_first_and_helps_the_other(self) -> None:
+        ups, downs = 60, 40
+        a = [[0]] * ups + [[4]] * downs
+        b = [[4]] * ups + [[0]] * downs
+        case = Case.of(even(100), a, [[4]] * 100, b, comparison=THREE)
+        assert [each.word for each in ab(case.evidence, case.sides)] == ["better", "better"]
+
+
+class TestNeeded:
+    """How many more would decide, if what was seen holds."""
+
+    @pytest.mark.parametrize(
+        ("skills", "margin"), [((0.4, 0.48), 0.15), ((0.4, 0.41), 0.1), ((0.5, 0.4), 0.05)]
+    )
+    def test_so_many_clusters_decide_about_four_times_in_five(
+        self, skills: tuple[float, float], margin: float
+    ) -> None:
+        found = verdict_of(simulated(110, *skills, seed=4, gate=Gate(margin=margin)))
+        assert found.word == "inconclusive"
+        assert found.needed is not None
+        n = 110 + found.needed.clusters
+        mean, low, high = ends(found.difference)
+        sd = (high - low) / 2 / reference.t.isf(0.025, 109) * np.sqrt(110)
+        drawn = np.random.default_rng(0).normal(mean, sd, (2000, n))
+        means, errors = drawn.mean(axis=1), drawn.std(axis=1, ddof=1) / np.sqrt(n)
+        shown = np.abs(means) > reference.t.isf(0.025, n - 1) * errors
+        inside = np.abs(means) + reference.t.isf(0.05, n - 1) * errors < margin
+        assert 0.75 < np.mean(shown | inside) < 0.9
+
+    def test_calls_and_ratings_follow_the_clusters(self) -> None:
+        found = verdict_of(simulated(110, 0.4, 0.48, seed=4))
+        assert found.needed is not None
+        assert found.needed.ratings == 6 * found.needed.clusters
+        proxy = simulated(110, 0.4, 0.48, seed=4)
+        utility: Utility = replace(proxy.evidence.utilities[0], kind="proxy")
+        unpaid = verdict_of(proxy.where(utilities=(utility,)))
+        assert unpaid.needed == replace(found.needed, ratings=None)
+
+    def test_a_decided_verdict_needs_nothing(self) -> None:
+        assert verdict_of(simulated(150, 0.1, 0.8)).needed is None
+
+    def test_few_clusters_need_at_least_a_hundred(self) -> None:
+        found = verdict_of(simulated(20, 0.2, 0.5))
+        assert found.word == "inconclusive"
+        assert found.needed is not None
+        assert 20 + found.needed.clusters >= 100
+
+
+def test_other_utilities_are_reported_and_decide_nothing() -> None:
+    case = simulated(150, 0.1, 0.8)
+    decides = case.evidence.utilities[0]
+    upside_down = replace(
+        decides, name="other", values={i: -value for i, value in decides.values.items()}
+    )
+    found = verdict_of(case.where(utilities=(decides, upside_down)))
+    assert found.word == "better"
+    (other,) = found.others
+    assert other["utility"] == "other"
+    assert other["difference"]["high"] < 0
+    chosen = verdict_of(case.where(utilities=(decides, upside_down), gate=Gate(utility="other")))
+    assert chosen.word == "worse"
+
+
+def test_a_strategy_may_be_an_arm() -> None:
+    random = Arm(strategy="random")
+    case = Case.of(
+        even(100),
+        [[4]] * 100,
+        strategies=("random",),
+        comparison=Comparison("ab", (random, A)),
+    )
+    found = verdict_of(case)
+    assert (found.word, found.a) == ("better", "strategy:random")
+    assert ends(found.difference)[0] == pytest.approx((1 - EVEN) / EVEN)

@@ -1,0 +1,261 @@
+"""The rules: which word an interval has earned, and what takes it back."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from selectllm.evaluation.comparison.verdict import (
+    WORDS,
+    Bounds,
+    Kind,
+    Ruling,
+    Verdict,
+    Word,
+    ab_word,
+    corrected,
+    holm_levels,
+    regress_word,
+    rule,
+    swap_word,
+)
+from selectllm.stats.betting import least_clusters
+from selectllm.stats.intervals import Interval
+from selectllm.stats.paired import Paired
+from tests.support.verdict_cases import differences
+
+MARGIN, ALPHA = 0.1, 0.05
+BETS = (ALPHA, ALPHA)
+TINY = 1e-12
+MANY = differences(np.tile([0.5, -0.5], 100))
+LOSS = "small certain loss"
+GAIN = "small certain gain"
+p_values = st.lists(st.floats(0, 1), min_size=1, max_size=8)
+
+
+def both(low: float, high: float) -> Bounds:
+    """One interval for direction and margin, as regress and swap have it."""
+    return Bounds(low, high, low, high)
+
+
+class TestAbWord:
+    """Direction by the outer interval, equivalence by the inner one."""
+
+    @pytest.mark.parametrize(
+        ("bounds", "word"),
+        [
+            (Bounds(TINY, 0.3, 0.02, 0.28), "better"),
+            (Bounds(0.0, 0.3, 0.02, 0.28), "inconclusive"),
+            (Bounds(-0.3, -TINY, -0.28, -0.02), "worse"),
+            (Bounds(-0.3, 0.0, -0.28, -0.02), "inconclusive"),
+            (Bounds(-0.3, 0.3, -0.2, 0.2), "inconclusive"),
+            (Bounds(-0.12, 0.12, -0.1 + TINY, 0.1 - TINY), "equivalent"),
+            (Bounds(-0.12, 0.12, -0.1, 0.09), "inconclusive"),
+            (Bounds(-0.12, 0.12, -0.09, 0.1), "inconclusive"),
+            (Bounds(0.0, 0.0, 0.0, 0.0), "equivalent"),
+        ],
+    )
+    def test_off_zero_is_a_direction_and_inside_the_margin_is_equivalent(
+        self, bounds: Bounds, word: Word
+    ) -> None:
+        assert ab_word(bounds, MARGIN) == word
+
+    @pytest.mark.parametrize(
+        ("bounds", "without"),
+        [(Bounds(0.01, 0.09, 0.02, 0.08), "better"), (Bounds(-0.09, -0.01, -0.08, -0.02), "worse")],
+    )
+    def test_equivalent_wins_over_a_direction(self, bounds: Bounds, without: Word) -> None:
+        assert ab_word(bounds, MARGIN) == "equivalent"
+        assert ab_word(bounds, None) == without
+
+    def test_without_a_margin_nothing_is_equivalent(self) -> None:
+        assert ab_word(Bounds(0.0, 0.0, 0.0, 0.0), None) == "inconclusive"
+
+
+class TestRegressWord:
+    """Pass if a loss of the margin is ruled out, fail if there is a loss."""
+
+    @pytest.mark.parametrize(
+        ("low", "high", "word"),
+        [
+            (-0.1 + TINY, 0.3, "pass"),
+            (-0.1, 0.3, "inconclusive"),
+            (-0.2, 0.0, "inconclusive"),
+            (-0.2, -TINY, "fail"),
+            (0.2, 0.3, "pass"),
+        ],
+    )
+    def test_by_the_lower_bound_and_the_upper_one(
+        self, low: float, high: float, word: Word
+    ) -> None:
+        assert regress_word(both(low, high), MARGIN) == word
+
+    def test_pass_wins_over_fail(self) -> None:
+        assert regress_word(both(-0.09, -0.01), MARGIN) == "pass"
+        assert regress_word(both(-0.09, -0.01), None) == "fail"
+
+    def test_direction_and_margin_may_be_read_from_two_intervals(self) -> None:
+        assert regress_word(Bounds(-0.3, TINY, -0.2, -0.01), MARGIN) == "inconclusive"
+        assert regress_word(Bounds(-0.3, 0.1, -0.09, 0.0), MARGIN) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (TINY, 0.2, "safe"),
+        (0.0, 0.2, "inconclusive"),
+        (-0.2, 0.0, "inconclusive"),
+        (-0.2, -TINY, "not safe"),
+    ],
+)
+def test_swap_s_word_is_the_side_of_zero_that_x_lies_on(
+    low: float, high: float, word: Word
+) -> None:
+    assert swap_word(both(low, high)) == word
+
+
+class TestRule:
+    """The word with its reason, notes, and bets where there is little to go by."""
+
+    @pytest.mark.parametrize("kind", ["ab", "regress", "swap"])
+    @pytest.mark.parametrize("ends", [(0.2, 0.3), (-0.3, -0.2), (-0.3, 0.3)])
+    def test_of_many_clusters_the_intervals_decide(
+        self, kind: Kind, ends: tuple[float, float]
+    ) -> None:
+        ruling = rule(kind, MANY, both(*ends), MARGIN, BETS)
+        assert ruling.word == WORDS[kind](both(*ends), MARGIN)
+        assert ruling.betting is None
+
+    @pytest.mark.parametrize(
+        ("kind", "bounds", "note"),
+        [
+            ("ab", Bounds(0.01, 0.09, 0.02, 0.08), GAIN),
+            ("ab", Bounds(-0.09, -0.01, -0.08, -0.02), LOSS),
+            ("regress", both(-0.09, -0.01), LOSS),
+            ("ab", Bounds(-0.09, 0.01, -0.08, 0.0), None),
+            ("regress", both(-0.09, 0.0), None),
+            ("regress", both(0.02, 0.08), None),
+        ],
+    )
+    def test_a_word_that_wins_over_another_says_so(
+        self, kind: Kind, bounds: Bounds, note: str | None
+    ) -> None:
+        notes = rule(kind, MANY, bounds, MARGIN, BETS).notes
+        assert [each.partition(":")[0] for each in notes] == ([note] if note else [])
+
+    def test_of_few_clusters_the_bets_must_say_the_same(self) -> None:
+        strong = rule("ab", differences([0.9] * 50), both(0.8, 1.0), MARGIN, BETS)
+        assert strong.word == "better"
+        weak = differences([0.05] * 30)
+        taken_back = rule("ab", weak, both(0.04, 0.06), None, BETS)
+        assert taken_back.word == "inconclusive"
+        assert "t interval alone would say better" in taken_back.reason
+        assert "30 clusters of which 30 differ" in taken_back.reason
+        assert taken_back.betting is not None
+        assert taken_back.betting.low == weak.bet_low(ALPHA) <= 0
+
+    def test_a_word_that_is_taken_back_leaves_no_note(self) -> None:
+        ruling = rule("regress", differences([-0.02] * 10), both(-0.03, -0.01), MARGIN, BETS)
+        assert (ruling.word, ruling.notes) == ("inconclusive", ())
+
+    def test_bets_never_give_a_word_that_the_interval_does_not(self) -> None:
+        ruling = rule("ab", differences([0.9] * 50), both(-0.1, 1.0), MARGIN, BETS)
+        assert (ruling.word, ruling.reason) == ("inconclusive", "the interval is too wide to say")
+        assert ruling.betting is not None
+
+    def test_each_bet_is_laid_at_its_own_level(self) -> None:
+        found = differences([0.3] * 40)
+        bets = rule("ab", found, both(0.2, 0.4), MARGIN, (0.01, 0.2)).betting
+        assert bets == Bounds(
+            found.bet_low(0.01), found.bet_high(0.01), found.bet_low(0.2), found.bet_high(0.2)
+        )
+
+    @pytest.mark.parametrize(("missing", "word"), [(0, "pass"), (1, "inconclusive")])
+    def test_equal_picks_pass_from_as_many_clusters_as_the_bet_needs(
+        self, missing: int, word: Word
+    ) -> None:
+        headroom = 0.8
+        n = least_clusters(MARGIN * headroom, ALPHA) - missing
+        ruling = rule("regress", differences([0.0] * n, headroom), both(0.0, 0.0), MARGIN, BETS)
+        assert n < 100
+        assert ruling.word == word
+
+    def test_what_there_is_little_of_may_be_counted_by_other_differences(self) -> None:
+        x = differences(np.linspace(0.001, 0.01, 200))  # of swap: never 0, yet few picks differ
+        few = differences([-0.9] * 3 + [0.0] * 197)
+        assert rule("swap", x, both(0.005, 0.006), None, BETS).word == "safe"
+        ruling = rule("swap", x, both(0.005, 0.006), None, BETS, few)
+        assert (ruling.word, "of which 3 differ" in ruling.reason) == ("inconclusive", True)
+        assert ruling.betting is not None
+        assert ruling.betting.low == x.bet_low(ALPHA)
+
+    @given(st.integers(2, 40), st.floats(-1, 1), st.sampled_from(["ab", "regress", "swap"]))
+    def test_the_small_n_rule_only_ever_takes_words_back(
+        self, n: int, value: float, kind: Kind
+    ) -> None:
+        found: Paired = differences([value] * n)
+        bounds = both(value, value)
+        assert rule(kind, found, bounds, MARGIN, BETS).word in (
+            WORDS[kind](bounds, MARGIN),
+            "inconclusive",
+        )
+
+
+class TestHolm:
+    """Several verdicts share one error rate."""
+
+    @settings(deadline=None, max_examples=20)  # the reference takes a tenth of a second
+    @given(p_values, st.sampled_from([0.01, 0.05, 0.2]))
+    def test_p_is_at_most_its_level_exactly_where_statsmodels_rejects(
+        self, p: list[float], alpha: float
+    ) -> None:
+        ours = [each <= level for each, level in zip(p, holm_levels(p, alpha), strict=True)]
+        adjusted = multipletests(p, alpha, method="holm")[1]
+        assert all(  # at the bound itself rounding decides
+            rejected == (q <= alpha)
+            for rejected, q in zip(ours, adjusted, strict=True)
+            if not math.isclose(q, alpha, rel_tol=1e-9)
+        )
+
+    def test_the_levels_are_alpha_over_what_is_left_until_one_fails(self) -> None:
+        levels = holm_levels([0.02, 0.001, 0.5, 0.4], 0.06)
+        assert levels == pytest.approx([0.02, 0.015, 0.03, 0.03])
+
+    def test_a_single_one_has_alpha_and_none_have_none(self) -> None:
+        assert holm_levels([0.9], ALPHA) == [ALPHA]
+        assert holm_levels([], ALPHA) == []
+
+    def test_a_word_lost_to_the_correction_says_so(self) -> None:
+        open_ = Ruling("inconclusive", "too wide", notes=("n",))
+        found = corrected(open_, "better")
+        assert (found.word, found.notes) == ("inconclusive", ("n",))
+        assert found.reason == "by itself it would be better, but not among several (Holm)"
+
+    def test_other_rulings_keep_their_reason(self) -> None:
+        open_, better = Ruling("inconclusive", "too wide"), Ruling("better", "above 0")
+        assert corrected(open_, "inconclusive") == open_
+        assert corrected(better, "better") == better
+
+
+def test_a_verdict_s_json_has_every_field_and_nothing_but_json() -> None:
+    verdict = Verdict(
+        kind="ab",
+        word="better",
+        reason="r",
+        a="a",
+        b="b",
+        alpha=ALPHA,
+        margin=None,
+        difference=Interval(0.2, 0.1, 0.3),
+        notes=("n",),
+    )
+    row = verdict.to_json()
+    assert set(row) == set(Verdict.__dataclass_fields__)
+    assert json.loads(json.dumps(row)) == row
+    assert row["difference"] == {"estimate": 0.2, "low": 0.1, "high": 0.3}

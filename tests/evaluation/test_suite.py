@@ -1,0 +1,106 @@
+"""Suite files: what they may say, and one clear error for what they may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selectllm.core.errors import SuiteError
+from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.models.model import Price
+from selectllm.report.schemas import schema, suite_schema
+
+GOOD = """
+name: demo
+pool: pool.jsonl
+utilities:
+  - {name: rating, source: ratings, column: rating, range: [1, 5]}
+picks: 2
+prompts: [short@1]
+models: [mock/first]
+"""
+
+
+def load(tmp_path: Path, text: str) -> Suite:
+    path = tmp_path / "suite.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_suite(path)
+
+
+def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
+    suite = load(tmp_path, GOOD)
+    assert (suite.orders, suite.repeats, suite.reask, suite.seed) == (1, 1, 2, 0)
+    assert (suite.clusters.by, suite.structured, suite.gate.margin) == ("diverse", "auto", 0.10)
+    assert suite.utilities[0].kind == "human"
+
+
+def test_a_bare_model_id_and_a_full_entry(tmp_path: Path) -> None:
+    models = """
+models:
+  - openai/gpt-4o-mini
+  - {name: q4, id: ollama_chat/llama3.1:8b, api_base: "http://localhost:11434", revision: q4_k_m,
+     context: 8192, price: {input: 0, output: 1.5}, temperature: 0.5, extra: {min_p: 0.1}}
+"""
+    bare, full = load(tmp_path, GOOD.replace("models: [mock/first]", models)).specs()
+    assert (bare.name, bare.id, bare.price) == ("openai/gpt-4o-mini", "openai/gpt-4o-mini", None)
+    assert (full.name, full.revision, full.price) == ("q4", "q4_k_m", Price(0.0, 1.5))
+    assert (full.temperature, dict(full.extra)) == (0.5, {"min_p": 0.1})
+
+
+@pytest.mark.parametrize("written", ["off", "'off'", "false"])
+def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
+    assert load(tmp_path, GOOD + f"structured: {written}\n").structured == "off"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("picks:", "pikcs:"), "unknown key 'pikcs'; did you mean 'picks'"),
+        (("column:", "colum:"), "'utilities.0.column' is missing; unknown key"),
+        (("picks: 2", "picks: 0"), "picks: 0 should be greater than or equal to 1"),
+        (("picks: 2", "picks: two"), "picks: 'two' should be a valid integer"),
+        (
+            ("source: ratings", "source: rating"),
+            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own; "
+            "did you mean 'ratings'?",
+        ),
+        (("[mock/first]", "[mock/first, mock/first]"), "models: 'mock/first' stands twice"),
+        (("[mock/first]", "[]"), "models is empty; a prompt needs a model"),
+        (("name: demo", "name: de/mo"), "name: 'de/mo' String should match pattern"),
+        (("name: demo", "name: demo\nname: twice"), "the key 'name' stands twice"),
+        (("picks: 2", "picks: 10"), "picks: 10 of clusters of 10 is no choice"),
+        (("pool: pool.jsonl", ""), "'pool' is missing"),
+        (("picks: 2", "gate: {utility: rated}"), "gate.utility: 'rated' is none of"),
+        (("picks: 2", "clusters: {sise: 5}"), "unknown key 'clusters.sise'; did you mean 'size'"),
+        (("picks: 2", "clusters: {by: kmeans}"), "clusters.by: 'kmeans' should be 'diverse'"),
+        (
+            ("[mock/first]", "[{id: a/b, prise: 1}]"),
+            "unknown key 'models.0.prise'; did you mean 'price'",
+        ),
+        (("name: demo", "- demo"), "not YAML"),
+    ],
+)
+def test_bad_input_gets_one_clear_error(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    with pytest.raises(SuiteError) as caught:
+        load(tmp_path, GOOD.replace(*change))
+    assert message in str(caught.value)
+    assert str(tmp_path / "suite.yaml") in str(caught.value)
+
+
+def test_files_that_are_no_suite(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="cannot be read"):
+        load_suite(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes("name: caf\xe9".encode("latin-1"))
+    with pytest.raises(SuiteError, match="not UTF-8"):
+        load_suite(tmp_path / "latin.yaml")
+    with pytest.raises(SuiteError, match="a suite is a mapping"):
+        load(tmp_path, "- a list")
+    with pytest.raises(SuiteError, match="nothing to evaluate"):
+        load(tmp_path, "name: a\npool: p\n")
+
+
+def test_the_shipped_schema_is_that_of_the_types() -> None:
+    assert schema("suite") == suite_schema(), "run: python -m selectllm.report.schemas"

@@ -1,0 +1,153 @@
+"""Power: statsmodels' numbers, and the three questions agree with each other."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as reference
+from statsmodels.stats.power import TTestPower
+
+from selectllm.stats.power import clusters_needed, detectable, power
+
+unhurried = settings(deadline=None)  # a busy machine is no failure
+ALTERNATIVE = {1: "larger", 2: "two-sided"}
+effects = st.floats(0.001, 2.0)
+spreads = st.floats(0.05, 1.0)
+levels = st.sampled_from([0.001, 0.01, 0.05, 0.1])
+sides_of_a_test = st.sampled_from([1, 2])
+
+
+def statsmodels_power(effect: float, sd: float, n: int, alpha: float, sides: int) -> float:
+    return float(TTestPower().power(effect / sd, n, alpha, alternative=ALTERNATIVE[sides]))
+
+
+@pytest.mark.parametrize("effect", [0.002, 0.02, 0.04])
+@pytest.mark.parametrize("n", [2, 3, 14, 100, 1000])
+@pytest.mark.parametrize("alpha", [0.001, 0.05, 0.1])
+@pytest.mark.parametrize("sides", [1, 2])
+def test_the_power_is_that_of_statsmodels(effect: float, n: int, alpha: float, sides: int) -> None:
+    expected = statsmodels_power(effect, 0.35, n, alpha, sides)
+    assert power(effect, 0.35, n, alpha, sides) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("sd", [0.1, 0.21, 0.35])
+@pytest.mark.parametrize("effect", [0.02, 0.03, 0.05, 0.1])
+@pytest.mark.parametrize("sides", [1, 2])
+def test_the_clusters_needed_are_those_of_statsmodels_rounded_up(
+    sd: float, effect: float, sides: int
+) -> None:
+    exact = TTestPower().solve_power(effect / sd, None, 0.05, 0.8, ALTERNATIVE[sides])
+    assert clusters_needed(effect, sd, 0.05, sides=sides) == math.ceil(exact)
+
+
+@pytest.mark.parametrize("n", [2, 5, 30, 1000])
+@pytest.mark.parametrize("sides", [1, 2])
+def test_the_detectable_effect_has_the_power_asked_for_by_statsmodels(n: int, sides: int) -> None:
+    effect = detectable(0.21, n, 0.05, power=0.9, sides=sides)
+    assert statsmodels_power(effect, 0.21, n, 0.05, sides) == pytest.approx(0.9, rel=1e-9)
+
+
+@unhurried
+@given(effects, spreads, levels, sides_of_a_test)
+def test_one_cluster_fewer_than_needed_is_too_few(
+    effect: float, sd: float, alpha: float, sides: int
+) -> None:
+    n = clusters_needed(effect, sd, alpha, sides=sides)
+    assert power(effect, sd, n, alpha, sides) >= 0.8
+    assert n == 2 or power(effect, sd, n - 1, alpha, sides) < 0.8
+
+
+@unhurried
+@given(effects, spreads, st.integers(2, 5000), levels, sides_of_a_test)
+def test_power_grows_with_clusters_and_effect_and_is_a_probability(
+    effect: float, sd: float, n: int, alpha: float, sides: int
+) -> None:
+    here = power(effect, sd, n, alpha, sides)
+    rounding = 1e-12
+    assert alpha / sides * (1 - rounding) <= here <= 1
+    assert power(effect, sd, n + 1, alpha, sides) >= here - rounding
+    assert power(2 * effect, sd, n, alpha, sides) >= here - rounding
+    assert power(-effect, sd, n, alpha, sides) == here
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+def test_at_a_million_clusters_the_normal_distribution_rules(sides: int) -> None:
+    z = reference.norm.isf(0.05 / sides) + reference.norm.isf(0.2)
+    assert detectable(0.35, 10**6, 0.05, sides=sides) == pytest.approx(z * 0.35 / 1e3, rel=1e-5)
+    assert clusters_needed(0.0009, 0.35, 0.05, sides=sides) == pytest.approx(
+        (z * 0.35 / 0.0009) ** 2, rel=1e-5
+    )
+    assert power(0.001, 0.35, 10**6, 0.05, sides) == pytest.approx(
+        reference.norm.sf(reference.norm.isf(0.05 / sides) - 1 / 0.35), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("effect", [0.1, 0.15, 0.3])
+def test_a_power_near_one_is_that_of_the_upper_tail_alone(effect: float) -> None:
+    upper = reference.nct.sf(reference.t.isf(0.025, 99), 99, 10 * effect / 0.35)
+    assert power(effect, 0.35, 100, 0.05) == pytest.approx(upper, abs=1e-6)
+
+
+@pytest.mark.parametrize(("effect", "n"), [(0.5, 10**6), (1.0, 1000), (40.0, 30), (1e9, 2)])
+def test_what_no_test_could_miss_has_power_one(effect: float, n: int) -> None:
+    assert power(effect, 1.0, n, 0.05) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_with_two_clusters_and_a_tiny_alpha_only_the_spread_estimate_matters() -> None:
+    bar = reference.t.isf(5e-7, 1)  # about 636,619
+    effect = bar * reference.norm.isf(0.1) / math.sqrt(2)  # P(|z| < 1.28) is 0.8
+    assert power(effect, 1.0, 2, 1e-6) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_no_effect_is_found_as_often_as_alpha_says() -> None:
+    assert power(0.0, 0.3, 50, 0.05) == 0.05
+    assert power(1e-12, 0.3, 50, 0.05) == pytest.approx(0.05)
+    assert power(0.0, 0.0, 50, 0.05) == 0.05
+
+
+def test_without_spread_two_clusters_show_any_effect() -> None:
+    assert power(0.01, 0.0, 2, 0.05) == 1.0
+    assert clusters_needed(0.01, 0.0, 0.05) == 2
+    assert detectable(0.0, 2, 0.05) == 0.0
+
+
+def test_below_two_clusters_there_is_no_test() -> None:
+    assert power(1.0, 0.1, 1, 0.05) == 0.0
+    assert detectable(0.1, 1, 0.05) == math.inf
+
+
+def test_a_power_that_alpha_alone_gives_needs_no_effect() -> None:
+    assert detectable(0.2, 10, 0.1, power=0.05) == 0.0
+
+
+def test_no_number_of_clusters_finds_an_effect_of_zero() -> None:
+    with pytest.raises(ValueError, match="effect of 0"):
+        clusters_needed(0.0, 0.2, 0.05)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_a_level_outside_zero_and_a_half_is_refused(alpha: float) -> None:
+    with pytest.raises(ValueError, match="alpha"):
+        power(0.1, 0.2, 10, alpha)
+
+
+@pytest.mark.parametrize("wanted", [0.0, 1.0, 80.0])
+def test_a_power_outside_zero_and_one_is_refused(wanted: float) -> None:
+    with pytest.raises(ValueError, match="power"):
+        clusters_needed(0.1, 0.2, 0.05, power=wanted)
+    with pytest.raises(ValueError, match="power"):
+        detectable(0.2, 10, 0.05, power=wanted)
+
+
+def test_a_test_has_one_side_or_two() -> None:
+    with pytest.raises(ValueError, match="1 or 2 sides, got 3"):
+        power(0.1, 0.2, 10, 0.05, sides=3)
+
+
+@pytest.mark.parametrize(("effect", "sd"), [(math.nan, 0.1), (0.1, -0.1), (0.1, math.inf)])
+def test_an_effect_or_spread_that_is_no_number_is_refused(effect: float, sd: float) -> None:
+    with pytest.raises(ValueError, match="sd of 0 or more"):
+        power(effect, sd, 10, 0.05)
