@@ -48,14 +48,14 @@ from selectllm.models.wrappers.cache import ReplyCache
 from selectllm.prompting.library import PromptLibrary
 from selectllm.selection.ask import ask
 from selectllm.selection.by_model import narrowed
-from selectllm.selection.clustering.cluster_pool import Division, divide
+from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.diverse import (
     balanced_groups,
     kmeans_centres,
     squared_distances,
 )
 from selectllm.selection.clustering.partition import show_order
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.selector import open_selector
 from selectllm.selection.task import AskSettings, Task
 
@@ -101,7 +101,7 @@ def kmeans_groups(pool: Pool, vectors: NDArray[np.float32]) -> dict[str, int]:
     """The group of every item that `diverse` dealt its clusters from."""
     ids = [item.id for item in pool.items]
     order = sorted(range(len(ids)), key=lambda i: (seeded_hash("partition", SEED, ids[i]), ids[i]))
-    rows = Rows(vectors, np.array(order))
+    rows = SeededRows(vectors, np.array(order))
     labels = balanced_groups(squared_distances(rows, kmeans_centres(rows, SIZE, SEED)))
     return {ids[position]: int(label) for position, label in zip(order, labels, strict=True)}
 
@@ -112,7 +112,9 @@ def padded(pool: Pool, embedder: Embedder) -> tuple[list[Cluster], Pool]:
     again = [replace(item, id=f"{item.id} again") for item in short.items[: -len(short) % SIZE]]
     full = narrowed(pool, [*short.items, *again])
     return list(
-        divide(full, Division("diverse", SIZE, SEED), embedder, ROOT / "cache/clusters")
+        cluster_pool(
+            full, ClusterSettings("diverse", SIZE, SEED), embedder, ROOT / "cache/clusters"
+        )
     ), full
 
 
@@ -212,8 +214,12 @@ def line(
 def conditions(bench: Bench, embedder: Embedder, limit: int) -> list[Condition]:
     """All lines; the padded one has its own pool, whose items the bench's pool must hold too."""
     folder = ROOT / "cache/clusters"
-    ours = divide(bench.pool, Division("diverse", SIZE, SEED), embedder, folder)[:limit]
-    at_random = divide(bench.pool, Division("random", SIZE, SEED), embedder, folder)[:limit]
+    ours = cluster_pool(bench.pool, ClusterSettings("diverse", SIZE, SEED), embedder, folder)[
+        :limit
+    ]
+    at_random = cluster_pool(bench.pool, ClusterSettings("random", SIZE, SEED), embedder, folder)[
+        :limit
+    ]
     by_group = [tuple(sorted(cluster.members, key=lambda i: bench.groups[i])) for cluster in ours]
     filled = padded(bench.pool, embedder)[0][:limit]
     return [

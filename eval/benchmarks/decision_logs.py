@@ -11,11 +11,11 @@ from pathlib import Path
 import yaml
 
 from selectllm.cli import main as selectllm
-from selectllm.evaluation.comparison.arm_results import sides
+from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.paired_comparison import Contrast
+from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.rated_differences import differing
-from selectllm.evaluation.comparison.run_inputs import read_evidence
+from selectllm.evaluation.comparison.run_inputs import read_run_inputs
 from selectllm.selection.decision_log import read_log
 from selectllm.stats.paired import Paired
 
@@ -44,19 +44,19 @@ def scripted_run(folder: Path) -> Path:
 
 def real_differences(folder: Path) -> Paired:
     """The first two selectors of a run, the second against the first, where both have decided."""
-    evidence = read_evidence(folder)
+    inputs = read_run_inputs(folder)
     latest = read_log(folder / "decisions.jsonl").latest.values()
-    arms = evidence.comparison.arms if evidence.comparison else ()
-    a, b = (arms or [Arm(*pair) for pair in evidence.pairs])[:2]
+    arms = inputs.comparison.arms if inputs.comparison else ()
+    a, b = (arms or [Arm(*pair) for pair in inputs.pairs])[:2]
     decisions = [d for d in latest if d.status != "error" and Arm(d.prompt, d.model) in (a, b)]
     counts = Counter(decision.cluster for decision in decisions)
     most = max(counts.values())
-    whole = [cluster for cluster in evidence.clusters if counts[cluster.id] == most]
-    evidence = replace(evidence, clusters=tuple(whole))
-    made = sides(evidence, [d for d in decisions if counts[d.cluster] == most])
-    found = Contrast.of(evidence, made[a], made[b]).paired
+    whole = [cluster for cluster in inputs.clusters if counts[cluster.id] == most]
+    inputs = replace(inputs, clusters=tuple(whole))
+    made = arm_results(inputs, [d for d in decisions if counts[d.cluster] == most])
+    found = PairedComparison.of(inputs, made[a], made[b]).paired
     assert found is not None
-    unlike = differing(made[a].decisions, made[b].decisions, evidence.picks).values()
+    unlike = differing(made[a].decisions, made[b].decisions, inputs.picks).values()
     share = sum(map(len, unlike)) / sum(len(cluster.members) for cluster in whole)
     print(f"{b.name} against {a.name}: {len(found)} clusters,")
     print(

@@ -18,7 +18,7 @@ from simulated_clusters import ARMS, Clusters, Floats, Trials, as_run, first_of
 
 from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.regress import regress
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.swap import swap
 from selectllm.evaluation.comparison.verdict import WORDS, Bounds, Kind, Verdict, Word, rule
 from selectllm.evaluation.suite import Gate
@@ -181,19 +181,22 @@ def compare_with_verdicts(clusters: Clusters) -> None:
     found = trial.paired(0, n)
     rated = Paired(trial.points[0] / (4 * clusters.lab.picks), np.ones(n))
     steps = tuple((count, count) for count in plan_of(n).looks)
-    looked = list(_verdicts(clusters, Comparison("ab", ARMS, looks=steps)))
+    looked = list(_verdicts(clusters, ComparisonDesign("ab", ARMS, looks=steps)))
     decided = [verdict for verdict in looked if verdict.word != "inconclusive"]
     _same("sequential ab", [*decided, looked[-1]][0], sequential(found))
     for comparison, outcome in (
-        (Comparison("ab", ARMS), fixed(found)),
-        (Comparison("ab", ARMS, differing=True), fixed(rated, None)),
-        (Comparison("swap", ARMS, retain=RETAIN), swapped(trial.a[0], trial.b[0], trial.chance[0])),
-        (Comparison("regress", ARMS), gated(found)),
+        (ComparisonDesign("ab", ARMS), fixed(found)),
+        (ComparisonDesign("ab", ARMS, differing=True), fixed(rated, None)),
+        (
+            ComparisonDesign("swap", ARMS, retain=RETAIN),
+            swapped(trial.a[0], trial.b[0], trial.chance[0]),
+        ),
+        (ComparisonDesign("regress", ARMS), gated(found)),
     ):
         _same(comparison.kind, next(_verdicts(clusters, comparison)), outcome)
 
 
-def _verdicts(clusters: Clusters, comparison: Comparison) -> Iterator[Verdict]:
+def _verdicts(clusters: Clusters, comparison: ComparisonDesign) -> Iterator[Verdict]:
     """The verdict at every look, or the one of a fixed design."""
     run, made = as_run(clusters, comparison, Gate(margin=MARGIN, alpha=ALPHA))
     for asked, _ in comparison.looks or ((len(clusters), 0),):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from selectllm.selection.clustering.diverse import balanced_groups, cross_sections, kmeans_centres
 from selectllm.selection.clustering.partition import PARTITIONS, partition
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.seeded_rows import SeededRows
 
 Result = TypeVar("Result")
 
@@ -100,10 +100,10 @@ def whole(by: str, vectors: NDArray[np.float32], size: int, seed: int) -> str:
     method = PARTITIONS[by]
     if by == "diverse":
         groups = -(-items // -(-items // size))
-        rows = Rows(vectors, np.random.default_rng(seed).permutation(items))
+        rows = SeededRows(vectors, np.random.default_rng(seed).permutation(items))
         centres, fit = timed(lambda: kmeans_centres(rows, groups, seed))
 
-        def method(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
+        def method(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
             return cross_sections(rows, centres, clusters)
 
     clusters, beyond = timed(lambda: partition(ids, vectors, method, size, seed))
@@ -124,7 +124,9 @@ def main() -> None:
     parser.add_argument("--max-items", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    kmeans_centres(Rows(unit_vectors(100, 8, 0), np.arange(100)), 2, 0)  # imports scikit-learn
+    kmeans_centres(
+        SeededRows(unit_vectors(100, 8, 0), np.arange(100)), 2, 0
+    )  # imports scikit-learn
 
     print("Balanced groups, CPU seconds on the same distances (~: scaled up from the first turns)")
     print("    items centres  sort a turn     ours     ratio same labels")

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from selectllm.core.types import Cluster, Decision
-from selectllm.evaluation.comparison.arm_results import Side, side_of
+from selectllm.evaluation.comparison.arm_results import ArmResult, arm_result_of
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, Entry
-from selectllm.evaluation.comparison.run_inputs import Comparison, Evidence
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.paired import Paired
 from selectllm.stats.power import threshold
@@ -212,7 +212,9 @@ class Skills:
 ARMS = (Arm("p@1", "m"), Arm("p@2", "m"))
 
 
-def as_run(clusters: Clusters, comparison: Comparison, gate: Gate) -> tuple[Evidence, list[Side]]:
+def as_run(
+    clusters: Clusters, comparison: ComparisonDesign, gate: Gate
+) -> tuple[RunInputs, list[ArmResult]]:
     """The same clusters as a run, with the decisions of its two ARMS; it has a baseline of one."""
     names = [
         [f"{row}-{column}" for column in range(clusters.lab.size)] for row in range(len(clusters))
@@ -226,7 +228,7 @@ def as_run(clusters: Clusters, comparison: Comparison, gate: Gate) -> tuple[Evid
         for arm, picked in zip(ARMS, clusters.picked, strict=True)
     ]
     entry = Entry(ARMS[0].prompt or "", "", "m", {}, made[0], gain={})
-    evidence = Evidence(
+    inputs = RunInputs(
         suite="made-up",
         picks=clusters.lab.picks,
         orders=1,
@@ -240,18 +242,20 @@ def as_run(clusters: Clusters, comparison: Comparison, gate: Gate) -> tuple[Evid
         comparison=comparison,
         baseline=Baseline("made-up", "", {}, members, utility, (entry,)),
     )
-    return evidence, [
-        side_of(evidence, arm.name, each) for arm, each in zip(ARMS, made, strict=True)
+    return inputs, [
+        arm_result_of(inputs, arm.name, each) for arm, each in zip(ARMS, made, strict=True)
     ]
 
 
 def first_of(
-    evidence: Evidence, sides: Sequence[Side], asked: int
-) -> tuple[Evidence, Mapping[Arm, Side]]:
+    inputs: RunInputs, sides: Sequence[ArmResult], asked: int
+) -> tuple[RunInputs, Mapping[Arm, ArmResult]]:
     """A run of which only the first clusters were asked."""
-    part = evidence.first(asked)
+    part = inputs.first(asked)
     kept = [[d for d in side.decisions if d.cluster < asked] for side in sides]
-    return part, {arm: side_of(part, arm.name, each) for arm, each in zip(ARMS, kept, strict=True)}
+    return part, {
+        arm: arm_result_of(part, arm.name, each) for arm, each in zip(ARMS, kept, strict=True)
+    }
 
 
 def _decision(arm: Arm, names: Sequence[str], cluster: int, columns: Ints) -> Decision:

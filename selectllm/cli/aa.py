@@ -20,7 +20,7 @@ from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.suite import load_suite
 
 LEAST = 2  # orders or repeats that a pair needs to be held against itself
@@ -73,7 +73,9 @@ def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Com
     arm = Arm(made_of.prompt, made_of.model)
     suite = narrowed(session, suite, base, [arm])
     suite = suite.model_copy(update={options.by: max(LEAST, getattr(suite, options.by))})
-    comparison = Comparison("aa", (arm,), by="orders" if options.by == "orders" else "repeats")
+    comparison = ComparisonDesign(
+        "aa", (arm,), by="orders" if options.by == "orders" else "repeats"
+    )
     told = ("--prompt", made_of.prompt, "--model", made_of.model, "--by", options.by)
     call = Call(session, suite, base, evaluating, ("aa", str(suite_file), *told))
     show(session, *carry_out(call, open_run(session, suite, base, comparison)))

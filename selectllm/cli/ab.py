@@ -20,7 +20,7 @@ from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.comparison.ab import looks_of, why_fixed
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.run import Run, is_begun
 from selectllm.evaluation.suite import load_suite
@@ -86,7 +86,7 @@ def ab(suite_file: Path, options: AbOptions, evaluating: Evaluating, common: Com
             "different arms, or see an arm's own noise with selectllm aa"
         )
     suite = narrowed(session, suite, base, arms)
-    comparison = Comparison("ab", arms, differing=options.differing)
+    comparison = ComparisonDesign("ab", arms, differing=options.differing)
     named = (f"{arm.prompt}+{arm.model}" if arm.prompt else arm.name for arm in arms)
     words = [f"--{'b' if number else 'a'}={name}" for number, name in enumerate(named)]
     call = Call(session, suite, base, evaluating, ("ab", str(suite_file), *words))
@@ -96,11 +96,11 @@ def ab(suite_file: Path, options: AbOptions, evaluating: Evaluating, common: Com
     finish(session, *carry_out(call, run))
 
 
-def _sequential(call: Call, run: Run, comparison: Comparison) -> Run:
+def _sequential(call: Call, run: Run, comparison: ComparisonDesign) -> Run:
     """The run with the looks of a sequential design, or why it has none."""
-    why = why_fixed(run.evidence)
+    why = why_fixed(run.inputs)
     if why is None:
-        looking = replace(run, comparison=replace(comparison, looks=looks_of(run.evidence)))
+        looking = replace(run, comparison=replace(comparison, looks=looks_of(run.inputs)))
         # What was begun goes on as it was designed, though its replies are all cached by now.
         if is_begun(folder_of(call, looking), looking) or not _all_known(call, run):
             return looking

@@ -18,7 +18,7 @@ from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.execute import context_needed, evaluate, tasks
 from selectllm.evaluation.runs.prepare import Sources, check_names, prepare, with_selectors
 from selectllm.evaluation.runs.results import results
@@ -92,7 +92,7 @@ def open_run(
     session: Session,
     suite: Suite,
     base: Path,
-    comparison: Comparison | None = None,
+    comparison: ComparisonDesign | None = None,
     baseline: Baseline | None = None,
     record: Path | None = None,
 ) -> Run:
@@ -179,7 +179,7 @@ def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
             decisions = asyncio.run(_evaluate(call, run, log))
         except ReplyMissing as error:
             raise ReplyMissing(f"{error}. Record them: {_record_command(call)}") from None
-    found = results(run.evidence, decisions)
+    found = results(run.inputs, decisions)
     write_text(folder / "results.json", pretty_json(found))
     if call.evaluating.record is not None:
         count = write_pack(call.evaluating.record, decisions, keep=_own_pack(call))

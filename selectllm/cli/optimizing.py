@@ -17,7 +17,7 @@ from selectllm.core.codec import canonical_json, pretty_json, sha256_json
 from selectllm.core.errors import PromptError, UsageError, UtilityError
 from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.optimization.gepa_report import write_version
@@ -110,7 +110,7 @@ def arm_of(session: Session, suite: Suite, base: Path, options: OptimizeOptions)
 def run_of(session: Session, suite: Suite, base: Path, arm: Arm) -> Run:
     """The run of `arm` alone. Raises PromptError if its prompt is no version of one."""
     suite = narrowed(session, suite, base, [arm])
-    run = open_run(session, suite, base, Comparison("ab", (arm,)))
+    run = open_run(session, suite, base, ComparisonDesign("ab", (arm,)))
     parent = run.selectors[0].prompt
     if parent.version == 0:
         raise PromptError(

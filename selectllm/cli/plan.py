@@ -22,7 +22,7 @@ from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.core.types import Reply
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, Plan
@@ -229,7 +229,7 @@ def _open(session: Session, suite: Suite, base: Path, arms: tuple[Arm, ...]) -> 
     check_names(suite, base, session.library)
     with session.progress("embedding") as advance:
         sources = Sources(base, session.embedder(advance), session.clusters)
-        run = prepare(suite, sources, Comparison("ab", arms, differing=True))
+        run = prepare(suite, sources, ComparisonDesign("ab", arms, differing=True))
     shared = session.connections(utility=run.headline.values if run.headline else {})
     run = with_selectors(run, base, session.library, shared)
     if not arms:  # else those of the arms

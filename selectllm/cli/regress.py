@@ -25,7 +25,7 @@ from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.baseline import Baseline, read_baseline
 from selectllm.evaluation.comparison.regress import check_suite, gated, matched
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite, load_suite
 
@@ -80,9 +80,9 @@ def run_gate(
     suite = gated(suite, recorded)
     words = ("regress", str(suite_file), "--baseline", str(baseline))
     call = Call(session, suite, base, evaluating, words)
-    comparison = Comparison("regress", ())
+    comparison = ComparisonDesign("regress", ())
     run = open_run(session, suite, base, comparison, recorded, evaluating.record)
-    matched(recorded, run.evidence.pairs)  # before anything is paid for
+    matched(recorded, run.inputs.pairs)  # before anything is paid for
     try:
         return carry_out(call, run)
     except ReplyMissing as error:

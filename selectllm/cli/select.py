@@ -37,7 +37,7 @@ from selectllm.selection.by_model import (
     select_by_model,
 )
 from selectllm.selection.by_strategy import check_descending, chosen_by, reaching, strategy_decision
-from selectllm.selection.clustering.cluster_pool import Division, divide
+from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.output import manifest_by_model, manifest_by_strategy, write_selection
 from selectllm.selection.scorers.item_scorer import Meter, calls_per_item
@@ -208,7 +208,7 @@ async def _ask(
     def division(part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
         with session.progress("embedding") as advance:
             embedder = session.embedder(advance)
-            return divide(part, Division(by, size, seed), embedder, session.clusters)
+            return cluster_pool(part, ClusterSettings(by, size, seed), embedder, session.clusters)
 
     try:
         with session.progress("deciding") as advance:

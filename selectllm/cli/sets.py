@@ -28,7 +28,7 @@ from selectllm.evaluation.sets.protocol import LeftOut, Maker, Protocol, arm_of,
 from selectllm.evaluation.sets.results import pool_facts, set_results
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.selection.by_model import Divide
-from selectllm.selection.clustering.cluster_pool import Division, divide
+from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.scorers.item_scorer import Measured
 from selectllm.selection.strategies import Measure, Strategy, find_strategy
 
@@ -206,7 +206,7 @@ def _division(session: Session, protocol: Protocol, embedder: Embedder) -> Divid
     by = protocol.run.suite.clusters.by
 
     def division(part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
-        return divide(part, Division(by, size, seed), embedder, session.clusters)
+        return cluster_pool(part, ClusterSettings(by, size, seed), embedder, session.clusters)
 
     return division
 

@@ -14,7 +14,7 @@ from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.suite import load_suite
 
 
@@ -71,5 +71,5 @@ def swap(suite_file: Path, options: SwapOptions, evaluating: Evaluating, common:
     suite = narrowed(session, suite, base, arms)
     told = ("--from", options.from_, "--to", options.to, "--prompt", made_of.prompt)
     call = Call(session, suite, base, evaluating, ("swap", str(suite_file), *told))
-    run = open_run(session, suite, base, Comparison("swap", arms, retain=options.retain))
+    run = open_run(session, suite, base, ComparisonDesign("swap", arms, retain=options.retain))
     finish(session, *carry_out(call, run))

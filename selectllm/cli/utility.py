@@ -24,10 +24,10 @@ from selectllm.core.files import read_json
 from selectllm.core.types import Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
-from selectllm.evaluation.comparison.arm_results import sides
+from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.rated_differences import differing
-from selectllm.evaluation.comparison.run_inputs import Evidence, read_evidence
+from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_inputs
 from selectllm.evaluation.runs.prepare import Sources, prepare
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Gate, Suite, load_suite
@@ -185,13 +185,13 @@ def _range_of(suite: Suite) -> tuple[float, float] | None:
 
 def _of_run(folder: Path, only_differing: bool) -> _Source:
     """The items of a run's clusters, or those in which its arms differ."""
-    evidence = read_evidence(folder)
+    inputs = read_run_inputs(folder)
     pool = _pool_of(folder)
-    headline = evidence.headline
-    ids: Collection[str] = [m for cluster in evidence.clusters for m in cluster.members]
+    headline = inputs.headline
+    ids: Collection[str] = [m for cluster in inputs.clusters for m in cluster.members]
     if only_differing:
-        ids = _differing(folder, evidence)
-    return _Source(evidence.suite, pool, ids, headline.range if headline else None)
+        ids = _differing(folder, inputs)
+    return _Source(inputs.suite, pool, ids, headline.range if headline else None)
 
 
 def _pool_of(folder: Path) -> Pool:
@@ -215,10 +215,10 @@ def _pool_of(folder: Path) -> Pool:
     return pool
 
 
-def _differing(folder: Path, evidence: Evidence) -> set[str]:
+def _differing(folder: Path, inputs: RunInputs) -> set[str]:
     """Ids of the items that exactly one of the run's arms picked; of several, any against a."""
-    comparison = evidence.comparison
-    arms = comparison.arms if comparison else tuple(Arm(*pair) for pair in evidence.pairs)
+    comparison = inputs.comparison
+    arms = comparison.arms if comparison else tuple(Arm(*pair) for pair in inputs.pairs)
     if len(arms) < 2 or (comparison is None and len(arms) > 2):
         raise UsageError(
             f"--differing: {folder} compares {len(arms)} pairs, so which ones is not clear; name "
@@ -230,12 +230,12 @@ def _differing(folder: Path, evidence: Evidence) -> set[str]:
                 f"--differing: {arm.name} stands for all picks at once, so it differs in every "
                 "item; ask for all of them without --differing"
             )
-    made = sides(evidence, finished_decisions(folder, evidence))
+    made = arm_results(inputs, finished_decisions(folder, inputs))
     first, *others = [made[arm] for arm in arms]
     return {
         item_id
         for other in others
-        for items in differing(first.decisions, other.decisions, evidence.picks).values()
+        for items in differing(first.decisions, other.decisions, inputs.picks).values()
         for item_id in items
     }
 

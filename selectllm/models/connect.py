@@ -22,7 +22,7 @@ from selectllm.models.wrappers.budget import Budgeted, Ledger
 from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache
 from selectllm.models.wrappers.recorded import Replayed
 from selectllm.models.wrappers.retry import Retrying, RetryPolicy
-from selectllm.models.wrappers.truncation_guard import Uncut
+from selectllm.models.wrappers.truncation_guard import TruncationGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,6 @@ def connect(spec: ModelSpec, shared: Connections) -> Model:
 
 def _live(spec: ModelSpec, shared: Connections) -> Model:
     if spec.provider == "local":
-        return Uncut(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
+        return TruncationGuard(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
     model = LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
-    return Uncut(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))
+    return TruncationGuard(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))

@@ -17,9 +17,9 @@ from selectllm.core.types import Cluster, Decision
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.comparison.aa import noise
 from selectllm.evaluation.comparison.ab import looks_of, why_fixed
-from selectllm.evaluation.comparison.arm_results import sides
+from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import Comparison, Evidence
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.runs.execute import evaluate, tasks
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
@@ -69,11 +69,11 @@ def confirmation_run(run: Run, found: Sequence[Prompt], clusters: tuple[Cluster,
         suite=run.suite.model_copy(update={"orders": orders}),
         clusters=clusters,
         selectors=selectors,
-        comparison=Comparison("ab", arms),
+        comparison=ComparisonDesign("ab", arms),
     )
-    why = why_fixed(comparing.evidence)
-    looks = () if why else looks_of(comparing.evidence)
-    return replace(comparing, comparison=Comparison("ab", arms, looks=looks, why=why))
+    why = why_fixed(comparing.inputs)
+    looks = () if why else looks_of(comparing.inputs)
+    return replace(comparing, comparison=ComparisonDesign("ab", arms, looks=looks, why=why))
 
 
 async def confirm(
@@ -93,16 +93,16 @@ async def confirm(
         with progress("confirming") as advance:
             tick = ticks(advance, sum(1 for _ in tasks(run)))
             decisions = await evaluate(run, embedder, settings, log, tick)
-    found = results(run.evidence, decisions)
+    found = results(run.inputs, decisions)
     write_text(folder / "results.json", pretty_json(found))
-    asked = run.evidence.first(run.evidence.asked({decision.cluster for decision in decisions}))
+    asked = run.inputs.first(run.inputs.asked({decision.cluster for decision in decisions}))
     return Confirmation(found, _noise(run, asked, decisions), tuple(asked.clusters))
 
 
-def _noise(run: Run, asked: Evidence, decisions: Sequence[Decision]) -> Mapping[str, Any] | None:
+def _noise(run: Run, asked: RunInputs, decisions: Sequence[Decision]) -> Mapping[str, Any] | None:
     """What the parent differs from itself by, from one order to another."""
     assert run.comparison is not None
     parent = run.comparison.arms[0]
-    alone = replace(asked, comparison=Comparison("aa", (parent,), by="orders"))
-    found = noise(alone, sides(alone, decisions))
+    alone = replace(asked, comparison=ComparisonDesign("aa", (parent,), by="orders"))
+    found = noise(alone, arm_results(alone, decisions))
     return None if found is None else found.to_json()

@@ -34,7 +34,7 @@ def _captured(
 ) -> Mapping[str, float] | None:
     assert run.headline is not None
     choices = [_choice(run, strategy, cluster) for cluster in clusters]
-    found = agreement(choices, run.headline.values, run.suite.picks, run.evidence.groups).captured
+    found = agreement(choices, run.headline.values, run.suite.picks, run.inputs.groups).captured
     return None if found is None else found.to_json()
 
 

@@ -33,7 +33,7 @@ from selectllm.optimization.splits import Splits
 from selectllm.optimization.template import Demonstration, system_text, with_demonstrations
 from selectllm.optimization.versions import VersionKey, Versions
 from selectllm.prompting.prompt import render
-from selectllm.selection.concurrency import each
+from selectllm.selection.concurrency import run_all
 
 SHOWN = 4  # training clusters that the teacher sees at a time
 ROUNDS = 8  # of the default budget, were every proposal worth all validation clusters
@@ -244,7 +244,7 @@ class Search:
         async def one(cluster: Cluster) -> None:
             made[cluster.id] = await module.acall(cluster=cluster.id)
 
-        await each(batch, one, self.versions.settings.concurrency)
+        await run_all(batch, one, self.versions.settings.concurrency)
         return [made[cluster.id] for cluster in batch]
 
     async def _decide(self, text: str, cluster: int) -> Decision:

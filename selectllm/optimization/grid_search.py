@@ -25,7 +25,7 @@ from selectllm.optimization.splits import Splits
 from selectllm.optimization.versions import Versions, open_versions
 from selectllm.prompting.prompt import Prompt, all_settings, render, with_settings
 from selectllm.prompting.variables import Value
-from selectllm.selection.concurrency import each
+from selectllm.selection.concurrency import run_all
 from selectllm.selection.task import AskSettings
 
 MOST = 256  # settings
@@ -221,7 +221,7 @@ async def _ask(
         decided[cluster.id, number] = await versions.decide_by(grid.prompts[number], cluster)
 
     questions = [(cluster, number) for cluster in clusters for number in numbers]
-    await each(questions, one, versions.settings.concurrency)
+    await run_all(questions, one, versions.settings.concurrency)
     for cluster, number in questions:
         made[number].append(decided[cluster.id, number])
 
@@ -236,4 +236,4 @@ def captured_by(found: Agreement) -> float:
 def _effects(versions: Versions, grid: Grid, measured: Mapping[int, Agreement]) -> list[Effect]:
     """Of round one, in which all settings were asked on the same clusters."""
     gains = [measured[number].gain for number in range(len(grid.settings))]
-    return effects(grid.settings, gains, measured[DEFAULT].chance, versions.run.evidence.groups)
+    return effects(grid.settings, gains, measured[DEFAULT].chance, versions.run.inputs.groups)

@@ -16,7 +16,7 @@ from selectllm.evaluation.runs.run import Run
 from selectllm.optimization.template import with_system
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.ask import decide
-from selectllm.selection.concurrency import each
+from selectllm.selection.concurrency import run_all
 from selectllm.selection.decision_log import decision_from_row, decision_row
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import AskSettings, Task, with_ballots
@@ -89,7 +89,7 @@ class Versions:
         async def one(cluster: Cluster) -> None:
             made[cluster.id] = await self.decide(text, cluster)
 
-        await each(clusters, one, self.settings.concurrency)
+        await run_all(clusters, one, self.settings.concurrency)
         return [made[cluster.id] for cluster in clusters]
 
     def agreement(self, decisions: Sequence[Decision]) -> Agreement:
@@ -97,7 +97,7 @@ class Versions:
         utility = self.run.headline
         assert utility is not None
         choices = [Choice.of(decision) for decision in decisions]
-        return agreement(choices, utility.values, self.run.suite.picks, self.run.evidence.groups)
+        return agreement(choices, utility.values, self.run.suite.picks, self.run.inputs.groups)
 
     def _task(self, prompt: Prompt, cluster: Cluster) -> Task:
         show = partial(shown_items, self.run, cluster)

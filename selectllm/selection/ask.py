@@ -17,7 +17,7 @@ from selectllm.prompting.prompt import labels_for, render
 from selectllm.prompting.replies.constraints import grammar, json_schema, reply_tokens
 from selectllm.prompting.replies.logprobs import parse_logprobs
 from selectllm.prompting.replies.parse import complaint, parse
-from selectllm.selection.concurrency import Patience, each
+from selectllm.selection.concurrency import FailureStreak, run_all
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.task import AskSettings, Task, reasks
 from selectllm.selection.voting import elect
@@ -63,7 +63,7 @@ async def ask(
     error is raised. Offline, all missing replies are counted before ReplyMissing is raised.
     """
     asking = _Asking(settings, record)
-    await each(tasks, asking.decide, settings.concurrency)
+    await run_all(tasks, asking.decide, settings.concurrency)
     asking.check_missing()
 
 
@@ -74,7 +74,7 @@ class _Asking:
         self._settings = settings
         self._record = record
         self._missing: Counter[tuple[str, str]] = Counter()  # by (prompt, model)
-        self._patience: defaultdict[str, Patience] = defaultdict(Patience)  # by model
+        self._patience: defaultdict[str, FailureStreak] = defaultdict(FailureStreak)  # by model
 
     async def decide(self, task: Task) -> None:
         """Make one decision and record it; raises what cannot get better."""
@@ -89,7 +89,7 @@ class _Asking:
         if len(made) == len(replies):
             self._record(counted(task, made))
 
-    async def _answered(self, question: Task, patience: Patience) -> Decision | None:
+    async def _answered(self, question: Task, patience: FailureStreak) -> Decision | None:
         """One question of a decision; None if its reply is missing, which is counted."""
         try:
             decision = await _decide_one(question, self._settings)

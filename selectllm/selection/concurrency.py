@@ -13,7 +13,7 @@ FAILURES_IN_A_ROW = 8  # of one model, each after its retries: the provider is d
 Thing = TypeVar("Thing")
 
 
-async def each(
+async def run_all(
     things: Iterable[Thing], do: Callable[[Thing], Awaitable[None]], concurrency: int
 ) -> None:
     """`do` every thing, `concurrency` of them at once, begun in the order of `things`.
@@ -40,7 +40,7 @@ async def each(
         raise stop[0]
 
 
-class Patience:
+class FailureStreak:
     """How many calls of one model failed in a row."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from selectllm.core.types import Item, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.data.encoders import FunctionEncoder
 from selectllm.data.vector_file import GivenVectors, open_vectors
-from selectllm.selection.clustering.cluster_pool import Division, divide
+from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from tests.support.hash_encoder import HashEncoder
 from tests.support.made_vectors import Vectors, random_vectors
 
@@ -214,7 +214,9 @@ def test_other_vectors_are_divided_anew_and_the_same_from_the_cache(tmp_path: Pa
 
     def divided(seed: int) -> object:
         given = given_to(pool, tmp_path, random_vectors(30, seed=seed))
-        return divide(pool, Division("diverse", 5, 0), embedder(tmp_path, given), cache)
+        return cluster_pool(
+            pool, ClusterSettings("diverse", 5, 0), embedder(tmp_path, given), cache
+        )
 
     one, other = divided(0), divided(1)
     assert one != other

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from selectllm.core.types import Cluster, Decision, Status
 from selectllm.evaluation.comparison.ab import ab
-from selectllm.evaluation.comparison.arm_results import Side, sides
+from selectllm.evaluation.comparison.arm_results import ArmResult, arm_results
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import Comparison, Evidence
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.comparison.verdict import Verdict
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.intervals import Interval
@@ -25,7 +25,7 @@ Picks = Sequence[Sequence[int]]
 """By cluster, the columns picked."""
 
 A, B, C = (Arm(f"p@{version}", "m") for version in (1, 2, 3))
-AB = Comparison("ab", (A, B))
+AB = ComparisonDesign("ab", (A, B))
 CLOSE: Mapping[str, Any] = {"rel": 1e-9, "abs": 1e-12}
 EVEN = 0.5  # G of random picks in clusters whose utilities lie evenly
 
@@ -35,14 +35,14 @@ def item_id(cluster: int, column: int) -> str:
     return f"{cluster:03}-{column}"
 
 
-def evidence_from(utilities: npt.ArrayLike, k: int, /, **changes: Any) -> Evidence:
+def evidence_from(utilities: npt.ArrayLike, k: int, /, **changes: Any) -> RunInputs:
     """A run on utilities of shape (n clusters, items), k picks each; an `ab` unless changed."""
     values = np.asarray(utilities, dtype=np.float64)
     ids = [
         [item_id(row, column) for column in range(values.shape[1])] for row in range(len(values))
     ]
     by_id = dict(zip(np.ravel(ids).tolist(), values.ravel().tolist(), strict=True))
-    made = Evidence(
+    made = RunInputs(
         suite="made-up",
         picks=k,
         orders=1,
@@ -85,14 +85,14 @@ def apart(count: int, n: int) -> set[int]:
     return {position * n // count for position in range(count)}
 
 
-def decisions_of(evidence: Evidence, arm: Arm, picks: Picks, silent: int = 0) -> list[Decision]:
+def decisions_of(inputs: RunInputs, arm: Arm, picks: Picks, silent: int = 0) -> list[Decision]:
     """An arm's decisions on all clusters; in `silent` of them, far apart, no reply was valid."""
-    without = apart(silent, len(evidence.clusters))
+    without = apart(silent, len(inputs.clusters))
     return [
         decision(cluster, (), arm=arm, status="invalid")
         if row in without
         else decision(cluster, [cluster.members[column] for column in picks[row]], arm=arm)
-        for row, cluster in enumerate(evidence.clusters)
+        for row, cluster in enumerate(inputs.clusters)
     ]
 
 
@@ -100,33 +100,33 @@ def decisions_of(evidence: Evidence, arm: Arm, picks: Picks, silent: int = 0) ->
 class Case:
     """A run's evidence with the decisions of its arms."""
 
-    evidence: Evidence
+    inputs: RunInputs
     decisions: tuple[Decision, ...]
 
     @classmethod
     def of(cls, utilities: npt.ArrayLike, /, *picks: Picks, **changes: Any) -> Case:
         """The arms A, B, C with their picks, as many as are given."""
-        evidence = evidence_from(utilities, len(picks[0][0]), **changes)
-        made = [decisions_of(evidence, *each) for each in zip((A, B, C), picks, strict=False)]
-        return cls(evidence, tuple(each for arm in made for each in arm))
+        inputs = evidence_from(utilities, len(picks[0][0]), **changes)
+        made = [decisions_of(inputs, *each) for each in zip((A, B, C), picks, strict=False)]
+        return cls(inputs, tuple(each for arm in made for each in arm))
 
     @property
-    def sides(self) -> dict[Arm, Side]:
-        return sides(self.evidence, self.decisions)
+    def arm_results(self) -> dict[Arm, ArmResult]:
+        return arm_results(self.inputs, self.decisions)
 
     def where(self, **changes: Any) -> Case:
         """The same decisions with other evidence."""
-        return replace(self, evidence=replace(self.evidence, **changes))
+        return replace(self, inputs=replace(self.inputs, **changes))
 
     def first(self, clusters: int) -> Case:
         """What it was when only its first clusters had been asked."""
-        part = self.evidence.first(clusters)
+        part = self.inputs.first(clusters)
         return Case(part, tuple(d for d in self.decisions if d.cluster in set(part.order)))
 
 
 def verdict_of(case: Case) -> Verdict:
     """What `ab` says of the second arm."""
-    return ab(case.evidence, case.sides)[0]
+    return ab(case.inputs, case.sides)[0]
 
 
 def skilled(utilities: Floats, skill: float, k: int, seed: int) -> Picks:

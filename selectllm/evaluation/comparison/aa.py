@@ -20,10 +20,10 @@ import numpy as np
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Decision
-from selectllm.evaluation.comparison.arm_results import Side, side_of
+from selectllm.evaluation.comparison.arm_results import ArmResult, arm_result_of
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.paired_comparison import Contrast
-from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.paired_comparison import PairedComparison
+from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.verdict import WORDS, Bounds, Kind, Word, rule
 from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
 from selectllm.evaluation.suite import Gate
@@ -94,17 +94,17 @@ class Noise:
         return asdict(self)
 
 
-def noise(evidence: Evidence, sides: Mapping[Arm, Side]) -> Noise | None:
+def noise(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> Noise | None:
     """The noise of the pair that `aa` asks; None for every other comparison."""
-    comparison = evidence.comparison
+    comparison = inputs.comparison
     if comparison is None or comparison.kind != "aa":
         return None
     assert comparison.by is not None
     arm, by = comparison.arms[0], comparison.by
-    decisions, utility, gate = sides[arm].decisions, evidence.headline, evidence.gate
+    decisions, utility, gate = arm_results[arm].decisions, inputs.headline, inputs.gate
     earlier, later = _halves(decisions, PART[by])
-    contrast = Contrast.of(
-        evidence, side_of(evidence, arm.name, earlier), side_of(evidence, arm.name, later)
+    contrast = PairedComparison.of(
+        inputs, arm_result_of(inputs, arm.name, earlier), arm_result_of(inputs, arm.name, later)
     )
     found = contrast.paired
     return Noise(
@@ -112,12 +112,14 @@ def noise(evidence: Evidence, sides: Mapping[Arm, Side]) -> Noise | None:
         by=by,
         utility=None if utility is None else utility.to_json(),
         clusters=0 if found is None else len(found),
-        flat_clusters=None if utility is None else sides[arm].measured[utility.name].flat_clusters,
+        flat_clusters=None
+        if utility is None
+        else arm_results[arm].measured[utility.name].flat_clusters,
         nonzero=0 if found is None else found.nonzero,
-        consistency=CONSISTENCY[by](decisions, evidence.picks),
+        consistency=CONSISTENCY[by](decisions, inputs.picks),
         alpha=gate.alpha,
         margin=gate.margin,
-        **_spread(contrast, seeded_hash("aa", evidence.suite, arm.name, by)),
+        **_spread(contrast, seeded_hash("aa", inputs.suite, arm.name, by)),
     )
 
 
@@ -134,9 +136,9 @@ def _halves(
     )
 
 
-def _spread(contrast: Contrast, seed: int) -> dict[str, Any]:
+def _spread(contrast: PairedComparison, seed: int) -> dict[str, Any]:
     """The figures of d; nothing where d has no estimate."""
-    found, estimate, gate = contrast.paired, contrast.estimate, contrast.evidence.gate
+    found, estimate, gate = contrast.paired, contrast.estimate, contrast.inputs.gate
     if found is None or estimate is None:
         return {}
     return {

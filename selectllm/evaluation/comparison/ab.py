@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from selectllm.evaluation.comparison.arm_results import Side
+from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.paired_comparison import Contrast
-from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.paired_comparison import PairedComparison
+from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.verdict import (
     Bounds,
     Needed,
@@ -34,28 +34,30 @@ CONTROLS = ("longest", "has-input")
 """Strategies that stand beside every `ab`: a selector that they match has learnt nothing."""
 
 
-def ab(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
+def ab(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]:
     """A verdict on every arm but the first.
 
-    `sides`: of all clusters in `evidence`; of a sequential design, of the first so many, all of
+    `arm_results`: of all clusters in `inputs`; of a sequential design, of the first so many, all of
     which were asked. Raises UtilityError if ratings of differing items are missing.
     """
-    comparison = evidence.comparison
+    comparison = inputs.comparison
     assert comparison is not None
-    first, *others = [sides[arm] for arm in comparison.arms]
-    contrasts = [Contrast.of(evidence, first, other) for other in others]
-    beside = {"controls": _controls(evidence, sides)}
+    first, *others = [arm_results[arm] for arm in comparison.arms]
+    contrasts = [PairedComparison.of(inputs, first, other) for other in others]
+    beside = {"controls": _controls(inputs, arm_results)}
     if comparison.design == "sequential":
         return [_sequential(contrasts[0], beside)]
     return _fixed(contrasts, beside)
 
 
-def _controls(evidence: Evidence, sides: Mapping[Arm, Side]) -> tuple[Mapping[str, Any], ...]:
+def _controls(
+    inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]
+) -> tuple[Mapping[str, Any], ...]:
     """What picking by length, or by having an input, captures."""
-    utility = evidence.headline
-    if utility is None or utility not in evidence.covering:
+    utility = inputs.headline
+    if utility is None or utility not in inputs.covering:
         return ()
-    found = {name: sides.get(Arm(strategy=name)) for name in CONTROLS}
+    found = {name: arm_results.get(Arm(strategy=name)) for name in CONTROLS}
     return tuple(
         {"strategy": name, "captured": side.measured[utility.name].captured}
         for name, side in found.items()
@@ -63,9 +65,9 @@ def _controls(evidence: Evidence, sides: Mapping[Arm, Side]) -> tuple[Mapping[st
     )
 
 
-def _fixed(contrasts: Sequence[Contrast], beside: Mapping[str, Any]) -> list[Verdict]:
+def _fixed(contrasts: Sequence[PairedComparison], beside: Mapping[str, Any]) -> list[Verdict]:
     """The verdicts of a fixed design; of several, every family of words by Holm."""
-    alpha = contrasts[0].evidence.gate.alpha
+    alpha = contrasts[0].inputs.gate.alpha
     differ = [c.estimate.p_two_sided() if c.estimate else 1.0 for c in contrasts]
     alike = [_p_inside(c.estimate, c.margin) for c in contrasts]
     several = len(contrasts) > 1
@@ -85,13 +87,13 @@ def _p_inside(estimate: Estimate | None, margin: float | None) -> float:
 
 
 def _verdict(
-    contrast: Contrast, levels: tuple[float, float], bet: float, beside: Mapping[str, Any]
+    contrast: PairedComparison, levels: tuple[float, float], bet: float, beside: Mapping[str, Any]
 ) -> Verdict:
     """One verdict. `levels`: of direction and of equivalence; `bet`: of the betting bounds."""
     found, estimate, margin = contrast.paired, contrast.estimate, contrast.margin
     if found is None or estimate is None:
         return contrast.verdict("ab", contrast.nothing(), **beside)
-    alpha = contrast.evidence.gate.alpha
+    alpha = contrast.inputs.gate.alpha
     direction, inside = levels
     bounds = Bounds.of(estimate.interval(1 - direction), estimate.interval(1 - 2 * inside))
     by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
@@ -110,77 +112,77 @@ def _verdict(
     )
 
 
-def _unless_rarer(contrast: Contrast, ruling: Ruling) -> Ruling:
+def _unless_rarer(contrast: PairedComparison, ruling: Ruling) -> Ruling:
     """No arm whose valid replies are clearly rarer, or b's by chance so, is called equivalent."""
     if ruling.word != "equivalent":
         return ruling
-    for each in (contrast, Contrast.of(contrast.evidence, contrast.b, contrast.a)):
+    for each in (contrast, PairedComparison.of(contrast.inputs, contrast.b, contrast.a)):
         if rarer := each.rarer():
             reason = f"equivalent in utility, but {rarer.reason} in {each.b.name}"
             return replace(ruling, word="inconclusive", reason=reason)
     return ruling
 
 
-def _needed(contrast: Contrast, ruling: Ruling) -> Needed | None:
+def _needed(contrast: PairedComparison, ruling: Ruling) -> Needed | None:
     """What would decide, if the difference is what was seen: showing it, or that it is small.
 
     `ruling`: by the utility alone; more clusters do not mend replies.
     """
     if ruling.word != "inconclusive" or contrast.estimate is None:
         return None
-    comparison = contrast.evidence.comparison
+    comparison = contrast.inputs.comparison
     assert comparison is not None
-    alpha = contrast.evidence.gate.alpha / (len(comparison.arms) - 1)  # Holm's hardest level
+    alpha = contrast.inputs.gate.alpha / (len(comparison.arms) - 1)  # Holm's hardest level
     return contrast.needed([contrast.clusters_to_decide(alpha)])
 
 
-def why_fixed(evidence: Evidence) -> str | None:
+def why_fixed(inputs: RunInputs) -> str | None:
     """Why a sequential design would not be one here; None if it can be."""
-    assert evidence.comparison is not None
-    if len(evidence.comparison.arms) > 2:
+    assert inputs.comparison is not None
+    if len(inputs.comparison.arms) > 2:
         return "more than two arms"
-    if evidence.groups is not None:
+    if inputs.groups is not None:
         return "the clusters are grouped"
-    if evidence.comparison.differing or evidence.headline is None:
+    if inputs.comparison.differing or inputs.headline is None:
         return "the ratings come after the picks"
-    if (cap := len(_deciding(evidence))) < LEAST_CAP:
+    if (cap := len(_deciding(inputs))) < LEAST_CAP:
         return f"the {cap} clusters that can decide are fewer than {LEAST_CAP}"
     return None
 
 
-def looks_of(evidence: Evidence) -> tuple[tuple[int, int], ...]:
+def looks_of(inputs: RunInputs) -> tuple[tuple[int, int], ...]:
     """At each look of a sequential design: the clusters asked, and how many of them decide.
 
     Looks are set by the clusters that decide, since the others carry no information; which do
     follows from the utility alone. The last look has asked all clusters.
     """
-    positions = _deciding(evidence)
+    positions = _deciding(inputs)
     counts = looks(len(positions))
     asked = [positions[count - 1] + 1 for count in counts[:-1]]
-    return tuple(zip([*asked, len(evidence.clusters)], counts, strict=True))
+    return tuple(zip([*asked, len(inputs.clusters)], counts, strict=True))
 
 
-def _deciding(evidence: Evidence) -> list[int]:
+def _deciding(inputs: RunInputs) -> list[int]:
     """Positions in `evidence.clusters` of those that can tell good picks from bad ones."""
-    utility = evidence.headline
+    utility = inputs.headline
     if utility is None:
         return []
     return [
         position
-        for position, cluster in enumerate(evidence.clusters)
-        if len(cluster.members) > evidence.picks
+        for position, cluster in enumerate(inputs.clusters)
+        if len(cluster.members) > inputs.picks
         and len({utility.values[member] for member in cluster.members}) > 1
     ]
 
 
-def _sequential(contrast: Contrast, beside: Mapping[str, Any]) -> Verdict:
+def _sequential(contrast: PairedComparison, beside: Mapping[str, Any]) -> Verdict:
     """The verdict after the look that the asked clusters have reached."""
-    evidence, found, margin = contrast.evidence, contrast.paired, contrast.margin
-    assert evidence.comparison is not None
+    inputs, found, margin = contrast.inputs, contrast.paired, contrast.margin
+    assert inputs.comparison is not None
     assert found is not None
-    alpha, plan = evidence.gate.alpha, evidence.comparison.looks
+    alpha, plan = inputs.gate.alpha, inputs.comparison.looks
     shares = [counted / plan[-1][1] for _, counted in plan]
-    done = [counted for asked, counted in plan if asked <= len(evidence.clusters)]
+    done = [counted for asked, counted in plan if asked <= len(inputs.clusters)]
     outer = _repeated(found, done, boundaries(shares, alpha))
     inner = _repeated(found, done, boundaries(shares, 2 * alpha))
     bet = alpha / len(plan)  # the bets are laid anew at each look

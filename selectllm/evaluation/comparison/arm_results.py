@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from selectllm.core.types import Decision, Status
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.metrics.agreement import Agreement, Choice, agreement, random_agreement
 from selectllm.selection.strategies import find_strategy
 from selectllm.utility.utility import Utility
@@ -17,7 +17,7 @@ VALID: tuple[Status, ...] = ("ok", "repaired")
 
 
 @dataclass(frozen=True)
-class Side:
+class ArmResult:
     """`measured`: agreement by the name of the utility, of those that cover the clusters."""
 
     name: str
@@ -49,36 +49,36 @@ class Side:
         return sum(a.seconds for decision in self.decisions for a in decision.attempts)
 
 
-def sides(evidence: Evidence, decisions: Iterable[Decision]) -> dict[Arm, Side]:
+def arm_results(inputs: RunInputs, decisions: Iterable[Decision]) -> dict[Arm, ArmResult]:
     """Every pair and strategy of a run, as arms. `decisions`: none with status `error`."""
     made: dict[Arm, list[Decision]] = defaultdict(list)
     for decision in decisions:
         made[Arm(decision.prompt, decision.model, decision.strategy)].append(decision)
-    arms = [Arm(*pair) for pair in evidence.pairs]
-    arms += [Arm(strategy=name) for name in evidence.strategies]
-    return {arm: _side(evidence, arm, made[arm]) for arm in arms}
+    arms = [Arm(*pair) for pair in inputs.pairs]
+    arms += [Arm(strategy=name) for name in inputs.strategies]
+    return {arm: _arm_result(inputs, arm, made[arm]) for arm in arms}
 
 
-def side_of(evidence: Evidence, name: str, decisions: Sequence[Decision]) -> Side:
+def arm_result_of(inputs: RunInputs, name: str, decisions: Sequence[Decision]) -> ArmResult:
     """The side of decisions that were made elsewhere, such as a baseline's."""
     choices = [Choice.of(decision) for decision in decisions]
-    return Side(name, decisions, _measured(evidence, lambda u: _agreement(evidence, choices, u)))
+    return ArmResult(name, decisions, _measured(inputs, lambda u: _agreement(inputs, choices, u)))
 
 
-def _side(evidence: Evidence, arm: Arm, decisions: Sequence[Decision]) -> Side:
+def _arm_result(inputs: RunInputs, arm: Arm, decisions: Sequence[Decision]) -> ArmResult:
     if arm.strategy is None or not find_strategy(arm.strategy).analytic:
-        return side_of(evidence, arm.name, decisions)
-    members = {cluster.id: cluster.members for cluster in evidence.clusters}
+        return arm_result_of(inputs, arm.name, decisions)
+    members = {cluster.id: cluster.members for cluster in inputs.clusters}
     expected = _measured(
-        evidence,
-        lambda u: random_agreement(members, u.values, evidence.picks, evidence.groups),
+        inputs,
+        lambda u: random_agreement(members, u.values, inputs.picks, inputs.groups),
     )
-    return Side(arm.name, (), expected)
+    return ArmResult(arm.name, (), expected)
 
 
-def _agreement(evidence: Evidence, choices: Sequence[Choice], utility: Utility) -> Agreement:
-    return agreement(choices, utility.values, evidence.picks, evidence.groups)
+def _agreement(inputs: RunInputs, choices: Sequence[Choice], utility: Utility) -> Agreement:
+    return agreement(choices, utility.values, inputs.picks, inputs.groups)
 
 
-def _measured(evidence: Evidence, measure: Callable[[Utility], Agreement]) -> dict[str, Agreement]:
-    return {utility.name: measure(utility) for utility in evidence.covering}
+def _measured(inputs: RunInputs, measure: Callable[[Utility], Agreement]) -> dict[str, Agreement]:
+    return {utility.name: measure(utility) for utility in inputs.covering}

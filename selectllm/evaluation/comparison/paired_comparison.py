@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from selectllm.evaluation.comparison.arm_results import VALID, Side
+from selectllm.evaluation.comparison.arm_results import VALID, ArmResult
 from selectllm.evaluation.comparison.rated_differences import differing, paired_ratings
-from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.verdict import Bounds, Kind, Needed, Ruling, Verdict
 from selectllm.evaluation.metrics.agreement import Agreement
 from selectllm.evaluation.metrics.consistency import overlap
@@ -31,47 +31,47 @@ RATED = ("human", "model")  # kinds of utility whose values somebody is paid for
 
 
 @dataclass(frozen=True)
-class Contrast:
+class PairedComparison:
     """`b` against `a`. `paired` and `estimate` (of its mean) are None where there is nothing."""
 
-    evidence: Evidence
-    a: Side
-    b: Side
+    inputs: RunInputs
+    a: ArmResult
+    b: ArmResult
     paired: Paired | None
     estimate: Estimate | None
 
     @classmethod
-    def of(cls, evidence: Evidence, a: Side, b: Side) -> Contrast:
+    def of(cls, inputs: RunInputs, a: ArmResult, b: ArmResult) -> PairedComparison:
         """Pair two sides. Raises UtilityError if ratings of differing items are missing."""
-        found = _paired(evidence, a, b)
-        return cls(evidence, a, b, found, None if found is None else found.estimate())
+        found = _paired(inputs, a, b)
+        return cls(inputs, a, b, found, None if found is None else found.estimate())
 
     @property
     def differing_only(self) -> bool:
         """Whether ratings of the differing items alone decide."""
-        comparison = self.evidence.comparison
+        comparison = self.inputs.comparison
         return comparison is not None and comparison.differing
 
     @property
     def margin(self) -> float | None:
         """The gate's margin in the unit of report; None where nothing can be equivalent."""
-        gate, utility = self.evidence.gate, self.evidence.headline
+        gate, utility = self.inputs.gate, self.inputs.headline
         if not self.differing_only:
             return gate.margin
         if gate.rating_margin is None or utility is None or utility.range is None:
             return None
         return gate.rating_margin / (utility.range[1] - utility.range[0])
 
-    def captured(self, side: Side) -> Interval | None:
+    def captured(self, side: ArmResult) -> Interval | None:
         """What a side captured of the deciding utility; None where that is not known."""
-        utility = self.evidence.headline
+        utility = self.inputs.headline
         return (
             None if utility is None or self.differing_only else side.measured[utility.name].captured
         )
 
     def nothing(self) -> Ruling:
         """The ruling where `estimate` is None, with the reason."""
-        if self.evidence.headline is None:
+        if self.inputs.headline is None:
             return Ruling(
                 "inconclusive",
                 "there is no utility, so how good the picks are is not known; rate the items in "
@@ -93,17 +93,17 @@ class Contrast:
         if drops is None or (drop := float(drops.values.mean())) <= VALID_DROP + ROUNDING:
             return None
         text = f"valid replies are {drop:.1%} rarer"
-        if drops.above_zero(self.evidence.gate.alpha):
+        if drops.above_zero(self.inputs.gate.alpha):
             return Ruling("fail", text)
         return Ruling("inconclusive", f"{text}, which so few clusters may show by chance")
 
     def valid_drops(self) -> Paired | None:
         """By cluster, how much rarer valid replies are in b, in [-1, 1]; None without decisions."""
         ours, theirs = _valid_shares(self.a), _valid_shares(self.b)
-        clusters = [each for each in self.evidence.order if each in ours and each in theirs]
+        clusters = [each for each in self.inputs.order if each in ours and each in theirs]
         if not clusters:
             return None
-        groups = self.evidence.groups
+        groups = self.inputs.groups
         return Paired(
             values=np.array([ours[cluster] - theirs[cluster] for cluster in clusters]),
             headroom=np.ones(len(clusters)),
@@ -115,7 +115,7 @@ class Contrast:
 
         `extra`: fields of Verdict that only some kinds have, and `looks`, those taken so far.
         """
-        gate, utility = self.evidence.gate, self.evidence.headline
+        gate, utility = self.inputs.gate, self.inputs.headline
         captured = self.captured(self.a)
         margin = self.margin
         lift = captured.estimate if captured else 0.0
@@ -139,16 +139,16 @@ class Contrast:
             design=self._design(extra.pop("looks", ())),
             others=tuple(self._others()),
             valid_rate={"a": self.a.valid_rate, "b": self.b.valid_rate},
-            overlap=overlap(self.a.decisions, self.b.decisions, self.evidence.picks),
+            overlap=overlap(self.a.decisions, self.b.decisions, self.inputs.picks),
             notes=notes,
             **extra,
         )
 
     def _design(self, looks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         """How the verdict was come by, and the calls that stopping early has saved."""
-        comparison = self.evidence.comparison
+        comparison = self.inputs.comparison
         assert comparison is not None
-        asked = len(self.evidence.clusters)
+        asked = len(self.inputs.clusters)
         calls = self.a.calls + self.b.calls
         cap = comparison.looks[-1][0] if comparison.looks else asked
         return {
@@ -161,20 +161,20 @@ class Contrast:
         }
 
     def _flat(self) -> int:
-        utility = self.evidence.headline
+        utility = self.inputs.headline
         if utility is None or self.differing_only:
             return 0
         return self.b.measured[utility.name].flat_clusters
 
     def _others(self) -> Iterable[Mapping[str, Any]]:
         """The other utilities: reported, never chosen from."""
-        for utility in self.evidence.covering:
-            if utility is self.evidence.headline:
+        for utility in self.inputs.covering:
+            if utility is self.inputs.headline:
                 continue
             a, b = (side.measured.get(utility.name) for side in (self.a, self.b))
-            found = a and b and _paired_gains(self.evidence, a, b)
+            found = a and b and _paired_gains(self.inputs, a, b)
             estimate = found.estimate() if found else None
-            level = 1 - self.evidence.gate.alpha
+            level = 1 - self.inputs.gate.alpha
             yield {
                 "utility": utility.name,
                 **{name: said for name, said in utility.to_json().items() if name != "name"},
@@ -191,7 +191,7 @@ class Contrast:
         if not counts or found is None:
             return None
         enough = max(min(counts), FEW_CLUSTERS, self._until_enough_differ(found))
-        asked = len(self.evidence.clusters)
+        asked = len(self.inputs.clusters)
         more = math.ceil(max(1, enough - len(found)) * asked / len(found))
         calls = (self.a.calls + self.b.calls) / asked
         costs = (self.a.cost_usd, self.b.cost_usd)
@@ -210,16 +210,16 @@ class Contrast:
             return math.ceil(FEW_NONZERO * len(found) / found.nonzero)
         margin = self.margin
         least = margin and min(1.0, margin * found.scale)
-        return least_clusters(least, self.evidence.gate.alpha) if least else 0
+        return least_clusters(least, self.inputs.gate.alpha) if least else 0
 
     def _ratings_per_cluster(self) -> float | None:
-        utility = self.evidence.headline
+        utility = self.inputs.headline
         if utility is None or utility.kind not in RATED:
             return None
-        clusters = self.evidence.clusters
+        clusters = self.inputs.clusters
         if not self.differing_only:
             return sum(len(cluster.members) for cluster in clusters) / len(clusters)
-        different = differing(self.a.decisions, self.b.decisions, self.evidence.picks)
+        different = differing(self.a.decisions, self.b.decisions, self.inputs.picks)
         return sum(len(items) for items in different.values()) / len(clusters)
 
     def clusters_to_decide(self, alpha: float) -> int | None:
@@ -237,7 +237,7 @@ class Contrast:
         return clusters_needed(effect, sd, alpha, sides=sides)
 
 
-def _valid_shares(side: Side) -> dict[int, float]:
+def _valid_shares(side: ArmResult) -> dict[int, float]:
     """By cluster, the share of the decisions that are valid."""
     valid: dict[int, list[bool]] = defaultdict(list)
     for decision in side.decisions:
@@ -249,15 +249,15 @@ def _outer(bounds: Bounds | None) -> Mapping[str, float] | None:
     return None if bounds is None else {"low": bounds.low, "high": bounds.high}
 
 
-def _paired(evidence: Evidence, a: Side, b: Side) -> Paired | None:
-    utility = evidence.headline
+def _paired(inputs: RunInputs, a: ArmResult, b: ArmResult) -> Paired | None:
+    utility = inputs.headline
     if utility is None:
         return None
-    if evidence.comparison and evidence.comparison.differing:
-        different = differing(a.decisions, b.decisions, evidence.picks)
-        return paired_ratings(different, utility, evidence.picks, evidence.order, evidence.groups)
-    return _paired_gains(evidence, a.measured[utility.name], b.measured[utility.name])
+    if inputs.comparison and inputs.comparison.differing:
+        different = differing(a.decisions, b.decisions, inputs.picks)
+        return paired_ratings(different, utility, inputs.picks, inputs.order, inputs.groups)
+    return _paired_gains(inputs, a.measured[utility.name], b.measured[utility.name])
 
 
-def _paired_gains(evidence: Evidence, a: Agreement, b: Agreement) -> Paired | None:
-    return paired(a.gain, b.gain, b.chance, evidence.order, evidence.groups)
+def _paired_gains(inputs: RunInputs, a: Agreement, b: Agreement) -> Paired | None:
+    return paired(a.gain, b.gain, b.chance, inputs.order, inputs.groups)

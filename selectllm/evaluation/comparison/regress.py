@@ -17,11 +17,11 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.errors import RunError
 from selectllm.core.names import unknown
 from selectllm.core.types import Decision
-from selectllm.evaluation.comparison.arm_results import VALID, Side, side_of, sides
+from selectllm.evaluation.comparison.arm_results import VALID, ArmResult, arm_result_of, arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import SETTINGS, Baseline, Entry
-from selectllm.evaluation.comparison.paired_comparison import Contrast
-from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.paired_comparison import PairedComparison
+from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.verdict import (
     Bounds,
     Ruling,
@@ -36,7 +36,7 @@ from selectllm.evaluation.suite import Suite
 
 def baseline_of(
     manifest: Mapping[str, Any],
-    evidence: Evidence,
+    inputs: RunInputs,
     decisions: Sequence[Decision],
     prompts: Sequence[str] = (),
 ) -> Baseline:
@@ -45,37 +45,37 @@ def baseline_of(
     Raises RunError if the run has no deciding utility for all of its items, did not ask all of
     its clusters, or has two versions of a prompt.
     """
-    utility, comparison = evidence.headline, evidence.comparison
-    if utility is None or utility not in evidence.covering:
+    utility, comparison = inputs.headline, inputs.comparison
+    if utility is None or utility not in inputs.covering:
         raise RunError(
             "the run has no utility that covers its clusters, so a baseline of it could decide "
             "nothing; add one to the suite and run eval again"
         )
     if comparison is not None and comparison.design == "sequential":
         raise RunError("the run is sequential and may have stopped early; set a baseline from eval")
-    made = sides(evidence, decisions)
+    made = arm_results(inputs, decisions)
     return Baseline(
-        suite=evidence.suite,
+        suite=inputs.suite,
         pool_sha256=manifest["pool_sha256"],
         settings={name: manifest[name] for name in SETTINGS},
-        clusters=evidence.clusters,
+        clusters=inputs.clusters,
         utility=utility,
         entries=tuple(
-            _entry(evidence, pair, made[Arm(*pair)]) for pair in _chosen(evidence.pairs, prompts)
+            _entry(inputs, pair, made[Arm(*pair)]) for pair in _chosen(inputs.pairs, prompts)
         ),
     )
 
 
-def _entry(evidence: Evidence, pair: tuple[str, str], side: Side) -> Entry:
+def _entry(inputs: RunInputs, pair: tuple[str, str], side: ArmResult) -> Entry:
     prompt, model = pair
-    assert evidence.headline is not None
+    assert inputs.headline is not None
     return Entry(
         prompt=prompt,
-        prompt_sha256=evidence.prompts[prompt],
+        prompt_sha256=inputs.prompts[prompt],
         model=model,
-        spec=evidence.specs[model],
+        spec=inputs.specs[model],
         decisions=tuple(_bare(decision) for decision in side.decisions),
-        gain=side.measured[evidence.headline.name].gain,
+        gain=side.measured[inputs.headline.name].gain,
     )
 
 
@@ -151,25 +151,27 @@ def matched(baseline: Baseline, pairs: Iterable[tuple[str, str]]) -> dict[tuple[
     return {pair: entries[key] for pair, key in keys.items()}
 
 
-def regress(evidence: Evidence, made: Mapping[Arm, Side]) -> list[Verdict]:
+def regress(inputs: RunInputs, made: Mapping[Arm, ArmResult]) -> list[Verdict]:
     """A verdict on every pair of the run against the baseline's entry for it."""
-    assert evidence.baseline is not None
-    entries = matched(evidence.baseline, evidence.pairs)
+    assert inputs.baseline is not None
+    entries = matched(inputs.baseline, inputs.pairs)
     contrasts = [
-        Contrast.of(evidence, side_of(evidence, entry.name, entry.decisions), made[Arm(*pair)])
+        PairedComparison.of(
+            inputs, arm_result_of(inputs, entry.name, entry.decisions), made[Arm(*pair)]
+        )
         for pair, entry in entries.items()
     ]
-    alpha = evidence.gate.alpha
+    alpha = inputs.gate.alpha
     below = [c.estimate.p_below() if c.estimate else 1.0 for c in contrasts]
     levels = holm_levels(below, alpha)
     return [
-        _verdict(contrast, _changes(evidence, pair, entry, contrast), level, alpha / len(contrasts))
+        _verdict(contrast, _changes(inputs, pair, entry, contrast), level, alpha / len(contrasts))
         for contrast, (pair, entry), level in zip(contrasts, entries.items(), levels, strict=True)
     ]
 
 
 def _verdict(
-    contrast: Contrast, changes: Mapping[str, Any], fail_level: float, bet: float
+    contrast: PairedComparison, changes: Mapping[str, Any], fail_level: float, bet: float
 ) -> Verdict:
     """One pair's verdict. `fail_level`: of failing; `bet`: of the betting bound for it."""
     found, estimate, margin = contrast.paired, contrast.estimate, contrast.margin
@@ -178,7 +180,7 @@ def _verdict(
     rarer = contrast.rarer()
     if found is None or estimate is None:
         return contrast.verdict("regress", SAME if same else rarer or contrast.nothing(), **beside)
-    alpha = contrast.evidence.gate.alpha
+    alpha = contrast.inputs.gate.alpha
     shown = estimate.interval(1 - 2 * alpha)
     bounds = Bounds.of(estimate.interval(1 - 2 * fail_level), shown)
     ruling = SAME if same else rule("regress", found, bounds, margin, (bet, alpha))
@@ -202,24 +204,24 @@ def _verdict(
     )
 
 
-def _all_valid(contrast: Contrast) -> bool:
+def _all_valid(contrast: PairedComparison) -> bool:
     decisions = [*contrast.a.decisions, *contrast.b.decisions]
     return all(decision.status in VALID for decision in decisions)
 
 
 def _changes(
-    evidence: Evidence, pair: tuple[str, str], entry: Entry, contrast: Contrast
+    inputs: RunInputs, pair: tuple[str, str], entry: Entry, contrast: PairedComparison
 ) -> dict[str, Any]:
     """What is different from the recorded pair: prompt, model settings, picks."""
     prompt, model = pair
-    before, after = entry.spec, evidence.specs[model]
+    before, after = entry.spec, inputs.specs[model]
     ours, theirs = _picks(entry.decisions), _picks(contrast.b.decisions)
     changed = sum(ours.get(cluster) != picks for cluster, picks in theirs.items())
     return {
         "prompt_before": entry.prompt,
         "prompt_after": prompt,
         "sha256_before": entry.prompt_sha256,
-        "sha256_after": evidence.prompts[prompt],
+        "sha256_after": inputs.prompts[prompt],
         "model_changed": sorted(
             name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
         ),

@@ -28,7 +28,7 @@ Design = Literal["fixed", "sequential"]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparisonDesign:
     """What the arms of a run are compared for.
 
     `arms`: the first is the reference; of `regress`, the pairs under test. `looks`: of a
@@ -52,7 +52,7 @@ class Comparison:
         return asdict(self) | lists
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Comparison:
+    def from_json(cls, row: Mapping[str, Any]) -> ComparisonDesign:
         """The inverse of `to_json`."""
         arms = tuple(Arm(**arm) for arm in row["arms"])
         looks = tuple((asked, counted) for asked, counted in row["looks"])
@@ -65,7 +65,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunInputs:
     """A run without its decisions.
 
     `pairs`: (prompt reference, model name) of every selector. `specs`: the models' settings by
@@ -83,7 +83,7 @@ class Evidence:
     specs: Mapping[str, Mapping[str, Any]]
     strategies: tuple[str, ...]
     gate: Gate
-    comparison: Comparison | None = None
+    comparison: ComparisonDesign | None = None
     baseline: Baseline | None = None
 
     @property
@@ -122,20 +122,20 @@ class Evidence:
         last = max(positions, default=0)
         return min(asked for asked, _ in self.comparison.looks if asked >= last)
 
-    def first(self, clusters: int) -> Evidence:
+    def first(self, clusters: int) -> RunInputs:
         """The same with its first clusters only."""
         return replace(self, clusters=self.clusters[:clusters])
 
 
-def evidence_of(
+def run_inputs(
     manifest: Mapping[str, Any],
     clusters: Sequence[Cluster],
     values: Mapping[str, Mapping[str, float]],
     baseline: Baseline | None = None,
-) -> Evidence:
+) -> RunInputs:
     """What a manifest describes. `values`: by utility name and item id."""
     comparison = manifest["comparison"]
-    return Evidence(
+    return RunInputs(
         suite=manifest["suite"],
         picks=manifest["picks"],
         orders=manifest["orders"],
@@ -146,12 +146,12 @@ def evidence_of(
         specs=manifest["models"],
         strategies=tuple(manifest["strategies"]),
         gate=Gate.model_validate(manifest["gate"]),
-        comparison=comparison and Comparison.from_json(comparison),
+        comparison=comparison and ComparisonDesign.from_json(comparison),
         baseline=baseline,
     )
 
 
-def read_evidence(folder: Path) -> Evidence:
+def read_run_inputs(folder: Path) -> RunInputs:
     """The evidence in a run folder, its parts held against the hashes in its manifest.
 
     Raises RunError for a file that is missing, damaged, or does not belong to this manifest.
@@ -161,14 +161,14 @@ def read_evidence(folder: Path) -> Evidence:
         clusters = read_clusters(folder / "clusters.json")
         values = _read_values(folder / "utilities.jsonl", manifest)
         baseline = read_baseline(folder / "baseline.json") if manifest["baseline_sha256"] else None
-        evidence = evidence_of(manifest, clusters, values, baseline)
+        inputs = run_inputs(manifest, clusters, values, baseline)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{folder}: run.json is not a manifest that this version can read ({error!r}); "
             "run it again"
         ) from None
-    _check(folder, manifest, evidence)
-    return evidence
+    _check(folder, manifest, inputs)
+    return inputs
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:
@@ -192,13 +192,13 @@ def _read_values(path: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str,
     return values
 
 
-def _check(folder: Path, manifest: Mapping[str, Any], evidence: Evidence) -> None:
-    clusters = sha256_json([[c.id, c.members, c.group] for c in evidence.clusters])
+def _check(folder: Path, manifest: Mapping[str, Any], inputs: RunInputs) -> None:
+    clusters = sha256_json([[c.id, c.members, c.group] for c in inputs.clusters])
     found = {"clusters.json": (clusters, manifest["clusters_sha256"])}
-    for utility, row in zip(evidence.utilities, manifest["utilities"], strict=True):
+    for utility, row in zip(inputs.utilities, manifest["utilities"], strict=True):
         found[f"utilities.jsonl ({utility.name})"] = (utility.sha256, row["sha256"])
-    if evidence.baseline is not None:
-        found["baseline.json"] = (evidence.baseline.sha256, manifest["baseline_sha256"])
+    if inputs.baseline is not None:
+        found["baseline.json"] = (inputs.baseline.sha256, manifest["baseline_sha256"])
     different = [name for name, (ours, theirs) in found.items() if ours != theirs]
     if different:
         raise RunError(

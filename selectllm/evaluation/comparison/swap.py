@@ -15,25 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from selectllm.evaluation.comparison.arm_results import Side
+from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.paired_comparison import Contrast
-from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.paired_comparison import PairedComparison
+from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.verdict import Bounds, Needed, Ruling, Verdict, rule
 from selectllm.evaluation.metrics.consistency import order_consistency
 from selectllm.stats.paired import Paired
 
 
-def swap(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
+def swap(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]:
     """The verdict on the second arm's model in place of the first one's."""
-    comparison = evidence.comparison
+    comparison = inputs.comparison
     assert comparison is not None
     assert comparison.retain is not None
-    contrast = Contrast.of(evidence, *(sides[arm] for arm in comparison.arms))
+    contrast = PairedComparison.of(inputs, *(arm_results[arm] for arm in comparison.arms))
     beside = _beside(contrast, comparison.retain)
     if contrast.estimate is None or contrast.paired is None:
         return [contrast.verdict("swap", contrast.nothing(), swap=beside)]
-    alpha = evidence.gate.alpha
+    alpha = inputs.gate.alpha
     retention, incumbent = _lifts(contrast, comparison.retain)
     kept, assay = retention.estimate(), incumbent.estimate()
     assert kept is not None
@@ -51,13 +51,13 @@ def swap(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
     ]
 
 
-def _lifts(contrast: Contrast, retain: float) -> tuple[Paired, Paired]:
+def _lifts(contrast: PairedComparison, retain: float) -> tuple[Paired, Paired]:
     """X and the incumbent's s by cluster; both lie in [-1, 1]."""
-    utility = contrast.evidence.headline
+    utility = contrast.inputs.headline
     assert utility is not None
     assert contrast.paired is not None
     a, b = contrast.a.measured[utility.name], contrast.b.measured[utility.name]
-    clusters = [cluster for cluster in contrast.evidence.order if cluster in b.chance]
+    clusters = [cluster for cluster in contrast.inputs.order if cluster in b.chance]
     s_from = np.array([a.gain[cluster] - a.chance[cluster] for cluster in clusters])
     s_to = np.array([b.gain[cluster] - b.chance[cluster] for cluster in clusters])
     return (
@@ -66,9 +66,9 @@ def _lifts(contrast: Contrast, retain: float) -> tuple[Paired, Paired]:
     )
 
 
-def _ruling(contrast: Contrast, retention: Paired, incumbent: Paired) -> Ruling:
+def _ruling(contrast: PairedComparison, retention: Paired, incumbent: Paired) -> Ruling:
     """The word on x, unless replies are too often invalid or the incumbent shows nothing."""
-    alpha = contrast.evidence.gate.alpha
+    alpha = contrast.inputs.gate.alpha
     if rarer := contrast.rarer():
         return replace(rarer, word="not safe" if rarer.word == "fail" else "inconclusive")
     kept = retention.estimate()
@@ -85,9 +85,9 @@ def _ruling(contrast: Contrast, retention: Paired, incumbent: Paired) -> Ruling:
     return ruling
 
 
-def _needed(contrast: Contrast, retention: Paired, incumbent: Paired) -> Needed | None:
+def _needed(contrast: PairedComparison, retention: Paired, incumbent: Paired) -> Needed | None:
     """What would settle x and show the incumbent to beat random picks, if both are as seen."""
-    alpha = contrast.evidence.gate.alpha
+    alpha = contrast.inputs.gate.alpha
     counts = []
     for part, size in ((retention, abs), (incumbent, float)):
         judged = replace(contrast, paired=part, estimate=part.estimate())
@@ -96,11 +96,11 @@ def _needed(contrast: Contrast, retention: Paired, incumbent: Paired) -> Needed 
     return None if None in counts else contrast.needed([max(count or 0 for count in counts)])
 
 
-def _beside(contrast: Contrast, retain: float) -> dict[str, Any]:
+def _beside(contrast: PairedComparison, retain: float) -> dict[str, Any]:
     """What else one wants to know before swapping, for both models."""
     both = {"a": contrast.a, "b": contrast.b}
-    k = contrast.evidence.picks
-    orders = contrast.evidence.orders
+    k = contrast.inputs.picks
+    orders = contrast.inputs.orders
     drops = contrast.valid_drops()
     return {
         "retain": retain,
@@ -116,7 +116,7 @@ def _beside(contrast: Contrast, retain: float) -> dict[str, Any]:
     }
 
 
-def _per_1000(side: Side, total: float | None, k: int) -> float | None:
+def _per_1000(side: ArmResult, total: float | None, k: int) -> float | None:
     """What selecting 1,000 items takes, at the rate of the decisions made here."""
     if total is None or not side.decisions:
         return None

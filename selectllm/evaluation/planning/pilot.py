@@ -12,11 +12,11 @@ import numpy as np
 
 from selectllm.core.errors import RunError
 from selectllm.core.types import Decision
-from selectllm.evaluation.comparison.arm_results import Side, sides
+from selectllm.evaluation.comparison.arm_results import ArmResult, arm_results
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.paired_comparison import Contrast
+from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.rated_differences import differing
-from selectllm.evaluation.comparison.run_inputs import Evidence, read_evidence
+from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_inputs
 from selectllm.evaluation.planning.forecast import Pace, pace_of
 from selectllm.evaluation.planning.reach import Lifts, Spread
 from selectllm.selection.decision_log import read_log
@@ -27,8 +27,8 @@ class Pilot:
     """A run that was made. `arms`: those that are held against each other, None with one pair."""
 
     folder: Path
-    evidence: Evidence
-    sides: dict[Arm, Side]
+    inputs: RunInputs
+    sides: dict[Arm, ArmResult]
     arms: tuple[Arm, Arm] | None
 
     def pace(self, prompt: str, model: str) -> Pace | None:
@@ -55,11 +55,11 @@ class Pilot:
 
     def lifts(self) -> Lifts | None:
         """What both arms gain over random picks, by cluster; None where the pilot cannot say."""
-        contrast, utility = self._contrast(), self.evidence.headline
+        contrast, utility = self._contrast(), self.inputs.headline
         if contrast is None or contrast.paired is None or utility is None:
             return None
         a, b = (side.measured[utility.name] for side in (contrast.a, contrast.b))
-        clusters = [cluster for cluster in self.evidence.order if cluster in b.chance]
+        clusters = [cluster for cluster in self.inputs.order if cluster in b.chance]
         if contrast.estimate is None:
             return None
         incumbent, newcomer = (
@@ -73,14 +73,14 @@ class Pilot:
         if self.arms is None:
             return None
         a, b = (self.sides[arm] for arm in self.arms)
-        found = differing(a.decisions, b.decisions, self.evidence.picks)
+        found = differing(a.decisions, b.decisions, self.inputs.picks)
         return fmean(len(items) for items in found.values()) if found else None
 
-    def _contrast(self) -> Contrast | None:
-        covered = self.evidence.headline in self.evidence.covering
+    def _contrast(self) -> PairedComparison | None:
+        covered = self.inputs.headline in self.inputs.covering
         if self.arms is None or not covered:
             return None
-        return Contrast.of(self.evidence, *(self.sides[arm] for arm in self.arms))
+        return PairedComparison.of(self.inputs, *(self.sides[arm] for arm in self.arms))
 
 
 def read_pilot(folder: Path, arms: Sequence[Arm], utility: str | None) -> Pilot:
@@ -89,7 +89,7 @@ def read_pilot(folder: Path, arms: Sequence[Arm], utility: str | None) -> Pilot:
     `utility`: decides, where the pilot has it. Raises RunError if the run is not finished, or
     has decisions that could not be made.
     """
-    evidence = read_evidence(folder)
+    inputs = read_run_inputs(folder)
     if not (folder / "results.json").exists():
         raise RunError(f"{folder}: the run is not finished; run the same command again to go on")
     decisions = read_log(folder / "decisions.jsonl").latest.values()
@@ -98,27 +98,27 @@ def read_pilot(folder: Path, arms: Sequence[Arm], utility: str | None) -> Pilot:
             f"{folder}: {failed} decisions of the run could not be made; run the same command "
             "again to make them"
         )
-    evidence = _of_what_was_asked(evidence, list(decisions))
-    if utility in [each.name for each in evidence.utilities]:
-        gate = evidence.gate.model_copy(update={"utility": utility})
-        evidence = replace(evidence, gate=gate)
-    asked = {cluster.id for cluster in evidence.clusters}
-    made = sides(evidence, (decision for decision in decisions if decision.cluster in asked))
-    return Pilot(folder, evidence, made, _arms(evidence, made, arms))
+    inputs = _of_what_was_asked(inputs, list(decisions))
+    if utility in [each.name for each in inputs.utilities]:
+        gate = inputs.gate.model_copy(update={"utility": utility})
+        inputs = replace(inputs, gate=gate)
+    asked = {cluster.id for cluster in inputs.clusters}
+    made = arm_results(inputs, (decision for decision in decisions if decision.cluster in asked))
+    return Pilot(folder, inputs, made, _arms(inputs, made, arms))
 
 
-def _of_what_was_asked(evidence: Evidence, decisions: Sequence[Decision]) -> Evidence:
+def _of_what_was_asked(inputs: RunInputs, decisions: Sequence[Decision]) -> RunInputs:
     """Without the clusters that a sequential comparison did not come to."""
     asked = {decision.cluster for decision in decisions if decision.model}
-    if evidence.comparison is None or evidence.comparison.design == "fixed" or not asked:
-        return evidence
-    clusters = tuple(cluster for cluster in evidence.clusters if cluster.id in asked)
-    return replace(evidence, clusters=clusters)
+    if inputs.comparison is None or inputs.comparison.design == "fixed" or not asked:
+        return inputs
+    clusters = tuple(cluster for cluster in inputs.clusters if cluster.id in asked)
+    return replace(inputs, clusters=clusters)
 
 
 def _arms(
-    evidence: Evidence, made: dict[Arm, Side], wanted: Sequence[Arm]
+    inputs: RunInputs, made: dict[Arm, ArmResult], wanted: Sequence[Arm]
 ) -> tuple[Arm, Arm] | None:
     named = [arm for arm in wanted if arm in made]
-    pairs = named if len(named) >= 2 else [Arm(*pair) for pair in evidence.pairs]
+    pairs = named if len(named) >= 2 else [Arm(*pair) for pair in inputs.pairs]
     return (pairs[0], pairs[1]) if len(pairs) >= 2 else None

@@ -135,10 +135,10 @@ def _assumed_of_pilot(plan: Plan) -> Iterator[str]:
     elif missing := [arm.name for arm in plan.aim.arms if arm not in pilot.sides]:
         used = " and ".join(arm.name for arm in pilot.arms)
         yield f"the pilot has no {', '.join(missing)}; {used} differ as the arms do"
-    theirs, ours = pilot.evidence.headline, run.headline
+    theirs, ours = pilot.inputs.headline, run.headline
     if theirs and ours and theirs.name != ours.name:
         yield f"d strays by {ours.name} as the pilot's does by {theirs.name}"
-    shape = _shape(pilot.evidence.clusters, pilot.evidence.picks)
+    shape = _shape(pilot.inputs.clusters, pilot.inputs.picks)
     if shape != _shape(run.clusters, run.suite.picks):
         yield f"the pilot's clusters ({shape}) show what the suite's would"
 

@@ -15,13 +15,13 @@ from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, agreed, check_pool
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.models.connect import Connections, settled
 from selectllm.prompting.library import PromptLibrary
 from selectllm.prompting.prompt import Prompt, render
-from selectllm.selection.clustering.cluster_pool import Division, divide
+from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.strategies import Strategy, find_strategy
@@ -55,7 +55,7 @@ class Sources:
         return UtilitySources(self.base, self.embedder, self.cache.parent, self.partial)
 
 
-def prepare(suite: Suite, sources: Sources, comparison: Comparison | None = None) -> Run:
+def prepare(suite: Suite, sources: Sources, comparison: ComparisonDesign | None = None) -> Run:
     """The run that `suite` describes, without its selectors (see `with_selectors`).
 
     `comparison`: what its arms are to be compared for. Raises a UsageError for whatever in it
@@ -103,7 +103,9 @@ def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
     return validated(utility, sources.base / entry.validation, pool.sha256)
 
 
-def _check_differing(suite: Suite, utilities: Sequence[Utility], comparison: Comparison) -> None:
+def _check_differing(
+    suite: Suite, utilities: Sequence[Utility], comparison: ComparisonDesign
+) -> None:
     """What ratings of differing items need, before anything is asked."""
     for arm in comparison.arms:
         if arm.strategy is not None and find_strategy(arm.strategy).analytic:
@@ -166,7 +168,9 @@ def _check_prompts(prompts: Sequence[Prompt], run: Run) -> None:
         render(prompt, items, run.suite.picks)
 
 
-def _strategies(suite: Suite, pool: Pool, comparison: Comparison | None) -> tuple[Strategy, ...]:
+def _strategies(
+    suite: Suite, pool: Pool, comparison: ComparisonDesign | None
+) -> tuple[Strategy, ...]:
     """The suite's strategies or the usual controls; of a comparison, those beside its arms.
 
     A gate has `longest` alone, which is told beside every agreement.
@@ -190,12 +194,12 @@ def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster
     if entry.file is not None:
         return read_clusters(sources.base / entry.file, pool)[: entry.limit], None
     encoder = None if entry.by == "random" else sources.embedder.identity
-    division = Division(entry.by, entry.size, suite.seed)
+    division = ClusterSettings(entry.by, entry.size, suite.seed)
     parts = [pool] if entry.group is None else _parts(pool, entry.group)
     clusters = [
         cluster
         for part in parts
-        for cluster in divide(part, division, sources.embedder, sources.cache)
+        for cluster in cluster_pool(part, division, sources.embedder, sources.cache)
     ]
     if len(parts) > 1:
         clusters.sort(key=lambda c: seeded_hash("clusters", suite.seed, *c.members))

@@ -13,10 +13,10 @@ from typing import Any, get_args
 from selectllm.core.types import Attempt, Cluster, Decision, Status
 from selectllm.evaluation.comparison.aa import noise
 from selectllm.evaluation.comparison.ab import ab
-from selectllm.evaluation.comparison.arm_results import Side, sides
+from selectllm.evaluation.comparison.arm_results import ArmResult, arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.regress import regress
-from selectllm.evaluation.comparison.run_inputs import Evidence
+from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.swap import swap
 from selectllm.evaluation.comparison.verdict import Verdict
 from selectllm.evaluation.metrics.agreement import Agreement
@@ -25,53 +25,53 @@ from selectllm.utility.utility import Utility
 
 FORMAT = 1
 LONGEST = Arm(strategy="longest")
-VERDICTS: dict[str, Callable[[Evidence, Mapping[Arm, Side]], list[Verdict]]] = {
+VERDICTS: dict[str, Callable[[RunInputs, Mapping[Arm, ArmResult]], list[Verdict]]] = {
     "ab": ab,
     "swap": swap,
     "regress": regress,
 }
 
 
-def results(evidence: Evidence, decisions: Sequence[Decision]) -> dict[str, Any]:
+def results(inputs: RunInputs, decisions: Sequence[Decision]) -> dict[str, Any]:
     """The content of results.json (schema: schemas/results.json).
 
     `decisions`: all that were made, none with status `error`. A sequential comparison that
     stopped early is of the clusters that were asked.
     """
-    evidence = evidence.first(evidence.asked({decision.cluster for decision in decisions}))
-    found = sides(evidence, decisions)
-    pairs = [Arm(*pair) for pair in evidence.pairs]
-    utilities = [_utility(utility, found) for utility in evidence.covering]
+    inputs = inputs.first(inputs.asked({decision.cluster for decision in decisions}))
+    found = arm_results(inputs, decisions)
+    pairs = [Arm(*pair) for pair in inputs.pairs]
+    utilities = [_utility(utility, found) for utility in inputs.covering]
     return {
         "format": FORMAT,
-        "suite": evidence.suite,
-        "picks": evidence.picks,
-        "clusters": len(evidence.clusters),
-        "cluster_sizes": sorted({len(cluster.members) for cluster in evidence.clusters}),
+        "suite": inputs.suite,
+        "picks": inputs.picks,
+        "clusters": len(inputs.clusters),
+        "cluster_sizes": sorted({len(cluster.members) for cluster in inputs.clusters}),
         "utilities": utilities,
-        "pairs": [_pair(evidence, arm, found[arm]) for arm in pairs],
+        "pairs": [_pair(inputs, arm, found[arm]) for arm in pairs],
         "strategies": [
             {
                 "strategy": name,
-                **_agreements(evidence, found[Arm(strategy=name)]),
+                **_agreements(inputs, found[Arm(strategy=name)]),
                 **_spent(found[Arm(strategy=name)].decisions),
             }
-            for name in evidence.strategies
+            for name in inputs.strategies
         ],
         "overlaps": [
             {
                 "a": [a.prompt, a.model],
                 "b": [b.prompt, b.model],
-                "kappa": _json(overlap(found[a].decisions, found[b].decisions, evidence.picks)),
+                "kappa": _json(overlap(found[a].decisions, found[b].decisions, inputs.picks)),
             }
             for a, b in combinations(pairs, 2)
         ],
-        "verdicts": [_verdict(each, utilities) for each in _verdicts(evidence, found)],
-        "noise": _json(noise(evidence, found)),
+        "verdicts": [_verdict(each, utilities) for each in _verdicts(inputs, found)],
+        "noise": _json(noise(inputs, found)),
     }
 
 
-def _utility(utility: Utility, found: Mapping[Arm, Side]) -> dict[str, Any]:
+def _utility(utility: Utility, found: Mapping[Arm, ArmResult]) -> dict[str, Any]:
     """What is told beside every agreement with `utility`; `length`: what longest captures of it."""
     longest = found.get(LONGEST)
     length = longest and longest.measured[utility.name].captured
@@ -87,19 +87,19 @@ def _verdict(verdict: Verdict, utilities: Sequence[Mapping[str, Any]]) -> dict[s
     return told
 
 
-def _verdicts(evidence: Evidence, found: Mapping[Arm, Side]) -> list[Verdict]:
-    kind = evidence.comparison and evidence.comparison.kind
-    return VERDICTS[kind](evidence, found) if kind in VERDICTS else []
+def _verdicts(inputs: RunInputs, found: Mapping[Arm, ArmResult]) -> list[Verdict]:
+    kind = inputs.comparison and inputs.comparison.kind
+    return VERDICTS[kind](inputs, found) if kind in VERDICTS else []
 
 
-def _pair(evidence: Evidence, arm: Arm, side: Side) -> dict[str, Any]:
-    decisions, k = side.decisions, evidence.picks
+def _pair(inputs: RunInputs, arm: Arm, side: ArmResult) -> dict[str, Any]:
+    decisions, k = side.decisions, inputs.picks
     counts = Counter(decision.status for decision in decisions)
-    many_orders = evidence.orders > 1
+    many_orders = inputs.orders > 1
     return {
         "prompt": arm.prompt,
         "model": arm.model,
-        **_agreements(evidence, side),
+        **_agreements(inputs, side),
         "decisions": len(decisions),
         "valid_rate": side.valid_rate,
         "status_counts": {status: counts[status] for status in get_args(Status)},
@@ -109,15 +109,15 @@ def _pair(evidence: Evidence, arm: Arm, side: Side) -> dict[str, Any]:
     }
 
 
-def _agreements(evidence: Evidence, side: Side) -> dict[str, Any]:
+def _agreements(inputs: RunInputs, side: ArmResult) -> dict[str, Any]:
     """`agreement` by utility, and the cluster counts of the headline utility."""
-    headline = evidence.headline and side.measured.get(evidence.headline.name)
+    headline = inputs.headline and side.measured.get(inputs.headline.name)
     return {
-        "clusters": headline.clusters if headline else len(_choosable(evidence)),
+        "clusters": headline.clusters if headline else len(_choosable(inputs)),
         "flat_clusters": headline.flat_clusters if headline else None,
         "agreement": {
             utility.name: _labelled(utility, side.measured[utility.name])
-            for utility in evidence.covering
+            for utility in inputs.covering
         },
     }
 
@@ -132,8 +132,8 @@ def _labelled(utility: Utility, measured: Agreement) -> dict[str, Any]:
     }
 
 
-def _choosable(evidence: Evidence) -> list[Cluster]:
-    return [cluster for cluster in evidence.clusters if len(cluster.members) > evidence.picks]
+def _choosable(inputs: RunInputs) -> list[Cluster]:
+    return [cluster for cluster in inputs.clusters if len(cluster.members) > inputs.picks]
 
 
 def _spent(decisions: Sequence[Decision]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from selectllm.core.jsonl_log import check_manifest
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.hub import seen_from
 from selectllm.evaluation.comparison.baseline import Baseline, write_baseline
-from selectllm.evaluation.comparison.run_inputs import Comparison, Evidence, evidence_of
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs, run_inputs
 from selectllm.evaluation.suite import Suite
 from selectllm.selection.clustering.clusters_file import write_clusters
 from selectllm.selection.scorers.item_scorer import Meter
@@ -54,7 +54,7 @@ class Run:
     strategies: tuple[Strategy, ...]
     utilities: tuple[Utility, ...]
     encoder: str | None = None
-    comparison: Comparison | None = None
+    comparison: ComparisonDesign | None = None
     baseline: Baseline | None = None
     meter: Meter | None = None
 
@@ -103,10 +103,10 @@ class Run:
         return [member for cluster in self.clusters for member in cluster.members]
 
     @cached_property
-    def evidence(self) -> Evidence:
+    def inputs(self) -> RunInputs:
         """What its results are computed from, as its folder holds it."""
         values = {utility.name: utility.of(self.members).values for utility in self.utilities}
-        return evidence_of(self.manifest, self.clusters, values, self.baseline)
+        return run_inputs(self.manifest, self.clusters, values, self.baseline)
 
     @property
     def default_name(self) -> str:

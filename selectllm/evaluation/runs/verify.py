@@ -19,7 +19,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.files import read_json
 from selectllm.core.jsonl_log import LogContent
 from selectllm.core.types import Cluster, Decision, Status
-from selectllm.evaluation.comparison.run_inputs import Evidence, read_evidence, read_manifest
+from selectllm.evaluation.comparison.run_inputs import RunInputs, read_manifest, read_run_inputs
 from selectllm.evaluation.runs.results import results
 from selectllm.selection.decision_log import Key, decision_key, read_log
 from selectllm.selection.strategies import find_strategy
@@ -89,7 +89,7 @@ def verification(folder: Path) -> Verification:
 
     Raises RunError if the run is not finished, or one of its files is missing or damaged.
     """
-    manifest, evidence = read_manifest(folder), read_evidence(folder)
+    manifest, inputs = read_manifest(folder), read_run_inputs(folder)
     if not (folder / RESULTS).exists():
         raise RunError(
             f"{folder}: the run is not finished, it has no {RESULTS}; give the command that began "
@@ -98,10 +98,10 @@ def verification(folder: Path) -> Verification:
     found = read_json(folder / RESULTS)
     try:
         log = _read_log(folder / DECISIONS)
-        if unfit := tuple(log_differences(log, manifest, evidence)):
+        if unfit := tuple(log_differences(log, manifest, inputs)):
             return Verification(0, unfit)
         decisions = [log.latest[key] for key in sorted(log.latest)]
-        recomputed = json.loads(canonical_json(results(evidence, decisions)))
+        recomputed = json.loads(canonical_json(results(inputs, decisions)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"{folder}: its results cannot be computed from it ({error!r}); the folder was "
@@ -110,13 +110,13 @@ def verification(folder: Path) -> Verification:
     return Verification(_figures(found), tuple(differences(found, recomputed)))
 
 
-def finished_decisions(folder: Path, evidence: Evidence) -> list[Decision]:
+def finished_decisions(folder: Path, inputs: RunInputs) -> list[Decision]:
     """Every decision of the run in `folder`, if its log has all of them and no other.
 
     Raises RunError naming what is missing or does not fit; results.json is not needed.
     """
     log = _read_log(folder / DECISIONS)
-    unfit = list(log_differences(log, read_manifest(folder), evidence))
+    unfit = list(log_differences(log, read_manifest(folder), inputs))
     if unfit:
         raise RunError(
             f"{folder}: the run is not finished, or its log was changed ({len(unfit)} differences; "
@@ -178,7 +178,7 @@ def _figures(value: Any) -> int:
 
 
 def log_differences(
-    log: LogContent[Key, Decision], manifest: Mapping[str, Any], evidence: Evidence
+    log: LogContent[Key, Decision], manifest: Mapping[str, Any], inputs: RunInputs
 ) -> Iterator[Difference]:
     """Where a log is not that of a finished run with this manifest."""
     other = differences(log.manifest, manifest, "manifest")
@@ -186,34 +186,34 @@ def log_differences(
         yield Difference(each.path, each.found, each.expected, DECISIONS, "in run.json")
     if other:
         return  # what was asked is not known
-    expected = dict(_questions(evidence, manifest["repeats"], log.latest))
+    expected = dict(_questions(inputs, manifest["repeats"], log.latest))
     for key in sorted(expected.keys() - log.latest.keys()):
         yield Difference(_place(key), 0, 1, DECISIONS, "expected")
     for key in sorted(log.latest.keys() - expected.keys()):
         yield Difference(_place(key), 1, 0, DECISIONS, "expected")
     for key in sorted(expected.keys() & log.latest.keys()):
-        yield from _decision_differences(log.latest[key], expected[key], evidence)
+        yield from _decision_differences(log.latest[key], expected[key], inputs)
 
 
 def _questions(
-    evidence: Evidence, repeats: int, decided: Mapping[Key, Decision]
+    inputs: RunInputs, repeats: int, decided: Mapping[Key, Decision]
 ) -> Iterator[tuple[Key, Cluster]]:
     """The key of every decision that the run has to hold, with its cluster."""
-    strategies = [name for name in evidence.strategies if not find_strategy(name).analytic]
-    asked = evidence.asked({decision.cluster for decision in decided.values()})
-    for cluster in evidence.clusters[:asked]:
-        if len(cluster.members) <= evidence.picks:
+    strategies = [name for name in inputs.strategies if not find_strategy(name).analytic]
+    asked = inputs.asked({decision.cluster for decision in decided.values()})
+    for cluster in inputs.clusters[:asked]:
+        if len(cluster.members) <= inputs.picks:
             continue  # nothing to choose
         for name in strategies:
             yield ("", f"strategy:{name}", cluster.id, 0, 0, 0), cluster
-        for prompt, model in evidence.pairs:
-            for order in range(evidence.orders):
+        for prompt, model in inputs.pairs:
+            for order in range(inputs.orders):
                 for repeat in range(repeats):
                     yield (prompt, model, cluster.id, order, repeat, 0), cluster
 
 
 def _decision_differences(
-    decision: Decision, cluster: Cluster, evidence: Evidence
+    decision: Decision, cluster: Cluster, inputs: RunInputs
 ) -> Iterator[Difference]:
     """Where a decision is none on this cluster, or not as its manifest says."""
     place = _place(decision_key(decision))
@@ -229,11 +229,11 @@ def _decision_differences(
         yield different("shown", shown, list(cluster.members), "in clusters.json")
     if ranking is not None and sorted(ranking) != sorted(shown):
         yield different("ranking", list(ranking), shown, "shown")
-    allowed = [item for item in dict.fromkeys(picks) if item in shown][: evidence.picks]
+    allowed = [item for item in dict.fromkeys(picks) if item in shown][: inputs.picks]
     if picks != allowed:
         yield different("picks", picks, allowed, "allowed")
-    if decision.prompt is not None and decision.prompt_sha256 != evidence.prompts[decision.prompt]:
-        expected = evidence.prompts[decision.prompt]
+    if decision.prompt is not None and decision.prompt_sha256 != inputs.prompts[decision.prompt]:
+        expected = inputs.prompts[decision.prompt]
         yield different("prompt_sha256", decision.prompt_sha256, expected, "in run.json")
 
 

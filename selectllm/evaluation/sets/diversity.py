@@ -13,7 +13,7 @@ from scipy.special import entr, gammaln
 from selectllm.core.errors import EncoderError, PoolError, UsageError
 from selectllm.core.types import Item
 from selectllm.selection.clustering.diverse import kmeans_centres, squared_distances
-from selectllm.selection.clustering.seeded_rows import BLOCK, Rows
+from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -97,7 +97,7 @@ def _unit_blocks(vectors: Vectors) -> Iterator[Floats]:
         yield block / lengths[:, None]
 
 
-def kmeans_groups(rows: Rows, count: int, seed: int) -> Groups:
+def kmeans_groups(rows: SeededRows, count: int, seed: int) -> Groups:
     """k-means groups of the pool: each item with the nearest of `count` centres.
 
     `rows`: all items of the pool in a seeded order (`strategies.ordered.seeded_rows`); labels are
@@ -116,7 +116,7 @@ def kmeans_groups(rows: Rows, count: int, seed: int) -> Groups:
     norms = np.einsum("cd,cd->c", centres, centres)[:, None]  # which the distances lack
     labels = np.empty(len(rows), dtype=np.intp)
     for start in range(0, len(rows), BLOCK):  # so that all distances are never held
-        block = Rows(rows.vectors, rows.order[start : start + BLOCK])
+        block = SeededRows(rows.vectors, rows.order[start : start + BLOCK])
         labels[block.order] = (squared_distances(block, centres) + norms).argmin(axis=0)
     return Groups.of(labels)
 

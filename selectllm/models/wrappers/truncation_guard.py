@@ -8,7 +8,7 @@ from selectllm.models.model import Model, Request
 from selectllm.models.tokens import estimate_tokens, looks_cut
 
 
-class Uncut:
+class TruncationGuard:
     """A model whose replies count only if the whole prompt was read.
 
     Raises ProviderError `input_truncated` when the provider reports far fewer prompt tokens than

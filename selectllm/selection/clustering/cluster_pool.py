@@ -18,7 +18,7 @@ from selectllm.selection.clustering.partition import partition
 
 
 @dataclass(frozen=True, slots=True)
-class Division:
+class ClusterSettings:
     """How a pool is divided: `by` a method of partition.PARTITIONS, into clusters of `size`."""
 
     by: str
@@ -26,7 +26,9 @@ class Division:
     seed: int
 
 
-def divide(pool: Pool, division: Division, embedder: Embedder, cache: Path) -> tuple[Cluster, ...]:
+def cluster_pool(
+    pool: Pool, division: ClusterSettings, embedder: Embedder, cache: Path
+) -> tuple[Cluster, ...]:
     """The pool's clusters, from `cache` (a folder) if this division was made before."""
     needs_vectors = division.by != "random"
     encoder = embedder.identity if needs_vectors else None

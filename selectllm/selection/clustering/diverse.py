@@ -13,7 +13,7 @@ from itertools import cycle, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.seeded_rows import SeededRows
 
 MINI_BATCH_ABOVE = 100_000  # items; k-means on all of them up to here, mini-batches beyond
 MINI_BATCH = 1_024  # rows
@@ -21,7 +21,7 @@ SORTED_SHARE = 16  # a centre sorts 1/16 of what is left whenever it runs out of
 CANDIDATES = 256  # candidates looked at together; also the least that a centre sorts
 
 
-def diverse(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
+def diverse(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
     """Clusters alike across and diverse inside: each holds one item of every k-means group.
 
     The equal-size k-means of SelectLLM (arXiv 2401.16553), with as many groups as the largest
@@ -35,7 +35,7 @@ def diverse(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
     return cross_sections(rows, kmeans_centres(rows, groups, seed), clusters)
 
 
-def kmeans_centres(rows: Rows, count: int, seed: int) -> NDArray[np.float32]:
+def kmeans_centres(rows: SeededRows, count: int, seed: int) -> NDArray[np.float32]:
     """(count, dim) k-means centres: Lloyd on all rows up to 100,000, else mini-batches.
 
     Mini-batches go once through the rows in their seeded order.
@@ -58,12 +58,14 @@ def kmeans_centres(rows: Rows, count: int, seed: int) -> NDArray[np.float32]:
     return np.asarray(model.cluster_centers_, dtype=np.float32)
 
 
-def cross_sections(rows: Rows, centres: NDArray[np.float32], clusters: int) -> NDArray[np.intp]:
+def cross_sections(
+    rows: SeededRows, centres: NDArray[np.float32], clusters: int
+) -> NDArray[np.intp]:
     """The cluster of each row, given ceil(n_items / clusters) centres (n_centres, dim)."""
     return _dealt(balanced_groups(squared_distances(rows, centres)), clusters)
 
 
-def squared_distances(rows: Rows, centres: NDArray[np.float32]) -> NDArray[np.float32]:
+def squared_distances(rows: SeededRows, centres: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n_centres, n_items): squared Euclidean distance of every row to every centre.
 
     Up to a constant per centre, which changes nothing in the order of that centre's distances.

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.errors import UsageError
-from selectllm.selection.clustering.seeded_rows import SAME, Rows
+from selectllm.selection.clustering.seeded_rows import SAME, SeededRows
 
 COVERING_UP_TO = 100_000  # items: about 7 minutes at 384 numbers each; twice as many take 28
 TAKEN = np.float32(np.inf)  # instead of the cosine of a row that is in a cluster already
@@ -30,7 +30,7 @@ HEADS = 64  # rows that the next clusters may start at, compared with all rows i
 REMEMBERED = 32  # clusters whose worst is the guess; one guess in about as many is too low
 
 
-def covering(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
+def kcenter(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
     """Clusters of items far apart: each takes the items that best cover what is left of the pool.
 
     Repeated k-center greedy, a division that the published code of SelectLLM (arXiv 2401.16553)
@@ -58,7 +58,7 @@ def covering(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
     return labels
 
 
-def _covers(rows: Rows, sizes: Sequence[int]) -> Iterator[NDArray[np.intp]]:
+def _covers(rows: SeededRows, sizes: Sequence[int]) -> Iterator[NDArray[np.intp]]:
     """The row numbers of one cluster after another, as many as `sizes` say."""
     left = np.arange(len(rows))
     joined_at: deque[np.float32] = deque(maxlen=REMEMBERED)
@@ -77,7 +77,7 @@ def _covers(rows: Rows, sizes: Sequence[int]) -> Iterator[NDArray[np.intp]]:
         left, rows = left[free], rows.subset(free)
 
 
-def _cosines_to_heads(rows: Rows) -> NDArray[np.float32]:
+def _cosines_to_heads(rows: SeededRows) -> NDArray[np.float32]:
     """(up to HEADS, n_rows): cosines of the first rows to all rows."""
     heads = rows.take(0, HEADS).astype(np.float64)
     cosines = np.empty((len(heads), len(rows)), dtype=np.float32)
@@ -87,7 +87,7 @@ def _cosines_to_heads(rows: Rows) -> NDArray[np.float32]:
 
 
 def _farthest_first(
-    rows: Rows, cosines: NDArray[np.float32], head: int, size: int, guess: np.float32
+    rows: SeededRows, cosines: NDArray[np.float32], head: int, size: int, guess: np.float32
 ) -> tuple[list[int], np.float32]:
     """`size` row numbers from `head` on, and the cosine to the others at which the last joined.
 
@@ -125,12 +125,16 @@ class _Watched:
     nearest: NDArray[np.float32]
 
     @classmethod
-    def of(cls, rows: Rows, numbers: NDArray[np.intp], nearest: NDArray[np.float32]) -> _Watched:
+    def of(
+        cls, rows: SeededRows, numbers: NDArray[np.intp], nearest: NDArray[np.float32]
+    ) -> _Watched:
         """The rows `numbers`; `nearest` holds the cosines of all rows."""
         return cls(numbers, _vectors(rows, numbers), nearest[numbers])
 
     @classmethod
-    def all_free(cls, rows: Rows, cosines: NDArray[np.float32], members: Sequence[int]) -> _Watched:
+    def all_free(
+        cls, rows: SeededRows, cosines: NDArray[np.float32], members: Sequence[int]
+    ) -> _Watched:
         """All rows that are not TAKEN, compared with all members so far."""
         numbers = np.flatnonzero(cosines < TAKEN)
         vectors = _vectors(rows, numbers)
@@ -151,6 +155,6 @@ class _Watched:
         return number
 
 
-def _vectors(rows: Rows, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
+def _vectors(rows: SeededRows, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
     # In float64, so that identical rows have identical cosines in float32 (see Rows.blocks).
-    return Rows(rows.vectors, rows.order[numbers]).take().astype(np.float64)
+    return SeededRows(rows.vectors, rows.order[numbers]).take().astype(np.float64)

@@ -23,11 +23,11 @@ from selectllm.core.errors import EncoderError, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.types import Cluster
 from selectllm.selection.clustering.diverse import diverse
-from selectllm.selection.clustering.kcenter import covering
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.kcenter import kcenter
+from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.clustering.similar import similar
 
-PartitionFunction = Callable[[Rows, int, int], NDArray[np.intp]]
+PartitionFunction = Callable[[SeededRows, int, int], NDArray[np.intp]]
 """(rows, number of clusters, seed) -> the cluster of each row, sizes within 1."""
 
 
@@ -58,7 +58,7 @@ def partition(
         check_vectors(vectors, len(ids))
     count = -(-len(ids) // size)
     order = _seeded_order(ids, seed)
-    labels = np.asarray(function(Rows(vectors, order), count, seed))
+    labels = np.asarray(function(SeededRows(vectors, order), count, seed))
     _check_labels(labels, len(ids), count)
     return _clusters([ids[i] for i in order.tolist()], labels, seed)
 
@@ -73,13 +73,13 @@ def show_order(members: Sequence[str], seed: int, cluster: int, order: int) -> t
     )
 
 
-def at_random(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
+def at_random(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
     """Clusters of items that have nothing in common but the seed. Needs no vectors."""
     return np.arange(len(rows)) % clusters
 
 
 PARTITIONS: Mapping[str, PartitionFunction] = MappingProxyType(
-    {"diverse": diverse, "similar": similar, "kcenter": covering, "random": at_random}
+    {"diverse": diverse, "similar": similar, "kcenter": kcenter, "random": at_random}
 )
 
 

@@ -15,7 +15,7 @@ BLOCK = 4_096  # rows gathered at a time: small enough for the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SeededRows:
     """Vectors in the seeded order of their ids, gathered on demand so that no copy is held.
 
     `vectors`: (n_items, dim), L2-normalised, in any order, or None if there are none. `order`:
@@ -28,9 +28,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.order)
 
-    def subset(self, which: NDArray[np.bool_]) -> Rows:
+    def subset(self, which: NDArray[np.bool_]) -> SeededRows:
         """The rows where `which` is true, in the same order."""
-        return Rows(self.vectors, self.order[which])
+        return SeededRows(self.vectors, self.order[which])
 
     def take(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
         """Rows start to stop as a new array (stop - start, dim). Raises UsageError without any."""

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.selection.clustering.seeded_rows import BLOCK, Rows
+from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 
 AXIS_STEPS = 4  # refinements of the direction in which `similar` halves; 8 gain 1 % more
 SWAP_BLOCK = 1_000  # rows among which `similar` looks for better neighbours
 SWAP_PASSES = 5
 
 
-def similar(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
+def similar(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
     """Clusters of neighbours: items close together by cosine.
 
     The pool is halved again and again between its two balanced means; then, in blocks of at most
@@ -24,20 +24,20 @@ def similar(rows: Rows, clusters: int, seed: int) -> NDArray[np.intp]:
     return _neighbours(rows, clusters)
 
 
-def _neighbours(rows: Rows, clusters: int) -> NDArray[np.intp]:
+def _neighbours(rows: SeededRows, clusters: int) -> NDArray[np.intp]:
     if clusters == 1 or len(rows) > SWAP_BLOCK:
         return _halved(rows, clusters, _neighbours)
     vectors = rows.take()
-    block = Rows(vectors, np.arange(len(vectors)))
+    block = SeededRows(vectors, np.arange(len(vectors)))
     return _swapped(vectors.astype(np.float64), _bisected(block, clusters))
 
 
-def _bisected(rows: Rows, clusters: int) -> NDArray[np.intp]:
+def _bisected(rows: SeededRows, clusters: int) -> NDArray[np.intp]:
     return _halved(rows, clusters, _bisected)
 
 
 def _halved(
-    rows: Rows, clusters: int, divide: Callable[[Rows, int], NDArray[np.intp]]
+    rows: SeededRows, clusters: int, divide: Callable[[SeededRows, int], NDArray[np.intp]]
 ) -> NDArray[np.intp]:
     """The cluster of each row: half of the clusters from either side of a cut, by `divide`."""
     labels = np.zeros(len(rows), dtype=np.intp)
@@ -51,7 +51,7 @@ def _halved(
     return labels
 
 
-def _lower_side(rows: Rows, count: int) -> NDArray[np.bool_]:
+def _lower_side(rows: SeededRows, count: int) -> NDArray[np.bool_]:
     """True for the `count` rows at the lower end of the axis along which the rows spread."""
     # The head of a seeded order is a fair sample.
     sample = rows.take(0, BLOCK).astype(np.float64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from selectllm.core.errors import ProviderError, ReplyMissing
 from selectllm.core.types import Attempt, Item, Status
-from selectllm.selection.concurrency import Patience, each
+from selectllm.selection.concurrency import FailureStreak, run_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ async def one_by_one(
     made again asks only the rest.
     """
     asking = _Asking(measure, tick)
-    await each(items, asking.ask, concurrency)
+    await run_all(items, asking.ask, concurrency)
     asking.check(asked, len(items))
     return {item.id: asking.rated[item.id] for item in items}
 
@@ -59,7 +59,7 @@ class _Asking:
         self.rated: dict[str, Rated] = {}
         self._measure = measure
         self._tick = tick
-        self._patience = Patience()
+        self._patience = FailureStreak()
         self._failures: list[ProviderError] = []
         self._missing = 0
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Item
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.seeded_rows import SeededRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def by_score(candidates: Candidates, scores: Sequence[float]) -> list[int]:
     return order
 
 
-def seeded_rows(candidates: Candidates) -> Rows:
+def seeded_rows(candidates: Candidates) -> SeededRows:
     """The candidates' vectors by hash(seed, id); the id itself settles equal hashes.
 
     What comes first here wins a tie. Row i is candidate `order[i]`. Raises ValueError without
@@ -60,4 +60,4 @@ def seeded_rows(candidates: Candidates) -> Rows:
     ]
     draws.sort()
     order = np.fromiter((draw[-1] for draw in draws), dtype=np.intp, count=len(draws))
-    return Rows(candidates.vectors, order)
+    return SeededRows(candidates.vectors, order)

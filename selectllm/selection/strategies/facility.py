@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.errors import UnfitError
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 
 UP_TO = 30_000  # items; their similarities are held in memory, 4 bytes a pair: 3.6 GB here
@@ -32,7 +32,7 @@ def facility_location(candidates: Candidates, n: int) -> list[int]:
     return [int(position) for position in rows.order[_lazy_greedy(_similarities(rows), n)]]
 
 
-def _similarities(rows: Rows) -> NDArray[np.float32]:
+def _similarities(rows: SeededRows) -> NDArray[np.float32]:
     """(n_rows, n_rows) cosines, 0 where negative."""
     vectors = rows.take().astype(np.float64)
     similar = np.empty((len(rows), len(rows)), dtype=np.float32)

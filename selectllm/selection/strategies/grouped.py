@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UnfitError
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 from selectllm.selection.strategies.kcenter import farthest_first
 
@@ -48,7 +48,7 @@ def shares(sizes: NDArray[np.intp], n: int, draw: int) -> NDArray[np.intp]:
     return np.asarray(np.diff(ends, prepend=0), dtype=np.intp)
 
 
-def _hdbscan(rows: Rows) -> NDArray[np.intp]:
+def _hdbscan(rows: SeededRows) -> NDArray[np.intp]:
     """The group of each row, 0 for noise."""
     if len(rows) <= MIN_GROUP:
         return np.zeros(len(rows), dtype=np.intp)
@@ -61,14 +61,14 @@ def _hdbscan(rows: Rows) -> NDArray[np.intp]:
     return np.asarray(model.fit(rows.take()).labels_, dtype=np.intp) + 1
 
 
-def _in_groups(rows: Rows, groups: NDArray[np.intp], n: int, draw: int) -> NDArray[np.intp]:
+def _in_groups(rows: SeededRows, groups: NDArray[np.intp], n: int, draw: int) -> NDArray[np.intp]:
     """(n,) rows: the farthest-first traversals of all groups, merged by how far each one is."""
     sizes = np.bincount(groups)
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1])
     picks, progress = [], []
     for group, share in zip(members, shares(sizes, n, draw), strict=True):
         if share:
-            inside = Rows(rows.vectors, rows.order[group])
+            inside = SeededRows(rows.vectors, rows.order[group])
             picks.append(group[farthest_first(inside, int(share))])
             progress.append((np.arange(share) + 0.5) / share)
     merged = np.lexsort((np.concatenate(picks), np.concatenate(progress)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.selection.clustering.seeded_rows import BLOCK, SAME, Rows
+from selectllm.selection.clustering.seeded_rows import BLOCK, SAME, SeededRows
 from selectllm.selection.strategies.candidates import Candidates, by_score, seeded_rows
 
 WATCHED = 1_024  # rows kept up to date between two looks at all of them, at least
@@ -29,7 +29,7 @@ def k_center(candidates: Candidates, n: int) -> list[int]:
     return [int(position) for position in rows.order[farthest_first(rows, n)]]
 
 
-def farthest_first(rows: Rows, n: int) -> NDArray[np.intp]:
+def farthest_first(rows: SeededRows, n: int) -> NDArray[np.intp]:
     """(n,) row numbers of the farthest-first traversal that starts at row 0; ties: lowest row.
 
     Exact, and the matrix is read far less than n times. The cosine of a row to its nearest pick
@@ -53,14 +53,14 @@ class _Traversal:
     `centres`: (n, dim) the vectors of the picks.
     """
 
-    rows: Rows
+    rows: SeededRows
     centres: NDArray[np.float64]
     nearest: NDArray[np.float32]
     compared: NDArray[np.int32]
     picks: list[int] = field(default_factory=lambda: [0])
 
     @classmethod
-    def start(cls, rows: Rows, n: int) -> _Traversal:
+    def start(cls, rows: SeededRows, n: int) -> _Traversal:
         first = rows.take(0, 1).astype(np.float64)
         centres = np.empty((n, first.shape[1]))
         centres[0] = first
@@ -75,7 +75,7 @@ class _Traversal:
 
         `limit`: the lower bound and number of the row outside that comes first.
         """
-        vectors = Rows(self.rows.vectors, self.rows.order[watched]).take().astype(np.float64)
+        vectors = SeededRows(self.rows.vectors, self.rows.order[watched]).take().astype(np.float64)
         nearest = self.nearest[watched]
         for first in range(int(self.compared[watched].min()), len(self.picks), BLOCK):
             missed = self.centres[first : min(first + BLOCK, len(self.picks))]

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 
 MINI_BATCH_ABOVE = 100_000  # items; k-means on all of them up to here, one pass beyond
@@ -26,7 +26,7 @@ def kmeans_nearest(candidates: Candidates, n: int) -> list[int]:
     return [int(position) for position in rows.order[_turns(groups, distances)[:n]]]
 
 
-def _centroids(rows: Rows, count: int, seed: int) -> NDArray[np.float64]:
+def _centroids(rows: SeededRows, count: int, seed: int) -> NDArray[np.float64]:
     """(count, dim): Lloyd on all rows up to 100,000, else one pass of mini-batches.
 
     Lloyd starts from k-means++ (Arthur & Vassilvitskii 2007) with one draw per centroid: the
@@ -54,7 +54,7 @@ def _centroids(rows: Rows, count: int, seed: int) -> NDArray[np.float64]:
 
 
 def _nearest_centroid(
-    rows: Rows, centroids: NDArray[np.float64]
+    rows: SeededRows, centroids: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """The nearest centroid of each row, and the squared Euclidean distance to it."""
     groups = np.empty(len(rows), dtype=np.intp)

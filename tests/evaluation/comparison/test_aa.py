@@ -16,9 +16,9 @@ from statsmodels.stats.power import TTestPower
 from selectllm.core.codec import canonical_json
 from selectllm.core.types import Cluster, Decision
 from selectllm.evaluation.comparison.aa import RESAMPLES, By, FalseAlarms, Noise, noise
-from selectllm.evaluation.comparison.arm_results import sides
+from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import Comparison, Evidence
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
 from selectllm.evaluation.suite import Gate
 from selectllm.report.schemas import schema
@@ -29,13 +29,13 @@ LEVELS = 5  # items of a cluster, with utilities 0, 1/4, ... 1: picking one of t
 HEADROOM = 0.5  # 1 - r of such a cluster: a random pick gains 1/2
 
 
-def evidence_of(
+def run_inputs(
     clusters: int, *, by: By = "orders", gate: Gate | None = None, groups: int | None = None
-) -> Evidence:
+) -> RunInputs:
     """Clusters of LEVELS items. `groups`: neighbouring clusters share one of so many groups."""
     ids = {number: tuple(f"{number}-{i}" for i in range(LEVELS)) for number in range(clusters)}
     values = {item: i / (LEVELS - 1) for members in ids.values() for i, item in enumerate(members)}
-    return Evidence(
+    return RunInputs(
         suite="demo",
         picks=1,
         orders=2,
@@ -49,7 +49,7 @@ def evidence_of(
         specs={"m": {}},
         strategies=(),
         gate=gate or Gate(),
-        comparison=Comparison(kind="aa", arms=(PAIR,), by=by),
+        comparison=ComparisonDesign(kind="aa", arms=(PAIR,), by=by),
     )
 
 
@@ -72,8 +72,8 @@ def decided(picked: Mapping[int, Sequence[int]], by: By = "orders") -> list[Deci
     ]
 
 
-def found(evidence: Evidence, decisions: Sequence[Decision]) -> Noise:
-    measured = noise(evidence, sides(evidence, decisions))
+def found(inputs: RunInputs, decisions: Sequence[Decision]) -> Noise:
+    measured = noise(inputs, arm_results(inputs, decisions))
     assert measured is not None
     return measured
 
@@ -93,15 +93,15 @@ def in_captured(picked: Mapping[int, Sequence[int]]) -> np.ndarray:
 
 
 def test_only_aa_has_noise() -> None:
-    evidence = evidence_of(4)
+    inputs = run_inputs(4)
     decisions = decided(noisy(4))
-    for comparison in (None, Comparison(kind="ab", arms=(PAIR, PAIR))):
-        other = replace(evidence, comparison=comparison)
-        assert noise(other, sides(other, decisions)) is None
+    for comparison in (None, ComparisonDesign(kind="ab", arms=(PAIR, PAIR))):
+        other = replace(inputs, comparison=comparison)
+        assert noise(other, arm_results(other, decisions)) is None
 
 
 def test_a_pair_whose_picks_ignore_the_order_has_no_noise() -> None:
-    measured = found(evidence_of(120), decided({c: [c % LEVELS] * 2 for c in range(120)}))
+    measured = found(run_inputs(120), decided({c: [c % LEVELS] * 2 for c in range(120)}))
     assert (measured.sd, measured.nonzero, measured.detectable) == (0.0, 0, 0.0)
     assert measured.false_alarms == FalseAlarms(0.0, 0.0, 0.0)
     assert measured.consistency is not None
@@ -110,7 +110,7 @@ def test_a_pair_whose_picks_ignore_the_order_has_no_noise() -> None:
 
 def test_the_noise_floor_is_the_spread_of_d_in_captured_units() -> None:
     # d = 1, -1, 0, 0 in G, twice that in captured units.
-    measured = found(evidence_of(4), decided({0: [0, 4], 1: [4, 0], 2: [1, 1], 3: [2, 2]}))
+    measured = found(run_inputs(4), decided({0: [0, 4], 1: [4, 0], 2: [1, 1], 3: [2, 2]}))
     assert measured.sd == pytest.approx(2 * math.sqrt(2 / 3))
     assert measured.difference is not None
     assert measured.difference.estimate == 0.0
@@ -119,7 +119,7 @@ def test_the_noise_floor_is_the_spread_of_d_in_captured_units() -> None:
 
 def test_the_difference_is_the_later_half_minus_the_earlier() -> None:
     picked = {0: [0, 2], 1: [1, 2], 2: [0, 4]}
-    measured = found(evidence_of(3), decided(picked))
+    measured = found(run_inputs(3), decided(picked))
     reference = ttest_1samp(in_captured(picked), 0).confidence_interval(0.95)
     assert measured.difference is not None
     assert measured.difference.estimate == pytest.approx(in_captured(picked).mean())
@@ -127,35 +127,35 @@ def test_the_difference_is_the_later_half_minus_the_earlier() -> None:
 
 
 def test_of_four_orders_the_first_two_stand_against_the_last_two() -> None:
-    four = found(evidence_of(3), decided({0: [0, 2, 4, 4], 1: [1, 1, 0, 2], 2: [3, 3, 3, 3]}))
-    halves = found(evidence_of(3), decided({0: [1, 4], 1: [1, 1], 2: [3, 3]}))
+    four = found(run_inputs(3), decided({0: [0, 2, 4, 4], 1: [1, 1, 0, 2], 2: [3, 3, 3, 3]}))
+    halves = found(run_inputs(3), decided({0: [1, 4], 1: [1, 1], 2: [3, 3]}))
     assert four.sd == halves.sd
     assert four.difference == halves.difference
 
 
 def test_of_three_orders_the_middle_one_is_left_out() -> None:
-    three = found(evidence_of(3), decided({0: [0, 3, 4], 1: [4, 2, 1], 2: [3, 0, 3]}))
-    ends = found(evidence_of(3), decided({0: [0, 4], 1: [4, 1], 2: [3, 3]}))
+    three = found(run_inputs(3), decided({0: [0, 3, 4], 1: [4, 2, 1], 2: [3, 0, 3]}))
+    ends = found(run_inputs(3), decided({0: [0, 4], 1: [4, 1], 2: [3, 3]}))
     assert three.difference == ends.difference
 
 
 def test_repeats_are_split_like_orders() -> None:
     picked = noisy(20)
-    orders = found(evidence_of(20), decided(picked))
-    repeats = found(evidence_of(20, by="repeats"), decided(picked, "repeats"))
+    orders = found(run_inputs(20), decided(picked))
+    repeats = found(run_inputs(20, by="repeats"), decided(picked, "repeats"))
     assert (repeats.by, repeats.sd, repeats.difference) == ("repeats", orders.sd, orders.difference)
 
 
 def test_consistency_is_that_of_all_orders_or_repeats() -> None:
     by_order = decided(noisy(20, orders=3))
     by_repeat = decided(noisy(20, orders=3), "repeats")
-    assert found(evidence_of(20), by_order).consistency == order_consistency(by_order, 1)
-    repeats = found(evidence_of(20, by="repeats"), by_repeat)
+    assert found(run_inputs(20), by_order).consistency == order_consistency(by_order, 1)
+    repeats = found(run_inputs(20, by="repeats"), by_repeat)
     assert repeats.consistency == repeat_consistency(by_repeat, 1)
 
 
 def test_what_is_detectable_is_what_a_paired_t_test_finds_four_times_in_five() -> None:
-    measured = found(evidence_of(50), decided(noisy(50)))
+    measured = found(run_inputs(50), decided(noisy(50)))
     in_sd = TTestPower().solve_power(nobs=50, alpha=0.05, power=0.8)
     assert measured.sd is not None
     assert measured.detectable == pytest.approx(in_sd * measured.sd, rel=1e-6)
@@ -166,19 +166,19 @@ def test_what_is_detectable_is_what_a_paired_t_test_finds_four_times_in_five() -
 
 def test_without_a_margin_to_speak_of_ab_and_regress_raise_false_alarms_at_alpha() -> None:
     gate = Gate(margin=0.001)  # nothing is equivalent
-    alarms = found(evidence_of(200, gate=gate), decided(noisy(200))).false_alarms
+    alarms = found(run_inputs(200, gate=gate), decided(noisy(200))).false_alarms
     assert alarms.ab == pytest.approx(0.05, abs=0.015)  # one standard error is .005
     assert alarms.regress == pytest.approx(0.05, abs=0.015)
 
 
 def test_the_naive_rule_raises_them_half_of_the_time() -> None:
-    alarms = found(evidence_of(200), decided(noisy(200))).false_alarms
+    alarms = found(run_inputs(200), decided(noisy(200))).false_alarms
     assert alarms.naive == pytest.approx(0.5, abs=0.05)
 
 
 def test_alarms_within_the_margin_are_called_equivalent_or_pass() -> None:
     gate = Gate(margin=0.5)
-    alarms = found(evidence_of(200, gate=gate), decided(noisy(200))).false_alarms
+    alarms = found(run_inputs(200, gate=gate), decided(noisy(200))).false_alarms
     assert (alarms.ab, alarms.regress) == (0.0, 0.0)
     assert alarms.naive is not None
     assert alarms.naive > 0.4
@@ -186,7 +186,7 @@ def test_alarms_within_the_margin_are_called_equivalent_or_pass() -> None:
 
 def test_with_few_clusters_the_bound_that_holds_at_any_size_silences_most_alarms() -> None:
     gate = Gate(margin=0.001)
-    alarms = found(evidence_of(60, gate=gate), decided(noisy(60))).false_alarms
+    alarms = found(run_inputs(60, gate=gate), decided(noisy(60))).false_alarms
     assert alarms.ab is not None
     assert alarms.regress is not None
     assert max(alarms.ab, alarms.regress) < 0.02
@@ -196,15 +196,15 @@ def test_a_group_is_drawn_and_changes_sign_as_a_whole() -> None:
     # Two groups, d = 1 throughout: both change sign in a quarter of the resamples. Clusters that
     # changed it alone would have a mean below 0 in nearly half of them.
     picked = {c: [0, 4] for c in range(20)}
-    alarms = found(evidence_of(20, groups=2), decided(picked)).false_alarms
+    alarms = found(run_inputs(20, groups=2), decided(picked)).false_alarms
     assert alarms.naive == pytest.approx(0.25, abs=0.04)
 
 
 def test_the_same_decisions_give_the_same_bytes() -> None:
-    evidence, decisions = evidence_of(40), decided(noisy(40))
+    inputs, decisions = run_inputs(40), decided(noisy(40))
     shuffled = random.Random(1).sample(decisions, len(decisions))
     first, again, other_order = (
-        canonical_json(found(evidence, each).to_json()) for each in (decisions, decisions, shuffled)
+        canonical_json(found(inputs, each).to_json()) for each in (decisions, decisions, shuffled)
     )
     assert first == again == other_order
 
@@ -218,30 +218,30 @@ def undefined(measured: Noise) -> bool:
 
 
 def test_without_a_utility_there_is_still_consistency() -> None:
-    evidence = replace(evidence_of(20), utilities=())
-    measured = found(evidence, decided(noisy(20)))
+    inputs = replace(run_inputs(20), utilities=())
+    measured = found(inputs, decided(noisy(20)))
     assert undefined(measured)
     assert (measured.utility, measured.clusters, measured.flat_clusters) == (None, 0, None)
     assert measured.consistency is not None
 
 
 def test_flat_clusters_are_counted_and_say_nothing() -> None:
-    evidence = evidence_of(3)
-    flat = Utility("rating", "ratings", "human", dict.fromkeys(evidence.utilities[0].values, 3.0))
-    measured = found(replace(evidence, utilities=(flat,)), decided(noisy(3)))
+    inputs = run_inputs(3)
+    flat = Utility("rating", "ratings", "human", dict.fromkeys(inputs.utilities[0].values, 3.0))
+    measured = found(replace(inputs, utilities=(flat,)), decided(noisy(3)))
     assert undefined(measured)
     assert (measured.clusters, measured.flat_clusters) == (0, 3)
 
 
 @pytest.mark.parametrize(("clusters", "groups"), [(1, None), (6, 1)])
 def test_one_cluster_or_one_group_says_nothing_of_others(clusters: int, groups: int | None) -> None:
-    measured = found(evidence_of(clusters, groups=groups), decided(noisy(clusters)))
+    measured = found(run_inputs(clusters, groups=groups), decided(noisy(clusters)))
     assert undefined(measured)
     assert measured.clusters == clusters
 
 
 def test_a_pair_asked_in_one_order_only_has_nothing_to_be_held_against() -> None:
-    measured = found(evidence_of(6), decided(noisy(6, orders=1)))
+    measured = found(run_inputs(6), decided(noisy(6, orders=1)))
     assert undefined(measured)
     assert (measured.clusters, measured.consistency) == (0, None)
 
@@ -251,8 +251,8 @@ def test_a_pair_asked_in_one_order_only_has_nothing_to_be_held_against() -> None
 
 @pytest.mark.parametrize("utilities", [True, False])
 def test_it_fits_the_schema_of_results(utilities: bool) -> None:
-    evidence = evidence_of(6) if utilities else replace(evidence_of(6), utilities=())
-    row = found(evidence, decided(noisy(6))).to_json()
+    inputs = run_inputs(6) if utilities else replace(run_inputs(6), utilities=())
+    row = found(inputs, decided(noisy(6))).to_json()
     whole = schema("results")
     Draft202012Validator({"$ref": "#/$defs/noise", "$defs": whole["$defs"]}).validate(row)
     assert row["pair"] == "short@1 + m"

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.suite import Gate
 from selectllm.utility.utility import Utility
 from tests.support.verdict_cases import (
@@ -33,7 +33,7 @@ from tests.support.verdict_cases import (
 few_examples = settings(deadline=None, max_examples=15)
 seeds = st.integers(0, 10**6)
 sizes = st.sampled_from([40, 120])
-THREE = Comparison("ab", (A, B, C))
+THREE = ComparisonDesign("ab", (A, B, C))
 
 
 class TestWhatAVerdictIs:
@@ -61,7 +61,7 @@ class TestWhatAVerdictIs:
         self, arms: tuple[Arm, ...], level: float
     ) -> None:
         up, down = [[3]] * 40, [[1]] * 40
-        case = Case.of(even(40), down, up, up, comparison=Comparison("ab", arms))
+        case = Case.of(even(40), down, up, up, comparison=ComparisonDesign("ab", arms))
         found = verdict_of(case).betting
         d = differences([0.5] * 40, headroom=EVEN)
         assert found == {"low": d.bet_low(level), "high": d.bet_high(level)}
@@ -90,7 +90,9 @@ class TestWhatAVerdictIs:
         found = verdict_of(replace(case, decisions=silent))
         assert found.word == "inconclusive"
         assert found.reason == "equivalent in utility, but valid replies are 30.0% rarer in p@2 + m"
-        back = verdict_of(Case(replace(case.evidence, comparison=Comparison("ab", (B, A))), silent))
+        back = verdict_of(
+            Case(replace(case.inputs, comparison=ComparisonDesign("ab", (B, A))), silent)
+        )
         assert (back.word, back.reason) == (found.word, found.reason)
 
 
@@ -121,12 +123,12 @@ class TestSeveralArms:
         case = simulated(120, 0.3, 0.35, 0.45, comparison=THREE)
         alone = []
         for arm in (B, C):
-            pair = verdict_of(case.where(comparison=Comparison("ab", (A, arm))))
+            pair = verdict_of(case.where(comparison=ComparisonDesign("ab", (A, arm))))
             middle, low, high = ends(pair.difference)
             se = (high - low) / 2 / reference.t.isf(0.025, 119)
             alone.append(2 * reference.t.sf(abs(middle) / se, 119))
             assert pair.p_holm is None
-        found = ab(case.evidence, case.sides)
+        found = ab(case.inputs, case.sides)
         assert [each.p_holm for each in found] == pytest.approx(
             multipletests(alone, method="holm")[1], **CLOSE
         )
@@ -139,7 +141,7 @@ class TestSeveralArms:
         alone = verdict_of(Case.of(even(100), a, b))
         assert alone.word == "better"
         found = Case.of(even(100), a, b, b, comparison=THREE)
-        for verdict in ab(found.evidence, found.sides):
+        for verdict in ab(found.inputs, found.sides):
             assert verdict.word == "inconclusive"
             assert verdict.reason == "by itself it would be better, but not among several (Holm)"
             assert verdict.difference == alone.difference
@@ -149,7 +151,7 @@ class TestSeveralArms:
         a = [[0]] * ups + [[4]] * downs
         b = [[4]] * ups + [[0]] * downs
         case = Case.of(even(100), a, [[4]] * 100, b, comparison=THREE)
-        assert [each.word for each in ab(case.evidence, case.sides)] == ["better", "better"]
+        assert [each.word for each in ab(case.inputs, case.sides)] == ["better", "better"]
 
 
 class TestNeeded:
@@ -178,7 +180,7 @@ class TestNeeded:
         assert found.needed is not None
         assert found.needed.ratings == 6 * found.needed.clusters
         proxy = simulated(110, 0.4, 0.48, seed=4)
-        utility: Utility = replace(proxy.evidence.utilities[0], kind="proxy")
+        utility: Utility = replace(proxy.inputs.utilities[0], kind="proxy")
         unpaid = verdict_of(proxy.where(utilities=(utility,)))
         assert unpaid.needed == replace(found.needed, ratings=None)
 
@@ -194,7 +196,7 @@ class TestNeeded:
 
 def test_other_utilities_are_reported_and_decide_nothing() -> None:
     case = simulated(150, 0.1, 0.8)
-    decides = case.evidence.utilities[0]
+    decides = case.inputs.utilities[0]
     upside_down = replace(
         decides, name="other", values={i: -value for i, value in decides.values.items()}
     )
@@ -213,7 +215,7 @@ def test_a_strategy_may_be_an_arm() -> None:
         even(100),
         [[4]] * 100,
         strategies=("random",),
-        comparison=Comparison("ab", (random, A)),
+        comparison=ComparisonDesign("ab", (random, A)),
     )
     found = verdict_of(case)
     assert (found.word, found.a) == ("better", "strategy:random")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selectllm.core.types import Cluster
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.verdict import Verdict
 from tests.support.verdict_cases import CLOSE, A, B, ends, simulated, verdict_of
 
@@ -37,7 +37,7 @@ def assert_same(one: Verdict, other: Verdict) -> None:
 def test_arms_that_change_places_mirror_it(n: int, seed: int) -> None:
     case = simulated(n, 0.3, 0.6, seed=seed)
     forth = verdict_of(case)
-    back = verdict_of(case.where(comparison=Comparison("ab", (B, A))))
+    back = verdict_of(case.where(comparison=ComparisonDesign("ab", (B, A))))
     assert back.word == MIRRORED.get(forth.word, forth.word)
     middle, low, high = ends(forth.difference)
     assert ends(back.difference) == pytest.approx((-middle, -high, -low), **CLOSE)
@@ -51,7 +51,7 @@ def test_arms_that_change_places_mirror_it(n: int, seed: int) -> None:
 @given(sizes, seeds, st.floats(0.01, 100), st.floats(-100, 100))
 def test_utilities_may_be_on_any_scale(n: int, seed: int, factor: float, shift: float) -> None:
     case = simulated(n, 0.3, 0.5, seed=seed)
-    utility = case.evidence.utilities[0]
+    utility = case.inputs.utilities[0]
     moved = {item_id: factor * value + shift for item_id, value in utility.values.items()}
     assert_same(
         verdict_of(case.where(utilities=(replace(utility, values=moved),))), verdict_of(case)
@@ -72,13 +72,13 @@ def test_decisions_may_come_in_any_order(n: int, seed: int, random: Random) -> N
 @given(sizes, seeds)
 def test_items_may_have_any_ids(n: int, seed: int) -> None:
     case = simulated(n, 0.3, 0.5, seed=seed)
-    utility = case.evidence.utilities[0]
+    utility = case.inputs.utilities[0]
     names = np.random.default_rng(seed).permutation(len(utility.values))
     new = dict(zip(utility.values, (f"x{name:04}" for name in names), strict=True))
     renamed = case.where(
         clusters=tuple(
             Cluster(each.id, tuple(sorted(new[member] for member in each.members)))
-            for each in case.evidence.clusters
+            for each in case.inputs.clusters
         ),
         utilities=(replace(utility, values={new[i]: u for i, u in utility.values.items()}),),
     )

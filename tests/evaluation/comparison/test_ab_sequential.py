@@ -11,7 +11,7 @@ from scipy import stats as reference
 
 from selectllm.core.types import Attempt
 from selectllm.evaluation.comparison.ab import looks_of, why_fixed
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 from tests.support.verdict_cases import (
     AB,
@@ -27,12 +27,12 @@ from tests.support.verdict_cases import (
     verdict_of,
 )
 
-THREE = Comparison("ab", (A, B, C))
+THREE = ComparisonDesign("ab", (A, B, C))
 
 
 def sequential(n: int, *skills: float, seed: int = 0, **changes: Any) -> Case:
     case = simulated(n, *skills, seed=seed, **changes)
-    return case.where(comparison=replace(AB, looks=looks_of(case.evidence)))
+    return case.where(comparison=replace(AB, looks=looks_of(case.inputs)))
 
 
 class TestSequential:
@@ -41,20 +41,20 @@ class TestSequential:
     def test_the_looks_are_at_the_clusters_that_decide(self) -> None:
         utilities = np.vstack([np.tile([1.0, 1, 1, 1, 1], (50, 1)), even(500)])  # 50 flat ones
         case = Case.of(utilities, [[4]] * 550, [[4]] * 550)
-        assert looks_of(case.evidence) == (
+        assert looks_of(case.inputs) == (
             (150, 100), (250, 200), (350, 300), (450, 400), (550, 500)
         )  # fmt: skip
 
     def test_flat_clusters_at_the_end_belong_to_the_last_look(self) -> None:
         utilities = np.vstack([even(150), np.ones((7, 5))])
         case = Case.of(utilities, [[4]] * 157, [[4]] * 157)
-        assert looks_of(case.evidence)[-1] == (157, 150)
+        assert looks_of(case.inputs)[-1] == (157, 150)
 
     @pytest.mark.parametrize("look", range(5))
     def test_at_each_look_the_verdict_is_of_the_clusters_so_far(self, look: int) -> None:
         case = sequential(300, 0.4, 0.5)
-        assert case.evidence.comparison is not None
-        asked = case.evidence.comparison.looks[look][0]
+        assert case.inputs.comparison is not None
+        asked = case.inputs.comparison.looks[look][0]
         found, whole = verdict_of(case.first(asked)), verdict_of(case)
         assert found.design is not None
         assert whole.design is not None
@@ -77,7 +77,7 @@ class TestSequential:
     def test_bets_share_the_error_rate_over_the_looks(self) -> None:
         few = [[4]] * 10 + [[0]] * 240  # 10 of 250 clusters differ
         case = Case.of(even(250), [[0]] * 250, few)
-        case = case.where(comparison=replace(AB, looks=looks_of(case.evidence)))
+        case = case.where(comparison=replace(AB, looks=looks_of(case.inputs)))
         d = differences([1.0] * 10 + [0.0] * 90, headroom=EVEN)
         level = 0.05 / 2 / 5
         assert verdict_of(case.first(100)).betting == {
@@ -116,15 +116,15 @@ class TestSequential:
     def test_what_must_be_fixed_says_why(
         self, n: int, changes: dict[str, Any], why: str | None
     ) -> None:
-        found = why_fixed(Case.of(even(n), [[0]] * n, **changes).evidence)
+        found = why_fixed(Case.of(even(n), [[0]] * n, **changes).inputs)
         assert (found is None) == (why is None)
         assert (why or "") in (found or "")
 
     def test_grouped_clusters_must_be_fixed(self) -> None:
-        evidence = simulated(LEAST_CAP, 0.3).evidence
-        grouped = tuple(replace(each, group="g") for each in evidence.clusters)
-        assert why_fixed(replace(evidence, clusters=grouped)) == "the clusters are grouped"
+        inputs = simulated(LEAST_CAP, 0.3).inputs
+        grouped = tuple(replace(each, group="g") for each in inputs.clusters)
+        assert why_fixed(replace(inputs, clusters=grouped)) == "the clusters are grouped"
 
     def test_only_clusters_that_decide_count_towards_the_least_cap(self) -> None:
         utilities = np.vstack([even(149), np.ones((100, 5))])
-        assert "the 149 clusters" in str(why_fixed(Case.of(utilities, [[0]] * 249).evidence))
+        assert "the 149 clusters" in str(why_fixed(Case.of(utilities, [[0]] * 249).inputs))

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selectllm.evaluation.comparison.arm_results import sides
+from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.regress import baseline_of, regress
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.verdict import Verdict, Word
 from tests.support.verdict_cases import A, B, Picks, decisions_of, ends, even, evidence_from
 
@@ -30,33 +30,33 @@ EQUAL = [[4], [3], [2], [1], [0]]
 def recorded(*picks: Picks, silent: int = 0) -> Baseline:
     """A baseline of p@1, and of q@1 if there are picks of it, on clusters of utilities 0 to 4."""
     arms = (A, OTHER)[: len(picks)]
-    evidence = evidence_from(even(len(picks[0])), 1, comparison=None)
-    evidence = replace(
-        evidence,
+    inputs = evidence_from(even(len(picks[0])), 1, comparison=None)
+    inputs = replace(
+        inputs,
         pairs=tuple((arm.prompt or "", "m") for arm in arms),
         prompts={"p@1": "1" * 64, "q@1": "9" * 64},
     )
     decisions = [
-        d for each in zip(arms, picks, strict=True) for d in decisions_of(evidence, *each, silent)
+        d for each in zip(arms, picks, strict=True) for d in decisions_of(inputs, *each, silent)
     ]
-    return baseline_of(MANIFEST, evidence, decisions)
+    return baseline_of(MANIFEST, inputs, decisions)
 
 
 def regressed(baseline: Baseline, *picks: Picks, silent: int = 0, **changes: Any) -> list[Verdict]:
     """The verdicts on p@2 (and q@1) that now make these picks."""
     arms = (B, OTHER)[: len(picks)]
-    evidence = evidence_from(even(len(picks[0])), 1, comparison=Comparison("regress", arms))
-    evidence = replace(
-        evidence,
+    inputs = evidence_from(even(len(picks[0])), 1, comparison=ComparisonDesign("regress", arms))
+    inputs = replace(
+        inputs,
         pairs=tuple((arm.prompt or "", "m") for arm in arms),
         prompts={"p@2": "2" * 64, "q@1": "9" * 64},
         baseline=baseline,
         **changes,
     )
     decisions = [
-        d for each in zip(arms, picks, strict=True) for d in decisions_of(evidence, *each, silent)
+        d for each in zip(arms, picks, strict=True) for d in decisions_of(inputs, *each, silent)
     ]
-    return regress(evidence, sides(evidence, decisions))
+    return regress(inputs, arm_results(inputs, decisions))
 
 
 def column(*columns: int, times: int = 1) -> Picks:
@@ -107,12 +107,12 @@ class TestIdenticalPicks:
 
     def test_pass_even_where_no_cluster_can_tell_good_from_bad(self) -> None:
         flat = np.ones((3, 5))
-        evidence = evidence_from(flat, 1, comparison=None, pairs=(("p@1", "m"),))
+        inputs = evidence_from(flat, 1, comparison=None, pairs=(("p@1", "m"),))
         picks = column(0, 1, 2)
-        baseline = baseline_of(MANIFEST, evidence, decisions_of(evidence, A, picks))
-        now = replace(evidence, comparison=Comparison("regress", (A,)), baseline=baseline)
+        baseline = baseline_of(MANIFEST, inputs, decisions_of(inputs, A, picks))
+        now = replace(inputs, comparison=ComparisonDesign("regress", (A,)), baseline=baseline)
         for made, word in ((picks, "pass"), (column(0, 1, 3), "inconclusive")):
-            (found,) = regress(now, sides(now, decisions_of(now, A, made)))
+            (found,) = regress(now, arm_results(now, decisions_of(now, A, made)))
             assert found.word == word
 
     def test_do_not_pass_outright_with_replies_that_are_not_valid(self) -> None:

@@ -12,7 +12,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.types import Decision
 from selectllm.evaluation.comparison.baseline import SETTINGS, Baseline, Entry
 from selectllm.evaluation.comparison.regress import baseline_of, check_suite, gated, matched
-from selectllm.evaluation.comparison.run_inputs import Comparison, Evidence
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.suite import Suite
 from tests.evaluation.comparison.test_regress import EQUAL, MANIFEST, recorded
 from tests.support.verdict_cases import A, B, Case, even
@@ -40,14 +40,14 @@ class TestMatching:
 class TestSettingABaseline:
     """What a run must have to become one."""
 
-    def run(self, **changes: Any) -> tuple[Evidence, tuple[Decision, ...]]:
+    def run(self, **changes: Any) -> tuple[RunInputs, tuple[Decision, ...]]:
         case = Case.of(even(5), EQUAL, EQUAL, comparison=None, pairs=(("p@1", "m"), ("p@2", "m")))
         case = case.where(**changes)
-        return case.evidence, case.decisions
+        return case.inputs, case.decisions
 
     def test_it_keeps_picks_and_g_of_every_pair(self) -> None:
-        evidence, decisions = self.run(pairs=(("p@1", "m"),))
-        (entry,) = baseline_of(MANIFEST, evidence, decisions).entries
+        inputs, decisions = self.run(pairs=(("p@1", "m"),))
+        (entry,) = baseline_of(MANIFEST, inputs, decisions).entries
         assert isinstance(entry, Entry)
         assert entry.gain == {0: 1.0, 1: 0.75, 2: 0.5, 3: 0.25, 4: 0.0}
         assert [d.picks for d in entry.decisions] == [d.picks for d in decisions[:5]]
@@ -56,8 +56,16 @@ class TestSettingABaseline:
         ("changes", "prompts", "message"),
         [
             ({"utilities": ()}, (), "no utility that covers its clusters"),
-            ({"comparison": Comparison("ab", (A, B), differing=True)}, (), "no utility that cov"),
-            ({"comparison": Comparison("ab", (A, B), looks=((5, 5),))}, (), "run is sequential"),
+            (
+                {"comparison": ComparisonDesign("ab", (A, B), differing=True)},
+                (),
+                "no utility that cov",
+            ),
+            (
+                {"comparison": ComparisonDesign("ab", (A, B), looks=((5, 5),))},
+                (),
+                "run is sequential",
+            ),
             ({}, (), "the run has 2 versions of p with m"),
             ({}, ("p@1", "p@3"), "--prompt 'p@3': "),
             ({"pairs": ()}, (), "no pair of a prompt and a model"),
@@ -66,14 +74,14 @@ class TestSettingABaseline:
     def test_other_runs_are_refused(
         self, changes: dict[str, Any], prompts: tuple[str, ...], message: str
     ) -> None:
-        evidence, decisions = self.run(**changes)
+        inputs, decisions = self.run(**changes)
         with pytest.raises(RunError) as error:
-            baseline_of(MANIFEST, evidence, decisions, prompts)
+            baseline_of(MANIFEST, inputs, decisions, prompts)
         assert message in str(error.value)
 
     def test_one_of_two_versions_may_be_chosen(self) -> None:
-        evidence, decisions = self.run()
-        (entry,) = baseline_of(MANIFEST, evidence, decisions, ["p@2"]).entries
+        inputs, decisions = self.run()
+        (entry,) = baseline_of(MANIFEST, inputs, decisions, ["p@2"]).entries
         assert entry.prompt == "p@2"
 
 

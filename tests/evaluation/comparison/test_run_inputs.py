@@ -15,7 +15,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.types import Pool
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, Entry, write_baseline
-from selectllm.evaluation.comparison.run_inputs import Comparison, read_evidence
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, read_run_inputs
 from selectllm.evaluation.runs.run import Run, start_folder
 from selectllm.evaluation.suite import Gate, Suite
 from selectllm.utility.utility import Utility
@@ -91,24 +91,24 @@ class TestRoundTrip:
             {},
             {"utilities": ()},
             {"utilities": (U, V)},
-            {"comparison": Comparison("ab", (A, B, Arm(strategy="longest")), why="more than two")},
-            {"comparison": Comparison("ab", (A, B), looks=LOOKS)},
-            {"comparison": Comparison("swap", (A, B), retain=0.8)},
-            {"comparison": Comparison("aa", (A, A), by="orders")},
-            {"comparison": Comparison("regress", (A,)), "baseline": BASELINE},
+            {"comparison": ComparisonDesign("ab", (A, B, Arm(strategy="longest")), why="several")},
+            {"comparison": ComparisonDesign("ab", (A, B), looks=LOOKS)},
+            {"comparison": ComparisonDesign("swap", (A, B), retain=0.8)},
+            {"comparison": ComparisonDesign("aa", (A, A), by="orders")},
+            {"comparison": ComparisonDesign("regress", (A,)), "baseline": BASELINE},
         ],
     )  # fmt: skip
     def test_of_every_kind_of_run(self, tmp_path: Path, changes: dict[str, Any]) -> None:
         run = started(tmp_path / "run", **changes)
-        found = read_evidence(tmp_path / "run")
-        assert found == run.evidence
+        found = read_run_inputs(tmp_path / "run")
+        assert found == run.inputs
         assert found.gate == Gate(margin=0.2)
 
     def test_ratings_of_differing_items_may_be_partial(self, tmp_path: Path) -> None:
         few = {item_id: VALUES[item_id] for item_id in ("000-1", "003-4")}
         utility = Utility("u", "ratings", "human", few, range=(0.0, 4.0))
         started(tmp_path / "run", utilities=(utility,), comparison=replace(AB, differing=True))
-        found = read_evidence(tmp_path / "run")
+        found = read_run_inputs(tmp_path / "run")
         assert found.utilities == (utility,)
         assert found.covering == ()
 
@@ -118,7 +118,7 @@ class TestRefusedFolders:
 
     def refused(self, folder: Path) -> str:
         with pytest.raises(RunError) as error:
-            read_evidence(folder)
+            read_run_inputs(folder)
         assert str(error.value).startswith(str(folder))
         return str(error.value)
 
@@ -132,7 +132,7 @@ class TestRefusedFolders:
         ],
     )
     def test_a_file_is_missing(self, tmp_path: Path, name: str, message: str) -> None:
-        started(tmp_path, comparison=Comparison("regress", (A,)), baseline=BASELINE)
+        started(tmp_path, comparison=ComparisonDesign("regress", (A,)), baseline=BASELINE)
         (tmp_path / name).unlink()
         assert message in self.refused(tmp_path)
 
@@ -165,7 +165,7 @@ class TestRefusedFolders:
     def test_a_file_is_another_run_s(
         self, tmp_path: Path, changed: dict[str, Any], named: str
     ) -> None:
-        changes = {"comparison": Comparison("regress", (A,)), "baseline": BASELINE}
+        changes = {"comparison": ComparisonDesign("regress", (A,)), "baseline": BASELINE}
         started(tmp_path, **changes)
         manifest = (tmp_path / "run.json").read_bytes()
         started(tmp_path, **changes | changed)  # run.json stays: another run is begun elsewhere
@@ -203,7 +203,7 @@ class TestRefusedFolders:
         assert "run.json is not a manifest that this version can read" in self.refused(tmp_path)
 
     def test_a_baseline_that_was_edited(self, tmp_path: Path) -> None:
-        started(tmp_path, comparison=Comparison("regress", (A,)), baseline=BASELINE)
+        started(tmp_path, comparison=ComparisonDesign("regress", (A,)), baseline=BASELINE)
         edited = replace(BASELINE, pool_sha256="f" * 64)
         write_baseline(tmp_path / "baseline.json", edited)
         assert sha256_json(edited.content) == edited.sha256
@@ -231,7 +231,7 @@ class TestWhatItSays:
         assert turned.asked({0}) == 6
 
     @pytest.mark.parametrize("comparison", [None, AB])
-    def test_other_runs_have_asked_all(self, comparison: Comparison | None) -> None:
+    def test_other_runs_have_asked_all(self, comparison: ComparisonDesign | None) -> None:
         assert evidence_from(even(N), 1, comparison=comparison).asked({0}) == N
 
     def test_its_first_clusters_are_a_run_of_their_own(self) -> None:
@@ -240,15 +240,15 @@ class TestWhatItSays:
         assert part.comparison == self.sequential.comparison
 
     def test_the_first_utility_decides_unless_the_gate_names_another(self) -> None:
-        evidence = replace(self.sequential, utilities=(U, V))
-        assert evidence.headline is U
-        assert replace(evidence, gate=Gate(utility="v")).headline is V
-        assert replace(evidence, utilities=()).headline is None
+        inputs = replace(self.sequential, utilities=(U, V))
+        assert inputs.headline is U
+        assert replace(inputs, gate=Gate(utility="v")).headline is V
+        assert replace(inputs, utilities=()).headline is None
 
     def test_of_differing_items_all_other_utilities_cover_the_clusters(self) -> None:
-        evidence = replace(self.sequential, utilities=(U, V))
-        assert evidence.covering == (U, V)
-        assert replace(evidence, comparison=replace(AB, differing=True)).covering == (V,)
+        inputs = replace(self.sequential, utilities=(U, V))
+        assert inputs.covering == (U, V)
+        assert replace(inputs, comparison=replace(AB, differing=True)).covering == (V,)
 
     def test_groups_are_of_grouped_clusters_only(self) -> None:
         assert self.sequential.groups is None
@@ -270,4 +270,4 @@ def test_clusters_with_other_groups_are_not_those_of_the_manifest(
     content["sha256"] = sha256_json(content)
     Path("run/clusters.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(RunError, match=r"clusters\.json"):
-        read_evidence(Path("run"))
+        read_run_inputs(Path("run"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 from selectllm.core.types import Attempt
-from selectllm.evaluation.comparison.run_inputs import Comparison
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.swap import swap
 from selectllm.evaluation.comparison.verdict import Verdict, Word
 from selectllm.stats.power import clusters_needed
@@ -23,8 +23,8 @@ N = 200
 
 def swapped(case: Case, retain: float = 0.9) -> Verdict:
     """The verdict on B in place of A."""
-    case = case.where(comparison=Comparison("swap", (A, B), retain=retain))
-    (verdict,) = swap(case.evidence, case.sides)
+    case = case.where(comparison=ComparisonDesign("swap", (A, B), retain=retain))
+    (verdict,) = swap(case.inputs, case.sides)
     return verdict
 
 
@@ -35,7 +35,7 @@ def made(before: list[int], after: list[int]) -> Case:
 
 def silent(case: Case, clusters: int) -> Case:
     """The same with no valid reply by B in so many clusters, which then count as random picks."""
-    without = apart(clusters, len(case.evidence.clusters))
+    without = apart(clusters, len(case.inputs.clusters))
     return replace(
         case,
         decisions=tuple(
@@ -150,8 +150,8 @@ class TestGuardrail:
 
     def test_a_newcomer_that_replies_more_often_is_no_worse_for_it(self) -> None:
         case = silent(made(GOOD, GOOD), 40)
-        case = case.where(comparison=Comparison("swap", (B, A), retain=0.9))
-        (found,) = swap(case.evidence, case.sides)
+        case = case.where(comparison=ComparisonDesign("swap", (B, A), retain=0.9))
+        (found,) = swap(case.inputs, case.sides)
         assert found.word == "safe"
         assert found.swap is not None
         assert found.swap["valid_rate_drop"] == pytest.approx(-0.2)

@@ -40,7 +40,7 @@ from selectllm.evaluation.sets.measures import (
     overlap,
 )
 from selectllm.selection.clustering import diverse
-from selectllm.selection.clustering.seeded_rows import BLOCK, Rows
+from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
 
@@ -64,7 +64,7 @@ def subsets(draw: st.DrawFn, items: int) -> list[int]:
     return draw(st.lists(st.integers(0, items - 1), min_size=1, max_size=items, unique=True))
 
 
-def seeded(vectors: Vectors, ids: list[str] | None = None, seed: int = 0) -> Rows:
+def seeded(vectors: Vectors, ids: list[str] | None = None, seed: int = 0) -> SeededRows:
     items = [Item(id, id) for id in ids or names(len(vectors))]
     return seeded_rows(Candidates(items, seed, vectors))
 

@@ -18,7 +18,7 @@ from selectllm.selection.clustering.diverse import (
     squared_distances,
 )
 from selectllm.selection.clustering.partition import partition
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.seeded_rows import SeededRows
 from tests.support.made_vectors import Vectors, blobs, names, random_vectors
 
 
@@ -73,7 +73,7 @@ def test_a_thousand_tied_items_go_by_index() -> None:
 
 @pytest.mark.parametrize("items", [200, 197, 81])
 def test_a_diverse_cluster_holds_at_most_one_item_of_each_group(items: int) -> None:
-    rows = Rows(random_vectors(items), np.arange(items))
+    rows = SeededRows(random_vectors(items), np.arange(items))
     clusters = -(-items // 10)
     centres = kmeans_centres(rows, -(-items // clusters), 0)
     groups = balanced_groups(squared_distances(rows, centres))
@@ -99,14 +99,14 @@ def test_diverse_members_are_dealt_by_seed_and_not_by_place_in_the_file() -> Non
 
 def test_equal_rows_have_equal_distances_wherever_they_stand() -> None:
     # In float32, BLAS gives two answers for them, depending on the place in the array.
-    rows = Rows(np.repeat(random_vectors(1, dim=384), 5_001, axis=0), np.arange(5_001))
+    rows = SeededRows(np.repeat(random_vectors(1, dim=384), 5_001, axis=0), np.arange(5_001))
     distances = squared_distances(rows, random_vectors(51, dim=384, seed=1))
     assert (distances == distances[:, :1]).all()
 
 
 def test_distances_keep_the_order_of_euclidean_ones() -> None:
     vectors, centres = random_vectors(500), random_vectors(6, seed=1) * 0.7
-    ours = squared_distances(Rows(vectors, np.arange(500)), centres)
+    ours = squared_distances(SeededRows(vectors, np.arange(500)), centres)
     euclidean = np.linalg.norm(centres[:, None].astype(np.float64) - vectors, axis=2)
     np.testing.assert_array_equal(ours.argsort(axis=1), euclidean.argsort(axis=1))
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Cluster
-from selectllm.selection.clustering.kcenter import COVERING_UP_TO, HEADS, SAME, covering
+from selectllm.selection.clustering.kcenter import COVERING_UP_TO, HEADS, SAME, kcenter
 from selectllm.selection.clustering.partition import partition
-from selectllm.selection.clustering.seeded_rows import Rows
+from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.kcenter import farthest_first
 from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
 
@@ -26,8 +26,8 @@ def shuffled(vectors: Vectors, seed: int = 0) -> Vectors:
     return vectors[np.random.default_rng(seed).permutation(len(vectors))]
 
 
-def in_order(vectors: Vectors) -> Rows:
-    return Rows(vectors, np.arange(len(vectors)))
+def in_order(vectors: Vectors) -> SeededRows:
+    return SeededRows(vectors, np.arange(len(vectors)))
 
 
 def sizes_of(items: int, clusters: int) -> list[int]:
@@ -72,7 +72,7 @@ def test_clusters_are_those_of_the_definition(
     make = coarse if kind == "coarse" else random_vectors
     vectors = make(items, seed=data.draw(st.integers(0, 1000)))
     clusters = -(-items // size)
-    found = covering(in_order(vectors), clusters, 0)
+    found = kcenter(in_order(vectors), clusters, 0)
     assert found.tolist() == by_definition(vectors, clusters).tolist()
 
 
@@ -90,13 +90,13 @@ def test_clusters_are_those_of_the_definition(
 def test_many_clusters_are_those_of_the_definition_too(vectors: Vectors, size: int) -> None:
     clusters = -(-len(vectors) // size)
     assert clusters > HEADS
-    found = covering(in_order(vectors), clusters, 0)
+    found = kcenter(in_order(vectors), clusters, 0)
     assert found.tolist() == by_definition(vectors, clusters).tolist()
 
 
 def test_each_cluster_is_what_the_strategy_k_center_picks_from_what_is_left() -> None:
     left = in_order(random_vectors(5_000, dim=16))
-    labels = covering(left, 5, 0)
+    labels = kcenter(left, 5, 0)
     for cluster in range(5):
         expected = np.zeros(len(left), dtype=np.bool_)
         expected[farthest_first(left, 1_000)] = True
@@ -107,31 +107,31 @@ def test_each_cluster_is_what_the_strategy_k_center_picks_from_what_is_left() ->
 def test_the_first_free_row_starts_a_cluster_and_the_farthest_joins_it() -> None:
     around = np.deg2rad([0, 10, 100, 180, 280, 300])
     vectors = np.column_stack([np.cos(around), np.sin(around)]).astype(np.float32)
-    assert covering(in_order(vectors), 2, 0).tolist() == [0, 1, 0, 0, 1, 1]
+    assert kcenter(in_order(vectors), 2, 0).tolist() == [0, 1, 0, 0, 1, 1]
 
 
 def test_where_all_are_equally_far_the_lowest_row_joins() -> None:
-    assert covering(in_order(np.eye(8, dtype=np.float32)), 3, 0).tolist() == (
+    assert kcenter(in_order(np.eye(8, dtype=np.float32)), 3, 0).tolist() == (
         [0, 0, 0, 1, 1, 1, 2, 2]
     )
 
 
 def test_identical_vectors_are_dealt_in_their_order() -> None:
     vectors = np.repeat(random_vectors(1), 10, axis=0)
-    assert covering(in_order(vectors), 4, 0).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
+    assert kcenter(in_order(vectors), 4, 0).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
 
 
 def test_a_cluster_that_runs_into_repeats_after_others_did_not_holds_no_row_twice() -> None:
     vectors = np.eye(22, dtype=np.float32)[[*range(20), *[20, 21] * 6]]
-    assert covering(in_order(vectors), 8, 0).tolist() == (np.arange(32) // 4).tolist()
+    assert kcenter(in_order(vectors), 8, 0).tolist() == (np.arange(32) // 4).tolist()
 
 
 def test_repeats_are_equally_far_however_their_length_was_rounded() -> None:
     lengths = np.array([1, 1, 1 + 1e-7, 1 - 1e-7, 1 + 1e-7, 1 - 1e-7], dtype=np.float32)
     vectors = lengths[:, None] * np.eye(3, dtype=np.float32)[[0, 1, 0, 1, 2, 2]]
-    assert covering(in_order(vectors), 1, 0).tolist() == [0] * 6
-    assert covering(in_order(vectors), 2, 0).tolist() == [0, 0, 1, 1, 0, 1]
-    four = covering(in_order(vectors[[0, 1, 2, 3, 2, 3, 2, 3]]), 2, 0)
+    assert kcenter(in_order(vectors), 1, 0).tolist() == [0] * 6
+    assert kcenter(in_order(vectors), 2, 0).tolist() == [0, 0, 1, 1, 0, 1]
+    four = kcenter(in_order(vectors[[0, 1, 2, 3, 2, 3, 2, 3]]), 2, 0)
     assert four.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
@@ -165,7 +165,7 @@ def test_every_item_is_in_one_cluster_and_the_larger_clusters_come_first(
     items: int, size: int
 ) -> None:
     clusters = -(-items // size)
-    labels = covering(in_order(random_vectors(items)), clusters, 0)
+    labels = kcenter(in_order(random_vectors(items)), clusters, 0)
     assert np.bincount(labels).tolist() == sizes_of(items, clusters)
 
 
@@ -179,7 +179,7 @@ def test_the_order_of_the_file_changes_nothing(vectors: Vectors) -> None:
 
 def test_the_vectors_are_left_as_they_were() -> None:
     vectors = random_vectors(60)
-    covering(in_order(vectors), 6, 0)
+    kcenter(in_order(vectors), 6, 0)
     assert np.array_equal(vectors, random_vectors(60))
 
 
@@ -187,13 +187,15 @@ def test_the_vectors_are_left_as_they_were() -> None:
 
 
 def test_a_pool_above_the_limit_is_an_error_that_names_what_divides_it() -> None:
-    rows = Rows(np.ones((1, 1), dtype=np.float32), np.zeros(COVERING_UP_TO + 1, dtype=np.intp))
+    rows = SeededRows(
+        np.ones((1, 1), dtype=np.float32), np.zeros(COVERING_UP_TO + 1, dtype=np.intp)
+    )
     with pytest.raises(
         UsageError, match=r"at most 100,000, got 100,001; use diverse, similar or random"
     ):
-        covering(rows, 10_000, 0)
+        kcenter(rows, 10_000, 0)
 
 
 def test_a_pool_at_the_limit_is_divided() -> None:
-    rows = Rows(np.ones((1, 1), dtype=np.float32), np.zeros(COVERING_UP_TO, dtype=np.intp))
-    assert np.bincount(covering(rows, 2, 0)).tolist() == [50_000, 50_000]
+    rows = SeededRows(np.ones((1, 1), dtype=np.float32), np.zeros(COVERING_UP_TO, dtype=np.intp))
+    assert np.bincount(kcenter(rows, 2, 0)).tolist() == [50_000, 50_000]
