@@ -8,7 +8,7 @@ litellm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from selectllm.core.types import Reply, empty
@@ -30,7 +30,8 @@ class Connections:
     """What all models of a command share.
 
     `environment`: where keys and base URLs are looked up. `utility`: what mock/oracle picks by.
-    `num_ctx`: the context that Ollama is told to make room for, tokens.
+    `num_ctx`: the context that Ollama is told to make room for, tokens. `innermost`: what makes the
+    model that talks to a provider; None for `innermost` below.
     """
 
     cache: ReplyCache
@@ -41,6 +42,7 @@ class Connections:
     utility: Mapping[str, float] | None = None
     num_ctx: int | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    innermost: Callable[[ModelSpec, Connections], Model] | None = None
 
 
 def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
@@ -73,7 +75,14 @@ def connect(spec: ModelSpec, shared: Connections) -> Model:
 
 
 def _live(spec: ModelSpec, shared: Connections) -> Model:
+    model = Retrying((shared.innermost or innermost)(spec, shared), shared.policy)
     if spec.provider == "local":
-        return TruncationGuard(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
-    model = LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
-    return TruncationGuard(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))
+        return TruncationGuard(model)
+    return TruncationGuard(Budgeted(model, shared.ledger, price_per_token))
+
+
+def innermost(spec: ModelSpec, shared: Connections) -> Model:
+    """What talks to the provider of `spec`, without any wrapper."""
+    if spec.provider == "local":
+        return EmbeddedModel(spec, shared.environment)
+    return LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
