@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from selectllm.codec import seeded_hash
 from selectllm.decisions import DecisionLog, Key
-from selectllm.endpoint import takes_schema
 from selectllm.errors import PromptError, ProviderError, ReplyMissing
-from selectllm.logprobs import parse_logprobs, tokens_to_list
+from selectllm.logprobs import parse_logprobs
 from selectllm.model import Model, ModelSpec, Request
+from selectllm.models.providers.providers import provider_of, takes_schema, tokens_to_list
 from selectllm.parse import complaint, parse
 from selectllm.patience import Patience, each
 from selectllm.prompt import Prompt, labels_for, render
@@ -20,7 +20,6 @@ from selectllm.tokens import estimate_tokens
 from selectllm.types import Attempt, Decision, Item, Message, Parsed, Question, Reply
 from selectllm.vote import elect
 
-LOCAL_REASK = 1
 REDRAWN = 1_000_000  # orders from here on stand in for draws that came twice in one vote
 
 
@@ -148,11 +147,12 @@ def most_calls(spec: ModelSpec, reask: int) -> int:
 def reasks(spec: ModelSpec, reask: int) -> int:
     """How often a question is asked again at most, under `reask` of the settings.
 
-    The embedded model hardly profits; log-probabilities would come back as they were.
+    Log-probabilities would come back as they were.
     """
     if spec.answer == "logprobs":
         return 0
-    return min(reask, LOCAL_REASK) if spec.provider == "local" else reask
+    most = provider_of(spec).most_reasks
+    return reask if most is None else min(reask, most)
 
 
 async def make_decisions(
@@ -320,9 +320,7 @@ def first_request(task: Task, settings: AskSettings) -> Request:
             seed=task.seed,
             repeat=task.repeat,
         )
-    # The embedded model cannot hold to a format in free text (0 of 7 replies did), so its output
-    # is constrained unless the suite says `structured: false` for it.
-    constrained = spec.provider == "local" and spec.structured is not False
+    constrained = provider_of(spec).constrained and spec.structured is not False
     schema = json_schema(question) if settings.structured and takes_schema(spec) else None
     return Request(
         model=spec,

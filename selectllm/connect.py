@@ -20,13 +20,14 @@ from selectllm.endpoint import base_url, check_model_id, endpoint
 from selectllm.litellm_model import LiteLLMModel, price_per_token
 from selectllm.mock import MockModel
 from selectllm.model import Model, ModelSpec, Request
+from selectllm.models.providers.providers import PROVIDERS, provider_of
 from selectllm.pack import Replayed
 from selectllm.prompt import Prompt
 from selectllm.retry import Retrying, RetryPolicy
 from selectllm.truncation import Uncut
 from selectllm.types import Reply, empty
 
-LOCAL_SLOTS = 1  # requests that the embedded engine works on at once
+LOCAL_SLOTS = PROVIDERS["local"].slots or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,10 @@ class Connections:
 
 def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     """The `endpoint` of the model's request identity (model.Request)."""
-    if spec.provider == "mock":
+    way = provider_of(spec).way
+    if way == "scripted":
         return None
-    if spec.provider == "local":
+    if way == "embedded":
         return weights.identity(spec.id.removeprefix("local/"))
     return endpoint(spec, environment)
 
@@ -70,7 +72,7 @@ def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selec
 def settled(spec: ModelSpec) -> ModelSpec:
     """`spec` with what is known of an embedded model filled in; raises ModelError if unknown."""
     check_model_id(spec.id)
-    if spec.provider != "local" or spec.context is not None:
+    if provider_of(spec).way != "embedded" or spec.context is not None:
         return spec
     return replace(spec, context=weights.local_model(spec.id.removeprefix("local/")).context)
 
@@ -80,7 +82,7 @@ def connect(spec: ModelSpec, shared: Connections) -> Model:
 
     Raises ModelError for a name or setting that cannot work.
     """
-    if spec.provider == "mock":
+    if provider_of(spec).way == "scripted":
         return MockModel(spec, shared.utility)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
@@ -88,7 +90,7 @@ def connect(spec: ModelSpec, shared: Connections) -> Model:
 
 
 def _live(spec: ModelSpec, shared: Connections) -> Model:
-    if spec.provider == "local":
+    if provider_of(spec).way == "embedded":
         return Uncut(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
     model = LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
     return Uncut(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))

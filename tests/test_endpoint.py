@@ -18,10 +18,10 @@ from selectllm.endpoint import (
     normalise,
     scrub,
     secrets,
-    takes_schema,
 )
 from selectllm.errors import ModelError
 from selectllm.model import ModelSpec
+from selectllm.models.providers.providers import takes_schema
 
 KEY = "sk-0123456789abcdef"
 

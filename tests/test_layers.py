@@ -53,6 +53,7 @@ LAYERS = (
         "structured",
     },
     {
+        "models",
         "strategies",
         "utility",
         "scores",

@@ -19,9 +19,10 @@ from selectllm.ask import AskSettings, Selector, Task, decide, first_request
 from selectllm.cache import ReplyCache
 from selectllm.connect import Connections, open_selector
 from selectllm.errors import ModelError, PromptError, ProviderError
-from selectllm.logprobs import MOST, as_text, parse_logprobs, tokens_to_list
+from selectllm.logprobs import MOST, as_text, parse_logprobs
 from selectllm.mock import MockModel
 from selectllm.model import ModelSpec
+from selectllm.models.providers.providers import tokens_to_list
 from selectllm.prompt_library import PromptLibrary
 from selectllm.types import Decision, Item, Parsed, Question
 from tests.provider_calls import ask, at, load_litellm

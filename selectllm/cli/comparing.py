@@ -11,7 +11,7 @@ import click
 from selectllm.arms import Arm, Halves
 from selectllm.cli.evaluation import show
 from selectllm.cli.session import Session
-from selectllm.endpoint import takes_schema
+from selectllm.models.providers.providers import provider_of, takes_schema
 from selectllm.strategies import find_strategy
 from selectllm.suite import Suite
 
@@ -54,7 +54,7 @@ def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) ->
         if arm.model and any(p.ref == arm.prompt and p.reply == "json" for p in prompts.values())
     ]
     # The embedded model's replies are constrained in any case.
-    constrained = {spec.provider == "local" or takes_schema(spec) for spec in asked}
+    constrained = {provider_of(spec).constrained or takes_schema(spec) for spec in asked}
     return suite.model_copy(
         update={
             "prompts": tuple(name for name, prompt in prompts.items() if prompt.ref in wanted),

@@ -24,14 +24,13 @@ from selectllm.files import write_text
 from selectllm.matrix import context_needed, evaluate, tasks
 from selectllm.measures.meter import Meter
 from selectllm.model import ModelSpec
+from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.pack import read_pack, write_pack
 from selectllm.prepare import Sources, check_names, prepare, with_selectors
 from selectllm.results import results
 from selectllm.run import Run, check_folder, start_folder
 from selectllm.suite import Suite
 from selectllm.types import Decision, Reply
-
-OLLAMA = ("ollama", "ollama_chat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def open_run(
         utility=run.headline.values if run.headline else None,
     )
     run = with_selectors(run, base, session.library, shared)
-    if any(selector.spec.provider in OLLAMA for selector in run.selectors):
+    if needs_num_ctx(selector.spec for selector in run.selectors):
         shared = replace(shared, num_ctx=context_needed(run))
         run = with_selectors(run, base, session.library, shared)
     return with_meter(session, run, base, shared)

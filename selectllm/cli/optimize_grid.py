@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selectllm.cli.evaluation import OLLAMA, asking
+from selectllm.cli.evaluation import asking
 from selectllm.cli.optimizing import (
     OptimizeOptions,
     arm_of,
@@ -22,6 +22,7 @@ from selectllm.cli.session import Session
 from selectllm.connect import open_selector
 from selectllm.errors import UsageError
 from selectllm.matrix import context_needed
+from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.optimize.grid import default_budget, schedule
 from selectllm.optimize.grid_outcome import plan, report, version_file
 from selectllm.optimize.grid_search import Grid, GridJob, carry_out
@@ -99,7 +100,7 @@ def _connected(session: Session, run: Run, base: Path, grid: Grid) -> Run:
     assert run.headline is not None
     parent = run.selectors[0]
     longest = None
-    if parent.spec.provider in OLLAMA:
+    if needs_num_ctx([parent.spec]):
         longest = max(
             context_needed(replace(run, selectors=(replace(parent, prompt=prompt),)))
             for prompt in grid.prompts

@@ -18,9 +18,9 @@ from typing import Any
 from selectllm.ask import fits
 from selectllm.codec import sha256_json
 from selectllm.connect import Connections, connect, request_endpoint, settled
-from selectllm.endpoint import takes_schema
 from selectllm.errors import SelectLLMError, UsageError
 from selectllm.model import Model, ModelSpec, Request
+from selectllm.models.providers.providers import provider_of, takes_schema
 from selectllm.optimize.metric import Metric
 from selectllm.types import Decision, Message, Question, Reply
 
@@ -196,7 +196,7 @@ class Teacher:
     ) -> Teacher:
         """The teacher ready to be asked. Raises ModelError for a model that cannot work."""
         spec = settled(replace(spec, answer="text", vote=None))
-        if spec.provider == "local":
+        if provider_of(spec).way == "embedded":
             spec = replace(
                 spec,
                 max_tokens=min(spec.max_tokens, LOCAL_TOKENS),
@@ -220,7 +220,7 @@ class Teacher:
 
     def request(self, messages: tuple[Message, ...]) -> Request:
         """What is sent; asking the same again is a new repeat, which may be answered anew."""
-        constrained = self.spec.provider == "local"
+        constrained = provider_of(self.spec).constrained
         repeat = self.asked[sha256_json(list(messages))]
         return Request(
             model=self.spec,

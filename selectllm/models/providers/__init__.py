@@ -1,0 +1,1 @@
+"""Who answers: providers' facts, their endpoints and failures, and one model class per way."""
