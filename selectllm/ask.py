@@ -15,7 +15,7 @@ from selectllm.models.providers.providers import provider_of, takes_schema, toke
 from selectllm.parse import complaint, parse
 from selectllm.patience import Patience, each
 from selectllm.prompt import Prompt, labels_for, render
-from selectllm.structured import grammar, json_schema, reply_tokens
+from selectllm.prompting.replies.formats import reply_format
 from selectllm.tokens import estimate_tokens
 from selectllm.types import Attempt, Decision, Item, Message, Parsed, Question, Reply
 from selectllm.vote import elect
@@ -37,8 +37,9 @@ class Selector:
     endpoint: str | None = None
 
     def __post_init__(self) -> None:
-        prompt, asked = self.prompt, (self.prompt.reply, self.prompt.labels)
-        if self.spec.answer == "logprobs" and asked != ("indices", "letters"):
+        prompt = self.prompt
+        one_letter = prompt.labels == "letters" and reply_format(prompt.reply).is_label
+        if self.spec.answer == "logprobs" and not one_letter:
             raise PromptError(
                 f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
                 f"{self.spec.name!r} answers by logprobs, the probability of one letter; ask it "
@@ -320,16 +321,18 @@ def first_request(task: Task, settings: AskSettings) -> Request:
             seed=task.seed,
             repeat=task.repeat,
         )
-    constrained = provider_of(spec).constrained and spec.structured is not False
-    schema = json_schema(question) if settings.structured and takes_schema(spec) else None
+    form = reply_format(prompt.reply)
+    limited = provider_of(spec).constrained and spec.structured is not False
+    grammar = form.grammar(question) if form.grammar and limited else None
+    schema = form.schema(question) if form.schema and settings.structured else None
     return Request(
         model=spec,
         messages=render(prompt, task.shown, task.k),
         question=question,
         endpoint=task.selector.endpoint,
-        schema=None if constrained else schema,
-        grammar=grammar(question) if constrained else None,
-        max_tokens=reply_tokens(question) if constrained else spec.max_tokens,
+        schema=schema if grammar is None and takes_schema(spec) else None,
+        grammar=grammar,
+        max_tokens=form.tokens(question, constrained=True) if grammar else spec.max_tokens,
         seed=task.seed,
         repeat=task.repeat,
     )

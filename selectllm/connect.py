@@ -18,11 +18,12 @@ from selectllm.budget import Budgeted, Ledger
 from selectllm.cache import Cached, Offline, ReplyCache
 from selectllm.endpoint import base_url, check_model_id, endpoint
 from selectllm.litellm_model import LiteLLMModel, price_per_token
-from selectllm.mock import MockModel
+from selectllm.mock import MockModel, Write
 from selectllm.model import Model, ModelSpec, Request
 from selectllm.models.providers.providers import PROVIDERS, provider_of
 from selectllm.pack import Replayed
 from selectllm.prompt import Prompt
+from selectllm.prompting.replies.formats import write_reply
 from selectllm.retry import Retrying, RetryPolicy
 from selectllm.truncation import Uncut
 from selectllm.types import Reply, empty
@@ -64,7 +65,7 @@ def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selec
     return Selector(
         prompt=prompt,
         spec=spec,
-        model=connect(spec, shared),
+        model=connect(spec, shared, write_reply),
         endpoint=request_endpoint(spec, shared.environment),
     )
 
@@ -77,13 +78,14 @@ def settled(spec: ModelSpec) -> ModelSpec:
     return replace(spec, context=weights.local_model(spec.id.removeprefix("local/")).context)
 
 
-def connect(spec: ModelSpec, shared: Connections) -> Model:
+def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) -> Model:
     """A model ready to answer; nothing is loaded, started or sent before its first request.
 
-    Raises ModelError for a name or setting that cannot work.
+    `write`: how a scripted model writes its reply, see MockModel. Raises ModelError for a name or
+    setting that cannot work.
     """
     if provider_of(spec).way == "scripted":
-        return MockModel(spec, shared.utility)
+        return MockModel(spec, shared.utility, write)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
     return Replayed(Cached(inner, shared.cache), shared.pack)

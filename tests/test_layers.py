@@ -20,6 +20,7 @@ HEAVY = {
 # From the inside out; a module imports only from its own layer and those above it in this list.
 LAYERS = (
     {"errors", "codec", "types", "names", "files", "workspace", "vote"},
+    {"core"},
     {"hub"},
     {
         "model",
@@ -27,9 +28,6 @@ LAYERS = (
         "tables",
         "hub_data",
         "pool",
-        "prompt",
-        "prompt_library",
-        "prompt_variables",
         "row_log",
         "rows",
         "tokens",
@@ -46,12 +44,14 @@ LAYERS = (
         "partition",
         "clusters",
         "given_vectors",
-        "parse",
         "logprobs",
+        "prompt_variables",
         "reply_text",
         "reply_lists",
         "structured",
     },
+    {"prompting"},
+    {"parse", "prompt", "prompt_library"},
     {
         "models",
         "strategies",

@@ -18,6 +18,7 @@ from selectllm.measures.one_by_one import Rated, Tick, no_tick, one_by_one
 from selectllm.names import listed
 from selectllm.parse import parse
 from selectllm.prompt import Prompt, labels_for
+from selectllm.prompting.replies.formats import reply_format
 from selectllm.types import Decision, Item, Question
 
 __all__ = ["Rated", "check_rating", "rate", "rating_task"]
@@ -54,7 +55,7 @@ def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
     PromptError if it asks for anything but scores; UnfitError if it shows responses and an item
     has none, or a blank one.
     """
-    if prompt.reply != "scores":
+    if not reply_format(prompt.reply).scores:
         raise PromptError(
             f"{prompt.ref} asks for {prompt.reply}, and a rating needs scores; use a prompt with "
             "`reply: scores`, such as quality@1"

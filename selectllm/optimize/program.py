@@ -22,6 +22,7 @@ from selectllm.errors import SelectLLMError, UsageError
 from selectllm.model import Model, ModelSpec, Request
 from selectllm.models.providers.providers import provider_of, takes_schema
 from selectllm.optimize.metric import Metric
+from selectllm.prompting.replies.formats import write_reply
 from selectllm.types import Decision, Message, Question, Reply
 
 INSTALL = "pip install dspy-ai"
@@ -203,7 +204,7 @@ class Teacher:
                 timeout=max(spec.timeout, LOCAL_TIMEOUT),
             )
         endpoint = request_endpoint(spec, shared.environment)
-        return cls(spec, connect(spec, shared), endpoint, run, seed)
+        return cls(spec, connect(spec, shared, write_reply), endpoint, run, seed)
 
     def propose(self, instructions: str, examples: Sequence[Mapping[str, str]]) -> Proposal:
         """New instructions in place of `instructions`, given what came of them.

@@ -26,6 +26,7 @@ from selectllm.model import ModelSpec, Price, Request
 from selectllm.models.providers.providers import provider_of
 from selectllm.plan.prices import Priced
 from selectllm.plan.vocabulary import own_tokenizer
+from selectllm.prompting.replies.formats import reply_format
 from selectllm.tokens import MESSAGE_OVERHEAD, estimate_tokens
 from selectllm.types import Decision, Message, Reply
 
@@ -175,16 +176,10 @@ async def _recalled(
 
 
 def _usual(request: Request) -> int:
-    """Tokens of a reply that holds to the format and says nothing else, as structured.py does it.
-
-    A ranking or a scoring names every candidate, unless a grammar lets the best k do.
-    """
-    question = request.question
-    everything = question.reply == "scores" or (
-        question.reply == "ranking" and request.grammar is None
-    )
-    named = len(question.labels) if everything else question.k
-    return min(request.max_tokens, 8 * named + 16)
+    """Tokens of a reply that holds to the format and says nothing else."""
+    form = reply_format(request.question.reply)
+    usual = form.tokens(request.question, constrained=request.grammar is not None)
+    return min(request.max_tokens, usual)
 
 
 def _counting(spec: ModelSpec, needed: bool) -> tuple[Callable[[Sequence[Message]], int], str]:
