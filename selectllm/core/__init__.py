@@ -1,4 +1,1 @@
-"""What every room stands on: types, errors, canonical JSON, files, logs, plugins.
-
-Nothing here knows a model, a prompt or a statistic.
-"""
+"""What every room stands on: types, errors, files, logs, names. It imports no other room."""

@@ -1,0 +1,1 @@
+"""Models: providers, their failures, and the wrappers around them."""

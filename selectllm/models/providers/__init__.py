@@ -1,4 +1,1 @@
-"""Who answers: litellm's providers, the embedded engine, scripted models.
-
-Their endpoints and their failures, too.
-"""
+"""Who answers: providers' facts, their endpoints and failures, and one model class per way."""
