@@ -1,1 +1,4 @@
-"""What every room stands on: types, errors, files, logs, names. It imports no other room."""
+"""What every room stands on: types, errors, canonical JSON, files, logs, plugins.
+
+Nothing here knows a model, a prompt or a statistic.
+"""

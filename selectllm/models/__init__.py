@@ -1,1 +1,4 @@
-"""What a model is, what it is asked, and how it is reached. Nothing here knows a prompt."""
+"""What a model is, and every way to reach one.
+
+providers/ talk to it, wrappers/ cache, limit and retry; no prompt is known here.
+"""

@@ -1,1 +1,4 @@
-"""How a model is asked: versions of prompts, their variables, and what replies mean."""
+"""Prompt versions, their library and lock, their variables; replies/ turns text into picks.
+
+Nothing is sent from here.
+"""

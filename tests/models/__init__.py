@@ -1,1 +1,0 @@
-"""Models: providers, their failures, and the wrappers around them."""

@@ -1,1 +1,4 @@
-"""Who answers: providers' facts, their endpoints and failures, and one model class per way."""
+"""Who answers: litellm's providers, the embedded engine, scripted models.
+
+Their endpoints and their failures, too.
+"""

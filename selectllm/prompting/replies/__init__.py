@@ -1,1 +1,4 @@
-"""The forms that replies take: how each is read, written, constrained and asked for again."""
+"""From a reply to picks: one grammar per kind of reply.
+
+Log-probabilities and constraints for decoders, too.
+"""
