@@ -90,7 +90,7 @@ async def decide_by_strategies(
         for strategy in missing:
             if not log.done(_strategy_key(strategy, cluster.id)):
                 found = None if strategy.measure is None else measured[strategy.measure]
-                log.append(_strategy_decision(run, cluster, candidates, strategy, found))
+                log.append(strategy_decision(run, cluster, candidates, strategy, found))
 
 
 def _strategy_key(strategy: Strategy, cluster: int) -> Key:
@@ -111,13 +111,17 @@ def context_needed(run: Run) -> int:
     return math.ceil(longest * CONTEXT_MARGIN / 1024) * 1024
 
 
-def _strategy_decision(
+def strategy_decision(
     run: Run,
     cluster: Cluster,
     candidates: Candidates,
     strategy: Strategy,
-    measured: Measured | None,
+    measured: Measured | None = None,
 ) -> Decision:
+    """What a strategy picks among `candidates`, the items of `cluster`.
+
+    `measured`: of the strategy's measure, None unless it has one.
+    """
     ids = tuple(item.id for item in candidates.items)
     k = run.suite.picks
     attempts: tuple[Attempt, ...] = ()
