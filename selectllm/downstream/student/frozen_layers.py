@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.errors import ModelError
+from selectllm.core.types import Progress
 from selectllm.data.vector_store import KEY, VectorStore
 from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.network import Nats, Student, passed_on, replaced, response_nats
@@ -143,9 +144,6 @@ def _keys(tokens: tuple[int, ...]) -> NDArray[np.bytes_]:
         digest.update(place.to_bytes(8, "little"))
         digests.append(digest.digest())
     return np.frombuffer(b"".join(digests), dtype=KEY)
-
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)

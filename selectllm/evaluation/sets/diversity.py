@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import entr, gammaln
 
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import EncoderError, PoolError, UsageError
 from selectllm.core.types import Item
 from selectllm.selection.clustering.diverse import kmeans_centres, squared_distances
 from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
-Vectors = npt.NDArray[np.float32]
 Positions = Sequence[int] | Ints
 
 LENGTH_WITHIN = 1e-3  # of 1: as strict as encoders.py is with encoders

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import UtilityError
 from selectllm.core.types import empty
 from selectllm.evaluation.metrics.consistency import chance_corrected
@@ -28,9 +29,6 @@ from selectllm.evaluation.sets.diversity import (
     vendi_score,
 )
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
-Vectors = npt.NDArray[np.float32]
 Positions = Sequence[int] | Ints
 
 
