@@ -10,7 +10,7 @@ from typing import Any
 
 from selectllm.core.types import Cluster, Decision
 from selectllm.evaluation.metrics.agreement import Choice, agreement
-from selectllm.evaluation.runs.execute import shown_items, strategy_decision
+from selectllm.evaluation.runs.execute import decide_by_strategy, shown_items
 from selectllm.evaluation.runs.run import Run
 from selectllm.optimization.splits import NAMES, Splits
 from selectllm.selection.strategies import Candidates, Strategy
@@ -43,4 +43,4 @@ def _captured(
 
 def _decision(run: Run, strategy: Strategy, cluster: Cluster) -> Decision:
     candidates = Candidates(shown_items(run, cluster, 0), run.suite.seed)
-    return strategy_decision(run, cluster, candidates, strategy)
+    return decide_by_strategy(run, cluster, candidates, strategy)
