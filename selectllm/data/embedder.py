@@ -16,8 +16,6 @@ from selectllm.data.vector_file import GivenVectors
 from selectllm.data.vector_store import VectorStore
 
 COMPARED = 16  # items that show whether an encoder made given vectors
-
-
 SAME_ENCODER = 0.9  # median cosine: two encoders come to about 0, two machines to more than .99
 
 

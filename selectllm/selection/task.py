@@ -11,8 +11,6 @@ from selectllm.selection.decision_log import Key
 from selectllm.selection.selector import Selector
 
 LOCAL_REASK = 1
-
-
 REDRAWN = 1_000_000  # orders from here on stand in for draws that came twice in one vote
 
 

@@ -161,7 +161,7 @@ def looks_of(inputs: RunInputs) -> tuple[tuple[int, int], ...]:
 
 
 def _deciding(inputs: RunInputs) -> list[int]:
-    """Positions in `evidence.clusters` of those that can tell good picks from bad ones."""
+    """Positions in `inputs.clusters` of those that can tell good picks from bad ones."""
     utility = inputs.headline
     if utility is None:
         return []

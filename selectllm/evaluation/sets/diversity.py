@@ -98,7 +98,7 @@ def _unit_blocks(vectors: Vectors) -> Iterator[Floats]:
 def kmeans_groups(rows: SeededRows, count: int, seed: int) -> Groups:
     """k-means groups of the pool: each item with the nearest of `count` centres.
 
-    `rows`: all items of the pool in a seeded order (`strategies.ordered.seeded_rows`); labels are
+    `rows`: all items of the pool in a seeded order (`candidates.seeded_rows`); labels are
     by position in `rows.vectors`, and reordering the file only reorders them. The centres are
     those of `diverse.kmeans_centres`: mini-batches beyond 100,000 items. There are fewer groups
     than `count` where a centre is nearest to no item, as with fewer distinct vectors than that.

@@ -90,7 +90,7 @@ def find_strategy(name: str) -> Strategy:
     slot:I  the slot I, from 1 on
     oracle:UTILITY  the best by a utility of the suite, or a numeric column of the pool
     rating:PROMPT+MODEL  highest rated one by one by a prompt that asks for scores (AlpaGasus)
-    open-endedness:MODEL  most different bigrams in three replies (measures/open_endedness.py)
+    open-endedness:MODEL  most different bigrams in three replies (scorers/open_endedness.py)
     score-first:COSINE:STRATEGY  see measured.py
     perplexity-low:MODEL, ifd:MODEL, ...  under another local language model
 
