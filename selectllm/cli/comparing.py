@@ -12,7 +12,8 @@ from selectllm.cli.evaluation import show
 from selectllm.cli.session import CommandSession
 from selectllm.evaluation.comparison.arms import Arm, Halves
 from selectllm.evaluation.suite import Suite
-from selectllm.models.providers.endpoint import takes_schema
+from selectllm.models.providers.providers import provider_of, takes_schema
+from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.strategies import find_strategy
 
 EXITS: Mapping[str, int] = {
@@ -47,14 +48,11 @@ def narrowed(session: CommandSession, suite: Suite, base: Path, arms: Sequence[A
             find_strategy(arm.strategy)
     prompts = {reference: session.library.load(reference, base) for reference in suite.prompts}
     wanted = {arm.prompt for arm in arms}
+    with_schema = {p.ref for p in prompts.values() if reply_format(p.reply).schema}
     specs = {spec.name: spec for spec in suite.specs()}
-    asked = [
-        specs[arm.model]
-        for arm in arms
-        if arm.model and any(p.ref == arm.prompt and p.reply == "json" for p in prompts.values())
-    ]
+    asked = [specs[arm.model] for arm in arms if arm.model and arm.prompt in with_schema]
     # The embedded model's replies are constrained in any case.
-    constrained = {spec.provider == "local" or takes_schema(spec) for spec in asked}
+    constrained = {provider_of(spec).constrained or takes_schema(spec) for spec in asked}
     return suite.model_copy(
         update={
             "prompts": tuple(name for name, prompt in prompts.items() if prompt.ref in wanted),

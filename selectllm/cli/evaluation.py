@@ -27,12 +27,11 @@ from selectllm.evaluation.suite import Suite
 from selectllm.jobs.session import ticks
 from selectllm.models.connect import Connections
 from selectllm.models.model import ModelSpec
+from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.models.wrappers.recorded import read_pack, write_pack
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.task import AskSettings
-
-OLLAMA = ("ollama", "ollama_chat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def open_run(
         utility=run.headline.values if run.headline else None,
     )
     run = with_selectors(run, base, session.library, shared)
-    if any(selector.spec.provider in OLLAMA for selector in run.selectors):
+    if needs_num_ctx(selector.spec for selector in run.selectors):
         shared = replace(shared, num_ctx=context_needed(run))
         run = with_selectors(run, base, session.library, shared)
     return with_meter(session, run, base, shared)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selectllm.cli.evaluation import OLLAMA, asking
+from selectllm.cli.evaluation import asking
 from selectllm.cli.optimizing import (
     OptimizeOptions,
     arm_of,
@@ -23,6 +23,7 @@ from selectllm.core.errors import UsageError
 from selectllm.evaluation.runs.execute import context_needed
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
+from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.optimization.grid_report import plan, report, version_file
 from selectllm.optimization.grid_schedule import default_budget, schedule
@@ -103,7 +104,7 @@ def _connected(session: CommandSession, run: Run, base: Path, grid: Grid) -> Run
     assert run.headline is not None
     parent = run.selectors[0]
     longest = None
-    if parent.spec.provider in OLLAMA:
+    if needs_num_ctx([parent.spec]):
         longest = max(
             context_needed(replace(run, selectors=(replace(parent, prompt=prompt),)))
             for prompt in grid.prompts
