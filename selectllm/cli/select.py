@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from selectllm.cli.evaluation import warn_of_equal_ballots
 from selectllm.cli.named_model import named_model
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.prefilter import Narrowed, left_of
@@ -28,6 +27,7 @@ from selectllm.core.errors import ReplyMissing, SelectLLMError
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.pool import load_pool, parse_mapping, write_rejected
 from selectllm.evaluation.runs.run import evaluated_before
+from selectllm.jobs.evaluating import warn_of_equal_ballots
 from selectllm.jobs.session import ticks
 from selectllm.selection.by_model import (
     Chosen,

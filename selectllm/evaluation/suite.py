@@ -1,4 +1,4 @@
-"""Suites: the YAML file that says what is evaluated (DESIGN part 5). Unknown keys are errors."""
+"""Suites: the YAML file that says what is evaluated. Unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
@@ -150,7 +151,11 @@ def _off(value: Any) -> Any:
 
 
 class Suite(Strict):
-    """A suite file. Paths are relative to the file, and stay as written here."""
+    """A suite file. Paths are relative to the file, and stay as written here.
+
+    `source`: the file it was loaded from, which a changed copy keeps; None for a suite made in
+    Python, whose paths are relative to the current folder.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     pool: Name
@@ -169,6 +174,21 @@ class Suite(Strict):
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
     sets: SetsEntry | None = None
+    _source: Path | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Path | None:
+        """The file that it was loaded from, as it was named."""
+        return self._source
+
+    @property
+    def folder(self) -> Path:
+        """What its paths are relative to: the file's folder."""
+        return Path.cwd() if self._source is None else self._source.resolve().parent
+
+    def at(self, path: str) -> Path:
+        """Where a path of the suite leads."""
+        return self.folder / path
 
     def specs(self) -> tuple[ModelSpec, ...]:
         """The suite's models."""
@@ -208,6 +228,7 @@ def load_suite(path: Path) -> Suite:
         problems = [_problem(content, dict(each)) for each in error.errors()]
         raise SuiteError(f"{path}: " + "; ".join(dict.fromkeys(problems))) from None
     _check(path, suite)
+    suite._source = path
     return suite
 
 

@@ -178,7 +178,6 @@ async def _strategy(
     protocol: Protocol, strategy: Strategy, measure: Measure, ask: AskSettings
 ) -> Asking:
     meter = protocol.run.meter
-    assert meter is not None
     items = _sample(protocol, ITEMS)
     found = await measure_forecast(meter, measure, items, ask, _nothing)
     found = scaled(found, len(protocol.pool))

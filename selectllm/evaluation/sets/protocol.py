@@ -165,7 +165,6 @@ class Protocol:
         measures = {each.name: each.measure for each in strategies if each.measure is not None}
         if not measures:
             return {}
-        assert meter is not None
         return {name: meter.describe(measure) for name, measure in measures.items()}
 
     @property
