@@ -6,7 +6,7 @@ import itertools
 import math
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.ab import ab_word
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.regress import regress_word
-from selectllm.evaluation.comparison.verdict import Bounds, Interval, rule
+from selectllm.evaluation.comparison.swap import swap_word
+from selectllm.evaluation.comparison.verdict import Bounds, Interval, WordOf, rule
 from selectllm.evaluation.planning.forecast import Forecast, Pace, Unasked, outlay, pace_of
 from selectllm.evaluation.planning.prices import Priced, price_table, priced
 from selectllm.evaluation.planning.reach import (
@@ -188,12 +189,20 @@ def test_one_cluster_detects_nothing() -> None:
 # --- what can be said at all
 
 
+WORD_OF: Mapping[KindName, WordOf] = {
+    "eval": ab_word,
+    "ab": ab_word,
+    "swap": swap_word,
+    "regress": regress_word,
+}
+
+
 def word(kind: KindName, values: np.ndarray, scale: float, margin: float | None) -> str:
     """What the verdict's own rule says of `values`."""
     paired = Paired(values, np.full(len(values), scale))
     mean = float(values.mean()) / scale
     here = Interval(mean, mean, mean)
-    word_of = regress_word if kind == "regress" else ab_word
+    word_of = WORD_OF[kind]
     return rule(word_of, paired, Bounds.of(here, here), margin, (0.05, 0.05)).word
 
 
