@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import comb
 
+from selectllm.core.arrays import Floats
 from selectllm.core.types import Cluster
 from selectllm.evaluation.comparison.kinds import ComparisonKind
 from selectllm.evaluation.suite import Gate
@@ -26,7 +26,6 @@ from selectllm.stats.paired import FEW_CLUSTERS
 from selectllm.stats.power import clusters_needed, detectable, least_integer
 
 Source = Literal["pilot", "random picks", "assumption"]
-Floats = npt.NDArray[np.float64]
 
 POWER = 0.8
 RETAIN = (0.9, 0.8, 0.7)
