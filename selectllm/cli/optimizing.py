@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.cli.session import CommandSession
 from selectllm.core.codec import canonical_json, pretty_json, sha256_json
@@ -27,8 +28,6 @@ from selectllm.prompting.prompt import Prompt
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-INCONCLUSIVE = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from selectllm.cli.comparing import exit_code
 from selectllm.cli.evaluation import evaluating_options, recordable, show
+from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.files import write_text

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import read_json
+from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.baseline import Baseline, read_baseline, write_baseline
 from selectllm.evaluation.comparison.regress import baseline_of, check_suite, gated, matched
 from selectllm.evaluation.comparison.run_inputs import (
@@ -91,12 +92,12 @@ async def regress(
 
 def _gate_result(run: Evaluation, suite: Suite) -> GateResult:
     words = {verdict["word"] for verdict in run.results["verdicts"]}
-    inconclusive = "inconclusive" in words and "fail" not in words
-    allowed = {"pass"} | ({"inconclusive"} if suite.gate.inconclusive == "warn" else set())
+    news = {POLARITY[word] for word in words}
+    may_be_open = suite.gate.inconclusive == "warn"
     return GateResult(
         verdicts=tuple(run.results["verdicts"]),
-        passed=words <= allowed,
-        inconclusive=inconclusive,
+        passed="bad" not in news and ("open" not in news or may_be_open),
+        inconclusive="open" in news and "bad" not in news,
         run=run,
     )
 
