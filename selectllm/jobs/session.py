@@ -17,6 +17,7 @@ from selectllm.core.errors import UsageError
 from selectllm.core.types import Progress
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
+from selectllm.jobs.methods import Jobs
 from selectllm.jobs.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Settings(TypedDict, total=False):
     vectors: Path | None
 
 
-class Session:
+class Session(Jobs):
     """What several jobs share: workspace, prompts, reply cache, budget, engine.
 
     A context manager, `with` or `async with`; leaving it closes the cache. One session may run
