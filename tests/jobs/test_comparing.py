@@ -11,8 +11,6 @@ import selectllm as sl
 from selectllm.core.errors import UsageError
 from selectllm.jobs.comparing import aa
 from selectllm.jobs.sync import finished
-from tests.support.cli_files import RATED, served, write_suite
-from tests.support.provider_server import ProviderServer
 
 
 def test_an_oracle_is_better_than_chance_and_chance_is_worse(folder: Path) -> None:
@@ -44,14 +42,17 @@ def test_an_open_verdict_says_what_is_needed(folder: Path) -> None:
     assert verdict.needed is None or verdict.needed.clusters > 4
 
 
-def test_a_sequential_design_stops_once_it_is_decided(folder: Path, server: ProviderServer) -> None:
-    write_suite(RATED, served(server, name="asked"))
+def test_a_sequential_design_stops_once_it_is_decided(folder: Path) -> None:
+    verdict = sl.ab("suite.yaml", a="strategy:random", b="oracle", design="sequential")
+    assert verdict.word == "better"
+    assert verdict.details["design"]["name"] == "sequential"
+    assert verdict.run.results["clusters"] < 40
+
+
+def test_a_design_that_cannot_save_calls_is_fixed_and_says_so(folder: Path) -> None:
     notes: list[str] = []
-    verdict = sl.ab(
-        "suite.yaml", a="strategy:random", b="asked", design="sequential", notes=notes.append
-    )
-    assert verdict.details["design"]["name"] == "sequential" or notes
-    assert server.count <= 40
+    sl.ab("suite.yaml", a="random", b="oracle", design="sequential", limit=2, notes=notes.append)
+    assert any("a fixed design is used" in note for note in notes)
 
 
 def test_a_model_may_take_the_place_of_its_equal(folder: Path) -> None:
