@@ -20,7 +20,8 @@ from selectllm.errors import RunError
 from selectllm.files import atomic_write
 from selectllm.names import listed
 from selectllm.types import Cluster, Decision, Pool
-from selectllm.utility import Kind, Utility, ValidationSummary
+from selectllm.utility import Utility
+from selectllm.utility.schema import Kind, ValidationSummary
 
 FORMAT = 1
 SETTINGS = ("picks", "orders", "repeats", "seed", "clusters")

@@ -14,6 +14,7 @@ from typing import Any
 
 from selectllm.arms import Arm
 from selectllm.contrast import Contrast
+from selectllm.evaluation.comparison.schema import Control, Look, Needed, Verdict
 from selectllm.evidence import Evidence
 from selectllm.paired import Paired
 from selectllm.sequential import LEAST_CAP, boundaries, critical, looks
@@ -21,9 +22,7 @@ from selectllm.sides import Side
 from selectllm.stats import Estimate, Interval, holm
 from selectllm.verdict import (
     Bounds,
-    Needed,
     Ruling,
-    Verdict,
     ab_word,
     corrected,
     holm_levels,
@@ -50,14 +49,14 @@ def ab(evidence: Evidence, sides: Mapping[Arm, Side]) -> list[Verdict]:
     return _fixed(contrasts, beside)
 
 
-def _controls(evidence: Evidence, sides: Mapping[Arm, Side]) -> tuple[Mapping[str, Any], ...]:
+def _controls(evidence: Evidence, sides: Mapping[Arm, Side]) -> tuple[Control, ...]:
     """What picking by length, or by having an input, captures."""
     utility = evidence.headline
     if utility is None or utility not in evidence.covering:
         return ()
     found = {name: sides.get(Arm(strategy=name)) for name in CONTROLS}
     return tuple(
-        {"strategy": name, "captured": side.measured[utility.name].captured}
+        Control(strategy=name, captured=side.measured[utility.name].captured)
         for name, side in found.items()
         if side
     )
@@ -188,7 +187,7 @@ def _sequential(contrast: Contrast, beside: Mapping[str, Any]) -> Verdict:
     by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
     ruling = _unless_rarer(contrast, by_utility)
     history = [
-        {"clusters": counted, "low": interval.low, "high": interval.high}
+        Look(clusters=counted, low=interval.low, high=interval.high)
         for counted, interval in zip(done, outer, strict=True)
     ]
     last = len(done) == len(plan)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,24 @@ from selectllm.agreement import Agreement
 from selectllm.betting import least_clusters
 from selectllm.consistency import overlap
 from selectllm.differing import differing, paired_ratings
+from selectllm.evaluation.comparison.schema import (
+    BettingBounds,
+    DecidingUtility,
+    Design,
+    Intervals,
+    Kind,
+    Look,
+    Needed,
+    OtherUtility,
+    Shares,
+    Verdict,
+)
 from selectllm.evidence import Evidence
 from selectllm.paired import FEW_CLUSTERS, FEW_NONZERO, Paired, paired
 from selectllm.power import clusters_needed, clusters_to_decide
 from selectllm.sides import VALID, Side
 from selectllm.stats import Estimate, Interval
-from selectllm.verdict import Bounds, Kind, Needed, Ruling, Verdict
+from selectllm.verdict import Bounds, Ruling
 
 VALID_DROP = 0.05
 ROUNDING = 1e-9  # 1 - 0.95 is not quite 0.05
@@ -128,37 +140,39 @@ class Contrast:
             b=self.b.name,
             alpha=gate.alpha,
             margin=margin,
-            utility=None if utility is None else utility.to_json(),
+            utility=None
+            if utility is None
+            else DecidingUtility(name=utility.name, **utility.origin),
             unit="range" if self.differing_only else "captured",
             margin_share=margin / lift if margin and lift > 0 else None,
             clusters=len(self.paired) if self.paired else 0,
             flat_clusters=self._flat(),
             nonzero=self.paired.nonzero if self.paired else 0,
-            captured={"a": captured, "b": self.captured(self.b)},
+            captured=Intervals(a=captured, b=self.captured(self.b)),
             betting=_outer(ruling.betting),
             design=self._design(extra.pop("looks", ())),
             others=tuple(self._others()),
-            valid_rate={"a": self.a.valid_rate, "b": self.b.valid_rate},
+            valid_rate=Shares(a=self.a.valid_rate, b=self.b.valid_rate),
             overlap=overlap(self.a.decisions, self.b.decisions, self.evidence.picks),
             notes=notes,
             **extra,
         )
 
-    def _design(self, looks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    def _design(self, looks: Sequence[Look]) -> Design:
         """How the verdict was come by, and the calls that stopping early has saved."""
         comparison = self.evidence.comparison
         assert comparison is not None
         asked = len(self.evidence.clusters)
         calls = self.a.calls + self.b.calls
         cap = comparison.looks[-1][0] if comparison.looks else asked
-        return {
-            "kind": comparison.design,
-            "why": comparison.why,
-            "cap": cap,
-            "looks": list(looks),
-            "calls": calls,
-            "calls_saved": round(calls * (cap - asked) / asked),
-        }
+        return Design(
+            kind=comparison.design,
+            why=comparison.why,
+            cap=cap,
+            looks=tuple(looks),
+            calls=calls,
+            calls_saved=round(calls * (cap - asked) / asked),
+        )
 
     def _flat(self) -> int:
         utility = self.evidence.headline
@@ -166,7 +180,7 @@ class Contrast:
             return 0
         return self.b.measured[utility.name].flat_clusters
 
-    def _others(self) -> Iterable[Mapping[str, Any]]:
+    def _others(self) -> Iterable[OtherUtility]:
         """The other utilities: reported, never chosen from."""
         for utility in self.evidence.covering:
             if utility is self.evidence.headline:
@@ -175,11 +189,11 @@ class Contrast:
             found = a and b and _paired_gains(self.evidence, a, b)
             estimate = found.estimate() if found else None
             level = 1 - self.evidence.gate.alpha
-            yield {
-                "utility": utility.name,
-                **{name: said for name, said in utility.to_json().items() if name != "name"},
-                "difference": estimate and asdict(estimate.interval(level)),
-            }
+            yield OtherUtility(
+                utility=utility.name,
+                **utility.origin,
+                difference=None if estimate is None else estimate.interval(level),
+            )
 
     def needed(self, targets: Iterable[int | None]) -> Needed | None:
         """What the least of `targets` (counted clusters) takes beyond what is there.
@@ -245,8 +259,8 @@ def _valid_shares(side: Side) -> dict[int, float]:
     return {cluster: float(np.mean(each)) for cluster, each in valid.items()}
 
 
-def _outer(bounds: Bounds | None) -> Mapping[str, float] | None:
-    return None if bounds is None else {"low": bounds.low, "high": bounds.high}
+def _outer(bounds: Bounds | None) -> BettingBounds | None:
+    return None if bounds is None else BettingBounds(low=bounds.low, high=bounds.high)
 
 
 def _paired(evidence: Evidence, a: Side, b: Side) -> Paired | None:

@@ -20,7 +20,7 @@ from pydantic import (
 from selectllm.errors import SuiteError
 from selectllm.model import Answer, ModelSpec, Price
 from selectllm.names import closest
-from selectllm.strict import Count, JsonMapping, Name, Strict
+from selectllm.strict import DIALECT, Count, JsonMapping, Name, Strict
 from selectllm.utility_entry import (
     NO_SOURCE,
     OWN,
@@ -170,6 +170,11 @@ class Suite(Strict):
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
     sets: SetsEntry | None = None
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of suite files, as their types say it now; for editors."""
+        return {"$schema": DIALECT, **cls.model_json_schema()}
 
     def specs(self) -> tuple[ModelSpec, ...]:
         """The suite's models."""

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from selectllm.names import closest
 from selectllm.strict import Count, JsonMapping, Name, Strict
-from selectllm.utility import Kind
+from selectllm.utility.schema import Kind
 
 
 class NamedEntry(Strict):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from selectllm.arms import Arm
 from selectllm.compare import ab
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evidence import Comparison, Evidence
 from selectllm.paired import Paired
 from selectllm.sides import Side, sides
@@ -18,7 +19,6 @@ from selectllm.stats import Interval
 from selectllm.suite import Gate
 from selectllm.types import Cluster, Decision, Status
 from selectllm.utility import Utility
-from selectllm.verdict import Verdict
 
 Floats = npt.NDArray[np.float64]
 Picks = Sequence[Sequence[int]]

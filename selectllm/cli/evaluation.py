@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,12 +14,12 @@ from selectllm.ask import AskSettings
 from selectllm.baseline import Baseline
 from selectllm.cli.options import DIRECTORY, FILE, grouped
 from selectllm.cli.session import Session, counter
-from selectllm.codec import canonical_json, pretty_json
+from selectllm.codec import canonical_json
 from selectllm.connect import Connections
 from selectllm.decisions import DecisionLog
 from selectllm.errors import ReplyMissing
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evidence import Comparison
-from selectllm.files import write_text
 from selectllm.matrix import context_needed, evaluate, tasks
 from selectllm.measures.meter import Meter
 from selectllm.model import ModelSpec
@@ -169,7 +168,7 @@ def folder_of(call: Call, run: Run) -> Path:
     return call.evaluating.out or call.session.workspace.runs / run.default_name
 
 
-def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
+def carry_out(call: Call, run: Run) -> tuple[RunResults, Path]:
     """Ask what is not decided yet, write the run folder; its results and where they are."""
     folder = folder_of(call, run)
     check_folder(folder, run)
@@ -180,7 +179,7 @@ def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
         except ReplyMissing as error:
             raise ReplyMissing(f"{error}. Record them: {_record_command(call)}") from None
     found = results(run.evidence, decisions)
-    write_text(folder / "results.json", pretty_json(found))
+    found.write(folder / "results.json")
     if call.evaluating.record is not None:
         count = write_pack(call.evaluating.record, decisions, keep=_own_pack(call))
         call.session.note(f"{count} replies in {call.evaluating.record}")
@@ -221,10 +220,10 @@ def shorter(path: Path) -> Path:
         return path
 
 
-def show(session: Session, found: Mapping[str, Any], folder: Path) -> None:
+def show(session: Session, found: RunResults, folder: Path) -> None:
     """Print the results: as JSON alone, or as tables with what was spent."""
     if session.common.as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 

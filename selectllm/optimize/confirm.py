@@ -6,19 +6,18 @@ depend on the order, where they fall, what they cost and what length alone would
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from selectllm.arms import Arm
 from selectllm.ask import AskSettings
-from selectllm.codec import pretty_json
 from selectllm.compare import looks_of, why_fixed
 from selectllm.decisions import DecisionLog
 from selectllm.divide import Embedder
+from selectllm.evaluation.comparison.schema import Noise, Verdict
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evidence import Comparison, Evidence
-from selectllm.files import write_text
 from selectllm.matrix import evaluate, tasks
 from selectllm.noise import noise
 from selectllm.optimize.progress import Progress, ticks
@@ -38,20 +37,19 @@ class Confirmation:
     `asked`: the clusters; a sequential comparison ends before it has asked all of them.
     """
 
-    results: Mapping[str, Any]
-    noise: Mapping[str, Any] | None
+    results: RunResults
+    noise: Noise | None
     asked: tuple[Cluster, ...]
 
     @property
-    def verdict(self) -> Mapping[str, Any]:
+    def verdict(self) -> Verdict:
         """On the one winner against the parent."""
         return self.verdicts[0]
 
     @property
-    def verdicts(self) -> Sequence[Mapping[str, Any]]:
+    def verdicts(self) -> Sequence[Verdict]:
         """On each that was found against the parent."""
-        verdicts: Sequence[Mapping[str, Any]] = self.results["verdicts"]
-        return verdicts
+        return self.results.verdicts
 
 
 def confirmation_run(run: Run, found: Sequence[Prompt], clusters: tuple[Cluster, ...]) -> Run:
@@ -94,15 +92,14 @@ async def confirm(
             tick = ticks(advance, sum(1 for _ in tasks(run)))
             decisions = await evaluate(run, embedder, settings, log, tick)
     found = results(run.evidence, decisions)
-    write_text(folder / "results.json", pretty_json(found))
+    found.write(folder / "results.json")
     asked = run.evidence.first(run.evidence.asked({decision.cluster for decision in decisions}))
     return Confirmation(found, _noise(run, asked, decisions), tuple(asked.clusters))
 
 
-def _noise(run: Run, asked: Evidence, decisions: Sequence[Decision]) -> Mapping[str, Any] | None:
+def _noise(run: Run, asked: Evidence, decisions: Sequence[Decision]) -> Noise | None:
     """What the parent differs from itself by, from one order to another."""
     assert run.comparison is not None
     parent = run.comparison.arms[0]
     alone = replace(asked, comparison=Comparison("aa", (parent,), by="orders"))
-    found = noise(alone, sides(alone, decisions))
-    return None if found is None else found.to_json()
+    return noise(alone, sides(alone, decisions))

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from selectllm.errors import UtilityError
 from selectllm.names import listed
 from selectllm.tables import shortened
-from selectllm.utility import Kind, Utility
+from selectllm.utility import Utility
 from selectllm.utility.scale import is_blank, item_id
+from selectllm.utility.schema import Kind
 from selectllm.utility.sheet_files import read_csv, read_objects
 
 Floats = NDArray[np.float64]

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from selectllm.errors import UtilityError
-from selectllm.utility import Kind, Utility
+from selectllm.utility import Utility
 from selectllm.utility.ratings_file import PlacedRow, RatingsFile, by_item, from_rows, is_header
 from selectllm.utility.scale import Range, check_range, on_scale, shown
+from selectllm.utility.schema import Kind
 from selectllm.utility.sheet_files import read_csv, read_objects
 from selectllm.utility.utility_file import from_rows as from_utility_rows
 from selectllm.utility.utility_file import is_utility

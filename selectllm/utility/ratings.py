@@ -10,7 +10,8 @@ from typing import Any
 from selectllm.errors import UtilityError
 from selectllm.names import listed, unknown
 from selectllm.types import Item, Pool
-from selectllm.utility import Kind, Utility
+from selectllm.utility import Utility
+from selectllm.utility.schema import Kind
 
 # What a spreadsheet or another program writes; not the `1_000`, `nan` and `inf` of Python.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

@@ -16,9 +16,10 @@ from selectllm.codec import canonical_json, sha256_json
 from selectllm.errors import UtilityError
 from selectllm.files import atomic_write
 from selectllm.tables import shortened
-from selectllm.utility import Kind, Utility
+from selectllm.utility import Utility
 from selectllm.utility.ratings_file import PlacedRow, by_item
 from selectllm.utility.scale import Range, check_range, on_scale
+from selectllm.utility.schema import Kind
 from selectllm.utility.sheet_files import read_objects
 
 FORMAT = 1

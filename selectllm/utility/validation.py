@@ -15,7 +15,8 @@ from typing import Any, get_args
 from selectllm.codec import pretty_json, sha256_json
 from selectllm.errors import UtilityError
 from selectllm.files import write_text
-from selectllm.utility import Standing, Utility, ValidationSummary
+from selectllm.utility import Utility
+from selectllm.utility.schema import Standing, ValidationSummary
 
 FORMAT = 1
 

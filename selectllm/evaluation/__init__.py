@@ -1,0 +1,1 @@
+"""How well selectors pick: suites, metrics, comparisons, runs, whole-pool sets, planning."""

@@ -1,0 +1,1 @@
+"""How far picks agree with a utility, and with each other; pure, over clusters."""
