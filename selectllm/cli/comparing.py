@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from selectllm.cli.evaluation import show
 from selectllm.cli.session import Session
 from selectllm.evaluation.comparison.arms import Arm, Halves
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import Suite
 from selectllm.models.providers.endpoint import takes_schema
 from selectllm.selection.strategies import find_strategy
@@ -63,8 +63,8 @@ def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) ->
     )
 
 
-def finish(session: Session, found: Mapping[str, Any], folder: Path) -> None:
+def finish(session: Session, found: RunResults, folder: Path) -> None:
     """Print the results and end with the exit code of their verdicts."""
     show(session, found, folder)
-    code = exit_code([verdict["word"] for verdict in found["verdicts"]])
+    code = exit_code(found.words)
     click.get_current_context().exit(code)

@@ -98,7 +98,7 @@ def _optimize_text(session: Session, suite: Suite, base: Path, options: Optimize
             prompts,
             job.plan.parent,
             version_file(job.plan, job.splits, came.found, came.winner, verdict),
-            as_version=options.force or verdict["word"] == "better",
+            as_version=options.force or verdict.word == "better",
         )
     conclude(session, told, folder, _rendered)
 

@@ -1,4 +1,1 @@
-"""What picks are worth: suites, metrics/, comparison/, runs/, sets/ and planning/.
-
-Nothing is asked from here but through selection/.
-"""
+"""How well selectors pick: suites, metrics, comparisons, runs, whole-pool sets, planning."""

@@ -8,9 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from selectllm.core.document import Part
 from selectllm.core.files import write_text
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.metrics.agreement import Agreement
 from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.runs.schema import PairFigures
 from selectllm.optimization.confirm import Confirmation
 from selectllm.optimization.controls import controls
 from selectllm.optimization.gepa_search import Found
@@ -88,7 +91,7 @@ def report(
         "format": FORMAT,
         "kind": "search",
         "plan": asdict(plan),
-        "utility": run.headline.to_json(),
+        "utility": run.headline.summary().to_json(),
         "packages": package_versions(),
         "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
         "search": asdict(found),
@@ -96,8 +99,8 @@ def report(
         "guards": None if confirmation is None else _guards(confirmation),
         "controls": controls(run, splits, asked),
         "confirmed_on": len(asked) if confirmation else None,
-        "noise": confirmation and confirmation.noise,
-        "verdict": confirmation and confirmation.verdict,
+        "noise": None if confirmation is None else _told(confirmation.noise),
+        "verdict": None if confirmation is None else _told(confirmation.verdict),
     }
 
 
@@ -108,33 +111,37 @@ def _json(found: Agreement) -> dict[str, float] | None:
 def _confirmed(confirmation: Confirmation | None) -> dict[str, Any] | None:
     if confirmation is None:
         return None
-    a, b = (confirmation.verdict["captured"][side] for side in ("a", "b"))
-    return {PARENT: a, WINNER: b}
+    captured = confirmation.verdict.captured.to_json()
+    return {PARENT: captured["a"], WINNER: captured["b"]}
+
+
+def _told(part: Part | None) -> dict[str, Any] | None:
+    return None if part is None else part.to_json()
 
 
 def _guards(confirmation: Confirmation) -> dict[str, Any]:
     """What a prompt must not buy its agreement with, of both versions."""
-    pairs = zip((PARENT, WINNER), confirmation.results["pairs"], strict=True)
+    pairs = zip((PARENT, WINNER), confirmation.results.pairs, strict=True)
     return {version: guards_of(pair) for version, pair in pairs}
 
 
-def guards_of(pair: Mapping[str, Any]) -> dict[str, Any]:
+def guards_of(pair: PairFigures) -> dict[str, Any]:
     """What a prompt must not buy its agreement with, of one pair of results.json."""
-    return {name: pair[name] for name in GUARDS}
+    return pair.model_dump(mode="json", include=set(GUARDS))
 
 
-def verdict_in_short(parent: str, verdict: Mapping[str, Any]) -> str:
+def verdict_in_short(parent: str, verdict: Verdict) -> str:
     """The verdict in one line, for front matter."""
-    difference, utility = verdict["difference"], verdict["utility"]
-    told = f"{verdict['word']} against {parent}"
+    difference, utility = verdict.difference, verdict.utility
+    told = f"{verdict.word} against {parent}"
     if difference is not None:
         told += (
-            f": {difference['estimate']:+.3f} captured ({difference['low']:+.3f} to "
-            f"{difference['high']:+.3f})"
+            f": {difference.estimate:+.3f} captured ({difference.low:+.3f} to "
+            f"{difference.high:+.3f})"
         )
     if utility is not None:
-        told += f" of utility {utility['name']} (kind: {utility['kind']})"
-    return f"{told} on {verdict['clusters']} confirmation clusters"
+        told += f" of utility {utility.name} (kind: {utility.kind})"
+    return f"{told} on {verdict.clusters} confirmation clusters"
 
 
 def write_version(library: PromptLibrary, folder: Path, name: str, text: str) -> str:
@@ -152,7 +159,7 @@ def write_version(library: PromptLibrary, folder: Path, name: str, text: str) ->
     return f"{name}@{number}"
 
 
-def version_file(plan: Plan, splits: Splits, found: Found, winner: Prompt, verdict: Any) -> str:
+def version_file(plan: Plan, splits: Splits, found: Found, winner: Prompt, verdict: Verdict) -> str:
     """The winner's file, with where it comes from and what came of it in its front matter."""
     origin = Origin(
         parent=plan.parent,

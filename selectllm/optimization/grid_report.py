@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.execute import tasks
 from selectllm.optimization.confirm import Confirmation, confirmation_run
 from selectllm.optimization.controls import controls
@@ -50,7 +51,7 @@ def report(job: GridJob, came: GridOutcome) -> dict[str, Any]:
         "format": FORMAT,
         "kind": "grid",
         "plan": plan(job),
-        "utility": utility.to_json(),
+        "utility": utility.summary().to_json(),
         "controls": controls(job.run, splits, asked),
         "confirmed_on": len(asked) if made else None,
         "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
@@ -66,7 +67,7 @@ def report(job: GridJob, came: GridOutcome) -> dict[str, Any]:
         "finalists": list(found.finalists),
         "confirmation": None if made is None else _confirmation(found, made),
         "winner": best,
-        "verdict": None if made is None or best is None else _verdict(found, made, best),
+        "verdict": None if made is None or best is None else _verdict(found, made, best).to_json(),
     }
 
 
@@ -91,16 +92,21 @@ def _settings(job: GridJob, found: Halved) -> Iterator[dict[str, Any]]:
 
 def _confirmation(found: Halved, made: Confirmation) -> dict[str, Any]:
     """Both sides of every verdict, and what stands guard beside them."""
-    first = made.verdicts[0]["captured"]["a"]
-    captured = [first, *(verdict["captured"]["b"] for verdict in made.verdicts)]
-    arms = zip((DEFAULT, *found.finalists), captured, made.results["pairs"], strict=True)
+    first = made.verdicts[0].captured.a
+    captured = [first, *(verdict.captured.b for verdict in made.verdicts)]
+    arms = zip((DEFAULT, *found.finalists), captured, made.results.pairs, strict=True)
     return {
         "arms": [
-            {"number": number, "prompt": pair["prompt"], "captured": told, **guards_of(pair)}
+            {
+                "number": number,
+                "prompt": pair.prompt,
+                "captured": told and told.to_json(),
+                **guards_of(pair),
+            }
             for number, told, pair in arms
         ],
-        "verdicts": list(made.verdicts),
-        "noise": made.noise,
+        "verdicts": [verdict.to_json() for verdict in made.verdicts],
+        "noise": made.noise and made.noise.to_json(),
     }
 
 
@@ -112,16 +118,15 @@ def winner(came: GridOutcome) -> int | None:
     if came.confirmation is None:
         return None
     verdicts = zip(came.found.finalists, came.confirmation.verdicts, strict=True)
-    number, _ = max(verdicts, key=lambda each: (each[1]["word"] == "better", _gain(each[1])))
+    number, _ = max(verdicts, key=lambda each: (each[1].word == "better", _gain(each[1])))
     return number
 
 
-def _gain(verdict: Mapping[str, Any]) -> float:
-    difference = verdict["difference"]
-    return -math.inf if difference is None else float(difference["estimate"])
+def _gain(verdict: Verdict) -> float:
+    return -math.inf if verdict.difference is None else verdict.difference.estimate
 
 
-def _verdict(found: Halved, made: Confirmation, number: int) -> Mapping[str, Any]:
+def _verdict(found: Halved, made: Confirmation, number: int) -> Verdict:
     return made.verdicts[found.finalists.index(number)]
 
 

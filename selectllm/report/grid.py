@@ -10,12 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.optimize import (
     SPLITS,
     Report,
     a_decision,
     around,
+    interval_of,
     noise_facts,
     utility_facts,
     written,
@@ -48,7 +50,7 @@ def render_grid(told: Report) -> RenderableType:
     parts: list[RenderableType] = []
     confirmation = told["confirmation"]
     for verdict in confirmation["verdicts"] if confirmation else ():
-        parts += [render_verdict(verdict), Text()]
+        parts += [render_verdict(Verdict.model_validate(verdict)), Text()]
     parts += [_settings(told), _effects(told)]
     if confirmation is not None:
         parts += [_optimism(told), _arms(confirmation)]
@@ -65,7 +67,7 @@ def _settings(told: Report) -> Table:
         ["clusters", "captured", "interval"],
     )
     for each in told["settings"][:MOST]:
-        captured = each["captured"]
+        captured = interval_of(each["captured"])
         figures = str(each["clusters"]), estimate(captured), spread(captured)
         add_row(made, each["prompt"], *figures)
     return made
@@ -87,7 +89,7 @@ def _effects(told: Report) -> Table:
         shift = "-" if effect is None else f"{effect['estimate']:+.3f}"
         p = "-" if each["p_holm"] is None else p_value(each["p_holm"])
         value = f"{_value(each['value'])}, not {_value(each['default'])}"
-        add_row(made, each["variable"], value, shift, spread(effect, 3), p)
+        add_row(made, each["variable"], value, shift, spread(interval_of(effect), 3), p)
     return made
 
 
@@ -118,8 +120,8 @@ def _arms(confirmation: Mapping[str, Any]) -> Table:
         add_row(
             made,
             arm["prompt"],
-            estimate(arm["captured"]),
-            estimate(arm["order_consistency"]),
+            estimate(interval_of(arm["captured"])),
+            estimate(interval_of(arm["order_consistency"])),
             " ".join(str(count) for count in arm["slots"]["counts"]),
             " + ".join(a_decision(arm[way], arm["decisions"]) for way in WAYS),
             rate(arm["valid_rate"]),

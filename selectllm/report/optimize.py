@@ -12,10 +12,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict import render_verdict
 from selectllm.report.wording import (
-    Interval,
     ceiling,
     counted,
     estimate,
@@ -24,7 +24,9 @@ from selectllm.report.wording import (
     p_value,
     rate,
     spread,
+    summary,
 )
+from selectllm.stats.intervals import Interval
 
 Report = Mapping[str, Any]
 PARENT, WINNER = "parent", "winner"
@@ -47,7 +49,7 @@ def render_report(told: Report) -> RenderableType:
     """What came of a search, the verdict first."""
     parts: list[RenderableType] = []
     if told["verdict"] is not None:
-        parts += [render_verdict(told["verdict"]), Text()]
+        parts += [render_verdict(Verdict.model_validate(told["verdict"])), Text()]
     parts.append(_captured(told))
     if told["guards"] is not None:
         parts.append(_guards(told))
@@ -80,9 +82,15 @@ def _clusters(told: Report) -> Iterator[tuple[str, str]]:
         yield name, f"{asked} of {count}" if some else str(count)
 
 
-def around(interval: Interval | None) -> str:
+def around(interval: Mapping[str, float] | None) -> str:
     """`0.31 (+0.12 to +0.50)`: captured, with its interval."""
-    return estimate(interval) if interval is None else f"{estimate(interval)} ({spread(interval)})"
+    found = interval_of(interval)
+    return estimate(found) if found is None else f"{estimate(found)} ({spread(found)})"
+
+
+def interval_of(row: Mapping[str, float] | None) -> Interval | None:
+    """The interval that a row of optimize.json holds."""
+    return None if row is None else Interval(**row)
 
 
 def _name(told: Report, version: str) -> str:
@@ -151,8 +159,9 @@ def _facts(told: Report) -> Iterator[tuple[str, str]]:
 def utility_facts(told: Report) -> Iterator[tuple[str, str]]:
     """What decided; the report of a verdict says so itself."""
     if told["verdict"] is None:
-        yield "decided by", named(told["utility"])
-        yield "ceiling", ceiling(told["utility"])
+        utility = summary(told["utility"])
+        yield "decided by", named(utility)
+        yield "ceiling", ceiling(utility)
 
 
 def noise_facts(noise: Report | None) -> Iterator[tuple[str, str]]:
@@ -161,8 +170,8 @@ def noise_facts(noise: Report | None) -> Iterator[tuple[str, str]]:
     if floor is not None:
         yield (
             "noise floor",
-            f"the parent differs from itself, shown in another order, by {estimate(floor)} "
-            f"captured ({spread(floor, 3)})",
+            f"the parent differs from itself, shown in another order, by "
+            f"{estimate(Interval(**floor))} captured ({spread(Interval(**floor), 3)})",
         )
 
 

@@ -16,7 +16,6 @@ from selectllm.report.markdown import SPECIAL
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import (
     UNKNOWN,
-    Utility,
     ceiling,
     counted,
     length_alone,
@@ -25,6 +24,7 @@ from selectllm.report.wording import (
     percent,
     rate,
     spread,
+    summary,
     usd,
 )
 
@@ -101,7 +101,7 @@ def _facts(found: Sets) -> Iterator[Fact]:
     if others:
         yield "utilities", f"{found['utility']} is shown; sets.json has {', '.join(others)} too"
     if (shown := _shown(found)) is not None:
-        yield "ceiling", ceiling(shown)
+        yield "ceiling", ceiling(summary(shown))
     yield from (("note", note) for note in found["notes"])
     for each in found["left_out"]:
         yield "left out", f"{_name(each['selector'])}: {each['reason']}"
@@ -178,7 +178,8 @@ def _captured(found: Sets, wide: bool) -> Iterator[Column]:
     name = shown["name"]
     yield Column(
         "captured",
-        f"share of {named(shown)}: 1 = the best possible set, 0 = random sets; higher is better",
+        f"share of {named(summary(shown))}: 1 = the best possible set, 0 = random sets; "
+        "higher is better",
         lambda row: _signed(_of(row["captured"][name])),
     )
     if len(found["seeds"]) > 1 and wide:
@@ -249,9 +250,9 @@ def _length(found: Sets, budget: int) -> str:
     return f"; {length_alone(of.get(budget))}"
 
 
-def _shown(found: Sets) -> Utility | None:
+def _shown(found: Sets) -> Row | None:
     """The utility that the tables show."""
-    return next((each for each in found["utilities"] if each["name"] == found["utility"]), None)
+    return next((row for row in found["utilities"] if row["name"] == found["utility"]), None)
 
 
 def _fills(found: Sets, budget: int) -> Iterator[str]:

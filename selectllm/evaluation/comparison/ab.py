@@ -16,11 +16,10 @@ from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.run_inputs import RunInputs
+from selectllm.evaluation.comparison.schema import Control, Look, Needed, Verdict
 from selectllm.evaluation.comparison.verdict import (
     Bounds,
-    Needed,
     Ruling,
-    Verdict,
     ab_word,
     corrected,
     holm_levels,
@@ -50,16 +49,14 @@ def ab(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]
     return _fixed(contrasts, beside)
 
 
-def _controls(
-    inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]
-) -> tuple[Mapping[str, Any], ...]:
+def _controls(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> tuple[Control, ...]:
     """What picking by length, or by having an input, captures."""
     utility = inputs.headline
     if utility is None or utility not in inputs.covering:
         return ()
     found = {name: arm_results.get(Arm(strategy=name)) for name in CONTROLS}
     return tuple(
-        {"strategy": name, "captured": side.measured[utility.name].captured}
+        Control(strategy=name, captured=side.measured[utility.name].captured)
         for name, side in found.items()
         if side
     )
@@ -190,7 +187,7 @@ def _sequential(contrast: PairedComparison, beside: Mapping[str, Any]) -> Verdic
     by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
     ruling = _unless_rarer(contrast, by_utility)
     history = [
-        {"clusters": counted, "low": interval.low, "high": interval.high}
+        Look(clusters=counted, low=interval.low, high=interval.high)
         for counted, interval in zip(done, outer, strict=True)
     ]
     last = len(done) == len(plan)

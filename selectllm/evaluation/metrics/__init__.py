@@ -1,1 +1,1 @@
-"""Figures of one arm: agreement of its picks with utilities, consistency over orders."""
+"""How far picks agree with a utility, and with each other; pure, over clusters."""

@@ -133,7 +133,7 @@ def _utility(utility: Utility, rows: Sequence[Mapping[str, Any]]) -> dict[str, A
         for row in rows
         if row["selector"] == LONGEST
     ]
-    return utility.to_json() | {"sha256": utility.sha256, "length": length or None}
+    return utility.summary().to_json() | {"sha256": utility.sha256, "length": length or None}
 
 
 def _pool(protocol: Protocol, facts: PoolFacts) -> dict[str, Any]:

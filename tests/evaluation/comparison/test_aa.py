@@ -254,7 +254,7 @@ def test_it_fits_the_schema_of_results(utilities: bool) -> None:
     inputs = run_inputs(6) if utilities else replace(run_inputs(6), utilities=())
     row = found(inputs, decided(noisy(6))).to_json()
     whole = schema("results")
-    Draft202012Validator({"$ref": "#/$defs/noise", "$defs": whole["$defs"]}).validate(row)
+    Draft202012Validator({"$ref": "#/$defs/Noise", "$defs": whole["$defs"]}).validate(row)
     assert row["pair"] == "short@1 + m"
     assert row["resamples"] == RESAMPLES == 2000
     assert (row["alpha"], row["margin"]) == (0.05, 0.1)

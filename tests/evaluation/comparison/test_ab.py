@@ -75,7 +75,7 @@ class TestWhatAVerdictIs:
 
     def test_the_margin_is_also_said_as_a_share_of_what_the_first_arm_gains(self) -> None:
         found = verdict_of(Case.of(even(100), [[4]] * 75 + [[0]] * 25, [[4]] * 100))
-        assert ends(found.captured["a"])[0] == pytest.approx(0.5)
+        assert ends(found.captured.a)[0] == pytest.approx(0.5)
         assert found.margin_share == pytest.approx(0.2)
         assert verdict_of(Case.of(even(100), [[0]] * 100, [[4]] * 100)).margin_share is None
 
@@ -203,8 +203,8 @@ def test_other_utilities_are_reported_and_decide_nothing() -> None:
     found = verdict_of(case.where(utilities=(decides, upside_down)))
     assert found.word == "better"
     (other,) = found.others
-    assert other["utility"] == "other"
-    assert other["difference"]["high"] < 0
+    assert other.utility == "other"
+    assert other.difference.high < 0
     chosen = verdict_of(case.where(utilities=(decides, upside_down), gate=Gate(utility="other")))
     assert chosen.word == "worse"
 

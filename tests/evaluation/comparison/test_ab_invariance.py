@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from selectllm.core.types import Cluster
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.comparison.verdict import Verdict
+from selectllm.evaluation.comparison.schema import Verdict
 from tests.support.verdict_cases import CLOSE, A, B, ends, simulated, verdict_of
 
 few_examples = settings(deadline=None, max_examples=15)
@@ -44,7 +44,7 @@ def test_arms_that_change_places_mirror_it(n: int, seed: int) -> None:
     assert back.p == forth.p
     assert (back.betting is None) == (forth.betting is None) == (n >= 100)
     if forth.betting and back.betting:
-        assert back.betting["low"] == pytest.approx(-forth.betting["high"], **CLOSE)
+        assert back.betting.low == pytest.approx(-forth.betting.high, **CLOSE)
 
 
 @few_examples

@@ -58,11 +58,11 @@ class TestSequential:
         found, whole = verdict_of(case.first(asked)), verdict_of(case)
         assert found.design is not None
         assert whole.design is not None
-        history = [each["clusters"] for each in found.design["looks"]]
+        history = [each.clusters for each in found.design.looks]
         assert history == list(looks(300))[: look + 1]
-        assert found.design["looks"] == whole.design["looks"][: look + 1]
+        assert found.design.looks == whole.design.looks[: look + 1]
         assert ends(found.difference)[1:] == pytest.approx(
-            (found.design["looks"][-1]["low"], found.design["looks"][-1]["high"])
+            (found.design.looks[-1].low, found.design.looks[-1].high)
         )
         z = boundaries([count / 300 for count in looks(300)], 0.05)[look]
         fixed = verdict_of(case.where(comparison=AB).first(asked))

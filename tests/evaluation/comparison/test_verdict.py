@@ -11,13 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
+from selectllm.evaluation.comparison.schema import Design, Kind, Shares, Verdict, Word
 from selectllm.evaluation.comparison.verdict import (
     WORDS,
     Bounds,
-    Kind,
     Ruling,
-    Verdict,
-    Word,
     ab_word,
     corrected,
     holm_levels,
@@ -254,8 +252,10 @@ def test_a_verdict_s_json_has_every_field_and_nothing_but_json() -> None:
         margin=None,
         difference=Interval(0.2, 0.1, 0.3),
         notes=("n",),
+        design=Design(kind="fixed", why=None, cap=9, looks=(), calls=18, calls_saved=0),
+        valid_rate=Shares(a=1.0, b=None),
     )
     row = verdict.to_json()
-    assert set(row) == set(Verdict.__dataclass_fields__)
+    assert set(row) == set(Verdict.model_fields)
     assert json.loads(json.dumps(row)) == row
     assert row["difference"] == {"estimate": 0.2, "low": 0.1, "high": 0.3}
