@@ -22,7 +22,8 @@ from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.swap import swap
 from selectllm.evaluation.comparison.verdict import WORDS, Bounds, Kind, Verdict, Word, rule
 from selectllm.evaluation.suite import Gate
-from selectllm.stats.intervals import Estimate, Interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import Paired
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 

@@ -1,1 +1,4 @@
-"""How well selectors pick: suites, metrics, comparisons, runs, whole-pool sets, planning."""
+"""What picks are worth: suites, metrics/, comparison/, runs/, sets/ and planning/.
+
+Nothing is asked from here but through selection/.
+"""

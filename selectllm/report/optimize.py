@@ -26,7 +26,7 @@ from selectllm.report.wording import (
     spread,
     summary,
 )
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 
 Report = Mapping[str, Any]
 PARENT, WINNER = "parent", "winner"

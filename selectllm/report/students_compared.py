@@ -15,7 +15,7 @@ from selectllm.evaluation.comparison.arms import STRATEGY
 from selectllm.report.layout import add_row, table
 from selectllm.report.set_agreement import render_arms, render_set_agreement
 from selectllm.report.wording import counted, named, number, p_alone, spread, summary
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 
 Content = Mapping[str, Any]
 

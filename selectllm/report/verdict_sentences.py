@@ -21,7 +21,7 @@ from selectllm.report.wording import (
     spread,
     usd,
 )
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 
 Fact = tuple[str, str]
 UNITS = {"captured": "captured", "range": "of the rating range per pick"}

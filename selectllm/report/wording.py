@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from selectllm.evaluation.comparison.schema import OtherUtility, Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilityOrigin, UtilitySummary
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 
 Floats = NDArray[np.float64]
 Orders = NDArray[np.intp]

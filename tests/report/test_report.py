@@ -19,7 +19,7 @@ from rich.console import Console, RenderableType
 
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report import github, terminal
+from selectllm.report import github, terminal, wording
 from selectllm.report import junit as junit_xml
 from selectllm.report import markdown as comment
 from selectllm.report import verdict as on_terminal
@@ -215,7 +215,7 @@ def print_results(found: Mapping[str, Any], console: Console) -> None:
 
 
 def overall(found: Mapping[str, Any]) -> str:
-    return words.overall(RunResults.model_validate(found))
+    return wording.overall(RunResults.model_validate(found))
 
 
 def junit(found: Mapping[str, Any]) -> str:
@@ -539,7 +539,8 @@ def test_a_run_without_verdicts_shows_its_tables_alone() -> None:
     ],
 )
 def test_the_worst_word_heads_a_report(words: list[str], worst: str) -> None:
-    assert overall({"verdicts": [{"word": word} for word in words]}) == worst
+    makers = {"pass": regress, "fail": regress, "safe": swap}
+    assert overall(run(*(makers.get(word, ab)(word=word) for word in words))) == worst
 
 
 # --- Markdown

@@ -16,7 +16,7 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.suite import Gate
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 from selectllm.stats.paired import Paired
 from selectllm.utility.utility import Utility
 
@@ -126,7 +126,7 @@ class Case:
 
 def verdict_of(case: Case) -> Verdict:
     """What `ab` says of the second arm."""
-    return ab(case.inputs, case.sides)[0]
+    return ab(case.inputs, case.arm_results)[0]
 
 
 def skilled(utilities: Floats, skill: float, k: int, seed: int) -> Picks:

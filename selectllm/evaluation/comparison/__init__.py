@@ -1,1 +1,1 @@
-"""Verdicts: one arm of a run against another, and a pair against itself; no file is read here."""
+"""Figures of arms against each other, and the words that they earn: ab, aa, swap, regress."""

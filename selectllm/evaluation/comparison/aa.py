@@ -27,7 +27,8 @@ from selectllm.evaluation.comparison.schema import By, FalseAlarms, Kind, Noise,
 from selectllm.evaluation.comparison.verdict import WORDS, Bounds, rule
 from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
 from selectllm.evaluation.suite import Gate
-from selectllm.stats.intervals import Estimate, Interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import SAME, Paired
 from selectllm.stats.power import detectable
 

@@ -25,7 +25,8 @@ from selectllm.evaluation.comparison.verdict import (
     holm_levels,
     rule,
 )
-from selectllm.stats.intervals import Estimate, Interval, holm
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate, holm
 from selectllm.stats.paired import Paired
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 

@@ -33,7 +33,8 @@ from selectllm.evaluation.comparison.verdict import Bounds, Ruling
 from selectllm.evaluation.metrics.agreement import Agreement
 from selectllm.evaluation.metrics.consistency import overlap
 from selectllm.stats.betting import least_clusters
-from selectllm.stats.intervals import Estimate, Interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import FEW_CLUSTERS, FEW_NONZERO, Paired, paired
 from selectllm.stats.power import clusters_needed, clusters_to_decide
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from selectllm.core.document import Amount, Part, Sha256, Share, Tally
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilityOrigin, UtilitySummary
 
 Word = Literal["better", "worse", "equivalent", "inconclusive", "pass", "fail", "safe", "not safe"]

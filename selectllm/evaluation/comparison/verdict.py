@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from selectllm.evaluation.comparison.schema import Kind, Word
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 from selectllm.stats.paired import FEW_CLUSTERS, FEW_NONZERO, Paired
 
 

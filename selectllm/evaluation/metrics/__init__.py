@@ -1,1 +1,1 @@
-"""How far picks agree with a utility, and with each other; pure, over clusters."""
+"""Figures of one arm: agreement of its picks with utilities, consistency over orders."""

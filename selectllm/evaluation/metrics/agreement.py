@@ -32,7 +32,8 @@ import numpy as np
 
 from selectllm.core.types import Decision
 from selectllm.evaluation.metrics.cluster_scores import Columns, Floats, Scores, scores_of
-from selectllm.stats.intervals import Interval, ratio_interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import ratio_interval
 from selectllm.utility.utility import check_covered
 
 

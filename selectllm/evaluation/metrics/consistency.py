@@ -16,7 +16,8 @@ from scipy.special import chdtrc
 
 from selectllm.core.types import Decision
 from selectllm.evaluation.metrics.schema import SlotHistogram
-from selectllm.stats.intervals import Interval, mean_interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import mean_interval
 
 
 def order_consistency(decisions: Iterable[Decision], k: int) -> Interval | None:

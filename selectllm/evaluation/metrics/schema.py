@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selectllm.core.document import Part, Share, Tally
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 from selectllm.utility.schema import Kind
 
 

@@ -1,1 +1,1 @@
-"""A run: its folder, its decisions and its results; nothing here knows a command."""
+"""One evaluation of a suite: prepared, carried out, kept in a folder, verified."""

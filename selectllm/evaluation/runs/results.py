@@ -29,7 +29,7 @@ from selectllm.evaluation.runs.schema import (
     RunUtility,
     StrategyFigures,
 )
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 from selectllm.utility.utility import Utility
 
 LONGEST = Arm(strategy="longest")

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from selectllm.core.document import Document, Part, Sha256, Share, Tally
 from selectllm.evaluation.comparison.schema import DecidingUtility, Noise, Verdict
 from selectllm.evaluation.metrics.schema import SlotHistogram, UtilityAgreement
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 
 
 class RunUtility(DecidingUtility):

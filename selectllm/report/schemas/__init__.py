@@ -1,7 +1,8 @@
 """JSON Schemas of every file that selectllm reads or writes; they ship in the wheel.
 
-Those of `generated` are made from the types of their files (`python -m selectllm.report.schemas`); the
-others are written by hand, and the tests hold real files against them.
+Those of `generated` are made from the types of their files (`python -m
+selectllm.report.schemas`); the others are written by hand, and the tests hold real files against
+them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m selectllm.report.schemas`: write the generated schemas anew after their types changed."""
+"""`python -m selectllm.report.schemas`: write the generated schemas after their types changed."""
 
 from pathlib import Path
 

@@ -24,7 +24,7 @@ from selectllm.evaluation.comparison.verdict import (
     swap_word,
 )
 from selectllm.stats.betting import least_clusters
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 from selectllm.stats.paired import Paired
 from tests.support.verdict_cases import differences
 

@@ -19,7 +19,7 @@ from scipy.stats import t
 from statsmodels.stats.power import TTestPower
 
 from selectllm.core.types import Attempt, Cluster, Decision
-from selectllm.evaluation.comparison.verdict import Bounds, Interval, rule
+from selectllm.evaluation.comparison.verdict import Bounds, rule
 from selectllm.evaluation.planning.forecast import Forecast, Pace, Unasked, outlay, pace_of
 from selectllm.evaluation.planning.prices import Priced, price_table, priced
 from selectllm.evaluation.planning.reach import (
@@ -38,6 +38,7 @@ from selectllm.evaluation.planning.reach import (
 from selectllm.evaluation.planning.tokenizer import FILES, own_tokenizer
 from selectllm.evaluation.suite import Gate
 from selectllm.models.model import ModelSpec, Price, Vote
+from selectllm.stats.interval import Interval
 from selectllm.stats.paired import Paired
 
 GATE = Gate(margin=0.1, alpha=0.05)
