@@ -60,7 +60,7 @@ class TestRetention:
         self, seed: int, retain: float
     ) -> None:
         found = swapped(simulated(120, 0.6, 0.5, seed=seed), retain)
-        before, after = (ends(found.captured[side])[0] for side in "ab")
+        before, after = ends(found.captured.a)[0], ends(found.captured.b)[0]
         assert found.swap is not None
         kept, assay = found.swap.retention, found.swap.assay
         assert kept.estimate == pytest.approx(after - retain * before, **CLOSE)
