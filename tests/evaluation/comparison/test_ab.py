@@ -43,7 +43,7 @@ class TestWhatAVerdictIs:
     @given(sizes, seeds)
     def test_the_difference_is_that_of_what_the_arms_captured(self, n: int, seed: int) -> None:
         found = verdict_of(simulated(n, 0.3, 0.5, seed=seed))
-        a, b = (ends(found.captured[side])[0] for side in "ab")
+        a, b = ends(found.captured.a)[0], ends(found.captured.b)[0]
         assert ends(found.difference)[0] == pytest.approx(b - a, **CLOSE)
 
     def test_the_intervals_are_student_s_t_of_two_levels(self) -> None:

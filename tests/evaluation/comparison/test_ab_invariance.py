@@ -23,7 +23,7 @@ MIRRORED = {"better": "worse", "worse": "better"}
 
 def figures(verdict: Verdict) -> tuple[float, ...]:
     """Every figure of a verdict's intervals."""
-    captured = [number for side in "ab" for number in ends(verdict.captured[side])]
+    captured = [*ends(verdict.captured.a), *ends(verdict.captured.b)]
     return (*ends(verdict.difference), *ends(verdict.inner), *captured)
 
 
