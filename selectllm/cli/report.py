@@ -17,10 +17,9 @@ from selectllm.evaluation.runs.schema import RunResults
 def report(folder: Path, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed."""
     path = folder / "results.json"
-    content = read_json(path)
-    results = RunResults.of(content, path, "the results of a run", "run eval again")
+    results = RunResults.read(path, "not the results of a run ({why}); run eval again")
     if as_json:
-        click.echo(canonical_json(content))
+        click.echo(canonical_json(read_json(path)))
         return
     from rich.console import Console
 

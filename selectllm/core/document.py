@@ -7,7 +7,6 @@ ship with the package are generated from them (`python -m selectllm.report.schem
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -17,7 +16,7 @@ from pydantic_core import CoreSchema
 
 from selectllm.core.codec import pretty_json
 from selectllm.core.errors import RunError
-from selectllm.core.files import write_text
+from selectllm.core.files import read_json, write_text
 from selectllm.core.strict import DIALECT, Strict
 
 SHOWN = 60  # characters of a value in a message
@@ -73,17 +72,23 @@ class Document(Part):
         write_text(path, pretty_json(self.to_json()))
 
     @classmethod
-    def of(cls, content: Mapping[str, Any], path: Path, what: str, hint: str) -> Self:
-        """`content` of the file at `path` as this document.
-
-        Raises RunError with `what` the file should be, what does not fit, and `hint`: how to get
-        one that does.
-        """
+    def of(cls, content: Any) -> Self:
+        """`content` of a file as this document. Raises ValueError with what does not fit."""
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            why = _why(error)
-            raise RunError(f"{path}: not {what} ({why}); {hint}") from None
+            raise ValueError(_why(error)) from None
+
+    @classmethod
+    def read(cls, path: Path, otherwise: str) -> Self:
+        """The file at `path`. Raises RunError for one that is missing, no JSON, or not such a file.
+
+        `otherwise`: what to say in the last case, with `{why}` for what does not fit.
+        """
+        try:
+            return cls.of(read_json(path))
+        except ValueError as error:
+            raise RunError(f"{path}: {otherwise.format(why=error)}") from None
 
 
 class _Untitled(GenerateJsonSchema):

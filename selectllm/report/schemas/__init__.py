@@ -47,7 +47,11 @@ def schema(name: str) -> dict[str, Any]:
 
 def generated() -> dict[str, dict[str, Any]]:
     """By name, the schemas of files that are written from types, as these say it now."""
+    from selectllm.core.document import Document
     from selectllm.evaluation.runs.schema import RunResults
+    from selectllm.evaluation.sets.schema import SetsResults
     from selectllm.evaluation.suite import Suite
 
-    return {"suite": Suite.json_schema(), "results": RunResults.json_schema()}
+    documents: dict[str, type[Document]] = {"results": RunResults, "sets": SetsResults}
+    made = {name: document.json_schema() for name, document in documents.items()}
+    return {"suite": Suite.json_schema(), **made}
