@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, ValidationError
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -64,8 +64,7 @@ class Document(Part):
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """The JSON Schema of such files, as their types say it now."""
-        schema = cls.model_json_schema(mode="serialization", schema_generator=_Untitled)
-        return {"$schema": DIALECT, **schema}
+        return schema_of(cls)
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all; equal content gives equal bytes."""
@@ -97,6 +96,12 @@ class _Untitled(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Never."""
         return False
+
+
+def schema_of(documents: Any, **beside: Any) -> dict[str, Any]:
+    """The JSON Schema of a Document, or of a union of them; `beside`: further keywords."""
+    schema = TypeAdapter(documents).json_schema(mode="serialization", schema_generator=_Untitled)
+    return {"$schema": DIALECT, **schema, **beside}
 
 
 def _why(error: ValidationError) -> str:

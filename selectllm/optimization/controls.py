@@ -5,20 +5,21 @@ Pure. Told for each part of the clusters, beside what parent and winner captured
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from selectllm.core.types import Cluster
 from selectllm.evaluation.metrics.agreement import Choice, agreement
 from selectllm.evaluation.runs.execute import shown_items
 from selectllm.evaluation.runs.run import Run
+from selectllm.optimization.schema import ControlsBySplit
 from selectllm.optimization.splits import NAMES, Splits
 from selectllm.selection.strategies import Candidates, Strategy
+from selectllm.stats.interval import Interval
 
 CONTROLS = ("longest", "has-input")
 
 
-def controls(run: Run, splits: Splits, confirmed: Sequence[Cluster]) -> dict[str, dict[str, Any]]:
+def controls(run: Run, splits: Splits, confirmed: Sequence[Cluster]) -> ControlsBySplit:
     """Captured of the utility that decides, by split and control; null where it is undefined.
 
     `confirmed`: the confirmation clusters that were asked. `has-input` only for pools that have
@@ -26,16 +27,14 @@ def controls(run: Run, splits: Splits, confirmed: Sequence[Cluster]) -> dict[str
     """
     used = [strategy for strategy in run.strategies if strategy.name in CONTROLS]
     parts = zip(NAMES, (splits.training, splits.validation, confirmed), strict=True)
-    return {name: {each.name: _captured(run, each, part) for each in used} for name, part in parts}
+    captured = {name: {s.name: _captured(run, s, part) for s in used} for name, part in parts}
+    return ControlsBySplit(**captured)
 
 
-def _captured(
-    run: Run, strategy: Strategy, clusters: Sequence[Cluster]
-) -> Mapping[str, float] | None:
+def _captured(run: Run, strategy: Strategy, clusters: Sequence[Cluster]) -> Interval | None:
     assert run.headline is not None
     choices = [_choice(run, strategy, cluster) for cluster in clusters]
-    found = agreement(choices, run.headline.values, run.suite.picks, run.inputs.groups).captured
-    return None if found is None else found.to_json()
+    return agreement(choices, run.headline.values, run.suite.picks, run.inputs.groups).captured
 
 
 def _choice(run: Run, strategy: Strategy, cluster: Cluster) -> Choice:
