@@ -10,13 +10,14 @@ from typing import Any
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, grouped
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.student_options import Local, answered_items, local_options, map_option
 from selectllm.core.codec import canonical_json, pretty_json
 from selectllm.core.errors import UsageError
 from selectllm.core.files import write_text
 from selectllm.core.types import Item
 from selectllm.data.pool import parse_mapping
+from selectllm.data.rouge import rouge_l_of_pairs
 from selectllm.data.vector_store import VectorStore
 from selectllm.downstream.student import (
     Manifest,
@@ -28,7 +29,6 @@ from selectllm.downstream.student import (
     cosine_of,
     open_student,
     read_manifest,
-    rouge_l_of,
 )
 from selectllm.downstream.student import score as score_student
 from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
@@ -159,7 +159,7 @@ def _check_base(manifest: Manifest, model: str) -> None:
 class _Scoring:
     """What is computed of the test items; `folder`: of a trained student, None the base model."""
 
-    session: Session
+    session: CommandSession
     student: Student
     config: StudentConfig
     tests: Sequence[Item]
@@ -185,7 +185,7 @@ class _Scoring:
         embedder = self.session.embedder()
         store = VectorStore(embedder.folder, embedder.encoder.identity)
         cosine = cosine_of(texts, references, embedder.encoder, store)
-        return Answers(found, rouge_l_of(texts, references), cosine, new_tokens)
+        return Answers(found, rouge_l_of_pairs(texts, references), cosine, new_tokens)
 
 
 def _show(content: Mapping[str, Any], *, as_json: bool) -> None:

@@ -6,44 +6,19 @@ import math
 from collections.abc import Iterable, Sequence
 
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import ModelError
-from selectllm.models.model import ModelSpec
 
 Listed = tuple[str, float]
 """A token and its natural log-probability."""
 
-
 MOST = 20
 """The most likely tokens that a provider is asked for: OpenAI lists no more."""
-
 
 MOST_OF_ENGINE = 1_000
 """The embedded engine lists what it may write before any constraint, where labels of a small
 model stand far down: of 26 labels the last was at 272."""
 
-
 # What may surround a label in a token: spaces, as tokenizers write them, and brackets.
 _AROUND = " \t\r\n\u2581\u0120[](){}"
-
-
-def tokens_to_list(spec: ModelSpec) -> int:
-    """How many tokens to ask for; `extra.top_logprobs` where a provider takes fewer than MOST.
-
-    Raises ModelError for another value of that.
-    """
-    given = spec.extra.get("top_logprobs")
-    if given is not None:
-        if (
-            not isinstance(given, int)
-            or isinstance(given, bool)
-            or not 1 <= given <= MOST_OF_ENGINE
-        ):
-            raise ModelError(
-                f"{spec.name}: extra.top_logprobs {given!r} is no number of tokens from 1 to "
-                f"{MOST_OF_ENGINE}"
-            )
-        return given
-    return MOST_OF_ENGINE if spec.provider == "local" else MOST
 
 
 def as_text(token: str, listed: Iterable[Listed], labels: Sequence[str] = ()) -> str:
@@ -54,9 +29,10 @@ def as_text(token: str, listed: Iterable[Listed], labels: Sequence[str] = ()) ->
     """
     finite = [pair for pair in listed if math.isfinite(pair[1])]
     ordered = sorted(finite, key=lambda pair: -pair[1])
-    rest = [pair for pair in ordered[MOST:] if _label(pair[0]) in labels]
+    rest = [pair for pair in ordered[MOST:] if label_in(pair[0]) in labels]
     return canonical_json({"token": token, "top_logprobs": [*ordered[:MOST], *rest]})
 
 
-def _label(token: str) -> str:
+def label_in(token: str) -> str:
+    """The token without what may surround a label in it."""
     return token.strip(_AROUND)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selectllm.core.types import Cluster
-from selectllm.evaluation.metrics.agreement import Choice, agreement
-from selectllm.evaluation.runs.execute import shown_items
+from selectllm.core.types import Cluster, Decision
+from selectllm.evaluation.metrics.agreement import agreement
+from selectllm.evaluation.runs.execute import decide_by_strategy, shown_items
 from selectllm.evaluation.runs.run import Run
 from selectllm.optimization.schema import ControlsBySplit
 from selectllm.optimization.splits import NAMES, Splits
 from selectllm.selection.strategies import Candidates, Strategy
+from selectllm.selection.strategies.controls import BESIDE
 from selectllm.stats.interval import Interval
 
 CONTROLS = ("longest", "has-input")
@@ -25,20 +26,19 @@ def controls(run: Run, splits: Splits, confirmed: Sequence[Cluster]) -> Controls
     `confirmed`: the confirmation clusters that were asked. `has-input` only for pools that have
     inputs.
     """
-    used = [strategy for strategy in run.strategies if strategy.name in CONTROLS]
+    used = [strategy for strategy in run.strategies if strategy.name in BESIDE]
     parts = zip(NAMES, (splits.training, splits.validation, confirmed), strict=True)
     captured = {name: {s.name: _captured(run, s, part) for s in used} for name, part in parts}
     return ControlsBySplit(**captured)
 
 
 def _captured(run: Run, strategy: Strategy, clusters: Sequence[Cluster]) -> Interval | None:
+    """Picked anew: the log of decisions has prompts alone on what the search saw."""
     assert run.headline is not None
-    choices = [_choice(run, strategy, cluster) for cluster in clusters]
+    choices = [Choice.of(_decision(run, strategy, cluster)) for cluster in clusters]
     return agreement(choices, run.headline.values, run.suite.picks, run.inputs.groups).captured
 
 
-def _choice(run: Run, strategy: Strategy, cluster: Cluster) -> Choice:
-    shown = shown_items(run, cluster, 0)
-    ids = tuple(item.id for item in shown)
-    picked = strategy.choose(Candidates(shown, run.suite.seed), run.suite.picks)
-    return Choice(cluster.id, ids, tuple(ids[position] for position in picked))
+def _decision(run: Run, strategy: Strategy, cluster: Cluster) -> Decision:
+    candidates = Candidates(shown_items(run, cluster, 0), run.suite.seed)
+    return decide_by_strategy(run, cluster, candidates, strategy)

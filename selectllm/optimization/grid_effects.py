@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from selectllm.core.arrays import Floats
 from selectllm.optimization.schema import VariableEffect
 from selectllm.prompting.variables import Value
-from selectllm.stats.intervals import Estimate, Floats, holm, mean_estimate
+from selectllm.stats.intervals import Estimate, holm, mean_estimate
 
 Settings = Mapping[str, Value]
 

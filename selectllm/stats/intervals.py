@@ -19,9 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
+from selectllm.core.arrays import Floats
 from selectllm.stats.interval import Interval
-
-Floats = npt.NDArray[np.float64]
 
 MOST_ENUMERATED = 14  # units whose 2^n sign patterns are all counted
 FLIPS = 9999  # sign patterns drawn for more units than that

@@ -103,7 +103,7 @@ def test_only_aa_has_noise() -> None:
 def test_a_pair_whose_picks_ignore_the_order_has_no_noise() -> None:
     measured = found(run_inputs(120), decided({c: [c % LEVELS] * 2 for c in range(120)}))
     assert (measured.sd, measured.nonzero, measured.detectable) == (0.0, 0, 0.0)
-    assert measured.false_alarms == FalseAlarms(0.0, 0.0, 0.0)
+    assert measured.false_alarms == FalseAlarms(ab=0.0, regress=0.0, naive=0.0)
     assert measured.consistency is not None
     assert measured.consistency.estimate == 1.0
 

@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.comparison.schema import BettingBounds
 from selectllm.evaluation.suite import Gate
 from selectllm.utility.utility import Utility
 from tests.support.verdict_cases import (
@@ -64,7 +65,7 @@ class TestWhatAVerdictIs:
         case = Case.of(even(40), down, up, up, comparison=ComparisonDesign("ab", arms))
         found = verdict_of(case).betting
         d = differences([0.5] * 40, headroom=EVEN)
-        assert found == {"low": d.bet_low(level), "high": d.bet_high(level)}
+        assert found == BettingBounds(low=d.bet_low(level), high=d.bet_high(level))
 
     @pytest.mark.parametrize(
         ("skills", "word"),
@@ -182,7 +183,7 @@ class TestNeeded:
         proxy = simulated(110, 0.4, 0.48, seed=4)
         utility: Utility = replace(proxy.inputs.utilities[0], kind="proxy")
         unpaid = verdict_of(proxy.where(utilities=(utility,)))
-        assert unpaid.needed == replace(found.needed, ratings=None)
+        assert unpaid.needed == found.needed.model_copy(update={"ratings": None})
 
     def test_a_decided_verdict_needs_nothing(self) -> None:
         assert verdict_of(simulated(150, 0.1, 0.8)).needed is None

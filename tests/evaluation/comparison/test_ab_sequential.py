@@ -12,6 +12,7 @@ from scipy import stats as reference
 from selectllm.core.types import Attempt
 from selectllm.evaluation.comparison.ab import looks_of, why_fixed
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.comparison.schema import BettingBounds
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 from tests.support.verdict_cases import (
     AB,
@@ -80,10 +81,9 @@ class TestSequential:
         case = case.where(comparison=replace(AB, looks=looks_of(case.inputs)))
         d = differences([1.0] * 10 + [0.0] * 90, headroom=EVEN)
         level = 0.05 / 2 / 5
-        assert verdict_of(case.first(100)).betting == {
-            "low": d.bet_low(level),
-            "high": d.bet_high(level),
-        }
+        assert verdict_of(case.first(100)).betting == BettingBounds(
+            low=d.bet_low(level), high=d.bet_high(level)
+        )
 
     def test_an_early_look_needs_more_than_a_fixed_design_of_its_size(self) -> None:
         case = sequential(500, 0.3, 0.55)
@@ -99,9 +99,9 @@ class TestSequential:
         calls = tuple(replace(d, attempts=(asked_once,)) for d in case.decisions)
         found = verdict_of(replace(case, decisions=calls).first(100))
         assert (found.word, found.p) == ("better", None)
-        assert found.design is not None
-        design = (found.design[name] for name in ("kind", "cap", "calls", "calls_saved"))
-        assert tuple(design) == ("sequential", 300, 200, 400)
+        design = found.design
+        assert (design.kind, design.cap) == ("sequential", 300)
+        assert (design.calls, design.calls_saved) == (200, 400)
 
     @pytest.mark.parametrize(
         ("n", "changes", "why"),

@@ -72,7 +72,7 @@ class TestRetention:
             found = swapped(made(GOOD, LESS), 0.7).swap
             assert found is not None
             expected = reference.ttest_1samp(x / 0.5, 0).confidence_interval(0.90)
-            assert ends(found[name])[1:] == pytest.approx(expected, **CLOSE)
+            assert ends(getattr(found, name))[1:] == pytest.approx(expected, **CLOSE)
 
     @pytest.mark.parametrize(
         ("retain", "word"),
