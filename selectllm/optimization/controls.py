@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selectllm.core.types import Cluster, Decision
-from selectllm.evaluation.metrics.agreement import agreement
+from selectllm.evaluation.metrics.agreement import Choice, agreement
 from selectllm.evaluation.runs.execute import decide_by_strategy, shown_items
 from selectllm.evaluation.runs.run import Run
 from selectllm.optimization.schema import ControlsBySplit
