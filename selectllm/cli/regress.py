@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from selectllm.cli.comparing import exit_code
 from selectllm.cli.evaluation import (
     Call,
     Evaluating,
@@ -17,6 +16,7 @@ from selectllm.cli.evaluation import (
     open_run,
     show,
 )
+from selectllm.cli.exit_codes import INCONCLUSIVE, exit_code
 from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ReplyMissing
@@ -110,7 +110,7 @@ def _moved(recorded: Baseline, run: Run) -> str:
 def gate_code(suite: Suite, found: RunResults) -> int:
     """The exit code of the gate."""
     code = exit_code(found.words)
-    return 0 if code == 3 and suite.gate.inconclusive == "warn" else code
+    return 0 if code == INCONCLUSIVE and suite.gate.inconclusive == "warn" else code
 
 
 def report(session: CommandSession, found: RunResults, options: RegressOptions) -> None:

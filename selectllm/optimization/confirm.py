@@ -97,7 +97,7 @@ async def confirm(
     return Confirmation(found, _noise(run, asked, decisions), tuple(asked.clusters))
 
 
-def _noise(run: Run, asked: RunInputs, decisions: Sequence[Decision]) -> Noise | None:
+def _noise(run: Run, asked: RunInputs, decisions: Sequence[Decision]) -> Noise:
     """What the parent differs from itself by, from one order to another."""
     assert run.comparison is not None
     parent = run.comparison.arms[0]

@@ -9,17 +9,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.core.verdict_words import KIND_WORDS, POLARITY
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.noise import noise_facts
 from selectllm.report.verdict_sentences import figures, lead
 from selectllm.report.wording import (
-    SIDES,
     count,
     estimate,
     named,
     number,
-    outcome,
     spread,
     subject,
     usd,
@@ -41,7 +40,7 @@ def render_verdict(verdict: Verdict) -> RenderableType:
 
 def headline(verdict: Verdict) -> Text:
     """`BETTER  criteria@1 + gpt against short@1 + gpt`."""
-    word = Text(verdict.word.upper(), style=STYLES[outcome(verdict.word)])
+    word = Text(verdict.word.upper(), style=STYLES[POLARITY[verdict.word]])
     return Text.assemble(word, "  ", Text(subject(verdict), style="bold"))
 
 
@@ -67,7 +66,7 @@ def _swap_table(verdict: Verdict) -> Table | None:
         ["consistency", "USD", "seconds"],
     )
     consistency, paid, took = swap.order_consistency, swap.usd_per_1000, swap.seconds_per_1000
-    before, after = SIDES["swap"]
+    before, after = KIND_WORDS[verdict.kind].arms
     a = estimate(consistency.a), usd(paid.a), number(took.a, 1)
     b = estimate(consistency.b), usd(paid.b), number(took.b, 1)
     add_row(made, f"{before}: {verdict.a}", *a)

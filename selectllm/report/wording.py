@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from selectllm.evaluation.comparison.schema import OtherUtility, Verdict
-from selectllm.evaluation.runs.schema import RunResults
 from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilityOrigin, UtilitySummary
 
@@ -23,8 +22,6 @@ class Ends(Protocol):
         """The upper one."""
 
 
-Outcome = Literal["good", "bad", "open"]
-
 UNVALIDATED = "unvalidated"
 # Over what a reliability says that values repeat, by the source of the utility.
 REPEATS = {
@@ -33,28 +30,7 @@ REPEATS = {
     "import": "over raters",
     "student": "over passes",
 }
-NO_VERDICT = "no verdict"
 UNKNOWN = "-"
-WORST_FIRST = (
-    *("fail", "not safe", "worse"),
-    "inconclusive",
-    *("equivalent", "pass", "safe", "better"),
-)
-BAD = frozenset(WORST_FIRST[:3])
-# What the reference and the judged arm are called, by the kind of comparison.
-SIDES = {"ab": ("a", "b"), "swap": ("from", "to"), "regress": ("before", "after")}
-
-
-def overall(results: RunResults) -> str:
-    """The worst word of all verdicts, for headings; 'no verdict' where nothing was compared."""
-    return min(results.words, key=WORST_FIRST.index, default=NO_VERDICT)
-
-
-def outcome(word: str) -> Outcome:
-    """Whether a verdict's word is good news, bad news, or leaves the question open."""
-    if word in BAD:
-        return "bad"
-    return "open" if word in ("inconclusive", NO_VERDICT) else "good"
 
 
 def subject(verdict: Verdict) -> str:

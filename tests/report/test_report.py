@@ -19,7 +19,7 @@ from rich.console import Console, RenderableType
 
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report import github, terminal, wording
+from selectllm.report import github, terminal
 from selectllm.report import junit as junit_xml
 from selectllm.report import markdown as comment
 from selectllm.report import verdict as on_terminal
@@ -212,10 +212,6 @@ def render_noise(noise: Mapping[str, Any]) -> RenderableType:
 
 def print_results(found: Mapping[str, Any], console: Console) -> None:
     terminal.print_results(RunResults.model_validate(found), console)
-
-
-def overall(found: Mapping[str, Any]) -> str:
-    return wording.overall(RunResults.model_validate(found))
 
 
 def junit(found: Mapping[str, Any]) -> str:
@@ -525,22 +521,6 @@ def test_a_run_without_verdicts_shows_its_tables_alone() -> None:
 
 
 # --- the worst word
-
-
-@pytest.mark.parametrize(
-    ("words", "worst"),
-    [
-        (["pass", "inconclusive", "fail"], "fail"),
-        (["pass", "inconclusive"], "inconclusive"),
-        (["better", "equivalent"], "equivalent"),
-        (["better", "worse", "inconclusive"], "worse"),
-        (["safe"], "safe"),
-        ([], "no verdict"),
-    ],
-)
-def test_the_worst_word_heads_a_report(words: list[str], worst: str) -> None:
-    makers = {"pass": regress, "fail": regress, "safe": swap}
-    assert overall(run(*(makers.get(word, ab)(word=word) for word in words))) == worst
 
 
 # --- Markdown

@@ -10,11 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from selectllm.core.document import Amount, Part, Sha256, Share, Tally
+from selectllm.core.verdict_words import KIND_WORDS, OPEN, VerdictKind, Word
 from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilityOrigin, UtilitySummary
 
-Word = Literal["better", "worse", "equivalent", "inconclusive", "pass", "fail", "safe", "not safe"]
-Kind = Literal["ab", "regress", "swap"]
 Unit = Literal["captured", "range"]
 By = Literal["orders", "repeats"]
 Alpha = Annotated[float, Field(gt=0, lt=0.5)]
@@ -148,7 +147,7 @@ def _kinds(schema: dict[str, Any]) -> None:
             "if": {"properties": {"kind": {"const": kind}}},
             "then": {
                 "properties": {
-                    "word": {"enum": list(words)},
+                    "word": {"enum": [*words.bad, OPEN, *words.good]},
                     **{
                         part: {"not": absent} if part == kind else absent
                         for part in ("regress", "swap")
@@ -156,7 +155,7 @@ def _kinds(schema: dict[str, Any]) -> None:
                 }
             },
         }
-        for kind, words in WORDS.items()
+        for kind, words in KIND_WORDS.items()
     ]
 
 
@@ -165,7 +164,7 @@ class Verdict(Part):
 
     model_config = ConfigDict(json_schema_extra=_kinds)
 
-    kind: Kind
+    kind: VerdictKind
     word: Word
     reason: str = Field(min_length=1)
     a: str = Field(description="The reference: --a, --from, or the recorded pair.")
@@ -210,13 +209,6 @@ class Verdict(Part):
     notes: tuple[str, ...] = ()
     swap: Swap | None = None
     regress: PromptChange | None = None
-
-
-WORDS: dict[Kind, tuple[Word, ...]] = {
-    "ab": ("better", "worse", "equivalent", "inconclusive"),
-    "regress": ("pass", "fail", "inconclusive"),
-    "swap": ("safe", "not safe", "inconclusive"),
-}
 
 
 class FalseAlarms(Part):

@@ -6,19 +6,16 @@ What was spent this time, cache hits and clocks are not here; they live in decis
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any, get_args
 
 from selectllm.core.types import Attempt, Cluster, Decision, Status
-from selectllm.evaluation.comparison.aa import noise
-from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.arm_results import ArmResult, arm_results
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.regress import regress
+from selectllm.evaluation.comparison.kinds import kind_of
 from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.schema import Verdict
-from selectllm.evaluation.comparison.swap import swap
 from selectllm.evaluation.metrics.agreement import METRICS, Agreement
 from selectllm.evaluation.metrics.consistency import order_consistency, overlap, slot_histogram
 from selectllm.evaluation.metrics.schema import UtilityAgreement
@@ -33,11 +30,6 @@ from selectllm.stats.interval import Interval
 from selectllm.utility.utility import Utility
 
 LONGEST = Arm(strategy="longest")
-VERDICTS: dict[str, Callable[[RunInputs, Mapping[Arm, ArmResult]], list[Verdict]]] = {
-    "ab": ab,
-    "swap": swap,
-    "regress": regress,
-}
 
 
 def results(inputs: RunInputs, decisions: Sequence[Decision]) -> RunResults:
@@ -48,6 +40,7 @@ def results(inputs: RunInputs, decisions: Sequence[Decision]) -> RunResults:
     """
     inputs = inputs.first(inputs.asked({decision.cluster for decision in decisions}))
     found = arm_results(inputs, decisions)
+    kind = kind_of(inputs.comparison)
     length = {utility.name: _length(utility, found) for utility in inputs.covering}
     return RunResults(
         suite=inputs.suite,
@@ -73,8 +66,8 @@ def results(inputs: RunInputs, decisions: Sequence[Decision]) -> RunResults:
             )
             for a, b in combinations(inputs.pairs, 2)
         ),
-        verdicts=tuple(_with_length(each, length) for each in _verdicts(inputs, found)),
-        noise=noise(inputs, found),
+        verdicts=tuple(_with_length(each, length) for each in kind.decide(inputs, found)),
+        noise=kind.noise(inputs, found),
     )
 
 
@@ -91,11 +84,6 @@ def _with_length(verdict: Verdict, length: Mapping[str, Interval | None]) -> Ver
         return verdict
     beside = decides.model_copy(update={"length": length.get(decides.name)})
     return verdict.model_copy(update={"utility": beside})
-
-
-def _verdicts(inputs: RunInputs, found: Mapping[Arm, ArmResult]) -> list[Verdict]:
-    kind = inputs.comparison and inputs.comparison.kind
-    return VERDICTS[kind](inputs, found) if kind in VERDICTS else []
 
 
 def _pair(inputs: RunInputs, pair: tuple[str, str], found: Mapping[Arm, ArmResult]) -> PairFigures:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from selectllm.core.document import Document, Part, Sha256, Share, Tally
+from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.schema import DecidingUtility, Noise, Verdict
 from selectllm.evaluation.metrics.schema import SlotHistogram, UtilityAgreement
 from selectllm.stats.interval import Interval
@@ -87,6 +88,6 @@ class RunResults(Document):
     noise: Noise | None = Field(None, description="What aa found; null for every other command.")
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def words(self) -> tuple[Word, ...]:
         """The words of its verdicts."""
         return tuple(verdict.word for verdict in self.verdicts)

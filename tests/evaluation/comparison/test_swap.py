@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 from selectllm.core.types import Attempt
+from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.comparison.schema import Intervals, Verdict, Word
+from selectllm.evaluation.comparison.schema import Intervals, Verdict
 from selectllm.evaluation.comparison.swap import swap
 from selectllm.stats.power import clusters_needed
 from tests.support.verdict_cases import CLOSE, A, B, Case, apart, ends, even, simulated
