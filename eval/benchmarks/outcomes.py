@@ -20,10 +20,12 @@ from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.ab import ab, ab_word
 from selectllm.evaluation.comparison.regress import regress, regress_word
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.comparison.swap import swap, swap_word
-from selectllm.evaluation.comparison.verdict import Bounds, Verdict, WordOf, rule
+from selectllm.evaluation.comparison.verdict import Bounds, WordOf, rule
 from selectllm.evaluation.suite import Gate
-from selectllm.stats.intervals import Estimate, Interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import Paired
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 

@@ -19,7 +19,7 @@ from pydantic import (
 
 from selectllm.core.errors import SuiteError
 from selectllm.core.names import closest
-from selectllm.core.strict import Count, JsonMapping, Name, Strict
+from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict
 from selectllm.models.model import Answer, ModelSpec, Price, Rule, Vote
 from selectllm.utility.entries import (
     NO_SOURCE,
@@ -169,6 +169,11 @@ class Suite(Strict):
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
     sets: SetsEntry | None = None
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of suite files, as their types say it now; for editors."""
+        return {"$schema": DIALECT, **cls.model_json_schema()}
 
     def specs(self) -> tuple[ModelSpec, ...]:
         """The suite's models."""

@@ -52,7 +52,7 @@ INSIDE = {
         {"ask"},
         {"by_model", "by_strategy", "output", "scorers"},
     ),
-    "utility": ({"utility"}, {"annotation"}),
+    "utility": ({"schema"}, {"utility"}, {"annotation"}),
     "evaluation": ({"suite", "metrics"}, {"comparison"}, {"runs"}, {"sets"}, {"planning"}),
     "downstream": ({"student"}, {"outcomes"}, {"trials"}),
 }
