@@ -209,7 +209,7 @@ def _verdicts(clusters: Clusters, comparison: ComparisonDesign) -> Iterator[Verd
 
 
 def _same(what: str, verdict: Verdict, outcome: Outcome) -> None:
-    interval = verdict.swap["retention"] if verdict.swap else verdict.difference
+    interval = verdict.swap.retention if verdict.swap else verdict.difference
     ours = _ends(outcome.interval)
     if (verdict.word, verdict.clusters) != (outcome.word, outcome.clusters) or not np.allclose(
         _ends(interval), ours, rtol=0, atol=1e-9
