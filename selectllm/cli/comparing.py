@@ -45,7 +45,7 @@ def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) ->
     """
     for arm in arms:
         if arm.strategy is not None:
-            find_strategy(arm.strategy)
+            find_strategy(arm.strategy, base)
     prompts = {reference: session.library.load(reference, base) for reference in suite.prompts}
     wanted = {arm.prompt for arm in arms}
     with_schema = {p.ref for p in prompts.values() if reply_format(p.reply).schema}

@@ -47,10 +47,11 @@ INSIDE = {
     "prompting": ({"variables", "replies"}, {"prompt"}, {"library"}),
     "selection": (
         {"clustering"},
-        {"strategies"},
         {"selector", "task", "decision_log", "voting", "concurrency"},
         {"ask"},
-        {"by_model", "by_strategy", "output", "scorers"},
+        {"scorers"},
+        {"strategies"},
+        {"by_model", "by_strategy", "output"},
     ),
     "utility": ({"utility"}, {"annotation"}),
     "evaluation": ({"suite", "metrics"}, {"comparison"}, {"runs"}, {"sets"}, {"planning"}),
