@@ -35,6 +35,7 @@ Advance = Callable[[int, int], None]
 class Session:
     """The edge's state for one command; made by `open_session`.
 
+    `base`: the folder that the command works around, in which code of the user's own may be.
     `given`: the vectors of --vectors, of the command's pool once that is known.
     """
 
@@ -43,6 +44,7 @@ class Session:
     library: PromptLibrary
     cache: ReplyCache
     ledger: Ledger
+    base: Path
     given: GivenVectors | None = None
 
     @property
@@ -66,6 +68,7 @@ class Session:
             pack=pack or {},
             utility=utility,
             num_ctx=num_ctx,
+            base=self.base,
         )
 
     def embedder(self, advance: Advance | None = None) -> Embedder:
@@ -124,6 +127,7 @@ def open_session(common: Common, start: Path, loaded: LoadedPool | None = None) 
         library=PromptLibrary(workspace.prompts),
         cache=cache,
         ledger=Ledger(common.max_cost, allow_unpriced=common.allow_unpriced),
+        base=start,
         given=None if common.vectors is None else _given(common.vectors, loaded),
     )
 

@@ -1,6 +1,7 @@
 """From a model's settings to a model that answers: the wrappers, in the order they act.
 
-    Replayed(pack) > Cached > Uncut > Budgeted > Retrying > LiteLLMModel or the embedded engine
+    Replayed(pack) > Cached > TruncationGuard > Budgeted > Retrying > LiteLLMModel, OwnModel or
+    the embedded engine
 
 Only the innermost one talks to a provider; a reply that the pack or the cache holds never loads
 litellm.
@@ -10,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from selectllm.core.types import Reply, empty
-from selectllm.models.model import Model, ModelSpec
+from selectllm.models.model import Model, ModelSpec, Price
 from selectllm.models.providers import weights
 from selectllm.models.providers.embedded import EmbeddedModel
 from selectllm.models.providers.endpoint import base_url, check_model_id, endpoint
 from selectllm.models.providers.litellm import LiteLLMModel, price_per_token
 from selectllm.models.providers.mock import MockModel, Write
+from selectllm.models.providers.own import OwnModel, find_factory, own_identity
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.budget import Budgeted, Ledger
 from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache
@@ -31,7 +34,8 @@ class Connections:
     """What all models of a command share.
 
     `environment`: where keys and base URLs are looked up. `utility`: what mock/oracle picks by.
-    `num_ctx`: the context that Ollama is told to make room for, tokens.
+    `num_ctx`: the context that Ollama is told to make room for, tokens. `base`: a folder in which
+    code of the user's own may be.
     """
 
     cache: ReplyCache
@@ -42,6 +46,7 @@ class Connections:
     utility: Mapping[str, float] | None = None
     num_ctx: int | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    base: Path | None = None
 
 
 def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
@@ -51,12 +56,20 @@ def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | N
         return None
     if way == "embedded":
         return weights.identity(spec.id.removeprefix("local/"))
+    if way == "own":
+        return own_identity(spec)
     return endpoint(spec, environment)
 
 
-def settled(spec: ModelSpec) -> ModelSpec:
-    """`spec` with what is known of an embedded model filled in; raises ModelError if unknown."""
+def settled(spec: ModelSpec, base: Path | None = None) -> ModelSpec:
+    """`spec` with what is known of an embedded model filled in.
+
+    `base`: a folder in which code of the user's own may be. Raises ModelError for an embedded model
+    that there is none of, and for code that cannot be used.
+    """
     check_model_id(spec.id)
+    if provider_of(spec).way == "own":
+        find_factory(spec, base)
     if provider_of(spec).way != "embedded" or spec.context is not None:
         return spec
     return replace(spec, context=weights.local_model(spec.id.removeprefix("local/")).context)
@@ -78,5 +91,8 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
 def _live(spec: ModelSpec, shared: Connections) -> Model:
     if provider_of(spec).way == "embedded":
         return TruncationGuard(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
+    if provider_of(spec).way == "own":
+        own = Retrying(OwnModel(spec, shared.base), shared.policy)
+        return TruncationGuard(Budgeted(own, shared.ledger, lambda spec: Price(0.0, 0.0)))
     model = LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
     return TruncationGuard(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))
