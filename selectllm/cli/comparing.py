@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from selectllm.cli.evaluation import show
-from selectllm.cli.session import Session
+from selectllm.cli.session import CommandSession
 from selectllm.evaluation.comparison.arms import Arm, Halves
 from selectllm.evaluation.suite import Suite
 from selectllm.models.providers.providers import provider_of, takes_schema
@@ -30,7 +30,7 @@ def exit_code(words: Sequence[str]) -> int:
     return next((code for code in (1, 3) if code in codes), 0)
 
 
-def halves(session: Session, suite: Suite, base: Path) -> Halves:
+def halves(session: CommandSession, suite: Suite, base: Path) -> Halves:
     """What the arms of a suite are made of."""
     references = {
         reference: session.library.load(reference, base).ref for reference in suite.prompts
@@ -38,7 +38,7 @@ def halves(session: Session, suite: Suite, base: Path) -> Halves:
     return Halves(references, [spec.name for spec in suite.specs()])
 
 
-def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) -> Suite:
+def narrowed(session: CommandSession, suite: Suite, base: Path, arms: Sequence[Arm]) -> Suite:
     """The suite with the prompts of `arms` alone; its models may be named by strategies, too.
 
     Structured output is used for all of them or for none: it would be a head start.
@@ -61,7 +61,7 @@ def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) ->
     )
 
 
-def finish(session: Session, found: Mapping[str, Any], folder: Path) -> None:
+def finish(session: CommandSession, found: Mapping[str, Any], folder: Path) -> None:
     """Print the results and end with the exit code of their verdicts."""
     show(session, found, folder)
     code = exit_code([verdict["word"] for verdict in found["verdicts"]])

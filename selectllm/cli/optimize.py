@@ -25,7 +25,7 @@ from selectllm.cli.optimizing import (
     search_folder,
 )
 from selectllm.cli.options import Common, ModelOptions, common_options
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ModelError, ReplyMissing
 from selectllm.evaluation.runs.execute import context_needed
 from selectllm.evaluation.runs.run import Run
@@ -76,7 +76,9 @@ def optimize(suite_file: Path, options: OptimizeOptions, common: Common) -> None
         raise ReplyMissing(f"{error}. Ask for them by the same call without --offline") from None
 
 
-def _optimize_text(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> None:
+def _optimize_text(
+    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
+) -> None:
     prompts = prompts_folder(session)
     job = _checked(session, suite, base, options)
     folder = search_folder(session, options, suite.name, job.manifest)
@@ -105,7 +107,7 @@ def _rendered(told: Mapping[str, Any]) -> RenderableType:
     return render_report(told)
 
 
-def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> Job:
+def _checked(session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions) -> Job:
     """Everything that can be wrong, before anything is asked."""
     arm = arm_of(session, suite, base, options)
     known = {spec.name: spec for spec in suite.specs()}
@@ -138,7 +140,7 @@ def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOption
     )
 
 
-def _teacher(name: str, known: Mapping[str, ModelSpec], session: Session) -> ModelSpec:
+def _teacher(name: str, known: Mapping[str, ModelSpec], session: CommandSession) -> ModelSpec:
     """A model of the suite as it stands there, or any other by its id.
 
     Raises ModelError for one that has no key though its provider takes one.
@@ -159,7 +161,7 @@ def _teacher(name: str, known: Mapping[str, ModelSpec], session: Session) -> Mod
 
 
 def _connections(
-    session: Session, run: Run, base: Path, teacher: ModelSpec, options: OptimizeOptions
+    session: CommandSession, run: Run, base: Path, teacher: ModelSpec, options: OptimizeOptions
 ) -> Connections:
     """What task model and teacher share; room in Ollama for the longest that may be shown."""
     assert run.headline is not None

@@ -18,7 +18,7 @@ from selectllm.cli.optimizing import (
     run_of,
     search_folder,
 )
-from selectllm.cli.session import Session
+from selectllm.cli.session import CommandSession
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.runs.execute import context_needed
 from selectllm.evaluation.runs.run import Run
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def optimize_grid(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> None:
+def optimize_grid(
+    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
+) -> None:
     """Search the grid, confirm its finalists, write what was found, and end with the exit code."""
     _check_options(options)
     prompts = prompts_folder(session)
@@ -74,7 +76,9 @@ def _check_options(options: OptimizeOptions) -> None:
             )
 
 
-def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> GridJob:
+def _checked(
+    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
+) -> GridJob:
     """Everything that can be wrong, before anything is asked."""
     arm = arm_of(session, suite, base, options)
     run = run_of(session, suite, base, arm)
@@ -95,7 +99,7 @@ def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOption
     )
 
 
-def _connected(session: Session, run: Run, base: Path, grid: Grid) -> Run:
+def _connected(session: CommandSession, run: Run, base: Path, grid: Grid) -> Run:
     """The run with its model; in Ollama with room for the longest that any setting shows."""
     assert run.headline is not None
     parent = run.selectors[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -11,6 +11,9 @@ from typing import Any, Literal, TypedDict
 ReplyKind = str  # a key of prompting.replies.formats.REPLY_FORMATS, or module:attr
 LabelKind = Literal["numbers", "letters"]
 Status = Literal["ok", "repaired", "partial", "invalid", "refused", "error"]
+
+Progress = Callable[[int, int], None]
+"""Hears how far something is: (done, total)."""
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 

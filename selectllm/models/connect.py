@@ -9,7 +9,7 @@ litellm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,7 +35,8 @@ class Connections:
 
     `environment`: where keys and base URLs are looked up. `utility`: what mock/oracle picks by.
     `num_ctx`: the context that Ollama is told to make room for, tokens. `base`: a folder in which
-    code of the user's own may be.
+    code of the user's own may be. `innermost`: what makes the model that talks to a provider; None
+    for `innermost` below.
     """
 
     cache: ReplyCache
@@ -47,6 +48,7 @@ class Connections:
     num_ctx: int | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     base: Path | None = None
+    innermost: Callable[[ModelSpec, Connections], Model] | None = None
 
 
 def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
@@ -89,10 +91,23 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
 
 
 def _live(spec: ModelSpec, shared: Connections) -> Model:
+    model = Retrying((shared.innermost or innermost)(spec, shared), shared.policy)
     if provider_of(spec).way == "embedded":
-        return TruncationGuard(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
-    if provider_of(spec).way == "own":
-        own = Retrying(OwnModel(spec, shared.base), shared.policy)
-        return TruncationGuard(Budgeted(own, shared.ledger, lambda spec: Price(0.0, 0.0)))
-    model = LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
-    return TruncationGuard(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))
+        return TruncationGuard(model)
+    price = _costs_nothing if provider_of(spec).way == "own" else price_per_token
+    return TruncationGuard(Budgeted(model, shared.ledger, price))
+
+
+def _costs_nothing(spec: ModelSpec) -> Price:
+    """What to set aside for a call of the user's own code; its reply says what it cost."""
+    return Price(0.0, 0.0)
+
+
+def innermost(spec: ModelSpec, shared: Connections) -> Model:
+    """What talks to the provider of `spec`, without any wrapper."""
+    way = provider_of(spec).way
+    if way == "embedded":
+        return EmbeddedModel(spec, shared.environment)
+    if way == "own":
+        return OwnModel(spec, shared.base)
+    return LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
