@@ -1,4 +1,9 @@
-"""Suites: the YAML file that says what is evaluated (DESIGN part 5). Unknown keys are errors."""
+"""Suites: the YAML file that says what is evaluated. Unknown keys are errors.
+
+A suite names a pool, utilities, how the pool is divided and how much of it is picked, prompts and
+models (all their pairs are evaluated), strategies, and the gate that decides verdicts. Paths are
+relative to the file; an unknown key is told with the closest one.
+"""
 
 from __future__ import annotations
 
