@@ -16,15 +16,13 @@ from typing import Any
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
-from selectllm.core.types import Attempt, Item, empty
+from selectllm.core.types import Attempt, Item, Progress, empty
 from selectllm.models.connect import Connections
 from selectllm.models.model import Model, ModelSpec, Request
 from selectllm.prompting.library import PromptLibrary
 from selectllm.selection.scorers.ask_items import Rated
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import AskSettings, Task
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import ModelError, UnfitError
 from selectllm.core.names import listed
-from selectllm.core.types import Item
+from selectllm.core.types import Item, Progress
 from selectllm.data.vector_store import KEY, VectorStore
 from selectllm.selection.scorers.item_scorer import ItemScorer, Measured, Meter
 from selectllm.selection.scorers.language_model import LanguageModel, load_language_model
 
-Floats = NDArray[np.float64]
 Pair = tuple[str, str]
-Progress = Callable[[int, int], None]
 
 BATCH = 32  # pairs scored, then stored: what a killed run can lose
 FORMAT = 1  # raise it when the same model would give other likelihoods: their cache starts anew

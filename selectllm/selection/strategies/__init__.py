@@ -25,14 +25,7 @@ from selectllm.selection.scorers.own import OwnScorer
 from selectllm.selection.scorers.rating import RatingScorer
 from selectllm.selection.scorers.utility_values import UtilityScorer
 from selectllm.selection.strategies.candidates import Candidates
-from selectllm.selection.strategies.facility import facility_location
-from selectllm.selection.strategies.grouped import k_center_hdbscan
-from selectllm.selection.strategies.kcenter import centroid, k_center
-from selectllm.selection.strategies.kmeans import kmeans_nearest
-from selectllm.selection.strategies.measured import highest, ifd_order, lowest, middle, score_first
-from selectllm.selection.strategies.overlap import rouge_diversity
-from selectllm.selection.strategies.own import own_strategy
-from selectllm.selection.strategies.position import (
+from selectllm.selection.strategies.controls import (
     first,
     has_input,
     longest,
@@ -40,6 +33,13 @@ from selectllm.selection.strategies.position import (
     shortest,
     slot,
 )
+from selectllm.selection.strategies.facility import facility_location
+from selectllm.selection.strategies.grouped import k_center_hdbscan
+from selectllm.selection.strategies.kcenter import centroid, k_center
+from selectllm.selection.strategies.kmeans import kmeans_nearest
+from selectllm.selection.strategies.measured import highest, ifd_order, lowest, middle, score_first
+from selectllm.selection.strategies.overlap import rouge_diversity
+from selectllm.selection.strategies.own import own_strategy
 from selectllm.selection.strategies.strategy import Pick, Strategy
 
 __all__ = ["FORMS", "STRATEGIES", "Candidates", "Strategy", "find_strategy", "is_analytic"]
@@ -113,7 +113,7 @@ def find_strategy(name: str, base: Path | None = None) -> Strategy:
     oracle:UTILITY  the best by a utility of the suite, or a numeric column of the pool
     rating:PROMPT+MODEL  highest rated one by one by a prompt that asks for scores (AlpaGasus)
     open-endedness:MODEL  most different bigrams in three replies (scorers/open_endedness.py)
-    score-first:COSINE:STRATEGY  see score_first
+    score-first:COSINE:STRATEGY  see measured.py
     perplexity-low:MODEL, ifd:MODEL, ...  under another local language model
     highest:MODULE:ATTR, lowest:..., middle:...  by a scorer of the user's own (ItemScorer)
     MODULE:ATTR  a strategy of the user's own (Strategy)
