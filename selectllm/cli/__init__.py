@@ -95,7 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except SelectLLMError as error:
-        click.echo(f"selectllm: {error}", err=True)
+        from selectllm.cli.terminal import spoken
+
+        click.echo(f"selectllm: {spoken(str(error))}", err=True)
         return error.exit_code
     except OSError as error:  # a folder that cannot be written, a full disk: never a verdict
         reason = f"{error.strerror or error}; check the path, its permissions and the space left"

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from selectllm.cli.evaluation import show
-from selectllm.cli.session import Session
+from selectllm.cli.session import CommandSession
 from selectllm.evaluation.comparison.arms import Arm, Halves
 from selectllm.evaluation.suite import Suite
-from selectllm.models.providers.endpoint import takes_schema
+from selectllm.models.providers.providers import provider_of, takes_schema
+from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.strategies import find_strategy
 
 EXITS: Mapping[str, int] = {
@@ -29,7 +30,7 @@ def exit_code(words: Sequence[str]) -> int:
     return next((code for code in (1, 3) if code in codes), 0)
 
 
-def halves(session: Session, suite: Suite, base: Path) -> Halves:
+def halves(session: CommandSession, suite: Suite, base: Path) -> Halves:
     """What the arms of a suite are made of."""
     references = {
         reference: session.library.load(reference, base).ref for reference in suite.prompts
@@ -37,7 +38,7 @@ def halves(session: Session, suite: Suite, base: Path) -> Halves:
     return Halves(references, [spec.name for spec in suite.specs()])
 
 
-def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) -> Suite:
+def narrowed(session: CommandSession, suite: Suite, base: Path, arms: Sequence[Arm]) -> Suite:
     """The suite with the prompts of `arms` alone; its models may be named by strategies, too.
 
     Structured output is used for all of them or for none: it would be a head start.
@@ -47,14 +48,11 @@ def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) ->
             find_strategy(arm.strategy)
     prompts = {reference: session.library.load(reference, base) for reference in suite.prompts}
     wanted = {arm.prompt for arm in arms}
+    with_schema = {p.ref for p in prompts.values() if reply_format(p.reply).schema}
     specs = {spec.name: spec for spec in suite.specs()}
-    asked = [
-        specs[arm.model]
-        for arm in arms
-        if arm.model and any(p.ref == arm.prompt and p.reply == "json" for p in prompts.values())
-    ]
+    asked = [specs[arm.model] for arm in arms if arm.model and arm.prompt in with_schema]
     # The embedded model's replies are constrained in any case.
-    constrained = {spec.provider == "local" or takes_schema(spec) for spec in asked}
+    constrained = {provider_of(spec).constrained or takes_schema(spec) for spec in asked}
     return suite.model_copy(
         update={
             "prompts": tuple(name for name, prompt in prompts.items() if prompt.ref in wanted),
@@ -63,7 +61,7 @@ def narrowed(session: Session, suite: Suite, base: Path, arms: Sequence[Arm]) ->
     )
 
 
-def finish(session: Session, found: Mapping[str, Any], folder: Path) -> None:
+def finish(session: CommandSession, found: Mapping[str, Any], folder: Path) -> None:
     """Print the results and end with the exit code of their verdicts."""
     show(session, found, folder)
     code = exit_code([verdict["word"] for verdict in found["verdicts"]])

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, grouped
-from selectllm.cli.session import Session, counter
+from selectllm.cli.session import CommandSession
 from selectllm.core.codec import canonical_json, pretty_json
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
@@ -24,14 +24,14 @@ from selectllm.evaluation.runs.prepare import Sources, check_names, prepare, wit
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite
+from selectllm.jobs.session import ticks
 from selectllm.models.connect import Connections
 from selectllm.models.model import ModelSpec
+from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.models.wrappers.recorded import read_pack, write_pack
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.task import AskSettings
-
-OLLAMA = ("ollama", "ollama_chat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ evaluating_options = grouped(
 class Call:
     """One call of such a verb. `words`: what records missing replies, without --record."""
 
-    session: Session
+    session: CommandSession
     suite: Suite
     base: Path
     evaluating: Evaluating
@@ -79,7 +79,7 @@ class Call:
         return asking(self.session, self.suite)
 
 
-def asking(session: Session, suite: Suite) -> AskSettings:
+def asking(session: CommandSession, suite: Suite) -> AskSettings:
     """How the questions of `suite` are asked."""
     return AskSettings(
         concurrency=session.common.concurrency,
@@ -89,7 +89,7 @@ def asking(session: Session, suite: Suite) -> AskSettings:
 
 
 def open_run(
-    session: Session,
+    session: CommandSession,
     suite: Suite,
     base: Path,
     comparison: ComparisonDesign | None = None,
@@ -111,13 +111,13 @@ def open_run(
         utility=run.headline.values if run.headline else None,
     )
     run = with_selectors(run, base, session.library, shared)
-    if any(selector.spec.provider in OLLAMA for selector in run.selectors):
+    if needs_num_ctx(selector.spec for selector in run.selectors):
         shared = replace(shared, num_ctx=context_needed(run))
         run = with_selectors(run, base, session.library, shared)
     return with_meter(session, run, base, shared)
 
 
-def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
+def _warn_of_equal_repeats(session: CommandSession, suite: Suite) -> None:
     cold = [spec.name for spec in suite.specs() if spec.temperature == 0]
     if suite.repeats > 1 and cold:
         session.note(
@@ -128,7 +128,7 @@ def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
         warn_of_equal_ballots(session, spec)
 
 
-def warn_of_equal_ballots(session: Session, spec: ModelSpec) -> None:
+def warn_of_equal_ballots(session: CommandSession, spec: ModelSpec) -> None:
     """Note a vote of repeats that come out alike."""
     if spec.vote and spec.vote.repeats > 1 and (spec.temperature == 0 or spec.answer != "text"):
         session.note(
@@ -137,7 +137,7 @@ def warn_of_equal_ballots(session: Session, spec: ModelSpec) -> None:
         )
 
 
-def with_meter(session: Session, run: Run, base: Path, shared: Connections) -> Run:
+def with_meter(session: CommandSession, run: Run, base: Path, shared: Connections) -> Run:
     """The run with what measures items for its strategies, which was checked on its items."""
     meter = Meter(
         library=session.library,
@@ -190,7 +190,7 @@ def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
 async def _evaluate(call: Call, run: Run, log: DecisionLog) -> Sequence[Decision]:
     embedder = call.session.embedder().of_pool(run.pool)
     with call.session.progress("deciding") as advance:
-        tick = counter(advance, sum(not log.done(task.key) for task in tasks(run)))
+        tick = ticks(advance, sum(not log.done(task.key) for task in tasks(run)))
         if run.meter is not None:
             run = replace(run, meter=replace(run.meter, progress=advance))
         return await evaluate(run, embedder, call.settings, log, tick)
@@ -221,7 +221,7 @@ def shorter(path: Path) -> Path:
         return path
 
 
-def show(session: Session, found: Mapping[str, Any], folder: Path) -> None:
+def show(session: CommandSession, found: Mapping[str, Any], folder: Path) -> None:
     """Print the results: as JSON alone, or as tables with what was spent."""
     if session.common.as_json:
         click.echo(canonical_json(found))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from selectllm.cli.evaluation import OLLAMA, asking
+from selectllm.cli.evaluation import asking
 from selectllm.cli.named_model import named_model
 from selectllm.cli.optimize_grid import optimize_grid
 from selectllm.cli.optimizing import (
@@ -25,7 +25,7 @@ from selectllm.cli.optimizing import (
     search_folder,
 )
 from selectllm.cli.options import Common, ModelOptions, common_options
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ModelError, ReplyMissing
 from selectllm.evaluation.runs.execute import context_needed
 from selectllm.evaluation.runs.run import Run
@@ -33,6 +33,7 @@ from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.models.connect import Connections, settled
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.endpoint import api_key, key_variable
+from selectllm.models.providers.providers import needs_num_ctx, provider_of
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.optimization.gepa_job import Job, carry_out, planned
 from selectllm.optimization.gepa_program import load_dspy
@@ -51,11 +52,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 TEACHER_TOKENS = 4096  # room for a reply of a teacher that the suite does not name
-# Who cannot be asked without a key; others may have a log-in of their own, or need none.
-KEYED = (
-    *("openai", "anthropic", "gemini", "mistral", "groq", "xai", "deepseek", "openrouter"),
-    *("together_ai", "fireworks_ai", "perplexity", "cohere", "cohere_chat"),
-)
 
 
 @click.command()
@@ -80,7 +76,9 @@ def optimize(suite_file: Path, options: OptimizeOptions, common: Common) -> None
         raise ReplyMissing(f"{error}. Ask for them by the same call without --offline") from None
 
 
-def _optimize_text(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> None:
+def _optimize_text(
+    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
+) -> None:
     prompts = prompts_folder(session)
     job = _checked(session, suite, base, options)
     folder = search_folder(session, options, suite.name, job.manifest)
@@ -109,7 +107,7 @@ def _rendered(told: Mapping[str, Any]) -> RenderableType:
     return render_report(told)
 
 
-def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> Job:
+def _checked(session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions) -> Job:
     """Everything that can be wrong, before anything is asked."""
     arm = arm_of(session, suite, base, options)
     known = {spec.name: spec for spec in suite.specs()}
@@ -142,7 +140,7 @@ def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOption
     )
 
 
-def _teacher(name: str, known: Mapping[str, ModelSpec], session: Session) -> ModelSpec:
+def _teacher(name: str, known: Mapping[str, ModelSpec], session: CommandSession) -> ModelSpec:
     """A model of the suite as it stands there, or any other by its id.
 
     Raises ModelError for one that has no key though its provider takes one.
@@ -152,7 +150,7 @@ def _teacher(name: str, known: Mapping[str, ModelSpec], session: Session) -> Mod
         spec = named_model(name, ModelOptions(None, ()))
         spec = replace(spec, temperature=1.0, max_tokens=TEACHER_TOKENS)
     spec = settled(spec)
-    if session.common.offline or spec.provider not in KEYED:
+    if session.common.offline or not provider_of(spec).needs_key:
         return spec
     if api_key(spec, os.environ) is None:
         raise ModelError(
@@ -163,12 +161,12 @@ def _teacher(name: str, known: Mapping[str, ModelSpec], session: Session) -> Mod
 
 
 def _connections(
-    session: Session, run: Run, base: Path, teacher: ModelSpec, options: OptimizeOptions
+    session: CommandSession, run: Run, base: Path, teacher: ModelSpec, options: OptimizeOptions
 ) -> Connections:
     """What task model and teacher share; room in Ollama for the longest that may be shown."""
     assert run.headline is not None
     longest = None
-    if any(spec.provider in OLLAMA for spec in (run.selectors[0].spec, teacher)):
+    if needs_num_ctx((run.selectors[0].spec, teacher)):
         longest = context_needed(run) * (1 + max(SHOWN, options.demonstrations))
     pack = read_pack(base / run.suite.replies) if run.suite.replies else None
     return session.connections(pack=pack, utility=run.headline.values, num_ctx=longest)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selectllm.cli.evaluation import OLLAMA, asking
+from selectllm.cli.evaluation import asking
 from selectllm.cli.optimizing import (
     OptimizeOptions,
     arm_of,
@@ -18,11 +18,12 @@ from selectllm.cli.optimizing import (
     run_of,
     search_folder,
 )
-from selectllm.cli.session import Session
+from selectllm.cli.session import CommandSession
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.runs.execute import context_needed
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
+from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.optimization.grid_report import plan, report, version_file
 from selectllm.optimization.grid_schedule import default_budget, schedule
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def optimize_grid(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> None:
+def optimize_grid(
+    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
+) -> None:
     """Search the grid, confirm its finalists, write what was found, and end with the exit code."""
     _check_options(options)
     prompts = prompts_folder(session)
@@ -73,7 +76,9 @@ def _check_options(options: OptimizeOptions) -> None:
             )
 
 
-def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> GridJob:
+def _checked(
+    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
+) -> GridJob:
     """Everything that can be wrong, before anything is asked."""
     arm = arm_of(session, suite, base, options)
     run = run_of(session, suite, base, arm)
@@ -94,12 +99,12 @@ def _checked(session: Session, suite: Suite, base: Path, options: OptimizeOption
     )
 
 
-def _connected(session: Session, run: Run, base: Path, grid: Grid) -> Run:
+def _connected(session: CommandSession, run: Run, base: Path, grid: Grid) -> Run:
     """The run with its model; in Ollama with room for the longest that any setting shows."""
     assert run.headline is not None
     parent = run.selectors[0]
     longest = None
-    if parent.spec.provider in OLLAMA:
+    if needs_num_ctx([parent.spec]):
         longest = max(
             context_needed(replace(run, selectors=(replace(parent, prompt=prompt),)))
             for prompt in grid.prompts

@@ -12,7 +12,7 @@ import click
 from selectllm.cli.comparing import halves, narrowed
 from selectllm.cli.evaluation import Evaluating, open_run, shorter
 from selectllm.cli.options import DIRECTORY, grouped
-from selectllm.cli.session import Session
+from selectllm.cli.session import CommandSession
 from selectllm.core.codec import canonical_json, pretty_json, sha256_json
 from selectllm.core.errors import PromptError, UsageError, UtilityError
 from selectllm.core.files import write_text
@@ -81,7 +81,7 @@ optimize_options = grouped(
 )
 
 
-def prompts_folder(session: Session) -> Path:
+def prompts_folder(session: CommandSession) -> Path:
     """Where the new version is to be written."""
     if session.workspace.prompts is None:
         raise UsageError(
@@ -91,7 +91,7 @@ def prompts_folder(session: Session) -> Path:
     return session.workspace.prompts
 
 
-def arm_of(session: Session, suite: Suite, base: Path, options: OptimizeOptions) -> Arm:
+def arm_of(session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions) -> Arm:
     """The prompt to be improved and its model, in a suite that can score them."""
     made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
     if made_of.prompt is None or made_of.model is None:
@@ -107,7 +107,7 @@ def arm_of(session: Session, suite: Suite, base: Path, options: OptimizeOptions)
     return Arm(made_of.prompt, made_of.model)
 
 
-def run_of(session: Session, suite: Suite, base: Path, arm: Arm) -> Run:
+def run_of(session: CommandSession, suite: Suite, base: Path, arm: Arm) -> Run:
     """The run of `arm` alone. Raises PromptError if its prompt is no version of one."""
     suite = narrowed(session, suite, base, [arm])
     run = open_run(session, suite, base, ComparisonDesign("ab", (arm,)))
@@ -121,7 +121,7 @@ def run_of(session: Session, suite: Suite, base: Path, arm: Arm) -> Run:
 
 
 def search_folder(
-    session: Session, options: OptimizeOptions, suite: str, manifest: Mapping[str, Any]
+    session: CommandSession, options: OptimizeOptions, suite: str, manifest: Mapping[str, Any]
 ) -> Path:
     """Where the search of `manifest` is kept: --out, or a folder of its own among the runs."""
     name = f"optimize-{suite}-{sha256_json(manifest)[:12]}"
@@ -138,7 +138,7 @@ def keep(folder: Path, prompts: Path, parent: str, text: str, *, as_version: boo
 
 
 def conclude(
-    session: Session,
+    session: CommandSession,
     told: Mapping[str, Any],
     folder: Path,
     rendered: Callable[[Mapping[str, Any]], RenderableType],

@@ -15,7 +15,7 @@ import click
 from selectllm.cli.comparing import halves, narrowed
 from selectllm.cli.evaluation import Evaluating, asking, with_meter
 from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.sets import SetsOptions, applied, open_protocol
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
@@ -199,7 +199,9 @@ def _plan_sets(suite_file: Path, options: PlanOptions, common: Common) -> None:
     print_sets_plan(found, Console())
 
 
-def _arms(session: Session, suite: Suite, base: Path, options: PlanOptions) -> tuple[Arm, ...]:
+def _arms(
+    session: CommandSession, suite: Suite, base: Path, options: PlanOptions
+) -> tuple[Arm, ...]:
     """The arms that are named, the reference first; none: every pair of the suite."""
     if not (options.a or options.from_):
         return ()
@@ -224,7 +226,7 @@ def _arms(session: Session, suite: Suite, base: Path, options: PlanOptions) -> t
     return arms
 
 
-def _open(session: Session, suite: Suite, base: Path, arms: tuple[Arm, ...]) -> Run:
+def _open(session: CommandSession, suite: Suite, base: Path, arms: tuple[Arm, ...]) -> Run:
     """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
     check_names(suite, base, session.library)
     with session.progress("embedding") as advance:
@@ -237,7 +239,7 @@ def _open(session: Session, suite: Suite, base: Path, arms: tuple[Arm, ...]) -> 
     return with_meter(session, run, base, shared)
 
 
-async def _forecasts(session: Session, run: Run, recall: Recall) -> Sequence[Forecast]:
+async def _forecasts(session: CommandSession, run: Run, recall: Recall) -> Sequence[Forecast]:
     """What every pair will ask."""
     settings = asking(session, run.suite)
     asked = list(tasks(run))
@@ -249,7 +251,7 @@ async def _forecasts(session: Session, run: Run, recall: Recall) -> Sequence[For
     ]
 
 
-async def _measuring(session: Session, run: Run, recall: Recall) -> dict[str, Forecast]:
+async def _measuring(session: CommandSession, run: Run, recall: Recall) -> dict[str, Forecast]:
     """What every strategy will ask that asks a model about the items of the clusters."""
     assert run.meter is not None
     clusters = (c.members for c in run.clusters if len(c.members) > run.suite.picks)
@@ -262,7 +264,7 @@ async def _measuring(session: Session, run: Run, recall: Recall) -> dict[str, Fo
     }
 
 
-def _recall(session: Session, suite: Suite, base: Path) -> Recall:
+def _recall(session: CommandSession, suite: Suite, base: Path) -> Recall:
     """The recorded or cached reply to a request, by its key."""
     pack: Mapping[str, Reply] = read_pack(base / suite.replies) if suite.replies else {}
     return lambda key: pack.get(key) or session.cache.get(key)
@@ -277,7 +279,7 @@ def _pool_clusters(run: Run, base: Path) -> int:
     return sum(math.ceil(count / entry.size) for count in groups.values())
 
 
-def _print(session: Session, found: Mapping[str, object]) -> None:
+def _print(session: CommandSession, found: Mapping[str, object]) -> None:
     if session.common.as_json:
         click.echo(canonical_json(found))
         return

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from selectllm.cli.options import ModelOptions
 from selectllm.cli.select_by_strategy import candidates_for, meter_for
 from selectllm.cli.select_options import SelectOptions, given_threshold
-from selectllm.cli.session import Session
+from selectllm.cli.session import CommandSession
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Pool, empty
 from selectllm.data.deduplicate import distinct
@@ -34,7 +34,7 @@ class Narrowed:
 
 
 def left_of(
-    session: Session, pool: Pool, options: SelectOptions, settings: SelectSettings
+    session: CommandSession, pool: Pool, options: SelectOptions, settings: SelectSettings
 ) -> Narrowed:
     """The pool without what --distinct and --prefilter leave out.
 
@@ -64,7 +64,7 @@ def left_of(
     return Narrowed(pool, by, calls)
 
 
-def _without_duplicates(session: Session, pool: Pool, options: SelectOptions) -> Pool:
+def _without_duplicates(session: CommandSession, pool: Pool, options: SelectOptions) -> Pool:
     """The pool without items that say the same as an earlier one."""
     threshold = given_threshold(options.distinct)
     vectors = None if threshold is None or options.dry_run else _vectors(session, pool)
@@ -91,6 +91,6 @@ def _filter(text: str) -> tuple[Strategy, Fraction]:
     return find_strategy(name), number
 
 
-def _vectors(session: Session, pool: Pool) -> NDArray[np.float32]:
+def _vectors(session: CommandSession, pool: Pool) -> NDArray[np.float32]:
     with session.progress("embedding") as advance:
         return session.embedder(advance).of(pool.items)

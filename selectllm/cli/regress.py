@@ -20,7 +20,7 @@ from selectllm.cli.evaluation import (
     show,
 )
 from selectllm.cli.options import FILE, Common, common_options, grouped
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.baseline import Baseline, read_baseline
@@ -71,7 +71,7 @@ def regress(
 
 
 def run_gate(
-    session: Session, suite: Suite, suite_file: Path, baseline: Path, evaluating: Evaluating
+    session: CommandSession, suite: Suite, suite_file: Path, baseline: Path, evaluating: Evaluating
 ) -> tuple[dict[str, Any], Path]:
     """The results of `suite` against `baseline`, and their run folder."""
     recorded = read_baseline(baseline)
@@ -114,7 +114,7 @@ def gate_code(suite: Suite, found: Mapping[str, Any]) -> int:
     return 0 if code == 3 and suite.gate.inconclusive == "warn" else code
 
 
-def report(session: Session, found: Mapping[str, Any], options: RegressOptions) -> None:
+def report(session: CommandSession, found: Mapping[str, Any], options: RegressOptions) -> None:
     """The files that were asked for, and annotations where GitHub runs us."""
     if options.junit is not None:
         from selectllm.report.junit import junit

@@ -22,12 +22,13 @@ from selectllm.cli.select_options import (
     out_file,
     select_options,
 )
-from selectllm.cli.session import Session, counter, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, SelectLLMError
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.pool import load_pool, parse_mapping, write_rejected
 from selectllm.evaluation.runs.run import evaluated_before
+from selectllm.jobs.session import ticks
 from selectllm.selection.by_model import (
     Chosen,
     RoundAhead,
@@ -73,7 +74,7 @@ def select(
         on_invalid=options.on_invalid,
         ask=AskSettings(concurrency=common.concurrency, reask=options.reask),
     )
-    session = open_session(common, Path.cwd(), loaded)
+    session = open_session(common, Path.cwd()).of_pool(loaded)
     _check_selector(session, pool, options, settings, model_options)
     left = left_of(session, pool, options, settings)
     if options.budget is None:
@@ -91,7 +92,7 @@ def select(
 
 
 def _check_selector(
-    session: Session,
+    session: CommandSession,
     pool: Pool,
     options: SelectOptions,
     settings: SelectSettings,
@@ -114,7 +115,7 @@ def _check_selector(
 class Selection:
     """One call of `select`, its files read and its options checked; `left`: its pool, and why."""
 
-    session: Session
+    session: CommandSession
     pool: Pool
     settings: SelectSettings
     out: Path
@@ -212,7 +213,7 @@ async def _ask(
 
     try:
         with session.progress("deciding") as advance:
-            tick = counter(advance, calls)
+            tick = ticks(advance, calls)
             return await select_by_model(call.pool, selector, call.settings, division, log, tick)
     finally:
         await selector.model.close()
@@ -277,7 +278,7 @@ def _beside(out: Path, what: str) -> Path:
     return out.with_name(f"{out.name}.{what}.jsonl")
 
 
-def _report(session: Session, chosen: list[Chosen], budget: int | None, out: Path) -> None:
+def _report(session: CommandSession, chosen: list[Chosen], budget: int | None, out: Path) -> None:
     filled = sum(choice.filled for choice in chosen)
     summary = {
         "out": str(out),

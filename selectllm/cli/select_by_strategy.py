@@ -10,7 +10,7 @@ import numpy as np
 
 from selectllm.cli.named_model import named_model
 from selectllm.cli.options import ModelOptions
-from selectllm.cli.session import Session
+from selectllm.cli.session import CommandSession
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Pool
 from selectllm.models.model import ModelSpec
@@ -23,7 +23,11 @@ NOTHING = Measured({})
 
 
 def meter_for(
-    session: Session, pool: Pool, strategy: Strategy, settings: SelectSettings, named: ModelOptions
+    session: CommandSession,
+    pool: Pool,
+    strategy: Strategy,
+    settings: SelectSettings,
+    named: ModelOptions,
 ) -> Meter:
     """What measures `pool` for `strategy`; a utility is a numeric column of the pool.
 
@@ -62,7 +66,7 @@ def meter_for(
 
 
 def candidates_for(
-    session: Session, pool: Pool, strategy: Strategy, settings: SelectSettings, meter: Meter
+    session: CommandSession, pool: Pool, strategy: Strategy, settings: SelectSettings, meter: Meter
 ) -> tuple[Candidates, Measured]:
     """The pool with the vectors and values that `strategy` needs."""
     vectors, values, measured = None, None, NOTHING

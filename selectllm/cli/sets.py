@@ -13,7 +13,7 @@ import click
 
 from selectllm.cli.evaluation import asking, open_run
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
-from selectllm.cli.session import Session, counter, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json, pretty_json
 from selectllm.core.errors import ReplyMissing, UnfitError, UsageError
 from selectllm.core.files import write_text
@@ -26,6 +26,7 @@ from selectllm.evaluation.sets.log import SetLog
 from selectllm.evaluation.sets.protocol import LeftOut, Maker, Protocol, arm_of, sets_entry
 from selectllm.evaluation.sets.results import pool_facts, set_results
 from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.jobs.session import ticks
 from selectllm.selection.by_model import Divide
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.scorers.item_scorer import Measured
@@ -115,7 +116,9 @@ class Opened:
     strict: bool
 
 
-def open_protocol(session: Session, suite: Suite, base: Path, only: Sequence[str] = ()) -> Opened:
+def open_protocol(
+    session: CommandSession, suite: Suite, base: Path, only: Sequence[str] = ()
+) -> Opened:
     """What `suite` describes, ready to be made; `only`: the selectors that are wanted.
 
     Strategies that cannot be measured on the pool are left out, unless `only` asks for them.
@@ -175,7 +178,7 @@ def _leaving_out(strategy: Strategy, left_out: list[LeftOut], *, strict: bool) -
         left_out.append(LeftOut(arm_of(strategy), str(error)))
 
 
-def _results(session: Session, opened: Opened, log: SetLog, folder: Path) -> dict[str, Any]:
+def _results(session: CommandSession, opened: Opened, log: SetLog, folder: Path) -> dict[str, Any]:
     """Make what the log lacks, then measure and compare all of it."""
     protocol = opened.protocol
     with session.progress("embedding") as advance:
@@ -201,7 +204,7 @@ def _results(session: Session, opened: Opened, log: SetLog, folder: Path) -> dic
     return set_results(protocol, facts, log, left_out, notes)
 
 
-def _division(session: Session, protocol: Protocol, embedder: Embedder) -> Divide:
+def _division(session: CommandSession, protocol: Protocol, embedder: Embedder) -> Divide:
     by = protocol.run.suite.clusters.by
 
     def division(part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
@@ -211,7 +214,7 @@ def _division(session: Session, protocol: Protocol, embedder: Embedder) -> Divid
 
 
 def _by_strategies(
-    session: Session, maker: Maker, left_out: list[LeftOut], *, strict: bool
+    session: CommandSession, maker: Maker, left_out: list[LeftOut], *, strict: bool
 ) -> None:
     """The sets of all strategies; what needs no measuring first, since it costs nothing."""
     strategies = sorted(maker.protocol.strategies, key=lambda each: each.measure is not None)
@@ -231,23 +234,23 @@ def _by_strategies(
             maker.by_strategy(strategy, measured[strategy.measure])
 
 
-def _measured(session: Session, protocol: Protocol, measure: Measure) -> Measured:
+def _measured(session: CommandSession, protocol: Protocol, measure: Measure) -> Measured:
     meter = protocol.run.meter
     assert meter is not None
     with session.progress(f"measuring {measure.kind}") as advance:
         return asyncio.run(replace(meter, progress=advance).measure(measure, protocol.pool.items))
 
 
-def _by_models(session: Session, maker: Maker) -> None:
+def _by_models(session: CommandSession, maker: Maker) -> None:
     """The sets of all pairs."""
     with session.progress("deciding") as advance:
-        tick = counter(advance, maker.calls_ahead())
+        tick = ticks(advance, maker.calls_ahead())
         for selector in maker.protocol.run.selectors:
             if maker.missing(arm_of(selector)):
                 asyncio.run(maker.by_model(selector, tick))
 
 
-def _show(session: Session, found: Mapping[str, Any], folder: Path) -> None:
+def _show(session: CommandSession, found: Mapping[str, Any], folder: Path) -> None:
     """Print the comparison: as JSON alone, or as tables with what was spent."""
     if session.common.as_json:
         click.echo(canonical_json(found))

@@ -10,7 +10,7 @@ from typing import Any, cast
 import click
 
 from selectllm.cli.options import DIRECTORY, grouped
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.student_options import Local, local_options, map_option
 from selectllm.cli.student_settings import Settings, settings_options
 from selectllm.cli.training import (
@@ -167,7 +167,7 @@ def _yardsticks(
     return [*more, *matched]
 
 
-def show(session: Session, content: Mapping[str, Any], folder: Path) -> None:
+def show(session: CommandSession, content: Mapping[str, Any], folder: Path) -> None:
     """Print the comparison: as JSON alone, or as tables."""
     if session.common.as_json:
         click.echo(canonical_json(content))

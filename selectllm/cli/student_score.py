@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, grouped
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.student_options import Local, answered_items, local_options, map_option
 from selectllm.core.codec import canonical_json, pretty_json
 from selectllm.core.errors import UsageError
@@ -159,7 +159,7 @@ def _check_base(manifest: Manifest, model: str) -> None:
 class _Scoring:
     """What is computed of the test items; `folder`: of a trained student, None the base model."""
 
-    session: Session
+    session: CommandSession
     student: Student
     config: StudentConfig
     tests: Sequence[Item]

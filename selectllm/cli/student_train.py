@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import DIRECTORY, grouped
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.student_options import Local, answered_items, local_options, map_option
 from selectllm.cli.student_settings import Settings, setting, settings_options
 from selectllm.cli.training import choice_json
@@ -122,7 +122,7 @@ def _check_dev(options: TrainOptions, settings: Settings) -> None:
 
 
 def _chosen_rate(
-    session: Session,
+    session: CommandSession,
     student: Student,
     items: Sequence[Item],
     dev: Sequence[Item],

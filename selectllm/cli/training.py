@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.cli.options import grouped
-from selectllm.cli.session import Session
+from selectllm.cli.session import CommandSession
 from selectllm.cli.student_options import answered_items
 from selectllm.cli.student_settings import Settings
 from selectllm.core.codec import pretty_json, sha256_json
@@ -64,7 +64,7 @@ class Workshop:
     `choice`: of the learning rate (see `choice_json`), None if nobody asked for one.
     """
 
-    session: Session
+    session: CommandSession
     student: Student
     config: StudentConfig
     tests: tuple[Item, ...]
@@ -84,7 +84,7 @@ class Workshop:
 
 
 def open_workshop(
-    session: Session,
+    session: CommandSession,
     settings: Settings,
     training: Training,
     pool: Pool,

@@ -115,7 +115,7 @@ def _compute(
     path = out_file(Path(pool_file), entry.source, options.out)
     place = located(Path.cwd(), pool_file)
     loaded = load_pool(place, columns=parse_mapping(options.columns))
-    session = open_session(common, Path.cwd(), loaded)
+    session = open_session(common, Path.cwd()).of_pool(loaded)
     began = time.process_time()
     with session.progress("embedding" if entry.source == "knn" else "scoring") as advance:
         embedder = session.embedder(advance)

@@ -10,7 +10,7 @@ from typing import cast
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
-from selectllm.cli.session import Session, open_session
+from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.student_options import Local, local_options, map_option
 from selectllm.cli.student_settings import Settings, settings_options
 from selectllm.cli.training import (
@@ -202,7 +202,7 @@ def validate(
 
 
 def _utilities(
-    session: Session, suite: Suite, pool: Pool, base: Path, wanted: Sequence[str]
+    session: CommandSession, suite: Suite, pool: Pool, base: Path, wanted: Sequence[str]
 ) -> list[Utility]:
     names = [entry.name for entry in suite.utilities]
     for name in wanted:

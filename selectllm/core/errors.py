@@ -14,6 +14,9 @@ SelectLLMError                 exit code
 ├── ReplyMissing               5    --offline and no recorded or cached reply
 └── ProviderError              6    the provider failed after retries, or refused the call
 
+Messages name an argument in backticks, by its name in Python (`max_cost`), and carry the name of
+the one that is wrong; the command line shows it as its flag (--max-cost).
+
 A model's text is never an error: what cannot be read as picks is a `Decision` with status
 `invalid`. A reply that could not be had is a decision with status `error`, and the command
 ends with `ProviderError` after everything that succeeded has been kept.
@@ -23,9 +26,18 @@ from __future__ import annotations
 
 
 class SelectLLMError(Exception):
-    """Base of all errors below. `exit_code` is what the command line ends with."""
+    """Base of all errors below. `exit_code` is what the command line ends with.
+
+    `argument`: the name of the argument that is wrong, None if it is no argument's fault.
+    """
 
     exit_code = 1
+    argument: str | None = None
+
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        super().__init__(message)
+        if argument is not None:
+            self.argument = argument
 
 
 class UsageError(SelectLLMError):

@@ -8,7 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
-ReplyKind = Literal["indices", "ranking", "scores", "json"]
+ReplyKind = str  # a key of prompting.replies.formats.REPLY_FORMATS, or module:attr
 LabelKind = Literal["numbers", "letters"]
 Status = Literal["ok", "repaired", "partial", "invalid", "refused", "error"]
 

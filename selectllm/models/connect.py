@@ -8,7 +8,7 @@ litellm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from selectllm.core.types import Reply, empty
@@ -17,7 +17,8 @@ from selectllm.models.providers import weights
 from selectllm.models.providers.embedded import EmbeddedModel
 from selectllm.models.providers.endpoint import base_url, check_model_id, endpoint
 from selectllm.models.providers.litellm import LiteLLMModel, price_per_token
-from selectllm.models.providers.mock import MockModel
+from selectllm.models.providers.mock import MockModel, Write
+from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.budget import Budgeted, Ledger
 from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache
 from selectllm.models.wrappers.recorded import Replayed
@@ -30,7 +31,8 @@ class Connections:
     """What all models of a command share.
 
     `environment`: where keys and base URLs are looked up. `utility`: what mock/oracle picks by.
-    `num_ctx`: the context that Ollama is told to make room for, tokens.
+    `num_ctx`: the context that Ollama is told to make room for, tokens. `innermost`: what makes the
+    model that talks to a provider; None for `innermost` below.
     """
 
     cache: ReplyCache
@@ -41,13 +43,15 @@ class Connections:
     utility: Mapping[str, float] | None = None
     num_ctx: int | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    innermost: Callable[[ModelSpec, Connections], Model] | None = None
 
 
 def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     """The `endpoint` of the model's request identity (model.Request)."""
-    if spec.provider == "mock":
+    way = provider_of(spec).way
+    if way == "scripted":
         return None
-    if spec.provider == "local":
+    if way == "embedded":
         return weights.identity(spec.id.removeprefix("local/"))
     return endpoint(spec, environment)
 
@@ -55,25 +59,33 @@ def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | N
 def settled(spec: ModelSpec) -> ModelSpec:
     """`spec` with what is known of an embedded model filled in; raises ModelError if unknown."""
     check_model_id(spec.id)
-    if spec.provider != "local" or spec.context is not None:
+    if provider_of(spec).way != "embedded" or spec.context is not None:
         return spec
     return replace(spec, context=weights.local_model(spec.id.removeprefix("local/")).context)
 
 
-def connect(spec: ModelSpec, shared: Connections) -> Model:
+def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) -> Model:
     """A model ready to answer; nothing is loaded, started or sent before its first request.
 
-    Raises ModelError for a name or setting that cannot work.
+    `write`: how a scripted model writes its reply, see MockModel. Raises ModelError for a name or
+    setting that cannot work.
     """
-    if spec.provider == "mock":
-        return MockModel(spec, shared.utility)
+    if provider_of(spec).way == "scripted":
+        return MockModel(spec, shared.utility, write)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
     return Replayed(Cached(inner, shared.cache), shared.pack)
 
 
 def _live(spec: ModelSpec, shared: Connections) -> Model:
-    if spec.provider == "local":
-        return TruncationGuard(Retrying(EmbeddedModel(spec, shared.environment), shared.policy))
-    model = LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
-    return TruncationGuard(Budgeted(Retrying(model, shared.policy), shared.ledger, price_per_token))
+    model = Retrying((shared.innermost or innermost)(spec, shared), shared.policy)
+    if provider_of(spec).way == "embedded":
+        return TruncationGuard(model)
+    return TruncationGuard(Budgeted(model, shared.ledger, price_per_token))
+
+
+def innermost(spec: ModelSpec, shared: Connections) -> Model:
+    """What talks to the provider of `spec`, without any wrapper."""
+    if provider_of(spec).way == "embedded":
+        return EmbeddedModel(spec, shared.environment)
+    return LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import ModelError
-from selectllm.models.model import ModelSpec
 
 Listed = tuple[str, float]
 """A token and its natural log-probability."""
@@ -21,26 +19,6 @@ model stand far down: of 26 labels the last was at 272."""
 
 # What may surround a label in a token: spaces, as tokenizers write them, and brackets.
 _AROUND = " \t\r\n\u2581\u0120[](){}"
-
-
-def tokens_to_list(spec: ModelSpec) -> int:
-    """How many tokens to ask for; `extra.top_logprobs` where a provider takes fewer than MOST.
-
-    Raises ModelError for another value of that.
-    """
-    given = spec.extra.get("top_logprobs")
-    if given is not None:
-        if (
-            not isinstance(given, int)
-            or isinstance(given, bool)
-            or not 1 <= given <= MOST_OF_ENGINE
-        ):
-            raise ModelError(
-                f"{spec.name}: extra.top_logprobs {given!r} is no number of tokens from 1 to "
-                f"{MOST_OF_ENGINE}"
-            )
-        return given
-    return MOST_OF_ENGINE if spec.provider == "local" else MOST
 
 
 def as_text(token: str, listed: Iterable[Listed], labels: Sequence[str] = ()) -> str:

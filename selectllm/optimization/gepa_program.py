@@ -20,8 +20,9 @@ from selectllm.core.errors import SelectLLMError, UsageError
 from selectllm.core.types import Decision, Message, Question, Reply
 from selectllm.models.connect import Connections, connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec, Request
-from selectllm.models.providers.endpoint import takes_schema
+from selectllm.models.providers.providers import provider_of, takes_schema
 from selectllm.optimization.metric import Metric
+from selectllm.prompting.replies.formats import write_reply
 from selectllm.selection.ask import fits
 
 INSTALL = "pip install dspy-ai"
@@ -196,14 +197,14 @@ class Teacher:
     ) -> Teacher:
         """The teacher ready to be asked. Raises ModelError for a model that cannot work."""
         spec = settled(replace(spec, answer="text", vote=None))
-        if spec.provider == "local":
+        if provider_of(spec).way == "embedded":
             spec = replace(
                 spec,
                 max_tokens=min(spec.max_tokens, LOCAL_TOKENS),
                 timeout=max(spec.timeout, LOCAL_TIMEOUT),
             )
         endpoint = request_endpoint(spec, shared.environment)
-        return cls(spec, connect(spec, shared), endpoint, run, seed)
+        return cls(spec, connect(spec, shared, write_reply), endpoint, run, seed)
 
     def propose(self, instructions: str, examples: Sequence[Mapping[str, str]]) -> Proposal:
         """New instructions in place of `instructions`, given what came of them.
@@ -220,7 +221,7 @@ class Teacher:
 
     def request(self, messages: tuple[Message, ...]) -> Request:
         """What is sent; asking the same again is a new repeat, which may be answered anew."""
-        constrained = self.spec.provider == "local"
+        constrained = provider_of(self.spec).constrained
         repeat = self.asked[sha256_json(list(messages))]
         return Request(
             model=self.spec,

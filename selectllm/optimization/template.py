@@ -16,8 +16,8 @@ import yaml
 
 from selectllm.core.errors import PromptError
 from selectllm.core.types import Item, Question
-from selectllm.models.providers.mock import write
 from selectllm.prompting.prompt import Prompt, labels_for, parse_prompt, render, with_parent
+from selectllm.prompting.replies.formats import reply_format, write_reply
 
 _BLOCK = re.compile(
     r"\{%[-+]?\s*block\s+system\b[^%]*%\}(?P<body>.*?)\{%[-+]?\s*endblock(?:\s+system)?\s*[-+]?%\}",
@@ -139,14 +139,14 @@ def demonstration(
 
     Raises PromptError for a prompt that asks for scores: on what scale, only its own words say.
     """
-    if prompt.reply == "scores":
+    if reply_format(prompt.reply).scores:
         raise PromptError(
             f"{prompt.ref}: asks for scores, and only its own words say on what scale, so there "
             "are no demonstrations of them; take a prompt that picks or ranks"
         )
     question = Question(shown, labels_for(prompt, len(shown)), k, prompt.reply)
     best = sorted(range(len(shown)), key=lambda position: -utility[shown[position].id])
-    return Demonstration(render(prompt, shown, k)[-1]["content"], write(question, best))
+    return Demonstration(render(prompt, shown, k)[-1]["content"], write_reply(question, best))
 
 
 def with_demonstrations(text: str, demonstrations: Iterable[Demonstration]) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
+from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, get_args
 
@@ -37,13 +38,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from selectllm.core.errors import PromptError
 from selectllm.core.names import unknown
 from selectllm.core.types import Item, LabelKind, Message, ReplyKind
+from selectllm.prompting.replies.formats import reply_format
 from selectllm.prompting.variables import CONTEXT, Value, Variables, read_variables, settled
 
 ROLES = ("system", "user")
 SEES = "a prompt sees items (each label, instruction, input, response if it has one), k and m"
 REQUIRED = ("description", "reply", "labels")
 FRONT_MATTER = (*REQUIRED, "variables", "parent", "notes", "search", "verdict")
-CHOICES = {"reply": get_args(ReplyKind), "labels": get_args(LabelKind)}
+LABELS = get_args(LabelKind)
 
 _FRONT = re.compile(r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?\n", re.DOTALL | re.MULTILINE)
 # A key and its value, which may go on in lines that are indented.
@@ -258,8 +260,8 @@ def _front_matter(source: str, path: str) -> dict[str, Any]:
             continue
         if not isinstance(value, str) or not value.strip():
             raise PromptError(f"{path}: {key} must be a text, not {value!r}")
-        if value not in CHOICES.get(key, (value,)):
-            raise PromptError(f"{path}: {unknown(f'{key} kind', value, CHOICES[key])}")
+        if key == "labels" and value not in LABELS:
+            raise PromptError(f"{path}: {unknown('labels kind', value, LABELS)}")
     values = _with_variables(values, path) if "variables" in values else values
     if missing := [key for key in REQUIRED if key not in values]:
         raise PromptError(f"{path}: front matter has no {missing[0]}; add `{missing[0]}: ...`")
@@ -291,6 +293,10 @@ def parse_prompt(data: bytes, path: str, name: str, version: int) -> Prompt:
         line = data[: error.start].count(b"\n") + 1
         raise PromptError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from error
     front = _front_matter(source, path)
+    try:
+        reply_format(front["reply"], Path(path).parent)
+    except PromptError as error:
+        raise PromptError(f"{path}: {error}") from error.__cause__
     _compile(source, path, tuple(name for name, _ in front.get("variables", ())))
     sha256 = hashlib.sha256(data).hexdigest()
     return Prompt(**front, name=name, version=version, source=source, sha256=sha256, path=path)

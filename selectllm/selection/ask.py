@@ -10,11 +10,10 @@ from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import ProviderError, ReplyMissing
 from selectllm.core.types import Attempt, Decision, Message, Parsed, Question, Reply
 from selectllm.models.model import Request
-from selectllm.models.providers.endpoint import takes_schema
-from selectllm.models.token_logprobs import tokens_to_list
+from selectllm.models.providers.providers import provider_of, takes_schema, tokens_to_list
 from selectllm.models.tokens import estimate_tokens
 from selectllm.prompting.prompt import labels_for, render
-from selectllm.prompting.replies.constraints import grammar, json_schema, reply_tokens
+from selectllm.prompting.replies.formats import reply_format
 from selectllm.prompting.replies.logprobs import parse_logprobs
 from selectllm.prompting.replies.parse import complaint, parse
 from selectllm.selection.concurrency import FailureStreak, run_all
@@ -188,18 +187,18 @@ def first_request(task: Task, settings: AskSettings) -> Request:
             seed=task.seed,
             repeat=task.repeat,
         )
-    # The embedded model cannot hold to a format in free text (0 of 7 replies did), so its output
-    # is constrained unless the suite says `structured: false` for it.
-    constrained = spec.provider == "local" and spec.structured is not False
-    schema = json_schema(question) if settings.structured and takes_schema(spec) else None
+    form = reply_format(prompt.reply)
+    limited = provider_of(spec).constrained and spec.structured is not False
+    grammar = form.grammar(question) if form.grammar and limited else None
+    schema = form.schema(question) if form.schema and settings.structured else None
     return Request(
         model=spec,
         messages=render(prompt, task.shown, task.k),
         question=question,
         endpoint=task.selector.endpoint,
-        schema=None if constrained else schema,
-        grammar=grammar(question) if constrained else None,
-        max_tokens=reply_tokens(question) if constrained else spec.max_tokens,
+        schema=schema if grammar is None and takes_schema(spec) else None,
+        grammar=grammar,
+        max_tokens=form.tokens(question, constrained=True) if grammar else spec.max_tokens,
         seed=task.seed,
         repeat=task.repeat,
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from selectllm.core.errors import PromptError
 from selectllm.models.connect import Connections, connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec
-from selectllm.models.token_logprobs import tokens_to_list
+from selectllm.models.providers.providers import tokens_to_list
 from selectllm.prompting.prompt import Prompt
+from selectllm.prompting.replies.formats import reply_format, write_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class Selector:
     endpoint: str | None = None
 
     def __post_init__(self) -> None:
-        prompt, asked = self.prompt, (self.prompt.reply, self.prompt.labels)
-        if self.spec.answer == "logprobs" and asked != ("indices", "letters"):
+        prompt = self.prompt
+        one_letter = prompt.labels == "letters" and reply_format(prompt.reply).is_label
+        if self.spec.answer == "logprobs" and not one_letter:
             raise PromptError(
                 f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
                 f"{self.spec.name!r} answers by logprobs, the probability of one letter; ask it "
@@ -42,6 +44,6 @@ def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selec
     return Selector(
         prompt=prompt,
         spec=spec,
-        model=connect(spec, shared),
+        model=connect(spec, shared, write_reply),
         endpoint=request_endpoint(spec, shared.environment),
     )

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from selectllm.core.types import Item
 from selectllm.models.model import ModelSpec
+from selectllm.models.providers.providers import provider_of
 from selectllm.selection.decision_log import Key
 from selectllm.selection.selector import Selector
 
-LOCAL_REASK = 1
 REDRAWN = 1_000_000  # orders from here on stand in for draws that came twice in one vote
 
 
@@ -113,8 +113,9 @@ def most_calls(spec: ModelSpec, reask: int) -> int:
 def reasks(spec: ModelSpec, reask: int) -> int:
     """How often a question is asked again at most, under `reask` of the settings.
 
-    The embedded model hardly profits; log-probabilities would come back as they were.
+    Log-probabilities would come back as they were.
     """
     if spec.answer == "logprobs":
         return 0
-    return min(reask, LOCAL_REASK) if spec.provider == "local" else reask
+    most = provider_of(spec).most_reasks
+    return reask if most is None else min(reask, most)

@@ -8,17 +8,14 @@ user's: see `UtilitySource`.
 from __future__ import annotations
 
 import inspect
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
+from selectllm.core.plugins import Port, calling, load
 from selectllm.core.types import Item, Pool, Progress
 from selectllm.data.embedder import Embedder
 from selectllm.data.hub import located
@@ -57,18 +54,6 @@ class UtilitySources:
     cache: Path
     partial: bool = False
     progress: Progress | None = None
-
-
-# What the user's code can raise by mistake.
-_FAILURES = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class UtilitySource(Protocol):
@@ -160,7 +145,13 @@ def _ifd(entry: IfdEntry, pool: Pool, sources: UtilitySources) -> Utility:
 
 def _own(entry: OwnEntry, pool: Pool, sources: UtilitySources) -> Utility:
     """What the user's code says, once it is a utility of items of the pool."""
-    source = _source(entry, sources.base)
+    port: Port[UtilitySource] = Port(
+        what=f"utility {entry.name}: source",
+        kind="function",
+        contract=f"{UtilitySource.__module__}.{UtilitySource.__name__}",
+        error=UtilityError,
+    )
+    source = load(port, entry.source, sources.base)
     try:
         inspect.signature(source).bind(pool, name=entry.name, **entry.options)
     except TypeError as error:
@@ -168,14 +159,8 @@ def _own(entry: OwnEntry, pool: Pool, sources: UtilitySources) -> Utility:
             f"utility {entry.name}: {entry.source} cannot be called with the pool, name and the "
             f"options of the suite ({error}); correct `options`"
         ) from None
-    try:
+    with calling(f"utility {entry.name}: {entry.source}", UtilityError):
         utility = source(pool, name=entry.name, **entry.options)
-    except _FAILURES as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        raise UtilityError(
-            f"utility {entry.name}: {entry.source} failed: {type(error).__name__}: {error} "
-            f"({place.filename}:{place.lineno})"
-        ) from error
     if not isinstance(utility, Utility):
         raise UtilityError(
             f"utility {entry.name}: {entry.source} gave {type(utility).__name__}; return a "
@@ -188,35 +173,6 @@ def _own(entry: OwnEntry, pool: Pool, sources: UtilitySources) -> Utility:
             f"in the pool: {listed(strange)}; give values for its items"
         )
     return replace(utility, name=entry.name, source=entry.source)
-
-
-def _source(entry: OwnEntry, base: Path) -> UtilitySource:
-    """The code that `entry` names: of an installed module, or of one beside the suite."""
-    module, _, attr = entry.source.partition(":")
-    try:
-        with _importable(base):
-            source: UtilitySource = getattr(import_module(module), attr)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise UtilityError(
-            f"utility {entry.name}: source {entry.source!r} cannot be used ({error}); install its "
-            "module, or put it beside the suite"
-        ) from None
-    if not callable(source):
-        raise UtilityError(
-            f"utility {entry.name}: source {entry.source!r} is no function; see "
-            "selectllm.utility.sources.UtilitySource"
-        )
-    return source
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """While modules are looked for in `folder` as well."""
-    sys.path.append(str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 UTILITIES: Mapping[str, Callable[[Any, Pool, UtilitySources], Utility]] = {

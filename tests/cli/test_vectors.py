@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selectllm.cli.long_embedding import announced
 from selectllm.cli.options import Common
 from selectllm.cli.session import open_session
 from selectllm.data.encoders import FunctionEncoder
+from selectllm.jobs.long_embedding import announced
 from selectllm.selection.clustering.partition import partition
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import assert_refused, files
@@ -294,7 +294,7 @@ def test_a_long_embedding_is_announced_once_with_its_pace_and_what_to_do() -> No
     (note,) = heard(1_000_000, 100, 2.0)
     assert note == (
         "note: embedding 1,000,000 new texts, about 32 a second, takes about 8.7 hours more. A run "
-        "that is killed goes on where it was when it is started again; --vectors FILE.npy takes "
+        "that is killed goes on where it was when it is started again; `vectors` FILE.npy takes "
         "vectors made elsewhere"
     )
 

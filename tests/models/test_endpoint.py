@@ -20,8 +20,8 @@ from selectllm.models.providers.endpoint import (
     normalise,
     scrub,
     secrets,
-    takes_schema,
 )
+from selectllm.models.providers.providers import takes_schema
 
 KEY = "sk-0123456789abcdef"
 

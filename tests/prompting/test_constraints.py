@@ -5,22 +5,38 @@ from __future__ import annotations
 import json
 import re
 from itertools import permutations, product
-from typing import Any, get_args
+from typing import Any
 
 import jsonschema
 import pytest
 
-from selectllm.core.types import Item, Question, ReplyKind
-from selectllm.prompting.replies.constraints import MOST_RULES, grammar, json_schema, reply_tokens
+from selectllm.core.types import Item, Question
+from selectllm.prompting.replies.constraints import MOST_RULES
+from selectllm.prompting.replies.formats import REPLY_FORMATS
 from selectllm.prompting.replies.parse import parse
 
-KINDS = get_args(ReplyKind)
+KINDS = tuple(REPLY_FORMATS)
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\w-]+|\|')
 
 
 def question(kind: str, m: int = 5, k: int = 2, letters: bool = False) -> Question:
     labels = tuple(chr(65 + i) if letters else str(i + 1) for i in range(m))
     return Question(tuple(Item(f"c{i}", f"Task {i}") for i in range(m)), labels, k, kind)
+
+
+def grammar(asked: Question) -> str:
+    write = REPLY_FORMATS[asked.reply].grammar
+    assert write is not None
+    return write(asked)
+
+
+def json_schema(asked: Question) -> Any:
+    write = REPLY_FORMATS[asked.reply].schema
+    return None if write is None else write(asked)
+
+
+def reply_tokens(asked: Question) -> int:
+    return REPLY_FORMATS[asked.reply].tokens(asked, constrained=True)
 
 
 def rules_of(text: str) -> dict[str, list[list[str]]]:

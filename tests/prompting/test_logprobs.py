@@ -20,7 +20,8 @@ from selectllm.models.connect import Connections
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers import embedded_server, weights
 from selectllm.models.providers.mock import MockModel
-from selectllm.models.token_logprobs import MOST, as_text, tokens_to_list
+from selectllm.models.providers.providers import tokens_to_list
+from selectllm.models.token_logprobs import MOST, as_text
 from selectllm.models.wrappers.cache import ReplyCache
 from selectllm.prompting.library import PromptLibrary
 from selectllm.prompting.replies.logprobs import parse_logprobs

@@ -6,18 +6,19 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectllm.core.types import Item, Parsed, Question, ReplyKind
+from selectllm.core.types import Item, Parsed, Question
+from selectllm.prompting.replies.formats import REPLY_FORMATS
 from selectllm.prompting.replies.parse import PROBLEMS, complaint, parse
 
 CORPUS = yaml.safe_load((Path(__file__).parents[1] / "golden" / "replies.yaml").read_text("utf-8"))
-KINDS = get_args(ReplyKind)
+KINDS = tuple(REPLY_FORMATS)
 
 
 def question(kind: str = "indices", m: int = 14, k: int = 2, **more: Any) -> Question:

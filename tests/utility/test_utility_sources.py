@@ -46,7 +46,7 @@ NO_FUNCTION = 3
 
 @pytest.fixture(autouse=True)
 def beside_the_suite(selectllm: Command, pool_file: Path) -> Iterator[None]:
-    """A pool, and wording.py with sources of our own."""
+    """A pool, and words.py with sources of our own."""
     Path("words.py").write_text(OWN, encoding="utf-8")
     Path("broken.py").write_text("def thing(:\n", encoding="utf-8")
     before = list(sys.path)

@@ -13,19 +13,19 @@ from typing import Literal
 
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.types import Decision, Message, Reply
-from selectllm.evaluation.planning.prices import FREE, Priced
+from selectllm.evaluation.planning.prices import Priced
 from selectllm.evaluation.planning.tokenizer import own_tokenizer
 from selectllm.models.model import ModelSpec, Price, Request
+from selectllm.models.providers.providers import provider_of
 from selectllm.models.tokens import MESSAGE_OVERHEAD, estimate_tokens
 from selectllm.models.wrappers.budget import RESERVE_MARGIN
+from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.ask import counted, decide
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import AskSettings, Task, calls_per_decision, reasks
 
 ESTIMATE = "estimate"
 COMPLAINT = 120  # tokens that asking again adds to the prompt, at most, beside the reply
-SECONDS = 2.0  # a call of a provider that nothing is known of
-LOCAL_SPEED = 185  # tokens a second of the embedded engine on two cores
 
 Recall = Callable[[str], Reply | None]
 """The recorded or cached reply to a request, by its key."""
@@ -122,7 +122,7 @@ async def forecast(
 ) -> Forecast:
     """What the `tasks` of `selector` will ask. A scripted model is asked everything, always."""
     spec = selector.spec
-    recalled: Recall = (lambda key: None) if spec.provider == "mock" else recall
+    recalled: Recall = (lambda key: None) if provider_of(spec).way == "scripted" else recall
     known: list[Decision] = []
     missing: list[tuple[Request, int]] = []
     too_long = 0
@@ -170,21 +170,15 @@ async def _recalled(
 
 
 def _usual(request: Request) -> int:
-    """Tokens of a reply that holds to the format and says nothing else, as constraints.py does it.
-
-    A ranking or a scoring names every candidate, unless a grammar lets the best k do.
-    """
-    question = request.question
-    everything = question.reply == "scores" or (
-        question.reply == "ranking" and request.grammar is None
-    )
-    named = len(question.labels) if everything else question.k
-    return min(request.max_tokens, 8 * named + 16)
+    """Tokens of a reply that holds to the format and says nothing else."""
+    form = reply_format(request.question.reply)
+    usual = form.tokens(request.question, constrained=request.grammar is not None)
+    return min(request.max_tokens, usual)
 
 
 def _counting(spec: ModelSpec, needed: bool) -> tuple[Callable[[Sequence[Message]], int], str]:
     """How to count the tokens of a chat, and the name of what counts."""
-    tokenizer = own_tokenizer(spec.id) if needed and spec.provider not in FREE else None
+    tokenizer = own_tokenizer(spec.id) if needed and not provider_of(spec).free else None
     if tokenizer is None:
         return estimate_tokens, ESTIMATE
     counted = tokenizer.count
@@ -210,14 +204,16 @@ def pace_of(decisions: Sequence[Decision], source: Source) -> Pace | None:
 def assumed_pace(found: Forecast) -> Pace:
     """What a pair's calls take if nothing is known: replies that just hold to the format."""
     usual = fmean(call.usual for call in found.unasked) if found.unasked else 0.0
-    seconds = {"mock": 0.0, "local": 0.0}.get(found.spec.provider, SECONDS)
-    if found.spec.provider == "local" and found.unasked:
-        seconds = (fmean(call.tokens_in for call in found.unasked) + usual) / LOCAL_SPEED
+    provider = provider_of(found.spec)
+    seconds = provider.seconds_per_call
+    if provider.tokens_per_second is not None and found.unasked:
+        tokens = fmean(call.tokens_in for call in found.unasked) + usual
+        seconds = tokens / provider.tokens_per_second
     return Pace(usual, seconds, float(calls_per_decision(found.spec)), "assumption")
 
 
 def outlay(found: Forecast, pace: Pace, priced: Priced | None, concurrency: int) -> Outlay:
-    """What the unasked calls take. The embedded engine works on one call at a time."""
+    """What the unasked calls take, as many at once as `concurrency` and the provider allow."""
     # A pilot may have asked a model of this name without the vote.
     asks = max(1.0, pace.asks / calls_per_decision(found.spec))
     most = sum(call.left for call in found.unasked)
@@ -225,7 +221,7 @@ def outlay(found: Forecast, pace: Pace, priced: Priced | None, concurrency: int)
     calls = len(found.unasked) * asks
     tokens_in = round(sum(call.tokens_in for call in found.unasked) * asks)
     tokens_out = round(calls * pace.tokens_out)
-    at_once = 1 if found.spec.provider == "local" else concurrency
+    at_once = min(concurrency, provider_of(found.spec).slots or concurrency)
     price = priced.price if priced else None
     if not found.unasked:
         price = Price(0.0, 0.0)  # what is not sent costs nothing, whatever its price

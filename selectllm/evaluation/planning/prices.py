@@ -11,8 +11,8 @@ from typing import Literal
 
 from selectllm.models.model import ModelSpec, Price
 from selectllm.models.providers.litellm import price_per_token
+from selectllm.models.providers.providers import provider_of
 
-FREE = ("local", "mock")
 TABLE = "litellm/model_prices_and_context_window_backup.json"
 
 _DATED = re.compile(r"(?<!\d)20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)")
@@ -39,11 +39,11 @@ class PriceTable:
 
 
 def priced(spec: ModelSpec) -> Priced | None:
-    """The price of `spec`: 0 for local/ and mock/, else the suite's, else litellm's, else None.
+    """The price of `spec`: 0 where calls are free, else the suite's, else litellm's, else None.
 
     Imports litellm for a model that the suite does not price.
     """
-    if spec.provider in FREE:
+    if provider_of(spec).free:
         return Priced(Price(0.0, 0.0), "free")
     price = price_per_token(spec)
     return None if price is None else Priced(price, "litellm" if spec.price is None else "suite")

@@ -10,8 +10,9 @@ from selectllm.core.types import Reply
 from selectllm.models.model import ModelSpec, Request
 from selectllm.models.providers import embedded_server
 from selectllm.models.providers.litellm import LiteLLMModel
+from selectllm.models.providers.providers import PROVIDERS
 
-LOCAL_SLOTS = 1  # requests that the embedded engine works on at once
+LOCAL_SLOTS = PROVIDERS["local"].slots or 1
 
 
 class EmbeddedModel:

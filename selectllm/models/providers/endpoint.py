@@ -1,19 +1,19 @@
 """Where a model's calls go and which key they carry; pure, read from a ModelSpec and variables.
 
-One rule guards the keys: with `api_base` set, no provider's own key is sent there. The names of
-the variables and their order are litellm's (checked against 1.106.2); what is found here is
-passed on explicitly, so that the request identity and the call never disagree.
+One rule guards the keys: with `api_base` set, no provider's own key is sent there. What is found
+here is passed on explicitly, so that the request identity and the call never disagree. Which
+variables a provider has, its record says (providers.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from selectllm.core.errors import ModelError
 from selectllm.models.model import ModelSpec
+from selectllm.models.providers.providers import provider_of
 
 NO_KEY = "none"  # sent where no key may go: with an empty one litellm would look for a real one
 SHORTEST_SECRET = 8  # characters; shorter values of `*_KEY` variables are flags, not secrets
@@ -23,85 +23,6 @@ _SECRET_PARAMETER = re.compile(
     r"(?:^|&)([^=&]*(?:key|token|secret|password|signature|sig)[^=&]*)=", re.IGNORECASE
 )
 _SECRET_NAME = re.compile(r"(_KEY|_TOKEN|_SECRET)$", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Variables:
-    """The variables that a provider's base URL and key are read from, first match wins."""
-
-    base: tuple[str, ...]
-    key: tuple[str, ...]
-
-
-_OPENAI = _Variables(("OPENAI_BASE_URL", "OPENAI_API_BASE"), ("OPENAI_API_KEY",))
-_ANTHROPIC = _Variables(("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"), ("ANTHROPIC_API_KEY",))
-_OLLAMA = _Variables(("OLLAMA_API_BASE",), ("OLLAMA_API_KEY",))
-
-# Providers that depart from the rule NAME_API_BASE, NAME_API_KEY.
-_VARIABLES: Mapping[str, _Variables] = {
-    "openai": _OPENAI,
-    "text-completion-openai": _OPENAI,
-    "custom_openai": _OPENAI,
-    "anthropic": _ANTHROPIC,
-    "anthropic_text": _ANTHROPIC,
-    "ollama": _OLLAMA,
-    "ollama_chat": _OLLAMA,
-    "gemini": _Variables(("GEMINI_API_BASE",), ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
-    "vertex_ai": _Variables(("VERTEXAI_API_BASE",), ()),
-    "mistral": _Variables(
-        ("MISTRAL_AZURE_API_BASE", "MISTRAL_API_BASE"),
-        ("MISTRAL_AZURE_API_KEY", "MISTRAL_API_KEY"),
-    ),
-    "together_ai": _Variables(
-        ("TOGETHER_AI_API_BASE",),
-        ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"),
-    ),
-    "fireworks_ai": _Variables(
-        ("FIREWORKS_API_BASE",), ("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY")
-    ),
-    "perplexity": _Variables(
-        ("PERPLEXITY_API_BASE",), ("PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY")
-    ),
-    "cohere_chat": _Variables(("COHERE_API_BASE",), ("COHERE_API_KEY", "CO_API_KEY")),
-    "huggingface": _Variables(
-        ("HF_API_BASE", "HUGGINGFACE_API_BASE"), ("HF_TOKEN", "HUGGINGFACE_API_KEY")
-    ),
-    "meta_llama": _Variables(("LLAMA_API_BASE",), ("LLAMA_API_KEY",)),
-    "friendliai": _Variables(("FRIENDLI_API_BASE",), ("FRIENDLIAI_API_KEY", "FRIENDLI_TOKEN")),
-    "lambda_ai": _Variables(("LAMBDA_API_BASE",), ("LAMBDA_API_KEY",)),
-    "local": _Variables((), ()),
-    "mock": _Variables((), ()),
-}
-
-# Without a base URL litellm sends these to api.openai.com, prompts and all.
-_SELF_HOSTED = frozenset({"hosted_vllm", "lm_studio", "custom_openai", "openai_like"})
-
-# These take a token from the machine's own log-in whatever key they are given.
-_AMBIENT_TOKEN = frozenset(
-    {"gdc", "gigachat", "vertex_ai", "vertex_ai_beta", "watsonx", "watsonx_text"}
-)
-
-# Who takes a JSON schema as `response_format`, by provider: a pattern for the model's name.
-# November 2026, from the providers' documentation as litellm 1.106.2's model table records it.
-# A provider or model that is not here gets none unless its entry says `structured: true`;
-# Azure deployments, for one, are named as their owners please.
-_TAKES_SCHEMA: Mapping[str, re.Pattern[str]] = {
-    "openai": re.compile(
-        r"(ft:)?(gpt-4o(?!-2024-05-13)|gpt-4\.1|gpt-[5-9]|o[34](-mini)?(-2\d{3}|$)|o1(-2\d{3}|$))"
-        r"(?!.*(audio|realtime|transcribe|tts|research|preview|-pro))"
-    ),
-    "anthropic": re.compile(r"claude-[a-z]+-(4-[5-9]|[5-9])"),
-    "gemini": re.compile(r"gemini-"),
-    "mistral": re.compile(r"(?!codestral-mamba)"),
-    "xai": re.compile(r"grok-[3-9]"),
-    "groq": re.compile(r"openai/gpt-oss"),
-    "ollama": re.compile(""),
-    "ollama_chat": re.compile(""),
-    "hosted_vllm": re.compile(""),
-    "vllm": re.compile(""),
-    "lm_studio": re.compile(""),
-    "local": re.compile(""),
-}
 
 
 def check_model_id(model_id: str) -> None:
@@ -177,8 +98,8 @@ def api_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
             f"set it, or correct api_key_env"
         )
     if spec.api_base is None:
-        return _first(_variables(spec.provider).key, environment)
-    if spec.provider in _AMBIENT_TOKEN:
+        return _first(provider_of(spec).key_variables, environment)
+    if provider_of(spec).ambient_token:
         raise ModelError(
             f"model {spec.name!r}: {spec.provider}/ would send this machine's own token to "
             "api_base; name the key for it with api_key_env, or use openai/ for that server"
@@ -188,7 +109,7 @@ def api_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
 
 def key_variable(spec: ModelSpec) -> str:
     """The variable that the model's key is expected in, for messages."""
-    own = _variables(spec.provider).key
+    own = provider_of(spec).key_variables
     return spec.api_key_env or (own[0] if own else f"{spec.provider.upper()}_API_KEY")
 
 
@@ -218,29 +139,12 @@ def scrub(text: str, hidden: Iterable[str]) -> str:
     return text
 
 
-def takes_schema(spec: ModelSpec) -> bool:
-    """Whether a JSON schema may be sent: `spec.structured`, else by provider and model name.
-
-    A server behind `openai/` with `api_base` is unknown: it counts as taking one only if its
-    model bears the name of an OpenAI model that does.
-    """
-    if spec.structured is not None:
-        return spec.structured
-    pattern = _TAKES_SCHEMA.get(spec.provider)
-    return pattern is not None and pattern.match(spec.id.partition("/")[2]) is not None
-
-
-def _variables(provider: str) -> _Variables:
-    stem = provider.upper().replace("-", "_")
-    return _VARIABLES.get(provider) or _Variables((f"{stem}_API_BASE",), (f"{stem}_API_KEY",))
-
-
 def _url(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
-    url = spec.api_base or _first(_variables(spec.provider).base, environment)
-    if url is None and spec.provider in _SELF_HOSTED:
+    url = spec.api_base or _first(provider_of(spec).base_variables, environment)
+    if url is None and provider_of(spec).self_hosted:
         raise ModelError(
             f"model {spec.name!r}: {spec.provider}/ has no server of its own; set api_base "
-            f"or {_variables(spec.provider).base[0]} to the URL of yours"
+            f"or {provider_of(spec).base_variables[0]} to the URL of yours"
         )
     return url
 

@@ -18,6 +18,7 @@ from typing import Any
 from selectllm.core.errors import ProviderError
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.endpoint import key_variable, scrub
+from selectllm.models.providers.providers import provider_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,6 @@ REASON_LENGTH = 300  # characters of the provider's own words in a message
 
 _TEXT_INSTEAD = "Let it answer in text: leave `answer: logprobs` out of the model's entry."
 _FEWER_LOGPROBS = f"If it lists fewer tokens, set extra.top_logprobs. If none: {_TEXT_INSTEAD}"
-# How to start the servers that people run themselves.
-_START: Mapping[str, str] = {
-    "ollama": "Start it with: ollama serve",
-    "ollama_chat": "Start it with: ollama serve",
-    "hosted_vllm": "Start it with: vllm serve {name}",
-    "lm_studio": "Start the server in LM Studio",
-}
-
 TROUBLES: Mapping[str, Trouble] = {
     "key": Trouble("the provider refused the key", fatal=True),
     "model": Trouble(
@@ -243,18 +236,17 @@ def told(
 
 def _hint(fault: Fault, spec: ModelSpec, endpoint: str | None) -> str:
     """What to do about a failure; "" if there is nothing."""
-    kind, name = fault.kind, spec.id.partition("/")[2]
+    kind, name, facts = fault.kind, spec.id.partition("/")[2], provider_of(spec)
     if kind == "key" and spec.api_base and not spec.api_key_env:
         return "No key was sent: name the variable that holds it with api_key_env."
     if kind == "key":
         return f"Set {key_variable(spec)} to a key that is valid for this model."
-    if kind == "model" and spec.provider.startswith("ollama"):
-        return f"Try: ollama pull {name}"
+    if kind == "model" and facts.model_hint is not None:
+        return facts.model_hint.format(name=name)
     if kind == "unreachable" and endpoint is None:
         return "Check the network connection."
     if kind == "unreachable":
-        start = _START.get(spec.provider, "Start the server that should listen there")
-        return f"{start.format(name=name)}, or correct api_base."
+        return f"{facts.start_hint.format(name=name)}, or correct api_base."
     if kind == "timeout":
         return f"Nothing complete came within {spec.timeout:g} s (the model's timeout)."
     if kind in ("setting", "request") and "logprobs" in fault.reason:

@@ -33,6 +33,7 @@ from selectllm.models.providers.endpoint import (
     secrets,
 )
 from selectllm.models.providers.failures import Fault, diagnose, told
+from selectllm.models.providers.providers import provider_of
 from selectllm.models.token_logprobs import Listed, as_text
 
 # Names that `extra` may not hold: each has a field of its own, or would change what a call is.
@@ -42,11 +43,6 @@ _OURS = frozenset(
     "stream n tools functions fallbacks mock_response mock_timeout custom_llm_provider "
     "drop_params additional_drop_params client shared_session".split()
 )
-
-_DEFAULT_ENDPOINTS: Mapping[str, str] = {
-    "ollama": "http://localhost:11434",
-    "ollama_chat": "http://localhost:11434",
-}
 
 
 class LiteLLMModel:
@@ -73,7 +69,7 @@ class LiteLLMModel:
                 "use the model's own field of that name where there is one, or leave it out"
             )
         self._spec = spec
-        self._endpoint = endpoint(spec, environment) or _DEFAULT_ENDPOINTS.get(spec.provider)
+        self._endpoint = endpoint(spec, environment) or provider_of(spec).default_endpoint
         self._hidden = secrets(spec, environment)
         self._settings = _settings(
             spec, base_url(spec, environment), api_key(spec, environment), num_ctx
@@ -132,7 +128,7 @@ class LiteLLMModel:
             known = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider)
             self._takes_seed = "seed" in (known or ())
             self._price = price_per_token(self._spec)
-            if provider in ("ollama", "ollama_chat"):
+            if provider_of(self._spec).needs_num_ctx:
                 _OLLAMA_SERVERS.add(self._settings.get("api_base", ""))
             _OPEN.add(self)
         return litellm
@@ -343,7 +339,7 @@ def _settings(
         "top_k": spec.top_k,
         "stop": list(spec.stop) or None,
         "reasoning_effort": spec.reasoning_effort,
-        "num_ctx": num_ctx if spec.provider in ("ollama", "ollama_chat") else None,
+        "num_ctx": num_ctx if provider_of(spec).needs_num_ctx else None,
     }
     return {
         "model": spec.id,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from selectllm.core.codec import canonical_json, seeded_hash
+from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import ModelError
 from selectllm.core.types import Question, Reply
 from selectllm.models.model import ModelSpec, Request
@@ -24,14 +24,23 @@ from selectllm.models.tokens import estimate_tokens
 
 REPLY = "reply:"
 
+Write = Callable[[Question, Sequence[int]], str]
+
 
 class MockModel:
     """The model that `spec.id` names; `utility` is what mock/oracle picks by.
 
+    `write(question, preference)`: a reply that prefers positions in this order; in the form that
+    the prompt asks for it is prompting.replies.formats.write_reply, without it a list of labels.
     Raises ModelError for an unknown name, and for mock/oracle without a utility.
     """
 
-    def __init__(self, spec: ModelSpec, utility: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        utility: Mapping[str, float] | None = None,
+        write: Write | None = None,
+    ) -> None:
         name = spec.id.removeprefix("mock/")
         if name.startswith(REPLY):
             self._answer: Callable[[Request], str] = lambda request: name.removeprefix(REPLY)
@@ -39,7 +48,7 @@ class MockModel:
             raise ModelError(f"{spec.id}: needs a utility to pick by; name one in the suite")
         elif name in ("first", "random", "oracle"):
             self._answer = lambda request: _written(
-                request, _preference(name, request, utility or {})
+                request, _preference(name, request, utility or {}), write or picks_in_brackets
             )
         else:
             raise ModelError(
@@ -74,8 +83,8 @@ def _preference(name: str, request: Request, utility: Mapping[str, float]) -> li
     return positions
 
 
-def _written(request: Request, preference: Sequence[int]) -> str:
-    """The reply to a request, as text or as log-probabilities; each place halves what is left."""
+def _written(request: Request, preference: Sequence[int], write: Write) -> str:
+    """The reply to a request, as text or as log-probabilities, each place half the last."""
     if request.top_logprobs is None:
         return write(request.question, preference)
     labels = [request.question.labels[position] for position in preference]
@@ -83,14 +92,6 @@ def _written(request: Request, preference: Sequence[int]) -> str:
     return as_text(labels[0], listed[: request.top_logprobs])
 
 
-def write(question: Question, preference: Sequence[int]) -> str:
-    """A reply in the question's format that prefers positions in the order given, best first."""
-    labels = [question.labels[position] for position in preference]
-    picked = labels[: question.k]
-    if question.reply == "ranking":
-        return " > ".join(f"[{label}]" for label in labels)
-    if question.reply == "scores":
-        return "\n".join(f"[{label}]: {len(labels) - rank}" for rank, label in enumerate(labels))
-    if question.reply == "json":
-        return canonical_json({"picks": [int(p) if p.isdigit() else p for p in picked]})
-    return f"[{', '.join(picked)}]"
+def picks_in_brackets(question: Question, preference: Sequence[int]) -> str:
+    """The first k labels of a preference as a list."""
+    return f"[{', '.join(question.labels[position] for position in preference[: question.k])}]"

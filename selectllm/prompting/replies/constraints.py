@@ -1,4 +1,4 @@
-"""What constrains a reply while it is written: a JSON schema, a GBNF grammar, a token limit."""
+"""What constrains a reply while it is written: JSON schemas and GBNF grammars."""
 
 from __future__ import annotations
 
@@ -13,19 +13,15 @@ from selectllm.core.types import Question
 MOST_RULES = 2_000
 """A grammar that would need more rules than this allows repeated labels instead."""
 
-_FRAMES = {"indices": ("[", ", ", "]"), "ranking": ("[", "] > [", "]"), "json": ("[", ", ", "]")}
 _HIGHEST_SCORE = 10
 
 
-def json_schema(question: Question) -> dict[str, Any] | None:
-    """A JSON schema for the reply, or None for kinds whose prompts ask for no JSON.
+def picks_schema(question: Question) -> dict[str, Any]:
+    """A JSON schema of an object with `picks`, exactly k labels, and room for `reasons` before.
 
-    An object with `picks`, exactly k labels, and room for `reasons` before them; other keys are
-    left open, though some providers close every object. A schema cannot say `distinct` to every
-    provider, so that repeats are left to the parser.
+    Other keys are left open, though some providers close every object. A schema cannot say
+    `distinct` to every provider, so that repeats are left to the parser.
     """
-    if question.reply != "json":
-        return None
     labels = [_json_label(label) for label in question.labels]
     kind = "integer" if isinstance(labels[0], int) else "string"
     picks = {
@@ -38,36 +34,44 @@ def json_schema(question: Question) -> dict[str, Any] | None:
     return {"type": "object", "properties": properties, "required": ["picks"]}
 
 
-def grammar(question: Question) -> str:
-    """A GBNF grammar (llama.cpp) of the replies that `parse` reads as k distinct picks.
+def list_grammar(question: Question) -> str:
+    """A GBNF grammar (llama.cpp) of `[a, b]`: k distinct labels.
 
-    indices `[a, b]`, ranking `[a] > [b]` (the best k), json `{"picks": [a, b]}`, scores one line
-    per candidate in shown order, `[a]: s` with s from 1 to 10. Labels stay distinct by one rule
-    per set of labels used so far; beyond MOST_RULES of them repeats are possible.
+    Labels stay distinct by one rule per set of labels used so far; beyond MOST_RULES of them
+    repeats are possible. So it is with the next two.
     """
-    if question.reply == "scores":
-        return _score_grammar(question.labels)
-    opening, between, closing = _FRAMES[question.reply]
-    if question.reply == "json":
-        opening, closing = f'{{"picks": {opening}', f"{closing}}}"
-    labels = [_as_written(label, question) for label in question.labels]
-    rules = _distinct if _rules_needed(len(labels), question.k) <= MOST_RULES else _repeating
+    return _framed(question.labels, question.k, ("[", ", ", "]"))
+
+
+def ranking_grammar(question: Question) -> str:
+    """A GBNF grammar of `[a] > [b]`: the best k."""
+    return _framed(question.labels, question.k, ("[", "] > [", "]"))
+
+
+def object_grammar(question: Question) -> str:
+    """A GBNF grammar of `{"picks": [a, b]}`."""
+    labels = [json.dumps(_json_label(label)) for label in question.labels]
+    return _framed(labels, question.k, ('{"picks": [', ", ", "]}"))
+
+
+def score_grammar(question: Question) -> str:
+    """A GBNF grammar of one line per candidate in shown order, `[a]: s` with s from 1 to 10."""
+    lines = [f"{_literal(f'[{label}]: ')} score" for label in question.labels]
+    scores = " | ".join(_literal(str(score)) for score in range(1, _HIGHEST_SCORE + 1))
+    newline = f" {_literal(chr(10))} "
+    return f"root ::= {newline.join(lines)}\nscore ::= {scores}\n"
+
+
+def _framed(labels: Sequence[str], k: int, frame: tuple[str, str, str]) -> str:
+    """The grammar of k labels between the first and the last text of `frame`."""
+    opening, between, closing = frame
+    rules = _distinct if _rules_needed(len(labels), k) <= MOST_RULES else _repeating
     lines = [f"root ::= {_literal(opening)} s {_literal(closing)}"]
-    return "\n".join([*lines, *rules(labels, question.k, _literal(between))]) + "\n"
-
-
-def reply_tokens(question: Question) -> int:
-    """The most tokens that a constrained reply needs: 8 a label and 16 for what surrounds them."""
-    count = len(question.labels) if question.reply == "scores" else question.k
-    return 8 * count + 16
+    return "\n".join([*lines, *rules(labels, k, _literal(between))]) + "\n"
 
 
 def _json_label(label: str) -> int | str:
     return int(label) if label.isdecimal() else label
-
-
-def _as_written(label: str, question: Question) -> str:
-    return json.dumps(_json_label(label)) if question.reply == "json" else label
 
 
 def _literal(text: str) -> str:
@@ -100,10 +104,3 @@ def _rule(used: Sequence[int]) -> str:
 def _repeating(labels: Sequence[str], k: int, between: str) -> Iterator[str]:
     yield f"s ::= {f' {between} '.join(['label'] * k)}"
     yield f"label ::= {' | '.join(map(_literal, labels))}"
-
-
-def _score_grammar(labels: Sequence[str]) -> str:
-    lines = [f"{_literal(f'[{label}]: ')} score" for label in labels]
-    scores = " | ".join(_literal(str(score)) for score in range(1, _HIGHEST_SCORE + 1))
-    newline = f" {_literal(chr(10))} "
-    return f"root ::= {newline.join(lines)}\nscore ::= {scores}\n"

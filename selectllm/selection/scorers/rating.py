@@ -16,6 +16,7 @@ from selectllm.core.errors import PromptError, UnfitError
 from selectllm.core.names import listed
 from selectllm.core.types import Decision, Item, Question, unanswered
 from selectllm.prompting.prompt import Prompt, labels_for
+from selectllm.prompting.replies.formats import reply_format
 from selectllm.prompting.replies.parse import parse
 from selectllm.selection.ask import decide
 from selectllm.selection.scorers.ask_items import Rated, Tick, no_tick, one_by_one
@@ -56,7 +57,7 @@ def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
     PromptError if it asks for anything but scores; UnfitError if it shows responses and an item
     has none, or a blank one.
     """
-    if prompt.reply != "scores":
+    if not reply_format(prompt.reply).scores:
         raise PromptError(
             f"{prompt.ref} asks for {prompt.reply}, and a rating needs scores; use a prompt with "
             "`reply: scores`, such as quality@1"

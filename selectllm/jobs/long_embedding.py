@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-Advance = Callable[[int, int], None]
-"""(done, total)."""
+from selectllm.core.types import Progress
 
 MANY = 20_000  # texts
 LONG = 600  # seconds
@@ -14,19 +13,19 @@ MEASURED = 8  # batches that the pace is taken from, behind the first, which loa
 
 
 def announced(
-    advance: Advance | None,
+    progress: Progress | None,
     note: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
-) -> Advance:
-    """`advance`, and one `note` if the embedding that it hears of is long.
+) -> Progress:
+    """`progress`, and one `note` if the embedding that it hears of is long.
 
     That is more than 20,000 texts, or 10 minutes at the pace of its first batches.
     """
     batches: list[tuple[float, int]] = []  # (time, texts done) behind each of the first ones
 
     def heard(done: int, total: int) -> None:
-        if advance is not None:
-            advance(done, total)
+        if progress is not None:
+            progress(done, total)
         if done == 0:
             batches.clear()
         elif len(batches) <= MEASURED:
@@ -43,7 +42,7 @@ def announced(
 def _text(total: int, pace: float, seconds: float) -> str:
     return (
         f"note: embedding {total:,} new texts, about {pace:,.0f} a second, takes {_about(seconds)} "
-        "more. A run that is killed goes on where it was when it is started again; --vectors "
+        "more. A run that is killed goes on where it was when it is started again; `vectors` "
         "FILE.npy takes vectors made elsewhere"
     )
 

@@ -1,0 +1,258 @@
+"""A session: what jobs share. Folders, environment, cache, budget, connections, who watches."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
+
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Progress
+from selectllm.jobs.engine import Engine, LocalEngine
+from selectllm.jobs.long_embedding import announced
+from selectllm.jobs.workspace import Workspace, find_workspace
+
+if TYPE_CHECKING:
+    from selectllm.core.types import Reply
+    from selectllm.data.embedder import Embedder
+    from selectllm.data.pool import LoadedPool
+    from selectllm.data.vector_file import GivenVectors
+    from selectllm.models.connect import Connections
+
+
+class Watcher(Protocol):
+    """Who hears of a job while it runs. A job itself prints nothing."""
+
+    def note(self, text: str) -> None:
+        """Hear one sentence or more about what a job does or leaves out."""
+        ...
+
+    def progress(self, description: str) -> contextlib.AbstractContextManager[Progress | None]:
+        """What is called with (done, total) while the context lasts; None if nobody looks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """A watcher that passes notes to `hear`, or to nobody, and shows no progress."""
+
+    hear: Callable[[str], object] | None = None
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        if self.hear is not None:
+            self.hear(text)
+
+    @contextlib.contextmanager
+    def progress(self, description: str) -> Iterator[Progress | None]:
+        """Nobody looks."""
+        yield None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """How a session works; see `Session`."""
+
+    concurrency: int = 8
+    max_cost: float | None = None
+    allow_unpriced: bool = False
+    offline: bool = False
+    env_file: Path | None = None
+    prompts: Path | None = None
+    cache: Path | None = None
+    encoder: str | None = None
+    vectors: Path | None = None
+
+
+class Settings(TypedDict, total=False):
+    """The same as keyword arguments."""
+
+    concurrency: int
+    max_cost: float | None
+    allow_unpriced: bool
+    offline: bool
+    env_file: Path | None
+    prompts: Path | None
+    cache: Path | None
+    encoder: str | None
+    vectors: Path | None
+
+
+class Session:
+    """What several jobs share: workspace, prompts, reply cache, budget, engine.
+
+    A context manager, `with` or `async with`; leaving it closes the cache. One session may run
+    several jobs, one after the other or at once.
+
+    `folder`: what relative paths of jobs are relative to, and where the workspace is looked for;
+    None for the current folder. `start`: where else the workspace is looked for. `notes`: called
+    with what a job has to say while it runs; a `watcher` hears of progress, too. `engine`: where
+    models answer and encoders run; None for this machine.
+
+    Settings: `concurrency`: calls in flight, at least 1. `max_cost`: USD that all jobs of the
+    session may spend together, None for any; what could exceed it raises BudgetReached.
+    `allow_unpriced`: with it, call models without a known price too. `offline`: send nothing; a
+    reply that is neither recorded nor cached raises ReplyMissing. `env_file`: a file of
+    environment variables, set for this process where they are not set already. `prompts`,
+    `cache`: folders to use instead of the workspace's. `encoder`: name or path of a
+    sentence-transformers model. `vectors`: a .npy file of the pool's vectors.
+
+    Raises UsageError for a setting that cannot work.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        *,
+        start: Path | None = None,
+        notes: Callable[[str], object] | None = None,
+        watcher: Watcher | None = None,
+        engine: Engine | None = None,
+        **settings: Unpack[Settings],
+    ) -> None:
+        from selectllm.models.wrappers.budget import Ledger
+        from selectllm.models.wrappers.cache import ReplyCache
+        from selectllm.prompting.library import PromptLibrary
+
+        self.settings = SessionSettings(**settings)
+        self.folder = None if folder is None else Path(folder)
+        self.watcher: Watcher = watcher or Notes(notes)
+        self.engine: Engine = engine or LocalEngine()
+        if self.settings.env_file is not None:
+            _load_environment(self.settings.env_file)
+        max_cost = self.settings.max_cost
+        if max_cost is not None and math.isnan(max_cost):
+            raise UsageError("`max_cost` nan: is no amount; name one in USD", argument="max_cost")
+        self.workspace: Workspace = find_workspace(
+            start or self.folder or Path.cwd(),
+            prompts=self.settings.prompts,
+            cache=self.settings.cache,
+        )
+        self.library = PromptLibrary(self.workspace.prompts)
+        self.ledger = Ledger(max_cost, allow_unpriced=self.settings.allow_unpriced)
+        self.given: GivenVectors | None = None
+        if self.settings.vectors is not None:
+            from selectllm.data.vector_file import GivenVectors, open_vectors
+
+            self.given = GivenVectors(open_vectors(self.settings.vectors))
+        self.cache = ReplyCache(self.workspace.cache / "replies")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the cache; a closed session runs no more jobs."""
+        self.cache.close()
+
+    def path(self, path: Path | str) -> Path:
+        """`path`, relative to the session's folder if it has one."""
+        return Path(path) if self.folder is None else self.folder / path
+
+    @property
+    def clusters(self) -> Path:
+        """The folder in which partitions are remembered."""
+        return self.workspace.cache / "clusters"
+
+    def note(self, text: str) -> None:
+        """Tell the watcher."""
+        self.watcher.note(text)
+
+    def progress(self, description: str) -> contextlib.AbstractContextManager[Progress | None]:
+        """Show the watcher how far something is."""
+        return self.watcher.progress(description)
+
+    def connections(
+        self,
+        *,
+        pack: Mapping[str, Reply] | None = None,
+        utility: Mapping[str, float] | None = None,
+        num_ctx: int | None = None,
+    ) -> Connections:
+        """What the models of a job share."""
+        from selectllm.models.connect import Connections
+
+        return Connections(
+            cache=self.cache,
+            environment=os.environ,
+            ledger=self.ledger,
+            offline=self.settings.offline,
+            pack=pack or {},
+            utility=utility,
+            num_ctx=num_ctx,
+            innermost=self.engine.model,
+        )
+
+    def embedder(self, progress: Progress | None = None) -> Embedder:
+        """The encoder that was asked for, with the store on disk, and the given vectors."""
+        from selectllm.data.embedder import Embedder
+
+        return Embedder(
+            encoder=self.engine.encoder(self.settings.encoder),
+            folder=self.workspace.cache / "vectors",
+            progress=announced(progress, self.note),
+            given=self.given,
+        )
+
+    def of_pool(self, loaded: LoadedPool) -> Self:
+        """The same session for a job on one pool, whose rows are those of the given vectors.
+
+        Raises EncoderError if they do not fit, UsageError if bad rows of the pool were left out.
+        """
+        if self.given is None:
+            return self
+        if loaded.rejected:
+            raise UsageError(
+                f"`vectors` {self.settings.vectors}: row i belongs to row i of "
+                f"{loaded.pool.source}, and `skip_bad` left out {len(loaded.rejected)} of its rows "
+                f"(the first: {loaded.rejected[0].line}); correct them, or take them out of both "
+                "files",
+                argument="vectors",
+            )
+        session = copy.copy(self)
+        session.given = self.given.of_pool(loaded.pool)
+        return session
+
+
+def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
+    """What `progress` needs to hear of a total: call it once for each thing that is done."""
+    done = itertools.count(1)
+    return lambda thing: progress(next(done), total) if progress else None
+
+
+def _load_environment(path: Path) -> None:
+    from dotenv import load_dotenv
+
+    if not path.is_file():
+        raise UsageError(f"`env_file` {path}: there is no such file", argument="env_file")
+    try:
+        load_dotenv(path, override=False)
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"`env_file` {path}: is not UTF-8; save it as UTF-8", argument="env_file"
+        ) from None

@@ -1,0 +1,40 @@
+"""A job without `await`: in an event loop of its own, or in a thread where one is running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+
+def finished(job: Coroutine[Any, Any, Value]) -> Value:
+    """What `job` returns or raises; waits for it.
+
+    Works in a script and in a notebook cell, in which a loop is running already: the job then has
+    a thread and a loop of its own, and interrupting the cell cancels it.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(job)
+    running: SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = SimpleQueue()
+
+    async def known() -> Value:
+        task = asyncio.current_task()
+        assert task is not None
+        running.put((asyncio.get_running_loop(), task))
+        return await job
+
+    with ThreadPoolExecutor(1, thread_name_prefix="selectllm job") as pool:
+        future = pool.submit(copy_context().run, asyncio.run, known())
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            loop, task = running.get()
+            loop.call_soon_threadsafe(task.cancel)
+            raise

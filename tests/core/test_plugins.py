@@ -1,0 +1,105 @@
+"""`module:attr`: what it finds, and what is said of code that cannot be used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from selectllm.core.errors import ModelError, UsageError
+from selectllm.core.plugins import (
+    Port,
+    calling,
+    find,
+    importable,
+    is_reference,
+    load,
+    source_sha256,
+)
+
+PORT: Port[int] = Port(
+    what="number",
+    kind="whole number",
+    contract="the README",
+    is_one=lambda one: isinstance(one, int),
+    known={"one": 1, "two": 2},
+    error=ModelError,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with modules in it; what they leave in sys.modules is taken away again."""
+    files = {
+        "own_numbers.py": "SEVEN = 7\nTEXT = 'seven'\n",
+        "own_failing.py": "x = 1\nraise ValueError('no luck')\n",
+        "own_needing.py": "import no_such_library\n",
+        "own_misspelt.py": "def broken(:\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    yield tmp_path
+    for name in files:
+        sys.modules.pop(name.removesuffix(".py"), None)
+
+
+def test_a_built_in_name_goes_before_code_of_ones_own(folder: Path) -> None:
+    assert find(PORT, "two") == 2
+    assert find(PORT, "own_numbers:SEVEN", folder) == 7
+
+
+def test_the_path_is_as_it_was_afterwards(folder: Path) -> None:
+    before = list(sys.path)
+    with importable(folder):
+        assert str(folder) in sys.path
+    load(PORT, "own_numbers:SEVEN", folder)
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("tow", "no number 'tow'; did you mean 'two'? There are: one, two"),
+        ("two:", "no number 'two:'; did you mean 'two'?"),
+        ("nowhere:x", "no number 'nowhere:x'. There are: one, two. Of your own: No module named"),
+        ("own_numbers:SEVE", "has no attribute 'SEVE'); did you mean 'SEVEN'?"),
+        ("own_numbers:TEXT", "'own_numbers:TEXT' is no whole number but str; see the README"),
+        ("own_failing:x", "cannot be used (ValueError: no luck ("),
+        ("own_failing:x", "own_failing.py:2)); correct its module"),
+        ("own_needing:x", "No module named 'no_such_library'"),
+        ("own_misspelt:x", "cannot be used (SyntaxError: invalid syntax (own_misspelt.py, line 1)"),
+    ],
+)
+def test_what_cannot_be_used_is_one_clear_error(folder: Path, name: str, says: str) -> None:
+    with pytest.raises(ModelError) as raised:
+        find(PORT, name, folder)
+    assert says in str(raised.value)
+
+
+def test_a_mistake_in_code_of_ones_own_is_told_with_its_line() -> None:
+    with pytest.raises(UsageError, match=r"mine failed: ZeroDivisionError: .*test_plugins.py:\d+"):
+        with calling("mine"):
+            1 / 0  # noqa: B018
+    with pytest.raises(ModelError, match=r"^as it is$"), calling("mine"):
+        raise ModelError("as it is")
+
+
+def test_an_edit_makes_it_other_code(folder: Path) -> None:
+    load(PORT, "own_numbers:SEVEN", folder)
+    before = source_sha256("own_numbers:SEVEN")
+    (folder / "own_numbers.py").write_text("SEVEN = 8\n", encoding="utf-8")
+    assert before is not None
+    assert source_sha256("own_numbers:SEVEN") not in (None, before)
+    assert source_sha256("sys:path") is None
+
+
+@pytest.mark.parametrize("name", ["a:b", "a.b:c", "_a1:B_"])
+def test_the_form_is_module_colon_attribute(name: str) -> None:
+    assert is_reference(name)
+
+
+@pytest.mark.parametrize("name", ["a", "a:", ":b", "a:b:c", "a-b:c", "1:b", "a:b.c", "quality@1"])
+def test_other_forms_are_none(name: str) -> None:
+    assert not is_reference(name)

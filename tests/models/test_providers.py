@@ -1,0 +1,63 @@
+"""What is known of providers, and what is assumed of one that nobody knows."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from selectllm.models.model import ModelSpec
+from selectllm.models.providers.endpoint import api_key, endpoint, key_variable
+from selectllm.models.providers.failures import Fault, told
+from selectllm.models.providers.providers import (
+    PROVIDERS,
+    Provider,
+    provider_of,
+    takes_schema,
+    tokens_to_list,
+)
+
+
+def spec(model_id: str) -> ModelSpec:
+    return ModelSpec(name=model_id, id=model_id)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_record_stands_under_its_name_and_its_pattern_compiles(name: str) -> None:
+    known = PROVIDERS[name]
+    assert known.name == name
+    re.compile(known.takes_schema or "")
+
+
+def test_nothing_is_taken_for_granted_of_a_provider_that_nobody_knows() -> None:
+    unknown = spec("some-cloud/model")
+    assert provider_of(unknown) == Provider(name="some-cloud")
+    assert not takes_schema(unknown)
+    assert tokens_to_list(unknown) == 20
+    assert endpoint(unknown, {}) is None
+    assert endpoint(unknown, {"SOME_CLOUD_API_BASE": "http://h/v1/"}) == "http://h/v1"
+    assert api_key(unknown, {"SOME_CLOUD_API_KEY": "k"}) == "k"
+    assert key_variable(unknown) == "SOME_CLOUD_API_KEY"
+
+
+@pytest.mark.parametrize(
+    ("model_id", "kind", "hint"),
+    [
+        ("ollama_chat/m", "model", "Try: ollama pull m"),
+        ("ollama/m", "unreachable", "Start it with: ollama serve, or correct api_base."),
+        ("hosted_vllm/m", "unreachable", "Start it with: vllm serve m, or correct api_base."),
+        ("some-cloud/m", "unreachable", "Start the server that should listen there, or correct"),
+        ("some-cloud/m", "model", "Check the model's id"),
+    ],
+)
+def test_a_failure_says_what_to_do_about_this_provider(model_id: str, kind: str, hint: str) -> None:
+    assert hint in str(told(Fault(kind, ""), spec(model_id), "http://localhost:1", ()))
+
+
+def test_a_new_provider_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Provider(name="new", key=("NEW_TOKEN",), takes_schema="good-", most_logprobs=5)
+    monkeypatch.setattr("selectllm.models.providers.providers.PROVIDERS", {"new": record})
+    assert takes_schema(spec("new/good-1"))
+    assert not takes_schema(spec("new/other"))
+    assert tokens_to_list(spec("new/good-1")) == 5
+    assert key_variable(spec("new/good-1")) == "NEW_TOKEN"
