@@ -22,7 +22,6 @@ from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.data.hub import located
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.runs.prepare import CONTROLS, INPUT_CONTROL
 from selectllm.evaluation.sets.log import SetLog
 from selectllm.evaluation.sets.protocol import LeftOut, Maker, Protocol, arm_of, sets_entry
 from selectllm.evaluation.sets.results import pool_facts, set_results
@@ -32,6 +31,7 @@ from selectllm.selection.by_model import Divide
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.scorers.item_scorer import Measured
 from selectllm.selection.strategies import Measure, Strategy, find_strategy
+from selectllm.selection.strategies.controls import usual_controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,7 @@ def _strategy_names(suite: Suite, pool: Pool) -> Sequence[str]:
     """The suite's, else the usual controls."""
     if suite.strategies is not None:
         return suite.strategies
-    with_input = any(item.input for item in pool.items)
-    return (*CONTROLS, INPUT_CONTROL) if with_input else CONTROLS
+    return usual_controls(pool.items)
 
 
 def _wanted(arms: Sequence[Arm], only: Sequence[str]) -> Sequence[Arm]:

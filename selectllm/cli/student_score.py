@@ -17,6 +17,7 @@ from selectllm.core.errors import UsageError
 from selectllm.core.files import write_text
 from selectllm.core.types import Item
 from selectllm.data.pool import parse_mapping
+from selectllm.data.rouge import rouge_l_of_pairs
 from selectllm.data.vector_store import VectorStore
 from selectllm.downstream.student import (
     Manifest,
@@ -28,7 +29,6 @@ from selectllm.downstream.student import (
     cosine_of,
     open_student,
     read_manifest,
-    rouge_l_of,
 )
 from selectllm.downstream.student import score as score_student
 from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
@@ -185,7 +185,7 @@ class _Scoring:
         embedder = self.session.embedder()
         store = VectorStore(embedder.folder, embedder.encoder.identity)
         cosine = cosine_of(texts, references, embedder.encoder, store)
-        return Answers(found, rouge_l_of(texts, references), cosine, new_tokens)
+        return Answers(found, rouge_l_of_pairs(texts, references), cosine, new_tokens)
 
 
 def _show(content: Mapping[str, Any], *, as_json: bool) -> None:

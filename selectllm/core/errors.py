@@ -32,10 +32,12 @@ class SelectLLMError(Exception):
     """
 
     exit_code = 1
+    argument: str | None = None
 
     def __init__(self, message: str, *, argument: str | None = None) -> None:
         super().__init__(message)
-        self.argument = argument
+        if argument is not None:
+            self.argument = argument
 
 
 class UsageError(SelectLLMError):

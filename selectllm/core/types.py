@@ -13,7 +13,7 @@ LabelKind = Literal["numbers", "letters"]
 Status = Literal["ok", "repaired", "partial", "invalid", "refused", "error"]
 
 Progress = Callable[[int, int], None]
-"""Hears how far something is: (done, total)."""
+"""Hears how far a piece of work is: (done, total)."""
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 

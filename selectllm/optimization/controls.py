@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selectllm.core.types import Cluster
+from selectllm.core.types import Cluster, Decision
 from selectllm.evaluation.metrics.agreement import Choice, agreement
-from selectllm.evaluation.runs.execute import shown_items
+from selectllm.evaluation.runs.execute import decide_by_strategy, shown_items
 from selectllm.evaluation.runs.run import Run
 from selectllm.optimization.splits import NAMES, Splits
 from selectllm.selection.strategies import Candidates, Strategy
-
-CONTROLS = ("longest", "has-input")
+from selectllm.selection.strategies.controls import BESIDE
 
 
 def controls(run: Run, splits: Splits, confirmed: Sequence[Cluster]) -> dict[str, dict[str, Any]]:
@@ -24,22 +23,24 @@ def controls(run: Run, splits: Splits, confirmed: Sequence[Cluster]) -> dict[str
     `confirmed`: the confirmation clusters that were asked. `has-input` only for pools that have
     inputs.
     """
-    used = [strategy for strategy in run.strategies if strategy.name in CONTROLS]
+    used = [strategy for strategy in run.strategies if strategy.name in BESIDE]
     parts = zip(NAMES, (splits.training, splits.validation, confirmed), strict=True)
-    return {name: {each.name: _captured(run, each, part) for each in used} for name, part in parts}
+    return {
+        name: {strategy.name: _captured(run, strategy, clusters) for strategy in used}
+        for name, clusters in parts
+    }
 
 
 def _captured(
     run: Run, strategy: Strategy, clusters: Sequence[Cluster]
 ) -> Mapping[str, float] | None:
+    """Picked anew: the log of decisions has prompts alone on what the search saw."""
     assert run.headline is not None
-    choices = [_choice(run, strategy, cluster) for cluster in clusters]
-    found = agreement(choices, run.headline.values, run.suite.picks, run.inputs.groups).captured
-    return None if found is None else found.to_json()
+    choices = [Choice.of(_decision(run, strategy, cluster)) for cluster in clusters]
+    captured = agreement(choices, run.headline.values, run.suite.picks, run.inputs.groups).captured
+    return None if captured is None else captured.to_json()
 
 
-def _choice(run: Run, strategy: Strategy, cluster: Cluster) -> Choice:
-    shown = shown_items(run, cluster, 0)
-    ids = tuple(item.id for item in shown)
-    picked = strategy.choose(Candidates(shown, run.suite.seed), run.suite.picks)
-    return Choice(cluster.id, ids, tuple(ids[position] for position in picked))
+def _decision(run: Run, strategy: Strategy, cluster: Cluster) -> Decision:
+    candidates = Candidates(shown_items(run, cluster, 0), run.suite.seed)
+    return decide_by_strategy(run, cluster, candidates, strategy)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from selectllm.core.arrays import Floats
 from selectllm.prompting.variables import Value
-from selectllm.stats.intervals import Estimate, Floats, holm, mean_estimate
+from selectllm.stats.intervals import Estimate, holm, mean_estimate
 
 Settings = Mapping[str, Value]
 

@@ -217,7 +217,7 @@ def harvest(
                 f"cluster {cluster.id} of round {this.number}: the model gave no valid picks"
             )
             rest = [member for member in cluster.members if member not in ids]
-            filler = _fill(rest, settings, this.number, complaint)
+            filler = fill(rest, settings, this.number, complaint)
             chosen += [
                 Chosen(pool.by_id[i], cluster.id, this.number, by, filled=True)
                 for i in filler[: k - len(ids)]
@@ -225,7 +225,7 @@ def harvest(
     return chosen
 
 
-def _fill(
+def fill(
     unpicked: Sequence[str], settings: SelectSettings, number: int, complaint: str
 ) -> list[str]:
     """The unpicked in a seeded order, or nothing, or an error: as `on_invalid` says."""

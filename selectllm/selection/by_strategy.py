@@ -8,7 +8,7 @@ import numpy as np
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Attempt, Decision, Item
-from selectllm.selection.by_model import Chosen, SelectSettings, _fill
+from selectllm.selection.by_model import Chosen, SelectSettings, fill
 from selectllm.selection.strategies import Candidates, Strategy
 
 
@@ -24,6 +24,25 @@ def select_by_strategy(
     return chosen_by(decision, candidates.items, settings)
 
 
+def strategy_decision(
+    candidates: Candidates, strategy: Strategy, budget: int, attempts: Sequence[Attempt] = ()
+) -> Decision:
+    """What `strategy` picks: the whole pool is one cluster."""
+    ids = tuple(item.id for item in candidates.items)
+    picks = tuple(ids[position] for position in strategy.choose(candidates, budget))
+    return Decision(
+        cluster=0,
+        order=0,
+        repeat=0,
+        round=0,
+        shown=ids,
+        picks=picks,
+        status="ok" if len(picks) == budget else "partial" if picks else "invalid",
+        strategy=strategy.name,
+        attempts=tuple(attempts),
+    )
+
+
 def chosen_by(decision: Decision, items: Sequence[Item], settings: SelectSettings) -> list[Chosen]:
     """The items that a strategy's decision on the whole pool gives, filled up to the budget."""
     by = f"strategy:{decision.strategy}"
@@ -32,7 +51,7 @@ def chosen_by(decision: Decision, items: Sequence[Item], settings: SelectSetting
     missing = settings.budget - len(chosen)
     if missing > 0:
         complaint = f"{decision.strategy}: only {len(chosen)} of the items could be measured"
-        filler = _fill(list(left), settings, 0, complaint)
+        filler = fill(list(left), settings, 0, complaint)
         chosen += [Chosen(left[i], 0, 0, by, filled=True) for i in filler[:missing]]
     return chosen
 
@@ -58,22 +77,3 @@ def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> in
         highest = f"the highest is {known.max():g}" if len(known) else "none could be measured"
         raise UsageError(f"--threshold {threshold:g}: no item reaches it; {highest}")
     return count
-
-
-def strategy_decision(
-    candidates: Candidates, strategy: Strategy, budget: int, attempts: Sequence[Attempt] = ()
-) -> Decision:
-    """What `strategy` picks: the whole pool is one cluster."""
-    ids = tuple(item.id for item in candidates.items)
-    picks = tuple(ids[position] for position in strategy.choose(candidates, budget))
-    return Decision(
-        cluster=0,
-        order=0,
-        repeat=0,
-        round=0,
-        shown=ids,
-        picks=picks,
-        status="ok" if len(picks) == budget else "partial" if picks else "invalid",
-        strategy=strategy.name,
-        attempts=tuple(attempts),
-    )

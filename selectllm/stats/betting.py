@@ -22,7 +22,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from selectllm.stats.intervals import Floats
+from selectllm.core.arrays import Floats
 from selectllm.stats.power import least_integer, threshold
 
 CAP = 0.75  # the share of the capital that one value may cost at most

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
-Floats = npt.NDArray[np.float64]
+from selectllm.core.arrays import Floats
 
 MOST_ENUMERATED = 14  # units whose 2^n sign patterns are all counted
 FLIPS = 9999  # sign patterns drawn for more units than that

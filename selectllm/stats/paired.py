@@ -11,12 +11,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from selectllm.core.arrays import Floats
 from selectllm.stats.betting import lower_bound, upper_bound
 from selectllm.stats.intervals import Estimate, mean_estimate, sign_flip_p
-
-Floats = npt.NDArray[np.float64]
 
 FEW_CLUSTERS = 100
 FEW_NONZERO = 20

@@ -8,6 +8,8 @@ for the Behavioral Sciences, chapter 2).
 `sd` and `effect` share any unit. Of the effect only the size counts: a one-sided test (`sides` 1)
 is taken to look in its direction. With an `sd` of 0 every cluster says the same, and two
 clusters show any effect.
+
+What has no closed form is found by bisection: `threshold`, `least_integer`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import math
 from collections.abc import Callable
 
 from scipy.special import chdtrc, nctdtr, stdtrit
+
+HALVINGS = 60  # of an interval, until a float has no finer
 
 
 def power(effect: float, sd: float, n: int, alpha: float, sides: int = 2) -> float:
@@ -131,9 +135,6 @@ def _below(shift: float, df: int, bar: float) -> float:
     if not math.isnan(exact):
         return exact
     return float(chdtrc(df, df * (max(shift, 0.0) / bar) ** 2))
-
-
-HALVINGS = 60
 
 
 def threshold(holds: Callable[[float], bool], low: float, high: float) -> tuple[float, float]:

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from selectllm.core.arrays import Floats
 from selectllm.stats.intervals import Interval
 
-Floats = NDArray[np.float64]
 Orders = NDArray[np.intp]
 Statistic = Callable[[Orders], Floats]
 

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
-from selectllm.stats.intervals import Floats
+from selectllm.core.arrays import Floats
 from selectllm.stats.power import threshold
 
 LOOKS = 5

@@ -11,7 +11,7 @@ LOWEST, HIGHEST = -1.0, 1.0
 
 
 def ifd_utility(scores: Mapping[str, float], *, name: str, model: str | None = None) -> Utility:
-    """The worth of each item by its IFD (`scores`, by id; see measures/likelihood.py).
+    """The worth of each item by its IFD (`scores`, by id; see selection/scorers/likelihood.py).
 
     `model`: the language model that the scores are from. Its best items are those that the
     strategy `ifd` picks, in the same order.

@@ -18,13 +18,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from selectllm.core.arrays import Floats, Vectors
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.types import Item, Pool
-from selectllm.data.rouge import Floats, lcs_f1, token_ids
+from selectllm.data.rouge import lcs_f1, token_ids
 from selectllm.utility.utility import Utility
 
-Vectors = npt.NDArray[np.floating]
 Answer = Literal["cosine", "rouge-l"]
 Rows = npt.NDArray[np.intp] | None  # positions of items; None for all of them
 

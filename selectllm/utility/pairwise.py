@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.data.readers import shortened
@@ -21,7 +22,6 @@ from selectllm.utility.annotation.scale import is_blank, item_id
 from selectllm.utility.annotation.sheet_files import read_csv, read_objects
 from selectllm.utility.utility import Kind, Utility
 
-Floats = NDArray[np.float64]
 Winner = Literal["a", "b", "tie"]
 
 PRIOR = 1.0  # judgements against the imaginary item that every item is taken to have

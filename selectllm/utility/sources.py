@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.plugins import Port, calling, load
-from selectllm.core.types import Item, Pool
-from selectllm.data.embedder import Embedder, Progress
+from selectllm.core.types import Item, Pool, Progress
+from selectllm.data.embedder import Embedder
 from selectllm.data.hub import located
 from selectllm.data.leakage import leaked
 from selectllm.data.pool import load_pool

@@ -218,18 +218,6 @@ def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
         load_encoder(str(tmp_path))
 
 
-def test_a_folder_with_a_broken_model_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(EncoderError, match=r"cannot load encoder .*check the name"):
-        load_encoder(str(tmp_path)).encode(["a"])
-
-
-@pytest.mark.parametrize("name", ["./missing", "/missing/model", "~/missing-model"])
-def test_a_folder_that_is_not_there_is_an_error(name: str) -> None:
-    with pytest.raises(EncoderError, match=f"no encoder folder {name}"):
-        load_encoder(name)
-
-
 def test_a_hub_model_is_known_by_its_name() -> None:
     assert load_encoder("org/model") == SentenceEncoder("org/model", "org/model")
     assert load_encoder("org/model@v2") == SentenceEncoder("org/model@v2", "org/model", "v2")

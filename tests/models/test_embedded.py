@@ -154,7 +154,7 @@ class TestLife:
 
     STARTED = (
         "import socket, sys, threading, time, urllib.request\n"
-        "from selectllm import embedded\n"
+        "from selectllm.models.providers import embedded_server\n"
         f"server = embedded_server.start({NAME!r})\n"
         "port = int(server.base_url.split(':')[2].removesuffix('/v1'))\n"
     )
@@ -208,7 +208,10 @@ class TestLife:
     def test_a_port_that_is_taken_is_named(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            program = f"from selectllm import embedded\nembedded.start({NAME!r}, port={port})"
+            program = (
+                "from selectllm.models.providers import embedded_server\n"
+                f"embedded_server.start({NAME!r}, port={port})"
+            )
             done = python(program)
         assert "ModelError" in done.stderr
         assert f"127.0.0.1:{port}, which may be taken; pass another port" in done.stderr

@@ -267,7 +267,7 @@ def test_no_frame_of_ours_that_raises_holds_the_key(server: ProviderServer) -> N
     server.queue(echoing_key)
     raised = failure(at(server, api_key_env="MY_KEY"), {"MY_KEY": KEY})
     frames = [frame for frame, _ in traceback.walk_tb(raised.__traceback__)]
-    ours = [frame for frame in frames if "litellm_model.py" in frame.f_code.co_filename]
+    ours = [frame for frame in frames if "providers/litellm.py" in frame.f_code.co_filename]
     ours = [frame for frame in ours if "test_" not in frame.f_code.co_filename]
     assert ours
     assert KEY not in repr([frame.f_locals for frame in ours])

@@ -1,6 +1,6 @@
 """Asking again: which failures, how often, how long the waits are, and what is said at the end.
 
-What a failure was (failures.py) is tested with a real server in test_litellm_faults.py.
+What a failure was (failures.py) is tested with a real server in test_litellm.py.
 """
 
 from __future__ import annotations

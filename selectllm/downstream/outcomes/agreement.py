@@ -1,7 +1,9 @@
 """Set-level agreement: do numbers had before training order the arms as training does? Pure.
 
-The unit is the arm, and few arms can be trained, so most differences are noise. Arms that share a
-model are not independent, which no figure here allows for.
+`set_agreement` holds any two numbers of the same arms against each other; `agreement_by_utility`
+does so for what the compared sets capture of each utility. The unit is the arm, and few arms can
+be trained, so most differences are noise. Arms that share a model are not independent, which no
+figure here allows for.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from selectllm.core.arrays import Floats
 from selectllm.core.names import listed
 from selectllm.downstream.outcomes.scores import Runs, captured_by_arm, set_values_by_arm
 from selectllm.stats.rank_correlation import (
     FEWEST_FOR_INTERVAL,
     UNDEFINED,
     Figure,
-    Floats,
     decision_accuracy,
     kendall,
     orders_of,
@@ -29,7 +31,6 @@ from selectllm.stats.rank_correlation import (
 from selectllm.utility.annotation.rater_agreement import mean_ratings, reliability
 
 Status = Literal["ok", "too few arms", "no spread"]
-
 FEWEST = 4  # arms: of 3, no order is rarer than one in six
 LEAST_RELIABILITY = 0.5
 
@@ -82,8 +83,8 @@ def set_agreement(
 
     Status `too few arms` below FEWEST, and `no spread` where one side has all arms equal: then
     there are no figures. The reliability is ICC(1, k), the Spearman-Brown step-up of the
-    correlation of single runs (see utility/raters.py). Raises ValueError for numbers that are not
-    finite, and for an arm that `tokens` lacks.
+    correlation of single runs (see utility/annotation/rater_agreement.py). Raises ValueError for
+    numbers that are not finite, and for an arm that `tokens` lacks.
     """
     arms = tuple(sorted(foretold.keys() & outcomes.keys()))
     x, y = _means(foretold, arms), _means(outcomes, arms)
@@ -111,41 +112,6 @@ def set_agreement(
         ceiling=math.sqrt(math.prod(known)) if known else None,
         notes=tuple(_notes(len(arms), called, repeats[0])),
     )
-
-
-def _means(side: Mapping[str, Runs], arms: tuple[str, ...]) -> Floats:
-    found = mean_ratings({arm: side[arm] for arm in arms})
-    values = np.array([found.get(arm, math.nan) for arm in arms])
-    if not np.isfinite(values).all():
-        raise ValueError("need a finite number for every run of every arm")
-    return values
-
-
-def _lengths(tokens: Mapping[str, float], arms: tuple[str, ...]) -> Floats:
-    if missing := [arm for arm in arms if arm not in tokens]:
-        raise ValueError(f"tokens: need those of every arm, and lack {listed(missing)}")
-    return _means({arm: {"": tokens[arm]} for arm in arms}, arms)
-
-
-def _notes(arms: int, called: str, repeats: float | None) -> list[str]:
-    """What keeps the figures from being a verdict; `repeats`: the outcomes' reliability."""
-    notes = []
-    if arms < FEWEST_FOR_INTERVAL:
-        least = 2 / math.factorial(arms)
-        notes.append(
-            f"{arms} {called}: no interval below {FEWEST_FOR_INTERVAL}, and no two-sided p-value "
-            f"can be below {least:.2g}"
-        )
-    if repeats is None:
-        notes.append(
-            f"none of the {called} has two runs, so how far the outcomes would repeat is not known"
-        )
-    elif repeats < LEAST_RELIABILITY:
-        notes.append(
-            f"the outcomes have a reliability of {repeats:.2f}, below {LEAST_RELIABILITY:g}: "
-            f"training again would order the {called} otherwise"
-        )
-    return notes
 
 
 def agreement_by_utility(
@@ -182,3 +148,38 @@ def _held(
 ) -> dict[str, Any]:
     found = set_agreement({arm: {"": value} for arm, value in by_arm.items()}, outcomes, tokens)
     return {"captured": dict(by_arm), "agreement": found.to_json()}
+
+
+def _means(side: Mapping[str, Runs], arms: tuple[str, ...]) -> Floats:
+    found = mean_ratings({arm: side[arm] for arm in arms})
+    values = np.array([found.get(arm, math.nan) for arm in arms])
+    if not np.isfinite(values).all():
+        raise ValueError("need a finite number for every run of every arm")
+    return values
+
+
+def _lengths(tokens: Mapping[str, float], arms: tuple[str, ...]) -> Floats:
+    if missing := [arm for arm in arms if arm not in tokens]:
+        raise ValueError(f"tokens: need those of every arm, and lack {listed(missing)}")
+    return _means({arm: {"": tokens[arm]} for arm in arms}, arms)
+
+
+def _notes(arms: int, called: str, repeats: float | None) -> list[str]:
+    """What keeps the figures from being a verdict; `repeats`: the outcomes' reliability."""
+    notes = []
+    if arms < FEWEST_FOR_INTERVAL:
+        least = 2 / math.factorial(arms)
+        notes.append(
+            f"{arms} {called}: no interval below {FEWEST_FOR_INTERVAL}, and no two-sided p-value "
+            f"can be below {least:.2g}"
+        )
+    if repeats is None:
+        notes.append(
+            f"none of the {called} has two runs, so how far the outcomes would repeat is not known"
+        )
+    elif repeats < LEAST_RELIABILITY:
+        notes.append(
+            f"the outcomes have a reliability of {repeats:.2f}, below {LEAST_RELIABILITY:g}: "
+            f"training again would order the {called} otherwise"
+        )
+    return notes

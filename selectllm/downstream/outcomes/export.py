@@ -168,6 +168,9 @@ def _digest(path: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
+# The recipe
+
+
 HEAD = """\
 # How to train on these sets, and how they were trained on.
 # `suggested` is what SelectLLM reports; `used` is yours: fill it in and keep it with the results,

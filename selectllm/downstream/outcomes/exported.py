@@ -1,4 +1,4 @@
-"""An exported folder, read back: which sets there are, and how a result file may call them."""
+"""What an exported folder says of its sets, and whether results and compared sets are of them."""
 
 from __future__ import annotations
 
@@ -115,15 +115,6 @@ def read_exported(folder: Path) -> Exported:
         raise RunError(f"{path}: is no manifest of `export`, or damaged; export again") from None
 
 
-def check_pool(exported: Exported, pool_sha256: str, what: str) -> None:
-    """Raise UtilityError unless the exported sets are of the pool with that hash."""
-    if exported.pool_sha256 != pool_sha256:
-        raise UtilityError(
-            f"{what} is of another pool (sha256 {pool_sha256[:12]}) than the exported sets "
-            f"({exported.pool_sha256[:12]}); name the folder that was trained on"
-        )
-
-
 def _set(row: Mapping[str, Any]) -> ExportedSet:
     tokens: Sequence[int] = [row["tokens"]["read"], row["tokens"]["written"]]
     return ExportedSet(
@@ -135,6 +126,15 @@ def _set(row: Mapping[str, Any]) -> ExportedSet:
         tokens=sum(tokens),
         files={layout: each["sha256"] for layout, each in row["files"].items()},
     )
+
+
+def check_pool(exported: Exported, pool_sha256: str, what: str) -> None:
+    """Raise UtilityError unless the exported sets are of the pool with that hash."""
+    if exported.pool_sha256 != pool_sha256:
+        raise UtilityError(
+            f"{what} is of another pool (sha256 {pool_sha256[:12]}) than the exported sets "
+            f"({exported.pool_sha256[:12]}); name the folder that was trained on"
+        )
 
 
 def check_source(content: ResultsFile, results: str, compared: Mapping[str, Any], of: str) -> None:

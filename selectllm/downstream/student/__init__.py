@@ -6,7 +6,7 @@ from selectllm.data.leakage import check_no_leak, check_not_trained_on, leaked
 from selectllm.downstream.student.adapter import Manifest, Plan, items_sha256, read_manifest
 from selectllm.downstream.student.config import Mode, StudentConfig
 from selectllm.downstream.student.failures import LossNotFinite
-from selectllm.downstream.student.generation import Answer, answer, cosine_of, rouge_l_of
+from selectllm.downstream.student.generation import Answer, answer, cosine_of
 from selectllm.downstream.student.learning_rate import RateChoice, choose_learning_rate
 from selectllm.downstream.student.network import Student, open_student
 from selectllm.downstream.student.score import Band, ResponseLoss, length_edges, score
@@ -35,7 +35,6 @@ __all__ = [
     "length_edges",
     "open_student",
     "read_manifest",
-    "rouge_l_of",
     "score",
     "train",
 ]

@@ -3,6 +3,7 @@
 Those blocks are never adapted in fast mode, so their output is the same in every epoch, for every
 set and seed. It is kept as float32 in one memory-mapped file per model and number of blocks: 4
 bytes times the width of the model a token (2.3 kB for 576), some 350 kB for an item of Dolly.
+`Tally` counts the tokens of all that runs, here and in training.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.errors import ModelError
+from selectllm.core.types import Progress
 from selectllm.data.vector_store import KEY, VectorStore
 from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.network import Nats, Student, passed_on, replaced, response_nats
@@ -25,8 +27,26 @@ from selectllm.downstream.student.template import Example
 
 FORMAT = 1  # raise it when the same tokens would give other numbers
 EXACT = 1e-3  # nats by which a token's loss may differ from that of the whole model
-
 Run = Callable[[Example], Nats]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Tokens that are to run and have run; `progress(done, total)` hears of every change."""
+
+    progress: Progress | None = None
+    total: int = 0
+    done: int = 0
+
+    def expect(self, tokens: int) -> None:
+        """So many more are to come."""
+        self.total += tokens
+
+    def add(self, tokens: int) -> None:
+        """So many have run."""
+        self.done += tokens
+        if self.progress is not None:
+            self.progress(self.done, self.total)
 
 
 @contextlib.contextmanager
@@ -143,25 +163,3 @@ def _keys(tokens: tuple[int, ...]) -> NDArray[np.bytes_]:
         digest.update(place.to_bytes(8, "little"))
         digests.append(digest.digest())
     return np.frombuffer(b"".join(digests), dtype=KEY)
-
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(slots=True)
-class Tally:
-    """Tokens that are to run and have run; `progress(done, total)` hears of every change."""
-
-    progress: Progress | None = None
-    total: int = 0
-    done: int = 0
-
-    def expect(self, tokens: int) -> None:
-        """So many more are to come."""
-        self.total += tokens
-
-    def add(self, tokens: int) -> None:
-        """So many have run."""
-        self.done += tokens
-        if self.progress is not None:
-            self.progress(self.done, self.total)

@@ -8,24 +8,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats
 from selectllm.core.errors import UsageError
-from selectllm.core.types import Item
+from selectllm.core.types import Item, Progress
 from selectllm.data.encoders import Encoder, embed
-from selectllm.data.rouge import lcs_f1, token_ids
 from selectllm.data.vector_store import VectorStore
 from selectllm.downstream.student.adapter import trained
 from selectllm.downstream.student.config import SHORTEST, StudentConfig
 from selectllm.downstream.student.failures import memory_errors
-from selectllm.downstream.student.frozen_layers import Progress
 from selectllm.downstream.student.network import Student
 from selectllm.downstream.student.template import Example, Tokens, prompts
 
 BATCH = 16  # prompts at once: weights are read once for all, and that is what decoding waits for
 NEW_TOKENS = 128
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +81,6 @@ def check_new_tokens(new_tokens: int, config: StudentConfig) -> None:
         raise UsageError(
             f"student: new_tokens is {new_tokens}; write 1 to {most}, or raise max_length"
         )
-
-
-def rouge_l_of(texts: Sequence[str], references: Sequence[str]) -> Floats:
-    """(n,) ROUGE-L F1 of each text with its own reference, in [0, 1]; see `utility.knn.rouge_l`."""
-    tokens = token_ids([*texts, *references])
-    pairs = zip(tokens[: len(texts)], tokens[len(texts) :], strict=True)
-    return np.array([lcs_f1([text], [reference])[0, 0] for text, reference in pairs])
 
 
 def cosine_of(

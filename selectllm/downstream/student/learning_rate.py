@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from selectllm.core.errors import UsageError
-from selectllm.core.types import Item
+from selectllm.core.types import Item, Progress
 from selectllm.data.leakage import check_no_leak
 from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.failures import LossNotFinite
-from selectllm.downstream.student.frozen_layers import Progress
 from selectllm.downstream.student.network import Student
 from selectllm.downstream.student.score import ResponseLoss, score
 from selectllm.downstream.student.training import train

@@ -17,6 +17,7 @@ from typing import Any
 
 from selectllm.core.errors import ModelError, UsageError
 from selectllm.core.types import Item
+from selectllm.data.model_files import ModelRole
 from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.failures import check_extra, loading_errors
 from selectllm.downstream.student.template import Ends, Example, encode
@@ -26,6 +27,7 @@ from selectllm.selection.scorers.language_model import (
     load_weights,
 )
 
+ROLE = ModelRole("student", ModelError)
 Nats = Any  # a torch tensor (n_response,)
 
 
@@ -106,7 +108,7 @@ def open_student(name: str, cache: Path) -> Student:
     assert isinstance(model, CausalModel)
     # Not those that `language_model` keeps: others read them while this one is trained.
     with loading_errors(name):
-        tokenizer, network = load_weights(model, "student")
+        tokenizer, network = load_weights(model, ROLE)
     if tokenizer.eos_token_id is None:
         raise ModelError(
             f"student {name} has no EOS token to end responses with; set eos_token in its "

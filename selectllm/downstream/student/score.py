@@ -8,18 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from selectllm.core.types import Item
+from selectllm.core.arrays import Counts, Floats
+from selectllm.core.types import Item, Progress
 from selectllm.downstream.student.adapter import trained
 from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.failures import LossNotFinite, memory_errors
-from selectllm.downstream.student.frozen_layers import Progress, Tally, running
+from selectllm.downstream.student.frozen_layers import Tally, running
 from selectllm.downstream.student.network import Student
 from selectllm.downstream.student.template import Cut, cut
-
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
 
 BANDS = 3
 

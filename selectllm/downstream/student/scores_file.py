@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from selectllm.core.arrays import Floats
 from selectllm.core.types import Item
 from selectllm.downstream.student.adapter import Manifest, items_sha256
 from selectllm.downstream.student.config import StudentConfig
-from selectllm.downstream.student.generation import Answer, Floats
+from selectllm.downstream.student.generation import Answer
 from selectllm.downstream.student.network import Student
 from selectllm.downstream.student.score import Band, ResponseLoss, length_edges
 from selectllm.downstream.student.template import TEMPLATE

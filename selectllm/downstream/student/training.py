@@ -19,7 +19,7 @@ from typing import Any
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UsageError
 from selectllm.core.names import listed
-from selectllm.core.types import Item
+from selectllm.core.types import Item, Progress
 from selectllm.downstream.student.adapter import (
     Manifest,
     Plan,
@@ -32,7 +32,7 @@ from selectllm.downstream.student.adapter import (
 )
 from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.failures import LossNotFinite, memory_errors
-from selectllm.downstream.student.frozen_layers import Progress, Run, Tally, running
+from selectllm.downstream.student.frozen_layers import Run, Tally, running
 from selectllm.downstream.student.network import Student, adapted
 from selectllm.downstream.student.template import Example
 

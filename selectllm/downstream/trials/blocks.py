@@ -47,7 +47,7 @@ def block_values(found: Sequence[Gains], by: Aggregation, *, name: str, student:
     """The value of every item, in nats above the mean of its passes; higher is better.
 
     `found`: the gains on all blocks. `student`: what it is called. The reliability is ICC(1, k),
-    with passes as raters (utility/raters.py); None for a single pass.
+    with passes as raters (utility/annotation/rater_agreement.py); None for a single pass.
     """
     gains: dict[str, list[float]] = {}
     for each in found:

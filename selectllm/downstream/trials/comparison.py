@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from selectllm.core.arrays import Floats
 from selectllm.downstream.trials.gains import (
     AGGREGATIONS,
     Aggregation,
-    Floats,
     Gains,
     item_error,
     seed_error,

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from selectllm.core.arrays import Counts
 from selectllm.downstream.outcomes.agreement import agreement_by_utility
 from selectllm.downstream.trials.comparison import compare, described
 from selectllm.downstream.trials.gains import (
     AGGREGATIONS,
     Aggregation,
-    Counts,
     Gains,
     gains_of,
     mean_gain,

@@ -6,19 +6,17 @@ import functools
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selectllm.core.errors import ModelError
-from selectllm.core.types import Item
+from selectllm.core.types import Item, Progress
 from selectllm.downstream.student import Student, StudentConfig, open_student, score, train
 from selectllm.downstream.trials.log import BASE, Trial, TrialKey, TrialLog
 from selectllm.downstream.trials.training_set import TrialSet
-
-Tick = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ def carry_out(
     log: TrialLog,
     *,
     jobs: int = 1,
-    tick: Tick | None = None,
+    tick: Progress | None = None,
 ) -> None:
     """Make every trial of `sets` and training `seeds` that `log` lacks, and that of no training.
 

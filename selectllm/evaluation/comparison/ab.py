@@ -26,12 +26,10 @@ from selectllm.evaluation.comparison.verdict import (
     holm_levels,
     rule,
 )
+from selectllm.selection.strategies.controls import BESIDE
 from selectllm.stats.intervals import Estimate, Interval, holm
 from selectllm.stats.paired import Paired
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
-
-CONTROLS = ("longest", "has-input")
-"""Strategies that stand beside every `ab`: a selector that they match has learnt nothing."""
 
 
 def ab(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]:
@@ -57,7 +55,7 @@ def _controls(
     utility = inputs.headline
     if utility is None or utility not in inputs.covering:
         return ()
-    found = {name: arm_results.get(Arm(strategy=name)) for name in CONTROLS}
+    found = {name: arm_results.get(Arm(strategy=name)) for name in BESIDE}
     return tuple(
         {"strategy": name, "captured": side.measured[utility.name].captured}
         for name, side in found.items()
@@ -163,7 +161,7 @@ def looks_of(inputs: RunInputs) -> tuple[tuple[int, int], ...]:
 
 
 def _deciding(inputs: RunInputs) -> list[int]:
-    """Positions in `evidence.clusters` of those that can tell good picks from bad ones."""
+    """Positions in `inputs.clusters` of those that can tell good picks from bad ones."""
     utility = inputs.headline
     if utility is None:
         return []

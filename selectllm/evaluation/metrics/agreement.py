@@ -30,8 +30,9 @@ from typing import Any
 
 import numpy as np
 
+from selectllm.core.arrays import Floats
 from selectllm.core.types import Decision
-from selectllm.evaluation.metrics.cluster_scores import Columns, Floats, Scores, scores_of
+from selectllm.evaluation.metrics.cluster_scores import Columns, Scores, scores_of
 from selectllm.stats.intervals import Interval, ratio_interval
 from selectllm.utility.utility import check_covered
 

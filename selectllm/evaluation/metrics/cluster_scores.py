@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
+from selectllm.core.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from selectllm.stats.intervals import Interval, mean_interval
 def order_consistency(decisions: Iterable[Decision], k: int) -> Interval | None:
     """How alike the picks of a cluster are over the orders in which it was shown.
 
-    Mean chance-corrected overlap (see `overlap`) of all pairs of orders of a cluster within a
+    Mean overlap (see `chance_corrected`) of all pairs of orders of a cluster within a
     repeat, then the mean over clusters with its t interval. 1: the order never matters; 0: as
     alike as random picks. None below two clusters with two orders.
     """
@@ -38,9 +38,8 @@ def repeat_consistency(decisions: Iterable[Decision], k: int) -> Interval | None
 def overlap(a: Iterable[Decision], b: Iterable[Decision], k: int) -> Interval | None:
     """How alike two selectors pick: the mean chance-corrected overlap with its t interval.
 
-    For picks S and S' of k out of m: (|S and S'| - k^2 / m) / (k - k^2 / m), which is Cohen's
-    kappa of the two selectors. 1: the same picks; 0: as alike as random picks; negative: less.
-    A missing pick counts as drawn uniformly from the unpicked, so to pick nothing is random.
+    See `chance_corrected`; a missing pick counts as drawn uniformly from the unpicked, so to pick
+    nothing is random.
 
     Decisions are matched by cluster, order and repeat, unmatched ones left out; a cluster's are
     averaged first. None below two clusters. Raises ValueError if the clusters differ.
@@ -81,6 +80,15 @@ def _kappa(a: Decision, b: Decision, k: int) -> float:
         + len(theirs - ours) * fill
         + (m - len(ours | theirs)) * fill * their_fill
     )
+    return chance_corrected(shared, k, m)
+
+
+def chance_corrected(shared: float, k: int, m: int) -> float:
+    """Cohen's kappa of two selectors that pick k of m each, k < m, and `shared` of them both.
+
+    (|S and S'| - k^2 / m) / (k - k^2 / m): 1 for the same picks, 0 for as many in common as
+    random picks expect, below 0 for fewer.
+    """
     chance = k * k / m
     return (shared - chance) / (k - chance)
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import comb
 
+from selectllm.core.arrays import Floats
 from selectllm.core.types import Cluster
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.betting import least_clusters, lower_bound
@@ -26,7 +26,6 @@ from selectllm.stats.power import clusters_needed, detectable, least_integer
 
 Kind = Literal["eval", "ab", "swap", "regress"]
 Source = Literal["pilot", "random picks", "assumption"]
-Floats = npt.NDArray[np.float64]
 
 SIDES: Mapping[Kind, int] = {"eval": 2, "ab": 2, "swap": 1, "regress": 1}
 POWER = 0.8

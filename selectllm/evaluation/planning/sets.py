@@ -121,6 +121,18 @@ async def _pair(protocol: Protocol, selector: Selector, budget: int, ask: AskSet
     return _asking(arm_of(selector), budget, rounds, _together(selector, parts), ask)
 
 
+def _together(selector: Selector, parts: Sequence[Forecast]) -> Forecast:
+    return Forecast(
+        prompt=selector.prompt.ref,
+        spec=selector.spec,
+        decisions=sum(part.decisions for part in parts),
+        known=(),
+        too_long=sum(part.too_long for part in parts),
+        unasked=tuple(call for part in parts for call in part.unasked),
+        tokens_by=parts[0].tokens_by if parts else ESTIMATE,
+    )
+
+
 def _asked(budget: int, clusters: int, size: int) -> int:
     """Clusters that are asked, if all have `size` items: those that do not give all they have."""
     base, with_one_more = divmod(budget, clusters)
@@ -149,15 +161,9 @@ def _task(selector: Selector, shown: tuple[Item, ...], picks: int) -> Task:
     return with_ballots(Task(selector, cluster=0, shown=shown, k=picks), show)
 
 
-async def _strategy(
-    protocol: Protocol, strategy: Strategy, measure: Measure, ask: AskSettings
-) -> Asking:
-    meter = protocol.run.meter
-    assert meter is not None
-    items = _sample(protocol, ITEMS)
-    found = await measure_forecast(meter, measure, items, ask, _nothing)
-    found = scaled(found, len(protocol.pool))
-    return _asking(arm_of(strategy), None, (), found, ask)
+def _nothing(key: str) -> Reply | None:
+    """The reply that is remembered: none."""
+    return None
 
 
 def _sample(protocol: Protocol, count: int) -> list[Item]:
@@ -168,34 +174,15 @@ def _sample(protocol: Protocol, count: int) -> list[Item]:
     )
 
 
-def _nothing(key: str) -> Reply | None:
-    """The reply that is remembered: none."""
-    return None
-
-
-def _together(selector: Selector, parts: Sequence[Forecast]) -> Forecast:
-    return Forecast(
-        prompt=selector.prompt.ref,
-        spec=selector.spec,
-        decisions=sum(part.decisions for part in parts),
-        known=(),
-        too_long=sum(part.too_long for part in parts),
-        unasked=tuple(call for part in parts for call in part.unasked),
-        tokens_by=parts[0].tokens_by if parts else ESTIMATE,
-    )
-
-
-def _asking(
-    arm: Arm,
-    budget: int | None,
-    rounds: Sequence[RoundPlan],
-    found: Forecast,
-    ask: AskSettings,
+async def _strategy(
+    protocol: Protocol, strategy: Strategy, measure: Measure, ask: AskSettings
 ) -> Asking:
-    pace = assumed_pace(found)
-    price = priced(found.spec) if found.unasked else None
-    taken = outlay(found, pace, price, ask.concurrency)
-    return Asking(arm, budget, tuple(rounds), found, pace, price, taken)
+    meter = protocol.run.meter
+    assert meter is not None
+    items = _sample(protocol, ITEMS)
+    found = await measure_forecast(meter, measure, items, ask, _nothing)
+    found = scaled(found, len(protocol.pool))
+    return _asking(arm_of(strategy), None, (), found, ask)
 
 
 async def measure_forecast(
@@ -229,3 +216,16 @@ def scaled(found: Forecast, decisions: int) -> Forecast:
         too_long=round(found.too_long * share),
         unasked=tuple(islice(cycle(found.unasked), calls)),
     )
+
+
+def _asking(
+    arm: Arm,
+    budget: int | None,
+    rounds: Sequence[RoundPlan],
+    found: Forecast,
+    ask: AskSettings,
+) -> Asking:
+    pace = assumed_pace(found)
+    price = priced(found.spec) if found.unasked else None
+    taken = outlay(found, pace, price, ask.concurrency)
+    return Asking(arm, budget, tuple(rounds), found, pace, price, taken)

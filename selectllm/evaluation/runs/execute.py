@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Vectors
 from selectllm.core.types import Attempt, Cluster, Decision, Item
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.runs.results import results
@@ -75,11 +75,10 @@ async def decide_by_strategies(
         if not strategy.analytic
         and not all(log.done(_strategy_key(strategy, number)) for number in shown)
     ]
-    items = [item for each in shown.values() for item in each]
-    vectors: dict[int, NDArray[np.float32]] = {}
+    items = [item for members in shown.values() for item in members]
+    vectors: dict[int, Vectors] = {}
     if any(strategy.needs_vectors for strategy in missing):
-        ends = np.cumsum([len(each) for each in shown.values()])[:-1]
-        vectors = dict(zip(shown, np.split(embedder.of(items), ends), strict=True))
+        vectors = _by_cluster(embedder.of(items), shown)
     measured: dict[Measure, Measured] = {}
     for strategy in missing:
         if strategy.measure is not None and strategy.measure not in measured:
@@ -89,8 +88,18 @@ async def decide_by_strategies(
         candidates = Candidates(shown[cluster.id], run.suite.seed, vectors.get(cluster.id))
         for strategy in missing:
             if not log.done(_strategy_key(strategy, cluster.id)):
-                found = None if strategy.measure is None else measured[strategy.measure]
-                log.append(_strategy_decision(run, cluster, candidates, strategy, found))
+                values = None if strategy.measure is None else measured[strategy.measure]
+                log.append(decide_by_strategy(run, cluster, candidates, strategy, values))
+
+
+def _by_cluster(vectors: Vectors, shown: Mapping[int, Sequence[Item]]) -> dict[int, Vectors]:
+    """The rows of each cluster's items; `vectors` has those of one cluster after the other."""
+    rows: dict[int, Vectors] = {}
+    start = 0
+    for cluster, items in shown.items():
+        rows[cluster] = vectors[start : start + len(items)]
+        start += len(items)
+    return rows
 
 
 def _strategy_key(strategy: Strategy, cluster: int) -> Key:
@@ -111,13 +120,17 @@ def context_needed(run: Run) -> int:
     return math.ceil(longest * CONTEXT_MARGIN / 1024) * 1024
 
 
-def _strategy_decision(
+def decide_by_strategy(
     run: Run,
     cluster: Cluster,
     candidates: Candidates,
     strategy: Strategy,
-    measured: Measured | None,
+    measured: Measured | None = None,
 ) -> Decision:
+    """What a strategy picks among `candidates`, the items of `cluster`.
+
+    `measured`: of the strategy's measure, None unless it has one.
+    """
     ids = tuple(item.id for item in candidates.items)
     k = run.suite.picks
     attempts: tuple[Attempt, ...] = ()

@@ -25,13 +25,11 @@ from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.strategies import Strategy, find_strategy
+from selectllm.selection.strategies.controls import usual_controls
 from selectllm.utility.entries import UtilityEntry
 from selectllm.utility.sources import UtilitySources, utility_of
 from selectllm.utility.utility import Utility
 from selectllm.utility.validation import validated
-
-CONTROLS = ("random", "longest", "shortest", "first")
-INPUT_CONTROL = "has-input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +177,7 @@ def _strategies(
         return (find_strategy("longest"),)
     names = suite.strategies
     if names is None or comparison is not None:
-        with_input = any(item.input for item in pool.items)
-        names = (*CONTROLS, INPUT_CONTROL) if with_input else CONTROLS
+        names = usual_controls(pool.items)
     if comparison is not None:
         names += tuple(arm.strategy for arm in comparison.arms if arm.strategy)
     return tuple(find_strategy(name) for name in dict.fromkeys(names))

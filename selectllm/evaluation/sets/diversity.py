@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import entr, gammaln
 
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import EncoderError, PoolError, UsageError
 from selectllm.core.types import Item
 from selectllm.selection.clustering.diverse import kmeans_centres, squared_distances
 from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
-Vectors = npt.NDArray[np.float32]
 Positions = Sequence[int] | Ints
 
 LENGTH_WITHIN = 1e-3  # of 1: as strict as encoders.py is with encoders
@@ -100,7 +98,7 @@ def _unit_blocks(vectors: Vectors) -> Iterator[Floats]:
 def kmeans_groups(rows: SeededRows, count: int, seed: int) -> Groups:
     """k-means groups of the pool: each item with the nearest of `count` centres.
 
-    `rows`: all items of the pool in a seeded order (`strategies.ordered.seeded_rows`); labels are
+    `rows`: all items of the pool in a seeded order (`candidates.seeded_rows`); labels are
     by position in `rows.vectors`, and reordering the file only reorders them. The centres are
     those of `diverse.kmeans_centres`: mini-batches beyond 100,000 items. There are fewer groups
     than `count` where a centre is nearest to no item, as with fewer distinct vectors than that.

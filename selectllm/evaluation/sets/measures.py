@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import UtilityError
 from selectllm.core.types import empty
+from selectllm.evaluation.metrics.consistency import chance_corrected
 from selectllm.evaluation.sets.diversity import (
     Groups,
     category_entropy,
@@ -27,9 +29,6 @@ from selectllm.evaluation.sets.diversity import (
     vendi_score,
 )
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
-Vectors = npt.NDArray[np.float32]
 Positions = Sequence[int] | Ints
 
 
@@ -202,10 +201,7 @@ def _best(lift: Floats, n: int) -> float | None:
 
 
 def overlap(a: Collection[Hashable], b: Collection[Hashable], pool_size: int) -> float | None:
-    """Chance-corrected overlap of two sets of n items: (|S and S'| - n^2/N) / (n - n^2/N).
-
-    Cohen's kappa of the two selectors, as consistency.py has it by cluster. 1: the same items;
-    0: as many in common as random sets expect; below 0: fewer. None where all N are chosen.
+    """How alike two sets of n of the pool's N items are, `chance_corrected`; None where n is N.
 
     `a`, `b`: ids or positions. Raises ValueError if one repeats an item, sizes differ, or they
     are not 1 to N.
@@ -218,5 +214,4 @@ def overlap(a: Collection[Hashable], b: Collection[Hashable], pool_size: int) ->
         )
     if n == pool_size:
         return None
-    chance = n * n / pool_size
-    return (len(set(a) & set(b)) - chance) / (n - chance)
+    return chance_corrected(len(set(a) & set(b)), n, pool_size)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Vectors
 from selectllm.core.codec import sha256_json
 from selectllm.core.errors import SuiteError
 from selectllm.core.names import for_files
@@ -42,7 +42,6 @@ from selectllm.selection.task import AskSettings
 FORMAT = 1
 OF_CLUSTERS = ("limit", "group", "file")  # what a suite says for runs alone
 
-Vectors = NDArray[np.float32]
 Tick = Callable[[Decision], None]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Parsed, Question, Status
-from selectllm.models.token_logprobs import Listed, _label
+from selectllm.models.token_logprobs import Listed, label_in
 
 
 def parse_logprobs(text: str, question: Question) -> Parsed:
@@ -35,7 +35,7 @@ def parse_logprobs(text: str, question: Question) -> Parsed:
         key=lambda i: (-found[question.labels[i]], seeded_hash(question.shown[i].id)),
     )
     unlisted = ("unlisted",) if len(places) < m else ()
-    stray = () if _label(_token(text)) in question.labels else ("stray_token",)
+    stray = () if label_in(_token(text)) in question.labels else ("stray_token",)
     if len(places) < k:
         return Parsed(tuple(places), "partial", ("short", *unlisted, *stray))
     edge = [found[question.labels[i]] for i in places[k - 1 : k + 1]]
@@ -67,7 +67,7 @@ def _probabilities(listed: Iterable[Listed], labels: Sequence[str]) -> Mapping[s
     """The log-probability of every label that is listed."""
     found: dict[str, list[float]] = {}
     for token, value in listed:
-        if math.isfinite(value) and (label := _label(token)) in labels:
+        if math.isfinite(value) and (label := label_in(token)) in labels:
             found.setdefault(label, []).append(value)
     return {label: _log_sum_exp(values) for label, values in found.items()}
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import listed, unknown
-from selectllm.core.types import Attempt, Item, empty
+from selectllm.core.types import Attempt, Item, Progress, empty
 from selectllm.models.connect import Connections
 from selectllm.models.model import Model, ModelSpec
 from selectllm.prompting.library import PromptLibrary
@@ -38,7 +38,6 @@ from selectllm.selection.strategies import Measure, Strategy
 from selectllm.selection.strategies.strategy import MeasureKind
 from selectllm.selection.task import AskSettings
 
-Progress = Callable[[int, int], None]
 LIKELIHOODS: Mapping[MeasureKind, Callable[..., dict[str, float]]] = {
     "perplexity": instruction_perplexity,
     "response-perplexity": response_perplexity,

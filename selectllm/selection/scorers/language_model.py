@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.errors import ModelError
-from selectllm.data.encoders import folder_sha256, quiet_loading
+from selectllm.data.model_files import ModelRole, find_model, loading
 from selectllm.models.providers.weights import local_model
 from selectllm.selection.scorers.gguf_conversion import convert
 
+ROLE = ModelRole("language model", ModelError)
 LOCAL = "local/"
 DEFAULT = "local/smollm2-135m"
 FOLDER = "language_models"  # inside the cache
@@ -104,15 +104,10 @@ def load_language_model(name: str | None, cache: Path) -> LanguageModel:
     if name.startswith(LOCAL):
         return _embedded(name.removeprefix(LOCAL), cache)
     folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelError(f"folder {name} holds no config.json; give a language model's folder")
-        identity = f"{folder.resolve().name}@{folder_sha256(folder)[:12]}"
-        return CausalModel(identity, str(folder.resolve()))
-    if name.startswith((".", "/", "~")):
-        raise ModelError(f"no language model folder {name}; give a folder or a name on the hub")
-    source, _, revision = name.partition("@")
-    return CausalModel(name, source, revision or None)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise ModelError(f"folder {name} holds no config.json; give a language model's folder")
+    model = find_model(name, ROLE)
+    return CausalModel(model.identity, model.source, model.revision)
 
 
 def _embedded(name: str, cache: Path) -> CausalModel:
@@ -211,33 +206,25 @@ def _token_nats(network: Any, tokens: Any) -> NDArray[np.float64]:
     return np.concatenate(pieces, axis=1)
 
 
-def load_weights(model: CausalModel, role: str = "language model") -> tuple[Any, Any]:
+def load_weights(model: CausalModel, role: ModelRole = ROLE) -> tuple[Any, Any]:
     """Tokeniser and network of a model, converted first if need be: new ones with every call.
 
     The network is float32, in evaluation mode and without gradients, on the GPU if torch sees
-    one. Raises ModelError, which calls the model a `role`, if it cannot be loaded.
+    one. Raises the error of `role` if it cannot be loaded.
     """
     if model.embedded:
         convert(model.embedded, Path(model.source))
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    local = Path(model.source).is_dir()
-    settings: dict[str, Any] = {"local_files_only": local}
-    if model.revision is not None:
-        settings["revision"] = model.revision
-    with quiet_loading(local or not sys.stderr.isatty()):
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(model.source, **settings)
-            network: Any = AutoModelForCausalLM.from_pretrained(
-                model.source, dtype=torch.float32, **settings
-            )
-        except (ImportError, OSError, ValueError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise ModelError(
-                f"cannot load {role} {model.source}: {reason} "
-                "(check the name, or give the folder of a causal language model)"
-            ) from error
+    fix = "check the name, or give the folder of a causal language model"
+    settings: dict[str, Any] = {} if model.revision is None else {"revision": model.revision}
+    with loading(model.source, role, fix) as local:
+        settings["local_files_only"] = local
+        tokenizer = AutoTokenizer.from_pretrained(model.source, **settings)
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            model.source, dtype=torch.float32, **settings
+        )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return tokenizer, network.eval().requires_grad_(False).to(device)
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import ModelError, UnfitError
 from selectllm.core.names import listed
-from selectllm.core.types import Item
+from selectllm.core.types import Item, Progress
 from selectllm.data.vector_store import KEY, VectorStore
 from selectllm.selection.scorers.language_model import LanguageModel
 
-Floats = NDArray[np.float64]
 Pair = tuple[str, str]
-Progress = Callable[[int, int], None]
 
 BATCH = 32  # pairs scored, then stored: what a killed run can lose
 FORMAT = 1  # raise it when the same model would give other likelihoods: their cache starts anew

@@ -15,13 +15,7 @@ from functools import partial
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.selection.strategies.candidates import Candidates
-from selectllm.selection.strategies.facility import facility_location
-from selectllm.selection.strategies.grouped import k_center_hdbscan
-from selectllm.selection.strategies.kcenter import centroid, k_center
-from selectllm.selection.strategies.kmeans import kmeans_nearest
-from selectllm.selection.strategies.measured import highest, ifd_order, lowest, middle, score_first
-from selectllm.selection.strategies.overlap import rouge_diversity
-from selectllm.selection.strategies.position import (
+from selectllm.selection.strategies.controls import (
     first,
     has_input,
     longest,
@@ -29,6 +23,12 @@ from selectllm.selection.strategies.position import (
     shortest,
     slot,
 )
+from selectllm.selection.strategies.facility import facility_location
+from selectllm.selection.strategies.grouped import k_center_hdbscan
+from selectllm.selection.strategies.kcenter import centroid, k_center
+from selectllm.selection.strategies.kmeans import kmeans_nearest
+from selectllm.selection.strategies.measured import highest, ifd_order, lowest, middle, score_first
+from selectllm.selection.strategies.overlap import rouge_diversity
 from selectllm.selection.strategies.strategy import Measure, MeasureKind, Pick, Strategy
 
 __all__ = ["FORMS", "STRATEGIES", "Candidates", "Measure", "Strategy", "find_strategy"]
@@ -90,7 +90,7 @@ def find_strategy(name: str) -> Strategy:
     slot:I  the slot I, from 1 on
     oracle:UTILITY  the best by a utility of the suite, or a numeric column of the pool
     rating:PROMPT+MODEL  highest rated one by one by a prompt that asks for scores (AlpaGasus)
-    open-endedness:MODEL  most different bigrams in three replies (measures/open_endedness.py)
+    open-endedness:MODEL  most different bigrams in three replies (scorers/open_endedness.py)
     score-first:COSINE:STRATEGY  see measured.py
     perplexity-low:MODEL, ifd:MODEL, ...  under another local language model
 

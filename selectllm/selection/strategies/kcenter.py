@@ -1,4 +1,4 @@
-"""k-center greedy: always the item that is farthest from everything picked so far. Pure."""
+"""Strategies by vectors alone: k-center greedy, and the items nearest to the mean. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strategies that go by a number per item, which was measured beforehand (measures/meter.py)."""
+"""Strategies that go by a number per item, which was measured beforehand (see scorers/). Pure."""
 
 from __future__ import annotations
 
@@ -44,12 +44,6 @@ def ifd_order(candidates: Candidates) -> list[int]:
     return by_score(candidates, np.where(usable, values, -values).tolist())
 
 
-def _values(candidates: Candidates) -> NDArray[np.float64]:
-    if candidates.values is None:
-        raise ValueError("the strategy needs values")
-    return candidates.values
-
-
 def score_first(cutoff: float, order: Pick) -> Pick:
     """The order of another strategy, without items that are near a better one.
 
@@ -70,3 +64,9 @@ def score_first(cutoff: float, order: Pick) -> Pick:
         return [*kept, *rest][:n]
 
     return pick
+
+
+def _values(candidates: Candidates) -> NDArray[np.float64]:
+    if candidates.values is None:
+        raise ValueError("the strategy needs values")
+    return candidates.values

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
 from selectllm.core.errors import UnfitError
 from selectllm.selection.strategies.candidates import Candidates, by_score
 
 ROUGE_UP_TO = 60_000  # items; 1.8 billion pairs, at 2 to 50 million a second on one core
-TILE = 1_024  # items a side of what is compared at once: 1 M pairs, about 30 MB
 
 
 def rouge_diversity(candidates: Candidates, n: int) -> list[int]:
@@ -23,7 +17,7 @@ def rouge_diversity(candidates: Candidates, n: int) -> list[int]:
     an input first, by accident; here every pair counts. Ties, such as identical texts, go by
     seeded hash of the id.
 
-    Tokens are runs of a-z and 0-9 (`utility.knn.rouge_l`). An item without any cannot be shown
+    Tokens are runs of a-z and 0-9 (see data/rouge.py). An item without any cannot be shown
     to differ, and counts as a repeat, 1; for other scripts use a strategy that needs vectors.
 
     Time grows with the square of the items and with their length: 20,000 take 4 s on one core at
@@ -35,27 +29,8 @@ def rouge_diversity(candidates: Candidates, n: int) -> list[int]:
             f"ROUGE diversity compares every pair, which is for up to {ROUGE_UP_TO:,} items, got "
             f"{len(candidates.items):,}; use k-center, or a random sample of the pool"
         )
+    # Here, so that other strategies start without it.
+    from selectllm.data.rouge import highest_rouge_l
+
     overlap = highest_rouge_l([item.text for item in candidates.items])
     return by_score(candidates, (-overlap).tolist())[:n]
-
-
-def highest_rouge_l(texts: Sequence[str]) -> NDArray[np.float64]:
-    """(n_texts,) each text's highest ROUGE-L F1 with any other, in [0, 1]; 0 without another.
-
-    A text without tokens has 1.
-    """
-    # Here, so that other strategies start without it.
-    from selectllm.data.rouge import lcs_f1, token_ids
-
-    tokens = token_ids(texts)
-    highest = np.zeros(len(tokens))
-    for a in range(0, len(tokens), TILE):
-        for b in range(a, len(tokens), TILE):  # F1 is symmetric: one triangle is enough
-            rows, columns = slice(a, a + TILE), slice(b, b + TILE)
-            f1 = lcs_f1(tokens[rows], tokens[columns])
-            if a == b:
-                np.fill_diagonal(f1, 0.0)
-            highest[rows] = np.maximum(highest[rows], f1.max(axis=1))
-            highest[columns] = np.maximum(highest[columns], f1.max(axis=0))
-    highest[[not each for each in tokens]] = 1.0
-    return highest

@@ -22,7 +22,7 @@ WITH_RESPONSES: frozenset[MeasureKind] = frozenset({"response-perplexity", "ifd"
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number per item that has to be got before a strategy can go by it; see measures/meter.py.
+    """A number per item that has to be got before a strategy can go by it (scorers/item_scorer.py).
 
     `of`: the language model of perplexities and IFD, "" for the embedded one; PROMPT+MODEL of a
     rating; the model of open-endedness; the name of a utility.

@@ -11,9 +11,9 @@ from math import fsum
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from selectllm.core.arrays import Floats
+
 Ratings = Mapping[str, Mapping[str, float]]
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 

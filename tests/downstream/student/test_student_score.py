@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rouge_score.rouge_scorer import RougeScorer
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
@@ -24,7 +23,6 @@ from selectllm.downstream.student import (
     choose_learning_rate,
     cosine_of,
     length_edges,
-    rouge_l_of,
     score,
     train,
 )
@@ -156,17 +154,6 @@ def test_an_answer_must_leave_room_for_the_prompt(new_tokens: int, student: Stud
 
 def test_no_items_have_no_answers(student: Student) -> None:
     assert answer(student, [], TINY, new_tokens=10) == []
-
-
-def test_rouge_l_of_answers_is_that_of_rouge_score() -> None:
-    texts = ["the cat sat on the mat", "", "Paris.", "no"]
-    references = ["on the mat the cat sat", "x", "It is Paris", "yes"]
-    scorer = RougeScorer(["rougeL"])
-    expected = [
-        scorer.score(reference, text)["rougeL"].fmeasure
-        for text, reference in zip(texts, references, strict=True)
-    ]
-    np.testing.assert_allclose(rouge_l_of(texts, references), expected, atol=1e-12)
 
 
 def test_cosines_are_of_each_answer_with_its_own_reference(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from sklearn.metrics import adjusted_rand_score, cohen_kappa_score, pairwise_dis
 
 from selectllm.core.errors import EncoderError, PoolError, UsageError, UtilityError
 from selectllm.core.types import Item
+from selectllm.evaluation.metrics.agreement import Choice, agreement
 from selectllm.evaluation.sets.diversity import (
     Groups,
     categories_of,
@@ -342,6 +343,19 @@ class TestCaptured:
             assert set(every) == {None}
         else:
             assert spread == pytest.approx(np.std(np.array(every, dtype=float)))
+
+    @unhurried
+    @given(few_values, st.data())
+    def test_is_nuc_with_the_pool_as_the_one_cluster(
+        self, values: list[float], data: st.DataObject
+    ) -> None:
+        chosen = data.draw(subsets(len(values)))
+        ids = names(len(values))
+        picks = tuple(ids[position] for position in chosen)
+        twice = [Choice(cluster, tuple(ids), picks) for cluster in (0, 1)]  # for an interval
+        nuc = agreement(twice, dict(zip(ids, values, strict=True)), len(chosen)).nuc
+        expected = None if nuc is None else pytest.approx(nuc.estimate)
+        assert captured(values, chosen) == expected
 
     def test_the_spread_is_that_of_a_simulation(self) -> None:
         rng = np.random.default_rng(0)

@@ -14,7 +14,7 @@ from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
 from selectllm.selection.strategies import overlap
 from selectllm.selection.strategies.candidates import Candidates
-from selectllm.selection.strategies.overlap import highest_rouge_l, rouge_diversity
+from selectllm.selection.strategies.overlap import rouge_diversity
 from tests.support.made_vectors import names
 
 words = st.lists(st.sampled_from(["the", "Cat", "sat", "on", "42"]), min_size=1, max_size=6)
@@ -37,14 +37,6 @@ def by_the_package(texts: Sequence[str]) -> list[float]:
         )
         for i, a in enumerate(texts)
     ]
-
-
-@settings(deadline=None)
-@given(texts, st.sampled_from([1, 3, 1_024]))
-def test_overlap_is_the_highest_rouge_l_with_any_other_item(texts: list[str], tile: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(overlap, "TILE", tile)
-        assert highest_rouge_l(texts).tolist() == pytest.approx(by_the_package(texts), abs=1e-12)
 
 
 @settings(deadline=None)
@@ -106,7 +98,6 @@ def test_identical_texts_are_told_apart_by_the_seeded_draw_alone() -> None:
 
 def test_a_single_item_can_be_picked() -> None:
     assert rouge_diversity(candidates(["alone"]), 1) == [0]
-    assert highest_rouge_l(["alone"]).tolist() == [0.0]
 
 
 def test_a_text_that_cannot_be_compared_is_not_taken_for_diverse() -> None:

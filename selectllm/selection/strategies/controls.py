@@ -1,9 +1,27 @@
-"""Strategies that do not look at the items: chance, and the place in the list."""
+"""Controls: chance, the place in the list, the length, and whether there is an input.
+
+None reads what an item asks: a selector that one of them matches has learnt nothing.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from selectllm.core.codec import seeded_hash
+from selectllm.core.types import Item
 from selectllm.selection.strategies.candidates import Candidates, by_score
+
+HAS_INPUT = "has-input"
+USUAL = ("random", "longest", "shortest", "first")
+"""Names of those that an evaluation takes unless its suite names strategies."""
+
+BESIDE = ("longest", HAS_INPUT)
+"""Names of those told beside every `ab` and `optimize`."""
+
+
+def usual_controls(items: Iterable[Item]) -> tuple[str, ...]:
+    """USUAL, and `has-input` where an item has one."""
+    return (*USUAL, HAS_INPUT) if any(item.input for item in items) else USUAL
 
 
 def random(candidates: Candidates) -> list[int]:
