@@ -15,7 +15,6 @@ import pytest
 from selectllm.cli import main
 from tests.support.provider_server import ProviderServer
 
-
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The tests have every core already, one process each; torch and BLAS would have them all again.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
