@@ -13,5 +13,5 @@ from selectllm.jobs.evaluation import Evaluation
 def finish(session: CommandSession, evaluation: Evaluation) -> None:
     """Print the results and end with the exit code of their verdicts."""
     show(session, evaluation)
-    code = exit_code([verdict["word"] for verdict in evaluation.results["verdicts"]])
+    code = exit_code(evaluation.results.words)
     click.get_current_context().exit(code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +65,14 @@ def _words(parameter: click.Parameter, value: Any) -> list[str]:
 
 def show(session: CommandSession, evaluation: Evaluation) -> None:
     """Print the results: as JSON alone, or as tables with what was spent."""
-    results: Mapping[str, Any] = evaluation.results
     if session.common.as_json:
-        click.echo(canonical_json(results))
+        click.echo(canonical_json(evaluation.results.to_json()))
         return
     from rich.console import Console
 
     from selectllm.report.terminal import print_results
 
-    print_results(results, Console())
+    print_results(evaluation.results, Console())
     unpriced = session.ledger.unpriced_calls
     note = f" ({unpriced} calls are not priced)" if unpriced else ""
     session.note(f"spent {session.ledger.spent:.4f} USD{note}; run folder: {evaluation.folder}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.cli.session import CommandSession
-from selectllm.core.codec import canonical_json, pretty_json, sha256_json
+from selectllm.core.codec import canonical_json, sha256_json
 from selectllm.core.errors import PromptError, UsageError, UtilityError
 from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.arms import Arm
@@ -23,11 +23,15 @@ from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import Evaluating, open_run
 from selectllm.jobs.gating import nearby
 from selectllm.optimization.gepa_report import write_version
+from selectllm.optimization.schema import Optimized
 from selectllm.prompting.library import PromptLibrary
 from selectllm.prompting.prompt import Prompt
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+Told = TypeVar("Told", bound=Optimized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +140,17 @@ def keep(folder: Path, prompts: Path, parent: str, text: str, *, as_version: boo
 
 def conclude(
     session: CommandSession,
-    told: Mapping[str, Any],
+    told: Told,
     folder: Path,
-    rendered: Callable[[Mapping[str, Any]], RenderableType],
+    rendered: Callable[[Told], RenderableType],
 ) -> None:
     """Write and print what came of it, and end with its exit code.
 
     Printed as JSON alone, or as tables with what was spent.
     """
-    write_text(folder / "optimize.json", pretty_json(told))
+    told.write(folder / "optimize.json")
     if session.common.as_json:
-        click.echo(canonical_json(told))
+        click.echo(canonical_json(told.to_json()))
     else:
         from rich.console import Console
 
@@ -154,5 +158,5 @@ def conclude(
         unpriced = session.ledger.unpriced_calls
         note = f" ({unpriced} calls are not priced)" if unpriced else ""
         session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {nearby(folder)}")
-    word = told["verdict"] and told["verdict"]["word"]
+    word = told.verdict and told.verdict.word
     click.get_current_context().exit(INCONCLUSIVE if word == "inconclusive" else 0)

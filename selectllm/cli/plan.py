@@ -39,7 +39,6 @@ from selectllm.models.connect import settled
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.clustering.clusters_file import read_clusters
-from selectllm.selection.scorers.item_scorer import calls_per_item
 from selectllm.selection.strategies import find_strategy
 
 
@@ -222,7 +221,7 @@ def _open(
 ) -> Run:
     """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
     for spec in suite.specs():
-        settled(spec)
+        settled(spec, suite.folder)
     shared = session.connections(utility={})
     asking = Asking(prompts, session.library, shared, session.settings.concurrency)
     with session.progress("embedding") as progress:
@@ -230,10 +229,11 @@ def _open(
         run = prepare(suite, sources, asking, ComparisonDesign("ab", arms, differing=True))
     if arms:
         return run
-    strategies = tuple(map(find_strategy, suite.strategies or ()))  # else those of the arms
+    named = (find_strategy(name, suite.folder) for name in suite.strategies or ())
+    strategies = tuple(named)  # else those of the arms
     items = [run.pool.by_id[member] for member in run.members]
     for strategy in strategies:
-        run.meter.check(strategy, items)
+        strategy.check(items, run.meter)
     return replace(run, strategies=strategies)
 
 
@@ -255,9 +255,9 @@ async def _measuring(session: CommandSession, run: Run, recall: Recall) -> dict[
     items = [run.pool.by_id[member] for members in clusters for member in members]
     settings = run.settings
     return {
-        strategy.name: await measure_forecast(run.meter, strategy.measure, items, settings, recall)
+        strategy.name: await measure_forecast(run.meter, strategy.scorer, items, settings, recall)
         for strategy in run.strategies
-        if strategy.measure is not None and calls_per_item(strategy.measure)
+        if strategy.scorer is not None and strategy.calls_per_item
     }
 
 

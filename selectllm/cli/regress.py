@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,6 +13,7 @@ from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.files import write_text
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import gating
 from selectllm.jobs.evaluating import Evaluating
@@ -59,11 +58,10 @@ def regress(
         gate = finished(gating.regress(suite, options.baseline, session=session, **told))
     show(session, gate.run)
     report(session, gate.run.results, options)
-    words = [verdict["word"] for verdict in gate.verdicts]
-    click.get_current_context().exit(0 if gate.passed else exit_code(words))
+    click.get_current_context().exit(0 if gate.passed else exit_code(gate.run.results.words))
 
 
-def report(session: CommandSession, found: Mapping[str, Any], options: RegressOptions) -> None:
+def report(session: CommandSession, found: RunResults, options: RegressOptions) -> None:
     """The files that were asked for, and annotations where GitHub runs us."""
     if options.junit is not None:
         from selectllm.report.junit import junit
@@ -82,12 +80,12 @@ def report(session: CommandSession, found: Mapping[str, Any], options: RegressOp
             click.echo(line, err=True)
 
 
-def _with_files(found: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
+def _with_files(found: RunResults, workspace: Path) -> RunResults:
     """The results without the paths of prompts that the workspace does not hold (bundled ones)."""
     verdicts = []
-    for verdict in found["verdicts"]:
-        change = verdict["regress"]
-        if change["path"] and not (workspace / change["path"]).is_file():
-            change = {**change, "path": None}
-        verdicts.append({**verdict, "regress": change})
-    return {**found, "verdicts": verdicts}
+    for verdict in found.verdicts:
+        change = verdict.regress
+        if change and change.path and not (workspace / change.path).is_file():
+            change = change.model_copy(update={"path": None})
+        verdicts.append(verdict.model_copy(update={"regress": change}))
+    return found.model_copy(update={"verdicts": tuple(verdicts)})

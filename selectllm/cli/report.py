@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from selectllm.core.codec import canonical_json
+from selectllm.core.files import read_json
 from selectllm.jobs.reporting import read_results
 
 
@@ -17,7 +18,7 @@ def report(folder: Path, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed."""
     results = read_results(folder)
     if as_json:
-        click.echo(canonical_json(results))
+        click.echo(canonical_json(read_json(folder / "results.json")))
         return
     from rich.console import Console
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Literal, Unpack
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.evaluation.comparison.ab import looks_of, why_fixed
 from selectllm.evaluation.comparison.arms import Arm, Halves
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, Design
-from selectllm.evaluation.comparison.verdict import Needed
+from selectllm.evaluation.comparison.schema import Needed
+from selectllm.evaluation.comparison.schema import Verdict as VerdictRow
 from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.runs.run import Run, is_begun
@@ -33,7 +34,7 @@ from selectllm.prompting.prompt import Prompt
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.ask import first_request
 from selectllm.selection.strategies import find_strategy
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 
 LEAST = 2  # orders or repeats that a pair needs to be held against itself
 
@@ -45,8 +46,8 @@ class Verdict:
     `word`: better, worse, equivalent (ab); safe, not safe (swap); or inconclusive. `reason`: why.
     `difference`: of captured, b less a, with its interval; None if there is nothing to measure.
     `needed`: what would decide an inconclusive verdict with 80 % power, None if that is not
-    known. `run`: the evaluation. `details`: the verdict as results.json has it. `further`: the
-    verdicts on further arms.
+    known. `run`: the evaluation. `details`: the whole verdict, as results.json has it. `further`:
+    the verdicts on further arms.
     """
 
     word: str
@@ -56,7 +57,7 @@ class Verdict:
     difference: Interval | None
     needed: Needed | None
     run: Evaluation
-    details: Mapping[str, Any]
+    details: VerdictRow
     further: tuple[Verdict, ...] = ()
 
     def _repr_html_(self) -> str:
@@ -65,23 +66,18 @@ class Verdict:
 
 def verdict_of(run: Evaluation) -> Verdict:
     """The verdict in the results of a comparison, the others behind it."""
-    first, *further = (_verdict(row, run) for row in run.results["verdicts"])
+    first, *further = (_verdict(row, run) for row in run.results.verdicts)
     return replace(first, further=tuple(further))
 
 
-def _verdict(row: Mapping[str, Any], run: Evaluation) -> Verdict:
-    difference, needed = row["difference"], row["needed"]
-    if difference is not None and not isinstance(difference, Interval):
-        difference = Interval(**difference)
-    if needed is not None and not isinstance(needed, Needed):
-        needed = Needed(**needed)
+def _verdict(row: VerdictRow, run: Evaluation) -> Verdict:
     return Verdict(
-        word=row["word"],
-        reason=row["reason"],
-        a=row["a"],
-        b=row["b"],
-        difference=difference,
-        needed=needed,
+        word=row.word,
+        reason=row.reason,
+        a=row.a,
+        b=row.b,
+        difference=row.difference,
+        needed=row.needed,
         run=run,
         details=row,
     )
@@ -166,7 +162,7 @@ async def aa(
 ) -> Evaluation:
     """A pair against itself, shown in other orders or asked again: what differs is noise.
 
-    `results["noise"]` tells its size, how often each gate would raise a false alarm, and the
+    `results.noise` tells its size, how often each gate would raise a false alarm, and the
     least effect that these clusters can show. The rest, and what is raised: see `evaluate`.
     """
     if by not in ("orders", "repeats"):
@@ -216,7 +212,7 @@ def narrowed(suite: Suite, prompts: Mapping[str, Prompt], arms: Sequence[Arm]) -
     """
     for arm in arms:
         if arm.strategy is not None:
-            find_strategy(arm.strategy)
+            find_strategy(arm.strategy, suite.folder)
     wanted = {arm.prompt for arm in arms}
     with_schema = {p.ref for p in prompts.values() if reply_format(p.reply).schema}
     specs = {spec.name: spec for spec in suite.specs()}

@@ -7,9 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Unpack, cast
 
-from selectllm.core.codec import pretty_json
 from selectllm.core.errors import ReplyMissing
-from selectllm.core.files import write_text
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
@@ -115,7 +113,7 @@ def open_run(
     if prompts is None:
         prompts = load_prompts(suite, session.library)
     for spec in suite.specs():
-        settled(spec)
+        settled(spec, suite.folder)
     _warn_of_equal_repeats(session, suite)
     partial = comparison is not None and comparison.differing
     shared = session.connections(pack=_recorded(session, suite, record))
@@ -176,7 +174,7 @@ async def carry_out(session: Session, run: Run, evaluating: Evaluating) -> Evalu
             pack = run.suite.replies and run.suite.at(run.suite.replies)
             raise ReplyMissing(str(error), pack=pack or None) from None
     content = results(run.inputs, decisions)
-    write_text(folder / "results.json", pretty_json(content))
+    content.write(folder / "results.json")
     if evaluating.record is not None:
         _record(session, run, session.path(evaluating.record), decisions)
     return Evaluation(

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.core.types import Decision
+from selectllm.evaluation.metrics.schema import UtilityAgreement
 from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.jobs import tables
 from selectllm.selection.decision_log import decision_row
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +29,13 @@ class Evaluation:
     """An evaluation that was carried out.
 
     `run`: what it was made of. `decisions`: all of them, in the order in which they were made.
-    `results`: the content of results.json. `folder`: the run folder. `spent_usd`: what this call
-    cost; replies from the cache or a file are free.
+    `results`: the figures, as results.json has them (`results.to_json()`). `folder`: the run
+    folder. `spent_usd`: what this call cost; replies from the cache or a file are free.
     """
 
     run: Run
     decisions: tuple[Decision, ...]
-    results: Mapping[str, Any]
+    results: RunResults
     folder: Path
     spent_usd: float = 0.0
 
@@ -46,21 +48,21 @@ class Evaluation:
 
         Raises UsageError for a pair or utility that the run has not.
         """
-        pairs = {(pair["prompt"], pair["model"]): pair for pair in self.results["pairs"]}
+        pairs = {(pair.prompt, pair.model): pair for pair in self.results.pairs}
         if (prompt, model) not in pairs:
             names = [f"{this} + {that}" for this, that in pairs]
             raise UsageError(unknown("pair", f"{prompt} + {model}", names))
-        return self._captured(pairs[prompt, model]["agreement"], utility)
+        return self._captured(pairs[prompt, model].agreement, utility)
 
     def captured_by(self, strategy: str, utility: str | None = None) -> Interval | None:
         """The same of a strategy, by its name."""
-        rows = {row["strategy"]: row for row in self.results["strategies"]}
+        rows = {row.strategy: row for row in self.results.strategies}
         if strategy not in rows:
             raise UsageError(unknown("strategy", strategy, list(rows)))
-        return self._captured(rows[strategy]["agreement"], utility)
+        return self._captured(rows[strategy].agreement, utility)
 
     def _captured(
-        self, agreement: Mapping[str, Mapping[str, Any]], utility: str | None
+        self, agreement: Mapping[str, UtilityAgreement], utility: str | None
     ) -> Interval | None:
         if utility is None:
             headline = self.run.headline
@@ -69,8 +71,7 @@ class Evaluation:
             utility = headline.name
         if utility not in agreement:
             raise UsageError(unknown("utility", utility, list(agreement)))
-        row = agreement[utility]["captured"]
-        return None if row is None else Interval(**row)
+        return agreement[utility].captured
 
     def report(self, format: str = "terminal") -> str:
         """The results as `terminal` (text), `markdown`, `junit`, `json` or `html`.
@@ -98,4 +99,4 @@ class Evaluation:
             raise UsageError(f"`rows`: {unknown('table', rows, parts)}", argument="rows")
         if rows == "decisions":
             return [decision_row(decision) for decision in self.decisions]
-        return list(self.results[rows])
+        return [row.to_json() for row in getattr(self.results, rows)]

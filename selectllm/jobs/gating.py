@@ -52,7 +52,7 @@ class GateResult:
         """An account of the verdicts in plain text."""
         from selectllm.jobs.reporting import account
 
-        return account(self.verdicts)
+        return account(self.run.results.verdicts)
 
     def _repr_html_(self) -> str:
         return self.run.report("html")
@@ -91,11 +91,10 @@ async def regress(
 
 
 def _gate_result(run: Evaluation, suite: Suite) -> GateResult:
-    words = {verdict["word"] for verdict in run.results["verdicts"]}
-    news = {POLARITY[word] for word in words}
+    news = {POLARITY[word] for word in run.results.words}
     may_be_open = suite.gate.inconclusive == "warn"
     return GateResult(
-        verdicts=tuple(run.results["verdicts"]),
+        verdicts=tuple(verdict.to_json() for verdict in run.results.verdicts),
         passed="bad" not in news and ("open" not in news or may_be_open),
         inconclusive="open" in news and "bad" not in news,
         run=run,

@@ -7,36 +7,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selectllm.core.codec import pretty_json
-from selectllm.core.errors import RunError, UsageError
-from selectllm.core.files import read_json
+from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
+from selectllm.evaluation.comparison.schema import Verdict
+from selectllm.evaluation.runs.schema import RunResults
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Results = Mapping[str, Any]
 WIDTH = 100  # columns
 
 
-def read_results(folder: Path) -> dict[str, Any]:
+def read_results(folder: Path) -> RunResults:
     """The results of the run in `folder`. Raises RunError if that is none, or not finished."""
-    from selectllm.report.schemas import schema
-
-    path = folder / "results.json"
-    content = read_json(path)
-    if missing := sorted({*schema("results")["required"]} - {"noise"} - content.keys()):
-        raise RunError(f"{path}: not the results of a run (no {missing[0]}); run eval again")
-    return content
+    otherwise = "not the results of a run ({why}); run eval again"
+    return RunResults.read(folder / "results.json", otherwise)
 
 
-def rendered(results: Results, format: str) -> str:
+def rendered(results: RunResults, format: str) -> str:
     """The results in one of FORMATS. Raises UsageError for another."""
     if format not in FORMATS:
         raise UsageError(f"`format`: {unknown('format', format, list(FORMATS))}", argument="format")
     return FORMATS[format](results)
 
 
-def account(verdicts: Sequence[Mapping[str, Any]]) -> str:
+def account(verdicts: Sequence[Verdict]) -> str:
     """Verdicts as a terminal shows them, without colour."""
     from selectllm.report.verdict import render_verdict
 
@@ -48,7 +43,7 @@ def account(verdicts: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
 
 
-def _terminal(results: Results) -> str:
+def _terminal(results: RunResults) -> str:
     from selectllm.report.terminal import render_results
 
     console = _console()
@@ -57,7 +52,7 @@ def _terminal(results: Results) -> str:
     return captured.get()
 
 
-def _html(results: Results) -> str:
+def _html(results: RunResults) -> str:
     from io import StringIO
 
     from selectllm.report.terminal import render_results
@@ -68,13 +63,17 @@ def _html(results: Results) -> str:
     return console.export_html(inline_styles=True, code_format=code)
 
 
-def _markdown(results: Results) -> str:
+def _json(results: RunResults) -> str:
+    return pretty_json(results.to_json())
+
+
+def _markdown(results: RunResults) -> str:
     from selectllm.report.markdown import markdown
 
     return markdown(results)
 
 
-def _junit(results: Results) -> str:
+def _junit(results: RunResults) -> str:
     from selectllm.report.junit import junit
 
     return junit(results)
@@ -86,10 +85,10 @@ def _console(**options: Any) -> Console:
     return Console(width=WIDTH, color_system="truecolor" if options else None, **options)
 
 
-FORMATS: Mapping[str, Callable[[Results], str]] = {
+FORMATS: Mapping[str, Callable[[RunResults], str]] = {
     "terminal": _terminal,
     "markdown": _markdown,
     "junit": _junit,
-    "json": pretty_json,
+    "json": _json,
     "html": _html,
 }

@@ -45,8 +45,8 @@ def test_an_open_verdict_says_what_is_needed(folder: Path) -> None:
 def test_a_sequential_design_stops_once_it_is_decided(folder: Path) -> None:
     verdict = sl.ab("suite.yaml", a="strategy:random", b="oracle", design="sequential")
     assert verdict.word == "better"
-    assert verdict.details["design"]["name"] == "sequential"
-    assert verdict.run.results["clusters"] < 40
+    assert verdict.details.design.kind == "sequential"
+    assert verdict.run.results.clusters < 40
 
 
 def test_a_design_that_cannot_save_calls_is_fixed_and_says_so(folder: Path) -> None:
@@ -57,15 +57,15 @@ def test_a_design_that_cannot_save_calls_is_fixed_and_says_so(folder: Path) -> N
 
 def test_a_model_may_take_the_place_of_its_equal(folder: Path) -> None:
     verdict = sl.swap("suite.yaml", from_="random", to="oracle")
-    assert verdict.details["kind"] == "swap"
-    assert verdict.details["swap"]["retain"] == 0.9
+    assert verdict.details.kind == "swap"
+    assert verdict.details.swap.retain == 0.9
     assert sl.swap("suite.yaml", from_="oracle", to="random").word == "not safe"
 
 
 def test_a_pair_against_itself_shows_noise(folder: Path) -> None:
     run = finished(aa("suite.yaml", model="random"))
     assert run.run.suite.orders == 2
-    assert run.results["noise"]["by"] == "orders"
+    assert run.results.noise.by == "orders"
     with sl.Session() as session:
         assert session.aa("suite.yaml", model="random").results == run.results
 

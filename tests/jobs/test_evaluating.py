@@ -20,8 +20,8 @@ from tests.support.provider_server import ProviderServer
 def test_an_evaluation_has_its_results_decisions_and_folder(folder: Path) -> None:
     run = sl.evaluate("suite.yaml")
     assert run.folder.parent == folder / "eval/runs"
-    assert json.loads((run.folder / "results.json").read_text()) == run.results
-    assert {pair["model"] for pair in run.results["pairs"]} == {"oracle", "random"}
+    assert json.loads((run.folder / "results.json").read_text()) == run.results.to_json()
+    assert {pair.model for pair in run.results.pairs} == {"oracle", "random"}
     assert {decision.model for decision in run.decisions} >= {"oracle", "random"}
     assert run.spent_usd == 0
 
@@ -49,7 +49,7 @@ def test_what_the_run_has_not_is_refused_with_what_it_has(folder: Path) -> None:
 
 def test_reports_of_all_formats_tell_the_same_figures(folder: Path) -> None:
     run = sl.evaluate("suite.yaml")
-    assert json.loads(run.report("json")) == run.results
+    assert json.loads(run.report("json")) == run.results.to_json()
     for text in (run.report(), run.report("html"), run._repr_html_()):
         assert "oracle" in text
         assert "1.00" in text
@@ -67,7 +67,7 @@ def test_frames_have_a_row_for_each_thing(folder: Path, library: str) -> None:
     decisions, pairs, verdicts = map(frame, ("decisions", "pairs", "verdicts"))
     assert len(decisions) == len(verdict.run.decisions)
     assert list(decisions["cluster"]) == [d.cluster for d in verdict.run.decisions]
-    assert list(pairs["model"]) == [pair["model"] for pair in verdict.run.results["pairs"]]
+    assert list(pairs["model"]) == [pair.model for pair in verdict.run.results.pairs]
     assert "agreement.rating.captured.low" in pairs.columns
     assert list(verdicts["word"]) == ["better"]
     with pytest.raises(UsageError, match="`rows`"):
@@ -76,7 +76,7 @@ def test_frames_have_a_row_for_each_thing(folder: Path, library: str) -> None:
 
 def test_the_seed_the_limit_and_the_folder_may_be_said(folder: Path) -> None:
     run = sl.evaluate("suite.yaml", seed=3, limit=5, out="run")
-    assert (run.folder, run.run.suite.seed, run.results["clusters"]) == (Path("run"), 3, 5)
+    assert (run.folder, run.run.suite.seed, run.results.clusters) == (Path("run"), 3, 5)
     with pytest.raises(RunError, match="run"):
         sl.evaluate("suite.yaml", seed=4, out="run")
 
@@ -117,7 +117,7 @@ def test_bad_input_is_refused_before_anything_is_written(folder: Path) -> None:
 def test_the_command_line_and_python_write_the_same_bytes(folder: Path, selectllm: Command) -> None:
     run = asyncio.run(sl.evaluate_async("suite.yaml", out="python"))
     told = selectllm("eval", "suite.yaml", "-o", "shell", "--json")
-    assert told.json == run.results
+    assert told.json == run.results.to_json()
     names = {path.name for path in run.folder.iterdir()}
     assert names == {path.name for path in Path("shell").iterdir()}
     for name in ("results.json", "clusters.json", "utilities.jsonl", "run.json"):

@@ -28,7 +28,7 @@ from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.selector import Selector, open_selector
-from selectllm.selection.strategies import Strategy, find_strategy
+from selectllm.selection.strategies import Strategy, find_strategy, is_analytic
 from selectllm.selection.strategies.controls import usual_controls
 from selectllm.selection.task import AskSettings
 from selectllm.utility.entries import UtilityEntry
@@ -127,7 +127,7 @@ def prepare(
     if any(strategy.needs_vectors for strategy in strategies):
         encoder = sources.embedder.of_pool(data.pool).identity
     headline = deciding(data.utilities, suite.gate)
-    shared = asking.shared
+    shared = replace(asking.shared, base=suite.folder)
     if headline is not None:
         shared = replace(shared, utility=headline.values)
     run = Run(
@@ -146,7 +146,7 @@ def prepare(
         run = connected(run, replace(shared, num_ctx=context_needed(run)))
     items = [run.pool.by_id[member] for member in run.members]
     for strategy in run.strategies:
-        run.meter.check(strategy, items)
+        strategy.check(items, run.meter)
     return run
 
 
@@ -190,7 +190,7 @@ def _check_differing(
 ) -> None:
     """What ratings of differing items need, before anything is asked."""
     for arm in comparison.arms:
-        if arm.strategy is not None and find_strategy(arm.strategy).analytic:
+        if arm.strategy is not None and is_analytic(arm.strategy):
             raise SuiteError(
                 f"`differing`: {arm.name} is an expectation over all picks, so there are no items "
                 "to rate in which it differs; compare without `differing`"
@@ -256,7 +256,7 @@ def _strategies(
         names = usual_controls(pool.items)
     if comparison is not None:
         names += tuple(arm.strategy for arm in comparison.arms if arm.strategy)
-    return tuple(find_strategy(name) for name in dict.fromkeys(names))
+    return tuple(find_strategy(name, suite.folder) for name in dict.fromkeys(names))
 
 
 def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster, ...], str | None]:
@@ -267,7 +267,7 @@ def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster
     if entry.file is not None:
         return read_clusters(suite.at(entry.file), pool)[: entry.limit], None
     encoder = None if entry.by == "random" else sources.embedder.identity
-    division = ClusterSettings(entry.by, entry.size, suite.seed)
+    division = ClusterSettings(entry.by, entry.size, suite.seed, suite.folder)
     parts = [pool] if entry.group is None else _parts(pool, entry.group)
     clusters = [
         cluster
