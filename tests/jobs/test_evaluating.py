@@ -93,7 +93,7 @@ def test_a_suite_may_be_loaded_before_or_made_in_python(folder: Path) -> None:
 
 def test_paths_of_a_suite_are_relative_to_its_file(folder: Path) -> None:
     write_suite(RATED, "pool: pool.jsonl -> pool: ../pool.jsonl", path="suites/mine.yaml")
-    assert sl.evaluate("suites/mine.yaml", out="run").results["suite"] == "demo"
+    assert sl.evaluate("suites/mine.yaml", out="run").results.suite == "demo"
 
 
 def test_recorded_replies_serve_the_next_evaluation(folder: Path, server: ProviderServer) -> None:
