@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from simulated_clusters import ARMS, Clusters, Floats, Trials, as_run, first_of
 
-from selectllm.evaluation.comparison.ab import ab
-from selectllm.evaluation.comparison.regress import regress
+from selectllm.core.verdict_words import Word
+from selectllm.evaluation.comparison.ab import ab, ab_word
+from selectllm.evaluation.comparison.regress import regress, regress_word
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.comparison.swap import swap
-from selectllm.evaluation.comparison.verdict import WORDS, Bounds, Kind, Verdict, Word, rule
+from selectllm.evaluation.comparison.swap import swap, swap_word
+from selectllm.evaluation.comparison.verdict import Bounds, Verdict, WordOf, rule
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.intervals import Estimate, Interval
 from selectllm.stats.paired import Paired
@@ -58,7 +59,7 @@ def plan_of(cap: int) -> Plan:
 
 
 def judge(
-    kind: Kind,
+    word_of: WordOf,
     found: Paired,
     bounds: Bounds,
     margin: float | None,
@@ -66,10 +67,10 @@ def judge(
     differences: Paired | None = None,
 ) -> tuple[Word, Word]:
     """The word by the whole rule, and by the bounds alone; arguments as those of `rule`."""
-    alone = WORDS[kind](bounds, margin)
+    alone = word_of(bounds, margin)
     if alone == "inconclusive":
         return alone, alone  # the small-n rule only takes words back, and its bets take time
-    return rule(kind, found, bounds, margin, bets, differences).word, alone
+    return rule(word_of, found, bounds, margin, bets, differences).word, alone
 
 
 def estimated(found: Paired) -> Estimate:
@@ -83,7 +84,7 @@ def fixed(found: Paired, margin: float | None = MARGIN) -> Outcome:
     estimate = estimated(found)
     interval = estimate.interval(1 - ALPHA)
     bounds = Bounds.of(interval, estimate.interval(1 - 2 * ALPHA))
-    return Outcome(*judge("ab", found, bounds, margin, (ALPHA / 2, ALPHA)), interval, len(found))
+    return Outcome(*judge(ab_word, found, bounds, margin, (ALPHA / 2, ALPHA)), interval, len(found))
 
 
 def sequential(found: Paired, margin: float | None = MARGIN) -> Outcome:
@@ -94,7 +95,7 @@ def sequential(found: Paired, margin: float | None = MARGIN) -> Outcome:
         part = found.first(counted)
         estimate = estimated(part)
         outer, inner = (_repeated(estimate, each) for each in z)
-        words = judge("ab", part, Bounds.of(outer, inner), margin, (bet / 2, bet))
+        words = judge(ab_word, part, Bounds.of(outer, inner), margin, (bet / 2, bet))
         if words[0] != "inconclusive":
             break
     return Outcome(*words, outer, counted)
@@ -109,7 +110,9 @@ def gated(found: Paired) -> Outcome:
     """`regress` of one pair."""
     interval = estimated(found).interval(1 - 2 * ALPHA)
     bounds = Bounds.of(interval, interval)
-    return Outcome(*judge("regress", found, bounds, MARGIN, (ALPHA, ALPHA)), interval, len(found))
+    return Outcome(
+        *judge(regress_word, found, bounds, MARGIN, (ALPHA, ALPHA)), interval, len(found)
+    )
 
 
 def swapped(gain_from: Floats, gain_to: Floats, chance: Floats) -> Outcome:
@@ -120,7 +123,7 @@ def swapped(gain_from: Floats, gain_to: Floats, chance: Floats) -> Outcome:
         for values in (s_to - RETAIN * s_from, s_from, gain_to - gain_from)
     )
     interval = estimated(kept).interval(1 - 2 * ALPHA)
-    words = judge("swap", kept, Bounds.of(interval, interval), None, (ALPHA, ALPHA), d)
+    words = judge(swap_word, kept, Bounds.of(interval, interval), None, (ALPHA, ALPHA), d)
     if words[0] == "safe" and not incumbent.above_zero(ALPHA):
         words = ("inconclusive", words[1])
     return Outcome(*words, interval, len(kept))

@@ -43,7 +43,7 @@ from outcomes import (
 )
 from simulated_clusters import Floats, Lab, Skills, Trials, draw, losing, trials, unusual
 
-from selectllm.evaluation.comparison.verdict import Word
+from selectllm.core.verdict_words import Word
 from selectllm.stats.paired import Paired
 from selectllm.stats.power import detectable
 

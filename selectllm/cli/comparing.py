@@ -9,25 +9,13 @@ from typing import Any
 import click
 
 from selectllm.cli.evaluation import show
+from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.session import CommandSession
 from selectllm.evaluation.comparison.arms import Arm, Halves
 from selectllm.evaluation.suite import Suite
 from selectllm.models.providers.providers import provider_of, takes_schema
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.strategies import find_strategy
-
-EXITS: Mapping[str, int] = {
-    **dict.fromkeys(("worse", "fail", "not safe"), 1),
-    "inconclusive": 3,
-    **dict.fromkeys(("better", "equivalent", "pass", "safe"), 0),
-}
-"""Exit codes by word; of several verdicts, 1 goes before 3 and 3 before 0."""
-
-
-def exit_code(words: Sequence[str]) -> int:
-    """What a command with these verdicts ends with."""
-    codes = {EXITS[word] for word in words}
-    return next((code for code in (1, 3) if code in codes), 0)
 
 
 def halves(session: CommandSession, suite: Suite, base: Path) -> Halves:

@@ -11,6 +11,7 @@ import click
 
 from selectllm.cli.comparing import halves, narrowed
 from selectllm.cli.evaluation import Evaluating, open_run, shorter
+from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.cli.session import CommandSession
 from selectllm.core.codec import canonical_json, pretty_json, sha256_json
@@ -25,8 +26,6 @@ from selectllm.prompting.library import PromptLibrary
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-INCONCLUSIVE = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,15 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.core.types import Reply
+from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, Plan
 from selectllm.evaluation.planning.plan_json import plan_json
-from selectllm.evaluation.planning.reach import RETAIN, Kind
+from selectllm.evaluation.planning.reach import RETAIN
 from selectllm.evaluation.planning.sets import measure_forecast, plan_sets
 from selectllm.evaluation.planning.sets_json import sets_plan_json
 from selectllm.evaluation.runs.execute import tasks
@@ -43,7 +45,7 @@ from selectllm.selection.strategies import find_strategy
 class PlanOptions:
     """What `plan` is told besides the suite and the common options."""
 
-    kind: Kind | Literal["sets"]
+    kind: KindName | Literal["sets"]
     a: str | None
     b: tuple[str, ...]
     from_: str | None
@@ -67,7 +69,7 @@ plan_options = grouped(
     click.option(
         "--for",
         "kind",
-        type=click.Choice(["eval", "ab", "swap", "regress", "sets"]),
+        type=click.Choice([*(kind.name for kind in KINDS.values() if kind.is_planned), "sets"]),
         default="eval",
         show_default=True,
         help="The verb that is planned.",
@@ -125,7 +127,7 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     run = _open(session, suite, base, arms)
     utility = run.headline.name if run.headline else None
     aim = Aim(
-        kind=options.kind,
+        kind=KINDS[options.kind],
         arms=arms,
         retain=options.retain,
         raters=options.raters,

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from selectllm.cli.comparing import exit_code
 from selectllm.cli.evaluation import (
     Call,
     Evaluating,
@@ -19,6 +18,7 @@ from selectllm.cli.evaluation import (
     open_run,
     show,
 )
+from selectllm.cli.exit_codes import INCONCLUSIVE, exit_code
 from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ReplyMissing
@@ -111,7 +111,7 @@ def _moved(recorded: Baseline, run: Run) -> str:
 def gate_code(suite: Suite, found: Mapping[str, Any]) -> int:
     """The exit code of the gate."""
     code = exit_code([verdict["word"] for verdict in found["verdicts"]])
-    return 0 if code == 3 and suite.gate.inconclusive == "warn" else code
+    return 0 if code == INCONCLUSIVE and suite.gate.inconclusive == "warn" else code
 
 
 def report(session: CommandSession, found: Mapping[str, Any], options: RegressOptions) -> None:

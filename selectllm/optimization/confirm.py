@@ -99,10 +99,9 @@ async def confirm(
     return Confirmation(found, _noise(run, asked, decisions), tuple(asked.clusters))
 
 
-def _noise(run: Run, asked: RunInputs, decisions: Sequence[Decision]) -> Mapping[str, Any] | None:
+def _noise(run: Run, asked: RunInputs, decisions: Sequence[Decision]) -> Mapping[str, Any]:
     """What the parent differs from itself by, from one order to another."""
     assert run.comparison is not None
     parent = run.comparison.arms[0]
     alone = replace(asked, comparison=ComparisonDesign("aa", (parent,), by="orders"))
-    found = noise(alone, arm_results(alone, decisions))
-    return None if found is None else found.to_json()
+    return noise(alone, arm_results(alone, decisions)).to_json()

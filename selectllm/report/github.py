@@ -9,8 +9,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from selectllm.core.verdict_words import POLARITY
 from selectllm.report.verdict_sentences import difference, lead, utility
-from selectllm.report.wording import Results, Verdict, outcome, subject
+from selectllm.report.wording import Results, Verdict, subject
 
 LEVELS = {"bad": "error", "open": "warning", "good": "notice"}
 DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
@@ -36,7 +37,7 @@ def _annotation(verdict: Verdict, root: Path | None, workspace: Path | None) -> 
         f"difference: {difference(verdict)}",
         *(f"{label}: {text}" for label, text in utility(verdict)),
     ]
-    level = LEVELS[outcome(verdict["word"])]
+    level = LEVELS[POLARITY[verdict["word"]]]
     return command(level, where | {"title": f"selectllm {verdict['word']}"}, "\n".join(message))
 
 

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from selectllm.core.verdict_words import POLARITY
 from selectllm.report.verdict_sentences import figures, lead
-from selectllm.report.wording import Results, Verdict, outcome, subject
+from selectllm.report.wording import Results, Verdict, subject
 
 # What XML 1.0 cannot hold, not even escaped (section 2.2, production Char).
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -43,13 +44,13 @@ def junit(results: Results) -> str:
     """
     seconds = {f"{p['prompt']} + {p['model']}": p["seconds"] for p in results["pairs"]}
     verdicts = results["verdicts"]
-    outcomes = Counter(outcome(verdict["word"]) for verdict in verdicts)
+    polarities = Counter(POLARITY[verdict["word"]] for verdict in verdicts)
     known = [taken for v in verdicts if (taken := seconds.get(v["b"])) is not None]
     totals = {
         "tests": str(len(verdicts)),
-        "failures": str(outcomes["bad"]),
+        "failures": str(polarities["bad"]),
         "errors": "0",
-        "skipped": str(outcomes["open"]),
+        "skipped": str(polarities["open"]),
         **_time(sum(known) if known else None),
     }
     root = ET.Element("testsuites", {"name": "selectllm", **totals})
@@ -68,7 +69,7 @@ def _case(verdict: Verdict, suite: str, seconds: float | None) -> ET.Element:
     for name, value in _figures(verdict):
         ET.SubElement(listed, "property", {"name": name, "value": _clean(str(value))})
     reason = _clean(verdict["reason"])
-    ended = outcome(verdict["word"])
+    ended = POLARITY[verdict["word"]]
     if ended == "bad":
         failure = ET.SubElement(case, "failure", {"message": reason, "type": verdict["word"]})
         failure.text = _clean(_in_full(verdict))

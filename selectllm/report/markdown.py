@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
+from selectllm.core.verdict_words import KIND_WORDS, POLARITY, worst
 from selectllm.report.noise import noise_facts
 from selectllm.report.verdict_sentences import Fact, figures, lead
 from selectllm.report.wording import (
-    NO_VERDICT,
-    SIDES,
     Results,
     Verdict,
     count,
     estimate,
-    outcome,
-    overall,
     spread,
     subject,
 )
@@ -52,16 +49,16 @@ def markdown(results: Results) -> str:
 
 
 def _heading(results: Results) -> str:
-    word = overall(results)
+    word = worst(verdict["word"] for verdict in results["verdicts"])
     title = f"selectllm, {_text(results['suite'])}"
-    if word == NO_VERDICT:
+    if word is None:
         return f"## {title}"
-    return f"## {MARKS[outcome(word)]} {title}: {word}"
+    return f"## {MARKS[POLARITY[word]]} {title}: {word}"
 
 
 def _table(verdicts: Sequence[Verdict]) -> str:
     """The verdicts of one command are of one kind, so they share their headings."""
-    first, second = SIDES[verdicts[0]["kind"]]
+    first, second = KIND_WORDS[verdicts[0]["kind"]].arms
     captured = (f"captured {first}", f"captured {second}")
     head = ("pair", "verdict", *captured, "difference (interval)", "clusters")
     rule = ["---"] * 2 + ["---:"] * 4
@@ -73,7 +70,7 @@ def _row(verdict: Verdict) -> list[str]:
     told = f"{difference['estimate']:+.3f} ({spread(difference, 3)})" if difference else "-"
     return [
         f"{_name(verdict['b'])} against {_name(verdict['a'])}",
-        f"{MARKS[outcome(verdict['word'])]} **{verdict['word']}**",
+        f"{MARKS[POLARITY[verdict['word']]]} **{verdict['word']}**",
         estimate(verdict["captured"]["a"]),
         estimate(verdict["captured"]["b"]),
         told,

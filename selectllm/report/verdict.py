@@ -12,17 +12,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.core.verdict_words import KIND_WORDS, POLARITY
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.noise import noise_facts
 from selectllm.report.verdict_sentences import figures, lead
 from selectllm.report.wording import (
-    SIDES,
     Verdict,
     count,
     estimate,
     named,
     number,
-    outcome,
     spread,
     subject,
     usd,
@@ -44,7 +43,7 @@ def render_verdict(verdict: Verdict) -> RenderableType:
 
 def headline(verdict: Verdict) -> Text:
     """`BETTER  criteria@1 + gpt against short@1 + gpt`."""
-    word = Text(verdict["word"].upper(), style=STYLES[outcome(verdict["word"])])
+    word = Text(verdict["word"].upper(), style=STYLES[POLARITY[verdict["word"]]])
     return Text.assemble(word, "  ", Text(subject(verdict), style="bold"))
 
 
@@ -69,7 +68,7 @@ def _swap_table(verdict: Verdict) -> Table | None:
         ["arm"],
         ["consistency", "USD", "seconds"],
     )
-    for side, called in zip(("a", "b"), SIDES["swap"], strict=True):
+    for side, called in zip(("a", "b"), KIND_WORDS[verdict["kind"]].arms, strict=True):
         add_row(
             made,
             f"{called}: {verdict[side]}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from selectllm.core.verdict_words import KIND_WORDS, confidence
 from selectllm.report.wording import (
     Interval,
     Verdict,
@@ -57,9 +58,7 @@ def difference(verdict: Verdict) -> str:
 
 
 def _confidence(verdict: Verdict) -> float:
-    """Two-sided 1 - alpha for ab; alpha on each side for regress and swap."""
-    alpha: float = verdict["alpha"]
-    return 1 - alpha if verdict["kind"] == "ab" else 1 - 2 * alpha
+    return confidence(verdict["kind"], verdict["alpha"])
 
 
 def _needed(verdict: Verdict) -> Iterator[Fact]:
@@ -181,7 +180,7 @@ def _margin(verdict: Verdict) -> Iterator[Fact]:
     elif verdict["unit"] == "captured":
         text += f"; {verdict['a']} shows no gain over random picks to compare it with"
     yield "margin", text
-    if verdict["kind"] == "ab" and verdict["inner"] is not None:
+    if "equivalent" in KIND_WORDS[verdict["kind"]].good and verdict["inner"] is not None:
         yield (
             "equivalent",
             f"would need the interval of {percent(1 - 2 * verdict['alpha'])}, "

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 Results = Mapping[str, Any]
 Verdict = Mapping[str, Any]
 Interval = Mapping[str, float]
 Utility = Mapping[str, Any]
 """What results.json says of one; earlier versions told name, kind and rater alone."""
-Outcome = Literal["good", "bad", "open"]
 
 UNVALIDATED = "unvalidated"
 # Over what a reliability says that values repeat, by the source of the utility.
@@ -20,29 +19,7 @@ REPEATS = {
     "import": "over raters",
     "student": "over passes",
 }
-NO_VERDICT = "no verdict"
 UNKNOWN = "-"
-WORST_FIRST = (
-    *("fail", "not safe", "worse"),
-    "inconclusive",
-    *("equivalent", "pass", "safe", "better"),
-)
-BAD = frozenset(WORST_FIRST[:3])
-# What the reference and the judged arm are called, by the kind of comparison.
-SIDES = {"ab": ("a", "b"), "swap": ("from", "to"), "regress": ("before", "after")}
-
-
-def overall(results: Results) -> str:
-    """The worst word of all verdicts, for headings; 'no verdict' where nothing was compared."""
-    words = [verdict["word"] for verdict in results["verdicts"]]
-    return min(words, key=WORST_FIRST.index, default=NO_VERDICT)
-
-
-def outcome(word: str) -> Outcome:
-    """Whether a verdict's word is good news, bad news, or leaves the question open."""
-    if word in BAD:
-        return "bad"
-    return "open" if word in ("inconclusive", NO_VERDICT) else "good"
 
 
 def subject(verdict: Verdict) -> str:

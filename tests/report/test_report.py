@@ -22,7 +22,6 @@ from selectllm.report.markdown import markdown
 from selectllm.report.schemas import schema
 from selectllm.report.terminal import print_results
 from selectllm.report.verdict import render_noise, render_verdict
-from selectllm.report.wording import overall
 
 # Any character that UTF-8 can carry, and often one that has a meaning in some format.
 CHARACTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
@@ -487,21 +486,6 @@ def test_a_run_without_verdicts_shows_its_tables_alone() -> None:
 
 
 # --- the worst word
-
-
-@pytest.mark.parametrize(
-    ("words", "worst"),
-    [
-        (["pass", "inconclusive", "fail"], "fail"),
-        (["pass", "inconclusive"], "inconclusive"),
-        (["better", "equivalent"], "equivalent"),
-        (["better", "worse", "inconclusive"], "worse"),
-        (["safe"], "safe"),
-        ([], "no verdict"),
-    ],
-)
-def test_the_worst_word_heads_a_report(words: list[str], worst: str) -> None:
-    assert overall({"verdicts": [{"word": word} for word in words]}) == worst
 
 
 # --- Markdown

@@ -126,7 +126,7 @@ class Case:
 
 def verdict_of(case: Case) -> Verdict:
     """What `ab` says of the second arm."""
-    return ab(case.inputs, case.sides)[0]
+    return ab(case.inputs, case.arm_results)[0]
 
 
 def skilled(utilities: Floats, skill: float, k: int, seed: int) -> Picks:

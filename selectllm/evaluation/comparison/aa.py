@@ -20,11 +20,14 @@ import numpy as np
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Decision
+from selectllm.core.verdict_words import Word
+from selectllm.evaluation.comparison.ab import ab_word
 from selectllm.evaluation.comparison.arm_results import ArmResult, arm_result_of
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
+from selectllm.evaluation.comparison.regress import regress_word
 from selectllm.evaluation.comparison.run_inputs import RunInputs
-from selectllm.evaluation.comparison.verdict import WORDS, Bounds, Kind, Word, rule
+from selectllm.evaluation.comparison.verdict import Bounds, WordOf, rule
 from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.intervals import Estimate, Interval
@@ -42,7 +45,8 @@ CONSISTENCY: Mapping[By, Callable[[Sequence[Decision], int], Interval | None]] =
     "orders": order_consistency,
     "repeats": repeat_consistency,
 }
-ALARMS: Mapping[Kind, tuple[Word, ...]] = {"ab": ("better", "worse"), "regress": ("fail",)}
+ALARMS: tuple[Word, ...] = ("better", "worse", "fail")
+"""What `ab` and `regress` may say of arms that differ in nothing, and should not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,10 @@ class Noise:
         return asdict(self)
 
 
-def noise(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> Noise | None:
-    """The noise of the pair that `aa` asks; None for every other comparison."""
+def noise(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> Noise:
+    """The noise of the pair that `aa` asks."""
     comparison = inputs.comparison
-    if comparison is None or comparison.kind != "aa":
-        return None
+    assert comparison is not None
     assert comparison.by is not None
     arm, by = comparison.arms[0], comparison.by
     decisions, utility, gate = arm_results[arm].decisions, inputs.headline, inputs.gate
@@ -194,14 +197,14 @@ def _alarms(found: Paired, gate: Gate) -> tuple[bool, bool, bool]:
     inner = estimate.interval(1 - 2 * alpha)
     two_sided = Bounds.of(estimate.interval(1 - alpha), inner)
     return (
-        _alarm("ab", found, two_sided, gate, alpha / 2),
-        _alarm("regress", found, Bounds.of(inner, inner), gate, alpha),
+        _alarm(ab_word, found, two_sided, gate, alpha / 2),
+        _alarm(regress_word, found, Bounds.of(inner, inner), gate, alpha),
         estimate.mean < -SAME,
     )
 
 
-def _alarm(kind: Kind, found: Paired, bounds: Bounds, gate: Gate, bet: float) -> bool:
+def _alarm(word_of: WordOf, found: Paired, bounds: Bounds, gate: Gate, bet: float) -> bool:
     """`bet`: one-sided error rate of the betting bound for a direction."""
-    if WORDS[kind](bounds, gate.margin) not in ALARMS[kind]:
+    if word_of(bounds, gate.margin) not in ALARMS:
         return False  # the small-n rule only takes words back, and its bets cost milliseconds
-    return rule(kind, found, bounds, gate.margin, (bet, gate.alpha)).word in ALARMS[kind]
+    return rule(word_of, found, bounds, gate.margin, (bet, gate.alpha)).word in ALARMS

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
@@ -21,7 +22,6 @@ from selectllm.evaluation.comparison.verdict import (
     Needed,
     Ruling,
     Verdict,
-    ab_word,
     corrected,
     holm_levels,
     rule,
@@ -30,6 +30,13 @@ from selectllm.selection.strategies.controls import BESIDE
 from selectllm.stats.intervals import Estimate, Interval, holm
 from selectllm.stats.paired import Paired
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
+
+
+def ab_word(bounds: Bounds, margin: float | None) -> Word:
+    """better, worse or equivalent by `bounds`; `margin` None: nothing is equivalent."""
+    if margin is not None and -margin < bounds.inner_low and bounds.inner_high < margin:
+        return "equivalent"
+    return "better" if bounds.low > 0 else "worse" if bounds.high < 0 else "inconclusive"
 
 
 def ab(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]:
@@ -94,7 +101,7 @@ def _verdict(
     alpha = contrast.inputs.gate.alpha
     direction, inside = levels
     bounds = Bounds.of(estimate.interval(1 - direction), estimate.interval(1 - 2 * inside))
-    by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
+    by_utility = rule(ab_word, found, bounds, margin, (bet / 2, bet))
     ruling = _unless_rarer(contrast, by_utility)
     if ab_word(bounds, margin) == "inconclusive" and levels < (alpha, alpha):
         alone = Bounds.of(estimate.interval(1 - alpha), estimate.interval(1 - 2 * alpha))
@@ -185,7 +192,7 @@ def _sequential(contrast: PairedComparison, beside: Mapping[str, Any]) -> Verdic
     inner = _repeated(found, done, boundaries(shares, 2 * alpha))
     bet = alpha / len(plan)  # the bets are laid anew at each look
     bounds = Bounds.of(outer[-1], inner[-1])
-    by_utility = rule("ab", found, bounds, margin, (bet / 2, bet))
+    by_utility = rule(ab_word, found, bounds, margin, (bet / 2, bet))
     ruling = _unless_rarer(contrast, by_utility)
     history = [
         {"clusters": counted, "low": interval.low, "high": interval.high}

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from selectllm.core.verdict_words import VerdictKind
 from selectllm.evaluation.comparison.arm_results import VALID, ArmResult
 from selectllm.evaluation.comparison.rated_differences import differing, paired_ratings
 from selectllm.evaluation.comparison.run_inputs import RunInputs
-from selectllm.evaluation.comparison.verdict import Bounds, Kind, Needed, Ruling, Verdict
+from selectllm.evaluation.comparison.verdict import Bounds, Needed, Ruling, Verdict
 from selectllm.evaluation.metrics.agreement import Agreement
 from selectllm.evaluation.metrics.consistency import overlap
 from selectllm.stats.betting import least_clusters
@@ -110,7 +111,7 @@ class PairedComparison:
             groups=None if groups is None else tuple(groups[cluster] for cluster in clusters),
         )
 
-    def verdict(self, kind: Kind, ruling: Ruling, **extra: Any) -> Verdict:
+    def verdict(self, kind: VerdictKind, ruling: Ruling, **extra: Any) -> Verdict:
         """The verdict of `ruling`, with everything that stands beside it.
 
         `extra`: fields of Verdict that only some kinds have, and `looks`, those taken so far.

@@ -17,6 +17,7 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.errors import RunError
 from selectllm.core.names import unknown
 from selectllm.core.types import Decision
+from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.arm_results import VALID, ArmResult, arm_result_of, arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import SETTINGS, Baseline, Entry
@@ -28,7 +29,6 @@ from selectllm.evaluation.comparison.verdict import (
     Verdict,
     corrected,
     holm_levels,
-    regress_word,
     rule,
 )
 from selectllm.evaluation.suite import Suite
@@ -151,6 +151,13 @@ def matched(baseline: Baseline, pairs: Iterable[tuple[str, str]]) -> dict[tuple[
     return {pair: entries[key] for pair, key in keys.items()}
 
 
+def regress_word(bounds: Bounds, margin: float | None) -> Word:
+    """Pass or fail by `bounds`; `margin` None: nothing passes."""
+    if margin is not None and bounds.inner_low > -margin:
+        return "pass"
+    return "fail" if bounds.high < 0 else "inconclusive"
+
+
 def regress(inputs: RunInputs, made: Mapping[Arm, ArmResult]) -> list[Verdict]:
     """A verdict on every pair of the run against the baseline's entry for it."""
     assert inputs.baseline is not None
@@ -183,7 +190,7 @@ def _verdict(
     alpha = contrast.inputs.gate.alpha
     shown = estimate.interval(1 - 2 * alpha)
     bounds = Bounds.of(estimate.interval(1 - 2 * fail_level), shown)
-    ruling = SAME if same else rule("regress", found, bounds, margin, (bet, alpha))
+    ruling = SAME if same else rule(regress_word, found, bounds, margin, (bet, alpha))
     if rarer is not None and ruling.word != "fail":
         ruling = replace(rarer, betting=ruling.betting)
     elif regress_word(bounds, margin) == "inconclusive" and fail_level < alpha:

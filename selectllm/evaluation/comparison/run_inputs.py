@@ -17,13 +17,13 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import read_json
 from selectllm.core.types import Cluster
+from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, read_baseline
 from selectllm.evaluation.suite import Gate
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.utility.utility import Utility, utility_from
 
-ComparisonKind = Literal["ab", "aa", "swap", "regress"]
 Design = Literal["fixed", "sequential"]
 
 
@@ -38,7 +38,7 @@ class ComparisonDesign:
     rated. `by`: what `aa` varies.
     """
 
-    kind: ComparisonKind
+    kind: KindName
     arms: tuple[Arm, ...]
     looks: tuple[tuple[int, int], ...] = ()
     why: str | None = None

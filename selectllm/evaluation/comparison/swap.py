@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
@@ -22,6 +23,11 @@ from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.verdict import Bounds, Needed, Ruling, Verdict, rule
 from selectllm.evaluation.metrics.consistency import order_consistency
 from selectllm.stats.paired import Paired
+
+
+def swap_word(bounds: Bounds, margin: float | None = None) -> Word:
+    """Safe or not safe by the bounds of x alone; there is no margin."""
+    return "safe" if bounds.low > 0 else "not safe" if bounds.high < 0 else "inconclusive"
 
 
 def swap(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]:
@@ -75,7 +81,7 @@ def _ruling(contrast: PairedComparison, retention: Paired, incumbent: Paired) ->
     assert kept is not None
     interval = kept.interval(1 - 2 * alpha)
     bounds = Bounds.of(interval, interval)
-    ruling = rule("swap", retention, bounds, None, (alpha, alpha), contrast.paired)
+    ruling = rule(swap_word, retention, bounds, None, (alpha, alpha), contrast.paired)
     if ruling.word == "safe" and not incumbent.above_zero(alpha):
         return Ruling(
             "inconclusive",

@@ -24,13 +24,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from selectllm.core.verdict_words import REASONS, VerdictKind, Word
 from selectllm.stats.intervals import Interval
 from selectllm.stats.paired import FEW_CLUSTERS, FEW_NONZERO, Paired
-
-Word = Literal["better", "worse", "equivalent", "pass", "fail", "safe", "not safe", "inconclusive"]
-
-
-Kind = Literal["ab", "regress", "swap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +58,12 @@ class Ruling:
     betting: Bounds | None = None
 
 
-def ab_word(bounds: Bounds, margin: float | None) -> Word:
-    """better, worse or equivalent by `bounds`; `margin` None: nothing is equivalent."""
-    if margin is not None and -margin < bounds.inner_low and bounds.inner_high < margin:
-        return "equivalent"
-    return "better" if bounds.low > 0 else "worse" if bounds.high < 0 else "inconclusive"
-
-
-def regress_word(bounds: Bounds, margin: float | None) -> Word:
-    """Pass or fail by `bounds`."""
-    if margin is not None and bounds.inner_low > -margin:
-        return "pass"
-    return "fail" if bounds.high < 0 else "inconclusive"
-
-
-def swap_word(bounds: Bounds, margin: float | None = None) -> Word:
-    """Safe or not safe by the bounds of x alone."""
-    return "safe" if bounds.low > 0 else "not safe" if bounds.high < 0 else "inconclusive"
-
-
-WORDS: Mapping[str, Callable[[Bounds, float | None], Word]] = {
-    "ab": ab_word,
-    "regress": regress_word,
-    "swap": swap_word,
-}
-_REASONS: Mapping[Word, str] = {
-    "better": "the interval of the difference lies above 0",
-    "worse": "the interval of the difference lies below 0",
-    "equivalent": "the interval of the difference lies inside the margin",
-    "pass": "a loss as large as the margin is ruled out",
-    "fail": "the difference lies below 0",
-    "safe": "the share of quality that must be kept is kept",
-    "not safe": "less than the share of quality that must be kept is kept",
-    "inconclusive": "the interval is too wide to say",
-}
+WordOf = Callable[[Bounds, float | None], Word]
+"""A kind's rule: its word by the bounds alone; `margin` None: no margin is set."""
 
 
 def rule(
-    kind: Kind,
+    word_of: WordOf,
     paired: Paired,
     bounds: Bounds,
     margin: float | None,
@@ -108,14 +72,15 @@ def rule(
 ) -> Ruling:
     """The word for `bounds`, held against the betting bounds where there is little to go by.
 
+    `word_of`: the rule of the kind of comparison, such as ab.ab_word.
     `bet_alpha`: one-sided error rates of the betting bounds for direction and for the margin.
     `differences`: by which there is little to go by, where `paired` holds something else than d.
     """
-    word = WORDS[kind](bounds, margin)
-    notes = _certain_but_small(kind, word, bounds)
+    word = word_of(bounds, margin)
+    notes = _certain_but_small(word, bounds)
     differences = differences or paired
     if not differences.few:
-        return Ruling(word, _REASONS[word], notes)
+        return Ruling(word, REASONS[word], notes)
     direction, inside = bet_alpha
     bets = Bounds(
         paired.bet_low(direction),
@@ -123,12 +88,12 @@ def rule(
         paired.bet_low(inside),
         paired.bet_high(inside),
     )
-    if word == "inconclusive" or WORDS[kind](bets, margin) == word:
-        return Ruling(word, _REASONS[word], notes, bets)
+    if word == "inconclusive" or word_of(bets, margin) == word:
+        return Ruling(word, REASONS[word], notes, bets)
     return Ruling("inconclusive", _too_few(differences, word), betting=bets)
 
 
-def _certain_but_small(kind: str, word: Word, bounds: Bounds) -> tuple[str, ...]:
+def _certain_but_small(word: Word, bounds: Bounds) -> tuple[str, ...]:
     """The note where a word wins over another that holds as well."""
     if word == "pass" and bounds.high < 0:
         return ("small certain loss: the difference lies below 0, but inside the margin",)
@@ -189,7 +154,7 @@ class Needed:
 class Verdict:
     """A verdict with everything that it rests on; results.json says what each field means."""
 
-    kind: Kind
+    kind: VerdictKind
     word: Word
     reason: str
     a: str

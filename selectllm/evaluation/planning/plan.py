@@ -9,6 +9,7 @@ from typing import Any
 
 from selectllm.core.types import empty
 from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.kinds import ComparisonKind
 from selectllm.evaluation.planning.forecast import (
     Forecast,
     Outlay,
@@ -24,7 +25,6 @@ from selectllm.evaluation.planning.reach import (
     INCUMBENT,
     RETAIN,
     Clusters,
-    Kind,
     Lifts,
     Power,
     Reach,
@@ -48,7 +48,7 @@ class Aim:
     demand. `rating_cost`: USD for one rating by one rater. `concurrency`: calls in flight.
     """
 
-    kind: Kind
+    kind: ComparisonKind
     arms: tuple[Arm, ...] = ()
     retain: float = RETAIN[0]
     raters: int = 1
@@ -57,8 +57,8 @@ class Aim:
 
     @property
     def contrasts(self) -> int:
-        """How many arms share the error rate of `ab`."""
-        return max(1, len(self.arms) - 1) if self.kind == "ab" else 1
+        """How many arms share the error rate."""
+        return max(1, len(self.arms) - 1) if self.kind.shares_alpha else 1
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Plan:
     def reach(self) -> Reach | None:
         """Whether the suite can reach a good end at all."""
         margin = self.power.margin
-        if self.aim.kind == "swap":
+        if self.aim.kind.judges == "retention":
             margin = (1 - self.aim.retain) * self.incumbent
         return reach(self.aim.kind, margin, self.spread, self.clusters, self.power.alpha)
 
@@ -187,7 +187,7 @@ class Plan:
         """The ratings that are needed; `differing`: of the items that exactly one arm picks."""
         items = self.clusters.to_rate
         differing = None
-        if items and self.aim.kind in ("eval", "ab"):
+        if items and self.aim.kind.by_differing:
             rate, source = self._differing_rate()
             share = items / self.clusters.items
             count = min(items, round(rate * self.clusters.counted * share * self.aim.contrasts))
@@ -226,7 +226,7 @@ class Plan:
         """Whether `ab --design sequential` would be one (ab.why_fixed), and save calls."""
         found = self.clusters
         return (
-            self.aim.kind == "ab"
+            self.aim.kind.may_stop_early
             and len(self.aim.arms) <= 2
             and found.groups is None
             and found.to_rate == 0

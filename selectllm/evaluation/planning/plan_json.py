@@ -28,7 +28,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "suite": suite.name,
-        "for": plan.aim.kind,
+        "for": plan.aim.kind.name,
         "arms": [arm.name for arm in plan.aim.arms] or [pair.name for pair in plan.pairs],
         "picks": suite.picks,
         "orders": suite.orders,
@@ -46,7 +46,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "spread": asdict(plan.spread),
         "power": asdict(plan.power),
         "reach": plan.reach and asdict(plan.reach),
-        "swap": plan.swap() if plan.aim.kind == "swap" else None,
+        "swap": plan.swap() if plan.aim.kind.judges == "retention" else None,
         "sequential": SAVED if plan.may_stop_early() else None,
         "assumptions": list(_assumptions(plan)),
     }
@@ -58,9 +58,9 @@ def _assumptions(plan: Plan) -> Iterator[str]:
     yield from _assumed_of_clusters(plan)
     yield from _assumed_of_spread(plan)
     yield from _assumed_of_pilot(plan)
-    if plan.aim.kind == "swap" and plan.lifts is None:
+    if plan.aim.kind.judges == "retention" and plan.lifts is None:
         yield f"the model to be replaced captures {INCUMBENT:g}: no pilot says how much"
-    if plan.aim.kind in ("ab", "swap") and not plan.aim.arms and len(plan.pairs) > 2:
+    if plan.aim.kind.names_arms and not plan.aim.arms and len(plan.pairs) > 2:
         yield f"which arms are compared is not said, so all {len(plan.pairs)} pairs are asked"
     if plan.aim.contrasts > 1:
         yield (

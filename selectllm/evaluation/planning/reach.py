@@ -18,26 +18,18 @@ from scipy.special import comb
 
 from selectllm.core.arrays import Floats
 from selectllm.core.types import Cluster
+from selectllm.evaluation.comparison.kinds import ComparisonKind
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.betting import least_clusters, lower_bound
 from selectllm.stats.intervals import mean_estimate
 from selectllm.stats.paired import FEW_CLUSTERS
 from selectllm.stats.power import clusters_needed, detectable, least_integer
 
-Kind = Literal["eval", "ab", "swap", "regress"]
 Source = Literal["pilot", "random picks", "assumption"]
 
-SIDES: Mapping[Kind, int] = {"eval": 2, "ab": 2, "swap": 1, "regress": 1}
 POWER = 0.8
 RETAIN = (0.9, 0.8, 0.7)
 INCUMBENT = 0.3  # captured, assumed of a model that is to be replaced
-GOOD_WORD: Mapping[Kind, str] = {
-    "eval": "equivalent",
-    "ab": "equivalent",
-    "regress": "pass",
-    "swap": "safe",
-}
-"""What is said of arms that do not differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +147,21 @@ class Power:
     for_equal: int | None
 
 
-def power_of(kind: Kind, spread: Spread, found: Clusters, gate: Gate, contrasts: int = 1) -> Power:
+def power_of(
+    kind: ComparisonKind, spread: Spread, found: Clusters, gate: Gate, contrasts: int = 1
+) -> Power:
     """What the counted clusters can show. Of several contrasts each gets an even share of alpha.
 
     Groups of clusters are the units that err, taken to be of one size and their clusters to be
     independent. Arms are shown to be equivalent by two one-sided tests, each of which may fail:
     of equal arms both succeed with probability 2 p - 1 if one does with p.
     """
-    alpha, sides = gate.alpha / contrasts, SIDES[kind]
+    alpha, sides = gate.alpha / contrasts, kind.words.sides
     units = found.groups or found.counted
     sd = spread.sd * math.sqrt(units / max(1, found.counted))
     least = detectable(sd, units, alpha, power=POWER, sides=sides)
     equal = None
-    if kind in ("eval", "ab"):
+    if kind.words.equal == "equivalent":
         equal = clusters_needed(gate.margin, spread.sd, alpha, power=(1 + POWER) / 2, sides=1)
     return Power(
         alpha=alpha,
@@ -197,7 +191,9 @@ class Reach:
     asked: int | None
 
 
-def reach(kind: Kind, margin: float, spread: Spread, found: Clusters, alpha: float) -> Reach | None:
+def reach(
+    kind: ComparisonKind, margin: float, spread: Spread, found: Clusters, alpha: float
+) -> Reach | None:
     """Whether the suite can reach a good end; None for a `margin` of 0 or less.
 
     `margin`: in captured units; for swap what equal quality leaves over, (1 - retain) * captured,
@@ -206,13 +202,13 @@ def reach(kind: Kind, margin: float, spread: Spread, found: Clusters, alpha: flo
     if margin <= 0:
         return None
     inside = min(1.0, margin * spread.scale)
-    zeros = None if kind == "swap" else least_clusters(inside, alpha)
+    zeros = None if kind.judges == "retention" else least_clusters(inside, alpha)
     bound = zeros or _least_above_0(inside, alpha)
     bets = found.groups or found.counted  # the clusters of a group are one bet
     least = FEW_CLUSTERS if found.groups else min(bound, FEW_CLUSTERS)
     possible = found.counted >= FEW_CLUSTERS or bets >= bound
     asked = math.ceil(least * found.asked / found.counted) if found.counted else None
-    return Reach(GOOD_WORD[kind], zeros, least, possible, asked)
+    return Reach(kind.words.equal, zeros, least, possible, asked)
 
 
 def _least_above_0(x: float, alpha: float) -> int:

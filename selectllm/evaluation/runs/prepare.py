@@ -15,6 +15,7 @@ from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, agreed, check_pool
+from selectllm.evaluation.comparison.kinds import kind_of
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
@@ -169,14 +170,9 @@ def _check_prompts(prompts: Sequence[Prompt], run: Run) -> None:
 def _strategies(
     suite: Suite, pool: Pool, comparison: ComparisonDesign | None, base: Path
 ) -> tuple[Strategy, ...]:
-    """The suite's strategies or the usual controls; of a comparison, those beside its arms.
-
-    A gate has `longest` alone, which is told beside every agreement.
-    """
-    if comparison is not None and comparison.kind == "regress":
-        return (find_strategy("longest"),)
-    names = suite.strategies
-    if names is None or comparison is not None:
+    """The suite's strategies or the usual controls; of a comparison, those beside its arms."""
+    names = suite.strategies if comparison is None else kind_of(comparison).strategies_beside
+    if names is None:
         names = usual_controls(pool.items)
     if comparison is not None:
         names += tuple(arm.strategy for arm in comparison.arms if arm.strategy)

@@ -6,18 +6,15 @@ What was spent this time, cache hits and clocks are not here; they live in decis
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any, get_args
 
 from selectllm.core.types import Attempt, Cluster, Decision, Status
-from selectllm.evaluation.comparison.aa import noise
-from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.arm_results import ArmResult, arm_results
 from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.regress import regress
+from selectllm.evaluation.comparison.kinds import kind_of
 from selectllm.evaluation.comparison.run_inputs import RunInputs
-from selectllm.evaluation.comparison.swap import swap
 from selectllm.evaluation.comparison.verdict import Verdict
 from selectllm.evaluation.metrics.agreement import Agreement
 from selectllm.evaluation.metrics.consistency import order_consistency, overlap, slot_histogram
@@ -25,11 +22,6 @@ from selectllm.utility.utility import Utility
 
 FORMAT = 1
 LONGEST = Arm(strategy="longest")
-VERDICTS: dict[str, Callable[[RunInputs, Mapping[Arm, ArmResult]], list[Verdict]]] = {
-    "ab": ab,
-    "swap": swap,
-    "regress": regress,
-}
 
 
 def results(inputs: RunInputs, decisions: Sequence[Decision]) -> dict[str, Any]:
@@ -40,6 +32,7 @@ def results(inputs: RunInputs, decisions: Sequence[Decision]) -> dict[str, Any]:
     """
     inputs = inputs.first(inputs.asked({decision.cluster for decision in decisions}))
     found = arm_results(inputs, decisions)
+    kind = kind_of(inputs.comparison)
     pairs = [Arm(*pair) for pair in inputs.pairs]
     utilities = [_utility(utility, found) for utility in inputs.covering]
     return {
@@ -66,8 +59,8 @@ def results(inputs: RunInputs, decisions: Sequence[Decision]) -> dict[str, Any]:
             }
             for a, b in combinations(pairs, 2)
         ],
-        "verdicts": [_verdict(each, utilities) for each in _verdicts(inputs, found)],
-        "noise": _json(noise(inputs, found)),
+        "verdicts": [_verdict(each, utilities) for each in kind.decide(inputs, found)],
+        "noise": _json(kind.noise(inputs, found)),
     }
 
 
@@ -85,11 +78,6 @@ def _verdict(verdict: Verdict, utilities: Sequence[Mapping[str, Any]]) -> dict[s
         length = {each["name"]: each["length"] for each in utilities}
         told["utility"] = told["utility"] | {"length": length.get(told["utility"]["name"])}
     return told
-
-
-def _verdicts(inputs: RunInputs, found: Mapping[Arm, ArmResult]) -> list[Verdict]:
-    kind = inputs.comparison and inputs.comparison.kind
-    return VERDICTS[kind](inputs, found) if kind in VERDICTS else []
 
 
 def _pair(inputs: RunInputs, arm: Arm, side: ArmResult) -> dict[str, Any]:

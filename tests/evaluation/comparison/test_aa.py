@@ -18,6 +18,7 @@ from selectllm.core.types import Cluster, Decision
 from selectllm.evaluation.comparison.aa import RESAMPLES, By, FalseAlarms, Noise, noise
 from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.kinds import kind_of
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
 from selectllm.evaluation.suite import Gate
@@ -97,7 +98,7 @@ def test_only_aa_has_noise() -> None:
     decisions = decided(noisy(4))
     for comparison in (None, ComparisonDesign(kind="ab", arms=(PAIR, PAIR))):
         other = replace(inputs, comparison=comparison)
-        assert noise(other, arm_results(other, decisions)) is None
+        assert kind_of(comparison).noise(other, arm_results(other, decisions)) is None
 
 
 def test_a_pair_whose_picks_ignore_the_order_has_no_noise() -> None:

@@ -48,8 +48,8 @@ class TestWhatAVerdictIs:
 
     def test_the_intervals_are_student_s_t_of_two_levels(self) -> None:
         case = simulated(150, 0.3, 0.5)
-        gain, other = (case.sides[arm].measured["u"].gain for arm in (A, B))
-        chance = case.sides[A].measured["u"].chance
+        gain, other = (case.arm_results[arm].measured["u"].gain for arm in (A, B))
+        chance = case.arm_results[A].measured["u"].chance
         scale = 1 - np.mean([chance[c] for c in gain])
         test = reference.ttest_1samp([(other[c] - gain[c]) / scale for c in gain], 0)
         found = verdict_of(case)
@@ -128,7 +128,7 @@ class TestSeveralArms:
             se = (high - low) / 2 / reference.t.isf(0.025, 119)
             alone.append(2 * reference.t.sf(abs(middle) / se, 119))
             assert pair.p_holm is None
-        found = ab(case.inputs, case.sides)
+        found = ab(case.inputs, case.arm_results)
         assert [each.p_holm for each in found] == pytest.approx(
             multipletests(alone, method="holm")[1], **CLOSE
         )
@@ -141,7 +141,7 @@ class TestSeveralArms:
         alone = verdict_of(Case.of(even(100), a, b))
         assert alone.word == "better"
         found = Case.of(even(100), a, b, b, comparison=THREE)
-        for verdict in ab(found.inputs, found.sides):
+        for verdict in ab(found.inputs, found.arm_results):
             assert verdict.word == "inconclusive"
             assert verdict.reason == "by itself it would be better, but not among several (Holm)"
             assert verdict.difference == alone.difference
@@ -151,7 +151,7 @@ class TestSeveralArms:
         a = [[0]] * ups + [[4]] * downs
         b = [[4]] * ups + [[0]] * downs
         case = Case.of(even(100), a, [[4]] * 100, b, comparison=THREE)
-        assert [each.word for each in ab(case.inputs, case.sides)] == ["better", "better"]
+        assert [each.word for each in ab(case.inputs, case.arm_results)] == ["better", "better"]
 
 
 class TestNeeded:

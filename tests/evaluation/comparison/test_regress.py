@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.regress import baseline_of, regress
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.comparison.verdict import Verdict, Word
+from selectllm.evaluation.comparison.verdict import Verdict
 from tests.support.verdict_cases import A, B, Picks, decisions_of, ends, even, evidence_from
 
 MANIFEST = {

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 from selectllm.core.types import Attempt
+from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.swap import swap
-from selectllm.evaluation.comparison.verdict import Verdict, Word
+from selectllm.evaluation.comparison.verdict import Verdict
 from selectllm.stats.power import clusters_needed
 from tests.support.verdict_cases import CLOSE, A, B, Case, apart, ends, even, simulated
 
@@ -24,7 +25,7 @@ N = 200
 def swapped(case: Case, retain: float = 0.9) -> Verdict:
     """The verdict on B in place of A."""
     case = case.where(comparison=ComparisonDesign("swap", (A, B), retain=retain))
-    (verdict,) = swap(case.inputs, case.sides)
+    (verdict,) = swap(case.inputs, case.arm_results)
     return verdict
 
 
@@ -151,7 +152,7 @@ class TestGuardrail:
     def test_a_newcomer_that_replies_more_often_is_no_worse_for_it(self) -> None:
         case = silent(made(GOOD, GOOD), 40)
         case = case.where(comparison=ComparisonDesign("swap", (B, A), retain=0.9))
-        (found,) = swap(case.inputs, case.sides)
+        (found,) = swap(case.inputs, case.arm_results)
         assert found.word == "safe"
         assert found.swap is not None
         assert found.swap["valid_rate_drop"] == pytest.approx(-0.2)

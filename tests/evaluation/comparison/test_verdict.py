@@ -11,19 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
+from selectllm.core.verdict_words import Word
+from selectllm.evaluation.comparison.ab import ab_word
+from selectllm.evaluation.comparison.regress import regress_word
+from selectllm.evaluation.comparison.swap import swap_word
 from selectllm.evaluation.comparison.verdict import (
-    WORDS,
     Bounds,
-    Kind,
     Ruling,
     Verdict,
-    Word,
-    ab_word,
+    WordOf,
     corrected,
     holm_levels,
-    regress_word,
     rule,
-    swap_word,
 )
 from selectllm.stats.betting import least_clusters
 from selectllm.stats.intervals import Interval
@@ -34,6 +33,7 @@ MARGIN, ALPHA = 0.1, 0.05
 BETS = (ALPHA, ALPHA)
 TINY = 1e-12
 MANY = differences(np.tile([0.5, -0.5], 100))
+RULES: list[WordOf] = [ab_word, regress_word, swap_word]
 LOSS = "small certain loss"
 GAIN = "small certain gain"
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=8)
@@ -123,37 +123,37 @@ def test_swap_s_word_is_the_side_of_zero_that_x_lies_on(
 class TestRule:
     """The word with its reason, notes, and bets where there is little to go by."""
 
-    @pytest.mark.parametrize("kind", ["ab", "regress", "swap"])
+    @pytest.mark.parametrize("word_of", RULES)
     @pytest.mark.parametrize("ends", [(0.2, 0.3), (-0.3, -0.2), (-0.3, 0.3)])
     def test_of_many_clusters_the_intervals_decide(
-        self, kind: Kind, ends: tuple[float, float]
+        self, word_of: WordOf, ends: tuple[float, float]
     ) -> None:
-        ruling = rule(kind, MANY, both(*ends), MARGIN, BETS)
-        assert ruling.word == WORDS[kind](both(*ends), MARGIN)
+        ruling = rule(word_of, MANY, both(*ends), MARGIN, BETS)
+        assert ruling.word == word_of(both(*ends), MARGIN)
         assert ruling.betting is None
 
     @pytest.mark.parametrize(
-        ("kind", "bounds", "note"),
+        ("word_of", "bounds", "note"),
         [
-            ("ab", Bounds(0.01, 0.09, 0.02, 0.08), GAIN),
-            ("ab", Bounds(-0.09, -0.01, -0.08, -0.02), LOSS),
-            ("regress", both(-0.09, -0.01), LOSS),
-            ("ab", Bounds(-0.09, 0.01, -0.08, 0.0), None),
-            ("regress", both(-0.09, 0.0), None),
-            ("regress", both(0.02, 0.08), None),
+            (ab_word, Bounds(0.01, 0.09, 0.02, 0.08), GAIN),
+            (ab_word, Bounds(-0.09, -0.01, -0.08, -0.02), LOSS),
+            (regress_word, both(-0.09, -0.01), LOSS),
+            (ab_word, Bounds(-0.09, 0.01, -0.08, 0.0), None),
+            (regress_word, both(-0.09, 0.0), None),
+            (regress_word, both(0.02, 0.08), None),
         ],
     )
     def test_a_word_that_wins_over_another_says_so(
-        self, kind: Kind, bounds: Bounds, note: str | None
+        self, word_of: WordOf, bounds: Bounds, note: str | None
     ) -> None:
-        notes = rule(kind, MANY, bounds, MARGIN, BETS).notes
+        notes = rule(word_of, MANY, bounds, MARGIN, BETS).notes
         assert [each.partition(":")[0] for each in notes] == ([note] if note else [])
 
     def test_of_few_clusters_the_bets_must_say_the_same(self) -> None:
-        strong = rule("ab", differences([0.9] * 50), both(0.8, 1.0), MARGIN, BETS)
+        strong = rule(ab_word, differences([0.9] * 50), both(0.8, 1.0), MARGIN, BETS)
         assert strong.word == "better"
         weak = differences([0.05] * 30)
-        taken_back = rule("ab", weak, both(0.04, 0.06), None, BETS)
+        taken_back = rule(ab_word, weak, both(0.04, 0.06), None, BETS)
         assert taken_back.word == "inconclusive"
         assert "t interval alone would say better" in taken_back.reason
         assert "30 clusters of which 30 differ" in taken_back.reason
@@ -161,17 +161,17 @@ class TestRule:
         assert taken_back.betting.low == weak.bet_low(ALPHA) <= 0
 
     def test_a_word_that_is_taken_back_leaves_no_note(self) -> None:
-        ruling = rule("regress", differences([-0.02] * 10), both(-0.03, -0.01), MARGIN, BETS)
+        ruling = rule(regress_word, differences([-0.02] * 10), both(-0.03, -0.01), MARGIN, BETS)
         assert (ruling.word, ruling.notes) == ("inconclusive", ())
 
     def test_bets_never_give_a_word_that_the_interval_does_not(self) -> None:
-        ruling = rule("ab", differences([0.9] * 50), both(-0.1, 1.0), MARGIN, BETS)
+        ruling = rule(ab_word, differences([0.9] * 50), both(-0.1, 1.0), MARGIN, BETS)
         assert (ruling.word, ruling.reason) == ("inconclusive", "the interval is too wide to say")
         assert ruling.betting is not None
 
     def test_each_bet_is_laid_at_its_own_level(self) -> None:
         found = differences([0.3] * 40)
-        bets = rule("ab", found, both(0.2, 0.4), MARGIN, (0.01, 0.2)).betting
+        bets = rule(ab_word, found, both(0.2, 0.4), MARGIN, (0.01, 0.2)).betting
         assert bets == Bounds(
             found.bet_low(0.01), found.bet_high(0.01), found.bet_low(0.2), found.bet_high(0.2)
         )
@@ -182,27 +182,27 @@ class TestRule:
     ) -> None:
         headroom = 0.8
         n = least_clusters(MARGIN * headroom, ALPHA) - missing
-        ruling = rule("regress", differences([0.0] * n, headroom), both(0.0, 0.0), MARGIN, BETS)
+        ruling = rule(regress_word, differences([0.0] * n, headroom), both(0.0, 0.0), MARGIN, BETS)
         assert n < 100
         assert ruling.word == word
 
     def test_what_there_is_little_of_may_be_counted_by_other_differences(self) -> None:
         x = differences(np.linspace(0.001, 0.01, 200))  # of swap: never 0, yet few picks differ
         few = differences([-0.9] * 3 + [0.0] * 197)
-        assert rule("swap", x, both(0.005, 0.006), None, BETS).word == "safe"
-        ruling = rule("swap", x, both(0.005, 0.006), None, BETS, few)
+        assert rule(swap_word, x, both(0.005, 0.006), None, BETS).word == "safe"
+        ruling = rule(swap_word, x, both(0.005, 0.006), None, BETS, few)
         assert (ruling.word, "of which 3 differ" in ruling.reason) == ("inconclusive", True)
         assert ruling.betting is not None
         assert ruling.betting.low == x.bet_low(ALPHA)
 
-    @given(st.integers(2, 40), st.floats(-1, 1), st.sampled_from(["ab", "regress", "swap"]))
+    @given(st.integers(2, 40), st.floats(-1, 1), st.sampled_from(RULES))
     def test_the_small_n_rule_only_ever_takes_words_back(
-        self, n: int, value: float, kind: Kind
+        self, n: int, value: float, word_of: WordOf
     ) -> None:
         found: Paired = differences([value] * n)
         bounds = both(value, value)
-        assert rule(kind, found, bounds, MARGIN, BETS).word in (
-            WORDS[kind](bounds, MARGIN),
+        assert rule(word_of, found, bounds, MARGIN, BETS).word in (
+            word_of(bounds, MARGIN),
             "inconclusive",
         )
 

@@ -6,7 +6,7 @@ import itertools
 import math
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,13 +19,17 @@ from scipy.stats import t
 from statsmodels.stats.power import TTestPower
 
 from selectllm.core.types import Attempt, Cluster, Decision
-from selectllm.evaluation.comparison.verdict import Bounds, Interval, rule
+from selectllm.core.verdict_words import KindName
+from selectllm.evaluation.comparison.ab import ab_word
+from selectllm.evaluation.comparison.kinds import KINDS
+from selectllm.evaluation.comparison.regress import regress_word
+from selectllm.evaluation.comparison.swap import swap_word
+from selectllm.evaluation.comparison.verdict import Bounds, Interval, WordOf, rule
 from selectllm.evaluation.planning.forecast import Forecast, Pace, Unasked, outlay, pace_of
 from selectllm.evaluation.planning.prices import Priced, price_table, priced
 from selectllm.evaluation.planning.reach import (
     ASSUMED,
     Clusters,
-    Kind,
     Lifts,
     Spread,
     clusters_of,
@@ -139,10 +143,10 @@ def test_without_a_utility_every_item_is_to_be_rated() -> None:
 
 @pytest.mark.parametrize("kind", ["eval", "ab", "swap", "regress"])
 @pytest.mark.parametrize(("sd", "n"), [(0.3, 15), (0.42, 120), (0.7, 500)])
-def test_power_is_that_of_statsmodels(kind: Kind, sd: float, n: int) -> None:
+def test_power_is_that_of_statsmodels(kind: KindName, sd: float, n: int) -> None:
     side = "two-sided" if kind in ("eval", "ab") else "larger"
     test = TTestPower()
-    found = power_of(kind, Spread(sd, 0.5, "pilot"), counted(n), GATE)
+    found = power_of(KINDS[kind], Spread(sd, 0.5, "pilot"), counted(n), GATE)
     assert found.detectable is not None
     at_detectable = test.power(found.detectable / sd, n, 0.05, alternative=side)
     assert at_detectable == pytest.approx(0.8, abs=1e-9)
@@ -156,7 +160,7 @@ def test_power_is_that_of_statsmodels(kind: Kind, sd: float, n: int) -> None:
 
 def test_as_many_clusters_as_it_says_show_equal_arms_equivalent_in_8_of_10_tries() -> None:
     sd, tries = 0.3, 4000
-    n = power_of("ab", Spread(sd, 0.5, "pilot"), counted(50), GATE).for_equal
+    n = power_of(KINDS["ab"], Spread(sd, 0.5, "pilot"), counted(50), GATE).for_equal
     assert n is not None
     d = np.random.default_rng(1).normal(0, sd, (tries, n))
     half = t.ppf(0.95, n - 1) * d.std(axis=1, ddof=1) / math.sqrt(n)
@@ -166,60 +170,68 @@ def test_as_many_clusters_as_it_says_show_equal_arms_equivalent_in_8_of_10_tries
 
 def test_several_arms_share_alpha_and_groups_are_the_units() -> None:
     spread, n = Spread(0.4, 0.5, "pilot"), 100
-    alone = power_of("ab", spread, counted(n), GATE)
-    shared = power_of("ab", spread, counted(n), GATE, contrasts=3)
+    alone = power_of(KINDS["ab"], spread, counted(n), GATE)
+    shared = power_of(KINDS["ab"], spread, counted(n), GATE, contrasts=3)
     assert shared.alpha == pytest.approx(0.05 / 3)
     assert alone.detectable is not None
     assert shared.detectable is not None
     assert shared.detectable > alone.detectable
-    grouped = power_of("ab", spread, counted(n, groups=5), GATE)
+    grouped = power_of(KINDS["ab"], spread, counted(n, groups=5), GATE)
     effect = TTestPower().solve_power(nobs=5, alpha=0.05, power=0.8)
     assert grouped.detectable == pytest.approx(effect * 0.4 * math.sqrt(5 / n), rel=1e-5)
 
 
 def test_one_cluster_detects_nothing() -> None:
-    assert power_of("ab", ASSUMED, counted(1), GATE).detectable is None
-    assert power_of("ab", ASSUMED, counted(0), GATE).detectable is None
+    assert power_of(KINDS["ab"], ASSUMED, counted(1), GATE).detectable is None
+    assert power_of(KINDS["ab"], ASSUMED, counted(0), GATE).detectable is None
 
 
 # --- what can be said at all
 
 
-def word(kind: Kind, values: np.ndarray, scale: float, margin: float | None) -> str:
+WORD_OF: Mapping[KindName, WordOf] = {
+    "eval": ab_word,
+    "ab": ab_word,
+    "swap": swap_word,
+    "regress": regress_word,
+}
+
+
+def word(kind: KindName, values: np.ndarray, scale: float, margin: float | None) -> str:
     """What the verdict's own rule says of `values`."""
     paired = Paired(values, np.full(len(values), scale))
     mean = float(values.mean()) / scale
     here = Interval(mean, mean, mean)
-    name = "ab" if kind == "eval" else kind
-    return rule(name, paired, Bounds.of(here, here), margin, (0.05, 0.05)).word
+    word_of = WORD_OF[kind]
+    return rule(word_of, paired, Bounds.of(here, here), margin, (0.05, 0.05)).word
 
 
 @pytest.mark.parametrize("kind", ["eval", "ab", "regress"])
 @pytest.mark.parametrize("scale", [0.5, 0.7])
 def test_the_rule_gives_its_word_to_zeros_from_so_many_clusters_on(
-    kind: Kind, scale: float
+    kind: KindName, scale: float
 ) -> None:
     spread = Spread(0.4, scale, "pilot")
-    found = reach(kind, 0.1, spread, counted(15), 0.05)
+    found = reach(KINDS[kind], 0.1, spread, counted(15), 0.05)
     assert found is not None
     assert found.zeros is not None
     assert not found.possible
     assert word(kind, np.zeros(found.zeros), scale, 0.1) == found.word
     assert word(kind, np.zeros(found.zeros - 1), scale, 0.1) == "inconclusive"
-    enough = reach(kind, 0.1, spread, counted(found.least), 0.05)
+    enough = reach(KINDS[kind], 0.1, spread, counted(found.least), 0.05)
     assert enough is not None
     assert enough.possible
 
 
 def test_15_clusters_cannot_pass_at_the_usual_margin() -> None:
-    found = reach("regress", 0.1, Spread(0.4, 0.5, "pilot"), counted(15, asked=20), 0.05)
+    found = reach(KINDS["regress"], 0.1, Spread(0.4, 0.5, "pilot"), counted(15, asked=20), 0.05)
     assert found is not None
     assert (found.word, found.zeros, found.least) == ("pass", 80, 80)
     assert found.asked == math.ceil(80 * 20 / 15)
 
 
 def test_a_narrow_margin_is_within_reach_from_100_clusters_on_if_enough_differ() -> None:
-    found = reach("regress", 0.02, ASSUMED, counted(100), 0.05)
+    found = reach(KINDS["regress"], 0.02, ASSUMED, counted(100), 0.05)
     assert found is not None
     assert found.zeros is not None
     assert found.zeros > 100
@@ -227,10 +239,10 @@ def test_a_narrow_margin_is_within_reach_from_100_clusters_on_if_enough_differ()
 
 
 def test_groups_are_the_bets() -> None:
-    found = reach("regress", 0.1, ASSUMED, counted(90, groups=9), 0.05)
+    found = reach(KINDS["regress"], 0.1, ASSUMED, counted(90, groups=9), 0.05)
     assert found is not None
     assert not found.possible
-    many = reach("regress", 0.1, ASSUMED, counted(90, groups=90), 0.05)
+    many = reach(KINDS["regress"], 0.1, ASSUMED, counted(90, groups=90), 0.05)
     assert many is not None
     assert many.possible
 
@@ -238,16 +250,16 @@ def test_groups_are_the_bets() -> None:
 def test_swap_reaches_safe_where_the_rule_says_safe_of_equal_models() -> None:
     scale, captured, retain = 0.5, 0.8, 0.5
     margin = (1 - retain) * captured
-    found = reach("swap", margin, Spread(0.4, scale, "pilot"), counted(15), 0.05)
+    found = reach(KINDS["swap"], margin, Spread(0.4, scale, "pilot"), counted(15), 0.05)
     assert found is not None
     assert (found.zeros, found.possible) == (None, False)
     x = np.full(found.least, margin * scale)
     assert word("swap", x, scale, None) == "safe"
     assert word("swap", x[1:], scale, None) == "inconclusive"
-    small = reach("swap", 0.001, ASSUMED, counted(100), 0.05)
+    small = reach(KINDS["swap"], 0.001, ASSUMED, counted(100), 0.05)
     assert small is not None
     assert (small.least, small.possible) == (100, True)
-    assert reach("swap", 0.0, ASSUMED, counted(15), 0.05) is None
+    assert reach(KINDS["swap"], 0.0, ASSUMED, counted(15), 0.05) is None
 
 
 # --- swap

@@ -1,0 +1,96 @@
+"""The kinds of comparison: one record each, and nothing else asks by name which kind it is.
+
+A new kind is its words in core/verdict_words.py, a module like ab.py or swap.py that decides it,
+its record here, and its verb in cli/. Runs, plans and reports follow from the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from selectllm.core.verdict_words import KIND_WORDS, KindName, KindWords
+from selectllm.evaluation.comparison.aa import Noise, noise
+from selectllm.evaluation.comparison.ab import ab
+from selectllm.evaluation.comparison.arm_results import ArmResult
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.regress import regress
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
+from selectllm.evaluation.comparison.swap import swap
+from selectllm.evaluation.comparison.verdict import Verdict
+
+ArmResults = Mapping[Arm, ArmResult]
+
+
+def _no_verdict(inputs: RunInputs, arm_results: ArmResults) -> list[Verdict]:
+    return []
+
+
+def _no_noise(inputs: RunInputs, arm_results: ArmResults) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonKind:
+    """One kind of comparison.
+
+    `name`: its verb, as manifests, plans and results have it. `words`: how its verdicts read, or
+    those of the comparison that its figures are for. `is_planned`: `plan --for` takes it.
+    `decide`: from a run's inputs and the results of its arms to the verdicts. `noise`: to what a
+    pair differs from itself by, for a kind that asks that.
+
+    `strategies_beside`: the strategies that stand beside its arms; None: the usual controls of
+    the pool. `names_arms`: the caller says which arms are compared. `shares_alpha`: several of
+    them share the error rate. `may_stop_early`: it can be asked in a sequential design.
+    `by_differing`: ratings of the items that exactly one arm picked can decide it. `judges`: the
+    difference d of two arms, or x, what is left of the first one's lift.
+    """
+
+    name: KindName
+    words: KindWords
+    is_planned: bool = True
+    decide: Callable[[RunInputs, ArmResults], list[Verdict]] = _no_verdict
+    noise: Callable[[RunInputs, ArmResults], Noise | None] = _no_noise
+    strategies_beside: tuple[str, ...] | None = None
+    names_arms: bool = False
+    shares_alpha: bool = False
+    may_stop_early: bool = False
+    by_differing: bool = False
+    judges: Literal["difference", "retention"] = "difference"
+
+
+KINDS: Mapping[KindName, ComparisonKind] = {
+    kind.name: kind
+    for kind in (
+        ComparisonKind(name="eval", words=KIND_WORDS["ab"], by_differing=True),
+        ComparisonKind(
+            name="ab",
+            words=KIND_WORDS["ab"],
+            decide=ab,
+            names_arms=True,
+            shares_alpha=True,
+            may_stop_early=True,
+            by_differing=True,
+        ),
+        ComparisonKind(
+            name="swap",
+            words=KIND_WORDS["swap"],
+            decide=swap,
+            names_arms=True,
+            judges="retention",
+        ),
+        ComparisonKind(
+            name="regress",
+            words=KIND_WORDS["regress"],
+            decide=regress,
+            strategies_beside=("longest",),  # which is told beside every agreement
+        ),
+        ComparisonKind(name="aa", words=KIND_WORDS["ab"], is_planned=False, noise=noise),
+    )
+}
+
+
+def kind_of(comparison: ComparisonDesign | None) -> ComparisonKind:
+    """The kind of a run's comparison; `eval` where it compares nothing."""
+    return KINDS["eval" if comparison is None else comparison.kind]
