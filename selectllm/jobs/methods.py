@@ -14,6 +14,7 @@ JOBS = {
     "ab": "comparing",
     "evaluate": "evaluating",
     "regress": "gating",
+    "select": "selecting",
     "swap": "comparing",
 }
 """The module of every job that is a method."""
@@ -43,7 +44,7 @@ class Jobs:
         return sorted({*super().__dir__(), *JOBS, *(f"{name}_async" for name in JOBS)})
 
     if TYPE_CHECKING:
-        from selectllm.jobs import comparing, evaluating, gating
+        from selectllm.jobs import comparing, evaluating, gating, selecting
 
         aa = staticmethod(blocking(comparing.aa))
         aa_async = staticmethod(comparing.aa)
@@ -53,5 +54,7 @@ class Jobs:
         evaluate_async = staticmethod(evaluating.evaluate)
         regress = staticmethod(blocking(gating.regress))
         regress_async = staticmethod(gating.regress)
+        select = staticmethod(blocking(selecting.select))
+        select_async = staticmethod(selecting.select)
         swap = staticmethod(blocking(comparing.swap))
         swap_async = staticmethod(comparing.swap)
