@@ -20,7 +20,8 @@ from selectllm.core.names import listed
 from selectllm.data.readers import shortened
 from selectllm.utility.annotation.scale import is_blank, item_id
 from selectllm.utility.annotation.sheet_files import read_placed
-from selectllm.utility.utility import Kind, Utility
+from selectllm.utility.schema import Kind
+from selectllm.utility.utility import Utility
 
 Winner = Literal["a", "b", "tie"]
 
