@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints
 from selectllm.core.errors import UsageError
 from selectllm.selection.clustering.kcenter import COVERING_UP_TO, HEADS, SAME, kcenter
 from selectllm.selection.clustering.partition import partition
@@ -34,7 +34,7 @@ def sizes_of(items: int, clusters: int) -> list[int]:
     return [len(part) for part in np.array_split(np.arange(items), clusters)]
 
 
-def by_definition(vectors: Vectors, clusters: int) -> NDArray[np.intp]:
+def by_definition(vectors: Vectors, clusters: int) -> Ints:
     """Row by row from the matrix of all cosines; equal ones by the lowest row."""
     wide = vectors.astype(np.float64)
     cosine = np.minimum((wide @ wide.T).astype(np.float32), SAME)

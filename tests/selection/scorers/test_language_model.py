@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats
 from selectllm.core.errors import ModelError
 from selectllm.models.providers import embedded_server, weights
 from selectllm.selection.scorers.gguf_conversion import convert
@@ -68,7 +68,7 @@ def converted(cache: Path) -> Path:
     return cache / "language_models" / "b179c9523d0e"
 
 
-def by_transformers(folder: Path, pairs: Pairs, start: int) -> NDArray[np.float64]:
+def by_transformers(folder: Path, pairs: Pairs, start: int) -> Floats:
     """Loss times tokens of each pair, one forward pass each, the context's labels ignored."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

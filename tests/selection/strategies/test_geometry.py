@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from sklearn.cluster import HDBSCAN
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
 
+from selectllm.core.arrays import Floats
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
 from selectllm.selection.clustering import kmeans as clustering_kmeans
@@ -262,7 +262,7 @@ def covered(vectors: Vectors, picks: list[int]) -> float:
     return float(np.maximum(cosines, 0).max(axis=1).sum())
 
 
-def assert_each_adds_most(similar: NDArray[np.float64], picks: list[int]) -> None:
+def assert_each_adds_most(similar: Floats, picks: list[int]) -> None:
     reached = np.zeros(len(similar))
     for count, pick in enumerate(picks):
         gains = np.maximum(similar - reached, 0).sum(axis=1)
