@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import click
 from selectllm.cli.evaluation import asking, open_run
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
 from selectllm.cli.session import CommandSession, open_session
-from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, UnfitError, UsageError
 from selectllm.core.files import write_text
 from selectllm.core.names import unknown
@@ -25,6 +25,7 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.sets.log import SetLog
 from selectllm.evaluation.sets.protocol import LeftOut, Maker, Protocol, arm_of, sets_entry
 from selectllm.evaluation.sets.results import pool_facts, set_results
+from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.session import ticks
 from selectllm.selection.by_model import Divide
@@ -85,7 +86,7 @@ def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     folder = options.out or session.workspace.runs / opened.protocol.default_name
     with SetLog(folder / "sets.jsonl", opened.protocol.manifest) as log:
         found = _results(session, opened, log, folder)
-    write_text(folder / "sets.json", pretty_json(found))
+    found.write(folder / "sets.json")
     if options.markdown is not None:
         from selectllm.report.sets import markdown_sets
 
@@ -180,7 +181,7 @@ def _leaving_out(strategy: Strategy, left_out: list[LeftOut], *, strict: bool) -
         left_out.append(LeftOut(arm_of(strategy), str(error)))
 
 
-def _results(session: CommandSession, opened: Opened, log: SetLog, folder: Path) -> dict[str, Any]:
+def _results(session: CommandSession, opened: Opened, log: SetLog, folder: Path) -> SetsResults:
     """Make what the log lacks, then measure and compare all of it."""
     protocol = opened.protocol
     with session.progress("embedding") as advance:
@@ -252,10 +253,10 @@ def _by_models(session: CommandSession, maker: Maker) -> None:
                 asyncio.run(maker.by_model(selector, tick))
 
 
-def _show(session: CommandSession, found: Mapping[str, Any], folder: Path) -> None:
+def _show(session: CommandSession, found: SetsResults, folder: Path) -> None:
     """Print the comparison: as JSON alone, or as tables with what was spent."""
     if session.common.as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 

@@ -26,7 +26,7 @@ from pydantic import (
 from selectllm.core.errors import SuiteError
 from selectllm.core.names import closest
 from selectllm.core.plugins import REFERENCE, is_reference
-from selectllm.core.strict import Count, JsonMapping, Name, Strict
+from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict
 from selectllm.models.model import Answer, ModelSpec, Price, Rule, Vote
 from selectllm.selection.clustering.partition import PARTITIONS
 from selectllm.utility.entries import (
@@ -199,6 +199,11 @@ class Suite(Strict):
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
     sets: SetsEntry | None = None
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of suite files, as their types say it now; for editors."""
+        return {"$schema": DIALECT, **cls.model_json_schema()}
 
     def specs(self) -> tuple[ModelSpec, ...]:
         """The suite's models."""

@@ -53,7 +53,7 @@ INSIDE = {
         {"strategies"},
         {"by_model", "by_strategy", "output"},
     ),
-    "utility": ({"utility"}, {"annotation"}),
+    "utility": ({"schema"}, {"utility"}, {"annotation"}),
     "evaluation": ({"suite", "metrics"}, {"comparison"}, {"runs"}, {"sets"}, {"planning"}),
     "downstream": ({"student"}, {"outcomes"}, {"trials"}),
 }

@@ -174,7 +174,7 @@ def decided(run: Run, stage: Run, decisions: Sequence[Decision]) -> bool:
     """
     asked = {cluster.id for cluster in stage.clusters}
     found = results(run.inputs, [d for d in decisions if d.cluster in asked])
-    return all(verdict["word"] != "inconclusive" for verdict in found["verdicts"])
+    return "inconclusive" not in found.words
 
 
 async def evaluate(

@@ -101,7 +101,7 @@ def verification(folder: Path) -> Verification:
         if unfit := tuple(log_differences(log, manifest, inputs)):
             return Verification(0, unfit)
         decisions = [log.latest[key] for key in sorted(log.latest)]
-        recomputed = json.loads(canonical_json(results(inputs, decisions)))
+        recomputed = json.loads(canonical_json(results(inputs, decisions).to_json()))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"{folder}: its results cannot be computed from it ({error!r}); the folder was "
