@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 from selectllm.report.schemas import schema
 from tests.conftest import Command, Outcome, read_jsonl, write_jsonl
-from tests.downstream.student.test_student import items, made, one_thread
+from tests.downstream.student.test_training import items, made, one_thread
 from tests.support.cli_files import assert_refused
 from tests.support.made_vectors import random_vectors
 
