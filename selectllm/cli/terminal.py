@@ -20,6 +20,9 @@ ARGUMENTS = frozenset(
         *("concurrency", "max_cost", "allow_unpriced", "offline", "env_file", "prompts", "cache"),
         *("encoder", "vectors", "skip_bad", "a", "b", "to", "prompt", "model", "differing"),
         *(
+            "teacher",
+            "grid",
+            "demonstrations",
             "api_base",
             "model_arg",
             "budget",
