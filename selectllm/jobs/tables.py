@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,19 +41,29 @@ def _flat(rows: Iterable[Row]) -> list[dict[str, Any]]:
     # Where another row has parts, an empty whole says no more than the parts that are missing.
     wholes = {name.rpartition(".")[0] for name in columns}
     kept = [name for name in columns if name not in wholes]
-    return [{name: row.get(name) for name in kept} for row in flat]
+    nested = {name for row in flat for name, value in row.items() if _is_nested(value)}
+    return [
+        {name: _json(row.get(name)) if name in nested else row.get(name) for name in kept}
+        for row in flat
+    ]
 
 
 def _fields(row: Row, prefix: str = "") -> Iterable[tuple[str, Any]]:
     for name, value in row.items():
         if isinstance(value, Mapping) and value:
             yield from _fields(value, f"{prefix}{name}.")
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            yield prefix + name, _listed(value)
+        elif isinstance(value, tuple):
+            yield prefix + name, list(value)
         else:
             yield prefix + name, value
 
 
-def _listed(values: Sequence[Any]) -> Any:
-    plain = all(isinstance(value, str | int | float) for value in values)
-    return list(values) if plain else json.dumps(values, ensure_ascii=False)
+def _is_nested(value: Any) -> bool:
+    """Whether it is a list of more than text and numbers, or an empty mapping."""
+    if isinstance(value, list):
+        return not all(isinstance(each, str | int | float) for each in value)
+    return isinstance(value, Mapping)
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else canonical_json(value)
