@@ -427,7 +427,7 @@ def test_a_rating_that_fails_is_no_value_and_a_rerun_asks_only_the_rest(
     session: Session, no_waiting: None
 ) -> None:
     def last_fails(body: object, headers: object, number: int) -> Answer | None:
-        return error(500, "down", headers=AT_ONCE) if "topic 39" in str(body) else None
+        return Answer(500, error("down"), AT_ONCE) if "topic 39" in str(body) else None
 
     with ProviderServer(last_fails, reply=marks) as server:
         with pytest.raises(ProviderError):
@@ -444,9 +444,7 @@ def test_a_rating_may_filter_before_a_model_selects(
     with ProviderServer(reply=marks) as server:
         monkeypatch.setenv("OPENAI_API_BASE", server.base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
-        selection = chosen(
-            session, budget=2, **{**MOCK, "model": "mock/first"}, prefilter=f"{RATER}:0.2"
-        )
+        selection = chosen(session, budget=2, prefilter=f"{RATER}:0.2", **MOCK)
     assert "8 of 40 items are left by `prefilter`" in notes
     assert {int(name[-1]) for name in ids(selection)} <= {8, 9}
 
