@@ -18,9 +18,9 @@ from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.evaluation import Evaluation
+from selectllm.jobs.measuring import note_equal_ballots
 from selectllm.jobs.session import Session, Settings, opened, ticks
 from selectllm.models.connect import settled
-from selectllm.models.model import ModelSpec
 from selectllm.models.wrappers.recorded import read_pack, write_pack
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.decision_log import DecisionLog
@@ -131,16 +131,7 @@ def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
             f"({', '.join(cold)}); set a temperature above 0, or repeats: 1"
         )
     for spec in suite.specs():
-        warn_of_equal_ballots(session, spec)
-
-
-def warn_of_equal_ballots(session: Session, spec: ModelSpec) -> None:
-    """Note a vote of repeats that come out alike."""
-    if spec.vote and spec.vote.repeats > 1 and (spec.temperature == 0 or spec.answer != "text"):
-        session.note(
-            f"note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply; "
-            "set a temperature above 0, or let it vote by orders"
-        )
+        note_equal_ballots(session, spec)
 
 
 def _recorded(
