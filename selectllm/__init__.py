@@ -2,6 +2,7 @@
 
     import selectllm as sl
 
+    chosen = sl.select("pool.jsonl", budget=100, prompt="criteria@1", model="openai/gpt-4o-mini")
     run = sl.evaluate("suites/quickstart.yaml", offline=True)
     verdict = sl.ab("suites/quickstart.yaml", a="short@1", b="criteria@1")
 
