@@ -107,3 +107,12 @@ async def candidates_for(
         if missing:
             session.note(f"{missing} of {len(pool)} items could not be measured: never picked")
     return Candidates(pool.items, settings.seed, vectors, values), measured
+
+
+def note_equal_ballots(session: Session, spec: ModelSpec) -> None:
+    """Note a vote of repeats that come out alike."""
+    if spec.vote and spec.vote.repeats > 1 and (spec.temperature == 0 or spec.answer != "text"):
+        session.note(
+            f"note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply; "
+            "set a temperature above 0, or let it vote by orders"
+        )

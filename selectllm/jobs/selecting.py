@@ -11,8 +11,7 @@ from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
 from selectllm.evaluation.runs.run import evaluated_before
-from selectllm.jobs.evaluating import warn_of_equal_ballots
-from selectllm.jobs.measuring import candidates_for, meter_for
+from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots
 from selectllm.jobs.prefilter import left_of
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.session import Session, opened, ticks
@@ -200,7 +199,7 @@ def _by_model(request: SelectRequest, session: Session) -> _ByModel:
     spec = model if isinstance(model, ModelSpec) else ModelSpec(name=model or "", id=model or "")
     selector = open_selector(prompt, spec, session.connections())
     find_partition(request.by, session.base)
-    warn_of_equal_ballots(session, spec)
+    note_equal_ballots(session, spec)
     return _ByModel(selector)
 
 
