@@ -14,37 +14,39 @@ import click
 from selectllm.core.types import Progress
 
 # Arguments that the command line calls otherwise than `max_cost` -> --max-cost.
-FLAGS = {"from_": "--from", "as_json": "--json", "columns": "--map", "size": "--cluster-size"}
+FLAGS = {
+    "from_": "--from",
+    "as_json": "--json",
+    "columns": "--map",
+    "models": "--api-base and --model-arg",
+    "asked": "--ask",
+    "out": "-o",
+    "scale": "--range",
+}
+# The others that messages name in backticks, but those that are verbs too (export, utility).
 ARGUMENTS = frozenset(
-    (
-        *("concurrency", "max_cost", "allow_unpriced", "offline", "env_file", "prompts", "cache"),
-        *("encoder", "vectors", "skip_bad", "a", "b", "to", "prompt", "model", "differing"),
-        *(
-            "api_base",
-            "model_arg",
-            "budget",
-            "threshold",
-            "strategy",
-            "by",
-            "distinct",
-            "prefilter",
-        ),
-        *("on_invalid", "reask", "seed", "limit", "out", "record", "baseline", "retain", "design"),
-        *FLAGS,
-    )
+    """
+    a add allow_unpriced answers api_base arm b baseline budget by cache cluster_size concurrency
+    demonstrations design dev differing distinct encoder env_file jobs learning_rate limit
+    matched max_cost max_length model model_arg new_tokens offline on_invalid only partial pool
+    prefilter prompt prompts reask record results retain rubric seed size skip_bad strategy
+    threshold to training_seed unanswered vectors
+    """.split()
 )
-"""Arguments of jobs that messages may name in backticks."""
 
 
-def spoken(text: str) -> str:
-    """`text` with arguments of jobs as the command line calls them: `max_cost` is --max-cost."""
-    return re.sub(r"`(\w+)`", lambda match: _flag(match.group(1)) or match.group(), text)
+def spoken(text: str, argument: str | None = None) -> str:
+    """`text` with arguments of jobs as the command line calls them: `max_cost` is --max-cost.
+
+    `argument`: one that is also the name of a verb, and meant as an argument here.
+    """
+    return re.sub(r"`(\w+)`", lambda match: _flag(match[1], argument) or match[0], text)
 
 
-def _flag(argument: str) -> str | None:
-    if argument not in ARGUMENTS:
-        return None
-    return FLAGS.get(argument) or f"--{argument.replace('_', '-')}"
+def _flag(name: str, argument: str | None) -> str | None:
+    if name in ARGUMENTS or (name == argument and name not in FLAGS):
+        return f"--{name.replace('_', '-')}"
+    return FLAGS.get(name)
 
 
 @dataclass(frozen=True, slots=True)

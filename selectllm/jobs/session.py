@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from selectllm.data.pool import LoadedPool
     from selectllm.data.vector_file import GivenVectors
     from selectllm.models.connect import Connections
+    from selectllm.models.wrappers.cache import ReplyCache
 
 
 class Watcher(Protocol):
@@ -118,7 +119,6 @@ class Session:
         **settings: Unpack[Settings],
     ) -> None:
         from selectllm.models.wrappers.budget import Ledger
-        from selectllm.models.wrappers.cache import ReplyCache
         from selectllm.prompting.library import PromptLibrary
 
         self.settings = SessionSettings(**settings)
@@ -142,7 +142,7 @@ class Session:
             from selectllm.data.vector_file import GivenVectors, open_vectors
 
             self.given = GivenVectors(open_vectors(self.settings.vectors))
-        self.cache = ReplyCache(self.workspace.cache / "replies")
+        self._caches: list[ReplyCache] = []  # one, once somebody asks for it
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +168,17 @@ class Session:
 
     def close(self) -> None:
         """Close the cache; a closed session runs no more jobs."""
-        self.cache.close()
+        for cache in self._caches:
+            cache.close()
+
+    @property
+    def cache(self) -> ReplyCache:
+        """The reply cache, opened when it is first used. Raises CacheError if it cannot be."""
+        if not self._caches:
+            from selectllm.models.wrappers.cache import ReplyCache
+
+            self._caches.append(ReplyCache(self.workspace.cache / "replies"))
+        return self._caches[0]
 
     def path(self, path: Path | str) -> Path:
         """`path`, relative to the session's folder if it has one."""
