@@ -12,6 +12,7 @@ from selectllm.cli.evaluation import Evaluating, shorter
 from selectllm.cli.options import Common
 from selectllm.cli.regress import gate_code, run_gate
 from selectllm.cli.session import open_session
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.suite import load_suite
 
 WIDTH = 100  # columns of an account
@@ -53,17 +54,17 @@ def gate(
     with closing(session.cache):
         evaluating = Evaluating(out=out)
         found, folder = run_gate(session, loaded, suite_file, shorter(Path(baseline)), evaluating)
-    words = {verdict["word"] for verdict in found["verdicts"]}
+    words = found.words
     return GateResult(
-        verdicts=tuple(found["verdicts"]),
+        verdicts=tuple(verdict.to_json() for verdict in found.verdicts),
         passed=gate_code(loaded, found) == 0,
         inconclusive="inconclusive" in words and "fail" not in words,
-        text=_account(found["verdicts"]),
+        text=_account(found.verdicts),
         folder=folder,
     )
 
 
-def _account(verdicts: Sequence[Mapping[str, Any]]) -> str:
+def _account(verdicts: Sequence[Verdict]) -> str:
     """The verdicts as a terminal shows them, without colour."""
     from rich.console import Console
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -12,6 +11,7 @@ from selectllm.cli.evaluation import show
 from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.session import CommandSession
 from selectllm.evaluation.comparison.arms import Arm, Halves
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import Suite
 from selectllm.models.providers.providers import provider_of, takes_schema
 from selectllm.prompting.replies.formats import reply_format
@@ -33,7 +33,7 @@ def narrowed(session: CommandSession, suite: Suite, base: Path, arms: Sequence[A
     """
     for arm in arms:
         if arm.strategy is not None:
-            find_strategy(arm.strategy)
+            find_strategy(arm.strategy, base)
     prompts = {reference: session.library.load(reference, base) for reference in suite.prompts}
     wanted = {arm.prompt for arm in arms}
     with_schema = {p.ref for p in prompts.values() if reply_format(p.reply).schema}
@@ -49,8 +49,8 @@ def narrowed(session: CommandSession, suite: Suite, base: Path, arms: Sequence[A
     )
 
 
-def finish(session: CommandSession, found: Mapping[str, Any], folder: Path) -> None:
+def finish(session: CommandSession, found: RunResults, folder: Path) -> None:
     """Print the results and end with the exit code of their verdicts."""
     show(session, found, folder)
-    code = exit_code([verdict["word"] for verdict in found["verdicts"]])
+    code = exit_code(found.words)
     click.get_current_context().exit(code)

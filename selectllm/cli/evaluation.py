@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, grouped
 from selectllm.cli.session import CommandSession
-from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
-from selectllm.core.files import write_text
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
@@ -23,6 +21,7 @@ from selectllm.evaluation.runs.execute import context_needed, evaluate, tasks
 from selectllm.evaluation.runs.prepare import Sources, check_names, prepare, with_selectors
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.session import ticks
 from selectllm.models.connect import Connections
@@ -151,7 +150,7 @@ def with_meter(session: CommandSession, run: Run, base: Path, shared: Connection
     )
     items = [run.pool.by_id[member] for member in run.members]
     for strategy in run.strategies:
-        meter.check(strategy, items)
+        strategy.check(items, meter)
     return replace(run, meter=meter)
 
 
@@ -169,7 +168,7 @@ def folder_of(call: Call, run: Run) -> Path:
     return call.evaluating.out or call.session.workspace.runs / run.default_name
 
 
-def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
+def carry_out(call: Call, run: Run) -> tuple[RunResults, Path]:
     """Ask what is not decided yet, write the run folder; its results and where they are."""
     folder = folder_of(call, run)
     check_folder(folder, run)
@@ -180,7 +179,7 @@ def carry_out(call: Call, run: Run) -> tuple[dict[str, Any], Path]:
         except ReplyMissing as error:
             raise ReplyMissing(f"{error}. Record them: {_record_command(call)}") from None
     found = results(run.inputs, decisions)
-    write_text(folder / "results.json", pretty_json(found))
+    found.write(folder / "results.json")
     if call.evaluating.record is not None:
         count = write_pack(call.evaluating.record, decisions, keep=_own_pack(call))
         call.session.note(f"{count} replies in {call.evaluating.record}")
@@ -221,10 +220,10 @@ def shorter(path: Path) -> Path:
         return path
 
 
-def show(session: CommandSession, found: Mapping[str, Any], folder: Path) -> None:
+def show(session: CommandSession, found: RunResults, folder: Path) -> None:
     """Print the results: as JSON alone, or as tables with what was spent."""
     if session.common.as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 

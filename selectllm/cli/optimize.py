@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -44,6 +44,7 @@ from selectllm.optimization.gepa_search import (
     check_demonstrations,
     default_budget,
 )
+from selectllm.optimization.schema import SearchResults
 from selectllm.optimization.splits import split
 from selectllm.optimization.template import check_rewritable
 from selectllm.selection.selector import open_selector
@@ -88,20 +89,20 @@ def _optimize_text(
     with asyncio.Runner() as runner:
         came = carry_out(job, folder, runner, session.progress)
     told = report(job.run, job.plan, job.splits, came.found, came.seen, came.confirmation)
-    told["written"] = None
     if came.confirmation is not None:  # the parent did not do best
         verdict = came.confirmation.verdict
-        told["written"] = keep(
+        written = keep(
             folder,
             prompts,
             job.plan.parent,
             version_file(job.plan, job.splits, came.found, came.winner, verdict),
-            as_version=options.force or verdict["word"] == "better",
+            as_version=options.force or verdict.word == "better",
         )
+        told = told.model_copy(update={"written": written})
     conclude(session, told, folder, _rendered)
 
 
-def _rendered(told: Mapping[str, Any]) -> RenderableType:
+def _rendered(told: SearchResults) -> RenderableType:
     from selectllm.report.optimize import render_report
 
     return render_report(told)
@@ -149,7 +150,7 @@ def _teacher(name: str, known: Mapping[str, ModelSpec], session: CommandSession)
     if spec is None:
         spec = named_model(name, ModelOptions(None, ()))
         spec = replace(spec, temperature=1.0, max_tokens=TEACHER_TOKENS)
-    spec = settled(spec)
+    spec = settled(spec, session.base)
     if session.common.offline or not provider_of(spec).needs_key:
         return spec
     if api_key(spec, os.environ) is None:

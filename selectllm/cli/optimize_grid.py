@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from selectllm.cli.evaluation import asking
 from selectllm.cli.optimizing import (
@@ -28,6 +27,7 @@ from selectllm.models.wrappers.recorded import read_pack
 from selectllm.optimization.grid_report import plan, report, version_file
 from selectllm.optimization.grid_schedule import default_budget, schedule
 from selectllm.optimization.grid_search import Grid, GridJob, carry_out
+from selectllm.optimization.schema import GridResults
 from selectllm.optimization.splits import split
 from selectllm.selection.selector import open_selector
 
@@ -48,19 +48,19 @@ def optimize_grid(
     folder = search_folder(session, options, suite.name, job.manifest)
     came = asyncio.run(carry_out(job, folder, session.progress))
     told = report(job, came)
-    told["written"] = None
-    if told["winner"] is not None:
-        told["written"] = keep(
+    if told.winner is not None and told.verdict is not None:
+        written = keep(
             folder,
             prompts,
-            told["plan"]["parent"],
-            version_file(job, came, told["winner"]),
-            as_version=options.force or told["verdict"]["word"] == "better",
+            told.plan.parent,
+            version_file(job, came, told.winner),
+            as_version=options.force or told.verdict.word == "better",
         )
+        told = told.model_copy(update={"written": written})
     conclude(session, told, folder, _rendered)
 
 
-def _rendered(told: Mapping[str, Any]) -> RenderableType:
+def _rendered(told: GridResults) -> RenderableType:
     from selectllm.report.grid import render_grid
 
     return render_grid(told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,7 +14,7 @@ from selectllm.cli.evaluation import Evaluating, open_run, shorter
 from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.cli.session import CommandSession
-from selectllm.core.codec import canonical_json, pretty_json, sha256_json
+from selectllm.core.codec import canonical_json, sha256_json
 from selectllm.core.errors import PromptError, UsageError, UtilityError
 from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.arms import Arm
@@ -22,10 +22,14 @@ from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.optimization.gepa_report import write_version
+from selectllm.optimization.schema import Optimized
 from selectllm.prompting.library import PromptLibrary
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+Told = TypeVar("Told", bound=Optimized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +142,17 @@ def keep(folder: Path, prompts: Path, parent: str, text: str, *, as_version: boo
 
 def conclude(
     session: CommandSession,
-    told: Mapping[str, Any],
+    told: Told,
     folder: Path,
-    rendered: Callable[[Mapping[str, Any]], RenderableType],
+    rendered: Callable[[Told], RenderableType],
 ) -> None:
     """Write and print what came of it, and end with its exit code.
 
     Printed as JSON alone, or as tables with what was spent.
     """
-    write_text(folder / "optimize.json", pretty_json(told))
+    told.write(folder / "optimize.json")
     if session.common.as_json:
-        click.echo(canonical_json(told))
+        click.echo(canonical_json(told.to_json()))
     else:
         from rich.console import Console
 
@@ -156,5 +160,5 @@ def conclude(
         unpriced = session.ledger.unpriced_calls
         note = f" ({unpriced} calls are not priced)" if unpriced else ""
         session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {shorter(folder)}")
-    word = told["verdict"] and told["verdict"]["word"]
+    word = told.verdict and told.verdict.word
     click.get_current_context().exit(INCONCLUSIVE if word == "inconclusive" else 0)

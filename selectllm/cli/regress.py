@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -27,6 +25,7 @@ from selectllm.evaluation.comparison.baseline import Baseline, read_baseline
 from selectllm.evaluation.comparison.regress import check_suite, gated, matched
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import Suite, load_suite
 
 
@@ -72,7 +71,7 @@ def regress(
 
 def run_gate(
     session: CommandSession, suite: Suite, suite_file: Path, baseline: Path, evaluating: Evaluating
-) -> tuple[dict[str, Any], Path]:
+) -> tuple[RunResults, Path]:
     """The results of `suite` against `baseline`, and their run folder."""
     recorded = read_baseline(baseline)
     base = suite_file.resolve().parent
@@ -108,13 +107,13 @@ def _moved(recorded: Baseline, run: Run) -> str:
     )
 
 
-def gate_code(suite: Suite, found: Mapping[str, Any]) -> int:
+def gate_code(suite: Suite, found: RunResults) -> int:
     """The exit code of the gate."""
-    code = exit_code([verdict["word"] for verdict in found["verdicts"]])
+    code = exit_code(found.words)
     return 0 if code == INCONCLUSIVE and suite.gate.inconclusive == "warn" else code
 
 
-def report(session: CommandSession, found: Mapping[str, Any], options: RegressOptions) -> None:
+def report(session: CommandSession, found: RunResults, options: RegressOptions) -> None:
     """The files that were asked for, and annotations where GitHub runs us."""
     if options.junit is not None:
         from selectllm.report.junit import junit
@@ -133,12 +132,12 @@ def report(session: CommandSession, found: Mapping[str, Any], options: RegressOp
             click.echo(line, err=True)
 
 
-def _with_files(found: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
+def _with_files(found: RunResults, workspace: Path) -> RunResults:
     """The results without the paths of prompts that the workspace does not hold (bundled ones)."""
     verdicts = []
-    for verdict in found["verdicts"]:
-        change = verdict["regress"]
-        if change["path"] and not (workspace / change["path"]).is_file():
-            change = {**change, "path": None}
-        verdicts.append({**verdict, "regress": change})
-    return {**found, "verdicts": verdicts}
+    for verdict in found.verdicts:
+        change = verdict.regress
+        if change and change.path and not (workspace / change.path).is_file():
+            change = change.model_copy(update={"path": None})
+        verdicts.append(verdict.model_copy(update={"regress": change}))
+    return found.model_copy(update={"verdicts": tuple(verdicts)})

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import RunError
 from selectllm.core.files import read_json
-from selectllm.report.schemas import schema
+from selectllm.evaluation.runs.schema import RunResults
 
 
 @click.command()
@@ -18,14 +17,12 @@ from selectllm.report.schemas import schema
 def report(folder: Path, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed."""
     path = folder / "results.json"
-    found = read_json(path)
-    if missing := sorted({*schema("results")["required"]} - {"noise"} - found.keys()):
-        raise RunError(f"{path}: not the results of a run (no {missing[0]}); run eval again")
+    results = RunResults.read(path, "not the results of a run ({why}); run eval again")
     if as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(read_json(path)))
         return
     from rich.console import Console
 
     from selectllm.report.terminal import print_results
 
-    print_results(found, Console())
+    print_results(results, Console())

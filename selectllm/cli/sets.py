@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import click
 from selectllm.cli.evaluation import asking, open_run
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
 from selectllm.cli.session import CommandSession, open_session
-from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, UnfitError, UsageError
 from selectllm.core.files import write_text
 from selectllm.core.names import unknown
@@ -25,12 +25,14 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.sets.log import SetLog
 from selectllm.evaluation.sets.protocol import LeftOut, Maker, Protocol, arm_of, sets_entry
 from selectllm.evaluation.sets.results import pool_facts, set_results
+from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.session import ticks
 from selectllm.selection.by_model import Divide
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
-from selectllm.selection.scorers.item_scorer import Measured
-from selectllm.selection.strategies import Measure, Strategy, find_strategy
+from selectllm.selection.clustering.partition import find_partition
+from selectllm.selection.scorers.item_scorer import ItemScorer, Measured
+from selectllm.selection.strategies import Strategy, find_strategy
 from selectllm.selection.strategies.controls import usual_controls
 
 
@@ -84,7 +86,7 @@ def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     folder = options.out or session.workspace.runs / opened.protocol.default_name
     with SetLog(folder / "sets.jsonl", opened.protocol.manifest) as log:
         found = _results(session, opened, log, folder)
-    write_text(folder / "sets.json", pretty_json(found))
+    found.write(folder / "sets.json")
     if options.markdown is not None:
         from selectllm.report.sets import markdown_sets
 
@@ -128,7 +130,8 @@ def open_protocol(
     by = suite.clusters.model_copy(update={"by": "random"})
     opening = {"strategies": (), "picks": 1, "clusters": by}
     run = replace(open_run(session, suite.model_copy(update=opening), base), suite=suite)
-    strategies = [find_strategy(name) for name in _strategy_names(suite, run.pool)]
+    find_partition(suite.clusters.by, base)
+    strategies = [find_strategy(name, base) for name in _strategy_names(suite, run.pool)]
     wanted = _wanted([*map(arm_of, run.selectors), *map(arm_of, strategies)], only)
     run = replace(run, selectors=tuple(each for each in run.selectors if arm_of(each) in wanted))
     able: list[Strategy] = []
@@ -136,7 +139,7 @@ def open_protocol(
     for strategy in (each for each in strategies if arm_of(each) in wanted):
         with _leaving_out(strategy, left_out, strict=bool(only)):
             assert run.meter is not None
-            run.meter.check(strategy, run.pool.items)
+            strategy.check(run.pool.items, run.meter)
             able.append(strategy)
     if not (able or run.selectors):
         raise UnfitError(f"no selector of the suite can do with this pool: {left_out[0].reason}")
@@ -178,7 +181,7 @@ def _leaving_out(strategy: Strategy, left_out: list[LeftOut], *, strict: bool) -
         left_out.append(LeftOut(arm_of(strategy), str(error)))
 
 
-def _results(session: CommandSession, opened: Opened, log: SetLog, folder: Path) -> dict[str, Any]:
+def _results(session: CommandSession, opened: Opened, log: SetLog, folder: Path) -> SetsResults:
     """Make what the log lacks, then measure and compare all of it."""
     protocol = opened.protocol
     with session.progress("embedding") as advance:
@@ -217,28 +220,28 @@ def _by_strategies(
     session: CommandSession, maker: Maker, left_out: list[LeftOut], *, strict: bool
 ) -> None:
     """The sets of all strategies; what needs no measuring first, since it costs nothing."""
-    strategies = sorted(maker.protocol.strategies, key=lambda each: each.measure is not None)
+    strategies = sorted(maker.protocol.strategies, key=lambda each: each.scorer is not None)
     with session.progress("selecting") as advance:
-        for done, strategy in enumerate(each for each in strategies if each.measure is None):
+        for done, strategy in enumerate(each for each in strategies if each.scorer is None):
             with _leaving_out(strategy, left_out, strict=strict):
                 maker.by_strategy(strategy)
             if advance:
                 advance(done + 1, len(strategies))
-    measured: dict[Measure, Measured] = {}
+    measured: dict[ItemScorer, Measured] = {}
     for strategy in strategies:
-        if strategy.measure is None or not maker.missing(arm_of(strategy)):
+        if strategy.scorer is None or not maker.missing(arm_of(strategy)):
             continue
         with _leaving_out(strategy, left_out, strict=strict):
-            if strategy.measure not in measured:
-                measured[strategy.measure] = _measured(session, maker.protocol, strategy.measure)
-            maker.by_strategy(strategy, measured[strategy.measure])
+            if strategy.scorer not in measured:
+                measured[strategy.scorer] = _measured(session, maker.protocol, strategy.scorer)
+            maker.by_strategy(strategy, measured[strategy.scorer])
 
 
-def _measured(session: CommandSession, protocol: Protocol, measure: Measure) -> Measured:
+def _measured(session: CommandSession, protocol: Protocol, scorer: ItemScorer) -> Measured:
     meter = protocol.run.meter
     assert meter is not None
-    with session.progress(f"measuring {measure.kind}") as advance:
-        return asyncio.run(replace(meter, progress=advance).measure(measure, protocol.pool.items))
+    with session.progress(f"measuring {scorer.name}") as advance:
+        return asyncio.run(scorer.score(protocol.pool.items, replace(meter, progress=advance)))
 
 
 def _by_models(session: CommandSession, maker: Maker) -> None:
@@ -250,10 +253,10 @@ def _by_models(session: CommandSession, maker: Maker) -> None:
                 asyncio.run(maker.by_model(selector, tick))
 
 
-def _show(session: CommandSession, found: Mapping[str, Any], folder: Path) -> None:
+def _show(session: CommandSession, found: SetsResults, folder: Path) -> None:
     """Print the comparison: as JSON alone, or as tables with what was spent."""
     if session.common.as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selectllm.core.errors import RunError, UsageError, UtilityError
-from selectllm.core.files import read_json
+from selectllm.core.errors import UsageError, UtilityError
 from selectllm.downstream.outcomes.agreement import agreement_by_utility
 from selectllm.downstream.outcomes.exported import (
     check_held,
@@ -23,6 +22,7 @@ from selectllm.downstream.outcomes.scores import (
     tokens_by_arm,
     tokens_of_sets,
 )
+from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
@@ -70,7 +70,7 @@ async def agree(sets_folder: Path, settings: AgreeSettings, *, session: Session)
     rows = agreement_by_utility(compared, scores.runs, scores.budget, tokens, settings.utility)
     return Agreement(
         {
-            "suite": compared["suite"],
+            "suite": compared.suite,
             "pool_sha256": content.pool_sha256,
             "metric": scores.metric,
             "budget": scores.budget,
@@ -82,29 +82,17 @@ async def agree(sets_folder: Path, settings: AgreeSettings, *, session: Session)
     )
 
 
-def _compared(folder: Path) -> Mapping[str, Any]:
+def _compared(folder: Path) -> SetsResults:
     """The content of sets.json. Raises RunError if it is not there, or has no utilities."""
     path = folder / "sets.json"
-    compared = read_json(path)
-    match compared:
-        case {"utilities": []}:
-            raise UsageError(
-                f"{path}: has no utilities; name some in the suite and run `sets` again"
-            )
-        case {
-            "suite": str(),
-            "budgets": list(),
-            "seeds": list(),
-            "sets": [_, *_],
-            "pool": {"sha256": str()},
-            "utilities": list(),
-        }:
-            return compared
-    raise RunError(f"{path}: is damaged; run `sets` again")
+    compared = SetsResults.read(path, DAMAGED)
+    if not compared.utilities:
+        raise UsageError(f"{path}: has no utilities; name some in the suite and run `sets` again")
+    return compared
 
 
 def _tokens(
-    compared: Mapping[str, Any], content: ResultsFile, scores: ArmScores, export: Path | None
+    compared: SetsResults, content: ResultsFile, scores: ArmScores, export: Path | None
 ) -> dict[str, float] | None:
     """Of each arm's sets: as exported, else as sets.json has them."""
     if export is None:

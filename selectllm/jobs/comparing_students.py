@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from selectllm.core.codec import pretty_json
 from selectllm.core.errors import UsageError
-from selectllm.core.files import read_json, write_text
+from selectllm.core.files import write_text
 from selectllm.core.types import Pool
 from selectllm.downstream.outcomes.training_sets import sets_of_run
 from selectllm.downstream.student import items_sha256
@@ -22,6 +22,7 @@ from selectllm.downstream.trials.training_set import (
     random_sets,
     selectors_sets,
 )
+from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.workshop import (
     StudentSettings,
@@ -84,7 +85,7 @@ async def compare_students(
     place = session.path(sets_folder)
     pool = answered_pool(session, settings.pool, settings.columns)
     chosen, budget = _selectors(place, pool, settings)
-    compared = read_json(place / "sets.json")
+    compared = SetsResults.read(place / "sets.json", DAMAGED)
     with interruptible():
         student = student or StudentSettings()
         shop = open_workshop(session, student, trials, pool, budget, settings.columns)
@@ -92,7 +93,7 @@ async def compare_students(
         with carried_out(shop, sets) as log:
             content, gains = study(sets, shop.seeds, log.latest, shop.test_tokens, settings.primary)
     content |= {
-        "suite": compared["suite"],
+        "suite": compared.suite,
         "pool_sha256": pool.sha256,
         "budget": budget,
         "tests": len(shop.tests),

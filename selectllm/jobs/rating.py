@@ -21,7 +21,7 @@ from selectllm.evaluation.runs.prepare import Sources, prepare
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Gate, Suite, load_suite
 from selectllm.jobs.computing import interruptible
-from selectllm.selection.strategies import find_strategy
+from selectllm.selection.strategies import is_analytic
 from selectllm.utility.annotation.asked import Asking, default_rubric
 from selectllm.utility.annotation.sheets import write_sheets
 from selectllm.utility.imported import read_ratings
@@ -203,7 +203,7 @@ def _differing(folder: Path, inputs: RunInputs) -> set[str]:
             argument="differing",
         )
     for arm in arms:
-        if arm.strategy is not None and find_strategy(arm.strategy).analytic:
+        if arm.strategy is not None and is_analytic(arm.strategy):
             raise UsageError(
                 f"`differing`: {arm.name} stands for all picks at once, so it differs in every "
                 "item; ask for all of them without `differing`",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from selectllm.core.arrays import Floats
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 
 Orders = NDArray[np.intp]
 Statistic = Callable[[Orders], Floats]

@@ -21,7 +21,7 @@ from selectllm.downstream.student import read_manifest
 from selectllm.report.schemas import schema
 from tests.conftest import Command, Outcome, read_jsonl, write_jsonl
 from tests.contract.test_layers import HEAVY, loaded_by
-from tests.downstream.student.test_student import items, made, one_thread
+from tests.downstream.student.test_training import items, made, one_thread
 from tests.support.cli_files import assert_refused, files
 from tests.support.student_files import rows, student_files
 

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from selectllm.cli import main
 from selectllm.report.schemas import schema
 from tests.conftest import Command, Outcome
-from tests.downstream.student.test_student import one_thread
+from tests.downstream.student.test_training import one_thread
 from tests.support.cli_files import assert_refused
 from tests.support.student_files import trial_files
 

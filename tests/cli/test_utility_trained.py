@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from selectllm.report.schemas import schema
 from selectllm.utility.validation import read_validation
 from tests.conftest import Command, Outcome, write_jsonl
-from tests.downstream.student.test_student import made, one_thread
+from tests.downstream.student.test_training import made, one_thread
 from tests.support.cli_files import assert_refused
 from tests.support.student_files import rows
 

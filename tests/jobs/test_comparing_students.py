@@ -17,7 +17,7 @@ from selectllm.jobs.comparing_students import ComparedSets, compare_students
 from selectllm.jobs.sync import finished
 from selectllm.jobs.workshop import TrialSettings
 from tests.conftest import read_jsonl, write_jsonl
-from tests.downstream.student.test_student import one_thread
+from tests.downstream.student.test_training import one_thread
 from tests.support.jobs import Heard, fails
 from tests.support.student_files import rows, tiny, trial_files
 

@@ -21,7 +21,7 @@ from selectllm.jobs.training import Trained, TrainSettings, train
 from selectllm.jobs.workshop import answered_items
 from selectllm.report.student import print_scores, trained_text
 from tests.conftest import Command, read_jsonl, write_jsonl
-from tests.downstream.student.test_student import items, made, one_thread
+from tests.downstream.student.test_training import items, made, one_thread
 from tests.support.cli_files import files
 from tests.support.jobs import Heard, fails
 from tests.support.student_files import rows, student_files, tiny

@@ -32,7 +32,7 @@ from selectllm.utility.knn import Answer
 from selectllm.utility.utility_file import read_utility
 from selectllm.utility.validation import read_validation
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
-from tests.downstream.student.test_student import made, one_thread
+from tests.downstream.student.test_training import made, one_thread
 from tests.support.cli_files import files
 from tests.support.jobs import Heard, fails
 from tests.support.made_vectors import random_vectors

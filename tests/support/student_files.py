@@ -10,7 +10,7 @@ import numpy as np
 
 from selectllm.jobs.workshop import StudentSettings
 from tests.conftest import write_jsonl
-from tests.downstream.student.test_student import items, made
+from tests.downstream.student.test_training import items, made
 from tests.support.made_vectors import random_vectors
 
 SUITE: dict[str, Any] = {
