@@ -8,7 +8,7 @@ import click
 
 from selectllm.core.codec import canonical_json
 from selectllm.core.files import read_json
-from selectllm.evaluation.runs.schema import RunResults
+from selectllm.jobs.reporting import read_results
 
 
 @click.command()
@@ -16,10 +16,9 @@ from selectllm.evaluation.runs.schema import RunResults
 @click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
 def report(folder: Path, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed."""
-    path = folder / "results.json"
-    results = RunResults.read(path, "not the results of a run ({why}); run eval again")
+    results = read_results(folder)
     if as_json:
-        click.echo(canonical_json(read_json(path)))
+        click.echo(canonical_json(read_json(folder / "results.json")))
         return
     from rich.console import Console
 

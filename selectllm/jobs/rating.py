@@ -17,7 +17,7 @@ from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.rated_differences import differing
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_inputs
-from selectllm.evaluation.runs.prepare import Sources, prepare
+from selectllm.evaluation.runs.prepare import Sources, read_data
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Gate, Suite, load_suite
 from selectllm.jobs.computing import interruptible
@@ -143,11 +143,11 @@ def _of_suite(path: Path, limit: int | None, session: Session) -> _Source:
     bare: dict[str, Any] = {"utilities": (), "gate": Gate()}
     if limit is not None:
         bare["clusters"] = suite.clusters.model_copy(update={"limit": limit})
-    base = path.resolve().parent
     with interruptible(), session.progress("embedding") as progress:
-        sources = Sources(base, session.embedder(progress), session.clusters)
-        run = prepare(suite.model_copy(update=bare), sources)
-    return _Source(suite.name, run.pool, run.members, _range_of(suite))
+        sources = Sources(session.embedder(progress), session.clusters)
+        data = read_data(suite.model_copy(update=bare), sources)
+    members = [member for cluster in data.clusters for member in cluster.members]
+    return _Source(suite.name, data.pool, members, _range_of(suite))
 
 
 def _range_of(suite: Suite) -> tuple[float, float] | None:
