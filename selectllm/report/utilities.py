@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from selectllm.report.set_agreement import render_arms, render_set_agreement
-from selectllm.report.wording import named
+from selectllm.report.wording import named, summary
 
 Content = Mapping[str, Any]
 
@@ -72,6 +72,6 @@ def print_agreement(content: Content, console: Console) -> None:
     for line in lines:
         console.print(Text(line), soft_wrap=True)
     scores = {arm: fmean(runs.values()) for arm, runs in content["scores"].items()}
-    rows = [(named(row), row["agreement"]) for row in content["agreement"]]
+    rows = [(named(summary(row)), row["agreement"]) for row in content["agreement"]]
     console.print(render_arms(content["agreement"], scores, content["metric"]))
     console.print(render_set_agreement(rows))

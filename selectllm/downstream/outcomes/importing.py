@@ -70,7 +70,7 @@ def _of_exported(
         return kept
     models = list(dict.fromkeys(each.models for each in found))
     if given is None or len(models) > 1:
-        raise UtilityError(f"{path}: {_nameless(models)}")
+        raise UtilityError(f"{path}: {_nameless(models)}", argument="arm")
     made = exported.find(given, str(path))
     return [(each, made) for each in found]
 
