@@ -244,7 +244,7 @@ def _open(
 ) -> Run:
     """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
     for spec in suite.specs():
-        settled(spec)
+        settled(spec, suite.folder)
     shared = session.connections(utility={})
     asking = Asking(prompts, session.library, shared, session.settings.concurrency)
     with session.progress("embedding") as advance:
