@@ -520,9 +520,6 @@ def test_a_run_without_verdicts_shows_its_tables_alone() -> None:
     assert "NOISE FLOOR" in printed(run(noise=NOISE))
 
 
-# --- the worst word
-
-
 # --- Markdown
 
 

@@ -15,7 +15,7 @@ several pairs of `regress`, share their error rate by Holm's step-down.
 Everything else is inconclusive. With few clusters or few that differ (paired.FEW_CLUSTERS,
 FEW_NONZERO) a t interval is not to be trusted, since losses that are rare and large may not have
 shown up at all; a word is then given only if the betting bound, which holds at any size, says the
-same. DESIGN part 6; error rates: eval/benchmarks/verdicts.py.
+same. Error rates: eval/benchmarks/verdicts.py.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ results.json     what came of it; the same inputs and replies give the same byte
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write, read_json, write_text
 from selectllm.core.jsonl_log import check_manifest
 from selectllm.core.types import Cluster, Pool
+from selectllm.core.versions import installed
 from selectllm.data.hub import seen_from
 from selectllm.evaluation.comparison.baseline import Baseline, write_baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs, run_inputs
@@ -92,10 +92,11 @@ class Run:
 
     def _measures(self) -> dict[str, Any]:
         """What the strategies' measures depend on, by strategy, if there are any."""
-        measures = {s.name: s.measure for s in self.strategies if s.measure is not None}
-        if not measures or self.meter is None:
+        if self.meter is None:
             return {}
-        return {"measures": {name: self.meter.describe(each) for name, each in measures.items()}}
+        described = ((strategy.name, strategy.describe(self.meter)) for strategy in self.strategies)
+        measures = {name: measure for name, measure in described if measure}
+        return {"measures": measures} if measures else {}
 
     @property
     def members(self) -> list[str]:
@@ -175,13 +176,7 @@ def _write_utilities(path: Path, run: Run) -> None:
 
 def versions() -> dict[str, str | None]:
     """Python's version and those of the packages that a result may depend on."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+    return {"python": platform.python_version(), **installed(PACKAGES)}
 
 
 def evaluated_before(runs: Path, selector: Selector, size: int, k: int) -> bool:
