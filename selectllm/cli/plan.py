@@ -15,6 +15,7 @@ import click
 from selectllm.cli.comparing import halves, narrowed
 from selectllm.cli.evaluation import Evaluating, asking, with_meter
 from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.sets import SetsOptions, applied, open_protocol
 from selectllm.core.codec import canonical_json
@@ -30,6 +31,7 @@ from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, Plan
 from selectllm.evaluation.planning.plan_json import plan_json
 from selectllm.evaluation.planning.reach import RETAIN
+from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.planning.sets import measure_forecast, plan_sets
 from selectllm.evaluation.planning.sets_json import sets_plan_json
 from selectllm.evaluation.runs.execute import tasks
@@ -107,6 +109,7 @@ plan_options = grouped(
 @click.command()
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @plan_options
+@reports(PlanResults, SetsPlanResults)
 @common_options
 def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     """Say what SUITE will take and what it can show, before anything is spent.
@@ -190,8 +193,10 @@ def _plan_sets(suite_file: Path, options: PlanOptions, common: Common) -> None:
     opened = open_protocol(session, suite, base, options.only)
     asked = asyncio.run(plan_sets(opened.protocol, asking(session, suite)))
     found = sets_plan_json(opened.protocol, asked, opened.left_out, common.concurrency)
+    if write_reports(found, session.workspace.root):
+        return
     if common.as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 
@@ -281,9 +286,11 @@ def _pool_clusters(run: Run, base: Path) -> int:
     return sum(math.ceil(count / entry.size) for count in groups.values())
 
 
-def _print(session: CommandSession, found: Mapping[str, object]) -> None:
+def _print(session: CommandSession, found: PlanResults) -> None:
+    if write_reports(found, session.workspace.root):
+        return
     if session.common.as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 

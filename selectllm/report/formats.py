@@ -17,6 +17,7 @@ from selectllm.core.codec import pretty_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
+from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.optimization.schema import GridResults, SearchResults
@@ -26,6 +27,8 @@ from selectllm.report.grid import render_grid
 from selectllm.report.junit import junit
 from selectllm.report.markdown import markdown
 from selectllm.report.optimize import render_report
+from selectllm.report.plan import render_plan
+from selectllm.report.plan_sets import render_sets_plan
 from selectllm.report.sets import markdown_sets, render_sets
 from selectllm.report.terminal import render_results
 
@@ -45,6 +48,8 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     SetsResults: render_sets,
     SearchResults: render_report,
     GridResults: render_grid,
+    PlanResults: render_plan,
+    SetsPlanResults: render_sets_plan,
 }
 """What a terminal shows, by the kind of result."""
 
