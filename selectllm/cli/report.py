@@ -13,6 +13,7 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.files import read_json, write_text
+from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.jobs.workspace import find_workspace
@@ -22,6 +23,9 @@ RUN = "results.json"
 READERS: Mapping[str, Callable[[Path], Document]] = {
     "optimize.json": read_optimize,
     "sets.json": lambda path: SetsResults.read(path, DAMAGED),
+    "compare.json": lambda path: StudentsCompared.read(
+        path, "not what student compare left ({why}); run it again"
+    ),
     RUN: lambda path: RunResults.read(path, "not the results of a run ({why}); run eval again"),
 }
 """By the file that a folder holds when it is finished."""
@@ -35,7 +39,7 @@ READERS: Mapping[str, Callable[[Path], Document]] = {
 def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed.
 
-    RUN is a folder that eval, ab, aa, swap, regress, sets or optimize wrote.
+    RUN is a folder that eval, ab, aa, swap, regress, sets, optimize or student compare wrote.
     """
     name = next((name for name in READERS if (folder / name).exists()), RUN)
     result = READERS[name](folder / name)

@@ -48,6 +48,7 @@ def schema(name: str) -> dict[str, Any]:
 def generated() -> dict[str, dict[str, Any]]:
     """By name, the schemas of files that are written from types, as these say it now."""
     from selectllm.core.document import Document
+    from selectllm.downstream.trials.schema import StudentsCompared
     from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
     from selectllm.evaluation.runs.schema import RunResults
     from selectllm.evaluation.sets.schema import SetsResults
@@ -59,6 +60,7 @@ def generated() -> dict[str, dict[str, Any]]:
         "sets": SetsResults,
         "plan": PlanResults,
         "plan_sets": SetsPlanResults,
+        "compare": StudentsCompared,
     }
     made = {name: document.json_schema() for name, document in documents.items()}
     return {"suite": Suite.json_schema(), "optimize": optimize(), **made}
