@@ -118,9 +118,8 @@ def _add(made: Table, name: str, found: SetAgreementFigures) -> None:
     if not _is_ok(found):
         add_row(made, arms, found.status, UNKNOWN, UNKNOWN, UNKNOWN)
         return
-    known = [
-        (head, getattr(found, key)) for key, head in MEASURES if found[key]["value"] is not None
-    ]
+    figures = [(head, getattr(found, key)) for key, head in MEASURES]
+    known = [(head, figure) for head, figure in figures if figure.value is not None]
     for first, (head, figure) in zip([arms, *[""] * len(known)], known, strict=False):
         add_row(made, first, head, number(figure.value), _interval(figure), p_alone(figure.p))
 
