@@ -35,7 +35,7 @@ Amount = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0})
 """A figure that cannot be below 0."""
 Share = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 """From 0 (none) to 1 (all); of p-values and reliabilities as well."""
-Correlation = Annotated[
+Coefficient = Annotated[
     int | float, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})
 ]
 Tally = Annotated[int, Field(ge=0)]

@@ -35,6 +35,8 @@ from selectllm.report.set_agreement import render_outcome_agreement
 from selectllm.report.sets import markdown_sets, render_sets
 from selectllm.report.students_compared import render_trials
 from selectllm.report.terminal import render_results
+from selectllm.report.validation import render_validations
+from selectllm.utility.schema import Validations
 
 WIDTH = 100  # columns of a report that is written to a file
 
@@ -56,6 +58,7 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     SetsPlanResults: render_sets_plan,
     OutcomeAgreement: render_outcome_agreement,
     StudentsCompared: render_trials,
+    Validations: lambda found: render_validations(found.validations),
 }
 """What a terminal shows, by the kind of result."""
 

@@ -18,10 +18,11 @@ from selectllm.cli.sets import sets
 from selectllm.cli.student_compare import compare
 from selectllm.cli.swap import swap
 from selectllm.cli.utility_outcomes import agree
+from selectllm.cli.utility_trained import validate
 from selectllm.report.formats import FORMATS
 from tests.conftest import Command
 
-VERBS = (eval_, ab, aa, swap, regress, sets, plan, optimize, compare, agree)
+VERBS = (eval_, ab, aa, swap, regress, sets, plan, optimize, compare, agree, validate)
 SUITE = """\
 name: demo
 pool: pool.jsonl

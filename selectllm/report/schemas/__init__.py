@@ -54,6 +54,7 @@ def generated() -> dict[str, dict[str, Any]]:
     from selectllm.evaluation.sets.schema import SetsResults
     from selectllm.evaluation.suite import Suite
     from selectllm.optimization.schema import json_schema as optimize
+    from selectllm.utility.schema import ValidationFile
 
     documents: dict[str, type[Document]] = {
         "results": RunResults,
@@ -61,6 +62,7 @@ def generated() -> dict[str, dict[str, Any]]:
         "plan": PlanResults,
         "plan_sets": SetsPlanResults,
         "compare": StudentsCompared,
+        "validation": ValidationFile,
     }
     made = {name: document.json_schema() for name, document in documents.items()}
     return {"suite": Suite.json_schema(), "optimize": optimize(), **made}
