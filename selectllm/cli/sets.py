@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
+from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import sets as making
 from selectllm.jobs.sync import finished
@@ -60,6 +62,7 @@ sets_options = grouped(
 @click.command()
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @sets_options
+@reports(SetsResults)
 @common_options
 def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     """Select every set of SUITE: each selector's, at every budget and with every seed.
@@ -80,7 +83,12 @@ def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
 
 
 def _show(session: CommandSession, comparison: making.Sets) -> None:
-    """Print the comparison: as JSON alone, or as tables with what was spent."""
+    """Write the reports that were asked for, and print the comparison.
+
+    As JSON alone, or as tables with what was spent.
+    """
+    if write_reports(comparison.results, session.workspace.root):
+        return
     if session.common.as_json:
         click.echo(canonical_json(comparison.results.to_json()))
         return

@@ -61,7 +61,7 @@ def pair(folder: str = "run") -> Mapping[str, Any]:
 
 def planned(*changes: str) -> Any:
     """What the plan of the suite says of its first pair, once it keeps to its schema."""
-    content = json.loads(json.dumps(finished(plan(write_suite(*changes))).results))
+    content = json.loads(json.dumps(finished(plan(write_suite(*changes))).results.to_json()))
     Draft202012Validator(schema("plan")).validate(content)
     return content["pairs"][0]
 
