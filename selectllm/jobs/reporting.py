@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
+from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.comparison.schema import Verdict
+from selectllm.evaluation.runs.schema import RunResults
+from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
+from selectllm.optimization.schema import read_optimize
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 HTML = "html"
 WIDTH = 100  # columns
+RUN = "results.json"
+READERS: Mapping[str, Callable[[Path], Document]] = {
+    "optimize.json": read_optimize,
+    "sets.json": lambda path: SetsResults.read(path, DAMAGED),
+    "compare.json": lambda path: StudentsCompared.read(
+        path, "not what student compare left ({why}); run it again"
+    ),
+    RUN: lambda path: RunResults.read(path, "not the results of a run ({why}); run eval again"),
+}
+"""By the file that a folder holds when it is finished."""
+
+
+def read_finished(folder: Path) -> tuple[Document, Path]:
+    """What a command left in `folder`, and the file that holds it.
+
+    Raises RunError if that is none of READERS, not finished, or damaged.
+    """
+    name = next((name for name in READERS if (folder / name).exists()), RUN)
+    return READERS[name](folder / name), folder / name
 
 
 def rendered(results: Document, format: str) -> str:

@@ -9,13 +9,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.core.names import STRATEGY
 from selectllm.downstream.outcomes.schema import (
     AgreementFigure,
     ForetellingUtility,
     OutcomeAgreement,
     SetAgreementFigures,
 )
-from selectllm.evaluation.comparison.arms import STRATEGY
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
