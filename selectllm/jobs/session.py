@@ -7,7 +7,7 @@ import copy
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -237,6 +237,24 @@ class Session:
         session = copy.copy(self)
         session.given = self.given.of_pool(loaded.pool)
         return session
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    session: Session | None, settings: Settings, start: Path | None = None
+) -> AsyncIterator[Session]:
+    """`session`, or one with `settings` for one job around the folder `start`, closed after it.
+
+    Every job that has a Python API begins with it. Raises TypeError for settings beside a session,
+    which has its own.
+    """
+    if session is None:
+        async with Session(start=start, **settings) as session:
+            yield session
+        return
+    if settings:
+        raise TypeError(f"{', '.join(settings)}: settings of a session; give them to Session(...)")
+    yield session
 
 
 def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:

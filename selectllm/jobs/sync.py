@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import functools
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 Value = TypeVar("Value")
+Arguments = ParamSpec("Arguments")
+
+
+def blocking(
+    job: Callable[Arguments, Coroutine[Any, Any, Value]],
+) -> Callable[Arguments, Value]:
+    """`job` as a function that waits for it; see `finished`."""
+
+    @functools.wraps(job)
+    def run(*arguments: Arguments.args, **options: Arguments.kwargs) -> Value:
+        return finished(job(*arguments, **options))
+
+    return run
 
 
 def finished(job: Coroutine[Any, Any, Value]) -> Value:

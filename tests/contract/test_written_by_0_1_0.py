@@ -1,0 +1,208 @@
+"""What release 0.1.0 wrote still holds: its files are found, verified, replayed and gone on with.
+
+`tests/golden/written_by_0_1_0` is a workspace as that release left it; its README says by which
+commands. Nothing answers where its model was served, so whatever asks fails.
+
+`run.json` and `optimize.json` name the versions of packages beside what they were made from: those
+may differ, and are the only bytes that may.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Command, Outcome, read_jsonl
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "written_by_0_1_0"
+VECTORS = ("--vectors", "vectors.npy")
+ASKED = ("eval", "suites/asked.yaml", *VECTORS)
+RECORDED = ("eval", "suites/recorded.yaml", *VECTORS)
+REGRESS = ("regress", "suites/recorded.yaml", "--baseline", "baseline.json", *VECTORS)
+RANDOM = ("suites/scripted.yaml", "--a", "mock/random")
+FEW = ("--limit", 3)
+RUNS: dict[str, tuple[tuple[object, ...], int]] = {
+    "asked": (ASKED, 0),
+    "regress": (REGRESS, 0),
+    "ab": (("ab", *RANDOM, "--b", "mock/oracle", "--design", "sequential"), 0),
+    "voting": (("ab", *RANDOM, "--b", "voting", *FEW), 3),
+    "differing": (("ab", *RANDOM, "--b", "mock/oracle", "--differing", *FEW), 3),
+    "aa": (("aa", "suites/scripted.yaml", "--model", "mock/random", *FEW), 0),
+    "swap": (("swap", *RANDOM[:1], "--from", "mock/oracle", "--to", "mock/random", *FEW), 3),
+}
+"""What made each run folder, and what it ended with."""
+SELECTED: dict[str, tuple[object, ...]] = {
+    "chosen.jsonl": (
+        *("--budget", 8, "--prompt", "mine@1", "--model", "openai/m"),
+        *("--api-base", "http://127.0.0.1:8123/v1", "--cluster-size", 40, "--by", "diverse"),
+    ),
+    "spread.jsonl": ("--budget", 5, "--strategy", "k-center"),
+}
+OTHERS: dict[str, tuple[object, ...]] = {
+    "sets": ("sets", "suites/sets.yaml", *VECTORS),
+    "search": ("optimize", "suites/grid.yaml", "--grid"),
+    "training": (
+        *("export", "sets", "--pool", "pool.jsonl", "--layout", "alpaca", "--layout", "chat"),
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def workspace(selectllm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That workspace in the current folder, its cache in use, and no key of a provider."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    shutil.copytree(GOLDEN, ".", dirs_exist_ok=True)
+
+
+def written(folder: str = ".") -> dict[str, bytes]:
+    """Every file but those of the cache, without the versions of packages."""
+    paths = (path for path in Path(folder).rglob("*") if path.is_file())
+    return {
+        str(path): without_versions(path) for path in paths if path.parts[0] not in ("cache", "new")
+    }
+
+
+def without_versions(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.name not in ("run.json", "optimize.json"):
+        return content
+    return json.dumps(json.loads(content) | {"versions": None}).encode()
+
+
+def again(selectllm: Command, *words: object, out: str) -> Outcome:
+    """A command of 0.1.0 with its results in `out`; nothing may be sent."""
+    offline = () if words[0] == "export" else ("--offline",)
+    return selectllm(*words, "-o", out, *offline)
+
+
+def as_json(path: str) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def the_words(outcome: Outcome) -> list[tuple[str, str]]:
+    return [(verdict["word"], verdict["reason"]) for verdict in outcome.json["verdicts"]]
+
+
+# --- reading what it wrote
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_figure_of_a_run_still_follows_from_its_folder(selectllm: Command, run: str) -> None:
+    outcome = selectllm("verify", f"runs/{run}", "--json")
+    assert (outcome.code, outcome.json["differences"]) == (0, [])
+    assert outcome.json["figures"] > 50
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_report_is_still_printed(selectllm: Command, run: str) -> None:
+    shown = selectllm("report", f"runs/{run}")
+    assert (shown.code, shown.err) == (0, "")
+    assert len(shown.out.splitlines()) > 5
+    outcome = selectllm("report", f"runs/{run}", "--json")
+    assert outcome.json == as_json(f"runs/{run}/results.json")
+
+
+def test_its_prompts_are_still_as_they_were_locked(selectllm: Command) -> None:
+    assert selectllm("prompts", "check", "--prompts", "prompts").code == 0
+
+
+def test_a_baseline_of_its_run_is_still_the_same(selectllm: Command) -> None:
+    assert selectllm("baseline", "set", "runs/asked", "-o", "new.json").code == 0
+    assert Path("new.json").read_bytes() == Path("baseline.json").read_bytes()
+
+
+# --- giving its commands again
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_run_given_again_leaves_every_byte_as_it_is(selectllm: Command, run: str) -> None:
+    words, code = RUNS[run]
+    outcome = again(selectllm, *words, out=f"runs/{run}")
+    assert outcome.code == code, outcome.err
+    shutil.rmtree("cache")
+    assert written() == golden()
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_run_made_anew_from_the_cache_or_the_pack_is_the_same(
+    selectllm: Command, run: str
+) -> None:
+    words, code = RUNS[run]
+    outcome = again(selectllm, *words, out="new")
+    assert outcome.code == code, outcome.err
+    assert as_json("new/run.json")["manifest"] == as_json(f"runs/{run}/run.json")["manifest"]
+    for name in ("clusters.json", "utilities.jsonl", "results.json"):
+        assert Path("new", name).read_bytes() == Path(f"runs/{run}", name).read_bytes()
+
+
+@pytest.mark.parametrize("words", [ASKED, RECORDED], ids=["cache", "pack"])
+def test_every_request_is_found_by_its_key(selectllm: Command, words: tuple[object, ...]) -> None:
+    """In one of the two alone, the other being away."""
+    if words is RECORDED:
+        shutil.rmtree("cache")
+    outcome = again(selectllm, *words, "--record", "new.jsonl", out="new")
+    assert outcome.code == 0, outcome.err
+    assert Path("new.jsonl").read_bytes() == Path("replies.jsonl").read_bytes()
+    assert Path("new/results.json").read_bytes() == Path("runs/asked/results.json").read_bytes()
+
+
+def test_regress_against_its_baseline_says_the_same_by_its_recorded_replies_alone(
+    selectllm: Command,
+) -> None:
+    shutil.rmtree("cache")
+    outcome = again(selectllm, *REGRESS, "--json", out="new")
+    assert outcome.code == 0
+    reason = "the picks are the same in every cluster of the baseline, and all replies are valid"
+    assert the_words(outcome) == [("pass", reason)] * 2
+    assert outcome.json == as_json("runs/regress/results.json")
+
+
+@pytest.mark.parametrize("out", SELECTED)
+def test_a_selection_goes_on_from_its_torn_log_to_the_same_bytes(
+    selectllm: Command, out: str
+) -> None:
+    log = Path(f"{out}.decisions.jsonl")
+    whole = log.read_bytes()
+    *kept, last = whole.splitlines(keepends=True)
+    log.write_bytes(b"".join(kept) + last[: len(last) // 2])
+    Path(out).unlink()
+    outcome = again(selectllm, "select", "pool.jsonl", *SELECTED[out], *VECTORS, out=out)
+    assert outcome.code == 0, outcome.err
+    assert Path(out).read_bytes() == (GOLDEN / out).read_bytes()
+    assert [row.keys() for row in read_jsonl(log)] == [
+        row.keys() for row in read_jsonl(GOLDEN / log)
+    ]
+
+
+@pytest.mark.parametrize("out", SELECTED)
+def test_a_finished_selection_given_again_leaves_every_byte_as_it_is(
+    selectllm: Command, out: str
+) -> None:
+    shutil.rmtree("cache")  # what the log has is not looked up
+    outcome = again(selectllm, "select", "pool.jsonl", *SELECTED[out], *VECTORS, out=out)
+    assert outcome.code == 0, outcome.err
+    assert written() == golden()
+
+
+@pytest.mark.parametrize("out", OTHERS)
+def test_sets_searches_and_exports_given_again_leave_every_byte_as_it_is(
+    selectllm: Command, out: str
+) -> None:
+    outcome = again(selectllm, *OTHERS[out], out=out)
+    assert outcome.code == 0, outcome.err
+    assert written() == golden()
+
+
+def golden() -> dict[str, bytes]:
+    """The workspace as it was written."""
+    paths = (path for path in GOLDEN.rglob("*") if path.is_file())
+    names = {path.relative_to(GOLDEN): path for path in paths}
+    return {
+        str(name): without_versions(path)
+        for name, path in names.items()
+        if name.parts[0] != "cache"
+    }
