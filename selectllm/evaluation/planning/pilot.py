@@ -47,26 +47,26 @@ class Pilot:
         With groups, as if the clusters were as many independent ones: their larger standard
         error is in it.
         """
-        contrast = self._contrast()
-        if contrast is None or contrast.paired is None or contrast.estimate is None:
+        comparison = self._comparison()
+        if comparison is None or comparison.paired is None or comparison.estimate is None:
             return None
-        sd = contrast.estimate.std_error * math.sqrt(len(contrast.paired))
-        return Spread(sd, contrast.paired.scale, "pilot", len(contrast.paired))
+        sd = comparison.estimate.std_error * math.sqrt(len(comparison.paired))
+        return Spread(sd, comparison.paired.scale, "pilot", len(comparison.paired))
 
     def lifts(self) -> Lifts | None:
         """What both arms gain over random picks, by cluster; None where the pilot cannot say."""
-        contrast, utility = self._contrast(), self.inputs.headline
-        if contrast is None or contrast.paired is None or utility is None:
+        comparison, utility = self._comparison(), self.inputs.headline
+        if comparison is None or comparison.paired is None or utility is None:
             return None
-        a, b = (side.measured[utility.name] for side in (contrast.a, contrast.b))
+        a, b = (side.measured[utility.name] for side in (comparison.a, comparison.b))
         clusters = [cluster for cluster in self.inputs.order if cluster in b.chance]
-        if contrast.estimate is None:
+        if comparison.estimate is None:
             return None
         incumbent, newcomer = (
-            np.array([side.gain[c] - side.chance[c] for c in clusters]) / contrast.paired.scale
+            np.array([side.gain[c] - side.chance[c] for c in clusters]) / comparison.paired.scale
             for side in (a, b)
         )
-        return Lifts(incumbent, newcomer, contrast.paired.groups)
+        return Lifts(incumbent, newcomer, comparison.paired.groups)
 
     def differing_items(self) -> float | None:
         """Items per cluster that exactly one of the arms picked; None with one pair."""
@@ -76,7 +76,7 @@ class Pilot:
         found = differing(a.decisions, b.decisions, self.inputs.picks)
         return fmean(len(items) for items in found.values()) if found else None
 
-    def _contrast(self) -> PairedComparison | None:
+    def _comparison(self) -> PairedComparison | None:
         covered = self.inputs.headline in self.inputs.covering
         if self.arms is None or not covered:
             return None
