@@ -32,7 +32,7 @@ from selectllm.evaluation.comparison.ruling import (
     rule,
 )
 from selectllm.evaluation.comparison.run_inputs import RunInputs
-from selectllm.evaluation.comparison.schema import PromptChange, Verdict
+from selectllm.evaluation.comparison.schema import Needed, PromptChange, Verdict
 from selectllm.evaluation.comparison.verdict import verdict_of
 from selectllm.evaluation.suite import Suite
 
@@ -186,7 +186,7 @@ def _verdict(
 ) -> Verdict:
     """One pair's verdict. `fail_level`: of failing; `bet`: of the betting bound for it."""
     paired, estimate, margin = comparison.paired, comparison.estimate, comparison.margin
-    beside = {"regress": changes, "notes": _notes(changes)}
+    beside: dict[str, Any] = {"regress": changes, "notes": _notes(changes)}
     same = changes.identical and _all_valid(comparison)
     against = rarer(comparison)
     if paired is None or estimate is None:
@@ -200,13 +200,7 @@ def _verdict(
         ruling = replace(against, betting=ruling.betting)
     elif regress_word(bounds, margin) == "inconclusive" and fail_level < alpha:
         ruling = corrected(ruling, regress_word(Bounds.of(shown, shown), margin))
-    more = None
-    if ruling.word == "inconclusive" and against is None:
-        mean = estimate.mean
-        passing = (
-            None if margin is None else clusters_for(comparison, mean + margin, alpha, sides=1)
-        )
-        more = needed(comparison, [passing, clusters_for(comparison, -mean, alpha, sides=1)])
+    undecided = ruling.word == "inconclusive" and against is None
     return verdict_of(
         comparison,
         "regress",
@@ -214,9 +208,18 @@ def _verdict(
         difference=shown,
         inner=shown,
         p=paired.p_sign_flip(),
-        needed=more,
+        needed=_needed(comparison, estimate.mean) if undecided else None,
         **beside,
     )
+
+
+def _needed(comparison: PairedComparison, mean: float) -> Needed | None:
+    """What would show the loss, or that it is no margin, if `mean` is the difference."""
+    alpha, margin = comparison.inputs.gate.alpha, comparison.margin
+    failing = clusters_for(comparison, -mean, alpha, sides=1)
+    if margin is None:
+        return needed(comparison, [failing])
+    return needed(comparison, [clusters_for(comparison, mean + margin, alpha, sides=1), failing])
 
 
 def _all_valid(comparison: PairedComparison) -> bool:
