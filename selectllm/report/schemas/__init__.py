@@ -51,7 +51,8 @@ def generated() -> dict[str, dict[str, Any]]:
     from selectllm.evaluation.runs.schema import RunResults
     from selectllm.evaluation.sets.schema import SetsResults
     from selectllm.evaluation.suite import Suite
+    from selectllm.optimization.schema import json_schema as optimize
 
     documents: dict[str, type[Document]] = {"results": RunResults, "sets": SetsResults}
     made = {name: document.json_schema() for name, document in documents.items()}
-    return {"suite": Suite.json_schema(), **made}
+    return {"suite": Suite.json_schema(), "optimize": optimize(), **made}
