@@ -31,6 +31,7 @@ _HOME = {
     "Reply": "core.types",
     "Request": "models.model",
     "SelectLLMError": "core.errors",
+    "Strategy": "selection.strategies.strategy",
     "Utility": "utility.utility",
     "Vote": "models.model",
     "load_pool": "data.pool",

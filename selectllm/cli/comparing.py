@@ -33,7 +33,7 @@ def narrowed(session: CommandSession, suite: Suite, base: Path, arms: Sequence[A
     """
     for arm in arms:
         if arm.strategy is not None:
-            find_strategy(arm.strategy)
+            find_strategy(arm.strategy, base)
     prompts = {reference: session.library.load(reference, base) for reference in suite.prompts}
     wanted = {arm.prompt for arm in arms}
     with_schema = {p.ref for p in prompts.values() if reply_format(p.reply).schema}

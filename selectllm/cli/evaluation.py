@@ -150,7 +150,7 @@ def with_meter(session: CommandSession, run: Run, base: Path, shared: Connection
     )
     items = [run.pool.by_id[member] for member in run.members]
     for strategy in run.strategies:
-        meter.check(strategy, items)
+        strategy.check(items, meter)
     return replace(run, meter=meter)
 
 

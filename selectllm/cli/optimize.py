@@ -150,7 +150,7 @@ def _teacher(name: str, known: Mapping[str, ModelSpec], session: CommandSession)
     if spec is None:
         spec = named_model(name, ModelOptions(None, ()))
         spec = replace(spec, temperature=1.0, max_tokens=TEACHER_TOKENS)
-    spec = settled(spec)
+    spec = settled(spec, session.base)
     if session.common.offline or not provider_of(spec).needs_key:
         return spec
     if api_key(spec, os.environ) is None:

@@ -38,7 +38,6 @@ from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.selection.clustering.clusters_file import read_clusters
-from selectllm.selection.scorers.item_scorer import calls_per_item
 from selectllm.selection.strategies import find_strategy
 
 
@@ -237,7 +236,8 @@ def _open(session: CommandSession, suite: Suite, base: Path, arms: tuple[Arm, ..
     shared = session.connections(utility=run.headline.values if run.headline else {})
     run = with_selectors(run, base, session.library, shared)
     if not arms:  # else those of the arms
-        run = replace(run, strategies=tuple(map(find_strategy, suite.strategies or ())))
+        named = (find_strategy(name, base) for name in suite.strategies or ())
+        run = replace(run, strategies=tuple(named))
     return with_meter(session, run, base, shared)
 
 
@@ -260,9 +260,9 @@ async def _measuring(session: CommandSession, run: Run, recall: Recall) -> dict[
     items = [run.pool.by_id[member] for members in clusters for member in members]
     settings = asking(session, run.suite)
     return {
-        strategy.name: await measure_forecast(run.meter, strategy.measure, items, settings, recall)
+        strategy.name: await measure_forecast(run.meter, strategy.scorer, items, settings, recall)
         for strategy in run.strategies
-        if strategy.measure is not None and calls_per_item(strategy.measure)
+        if strategy.scorer is not None and strategy.calls_per_item
     }
 
 

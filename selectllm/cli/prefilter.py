@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,6 @@ from selectllm.core.errors import UsageError
 from selectllm.core.types import Pool, empty
 from selectllm.data.deduplicate import distinct
 from selectllm.selection.by_model import SelectSettings, check_budget, narrowed
-from selectllm.selection.scorers.item_scorer import calls_per_item
 from selectllm.selection.strategies import Strategy, find_strategy
 
 NO_SETTINGS = ModelOptions(None, ())  # those of the command line are the selecting model's
@@ -52,8 +52,8 @@ def left_of(
         if options.budget is not None:
             check_budget(options.budget, narrowed(pool, pool.items[:count]), "left of")
         meter = meter_for(session, pool, strategy, settings, NO_SETTINGS)
-        if options.dry_run and (strategy.measure is not None or strategy.needs_vectors):
-            calls = len(pool) * (calls_per_item(strategy.measure) if strategy.measure else 0)
+        if options.dry_run and (strategy.scorer is not None or strategy.needs_vectors):
+            calls = len(pool) * strategy.calls_per_item
             strategy = find_strategy("random")
         candidates, _ = candidates_for(session, pool, strategy, settings, meter)
         kept = sorted(strategy.choose(candidates, count))
@@ -88,7 +88,7 @@ def _filter(text: str) -> tuple[Strategy, Fraction]:
             f"--prefilter {text!r}: must be STRATEGY:SHARE with a share above 0 and at most 1, "
             "such as longest:0.5"
         )
-    return find_strategy(name), number
+    return find_strategy(name, Path.cwd()), number
 
 
 def _vectors(session: CommandSession, pool: Pool) -> NDArray[np.float32]:

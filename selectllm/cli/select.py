@@ -39,9 +39,10 @@ from selectllm.selection.by_model import (
 )
 from selectllm.selection.by_strategy import check_descending, chosen_by, reaching, strategy_decision
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
+from selectllm.selection.clustering.partition import find_partition
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.output import manifest_by_model, manifest_by_strategy, write_selection
-from selectllm.selection.scorers.item_scorer import Meter, calls_per_item
+from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.strategies import Strategy, find_strategy
 from selectllm.selection.task import AskSettings, calls_per_decision, most_calls
@@ -103,9 +104,10 @@ def _check_selector(
         prompt = session.library.load(options.prompt or "")
         spec = named_model(options.model or "", named)
         open_selector(prompt, spec, session.connections())
+        find_partition(options.by, Path.cwd())
         warn_of_equal_ballots(session, spec)
         return
-    strategy = find_strategy(options.strategy)
+    strategy = find_strategy(options.strategy, Path.cwd())
     meter_for(session, pool, strategy, settings, named)
     if options.threshold is not None:
         check_descending(strategy)
@@ -132,7 +134,7 @@ def _by_strategy(
 ) -> list[Chosen] | None:
     """What the strategy picks; None for a dry run."""
     session, pool, settings = call.session, call.pool, call.settings
-    strategy = find_strategy(options.strategy or "")
+    strategy = find_strategy(options.strategy or "", Path.cwd())
     meter = meter_for(session, pool, strategy, settings, named)
     if options.dry_run:
         _print_strategy_ahead(call, options, strategy)
@@ -140,8 +142,8 @@ def _by_strategy(
     manifest = manifest_by_strategy(pool, strategy, settings) | dict(call.left.by)
     if options.threshold is not None:
         manifest |= {"budget": None, "threshold": options.threshold}
-    if strategy.measure is not None:
-        manifest |= {"measure": meter.describe(strategy.measure), "reask": options.reask}
+    if measure := strategy.describe(meter):
+        manifest |= {"measure": measure, "reask": options.reask}
     if strategy.needs_vectors:
         manifest |= {"encoder": session.embedder().identity}
     with DecisionLog(call.log, manifest) as log:
@@ -209,7 +211,9 @@ async def _ask(
     def division(part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
         with session.progress("embedding") as advance:
             embedder = session.embedder(advance)
-            return cluster_pool(part, ClusterSettings(by, size, seed), embedder, session.clusters)
+            return cluster_pool(
+                part, ClusterSettings(by, size, seed, Path.cwd()), embedder, session.clusters
+            )
 
     try:
         with session.progress("deciding") as advance:
@@ -221,9 +225,9 @@ async def _ask(
 
 def _print_strategy_ahead(call: Selection, options: SelectOptions, strategy: Strategy) -> None:
     count = "those that reach the threshold" if options.budget is None else call.settings.budget
-    calls = 0 if strategy.measure is None else calls_per_item(strategy.measure) * len(call.pool)
-    rating = strategy.measure is not None and strategy.measure.kind == "rating"
-    most = calls * (1 + options.reask) if rating else calls
+    calls = strategy.calls_per_item * len(call.pool)
+    asks_again = strategy.scorer is not None and strategy.scorer.asks_again
+    most = calls * (1 + options.reask) if asks_again else calls
     if call.session.common.as_json:
         summary = {"rounds": [], "calls": calls, "calls_at_most": most}
         click.echo(canonical_json(summary | {"prefilter_calls": call.left.calls}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,46 @@ from selectllm.utility.ratings import ratings
 NOTHING = Measured({})
 
 
+class _NamedModels(Mapping[str, ModelSpec]):
+    """Every model by its id, with the settings that the command line gives; none is listed."""
+
+    def __init__(self, strategy: Strategy, named: ModelOptions) -> None:
+        self._strategy, self._named = strategy, named
+
+    def __getitem__(self, name: str) -> ModelSpec:
+        if "/" not in name:
+            raise UsageError(
+                f"strategy {self._strategy.name}: no model {name!r}; name one as PROVIDER/MODEL"
+            )
+        return named_model(name, self._named)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class _Columns(Mapping[str, Mapping[str, float]]):
+    """Every numeric column of a pool as a utility; none is listed."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._read: dict[str, Mapping[str, float]] = {}
+
+    def __getitem__(self, column: str) -> Mapping[str, float]:
+        if column not in self._read:
+            utility = ratings(self._pool, name=column, column=column, kind="human")
+            self._read[column] = utility.values
+        return self._read[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
 def meter_for(
     session: CommandSession,
     pool: Pool,
@@ -33,35 +74,22 @@ def meter_for(
 
     Raises a UsageError for what cannot be measured.
     """
-    measure = strategy.measure
-    specs: dict[str, ModelSpec] = {}
-    utilities = {}
-    if measure is not None and measure.kind in ("rating", "open-endedness"):
-        model = measure.of.partition("+")[2] if measure.kind == "rating" else measure.of
-        if "/" not in model:
-            raise UsageError(
-                f"strategy {strategy.name}: no model {model!r}; name one as PROVIDER/MODEL"
-            )
-        specs[model] = named_model(model, named)
-    elif named.api_base is not None or named.model_arg:
+    if not strategy.calls_per_item and (named.api_base is not None or named.model_arg):
         raise UsageError(
             f"--api-base and --model-arg are settings of a model, and strategy {strategy.name} "
             "asks none"
         )
-    if measure is not None and measure.kind == "utility":
-        column = measure.of
-        utilities[column] = ratings(pool, name=column, column=column, kind="human").values
     meter = Meter(
         library=session.library,
         base=Path.cwd(),
         shared=session.connections(),
         folder=session.workspace.cache,
-        specs=specs,
-        utilities=utilities,
+        specs=_NamedModels(strategy, named),
+        utilities=_Columns(pool),
         settings=settings.ask,
         seed=settings.seed,
     )
-    meter.check(strategy, pool.items)
+    strategy.check(pool.items, meter)
     return meter
 
 
@@ -73,10 +101,10 @@ def candidates_for(
     if strategy.needs_vectors:
         with session.progress("embedding") as advance:
             vectors = session.embedder(advance).of(pool.items)
-    if strategy.measure is not None:
+    if strategy.scorer is not None:
         with session.progress("measuring") as advance:
             measuring = replace(meter, progress=advance)
-            measured = asyncio.run(measuring.measure(strategy.measure, pool.items))
+            measured = asyncio.run(strategy.scorer.score(pool.items, measuring))
         values = np.array([measured.values[item.id] for item in pool.items])
         missing = int(np.isnan(values).sum())
         if missing:

@@ -9,7 +9,7 @@ from typing import get_args
 
 import click
 
-from selectllm.cli.options import FILE, grouped
+from selectllm.cli.options import FILE, OrOwn, grouped
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.selection.by_model import OnInvalid
@@ -53,7 +53,7 @@ select_options = grouped(
     click.option("--strategy", metavar="NAME", help="Select without a model instead."),
     click.option(
         "--by",
-        type=click.Choice(sorted(PARTITIONS)),
+        type=OrOwn(sorted(PARTITIONS)),
         default="diverse",
         show_default=True,
         help="How the pool is divided into clusters.",

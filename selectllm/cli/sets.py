@@ -30,8 +30,9 @@ from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.session import ticks
 from selectllm.selection.by_model import Divide
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
-from selectllm.selection.scorers.item_scorer import Measured
-from selectllm.selection.strategies import Measure, Strategy, find_strategy
+from selectllm.selection.clustering.partition import find_partition
+from selectllm.selection.scorers.item_scorer import ItemScorer, Measured
+from selectllm.selection.strategies import Strategy, find_strategy
 from selectllm.selection.strategies.controls import usual_controls
 
 
@@ -129,7 +130,8 @@ def open_protocol(
     by = suite.clusters.model_copy(update={"by": "random"})
     opening = {"strategies": (), "picks": 1, "clusters": by}
     run = replace(open_run(session, suite.model_copy(update=opening), base), suite=suite)
-    strategies = [find_strategy(name) for name in _strategy_names(suite, run.pool)]
+    find_partition(suite.clusters.by, base)
+    strategies = [find_strategy(name, base) for name in _strategy_names(suite, run.pool)]
     wanted = _wanted([*map(arm_of, run.selectors), *map(arm_of, strategies)], only)
     run = replace(run, selectors=tuple(each for each in run.selectors if arm_of(each) in wanted))
     able: list[Strategy] = []
@@ -137,7 +139,7 @@ def open_protocol(
     for strategy in (each for each in strategies if arm_of(each) in wanted):
         with _leaving_out(strategy, left_out, strict=bool(only)):
             assert run.meter is not None
-            run.meter.check(strategy, run.pool.items)
+            strategy.check(run.pool.items, run.meter)
             able.append(strategy)
     if not (able or run.selectors):
         raise UnfitError(f"no selector of the suite can do with this pool: {left_out[0].reason}")
@@ -218,28 +220,28 @@ def _by_strategies(
     session: CommandSession, maker: Maker, left_out: list[LeftOut], *, strict: bool
 ) -> None:
     """The sets of all strategies; what needs no measuring first, since it costs nothing."""
-    strategies = sorted(maker.protocol.strategies, key=lambda each: each.measure is not None)
+    strategies = sorted(maker.protocol.strategies, key=lambda each: each.scorer is not None)
     with session.progress("selecting") as advance:
-        for done, strategy in enumerate(each for each in strategies if each.measure is None):
+        for done, strategy in enumerate(each for each in strategies if each.scorer is None):
             with _leaving_out(strategy, left_out, strict=strict):
                 maker.by_strategy(strategy)
             if advance:
                 advance(done + 1, len(strategies))
-    measured: dict[Measure, Measured] = {}
+    measured: dict[ItemScorer, Measured] = {}
     for strategy in strategies:
-        if strategy.measure is None or not maker.missing(arm_of(strategy)):
+        if strategy.scorer is None or not maker.missing(arm_of(strategy)):
             continue
         with _leaving_out(strategy, left_out, strict=strict):
-            if strategy.measure not in measured:
-                measured[strategy.measure] = _measured(session, maker.protocol, strategy.measure)
-            maker.by_strategy(strategy, measured[strategy.measure])
+            if strategy.scorer not in measured:
+                measured[strategy.scorer] = _measured(session, maker.protocol, strategy.scorer)
+            maker.by_strategy(strategy, measured[strategy.scorer])
 
 
-def _measured(session: CommandSession, protocol: Protocol, measure: Measure) -> Measured:
+def _measured(session: CommandSession, protocol: Protocol, scorer: ItemScorer) -> Measured:
     meter = protocol.run.meter
     assert meter is not None
-    with session.progress(f"measuring {measure.kind}") as advance:
-        return asyncio.run(replace(meter, progress=advance).measure(measure, protocol.pool.items))
+    with session.progress(f"measuring {scorer.name}") as advance:
+        return asyncio.run(scorer.score(protocol.pool.items, replace(meter, progress=advance)))
 
 
 def _by_models(session: CommandSession, maker: Maker) -> None:

@@ -31,7 +31,7 @@ from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_input
 from selectllm.evaluation.runs.prepare import Sources, prepare
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Gate, Suite, load_suite
-from selectllm.selection.strategies import find_strategy
+from selectllm.selection.strategies import is_analytic
 from selectllm.utility.annotation.asked import Asking, default_rubric
 from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
 from selectllm.utility.annotation.ratings_file import RatingsFile, write_ratings
@@ -225,7 +225,7 @@ def _differing(folder: Path, inputs: RunInputs) -> set[str]:
             "the folder of an ab"
         )
     for arm in arms:
-        if arm.strategy is not None and find_strategy(arm.strategy).analytic:
+        if arm.strategy is not None and is_analytic(arm.strategy):
             raise UsageError(
                 f"--differing: {arm.name} stands for all picks at once, so it differs in every "
                 "item; ask for all of them without --differing"

@@ -1,4 +1,9 @@
-"""Suites: the YAML file that says what is evaluated (DESIGN part 5). Unknown keys are errors."""
+"""Suites: the YAML file that says what is evaluated. Unknown keys are errors.
+
+A suite names a pool, utilities, how the pool is divided and how much of it is picked, prompts and
+models (all their pairs are evaluated), strategies, and the gate that decides verdicts. Paths are
+relative to the file; an unknown key is told with the closest one.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +19,16 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
 from selectllm.core.errors import SuiteError
 from selectllm.core.names import closest
+from selectllm.core.plugins import REFERENCE, is_reference
 from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict
 from selectllm.models.model import Answer, ModelSpec, Price, Rule, Vote
+from selectllm.selection.clustering.partition import PARTITIONS
 from selectllm.utility.entries import (
     NO_SOURCE,
     OWN,
@@ -36,6 +44,28 @@ from selectllm.utility.entries import (
 )
 
 
+def _partition(name: str) -> str:
+    if name not in PARTITIONS and not is_reference(name):
+        *most, last = (repr(known) for known in PARTITIONS)
+        raise ValueError(f"should be {', '.join(most)} or {last}, or module:attr of your own")
+    return name
+
+
+Partition = Annotated[
+    str,
+    AfterValidator(_partition),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(PARTITIONS), "type": "string"},
+                {"pattern": REFERENCE, "type": "string"},
+            ]
+        }
+    ),
+]
+"""The name of a partition, or `module:attr` of code beside the suite."""
+
+
 class ClustersEntry(Strict):
     """How the pool is divided. `limit`: only the first clusters of the seeded order.
 
@@ -43,7 +73,7 @@ class ClustersEntry(Strict):
     `file`: a clusters.json to use as it is, instead of dividing.
     """
 
-    by: Literal["diverse", "similar", "kcenter", "random"] = "diverse"
+    by: Partition = "diverse"
     size: Annotated[int, Field(ge=2)] = 10
     limit: Count | None = None
     group: str | None = None

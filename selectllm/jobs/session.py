@@ -92,7 +92,8 @@ class Session:
     several jobs, one after the other or at once.
 
     `folder`: what relative paths of jobs are relative to, and where the workspace is looked for;
-    None for the current folder. `start`: where else the workspace is looked for. `notes`: called
+    None for the current folder. `start`: where else the workspace is looked for, and code of
+    the user's own (`module:attr`). `notes`: called
     with what a job has to say while it runs; a `watcher` hears of progress, too. `engine`: where
     models answer and encoders run; None for this machine.
 
@@ -130,8 +131,9 @@ class Session:
         max_cost = self.settings.max_cost
         if max_cost is not None and math.isnan(max_cost):
             raise UsageError("`max_cost` nan: is no amount; name one in USD", argument="max_cost")
+        self.base = start or self.folder or Path.cwd()
         self.workspace: Workspace = find_workspace(
-            start or self.folder or Path.cwd(),
+            self.base,
             prompts=self.settings.prompts,
             cache=self.settings.cache,
         )
@@ -205,6 +207,7 @@ class Session:
             pack=pack or {},
             utility=utility,
             num_ctx=num_ctx,
+            base=self.base,
             innermost=self.engine.model,
         )
 

@@ -99,7 +99,10 @@ def check_budget(budget: int, pool: Pool, whose: str = "in") -> None:
 
 
 def cluster_size(pool_size: int, budget: int) -> int:
-    """Candidates per cluster under `auto`: one pick per cluster, within 5..50 (DESIGN part 6)."""
+    """Candidates per cluster under `auto`: pool / budget, rounded up, within 5..50.
+
+    So every cluster gives one pick wherever that range allows it.
+    """
     return min(max(math.ceil(pool_size / budget), SMALLEST_CLUSTER), LARGEST_CLUSTER)
 
 

@@ -19,8 +19,8 @@ from selectllm.prompting.prompt import render
 from selectllm.selection.ask import make_decisions
 from selectllm.selection.clustering.partition import show_order
 from selectllm.selection.decision_log import DecisionLog, Key
-from selectllm.selection.scorers.item_scorer import Measured, Meter
-from selectllm.selection.strategies import Candidates, Measure, Strategy
+from selectllm.selection.scorers.item_scorer import ItemScorer, Measured, Meter
+from selectllm.selection.strategies import Candidates, Strategy
 from selectllm.selection.task import AskSettings, Task, with_ballots
 
 CONTEXT_MARGIN = 1.5
@@ -65,7 +65,7 @@ async def decide_by_strategies(
     """Log what the strategies pick inside each cluster, in its first order.
 
     Whatever the log holds is not measured again; `random` is analytic and not logged. Raises as
-    Meter.measure does.
+    ItemScorer.score does.
     """
     clusters = [c for c in run.clusters if len(c.members) > run.suite.picks]
     shown = {cluster.id: shown_items(run, cluster, 0) for cluster in clusters}
@@ -79,16 +79,16 @@ async def decide_by_strategies(
     vectors: dict[int, Vectors] = {}
     if any(strategy.needs_vectors for strategy in missing):
         vectors = _by_cluster(embedder.of(items), shown)
-    measured: dict[Measure, Measured] = {}
+    measured: dict[ItemScorer, Measured] = {}
     for strategy in missing:
-        if strategy.measure is not None and strategy.measure not in measured:
+        if strategy.scorer is not None and strategy.scorer not in measured:
             assert meter is not None
-            measured[strategy.measure] = await meter.measure(strategy.measure, items)
+            measured[strategy.scorer] = await strategy.scorer.score(items, meter)
     for cluster in clusters:
         candidates = Candidates(shown[cluster.id], run.suite.seed, vectors.get(cluster.id))
         for strategy in missing:
             if not log.done(_strategy_key(strategy, cluster.id)):
-                values = None if strategy.measure is None else measured[strategy.measure]
+                values = None if strategy.scorer is None else measured[strategy.scorer]
                 log.append(decide_by_strategy(run, cluster, candidates, strategy, values))
 
 

@@ -25,7 +25,7 @@ from selectllm.prompting.prompt import Prompt, render
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.selector import Selector, open_selector
-from selectllm.selection.strategies import Strategy, find_strategy
+from selectllm.selection.strategies import Strategy, find_strategy, is_analytic
 from selectllm.selection.strategies.controls import usual_controls
 from selectllm.utility.entries import UtilityEntry
 from selectllm.utility.sources import UtilitySources, utility_of
@@ -78,7 +78,7 @@ def prepare(suite: Suite, sources: Sources, comparison: ComparisonDesign | None 
         _check_covered(utilities, clusters)
     else:
         _check_differing(suite, utilities, comparison)
-    strategies = _strategies(suite, pool, comparison)
+    strategies = _strategies(suite, pool, comparison, sources.base)
     if any(strategy.needs_vectors for strategy in strategies):
         encoder = sources.embedder.identity
     return Run(
@@ -107,7 +107,7 @@ def _check_differing(
 ) -> None:
     """What ratings of differing items need, before anything is asked."""
     for arm in comparison.arms:
-        if arm.strategy is not None and find_strategy(arm.strategy).analytic:
+        if arm.strategy is not None and is_analytic(arm.strategy):
             raise SuiteError(
                 f"--differing: {arm.name} is an expectation over all picks, so there are no items "
                 "to rate in which it differs; compare without --differing"
@@ -139,7 +139,7 @@ def check_names(suite: Suite, base: Path, library: PromptLibrary) -> None:
     for reference in suite.prompts:
         library.load(reference, base)
     for spec in suite.specs():
-        settled(spec)
+        settled(spec, base)
 
 
 def with_selectors(run: Run, base: Path, library: PromptLibrary, shared: Connections) -> Run:
@@ -168,7 +168,7 @@ def _check_prompts(prompts: Sequence[Prompt], run: Run) -> None:
 
 
 def _strategies(
-    suite: Suite, pool: Pool, comparison: ComparisonDesign | None
+    suite: Suite, pool: Pool, comparison: ComparisonDesign | None, base: Path
 ) -> tuple[Strategy, ...]:
     """The suite's strategies or the usual controls; of a comparison, those beside its arms."""
     names = suite.strategies if comparison is None else kind_of(comparison).strategies_beside
@@ -176,7 +176,7 @@ def _strategies(
         names = usual_controls(pool.items)
     if comparison is not None:
         names += tuple(arm.strategy for arm in comparison.arms if arm.strategy)
-    return tuple(find_strategy(name) for name in dict.fromkeys(names))
+    return tuple(find_strategy(name, base) for name in dict.fromkeys(names))
 
 
 def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster, ...], str | None]:
@@ -187,7 +187,7 @@ def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster
     if entry.file is not None:
         return read_clusters(sources.base / entry.file, pool)[: entry.limit], None
     encoder = None if entry.by == "random" else sources.embedder.identity
-    division = ClusterSettings(entry.by, entry.size, suite.seed)
+    division = ClusterSettings(entry.by, entry.size, suite.seed, sources.base)
     parts = [pool] if entry.group is None else _parts(pool, entry.group)
     clusters = [
         cluster

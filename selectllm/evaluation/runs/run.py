@@ -92,10 +92,11 @@ class Run:
 
     def _measures(self) -> dict[str, Any]:
         """What the strategies' measures depend on, by strategy, if there are any."""
-        measures = {s.name: s.measure for s in self.strategies if s.measure is not None}
-        if not measures or self.meter is None:
+        if self.meter is None:
             return {}
-        return {"measures": {name: self.meter.describe(each) for name, each in measures.items()}}
+        described = ((strategy.name, strategy.describe(self.meter)) for strategy in self.strategies)
+        measures = {name: measure for name, measure in described if measure}
+        return {"measures": measures} if measures else {}
 
     @property
     def members(self) -> list[str]:

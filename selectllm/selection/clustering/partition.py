@@ -13,6 +13,7 @@ compared (see clusters_file.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import EncoderError, UsageError
-from selectllm.core.names import unknown
+from selectllm.core.plugins import Port, calling, find, source_sha256
 from selectllm.core.types import Cluster
 from selectllm.selection.clustering.diverse import diverse
 from selectllm.selection.clustering.kcenter import kcenter
@@ -41,11 +42,11 @@ def partition(
     """Clusters of at most `size` items: ceil(n / size) of them, sizes within 1.
 
     `ids` are distinct; row i of `vectors` (n_items, dim), L2-normalised, belongs to ids[i]; None
-    will do for `random`. `by` is a name in PARTITIONS or a function like those. Clusters are
+    will do for `random`. `by` is a name (see find_partition) or a function like those. Clusters are
     numbered in a seeded order, so that the first few are a fair sample of all. Raises UsageError
     for what cannot be divided, EncoderError for vectors that cannot be used.
     """
-    function = by if callable(by) else _named(by)
+    function = by if callable(by) else find_partition(by)
     if size < 1 or not ids:
         raise UsageError(
             f"cannot divide {len(ids)} items into clusters of {size}; both must be at least 1"
@@ -83,10 +84,33 @@ PARTITIONS: Mapping[str, PartitionFunction] = MappingProxyType(
 )
 
 
-def _named(name: str) -> PartitionFunction:
-    if name not in PARTITIONS:
-        raise UsageError(unknown("partition", name, PARTITIONS))
-    return PARTITIONS[name]
+_PORT: Port[PartitionFunction] = Port(
+    what="partition",
+    kind="function",
+    contract="selectllm.selection.clustering.partition.PartitionFunction",
+    known=PARTITIONS,
+)
+
+
+def find_partition(name: str, base: Path | None = None) -> PartitionFunction:
+    """The partition called `name`: one of PARTITIONS, or `module:attr` of the user's own.
+
+    `base`: a folder in which that module may be. Raises UsageError with the closest match.
+    """
+    function = find(_PORT, name, base)
+    if name in PARTITIONS:
+        return function
+
+    def divided(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
+        with calling(f"partition {name}"):
+            return np.asarray(function(rows, clusters, seed))
+
+    return divided
+
+
+def code_of(name: str) -> dict[str, str | None]:
+    """What a partition depends on besides its name, for manifests: code of the user's own."""
+    return {} if name in PARTITIONS else {"by_sha256": source_sha256(name)}
 
 
 def _seeded_order(ids: Sequence[str], seed: int) -> NDArray[np.intp]:
