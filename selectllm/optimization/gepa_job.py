@@ -14,8 +14,14 @@ from selectllm.models.connect import Connections
 from selectllm.models.model import ModelSpec
 from selectllm.optimization.confirm import Confirmation, confirm, confirmation_run
 from selectllm.optimization.gepa_program import Teacher
-from selectllm.optimization.gepa_report import PARENT, WINNER, Plan, Seen, package_versions
-from selectllm.optimization.gepa_search import PROPOSALS, Found, Runner, Search
+from selectllm.optimization.gepa_report import (
+    PARENT,
+    WINNER,
+    SearchSettings,
+    Seen,
+    package_versions,
+)
+from selectllm.optimization.gepa_search import PROPOSALS, Runner, Search, SearchResult
 from selectllm.optimization.metric import Metric
 from selectllm.optimization.progress import Progress, ticks
 from selectllm.optimization.schema import SearchAhead
@@ -32,7 +38,7 @@ class Job:
 
     run: Run
     splits: Splits
-    plan: Plan
+    plan: SearchSettings
     teacher: ModelSpec
     shared: Connections
     settings: AskSettings
@@ -66,7 +72,7 @@ class Job:
 class Outcome:
     """What came of a job; `confirmation` is None if `winner` is the parent itself."""
 
-    found: Found
+    found: SearchResult
     seen: Seen
     winner: Prompt
     confirmation: Confirmation | None
@@ -113,7 +119,9 @@ def carry_out(job: Job, folder: Path, runner: Runner, progress: Progress) -> Out
         runner.run(job.run.selectors[0].model.close())
 
 
-def _search(job: Job, versions: Versions, teacher: Teacher, runner: Runner, folder: Path) -> Found:
+def _search(
+    job: Job, versions: Versions, teacher: Teacher, runner: Runner, folder: Path
+) -> SearchResult:
     with RowLog(folder / "proposals.jsonl", job.manifest, PROPOSALS) as proposals:
         search = Search(
             versions=versions,
@@ -137,7 +145,7 @@ def _demonstrations(job: Job, versions: Versions) -> tuple[Demonstration, ...]:
     )
 
 
-def _seen(versions: Versions, splits: Splits, found: Found, runner: Runner) -> Seen:
+def _seen(versions: Versions, splits: Splits, found: SearchResult, runner: Runner) -> Seen:
     """Parent and winner on all clusters that the search saw."""
     texts = {PARENT: system_text(versions.parent.prompt), WINNER: found.text}
     training, validation = (

@@ -14,15 +14,15 @@ from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import count, counted, usd
 
-Plan = Mapping[str, Any]
+SetsPlan = Mapping[str, Any]
 
 
-def print_sets_plan(plan: Plan, console: Console) -> None:
+def print_sets_plan(plan: SetsPlan, console: Console) -> None:
     """Print a plan (schema: schemas/plan_sets.json)."""
     console.print(render_sets_plan(plan))
 
 
-def render_sets_plan(plan: Plan) -> RenderableType:
+def render_sets_plan(plan: SetsPlan) -> RenderableType:
     """The totals, each selector that asks a model, and what is taken for granted."""
     head = f"{plan['suite']}: plan for sets; nothing was sent"
     parts: list[RenderableType] = [Text(head, style="bold"), Text(), labelled(_totals(plan))]
@@ -34,7 +34,7 @@ def render_sets_plan(plan: Plan) -> RenderableType:
     return Group(*parts)
 
 
-def _totals(plan: Plan) -> Iterator[Fact]:
+def _totals(plan: SetsPlan) -> Iterator[Fact]:
     total, seeds = plan["total"], plan["seeds"]
     selectors = {each["selector"] for each in plan["asking"]} | {*plan["unasked"]}
     factors = [
@@ -68,7 +68,7 @@ def _totals(plan: Plan) -> Iterator[Fact]:
         yield "left out", f"{_name(each['selector'])}: {each['reason']}"
 
 
-def _table(plan: Plan) -> Table:
+def _table(plan: SetsPlan) -> Table:
     over = counted(len(plan["seeds"]), "seed")
     made = table(
         f"what will be sent, over {over}",
@@ -93,7 +93,7 @@ def _table(plan: Plan) -> Table:
     return made
 
 
-def _rounds(plan: Plan) -> Iterator[Fact]:
+def _rounds(plan: SetsPlan) -> Iterator[Fact]:
     """The rounds of every budget: they are the same for all pairs."""
     told: dict[int, Any] = {}
     for each in plan["asking"]:

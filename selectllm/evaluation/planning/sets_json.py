@@ -8,14 +8,17 @@ from typing import Any
 
 from selectllm.evaluation.planning.forecast import ESTIMATE
 from selectllm.evaluation.planning.prices import price_table
-from selectllm.evaluation.planning.sets import CLUSTERS, ITEMS, Asking
+from selectllm.evaluation.planning.sets import CLUSTERS, ITEMS, SelectorPlan
 from selectllm.evaluation.sets.protocol import LeftOut, Protocol
 
 FORMAT = 1
 
 
 def sets_plan_json(
-    protocol: Protocol, asking: Sequence[Asking], left_out: Sequence[LeftOut], concurrency: int
+    protocol: Protocol,
+    asking: Sequence[SelectorPlan],
+    left_out: Sequence[LeftOut],
+    concurrency: int,
 ) -> dict[str, Any]:
     """The plan (schema: schemas/plan_sets.json); USD is null where a model is not priced."""
     asked = {each.arm for each in asking}
@@ -37,7 +40,7 @@ def sets_plan_json(
     }
 
 
-def _total(asking: Sequence[Asking]) -> dict[str, Any]:
+def _total(asking: Sequence[SelectorPlan]) -> dict[str, Any]:
     """Of everything; USD is None if anything is not priced."""
     outlays = [each.outlay for each in asking]
     total: dict[str, Any] = {"too_long": sum(each.forecast.too_long for each in asking)}
@@ -49,7 +52,7 @@ def _total(asking: Sequence[Asking]) -> dict[str, Any]:
     return total | {"hours": float(sum(each.hours for each in outlays))}
 
 
-def _assumptions(protocol: Protocol, asking: Sequence[Asking]) -> Iterator[str]:
+def _assumptions(protocol: Protocol, asking: Sequence[SelectorPlan]) -> Iterator[str]:
     """Everything that the figures take for granted, one sentence each."""
     if not asking:
         return
@@ -82,5 +85,5 @@ def _assumptions(protocol: Protocol, asking: Sequence[Asking]) -> Iterator[str]:
         )
 
 
-def _models(asking: Iterable[Asking]) -> str:
+def _models(asking: Iterable[SelectorPlan]) -> str:
     return ", ".join(sorted({each.forecast.spec.name for each in asking}))

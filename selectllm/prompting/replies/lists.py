@@ -15,7 +15,7 @@ the like; after "Final answer" and the like."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LabelList:
     """One list of labels in a reply, labels as written.
 
     `meant`: PROSE, LINE, MARKED or FINAL. `closed`: every label is inside square brackets.
@@ -31,7 +31,7 @@ class Found:
     owns: tuple[tuple[str, int], ...] = ()
 
 
-TAKEN_BACK = Found((), PROSE, closed=False, trusted=False)
+TAKEN_BACK = LabelList((), PROSE, closed=False, trusted=False)
 """Says that what the reply said before was a mistake."""
 
 
@@ -168,13 +168,13 @@ _LONGEST_ROW = 10_000
 _MOST_LISTS = 20  # a line with more lists, or more markers, chooses none of them
 
 
-def find_lists(text: str, shape: Grammar) -> list[Found]:
+def find_lists(text: str, shape: Grammar) -> list[LabelList]:
     """Every list of labels in `text`, in order; see `meant_list` for what they come to.
 
     `text` is as `text.mask_quotes` leaves it, with every quotation masked.
     """
     lines = _lines(text, shape)
-    found: list[Found] = []
+    found: list[LabelList] = []
     pending = PROSE  # what a marker that ends its line makes of the lists below it
     hedged = False  # whether the line above says "or", "perhaps" and the like
     at = 0
@@ -197,7 +197,7 @@ def find_lists(text: str, shape: Grammar) -> list[Found]:
     return found
 
 
-def meant_list(found: Sequence[Found], k: int, in_order: bool) -> Found | str:
+def meant_list(found: Sequence[LabelList], k: int, in_order: bool) -> LabelList | str:
     """The list that a reply means, or the problem that leaves none: no_answer or ambiguous.
 
     The plainest lists decide and must agree, with each other and with any list that stands alone
@@ -206,7 +206,7 @@ def meant_list(found: Sequence[Found], k: int, in_order: bool) -> Found | str:
     `in_order`: order is part of what a list says.
     """
 
-    def says(each: Found) -> object:
+    def says(each: LabelList) -> object:
         if in_order:
             return each.labels
         distinct = tuple(dict.fromkeys(each.labels))
@@ -306,7 +306,7 @@ def _lists(run: str, shape: Grammar) -> tuple[tuple[str, ...], ...]:
     return (labels_in(run, shape),)
 
 
-def _listed(rows: Sequence[_Row], meant: int, alone: bool) -> list[Found]:
+def _listed(rows: Sequence[_Row], meant: int, alone: bool) -> list[LabelList]:
     """The lists in lines that hold nothing else: one label a line makes one list.
 
     A bare number in one line of many is no list, nor are lines numbered other than 1, 2, 3, ...
@@ -318,15 +318,15 @@ def _listed(rows: Sequence[_Row], meant: int, alone: bool) -> list[Found]:
     trusted = numbered or not any(ranks)
     if any(len(row.lists) > 1 or len(row.lists[0]) > 1 for row in rows):
         each_list = ((row, each) for row in rows for each in row.lists)
-        return [Found(each, meant, row.closed, trusted, exact) for row, each in each_list]
+        return [LabelList(each, meant, row.closed, trusted, exact) for row, each in each_list]
     if len(rows) == 1 and not closed and not exact and (numbered or not alone):
         return []
     labels = tuple(row.lists[0][0] for row in rows)
     owns = tuple((row.lists[0][0], row.own) for row in rows if row.own is not None)
-    return [Found(labels, meant, closed, trusted, exact, owns)]
+    return [LabelList(labels, meant, closed, trusted, exact, owns)]
 
 
-def _marked(line: str, shape: Grammar) -> tuple[list[Found], int]:
+def _marked(line: str, shape: Grammar) -> tuple[list[LabelList], int]:
     """The lists that follow a marker in `line`, and what a marker at its end makes of the next."""
     found = []
     pending = PROSE
@@ -343,7 +343,7 @@ def _marked(line: str, shape: Grammar) -> tuple[list[Found], int]:
         elif not _is_doubted(line, run.end(), shape):
             closed = "[" in run[0]
             if closed or _END_OF_BARE.match(line, run.end()):
-                found += [Found(each, meant, closed) for each in _lists(run[0], shape)]
+                found += [LabelList(each, meant, closed) for each in _lists(run[0], shape)]
     return found, pending
 
 
@@ -363,7 +363,7 @@ def _is_doubted(line: str, end: int, shape: Grammar) -> bool:
     )
 
 
-def _in_prose(line: str, shape: Grammar) -> Iterator[Found]:
+def _in_prose(line: str, shape: Grammar) -> Iterator[LabelList]:
     """The lists in brackets amid a sentence, trusted if the sentence chooses them."""
     runs = list(shape.closed.finditer(line))
     crowded = len(runs) > _MOST_LISTS
@@ -373,7 +373,7 @@ def _in_prose(line: str, shape: Grammar) -> Iterator[Found]:
         # A list that is a sentence of its own may be a citation: it can only disagree.
         alone = not before.strip() and run.start() > 0 and not after.strip(" .!")
         for each in _lists(run[0], shape):
-            yield Found(each, LINE if alone else PROSE, closed=True, trusted=trusted)
+            yield LabelList(each, LINE if alone else PROSE, closed=True, trusted=trusted)
 
 
 def _is_chosen(before: str, after: str) -> bool:

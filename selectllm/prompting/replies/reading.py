@@ -19,8 +19,8 @@ from selectllm.core.types import Parsed, Question
 from selectllm.prompting.replies.lists import (
     LINE,
     PROSE,
-    Found,
     Grammar,
+    LabelList,
     find_lists,
     grammar,
     is_only_a_list,
@@ -44,7 +44,7 @@ _NUMBER = r"(\d{1,6}(?:\.\d{1,6})?)"
 _ENDLESS = 1e9
 _SCORE = re.compile(rf"{_NUMBER}(?: ?(?:/|out of) ?(\d{{1,6}}))?")
 
-Scored = tuple[str, float, str | None]
+ScoredLabel = tuple[str, float, str | None]
 """A label as written, its score, and the scale written beside it (the 5 of 4/5)."""
 
 
@@ -75,7 +75,7 @@ def _position(label: str, question: Question) -> int | None:
 def _picked(
     labels: Sequence[str], question: Question, *, ranked: bool = False, closed: bool = True
 ) -> Parsed:
-    """The picks that one list of labels names, or `ranked` their order; `closed` as in Found."""
+    """The picks that a list of labels names, or `ranked` their order; `closed` as in LabelList."""
     k, m = question.k, len(question.labels)
     place_of = {label: _position(label, question) for label in dict.fromkeys(labels)}
     known = [place_of[label] for label in labels]
@@ -170,7 +170,7 @@ def read_object(body: str, question: Question, cut: bool) -> Parsed:
     if any("picks" in value.get(REPEATED_KEYS, ()) for value, _ in answers):
         return invalid("ambiguous")
     read = [_labels(value["picks"], shape) for value, _ in answers]
-    meant = meant_list([Found(labels, LINE, True) for labels, _ in read], question.k, False)
+    meant = meant_list([LabelList(labels, LINE, True) for labels, _ in read], question.k, False)
     if isinstance(meant, str):
         return invalid(meant)
     parsed = _picked(meant.labels, question)
@@ -237,13 +237,13 @@ def read_scores(body: str, question: Question, cut: bool) -> Parsed:
     return _noted(parsed, "loose_json") if loose else parsed
 
 
-def _in_lines(text: str, shape: Grammar) -> list[Scored]:
+def _in_lines(text: str, shape: Grammar) -> list[ScoredLabel]:
     """The scores in lines, tables and lists: "[3]: 4", "3: 4/5", "| 3 | 4 |", ..."""
     found = _scored(shape.token.pattern).finditer(text)
     return [(each[1] or each[2], float(each[3]), each[4]) for each in found]
 
 
-def _in_object(value: dict[str, Any], shape: Grammar) -> Iterator[Scored]:
+def _in_object(value: dict[str, Any], shape: Grammar) -> Iterator[ScoredLabel]:
     """The scores in one object: label to score, or one candidate's record, or "scores" of these.
 
     A label that an object gives twice scores NaN, which agrees with nothing.
