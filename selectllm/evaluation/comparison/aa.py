@@ -124,7 +124,7 @@ def _resamples(paired: Paired, seed: int) -> Iterator[Paired]:
     for _ in range(RESAMPLES):
         drawn = [units[index] for index in rng.integers(0, n, n)]
         rows = np.array([row for positions in drawn for row in positions])
-        unit = np.repeat(np.arange(n), [len(each) for each in drawn])
+        unit = np.repeat(np.arange(n), [len(positions) for positions in drawn])
         signs = rng.choice((-1.0, 1.0), n)
         yield Paired(
             values=paired.values[rows] * signs[unit],

@@ -56,7 +56,7 @@ def baseline_of(
         )
     if comparison is not None and comparison.design == "sequential":
         raise RunError("the run is sequential and may have stopped early; set a baseline from eval")
-    made = arm_results(inputs, decisions)
+    by_arm = arm_results(inputs, decisions)
     return Baseline(
         suite=inputs.suite,
         pool_sha256=manifest["pool_sha256"],
@@ -64,7 +64,7 @@ def baseline_of(
         clusters=inputs.clusters,
         utility=utility,
         entries=tuple(
-            _entry(inputs, pair, made[Arm(*pair)]) for pair in _chosen(inputs.pairs, prompts)
+            _entry(inputs, pair, by_arm[Arm(*pair)]) for pair in _chosen(inputs.pairs, prompts)
         ),
     )
 
@@ -110,12 +110,12 @@ def check_suite(baseline: Baseline, suite: Suite, path: Path) -> None:
     ours = suite.model_dump(mode="json")
     utility = suite.gate.utility or next((entry.name for entry in suite.utilities), None)
     expected: dict[str, Any] = {"name": baseline.suite, **baseline.settings}
-    found = {name: ours[name] for name in expected}
-    expected["gate's utility"], found["gate's utility"] = baseline.utility.name, utility
+    settings = {name: ours[name] for name in expected}
+    expected["gate's utility"], settings["gate's utility"] = baseline.utility.name, utility
     different = [
-        f"{name} is {canonical_json(found[name])} and was {canonical_json(expected[name])}"
+        f"{name} is {canonical_json(settings[name])} and was {canonical_json(expected[name])}"
         for name in expected
-        if found[name] != expected[name]
+        if settings[name] != expected[name]
     ]
     if different:
         raise RunError(
@@ -161,13 +161,13 @@ def regress_word(bounds: Bounds, margin: float | None) -> Word:
     return "fail" if bounds.high < 0 else "inconclusive"
 
 
-def regress(inputs: RunInputs, made: Mapping[Arm, ArmResult]) -> list[Verdict]:
+def regress(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]:
     """A verdict on every pair of the run against the baseline's entry for it."""
     assert inputs.baseline is not None
     entries = matched(inputs.baseline, inputs.pairs)
     comparisons = [
         PairedComparison.of(
-            inputs, arm_result_of(inputs, entry.name, entry.decisions), made[Arm(*pair)]
+            inputs, arm_result_of(inputs, entry.name, entry.decisions), arm_results[Arm(*pair)]
         )
         for pair, entry in entries.items()
     ]

@@ -35,8 +35,8 @@ class Pilot:
         """What the calls of a pair took; else those of its model under any prompt; else None."""
         same_pair = self.sides.get(Arm(prompt, model))
         same_model = [side for arm, side in self.sides.items() if arm.model == model]
-        for found in ([same_pair] if same_pair else [], same_model):
-            decisions = [decision for side in found for decision in side.decisions]
+        for sides in ([same_pair] if same_pair else [], same_model):
+            decisions = [decision for side in sides for decision in side.decisions]
             if pace := pace_of(decisions, "pilot"):
                 return pace
         return None
@@ -73,8 +73,8 @@ class Pilot:
         if self.arms is None:
             return None
         a, b = (self.sides[arm] for arm in self.arms)
-        found = differing(a.decisions, b.decisions, self.inputs.picks)
-        return fmean(len(items) for items in found.values()) if found else None
+        different = differing(a.decisions, b.decisions, self.inputs.picks)
+        return fmean(len(items) for items in different.values()) if different else None
 
     def _comparison(self) -> PairedComparison | None:
         covered = self.inputs.headline in self.inputs.covering
@@ -99,12 +99,12 @@ def read_pilot(folder: Path, arms: Sequence[Arm], utility: str | None) -> Pilot:
             "again to make them"
         )
     inputs = _of_what_was_asked(inputs, list(decisions))
-    if utility in [each.name for each in inputs.utilities]:
+    if utility in [rated.name for rated in inputs.utilities]:
         gate = inputs.gate.model_copy(update={"utility": utility})
         inputs = replace(inputs, gate=gate)
     asked = {cluster.id for cluster in inputs.clusters}
-    made = arm_results(inputs, (decision for decision in decisions if decision.cluster in asked))
-    return Pilot(folder, inputs, made, _arms(inputs, made, arms))
+    sides = arm_results(inputs, (decision for decision in decisions if decision.cluster in asked))
+    return Pilot(folder, inputs, sides, _arms(inputs, sides, arms))
 
 
 def _of_what_was_asked(inputs: RunInputs, decisions: Sequence[Decision]) -> RunInputs:
@@ -117,8 +117,8 @@ def _of_what_was_asked(inputs: RunInputs, decisions: Sequence[Decision]) -> RunI
 
 
 def _arms(
-    inputs: RunInputs, made: dict[Arm, ArmResult], wanted: Sequence[Arm]
+    inputs: RunInputs, sides: dict[Arm, ArmResult], wanted: Sequence[Arm]
 ) -> tuple[Arm, Arm] | None:
-    named = [arm for arm in wanted if arm in made]
+    named = [arm for arm in wanted if arm in sides]
     pairs = named if len(named) >= 2 else [Arm(*pair) for pair in inputs.pairs]
     return (pairs[0], pairs[1]) if len(pairs) >= 2 else None

@@ -148,7 +148,7 @@ class Power:
 
 
 def power_of(
-    kind: ComparisonKind, spread: Spread, found: Clusters, gate: Gate, contrasts: int = 1
+    kind: ComparisonKind, spread: Spread, clusters: Clusters, gate: Gate, contrasts: int = 1
 ) -> Power:
     """What the counted clusters can show. Of several contrasts each gets an even share of alpha.
 
@@ -157,8 +157,8 @@ def power_of(
     of equal arms both succeed with probability 2 p - 1 if one does with p.
     """
     alpha, sides = gate.alpha / contrasts, kind.words.sides
-    units = found.groups or found.counted
-    sd = spread.sd * math.sqrt(units / max(1, found.counted))
+    units = clusters.groups or clusters.counted
+    sd = spread.sd * math.sqrt(units / max(1, clusters.counted))
     least = detectable(sd, units, alpha, power=POWER, sides=sides)
     equal = None
     if kind.words.equal == "equivalent":
@@ -192,7 +192,7 @@ class Reach:
 
 
 def reach(
-    kind: ComparisonKind, margin: float, spread: Spread, found: Clusters, alpha: float
+    kind: ComparisonKind, margin: float, spread: Spread, clusters: Clusters, alpha: float
 ) -> Reach | None:
     """Whether the suite can reach a good end; None for a `margin` of 0 or less.
 
@@ -204,10 +204,10 @@ def reach(
     inside = min(1.0, margin * spread.scale)
     zeros = None if kind.judges == "retention" else least_clusters(inside, alpha)
     bound = zeros or _least_above_0(inside, alpha)
-    bets = found.groups or found.counted  # the clusters of a group are one bet
-    least = FEW_CLUSTERS if found.groups else min(bound, FEW_CLUSTERS)
-    possible = found.counted >= FEW_CLUSTERS or bets >= bound
-    asked = math.ceil(least * found.asked / found.counted) if found.counted else None
+    bets = clusters.groups or clusters.counted  # the clusters of a group are one bet
+    least = FEW_CLUSTERS if clusters.groups else min(bound, FEW_CLUSTERS)
+    possible = clusters.counted >= FEW_CLUSTERS or bets >= bound
+    asked = math.ceil(least * clusters.asked / clusters.counted) if clusters.counted else None
     return Reach(kind.words.equal, zeros, least, possible, asked)
 
 

@@ -139,7 +139,9 @@ def decide_by_strategy(
         values = np.array([measured.values[item_id] for item_id in ids])
         candidates = replace(candidates, values=values)
         problems = ("unmeasured",) if np.isnan(values).any() else ()
-        attempts = tuple(each for item_id in ids for each in measured.attempts.get(item_id, ()))
+        attempts = tuple(
+            attempt for item_id in ids for attempt in measured.attempts.get(item_id, ())
+        )
     picked = strategy.choose(candidates, len(ids) if strategy.ranks else k)
     best_first = tuple(ids[position] for position in picked)
     short = len(best_first) < k

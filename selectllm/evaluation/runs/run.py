@@ -176,13 +176,13 @@ def _write_utilities(path: Path, run: Run) -> None:
 
 def versions() -> dict[str, str | None]:
     """Python's version and those of the packages that a result may depend on."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    versions_of: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            versions_of[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+            versions_of[package] = None
+    return versions_of
 
 
 def evaluated_before(runs: Path, selector: Selector, size: int, k: int) -> bool:

@@ -27,7 +27,7 @@ from selectllm.evaluation.comparison.baseline import (
 from selectllm.utility.utility import Utility
 
 STATUSES: tuple[Status, ...] = ("ok", "repaired", "partial", "invalid", "refused")
-SCHEMA = Path(__file__).parents[3] / "selectllm" / "schemas" / "baseline.json"
+SCHEMA = Path(__file__).parents[3] / "selectllm" / "report" / "schemas" / "baseline.json"
 ids = st.text("abcé\n\"'\\ ", min_size=1, max_size=5)
 values = st.floats(-1e6, 1e6) | st.integers(0, 5).map(float)
 
