@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test test-slow lint bench clean
 
 install: $(STAMP)
 
@@ -17,8 +17,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/selectllm eval eval/suites/quickstart.yaml
 
+# On every core, a part of the tests each; `pytest` alone runs all of them in one process.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist worksteal -m "not slow"
+
+# What starts environments, clusters or browsers.
+test-slow: install
+	$(BIN)/python -m pytest -m slow
 
 lint: install
 	$(BIN)/ruff check .

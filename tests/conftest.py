@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,11 @@ import pytest
 
 from selectllm.cli import main
 from tests.support.provider_server import ProviderServer
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The tests have every core already, one process each; torch and BLAS would have them all again.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 @dataclass(frozen=True)

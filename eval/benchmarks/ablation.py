@@ -51,9 +51,9 @@ from selectllm.selection.by_model import narrowed
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.diverse import (
     balanced_groups,
-    kmeans_centres,
     squared_distances,
 )
+from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.partition import show_order
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.selector import open_selector

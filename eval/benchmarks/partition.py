@@ -20,7 +20,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.selection.clustering.diverse import balanced_groups, cross_sections, kmeans_centres
+from selectllm.selection.clustering.diverse import balanced_groups, cross_sections
+from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.partition import PARTITIONS, partition
 from selectllm.selection.clustering.seeded_rows import SeededRows
 

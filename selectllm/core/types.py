@@ -1,8 +1,8 @@
-"""The frozen types that everything else passes around. No behaviour beyond properties."""
+"""The frozen types that everything else passes around. No behaviour beyond what they say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -53,6 +53,11 @@ class Item:
     def has_response(self) -> bool:
         """Whether there is a response that is more than white space."""
         return bool((self.response or "").strip())
+
+
+def unanswered(items: Iterable[Item]) -> list[str]:
+    """The ids of the items without a response, see `Item.has_response`."""
+    return [item.id for item in items if not item.has_response]
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from selectllm.core.files import write_text
+from selectllm.core.versions import installed
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.metrics.agreement import Agreement
 from selectllm.evaluation.runs.run import Run
@@ -59,13 +59,7 @@ class SearchSettings:
 
 def package_versions() -> dict[str, str | None]:
     """The versions of what searches; None where one is not installed."""
-    found: dict[str, str | None] = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+    return installed(PACKAGES)
 
 
 @dataclass(frozen=True, slots=True)

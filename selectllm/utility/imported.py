@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from selectllm.core.errors import UtilityError
 from selectllm.utility.annotation.ratings_file import (
-    PlacedRow,
     RatingsFile,
     by_item,
     from_rows,
     is_header,
 )
 from selectllm.utility.annotation.scale import Range, check_range, on_scale, shown
-from selectllm.utility.annotation.sheet_files import read_csv, read_objects
+from selectllm.utility.annotation.sheet_files import PlacedRow, read_placed
 from selectllm.utility.schema import UtilityKind
 from selectllm.utility.utility import Utility
 from selectllm.utility.utility_file import from_rows as from_utility_rows
@@ -83,7 +81,7 @@ def read_ratings(path: Path, value_range: Range | None = None) -> RatingsFile:
 def _placed(path: Path, value_range: Range | None) -> list[PlacedRow]:
     if value_range is not None:
         check_range(str(path), value_range)
-    return list(_rows(path))
+    return list(read_placed(path, ("id", "value"), "values"))
 
 
 def _computed(
@@ -121,19 +119,6 @@ def _ratings(path: Path, rows: list[PlacedRow], value_range: Range | None) -> Ra
             f"{shown(value_range)}; write range: {own} in the suite"
         )
     return content
-
-
-def _rows(path: Path) -> Iterator[PlacedRow]:
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        for line, cells in read_csv(path, ("id", "value")).rows:
-            yield f"{path}:{line}", cells
-    elif suffix == ".jsonl":
-        yield from read_objects(path)
-    else:
-        raise UtilityError(
-            f"{path}: values cannot be read from suffix {suffix!r}; write .jsonl or .csv"
-        )
 
 
 def _plain(path: Path, rows: list[PlacedRow], value_range: Range | None) -> RatingsFile:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from selectllm.core.arrays import Floats, Vectors
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
-from selectllm.core.types import Item, Pool
+from selectllm.core.types import Item, Pool, unanswered
 from selectllm.data.rouge import lcs_f1, token_ids
 from selectllm.utility.utility import Utility
 
@@ -208,8 +208,7 @@ def responses_of(name: str, what: str, items: Sequence[Item]) -> list[str]:
     """The items' responses. Raises UtilityError if one is missing or blank."""
     if not items:
         raise UtilityError(f"utility {name}: the {what} is empty; add items")
-    missing = [item.id for item in items if not (item.response or "").strip()]
-    if missing:
+    if missing := unanswered(items):
         raise UtilityError(
             f"utility {name}: needs a response for every item, and {len(missing)} of {len(items)} "
             f"in the {what} have none: {listed(missing)}; fill them in, name their "

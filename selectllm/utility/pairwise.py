@@ -6,7 +6,7 @@ the probability 1 / (1 + exp(s_b - s_a)), where s are the strengths. A tie is ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -19,7 +19,7 @@ from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.data.readers import shortened
 from selectllm.utility.annotation.scale import is_blank, item_id
-from selectllm.utility.annotation.sheet_files import read_csv, read_objects
+from selectllm.utility.annotation.sheet_files import read_placed
 from selectllm.utility.schema import UtilityKind
 from selectllm.utility.utility import Utility
 
@@ -152,23 +152,11 @@ def read_judgements(path: Path) -> list[Judgement]:
     Raises UtilityError, naming file and line, on a file that cannot be read, a missing id, an item
     judged against itself and another winner; and on a file without rows.
     """
-    found = [_judgement(where, row) for where, row in _rows(path)]
-    if not found:
+    rows = read_placed(path, ("a", "b", "winner"), "judgements")
+    judgements = [_judgement(where, row) for where, row in rows]
+    if not judgements:
         raise UtilityError(f"{path}: holds no judgements; write one row each: a, b, winner")
-    return found
-
-
-def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        for line, cells in read_csv(path, ("a", "b", "winner")).rows:
-            yield f"{path}:{line}", cells
-    elif suffix == ".jsonl":
-        yield from read_objects(path)
-    else:
-        raise UtilityError(
-            f"{path}: judgements cannot be read from suffix {suffix!r}; write .jsonl or .csv"
-        )
+    return judgements
 
 
 def _judgement(where: str, row: Mapping[str, Any]) -> Judgement:

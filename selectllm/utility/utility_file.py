@@ -16,9 +16,9 @@ from selectllm.core.codec import canonical_json, sha256_json
 from selectllm.core.errors import UtilityError
 from selectllm.core.files import atomic_write
 from selectllm.data.readers import shortened
-from selectllm.utility.annotation.ratings_file import PlacedRow, by_item
+from selectllm.utility.annotation.ratings_file import by_item
 from selectllm.utility.annotation.scale import Range, check_range, on_scale
-from selectllm.utility.annotation.sheet_files import read_objects
+from selectllm.utility.annotation.sheet_files import PlacedRow, read_objects
 from selectllm.utility.schema import UtilityKind
 from selectllm.utility.utility import Utility
 

@@ -82,7 +82,7 @@ def test_the_cache_can_be_looked_into_and_cleared(
 ) -> None:
     from selectllm.core.types import Reply
     from selectllm.models.wrappers.cache import ReplyCache
-    from tests.models.test_cache import REQUEST
+    from tests.models.wrappers.test_cache import REQUEST
 
     ReplyCache(tmp_path / "cache" / "replies").put(REQUEST, Reply("[1]", "stop", 10, 2, 0.5, 1.0))
     stats = selectllm("cache", "stats", "--json").json

@@ -22,7 +22,7 @@ from selectllm.downstream.student import open_student, read_manifest
 from selectllm.downstream.student import score as score_student
 from tests.conftest import Command, Outcome, read_jsonl, write_jsonl
 from tests.contract.test_layers import HEAVY, loaded_by
-from tests.downstream.student.test_student import items, made, one_thread
+from tests.downstream.student.test_training import items, made, one_thread
 from tests.support.cli_files import assert_refused, files
 
 __all__ = ["one_thread"]  # a fixture

@@ -15,7 +15,7 @@ from selectllm.utility.utility_file import read_utility
 from selectllm.utility.validation import read_validation
 from tests.cli.test_student_compare import rows
 from tests.conftest import Command, Outcome, read_jsonl, write_jsonl
-from tests.downstream.student.test_student import made, one_thread
+from tests.downstream.student.test_training import made, one_thread
 from tests.support.cli_files import assert_refused
 from tests.support.made_vectors import random_vectors
 

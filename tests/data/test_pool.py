@@ -21,16 +21,6 @@ from tests.support.pool_files import GOOD_ROW, Folder, Row, jsonl, parquet
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return Folder(tmp_path_factory.mktemp("pools"))
-
-
 # Layouts
 
 

@@ -17,17 +17,6 @@ from selectllm.data.pool import load_pool
 from selectllm.data.readers import read_rows
 from tests.support.pool_files import GOOD_ROW, WRITERS, Folder, jsonl, parquet
 
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return Folder(tmp_path_factory.mktemp("pools"))
-
-
 # Formats
 
 

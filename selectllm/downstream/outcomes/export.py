@@ -21,7 +21,7 @@ from selectllm.core.codec import pretty_json, sha256_text
 from selectllm.core.errors import PoolError, RunError
 from selectllm.core.files import write_text
 from selectllm.core.names import listed
-from selectllm.core.types import Item
+from selectllm.core.types import Item, unanswered
 from selectllm.downstream.outcomes.exported import FORMAT, MANIFEST
 from selectllm.downstream.outcomes.training_sets import TrainingSet, TrainingSets
 from selectllm.models.tokens import estimate_tokens
@@ -131,20 +131,15 @@ def _write_set(
         "budget": each.budget,
         "seed": each.seed,
         "items": len(each.items),
-        "unanswered": sum(not _answered(item) for item in each.items),
+        "unanswered": len(unanswered(each.items)),
         "tokens": {"read": read, "written": written},
         "files": files,
     }
 
 
-def _answered(item: Item) -> bool:
-    return bool(item.response and item.response.strip())
-
-
 def _check_answered(source: TrainingSets) -> None:
     items = {item.id: item for each in source.sets for item in each.items}
-    missing = [item.id for item in items.values() if not _answered(item)]
-    if missing:
+    if missing := unanswered(items.values()):
         raise PoolError(
             f"{len(missing)} of {len(items)} selected items have no response: {listed(missing)}; "
             "fill them in (--map response=COL names their column), or export them with empty "

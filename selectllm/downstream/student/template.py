@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import UsageError
 from selectllm.core.names import listed
-from selectllm.core.types import Item
+from selectllm.core.types import Item, unanswered
 
 INSTRUCTION = "Instruction:\n"
 INPUT = "\n\nInput:\n"
@@ -137,8 +137,7 @@ def check_responses(items: Sequence[Item], where: str = "student") -> None:
     """
     if not items:
         raise UsageError(f"{where}: there are no items; give at least one with a response")
-    missing = [item.id for item in items if not (item.response or "").strip()]
-    if missing:
+    if missing := unanswered(items):
         raise UsageError(
             f"{where}: {len(missing)} of {len(items)} items have no response: {listed(missing)}; "
             "fill them in (--map response=COL names their column) or leave them out"

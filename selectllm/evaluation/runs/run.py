@@ -10,7 +10,6 @@ results.json     what came of it; the same inputs and replies give the same byte
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write, read_json, write_text
 from selectllm.core.jsonl_log import check_manifest
 from selectllm.core.types import Cluster, Pool
+from selectllm.core.versions import installed
 from selectllm.data.hub import seen_from
 from selectllm.evaluation.comparison.baseline import Baseline, write_baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs, run_inputs
@@ -176,13 +176,7 @@ def _write_utilities(path: Path, run: Run) -> None:
 
 def versions() -> dict[str, str | None]:
     """Python's version and those of the packages that a result may depend on."""
-    versions_of: dict[str, str | None] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions_of[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions_of[package] = None
-    return versions_of
+    return {"python": platform.python_version(), **installed(PACKAGES)}
 
 
 def evaluated_before(runs: Path, selector: Selector, size: int, k: int) -> bool:

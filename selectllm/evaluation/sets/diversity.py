@@ -13,7 +13,8 @@ from scipy.special import entr, gammaln
 from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import EncoderError, PoolError, UsageError
 from selectllm.core.types import Item
-from selectllm.selection.clustering.diverse import kmeans_centres, squared_distances
+from selectllm.selection.clustering.diverse import squared_distances
+from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 
 Positions = Sequence[int] | Ints
@@ -100,7 +101,7 @@ def kmeans_groups(rows: SeededRows, count: int, seed: int) -> Groups:
 
     `rows`: all items of the pool in a seeded order (`candidates.seeded_rows`); labels are
     by position in `rows.vectors`, and reordering the file only reorders them. The centres are
-    those of `diverse.kmeans_centres`: mini-batches beyond 100,000 items. There are fewer groups
+    those of `kmeans_centres`: mini-batches beyond 100,000 items. There are fewer groups
     than `count` where a centre is nearest to no item, as with fewer distinct vectors than that.
 
     Raises UsageError unless 1 <= count <= items, and without vectors.

@@ -6,17 +6,15 @@ equal size around them, then clusters that hold one row of each group.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from itertools import cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.seeded_rows import SeededRows
 
-MINI_BATCH_ABOVE = 100_000  # items; k-means on all of them up to here, mini-batches beyond
-MINI_BATCH = 1_024  # rows
 SORTED_SHARE = 16  # a centre sorts 1/16 of what is left whenever it runs out of candidates
 CANDIDATES = 256  # candidates looked at together; also the least that a centre sorts
 
@@ -33,29 +31,6 @@ def diverse(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
         return np.zeros(len(rows), dtype=np.intp)
     groups = -(-len(rows) // clusters)
     return cross_sections(rows, kmeans_centres(rows, groups, seed), clusters)
-
-
-def kmeans_centres(rows: SeededRows, count: int, seed: int) -> NDArray[np.float32]:
-    """(count, dim) k-means centres: Lloyd on all rows up to 100,000, else mini-batches.
-
-    Mini-batches go once through the rows in their seeded order.
-    """
-    from sklearn.cluster import KMeans, MiniBatchKMeans
-    from sklearn.exceptions import ConvergenceWarning
-
-    settings = {"n_clusters": count, "n_init": "auto", "random_state": seed % 2**32}
-    with warnings.catch_warnings():
-        # Fewer distinct rows than centres is fine: centres that coincide share their items.
-        few = "Number of distinct clusters"
-        warnings.filterwarnings("ignore", message=few, category=ConvergenceWarning)
-        if len(rows) <= MINI_BATCH_ABOVE:
-            model = KMeans(**settings).fit(rows.take())
-        else:
-            model = MiniBatchKMeans(**settings)
-            batch = max(MINI_BATCH, count)
-            for start in range(0, len(rows) - count, batch):
-                model.partial_fit(rows.take(start, start + batch))
-    return np.asarray(model.cluster_centers_, dtype=np.float32)
 
 
 def cross_sections(

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.errors import UsageError
-from selectllm.selection.clustering.seeded_rows import SAME, SeededRows
+from selectllm.selection.clustering.seeded_rows import SAME, SeededRows, cosines_to
 
 COVERING_UP_TO = 100_000  # items: about 7 minutes at 384 numbers each; twice as many take 28
 TAKEN = np.float32(np.inf)  # instead of the cosine of a row that is in a cluster already
@@ -129,7 +129,7 @@ class _Watched:
         cls, rows: SeededRows, numbers: NDArray[np.intp], nearest: NDArray[np.float32]
     ) -> _Watched:
         """The rows `numbers`; `nearest` holds the cosines of all rows."""
-        return cls(numbers, _vectors(rows, numbers), nearest[numbers])
+        return cls(numbers, rows.wide(numbers), nearest[numbers])
 
     @classmethod
     def all_free(
@@ -137,24 +137,17 @@ class _Watched:
     ) -> _Watched:
         """All rows that are not TAKEN, compared with all members so far."""
         numbers = np.flatnonzero(cosines < TAKEN)
-        vectors = _vectors(rows, numbers)
-        nearest = (vectors @ _vectors(rows, np.array(members)).T).max(axis=1).astype(np.float32)
+        vectors = rows.wide(numbers)
+        nearest = (vectors @ rows.wide(np.array(members)).T).max(axis=1).astype(np.float32)
         return cls(numbers, vectors, np.minimum(nearest, SAME))
 
     def join(self, position: int, guess: np.float32) -> int:
         """Make a member of the row at `position`; forget rows above `guess` if they are most."""
         number, member = int(self.numbers[position]), self.vectors[position]
-        # einsum, since BLAS starts threads for this, and waiting for them costs more than the sum.
-        cosines = np.einsum("nd,d->n", self.vectors, member).astype(np.float32)
-        np.maximum(self.nearest, np.minimum(cosines, SAME), out=self.nearest)
+        np.maximum(self.nearest, cosines_to(member, self.vectors), out=self.nearest)
         self.nearest[position] = TAKEN
         within = self.nearest <= guess
         if 2 * np.count_nonzero(within) < len(within):
             self.numbers, self.nearest = self.numbers[within], self.nearest[within]
             self.vectors = self.vectors[within]
         return number
-
-
-def _vectors(rows: SeededRows, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
-    # In float64, so that identical rows have identical cosines in float32 (see Rows.blocks).
-    return SeededRows(rows.vectors, rows.order[numbers]).take().astype(np.float64)

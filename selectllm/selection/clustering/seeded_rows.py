@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import UsageError
 
 SAME = np.float32(1 - 1e-6)  # float32 rows have length 1 within 1e-7: beyond this cosine, equal
@@ -22,8 +23,8 @@ class SeededRows:
     positions in `vectors`.
     """
 
-    vectors: NDArray[np.float32] | None
-    order: NDArray[np.intp]
+    vectors: Vectors | None
+    order: Ints
 
     def __len__(self) -> int:
         return len(self.order)
@@ -32,11 +33,15 @@ class SeededRows:
         """The rows where `which` is true, in the same order."""
         return SeededRows(self.vectors, self.order[which])
 
-    def take(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+    def take(self, start: int = 0, stop: int | None = None) -> Vectors:
         """Rows start to stop as a new array (stop - start, dim). Raises UsageError without any."""
         if self.vectors is None:
             raise UsageError("this partition needs vectors; embed the pool or partition by random")
         return np.asarray(self.vectors[self.order[start:stop]], dtype=np.float32)
+
+    def wide(self, numbers: Ints) -> Floats:
+        """(n_numbers, dim) the rows of these numbers in float64, for the reason of `blocks`."""
+        return SeededRows(self.vectors, self.order[numbers]).take().astype(np.float64)
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """(position of the first row, up to BLOCK rows) over all rows.
@@ -47,3 +52,10 @@ class SeededRows:
         """
         for start in range(0, len(self), BLOCK):
             yield start, self.take(start, start + BLOCK).astype(np.float64)
+
+
+def cosines_to(centre: Floats, vectors: Floats) -> NDArray[np.float32]:
+    """(n_rows,) cosine of each row of `vectors` to `centre`, at most SAME; equal rows tie."""
+    # einsum, since BLAS starts threads for this, and waiting for them costs more than the sum.
+    cosines = np.einsum("nd,d->n", vectors, centre).astype(np.float32)
+    return np.asarray(np.minimum(cosines, SAME))

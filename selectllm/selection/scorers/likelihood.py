@@ -14,7 +14,7 @@ from selectllm.core.arrays import Floats
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import ModelError, UnfitError
 from selectllm.core.names import listed
-from selectllm.core.types import Item, Progress
+from selectllm.core.types import Item, Progress, unanswered
 from selectllm.data.vector_store import KEY, VectorStore
 from selectllm.selection.scorers.item_scorer import ItemScorer, Measured, Meter
 from selectllm.selection.scorers.language_model import LanguageModel, load_language_model
@@ -153,8 +153,7 @@ def _by_id(items: Sequence[Item], values: Floats) -> dict[str, float]:
 
 def responses_of(measure: str, items: Sequence[Item]) -> list[str]:
     """The items' responses, for `measure`. Raises UnfitError if an item has none."""
-    missing = [item.id for item in items if not item.has_response]
-    if missing:
+    if missing := unanswered(items):
         raise UnfitError(
             f"{measure} needs responses: {len(missing)} of {len(items)} items have none: "
             f"{listed(missing)}; fill them in (--map response=COL names their column), or take "

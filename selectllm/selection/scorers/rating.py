@@ -16,7 +16,7 @@ from typing import Any
 
 from selectllm.core.errors import PromptError, UnfitError
 from selectllm.core.names import listed
-from selectllm.core.types import Decision, Item, Question
+from selectllm.core.types import Decision, Item, Question, unanswered
 from selectllm.prompting.prompt import Prompt, labels_for
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.prompting.replies.parse import parse
@@ -67,8 +67,7 @@ def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
         )
     if not prompt.shows_responses:
         return
-    missing = [item.id for item in items if not item.has_response]
-    if missing:
+    if missing := unanswered(items):
         raise UnfitError(
             f"{prompt.ref} shows responses, and {len(missing)} of {len(items)} items have none: "
             f"{listed(missing)}; fill them in, leave those items out, or rate instructions alone "

@@ -37,7 +37,7 @@ def _similarities(rows: SeededRows) -> NDArray[np.float32]:
     vectors = rows.take().astype(np.float64)
     similar = np.empty((len(rows), len(rows)), dtype=np.float32)
     for block in _blocks(len(rows)):
-        # Rounded from float64, so that equal rows have equal gains (see Rows.blocks).
+        # Rounded from float64, so that equal rows have equal gains (see SeededRows.blocks).
         similar[block] = np.maximum(vectors[block] @ vectors.T, 0)
     return similar
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.selection.clustering.seeded_rows import BLOCK, SAME, SeededRows
+from selectllm.selection.clustering.seeded_rows import BLOCK, SAME, SeededRows, cosines_to
 from selectllm.selection.strategies.candidates import Candidates, by_score, seeded_rows
 
 WATCHED = 1_024  # rows kept up to date between two looks at all of them, at least
@@ -64,7 +64,7 @@ class _Traversal:
         first = rows.take(0, 1).astype(np.float64)
         centres = np.empty((n, first.shape[1]))
         centres[0] = first
-        nearest = np.concatenate([_cosines(block, first[0]) for _, block in rows.blocks()])
+        nearest = np.concatenate([cosines_to(first[0], block) for _, block in rows.blocks()])
         nearest[0] = np.inf
         return cls(rows, centres, nearest, np.ones(len(rows), dtype=np.int32))
 
@@ -75,7 +75,7 @@ class _Traversal:
 
         `limit`: the lower bound and number of the row outside that comes first.
         """
-        vectors = SeededRows(self.rows.vectors, self.rows.order[watched]).take().astype(np.float64)
+        vectors = self.rows.wide(watched)
         nearest = self.nearest[watched]
         for first in range(int(self.compared[watched].min()), len(self.picks), BLOCK):
             missed = self.centres[first : min(first + BLOCK, len(self.picks))]
@@ -87,17 +87,10 @@ class _Traversal:
                 break
             self.centres[len(self.picks)] = vectors[best]
             self.picks.append(int(watched[best]))
-            np.maximum(nearest, _cosines(vectors, vectors[best]), out=nearest)
+            np.maximum(nearest, cosines_to(vectors[best], vectors), out=nearest)
             nearest[best] = np.inf
         self.nearest[watched] = nearest
         self.compared[watched] = len(self.picks)
-
-
-def _cosines(vectors: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Cosine of each row to `centre`; from float64, so that equal rows tie (see Rows.blocks)."""
-    # einsum, since BLAS starts threads for this, and waiting for them costs more than the sum.
-    cosines = np.einsum("nd,d->n", vectors, centre).astype(np.float32)
-    return np.asarray(np.minimum(cosines, SAME))
 
 
 def _farthest(

@@ -26,10 +26,9 @@ from selectllm.utility.annotation.rater_agreement import (
     reliability,
 )
 from selectllm.utility.annotation.scale import Range, check_range, item_id, on_scale
+from selectllm.utility.annotation.sheet_files import PlacedRow
 
 FORMAT = 1
-
-PlacedRow = tuple[str, Mapping[str, Any]]  # file and line for messages, and the row there
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from selectllm.core.files import atomic_write
 from selectllm.data.readers import BadRow, place, scan_rows, shortened
 
 DELIMITERS = (",", ";", "\t")  # Excel writes the second in many locales
+
+PlacedRow = tuple[str, Mapping[str, Any]]
+"""A row, behind its file and line for messages."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _LONGEST_CELL = 2**31 - 1  # the largest limit that every platform takes
@@ -88,6 +91,24 @@ def read_csv(path: Path, needed: Sequence[str]) -> Table:
             fault = f"the header has {found} {name!r}; it holds: {has}"
             raise UtilityError(f"{path}:{max(best.lines, 1)}: {fault}; name one column {name!r}")
     return Table(best.comments, tuple(_rows(path, lines, best)))
+
+
+def read_placed(path: Path, needed: Sequence[str], what: str) -> Iterator[PlacedRow]:
+    """The rows of a .csv or .jsonl file, of a .csv with the columns `needed`.
+
+    `what`: what the rows are to messages. Raises UtilityError as `read_csv` and `read_objects`
+    do, and for another suffix.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        for line, cells in read_csv(path, needed).rows:
+            yield f"{path}:{line}", cells
+    elif suffix == ".jsonl":
+        yield from read_objects(path)
+    else:
+        raise UtilityError(
+            f"{path}: {what} cannot be read from suffix {suffix!r}; write .jsonl or .csv"
+        )
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -40,7 +40,7 @@ from selectllm.evaluation.sets.measures import (
     overlap,
 )
 from selectllm.evaluation.sets.schema import Summary
-from selectllm.selection.clustering import diverse
+from selectllm.selection.clustering import kmeans
 from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
@@ -209,7 +209,7 @@ class TestGroups:
     def test_every_item_is_with_the_nearest_centre(self) -> None:
         rows = random_vectors(BLOCK + 300, dim=3)  # more than one block
         groups = kmeans_groups(seeded(rows), 5, 0)
-        centres = diverse.kmeans_centres(seeded(rows), 5, 0)
+        centres = kmeans.kmeans_centres(seeded(rows), 5, 0)
         np.testing.assert_array_equal(groups.labels, pairwise_distances_argmin(rows, centres))
 
     def test_identical_vectors_are_one_group(self) -> None:
@@ -218,7 +218,7 @@ class TestGroups:
     def test_large_pools_go_by_mini_batches_from_a_memory_map(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(diverse, "MINI_BATCH_ABOVE", 1_000)
+        monkeypatch.setattr(kmeans, "LLOYD_UP_TO", 1_000)
         np.save(tmp_path / "vectors.npy", blobs(4, 2_000))
         rows = np.load(tmp_path / "vectors.npy", mmap_mode="r")
         first, again = (kmeans_groups(seeded(rows), 4, 0) for _ in range(2))

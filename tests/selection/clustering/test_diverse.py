@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from selectllm.selection.clustering.diverse import (
-    MINI_BATCH_ABOVE,
     balanced_groups,
     cross_sections,
-    kmeans_centres,
     squared_distances,
 )
+from selectllm.selection.clustering.kmeans import LLOYD_UP_TO, kmeans_centres
 from selectllm.selection.clustering.partition import partition
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from tests.support.made_vectors import Vectors, blobs, names, random_vectors
@@ -112,7 +111,7 @@ def test_distances_keep_the_order_of_euclidean_ones() -> None:
 
 
 def test_a_large_pool_is_divided_with_mini_batches() -> None:
-    items = MINI_BATCH_ABOVE + 5
+    items = LLOYD_UP_TO + 5
     clusters = partition(names(items), random_vectors(items, dim=4), "diverse", 20, 0)
     sizes = Counter(len(cluster.members) for cluster in clusters)
     assert sizes == {20: 4986, 19: 15}

@@ -26,7 +26,7 @@ from selectllm.selection.scorers.language_model import (
     LanguageModel,
     load_language_model,
 )
-from tests.models.test_embedded import needs_engine
+from tests.models.providers.test_embedded import needs_engine
 
 NAME = "smollm2-135m"
 IDENTITY = f"{NAME}@b179c9523d0e"

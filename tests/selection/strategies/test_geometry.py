@@ -15,6 +15,7 @@ from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
+from selectllm.selection.clustering import kmeans as clustering_kmeans
 from selectllm.selection.strategies import facility, kcenter, kmeans
 from selectllm.selection.strategies.candidates import Candidates
 from selectllm.selection.strategies.facility import facility_location
@@ -254,7 +255,7 @@ def test_large_groups_come_first() -> None:
 
 @pytest.mark.parametrize("items", [12, 90])
 def test_mini_batches_give_as_many_items(items: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kmeans, "MINI_BATCH_ABOVE", 10)
+    monkeypatch.setattr(clustering_kmeans, "LLOYD_UP_TO", 10)
     monkeypatch.setattr(kmeans, "MINI_BATCH", 16)
     vectors = blobs(count=3, each=items // 3)
     for n in (1, 3, items):

@@ -382,7 +382,7 @@ def test_litellm_is_loaded_late_prints_nothing_warns_of_nothing_and_reads_no_dot
     server: ProviderServer, other_folder: Path
 ) -> None:
     server.queue(Answer(200, completion("[1]")), FAULTS["500"])
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, server.base_url],
         cwd=other_folder,

@@ -17,7 +17,7 @@ from selectllm.core.types import Item, Parsed, Question
 from selectllm.prompting.replies.formats import REPLY_FORMATS
 from selectllm.prompting.replies.parse import PROBLEMS, complaint, parse
 
-CORPUS = yaml.safe_load((Path(__file__).parents[1] / "golden" / "replies.yaml").read_text("utf-8"))
+CORPUS = yaml.safe_load((Path(__file__).parents[2] / "golden" / "replies.yaml").read_text("utf-8"))
 KINDS = tuple(REPLY_FORMATS)
 
 

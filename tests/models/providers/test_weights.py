@@ -11,7 +11,7 @@ import pytest
 
 from selectllm.core.errors import ModelError, ProviderError
 from selectllm.models.providers import embedded_server, weights
-from tests.models.test_embedded import MODEL, NAME, needs_engine, python
+from tests.models.providers.test_embedded import MODEL, NAME, needs_engine, python
 
 
 def plant(folder: Path, content: bytes) -> None:

@@ -119,7 +119,7 @@ WORKER = """
 import asyncio, sys, time
 from pathlib import Path
 from selectllm.models.wrappers.cache import Cached, ReplyCache
-from tests.models.test_cache import REQUEST
+from tests.models.wrappers.test_cache import REQUEST
 from selectllm.core.types import Reply
 
 folder, calls, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
@@ -139,7 +139,7 @@ print(asyncio.run(Cached(Upstream(), ReplyCache(folder)).complete(REQUEST)).text
 def worker(folder: Path, calls: Path, seconds: float) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, str(folder), str(calls), str(seconds)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -256,7 +256,7 @@ def test_the_keys_of_these_requests_never_move() -> None:
     assert {name: request.key for name, request in REQUESTS.items()} == golden
 
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "request_keys.json"
+GOLDEN = Path(__file__).parents[2] / "golden" / "request_keys.json"
 SPEC = REQUEST.model
 REQUESTS = {
     "plain": REQUEST,
@@ -326,7 +326,7 @@ def test_what_does_not_shape_the_reply_does_not(spec: ModelSpec) -> None:
 
 def test_building_a_key_loads_no_provider_library() -> None:
     code = (
-        "import sys; from tests.models.test_cache import REQUEST; REQUEST.key;"
+        "import sys; from tests.models.wrappers.test_cache import REQUEST; REQUEST.key;"
         "sys.exit(bool({'litellm', 'torch', 'openai'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=GOLDEN.parents[2]).returncode == 0

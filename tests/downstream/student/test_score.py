@@ -26,7 +26,7 @@ from selectllm.downstream.student import (
     score,
     train,
 )
-from tests.downstream.student.test_student import MODES, TINY, items, one_thread, student
+from tests.downstream.student.test_training import MODES, TINY, items, one_thread, student
 from tests.support.hash_encoder import HashEncoder
 
 __all__ = ["one_thread", "student"]  # fixtures

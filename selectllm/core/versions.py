@@ -1,0 +1,18 @@
+"""Which versions of packages are installed, for manifests and reports."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable
+
+
+def installed(packages: Iterable[str]) -> dict[str, str | None]:
+    """The version of each package by its name; None where it is not installed."""
+    return {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
