@@ -17,10 +17,12 @@ from selectllm.cli.evaluation import (
     show,
 )
 from selectllm.cli.options import Common, common_options, grouped
+from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import load_suite
 
 LEAST = 2  # orders or repeats that a pair needs to be held against itself
@@ -54,6 +56,7 @@ aa_options = grouped(
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @aa_options
 @evaluating_options
+@reports(RunResults)
 @common_options
 def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Common) -> None:
     """Hold a pair against itself, shown in other orders or asked again, on the clusters of SUITE.

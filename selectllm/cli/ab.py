@@ -17,12 +17,14 @@ from selectllm.cli.evaluation import (
     open_run,
 )
 from selectllm.cli.options import Common, common_options, grouped
+from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.comparison.ab import looks_of, why_fixed
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.run import Run, is_begun
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import load_suite
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.selection.ask import first_request
@@ -68,6 +70,7 @@ ab_options = grouped(
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @ab_options
 @evaluating_options
+@reports(RunResults)
 @common_options
 def ab(suite_file: Path, options: AbOptions, evaluating: Evaluating, common: Common) -> None:
     """Say whether arm B selects better than arm A, on the clusters of SUITE.

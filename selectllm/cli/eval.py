@@ -16,14 +16,17 @@ from selectllm.cli.evaluation import (
 )
 from selectllm.cli.named_model import named_entry
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
+from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import Suite, load_suite
 
 
 @click.command("eval")
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @evaluating_options
+@reports(RunResults)
 @model_options
 @common_options
 def eval_(

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, grouped
+from selectllm.cli.reports import write_reports
 from selectllm.cli.session import CommandSession
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
@@ -221,7 +222,12 @@ def shorter(path: Path) -> Path:
 
 
 def show(session: CommandSession, found: RunResults, folder: Path) -> None:
-    """Print the results: as JSON alone, or as tables with what was spent."""
+    """Write the reports that were asked for, and print the results.
+
+    As JSON alone, or as tables with what was spent.
+    """
+    if write_reports(found, session.workspace.root):
+        return
     if session.common.as_json:
         click.echo(canonical_json(found.to_json()))
         return

@@ -25,6 +25,7 @@ from selectllm.cli.optimizing import (
     search_folder,
 )
 from selectllm.cli.options import Common, ModelOptions, common_options
+from selectllm.cli.reports import reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ModelError, ReplyMissing
 from selectllm.evaluation.runs.execute import context_needed
@@ -44,7 +45,7 @@ from selectllm.optimization.gepa_search import (
     check_demonstrations,
     default_budget,
 )
-from selectllm.optimization.schema import SearchResults
+from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.optimization.splits import split
 from selectllm.optimization.template import check_rewritable
 from selectllm.selection.selector import open_selector
@@ -58,6 +59,7 @@ TEACHER_TOKENS = 4096  # room for a reply of a teacher that the suite does not n
 @click.command()
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @optimize_options
+@reports(SearchResults, GridResults)
 @common_options
 def optimize(suite_file: Path, options: OptimizeOptions, common: Common) -> None:
     """Search a better prompt on some clusters of SUITE, and confirm it on others.

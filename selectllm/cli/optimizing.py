@@ -13,6 +13,7 @@ from selectllm.cli.comparing import halves, narrowed
 from selectllm.cli.evaluation import Evaluating, open_run, shorter
 from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.options import DIRECTORY, grouped
+from selectllm.cli.reports import write_reports
 from selectllm.cli.session import CommandSession
 from selectllm.core.codec import canonical_json, sha256_json
 from selectllm.core.errors import PromptError, UsageError, UtilityError
@@ -151,7 +152,9 @@ def conclude(
     Printed as JSON alone, or as tables with what was spent.
     """
     told.write(folder / "optimize.json")
-    if session.common.as_json:
+    if write_reports(told, session.workspace.root):
+        pass
+    elif session.common.as_json:
         click.echo(canonical_json(told.to_json()))
     else:
         from rich.console import Console

@@ -1,28 +1,70 @@
-"""`selectllm report`: a finished run's tables again."""
+"""`selectllm report`: what a finished folder holds, told again in any format."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 
+from selectllm.cli.options import FILE
+from selectllm.cli.reports import place_of
 from selectllm.core.codec import canonical_json
-from selectllm.core.files import read_json
+from selectllm.core.document import Document
+from selectllm.core.errors import UsageError
+from selectllm.core.files import read_json, write_text
 from selectllm.evaluation.runs.schema import RunResults
+from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
+from selectllm.jobs.workspace import find_workspace
+from selectllm.optimization.schema import read_optimize
+
+RUN = "results.json"
+READERS: Mapping[str, Callable[[Path], Document]] = {
+    "optimize.json": read_optimize,
+    "sets.json": lambda path: SetsResults.read(path, DAMAGED),
+    RUN: lambda path: RunResults.read(path, "not the results of a run ({why}); run eval again"),
+}
+"""By the file that a folder holds when it is finished."""
 
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--as", "form", metavar="FORMAT", help="Terminal, markdown, junit, github or json.")
+@click.option("-o", "--out", type=FILE, help="Write the report to FILE.")
 @click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
-def report(folder: Path, as_json: bool) -> None:
-    """Print the tables of the run in folder RUN; nothing is asked or computed."""
-    path = folder / "results.json"
-    results = RunResults.read(path, "not the results of a run ({why}); run eval again")
+def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> None:
+    """Print the tables of the run in folder RUN; nothing is asked or computed.
+
+    RUN is a folder that eval, ab, aa, swap, regress, sets or optimize wrote.
+    """
+    name = next((name for name in READERS if (folder / name).exists()), RUN)
+    result = READERS[name](folder / name)
+    if as_json and (form or out):
+        raise UsageError("--json prints on stdout alone; for a file write --as json -o FILE")
     if as_json:
-        click.echo(canonical_json(read_json(path)))
-        return
+        click.echo(canonical_json(read_json(folder / name)))
+    elif form is None and out is None:
+        _print(result)
+    else:
+        _write(result, folder, form or "terminal", out)
+
+
+def _print(result: Document) -> None:
     from rich.console import Console
 
-    from selectllm.report.terminal import print_results
+    from selectllm.report.formats import RENDERED
 
-    print_results(results, Console())
+    Console().print(RENDERED[type(result)](result))
+
+
+def _write(result: Document, folder: Path, form: str, out: Path | None) -> None:
+    from selectllm.report.formats import report as told
+
+    try:
+        text = told(result, form, place_of(find_workspace(folder).root))
+    except UsageError as error:
+        raise UsageError(f"--as {form}: {error}") from None
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(out, text)

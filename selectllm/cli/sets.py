@@ -13,6 +13,7 @@ import click
 
 from selectllm.cli.evaluation import asking, open_run
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, UnfitError, UsageError
@@ -73,6 +74,7 @@ sets_options = grouped(
 @click.command()
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @sets_options
+@reports(SetsResults)
 @common_options
 def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     """Select every set of SUITE: each selector's, at every budget and with every seed.
@@ -254,7 +256,12 @@ def _by_models(session: CommandSession, maker: Maker) -> None:
 
 
 def _show(session: CommandSession, found: SetsResults, folder: Path) -> None:
-    """Print the comparison: as JSON alone, or as tables with what was spent."""
+    """Write the reports that were asked for, and print the comparison.
+
+    As JSON alone, or as tables with what was spent.
+    """
+    if write_reports(found, session.workspace.root):
+        return
     if session.common.as_json:
         click.echo(canonical_json(found.to_json()))
         return

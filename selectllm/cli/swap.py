@@ -10,11 +10,13 @@ import click
 from selectllm.cli.comparing import finish, halves, narrowed
 from selectllm.cli.evaluation import Call, Evaluating, carry_out, evaluating_options, open_run
 from selectllm.cli.options import Common, common_options, grouped
+from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import load_suite
 
 
@@ -48,6 +50,7 @@ swap_options = grouped(
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @swap_options
 @evaluating_options
+@reports(RunResults)
 @common_options
 def swap(suite_file: Path, options: SwapOptions, evaluating: Evaluating, common: Common) -> None:
     """Say whether model M2 can safely replace M1, on the clusters of SUITE; what both cost.
