@@ -192,15 +192,15 @@ def _elements(text: str) -> Iterator[tuple[int, int]]:
 
 def _ahead(text: str, at: int) -> tuple[str, int]:
     """The first character from `at` on that is not white space ("" at the end), and its place."""
-    found = _SPACE.match(text, at)
-    at = found.end() if found else at
+    spaces = _SPACE.match(text, at)
+    at = spaces.end() if spaces else at
     return text[at : at + 1], at
 
 
 def _pass(mark: str, text: str, at: int) -> int:
     """The place behind the next character, which must be `mark`."""
-    found, at = _ahead(text, at)
-    if found != mark:
+    char, at = _ahead(text, at)
+    if char != mark:
         raise json.JSONDecodeError(f"Expecting {mark!r}", text, at)
     return at + 1
 
