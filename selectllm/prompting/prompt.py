@@ -334,6 +334,6 @@ def with_settings(prompt: Prompt, settings: Mapping[str, Value]) -> Prompt:
     start, end = front.span("yaml")
     source = prompt.source[:start] + settled(front["yaml"], chosen) + prompt.source[end:]
     rewritten = parse_prompt(source.encode("utf-8"), prompt.path, prompt.name, version=0)
-    if settings_of(rewritten) != chosen or len(all_settings(chosen_prompt)) != 1:
+    if settings_of(rewritten) != chosen or len(all_settings(rewritten)) != 1:
         raise PromptError(f"{prompt.path}: its variables cannot be settled; write them plainly")
     return rewritten
