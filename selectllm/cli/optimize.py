@@ -38,7 +38,7 @@ from selectllm.models.providers.providers import needs_num_ctx, provider_of
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.optimization.gepa_job import Job, carry_out, planned
 from selectllm.optimization.gepa_program import load_dspy
-from selectllm.optimization.gepa_report import SearchSettings, report, version_file
+from selectllm.optimization.gepa_report import Plan, report, version_file
 from selectllm.optimization.gepa_search import (
     SHOWN,
     check_budget,
@@ -124,7 +124,7 @@ def _checked(session: CommandSession, suite: Suite, base: Path, options: Optimiz
     check_demonstrations(options.demonstrations, splits)
     parent = run.selectors[0]
     shared = _connections(session, run, base, teacher, options)
-    plan = SearchSettings(
+    plan = Plan(
         parent=parent.prompt.ref,
         model=parent.spec.name,
         teacher=teacher.name,

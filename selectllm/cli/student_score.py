@@ -32,7 +32,7 @@ from selectllm.downstream.student import (
 )
 from selectllm.downstream.student import score as score_student
 from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
-from selectllm.downstream.student.scores_file import Answers, StudentLosses, scores_json
+from selectllm.downstream.student.scores_file import Answers, Scored, scores_json
 from selectllm.selection.scorers.language_model import LOCAL
 
 
@@ -134,7 +134,7 @@ def score(folder: Path | None, options: ScoreOptions, given: Given, local: Local
     student = open_student(config.model, session.workspace.cache)
     scoring = _Scoring(session, student, config, tests)
     tuned = None if folder is None else scoring.loss(folder)
-    scored = StudentLosses(tests, scoring.loss(None), tuned, manifest)
+    scored = Scored(tests, scoring.loss(None), tuned, manifest)
     answers = None
     if options.answers is not None:
         answers = scoring.answers(folder, options.limit)

@@ -162,19 +162,19 @@ def _layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) ->
             reason = names.unknown("column", column, row)
             raise PoolError(f"{where}: --map {field}={column}: {reason}")
     chat = next((name for name in CHATS if name in row and "instruction" not in row), None)
-    columns: dict[str, str | None] = {}
+    found: dict[str, str | None] = {}
     for field, aliases in COLUMNS.items():
         # In a chat the turns are instruction and response, unless a canonical column says so.
         known = aliases[:1] if chat and field in ("instruction", "response") else aliases
-        columns[field] = mapped.get(field, next((name for name in known if name in row), None))
-    if columns["instruction"] is None and chat is None:
+        found[field] = mapped.get(field, next((name for name in known if name in row), None))
+    if found["instruction"] is None and chat is None:
         raise _no_instruction(row, where)
     # A first row without input or response does not keep later ones from having them.
     return _Layout(
-        id=columns["id"],
-        instruction=columns["instruction"],
-        input=columns["input"] or "input",
-        response=columns["response"] if chat else columns["response"] or "response",
+        id=found["id"],
+        instruction=found["instruction"],
+        input=found["input"] or "input",
+        response=found["response"] if chat else found["response"] or "response",
         chat=chat,
     )
 
@@ -184,9 +184,9 @@ def _no_instruction(row: Mapping[str, Any], where: str) -> PoolError:
     texts = [n for n, value in row.items() if isinstance(value, str) and n not in spoken_for]
     alike = (names.closest(word, texts) for word in _LIKELY)
     flag = f"instruction={next(filter(None, alike), 'COL')}"
-    columns = ", ".join(row) or "none"
+    found = ", ".join(row) or "none"
     return PoolError(
-        f"{where}: no column holds the instruction (columns: {columns}); "
+        f"{where}: no column holds the instruction (columns: {found}); "
         f"name it with --map {shlex.quote(flag)}, in a suite under `columns`"
     )
 

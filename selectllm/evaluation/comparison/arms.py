@@ -52,15 +52,15 @@ class Halves:
         if model is None:
             model = self.models[0] if len(self.models) == 1 else None
         else:
-            models = [name for name in self.models if name == model]
-            model = self._one("--model", model, models, self.models)
+            found = [name for name in self.models if name == model]
+            model = self._one("--model", model, found, self.models)
         return Halves(self.prompts, self.models, prompt, model)
 
-    def _one(self, what: str, text: str, fitting: list[str], known: Sequence[str]) -> str:
-        if len(fitting) != 1:
-            several = f"is any of {', '.join(fitting)}" if fitting else "is not in the suite"
+    def _one(self, what: str, text: str, found: list[str], known: Sequence[str]) -> str:
+        if len(found) != 1:
+            several = f"is any of {', '.join(found)}" if found else "is not in the suite"
             raise UsageError(f"{what} {text!r} {several}; the suite has: {', '.join(known)}")
-        return fitting[0]
+        return found[0]
 
     def _prompts(self, text: str) -> list[str]:
         """The prompts that `text` may mean: as written, by reference, or by name alone."""
@@ -75,10 +75,8 @@ class Halves:
         that is not named is the default one. Raises UsageError with the list when none fits, or
         more than one.
         """
-        if references := self._prompts(text):
-            return self._completed(
-                option, text, [Arm(ref, self.model) for ref in references], "model"
-            )
+        if found := self._prompts(text):
+            return self._completed(option, text, [Arm(ref, self.model) for ref in found], "model")
         if text in self.models:
             return self._completed(option, text, [Arm(self.prompt, text)], "prompt")
         pairs = [
@@ -95,16 +93,16 @@ class Halves:
             return Arm(strategy=text.removeprefix(STRATEGY))
         raise UsageError(f"{option} {text!r}: is none of the suite's arms; {self._listing()}")
 
-    def _completed(self, option: str, text: str, fitting: list[Arm], lacks: str) -> Arm:
-        if len(fitting) > 1:
-            names = ", ".join(arm.name for arm in fitting)
+    def _completed(self, option: str, text: str, found: list[Arm], lacks: str) -> Arm:
+        if len(found) > 1:
+            names = ", ".join(arm.name for arm in found)
             raise UsageError(f"{option} {text!r}: may be any of {names}; {self._listing()}")
-        if lacks and getattr(fitting[0], lacks) is None:
+        if lacks and getattr(found[0], lacks) is None:
             raise UsageError(
                 f"{option} {text!r}: leaves the {lacks} open, and the suite has several; write "
                 f"PROMPT+MODEL or pass --{lacks}. {self._listing()}"
             )
-        return fitting[0]
+        return found[0]
 
     def _listing(self) -> str:
         prompts = ", ".join(sorted(set(self.prompts.values()))) or "none"
