@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 
+from selectllm.evaluation.comparison.kinds import KINDS
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.runs.results import results
 from selectllm.models.providers.providers import PROVIDERS
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import BODY, HEAD, OUT, RATED, assert_refused, put_prompt, write_suite
 from tests.support.provider_server import ProviderServer
+from tests.support.verdict_cases import A, B, Case, Picks
 
 PAGE = (Path(__file__).parents[2] / ".github/CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = {
@@ -21,6 +25,8 @@ EXAMPLES = {
     for text in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     for name in re.findall(r"\A# (\w+)\.py\n", text)
 }
+UTILITIES = [[0.0, 1.0, 2.0, 3.0]] * 40
+BEST, WORST = [[3]] * 40, [[0]] * 40
 OWN_PROMPT = (HEAD + BODY).replace("reply: indices", "reply: my_format:FORMAT")
 
 
@@ -110,6 +116,32 @@ def test_what_a_strategy_gives_is_held_to_what_a_pick_is(
     edit("my_strategy", "sorted(range(len(candidates.items)), key=lambda i: (i % 2, i))[:n]", new)
     call = ("select", "pool.jsonl", "--budget", 3, "--strategy", "my_strategy:STRATEGY")
     assert_refused(selectllm(*call), "strategy my_strategy:STRATEGY", says)
+
+
+def test_a_strategy_is_an_arm(selectllm: Command) -> None:
+    suite = write_suite(RATED)
+    arms = ("--a", "short@1", "--b", "strategy:my_strategy:STRATEGY")
+    outcome = selectllm("ab", suite, *arms, "-o", "ab", "--json", "--quiet")
+    assert outcome.code == 3, outcome.err
+    assert outcome.json["verdicts"][0]["b"] == "strategy:my_strategy:STRATEGY"
+    assert selectllm("verify", "ab").code == 0
+
+
+def test_strategies_scorers_and_partitions_of_ones_own_select_whole_sets(
+    selectllm: Command,
+) -> None:
+    names = "['my_strategy:STRATEGY', 'highest:my_scorer:SCORER']"
+    suite = write_suite(
+        *(RATED, f"strategies: {names}", "by: random -> by: my_partition:in_turn"),
+        "sets: {budgets: [4], seeds: [0]}",
+    )
+    outcome = selectllm("sets", suite, "-o", "sets", "--json", "--quiet")
+    assert outcome.code == 0, outcome.err
+    rows = read_jsonl(Path("sets/sets.jsonl"))[1:]
+    assert len(rows) == 3
+    assert selectllm("sets", suite, "-o", "sets", "--json", "--quiet").json == outcome.json
+    planned = selectllm("plan", suite, "--for", "sets", "--json", "--quiet")
+    assert planned.code == 0, planned.err
 
 
 # A scorer
@@ -309,6 +341,27 @@ def test_a_utility_is_what_picks_are_judged_by(selectllm: Command) -> None:
     source = "source: 'my_utility:by_words', options: {weight: 2}"
     results = evaluated(selectllm, f"utilities: [{{name: words, {source}}}]")
     assert results["pairs"][0]["agreement"]["words"]["kind"] == "proxy"
+
+
+# A kind of comparison
+
+
+@pytest.mark.parametrize(
+    ("picks", "word"),
+    [((WORST, BEST), "pass"), ((BEST, WORST), "fail"), ((BEST, BEST), "inconclusive")],
+)
+def test_a_kind_of_comparison_decides_a_run(
+    picks: tuple[Picks, Picks], word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope: dict[str, Any] = {}
+    exec(EXAMPLES["my_kind"], scope)
+    monkeypatch.setitem(KINDS, "holds-up", scope["KIND"])  # type: ignore[arg-type]
+    design = ComparisonDesign("holds-up", (A, B))  # type: ignore[arg-type]
+    case = Case.of(UTILITIES, *picks, comparison=design)
+    decisions = [one for arm in (A, B) for one in case.arm_results[arm].decisions]
+    (verdict,) = results(case.inputs, decisions)["verdicts"]
+    assert verdict["word"] == word
+    assert verdict["difference"]["low"] <= verdict["difference"]["high"]
 
 
 # A provider
