@@ -359,9 +359,10 @@ def test_a_kind_of_comparison_decides_a_run(
     design = ComparisonDesign("holds-up", (A, B))  # type: ignore[arg-type]
     case = Case.of(UTILITIES, *picks, comparison=design)
     decisions = [one for arm in (A, B) for one in case.arm_results[arm].decisions]
-    (verdict,) = results(case.inputs, decisions)["verdicts"]
-    assert verdict["word"] == word
-    assert verdict["difference"]["low"] <= verdict["difference"]["high"]
+    (verdict,) = results(case.inputs, decisions).verdicts
+    assert verdict.word == word
+    assert verdict.difference is not None
+    assert verdict.difference.low <= verdict.difference.high
 
 
 # A provider
