@@ -27,7 +27,7 @@ from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
-from selectllm.evaluation.planning.plan import Aim, EvaluationPlan
+from selectllm.evaluation.planning.plan import Aim, Plan
 from selectllm.evaluation.planning.plan_json import plan_json
 from selectllm.evaluation.planning.reach import RETAIN
 from selectllm.evaluation.planning.sets import measure_forecast, plan_sets
@@ -135,7 +135,7 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
         concurrency=common.concurrency,
     )
     recall = _recall(session, suite, base)
-    planned = EvaluationPlan(
+    planned = Plan(
         run=run,
         aim=aim,
         forecasts=asyncio.run(_forecasts(session, run, recall)),

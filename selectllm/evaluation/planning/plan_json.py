@@ -9,7 +9,7 @@ from typing import Any
 
 from selectllm.core.types import Cluster
 from selectllm.evaluation.planning.forecast import ESTIMATE
-from selectllm.evaluation.planning.plan import EvaluationPlan, PairPlan
+from selectllm.evaluation.planning.plan import PairPlan, Plan
 from selectllm.evaluation.planning.prices import price_table
 from selectllm.evaluation.planning.reach import INCUMBENT
 from selectllm.stats.sequential import LEAST_CAP
@@ -21,7 +21,7 @@ SAVED = (
 )
 
 
-def plan_json(plan: EvaluationPlan) -> dict[str, Any]:
+def plan_json(plan: Plan) -> dict[str, Any]:
     """The plan (schema: schemas/plan.json); null where something is not known."""
     suite, utility = plan.run.suite, plan.run.headline
     by_table = any(pair.priced and pair.priced.source == "litellm" for pair in plan.pairs)
@@ -52,7 +52,7 @@ def plan_json(plan: EvaluationPlan) -> dict[str, Any]:
     }
 
 
-def _assumptions(plan: EvaluationPlan) -> Iterator[str]:
+def _assumptions(plan: Plan) -> Iterator[str]:
     """Everything that the figures take for granted, one sentence each."""
     yield from _assumed_of_calls([*plan.pairs, *plan.strategies.values()])
     yield from _assumed_of_clusters(plan)
@@ -95,7 +95,7 @@ def _assumed_of_calls(pairs: Sequence[PairPlan]) -> Iterator[str]:
         )
 
 
-def _assumed_of_clusters(plan: EvaluationPlan) -> Iterator[str]:
+def _assumed_of_clusters(plan: Plan) -> Iterator[str]:
     if plan.run.headline is None:
         yield "no cluster is flat: there is no utility to tell by"
     elif plan.clusters.unrated:
@@ -107,7 +107,7 @@ def _assumed_of_clusters(plan: EvaluationPlan) -> Iterator[str]:
         )
 
 
-def _assumed_of_spread(plan: EvaluationPlan) -> Iterator[str]:
+def _assumed_of_spread(plan: Plan) -> Iterator[str]:
     spread = plan.spread
     if spread.source == "random picks":
         assert plan.run.headline is not None
@@ -125,7 +125,7 @@ def _assumed_of_spread(plan: EvaluationPlan) -> Iterator[str]:
         yield "the arms differ in no cluster, as in the pilot"
 
 
-def _assumed_of_pilot(plan: EvaluationPlan) -> Iterator[str]:
+def _assumed_of_pilot(plan: Plan) -> Iterator[str]:
     """Where the pilot is not quite what is planned."""
     pilot, run = plan.pilot, plan.run
     if pilot is None:
