@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from selectllm.cli.evaluation import asking
 from selectllm.cli.named_model import named_model
 from selectllm.cli.optimize_grid import optimize_grid
 from selectllm.cli.optimizing import (
@@ -29,13 +28,13 @@ from selectllm.cli.reports import reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ModelError, ReplyMissing
 from selectllm.evaluation.runs.execute import context_needed
+from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.models.connect import Connections, settled
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.endpoint import api_key, key_variable
 from selectllm.models.providers.providers import needs_num_ctx, provider_of
-from selectllm.models.wrappers.recorded import read_pack
 from selectllm.optimization.gepa_job import Job, carry_out, planned
 from selectllm.optimization.gepa_program import load_dspy
 from selectllm.optimization.gepa_report import Plan, report, version_file
@@ -72,18 +71,15 @@ def optimize(suite_file: Path, options: OptimizeOptions, common: Common) -> None
     if not options.grid:
         load_dspy()
     suite = options.applied(load_suite(suite_file))
-    base = suite_file.resolve().parent
     try:
-        carried_out(open_session(common, base), suite, base, options)
+        carried_out(open_session(common, suite.folder), suite, options)
     except ReplyMissing as error:
         raise ReplyMissing(f"{error}. Ask for them by the same call without --offline") from None
 
 
-def _optimize_text(
-    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
-) -> None:
+def _optimize_text(session: CommandSession, suite: Suite, options: OptimizeOptions) -> None:
     prompts = prompts_folder(session)
-    job = _checked(session, suite, base, options)
+    job = _checked(session, suite, options)
     folder = search_folder(session, options, suite.name, job.manifest)
     from selectllm.report.optimize import plan_text
 
@@ -110,12 +106,13 @@ def _rendered(told: SearchResults) -> RenderableType:
     return render_report(told)
 
 
-def _checked(session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions) -> Job:
+def _checked(session: CommandSession, suite: Suite, options: OptimizeOptions) -> Job:
     """Everything that can be wrong, before anything is asked."""
-    arm = arm_of(session, suite, base, options)
+    prompts = load_prompts(suite, session.library)
+    arm = arm_of(suite, prompts, options)
     known = {spec.name: spec for spec in suite.specs()}
     teacher = _teacher(options.teacher or arm.model or "", known, session)
-    run = run_of(session, suite, base, arm)
+    run = run_of(session, suite, prompts, arm)
     check_rewritable(run.selectors[0].prompt)
     assert run.headline is not None
     splits = split(run.clusters, run.headline.values, run.suite.picks, run.suite.seed)
@@ -123,7 +120,7 @@ def _checked(session: CommandSession, suite: Suite, base: Path, options: Optimiz
     check_budget(budget, splits, options.demonstrations)
     check_demonstrations(options.demonstrations, splits)
     parent = run.selectors[0]
-    shared = _connections(session, run, base, teacher, options)
+    shared = _connections(run, teacher, options)
     plan = Plan(
         parent=parent.prompt.ref,
         model=parent.spec.name,
@@ -138,7 +135,7 @@ def _checked(session: CommandSession, suite: Suite, base: Path, options: Optimiz
         plan=plan,
         teacher=teacher,
         shared=shared,
-        settings=asking(session, run.suite),
+        settings=run.settings,
         embedder=session.embedder().of_pool(run.pool),
     )
 
@@ -163,13 +160,9 @@ def _teacher(name: str, known: Mapping[str, ModelSpec], session: CommandSession)
     return spec
 
 
-def _connections(
-    session: CommandSession, run: Run, base: Path, teacher: ModelSpec, options: OptimizeOptions
-) -> Connections:
+def _connections(run: Run, teacher: ModelSpec, options: OptimizeOptions) -> Connections:
     """What task model and teacher share; room in Ollama for the longest that may be shown."""
-    assert run.headline is not None
     longest = None
     if needs_num_ctx((run.selectors[0].spec, teacher)):
         longest = context_needed(run) * (1 + max(SHOWN, options.demonstrations))
-    pack = read_pack(base / run.suite.replies) if run.suite.replies else None
-    return session.connections(pack=pack, utility=run.headline.values, num_ctx=longest)
+    return replace(run.meter.shared, num_ctx=longest)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from selectllm.cli.comparing import halves, narrowed
-from selectllm.cli.evaluation import Evaluating, open_run, shorter
 from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.cli.reports import write_reports
@@ -22,9 +20,13 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
+from selectllm.jobs.comparing import halves, narrowed
+from selectllm.jobs.evaluating import Evaluating, open_run
+from selectllm.jobs.gating import nearby
 from selectllm.optimization.gepa_report import write_version
 from selectllm.optimization.schema import Optimized
 from selectllm.prompting.library import PromptLibrary
+from selectllm.prompting.prompt import Prompt
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -95,26 +97,22 @@ def prompts_folder(session: CommandSession) -> Path:
     return session.workspace.prompts
 
 
-def arm_of(session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions) -> Arm:
+def arm_of(suite: Suite, prompts: Mapping[str, Prompt], options: OptimizeOptions) -> Arm:
     """The prompt to be improved and its model, in a suite that can score them."""
-    made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
-    if made_of.prompt is None or made_of.model is None:
-        lacking = "--prompt" if made_of.prompt is None else "--model"
-        names = set(made_of.prompts.values()) if lacking == "--prompt" else made_of.models
-        several = f"several: {', '.join(sorted(names))}; say which one" if names else "none"
-        raise UsageError(f"{lacking}: the suite has {several}")
+    made_of = halves(suite, prompts).with_default(prompt=options.prompt, model=options.model)
+    arm = made_of.only()
     if not suite.utilities:
         raise UtilityError(
             "optimize needs a utility to score decisions by, and the suite has none; add one "
             "under `utilities:`, or get ratings with selectllm utility ask"
         )
-    return Arm(made_of.prompt, made_of.model)
+    return arm
 
 
-def run_of(session: CommandSession, suite: Suite, base: Path, arm: Arm) -> Run:
+def run_of(session: CommandSession, suite: Suite, prompts: Mapping[str, Prompt], arm: Arm) -> Run:
     """The run of `arm` alone. Raises PromptError if its prompt is no version of one."""
-    suite = narrowed(session, suite, base, [arm])
-    run = open_run(session, suite, base, ComparisonDesign("ab", (arm,)))
+    suite = narrowed(suite, prompts, [arm])
+    run = open_run(session, suite, ComparisonDesign("ab", (arm,)), prompts=prompts)
     parent = run.selectors[0].prompt
     if parent.version == 0:
         raise PromptError(
@@ -162,6 +160,6 @@ def conclude(
         Console().print(rendered(told))
         unpriced = session.ledger.unpriced_calls
         note = f" ({unpriced} calls are not priced)" if unpriced else ""
-        session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {shorter(folder)}")
+        session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {nearby(folder)}")
     word = told.verdict and told.verdict.word
     click.get_current_context().exit(INCONCLUSIVE if word == "inconclusive" else 0)

@@ -12,17 +12,15 @@ from typing import Literal
 
 import click
 
-from selectllm.cli.comparing import halves, narrowed
-from selectllm.cli.evaluation import Evaluating, asking, with_meter
 from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.sets import SetsOptions, applied, open_protocol
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
-from selectllm.core.names import unknown
 from selectllm.core.types import Reply
 from selectllm.core.verdict_words import KindName
-from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.arms import Arm, Halves
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
@@ -30,13 +28,18 @@ from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, Plan
 from selectllm.evaluation.planning.plan_json import plan_json
 from selectllm.evaluation.planning.reach import RETAIN
+from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.planning.sets import measure_forecast, plan_sets
 from selectllm.evaluation.planning.sets_json import sets_plan_json
 from selectllm.evaluation.runs.execute import tasks
-from selectllm.evaluation.runs.prepare import Sources, check_names, prepare, with_selectors
+from selectllm.evaluation.runs.prepare import Asking, Sources, load_prompts, prepare
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.jobs.comparing import halves, narrowed
+from selectllm.jobs.evaluating import Evaluating
+from selectllm.models.connect import settled
 from selectllm.models.wrappers.recorded import read_pack
+from selectllm.prompting.prompt import Prompt
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.strategies import find_strategy
 
@@ -107,6 +110,7 @@ plan_options = grouped(
 @click.command()
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @plan_options
+@reports(PlanResults, SetsPlanResults)
 @common_options
 def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     """Say what SUITE will take and what it can show, before anything is spent.
@@ -119,12 +123,12 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
         _plan_sets(suite_file, options, common)
         return
     suite = Evaluating(seed=options.seed, limit=options.limit).applied(load_suite(suite_file))
-    base = suite_file.resolve().parent
-    session = open_session(common, base)
-    arms = _arms(session, suite, base, options)
+    session = open_session(common, suite.folder)
+    prompts = load_prompts(suite, session.library)
+    arms = _arms(halves(suite, prompts), options)
     if arms:
-        suite = narrowed(session, suite, base, arms)
-    run = _open(session, suite, base, arms)
+        suite = narrowed(suite, prompts, arms)
+    run = _open(session, suite, prompts, arms)
     utility = run.headline.name if run.headline else None
     aim = Aim(
         kind=KINDS[options.kind],
@@ -134,13 +138,13 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
         rating_cost=options.rating_cost,
         concurrency=common.concurrency,
     )
-    recall = _recall(session, suite, base)
+    recall = _recall(session, suite)
     planned = Plan(
         run=run,
         aim=aim,
         forecasts=asyncio.run(_forecasts(session, run, recall)),
         measuring=asyncio.run(_measuring(session, run, recall)),
-        pool_clusters=_pool_clusters(run, base),
+        pool_clusters=_pool_clusters(run),
         pilot=read_pilot(options.pilot, arms, utility) if options.pilot else None,
     )
     _print(session, plan_json(planned))
@@ -185,13 +189,15 @@ def _plan_sets(suite_file: Path, options: PlanOptions, common: Common) -> None:
     """The plan of `selectllm sets`, which is made of other things than a comparison's."""
     seeds = () if options.seed is None else (options.seed,)
     replaced = SetsOptions(pool=options.pool, budget=options.budget, seed=seeds)
-    suite, base = applied(load_suite(suite_file), replaced), suite_file.resolve().parent
-    session = open_session(common, base)
-    opened = open_protocol(session, suite, base, options.only)
-    asked = asyncio.run(plan_sets(opened.protocol, asking(session, suite)))
+    suite = applied(load_suite(suite_file), replaced)
+    session = open_session(common, suite.folder)
+    opened = open_protocol(session, suite, options.only)
+    asked = asyncio.run(plan_sets(opened.protocol, opened.protocol.run.settings))
     found = sets_plan_json(opened.protocol, asked, opened.left_out, common.concurrency)
+    if write_reports(found, session.workspace.root):
+        return
     if common.as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 
@@ -200,50 +206,45 @@ def _plan_sets(suite_file: Path, options: PlanOptions, common: Common) -> None:
     print_sets_plan(found, Console())
 
 
-def _arms(
-    session: CommandSession, suite: Suite, base: Path, options: PlanOptions
-) -> tuple[Arm, ...]:
+def _arms(made_of: Halves, options: PlanOptions) -> tuple[Arm, ...]:
     """The arms that are named, the reference first; none: every pair of the suite."""
     if not (options.a or options.from_):
         return ()
-    made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
+    made_of = made_of.with_default(prompt=options.prompt, model=options.model)
     if options.a:
-        arms = (made_of.arm("--a", options.a), *(made_of.arm("--b", name) for name in options.b))
+        arms = (made_of.arm("a", options.a), *(made_of.arm("b", name) for name in options.b))
     else:
-        models = {"--from": options.from_, "--to": options.to}
-        for option, model in models.items():
-            if model not in made_of.models:
-                raise UsageError(
-                    f"{option}: {unknown('model', str(model), made_of.models)} (in the suite)"
-                )
-        if made_of.prompt is None:
-            raise UsageError(
-                f"--prompt: the suite has {', '.join(suite.prompts)}; say which one both models get"
-            )
-        arms = tuple(Arm(made_of.prompt, model) for model in models.values())
+        arms = made_of.swapped(options.from_ or "", options.to or "")
     if len(set(arms)) < len(arms):
         names = ", ".join(arm.name for arm in arms)
         raise UsageError(f"the arms {names} have one twice; name different ones")
     return arms
 
 
-def _open(session: CommandSession, suite: Suite, base: Path, arms: tuple[Arm, ...]) -> Run:
+def _open(
+    session: CommandSession, suite: Suite, prompts: Mapping[str, Prompt], arms: tuple[Arm, ...]
+) -> Run:
     """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
-    check_names(suite, base, session.library)
-    with session.progress("embedding") as advance:
-        sources = Sources(base, session.embedder(advance), session.clusters)
-        run = prepare(suite, sources, ComparisonDesign("ab", arms, differing=True))
-    shared = session.connections(utility=run.headline.values if run.headline else {})
-    run = with_selectors(run, base, session.library, shared)
-    if not arms:  # else those of the arms
-        named = (find_strategy(name, base) for name in suite.strategies or ())
-        run = replace(run, strategies=tuple(named))
-    return with_meter(session, run, base, shared)
+    for spec in suite.specs():
+        settled(spec, suite.folder)
+    shared = session.connections(utility={})
+    asking = Asking(prompts, session.library, shared, session.settings.concurrency)
+    with session.progress("embedding") as progress:
+        sources = Sources(session.embedder(progress), session.clusters)
+        run = prepare(suite, sources, asking, ComparisonDesign("ab", arms, differing=True))
+    if arms:
+        return run
+    named = (find_strategy(name, suite.folder) for name in suite.strategies or ())
+    strategies = tuple(named)  # else those of the arms
+    items = [run.pool.by_id[member] for member in run.members]
+    for strategy in strategies:
+        strategy.check(items, run.meter)
+    return replace(run, strategies=strategies)
 
 
 async def _forecasts(session: CommandSession, run: Run, recall: Recall) -> Sequence[Forecast]:
     """What every pair will ask."""
-    settings = asking(session, run.suite)
+    settings = run.settings
     asked = list(tasks(run))
     return [
         await forecast(
@@ -255,10 +256,9 @@ async def _forecasts(session: CommandSession, run: Run, recall: Recall) -> Seque
 
 async def _measuring(session: CommandSession, run: Run, recall: Recall) -> dict[str, Forecast]:
     """What every strategy will ask that asks a model about the items of the clusters."""
-    assert run.meter is not None
     clusters = (c.members for c in run.clusters if len(c.members) > run.suite.picks)
     items = [run.pool.by_id[member] for members in clusters for member in members]
-    settings = asking(session, run.suite)
+    settings = run.settings
     return {
         strategy.name: await measure_forecast(run.meter, strategy.scorer, items, settings, recall)
         for strategy in run.strategies
@@ -266,24 +266,26 @@ async def _measuring(session: CommandSession, run: Run, recall: Recall) -> dict[
     }
 
 
-def _recall(session: CommandSession, suite: Suite, base: Path) -> Recall:
+def _recall(session: CommandSession, suite: Suite) -> Recall:
     """The recorded or cached reply to a request, by its key."""
-    pack: Mapping[str, Reply] = read_pack(base / suite.replies) if suite.replies else {}
+    pack: Mapping[str, Reply] = read_pack(suite.at(suite.replies)) if suite.replies else {}
     return lambda key: pack.get(key) or session.cache.get(key)
 
 
-def _pool_clusters(run: Run, base: Path) -> int:
+def _pool_clusters(run: Run) -> int:
     """The clusters that the whole pool gives, without `clusters.limit`."""
     entry = run.suite.clusters
     if entry.file is not None:
-        return len(read_clusters(base / entry.file, run.pool))
+        return len(read_clusters(run.suite.at(entry.file), run.pool))
     groups = Counter(str(item.row[entry.group]) if entry.group else "" for item in run.pool.items)
     return sum(math.ceil(count / entry.size) for count in groups.values())
 
 
-def _print(session: CommandSession, found: Mapping[str, object]) -> None:
+def _print(session: CommandSession, found: PlanResults) -> None:
+    if write_reports(found, session.workspace.root):
+        return
     if session.common.as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -13,18 +12,8 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.files import read_json, write_text
-from selectllm.evaluation.runs.schema import RunResults
-from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
+from selectllm.jobs.reporting import read_finished
 from selectllm.jobs.workspace import find_workspace
-from selectllm.optimization.schema import read_optimize
-
-RUN = "results.json"
-READERS: Mapping[str, Callable[[Path], Document]] = {
-    "optimize.json": read_optimize,
-    "sets.json": lambda path: SetsResults.read(path, DAMAGED),
-    RUN: lambda path: RunResults.read(path, "not the results of a run ({why}); run eval again"),
-}
-"""By the file that a folder holds when it is finished."""
 
 
 @click.command()
@@ -35,14 +24,13 @@ READERS: Mapping[str, Callable[[Path], Document]] = {
 def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed.
 
-    RUN is a folder that eval, ab, aa, swap, regress, sets or optimize wrote.
+    RUN is a folder that eval, ab, aa, swap, regress, sets, optimize or student compare wrote.
     """
-    name = next((name for name in READERS if (folder / name).exists()), RUN)
-    result = READERS[name](folder / name)
+    result, path = read_finished(folder)
     if as_json and (form or out):
         raise UsageError("--json prints on stdout alone; for a file write --as json -o FILE")
     if as_json:
-        click.echo(canonical_json(read_json(folder / name)))
+        click.echo(canonical_json(read_json(path)))
     elif form is None and out is None:
         _print(result)
     else:

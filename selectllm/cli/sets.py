@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from selectllm.cli.evaluation import asking, open_run
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
 from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
@@ -28,6 +27,7 @@ from selectllm.evaluation.sets.protocol import LeftOut, Maker, Protocol, arm_of,
 from selectllm.evaluation.sets.results import pool_facts, set_results
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.jobs.evaluating import open_run
 from selectllm.jobs.session import ticks
 from selectllm.selection.by_model import Divide
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
@@ -83,8 +83,8 @@ def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     table for each budget. Run again, it goes on where it stopped.
     """
     suite = applied(load_suite(suite_file), options)
-    session = open_session(common, suite_file.resolve().parent)
-    opened = open_protocol(session, suite, suite_file.resolve().parent, options.only)
+    session = open_session(common, suite.folder)
+    opened = open_protocol(session, suite, options.only)
     folder = options.out or session.workspace.runs / opened.protocol.default_name
     with SetLog(folder / "sets.jsonl", opened.protocol.manifest) as log:
         found = _results(session, opened, log, folder)
@@ -120,9 +120,7 @@ class Opened:
     strict: bool
 
 
-def open_protocol(
-    session: CommandSession, suite: Suite, base: Path, only: Sequence[str] = ()
-) -> Opened:
+def open_protocol(session: CommandSession, suite: Suite, only: Sequence[str] = ()) -> Opened:
     """What `suite` describes, ready to be made; `only`: the selectors that are wanted.
 
     Strategies that cannot be measured on the pool are left out, unless `only` asks for them.
@@ -131,16 +129,15 @@ def open_protocol(
     # What opening divides only shows that the prompts fit; strategies are looked at one by one.
     by = suite.clusters.model_copy(update={"by": "random"})
     opening = {"strategies": (), "picks": 1, "clusters": by}
-    run = replace(open_run(session, suite.model_copy(update=opening), base), suite=suite)
-    find_partition(suite.clusters.by, base)
-    strategies = [find_strategy(name, base) for name in _strategy_names(suite, run.pool)]
+    run = replace(open_run(session, suite.model_copy(update=opening)), suite=suite)
+    find_partition(suite.clusters.by, suite.folder)
+    strategies = [find_strategy(name, suite.folder) for name in _strategy_names(suite, run.pool)]
     wanted = _wanted([*map(arm_of, run.selectors), *map(arm_of, strategies)], only)
     run = replace(run, selectors=tuple(each for each in run.selectors if arm_of(each) in wanted))
     able: list[Strategy] = []
     left_out: list[LeftOut] = []
     for strategy in (each for each in strategies if arm_of(each) in wanted):
         with _leaving_out(strategy, left_out, strict=bool(only)):
-            assert run.meter is not None
             strategy.check(run.pool.items, run.meter)
             able.append(strategy)
     if not (able or run.selectors):
@@ -194,7 +191,7 @@ def _results(session: CommandSession, opened: Opened, log: SetLog, folder: Path)
         protocol=protocol,
         vectors=vectors,
         divide=_division(session, protocol, opened.embedder),
-        ask=asking(session, protocol.run.suite),
+        ask=protocol.run.settings,
         log=log,
         decisions=folder / "decisions",
     )
@@ -241,7 +238,6 @@ def _by_strategies(
 
 def _measured(session: CommandSession, protocol: Protocol, scorer: ItemScorer) -> Measured:
     meter = protocol.run.meter
-    assert meter is not None
     with session.progress(f"measuring {scorer.name}") as advance:
         return asyncio.run(scorer.score(protocol.pool.items, replace(meter, progress=advance)))
 

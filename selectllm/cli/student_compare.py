@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import click
 
 from selectllm.cli.options import DIRECTORY, grouped
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.student_options import Local, local_options, map_option
 from selectllm.cli.student_settings import Settings, settings_options
@@ -20,9 +21,8 @@ from selectllm.cli.training import (
     open_workshop,
     training_options,
 )
-from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
-from selectllm.core.files import write_text
 from selectllm.core.types import Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import load_pool, parse_mapping
@@ -30,6 +30,7 @@ from selectllm.downstream.outcomes.training_sets import sets_of_run
 from selectllm.downstream.student import items_sha256
 from selectllm.downstream.student.template import check_responses
 from selectllm.downstream.trials.gains import AGGREGATIONS, Aggregation
+from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.downstream.trials.study import agreements, study
 from selectllm.downstream.trials.training_set import (
     RANDOM,
@@ -91,6 +92,7 @@ comparing_options = grouped(
 @training_options
 @settings_options
 @local_options
+@reports(StudentsCompared)
 def compare(
     sets_folder: Path, options: Comparing, training: Training, settings: Settings, local: Local
 ) -> None:
@@ -123,8 +125,9 @@ def compare(
         "agreement": {by: agreements(gains, by, compared, budget) for by in AGGREGATIONS},
     }
     folder = options.out or sets_folder / "students"
-    write_text(folder / "compare.json", pretty_json(content))
-    show(session, content, folder)
+    found = StudentsCompared.model_validate(content)
+    found.write(folder / "compare.json")
+    show(session, found, folder)
 
 
 def _selectors(folder: Path, pool: Pool, options: Comparing) -> tuple[list[TrialSet], int]:
@@ -168,14 +171,16 @@ def _yardsticks(
     return [*more, *matched]
 
 
-def show(session: CommandSession, content: Mapping[str, Any], folder: Path) -> None:
-    """Print the comparison: as JSON alone, or as tables."""
+def show(session: CommandSession, found: StudentsCompared, folder: Path) -> None:
+    """Write the reports that were asked for, and print the comparison: as JSON, or as tables."""
+    if write_reports(found, session.workspace.root):
+        return
     if session.common.as_json:
-        click.echo(canonical_json(content))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 
     from selectllm.report.students_compared import print_trials
 
-    print_trials(content, Console())
+    print_trials(found, Console())
     session.note(f"folder: {folder}")

@@ -14,7 +14,7 @@ import click
 from selectllm.core.types import Progress
 
 # Arguments that the command line calls otherwise than `max_cost` -> --max-cost.
-FLAGS = {"from_": "--from", "as_json": "--json", "columns": "--map", "size": "--cluster-size"}
+FLAGS = {"from_": "--from", "as_json": "--json", "models": "--api-base and --model-arg"}
 ARGUMENTS = frozenset(
     (
         *("concurrency", "max_cost", "allow_unpriced", "offline", "env_file", "prompts", "cache"),
@@ -23,6 +23,7 @@ ARGUMENTS = frozenset(
             "api_base",
             "model_arg",
             "budget",
+            "cluster_size",
             "threshold",
             "strategy",
             "by",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import click
 
 from selectllm.cli.options import AS_JSON, DIRECTORY, FILE, Output, grouped
+from selectllm.cli.reports import reports, write_reports
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError, UtilityError
 from selectllm.core.names import listed
@@ -25,6 +25,7 @@ from selectllm.downstream.outcomes.exported import (
 )
 from selectllm.downstream.outcomes.importing import import_results
 from selectllm.downstream.outcomes.results import ResultsFile, read_results, write_results
+from selectllm.downstream.outcomes.schema import OutcomeAgreement, TestsCounted
 from selectllm.downstream.outcomes.scores import (
     ArmScores,
     arm_scores,
@@ -158,6 +159,7 @@ agree_options = grouped(
 @click.command()
 @click.argument("sets_folder", metavar="SETS_FOLDER", type=DIRECTORY)
 @agree_options
+@reports(OutcomeAgreement)
 @AS_JSON
 def agree(sets_folder: Path, options: AgreeOptions, as_json: bool) -> None:
     """How far the utilities of SETS_FOLDER order its selectors as results from elsewhere do.
@@ -167,31 +169,19 @@ def agree(sets_folder: Path, options: AgreeOptions, as_json: bool) -> None:
     that can be trusted.
     """
     found = _agreement(sets_folder, options)
+    if write_reports(found):
+        return
     if as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(found.to_json()))
         return
     from rich.console import Console
 
-    from selectllm.report.set_agreement import render_arms, render_set_agreement
-    from selectllm.report.wording import named
+    from selectllm.report.set_agreement import render_outcome_agreement
 
-    click.echo(
-        f"{found['suite']}: {found['metric']} on {', '.join(found['benchmarks'])}, sets of "
-        f"{found['budget']}, {sum(map(len, found['scores'].values()))} runs"
-    )
-    if left_out := found["tests"]["left_out"]:
-        click.echo(
-            f"{left_out} of {left_out + found['tests']['shared']} tests were left out, which not "
-            "every run was scored on"
-        )
-    scores = {arm: fmean(runs.values()) for arm, runs in found["scores"].items()}
-    rows = [(named(row), row["agreement"]) for row in found["agreement"]]
-    console = Console()
-    console.print(render_arms(found["agreement"], scores, found["metric"]))
-    console.print(render_set_agreement(rows))
+    Console().print(render_outcome_agreement(found))
 
 
-def _agreement(folder: Path, options: AgreeOptions) -> dict[str, Any]:
+def _agreement(folder: Path, options: AgreeOptions) -> OutcomeAgreement:
     """What is printed as JSON."""
     compared = _compared(folder)
     content = read_results(options.results)
@@ -200,16 +190,16 @@ def _agreement(folder: Path, options: AgreeOptions) -> dict[str, Any]:
     check_held(scores.sets, compared, str(folder))
     tokens = _tokens(compared, content, scores, options.export)
     rows = agreement_by_utility(compared, scores.runs, scores.budget, tokens, options.utility)
-    return {
-        "suite": compared.suite,
-        "pool_sha256": content.pool_sha256,
-        "metric": scores.metric,
-        "budget": scores.budget,
-        "benchmarks": list(scores.benchmarks),
-        "scores": scores.runs,
-        "tests": {"shared": scores.tests, "left_out": scores.left_out},
-        "agreement": rows,
-    }
+    return OutcomeAgreement(
+        suite=compared.suite,
+        pool_sha256=content.pool_sha256,
+        metric=scores.metric,
+        budget=scores.budget,
+        benchmarks=tuple(scores.benchmarks),
+        scores=scores.runs,
+        tests=TestsCounted(shared=scores.tests, left_out=scores.left_out),
+        agreement=tuple(rows),
+    )
 
 
 def _compared(folder: Path) -> SetsResults:

@@ -10,6 +10,7 @@ from typing import cast
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.cli.student_options import Local, local_options, map_option
 from selectllm.cli.student_settings import Settings, settings_options
@@ -34,10 +35,11 @@ from selectllm.downstream.trials.blocks import block_values, blocks
 from selectllm.downstream.trials.gains import AGGREGATIONS, Aggregation, Gains, gains_of
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
 from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.utility.schema import Validation, Validations
 from selectllm.utility.sources import UtilitySources, utility_of
 from selectllm.utility.utility import Utility
 from selectllm.utility.utility_file import write_utility
-from selectllm.utility.validation import Validation, write_validation
+from selectllm.utility.validation import write_validation
 
 primary_option = click.option(
     "--primary",
@@ -159,6 +161,7 @@ class ValidateOptions:
 @primary_option
 @training_options
 @settings_options
+@reports(Validations)
 @common_options
 def validate(
     suite_file: Path,
@@ -190,6 +193,8 @@ def validate(
     folder = options.out or base / "validations"
     for each in validations:
         write_validation(folder / f"{for_files(each.utility)}.validation.json", each)
+    if write_reports(Validations(validations=tuple(validations)), session.workspace.root):
+        return
     if common.as_json:
         click.echo(canonical_json([each.to_json() for each in validations]))
         return

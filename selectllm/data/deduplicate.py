@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 import numpy as np
-from numpy.typing import NDArray
 
-from selectllm.core.arrays import Vectors
+from selectllm.core.arrays import Ints, Vectors
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import EncoderError, UnfitError, UsageError
 from selectllm.core.types import Item
@@ -22,8 +21,16 @@ BLOCK = 4_096  # rows a side of one matrix product: 64 MB of cosines
 ROUNDING = 1e-6  # what float32 may take off a cosine: identical rows reach a threshold of 1
 LENGTH_WITHIN = 1e-3  # of 1, squared; more is no rounding
 
-Positions = NDArray[np.intp]
+Positions = Ints
 KEPT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class PairLimits:
+    """`up_to`: how many items are compared in pairs. `block`: rows a side of one matrix product."""
+
+    up_to: int = SEMANTIC_UP_TO
+    block: int = BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,7 @@ def distinct(
     vectors: Vectors | None = None,
     threshold: float = 1.0,
     seed: int | None = None,
+    limits: PairLimits = PairLimits(),
 ) -> Distinct:
     """The items without exact duplicates, and with vectors also without semantic ones.
 
@@ -61,7 +69,7 @@ def distinct(
     semantic: dict[str, str] = {}
     if vectors is not None:
         left = np.array([i for i, id in enumerate(ids) if id not in exact], dtype=np.intp)
-        semantic = _semantic(ids, vectors, threshold, _ordered(ids, left, seed))
+        semantic = _semantic(ids, vectors, threshold, _ordered(ids, left, seed), limits)
     kept = tuple(id for id in ids if id not in exact and id not in semantic)
     return Distinct(kept, exact, semantic)
 
@@ -89,7 +97,11 @@ def normalised(text: str) -> str:
 
 
 def semantic_duplicates(
-    ids: Sequence[str], vectors: Vectors, threshold: float, seed: int | None = None
+    ids: Sequence[str],
+    vectors: Vectors,
+    threshold: float,
+    seed: int | None = None,
+    limits: PairLimits = PairLimits(),
 ) -> dict[str, str]:
     """Id of every dropped item, to the id of the earliest kept one with cosine >= `threshold`.
 
@@ -100,22 +112,27 @@ def semantic_duplicates(
     reaching it, which is what float32 rounds.
 
     Time grows with the square of the kept items: 80,000 of 384 numbers take 15 s on two cores.
-    Memory beyond the vectors is some 150 MB. Raises UnfitError above 200,000 items, UsageError
-    for repeated ids or another threshold, EncoderError for vectors that do not fit the ids, are
-    not finite or not of length 1.
+    Memory beyond the vectors is some 150 MB. Raises UnfitError above `limits.up_to` items,
+    UsageError for repeated ids or another threshold, EncoderError for vectors that do not fit the
+    ids, are not finite or not of length 1.
     """
-    return _semantic(ids, vectors, threshold, _ordered(ids, np.arange(len(ids)), seed))
+    order = _ordered(ids, np.arange(len(ids)), seed)
+    return _semantic(ids, vectors, threshold, order, limits)
 
 
 def _semantic(
-    ids: Sequence[str], vectors: Vectors, threshold: float, order: Positions
+    ids: Sequence[str],
+    vectors: Vectors,
+    threshold: float,
+    order: Positions,
+    limits: PairLimits,
 ) -> dict[str, str]:
     """`semantic_duplicates` of the rows in `order` alone, which is the order of keeping."""
     if not 0 < threshold <= 1:
         raise UsageError(f"threshold is {threshold}; write a cosine above 0, up to 1")
-    if len(order) > SEMANTIC_UP_TO:
+    if len(order) > limits.up_to:
         raise UnfitError(
-            f"semantic duplicates compare every pair, which is for up to {SEMANTIC_UP_TO:,} "
+            f"semantic duplicates compare every pair, which is for up to {limits.up_to:,} "
             f"items, got {len(order):,}; drop only exact duplicates, or split the pool"
         )
     if len(set(ids)) != len(ids):
@@ -123,7 +140,7 @@ def _semantic(
             f"{len(ids) - len(set(ids))} of {len(ids)} ids are repeats; make them unique"
         )
     _check_vectors(vectors, len(ids), order)
-    earlier = _earliest_near(vectors, order, threshold - ROUNDING)
+    earlier = _earliest_near(vectors, order, threshold - ROUNDING, limits.block)
     dropped = np.flatnonzero(earlier != KEPT)
     return {ids[order[row]]: ids[order[earlier[row]]] for row in dropped}
 
@@ -136,19 +153,19 @@ def _ordered(ids: Sequence[str], positions: Positions, seed: int | None) -> Posi
     return np.array([i for _, _, i in draws], dtype=np.intp)
 
 
-def _earliest_near(vectors: Vectors, order: Positions, limit: float) -> Positions:
+def _earliest_near(vectors: Vectors, order: Positions, limit: float, side: int) -> Positions:
     """(n,) the earliest kept row with cosine >= limit to each row, KEPT where there is none.
 
     Rows are numbered by their place in `order`. A block of rows meets all that was kept before
-    it, then itself; a row that was dropped meets no more.
+    it, then itself; a row that was dropped meets no more. `side`: rows of a block.
     """
     earliest = np.full(len(order), KEPT, dtype=np.intp)
-    for start in range(0, len(order), BLOCK):
-        open_rows = np.arange(start, min(start + BLOCK, len(order)))
+    for start in range(0, len(order), side):
+        open_rows = np.arange(start, min(start + side, len(order)))
         block = _gather(vectors, order[open_rows])
         kept = np.flatnonzero(earliest[:start] == KEPT)
-        for first in range(0, len(kept), BLOCK):
-            chunk = kept[first : first + BLOCK]
+        for first in range(0, len(kept), side):
+            chunk = kept[first : first + side]
             near = block @ _gather(vectors, order[chunk]).T >= limit
             hit = near.any(axis=1)
             earliest[open_rows[hit]] = chunk[near[hit].argmax(axis=1)]

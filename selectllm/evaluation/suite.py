@@ -18,6 +18,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -180,7 +181,11 @@ def _off(value: Any) -> Any:
 
 
 class Suite(Strict):
-    """A suite file. Paths are relative to the file, and stay as written here."""
+    """A suite file. Paths are relative to the file, and stay as written here.
+
+    `source`: the file it was loaded from, which a changed copy keeps; None for a suite made in
+    Python, whose paths are relative to the current folder.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     pool: Name
@@ -199,6 +204,21 @@ class Suite(Strict):
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
     sets: SetsEntry | None = None
+    _source: Path | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Path | None:
+        """The file that it was loaded from, as it was named."""
+        return self._source
+
+    @property
+    def folder(self) -> Path:
+        """What its paths are relative to: the file's folder."""
+        return Path.cwd() if self._source is None else self._source.resolve().parent
+
+    def at(self, path: str) -> Path:
+        """Where a path of the suite leads."""
+        return self.folder / path
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
@@ -243,6 +263,7 @@ def load_suite(path: Path) -> Suite:
         problems = [_problem(content, dict(each)) for each in error.errors()]
         raise SuiteError(f"{path}: " + "; ".join(dict.fromkeys(problems))) from None
     _check(path, suite)
+    suite._source = path
     return suite
 
 

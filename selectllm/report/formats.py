@@ -17,6 +17,9 @@ from selectllm.core.codec import pretty_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
+from selectllm.downstream.outcomes.schema import OutcomeAgreement
+from selectllm.downstream.trials.schema import StudentsCompared
+from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.optimization.schema import GridResults, SearchResults
@@ -26,8 +29,14 @@ from selectllm.report.grid import render_grid
 from selectllm.report.junit import junit
 from selectllm.report.markdown import markdown
 from selectllm.report.optimize import render_report
+from selectllm.report.plan import render_plan
+from selectllm.report.plan_sets import render_sets_plan
+from selectllm.report.set_agreement import render_outcome_agreement
 from selectllm.report.sets import markdown_sets, render_sets
+from selectllm.report.students_compared import render_trials
 from selectllm.report.terminal import render_results
+from selectllm.report.validation import render_validations
+from selectllm.utility.schema import Validations
 
 WIDTH = 100  # columns of a report that is written to a file
 
@@ -45,6 +54,11 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     SetsResults: render_sets,
     SearchResults: render_report,
     GridResults: render_grid,
+    PlanResults: render_plan,
+    SetsPlanResults: render_sets_plan,
+    OutcomeAgreement: render_outcome_agreement,
+    StudentsCompared: render_trials,
+    Validations: lambda found: render_validations(found.validations),
 }
 """What a terminal shows, by the kind of result."""
 

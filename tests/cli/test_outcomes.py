@@ -15,6 +15,7 @@ from rich.console import Console
 from scipy import stats
 
 from selectllm.downstream.outcomes.agreement import set_agreement
+from selectllm.downstream.outcomes.schema import SetAgreementFigures
 from selectllm.report.schemas import schema
 from selectllm.report.set_agreement import render_set_agreement
 from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
@@ -439,9 +440,10 @@ def test_sets_without_utilities_foretell_nothing(selectllm: Command) -> None:
 
 
 def shown(*found: tuple[str, Any]) -> str:
+    rows = [(name, SetAgreementFigures.model_validate(told)) for name, told in found]
     console = Console(width=120)
     with console.capture() as text:
-        console.print(render_set_agreement(found))
+        console.print(render_set_agreement(rows))
     return text.get()
 
 

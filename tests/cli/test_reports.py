@@ -12,13 +12,17 @@ from selectllm.cli.aa import aa
 from selectllm.cli.ab import ab
 from selectllm.cli.eval import eval_
 from selectllm.cli.optimize import optimize
+from selectllm.cli.plan import plan
 from selectllm.cli.regress import regress
 from selectllm.cli.sets import sets
+from selectllm.cli.student_compare import compare
 from selectllm.cli.swap import swap
+from selectllm.cli.utility_outcomes import agree
+from selectllm.cli.utility_trained import validate
 from selectllm.report.formats import FORMATS
 from tests.conftest import Command
 
-VERBS = (eval_, ab, aa, swap, regress, sets, optimize)
+VERBS = (eval_, ab, aa, swap, regress, sets, plan, optimize, compare, agree, validate)
 SUITE = """\
 name: demo
 pool: pool.jsonl

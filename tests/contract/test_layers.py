@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "selectllm"
-MOST_ENTRIES = 18
+MOST_ENTRIES = 17
 HEAVY = {
     *("litellm", "openai", "torch", "transformers", "sentence_transformers", "sklearn", "dspy"),
     *("polars", "pandas", "datasets", "peft", "xllamacpp", "ray"),
@@ -32,7 +32,6 @@ ROOMS = (
     {"report"},
     {"jobs"},
     {"cli"},
-    {"testing"},
     {"pytest_plugin"},
     {"__init__", "__main__"},
 )

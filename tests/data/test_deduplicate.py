@@ -13,24 +13,20 @@ from hypothesis import strategies as st
 
 from selectllm.core.errors import EncoderError, UsageError
 from selectllm.core.types import Item
-from selectllm.data import deduplicate
-from selectllm.data.deduplicate import distinct, exact_duplicates, normalised, semantic_duplicates
-from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
+from selectllm.data.deduplicate import (
+    PairLimits,
+    distinct,
+    exact_duplicates,
+    normalised,
+    semantic_duplicates,
+)
+from tests.support.made_vectors import Vectors, blobs, coarse_vectors, names, random_vectors, unit
 
 thresholds = st.sampled_from([0.3, 0.5, 0.8, 0.95, 1.0])
 maybe_seeds = st.none() | st.integers(0, 5)
 blocks = st.sampled_from([1, 3, 4_096])
 short_texts = st.lists(st.text("aAéÉ \nß", max_size=4), min_size=1, max_size=12)
 SLACK = 3e-6  # of float32 sums, and what counts as reaching a threshold
-
-
-@st.composite
-def coarse_vectors(draw: st.DrawFn) -> Vectors:
-    """Coarse coordinates, so that repeats and cosines right at a threshold are common."""
-    items = draw(st.integers(1, 40))
-    levels = draw(st.sampled_from([1, 2, 1000]))
-    rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    return unit(rng.integers(1, levels + 1, (items, 3)) * rng.choice([-1.0, 1.0], (items, 3)))
 
 
 def made_items(texts: list[str]) -> list[Item]:
@@ -40,9 +36,9 @@ def made_items(texts: list[str]) -> list[Item]:
 def dropped(
     vectors: Vectors, threshold: float, seed: int | None = None, block: int = 4_096
 ) -> dict[str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deduplicate, "BLOCK", block)
-        return semantic_duplicates(names(len(vectors)), vectors, threshold, seed)
+    return semantic_duplicates(
+        names(len(vectors)), vectors, threshold, seed, PairLimits(block=block)
+    )
 
 
 def one_by_one(vectors: Vectors, threshold: float) -> dict[str, str]:
@@ -260,14 +256,13 @@ def test_a_threshold_that_is_no_cosine_above_zero_is_refused(threshold: float) -
         dropped(random_vectors(3), threshold)
 
 
-def test_too_many_items_are_refused_but_exact_duplicates_do_not_count(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(deduplicate, "SEMANTIC_UP_TO", 3)
+def test_too_many_items_are_refused_but_exact_duplicates_do_not_count() -> None:
+    limits = PairLimits(up_to=3)
     vectors = random_vectors(4)
     with pytest.raises(UsageError, match=r"up to 3 items, got 4; drop only exact duplicates"):
-        dropped(vectors, 0.9)
-    assert len(distinct(made_items(["a", "b", "c", "A"]), vectors, 1.0).kept) == 3
+        semantic_duplicates(names(4), vectors, 0.9, limits=limits)
+    repeating = made_items(["a", "b", "c", "A"])
+    assert len(distinct(repeating, vectors, 1.0, limits=limits).kept) == 3
 
 
 def test_repeated_ids_are_refused() -> None:

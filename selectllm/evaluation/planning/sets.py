@@ -178,7 +178,6 @@ async def _strategy(
     protocol: Protocol, strategy: Strategy, scorer: ItemScorer, ask: AskSettings
 ) -> SelectorPlan:
     meter = protocol.run.meter
-    assert meter is not None
     items = _sample(protocol, ITEMS)
     found = await measure_forecast(meter, scorer, items, ask, _nothing)
     found = scaled(found, len(protocol.pool))

@@ -19,7 +19,7 @@ from selectllm.prompting.prompt import render
 from selectllm.selection.ask import make_decisions
 from selectllm.selection.clustering.partition import show_order
 from selectllm.selection.decision_log import DecisionLog, Key
-from selectllm.selection.scorers.item_scorer import ItemScorer, Measured, Meter
+from selectllm.selection.scorers.item_scorer import ItemScorer, Measured
 from selectllm.selection.strategies import Candidates, Strategy
 from selectllm.selection.task import AskSettings, Task, with_ballots
 
@@ -59,9 +59,7 @@ def shown_items(run: Run, cluster: Cluster, order: int) -> tuple[Item, ...]:
     return tuple(run.pool.by_id[item_id] for item_id in ids)
 
 
-async def decide_by_strategies(
-    run: Run, embedder: Embedder, meter: Meter | None, log: DecisionLog
-) -> None:
+async def decide_by_strategies(run: Run, embedder: Embedder, log: DecisionLog) -> None:
     """Log what the strategies pick inside each cluster, in its first order.
 
     Whatever the log holds is not measured again; `random` is analytic and not logged. Raises as
@@ -82,8 +80,7 @@ async def decide_by_strategies(
     measured: dict[ItemScorer, Measured] = {}
     for strategy in missing:
         if strategy.scorer is not None and strategy.scorer not in measured:
-            assert meter is not None
-            measured[strategy.scorer] = await strategy.scorer.score(items, meter)
+            measured[strategy.scorer] = await strategy.scorer.score(items, run.meter)
     for cluster in clusters:
         candidates = Candidates(shown[cluster.id], run.suite.seed, vectors.get(cluster.id))
         for strategy in missing:
@@ -196,7 +193,7 @@ async def evaluate(
             if asked is not None and decided(run, asked, log.decisions()):
                 break
             asked = stage
-            await decide_by_strategies(stage, embedder, run.meter, log)
+            await decide_by_strategies(stage, embedder, log)
             await make_decisions(tasks(stage), settings, log, tick)
     finally:
         for selector in run.selectors:

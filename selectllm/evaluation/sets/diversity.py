@@ -14,7 +14,7 @@ from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import EncoderError, PoolError, UsageError
 from selectllm.core.types import Item
 from selectllm.selection.clustering.diverse import squared_distances
-from selectllm.selection.clustering.kmeans import kmeans_centres
+from selectllm.selection.clustering.kmeans import LLOYD_UP_TO, kmeans_centres
 from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 
 Positions = Sequence[int] | Ints
@@ -96,12 +96,14 @@ def _unit_blocks(vectors: Vectors) -> Iterator[Floats]:
         yield block / lengths[:, None]
 
 
-def kmeans_groups(rows: SeededRows, count: int, seed: int) -> Groups:
+def kmeans_groups(
+    rows: SeededRows, count: int, seed: int, *, lloyd_up_to: int = LLOYD_UP_TO
+) -> Groups:
     """k-means groups of the pool: each item with the nearest of `count` centres.
 
     `rows`: all items of the pool in a seeded order (`candidates.seeded_rows`); labels are
     by position in `rows.vectors`, and reordering the file only reorders them. The centres are
-    those of `kmeans_centres`: mini-batches beyond 100,000 items. There are fewer groups
+    those of `kmeans_centres`: mini-batches beyond `lloyd_up_to` items. There are fewer groups
     than `count` where a centre is nearest to no item, as with fewer distinct vectors than that.
 
     Raises UsageError unless 1 <= count <= items, and without vectors.
@@ -111,7 +113,7 @@ def kmeans_groups(rows: SeededRows, count: int, seed: int) -> Groups:
             f"cannot divide {len(rows)} items into {count} groups; ask for 1 or more, "
             "and no more than there are items"
         )
-    centres = kmeans_centres(rows, count, seed)
+    centres = kmeans_centres(rows, count, seed, lloyd_up_to=lloyd_up_to)
     norms = np.einsum("cd,cd->c", centres, centres)[:, None]  # which the distances lack
     labels = np.empty(len(rows), dtype=np.intp)
     for start in range(0, len(rows), BLOCK):  # so that all distances are never held

@@ -100,7 +100,7 @@ class Protocol:
         if largest > items:
             raise SuiteError(
                 f"suite {self.run.suite.name}: sets.budgets: {largest} is more than the {items} "
-                f"items of {self.pool.source or 'the pool'}; name less, here or with --budget"
+                f"items of {self.pool.source or 'the pool'}; name less, here or with `budget`"
             )
 
     @property
@@ -166,10 +166,8 @@ class Protocol:
 
     def _measures(self) -> dict[str, Any]:
         """What the values that strategies go by depend on besides the items."""
-        meter, strategies = self.run.meter, self.strategies
-        if meter is None:
-            return {}
-        described = ((strategy.name, strategy.describe(meter)) for strategy in strategies)
+        meter = self.run.meter
+        described = ((strategy.name, strategy.describe(meter)) for strategy in self.strategies)
         return {name: measure for name, measure in described if measure}
 
     @property

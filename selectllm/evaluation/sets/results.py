@@ -10,8 +10,8 @@ from itertools import combinations
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Counts, Vectors
 from selectllm.core.errors import PoolError
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.sets.diversity import categories_of, expected_coverage, kmeans_groups
@@ -49,7 +49,7 @@ LONGEST = Arm(strategy="longest").name
 SPENT = ("calls", "tokens_in", "tokens_out", "cost_usd")
 
 
-def pool_facts(protocol: Protocol, vectors: NDArray[np.float32]) -> tuple[PoolFacts, list[str]]:
+def pool_facts(protocol: Protocol, vectors: Vectors) -> tuple[PoolFacts, list[str]]:
     """What the sets are measured by, and notes on what the pool lacks for that.
 
     Responses are counted where every item has one. The k-means groups are those of the suite's
@@ -79,7 +79,7 @@ def pool_facts(protocol: Protocol, vectors: NDArray[np.float32]) -> tuple[PoolFa
     return facts, notes
 
 
-def _tokens(texts: Sequence[str]) -> NDArray[np.int64]:
+def _tokens(texts: Sequence[str]) -> Counts:
     return np.array([estimate_tokens(text) for text in texts], dtype=np.int64)
 
 

@@ -26,8 +26,9 @@ def kmeans_centres(
     *,
     batch: int = MINI_BATCH,
     light_start: bool = False,
+    lloyd_up_to: int = LLOYD_UP_TO,
 ) -> Vectors:
-    """(count, dim) k-means centres: Lloyd on all rows up to 100,000, else mini-batches.
+    """(count, dim) k-means centres: Lloyd on all of up to `lloyd_up_to` rows, else mini-batches.
 
     Mini-batches of at least `batch` rows go once through the rows in their seeded order. Both
     start from scikit-learn's greedy k-means++. With `light_start`, for many centres: Lloyd from
@@ -42,7 +43,7 @@ def kmeans_centres(
         # Fewer distinct rows than centres is fine: centres that coincide share their items.
         few = "Number of distinct clusters"
         warnings.filterwarnings("ignore", message=few, category=ConvergenceWarning)
-        if len(rows) <= LLOYD_UP_TO:
+        if len(rows) <= lloyd_up_to:
             vectors = rows.take()
             start = _GREEDY
             if light_start:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import UnfitError
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
@@ -14,14 +15,15 @@ BLOCK = 8_000_000  # similarities computed at a time
 BATCH = 16  # gains brought up to date at a time
 
 
-def facility_location(candidates: Candidates, n: int) -> list[int]:
+def facility_location(candidates: Candidates, n: int, *, batch: int = BATCH) -> list[int]:
     """Positions in the order in which they add most to sum_i max_{j picked} max(0, cosine(i, j)).
 
     The lazy greedy method of Minoux (1978) on the facility-location function, as in Wei, Iyer &
     Bilmes (ICML 2015): a gain never grows, so an old one is an upper bound and only those that
     could still be the highest are computed again. Same picks as the plain greedy method, at least
     1 - 1/e of the best sum. Gains that are equal go by seed and id; any n gives the same
-    beginning. Quadratic: raises UsageError above 30,000 candidates.
+    beginning. `batch`: gains brought up to date at a time; the picks are the
+    same. Quadratic: raises UsageError above 30,000 candidates.
     """
     if len(candidates.items) > UP_TO:
         raise UnfitError(
@@ -29,7 +31,7 @@ def facility_location(candidates: Candidates, n: int) -> list[int]:
             f"{UP_TO:,} items, got {len(candidates.items):,}; use k-center, or select from fewer"
         )
     rows = seeded_rows(candidates)
-    return [int(position) for position in rows.order[_lazy_greedy(_similarities(rows), n)]]
+    return [int(position) for position in rows.order[_lazy_greedy(_similarities(rows), n, batch)]]
 
 
 def _similarities(rows: SeededRows) -> NDArray[np.float32]:
@@ -42,7 +44,7 @@ def _similarities(rows: SeededRows) -> NDArray[np.float32]:
     return similar
 
 
-def _lazy_greedy(similar: NDArray[np.float32], n: int) -> NDArray[np.intp]:
+def _lazy_greedy(similar: NDArray[np.float32], n: int, batch: int) -> Ints:
     """(n,) row numbers, the highest gain first; ties: lowest row.
 
     Terms of a gain shrink one by one and are added up in a fixed order, so that bounds hold and
@@ -55,7 +57,7 @@ def _lazy_greedy(similar: NDArray[np.float32], n: int) -> NDArray[np.intp]:
     picks = np.empty(n, dtype=np.intp)
     for count in range(n):
         while not fresh[best := int(gains.argmax())] and gains[best] > 0:
-            stale = _highest_stale(gains, fresh)
+            stale = _highest_stale(gains, fresh, batch)
             gains[stale] = _gains(similar[stale], reached)
             fresh[stale] = True
         picks[count] = best
@@ -65,18 +67,18 @@ def _lazy_greedy(similar: NDArray[np.float32], n: int) -> NDArray[np.intp]:
     return picks
 
 
-def _gains(similar: NDArray[np.float32], reached: NDArray[np.float32]) -> NDArray[np.float64]:
+def _gains(similar: NDArray[np.float32], reached: NDArray[np.float32]) -> Floats:
     """How much the item of each row of `similar` would add to the sum."""
     added = np.maximum(similar - reached, 0)
     return np.asarray(added.sum(axis=1, dtype=np.float64))
 
 
-def _highest_stale(gains: NDArray[np.float64], fresh: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Up to BATCH rows with the highest gains among those that are out of date."""
+def _highest_stale(gains: Floats, fresh: NDArray[np.bool_], most: int) -> Ints:
+    """Up to `most` rows with the highest gains among those that are out of date."""
     stale = np.flatnonzero(~fresh & (gains > 0))
-    if len(stale) <= BATCH:
+    if len(stale) <= most:
         return stale
-    return stale[np.argpartition(gains[stale], -BATCH)[-BATCH:]]
+    return stale[np.argpartition(gains[stale], -most)[-most:]]
 
 
 def _blocks(rows: int) -> list[slice]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints
 from selectllm.selection.clustering.seeded_rows import BLOCK, SAME, SeededRows, cosines_to
 from selectllm.selection.strategies.candidates import Candidates, by_score, seeded_rows
 
@@ -14,7 +15,7 @@ WATCHED = 1_024  # rows kept up to date between two looks at all of them, at lea
 WATCHED_SHARE = 256  # or this part of all rows: 1/256
 
 
-def k_center(candidates: Candidates, n: int) -> list[int]:
+def k_center(candidates: Candidates, n: int, *, watched: int = WATCHED) -> list[int]:
     """The first n positions of the farthest-first traversal, in the order they were picked.
 
     Each pick is the item whose highest cosine to a picked one is lowest: on rows of length 1 the
@@ -24,22 +25,23 @@ def k_center(candidates: Candidates, n: int) -> list[int]:
     the published SelectLLM code starts from a random row, row 0, or the centroids of groups,
     depending on the caller. Here the first pick is random by seed and id. Items that are equally
     far go by the same draw. n = 1 to the number of candidates; any n gives the same beginning.
+    `watched`: see `farthest_first`.
     """
     rows = seeded_rows(candidates)
-    return [int(position) for position in rows.order[farthest_first(rows, n)]]
+    return [int(position) for position in rows.order[farthest_first(rows, n, watched)]]
 
 
-def farthest_first(rows: SeededRows, n: int) -> NDArray[np.intp]:
+def farthest_first(rows: SeededRows, n: int, watched: int = WATCHED) -> Ints:
     """(n,) row numbers of the farthest-first traversal that starts at row 0; ties: lowest row.
 
     Exact, and the matrix is read far less than n times. The cosine of a row to its nearest pick
     only ever grows, so an old value is a lower bound: the rows that look farthest are compared
     with the picks they have missed, in one matrix product, and picked from for as long as one of
     them is farther than any other row can be. Memory beyond the vectors: 8 bytes a row, the
-    picks, and the watched rows in float64.
+    picks, and the watched rows in float64. `watched`: how many, at least; the picks are the same.
     """
     traversal = _Traversal.start(rows, n)
-    width = max(WATCHED, len(rows) // WATCHED_SHARE)
+    width = max(watched, len(rows) // WATCHED_SHARE)
     while len(traversal.picks) < n:
         traversal.pick_among(*_farthest(traversal.nearest, width), n)
     return np.array(traversal.picks, dtype=np.intp)
@@ -54,7 +56,7 @@ class _Traversal:
     """
 
     rows: SeededRows
-    centres: NDArray[np.float64]
+    centres: Floats
     nearest: NDArray[np.float32]
     compared: NDArray[np.int32]
     picks: list[int] = field(default_factory=lambda: [0])
@@ -68,9 +70,7 @@ class _Traversal:
         nearest[0] = np.inf
         return cls(rows, centres, nearest, np.ones(len(rows), dtype=np.int32))
 
-    def pick_among(
-        self, watched: NDArray[np.intp], limit: tuple[np.float32, np.intp], n: int
-    ) -> None:
+    def pick_among(self, watched: Ints, limit: tuple[np.float32, np.intp], n: int) -> None:
         """Pick from `watched` (ascending) until n, or until a row outside may be farther.
 
         `limit`: the lower bound and number of the row outside that comes first.
@@ -93,9 +93,7 @@ class _Traversal:
         self.compared[watched] = len(self.picks)
 
 
-def _farthest(
-    nearest: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.intp], tuple[np.float32, np.intp]]:
+def _farthest(nearest: NDArray[np.float32], count: int) -> tuple[Ints, tuple[np.float32, np.intp]]:
     """The `count` rows with the lowest cosine (ties: lowest row), ascending, and the next one."""
     if count >= len(nearest):
         return np.arange(len(nearest)), (np.float32(np.inf), np.intp(len(nearest)))

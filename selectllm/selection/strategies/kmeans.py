@@ -5,29 +5,32 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.selection.clustering.kmeans import kmeans_centres
+from selectllm.core.arrays import Floats, Ints
+from selectllm.selection.clustering.kmeans import LLOYD_UP_TO, kmeans_centres
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 
 MINI_BATCH = 4_096  # rows
 
 
-def kmeans_nearest(candidates: Candidates, n: int) -> list[int]:
+def kmeans_nearest(
+    candidates: Candidates, n: int, *, lloyd_up_to: int = LLOYD_UP_TO, batch: int = MINI_BATCH
+) -> list[int]:
     """The item nearest to the centre of each of n k-means groups, largest group first.
 
     A group's pick is one of its own members, so no item is picked twice. Where groups stay empty
     (fewer distinct vectors than n), the second nearest of the other groups fill up, largest first,
-    then the third. Ties go by seed and id.
+    then the third. Ties go by seed and id. `lloyd_up_to`, `batch`: see `kmeans_centres`.
     """
     rows = seeded_rows(candidates)
-    centres = kmeans_centres(rows, n, candidates.seed, batch=MINI_BATCH, light_start=True)
+    centres = kmeans_centres(
+        rows, n, candidates.seed, batch=batch, light_start=True, lloyd_up_to=lloyd_up_to
+    )
     groups, distances = _nearest_centre(rows, centres.astype(np.float64))
     return [int(position) for position in rows.order[_turns(groups, distances)[:n]]]
 
 
-def _nearest_centre(
-    rows: SeededRows, centres: NDArray[np.float64]
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _nearest_centre(rows: SeededRows, centres: Floats) -> tuple[Ints, NDArray[np.float32]]:
     """The nearest centre of each row, and the squared Euclidean distance to it."""
     groups = np.empty(len(rows), dtype=np.intp)
     distances = np.empty(len(rows), dtype=np.float32)
@@ -40,7 +43,7 @@ def _nearest_centre(
     return groups, distances
 
 
-def _turns(groups: NDArray[np.intp], distances: NDArray[np.float32]) -> NDArray[np.intp]:
+def _turns(groups: Ints, distances: NDArray[np.float32]) -> Ints:
     """All rows: the nearest of every group, then the second nearest, ...; large groups first."""
     sizes = np.bincount(groups)
     by_group = np.lexsort((distances, groups))  # stable: ties stay in seeded order

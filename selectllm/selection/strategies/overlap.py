@@ -8,7 +8,7 @@ from selectllm.selection.strategies.candidates import Candidates, by_score
 ROUGE_UP_TO = 60_000  # items; 1.8 billion pairs, at 2 to 50 million a second on one core
 
 
-def rouge_diversity(candidates: Candidates, n: int) -> list[int]:
+def rouge_diversity(candidates: Candidates, n: int, *, most: int = ROUGE_UP_TO) -> list[int]:
     """The n positions whose highest ROUGE-L F1 with any other item is lowest, lowest first.
 
     The diversity baseline of SelectLLM (arXiv 2401.16553), after the novelty filter of
@@ -22,11 +22,11 @@ def rouge_diversity(candidates: Candidates, n: int) -> list[int]:
 
     Time grows with the square of the items and with their length: 20,000 take 4 s on one core at
     13 tokens each, 110 s at 74 (Dolly without and with inputs). Memory stays at some 30 MB beyond
-    the tokens. Raises UnfitError above 60,000 candidates.
+    the tokens. Raises UnfitError above `most` candidates.
     """
-    if len(candidates.items) > ROUGE_UP_TO:
+    if len(candidates.items) > most:
         raise UnfitError(
-            f"ROUGE diversity compares every pair, which is for up to {ROUGE_UP_TO:,} items, got "
+            f"ROUGE diversity compares every pair, which is for up to {most:,} items, got "
             f"{len(candidates.items):,}; use k-center, or a random sample of the pool"
         )
     # Here, so that other strategies start without it.

@@ -215,13 +215,10 @@ class TestGroups:
     def test_identical_vectors_are_one_group(self) -> None:
         assert len(kmeans_groups(seeded(np.repeat(random_vectors(1), 20, axis=0)), 5, 0)) == 1
 
-    def test_large_pools_go_by_mini_batches_from_a_memory_map(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(kmeans, "LLOYD_UP_TO", 1_000)
+    def test_large_pools_go_by_mini_batches_from_a_memory_map(self, tmp_path: Path) -> None:
         np.save(tmp_path / "vectors.npy", blobs(4, 2_000))
         rows = np.load(tmp_path / "vectors.npy", mmap_mode="r")
-        first, again = (kmeans_groups(seeded(rows), 4, 0) for _ in range(2))
+        first, again = (kmeans_groups(seeded(rows), 4, 0, lloyd_up_to=1_000) for _ in range(2))
         np.testing.assert_array_equal(first.labels, again.labels)
         assert adjusted_rand_score(np.repeat(np.arange(4), 2_000), first.labels) == 1.0
 

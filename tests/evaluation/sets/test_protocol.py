@@ -32,6 +32,7 @@ from selectllm.selection.by_strategy import select_by_strategy
 from selectllm.selection.strategies import Candidates, find_strategy
 from selectllm.utility.utility import Utility
 from tests.support.made_vectors import random_vectors
+from tests.support.meters import idle_meter
 
 COUNT = 30
 ITEMS = tuple(
@@ -59,7 +60,7 @@ def protocol(**sets: object) -> Protocol:
     assert SUITE.sets is not None
     entry = SUITE.sets.model_copy(update=sets)
     suite = SUITE.model_copy(update={"sets": entry})
-    run = Run(suite, POOL, (), (), (), (RATING,))
+    run = Run(suite, POOL, (), (), (), (RATING,), idle_meter())
     strategies = tuple(find_strategy(name) for name in ("random", "longest"))
     return Protocol(run, entry, strategies, "encoder@1")
 

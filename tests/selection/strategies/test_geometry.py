@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from sklearn.cluster import HDBSCAN
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
 
+from selectllm.core.arrays import Floats
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
-from selectllm.selection.clustering import kmeans as clustering_kmeans
-from selectllm.selection.strategies import facility, kcenter, kmeans
+from selectllm.selection.strategies import facility
 from selectllm.selection.strategies.candidates import Candidates
 from selectllm.selection.strategies.facility import facility_location
 from selectllm.selection.strategies.grouped import HDBSCAN_UP_TO, k_center_hdbscan, shares
 from selectllm.selection.strategies.kcenter import k_center
 from selectllm.selection.strategies.kmeans import kmeans_nearest
-from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
+from tests.support.made_vectors import Vectors, blobs, coarse_vectors, names, random_vectors
 
 Selector = Callable[[Candidates, int], list[int]]
 
@@ -35,15 +34,6 @@ randoms = st.randoms(use_true_random=False)
 
 def candidates(vectors: Vectors, seed: int = 0, ids: list[str] | None = None) -> Candidates:
     return Candidates([Item(id, id) for id in ids or names(len(vectors))], seed, vectors)
-
-
-@st.composite
-def coarse_vectors(draw: st.DrawFn) -> Vectors:
-    """Coarse coordinates, so that ties and repeats are common."""
-    items = draw(st.integers(1, 40))
-    levels = draw(st.sampled_from([1, 2, 1000]))
-    rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    return unit(rng.integers(1, levels + 1, (items, 3)) * rng.choice([-1.0, 1.0], (items, 3)))
 
 
 # Every strategy
@@ -158,20 +148,17 @@ def assert_each_is_farthest(vectors: Vectors, picks: list[int]) -> None:
 @pytest.mark.parametrize("watched", [1, 7, 100, 1_024])
 @pytest.mark.parametrize("dim", [4, 32])
 def test_k_center_is_the_farthest_first_traversal_however_few_rows_are_watched(
-    dim: int, watched: int, monkeypatch: pytest.MonkeyPatch
+    dim: int, watched: int
 ) -> None:
-    monkeypatch.setattr(kcenter, "WATCHED", watched)
     vectors = random_vectors(300, dim)
-    picks = k_center(candidates(vectors), 200)
+    picks = k_center(candidates(vectors), 200, watched=watched)
     assert picks == farthest_one_by_one(vectors, picks[0], 200)
 
 
 @settings(deadline=None)
 @given(coarse_vectors(), st.sampled_from([1, 3, 1_024]))
 def test_each_pick_of_k_center_is_farthest_where_items_tie(vectors: Vectors, watched: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kcenter, "WATCHED", watched)
-        picks = k_center(candidates(vectors), len(vectors))
+    picks = k_center(candidates(vectors), len(vectors), watched=watched)
     assert sorted(picks) == list(range(len(vectors)))
     assert_each_is_farthest(vectors, picks)
 
@@ -254,12 +241,11 @@ def test_large_groups_come_first() -> None:
 
 
 @pytest.mark.parametrize("items", [12, 90])
-def test_mini_batches_give_as_many_items(items: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustering_kmeans, "LLOYD_UP_TO", 10)
-    monkeypatch.setattr(kmeans, "MINI_BATCH", 16)
+def test_mini_batches_give_as_many_items(items: int) -> None:
     vectors = blobs(count=3, each=items // 3)
     for n in (1, 3, items):
-        assert len(set(kmeans_nearest(candidates(vectors), n))) == n
+        picks = kmeans_nearest(candidates(vectors), n, lloyd_up_to=10, batch=16)
+        assert len(set(picks)) == n
 
 
 # Facility location
@@ -271,7 +257,7 @@ def covered(vectors: Vectors, picks: list[int]) -> float:
     return float(np.maximum(cosines, 0).max(axis=1).sum())
 
 
-def assert_each_adds_most(similar: NDArray[np.float64], picks: list[int]) -> None:
+def assert_each_adds_most(similar: Floats, picks: list[int]) -> None:
     reached = np.zeros(len(similar))
     for count, pick in enumerate(picks):
         gains = np.maximum(similar - reached, 0).sum(axis=1)
@@ -287,9 +273,7 @@ def test_facility_location_picks_what_plain_greedy_picks(
 ) -> None:
     n = data.draw(st.integers(1, items))
     vectors = random_vectors(items, dim, seed)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(facility, "BATCH", batch)
-        picks = facility_location(candidates(vectors, seed), n)
+    picks = facility_location(candidates(vectors, seed), n, batch=batch)
     wide = vectors.astype(np.float64)
     assert_each_adds_most(np.maximum(wide @ wide.T, 0), picks)
 

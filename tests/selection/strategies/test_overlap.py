@@ -12,7 +12,6 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
-from selectllm.selection.strategies import overlap
 from selectllm.selection.strategies.candidates import Candidates
 from selectllm.selection.strategies.overlap import rouge_diversity
 from tests.support.made_vectors import names
@@ -105,10 +104,7 @@ def test_a_text_that_cannot_be_compared_is_not_taken_for_diverse() -> None:
     assert sorted(rouge_diversity(candidates(pool), 2)) == [1, 3]
 
 
-def test_too_many_items_are_refused_with_what_to_use_instead(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(overlap, "ROUGE_UP_TO", 3)
-    assert len(rouge_diversity(candidates(["a", "b", "c"]), 3)) == 3
+def test_too_many_items_are_refused_with_what_to_use_instead() -> None:
+    assert len(rouge_diversity(candidates(["a", "b", "c"]), 3, most=3)) == 3
     with pytest.raises(UsageError, match=r"up to 3 items, got 4; use k-center"):
-        rouge_diversity(candidates(["a", "b", "c", "d"]), 1)
+        rouge_diversity(candidates(["a", "b", "c", "d"]), 1, most=3)

@@ -120,7 +120,7 @@ asyncio.run(main())
 def test_callbacks_caches_and_settings_of_others_survive_an_import_and_a_call_of_ours(
     server: ProviderServer, tmp_path: Path
 ) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, server.base_url],
         cwd=tmp_path,
@@ -165,7 +165,7 @@ print("as it was")
 def test_what_others_set_after_our_first_call_is_theirs_alone(
     server: ProviderServer, tmp_path: Path
 ) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", SET_AFTERWARDS, server.base_url],
         cwd=tmp_path,

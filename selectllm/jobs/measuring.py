@@ -1,19 +1,15 @@
-"""`selectllm select --strategy`: the whole pool in one go, measured first where that is needed."""
+"""What a strategy goes by, got for a pool: its vectors, and a number for every item."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from selectllm.cli.named_model import named_model
-from selectllm.cli.options import ModelOptions
-from selectllm.cli.session import CommandSession
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Pool
+from selectllm.jobs.session import Session
 from selectllm.models.model import ModelSpec
 from selectllm.selection.by_model import SelectSettings
 from selectllm.selection.scorers.item_scorer import Measured, Meter
@@ -23,18 +19,19 @@ from selectllm.utility.ratings import ratings
 NOTHING = Measured({})
 
 
-class _NamedModels(Mapping[str, ModelSpec]):
-    """Every model by its id, with the settings that the command line gives; none is listed."""
+class _Models(Mapping[str, ModelSpec]):
+    """The models that were given, every other by its id; none is listed."""
 
-    def __init__(self, strategy: Strategy, named: ModelOptions) -> None:
-        self._strategy, self._named = strategy, named
+    def __init__(self, strategy: Strategy, given: Mapping[str, ModelSpec]) -> None:
+        self._strategy, self._given = strategy, given
 
     def __getitem__(self, name: str) -> ModelSpec:
-        if "/" not in name:
+        given = self._given.get(name)
+        if given is None and "/" not in name:
             raise UsageError(
                 f"strategy {self._strategy.name}: no model {name!r}; name one as PROVIDER/MODEL"
             )
-        return named_model(name, self._named)
+        return given or ModelSpec(name=name, id=name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -64,27 +61,27 @@ class _Columns(Mapping[str, Mapping[str, float]]):
 
 
 def meter_for(
-    session: CommandSession,
+    session: Session,
     pool: Pool,
     strategy: Strategy,
     settings: SelectSettings,
-    named: ModelOptions,
+    models: Mapping[str, ModelSpec] | None = None,
 ) -> Meter:
     """What measures `pool` for `strategy`; a utility is a numeric column of the pool.
 
-    Raises a UsageError for what cannot be measured.
+    `models`: as in SelectRequest. Raises a UsageError for what cannot be measured.
     """
-    if not strategy.calls_per_item and (named.api_base is not None or named.model_arg):
+    if models is not None and not strategy.calls_per_item:
         raise UsageError(
-            f"--api-base and --model-arg are settings of a model, and strategy {strategy.name} "
-            "asks none"
+            f"`models` are settings of a model, and strategy {strategy.name} asks none",
+            argument="models",
         )
     meter = Meter(
         library=session.library,
-        base=Path.cwd(),
+        base=session.base,
         shared=session.connections(),
         folder=session.workspace.cache,
-        specs=_NamedModels(strategy, named),
+        specs=_Models(strategy, {} if models is None else models),
         utilities=_Columns(pool),
         settings=settings.ask,
         seed=settings.seed,
@@ -93,10 +90,10 @@ def meter_for(
     return meter
 
 
-def candidates_for(
-    session: CommandSession, pool: Pool, strategy: Strategy, settings: SelectSettings, meter: Meter
+async def candidates_for(
+    session: Session, pool: Pool, strategy: Strategy, settings: SelectSettings, meter: Meter
 ) -> tuple[Candidates, Measured]:
-    """The pool with the vectors and values that `strategy` needs."""
+    """The pool with the vectors and values that `strategy` needs. Raises as `score` does."""
     vectors, values, measured = None, None, NOTHING
     if strategy.needs_vectors:
         with session.progress("embedding") as advance:
@@ -104,9 +101,18 @@ def candidates_for(
     if strategy.scorer is not None:
         with session.progress("measuring") as advance:
             measuring = replace(meter, progress=advance)
-            measured = asyncio.run(strategy.scorer.score(pool.items, measuring))
+            measured = await strategy.scorer.score(pool.items, measuring)
         values = np.array([measured.values[item.id] for item in pool.items])
         missing = int(np.isnan(values).sum())
         if missing:
             session.note(f"{missing} of {len(pool)} items could not be measured: never picked")
     return Candidates(pool.items, settings.seed, vectors, values), measured
+
+
+def note_equal_ballots(session: Session, spec: ModelSpec) -> None:
+    """Note a vote of repeats that come out alike."""
+    if spec.vote and spec.vote.repeats > 1 and (spec.temperature == 0 or spec.answer != "text"):
+        session.note(
+            f"note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply; "
+            "set a temperature above 0, or let it vote by orders"
+        )
