@@ -50,7 +50,7 @@ class BadRow(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class FileFormat:
     """How a kind of file is read, what its rows are counted in, and whether `.gz` may follow."""
 
     read: Callable[[Path], Iterator[tuple[int, Any]]]
@@ -93,7 +93,7 @@ def scan_rows(path: Path) -> Iterator[tuple[int, Any]]:
         raise PoolError(f"{path}: cannot be read ({reason}); check the file's rights") from None
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path) -> FileFormat:
     """The format that the name of `path` tells. Raises PoolError on an unknown one."""
     if is_hub(path):
         return HUB
@@ -371,9 +371,9 @@ def _json_value(value: Any) -> Any:
 
 
 FORMATS = {
-    ".jsonl": Format(_jsonl_rows, "line"),
-    ".json": Format(_array_rows, "element"),
-    ".csv": Format(_csv_rows, "line"),
-    ".parquet": Format(_parquet_rows, "row", zippable=False),
+    ".jsonl": FileFormat(_jsonl_rows, "line"),
+    ".json": FileFormat(_array_rows, "element"),
+    ".csv": FileFormat(_csv_rows, "line"),
+    ".parquet": FileFormat(_parquet_rows, "row", zippable=False),
 }
-HUB = Format(_hub_rows, "row", zippable=False)
+HUB = FileFormat(_hub_rows, "row", zippable=False)

@@ -17,7 +17,7 @@ from selectllm.optimization.gepa_program import Teacher
 from selectllm.optimization.gepa_report import (
     PARENT,
     WINNER,
-    Plan,
+    SearchSettings,
     Seen,
     package_versions,
 )
@@ -38,7 +38,7 @@ class Job:
 
     run: Run
     splits: Splits
-    plan: Plan
+    plan: SearchSettings
     teacher: ModelSpec
     shared: Connections
     settings: AskSettings

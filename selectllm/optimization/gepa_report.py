@@ -18,13 +18,13 @@ from selectllm.optimization.controls import controls
 from selectllm.optimization.gepa_search import SearchResult
 from selectllm.optimization.schema import (
     CapturedBySplit,
+    CapturedByVersion,
     ClusterSplits,
     GuardedVersions,
     Guards,
     SearchOutcome,
     SearchPlan,
     SearchResults,
-    Versions,
 )
 from selectllm.optimization.splits import Splits
 from selectllm.optimization.template import Origin, written
@@ -36,7 +36,7 @@ PACKAGES = ("dspy", "gepa")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SearchSettings:
     """What a search was told: the parent, the model of all decisions, the teacher, the budget."""
 
     parent: str
@@ -75,7 +75,7 @@ class Seen:
 
 def report(
     run: Run,
-    plan: Plan,
+    plan: SearchSettings,
     splits: Splits,
     found: SearchResult,
     seen: Seen,
@@ -108,13 +108,13 @@ def splits_told(splits: Splits) -> ClusterSplits:
     return ClusterSplits(**splits.sizes, left_out=splits.left_out, sha256=splits.sha256)
 
 
-def _versions(seen: Mapping[str, Agreement]) -> Versions:
-    return Versions(**{version: agreement.captured for version, agreement in seen.items()})
+def _versions(seen: Mapping[str, Agreement]) -> CapturedByVersion:
+    return CapturedByVersion(**{version: agreement.captured for version, agreement in seen.items()})
 
 
-def _confirmed(confirmation: Confirmation) -> Versions:
+def _confirmed(confirmation: Confirmation) -> CapturedByVersion:
     captured = confirmation.verdict.captured
-    return Versions(parent=captured.a, winner=captured.b)
+    return CapturedByVersion(parent=captured.a, winner=captured.b)
 
 
 def _guards(confirmation: Confirmation) -> GuardedVersions:
@@ -158,7 +158,7 @@ def write_version(library: PromptLibrary, folder: Path, name: str, text: str) ->
 
 
 def version_file(
-    plan: Plan, splits: Splits, found: SearchResult, winner: Prompt, verdict: Verdict
+    plan: SearchSettings, splits: Splits, found: SearchResult, winner: Prompt, verdict: Verdict
 ) -> str:
     """The winner's file, with where it comes from and what came of it in its front matter."""
     origin = Origin(

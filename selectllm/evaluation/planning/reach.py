@@ -233,7 +233,7 @@ class Lifts:
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
+class RetentionPower:
     """Clusters that show a newcomer of equal quality to keep the share `retain`, by t alone.
 
     `sd`: of x = s_to - retain * s_from. `clusters`: None if no number does: nothing is left over
@@ -247,7 +247,7 @@ class Retention:
 
 def retention(
     retain: float, captured: float, spread: Spread, lifts: Lifts | None, alpha: float
-) -> Retention:
+) -> RetentionPower:
     """At equal quality the mean of x is (1 - retain) * `captured`; one-sided `alpha`.
 
     Its sd is that of the pilot's `lifts`, else that of independent arms that stray alike: then
@@ -261,5 +261,5 @@ def retention(
         sd = estimate.std_error * math.sqrt(len(lifts.newcomer))
     effect = (1 - retain) * captured
     if effect <= 0:
-        return Retention(retain, sd, None)
-    return Retention(retain, sd, clusters_needed(effect, sd, alpha, power=POWER, sides=1))
+        return RetentionPower(retain, sd, None)
+    return RetentionPower(retain, sd, clusters_needed(effect, sd, alpha, power=POWER, sides=1))
