@@ -37,7 +37,7 @@ from selectllm.models.providers.endpoint import api_key, key_variable
 from selectllm.models.providers.providers import needs_num_ctx, provider_of
 from selectllm.optimization.gepa_job import Job, carry_out, planned
 from selectllm.optimization.gepa_program import load_dspy
-from selectllm.optimization.gepa_report import SearchSettings, report, version_file
+from selectllm.optimization.gepa_report import Plan, report, version_file
 from selectllm.optimization.gepa_search import (
     SHOWN,
     check_budget,
@@ -121,7 +121,7 @@ def _checked(session: CommandSession, suite: Suite, options: OptimizeOptions) ->
     check_demonstrations(options.demonstrations, splits)
     parent = run.selectors[0]
     shared = _connections(run, teacher, options)
-    plan = SearchSettings(
+    plan = Plan(
         parent=parent.prompt.ref,
         model=parent.spec.name,
         teacher=teacher.name,

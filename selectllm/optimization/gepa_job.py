@@ -17,7 +17,7 @@ from selectllm.optimization.gepa_program import Teacher
 from selectllm.optimization.gepa_report import (
     PARENT,
     WINNER,
-    SearchSettings,
+    Plan,
     Seen,
     package_versions,
 )
@@ -38,7 +38,7 @@ class Job:
 
     run: Run
     splits: Splits
-    plan: SearchSettings
+    plan: Plan
     teacher: ModelSpec
     shared: Connections
     settings: AskSettings
