@@ -40,9 +40,12 @@ def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> N
 def _print(result: Document) -> None:
     from rich.console import Console
 
-    from selectllm.report.formats import RENDERED
+    from selectllm.report.formats import RENDERED, WIDTHS
 
-    Console().print(RENDERED[type(result)](result))
+    console, kind = Console(), type(result)
+    if not console.is_terminal:  # a file or a pipe has all the room that it takes
+        console.width = max(console.width, WIDTHS.get(kind, 0))
+    console.print(RENDERED[kind](result))
 
 
 def _write(result: Document, folder: Path, form: str, out: Path | None) -> None:

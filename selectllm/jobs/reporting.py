@@ -16,7 +16,7 @@ from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.optimization.schema import read_optimize
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 WIDTH = 100  # columns
 HTML = "html"
@@ -43,7 +43,7 @@ READERS: Mapping[str, Callable[[Path], Document]] = {
 """By the file that a folder holds when it is finished."""
 
 
-def rendered(results: RunResults, format: str) -> str:
+def rendered(results: Document, format: str) -> str:
     """The results in one of the formats of report/formats.py, or as HTML.
 
     Raises UsageError for another.
@@ -58,6 +58,13 @@ def rendered(results: RunResults, format: str) -> str:
     return report(results, format)
 
 
+def renderable(results: Document) -> RenderableType:
+    """What a terminal shows of them."""
+    from selectllm.report.formats import RENDERED
+
+    return RENDERED[type(results)](results)
+
+
 def account(verdicts: Sequence[Verdict]) -> str:
     """Verdicts as a terminal shows them, without colour."""
     from selectllm.report.verdict import render_verdict
@@ -70,13 +77,11 @@ def account(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
 
 
-def _html(results: RunResults) -> str:
+def _html(results: Document) -> str:
     from io import StringIO
 
-    from selectllm.report.terminal import render_results
-
     console = _console(record=True, file=StringIO())
-    console.print(render_results(results))
+    console.print(renderable(results))
     code = '<pre style="line-height:normal;overflow-x:auto">{code}</pre>'
     return console.export_html(inline_styles=True, code_format=code)
 

@@ -36,7 +36,7 @@ PACKAGES = ("dspy", "gepa")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SearchSettings:
     """What a search was told: the parent, the model of all decisions, the teacher, the budget."""
 
     parent: str
@@ -75,7 +75,7 @@ class Seen:
 
 def report(
     run: Run,
-    plan: Plan,
+    plan: SearchSettings,
     splits: Splits,
     found: SearchResult,
     seen: Seen,
@@ -158,7 +158,7 @@ def write_version(library: PromptLibrary, folder: Path, name: str, text: str) ->
 
 
 def version_file(
-    plan: Plan, splits: Splits, found: SearchResult, winner: Prompt, verdict: Verdict
+    plan: SearchSettings, splits: Splits, found: SearchResult, winner: Prompt, verdict: Verdict
 ) -> str:
     """The winner's file, with where it comes from and what came of it in its front matter."""
     origin = Origin(

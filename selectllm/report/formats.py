@@ -23,7 +23,7 @@ from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.optimization.schema import GridResults, SearchResults
-from selectllm.report import github
+from selectllm.report import github, sets, students_compared, validation
 from selectllm.report.as_markdown import as_markdown
 from selectllm.report.grid import render_grid
 from selectllm.report.junit import junit
@@ -69,6 +69,14 @@ MARKDOWN: Mapping[type[Document], Callable[[Any], str]] = {
 """Results that have a Markdown of their own; that of the others is what a terminal shows."""
 
 
+WIDTHS: Mapping[type[Document], int] = {
+    SetsResults: sets.WIDTH,
+    StudentsCompared: students_compared.WIDTH,
+    Validations: validation.WIDTH,
+}
+"""Columns that wide tables take, where there is no terminal to limit them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A form of report. `verdicts_alone`: it only makes sense for results of a run."""
@@ -83,7 +91,7 @@ class Format:
 
 def _terminal(result: Document, place: Place) -> str:
     """As a terminal without colours shows it."""
-    console = Console(width=WIDTH, color_system=None)
+    console = Console(width=WIDTHS.get(type(result), WIDTH), color_system=None)
     with console.capture() as captured:
         console.print(RENDERED[type(result)](result))
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())

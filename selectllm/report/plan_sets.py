@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.evaluation.comparison.arms import STRATEGY
+from selectllm.core.names import STRATEGY
 from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.core.names import STRATEGY
 from selectllm.downstream.outcomes.schema import (
     AgreementFigure,
     ForetellingUtility,
     OutcomeAgreement,
     SetAgreementFigures,
 )
-from selectllm.evaluation.comparison.arms import STRATEGY
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
@@ -40,26 +40,36 @@ MEANINGS: tuple[Fact, ...] = (
 )
 
 
+def print_agreement(found: OutcomeAgreement, console: Console) -> None:
+    """Print what `utility agree` found."""
+    for line in _head(found):
+        console.print(Text(line), soft_wrap=True)
+    console.print(_tables(found))
+
+
 def render_outcome_agreement(found: OutcomeAgreement) -> RenderableType:
     """What `utility agree` found."""
+    return Group(*map(Text, _head(found)), _tables(found))
+
+
+def _head(found: OutcomeAgreement) -> Iterator[str]:
     runs = sum(map(len, found.scores.values()))
-    head = (
+    yield (
         f"{found.suite}: {found.metric} on {', '.join(found.benchmarks)}, sets of {found.budget}, "
         f"{runs} runs"
     )
-    parts: list[RenderableType] = [Text(head)]
     if left_out := found.tests.left_out:
-        parts.append(
-            Text(
-                f"{left_out} of {left_out + found.tests.shared} tests were left out, which not "
-                "every run was scored on"
-            )
+        yield (
+            f"{left_out} of {left_out + found.tests.shared} tests were left out, which not every "
+            "run was scored on"
         )
-    scores = {arm: fmean(by_run.values()) for arm, by_run in found.scores.items()}
+
+
+def _tables(found: OutcomeAgreement) -> RenderableType:
+    scores = {arm: fmean(runs.values()) for arm, runs in found.scores.items()}
     rows = [(named(row), row.agreement) for row in found.agreement]
-    return Group(
-        *parts, render_arms(found.agreement, scores, found.metric), render_set_agreement(rows)
-    )
+    arms = render_arms(found.agreement, scores, found.metric)
+    return Group(arms, render_set_agreement(rows))
 
 
 def render_set_agreement(rows: Sequence[Row]) -> RenderableType:

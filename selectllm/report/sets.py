@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.evaluation.comparison.arms import STRATEGY
+from selectllm.core.names import STRATEGY
 from selectllm.evaluation.sets.schema import SelectorSets, SetsResults, SetsUtility, Summary
 from selectllm.report.as_markdown import LEFT, RIGHT, grid, plain
 from selectllm.report.layout import add_row, labelled, table

@@ -9,9 +9,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.core.names import STRATEGY
 from selectllm.downstream.outcomes.schema import ForetellingUtility
 from selectllm.downstream.trials.schema import DRAWN, Aggregation, GainDifference, StudentsCompared
-from selectllm.evaluation.comparison.arms import STRATEGY
 from selectllm.report.layout import add_row, table
 from selectllm.report.set_agreement import render_arms, render_set_agreement
 from selectllm.report.wording import counted, named, number, p_alone, spread
@@ -34,7 +34,7 @@ def render_trials(content: StudentsCompared) -> RenderableType:
     parts: list[RenderableType] = [Text(_heading(content), style="bold")]
     for by in (primary, *(each for each in BY if each != primary)):
         parts += [Text(), _gains(content, by), *map(Text, _sentences(content, by))]
-        rows = getattr(content.agreement, by)
+        rows = content.agreement.by(by)
         if rows and by == primary:
             told = [(named(row), row.agreement) for row in rows]
             beside = render_arms(rows, _by_arm(content, by), f"gain {BY[by]}")
@@ -79,7 +79,7 @@ def _gains(content: StudentsCompared, by: Aggregation) -> Table:
         made.add_column(column, no_wrap=True)
     for column in ("tokens", "gain", "over random", "p", "above", "over matched"):
         made.add_column(column, justify="right", overflow="fold")
-    for arm in getattr(content.comparisons, by)["arms"]:
+    for arm in content.comparisons.by(by).arms:
         add_row(
             made,
             arm.arm.removeprefix(STRATEGY),
@@ -124,7 +124,7 @@ def _tokens(content: StudentsCompared, arm: str) -> float:
 
 
 def _sentences(content: StudentsCompared, by: Aggregation) -> Iterator[str]:
-    compared = getattr(content.comparisons, by)
+    compared = content.comparisons.by(by)
     noise = compared.noise
     chance = [each.gain.by(by) for each in content.sets if each.role == "random"]
     yield f"random sets gained {min(chance):.{DIGITS}f} to {max(chance):.{DIGITS}f} {BY[by]}"

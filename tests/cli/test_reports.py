@@ -15,10 +15,10 @@ from selectllm.cli.optimize import optimize
 from selectllm.cli.plan import plan
 from selectllm.cli.regress import regress
 from selectllm.cli.sets import sets
-from selectllm.cli.student_compare import compare
+from selectllm.cli.student import compare
 from selectllm.cli.swap import swap
-from selectllm.cli.utility_outcomes import agree
-from selectllm.cli.utility_trained import validate
+from selectllm.cli.utility import agree
+from selectllm.cli.utility_values import validate
 from selectllm.report.formats import FORMATS
 from tests.conftest import Command
 

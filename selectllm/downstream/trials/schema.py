@@ -80,12 +80,20 @@ class GainComparisons(Part):
     per_token: GainComparison
     per_item: GainComparison
 
+    def by(self, aggregation: Aggregation) -> GainComparison:
+        """That by one of them."""
+        return self.per_token if aggregation == "per_token" else self.per_item
+
 
 class Foretellings(Part):
     """What foretells the gains, by both aggregations."""
 
     per_token: tuple[ForetellingUtility, ...]
     per_item: tuple[ForetellingUtility, ...]
+
+    def by(self, aggregation: Aggregation) -> tuple[ForetellingUtility, ...]:
+        """Those by one of them."""
+        return self.per_token if aggregation == "per_token" else self.per_item
 
 
 class RunGains(Part):
