@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import click
+
 from selectllm.cli import VERBS, cli
 from selectllm.cli.terminal import ARGUMENTS, FLAGS, spoken
 
