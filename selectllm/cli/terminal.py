@@ -22,15 +22,17 @@ FLAGS = {
     "asked": "--ask",
     "out": "-o",
     "scale": "--range",
+    "kind": "--for",
+    "budgets": "--budget",
 }
 # The others that messages name in backticks, but those that are verbs too (export, utility).
 ARGUMENTS = frozenset(
     """
     a add allow_unpriced answers api_base arm b baseline budget by cache cluster_size concurrency
-    demonstrations design dev differing distinct encoder env_file jobs learning_rate limit
-    matched max_cost max_length model model_arg new_tokens offline on_invalid only partial pool
-    prefilter prompt prompts reask record results retain rubric seed size skip_bad strategy
-    threshold to training_seed unanswered vectors
+    demonstrations design dev differing distinct encoder env_file grid jobs learning_rate limit
+    matched max_cost max_length model model_arg new_tokens offline on_invalid only partial pilot
+    pool prefilter prompt prompts rating_cost reask record results retain rubric seed skip_bad
+    strategy teacher threshold to training_seed unanswered vectors
     """.split()
 )
 
@@ -40,13 +42,19 @@ def spoken(text: str, argument: str | None = None) -> str:
 
     `argument`: one that is also the name of a verb, and meant as an argument here.
     """
-    return re.sub(r"`(\w+)`", lambda match: _flag(match[1], argument) or match[0], text)
+
+    def word(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in ARGUMENTS or name in FLAGS or name == argument:
+            return flag(name)
+        return match[0]
+
+    return re.sub(r"`(\w+)`", word, text)
 
 
-def _flag(name: str, argument: str | None) -> str | None:
-    if name in ARGUMENTS or (name == argument and name not in FLAGS):
-        return f"--{name.replace('_', '-')}"
-    return FLAGS.get(name)
+def flag(argument: str) -> str:
+    """What the command line calls an argument."""
+    return FLAGS.get(argument) or f"--{argument.replace('_', '-')}"
 
 
 @dataclass(frozen=True, slots=True)

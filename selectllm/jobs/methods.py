@@ -13,8 +13,11 @@ JOBS = {
     "aa": "comparing",
     "ab": "comparing",
     "evaluate": "evaluating",
+    "plan": "planning",
+    "plan_sets": "planning",
     "regress": "gating",
     "select": "selecting",
+    "sets": "sets",
     "swap": "comparing",
 }
 """The module of every job that is a method."""
@@ -44,7 +47,8 @@ class Jobs:
         return sorted({*super().__dir__(), *JOBS, *(f"{name}_async" for name in JOBS)})
 
     if TYPE_CHECKING:
-        from selectllm.jobs import comparing, evaluating, gating, selecting
+        from selectllm.jobs import comparing, evaluating, gating, planning, selecting
+        from selectllm.jobs import sets as making_sets
 
         aa = staticmethod(blocking(comparing.aa))
         aa_async = staticmethod(comparing.aa)
@@ -52,9 +56,15 @@ class Jobs:
         ab_async = staticmethod(comparing.ab)
         evaluate = staticmethod(blocking(evaluating.evaluate))
         evaluate_async = staticmethod(evaluating.evaluate)
+        plan = staticmethod(blocking(planning.plan))
+        plan_async = staticmethod(planning.plan)
+        plan_sets = staticmethod(blocking(planning.plan_sets))
+        plan_sets_async = staticmethod(planning.plan_sets)
         regress = staticmethod(blocking(gating.regress))
         regress_async = staticmethod(gating.regress)
         select = staticmethod(blocking(selecting.select))
         select_async = staticmethod(selecting.select)
+        sets = staticmethod(blocking(making_sets.sets))
+        sets_async = staticmethod(making_sets.sets)
         swap = staticmethod(blocking(comparing.swap))
         swap_async = staticmethod(comparing.swap)

@@ -100,7 +100,7 @@ class Protocol:
         if largest > items:
             raise SuiteError(
                 f"suite {self.run.suite.name}: sets.budgets: {largest} is more than the {items} "
-                f"items of {self.pool.source or 'the pool'}; name less, here or with `budget`"
+                f"items of {self.pool.source or 'the pool'}; name less, here or with `budgets`"
             )
 
     @property
