@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from selectllm.testing import GateResult
+    from selectllm.jobs.gating import GateResult
 
 MARKER = "selection: gates of selection prompts and models; needs recorded replies or a provider"
 
@@ -57,7 +57,7 @@ def selection_gate(
 
     def judge(suite: Path | str, baseline: Path | str, *, offline: bool = True) -> GateResult:
         from selectllm.core.errors import SelectLLMError
-        from selectllm.testing import gate
+        from selectllm.jobs.gating import gate
 
         folder, out = request.path.parent, tmp_path_factory.mktemp("selection_gate")
         try:

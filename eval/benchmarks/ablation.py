@@ -34,9 +34,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from selectllm.core.arrays import Floats, Vectors
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.embedder import Embedder
@@ -97,7 +97,7 @@ def drawn(clusters: Sequence[Cluster]) -> list[tuple[str, ...]]:
     return [show_order(cluster.members, SEED, cluster.id, 0) for cluster in clusters]
 
 
-def kmeans_groups(pool: Pool, vectors: NDArray[np.float32]) -> dict[str, int]:
+def kmeans_groups(pool: Pool, vectors: Vectors) -> dict[str, int]:
     """The group of every item that `diverse` dealt its clusters from."""
     ids = [item.id for item in pool.items]
     order = sorted(range(len(ids)), key=lambda i: (seeded_hash("partition", SEED, ids[i]), ids[i]))
@@ -160,7 +160,7 @@ def weights(decision: Decision, fallback: bool) -> dict[str, float]:
     return picked | dict.fromkeys(rest, missing / len(rest))
 
 
-def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+def interval(values: Floats) -> tuple[float, float]:
     """Mean and half width of the 95 % t interval over clusters."""
     half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean()), float(half)

@@ -19,15 +19,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Vectors
 from selectllm.core.types import Item
 from selectllm.selection.strategies.candidates import Candidates
 from selectllm.selection.strategies.facility import facility_location
 from selectllm.selection.strategies.kcenter import k_center
 
 Result = TypeVar("Result")
-Vectors = NDArray[np.float32]
 Picks = Sequence[int]
 
 DIM = 384

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Vectors
 from selectllm.data.encoders import load_encoder
 from selectllm.data.vector_store import VectorStore, text_keys
 
@@ -113,9 +114,7 @@ def made_texts(rng: np.random.Generator, items: int) -> Iterator[tuple[range, li
         )
 
 
-def bunched(
-    rng: np.random.Generator, centres: NDArray[np.float32], items: int
-) -> NDArray[np.float32]:
+def bunched(rng: np.random.Generator, centres: Vectors, items: int) -> NDArray[np.float32]:
     """(items, DIM) rows of length 1, each around one of the centres."""
     vectors = rng.standard_normal((items, DIM), dtype=np.float32)
     vectors += centres[rng.integers(0, len(centres), items)]

@@ -20,10 +20,12 @@ from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.ab import ab, ab_word
 from selectllm.evaluation.comparison.regress import regress, regress_word
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.comparison.swap import swap, swap_word
-from selectllm.evaluation.comparison.verdict import Bounds, Verdict, WordOf, rule
+from selectllm.evaluation.comparison.verdict import Bounds, WordOf, rule
 from selectllm.evaluation.suite import Gate
-from selectllm.stats.intervals import Estimate, Interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import Paired
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 
@@ -207,7 +209,7 @@ def _verdicts(clusters: Clusters, comparison: ComparisonDesign) -> Iterator[Verd
 
 
 def _same(what: str, verdict: Verdict, outcome: Outcome) -> None:
-    interval = verdict.swap["retention"] if verdict.swap else verdict.difference
+    interval = verdict.swap.retention if verdict.swap else verdict.difference
     ours = _ends(outcome.interval)
     if (verdict.word, verdict.clusters) != (outcome.word, outcome.clusters) or not np.allclose(
         _ends(interval), ours, rtol=0, atol=1e-9

@@ -20,6 +20,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints, Vectors
 from selectllm.selection.clustering.diverse import balanced_groups, cross_sections
 from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.partition import PARTITIONS, partition
@@ -60,7 +61,7 @@ def unit_vectors(items: int, dim: int, seed: int) -> NDArray[np.float32]:
     return vectors
 
 
-def one_sort_per_turn(distances: NDArray[np.float32], turns: int) -> tuple[NDArray[np.intp], float]:
+def one_sort_per_turn(distances: NDArray[np.float32], turns: int) -> tuple[Ints, float]:
     """The groups after the first `turns` of the published loop, and the CPU seconds they took."""
     centres, items = distances.shape
     left = distances.copy()
@@ -93,7 +94,7 @@ def cpu(result: tuple[object, Timed]) -> float:
     return result[1].cpu
 
 
-def whole(by: str, vectors: NDArray[np.float32], size: int, seed: int) -> str:
+def whole(by: str, vectors: Vectors, size: int, seed: int) -> str:
     """One line of the second table."""
     items = len(vectors)
     ids = [f"item-{number}" for number in range(items)]
@@ -104,7 +105,7 @@ def whole(by: str, vectors: NDArray[np.float32], size: int, seed: int) -> str:
         rows = SeededRows(vectors, np.random.default_rng(seed).permutation(items))
         centres, fit = timed(lambda: kmeans_centres(rows, groups, seed))
 
-        def method(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
+        def method(rows: SeededRows, clusters: int, seed: int) -> Ints:
             return cross_sections(rows, centres, clusters)
 
     clusters, beyond = timed(lambda: partition(ids, vectors, method, size, seed))

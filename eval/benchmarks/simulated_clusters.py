@@ -18,6 +18,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from selectllm.core.arrays import Floats, Ints
 from selectllm.core.types import Cluster, Decision
 from selectllm.evaluation.comparison.arm_results import ArmResult, arm_result_of
 from selectllm.evaluation.comparison.arms import Arm
@@ -27,9 +28,6 @@ from selectllm.evaluation.suite import Gate
 from selectllm.stats.paired import Paired
 from selectllm.stats.power import threshold
 from selectllm.utility.utility import Utility
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
 
 RATINGS = (1.0, 5.0)
 BLOCK = 100_000  # clusters in memory at once

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from selectllm.cli.comparing import halves, narrowed
-from selectllm.cli.evaluation import (
-    Call,
-    Evaluating,
-    carry_out,
-    evaluating_options,
-    open_run,
-    show,
-)
+from selectllm.cli.evaluation import evaluating_options, recordable, show
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.session import open_session
-from selectllm.core.errors import UsageError
-from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.suite import load_suite
-
-LEAST = 2  # orders or repeats that a pair needs to be held against itself
+from selectllm.jobs import comparing
+from selectllm.jobs.evaluating import Evaluating
+from selectllm.jobs.sync import finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +23,7 @@ class AaOptions:
 
     prompt: str | None
     model: str | None
-    by: str
+    by: Literal["orders", "repeats"]
 
 
 aa_options = grouped(
@@ -61,21 +52,9 @@ def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Com
     What differs then is noise: its size, how often each gate would raise a false alarm, and the
     least effect that these clusters can show.
     """
-    suite = evaluating.applied(load_suite(suite_file))
-    base = suite_file.resolve().parent
-    session = open_session(common, base)
-    made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
-    if made_of.prompt is None or made_of.model is None:
-        lacking = "--prompt" if made_of.prompt is None else "--model"
-        names = set(made_of.prompts.values()) if lacking == "--prompt" else made_of.models
-        several = f"several: {', '.join(sorted(names))}; say which one" if names else "none"
-        raise UsageError(f"{lacking}: the suite has {several}")
-    arm = Arm(made_of.prompt, made_of.model)
-    suite = narrowed(session, suite, base, [arm])
-    suite = suite.model_copy(update={options.by: max(LEAST, getattr(suite, options.by))})
-    comparison = ComparisonDesign(
-        "aa", (arm,), by="orders" if options.by == "orders" else "repeats"
-    )
-    told = ("--prompt", made_of.prompt, "--model", made_of.model, "--by", options.by)
-    call = Call(session, suite, base, evaluating, ("aa", str(suite_file), *told))
-    show(session, *carry_out(call, open_run(session, suite, base, comparison)))
+    suite = load_suite(suite_file)
+    session = open_session(common, suite.folder)
+    told = asdict(options) | asdict(evaluating)
+    with recordable():
+        evaluation = finished(comparing.aa(suite, session=session, **told))
+    show(session, evaluation)

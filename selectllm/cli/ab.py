@@ -1,31 +1,21 @@
-"""`selectllm ab`: is one selector better than another."""
+"""`selectllm ab`: is one prompt or model better than another."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from selectllm.cli.comparing import finish, halves, narrowed
-from selectllm.cli.evaluation import (
-    Call,
-    Evaluating,
-    carry_out,
-    evaluating_options,
-    folder_of,
-    open_run,
-)
+from selectllm.cli.comparing import finish
+from selectllm.cli.evaluation import evaluating_options, recordable
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.session import open_session
-from selectllm.core.errors import UsageError
-from selectllm.evaluation.comparison.ab import looks_of, why_fixed
-from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.runs.execute import tasks
-from selectllm.evaluation.runs.run import Run, is_begun
 from selectllm.evaluation.suite import load_suite
-from selectllm.models.wrappers.recorded import read_pack
-from selectllm.selection.ask import first_request
+from selectllm.jobs import comparing
+from selectllm.jobs.evaluating import Evaluating
+from selectllm.jobs.sync import finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +26,7 @@ class AbOptions:
     b: tuple[str, ...]
     prompt: str | None
     model: str | None
-    design: str
+    design: Literal["fixed", "sequential"]
     differing: bool
 
 
@@ -75,43 +65,9 @@ def ab(suite_file: Path, options: AbOptions, evaluating: Evaluating, common: Com
     An ARM is a prompt of the suite, a model of it, PROMPT+MODEL, or strategy:NAME. Exit code: 0
     better or equivalent, 1 worse, 3 inconclusive.
     """
-    suite = evaluating.applied(load_suite(suite_file))
-    base = suite_file.resolve().parent
-    session = open_session(common, base)
-    made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
-    arms = (made_of.arm("--a", options.a), *(made_of.arm("--b", name) for name in options.b))
-    if len(set(arms)) < len(arms):
-        raise UsageError(
-            f"--a and --b: {', '.join(arm.name for arm in arms)} has an arm twice; compare "
-            "different arms, or see an arm's own noise with selectllm aa"
-        )
-    suite = narrowed(session, suite, base, arms)
-    comparison = ComparisonDesign("ab", arms, differing=options.differing)
-    named = (f"{arm.prompt}+{arm.model}" if arm.prompt else arm.name for arm in arms)
-    words = [f"--{'b' if number else 'a'}={name}" for number, name in enumerate(named)]
-    call = Call(session, suite, base, evaluating, ("ab", str(suite_file), *words))
-    run = open_run(session, suite, base, comparison)
-    if options.design == "sequential":
-        run = _sequential(call, run, comparison)
-    finish(session, *carry_out(call, run))
-
-
-def _sequential(call: Call, run: Run, comparison: ComparisonDesign) -> Run:
-    """The run with the looks of a sequential design, or why it has none."""
-    why = why_fixed(run.inputs)
-    if why is None:
-        looking = replace(run, comparison=replace(comparison, looks=looks_of(run.inputs)))
-        # What was begun goes on as it was designed, though its replies are all cached by now.
-        if is_begun(folder_of(call, looking), looking) or not _all_known(call, run):
-            return looking
-        why = "every reply is recorded or cached, so there are no calls to save"
-    call.session.note(f"note: a fixed design is used ({why})")
-    return replace(run, comparison=replace(comparison, why=why))
-
-
-def _all_known(call: Call, run: Run) -> bool:
-    """Whether the first reply to every question, of every ballot, is recorded or cached already."""
-    pack = read_pack(call.base / call.suite.replies) if call.suite.replies else {}
-    questions = (question for task in tasks(run) for question in task.questions)
-    keys = (first_request(question, call.settings).key for question in questions)
-    return all(key in pack or call.session.cache.get(key) is not None for key in keys)
+    suite = load_suite(suite_file)
+    session = open_session(common, suite.folder)
+    told = asdict(options) | asdict(evaluating)
+    with recordable():
+        verdict = finished(comparing.ab(suite, session=session, **told))
+    finish(session, verdict.run)

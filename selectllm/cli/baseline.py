@@ -7,11 +7,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import FILE
-from selectllm.core.files import read_json
-from selectllm.evaluation.comparison.baseline import write_baseline
-from selectllm.evaluation.comparison.regress import baseline_of
-from selectllm.evaluation.comparison.run_inputs import read_manifest, read_run_inputs
-from selectllm.evaluation.runs.verify import finished_decisions
+from selectllm.jobs.gating import keep_baseline
 
 
 @click.group("baseline")
@@ -31,10 +27,6 @@ def baseline() -> None:
 )
 def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
     """Write the picks of RUN's pairs, judged by its deciding utility, to a baseline file."""
-    read_json(folder / "results.json")  # an unfinished run is no baseline
-    inputs = read_run_inputs(folder)
-    decisions = finished_decisions(folder, inputs)
-    made = baseline_of(read_manifest(folder), inputs, decisions, prompts)
-    write_baseline(out, made)
-    names = ", ".join(entry.name for entry in made.entries)
-    click.echo(f"{out}: {names}, {len(made.clusters)} clusters, utility {made.utility.name}")
+    kept = keep_baseline(folder, out, prompts)
+    names = ", ".join(entry.name for entry in kept.entries)
+    click.echo(f"{out}: {names}, {len(kept.clusters)} clusters, utility {kept.utility.name}")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from selectllm.cli.evaluation import (
-    Call,
-    Evaluating,
-    carry_out,
-    evaluating_options,
-    open_run,
-    show,
-)
+from selectllm.cli.evaluation import evaluating_options, recordable, show
 from selectllm.cli.named_model import named_entry
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.jobs.evaluating import Evaluating, evaluate
+from selectllm.jobs.sync import finished
 
 
 @click.command("eval")
@@ -34,12 +30,11 @@ def eval_(
     Writes a run folder and prints its tables. Run again, it goes on where it stopped; the same
     inputs and replies give a byte-identical results.json.
     """
-    suite = _with_model(evaluating.applied(load_suite(suite_file)), model_options)
-    base = suite_file.resolve().parent
-    session = open_session(common, base)
-    run = open_run(session, suite, base, record=evaluating.record)
-    call = Call(session, suite, base, evaluating, ("eval", str(suite_file)))
-    show(session, *carry_out(call, run))
+    suite = _with_model(load_suite(suite_file), model_options)
+    session = open_session(common, suite.folder)
+    with recordable():
+        evaluation = finished(evaluate(suite, session=session, **asdict(evaluating)))
+    show(session, evaluation)
 
 
 def _with_model(suite: Suite, named: ModelOptions) -> Suite:

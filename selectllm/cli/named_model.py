@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from selectllm.cli.options import ModelOptions
@@ -18,6 +19,24 @@ def named_model(model_id: str, options: ModelOptions) -> ModelSpec:
     from selectllm.evaluation.suite import ModelEntry
 
     return named_entry(ModelEntry(id=model_id), options).spec()
+
+
+class NamedModels(Mapping[str, ModelSpec]):
+    """Every model by its id, with the settings that the command line gives; none is listed."""
+
+    def __init__(self, options: ModelOptions) -> None:
+        self._options = options
+
+    def __getitem__(self, name: str) -> ModelSpec:
+        if "/" not in name:
+            raise KeyError(name)
+        return named_model(name, self._options)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:

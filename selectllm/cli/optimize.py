@@ -7,11 +7,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from selectllm.cli.evaluation import asking
 from selectllm.cli.named_model import named_model
 from selectllm.cli.optimize_grid import optimize_grid
 from selectllm.cli.optimizing import (
@@ -28,13 +27,13 @@ from selectllm.cli.options import Common, ModelOptions, common_options
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ModelError, ReplyMissing
 from selectllm.evaluation.runs.execute import context_needed
+from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.models.connect import Connections, settled
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.endpoint import api_key, key_variable
 from selectllm.models.providers.providers import needs_num_ctx, provider_of
-from selectllm.models.wrappers.recorded import read_pack
 from selectllm.optimization.gepa_job import Job, carry_out, planned
 from selectllm.optimization.gepa_program import load_dspy
 from selectllm.optimization.gepa_report import Plan, report, version_file
@@ -44,6 +43,7 @@ from selectllm.optimization.gepa_search import (
     check_demonstrations,
     default_budget,
 )
+from selectllm.optimization.schema import SearchResults
 from selectllm.optimization.splits import split
 from selectllm.optimization.template import check_rewritable
 from selectllm.selection.selector import open_selector
@@ -69,18 +69,15 @@ def optimize(suite_file: Path, options: OptimizeOptions, common: Common) -> None
     if not options.grid:
         load_dspy()
     suite = options.applied(load_suite(suite_file))
-    base = suite_file.resolve().parent
     try:
-        carried_out(open_session(common, base), suite, base, options)
+        carried_out(open_session(common, suite.folder), suite, options)
     except ReplyMissing as error:
         raise ReplyMissing(f"{error}. Ask for them by the same call without --offline") from None
 
 
-def _optimize_text(
-    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
-) -> None:
+def _optimize_text(session: CommandSession, suite: Suite, options: OptimizeOptions) -> None:
     prompts = prompts_folder(session)
-    job = _checked(session, suite, base, options)
+    job = _checked(session, suite, options)
     folder = search_folder(session, options, suite.name, job.manifest)
     from selectllm.report.optimize import plan_text
 
@@ -88,31 +85,32 @@ def _optimize_text(
     with asyncio.Runner() as runner:
         came = carry_out(job, folder, runner, session.progress)
     told = report(job.run, job.plan, job.splits, came.found, came.seen, came.confirmation)
-    told["written"] = None
     if came.confirmation is not None:  # the parent did not do best
         verdict = came.confirmation.verdict
-        told["written"] = keep(
+        written = keep(
             folder,
             prompts,
             job.plan.parent,
             version_file(job.plan, job.splits, came.found, came.winner, verdict),
-            as_version=options.force or verdict["word"] == "better",
+            as_version=options.force or verdict.word == "better",
         )
+        told = told.model_copy(update={"written": written})
     conclude(session, told, folder, _rendered)
 
 
-def _rendered(told: Mapping[str, Any]) -> RenderableType:
+def _rendered(told: SearchResults) -> RenderableType:
     from selectllm.report.optimize import render_report
 
     return render_report(told)
 
 
-def _checked(session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions) -> Job:
+def _checked(session: CommandSession, suite: Suite, options: OptimizeOptions) -> Job:
     """Everything that can be wrong, before anything is asked."""
-    arm = arm_of(session, suite, base, options)
+    prompts = load_prompts(suite, session.library)
+    arm = arm_of(suite, prompts, options)
     known = {spec.name: spec for spec in suite.specs()}
     teacher = _teacher(options.teacher or arm.model or "", known, session)
-    run = run_of(session, suite, base, arm)
+    run = run_of(session, suite, prompts, arm)
     check_rewritable(run.selectors[0].prompt)
     assert run.headline is not None
     splits = split(run.clusters, run.headline.values, run.suite.picks, run.suite.seed)
@@ -120,7 +118,7 @@ def _checked(session: CommandSession, suite: Suite, base: Path, options: Optimiz
     check_budget(budget, splits, options.demonstrations)
     check_demonstrations(options.demonstrations, splits)
     parent = run.selectors[0]
-    shared = _connections(session, run, base, teacher, options)
+    shared = _connections(run, teacher, options)
     plan = Plan(
         parent=parent.prompt.ref,
         model=parent.spec.name,
@@ -135,7 +133,7 @@ def _checked(session: CommandSession, suite: Suite, base: Path, options: Optimiz
         plan=plan,
         teacher=teacher,
         shared=shared,
-        settings=asking(session, run.suite),
+        settings=run.settings,
         embedder=session.embedder().of_pool(run.pool),
     )
 
@@ -149,7 +147,7 @@ def _teacher(name: str, known: Mapping[str, ModelSpec], session: CommandSession)
     if spec is None:
         spec = named_model(name, ModelOptions(None, ()))
         spec = replace(spec, temperature=1.0, max_tokens=TEACHER_TOKENS)
-    spec = settled(spec)
+    spec = settled(spec, session.base)
     if session.common.offline or not provider_of(spec).needs_key:
         return spec
     if api_key(spec, os.environ) is None:
@@ -160,13 +158,9 @@ def _teacher(name: str, known: Mapping[str, ModelSpec], session: CommandSession)
     return spec
 
 
-def _connections(
-    session: CommandSession, run: Run, base: Path, teacher: ModelSpec, options: OptimizeOptions
-) -> Connections:
+def _connections(run: Run, teacher: ModelSpec, options: OptimizeOptions) -> Connections:
     """What task model and teacher share; room in Ollama for the longest that may be shown."""
-    assert run.headline is not None
     longest = None
     if needs_num_ctx((run.selectors[0].spec, teacher)):
         longest = context_needed(run) * (1 + max(SHOWN, options.demonstrations))
-    pack = read_pack(base / run.suite.replies) if run.suite.replies else None
-    return session.connections(pack=pack, utility=run.headline.values, num_ctx=longest)
+    return replace(run.meter.shared, num_ctx=longest)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from selectllm.cli.evaluation import asking
 from selectllm.cli.optimizing import (
     OptimizeOptions,
     arm_of,
@@ -21,46 +18,44 @@ from selectllm.cli.optimizing import (
 from selectllm.cli.session import CommandSession
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.runs.execute import context_needed
+from selectllm.evaluation.runs.prepare import connected, load_prompts
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.models.providers.providers import needs_num_ctx
-from selectllm.models.wrappers.recorded import read_pack
 from selectllm.optimization.grid_report import plan, report, version_file
 from selectllm.optimization.grid_schedule import default_budget, schedule
 from selectllm.optimization.grid_search import Grid, GridJob, carry_out
+from selectllm.optimization.schema import GridResults
 from selectllm.optimization.splits import split
-from selectllm.selection.selector import open_selector
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def optimize_grid(
-    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
-) -> None:
+def optimize_grid(session: CommandSession, suite: Suite, options: OptimizeOptions) -> None:
     """Search the grid, confirm its finalists, write what was found, and end with the exit code."""
     _check_options(options)
     prompts = prompts_folder(session)
-    job = _checked(session, suite, base, options)
+    job = _checked(session, suite, options)
     from selectllm.report.grid import plan_text
 
     session.note(plan_text(plan(job)))
     folder = search_folder(session, options, suite.name, job.manifest)
     came = asyncio.run(carry_out(job, folder, session.progress))
     told = report(job, came)
-    told["written"] = None
-    if told["winner"] is not None:
-        told["written"] = keep(
+    if told.winner is not None and told.verdict is not None:
+        written = keep(
             folder,
             prompts,
-            told["plan"]["parent"],
-            version_file(job, came, told["winner"]),
-            as_version=options.force or told["verdict"]["word"] == "better",
+            told.plan.parent,
+            version_file(job, came, told.winner),
+            as_version=options.force or told.verdict.word == "better",
         )
+        told = told.model_copy(update={"written": written})
     conclude(session, told, folder, _rendered)
 
 
-def _rendered(told: Mapping[str, Any]) -> RenderableType:
+def _rendered(told: GridResults) -> RenderableType:
     from selectllm.report.grid import render_grid
 
     return render_grid(told)
@@ -76,12 +71,10 @@ def _check_options(options: OptimizeOptions) -> None:
             )
 
 
-def _checked(
-    session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions
-) -> GridJob:
+def _checked(session: CommandSession, suite: Suite, options: OptimizeOptions) -> GridJob:
     """Everything that can be wrong, before anything is asked."""
-    arm = arm_of(session, suite, base, options)
-    run = run_of(session, suite, base, arm)
+    prompts = load_prompts(suite, session.library)
+    run = run_of(session, suite, prompts, arm_of(suite, prompts, options))
     grid = Grid.of(run.selectors[0].prompt)
     assert run.headline is not None
     splits = split(run.clusters, run.headline.values, run.suite.picks, run.suite.seed)
@@ -89,19 +82,18 @@ def _checked(
     settings, clusters = len(grid.settings), len(splits.training + splits.validation)
     budget = options.budget or default_budget(settings, clusters)
     return GridJob(
-        run=_connected(session, run, base, grid),
+        run=_connected(run, grid),
         splits=splits,
         grid=grid,
         schedule=schedule(settings, clusters, budget),
         budget=budget,
-        settings=asking(session, run.suite),
+        settings=run.settings,
         embedder=session.embedder().of_pool(run.pool),
     )
 
 
-def _connected(session: CommandSession, run: Run, base: Path, grid: Grid) -> Run:
+def _connected(run: Run, grid: Grid) -> Run:
     """The run with its model; in Ollama with room for the longest that any setting shows."""
-    assert run.headline is not None
     parent = run.selectors[0]
     longest = None
     if needs_num_ctx([parent.spec]):
@@ -109,6 +101,4 @@ def _connected(session: CommandSession, run: Run, base: Path, grid: Grid) -> Run
             context_needed(replace(run, selectors=(replace(parent, prompt=prompt),)))
             for prompt in grid.prompts
         )
-    pack = read_pack(base / run.suite.replies) if run.suite.replies else None
-    shared = session.connections(pack=pack, utility=run.headline.values, num_ctx=longest)
-    return replace(run, selectors=(open_selector(parent.prompt, parent.spec, shared),))
+    return connected(run, replace(run.meter.shared, num_ctx=longest))

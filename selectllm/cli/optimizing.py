@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from selectllm.cli.comparing import halves, narrowed
-from selectllm.cli.evaluation import Evaluating, open_run, shorter
 from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.options import DIRECTORY, grouped
 from selectllm.cli.session import CommandSession
-from selectllm.core.codec import canonical_json, pretty_json, sha256_json
+from selectllm.core.codec import canonical_json, sha256_json
 from selectllm.core.errors import PromptError, UsageError, UtilityError
 from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
+from selectllm.jobs.comparing import halves, narrowed
+from selectllm.jobs.evaluating import Evaluating, open_run
+from selectllm.jobs.gating import nearby
 from selectllm.optimization.gepa_report import write_version
+from selectllm.optimization.schema import Optimized
 from selectllm.prompting.library import PromptLibrary
+from selectllm.prompting.prompt import Prompt
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+Told = TypeVar("Told", bound=Optimized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +96,22 @@ def prompts_folder(session: CommandSession) -> Path:
     return session.workspace.prompts
 
 
-def arm_of(session: CommandSession, suite: Suite, base: Path, options: OptimizeOptions) -> Arm:
+def arm_of(suite: Suite, prompts: Mapping[str, Prompt], options: OptimizeOptions) -> Arm:
     """The prompt to be improved and its model, in a suite that can score them."""
-    made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
-    if made_of.prompt is None or made_of.model is None:
-        lacking = "--prompt" if made_of.prompt is None else "--model"
-        names = set(made_of.prompts.values()) if lacking == "--prompt" else made_of.models
-        several = f"several: {', '.join(sorted(names))}; say which one" if names else "none"
-        raise UsageError(f"{lacking}: the suite has {several}")
+    made_of = halves(suite, prompts).with_default(prompt=options.prompt, model=options.model)
+    arm = made_of.only()
     if not suite.utilities:
         raise UtilityError(
             "optimize needs a utility to score decisions by, and the suite has none; add one "
             "under `utilities:`, or get ratings with selectllm utility ask"
         )
-    return Arm(made_of.prompt, made_of.model)
+    return arm
 
 
-def run_of(session: CommandSession, suite: Suite, base: Path, arm: Arm) -> Run:
+def run_of(session: CommandSession, suite: Suite, prompts: Mapping[str, Prompt], arm: Arm) -> Run:
     """The run of `arm` alone. Raises PromptError if its prompt is no version of one."""
-    suite = narrowed(session, suite, base, [arm])
-    run = open_run(session, suite, base, ComparisonDesign("ab", (arm,)))
+    suite = narrowed(suite, prompts, [arm])
+    run = open_run(session, suite, ComparisonDesign("ab", (arm,)), prompts=prompts)
     parent = run.selectors[0].prompt
     if parent.version == 0:
         raise PromptError(
@@ -138,23 +140,23 @@ def keep(folder: Path, prompts: Path, parent: str, text: str, *, as_version: boo
 
 def conclude(
     session: CommandSession,
-    told: Mapping[str, Any],
+    told: Told,
     folder: Path,
-    rendered: Callable[[Mapping[str, Any]], RenderableType],
+    rendered: Callable[[Told], RenderableType],
 ) -> None:
     """Write and print what came of it, and end with its exit code.
 
     Printed as JSON alone, or as tables with what was spent.
     """
-    write_text(folder / "optimize.json", pretty_json(told))
+    told.write(folder / "optimize.json")
     if session.common.as_json:
-        click.echo(canonical_json(told))
+        click.echo(canonical_json(told.to_json()))
     else:
         from rich.console import Console
 
         Console().print(rendered(told))
         unpriced = session.ledger.unpriced_calls
         note = f" ({unpriced} calls are not priced)" if unpriced else ""
-        session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {shorter(folder)}")
-    word = told["verdict"] and told["verdict"]["word"]
+        session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {nearby(folder)}")
+    word = told.verdict and told.verdict.word
     click.get_current_context().exit(INCONCLUSIVE if word == "inconclusive" else 0)

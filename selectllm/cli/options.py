@@ -10,10 +10,26 @@ from typing import Any
 
 import click
 
+from selectllm.core.plugins import is_reference
+
 Function = Callable[..., Any]
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class OrOwn(click.Choice[str]):
+    """One of several names, or `module:attr` of the user's own."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is; click's error for what is neither."""
+        if is_reference(value):
+            return str(value)
+        return super().convert(value, param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """The names, and the form of one's own."""
+        return f"[{'|'.join(self.choices)}|MODULE:ATTR]"
 
 
 @dataclass(frozen=True, slots=True)

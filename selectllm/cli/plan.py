@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from selectllm.cli.comparing import halves, narrowed
-from selectllm.cli.evaluation import Evaluating, asking, with_meter
 from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
-from selectllm.cli.session import CommandSession, open_session
-from selectllm.cli.sets import SetsOptions, applied, open_protocol
+from selectllm.cli.session import open_session
+from selectllm.cli.terminal import flag
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
-from selectllm.core.names import unknown
-from selectllm.core.types import Reply
 from selectllm.core.verdict_words import KindName
-from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import KINDS
-from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
-from selectllm.evaluation.planning.pilot import read_pilot
-from selectllm.evaluation.planning.plan import Aim, Plan
-from selectllm.evaluation.planning.plan_json import plan_json
 from selectllm.evaluation.planning.reach import RETAIN
-from selectllm.evaluation.planning.sets import measure_forecast, plan_sets
-from selectllm.evaluation.planning.sets_json import sets_plan_json
-from selectllm.evaluation.runs.execute import tasks
-from selectllm.evaluation.runs.prepare import Sources, check_names, prepare, with_selectors
-from selectllm.evaluation.runs.run import Run
-from selectllm.evaluation.suite import Suite, load_suite
-from selectllm.models.wrappers.recorded import read_pack
-from selectllm.selection.clustering.clusters_file import read_clusters
-from selectllm.selection.scorers.item_scorer import calls_per_item
-from selectllm.selection.strategies import find_strategy
+from selectllm.evaluation.suite import load_suite
+from selectllm.jobs import planning
+from selectllm.jobs.sets import SetsArguments
+from selectllm.jobs.sync import finished
+
+OF_SETS = ("pool", "budget", "only")
+OF_OTHERS = ("limit", "pilot", "prompt", "model", "rating_cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,177 +99,39 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     detected, and whether the suite can reach a pass at all. Nothing is sent.
     """
     _check(options)
+    suite = load_suite(suite_file)
+    session = open_session(common, suite.folder)
     if options.kind == "sets":
-        _plan_sets(suite_file, options, common)
+        job = planning.plan_sets(suite, session=session, **_of_sets(options))
+    else:
+        given = {name: value for name, value in asdict(options).items() if name not in OF_SETS}
+        job = planning.plan(suite, session=session, **given)
+    planned = finished(job)
+    if common.as_json:
+        click.echo(canonical_json(planned.results))
         return
-    suite = Evaluating(seed=options.seed, limit=options.limit).applied(load_suite(suite_file))
-    base = suite_file.resolve().parent
-    session = open_session(common, base)
-    arms = _arms(session, suite, base, options)
-    if arms:
-        suite = narrowed(session, suite, base, arms)
-    run = _open(session, suite, base, arms)
-    utility = run.headline.name if run.headline else None
-    aim = Aim(
-        kind=KINDS[options.kind],
-        arms=arms,
-        retain=options.retain,
-        raters=options.raters,
-        rating_cost=options.rating_cost,
-        concurrency=common.concurrency,
+    from rich.console import Console
+
+    Console().print(planned.shown())
+
+
+def _of_sets(options: PlanOptions) -> SetsArguments:
+    return SetsArguments(
+        pool=options.pool,
+        budgets=options.budget,
+        seeds=() if options.seed is None else (options.seed,),
+        only=options.only,
     )
-    recall = _recall(session, suite, base)
-    planned = Plan(
-        run=run,
-        aim=aim,
-        forecasts=asyncio.run(_forecasts(session, run, recall)),
-        measuring=asyncio.run(_measuring(session, run, recall)),
-        pool_clusters=_pool_clusters(run, base),
-        pilot=read_pilot(options.pilot, arms, utility) if options.pilot else None,
-    )
-    _print(session, plan_json(planned))
 
 
 def _check(options: PlanOptions) -> None:
-    """Raise UsageError for arms that are incomplete or of another verb."""
-    named: dict[str, dict[str, object]] = {
-        "ab": {"--a": options.a, "--b": options.b},
-        "swap": {"--from": options.from_, "--to": options.to},
-    }
-    _check_sets(options)
-    for kind, given in named.items():
-        present = [option for option, value in given.items() if value]
-        if present and options.kind != kind:
-            raise UsageError(f"{present[0]} goes with --for {kind}, not --for {options.kind}")
-        if len(present) == 1:
-            lacking = next(option for option in given if option not in present)
-            raise UsageError(f"{present[0]} needs {lacking}: name both arms, or neither")
-    if options.rating_cost is not None and not math.isfinite(options.rating_cost):
-        raise UsageError(f"--rating-cost {options.rating_cost}: is no amount; name one in USD")
-
-
-def _check_sets(options: PlanOptions) -> None:
     """Raise UsageError for options of sets with another verb, and of others with sets."""
-    of_sets = {"--pool": options.pool, "--budget": options.budget, "--only": options.only}
-    of_others = {
-        "--limit": options.limit,
-        "--pilot": options.pilot,
-        "--prompt": options.prompt,
-        "--model": options.model,
-        "--rating-cost": options.rating_cost,
-    }
     is_sets = options.kind == "sets"
-    for option, value in (of_others if is_sets else of_sets).items():
-        if value:
+    for name in OF_OTHERS if is_sets else OF_SETS:
+        if getattr(options, name):
             fits = "does not go with --for sets" if is_sets else "goes with --for sets"
-            raise UsageError(f"{option} {fits}; leave one of them out")
-
-
-def _plan_sets(suite_file: Path, options: PlanOptions, common: Common) -> None:
-    """The plan of `selectllm sets`, which is made of other things than a comparison's."""
-    seeds = () if options.seed is None else (options.seed,)
-    replaced = SetsOptions(pool=options.pool, budget=options.budget, seed=seeds)
-    suite, base = applied(load_suite(suite_file), replaced), suite_file.resolve().parent
-    session = open_session(common, base)
-    opened = open_protocol(session, suite, base, options.only)
-    asked = asyncio.run(plan_sets(opened.protocol, asking(session, suite)))
-    found = sets_plan_json(opened.protocol, asked, opened.left_out, common.concurrency)
-    if common.as_json:
-        click.echo(canonical_json(found))
-        return
-    from rich.console import Console
-
-    from selectllm.report.plan_sets import print_sets_plan
-
-    print_sets_plan(found, Console())
-
-
-def _arms(
-    session: CommandSession, suite: Suite, base: Path, options: PlanOptions
-) -> tuple[Arm, ...]:
-    """The arms that are named, the reference first; none: every pair of the suite."""
-    if not (options.a or options.from_):
-        return ()
-    made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=options.model)
-    if options.a:
-        arms = (made_of.arm("--a", options.a), *(made_of.arm("--b", name) for name in options.b))
-    else:
-        models = {"--from": options.from_, "--to": options.to}
-        for option, model in models.items():
-            if model not in made_of.models:
-                raise UsageError(
-                    f"{option}: {unknown('model', str(model), made_of.models)} (in the suite)"
-                )
-        if made_of.prompt is None:
-            raise UsageError(
-                f"--prompt: the suite has {', '.join(suite.prompts)}; say which one both models get"
-            )
-        arms = tuple(Arm(made_of.prompt, model) for model in models.values())
-    if len(set(arms)) < len(arms):
-        names = ", ".join(arm.name for arm in arms)
-        raise UsageError(f"the arms {names} have one twice; name different ones")
-    return arms
-
-
-def _open(session: CommandSession, suite: Suite, base: Path, arms: tuple[Arm, ...]) -> Run:
-    """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
-    check_names(suite, base, session.library)
-    with session.progress("embedding") as advance:
-        sources = Sources(base, session.embedder(advance), session.clusters)
-        run = prepare(suite, sources, ComparisonDesign("ab", arms, differing=True))
-    shared = session.connections(utility=run.headline.values if run.headline else {})
-    run = with_selectors(run, base, session.library, shared)
-    if not arms:  # else those of the arms
-        run = replace(run, strategies=tuple(map(find_strategy, suite.strategies or ())))
-    return with_meter(session, run, base, shared)
-
-
-async def _forecasts(session: CommandSession, run: Run, recall: Recall) -> Sequence[Forecast]:
-    """What every pair will ask."""
-    settings = asking(session, run.suite)
-    asked = list(tasks(run))
-    return [
-        await forecast(
-            selector, [task for task in asked if task.selector is selector], settings, recall
-        )
-        for selector in run.selectors
-    ]
-
-
-async def _measuring(session: CommandSession, run: Run, recall: Recall) -> dict[str, Forecast]:
-    """What every strategy will ask that asks a model about the items of the clusters."""
-    assert run.meter is not None
-    clusters = (c.members for c in run.clusters if len(c.members) > run.suite.picks)
-    items = [run.pool.by_id[member] for members in clusters for member in members]
-    settings = asking(session, run.suite)
-    return {
-        strategy.name: await measure_forecast(run.meter, strategy.measure, items, settings, recall)
-        for strategy in run.strategies
-        if strategy.measure is not None and calls_per_item(strategy.measure)
-    }
-
-
-def _recall(session: CommandSession, suite: Suite, base: Path) -> Recall:
-    """The recorded or cached reply to a request, by its key."""
-    pack: Mapping[str, Reply] = read_pack(base / suite.replies) if suite.replies else {}
-    return lambda key: pack.get(key) or session.cache.get(key)
-
-
-def _pool_clusters(run: Run, base: Path) -> int:
-    """The clusters that the whole pool gives, without `clusters.limit`."""
-    entry = run.suite.clusters
-    if entry.file is not None:
-        return len(read_clusters(base / entry.file, run.pool))
-    groups = Counter(str(item.row[entry.group]) if entry.group else "" for item in run.pool.items)
-    return sum(math.ceil(count / entry.size) for count in groups.values())
-
-
-def _print(session: CommandSession, found: Mapping[str, object]) -> None:
-    if session.common.as_json:
-        click.echo(canonical_json(found))
-        return
-    from rich.console import Console
-
-    from selectllm.report.plan import print_plan
-
-    print_plan(found, Console())
+            raise UsageError(f"{flag(name)} {fits}; leave one of them out")
+    for kind, arms in planning.ARMS.items():
+        for name in arms:
+            if is_sets and getattr(options, name):
+                raise UsageError(f"{flag(name)} goes with --for {kind}, not --for sets")

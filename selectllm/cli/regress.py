@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from selectllm.cli.evaluation import (
-    Call,
-    Evaluating,
-    carry_out,
-    evaluating_options,
-    open_run,
-    show,
-)
-from selectllm.cli.exit_codes import INCONCLUSIVE, exit_code
+from selectllm.cli.evaluation import evaluating_options, recordable, show
+from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.session import CommandSession, open_session
-from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
-from selectllm.evaluation.comparison.baseline import Baseline, read_baseline
-from selectllm.evaluation.comparison.regress import check_suite, gated, matched
-from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.runs.run import Run
-from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.evaluation.runs.schema import RunResults
+from selectllm.evaluation.suite import load_suite
+from selectllm.jobs import gating
+from selectllm.jobs.evaluating import Evaluating
+from selectllm.jobs.sync import finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,60 +51,17 @@ def regress(
     Matched by prompt name and model name, paired by the baseline's clusters. Exit code: 0 pass, 1
     fail, 3 inconclusive (0 with `gate: {inconclusive: warn}`).
     """
-    suite = evaluating.applied(load_suite(suite_file))
-    base = suite_file.resolve().parent
-    session = open_session(common, base)
-    found, folder = run_gate(session, suite, suite_file, options.baseline, evaluating)
-    show(session, found, folder)
-    report(session, found, options)
-    click.get_current_context().exit(gate_code(suite, found))
+    suite = load_suite(suite_file)
+    session = open_session(common, suite.folder)
+    told = asdict(evaluating)
+    with recordable():
+        gate = finished(gating.regress(suite, options.baseline, session=session, **told))
+    show(session, gate.run)
+    report(session, gate.run.results, options)
+    click.get_current_context().exit(0 if gate.passed else exit_code(gate.run.results.words))
 
 
-def run_gate(
-    session: CommandSession, suite: Suite, suite_file: Path, baseline: Path, evaluating: Evaluating
-) -> tuple[dict[str, Any], Path]:
-    """The results of `suite` against `baseline`, and their run folder."""
-    recorded = read_baseline(baseline)
-    base = suite_file.resolve().parent
-    check_suite(recorded, suite, baseline)
-    suite = gated(suite, recorded)
-    words = ("regress", str(suite_file), "--baseline", str(baseline))
-    call = Call(session, suite, base, evaluating, words)
-    comparison = ComparisonDesign("regress", ())
-    run = open_run(session, suite, base, comparison, recorded, evaluating.record)
-    matched(recorded, run.inputs.pairs)  # before anything is paid for
-    try:
-        return carry_out(call, run)
-    except ReplyMissing as error:
-        raise ReplyMissing(f"{_moved(recorded, run)}{error}") from None
-
-
-def _moved(recorded: Baseline, run: Run) -> str:
-    """Why recorded replies may not be found: models that now answer from another endpoint.
-
-    Of an embedded model that is another version of the engine, or none.
-    """
-    before = {entry.model: entry.spec.get("endpoint") for entry in recorded.entries}
-    moved = [
-        f"{spec['name']} (now {spec['endpoint']}, then {before[spec['name']]})"
-        for spec in run.manifest["models"].values()
-        if spec["endpoint"] != before.get(spec["name"], spec["endpoint"])
-    ]
-    if not moved:
-        return ""
-    return (
-        "replies are found again at the endpoint that gave them, and since the baseline it has "
-        f"changed: {', '.join(moved)}; go back to it, or record anew. "
-    )
-
-
-def gate_code(suite: Suite, found: Mapping[str, Any]) -> int:
-    """The exit code of the gate."""
-    code = exit_code([verdict["word"] for verdict in found["verdicts"]])
-    return 0 if code == INCONCLUSIVE and suite.gate.inconclusive == "warn" else code
-
-
-def report(session: CommandSession, found: Mapping[str, Any], options: RegressOptions) -> None:
+def report(session: CommandSession, found: RunResults, options: RegressOptions) -> None:
     """The files that were asked for, and annotations where GitHub runs us."""
     if options.junit is not None:
         from selectllm.report.junit import junit
@@ -133,12 +80,12 @@ def report(session: CommandSession, found: Mapping[str, Any], options: RegressOp
             click.echo(line, err=True)
 
 
-def _with_files(found: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
+def _with_files(found: RunResults, workspace: Path) -> RunResults:
     """The results without the paths of prompts that the workspace does not hold (bundled ones)."""
     verdicts = []
-    for verdict in found["verdicts"]:
-        change = verdict["regress"]
-        if change["path"] and not (workspace / change["path"]).is_file():
-            change = {**change, "path": None}
-        verdicts.append({**verdict, "regress": change})
-    return {**found, "verdicts": verdicts}
+    for verdict in found.verdicts:
+        change = verdict.regress
+        if change and change.path and not (workspace / change.path).is_file():
+            change = change.model_copy(update={"path": None})
+        verdicts.append(verdict.model_copy(update={"regress": change}))
+    return found.model_copy(update={"verdicts": tuple(verdicts)})

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import RunError
 from selectllm.core.files import read_json
-from selectllm.report.schemas import schema
+from selectllm.jobs.reporting import read_results
 
 
 @click.command()
@@ -17,15 +16,12 @@ from selectllm.report.schemas import schema
 @click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
 def report(folder: Path, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed."""
-    path = folder / "results.json"
-    found = read_json(path)
-    if missing := sorted({*schema("results")["required"]} - {"noise"} - found.keys()):
-        raise RunError(f"{path}: not the results of a run (no {missing[0]}); run eval again")
+    results = read_results(folder)
     if as_json:
-        click.echo(canonical_json(found))
+        click.echo(canonical_json(read_json(folder / "results.json")))
         return
     from rich.console import Console
 
     from selectllm.report.terminal import print_results
 
-    print_results(found, Console())
+    print_results(results, Console())

@@ -1,17 +1,19 @@
-"""What `selectllm select` is told on the command line, and whether it fits together."""
+"""What `selectllm select` is told on the command line, as what the job is asked for."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 import click
 
-from selectllm.cli.options import FILE, grouped
+from selectllm.cli.named_model import NamedModels, named_model
+from selectllm.cli.options import FILE, ModelOptions, OrOwn, grouped
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
+from selectllm.data.pool import parse_mapping
+from selectllm.jobs.settings import SelectArguments
 from selectllm.selection.by_model import OnInvalid
 from selectllm.selection.clustering.partition import PARTITIONS
 
@@ -53,7 +55,7 @@ select_options = grouped(
     click.option("--strategy", metavar="NAME", help="Select without a model instead."),
     click.option(
         "--by",
-        type=click.Choice(sorted(PARTITIONS)),
+        type=OrOwn(sorted(PARTITIONS)),
         default="diverse",
         show_default=True,
         help="How the pool is divided into clusters.",
@@ -106,20 +108,6 @@ select_options = grouped(
 )
 
 
-def is_by_model(options: SelectOptions) -> bool:
-    """Whether a model selects, not a strategy. Raises UsageError for both or neither."""
-    by_model = bool(options.prompt and options.model)
-    if (options.budget is None) == (options.threshold is None):
-        raise UsageError("select needs either --budget or, with --strategy, --threshold")
-    if by_model and options.budget is None:
-        raise UsageError("--threshold goes with --strategy; a model picks --budget items")
-    if by_model == (options.strategy is not None) or (
-        options.strategy is not None and (options.prompt or options.model)
-    ):
-        raise UsageError("select needs either --prompt and --model, or --strategy")
-    return by_model
-
-
 def out_file(pool_file: Path, out: Path | None) -> Path:
     """Where the selection goes: `out`, or POOL without its suffixes and with .selected.jsonl.
 
@@ -138,21 +126,6 @@ def out_file(pool_file: Path, out: Path | None) -> Path:
     return out
 
 
-def given_threshold(text: str | None) -> float | None:
-    """--distinct as a cosine; None for exact duplicates alone, or without the option."""
-    if text in (None, "exact"):
-        return None
-    try:
-        threshold = float(text or "")
-    except ValueError:
-        threshold = math.nan
-    if not 0 < threshold <= 1:
-        raise UsageError(
-            f"--distinct {text!r}: must be exact, or a cosine above 0 and at most 1, such as 0.95"
-        )
-    return threshold
-
-
 def given_size(text: str) -> int | None:
     """--cluster-size as a number; None for auto. Raises UsageError for anything else."""
     if text == "auto":
@@ -160,3 +133,29 @@ def given_size(text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--cluster-size {text!r}: must be a whole number above 0, or auto")
     return int(text)
+
+
+def arguments_of(options: SelectOptions, named: ModelOptions, log: Path) -> SelectArguments:
+    """What the command line asks for; the decisions go to `log`.
+
+    Raises UsageError for a column or a cluster size that cannot be, ModelError for a setting.
+    """
+    given = named.api_base is not None or bool(named.model_arg)
+    return SelectArguments(
+        budget=options.budget,
+        threshold=options.threshold,
+        prompt=options.prompt,
+        model=named_model(options.model, named) if options.model else None,
+        strategy=options.strategy,
+        models=NamedModels(named) if given and options.strategy else None,
+        by=options.by,
+        cluster_size=given_size(options.size),
+        on_invalid=options.on_invalid,
+        reask=options.reask,
+        seed=options.seed,
+        columns=parse_mapping(options.columns),
+        skip_bad=options.skip_bad,
+        distinct=options.distinct,
+        prefilter=options.prefilter,
+        log=log,
+    )

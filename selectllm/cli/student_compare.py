@@ -22,7 +22,7 @@ from selectllm.cli.training import (
 )
 from selectllm.core.codec import canonical_json, pretty_json
 from selectllm.core.errors import UsageError
-from selectllm.core.files import read_json, write_text
+from selectllm.core.files import write_text
 from selectllm.core.types import Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import load_pool, parse_mapping
@@ -38,6 +38,7 @@ from selectllm.downstream.trials.training_set import (
     random_sets,
     selectors_sets,
 )
+from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 
 NONE = "none"  # what --matched is told for no matched sets at all
 
@@ -104,14 +105,14 @@ def compare(
     pool = load_pool(located(Path.cwd(), options.pool), columns=columns).pool
     check_responses(pool.items, options.pool)
     chosen, budget = _selectors(sets_folder, pool, options)
-    compared = read_json(sets_folder / "sets.json")
+    compared = SetsResults.read(sets_folder / "sets.json", DAMAGED)
     shop = open_workshop(session, settings, training, pool, budget, columns)
     sets = [*chosen, *_yardsticks(chosen, pool, options, budget, shop)]
     primary = cast(Aggregation, options.primary.replace("-", "_"))
     with carried_out(shop, sets) as log:
         content, gains = study(sets, shop.seeds, log.latest, shop.test_tokens, primary)
     content |= {
-        "suite": compared["suite"],
+        "suite": compared.suite,
         "pool_sha256": pool.sha256,
         "budget": budget,
         "tests": len(shop.tests),

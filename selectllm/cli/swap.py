@@ -1,21 +1,20 @@
-"""`selectllm swap`: can another model take this one's place."""
+"""`selectllm swap`: is another model a safe swap."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
-from selectllm.cli.comparing import finish, halves, narrowed
-from selectllm.cli.evaluation import Call, Evaluating, carry_out, evaluating_options, open_run
+from selectllm.cli.comparing import finish
+from selectllm.cli.evaluation import evaluating_options, recordable
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.session import open_session
-from selectllm.core.errors import UsageError
-from selectllm.core.names import unknown
-from selectllm.evaluation.comparison.arms import Arm
-from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.suite import load_suite
+from selectllm.jobs import comparing
+from selectllm.jobs.evaluating import Evaluating
+from selectllm.jobs.sync import finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +53,9 @@ def swap(suite_file: Path, options: SwapOptions, evaluating: Evaluating, common:
 
     Exit code: 0 safe, 1 not safe, 3 inconclusive.
     """
-    suite = evaluating.applied(load_suite(suite_file))
-    base = suite_file.resolve().parent
-    session = open_session(common, base)
-    made_of = halves(session, suite, base).with_default(prompt=options.prompt, model=None)
-    for option, model in (("--from", options.from_), ("--to", options.to)):
-        if model not in made_of.models:
-            raise UsageError(f"{option}: {unknown('model', model, made_of.models)} (in the suite)")
-    if options.from_ == options.to:
-        raise UsageError(f"--from and --to are both {options.to!r}; name two models of the suite")
-    if made_of.prompt is None:
-        raise UsageError(
-            f"--prompt: the suite has {', '.join(suite.prompts)}; say which one both models get"
-        )
-    arms = (Arm(made_of.prompt, options.from_), Arm(made_of.prompt, options.to))
-    suite = narrowed(session, suite, base, arms)
-    told = ("--from", options.from_, "--to", options.to, "--prompt", made_of.prompt)
-    call = Call(session, suite, base, evaluating, ("swap", str(suite_file), *told))
-    run = open_run(session, suite, base, ComparisonDesign("swap", arms, retain=options.retain))
-    finish(session, *carry_out(call, run))
+    suite = load_suite(suite_file)
+    session = open_session(common, suite.folder)
+    told = asdict(options) | asdict(evaluating)
+    with recordable():
+        verdict = finished(comparing.swap(suite, session=session, **told))
+    finish(session, verdict.run)

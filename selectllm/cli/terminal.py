@@ -14,7 +14,13 @@ import click
 from selectllm.core.types import Progress
 
 # Arguments that the command line calls otherwise than `max_cost` -> --max-cost.
-FLAGS = {"from_": "--from", "as_json": "--json", "columns": "--map", "size": "--cluster-size"}
+FLAGS = {
+    "from_": "--from",
+    "as_json": "--json",
+    "kind": "--for",
+    "budgets": "--budget",
+    "models": "--api-base and --model-arg",
+}
 ARGUMENTS = frozenset(
     (
         *("concurrency", "max_cost", "allow_unpriced", "offline", "env_file", "prompts", "cache"),
@@ -23,12 +29,14 @@ ARGUMENTS = frozenset(
             "api_base",
             "model_arg",
             "budget",
+            "cluster_size",
             "threshold",
             "strategy",
             "by",
             "distinct",
             "prefilter",
         ),
+        *("only", "pilot", "rating_cost"),
         *("on_invalid", "reask", "seed", "limit", "out", "record", "baseline", "retain", "design"),
         *FLAGS,
     )
@@ -38,12 +46,15 @@ ARGUMENTS = frozenset(
 
 def spoken(text: str) -> str:
     """`text` with arguments of jobs as the command line calls them: `max_cost` is --max-cost."""
-    return re.sub(r"`(\w+)`", lambda match: _flag(match.group(1)) or match.group(), text)
+
+    def word(match: re.Match[str]) -> str:
+        return flag(match.group(1)) if match.group(1) in ARGUMENTS else match.group()
+
+    return re.sub(r"`(\w+)`", word, text)
 
 
-def _flag(argument: str) -> str | None:
-    if argument not in ARGUMENTS:
-        return None
+def flag(argument: str) -> str:
+    """What the command line calls an argument."""
     return FLAGS.get(argument) or f"--{argument.replace('_', '-')}"
 
 

@@ -140,7 +140,7 @@ def carried_out(shop: Workshop, sets: Sequence[TrialSet]) -> Iterator[TrialLog]:
     cache = shop.session.workspace.cache
     manifest = trial_manifest(shop.student.identity, shop.config, shop.tests)
     with TrialLog(cache / "student" / "trials", manifest) as log:
-        folder = cache / "student" / "trained" / log.path.stem
+        folder = cache / "student" / "trained" / log.name
         bench = Bench(shop.config, cache, folder, shop.tests)
         with shop.session.progress("training") as advance:
             carry_out(sets, shop.seeds, bench, log, jobs=shop.training.jobs, tick=advance)

@@ -28,10 +28,10 @@ from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.rated_differences import differing
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_inputs
-from selectllm.evaluation.runs.prepare import Sources, prepare
+from selectllm.evaluation.runs.prepare import Sources, read_data
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Gate, Suite, load_suite
-from selectllm.selection.strategies import find_strategy
+from selectllm.selection.strategies import is_analytic
 from selectllm.utility.annotation.asked import Asking, default_rubric
 from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
 from selectllm.utility.annotation.ratings_file import RatingsFile, write_ratings
@@ -165,12 +165,12 @@ def _of_suite(path: Path, options: AskOptions, common: Common) -> _Source:
     bare: dict[str, Any] = {"utilities": (), "gate": Gate()}
     if options.limit is not None:
         bare["clusters"] = suite.clusters.model_copy(update={"limit": options.limit})
-    base = path.resolve().parent
-    session = open_session(common, base)
+    session = open_session(common, suite.folder)
     with session.progress("embedding") as advance:
-        sources = Sources(base, session.embedder(advance), session.clusters)
-        run = prepare(suite.model_copy(update=bare), sources)
-    return _Source(suite.name, run.pool, run.members, _range_of(suite))
+        sources = Sources(session.embedder(advance), session.clusters)
+        data = read_data(suite.model_copy(update=bare), sources)
+    members = [member for cluster in data.clusters for member in cluster.members]
+    return _Source(suite.name, data.pool, members, _range_of(suite))
 
 
 def _range_of(suite: Suite) -> tuple[float, float] | None:
@@ -225,7 +225,7 @@ def _differing(folder: Path, inputs: RunInputs) -> set[str]:
             "the folder of an ab"
         )
     for arm in arms:
-        if arm.strategy is not None and find_strategy(arm.strategy).analytic:
+        if arm.strategy is not None and is_analytic(arm.strategy):
             raise UsageError(
                 f"--differing: {arm.name} stands for all picks at once, so it differs in every "
                 "item; ask for all of them without --differing"

@@ -12,8 +12,7 @@ import click
 
 from selectllm.cli.options import AS_JSON, DIRECTORY, FILE, Output, grouped
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import RunError, UsageError, UtilityError
-from selectllm.core.files import read_json
+from selectllm.core.errors import UsageError, UtilityError
 from selectllm.core.names import listed
 from selectllm.downstream.outcomes.agreement import agreement_by_utility
 from selectllm.downstream.outcomes.exported import (
@@ -32,6 +31,7 @@ from selectllm.downstream.outcomes.scores import (
     tokens_by_arm,
     tokens_of_sets,
 )
+from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 
 RESULTS = "results.jsonl"
 
@@ -201,7 +201,7 @@ def _agreement(folder: Path, options: AgreeOptions) -> dict[str, Any]:
     tokens = _tokens(compared, content, scores, options.export)
     rows = agreement_by_utility(compared, scores.runs, scores.budget, tokens, options.utility)
     return {
-        "suite": compared["suite"],
+        "suite": compared.suite,
         "pool_sha256": content.pool_sha256,
         "metric": scores.metric,
         "budget": scores.budget,
@@ -212,29 +212,17 @@ def _agreement(folder: Path, options: AgreeOptions) -> dict[str, Any]:
     }
 
 
-def _compared(folder: Path) -> Mapping[str, Any]:
+def _compared(folder: Path) -> SetsResults:
     """The content of sets.json. Raises RunError if it is not there, or has no utilities."""
     path = folder / "sets.json"
-    compared = read_json(path)
-    match compared:
-        case {"utilities": []}:
-            raise UsageError(
-                f"{path}: has no utilities; name some in the suite and run `sets` again"
-            )
-        case {
-            "suite": str(),
-            "budgets": list(),
-            "seeds": list(),
-            "sets": [_, *_],
-            "pool": {"sha256": str()},
-            "utilities": list(),
-        }:
-            return compared
-    raise RunError(f"{path}: is damaged; run `sets` again")
+    compared = SetsResults.read(path, DAMAGED)
+    if not compared.utilities:
+        raise UsageError(f"{path}: has no utilities; name some in the suite and run `sets` again")
+    return compared
 
 
 def _tokens(
-    compared: Mapping[str, Any], content: ResultsFile, scores: ArmScores, export: Path | None
+    compared: SetsResults, content: ResultsFile, scores: ArmScores, export: Path | None
 ) -> dict[str, float] | None:
     """Of each arm's sets: as exported, else as sets.json has them."""
     if export is None:

@@ -24,6 +24,8 @@ ends with `ProviderError` after everything that succeeded has been kept.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class SelectLLMError(Exception):
     """Base of all errors below. `exit_code` is what the command line ends with.
@@ -89,9 +91,16 @@ class BudgetReached(SelectLLMError):
 
 
 class ReplyMissing(SelectLLMError):
-    """Offline, and neither the recorded replies nor the cache hold this request."""
+    """Offline, and neither the recorded replies nor the cache hold this request.
+
+    `pack`: the file that holds the suite's recorded replies, None if it names none.
+    """
 
     exit_code = 5
+
+    def __init__(self, message: str, *, pack: Path | None = None) -> None:
+        super().__init__(message)
+        self.pack = pack
 
 
 class ProviderError(SelectLLMError):

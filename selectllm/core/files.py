@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and logs that survive a torn last line."""
+"""Files written whole or not at all, and the JSON files of a run folder read back."""
 
 from __future__ import annotations
 

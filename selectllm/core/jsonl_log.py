@@ -79,25 +79,32 @@ class RowLog(Generic[KeyT, RowT]):
     """The log at `path`, opened for a call described by `manifest`.
 
     A log that has rows must have an equal manifest, and no other process may be writing to it:
-    RunError otherwise, naming what differs. `latest`: the latest row of every key.
+    RunError otherwise, naming what differs. `latest`: the latest row of every key. Without a path
+    nothing is written: the rows are kept as long as the log.
     """
 
     def __init__(
-        self, path: Path, manifest: Mapping[str, Any], form: RowFormat[KeyT, RowT]
+        self, path: Path | None, manifest: Mapping[str, Any], form: RowFormat[KeyT, RowT]
     ) -> None:
         self.path = path
         self._form = form
+        self._handle: IO[str] | None = None
+        self.latest: dict[KeyT, RowT] = {}
+        if path is not None:
+            self._open(path, manifest)
+
+    def _open(self, path: Path, manifest: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle: IO[str] = open(path, "a", encoding="utf-8", newline="\n")
+        handle: IO[str] = open(path, "a", encoding="utf-8", newline="\n")
         try:
-            _lock(self._handle, path)
-            content = read_rows(path, form)
+            _lock(handle, path)
+            content = read_rows(path, self._form)
             if content.latest:
                 check_manifest(path, content.manifest, manifest)
         except RunError:
-            self._handle.close()
+            handle.close()
             raise
-        self.latest = content.latest
+        self._handle, self.latest = handle, content.latest
         # A log without rows may be another call's: one that failed before anything was paid for.
         intact = content.intact if content.latest else 0
         os.truncate(path, intact)
@@ -116,12 +123,14 @@ class RowLog(Generic[KeyT, RowT]):
         self._write(self._form.to_json(row))
 
     def _write(self, fields: Mapping[str, Any]) -> None:
-        self._handle.write(canonical_json(fields) + "\n")
-        self._handle.flush()
+        if self._handle is not None:
+            self._handle.write(canonical_json(fields) + "\n")
+            self._handle.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._handle.close()
+        if self._handle is not None:
+            self._handle.close()
 
     def __enter__(self) -> Self:
         return self

@@ -17,7 +17,7 @@ from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import SelectLLMError, UsageError
 from selectllm.core.names import closest, unknown
 from selectllm.core.types import empty
 
@@ -47,7 +47,8 @@ class Port(Generic[T]):
 
     `what`: what is named, for messages. `is_one`: whether an object can take that place; `kind`
     says what it has to be, and `contract` where that is written. `known`: the built-in ones by
-    name. `error`: raised for what cannot be used.
+    name; `forms`: names of others, with a part for the user to fill in. `error`: raised for what
+    cannot be used.
     """
 
     what: str
@@ -55,7 +56,13 @@ class Port(Generic[T]):
     contract: str
     is_one: Callable[[object], bool] = callable
     known: Mapping[str, T] = field(default_factory=empty)
+    forms: tuple[str, ...] = ()
     error: type[UsageError] = UsageError
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every built-in name, for messages."""
+        return (*self.known, *self.forms)
 
 
 def is_reference(name: str) -> bool:
@@ -71,7 +78,7 @@ def find(port: Port[T], name: str, base: Path | None = None) -> T:
     if name in port.known:
         return port.known[name]
     if not is_reference(name):
-        raise port.error(unknown(port.what, name, port.known))
+        raise port.error(unknown(port.what, name, port.names))
     return load(port, name, base)
 
 
@@ -89,8 +96,8 @@ def load(port: Port[T], reference: str, base: Path | None = None) -> T:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise port.error(f"{cannot} ({_mistake(error)}); correct its module") from None
-        if port.known:
-            listing = unknown(port.what, reference, port.known)
+        if port.names:
+            listing = unknown(port.what, reference, port.names)
             raise port.error(f"{listing}. Of your own: {error}") from None
         hint = "install its module, or put it beside the suite"
         raise port.error(f"{cannot} ({error}); {hint}") from None
@@ -126,7 +133,7 @@ def importable(folder: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def calling(name: str, error: type[UsageError] = UsageError) -> Iterator[None]:
+def calling(name: str, error: type[SelectLLMError] = UsageError) -> Iterator[None]:
     """While code of the user's runs: what it raises by mistake becomes `error`, with its place."""
     try:
         yield

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from selectllm.core.codec import canonical_json
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+"""Of the JSON Schemas that are generated from types."""
+
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 

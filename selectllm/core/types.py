@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,6 +71,18 @@ class Pool:
     items: Sequence[Item]
     sha256: str
     source: str = ""
+
+    @classmethod
+    def from_records(cls, records: Any, *, columns: Mapping[str, str] | None = None) -> Pool:
+        """The pool of `records`, as it would be if they stood in a file.
+
+        `records`: dicts, a DataFrame of polars or pandas, or one split of a Hugging Face data set.
+        `columns`: which column holds instruction, input, response or id, where their names do not
+        say so. Raises PoolError for what is no pool, naming the record (from 1) and the fix.
+        """
+        # What columns mean is known one room above, in data; core imports nothing.
+        pool: Pool = importlib.import_module("selectllm.data.pool").pool_of(records, columns)
+        return pool
 
     def __len__(self) -> int:
         return len(self.items)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 import numpy as np
-from numpy.typing import NDArray
 
-from selectllm.core.arrays import Vectors
+from selectllm.core.arrays import Ints, Vectors
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import EncoderError, UnfitError, UsageError
 from selectllm.core.types import Item
@@ -22,7 +21,7 @@ BLOCK = 4_096  # rows a side of one matrix product: 64 MB of cosines
 ROUNDING = 1e-6  # what float32 may take off a cosine: identical rows reach a threshold of 1
 LENGTH_WITHIN = 1e-3  # of 1, squared; more is no rounding
 
-Positions = NDArray[np.intp]
+Positions = Ints
 KEPT = -1
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Vectors
 from selectllm.core.errors import EncoderError
 from selectllm.core.types import Item, Pool, Progress
 from selectllm.data.encoders import Encoder, embed
@@ -43,18 +43,18 @@ class Embedder:
         """
         return self if self.given is None else replace(self, given=self.given.of_pool(pool))
 
-    def of(self, items: Sequence[Item]) -> NDArray[np.float32]:
+    def of(self, items: Sequence[Item]) -> Vectors:
         """(n_items, dim) float32, rows of length 1: the vectors of items of the pool."""
         if self.given is not None:
             return self.given.of(items)
         return self.vectors([item.text for item in items])
 
-    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def vectors(self, texts: Sequence[str]) -> Vectors:
         """(n_texts, dim) float32, rows of length 1; only texts never seen before are encoded."""
         store = VectorStore(self.folder, self.encoder.identity)
         return embed(texts, self.encoder, store, self.progress)
 
-    def beside(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def beside(self, texts: Sequence[str]) -> Vectors:
         """`vectors` of texts that are to be compared with the pool's items.
 
         Raises EncoderError if the items' vectors are given and come from another encoder, as a

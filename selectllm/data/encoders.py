@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from selectllm.core.arrays import Vectors
 from selectllm.core.errors import EncoderError
 from selectllm.core.types import Progress
 from selectllm.data.model_files import ModelRole, file_sha256, find_model, loading
@@ -38,7 +39,7 @@ class Encoder(Protocol):
         """Name and version of the vectors."""
         ...
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str]) -> Vectors:
         """(n_texts, dim) float32, rows L2-normalised."""
         ...
 
@@ -53,13 +54,13 @@ class FunctionEncoder:
     identity: str
     function: Callable[[list[str]], ArrayLike]
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str]) -> Vectors:
         """(n_texts, dim); a vector of zeros stays as it is."""
         vectors = _array(self.identity, self.function(list(texts)))
         norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
         # What has no direction is for `embed` to refuse, together with the text it came from.
         usable = np.isfinite(norms) & (norms > 0)
-        scaled: NDArray[np.float32] = np.divide(vectors, norms, out=vectors.copy(), where=usable)
+        scaled: Vectors = np.divide(vectors, norms, out=vectors.copy(), where=usable)
         return scaled
 
 
@@ -79,7 +80,7 @@ class SentenceEncoder:
     weights_sha256: str | None = None
     device: str | None = None
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str]) -> Vectors:
         """(n_texts, dim), rows L2-normalised."""
         vectors = _load(self).encode(
             list(texts), normalize_embeddings=True, show_progress_bar=False
@@ -107,7 +108,7 @@ def embed(
     encoder: Encoder,
     store: VectorStore,
     progress: Progress | None = None,
-) -> NDArray[np.float32]:
+) -> Vectors:
     """(n_texts, dim) float32, rows L2-normalised, in the order of `texts`.
 
     Only texts that the store lacks are encoded, each once, and stored batch by batch, so that a
@@ -147,7 +148,7 @@ def _batches(new: list[int], texts: Sequence[str]) -> list[list[int]]:
     return [first, *others]
 
 
-def _encoded(texts: list[str], encoder: Encoder) -> NDArray[np.float32]:
+def _encoded(texts: list[str], encoder: Encoder) -> Vectors:
     """What the encoder makes of one batch, checked: shape, finite, length 1."""
     vectors = _array(encoder.identity, encoder.encode(texts))
     if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.shape[1] == 0:
@@ -166,7 +167,7 @@ def _encoded(texts: list[str], encoder: Encoder) -> NDArray[np.float32]:
     return vectors
 
 
-def _array(identity: str, raw: ArrayLike) -> NDArray[np.float32]:
+def _array(identity: str, raw: ArrayLike) -> Vectors:
     try:
         return np.asarray(raw, dtype=np.float32)
     except (TypeError, ValueError) as error:

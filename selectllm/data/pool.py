@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from selectllm.core import names
 from selectllm.core.codec import canonical_json, sha256_texts
@@ -64,7 +65,7 @@ def load_pool(
     column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical
     column in `columns` that there is none of.
     """
-    builder = _Builder(path, columns or {})
+    builder = _Builder(partial(place, path), columns or {})
     items: list[Item] = []
     rejected: list[Rejected] = []
     for number, row in scan_rows(path):
@@ -79,6 +80,38 @@ def load_pool(
         raise _nothing_in(path, rejected)
     pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path))
     return LoadedPool(pool, tuple(rejected))
+
+
+def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
+    """See `Pool.from_records`."""
+    builder = _Builder("record {}".format, columns or {})
+    items: list[Item] = []
+    for number, row in enumerate(_rows_of(records), start=1):
+        try:
+            items.append(builder.item(number, row))
+        except BadRow as bad:
+            raise bad.at(f"record {number}") from None
+    if not items:
+        raise PoolError("the pool is empty; give it at least one record")
+    return Pool(tuple(items), sha256_texts(_identity(items)))
+
+
+def _rows_of(records: Any) -> Iterable[Any]:
+    """Rows as a file has them: of lists of dicts, polars, pandas and data sets of the hub."""
+    library = type(records).__module__.partition(".")[0]
+    if library == "polars":
+        frame = records.collect() if hasattr(records, "collect") else records
+        return cast("Iterable[Any]", frame.to_dicts())
+    if library == "pandas":
+        frame = records.astype(object)
+        rows = frame.where(records.notna(), None).to_dict("records")
+        return cast("Iterable[Any]", rows)
+    if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
+        raise PoolError(
+            f"records are {type(records).__name__}; give a list of dicts, a frame of polars or "
+            "pandas, or one split of a data set (a file is read by load_pool)"
+        )
+    return records
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
@@ -210,15 +243,19 @@ def _text(value: Any, field: str, column: str | None) -> str | None:
     if value is None or isinstance(value, str):
         return value
     label = field if column in (None, field) else f"{field} (column {column!r})"
-    reason = f"{label} is {_KINDS[type(value)]}, not text: {shortened(value)}"
+    reason = f"{label} is {_kind(value)}, not text: {shortened(value)}"
     raise BadRow(reason, f"write it as text, use --map {field}=COL")
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), f"of type {type(value).__name__}")
 
 
 class _Builder:
     """Makes the rows of one file into items with unique ids."""
 
-    def __init__(self, path: Path, mapped: Mapping[str, str]) -> None:
-        self._path = path
+    def __init__(self, place: Callable[[int], str], mapped: Mapping[str, str]) -> None:
+        self._place = place
         self._mapped = mapped
         self._layout: _Layout | None = None
         self._given: dict[str, int] = {}  # id -> number of its row
@@ -232,7 +269,7 @@ class _Builder:
             reason = f"the row is no object: {shortened(row)}"
             raise BadRow(reason, 'write it as {"instruction": ...}')
         if self._layout is None:
-            self._layout = _layout_of(row, self._mapped, place(self._path, number))
+            self._layout = _layout_of(row, self._mapped, self._place(number))
         instruction, given, response = self._layout.texts(row)
         if self._layout.id is None:
             name = self._free(sha256_texts((instruction, given))[:16])
@@ -245,11 +282,11 @@ class _Builder:
         if value is None or value == "":
             raise BadRow(f"id (column {column!r}) is empty", "give every row its own")
         if isinstance(value, bool) or not isinstance(value, str | int):
-            reason = f"id (column {column!r}) is {_KINDS[type(value)]}: {shortened(value)}"
+            reason = f"id (column {column!r}) is {_kind(value)}: {shortened(value)}"
             raise BadRow(reason, "write it as text")
         name = str(value)
         if name in self._given:
-            first = place(self._path, self._given[name])
+            first = self._place(self._given[name])
             raise BadRow(f"id {shortened(name)} is taken by {first}", "make ids unique")
         return name
 

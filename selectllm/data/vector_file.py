@@ -14,8 +14,8 @@ from operator import is_
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Vectors
 from selectllm.core.errors import EncoderError
 from selectllm.core.types import Item, Pool
 from selectllm.data.vector_store import BLOCK, gather
@@ -36,7 +36,7 @@ class VectorFile:
         with self.path.open("rb") as handle:
             return f"vectors@{hashlib.file_digest(handle, 'sha256').hexdigest()}"
 
-    def map(self) -> NDArray[np.float32]:
+    def map(self) -> Vectors:
         """(rows, dim): a memory map. Raises EncoderError unless all rows have length 1."""
         if self._fault is not None:
             raise EncoderError(self._fault)
@@ -62,7 +62,7 @@ class VectorFile:
             )
         return None
 
-    def _blocks(self) -> Iterator[NDArray[np.float64]]:
+    def _blocks(self) -> Iterator[Floats]:
         """The rows in float64, so that no length overflows; a new map each, as in `gather`."""
         for start in range(0, self.shape[0], BLOCK):
             yield _mapped(self.path)[start : start + BLOCK].astype(np.float64)
@@ -89,7 +89,7 @@ class GivenVectors:
             )
         return replace(self, items=pool.items)
 
-    def of(self, items: Sequence[Item]) -> NDArray[np.float32]:
+    def of(self, items: Sequence[Item]) -> Vectors:
         """(n_items, dim): a memory map for all items in their order, else a copy of their rows.
 
         Raises EncoderError for an item of another pool, and as VectorFile.map does.
@@ -139,7 +139,7 @@ def _saved(path: Path, expression: str) -> str:
     return f"v = np.load({str(path)!r}); np.save({str(path)!r}, {expression})"
 
 
-def _mapped(path: Path) -> NDArray[np.float32]:
+def _mapped(path: Path) -> Vectors:
     # Never unpickles: numpy refuses to map objects.
     try:
         return np.lib.format.open_memmap(path, mode="r")

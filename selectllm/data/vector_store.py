@@ -22,6 +22,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints, Vectors
 from selectllm.core.codec import canonical_json, sha256_text
 from selectllm.core.errors import EncoderError
 
@@ -40,9 +41,7 @@ def text_keys(texts: Sequence[str]) -> NDArray[np.bytes_]:
     return np.frombuffer(digests, dtype=KEY)
 
 
-def gather(
-    mapped: Callable[[], NDArray[np.float32]], rows: NDArray[np.intp]
-) -> NDArray[np.float32]:
+def gather(mapped: Callable[[], Vectors], rows: Ints) -> Vectors:
     """(n, dim) copy of `rows` of a memory map (n_all, dim).
 
     Read in the order of the file, whatever that of `rows`, and through a new map for each block:
@@ -82,7 +81,7 @@ class VectorStore:
     def __len__(self) -> int:
         return len(self._records())
 
-    def find(self, keys: NDArray[np.bytes_]) -> NDArray[np.intp]:
+    def find(self, keys: NDArray[np.bytes_]) -> Ints:
         """(n,) the row of each key's first record, -1 where there is none."""
         known = self._keys()
         if not len(known):
@@ -92,11 +91,11 @@ class VectorStore:
         at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         return np.where(known[at] == keys, order[at], -1)
 
-    def read(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    def read(self, rows: Ints) -> Vectors:
         """(n, dim) vectors of rows that `find` gave; (0, 0) from an empty store."""
         return gather(lambda: self._records()["vector"], rows)
 
-    def add(self, keys: NDArray[np.bytes_], vectors: NDArray[np.float32]) -> None:
+    def add(self, keys: NDArray[np.bytes_], vectors: Vectors) -> None:
         """Append vectors (n, dim) under their keys; they survive this process being killed."""
         dim = vectors.shape[1]
         records = np.empty(len(keys), dtype=_record(dim))

@@ -1,4 +1,9 @@
-"""Suites: the YAML file that says what is evaluated (DESIGN part 5). Unknown keys are errors."""
+"""Suites: the YAML file that says what is evaluated. Unknown keys are errors.
+
+A suite names a pool, utilities, how the pool is divided and how much of it is picked, prompts and
+models (all their pairs are evaluated), strategies, and the gate that decides verdicts. Paths are
+relative to the file; an unknown key is told with the closest one.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +18,18 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PrivateAttr,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
 from selectllm.core.errors import SuiteError
 from selectllm.core.names import closest
-from selectllm.core.strict import Count, JsonMapping, Name, Strict
+from selectllm.core.plugins import REFERENCE, is_reference
+from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict
 from selectllm.models.model import Answer, ModelSpec, Price, Rule, Vote
+from selectllm.selection.clustering.partition import PARTITIONS
 from selectllm.utility.entries import (
     NO_SOURCE,
     OWN,
@@ -36,6 +45,28 @@ from selectllm.utility.entries import (
 )
 
 
+def _partition(name: str) -> str:
+    if name not in PARTITIONS and not is_reference(name):
+        *most, last = (repr(known) for known in PARTITIONS)
+        raise ValueError(f"should be {', '.join(most)} or {last}, or module:attr of your own")
+    return name
+
+
+Partition = Annotated[
+    str,
+    AfterValidator(_partition),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(PARTITIONS), "type": "string"},
+                {"pattern": REFERENCE, "type": "string"},
+            ]
+        }
+    ),
+]
+"""The name of a partition, or `module:attr` of code beside the suite."""
+
+
 class ClustersEntry(Strict):
     """How the pool is divided. `limit`: only the first clusters of the seeded order.
 
@@ -43,7 +74,7 @@ class ClustersEntry(Strict):
     `file`: a clusters.json to use as it is, instead of dividing.
     """
 
-    by: Literal["diverse", "similar", "kcenter", "random"] = "diverse"
+    by: Partition = "diverse"
     size: Annotated[int, Field(ge=2)] = 10
     limit: Count | None = None
     group: str | None = None
@@ -150,7 +181,11 @@ def _off(value: Any) -> Any:
 
 
 class Suite(Strict):
-    """A suite file. Paths are relative to the file, and stay as written here."""
+    """A suite file. Paths are relative to the file, and stay as written here.
+
+    `source`: the file it was loaded from, which a changed copy keeps; None for a suite made in
+    Python, whose paths are relative to the current folder.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     pool: Name
@@ -169,6 +204,26 @@ class Suite(Strict):
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
     sets: SetsEntry | None = None
+    _source: Path | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Path | None:
+        """The file that it was loaded from, as it was named."""
+        return self._source
+
+    @property
+    def folder(self) -> Path:
+        """What its paths are relative to: the file's folder."""
+        return Path.cwd() if self._source is None else self._source.resolve().parent
+
+    def at(self, path: str) -> Path:
+        """Where a path of the suite leads."""
+        return self.folder / path
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of suite files, as their types say it now; for editors."""
+        return {"$schema": DIALECT, **cls.model_json_schema()}
 
     def specs(self) -> tuple[ModelSpec, ...]:
         """The suite's models."""
@@ -208,6 +263,7 @@ def load_suite(path: Path) -> Suite:
         problems = [_problem(content, dict(each)) for each in error.errors()]
         raise SuiteError(f"{path}: " + "; ".join(dict.fromkeys(problems))) from None
     _check(path, suite)
+    suite._source = path
     return suite
 
 

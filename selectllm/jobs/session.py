@@ -17,6 +17,7 @@ from selectllm.core.errors import UsageError
 from selectllm.core.types import Progress
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
+from selectllm.jobs.methods import Jobs
 from selectllm.jobs.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -78,21 +79,22 @@ class Settings(TypedDict, total=False):
     max_cost: float | None
     allow_unpriced: bool
     offline: bool
-    env_file: Path | None
-    prompts: Path | None
-    cache: Path | None
+    env_file: Path | str | None
+    prompts: Path | str | None
+    cache: Path | str | None
     encoder: str | None
-    vectors: Path | None
+    vectors: Path | str | None
 
 
-class Session:
+class Session(Jobs):
     """What several jobs share: workspace, prompts, reply cache, budget, engine.
 
     A context manager, `with` or `async with`; leaving it closes the cache. One session may run
     several jobs, one after the other or at once.
 
     `folder`: what relative paths of jobs are relative to, and where the workspace is looked for;
-    None for the current folder. `start`: where else the workspace is looked for. `notes`: called
+    None for the current folder. `start`: where else the workspace is looked for, and code of
+    the user's own (`module:attr`). `notes`: called
     with what a job has to say while it runs; a `watcher` hears of progress, too. `engine`: where
     models answer and encoders run; None for this machine.
 
@@ -121,8 +123,8 @@ class Session:
         from selectllm.models.wrappers.cache import ReplyCache
         from selectllm.prompting.library import PromptLibrary
 
-        self.settings = SessionSettings(**settings)
         self.folder = None if folder is None else Path(folder)
+        self.settings = self._settings(settings)
         self.watcher: Watcher = watcher or Notes(notes)
         self.engine: Engine = engine or LocalEngine()
         if self.settings.env_file is not None:
@@ -130,8 +132,9 @@ class Session:
         max_cost = self.settings.max_cost
         if max_cost is not None and math.isnan(max_cost):
             raise UsageError("`max_cost` nan: is no amount; name one in USD", argument="max_cost")
+        self.base = start or self.folder or Path.cwd()
         self.workspace: Workspace = find_workspace(
-            start or self.folder or Path.cwd(),
+            self.base,
             prompts=self.settings.prompts,
             cache=self.settings.cache,
         )
@@ -170,6 +173,14 @@ class Session:
         """Close the cache; a closed session runs no more jobs."""
         self.cache.close()
 
+    def _settings(self, given: Settings) -> SessionSettings:
+        settings = dict(given)
+        for name in ("env_file", "prompts", "cache", "vectors"):
+            path = settings.get(name)
+            if isinstance(path, str | Path):
+                settings[name] = self.path(path)
+        return SessionSettings(**settings)  # type: ignore[arg-type]
+
     def path(self, path: Path | str) -> Path:
         """`path`, relative to the session's folder if it has one."""
         return Path(path) if self.folder is None else self.folder / path
@@ -205,6 +216,7 @@ class Session:
             pack=pack or {},
             utility=utility,
             num_ctx=num_ctx,
+            base=self.base,
             innermost=self.engine.model,
         )
 

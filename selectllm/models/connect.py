@@ -1,6 +1,7 @@
 """From a model's settings to a model that answers: the wrappers, in the order they act.
 
-    Replayed(pack) > Cached > Uncut > Budgeted > Retrying > LiteLLMModel or the embedded engine
+    Replayed(pack) > Cached > TruncationGuard > Budgeted > Retrying > LiteLLMModel, OwnModel or
+    the embedded engine
 
 Only the innermost one talks to a provider; a reply that the pack or the cache holds never loads
 litellm.
@@ -10,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from selectllm.core.types import Reply, empty
-from selectllm.models.model import Model, ModelSpec
+from selectllm.models.model import Model, ModelSpec, Price
 from selectllm.models.providers import weights
 from selectllm.models.providers.embedded import EmbeddedModel
 from selectllm.models.providers.endpoint import base_url, check_model_id, endpoint
 from selectllm.models.providers.litellm import LiteLLMModel, price_per_token
 from selectllm.models.providers.mock import MockModel, Write
+from selectllm.models.providers.own import OwnModel, find_factory, own_identity
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.budget import Budgeted, Ledger
 from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache
@@ -31,8 +34,9 @@ class Connections:
     """What all models of a command share.
 
     `environment`: where keys and base URLs are looked up. `utility`: what mock/oracle picks by.
-    `num_ctx`: the context that Ollama is told to make room for, tokens. `innermost`: what makes the
-    model that talks to a provider; None for `innermost` below.
+    `num_ctx`: the context that Ollama is told to make room for, tokens. `base`: a folder in which
+    code of the user's own may be. `innermost`: what makes the model that talks to a provider; None
+    for `innermost` below.
     """
 
     cache: ReplyCache
@@ -43,6 +47,7 @@ class Connections:
     utility: Mapping[str, float] | None = None
     num_ctx: int | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    base: Path | None = None
     innermost: Callable[[ModelSpec, Connections], Model] | None = None
 
 
@@ -53,12 +58,20 @@ def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | N
         return None
     if way == "embedded":
         return weights.identity(spec.id.removeprefix("local/"))
+    if way == "own":
+        return own_identity(spec)
     return endpoint(spec, environment)
 
 
-def settled(spec: ModelSpec) -> ModelSpec:
-    """`spec` with what is known of an embedded model filled in; raises ModelError if unknown."""
+def settled(spec: ModelSpec, base: Path | None = None) -> ModelSpec:
+    """`spec` with what is known of an embedded model filled in.
+
+    `base`: a folder in which code of the user's own may be. Raises ModelError for an embedded model
+    that there is none of, and for code that cannot be used.
+    """
     check_model_id(spec.id)
+    if provider_of(spec).way == "own":
+        find_factory(spec, base)
     if provider_of(spec).way != "embedded" or spec.context is not None:
         return spec
     return replace(spec, context=weights.local_model(spec.id.removeprefix("local/")).context)
@@ -81,11 +94,20 @@ def _live(spec: ModelSpec, shared: Connections) -> Model:
     model = Retrying((shared.innermost or innermost)(spec, shared), shared.policy)
     if provider_of(spec).way == "embedded":
         return TruncationGuard(model)
-    return TruncationGuard(Budgeted(model, shared.ledger, price_per_token))
+    price = _costs_nothing if provider_of(spec).way == "own" else price_per_token
+    return TruncationGuard(Budgeted(model, shared.ledger, price))
+
+
+def _costs_nothing(spec: ModelSpec) -> Price:
+    """What to set aside for a call of the user's own code; its reply says what it cost."""
+    return Price(0.0, 0.0)
 
 
 def innermost(spec: ModelSpec, shared: Connections) -> Model:
     """What talks to the provider of `spec`, without any wrapper."""
-    if provider_of(spec).way == "embedded":
+    way = provider_of(spec).way
+    if way == "embedded":
         return EmbeddedModel(spec, shared.environment)
+    if way == "own":
+        return OwnModel(spec, shared.base)
     return LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)

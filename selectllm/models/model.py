@@ -62,15 +62,17 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One model as a suite or the command line names it (DESIGN part 5).
+    """One model as a suite or the command line names it.
 
-    `id` is what litellm calls it, `provider/model`; `name` is what arms and results call it.
-    `revision`: quantisation, snapshot or whatever else tells two models of one id apart.
-    `context`: tokens that prompt and reply share, None if unknown. `price`: None means litellm's
-    table, and `not priced` where that has none. `structured`: may a JSON schema be sent; None
-    decides by provider. `vote`: how often it is asked for one decision, None for once. `answer`:
-    logprobs generates one token and ranks the labels by their probability (see logprobs.py).
-    `extra`: passed to the provider as it is. `timeout`: seconds per call.
+    `id` is what litellm calls it, `provider/model`; `name` is what arms and results call it, unique
+    in a suite, by default the id. `api_base`: the server to ask instead of the provider's; with it
+    no key of the provider's is sent, only the one in the variable `api_key_env`. `revision`:
+    quantisation, snapshot or whatever else tells two models of one id apart. `context`: tokens
+    that prompt and reply share, None if unknown. `price`: None means litellm's table, and `not
+    priced` where that has none. `structured`: may a JSON schema be sent; None decides by provider.
+    `vote`: how often it is asked for one decision, None for once. `answer`: logprobs generates one
+    token and ranks the labels by their probability (see logprobs.py). `extra`: passed to the
+    provider as it is. `timeout`: seconds per call.
     """
 
     name: str

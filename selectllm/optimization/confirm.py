@@ -6,13 +6,10 @@ depend on the order, where they fall, what they cost and what length alone would
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from selectllm.core.codec import pretty_json
-from selectllm.core.files import write_text
 from selectllm.core.types import Cluster, Decision
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.comparison.aa import noise
@@ -20,9 +17,11 @@ from selectllm.evaluation.comparison.ab import looks_of, why_fixed
 from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
+from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.evaluation.runs.execute import evaluate, tasks
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.optimization.progress import Progress, ticks
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.decision_log import DecisionLog
@@ -38,20 +37,19 @@ class Confirmation:
     `asked`: the clusters; a sequential comparison ends before it has asked all of them.
     """
 
-    results: Mapping[str, Any]
-    noise: Mapping[str, Any] | None
+    results: RunResults
+    noise: Noise | None
     asked: tuple[Cluster, ...]
 
     @property
-    def verdict(self) -> Mapping[str, Any]:
+    def verdict(self) -> Verdict:
         """On the one winner against the parent."""
         return self.verdicts[0]
 
     @property
-    def verdicts(self) -> Sequence[Mapping[str, Any]]:
+    def verdicts(self) -> Sequence[Verdict]:
         """On each that was found against the parent."""
-        verdicts: Sequence[Mapping[str, Any]] = self.results["verdicts"]
-        return verdicts
+        return self.results.verdicts
 
 
 def confirmation_run(run: Run, found: Sequence[Prompt], clusters: tuple[Cluster, ...]) -> Run:
@@ -94,14 +92,14 @@ async def confirm(
             tick = ticks(advance, sum(1 for _ in tasks(run)))
             decisions = await evaluate(run, embedder, settings, log, tick)
     found = results(run.inputs, decisions)
-    write_text(folder / "results.json", pretty_json(found))
+    found.write(folder / "results.json")
     asked = run.inputs.first(run.inputs.asked({decision.cluster for decision in decisions}))
     return Confirmation(found, _noise(run, asked, decisions), tuple(asked.clusters))
 
 
-def _noise(run: Run, asked: RunInputs, decisions: Sequence[Decision]) -> Mapping[str, Any]:
+def _noise(run: Run, asked: RunInputs, decisions: Sequence[Decision]) -> Noise:
     """What the parent differs from itself by, from one order to another."""
     assert run.comparison is not None
     parent = run.comparison.arms[0]
     alone = replace(asked, comparison=ComparisonDesign("aa", (parent,), by="orders"))
-    return noise(alone, arm_results(alone, decisions)).to_json()
+    return noise(alone, arm_results(alone, decisions))

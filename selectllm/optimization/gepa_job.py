@@ -18,6 +18,7 @@ from selectllm.optimization.gepa_report import PARENT, WINNER, Plan, Seen, packa
 from selectllm.optimization.gepa_search import PROPOSALS, Found, Runner, Search
 from selectllm.optimization.metric import Metric
 from selectllm.optimization.progress import Progress, ticks
+from selectllm.optimization.schema import SearchAhead
 from selectllm.optimization.splits import Splits
 from selectllm.optimization.template import Demonstration, demonstration, system_text
 from selectllm.optimization.versions import Versions, open_versions
@@ -71,18 +72,18 @@ class Outcome:
     confirmation: Confirmation | None
 
 
-def planned(job: Job) -> dict[str, Any]:
+def planned(job: Job) -> SearchAhead:
     """What is going to be asked at most, in decisions; known before anything is."""
     run = confirmation_run(job.run, [replace(job.parent, name="winner")], job.splits.confirmation)
-    return {
-        "parent": job.plan.parent,
-        "model": job.plan.model,
-        "teacher": job.plan.teacher,
-        "splits": job.splits.sizes,
-        "search": job.plan.budget,
-        "measuring": 2 * len(job.splits.training),
-        "confirmation": sum(1 for _ in tasks(run)),
-    }
+    return SearchAhead(
+        parent=job.plan.parent,
+        model=job.plan.model,
+        teacher=job.plan.teacher,
+        splits=job.splits.sizes,
+        search=job.plan.budget,
+        measuring=2 * len(job.splits.training),
+        confirmation=sum(1 for _ in tasks(run)),
+    )
 
 
 def carry_out(job: Job, folder: Path, runner: Runner, progress: Progress) -> Outcome:

@@ -196,7 +196,7 @@ class Teacher:
         seed: int,
     ) -> Teacher:
         """The teacher ready to be asked. Raises ModelError for a model that cannot work."""
-        spec = settled(replace(spec, answer="text", vote=None))
+        spec = settled(replace(spec, answer="text", vote=None), shared.base)
         if provider_of(spec).way == "embedded":
             spec = replace(
                 spec,

@@ -9,19 +9,29 @@ from typing import Any
 
 from selectllm.core.files import write_text
 from selectllm.core.versions import installed
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.metrics.agreement import Agreement
 from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.runs.schema import PairFigures
 from selectllm.optimization.confirm import Confirmation
 from selectllm.optimization.controls import controls
 from selectllm.optimization.gepa_search import Found
+from selectllm.optimization.schema import (
+    CapturedBySplit,
+    ClusterSplits,
+    GuardedVersions,
+    Guards,
+    SearchOutcome,
+    SearchPlan,
+    SearchResults,
+    Versions,
+)
 from selectllm.optimization.splits import Splits
 from selectllm.optimization.template import Origin, written
 from selectllm.prompting.library import PromptLibrary, next_number
 from selectllm.prompting.prompt import Prompt, parse_prompt, with_parent
 
-FORMAT = 1
 PARENT, WINNER = "parent", "winner"
-GUARDS = ("order_consistency", "slots", "tokens_in", "tokens_out", "decisions", "valid_rate")
 PACKAGES = ("dspy", "gepa")
 
 
@@ -70,65 +80,66 @@ def report(
     found: Found,
     seen: Seen,
     confirmation: Confirmation | None,
-) -> dict[str, Any]:
+) -> SearchResults:
     """The content of optimize.json; without `confirmation` nothing better was found."""
     assert run.headline is not None
     asked = confirmation.asked if confirmation else splits.confirmation
-    captured = {
-        name: {version: _json(each) for version, each in getattr(seen, name).items()}
-        for name in ("training", "validation")
-    }
-    return {
-        "format": FORMAT,
-        "kind": "search",
-        "plan": asdict(plan),
-        "utility": run.headline.to_json(),
-        "packages": package_versions(),
-        "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
-        "search": asdict(found),
-        "captured": {**captured, "confirmation": _confirmed(confirmation)},
-        "guards": None if confirmation is None else _guards(confirmation),
-        "controls": controls(run, splits, asked),
-        "confirmed_on": len(asked) if confirmation else None,
-        "noise": confirmation and confirmation.noise,
-        "verdict": confirmation and confirmation.verdict,
-    }
+    return SearchResults(
+        plan=SearchPlan(**asdict(plan)),
+        utility=run.headline.summary(),
+        packages=package_versions(),
+        splits=splits_told(splits),
+        search=SearchOutcome(**asdict(found)),
+        captured=CapturedBySplit(
+            training=_versions(seen.training),
+            validation=_versions(seen.validation),
+            confirmation=None if confirmation is None else _confirmed(confirmation),
+        ),
+        guards=None if confirmation is None else _guards(confirmation),
+        controls=controls(run, splits, asked),
+        confirmed_on=len(asked) if confirmation else None,
+        noise=None if confirmation is None else confirmation.noise,
+        verdict=None if confirmation is None else confirmation.verdict,
+    )
 
 
-def _json(found: Agreement) -> dict[str, float] | None:
-    return None if found.captured is None else found.captured.to_json()
+def splits_told(splits: Splits) -> ClusterSplits:
+    """The splits as optimize.json has them."""
+    return ClusterSplits(**splits.sizes, left_out=splits.left_out, sha256=splits.sha256)
 
 
-def _confirmed(confirmation: Confirmation | None) -> dict[str, Any] | None:
-    if confirmation is None:
-        return None
-    a, b = (confirmation.verdict["captured"][side] for side in ("a", "b"))
-    return {PARENT: a, WINNER: b}
+def _versions(seen: Mapping[str, Agreement]) -> Versions:
+    return Versions(**{version: agreement.captured for version, agreement in seen.items()})
 
 
-def _guards(confirmation: Confirmation) -> dict[str, Any]:
+def _confirmed(confirmation: Confirmation) -> Versions:
+    captured = confirmation.verdict.captured
+    return Versions(parent=captured.a, winner=captured.b)
+
+
+def _guards(confirmation: Confirmation) -> GuardedVersions:
     """What a prompt must not buy its agreement with, of both versions."""
-    pairs = zip((PARENT, WINNER), confirmation.results["pairs"], strict=True)
-    return {version: guards_of(pair) for version, pair in pairs}
+    parent, winner = (Guards(**guards_of(pair)) for pair in confirmation.results.pairs)
+    return GuardedVersions(parent=parent, winner=winner)
 
 
-def guards_of(pair: Mapping[str, Any]) -> dict[str, Any]:
-    """What a prompt must not buy its agreement with, of one pair of results.json."""
-    return {name: pair[name] for name in GUARDS}
+def guards_of(pair: PairFigures) -> dict[str, Any]:
+    """The fields of Guards, of one pair of results.json."""
+    return {name: getattr(pair, name) for name in Guards.model_fields}
 
 
-def verdict_in_short(parent: str, verdict: Mapping[str, Any]) -> str:
+def verdict_in_short(parent: str, verdict: Verdict) -> str:
     """The verdict in one line, for front matter."""
-    difference, utility = verdict["difference"], verdict["utility"]
-    told = f"{verdict['word']} against {parent}"
+    difference, utility = verdict.difference, verdict.utility
+    told = f"{verdict.word} against {parent}"
     if difference is not None:
         told += (
-            f": {difference['estimate']:+.3f} captured ({difference['low']:+.3f} to "
-            f"{difference['high']:+.3f})"
+            f": {difference.estimate:+.3f} captured ({difference.low:+.3f} to "
+            f"{difference.high:+.3f})"
         )
     if utility is not None:
-        told += f" of utility {utility['name']} (kind: {utility['kind']})"
-    return f"{told} on {verdict['clusters']} confirmation clusters"
+        told += f" of utility {utility.name} (kind: {utility.kind})"
+    return f"{told} on {verdict.clusters} confirmation clusters"
 
 
 def write_version(library: PromptLibrary, folder: Path, name: str, text: str) -> str:
@@ -146,7 +157,7 @@ def write_version(library: PromptLibrary, folder: Path, name: str, text: str) ->
     return f"{name}@{number}"
 
 
-def version_file(plan: Plan, splits: Splits, found: Found, winner: Prompt, verdict: Any) -> str:
+def version_file(plan: Plan, splits: Splits, found: Found, winner: Prompt, verdict: Verdict) -> str:
     """The winner's file, with where it comes from and what came of it in its front matter."""
     origin = Origin(
         parent=plan.parent,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from selectllm.core.arrays import Floats
+from selectllm.optimization.schema import VariableEffect
 from selectllm.prompting.variables import Value
 from selectllm.stats.intervals import Estimate, holm, mean_estimate
 
@@ -33,17 +33,17 @@ class Effect:
     estimate: Estimate | None
     p_holm: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def told(self) -> VariableEffect:
         """As optimize.json has it."""
-        found = self.estimate
-        return {
-            "variable": self.variable,
-            "value": self.value,
-            "default": self.default,
-            "effect": found and found.interval().to_json(),
-            "p": found and found.p_two_sided(),
-            "p_holm": self.p_holm,
-        }
+        estimate = self.estimate
+        return VariableEffect(
+            variable=self.variable,
+            value=self.value,
+            default=self.default,
+            effect=None if estimate is None else estimate.interval(),
+            p=None if estimate is None else estimate.p_two_sided(),
+            p_holm=self.p_holm,
+        )
 
 
 def effects(

@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.execute import tasks
 from selectllm.optimization.confirm import Confirmation, confirmation_run
 from selectllm.optimization.controls import controls
-from selectllm.optimization.gepa_report import FORMAT, guards_of, verdict_in_short
+from selectllm.optimization.gepa_report import guards_of, splits_told, verdict_in_short
 from selectllm.optimization.grid_schedule import DEFAULT, FINALISTS
 from selectllm.optimization.grid_search import GridJob, GridOutcome, Halved, captured_by, said
+from selectllm.optimization.schema import (
+    ConfirmedArm,
+    GridConfirmation,
+    GridPlan,
+    GridResults,
+    GridRound,
+    GridSetting,
+    GridVariable,
+    PlannedRound,
+)
 from selectllm.optimization.template import Origin, written
 
 
-def plan(job: GridJob) -> dict[str, Any]:
+def plan(job: GridJob) -> GridPlan:
     """What is going to be asked, as optimize.json has it; known before anything is."""
     parent = job.run.selectors[0]
-    return {
-        "parent": parent.prompt.ref,
-        "model": parent.spec.name,
-        "seed": job.run.suite.seed,
-        "budget": job.budget,
-        "settings": len(job.grid.settings),
-        "rounds": [
-            {**asdict(planned), "decisions": planned.decisions} for planned in job.schedule.rounds
-        ],
-        "decisions": job.schedule.decisions,
-        "confirmation": _most_confirmed(job),
-    }
+    return GridPlan(
+        parent=parent.prompt.ref,
+        model=parent.spec.name,
+        seed=job.run.suite.seed,
+        budget=job.budget,
+        settings=len(job.grid.settings),
+        rounds=tuple(
+            PlannedRound(**asdict(planned), decisions=planned.decisions)
+            for planned in job.schedule.rounds
+        ),
+        decisions=job.schedule.decisions,
+        confirmation=_most_confirmed(job),
+    )
 
 
 def _most_confirmed(job: GridJob) -> int:
@@ -40,37 +51,36 @@ def _most_confirmed(job: GridJob) -> int:
     return sum(1 for _ in tasks(run))
 
 
-def report(job: GridJob, came: GridOutcome) -> dict[str, Any]:
+def report(job: GridJob, came: GridOutcome) -> GridResults:
     """The content of optimize.json; without a confirmation nothing better was found."""
     found, splits, made = came.found, job.splits, came.confirmation
     asked = made.asked if made else splits.confirmation
     best, utility = winner(came), job.run.headline
     assert utility is not None
-    return {
-        "format": FORMAT,
-        "kind": "grid",
-        "plan": plan(job),
-        "utility": utility.to_json(),
-        "controls": controls(job.run, splits, asked),
-        "confirmed_on": len(asked) if made else None,
-        "splits": {**splits.sizes, "left_out": splits.left_out, "sha256": splits.sha256},
-        "variables": [
-            {"name": name, "values": list(dict.fromkeys(each[name] for each in job.grid.settings))}
+    return GridResults(
+        plan=plan(job),
+        utility=utility.summary(),
+        controls=controls(job.run, splits, asked),
+        confirmed_on=len(asked) if made else None,
+        splits=splits_told(splits),
+        variables=tuple(
+            GridVariable(
+                name=name,
+                values=tuple(dict.fromkeys(setting[name] for setting in job.grid.settings)),
+            )
             for name in job.grid.settings[DEFAULT]
-        ],
-        "settings": list(_settings(job, found)),
-        "rounds": [
-            {name: list(numbers) for name, numbers in asdict(each).items()} for each in found.rounds
-        ],
-        "effects": [each.to_json() for each in found.effects],
-        "finalists": list(found.finalists),
-        "confirmation": None if made is None else _confirmation(found, made),
-        "winner": best,
-        "verdict": None if made is None or best is None else _verdict(found, made, best),
-    }
+        ),
+        settings=tuple(_settings(job, found)),
+        rounds=tuple(GridRound(**asdict(done)) for done in found.rounds),
+        effects=tuple(effect.told() for effect in found.effects),
+        finalists=tuple(found.finalists),
+        confirmation=None if made is None else _confirmation(found, made),
+        winner=best,
+        verdict=None if made is None or best is None else _verdict(found, made, best),
+    )
 
 
-def _settings(job: GridJob, found: Halved) -> Iterator[dict[str, Any]]:
+def _settings(job: GridJob, found: Halved) -> Iterator[GridSetting]:
     """Every setting on what it was asked; who went further comes first, then who captured more."""
 
     def place(number: int) -> tuple[int, float, int]:
@@ -79,29 +89,29 @@ def _settings(job: GridJob, found: Halved) -> Iterator[dict[str, Any]]:
 
     for number in sorted(found.measured, key=place):
         measured = found.measured[number]
-        yield {
-            "number": number,
-            "settings": dict(job.grid.settings[number]),
-            "prompt": job.grid.prompts[number].ref,
-            "sha256": job.grid.prompts[number].sha256,
-            "clusters": measured.clusters,
-            "captured": measured.captured and measured.captured.to_json(),
-        }
+        yield GridSetting(
+            number=number,
+            settings=dict(job.grid.settings[number]),
+            prompt=job.grid.prompts[number].ref,
+            sha256=job.grid.prompts[number].sha256,
+            clusters=measured.clusters,
+            captured=measured.captured,
+        )
 
 
-def _confirmation(found: Halved, made: Confirmation) -> dict[str, Any]:
+def _confirmation(found: Halved, made: Confirmation) -> GridConfirmation:
     """Both sides of every verdict, and what stands guard beside them."""
-    first = made.verdicts[0]["captured"]["a"]
-    captured = [first, *(verdict["captured"]["b"] for verdict in made.verdicts)]
-    arms = zip((DEFAULT, *found.finalists), captured, made.results["pairs"], strict=True)
-    return {
-        "arms": [
-            {"number": number, "prompt": pair["prompt"], "captured": told, **guards_of(pair)}
+    first = made.verdicts[0].captured.a
+    captured = [first, *(verdict.captured.b for verdict in made.verdicts)]
+    arms = zip((DEFAULT, *found.finalists), captured, made.results.pairs, strict=True)
+    return GridConfirmation(
+        arms=tuple(
+            ConfirmedArm(number=number, prompt=pair.prompt, captured=told, **guards_of(pair))
             for number, told, pair in arms
-        ],
-        "verdicts": list(made.verdicts),
-        "noise": made.noise,
-    }
+        ),
+        verdicts=tuple(made.verdicts),
+        noise=made.noise,
+    )
 
 
 def winner(came: GridOutcome) -> int | None:
@@ -112,16 +122,15 @@ def winner(came: GridOutcome) -> int | None:
     if came.confirmation is None:
         return None
     verdicts = zip(came.found.finalists, came.confirmation.verdicts, strict=True)
-    number, _ = max(verdicts, key=lambda each: (each[1]["word"] == "better", _gain(each[1])))
+    number, _ = max(verdicts, key=lambda each: (each[1].word == "better", _gain(each[1])))
     return number
 
 
-def _gain(verdict: Mapping[str, Any]) -> float:
-    difference = verdict["difference"]
-    return -math.inf if difference is None else float(difference["estimate"])
+def _gain(verdict: Verdict) -> float:
+    return -math.inf if verdict.difference is None else verdict.difference.estimate
 
 
-def _verdict(found: Halved, made: Confirmation, number: int) -> Mapping[str, Any]:
+def _verdict(found: Halved, made: Confirmation, number: int) -> Verdict:
     return made.verdicts[found.finalists.index(number)]
 
 

@@ -19,6 +19,7 @@ import yaml
 from selectllm.core.errors import PromptError
 from selectllm.core.files import write_text
 from selectllm.core.names import unknown
+from selectllm.core.plugins import importable
 from selectllm.prompting.prompt import Prompt, parse_prompt, with_parent
 
 LOCK = "LOCK.yaml"
@@ -111,8 +112,12 @@ class PromptLibrary:
         current folder). Raises PromptError for an unknown or versionless name, a malformed file,
         a released version whose bytes changed, and a `name@version` with two contents.
         """
+        with importable(base or Path()):  # a reply format of the user's own may be there
+            return self._load(ref, base or Path())
+
+    def _load(self, ref: str, base: Path) -> Prompt:
         if ref.startswith(("./", "/")) or ref.endswith(".jinja"):
-            return self._load_path((base or Path()) / ref)
+            return self._load_path(base / ref)
         name, _, version = ref.partition("@")
         versions = self.versions(name)
         if versions and version == "latest":

@@ -10,43 +10,45 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from selectllm.core.verdict_words import POLARITY
+from selectllm.evaluation.comparison.schema import Verdict
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.report.verdict_sentences import difference, lead, utility
-from selectllm.report.wording import Results, Verdict, subject
+from selectllm.report.wording import subject
 
 LEVELS = {"bad": "error", "open": "warning", "good": "notice"}
 DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 PROPERTY = DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
 
-def annotations(results: Results, root: Path | None, workspace: Path | None = None) -> list[str]:
+def annotations(results: RunResults, root: Path | None, workspace: Path | None = None) -> list[str]:
     """One workflow command per verdict: an error, a warning if inconclusive, else a notice.
 
     `root`: the checkout (GITHUB_WORKSPACE), which GitHub shows files relative to. `workspace`:
     the folder that the verdicts' prompt paths are relative to, if it is not the checkout itself;
     both absolute. A verdict without a prompt file, or with one outside `root`, points at none.
     """
-    return [_annotation(verdict, root, workspace) for verdict in results["verdicts"]]
+    return [_annotation(verdict, root, workspace) for verdict in results.verdicts]
 
 
 def _annotation(verdict: Verdict, root: Path | None, workspace: Path | None) -> str:
     file = _file(verdict, root, workspace)
     where = {"file": file, "line": "1"} if file else {}
     message = [
-        f"{subject(verdict)}: {verdict['word']}",
+        f"{subject(verdict)}: {verdict.word}",
         *(f"{label}: {text}" for label, text in lead(verdict)),
         f"difference: {difference(verdict)}",
         *(f"{label}: {text}" for label, text in utility(verdict)),
     ]
-    level = LEVELS[POLARITY[verdict["word"]]]
-    return command(level, where | {"title": f"selectllm {verdict['word']}"}, "\n".join(message))
+    level = LEVELS[POLARITY[verdict.word]]
+    return command(level, where | {"title": f"selectllm {verdict.word}"}, "\n".join(message))
 
 
 def _file(verdict: Verdict, root: Path | None, workspace: Path | None) -> str | None:
     """The prompt's file as GitHub names it: relative to the checkout, with slashes."""
-    change = verdict["regress"]
-    if change is None or change["path"] is None:
+    change = verdict.regress
+    if change is None or change.path is None:
         return None
-    path = Path(os.path.normpath((workspace or Path()) / change["path"]))
+    path = Path(os.path.normpath((workspace or Path()) / change.path))
     if not path.is_absolute() or root is None:
         return path.as_posix()
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else None

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from selectllm.core.verdict_words import POLARITY
+from selectllm.evaluation.comparison.schema import Verdict
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.report.verdict_sentences import figures, lead
-from selectllm.report.wording import Results, Verdict, subject
+from selectllm.report.wording import subject
 
 # What XML 1.0 cannot hold, not even escaped (section 2.2, production Char).
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -36,16 +38,16 @@ PROPERTIES = (
 )
 
 
-def junit(results: Results) -> str:
+def junit(results: RunResults) -> str:
     """An XML document: one suite, one test case per verdict, named by the arm that is judged.
 
     fail, worse and not safe are failures of that type; inconclusive is skipped, with the reason.
     `time` is what the judged pair's replies took, in seconds, left out where that is not known.
     """
-    seconds = {f"{p['prompt']} + {p['model']}": p["seconds"] for p in results["pairs"]}
-    verdicts = results["verdicts"]
-    polarities = Counter(POLARITY[verdict["word"]] for verdict in verdicts)
-    known = [taken for v in verdicts if (taken := seconds.get(v["b"])) is not None]
+    seconds = {f"{p.prompt} + {p.model}": p.seconds for p in results.pairs}
+    verdicts = results.verdicts
+    polarities = Counter(POLARITY[verdict.word] for verdict in verdicts)
+    known = [taken for v in verdicts if (taken := seconds.get(v.b)) is not None]
     totals = {
         "tests": str(len(verdicts)),
         "failures": str(polarities["bad"]),
@@ -54,24 +56,24 @@ def junit(results: Results) -> str:
         **_time(sum(known) if known else None),
     }
     root = ET.Element("testsuites", {"name": "selectllm", **totals})
-    suite = ET.SubElement(root, "testsuite", {"name": _clean(results["suite"]), **totals})
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(results.suite), **totals})
     for verdict in verdicts:
-        suite.append(_case(verdict, results["suite"], seconds.get(verdict["b"])))
+        suite.append(_case(verdict, results.suite, seconds.get(verdict.b)))
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 
 
 def _case(verdict: Verdict, suite: str, seconds: float | None) -> ET.Element:
-    names = {"classname": _clean(suite), "name": _clean(verdict["b"])}
+    names = {"classname": _clean(suite), "name": _clean(verdict.b)}
     case = ET.Element("testcase", names | _time(seconds))
     listed = ET.SubElement(case, "properties")
     for name, value in _figures(verdict):
         ET.SubElement(listed, "property", {"name": name, "value": _clean(str(value))})
-    reason = _clean(verdict["reason"])
-    ended = POLARITY[verdict["word"]]
+    reason = _clean(verdict.reason)
+    ended = POLARITY[verdict.word]
     if ended == "bad":
-        failure = ET.SubElement(case, "failure", {"message": reason, "type": verdict["word"]})
+        failure = ET.SubElement(case, "failure", {"message": reason, "type": verdict.word})
         failure.text = _clean(_in_full(verdict))
     elif ended == "open":
         ET.SubElement(case, "skipped", {"message": reason})
@@ -85,7 +87,7 @@ def _figures(verdict: Verdict) -> Iterator[tuple[str, Any]]:
     for name in PROPERTIES:
         value: Any = verdict
         for part in name.split("."):
-            value = None if value is None else value.get(part)
+            value = None if value is None else getattr(value, part)
         if value is not None:
             yield name, value
 

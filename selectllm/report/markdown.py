@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from selectllm.core.verdict_words import KIND_WORDS, POLARITY, worst
+from selectllm.evaluation.comparison.schema import Verdict
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.report.noise import noise_facts
 from selectllm.report.verdict_sentences import Fact, figures, lead
 from selectllm.report.wording import (
-    Results,
-    Verdict,
     count,
     estimate,
     spread,
@@ -26,31 +26,31 @@ KEY_FACTS = (
 SPECIAL = str.maketrans({char: f"&#{ord(char)};" for char in "&<>|`\\*_[]~$"})
 
 
-def markdown(results: Results) -> str:
+def markdown(results: RunResults) -> str:
     """A comment: the overall word, a row per verdict, then why and what would decide it.
 
     Its first line is an invisible marker, the same for every run of a suite, by which a bot finds
     the comment that it wrote before.
     """
     parts = [
-        f"<!-- selectllm:{quote(results['suite'], safe='')} -->",
+        f"<!-- selectllm:{quote(results.suite, safe='')} -->",
         _heading(results),
     ]
-    verdicts = results["verdicts"]
+    verdicts = results.verdicts
     if verdicts:
         parts += [_table(verdicts), "captured: 0 = random picks, 1 = the best possible."]
     parts += [_section(verdict) for verdict in verdicts]
-    if noise := results.get("noise"):
-        title = f"### Noise floor: {_text(noise['pair'])}, with other {noise['by']}"
+    if noise := results.noise:
+        title = f"### Noise floor: {_text(noise.pair)}, with other {noise.by}"
         parts.append(f"{title}\n\n{_list(noise_facts(noise))}")
     elif not verdicts:
         parts.append("This run compares nothing.")
     return "\n\n".join(parts) + "\n"
 
 
-def _heading(results: Results) -> str:
-    word = worst(verdict["word"] for verdict in results["verdicts"])
-    title = f"selectllm, {_text(results['suite'])}"
+def _heading(results: RunResults) -> str:
+    word = worst(results.words)
+    title = f"selectllm, {_text(results.suite)}"
     if word is None:
         return f"## {title}"
     return f"## {MARKS[POLARITY[word]]} {title}: {word}"
@@ -58,7 +58,7 @@ def _heading(results: Results) -> str:
 
 def _table(verdicts: Sequence[Verdict]) -> str:
     """The verdicts of one command are of one kind, so they share their headings."""
-    first, second = KIND_WORDS[verdicts[0]["kind"]].arms
+    first, second = KIND_WORDS[verdicts[0].kind].arms
     captured = (f"captured {first}", f"captured {second}")
     head = ("pair", "verdict", *captured, "difference (interval)", "clusters")
     rule = ["---"] * 2 + ["---:"] * 4
@@ -66,22 +66,22 @@ def _table(verdicts: Sequence[Verdict]) -> str:
 
 
 def _row(verdict: Verdict) -> list[str]:
-    difference = verdict["difference"]
-    told = f"{difference['estimate']:+.3f} ({spread(difference, 3)})" if difference else "-"
+    difference = verdict.difference
+    told = f"{difference.estimate:+.3f} ({spread(difference, 3)})" if difference else "-"
     return [
-        f"{_name(verdict['b'])} against {_name(verdict['a'])}",
-        f"{MARKS[POLARITY[verdict['word']]]} **{verdict['word']}**",
-        estimate(verdict["captured"]["a"]),
-        estimate(verdict["captured"]["b"]),
+        f"{_name(verdict.b)} against {_name(verdict.a)}",
+        f"{MARKS[POLARITY[verdict.word]]} **{verdict.word}**",
+        estimate(verdict.captured.a),
+        estimate(verdict.captured.b),
         told,
-        count(verdict["clusters"]),
+        count(verdict.clusters),
     ]
 
 
 def _section(verdict: Verdict) -> str:
     """What the table cannot say: the reason, notes, what would decide it, and the error rate."""
     facts = [*lead(verdict), *(fact for fact in figures(verdict) if fact[0] in KEY_FACTS)]
-    return f"### {_text(subject(verdict))}: {verdict['word']}\n\n{_list(facts)}"
+    return f"### {_text(subject(verdict))}: {verdict.word}\n\n{_list(facts)}"
 
 
 def _list(facts: Iterable[Fact]) -> str:

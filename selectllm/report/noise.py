@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from selectllm.evaluation.comparison.schema import Noise
 from selectllm.report.verdict_sentences import KAPPA, Fact, utility
 from selectllm.report.wording import around, counted, number, percent
 
 
-def noise_facts(noise: Mapping[str, Any]) -> list[Fact]:
+def noise_facts(noise: Noise) -> list[Fact]:
     """The noise floor, the false alarms that it causes, and what can be detected above it."""
     parts = (_noise_floor, _false_alarms, _detectable, _clusters, utility)
     return [fact for part in parts for fact in part(noise)]
 
 
-def _noise_floor(noise: Mapping[str, Any]) -> Iterator[Fact]:
-    found = noise["difference"]
+def _noise_floor(noise: Noise) -> Iterator[Fact]:
+    found = noise.difference
     if found is not None:
         yield (
             "noise floor",
-            f"the pair differs from itself by {found['estimate']:+.3f} captured, interval of "
-            f"{percent(1 - noise['alpha'])} from {found['low']:+.3f} to {found['high']:+.3f}",
+            f"the pair differs from itself by {found.estimate:+.3f} captured, interval of "
+            f"{percent(1 - noise.alpha)} from {found.low:+.3f} to {found.high:+.3f}",
         )
-    if noise["sd"] is not None:
-        yield "sd(d)", f"{noise['sd']:.3f} captured: the spread of that difference over clusters"
-    if noise["consistency"] is not None:
-        kappa = around(noise["consistency"])
-        yield "consistency", f"kappa of its own picks over {noise['by']} {kappa}: {KAPPA}"
+    if noise.sd is not None:
+        yield "sd(d)", f"{noise.sd:.3f} captured: the spread of that difference over clusters"
+    if noise.consistency is not None:
+        kappa = around(noise.consistency)
+        yield "consistency", f"kappa of its own picks over {noise.by} {kappa}: {KAPPA}"
 
 
-def _false_alarms(noise: Mapping[str, Any]) -> Iterator[Fact]:
-    alarms = noise["false_alarms"]
-    drawn = f"in {noise['resamples']:,} resamples in which nothing changed"
+def _false_alarms(noise: Noise) -> Iterator[Fact]:
+    alarms = noise.false_alarms
+    drawn = f"in {noise.resamples:,} resamples in which nothing changed"
     told = [
-        f"{what} {percent(alarms[rule])}"
-        for rule, what in (
-            ("ab", "ab says better or worse in"),
-            ("regress", "regress says fail in"),
-            ("naive", "the rule 'the score must not drop' raises an alarm in"),
+        f"{what} {percent(share)}"
+        for share, what in (
+            (alarms.ab, "ab says better or worse in"),
+            (alarms.regress, "regress says fail in"),
+            (alarms.naive, "the rule 'the score must not drop' raises an alarm in"),
         )
-        if alarms[rule] is not None
+        if share is not None
     ]
     if told:
         yield "false alarms", f"{drawn}, {'; '.join(told)}"
 
 
-def _detectable(noise: Mapping[str, Any]) -> Iterator[Fact]:
-    smallest, margin = noise["detectable"], noise["margin"]
+def _detectable(noise: Noise) -> Iterator[Fact]:
+    smallest, margin = noise.detectable, noise.margin
     if smallest is None:
         return
     text = (
@@ -61,8 +61,8 @@ def _detectable(noise: Mapping[str, Any]) -> Iterator[Fact]:
     yield "detectable", text
 
 
-def _clusters(noise: Mapping[str, Any]) -> Iterator[Fact]:
-    text = f"{counted(noise['clusters'], 'cluster')} compared"
-    if noise["flat_clusters"]:
-        text += f", {noise['flat_clusters']:,} flat left out (one utility for all items)"
-    yield "clusters", f"{text}; the pair scores differently in {noise['nonzero']:,}"
+def _clusters(noise: Noise) -> Iterator[Fact]:
+    text = f"{counted(noise.clusters, 'cluster')} compared"
+    if noise.flat_clusters:
+        text += f", {noise.flat_clusters:,} flat left out (one utility for all items)"
+    yield "clusters", f"{text}; the pair scores differently in {noise.nonzero:,}"

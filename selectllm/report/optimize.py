@@ -1,21 +1,22 @@
 """optimize.json on a terminal: the verdict, the optimism, and what stands guard.
 
-What a grid's report (grid_schedule.py) says too is here.
+What a grid's report (grid.py) says too is here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.evaluation.comparison.schema import Noise
+from selectllm.evaluation.metrics.schema import SlotHistogram
+from selectllm.optimization.schema import GuardedVersions, Optimized, SearchAhead, SearchResults
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict import render_verdict
 from selectllm.report.wording import (
-    Interval,
     ceiling,
     counted,
     estimate,
@@ -25,38 +26,38 @@ from selectllm.report.wording import (
     rate,
     spread,
 )
+from selectllm.stats.interval import Interval
 
-Report = Mapping[str, Any]
 PARENT, WINNER = "parent", "winner"
 SPLITS = ("training", "validation", "confirmation")
 
 
-def plan_text(plan: Report) -> str:
+def plan_text(plan: SearchAhead) -> str:
     """What a search is about to ask, in lines."""
-    sizes = ", ".join(f"{count} {name}" for name, count in plan["splits"].items())
+    sizes = ", ".join(f"{count} {name}" for name, count in plan.splits.items())
     return (
-        f"search from {plan['parent']} + {plan['model']}, rewritten by {plan['teacher']}; "
+        f"search from {plan.parent} + {plan.model}, rewritten by {plan.teacher}; "
         f"clusters: {sizes}\n"
-        f"  search: at most {counted(plan['search'], 'decision')}\n"
-        f"  parent and winner on all training clusters: at most {plan['measuring']} more\n"
-        f"  confirmation: at most {plan['confirmation']} more"
+        f"  search: at most {counted(plan.search, 'decision')}\n"
+        f"  parent and winner on all training clusters: at most {plan.measuring} more\n"
+        f"  confirmation: at most {plan.confirmation} more"
     )
 
 
-def render_report(told: Report) -> RenderableType:
+def render_report(told: SearchResults) -> RenderableType:
     """What came of a search, the verdict first."""
     parts: list[RenderableType] = []
-    if told["verdict"] is not None:
-        parts += [render_verdict(told["verdict"]), Text()]
+    if told.verdict is not None:
+        parts += [render_verdict(told.verdict), Text()]
     parts.append(_captured(told))
-    if told["guards"] is not None:
-        parts.append(_guards(told))
+    if told.guards is not None:
+        parts.append(_guards(told, told.guards))
     return Group(*parts, labelled(_facts(told)))
 
 
-def _captured(told: Report) -> Table:
+def _captured(told: SearchResults) -> Table:
     """Agreement on the three splits: what was chosen by flatters, what was not tells."""
-    captured, controls = told["captured"], told["controls"]
+    controls = told.controls
     made = table(
         "captured, by the clusters it was measured on",
         "0 = random picks, 1 = the best possible; the search chose by training and validation, "
@@ -65,17 +66,17 @@ def _captured(told: Report) -> Table:
         [f"{name} ({count})" for name, count in _clusters(told)],
     )
     for version in (PARENT, WINNER):
-        cells = (captured[name] and captured[name][version] for name in SPLITS)
-        add_row(made, _name(told, version), *map(around, cells))
-    for control in controls[SPLITS[0]]:
-        add_row(made, f"{control} alone", *(around(controls[name][control]) for name in SPLITS))
+        add_row(made, _name(told, version), *map(around, told.captured.of(version)))
+    for control in controls.training:
+        captured = (getattr(controls, name)[control] for name in SPLITS)
+        add_row(made, f"{control} alone", *map(around, captured))
     return made
 
 
-def _clusters(told: Report) -> Iterator[tuple[str, str]]:
+def _clusters(told: SearchResults) -> Iterator[tuple[str, str]]:
     """How many clusters the figures of each split are of."""
     for name in SPLITS:
-        count, asked = told["splits"][name], told["confirmed_on"]
+        count, asked = getattr(told.splits, name), told.confirmed_on
         some = name == SPLITS[-1] and asked not in (None, count)
         yield name, f"{asked} of {count}" if some else str(count)
 
@@ -85,13 +86,13 @@ def around(interval: Interval | None) -> str:
     return estimate(interval) if interval is None else f"{estimate(interval)} ({spread(interval)})"
 
 
-def _name(told: Report, version: str) -> str:
+def _name(told: SearchResults, version: str) -> str:
     if version == PARENT:
-        return f"parent: {told['plan']['parent']}"
-    return "winner" if told["verdict"] is not None else "winner: the parent"
+        return f"parent: {told.plan.parent}"
+    return "winner" if told.verdict is not None else "winner: the parent"
 
 
-def _guards(told: Report) -> Table:
+def _guards(told: SearchResults, guards: GuardedVersions) -> Table:
     """What a prompt must not buy its agreement with, before and after."""
     made = table(
         "before and after, on the confirmation clusters",
@@ -101,23 +102,22 @@ def _guards(told: Report) -> Table:
         ["version"],
         ["order consistency", "slots", "tokens in", "tokens out", "valid"],
     )
-    for version in (PARENT, WINNER):
-        found = told["guards"][version]
+    for version, found in ((PARENT, guards.parent), (WINNER, guards.winner)):
         add_row(
             made,
             _name(told, version),
-            around(found["order_consistency"]),
-            _slots(found["slots"]),
-            a_decision(found["tokens_in"], found["decisions"]),
-            a_decision(found["tokens_out"], found["decisions"]),
-            rate(found["valid_rate"]),
+            around(found.order_consistency),
+            _slots(found.slots),
+            a_decision(found.tokens_in, found.decisions),
+            a_decision(found.tokens_out, found.decisions),
+            rate(found.valid_rate),
         )
     return made
 
 
-def _slots(slots: Mapping[str, Any]) -> str:
-    counts = " ".join(str(count) for count in slots["counts"])
-    return counts if slots["p"] is None else f"{counts} ({p_value(slots['p'])})"
+def _slots(slots: SlotHistogram) -> str:
+    counts = " ".join(str(count) for count in slots.counts)
+    return counts if slots.p is None else f"{counts} ({p_value(slots.p)})"
 
 
 def a_decision(tokens: int | None, decisions: int) -> str:
@@ -125,39 +125,39 @@ def a_decision(tokens: int | None, decisions: int) -> str:
     return number(None if tokens is None else tokens / decisions, 0)
 
 
-def _facts(told: Report) -> Iterator[tuple[str, str]]:
-    search = told["search"]
+def _facts(told: SearchResults) -> Iterator[tuple[str, str]]:
+    search = told.search
     yield (
         "search",
-        f"{counted(search['decisions'], 'decision')} of {told['plan']['budget']:,}, "
-        f"{counted(search['proposals'], 'proposal')} by {told['plan']['teacher']}, "
-        f"{counted(search['validated'], 'new version')} validated; "
-        f"{search['stopped']}",
+        f"{counted(search.decisions, 'decision')} of {told.plan.budget:,}, "
+        f"{counted(search.proposals, 'proposal')} by {told.plan.teacher}, "
+        f"{counted(search.validated, 'new version')} validated; "
+        f"{search.stopped}",
     )
-    if search["failed"]:
+    if search.failed:
         yield (
             "teacher",
-            f"{search['failed']} of {counted(search['proposals'], 'proposal')} could not be used; "
-            f"the last: {search['problem']}",
+            f"{search.failed} of {counted(search.proposals, 'proposal')} could not be used; "
+            f"the last: {search.problem}",
         )
-    if search["demonstrations"]:
-        yield "demonstrations", f"{search['demonstrations']} of training clusters are in the text"
+    if search.demonstrations:
+        yield "demonstrations", f"{search.demonstrations} of training clusters are in the text"
     yield from utility_facts(told)
-    yield from noise_facts(told["noise"])
+    yield from noise_facts(told.noise)
     better = "no version did better than the parent on the validation clusters"
     yield "written", written(told, better)
 
 
-def utility_facts(told: Report) -> Iterator[tuple[str, str]]:
+def utility_facts(told: Optimized) -> Iterator[tuple[str, str]]:
     """What decided; the report of a verdict says so itself."""
-    if told["verdict"] is None:
-        yield "decided by", named(told["utility"])
-        yield "ceiling", ceiling(told["utility"])
+    if told.verdict is None:
+        yield "decided by", named(told.utility)
+        yield "ceiling", ceiling(told.utility)
 
 
-def noise_facts(noise: Report | None) -> Iterator[tuple[str, str]]:
+def noise_facts(noise: Noise | None) -> Iterator[tuple[str, str]]:
     """How far the parent differs from itself, on the confirmation clusters."""
-    floor = noise and noise["difference"]
+    floor = None if noise is None else noise.difference
     if floor is not None:
         yield (
             "noise floor",
@@ -166,10 +166,10 @@ def noise_facts(noise: Report | None) -> Iterator[tuple[str, str]]:
         )
 
 
-def written(told: Report, nothing_better: str) -> str:
+def written(told: Optimized, nothing_better: str) -> str:
     """The new version, or why there is none; `nothing_better`: of a search without a winner."""
-    if told["written"] is not None:
-        return f"{told['written']}; release it with selectllm prompts lock"
-    if told["verdict"] is None:
+    if told.written is not None:
+        return f"{told.written}; release it with selectllm prompts lock"
+    if told.verdict is None:
         return f"nothing; {nothing_better}"
-    return f"nothing; the verdict is {told['verdict']['word']}, and --force was not given"
+    return f"nothing; the verdict is {told.verdict.word}, and --force was not given"

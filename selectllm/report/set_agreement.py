@@ -11,7 +11,7 @@ from rich.table import Table
 from selectllm.evaluation.comparison.arms import STRATEGY
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
-from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
+from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone, summary
 
 Agreement = Mapping[str, Any]
 Row = tuple[str, Agreement]
@@ -76,7 +76,9 @@ def render_arms(
             number(score, 3),
             *(number(row["captured"].get(arm)) for row in rows),
         )
-    facts = [("ceiling", f"{named(row)}, item by item: {ceiling(row)}") for row in rows]
+    facts = [
+        ("ceiling", f"{named(summary(row))}, item by item: {ceiling(summary(row))}") for row in rows
+    ]
     return Group(made, labelled(facts))
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from selectllm.evaluation.comparison.arms import STRATEGY
+from selectllm.evaluation.sets.schema import SelectorSets, SetsResults, SetsUtility, Summary
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.markdown import SPECIAL
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import (
     UNKNOWN,
-    Utility,
     ceiling,
     counted,
     length_alone,
@@ -28,9 +27,6 @@ from selectllm.report.wording import (
     usd,
 )
 
-Sets = Mapping[str, Any]
-Row = Mapping[str, Any]
-
 WIDTH = 100  # columns that the widest table needs
 
 
@@ -40,34 +36,34 @@ class Column:
 
     head: str
     meaning: str
-    cell: Callable[[Row], str]
+    cell: Callable[[SelectorSets], str]
 
 
-def print_sets(found: Sets, console: Console) -> None:
-    """Print sets.json (schema: schemas/sets.json)."""
+def print_sets(found: SetsResults, console: Console) -> None:
+    """Print sets.json."""
     console.print(render_sets(found))
 
 
-def render_sets(found: Sets) -> RenderableType:
+def render_sets(found: SetsResults) -> RenderableType:
     """The pool, a table for each budget with its yardstick, then what the columns mean."""
     parts: list[RenderableType] = [Text(_heading(found), style="bold"), Text()]
     parts.append(labelled(_facts(found)))
     columns = [*_columns(found), *_likeness(found)]
-    for budget in found["budgets"]:
+    for budget in found.budgets:
         parts += [Text(), _table(found, budget, columns)]
         parts += [Text(line) for line in (_yardstick(found, budget), *_fills(found, budget))]
     parts += [Text(), labelled((column.head, column.meaning) for column in columns)]
     return Group(*parts)
 
 
-def markdown_sets(found: Sets) -> str:
+def markdown_sets(found: SetsResults) -> str:
     """The same for a document, with the overlaps of all selectors."""
     columns = _columns(found, wide=True)
     parts = [f"## {_plain(_heading(found))}", _list(_facts(found))]
-    for budget in found["budgets"]:
+    for budget in found.budgets:
         rows = _rows(found, budget)
         cells = (
-            [str(place), _plain(_name(row["selector"])), *(column.cell(row) for column in columns)]
+            [str(place), _plain(_name(row.selector)), *(column.cell(row) for column in columns)]
             for place, row in enumerate(rows, start=1)
         )
         parts.append(f"### {_title(found, budget)}")
@@ -82,37 +78,37 @@ def markdown_sets(found: Sets) -> str:
 OVERLAP = "1 = the same items, 0 = as many in common as random sets"
 
 
-def _heading(found: Sets) -> str:
-    return f"{found['suite']}: sets of {counted(found['pool']['items'], 'item')}"
+def _heading(found: SetsResults) -> str:
+    return f"{found.suite}: sets of {counted(found.pool.items, 'item')}"
 
 
-def _facts(found: Sets) -> Iterator[Fact]:
-    pool, clusters = found["pool"], found["clusters"]
-    whole = [f"mean pairwise cosine {number(pool['mean_pairwise_cosine'], 3)}"]
-    whole.append(f"Vendi {number(pool['vendi'], 1)}")
-    if pool["category_entropy"] is not None:
-        whole.append(f"{pool['category_entropy']:.2f} bits of {found['category']}")
-    whole.append(f"{pool['tokens_read']:,} tokens to read")
-    if pool["tokens_written"] is not None:
-        whole.append(f"{pool['tokens_written']:,} to write")
+def _facts(found: SetsResults) -> Iterator[Fact]:
+    pool, clusters = found.pool, found.clusters
+    whole = [f"mean pairwise cosine {number(pool.mean_pairwise_cosine, 3)}"]
+    whole.append(f"Vendi {number(pool.vendi, 1)}")
+    if pool.category_entropy is not None:
+        whole.append(f"{pool.category_entropy:.2f} bits of {found.category}")
+    whole.append(f"{pool.tokens_read:,} tokens to read")
+    if pool.tokens_written is not None:
+        whole.append(f"{pool.tokens_written:,} to write")
     yield "whole pool", ", ".join(whole)
-    yield "prompts", f"are shown clusters of {clusters['size']}, divided by {clusters['by']}"
-    others = [each["name"] for each in found["utilities"] if each["name"] != found["utility"]]
+    yield "prompts", f"are shown clusters of {clusters.size}, divided by {clusters.by}"
+    others = [each.name for each in found.utilities if each.name != found.utility]
     if others:
-        yield "utilities", f"{found['utility']} is shown; sets.json has {', '.join(others)} too"
+        yield "utilities", f"{found.utility} is shown; sets.json has {', '.join(others)} too"
     if (shown := _shown(found)) is not None:
         yield "ceiling", ceiling(shown)
-    yield from (("note", note) for note in found["notes"])
-    for each in found["left_out"]:
-        yield "left out", f"{_name(each['selector'])}: {each['reason']}"
+    yield from (("note", note) for note in found.notes)
+    for each in found.left_out:
+        yield "left out", f"{_name(each.selector)}: {each.reason}"
 
 
-def _title(found: Sets, budget: int) -> str:
-    over = counted(len(found["seeds"]), "seed")
-    return f"{budget:,} of {counted(found['pool']['items'], 'item')}, mean over {over}"
+def _title(found: SetsResults, budget: int) -> str:
+    over = counted(len(found.seeds), "seed")
+    return f"{budget:,} of {counted(found.pool.items, 'item')}, mean over {over}"
 
 
-def _table(found: Sets, budget: int, columns: Sequence[Column]) -> Table:
+def _table(found: SetsResults, budget: int, columns: Sequence[Column]) -> Table:
     """Selectors are numbered alike at every budget, so that one can point at another."""
     made = table(_title(found, budget), "")
     made.padding = 0  # many narrow columns: one blank between them is enough
@@ -122,11 +118,11 @@ def _table(found: Sets, budget: int, columns: Sequence[Column]) -> Table:
         made.add_column(column.head, justify="right", overflow="fold")
     for place, row in enumerate(_rows(found, budget), start=1):
         cells = (column.cell(row) for column in columns)
-        add_row(made, str(place), _name(row["selector"]), *cells)
+        add_row(made, str(place), _name(row.selector), *cells)
     return made
 
 
-def _columns(found: Sets, wide: bool = False) -> list[Column]:
+def _columns(found: SetsResults, wide: bool = False) -> list[Column]:
     """Those that say something of these sets; `wide`: with more room for each."""
     columns = [*_captured(found, wide)]
     columns.append(
@@ -140,18 +136,18 @@ def _columns(found: Sets, wide: bool = False) -> list[Column]:
             1,
         )
     )
-    groups = f"share of {found['pool']['groups']} k-means groups that it has items of; "
+    groups = f"share of {found.pool.groups} k-means groups that it has items of; "
     groups += "higher is more varied"
-    columns.append(Column("cover", groups, lambda row: rate(_of(row["coverage"]))))
-    if found["category"] is not None:
-        entropy = f"entropy of {found['category']} in bits; higher is more varied"
+    columns.append(Column("cover", groups, lambda row: rate(_of(row.coverage))))
+    if found.category is not None:
+        entropy = f"entropy of {found.category} in bits; higher is more varied"
         columns.append(_mean("bits", "category_entropy", entropy, 2))
     columns.append(
         _count(
             "read", "tokens_read", "tokens of instructions and inputs: what annotators have to read"
         )
     )
-    if found["pool"]["tokens_written"] is not None:
+    if found.pool.tokens_written is not None:
         columns.append(
             _count(
                 "write",
@@ -159,54 +155,54 @@ def _columns(found: Sets, wide: bool = False) -> list[Column]:
                 "tokens of the responses in the pool: what annotators had to write",
             )
         )
-    if any(row["calls"]["mean"] for row in found["sets"]):
+    if any(_of(row.calls) for row in found.sets):
         columns.append(
             _count(
                 "calls", "calls", "calls of a model that selecting it takes, cached ones included"
             )
         )
         cost = "what these calls cost if none is cached"
-        columns.append(Column("USD", cost, lambda row: usd(_of(row["cost_usd"]))))
+        columns.append(Column("USD", cost, lambda row: usd(_of(row.cost_usd))))
     return columns
 
 
-def _captured(found: Sets, wide: bool) -> Iterator[Column]:
+def _captured(found: SetsResults, wide: bool) -> Iterator[Column]:
     """What the headline utility says; nothing without one."""
     shown = _shown(found)
     if shown is None:
         return
-    name = shown["name"]
+    name = shown.name
     yield Column(
         "captured",
         f"share of {named(shown)}: 1 = the best possible set, 0 = random sets; higher is better",
-        lambda row: _signed(_of(row["captured"][name])),
+        lambda row: _signed(_of(row.captured[name])),
     )
-    if len(found["seeds"]) > 1 and wide:
+    if len(found.seeds) > 1 and wide:
         over = "of captured, over seeds"
-        yield Column("lowest to highest", over, lambda row: spread(row["captured"][name]))
-    elif len(found["seeds"]) > 1:
+        yield Column("lowest to highest", over, lambda row: spread(row.captured[name]))
+    elif len(found.seeds) > 1:
         over = "highest less lowest captured over seeds; lower is steadier"
-        yield Column("range", over, lambda row: _range(row["captured"][name]))
+        yield Column("range", over, lambda row: _range(row.captured[name]))
 
 
-def _likeness(found: Sets) -> Iterator[Column]:
+def _likeness(found: SetsResults) -> Iterator[Column]:
     """How alike the sets of one selector are, and the other one whose sets are most like them."""
-    if len(found["seeds"]) > 1:
+    if len(found.seeds) > 1:
         text = f"overlap of its own sets between seeds: {OVERLAP}"
-        yield Column("self", text, lambda row: _two(_of(row["self_overlap"])))
-    places = {row["selector"]: place for place, row in enumerate(_rows(found, None), start=1)}
-    near = {budget: nearest(found, budget) for budget in found["budgets"]}
+        yield Column("self", text, lambda row: _two(_of(row.self_overlap)))
+    places = {row.selector: place for place, row in enumerate(_rows(found, None), start=1)}
+    near = {budget: nearest(found, budget) for budget in found.budgets}
 
-    def cell(row: Row) -> str:
-        if row["selector"] not in near[row["budget"]]:
+    def cell(row: SelectorSets) -> str:
+        if row.selector not in near[row.budget]:
             return UNKNOWN
-        other, overlap = near[row["budget"]][row["selector"]]
+        other, overlap = near[row.budget][row.selector]
         return f"#{places[other]} {overlap:z.2f}"
 
     yield Column("near", "the selector whose sets overlap its own most, and how far", cell)
 
 
-def nearest(found: Sets, budget: int) -> dict[str, tuple[str, float]]:
+def nearest(found: SetsResults, budget: int) -> dict[str, tuple[str, float]]:
     """For each selector the other one whose sets it overlaps most, and how far."""
     most: dict[str, tuple[str, float]] = {}
     for (a, b), overlap in _overlaps(found, budget).items():
@@ -215,63 +211,62 @@ def nearest(found: Sets, budget: int) -> dict[str, tuple[str, float]]:
     return most
 
 
-def _overlaps(found: Sets, budget: int) -> dict[tuple[str, str], float | None]:
+def _overlaps(found: SetsResults, budget: int) -> dict[tuple[str, str], float | None]:
     """By pair of selectors, in both orders."""
-    here = [each for each in found["overlaps"] if each["budget"] == budget]
-    there = {(each["a"], each["b"]): each["overlap"] for each in here}
+    here = [each for each in found.overlaps if each.budget == budget]
+    there = {(each.a, each.b): each.overlap for each in here}
     return there | {(b, a): overlap for (a, b), overlap in there.items()}
 
 
-def _rows(found: Sets, budget: int | None) -> list[Row]:
+def _rows(found: SetsResults, budget: int | None) -> list[SelectorSets]:
     """The selectors at `budget`, None: at the first."""
-    budget = found["budgets"][0] if budget is None else budget
-    return [row for row in found["sets"] if row["budget"] == budget]
+    return [*found.at(found.budgets[0] if budget is None else budget)]
 
 
-def _yardstick(found: Sets, budget: int) -> str:
+def _yardstick(found: SetsResults, budget: int) -> str:
     """What chance alone gives."""
-    random = next(each for each in found["random"] if each["budget"] == budget)
+    random = next(each for each in found.random if each.budget == budget)
     parts = []
-    if found["utility"] is not None:
-        sd = random["captured_sd"][found["utility"]]
+    if found.utility is not None:
+        sd = random.captured_sd[found.utility]
         parts.append("captures 0" if sd is None else f"captures 0 \u00b1 {sd:.3f} (sd)")
-    if random["coverage"] is not None:
-        parts.append(f"covers {percent(random['coverage'])} of the groups")
+    if random.coverage is not None:
+        parts.append(f"covers {percent(random.coverage)} of the groups")
     return f"A random set of {budget:,} {' and '.join(parts)}{_length(found, budget)}."
 
 
-def _length(found: Sets, budget: int) -> str:
+def _length(found: SetsResults, budget: int) -> str:
     """`; longest alone captures 0.31`; nothing where sets.json does not say it of any utility."""
     shown = _shown(found)
     if shown is None:
         return ""
-    of = {each["budget"]: _of(each["captured"]) for each in shown.get("length") or ()}
+    of = {each.budget: _of(each.captured) for each in shown.length or ()}
     return f"; {length_alone(of.get(budget))}"
 
 
-def _shown(found: Sets) -> Utility | None:
+def _shown(found: SetsResults) -> SetsUtility | None:
     """The utility that the tables show."""
-    return next((each for each in found["utilities"] if each["name"] == found["utility"]), None)
+    return next((row for row in found.utilities if row.name == found.utility), None)
 
 
-def _fills(found: Sets, budget: int) -> Iterator[str]:
+def _fills(found: SetsResults, budget: int) -> Iterator[str]:
     """Whoever left gaps, which random items fill."""
     for row in _rows(found, budget):
-        if filled := _of(row["filled"]):
-            name = _name(row["selector"])
+        if filled := _of(row.filled):
+            name = _name(row.selector)
             yield f"{name}: {filled:,.4g} of {budget:,} only fill gaps, at random."
 
 
 def _mean(head: str, name: str, meaning: str, digits: int) -> Column:
-    return Column(head, meaning, lambda row: number(_of(row[name]), digits))
+    return Column(head, meaning, lambda row: number(_of(getattr(row, name)), digits))
 
 
 def _count(head: str, name: str, meaning: str) -> Column:
-    return Column(head, meaning, lambda row: _short(_of(row[name])))
+    return Column(head, meaning, lambda row: _short(_of(getattr(row, name))))
 
 
-def _of(summary: Mapping[str, float] | None) -> float | None:
-    return None if summary is None else summary["mean"]
+def _of(summary: Summary | None) -> float | None:
+    return None if summary is None else summary.mean
 
 
 def _signed(value: float | None) -> str:
@@ -282,8 +277,8 @@ def _two(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:z.2f}"
 
 
-def _range(summary: Mapping[str, float] | None) -> str:
-    return UNKNOWN if summary is None else f"{summary['high'] - summary['low']:.2f}"
+def _range(summary: Summary | None) -> str:
+    return UNKNOWN if summary is None else f"{summary.high - summary.low:.2f}"
 
 
 def _short(value: float | None) -> str:
@@ -301,16 +296,14 @@ def _name(selector: str) -> str:
     return selector.removeprefix(STRATEGY)
 
 
-def _matrix(found: Sets, budget: int) -> str:
+def _matrix(found: SetsResults, budget: int) -> str:
     rows, overlaps = _rows(found, budget), _overlaps(found, budget)
     head = ["#", "selector", *(str(place) for place in range(1, len(rows) + 1))]
     lines = []
     for place, row in enumerate(rows, start=1):
-        own = row["selector"]
+        own = row.selector
         across = [
-            _of(row["self_overlap"])
-            if other["selector"] == own
-            else overlaps[own, other["selector"]]
+            _of(row.self_overlap) if other.selector == own else overlaps[own, other.selector]
             for other in rows
         ]
         lines.append([str(place), _plain(_name(own)), *(_two(each) for each in across)])

@@ -14,7 +14,8 @@ from selectllm.downstream.trials.training_set import DRAWN
 from selectllm.evaluation.comparison.arms import STRATEGY
 from selectllm.report.layout import add_row, table
 from selectllm.report.set_agreement import render_arms, render_set_agreement
-from selectllm.report.wording import counted, named, number, p_alone, spread
+from selectllm.report.wording import counted, named, number, p_alone, spread, summary
+from selectllm.stats.interval import Interval
 
 Content = Mapping[str, Any]
 
@@ -53,7 +54,7 @@ def _foretold(row: Mapping[str, Any]) -> str:
     r, p = number(found["value"]), number(found["p"], 3)
     most, tokens = row["agreement"]["ceiling"], row["agreement"]["tokens"]["value"]
     return (
-        f"  {named(row)}: Spearman {r} ({spread(found)}), p {p}; ceiling {number(most)}, "
+        f"  {named(summary(row))}: Spearman {r} ({_spread(found)}), p {p}; ceiling {number(most)}, "
         f"tokens alone {number(tokens)}"
     )
 
@@ -108,7 +109,11 @@ def _gains(content: Content, by: str) -> Table:
 def _difference(found: Mapping[str, float] | None) -> str:
     if found is None:
         return "-"
-    return f"{found['estimate']:+.{DIGITS}f} ({spread(found, DIGITS)})"
+    return f"{found['estimate']:+.{DIGITS}f} ({_spread(found, DIGITS)})"
+
+
+def _spread(found: Mapping[str, float], digits: int = 2) -> str:
+    return spread(Interval(0.0, found["low"], found["high"]), digits)
 
 
 def _by_arm(content: Content, by: str) -> dict[str, float]:

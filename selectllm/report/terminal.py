@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.evaluation.metrics.schema import UtilityAgreement
+from selectllm.evaluation.runs.schema import RunResults, RunUtility
 from selectllm.report.layout import add_row, table
 from selectllm.report.verdict import headline, render_noise, render_verdict
 from selectllm.report.wording import (
     UNVALIDATED,
-    Results,
-    Utility,
     ceiling,
     count,
     estimate,
@@ -30,56 +29,53 @@ from selectllm.report.wording import (
 SLOTS_ALPHA = 0.01  # below this p the slots that a pair prefers are printed
 
 
-def print_results(results: Results, console: Console) -> None:
+def print_results(results: RunResults, console: Console) -> None:
     """Print the verdicts and tables of a run and the sentences that go with them."""
     console.print(render_results(results))
 
 
-def render_results(results: Results) -> RenderableType:
+def render_results(results: RunResults) -> RenderableType:
     """A run: its verdicts, agreement per utility, how the pairs answered, and overlaps.
 
     Verdicts come first, being the answer, and their words once more last, where the eye is
     when the tables have scrolled by.
     """
     parts: list[RenderableType] = [Text(_heading(results), style="bold")]
-    for verdict in results["verdicts"]:
+    for verdict in results.verdicts:
         parts += [Text(), render_verdict(verdict)]
-    if noise := results.get("noise"):
-        parts += [Text(), render_noise(noise)]
+    if results.noise:
+        parts += [Text(), render_noise(results.noise)]
     if len(parts) > 1:
         parts.append(Text())
-    for utility in results["utilities"]:
+    for utility in results.utilities:
         parts += [_agreement_table(results, utility), _trust(utility)]
-        if not results["verdicts"]:  # which say as much of their arms
+        if not results.verdicts:  # which say as much of their arms
             parts += _sentences(results, utility)
-    if results["pairs"]:
+    if results.pairs:
         parts += [_answers_table(results), *_slots(results)]
-    if results["overlaps"]:
+    if results.overlaps:
         parts.append(_overlaps_table(results))
-    if not results["utilities"] and not results["verdicts"]:
+    if not results.utilities and not results.verdicts:
         parts.append(
             Text(
                 "No utility: how good the picks are is not known. Add a rated column as "
                 "`utilities: [{name: rating, source: ratings, column: COLUMN}]`."
             )
         )
-    parts += [headline(verdict) for verdict in results["verdicts"]]
+    parts += [headline(verdict) for verdict in results.verdicts]
     return Group(*parts)
 
 
-def _heading(results: Results) -> str:
-    sizes = results["cluster_sizes"]
+def _heading(results: RunResults) -> str:
+    sizes = results.cluster_sizes
     size = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return (
-        f"{results['suite']}: {results['clusters']} clusters of {size}, "
-        f"{results['picks']} picked in each"
-    )
+    return f"{results.suite}: {results.clusters} clusters of {size}, {results.picks} picked in each"
 
 
-def _agreement_table(results: Results, utility: Utility) -> Table:
+def _agreement_table(results: RunResults, utility: RunUtility) -> Table:
     """One row per pair and control; captured first, then the other measures of agreement."""
     measures = ["hit", "kappa", "nuc", "auc"]
-    if any(pair["agreement"][utility["name"]]["tau"] for pair in results["pairs"]):
+    if any(pair.agreement[utility.name].tau for pair in results.pairs):
         measures += ["ndcg", "tau"]
     made = table(
         f"agreement with {named(utility)}",
@@ -87,84 +83,84 @@ def _agreement_table(results: Results, utility: Utility) -> Table:
         ["selector"],
         ["captured", "interval", *measures],
     )
-    for name, entry in _agreements(results, utility["name"]):
-        captured = entry["captured"]
-        rest = [estimate(entry[measure]) for measure in measures]
+    for name, entry in _agreements(results, utility.name):
+        captured = entry.captured
+        rest = [estimate(getattr(entry, measure)) for measure in measures]
         add_row(made, name, estimate(captured), spread(captured), *rest)
     return made
 
 
-def _agreements(results: Results, utility: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for pair in results["pairs"]:
-        yield f"{pair['prompt']} + {pair['model']}", pair["agreement"][utility]
-    for strategy in results["strategies"]:
-        yield strategy["strategy"], strategy["agreement"][utility]
+def _agreements(results: RunResults, utility: str) -> Iterator[tuple[str, UtilityAgreement]]:
+    for pair in results.pairs:
+        yield f"{pair.prompt} + {pair.model}", pair.agreement[utility]
+    for strategy in results.strategies:
+        yield strategy.strategy, strategy.agreement[utility]
 
 
-def _trust(utility: Utility) -> Text:
+def _trust(utility: RunUtility) -> Text:
     """How high agreement with it can be, and how high length alone gets."""
-    longest = utility.get("length")
-    alone = length_alone(longest and longest["estimate"])
-    return Text(f"{utility['name']}: ceiling {ceiling(utility)}; {alone}.")
+    longest = utility.length
+    alone = length_alone(None if longest is None else longest.estimate)
+    return Text(f"{utility.name}: ceiling {ceiling(utility)}; {alone}.")
 
 
-def _sentences(results: Results, utility: Utility) -> Iterator[Text]:
+def _sentences(results: RunResults, utility: RunUtility) -> Iterator[Text]:
     """Per pair, whether its picks beat random ones; nothing is implied by a table alone."""
-    name = utility["name"]
+    name = utility.name
     by = f" (utility {UNVALIDATED})" if standing(utility) == UNVALIDATED else ""
-    for pair in results["pairs"]:
-        captured = pair["agreement"][name]["captured"]
+    for pair in results.pairs:
+        captured = pair.agreement[name].captured
         told = in_words(captured) + (by if captured else "")
-        yield Text(f"{pair['prompt']} + {pair['model']}: {told}.")
-    flat = {p["agreement"][name]["flat_clusters"] for p in results["pairs"]}
-    if flat and max(flat):
-        yield Text(f"{max(flat)} clusters with one utility for all items are left out.")
+        yield Text(f"{pair.prompt} + {pair.model}: {told}.")
+    flat = max((p.agreement[name].flat_clusters for p in results.pairs), default=0)
+    if flat:
+        yield Text(f"{flat} clusters with one utility for all items are left out.")
 
 
-def _answers_table(results: Results) -> Table:
+def _answers_table(results: RunResults) -> Table:
     """How the pairs answered: validity, consistency, slots, tokens, cost."""
     made = table(
         "replies", "slots p: are all slots alike; consistency: of picks over orders", ["selector"]
     )
-    in_orders = any(pair["order_consistency"] for pair in results["pairs"])
+    in_orders = any(pair.order_consistency for pair in results.pairs)
     consistency = ["consistency"] if in_orders else []
     for column in ("valid", "not ok", *consistency, "slots p", "in", "out", "USD"):
         made.add_column(column, justify="right", overflow="fold")
-    for pair in results["pairs"]:
-        counts = pair["status_counts"]
+    for pair in results.pairs:
+        counts = pair.status_counts
         odd = [f"{counts[s]} {s}" for s in counts if s != "ok" and counts[s]]
         add_row(
             made,
-            f"{pair['prompt']} + {pair['model']}",
-            rate(pair["valid_rate"]),
+            f"{pair.prompt} + {pair.model}",
+            rate(pair.valid_rate),
             ", ".join(odd) or "-",
-            *([estimate(pair["order_consistency"])] if in_orders else []),
-            number(pair["slots"]["p"]),
-            count(pair["tokens_in"]),
-            count(pair["tokens_out"]),
-            "not priced" if pair["replay_cost_usd"] is None else f"{pair['replay_cost_usd']:.4f}",
+            *([estimate(pair.order_consistency)] if in_orders else []),
+            number(pair.slots.p),
+            count(pair.tokens_in),
+            count(pair.tokens_out),
+            "not priced" if pair.replay_cost_usd is None else f"{pair.replay_cost_usd:.4f}",
         )
     return made
 
 
-def _slots(results: Results) -> Iterator[Text]:
+def _slots(results: RunResults) -> Iterator[Text]:
     """Picks by shown slot, of pairs that were shown several orders or prefer some slots."""
-    for pair in results["pairs"]:
-        slots = pair["slots"]
-        partial = slots["p"] is not None and slots["p"] < SLOTS_ALPHA
-        if pair["order_consistency"] or partial:
-            counts = " ".join(f"{each:g}" for each in slots["counts"])
-            yield Text(f"{pair['prompt']} + {pair['model']}: picks by slot {counts}.")
+    for pair in results.pairs:
+        slots = pair.slots
+        partial = slots.p is not None and slots.p < SLOTS_ALPHA
+        if pair.order_consistency or partial:
+            counts = " ".join(f"{each:g}" for each in slots.counts)
+            yield Text(f"{pair.prompt} + {pair.model}: picks by slot {counts}.")
 
 
-def _overlaps_table(results: Results) -> Table:
+def _overlaps_table(results: RunResults) -> Table:
     made = table(
         "overlap of picks between pairs",
         "kappa: 0 = as random picks overlap, 1 = the same picks",
         ["a", "b"],
         ["kappa", "interval"],
     )
-    for overlap in results["overlaps"]:
-        names = (" + ".join(overlap[side]) for side in ("a", "b"))
-        add_row(made, *names, estimate(overlap["kappa"]), spread(overlap["kappa"]))
+    for overlap in results.overlaps:
+        names = (" + ".join(pair) for pair in (overlap.a, overlap.b))
+        add_row(made, *names, estimate(overlap.kappa), spread(overlap.kappa))
     return made

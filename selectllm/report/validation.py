@@ -54,4 +54,4 @@ def render_validations(validations: Sequence[Validation]) -> RenderableType:
 def _interval(found: Correlation) -> str:
     if found.low is None or found.high is None:
         return UNKNOWN
-    return spread({"low": found.low, "high": found.high})
+    return spread(found)

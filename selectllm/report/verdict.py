@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from selectllm.core.verdict_words import KIND_WORDS, POLARITY
+from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.noise import noise_facts
 from selectllm.report.verdict_sentences import figures, lead
 from selectllm.report.wording import (
-    Verdict,
     count,
     estimate,
     named,
@@ -31,7 +28,7 @@ STYLES = {"good": "bold green", "bad": "bold red", "open": "bold yellow"}
 
 
 def render_verdict(verdict: Verdict) -> RenderableType:
-    """One comparison, as results.json holds it (schema: the definition `verdict`)."""
+    """One comparison, as results.json holds it."""
     parts: list[RenderableType] = [headline(verdict), Text()]
     parts.append(labelled([*lead(verdict), *figures(verdict)]))
     for each in (_swap_table, _looks_table, _beside_table):
@@ -43,13 +40,13 @@ def render_verdict(verdict: Verdict) -> RenderableType:
 
 def headline(verdict: Verdict) -> Text:
     """`BETTER  criteria@1 + gpt against short@1 + gpt`."""
-    word = Text(verdict["word"].upper(), style=STYLES[POLARITY[verdict["word"]]])
+    word = Text(verdict.word.upper(), style=STYLES[POLARITY[verdict.word]])
     return Text.assemble(word, "  ", Text(subject(verdict), style="bold"))
 
 
-def render_noise(noise: Mapping[str, Any]) -> RenderableType:
-    """What `aa` found (schema: the definition `noise`)."""
-    head = f"{noise['pair']} against itself, with other {noise['by']}"
+def render_noise(noise: Noise) -> RenderableType:
+    """What `aa` found."""
+    head = f"{noise.pair} against itself, with other {noise.by}"
     return Group(
         Text.assemble(Text("NOISE FLOOR", style="bold"), "  ", Text(head, style="bold")),
         Text(),
@@ -59,7 +56,7 @@ def render_noise(noise: Mapping[str, Any]) -> RenderableType:
 
 def _swap_table(verdict: Verdict) -> Table | None:
     """What the swap costs and saves."""
-    swap = verdict["swap"]
+    swap = verdict.swap
     if swap is None:
         return None
     made = table(
@@ -68,32 +65,30 @@ def _swap_table(verdict: Verdict) -> Table | None:
         ["arm"],
         ["consistency", "USD", "seconds"],
     )
-    for side, called in zip(("a", "b"), KIND_WORDS[verdict["kind"]].arms, strict=True):
-        add_row(
-            made,
-            f"{called}: {verdict[side]}",
-            estimate(swap["order_consistency"][side]),
-            usd(swap["usd_per_1000"][side]),
-            number(swap["seconds_per_1000"][side], 1),
-        )
+    consistency, paid, took = swap.order_consistency, swap.usd_per_1000, swap.seconds_per_1000
+    before, after = KIND_WORDS[verdict.kind].arms
+    a = estimate(consistency.a), usd(paid.a), number(took.a, 1)
+    b = estimate(consistency.b), usd(paid.b), number(took.b, 1)
+    add_row(made, f"{before}: {verdict.a}", *a)
+    add_row(made, f"{after}: {verdict.b}", *b)
     return made
 
 
 def _looks_table(verdict: Verdict) -> Table | None:
     """A sequential design's looks, with the interval that held at each."""
-    looks = verdict["design"]["looks"]
+    looks = verdict.design.looks
     if not looks:
         return None
     caption = "the interval at each look holds for all looks together"
     made = table("looks", caption, [], ["clusters", "interval of the difference"])
     for look in looks:
-        add_row(made, count(look["clusters"]), spread(look, 3))
+        add_row(made, count(look.clusters), spread(look, 3))
     return made
 
 
 def _beside_table(verdict: Verdict) -> Table | None:
     """Other utilities and controls: shown, never asked."""
-    if not verdict["others"] and not verdict["controls"]:
+    if not verdict.others and not verdict.controls:
         return None
     made = table(
         "beside the verdict; these decide nothing",
@@ -101,13 +96,13 @@ def _beside_table(verdict: Verdict) -> Table | None:
         ["what"],
         ["figure", "estimate", "interval"],
     )
-    for other in verdict["others"]:
-        found = other["difference"]
-        value = "-" if found is None else f"{found['estimate']:+.3f}"
-        name = f"utility {named({'rater': None, **other, 'name': other['utility']})}"
+    for other in verdict.others:
+        found = other.difference
+        value = "-" if found is None else f"{found.estimate:+.3f}"
+        name = f"utility {named(other)}"
         add_row(made, name, "difference", value, spread(found, 3))
-    for control in verdict["controls"]:
-        captured = control["captured"]
-        name = f"control {control['strategy']}"
+    for control in verdict.controls:
+        captured = control.captured
+        name = f"control {control.strategy}"
         add_row(made, name, "captured", estimate(captured), spread(captured))
     return made

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from selectllm.core.verdict_words import KIND_WORDS, confidence
+from selectllm.evaluation.comparison.schema import DecidingUtility, Noise, Verdict
 from selectllm.report.wording import (
-    Interval,
-    Verdict,
     around,
     ceiling,
     counted,
@@ -23,6 +22,7 @@ from selectllm.report.wording import (
     spread,
     usd,
 )
+from selectllm.stats.interval import Interval
 
 Fact = tuple[str, str]
 UNITS = {"captured": "captured", "range": "of the rating range per pick"}
@@ -31,13 +31,13 @@ KAPPA = "0 = as random picks overlap, 1 = the same picks"
 
 def lead(verdict: Verdict) -> list[Fact]:
     """Why this word, what to know beside it, and what would decide it if it is inconclusive."""
-    notes = [("note", note) for note in verdict["notes"]]
-    return [("reason", verdict["reason"]), *notes, *_needed(verdict)]
+    notes = [("note", note) for note in verdict.notes]
+    return [("reason", verdict.reason), *notes, *_needed(verdict)]
 
 
 def figures(verdict: Verdict) -> list[Fact]:
     """The figures behind the word, and how often such a word is wrong."""
-    if verdict["difference"] is None:
+    if verdict.difference is None:
         return [*_change(verdict), *_clusters(verdict), *_design(verdict), *_overlap(verdict)]
     parts = (
         *(_change, _difference, _error_rate, _tests, _betting, _retention, _margin),
@@ -48,49 +48,46 @@ def figures(verdict: Verdict) -> list[Fact]:
 
 def difference(verdict: Verdict) -> str:
     """`+0.120 captured, interval of 95 % from +0.030 to +0.210`."""
-    found = verdict["difference"]
+    found = verdict.difference
     if found is None:
         return "not known: an interval needs two clusters at least"
     return (
-        f"{found['estimate']:+.3f} {UNITS[verdict['unit']]}, interval of "
-        f"{percent(_confidence(verdict))} from {found['low']:+.3f} to {found['high']:+.3f}"
+        f"{found.estimate:+.3f} {UNITS[verdict.unit]}, interval of "
+        f"{percent(_confidence(verdict))} from {found.low:+.3f} to {found.high:+.3f}"
     )
 
 
 def _confidence(verdict: Verdict) -> float:
-    return confidence(verdict["kind"], verdict["alpha"])
+    return confidence(verdict.kind, verdict.alpha)
 
 
 def _needed(verdict: Verdict) -> Iterator[Fact]:
-    needed = verdict["needed"]
+    needed = verdict.needed
     if needed is None:
         return
-    costs = [
-        counted(needed[name], noun)
-        for name, noun in (("calls", "call"), ("ratings", "rating"))
-        if needed[name] is not None
-    ]
-    if needed["usd"] is not None:
-        costs.append(f"about {usd(needed['usd'])} USD")
+    paid = ((needed.calls, "call"), (needed.ratings, "rating"))
+    costs = [counted(number, noun) for number, noun in paid if number is not None]
+    if needed.usd is not None:
+        costs.append(f"about {usd(needed.usd)} USD")
     price = f" ({', '.join(costs)})" if costs else ""
-    more = counted(needed["clusters"], "more cluster")
+    more = counted(needed.clusters, "more cluster")
     yield "to decide", f"{more}{price} would decide it with 80 % power"
 
 
 def _change(verdict: Verdict) -> Iterator[Fact]:
     """regress: which prompt is tested against which, and in how many clusters that shows."""
-    change = verdict["regress"]
+    change = verdict.regress
     if change is None:
         return
     picks = (
         "the picks are the same in every cluster"
-        if change["identical"]
-        else f"the picks differ in {counted(change['changed'], 'cluster')}"
+        if change.identical
+        else f"the picks differ in {counted(change.changed, 'cluster')}"
     )
-    after, before = (f"sha256 {change[f'sha256_{when}'][:12]}" for when in ("after", "before"))
+    after, before = (f"sha256 {each[:12]}" for each in (change.sha256_after, change.sha256_before))
     yield (
         "change",
-        f"{change['prompt_after']} against {change['prompt_before']}, as the baseline "
+        f"{change.prompt_after} against {change.prompt_before}, as the baseline "
         f"recorded it ({after} against {before}); {picks}",
     )
 
@@ -100,18 +97,18 @@ def _difference(verdict: Verdict) -> Iterator[Fact]:
 
 
 def _error_rate(verdict: Verdict) -> Iterator[Fact]:
-    alpha = f"at most {100 * verdict['alpha']:.3g} of 100"
-    level = f"one-sided {percent(verdict['alpha'])} each way"
-    if verdict["kind"] == "regress":
+    alpha = f"at most {100 * verdict.alpha:.3g} of 100"
+    level = f"one-sided {percent(verdict.alpha)} each way"
+    if verdict.kind == "regress":
         yield (
             "error rate",
             f"{level}: wrongly fail in {alpha} changes that lose nothing, wrongly pass in "
             f"{alpha} changes that lose the margin",
         )
-    elif verdict["swap"] is not None:
-        kept = percent(verdict["swap"]["retain"])
+    elif verdict.swap is not None:
+        kept = percent(verdict.swap.retain)
         yield "error rate", f"{level}: wrongly safe in {alpha} swaps that retain less than {kept}"
-    elif verdict["p_holm"] is not None:
+    elif verdict.p_holm is not None:
         yield (
             "error rate",
             f"wrongly better or worse, for any arm, in {alpha} comparisons whose arms are all "
@@ -124,41 +121,41 @@ def _error_rate(verdict: Verdict) -> Iterator[Fact]:
 
 
 def _tests(verdict: Verdict) -> Iterator[Fact]:
-    if verdict["p"] is not None:
+    if verdict.p is not None:
         yield (
             "sign-flip",
-            f"{p_value(verdict['p'])}, two-sided: how often equal arms differ so much",
+            f"{p_value(verdict.p)}, two-sided: how often equal arms differ so much",
         )
-    if verdict["p_holm"] is not None:
-        yield "Holm", f"{p_value(verdict['p_holm'])}: t test, adjusted for the number of arms"
+    if verdict.p_holm is not None:
+        yield "Holm", f"{p_value(verdict.p_holm)}: t test, adjusted for the number of arms"
 
 
 def _betting(verdict: Verdict) -> Iterator[Fact]:
-    if verdict["betting"] is not None:
+    if verdict.betting is not None:
         yield (
             "few clusters",
             f"betting bounds, which hold at any number of clusters: "
-            f"{spread(verdict['betting'], 3)} {UNITS[verdict['unit']]}; a word that names a "
+            f"{spread(verdict.betting, 3)} {UNITS[verdict.unit]}; a word that names a "
             "direction needs them as well",
         )
 
 
 def _retention(verdict: Verdict) -> Iterator[Fact]:
     """swap: whether enough is retained, of something that is worth retaining."""
-    swap = verdict["swap"]
+    swap = verdict.swap
     if swap is None:
         return
-    kept = percent(swap["retain"])
-    if swap["retention"] is not None:
+    kept = percent(swap.retain)
+    if swap.retention is not None:
         yield (
             "retention",
             f"captured after the swap, less {kept} of that before it: "
-            f"{swap['retention']['estimate']:+.3f} ({spread(swap['retention'], 3)}); above 0 = "
+            f"{swap.retention.estimate:+.3f} ({spread(swap.retention, 3)}); above 0 = "
             f"at least {kept} is retained",
         )
-    yield "assay", f"the model to be replaced captures {_with_spread(swap['assay'])}"
-    if swap["valid_rate_drop"] is not None:
-        drop = 100 * swap["valid_rate_drop"]
+    yield "assay", f"the model to be replaced captures {_with_spread(swap.assay)}"
+    if swap.valid_rate_drop is not None:
+        drop = 100 * swap.valid_rate_drop
         more = "fewer" if drop >= 0 else "more"
         yield "guardrail", f"{abs(drop):.3g} in 100 {more} valid replies after the swap"
 
@@ -170,78 +167,80 @@ def _with_spread(captured: Interval | None) -> str:
 
 
 def _margin(verdict: Verdict) -> Iterator[Fact]:
-    margin, share = verdict["margin"], verdict["margin_share"]
+    margin, share = verdict.margin, verdict.margin_share
     if margin is None:
         yield "margin", "none is set, so nothing is called equivalent; see gate.rating_margin"
         return
-    text = f"{margin:.3g} {UNITS[verdict['unit']]}"
+    text = f"{margin:.3g} {UNITS[verdict.unit]}"
     if share is not None:
-        text += f", which is {percent(share)} of what {verdict['a']} gains over random picks"
-    elif verdict["unit"] == "captured":
-        text += f"; {verdict['a']} shows no gain over random picks to compare it with"
+        text += f", which is {percent(share)} of what {verdict.a} gains over random picks"
+    elif verdict.unit == "captured":
+        text += f"; {verdict.a} shows no gain over random picks to compare it with"
     yield "margin", text
-    if "equivalent" in KIND_WORDS[verdict["kind"]].good and verdict["inner"] is not None:
+    if "equivalent" in KIND_WORDS[verdict.kind].good and verdict.inner is not None:
         yield (
             "equivalent",
-            f"would need the interval of {percent(1 - 2 * verdict['alpha'])}, "
-            f"{spread(verdict['inner'], 3)}, between -{margin:.3g} and +{margin:.3g}",
+            f"would need the interval of {percent(1 - 2 * verdict.alpha)}, "
+            f"{spread(verdict.inner, 3)}, between -{margin:.3g} and +{margin:.3g}",
         )
 
 
 def _clusters(verdict: Verdict) -> Iterator[Fact]:
-    text = f"{counted(verdict['clusters'], 'cluster')} compared"
-    if verdict["flat_clusters"]:
-        text += f", {verdict['flat_clusters']:,} flat left out (one utility for all items)"
-    yield "clusters", f"{text}; the two arms score differently in {verdict['nonzero']:,}"
+    text = f"{counted(verdict.clusters, 'cluster')} compared"
+    if verdict.flat_clusters:
+        text += f", {verdict.flat_clusters:,} flat left out (one utility for all items)"
+    yield "clusters", f"{text}; the two arms score differently in {verdict.nonzero:,}"
 
 
 def _design(verdict: Verdict) -> Iterator[Fact]:
-    design = verdict["design"]
-    text = design["kind"]
-    if design["why"]:
-        text += f": {design['why']}"
-    if design["looks"]:
-        text += f"; looked {counted(len(design['looks']), 'time')}"
-        text += f", last at {counted(design['looks'][-1]['clusters'], 'counted cluster')}"
-        if design["cap"] is not None:
-            text += f", at most {design['cap']:,} would be asked"
-    if design["calls"] is not None:
-        text += f"; {counted(design['calls'], 'call')}"
-        text += f", {design['calls_saved']:,} saved" if design["calls_saved"] else ""
+    design = verdict.design
+    text: str = design.kind
+    if design.why:
+        text += f": {design.why}"
+    if design.looks:
+        text += f"; looked {counted(len(design.looks), 'time')}"
+        text += f", last at {counted(design.looks[-1].clusters, 'counted cluster')}"
+        if design.cap is not None:
+            text += f", at most {design.cap:,} would be asked"
+    if design.calls is not None:
+        text += f"; {counted(design.calls, 'call')}"
+        text += f", {design.calls_saved:,} saved" if design.calls_saved else ""
     yield "design", text
 
 
 def _arms(verdict: Verdict) -> Iterator[Fact]:
     """What each arm is worth by itself."""
-    if verdict["unit"] == "range":
+    if verdict.unit == "range":
         yield (
             "captured",
             "no figure is claimed: only items that exactly one arm picked are rated",
         )
         return
-    for side in ("a", "b"):
-        yield "captured", f"{verdict[side]}: {_with_spread(verdict['captured'][side])}"
+    captured = verdict.captured
+    yield "captured", f"{verdict.a}: {_with_spread(captured.a)}"
+    yield "captured", f"{verdict.b}: {_with_spread(captured.b)}"
 
 
 def _valid(verdict: Verdict) -> Iterator[Fact]:
     """Shares of usable replies; a strategy makes none."""
-    rates = {verdict[side]: verdict["valid_rate"][side] for side in ("a", "b")}
+    rates = {verdict.a: verdict.valid_rate.a, verdict.b: verdict.valid_rate.b}
     told = [f"{rate(share)} from {arm}" for arm, share in rates.items() if share is not None]
     if told:
         yield "valid replies", ", ".join(told)
 
 
 def _overlap(verdict: Verdict) -> Iterator[Fact]:
-    overlap = verdict["overlap"]
+    overlap = verdict.overlap
     if overlap is not None:
         yield "overlap", f"kappa of the picks of the two arms {around(overlap)}: {KAPPA}"
 
 
 def _cost(verdict: Verdict) -> Iterator[Fact]:
     """swap: what 1,000 selected items cost; no price is not the same as free."""
-    if verdict["swap"] is None:
+    if verdict.swap is None:
         return
-    before, after = (_dollars(verdict["swap"]["usd_per_1000"][side]) for side in ("a", "b"))
+    paid = verdict.swap.usd_per_1000
+    before, after = _dollars(paid.a), _dollars(paid.b)
     yield "cost", f"per 1,000 selected items {before} before the swap, {after} after it"
 
 
@@ -249,12 +248,15 @@ def _dollars(value: float | None) -> str:
     return "not priced (which is not free)" if value is None else f"{usd(value)} USD"
 
 
-def utility(verdict: Verdict) -> Iterator[Fact]:
+def utility(verdict: Verdict | Noise) -> Iterator[Fact]:
     """The utility that decides: its kind, rater and validation, and how far it can be trusted."""
-    decides = verdict["utility"]
+    decides = verdict.utility
     if decides is None:
         yield "utility", "none: how good the picks are is not known"
         return
     yield "utility", f"{named(decides)} says how good the picks are"
-    longest = decides.get("length")
-    yield "ceiling", f"{ceiling(decides)}; {length_alone(longest and longest['estimate'])}"
+    longest = decides.length if isinstance(decides, DecidingUtility) else None
+    yield (
+        "ceiling",
+        f"{ceiling(decides)}; {length_alone(None if longest is None else longest.estimate)}",
+    )

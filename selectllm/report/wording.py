@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-Results = Mapping[str, Any]
-Verdict = Mapping[str, Any]
-Interval = Mapping[str, float]
-Utility = Mapping[str, Any]
-"""What results.json says of one; earlier versions told name, kind and rater alone."""
+from selectllm.evaluation.comparison.schema import OtherUtility, Verdict
+from selectllm.stats.interval import Interval
+from selectllm.utility.schema import UtilityOrigin, UtilitySummary
+
+
+class Ends(Protocol):
+    """What has two ends, each of which may be missing."""
+
+    @property
+    def low(self) -> float | None:
+        """The lower one."""
+
+    @property
+    def high(self) -> float | None:
+        """The upper one."""
+
 
 UNVALIDATED = "unvalidated"
 # Over what a reliability says that values repeat, by the source of the utility.
@@ -24,38 +35,46 @@ UNKNOWN = "-"
 
 def subject(verdict: Verdict) -> str:
     """`criteria@2 + gpt against criteria@1 + gpt`: what is judged, then the reference."""
-    return f"{verdict['b']} against {verdict['a']}"
+    return f"{verdict.b} against {verdict.a}"
 
 
-def named(utility: Utility) -> str:
+def named(utility: UtilitySummary | OtherUtility) -> str:
     """`rating (kind: model, rated by gpt; unvalidated)`: how a utility is called everywhere."""
-    by = f", rated by {utility['rater']}" if utility["rater"] else ""
+    by = f", rated by {utility.rater}" if utility.rater else ""
     stands = standing(utility)
     beside = f"; {stands}" if stands else ""
-    return f"{utility['name']} (kind: {utility['kind']}{by}{beside})"
+    return f"{utility.name} (kind: {utility.kind}{by}{beside})"
 
 
-def standing(utility: Utility) -> str | None:
+def summary(row: Mapping[str, Any]) -> UtilitySummary:
+    """The utility that a row of a file tells of, among other things."""
+    told = {name: row[name] for name in UtilitySummary.model_fields if name in row}
+    return UtilitySummary.model_validate(told)
+
+
+def standing(utility: UtilityOrigin) -> str | None:
     """`unvalidated`, or by what it is validated.
 
     What has not been validated is not validated, whether or not somebody tried. None for outcomes
     that nobody tried: the others are held to them.
     """
-    found = utility.get("validation")
-    if found is None and utility["kind"] == "outcome":
+    found = utility.validation
+    if found is None and utility.kind == "outcome":
         return None
-    if found is None or found["status"] != "validated":
+    if found is None or found.status != "validated":
         return UNVALIDATED
-    return f"LDS {found['lds']:.2f}, {p_value(found['p'])}, {counted(found['subsets'], 'subset')}"
+    score = UNKNOWN if found.lds is None else f"LDS {found.lds:.2f}"
+    p = UNKNOWN if found.p is None else p_value(found.p)
+    return f"{score}, {p}, {counted(found.subsets, 'subset')}"
 
 
-def ceiling(utility: Utility) -> str:
+def ceiling(utility: UtilityOrigin) -> str:
     """`0.87 (reliability 0.76, split-half over test items)`: no agreement can be expected above."""
-    highest = utility.get("ceiling")
+    highest = utility.ceiling
     if highest is None:
         return "unknown (no reliability)"
-    over = REPEATS.get(utility.get("source", ""))
-    repeats = f"reliability {utility['reliability']:.2f}" + (f", {over}" if over else "")
+    over = REPEATS.get(utility.source or "")
+    repeats = f"reliability {utility.reliability:.2f}" + (f", {over}" if over else "")
     return f"{highest:.2f} ({repeats})"
 
 
@@ -70,9 +89,9 @@ def in_words(captured: Interval | None) -> str:
     """What an interval of captured says about random picks."""
     if captured is None:
         return "too few clusters to say anything"
-    if captured["low"] > 0:
+    if captured.low > 0:
         return "better than random picks"
-    if captured["high"] < 0:
+    if captured.high < 0:
         return "worse than random picks"
     return "not better than random picks, as far as these clusters can tell"
 
@@ -84,14 +103,14 @@ def number(value: float | None, digits: int = 2) -> str:
 
 def estimate(interval: Interval | None) -> str:
     """The estimate of an interval; `-` where there is none."""
-    return UNKNOWN if interval is None else number(interval["estimate"])
+    return UNKNOWN if interval is None else number(interval.estimate)
 
 
-def spread(interval: Interval | Mapping[str, float | None] | None, digits: int = 2) -> str:
+def spread(interval: Ends | None, digits: int = 2) -> str:
     """`+0.03 to +0.21`; `-` where an end is missing."""
     if interval is None:
         return UNKNOWN
-    low, high = interval["low"], interval["high"]
+    low, high = interval.low, interval.high
     if low is None or high is None:
         return UNKNOWN
     return f"{low:+.{digits}f} to {high:+.{digits}f}"
@@ -99,7 +118,7 @@ def spread(interval: Interval | Mapping[str, float | None] | None, digits: int =
 
 def around(interval: Interval) -> str:
     """`0.30 (0.22 to 0.38)`: an estimate of which above 0 is nothing special."""
-    return f"{interval['estimate']:.2f} ({interval['low']:.2f} to {interval['high']:.2f})"
+    return f"{interval.estimate:.2f} ({interval.low:.2f} to {interval.high:.2f})"
 
 
 def count(value: int | None) -> str:

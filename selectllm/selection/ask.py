@@ -44,9 +44,10 @@ async def make_decisions(
 
     await ask((task for task in tasks if not log.done(task.key)), settings, record)
     if errors:
+        kept = log.path or "the reply cache"
         raise ProviderError(
             f"{len(errors)} of {len(tasks)} decisions could not be made; the first: "
-            f"{errors[0].problems[0]}. What succeeded is kept in {log.path}: run the same command "
+            f"{errors[0].problems[0]}. What succeeded is kept in {kept}: run the same command "
             "again to ask only the rest"
         )
 
@@ -105,7 +106,7 @@ class _Asking:
                 f"{count} of {prompt} with {model}"
                 for (prompt, model), count in sorted(self._missing.items())
             )
-            raise ReplyMissing(f"--offline, and replies are missing: {counts}")
+            raise ReplyMissing(f"`offline`, and replies are missing: {counts}")
 
 
 async def decide(task: Task, settings: AskSettings) -> Decision:

@@ -23,7 +23,7 @@ from selectllm.selection.decision_log import DecisionLog, decision_key
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import AskSettings, Task, calls_per_decision, with_ballots
 
-SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of --cluster-size auto
+SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of an automatic size
 
 OnInvalid = Literal["fill", "skip", "fail"]
 Divide = Callable[[Pool, int, int], tuple[Cluster, ...]]
@@ -93,13 +93,17 @@ def check_budget(budget: int, pool: Pool, whose: str = "in") -> None:
     """Raise UsageError unless 1 <= budget <= items in the pool; `whose`: `in`, or `left of`."""
     if not 1 <= budget <= len(pool):
         raise UsageError(
-            f"--budget {budget}: must be from 1 to {len(pool)}, the number of items {whose} "
-            f"{pool.source or 'the pool'}"
+            f"`budget` {budget}: must be from 1 to {len(pool)}, the number of items {whose} "
+            f"{pool.source or 'the pool'}",
+            argument="budget",
         )
 
 
 def cluster_size(pool_size: int, budget: int) -> int:
-    """Candidates per cluster under `auto`: one pick per cluster, within 5..50 (DESIGN part 6)."""
+    """Candidates per cluster under `auto`: pool / budget, rounded up, within 5..50.
+
+    So every cluster gives one pick wherever that range allows it.
+    """
     return min(max(math.ceil(pool_size / budget), SMALLEST_CLUSTER), LARGEST_CLUSTER)
 
 
@@ -138,8 +142,9 @@ def rounds_ahead(pool_size: int, settings: SelectSettings) -> list[tuple[int, in
             return rounds
         if size < 2:
             raise UsageError(
-                f"--cluster-size {size}: {pool_size} clusters of one item cannot be narrowed down "
-                f"to {settings.budget}; use at least 2, or auto"
+                f"`cluster_size` {size}: {pool_size} clusters of one item cannot be narrowed down "
+                f"to {settings.budget}; use at least 2, or auto",
+                argument="cluster_size",
             )
         pool_size = count
 
@@ -233,8 +238,9 @@ def fill(
         return []
     if settings.on_invalid == "fail":
         raise SelectLLMError(
-            f"{complaint} and --on-invalid is fail; nothing was written. Use fill or skip, or look "
-            "at the replies in the decision log"
+            f"{complaint} and `on_invalid` is fail; nothing was written. Use fill or skip, or look "
+            "at the replies in the decision log",
+            argument="on_invalid",
         )
     return sorted(unpicked, key=lambda i: seeded_hash("fill", settings.seed, number, i))
 

@@ -60,7 +60,8 @@ def check_descending(strategy: Strategy) -> None:
     """Raise UsageError unless a threshold of the strategy's values is a number of its picks."""
     if not strategy.descending:
         raise UsageError(
-            f"--threshold: {strategy.name} does not go from the highest value down; give --budget"
+            f"`threshold`: {strategy.name} does not go from the highest value down; give `budget`",
+            argument="threshold",
         )
 
 
@@ -75,5 +76,7 @@ def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> in
     if not count:
         known = candidates.values[~np.isnan(candidates.values)]
         highest = f"the highest is {known.max():g}" if len(known) else "none could be measured"
-        raise UsageError(f"--threshold {threshold:g}: no item reaches it; {highest}")
+        raise UsageError(
+            f"`threshold` {threshold:g}: no item reaches it; {highest}", argument="threshold"
+        )
     return count

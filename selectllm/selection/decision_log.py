@@ -70,9 +70,9 @@ def read_log(path: Path) -> LogContent[Key, Decision]:
 
 
 class DecisionLog(RowLog[Key, Decision]):
-    """The decisions of one call; only `error` is asked again."""
+    """The decisions of one call, in memory alone without a path; only `error` is asked again."""
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path | None, manifest: Mapping[str, Any]) -> None:
         super().__init__(path, manifest, DECISIONS)
 
     def done(self, key: Key) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from selectllm.core.files import atomic_write
 from selectllm.core.types import Pool
 from selectllm.selection.by_model import Chosen, SelectSettings
+from selectllm.selection.clustering.partition import code_of
 from selectllm.selection.selector import Selector
 from selectllm.selection.strategies import Strategy
 
@@ -50,6 +51,7 @@ def manifest_by_model(
         "prompt_sha256": selector.prompt.sha256,
         "model": selector.spec.fields() | {"endpoint": selector.endpoint},
         "by": by,
+        **code_of(by),
         "cluster_size": "auto" if settings.size is None else str(settings.size),
         "reask": settings.ask.reask,
         "encoder": encoder,

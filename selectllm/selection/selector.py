@@ -40,7 +40,7 @@ class Selector:
 
 def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selector:
     """`prompt` run through the model of `spec`, ready to be asked."""
-    spec = settled(spec)
+    spec = settled(spec, shared.base)
     return Selector(
         prompt=prompt,
         spec=spec,

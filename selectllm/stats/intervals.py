@@ -13,30 +13,18 @@ and statsmodels, as the reference.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from selectllm.core.arrays import Floats
+from selectllm.stats.interval import Interval
 
 MOST_ENUMERATED = 14  # units whose 2^n sign patterns are all counted
 FLIPS = 9999  # sign patterns drawn for more units than that
 BLOCK = 2**20  # signs held in memory at once
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its two-sided confidence interval, in the unit of the estimate."""
-
-    estimate: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, float]:
-        """`{estimate, low, high}`."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

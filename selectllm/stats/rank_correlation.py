@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from selectllm.core.arrays import Floats
-from selectllm.stats.intervals import Interval
+from selectllm.core.arrays import Floats, Ints
+from selectllm.stats.interval import Interval
 
-Orders = NDArray[np.intp]
+Orders = Ints
 Statistic = Callable[[Orders], Floats]
 
 FEWEST_FOR_INTERVAL = 8

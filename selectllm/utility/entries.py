@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from selectllm.core.names import closest
 from selectllm.core.strict import Count, JsonMapping, Name, Strict
-from selectllm.utility.utility import Kind
+from selectllm.utility.schema import Kind
 
 
 class NamedEntry(Strict):

@@ -14,7 +14,8 @@ from selectllm.utility.annotation.ratings_file import (
 )
 from selectllm.utility.annotation.scale import Range, check_range, on_scale, shown
 from selectllm.utility.annotation.sheet_files import PlacedRow, read_placed
-from selectllm.utility.utility import Kind, Utility
+from selectllm.utility.schema import Kind
+from selectllm.utility.utility import Utility
 from selectllm.utility.utility_file import from_rows as from_utility_rows
 from selectllm.utility.utility_file import is_utility
 

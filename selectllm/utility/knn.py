@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from selectllm.core.arrays import Floats, Vectors
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.types import Item, Pool, unanswered
@@ -26,7 +25,7 @@ from selectllm.data.rouge import lcs_f1, token_ids
 from selectllm.utility.utility import Utility
 
 Answer = Literal["cosine", "rouge-l"]
-Rows = npt.NDArray[np.intp] | None  # positions of items; None for all of them
+Rows = Ints | None  # positions of items; None for all of them
 
 BLOCK = 1 << 20  # (item, test) pairs worked on at once: 8 MB per matrix
 

@@ -14,13 +14,14 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.core.arrays import Floats
+from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.data.readers import shortened
 from selectllm.utility.annotation.scale import is_blank, item_id
 from selectllm.utility.annotation.sheet_files import read_placed
-from selectllm.utility.utility import Kind, Utility
+from selectllm.utility.schema import Kind
+from selectllm.utility.utility import Utility
 
 Winner = Literal["a", "b", "tie"]
 
@@ -221,8 +222,8 @@ class _Wins:
 
     judgements: Sequence[Judgement]
     ids: list[str]
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
+    first: Ints
+    second: Ints
     won: Floats
     count: Floats
 

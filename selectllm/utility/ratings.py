@@ -9,7 +9,8 @@ from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed, unknown
 from selectllm.core.types import Item, Pool
 from selectllm.utility.annotation.scale import number
-from selectllm.utility.utility import Kind, Utility
+from selectllm.utility.schema import Kind
+from selectllm.utility.utility import Utility
 
 SAMPLE = 100  # rows that are looked at to say which columns are numeric
 

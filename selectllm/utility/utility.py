@@ -15,29 +15,13 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from selectllm.core.codec import sha256_json
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.types import empty
-
-Kind = Literal["outcome", "human", "model", "proxy"]
-Standing = Literal["validated", "unvalidated"]
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationSummary:
-    """What validating a utility by training showed, in short (see utility/validation.py).
-
-    `lds`: how far its sums over random subsets order what training on these gained, -1 to 1;
-    `p`: one-sided, that they say nothing of it; None where undefined. `subsets`: how many.
-    """
-
-    status: Standing
-    lds: float | None
-    p: float | None
-    subsets: int
+from selectllm.utility.schema import Kind, UtilitySummary, ValidationSummary
 
 
 @dataclass(frozen=True)
@@ -92,17 +76,21 @@ class Utility:
         """The square root of the reliability: no agreement can be expected above it."""
         return None if self.reliability is None else math.sqrt(self.reliability)
 
-    def to_json(self) -> dict[str, Any]:
-        """What is told beside every figure that rests on it."""
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The fields of a `UtilityOrigin`: what is told of it beside its name."""
         return {
-            "name": self.name,
             "source": self.source,
             "kind": self.kind,
             "rater": self.rater,
             "reliability": self.reliability,
             "ceiling": self.ceiling,
-            "validation": self.validation and asdict(self.validation),
+            "validation": self.validation,
         }
+
+    def summary(self) -> UtilitySummary:
+        """What is told beside every figure that rests on it."""
+        return UtilitySummary(name=self.name, **self.origin)
 
     def turned(self) -> Utility:
         """With the sign of every value turned: of numbers of which lower is better."""

@@ -19,7 +19,8 @@ from selectllm.data.readers import shortened
 from selectllm.utility.annotation.ratings_file import by_item
 from selectllm.utility.annotation.scale import Range, check_range, on_scale
 from selectllm.utility.annotation.sheet_files import PlacedRow, read_objects
-from selectllm.utility.utility import Kind, Utility
+from selectllm.utility.schema import Kind
+from selectllm.utility.utility import Utility
 
 FORMAT = 1
 DESCRIBED = ("name", "source", "kind", "rater", "reliability")

@@ -15,7 +15,8 @@ from typing import Any, get_args
 from selectllm.core.codec import pretty_json, sha256_json
 from selectllm.core.errors import UtilityError
 from selectllm.core.files import write_text
-from selectllm.utility.utility import Standing, Utility, ValidationSummary
+from selectllm.utility.schema import Standing, ValidationSummary
+from selectllm.utility.utility import Utility
 
 FORMAT = 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import os
 import signal
 import subprocess
@@ -13,113 +12,49 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
-from selectllm.core.types import Cluster
-from selectllm.report.schemas import schema
-from selectllm.selection.by_model import SelectSettings, allocate, cluster_size, rounds_ahead
+from selectllm.jobs.selecting import select
+from selectllm.jobs.settings import SelectArguments
+from selectllm.jobs.sync import finished
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
-from tests.support.cli_files import assert_refused
 from tests.support.provider_server import ProviderServer, echoing_key
 
 FORTY = ("--by", "random", "--cluster-size", "40")
 MOCK = ("--prompt", "short@1", "--model", "mock/random", "--by", "random")
 
 
-@pytest.mark.parametrize("budget", [1, 2, 7, 13, 39, 40])
-@pytest.mark.parametrize("size", ["auto", "2", "6", "40", "100"])
-def test_exactly_n_distinct_items_come_out(
-    selectllm: Command, pool_file: Path, budget: int, size: str
-) -> None:
-    outcome = selectllm("select", pool_file, "--budget", budget, "--cluster-size", size, *MOCK)
+def test_the_command_writes_what_the_job_gives(selectllm: Command, pool_file: Path) -> None:
+    outcome = selectllm("select", pool_file, "--budget", 9, "--seed", 3, "--cluster-size", 5, *MOCK)
     assert outcome.code == 0, outcome.err
-    rows = read_jsonl(pool_file.with_name("pool.selected.jsonl"))
-    assert len({row["id"] for row in rows}) == len(rows) == budget
+    out = pool_file.with_name("pool.selected.jsonl")
+    assert outcome.out == f"9 items in {out} (short@1+mock/random)\n"
+    asked: SelectArguments = {"prompt": "short@1", "model": "mock/random", "by": "random"}
+    job = select(pool_file, budget=9, seed=3, cluster_size=5, log="log.jsonl", **asked)
+    finished(job).write("job.jsonl")
+    assert out.read_bytes() == Path("job.jsonl").read_bytes()
+    logged = Path("pool.selected.jsonl.decisions.jsonl").read_bytes()
+    assert logged == Path("log.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("strategy", ["random", "longest", "shortest", "first", "centroid"])
-def test_a_strategy_selects_n_items_of_the_whole_pool(
-    selectllm: Command, pool_file: Path, strategy: str
-) -> None:
-    assert selectllm("select", pool_file, "--budget", 5, "--strategy", strategy).code == 0
-    rows = read_jsonl(pool_file.with_name("pool.selected.jsonl"))
-    assert len({row["id"] for row in rows}) == 5
-    assert {row["_selectllm"]["by"] for row in rows} == {f"strategy:{strategy}"}
-
-
-def test_the_longest_are_the_longest_and_the_first_the_first(
-    selectllm: Command, pool_file: Path
-) -> None:
-    lengths = {r["id"]: len(r["instruction"]) + len(r["input"]) for r in pool_rows()}
-    selectllm("select", pool_file, "--budget", 4, "--strategy", "longest", "-o", "l.jsonl")
-    chosen = {row["id"] for row in read_jsonl(Path("l.jsonl"))}
-    assert min(lengths[i] for i in chosen) >= max(lengths[i] for i in lengths.keys() - chosen)
-    selectllm("select", pool_file, "--budget", 4, "--strategy", "first", "-o", "f.jsonl")
-    assert [row["id"] for row in read_jsonl(Path("f.jsonl"))] == [f"item-00{n}" for n in range(4)]
-
-
-def test_rows_keep_all_their_columns_and_pool_order(selectllm: Command, pool_file: Path) -> None:
-    selectllm("select", pool_file, "--budget", 9, *MOCK)
-    rows = read_jsonl(pool_file.with_name("pool.selected.jsonl"))
-    original = {row["id"]: row for row in pool_rows()}
-    for row in rows:
-        Draft202012Validator(schema("selection")).validate(row)
-        assert {name: value for name, value in row.items() if name != "_selectllm"} == original[
-            row["id"]
-        ]
-    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
-
-
-def test_the_decision_log_says_what_was_asked_and_answered(
-    selectllm: Command, pool_file: Path
-) -> None:
-    selectllm("select", pool_file, "--budget", 8, *MOCK)
-    manifest, *decisions = read_jsonl(pool_file.with_name("pool.selected.jsonl.decisions.jsonl"))
-    assert manifest["manifest"]["prompt"] == "short@1"
-    assert len(decisions) == 8
-    for decision in decisions:
-        Draft202012Validator(schema("decision")).validate(decision)
-        assert set(decision["picks"]) < set(decision["shown"])
-        assert decision["attempts"][0]["reply"].startswith("[")
-
-
-def test_the_selection_follows_the_seed_and_not_the_order_of_the_file(
-    selectllm: Command, pool_file: Path, tmp_path: Path
-) -> None:
-    backwards = write_jsonl(tmp_path / "backwards.jsonl", pool_rows()[::-1])
-
-    def chosen(pool: Path, seed: int, out: str) -> set[str]:
-        selectllm("select", pool, "--budget", 9, "--seed", seed, "-o", out, *MOCK)
-        return {row["id"] for row in read_jsonl(Path(out))}
-
-    first = chosen(pool_file, 0, "a.jsonl")
-    assert chosen(backwards, 0, "b.jsonl") == first
-    assert chosen(pool_file, 1, "c.jsonl") != first
-
-
-def test_a_rerun_asks_nothing_and_writes_the_same_bytes(
-    selectllm: Command, pool_file: Path, server: ProviderServer
-) -> None:
-    arguments = (
-        *("select", pool_file, "--budget", 8, "--prompt", "short@1", "--by", "random"),
-        *("--model", "openai/m", "--api-base", server.base_url),
-    )
-    assert selectllm(*arguments).code == 0
-    asked, written = server.count, Path("pool.selected.jsonl").read_bytes()
-    assert selectllm(*arguments).code == 0
-    assert server.count == asked == 8
-    assert Path("pool.selected.jsonl").read_bytes() == written
-
-
-def test_invalid_replies_are_filled_marked_and_counted(selectllm: Command, pool_file: Path) -> None:
+def test_filled_gaps_are_counted(selectllm: Command, pool_file: Path) -> None:
     model = ("--prompt", "short@1", "--model", "mock/reply:no idea", "--by", "random")
     outcome = selectllm("select", pool_file, "--budget", 6, *model)
-    assert outcome.code == 0
-    assert "6 of them fill gaps" in outcome.out
-    rows = read_jsonl(Path("pool.selected.jsonl"))
-    assert [row["_selectllm"]["filled"] for row in rows] == [True] * 6
+    assert (outcome.code, outcome.out.splitlines()[1:]) == (
+        0,
+        ["6 of them fill gaps that the model left: marked `filled`"],
+    )
+
+
+def test_a_dry_run_of_a_strategy_is_a_line_or_json(selectllm: Command, pool_file: Path) -> None:
+    rating = ("--strategy", "rating:quality@1+openai/m", "--dry-run")
+    assert selectllm("select", pool_file, "--threshold", 3, *rating).out == (
+        "strategy rating:quality@1+openai/m would take those that reach the threshold of 40 items, "
+        "with 40 calls (120 at most)\n"
+    )
+    assert selectllm("select", pool_file, "--budget", 3, *rating, "--json").json == {
+        **{"rounds": [], "calls": 40, "calls_at_most": 120, "prefilter_calls": 0},
+    }
+    assert list(Path().glob("*.jsonl")) == [Path("pool.jsonl")]
 
 
 def test_on_invalid_skip_is_short_and_fail_writes_nothing(
@@ -176,15 +111,6 @@ def test_after_sigkill_nothing_is_paid_for_twice(selectllm: Command, pool_file: 
         assert server.count <= 21
 
 
-def test_a_dry_run_sends_and_writes_nothing(
-    selectllm: Command, pool_file: Path, tmp_path: Path
-) -> None:
-    outcome = selectllm("select", pool_file, "--budget", 8, "--dry-run", *MOCK)
-    assert outcome.code == 0
-    assert "8 clusters" in outcome.out
-    assert sorted(p.name for p in tmp_path.glob("*.jsonl")) == ["pool.jsonl"]
-
-
 def test_a_dry_run_tells_its_rounds_calls_and_tokens(selectllm: Command, pool_file: Path) -> None:
     arguments = ("select", pool_file, "--budget", 2, "--cluster-size", 10, "--dry-run", *MOCK)
     told = selectllm(*arguments, "--json").json
@@ -201,15 +127,6 @@ def test_a_dry_run_tells_its_rounds_calls_and_tokens(selectllm: Command, pool_fi
     ]
 
 
-def test_clusters_that_are_taken_whole_are_not_asked_about(
-    selectllm: Command, pool_file: Path
-) -> None:
-    arguments = ("select", pool_file, "--budget", 40, "--dry-run")
-    assert selectllm(*arguments, "--json", *MOCK).json["calls"] == 0
-    assert "8 clusters of 5 are taken whole, unasked" in selectllm(*arguments, *MOCK).out
-    assert selectllm(*arguments, "--json", "--strategy", "first").json["calls"] == 0
-
-
 @pytest.mark.parametrize(
     ("name", "out"),
     [("my.data.jsonl", "my.data.selected.jsonl"), ("POOL.JSONL.GZ", "POOL.selected.jsonl")],
@@ -221,24 +138,6 @@ def test_the_selection_is_named_after_the_pool(
     (tmp_path / name).write_bytes(gzip.compress(rows) if name.endswith("GZ") else rows)
     assert selectllm("select", name, "--budget", 3, "--strategy", "first").code == 0
     assert len(read_jsonl(tmp_path / out)) == 3
-
-
-def test_a_tournament_without_winners_comes_out_short(selectllm: Command, pool_file: Path) -> None:
-    model = ("--prompt", "short@1", "--model", "mock/reply:no idea", *FORTY[:2])
-    outcome = selectllm("select", pool_file, "--budget", 1, "--on-invalid", "skip", *model)
-    assert (outcome.code, read_jsonl(Path("pool.selected.jsonl"))) == (1, [])
-    assert "0 of 1 items" in outcome.err
-
-
-def test_ids_of_any_text_are_kept(selectllm: Command, tmp_path: Path) -> None:
-    ids = ["a,b", "a\u2028b", "x\ny", "\x1f", "日本", " ", "a\x1fb", '"q"', "1+1", "é"]
-    pool = [{"id": each, "instruction": f"Say {number}"} for number, each in enumerate(ids)]
-    path = write_jsonl(tmp_path / "odd.jsonl", pool)
-    assert selectllm("select", path, "--budget", 4, "--cluster-size", 4, *MOCK).code == 0
-    lines = (tmp_path / "odd.selected.jsonl").read_bytes().split(b"\n")[:-1]
-    chosen = {json.loads(line)["id"] for line in lines}
-    assert len(chosen) == 4
-    assert chosen < set(ids)
 
 
 def test_json_output_is_alone_on_stdout(selectllm: Command, pool_file: Path) -> None:
@@ -297,51 +196,6 @@ def test_bad_input_gets_one_clear_error_and_writes_nothing(
     assert sorted(p.name for p in Path().glob("*.jsonl")) == ["pool.jsonl"]
 
 
-def test_a_log_of_another_call_is_not_mixed_up(selectllm: Command, pool_file: Path) -> None:
-    selectllm("select", pool_file, "--budget", 3, *MOCK)
-    outcome = selectllm("select", pool_file, "--budget", 4, *MOCK)
-    assert outcome.code == 2
-    assert "belongs to another call (budget differ)" in outcome.err
-    assert len(read_jsonl(Path("pool.selected.jsonl"))) == 3
-
-
-# --- the arithmetic
-
-
-@given(
-    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=30),
-    share=st.floats(0, 1),
-    seed=st.integers(0, 5),
-)
-def test_budgets_are_spread_fairly(sizes: list[int], share: float, seed: int) -> None:
-    smallest = min(sizes)
-    sizes = [smallest + (size > smallest) for size in sizes]
-    clusters = [Cluster(n, tuple(f"{n}-{i}" for i in range(size))) for n, size in enumerate(sizes)]
-    budget = max(len(sizes), round(share * sum(sizes)))
-    picks = allocate(clusters, budget, seed)
-    assert sum(picks) == budget
-    assert max(picks) - min(picks) <= 1
-    assert all(k <= size for k, size in zip(picks, sizes, strict=True))
-
-
-@given(pool=st.integers(1, 10**6), share=st.floats(0, 1))
-def test_a_tournament_ends_with_at_most_as_many_clusters_as_the_budget(
-    pool: int, share: float
-) -> None:
-    budget = max(1, round(pool * share))
-    rounds = rounds_ahead(pool, SelectSettings(budget))
-    assert rounds[-1][0] <= budget
-    assert all(clusters > budget for clusters, _ in rounds[:-1])
-    assert all(5 <= size <= 50 for _, size in rounds)
-
-
-@pytest.mark.parametrize(
-    ("pool", "budget", "size"), [(1000, 100, 10), (1000, 999, 5), (1000, 1, 50), (14, 3, 5)]
-)
-def test_auto_cluster_size(pool: int, budget: int, size: int) -> None:
-    assert cluster_size(pool, budget) == size == min(max(math.ceil(pool / budget), 5), 50)
-
-
 def test_a_note_says_when_nothing_is_known_of_the_picks(
     selectllm: Command, pool_file: Path
 ) -> None:
@@ -358,62 +212,3 @@ def test_a_note_says_when_nothing_is_known_of_the_picks(
     results.with_name("run.json").write_text('{"manifest": {"prompts": 1}}', "utf-8")
     results.touch()
     assert unknown in selectllm(*arguments).err
-
-
-class TestDistinct:
-    """Near-duplicates are left out before anything is asked."""
-
-    ROWS = (
-        {"id": "a", "instruction": "Name a planet."},
-        {"id": "b", "instruction": "name  a planet."},
-        {"id": "c", "instruction": "Name one planet."},
-        {"id": "d", "instruction": "How are bricks made?"},
-    )
-
-    def test_exact_repeats_go_whatever_their_case_and_spaces(
-        self, selectllm: Command, tmp_path: Path
-    ) -> None:
-        pool = write_jsonl(tmp_path / "pool.jsonl", self.ROWS)
-        words = ("--strategy", "random", "--budget", 3, "--distinct", "exact", "-o", "out.jsonl")
-        outcome = selectllm("select", pool, *words)
-        assert outcome.code == 0
-        assert [row["id"] for row in read_jsonl(Path("out.jsonl"))] == ["a", "c", "d"]
-        assert "3 of 4 items are distinct" in outcome.err
-
-    def test_a_budget_above_what_is_left_is_refused(
-        self, selectllm: Command, tmp_path: Path
-    ) -> None:
-        pool = write_jsonl(tmp_path / "pool.jsonl", self.ROWS)
-        words = ("--strategy", "random", "--budget", 4, "--distinct", "exact", "--quiet")
-        assert_refused(selectllm("select", pool, *words), "--budget 4", "from 1 to 3")
-
-    def test_a_prefilter_leaves_the_share_that_its_strategy_puts_first(
-        self, selectllm: Command, pool_file: Path
-    ) -> None:
-        words = ("--strategy", "random", "--budget", 20, "--prefilter", "longest:0.5")
-        assert selectllm("select", pool_file, *words, "-o", "out.jsonl").code == 0
-        lengths = sorted((len(r["instruction"]) for r in read_jsonl(pool_file)), reverse=True)
-        kept = [len(row["instruction"]) for row in read_jsonl(Path("out.jsonl"))]
-        assert min(kept) >= lengths[21]  # the input counts as well
-
-    @pytest.mark.parametrize("value", ["longest", "longest:0", "longest:2", ":0.5", "nosuch:0.5"])
-    def test_a_prefilter_that_is_none_is_refused(
-        self, selectllm: Command, pool_file: Path, value: str
-    ) -> None:
-        words = ("--strategy", "random", "--budget", 4, "--prefilter", value)
-        assert_refused(selectllm("select", pool_file, *words), value.partition(":")[0] or value)
-
-    def test_a_slot_is_a_strategy(self, selectllm: Command, pool_file: Path) -> None:
-        words = ("--budget", 3, "-o", "out.jsonl", "--strategy")
-        assert selectllm("select", pool_file, *words, "slot:39").code == 0
-        ids = {row["id"] for row in read_jsonl(Path("out.jsonl"))}
-        assert ids == {"item-038", "item-039", "item-000"}
-        for name in ("slot:0", "slot:x", "slot:"):
-            assert_refused(selectllm("select", pool_file, *words, name), "slot:3")
-
-    @pytest.mark.parametrize("value", ["0", "1.5", "near", "nan", "-1"])
-    def test_a_threshold_that_is_none_is_refused(
-        self, selectllm: Command, pool_file: Path, value: str
-    ) -> None:
-        words = ("--strategy", "random", "--budget", 4, f"--distinct={value}")
-        assert_refused(selectllm("select", pool_file, *words), "--distinct", value)

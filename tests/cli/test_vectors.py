@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +13,12 @@ import pytest
 from selectllm.cli.options import Common
 from selectllm.cli.session import open_session
 from selectllm.data.encoders import FunctionEncoder
-from selectllm.jobs.long_embedding import announced
-from selectllm.selection.clustering.partition import partition
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
-from tests.support.cli_files import assert_refused, files
-from tests.support.made_vectors import Vectors, blobs, random_vectors
+from tests.support.cli_files import assert_refused
+from tests.support.made_vectors import blobs, random_vectors
 
 SELECT = ("select", "pool.jsonl", "--budget", 5, "--vectors", "v.npy")
 K_CENTER = (*SELECT, "--strategy", "k-center")
-DIVERSE = (*SELECT, "--prompt", "short@1", "--model", "mock/first", "--cluster-size", 8)
 BUNCHES = blobs(5, 8)  # item n is in bunch n // 8
 
 
@@ -61,91 +57,21 @@ def bunches(places: list[int]) -> list[int]:
 # --- select
 
 
-def test_a_strategy_goes_by_the_given_vectors(
+def test_select_goes_by_the_given_vectors(
     selectllm: Command, pool: Path, rows: list[dict[str, object]]
 ) -> None:
     outcome = selectllm(*K_CENTER, "--encoder", "none/such")
     assert outcome.code == 0, outcome.err
     assert bunches(picked(rows)) == [0, 1, 2, 3, 4]
-    assert not list(Path("cache").glob("vectors/*"))
 
 
-@pytest.mark.parametrize(
-    "fewer", [("--distinct", "exact"), ("--distinct", "0.999"), ("--prefilter", "shortest:0.8")]
-)
-def test_a_narrowed_pool_keeps_its_rows(
-    selectllm: Command, pool: Path, rows: list[dict[str, object]], fewer: tuple[str, str]
+def test_vectors_that_cannot_be_used_end_the_call_before_anything_is_written(
+    selectllm: Command, pool: Path
 ) -> None:
-    rows[3] = rows[0] | {"id": rows[3]["id"]}  # a repeated text, for --distinct
-    write_jsonl(pool, rows)
-    outcome = selectllm(*K_CENTER, *fewer)
-    assert outcome.code == 0, outcome.err
-    assert bunches(picked(rows)) == [0, 1, 2, 3, 4]
-
-
-def test_near_duplicates_are_those_of_the_given_vectors(
-    selectllm: Command, pool: Path, rows: list[dict[str, object]]
-) -> None:
-    vectors = random_vectors(40, 32)
-    vectors[21] = vectors[9]
-    np.save("v.npy", vectors)
-    outcome = selectllm(*SELECT[:3], 39, *SELECT[4:], "--strategy", "first", "--distinct", "0.99")
-    assert outcome.code == 0, outcome.err
-    assert picked(rows) == [place for place in range(40) if place != 21]
-
-
-def test_diverse_clusters_hold_one_item_of_each_bunch(
-    selectllm: Command, pool: Path, rows: list[dict[str, object]]
-) -> None:
-    by_bunch = bunch_of_each(rows)
-    options = ("--prompt", "short@1", "--model", "mock/first", "--cluster-size", 5)
-    outcome = selectllm(*SELECT[:3], 8, *SELECT[4:], *options, "--encoder", "none/such")
-    assert outcome.code == 0, outcome.err
-    decisions = read_jsonl(Path("pool.selected.jsonl.decisions.jsonl"))[1:]
-    assert len(decisions) == 8
-    for decision in decisions:
-        assert sorted(by_bunch[name] for name in decision["shown"]) == [0, 1, 2, 3, 4]
-
-
-def bunch_of_each(rows: list[dict[str, object]]) -> dict[str, int]:
-    return {str(row["id"]): place // 8 for place, row in enumerate(rows)}
-
-
-def test_a_tournament_divides_its_winners_by_their_own_rows(
-    selectllm: Command, pool: Path, rows: list[dict[str, object]]
-) -> None:
-    options = ("--prompt", "short@1", "--model", "mock/first", "--cluster-size", 5)
-    assert selectllm(*SELECT[:3], 2, *SELECT[4:], *options).code == 0
-    decisions = read_jsonl(Path("pool.selected.jsonl.decisions.jsonl"))[1:]
-    winners = [name for d in decisions if d["round"] == 0 for name in d["picks"]]
-    assert len(winners) == 8
-    places = {str(row["id"]): place for place, row in enumerate(rows)}
-    expected = partition(winners, BUNCHES[[places[name] for name in winners]], "diverse", 5, 1)
-    shown = {tuple(sorted(d["shown"])) for d in decisions if d["round"] == 1}
-    assert shown == {cluster.members for cluster in expected}
-
-
-def test_clusters_are_remembered_by_the_vectors(selectllm: Command, pool: Path) -> None:
-    assert selectllm(*DIVERSE).code == 0
-    assert selectllm(*DIVERSE, "-o", "again.jsonl").code == 0
-    assert len(list(Path("cache/clusters").iterdir())) == 1
-    np.save("v.npy", random_vectors(40))
-    assert selectllm(*DIVERSE, "-o", "other.jsonl").code == 0
-    assert len(list(Path("cache/clusters").iterdir())) == 2
-
-
-@pytest.mark.parametrize("options", [K_CENTER, DIVERSE])
-def test_a_selection_by_other_vectors_is_another_call(
-    selectllm: Command, pool: Path, options: tuple[object, ...]
-) -> None:
-    assert selectllm(*options).code == 0
-    assert selectllm(*options).code == 0
-    before = files()
-    np.save("v.npy", random_vectors(40))
-    assert_refused(selectllm(*options, "--quiet"), "another call (encoder differ)")
-    assert {k: v for k, v in files().items() if k != "v.npy"} == {
-        k: v for k, v in before.items() if k != "v.npy"
-    }
+    np.save("v.npy", BUNCHES[1:])
+    outcome = selectllm(*K_CENTER, "--quiet")
+    assert_refused(outcome, "--vectors v.npy", "39 rows for the 40 items of pool.jsonl")
+    assert not Path("pool.selected.jsonl").exists()
 
 
 def test_a_pool_with_rows_left_out_has_no_vectors(
@@ -153,31 +79,13 @@ def test_a_pool_with_rows_left_out_has_no_vectors(
 ) -> None:
     rows[6] = rows[6] | {"instruction": ""}
     write_jsonl(pool, rows)
-    np.save("v.npy", BUNCHES[1:])  # as many rows as items are left, but whose?
+    np.save("v.npy", BUNCHES[1:])
     outcome = selectllm(*K_CENTER, "--skip-bad")
     assert_refused(outcome, "--vectors v.npy", "--skip-bad left out 1 of its rows (the first: 7)")
-    assert not Path("pool.selected.jsonl").exists()
 
 
-def test_skip_bad_with_nothing_to_skip_is_fine(selectllm: Command, pool: Path) -> None:
-    assert selectllm(*K_CENTER, "--skip-bad").code == 0
-
-
-@pytest.mark.parametrize(
-    ("vectors", "words"),
-    [
-        (BUNCHES[1:], ["39 rows for the 40 items of pool.jsonl"]),
-        (BUNCHES * 2, ["40 rows are not of length 1", "v / np.linalg.norm(v"]),
-        (BUNCHES.astype(np.float64), ["holds float64, not float32"]),
-    ],
-)
-def test_vectors_that_cannot_be_used_end_the_call_before_anything_is_written(
-    selectllm: Command, pool: Path, vectors: Vectors, words: list[str]
-) -> None:
-    np.save("v.npy", vectors)
-    for options in (K_CENTER, DIVERSE):
-        assert_refused(selectllm(*options, "--quiet"), "--vectors v.npy", *words)
-        assert not Path("pool.selected.jsonl").exists()
+def bunch_of_each(rows: list[dict[str, object]]) -> dict[str, int]:
+    return {str(row["id"]): place // 8 for place, row in enumerate(rows)}
 
 
 # --- suites
@@ -270,50 +178,6 @@ def test_groups_of_a_suite_are_divided_by_their_own_rows(
 
 
 # --- before a long embedding
-
-
-def ticking(seconds: float) -> Iterator[float]:
-    now = 100.0
-    while True:
-        yield now
-        now += seconds
-
-
-def heard(total: int, batches: int, seconds: float) -> list[str]:
-    """What is said of `batches` batches of 64 texts that take so many seconds each."""
-    notes: list[str] = []
-    ticks = ticking(seconds)
-    advance = announced(None, notes.append, lambda: next(ticks))
-    advance(0, total)
-    for batch in range(1, batches + 1):
-        advance(min(total, 64 * batch), total)
-    return notes
-
-
-def test_a_long_embedding_is_announced_once_with_its_pace_and_what_to_do() -> None:
-    (note,) = heard(1_000_000, 100, 2.0)
-    assert note == (
-        "note: embedding 1,000,000 new texts, about 32 a second, takes about 8.7 hours more. A run "
-        "that is killed goes on where it was when it is started again; `vectors` FILE.npy takes "
-        "vectors made elsewhere"
-    )
-
-
-@pytest.mark.parametrize(
-    ("total", "seconds", "said"),
-    [
-        (20_001, 0.01, "less than a minute"),
-        (20_001, 1.0, "about 5 minutes"),
-        (20_000, 1.0, None),
-        (1_000, 120.0, "about 13 minutes"),
-        (1_000, 80.0, None),
-        (500, 1e6, None),
-    ],
-)
-def test_long_is_many_texts_or_ten_minutes(total: int, seconds: float, said: str | None) -> None:
-    notes = heard(total, -(-total // 64), seconds)
-    assert len(notes) == (said is not None)
-    assert all(f"takes {said} more" in note for note in notes)
 
 
 @pytest.mark.parametrize("quiet", [False, True])

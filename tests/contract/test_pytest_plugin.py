@@ -13,8 +13,8 @@ import pytest
 
 from selectllm.core.errors import ReplyMissing, RunError
 from selectllm.evaluation.comparison.baseline import read_baseline
+from selectllm.jobs.gating import gate
 from selectllm.selection.clustering.clusters_file import read_clusters
-from selectllm.testing import gate
 from tests.conftest import Command, pool_rows, write_jsonl
 from tests.support.cli_files import (
     BODY,

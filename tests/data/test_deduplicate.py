@@ -20,22 +20,13 @@ from selectllm.data.deduplicate import (
     normalised,
     semantic_duplicates,
 )
-from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
+from tests.support.made_vectors import Vectors, blobs, coarse_vectors, names, random_vectors, unit
 
 thresholds = st.sampled_from([0.3, 0.5, 0.8, 0.95, 1.0])
 maybe_seeds = st.none() | st.integers(0, 5)
 blocks = st.sampled_from([1, 3, 4_096])
 short_texts = st.lists(st.text("aAéÉ \nß", max_size=4), min_size=1, max_size=12)
 SLACK = 3e-6  # of float32 sums, and what counts as reaching a threshold
-
-
-@st.composite
-def coarse_vectors(draw: st.DrawFn) -> Vectors:
-    """Coarse coordinates, so that repeats and cosines right at a threshold are common."""
-    items = draw(st.integers(1, 40))
-    levels = draw(st.sampled_from([1, 2, 1000]))
-    rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    return unit(rng.integers(1, levels + 1, (items, 3)) * rng.choice([-1.0, 1.0], (items, 3)))
 
 
 def made_items(texts: list[str]) -> list[Item]:

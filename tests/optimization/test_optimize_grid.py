@@ -171,7 +171,7 @@ def test_the_interval_of_an_effect_is_that_of_its_mean_over_clusters() -> None:
     off, on = (np.array([list(gains[n].values()) for n in pair]) for pair in ((0, 1), (2, 3)))
     values = (on.mean(axis=0) - off.mean(axis=0)) / headroom
     reference = sm.OLS(values, np.ones_like(values)).fit()
-    told = effects(DESIGN, gains, chance)[0].to_json()
+    told = effects(DESIGN, gains, chance)[0].told().to_json()
     assert [told["effect"]["low"], told["effect"]["high"]] == pytest.approx(
         reference.conf_int()[0].tolist()
     )
@@ -180,7 +180,7 @@ def test_the_interval_of_an_effect_is_that_of_its_mean_over_clusters() -> None:
 
 def test_p_values_are_holms_over_all_effects() -> None:
     gains, chance = drawn()
-    told = [each.to_json() for each in effects(DESIGN, gains, chance)]
+    told = [each.told().to_json() for each in effects(DESIGN, gains, chance)]
     assert [each["p_holm"] for each in told] == holm([each["p"] for each in told])
     assert told[0]["p_holm"] < 0.001 < told[1]["p_holm"]
 
@@ -195,7 +195,7 @@ def test_every_value_is_held_against_the_default_of_its_variable() -> None:
 
 def test_clusters_of_one_group_give_no_interval() -> None:
     gains, chance = drawn()
-    told = effects(DESIGN, gains, chance, dict.fromkeys(chance, "one"))[0].to_json()
+    told = effects(DESIGN, gains, chance, dict.fromkeys(chance, "one"))[0].told().to_json()
     assert (told["effect"], told["p"], told["p_holm"]) == (None, None, None)
 
 

@@ -6,6 +6,7 @@ import io
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +17,13 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console, RenderableType
 
-from selectllm.report.github import annotations
-from selectllm.report.junit import junit
-from selectllm.report.markdown import markdown
+from selectllm.evaluation.comparison.schema import Noise, Verdict
+from selectllm.evaluation.runs.schema import RunResults
+from selectllm.report import github, terminal
+from selectllm.report import junit as junit_xml
+from selectllm.report import markdown as comment
+from selectllm.report import verdict as on_terminal
 from selectllm.report.schemas import schema
-from selectllm.report.terminal import print_results
-from selectllm.report.verdict import render_noise, render_verdict
 
 # Any character that UTF-8 can carry, and often one that has a meaning in some format.
 CHARACTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
@@ -177,7 +179,11 @@ def pair(prompt: str, model: str, seconds: float | None) -> dict[str, Any]:
         **{"prompt": prompt, "model": model, "seconds": seconds},
         **{"clusters": 120, "flat_clusters": 2, "decisions": 122, "agreement": {}},
         **{"valid_rate": 1.0, "status_counts": {"ok": 122}, "order_consistency": None},
-        **{"slots": {"p": None, "counts": []}, "tokens_in": 10, "tokens_out": 1},
+        **{
+            "slots": dict.fromkeys(("chi2", "p")) | {"counts": [], "expected": [], "df": 0},
+            "tokens_in": 10,
+            "tokens_out": 1,
+        },
         "replay_cost_usd": 0.0,
     }
 
@@ -191,6 +197,35 @@ def run(*verdicts: dict[str, Any], **changes: Any) -> dict[str, Any]:
     } | changes
     VALID.validate(found)
     return found
+
+
+# Every report is given what a file holds, read as the reports read it.
+
+
+def render_verdict(verdict: Mapping[str, Any]) -> RenderableType:
+    return on_terminal.render_verdict(Verdict.model_validate(verdict))
+
+
+def render_noise(noise: Mapping[str, Any]) -> RenderableType:
+    return on_terminal.render_noise(Noise.model_validate(noise))
+
+
+def print_results(found: Mapping[str, Any], console: Console) -> None:
+    terminal.print_results(RunResults.model_validate(found), console)
+
+
+def junit(found: Mapping[str, Any]) -> str:
+    return junit_xml.junit(RunResults.model_validate(found))
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    return comment.markdown(RunResults.model_validate(found))
+
+
+def annotations(
+    found: Mapping[str, Any], root: Path | None, workspace: Path | None = None
+) -> list[str]:
+    return github.annotations(RunResults.model_validate(found), root, workspace)
 
 
 def shown(what: RenderableType, width: int = 80) -> str:
@@ -483,9 +518,6 @@ def test_a_run_without_verdicts_shows_its_tables_alone() -> None:
     assert "No utility" in plain
     assert "NOISE" not in plain
     assert "NOISE FLOOR" in printed(run(noise=NOISE))
-
-
-# --- the worst word
 
 
 # --- Markdown

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from selectllm.report.github import annotations
 from tests.report.test_report import (
     BAD,
     CHARACTERS,
@@ -18,6 +17,7 @@ from tests.report.test_report import (
     NOISE,
     TEXT,
     ab,
+    annotations,
     open_question,
     regress,
     run,

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from selectllm.optimization.schema import GridPlan, GridResults
 from selectllm.report.grid import plan_text, render_grid
+from tests.report.test_report import open_question
 
 VARIABLES: dict[str, list[bool | str]] = {
     "criteria": [True, False],
@@ -30,7 +32,11 @@ def arm(prompt: str, number: int, captured: float) -> dict[str, Any]:
         "prompt": prompt,
         "captured": interval(captured),
         "order_consistency": interval(0.89),
-        "slots": {"counts": [146, 154, 110, 120, 130, 140, 150, 160, 170, 180]},
+        "slots": {
+            "counts": [146, 154, 110, 120, 130, 140, 150, 160, 170, 180],
+            "expected": [146.0] * 10,
+            **{"chi2": 20.1, "df": 9, "p": 0.017},
+        },
         "tokens_in": 28_100,
         "tokens_out": 500,
         "decisions": 100,
@@ -41,32 +47,41 @@ def arm(prompt: str, number: int, captured: float) -> dict[str, Any]:
 def setting(number: int, prompt: str, nth: int, clusters: int, captured: object) -> dict[str, Any]:
     """One in which every variable has the nth of its values."""
     values = {name: values[nth] for name, values in VARIABLES.items()}
-    asked = {"number": number, "prompt": prompt, "clusters": clusters}
+    asked = {"number": number, "prompt": prompt, "clusters": clusters, "sha256": "a" * 64}
     return asked | {"settings": values, "captured": captured}
 
 
 def told(settings: int = 2) -> dict[str, Any]:
-    """As optimize.json has it, but for the verdicts, which are rendered elsewhere."""
+    """As optimize.json has it."""
     return {
-        "plan": {"parent": "parts@1", "settings": settings, "decisions": 240},
+        **{"format": 1, "kind": "grid", "finalists": [1], "winner": 1},
+        "plan": {
+            **{"parent": "parts@1", "model": "m", "seed": 0, "settings": settings},
+            "rounds": [{"settings": settings, "clusters": 5, "decisions": 5 * settings}],
+            **{"budget": 300, "decisions": 240, "confirmation": 80},
+        },
+        "splits": {
+            **{"training": 6, "validation": 4, "confirmation": 20, "left_out": 0},
+            "sha256": "b" * 64,
+        },
         "variables": [{"name": name, "values": values} for name, values in VARIABLES.items()],
         "settings": [
             setting(1, LONG, -1, 20, interval(0.4321)),
             setting(0, "parts@1", 0, 5, None),
             *(setting(n, f"other {n}", 0, 5, None) for n in range(2, settings)),
         ],
-        "rounds": [{"clusters": [1, 2, 3, 4, 5]}],
+        "rounds": [{"clusters": [1, 2, 3, 4, 5], "settings": [0, 1], "survivors": [1]}],
         "effects": [
             {
                 "variable": "criteria",
                 "value": False,
                 "default": True,
                 "effect": interval(-0.0694),
-                "p_holm": 0.165,
+                **{"p": 0.04, "p_holm": 0.165},
             }
         ],
         "confirmation": {
-            "verdicts": [],
+            "verdicts": [open_question()],
             "arms": [arm("parts@1", 0, 0.11), arm(LONG, 1, 0.37)],
             "noise": None,
         },
@@ -83,14 +98,14 @@ def told(settings: int = 2) -> dict[str, Any]:
             split: {"longest": interval(0.17)}
             for split in ("training", "validation", "confirmation")
         },
-        "verdict": {"word": "inconclusive"},
+        "verdict": open_question(),
         "written": None,
     }
 
 
 def rendered(report: dict[str, Any], width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width)
-    console.print(render_grid(report))
+    console.print(render_grid(GridResults.model_validate(report)))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -150,10 +165,9 @@ def test_the_plan_names_every_round_and_what_it_takes() -> None:
             {"settings": 24, "clusters": 5, "decisions": 120},
             {"settings": 8, "clusters": 15, "decisions": 120},
         ],
-        "decisions": 240,
-        "confirmation": 184,
+        **{"seed": 0, "budget": 240, "decisions": 240, "confirmation": 184},
     }
-    assert plan_text(plan).splitlines() == [
+    assert plan_text(GridPlan.model_validate(plan)).splitlines() == [
         "grid over parts@1 + m: 24 settings, 2 rounds, 240 decisions",
         "  round 1: 24 settings on 5 clusters, 120 decisions",
         "  round 2: 8 settings on 15 more clusters, 120 decisions",

@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as npst
 from scipy import stats as reference
 from statsmodels.stats.multitest import multipletests
 
+from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import (
     Estimate,
-    Interval,
     holm,
     mean_estimate,
     mean_interval,

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Vectors
 from selectllm.data.vector_store import VectorStore
-
-Vectors = NDArray[np.float32]
 
 
 @dataclass

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from selectllm.core.arrays import Floats
 from selectllm.core.types import Cluster, Decision, Status
 from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.arm_results import ArmResult, arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
-from selectllm.evaluation.comparison.verdict import Verdict
+from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.suite import Gate
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 from selectllm.stats.paired import Paired
 from selectllm.utility.utility import Utility
 
-Floats = npt.NDArray[np.float64]
 Picks = Sequence[Sequence[int]]
 """By cluster, the columns picked."""
 

@@ -18,6 +18,7 @@ import numpy as np
 from selectllm.core.arrays import Floats
 from selectllm.core.names import listed
 from selectllm.downstream.outcomes.scores import Runs, captured_by_arm, set_values_by_arm
+from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.stats.rank_correlation import (
     FEWEST_FOR_INTERVAL,
     UNDEFINED,
@@ -115,7 +116,7 @@ def set_agreement(
 
 
 def agreement_by_utility(
-    compared: Mapping[str, Any],
+    compared: SetsResults,
     outcomes: Mapping[str, Runs],
     budget: int,
     tokens: Mapping[str, float] | None = None,
@@ -126,12 +127,12 @@ def agreement_by_utility(
     `captured`: of the utility by each selector's sets, a mean over their seeds. A utility that
     knows what sets are worth as a whole (knn) has a second row, whose `captured` is that worth.
 
-    `compared`: the content of sets.json. `outcomes`: of its selectors, arm -> run -> score, higher
+    `outcomes`: of the selectors, arm -> run -> score, higher
     is better. `tokens`: of each arm's sets at `budget`. `agreement`: see `SetAgreement`.
 
     Raises UtilityError for a utility or budget that sets.json does not have.
     """
-    known = {each["name"]: each for each in compared["utilities"]}
+    known = {utility.name: utility.to_json() for utility in compared.utilities}
     rows = []
     for name in names or known:
         by_arm = captured_by_arm(compared, name, budget)

@@ -13,6 +13,7 @@ from selectllm.core.errors import RunError, UtilityError
 from selectllm.core.names import unknown
 from selectllm.downstream.outcomes.results import ResultsFile
 from selectllm.evaluation.sets.log import SetKey
+from selectllm.evaluation.sets.schema import SetsResults
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -137,12 +138,12 @@ def check_pool(exported: Exported, pool_sha256: str, what: str) -> None:
         )
 
 
-def check_source(content: ResultsFile, results: str, compared: Mapping[str, Any], of: str) -> None:
+def check_source(content: ResultsFile, results: str, compared: SetsResults, of: str) -> None:
     """Raise UtilityError unless both are of one pool and suite.
 
-    `compared`: the content of sets.json. `results`, `of`: what its file and that folder are called.
+    `results`, `of`: what its file and that folder are called.
     """
-    pool, suite = compared["pool"]["sha256"], compared["suite"]
+    pool, suite = compared.pool.sha256, compared.suite
     if content.pool_sha256 != pool:
         raise UtilityError(
             f"{results}: is of another pool (sha256 {content.pool_sha256[:12]}) than {of} "
@@ -160,10 +161,10 @@ def check_source(content: ResultsFile, results: str, compared: Mapping[str, Any]
         )
 
 
-def check_held(used: Collection[SetKey], compared: Mapping[str, Any], of: str) -> None:
+def check_held(used: Collection[SetKey], compared: SetsResults, of: str) -> None:
     """Raise UtilityError unless the folder called `of` holds every set that was trained on."""
-    seeds = compared["seeds"]
-    rows = [(row["selector"], row["budget"]) for row in compared["sets"]]
+    seeds = compared.seeds
+    rows = [(row.selector, row.budget) for row in compared.sets]
     held = {(arm, budget, seed) for arm, budget in rows for seed in seeds}
     missing = sorted(set(used) - held)
     if not missing:
@@ -172,6 +173,6 @@ def check_held(used: Collection[SetKey], compared: Mapping[str, Any], of: str) -
     raise UtilityError(
         f"{of}: lacks {len(missing)} of the {len(set(used))} sets that the results are of, such as "
         f"{arm!r}, budget {budget}, seed {seed}; it has budgets "
-        f"{', '.join(map(str, compared['budgets']))} and seeds {', '.join(map(str, seeds))}: name "
+        f"{', '.join(map(str, compared.budgets))} and seeds {', '.join(map(str, seeds))}: name "
         "the folder that was exported, which has the others"
     )

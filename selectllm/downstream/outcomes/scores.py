@@ -12,6 +12,7 @@ from selectllm.core.names import listed, unknown
 from selectllm.downstream.outcomes.exported import Exported
 from selectllm.downstream.outcomes.results import Result
 from selectllm.evaluation.sets.log import SetKey
+from selectllm.evaluation.sets.schema import SetsResults
 
 Runs = Mapping[str, float]
 """The score of each run of an arm: of one selection and one training."""
@@ -84,27 +85,25 @@ def arm_scores(
     )
 
 
-def captured_by_arm(compared: Mapping[str, Any], utility: str, budget: int) -> dict[str, float]:
+def captured_by_arm(compared: SetsResults, utility: str, budget: int) -> dict[str, float]:
     """Utility captured by each selector's sets at `budget`, their mean, as sets.json has it.
 
-    `compared`: the content of sets.json. Selectors whose sets are the whole pool are left out.
+    Selectors whose sets are the whole pool are left out.
     Raises UtilityError for a utility or budget that it does not have.
     """
-    _one("utility", utility, [each["name"] for each in compared["utilities"]])
-    _one("budget", budget, compared["budgets"])
-    rows = [row for row in compared["sets"] if row["budget"] == budget]
-    known = {row["selector"]: row["captured"][utility] for row in rows}
-    return {arm: summary["mean"] for arm, summary in known.items() if summary is not None}
+    _one("utility", utility, [utility.name for utility in compared.utilities])
+    _one("budget", budget, compared.budgets)
+    known = {row.selector: row.captured[utility] for row in compared.at(budget)}
+    return {arm: summary.mean for arm, summary in known.items() if summary is not None}
 
 
-def set_values_by_arm(compared: Mapping[str, Any], utility: str, budget: int) -> dict[str, float]:
+def set_values_by_arm(compared: SetsResults, utility: str, budget: int) -> dict[str, float]:
     """What each selector's sets at `budget` are worth as a whole, their mean, by sets.json.
 
     Empty for utilities that only know single items, and in folders from before it was kept.
     """
-    rows = [row for row in compared["sets"] if row["budget"] == budget]
-    known = {row["selector"]: row.get("set_value", {}).get(utility) for row in rows}
-    return {arm: summary["mean"] for arm, summary in known.items() if summary is not None}
+    known = {row.selector: row.set_value.get(utility) for row in compared.at(budget)}
+    return {arm: summary.mean for arm, summary in known.items() if summary is not None}
 
 
 def tokens_by_arm(exported: Exported, budget: int) -> dict[str, float]:
@@ -116,14 +115,14 @@ def tokens_by_arm(exported: Exported, budget: int) -> dict[str, float]:
     return {arm: fmean(counts) for arm, counts in tokens.items()}
 
 
-def tokens_of_sets(compared: Mapping[str, Any], budget: int) -> dict[str, float] | None:
+def tokens_of_sets(compared: SetsResults, budget: int) -> dict[str, float] | None:
     """The same from the content of sets.json; None where items of the pool have no response."""
-    rows = [row for row in compared["sets"] if row["budget"] == budget]
-    if any(row["tokens_read"] is None or row["tokens_written"] is None for row in rows):
-        return None
-    return {
-        row["selector"]: row["tokens_read"]["mean"] + row["tokens_written"]["mean"] for row in rows
-    }
+    tokens = {}
+    for row in compared.at(budget):
+        if row.tokens_read is None or row.tokens_written is None:
+            return None
+        tokens[row.selector] = row.tokens_read.mean + row.tokens_written.mean
+    return tokens
 
 
 def _one(what: str, wanted: Any, there: Iterable[Any]) -> Any:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints
 from selectllm.core.errors import ModelError
 from selectllm.core.types import Progress
 from selectllm.data.vector_store import KEY, VectorStore
@@ -140,7 +141,7 @@ class Trunk:
                 "off the whole model; use mode full"
             )
 
-    def _found(self) -> dict[tuple[int, ...], NDArray[np.intp]]:
+    def _found(self) -> dict[tuple[int, ...], Ints]:
         """Rows of the store by the tokens of each example that is wholly there."""
         keys = [_keys(tokens) for tokens in self._examples]
         if not keys:

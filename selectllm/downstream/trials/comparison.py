@@ -24,7 +24,8 @@ from selectllm.downstream.trials.gains import (
     seed_reliability,
     test_reliability,
 )
-from selectllm.stats.intervals import Estimate, Interval, holm
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate, holm
 
 Word = Literal["better", "worse", "inconclusive"]
 

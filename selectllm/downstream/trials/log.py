@@ -53,11 +53,14 @@ TRIALS: RowFormat[TrialKey, Trial] = RowFormat(
 
 
 class TrialLog(RowLog[TrialKey, Trial]):
-    """The trials of one `manifest` that are finished, in `folder`."""
+    """The trials of one `manifest` that are finished, in `folder`.
+
+    `name`: of the file, without its suffix; it stands for the manifest.
+    """
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
-        name = f"{sha256_json(manifest)[:16]}.jsonl"
-        super().__init__(folder / name, manifest, TRIALS)
+        self.name = sha256_json(manifest)[:16]
+        super().__init__(folder / f"{self.name}.jsonl", manifest, TRIALS)
 
 
 def trial_manifest(identity: str, config: StudentConfig, tests: Sequence[Item]) -> dict[str, Any]:

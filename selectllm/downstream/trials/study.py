@@ -20,6 +20,7 @@ from selectllm.downstream.trials.gains import (
 )
 from selectllm.downstream.trials.log import BASE, Trial, TrialKey
 from selectllm.downstream.trials.training_set import DRAWN, TrialSet
+from selectllm.evaluation.sets.schema import SetsResults
 
 FORMAT = 1
 
@@ -57,7 +58,7 @@ def study(
 
 
 def agreements(
-    found: Sequence[Gains], by: Aggregation, compared: Mapping[str, Any], budget: int
+    found: Sequence[Gains], by: Aggregation, compared: SetsResults, budget: int
 ) -> list[dict[str, Any]]:
     """How far each utility of sets.json (`compared`) foretells the gains of the selectors.
 

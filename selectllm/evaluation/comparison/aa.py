@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -27,16 +26,17 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.regress import regress_word
 from selectllm.evaluation.comparison.run_inputs import RunInputs
+from selectllm.evaluation.comparison.schema import By, FalseAlarms, Noise
 from selectllm.evaluation.comparison.verdict import Bounds, WordOf, rule
 from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
 from selectllm.evaluation.suite import Gate
-from selectllm.stats.intervals import Estimate, Interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import SAME, Paired
 from selectllm.stats.power import detectable
 
 RESAMPLES = 2000
 
-By = Literal["orders", "repeats"]
 PART: Mapping[By, Callable[[Decision], int]] = {
     "orders": lambda decision: decision.order,
     "repeats": lambda decision: decision.repeat,
@@ -47,55 +47,6 @@ CONSISTENCY: Mapping[By, Callable[[Sequence[Decision], int], Interval | None]] =
 }
 ALARMS: tuple[Word, ...] = ("better", "worse", "fail")
 """What `ab` and `regress` may say of arms that differ in nothing, and should not."""
-
-
-@dataclass(frozen=True, slots=True)
-class FalseAlarms:
-    """Shares of the resamples, in each of which nothing changed; None where d is not known.
-
-    `ab`: called better or worse. Near alpha where the noise is large beside the margin; below it
-    where small differences are called equivalent, which wins over both words, and where the
-    small-n rule holds words back. `regress`: called fail. `naive`: the rule 'the score must not
-    drop' raises an alarm, since the mean of d lies below 0.
-    """
-
-    ab: float | None = None
-    regress: float | None = None
-    naive: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
-    """What a pair differs from itself by.
-
-    `clusters`, `flat_clusters` and `nonzero`: counted; left out; of the counted, those in which
-    the halves score differently. `sd`: standard deviation of d over clusters, `difference`: the
-    mean of d with its two-sided 1 - `alpha` interval, `detectable`: the least difference that as
-    many clusters find with 80 % power (two-sided `alpha`) if this noise were all that varies: a
-    lower limit, since two prompts also pick differently; all three and `margin` in captured
-    units. `consistency`: kappa of the pair's own picks, over all its orders or repeats.
-
-    None: undefined, without a utility or below two clusters (or groups).
-    """
-
-    pair: str
-    by: By
-    utility: Mapping[str, Any] | None
-    clusters: int
-    flat_clusters: int | None
-    nonzero: int
-    sd: float | None = None
-    difference: Interval | None = None
-    consistency: Interval | None
-    false_alarms: FalseAlarms = FalseAlarms()
-    resamples: int = RESAMPLES
-    detectable: float | None = None
-    alpha: float
-    margin: float
-
-    def to_json(self) -> dict[str, Any]:
-        """As results.json has it."""
-        return asdict(self)
 
 
 def noise(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> Noise:
@@ -113,7 +64,7 @@ def noise(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> Noise:
     return Noise(
         pair=arm.name,
         by=by,
-        utility=None if utility is None else utility.to_json(),
+        utility=None if utility is None else utility.summary(),
         clusters=0 if found is None else len(found),
         flat_clusters=None
         if utility is None
@@ -122,6 +73,7 @@ def noise(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> Noise:
         consistency=CONSISTENCY[by](decisions, inputs.picks),
         alpha=gate.alpha,
         margin=gate.margin,
+        resamples=RESAMPLES,
         **_spread(contrast, seeded_hash("aa", inputs.suite, arm.name, by)),
     )
 
@@ -161,7 +113,7 @@ def _detectable(estimate: Estimate, alpha: float) -> float:
 def _false_alarms(found: Paired, gate: Gate, seed: int) -> FalseAlarms:
     alarms = [_alarms(resample, gate) for resample in _resamples(found, seed)]
     ab, regress, naive = np.mean(alarms, axis=0).tolist()
-    return FalseAlarms(ab, regress, naive)
+    return FalseAlarms(ab=ab, regress=regress, naive=naive)
 
 
 def _resamples(found: Paired, seed: int) -> Iterator[Paired]:

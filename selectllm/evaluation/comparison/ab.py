@@ -17,17 +17,17 @@ from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.run_inputs import RunInputs
+from selectllm.evaluation.comparison.schema import Control, Look, Needed, Verdict
 from selectllm.evaluation.comparison.verdict import (
     Bounds,
-    Needed,
     Ruling,
-    Verdict,
     corrected,
     holm_levels,
     rule,
 )
 from selectllm.selection.strategies.controls import BESIDE
-from selectllm.stats.intervals import Estimate, Interval, holm
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate, holm
 from selectllm.stats.paired import Paired
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 
@@ -55,16 +55,14 @@ def ab(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]
     return _fixed(contrasts, beside)
 
 
-def _controls(
-    inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]
-) -> tuple[Mapping[str, Any], ...]:
+def _controls(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> tuple[Control, ...]:
     """What picking by length, or by having an input, captures."""
     utility = inputs.headline
     if utility is None or utility not in inputs.covering:
         return ()
     found = {name: arm_results.get(Arm(strategy=name)) for name in BESIDE}
     return tuple(
-        {"strategy": name, "captured": side.measured[utility.name].captured}
+        Control(strategy=name, captured=side.measured[utility.name].captured)
         for name, side in found.items()
         if side
     )
@@ -195,7 +193,7 @@ def _sequential(contrast: PairedComparison, beside: Mapping[str, Any]) -> Verdic
     by_utility = rule(ab_word, found, bounds, margin, (bet / 2, bet))
     ruling = _unless_rarer(contrast, by_utility)
     history = [
-        {"clusters": counted, "low": interval.low, "high": interval.high}
+        Look(clusters=counted, low=interval.low, high=interval.high)
         for counted, interval in zip(done, outer, strict=True)
     ]
     last = len(done) == len(plan)

@@ -10,7 +10,7 @@ from selectllm.core.types import Decision, Status
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.metrics.agreement import Agreement, Choice, agreement, random_agreement
-from selectllm.selection.strategies import find_strategy
+from selectllm.selection.strategies import is_analytic
 from selectllm.utility.utility import Utility
 
 VALID: tuple[Status, ...] = ("ok", "repaired")
@@ -66,7 +66,7 @@ def arm_result_of(inputs: RunInputs, name: str, decisions: Sequence[Decision]) -
 
 
 def _arm_result(inputs: RunInputs, arm: Arm, decisions: Sequence[Decision]) -> ArmResult:
-    if arm.strategy is None or not find_strategy(arm.strategy).analytic:
+    if arm.strategy is None or not is_analytic(arm.strategy):
         return arm_result_of(inputs, arm.name, decisions)
     members = {cluster.id: cluster.members for cluster in inputs.clusters}
     expected = _measured(

@@ -1,4 +1,4 @@
-"""Arms: what `ab` and `swap` compare, and how a name on the command line finds one."""
+"""Arms: what `ab` and `swap` compare, and how a name that somebody writes finds one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from selectllm.core.errors import UsageError
+from selectllm.core.names import unknown
 
 STRATEGY = "strategy:"
 
@@ -43,18 +44,44 @@ class Halves:
     model: str | None = None
 
     def with_default(self, *, prompt: str | None, model: str | None) -> Halves:
-        """With the half that --prompt or --model names, else the only one that the suite has."""
+        """With the halves that are named, else the only one that the suite has."""
         references = sorted(set(self.prompts.values()))
         if prompt is None:
             prompt = references[0] if len(references) == 1 else None
         else:
-            prompt = self._one("--prompt", prompt, self._prompts(prompt), references)
+            prompt = self._one("`prompt`", prompt, self._prompts(prompt), references)
         if model is None:
             model = self.models[0] if len(self.models) == 1 else None
         else:
             found = [name for name in self.models if name == model]
-            model = self._one("--model", model, found, self.models)
+            model = self._one("`model`", model, found, self.models)
         return Halves(self.prompts, self.models, prompt, model)
+
+    def only(self) -> Arm:
+        """The one pair. Raises UsageError if the suite has several, or none."""
+        for lacking, half, names in (
+            ("prompt", self.prompt, set(self.prompts.values())),
+            ("model", self.model, set(self.models)),
+        ):
+            if half is None:
+                several = f"several: {', '.join(sorted(names))}; say which one" if names else "none"
+                raise UsageError(f"`{lacking}`: the suite has {several}", argument=lacking)
+        return Arm(self.prompt, self.model)
+
+    def swapped(self, before: str, after: str) -> tuple[Arm, Arm]:
+        """Two models with one prompt. Raises UsageError if there are not just these."""
+        for argument, model in (("from_", before), ("to", after)):
+            if model not in self.models:
+                raise UsageError(
+                    f"`{argument}`: {unknown('model', model, self.models)} (in the suite)",
+                    argument=argument,
+                )
+        if self.prompt is None:
+            raise UsageError(
+                f"`prompt`: the suite has {', '.join(self.prompts)}; say which one both models get",
+                argument="prompt",
+            )
+        return Arm(self.prompt, before), Arm(self.prompt, after)
 
     def _one(self, what: str, text: str, found: list[str], known: Sequence[str]) -> str:
         if len(found) != 1:
@@ -68,17 +95,17 @@ class Halves:
         named = {ref for ref in self.prompts.values() if ref.partition("@")[0] == text}
         return sorted(exact or named)
 
-    def arm(self, option: str, text: str) -> Arm:
-        """The arm that `text` names.
+    def arm(self, argument: str, text: str) -> Arm:
+        """The arm that `text` names, given as `argument`.
 
         A prompt of the suite, then a model of it, then PROMPT+MODEL, then strategy:NAME; a half
         that is not named is the default one. Raises UsageError with the list when none fits, or
         more than one.
         """
         if found := self._prompts(text):
-            return self._completed(option, text, [Arm(ref, self.model) for ref in found], "model")
+            return self._completed(argument, text, [Arm(ref, self.model) for ref in found], "model")
         if text in self.models:
-            return self._completed(option, text, [Arm(self.prompt, text)], "prompt")
+            return self._completed(argument, text, [Arm(self.prompt, text)], "prompt")
         pairs = [
             Arm(ref, model)
             for at, char in enumerate(text)
@@ -88,19 +115,19 @@ class Halves:
             if model == text[at + 1 :].strip()
         ]
         if pairs:
-            return self._completed(option, text, pairs, "")
+            return self._completed(argument, text, pairs, "")
         if text.startswith(STRATEGY):
             return Arm(strategy=text.removeprefix(STRATEGY))
-        raise UsageError(f"{option} {text!r}: is none of the suite's arms; {self._listing()}")
+        raise UsageError(f"`{argument}` {text!r}: is none of the suite's arms; {self._listing()}")
 
-    def _completed(self, option: str, text: str, found: list[Arm], lacks: str) -> Arm:
+    def _completed(self, argument: str, text: str, found: list[Arm], lacks: str) -> Arm:
         if len(found) > 1:
             names = ", ".join(arm.name for arm in found)
-            raise UsageError(f"{option} {text!r}: may be any of {names}; {self._listing()}")
+            raise UsageError(f"`{argument}` {text!r}: may be any of {names}; {self._listing()}")
         if lacks and getattr(found[0], lacks) is None:
             raise UsageError(
-                f"{option} {text!r}: leaves the {lacks} open, and the suite has several; write "
-                f"PROMPT+MODEL or pass --{lacks}. {self._listing()}"
+                f"`{argument}` {text!r}: leaves the {lacks} open, and the suite has several; write "
+                f"PROMPT+MODEL or pass `{lacks}`. {self._listing()}"
             )
         return found[0]
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selectllm.core.verdict_words import KIND_WORDS, KindName, KindWords
-from selectllm.evaluation.comparison.aa import Noise, noise
+from selectllm.evaluation.comparison.aa import noise
 from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.regress import regress
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
+from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.evaluation.comparison.swap import swap
-from selectllm.evaluation.comparison.verdict import Verdict
 
 ArmResults = Mapping[Arm, ArmResult]
 

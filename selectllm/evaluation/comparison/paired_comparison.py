@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,23 @@ from selectllm.core.verdict_words import VerdictKind
 from selectllm.evaluation.comparison.arm_results import VALID, ArmResult
 from selectllm.evaluation.comparison.rated_differences import differing, paired_ratings
 from selectllm.evaluation.comparison.run_inputs import RunInputs
-from selectllm.evaluation.comparison.verdict import Bounds, Needed, Ruling, Verdict
+from selectllm.evaluation.comparison.schema import (
+    BettingBounds,
+    DecidingUtility,
+    Design,
+    Intervals,
+    Look,
+    Needed,
+    OtherUtility,
+    Shares,
+    Verdict,
+)
+from selectllm.evaluation.comparison.verdict import Bounds, Ruling
 from selectllm.evaluation.metrics.agreement import Agreement
 from selectllm.evaluation.metrics.consistency import overlap
 from selectllm.stats.betting import least_clusters
-from selectllm.stats.intervals import Estimate, Interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import FEW_CLUSTERS, FEW_NONZERO, Paired, paired
 from selectllm.stats.power import clusters_needed, clusters_to_decide
 
@@ -129,37 +141,39 @@ class PairedComparison:
             b=self.b.name,
             alpha=gate.alpha,
             margin=margin,
-            utility=None if utility is None else utility.to_json(),
+            utility=None
+            if utility is None
+            else DecidingUtility(name=utility.name, **utility.origin),
             unit="range" if self.differing_only else "captured",
             margin_share=margin / lift if margin and lift > 0 else None,
             clusters=len(self.paired) if self.paired else 0,
             flat_clusters=self._flat(),
             nonzero=self.paired.nonzero if self.paired else 0,
-            captured={"a": captured, "b": self.captured(self.b)},
+            captured=Intervals(a=captured, b=self.captured(self.b)),
             betting=_outer(ruling.betting),
             design=self._design(extra.pop("looks", ())),
             others=tuple(self._others()),
-            valid_rate={"a": self.a.valid_rate, "b": self.b.valid_rate},
+            valid_rate=Shares(a=self.a.valid_rate, b=self.b.valid_rate),
             overlap=overlap(self.a.decisions, self.b.decisions, self.inputs.picks),
             notes=notes,
             **extra,
         )
 
-    def _design(self, looks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    def _design(self, looks: Sequence[Look]) -> Design:
         """How the verdict was come by, and the calls that stopping early has saved."""
         comparison = self.inputs.comparison
         assert comparison is not None
         asked = len(self.inputs.clusters)
         calls = self.a.calls + self.b.calls
         cap = comparison.looks[-1][0] if comparison.looks else asked
-        return {
-            "kind": comparison.design,
-            "why": comparison.why,
-            "cap": cap,
-            "looks": list(looks),
-            "calls": calls,
-            "calls_saved": round(calls * (cap - asked) / asked),
-        }
+        return Design(
+            kind=comparison.design,
+            why=comparison.why,
+            cap=cap,
+            looks=tuple(looks),
+            calls=calls,
+            calls_saved=round(calls * (cap - asked) / asked),
+        )
 
     def _flat(self) -> int:
         utility = self.inputs.headline
@@ -167,7 +181,7 @@ class PairedComparison:
             return 0
         return self.b.measured[utility.name].flat_clusters
 
-    def _others(self) -> Iterable[Mapping[str, Any]]:
+    def _others(self) -> Iterable[OtherUtility]:
         """The other utilities: reported, never chosen from."""
         for utility in self.inputs.covering:
             if utility is self.inputs.headline:
@@ -176,11 +190,11 @@ class PairedComparison:
             found = a and b and _paired_gains(self.inputs, a, b)
             estimate = found.estimate() if found else None
             level = 1 - self.inputs.gate.alpha
-            yield {
-                "utility": utility.name,
-                **{name: said for name, said in utility.to_json().items() if name != "name"},
-                "difference": estimate and asdict(estimate.interval(level)),
-            }
+            yield OtherUtility(
+                utility=utility.name,
+                **utility.origin,
+                difference=None if estimate is None else estimate.interval(level),
+            )
 
     def needed(self, targets: Iterable[int | None]) -> Needed | None:
         """What the least of `targets` (counted clusters) takes beyond what is there.
@@ -246,8 +260,8 @@ def _valid_shares(side: ArmResult) -> dict[int, float]:
     return {cluster: float(np.mean(each)) for cluster, each in valid.items()}
 
 
-def _outer(bounds: Bounds | None) -> Mapping[str, float] | None:
-    return None if bounds is None else {"low": bounds.low, "high": bounds.high}
+def _outer(bounds: Bounds | None) -> BettingBounds | None:
+    return None if bounds is None else BettingBounds(low=bounds.low, high=bounds.high)
 
 
 def _paired(inputs: RunInputs, a: ArmResult, b: ArmResult) -> Paired | None:

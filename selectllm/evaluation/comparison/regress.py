@@ -23,10 +23,10 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import SETTINGS, Baseline, Entry
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.run_inputs import RunInputs
+from selectllm.evaluation.comparison.schema import PromptChange, Verdict
 from selectllm.evaluation.comparison.verdict import (
     Bounds,
     Ruling,
-    Verdict,
     corrected,
     holm_levels,
     rule,
@@ -178,12 +178,12 @@ def regress(inputs: RunInputs, made: Mapping[Arm, ArmResult]) -> list[Verdict]:
 
 
 def _verdict(
-    contrast: PairedComparison, changes: Mapping[str, Any], fail_level: float, bet: float
+    contrast: PairedComparison, changes: PromptChange, fail_level: float, bet: float
 ) -> Verdict:
     """One pair's verdict. `fail_level`: of failing; `bet`: of the betting bound for it."""
     found, estimate, margin = contrast.paired, contrast.estimate, contrast.margin
     beside = {"regress": changes, "notes": _notes(changes)}
-    same = changes["identical"] and _all_valid(contrast)
+    same = changes.identical and _all_valid(contrast)
     rarer = contrast.rarer()
     if found is None or estimate is None:
         return contrast.verdict("regress", SAME if same else rarer or contrast.nothing(), **beside)
@@ -218,24 +218,23 @@ def _all_valid(contrast: PairedComparison) -> bool:
 
 def _changes(
     inputs: RunInputs, pair: tuple[str, str], entry: Entry, contrast: PairedComparison
-) -> dict[str, Any]:
+) -> PromptChange:
     """What is different from the recorded pair: prompt, model settings, picks."""
     prompt, model = pair
     before, after = entry.spec, inputs.specs[model]
     ours, theirs = _picks(entry.decisions), _picks(contrast.b.decisions)
     changed = sum(ours.get(cluster) != picks for cluster, picks in theirs.items())
-    return {
-        "prompt_before": entry.prompt,
-        "prompt_after": prompt,
-        "sha256_before": entry.prompt_sha256,
-        "sha256_after": inputs.prompts[prompt],
-        "model_changed": sorted(
-            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
-        ),
-        "identical": changed == 0 and ours.keys() == theirs.keys(),
-        "changed": changed,
-        "path": _place(prompt),
-    }
+    different = [n for n in before.keys() | after.keys() if before.get(n) != after.get(n)]
+    return PromptChange(
+        prompt_before=entry.prompt,
+        prompt_after=prompt,
+        sha256_before=entry.prompt_sha256,
+        sha256_after=inputs.prompts[prompt],
+        model_changed=tuple(sorted(different)),
+        identical=changed == 0 and ours.keys() == theirs.keys(),
+        changed=changed,
+        path=_place(prompt),
+    )
 
 
 def _place(prompt: str) -> str | None:
@@ -252,12 +251,12 @@ def _picks(decisions: Sequence[Decision]) -> dict[int, dict[tuple[int, int], fro
     return picks
 
 
-def _notes(changes: Mapping[str, Any]) -> tuple[str, ...]:
+def _notes(changes: PromptChange) -> tuple[str, ...]:
     notes = []
-    if changes["sha256_before"] == changes["sha256_after"]:
+    if changes.sha256_before == changes.sha256_after:
         notes.append("the prompt is the recorded one, byte for byte")
-    elif changes["prompt_before"] == changes["prompt_after"]:
-        notes.append(f"{changes['prompt_after']} has other bytes than the recorded one")
-    if changes["model_changed"]:
-        notes.append(f"the model's settings changed: {', '.join(changes['model_changed'])}")
+    elif changes.prompt_before == changes.prompt_after:
+        notes.append(f"{changes.prompt_after} has other bytes than the recorded one")
+    if changes.model_changed:
+        notes.append(f"the model's settings changed: {', '.join(changes.model_changed)}")
     return tuple(notes)

@@ -89,8 +89,7 @@ class RunInputs:
     @property
     def headline(self) -> Utility | None:
         """The utility that decides: the gate's, else the first."""
-        wanted = self.gate.utility
-        return next((u for u in self.utilities if wanted in (None, u.name)), None)
+        return deciding(self.utilities, self.gate)
 
     @property
     def order(self) -> list[int]:
@@ -125,6 +124,11 @@ class RunInputs:
     def first(self, clusters: int) -> RunInputs:
         """The same with its first clusters only."""
         return replace(self, clusters=self.clusters[:clusters])
+
+
+def deciding(utilities: Sequence[Utility], gate: Gate) -> Utility | None:
+    """The utility that decides: the gate's, else the first; None without any."""
+    return next((each for each in utilities if gate.utility in (None, each.name)), None)
 
 
 def run_inputs(

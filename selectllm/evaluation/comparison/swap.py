@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,8 @@ from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.run_inputs import RunInputs
-from selectllm.evaluation.comparison.verdict import Bounds, Needed, Ruling, Verdict, rule
+from selectllm.evaluation.comparison.schema import Amounts, Intervals, Needed, Swap, Verdict
+from selectllm.evaluation.comparison.verdict import Bounds, Ruling, rule
 from selectllm.evaluation.metrics.consistency import order_consistency
 from selectllm.stats.paired import Paired
 
@@ -44,7 +44,11 @@ def swap(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdic
     kept, assay = retention.estimate(), incumbent.estimate()
     assert kept is not None
     assert assay is not None
-    beside |= {"retention": kept.interval(1 - 2 * alpha), "assay": assay.interval(1 - 2 * alpha)}
+    shown_lifts = {
+        "retention": kept.interval(1 - 2 * alpha),
+        "assay": assay.interval(1 - 2 * alpha),
+    }
+    beside = beside.model_copy(update=shown_lifts)
     ruling = _ruling(contrast, retention, incumbent)
     undecided = ruling.word == "inconclusive" and contrast.rarer() is None
     needed = _needed(contrast, retention, incumbent) if undecided else None
@@ -102,24 +106,24 @@ def _needed(contrast: PairedComparison, retention: Paired, incumbent: Paired) ->
     return None if None in counts else contrast.needed([max(count or 0 for count in counts)])
 
 
-def _beside(contrast: PairedComparison, retain: float) -> dict[str, Any]:
+def _beside(contrast: PairedComparison, retain: float) -> Swap:
     """What else one wants to know before swapping, for both models."""
-    both = {"a": contrast.a, "b": contrast.b}
+    both = (contrast.a, contrast.b)
     k = contrast.inputs.picks
     orders = contrast.inputs.orders
     drops = contrast.valid_drops()
-    return {
-        "retain": retain,
-        "retention": None,
-        "assay": None,
-        "valid_rate_drop": 0.0 if drops is None else float(drops.values.mean()),
-        "order_consistency": {
-            name: order_consistency(side.decisions, k) if orders > 1 else None
-            for name, side in both.items()
-        },
-        "usd_per_1000": {name: _per_1000(side, side.cost_usd, k) for name, side in both.items()},
-        "seconds_per_1000": {name: _per_1000(side, side.seconds, k) for name, side in both.items()},
-    }
+    a, b = (order_consistency(s.decisions, k) if orders > 1 else None for s in both)
+    usd_a, usd_b = (_per_1000(side, side.cost_usd, k) for side in both)
+    seconds_a, seconds_b = (_per_1000(side, side.seconds, k) for side in both)
+    return Swap(
+        retain=retain,
+        retention=None,
+        assay=None,
+        valid_rate_drop=0.0 if drops is None else float(drops.values.mean()),
+        order_consistency=Intervals(a=a, b=b),
+        usd_per_1000=Amounts(a=usd_a, b=usd_b),
+        seconds_per_1000=Amounts(a=seconds_a, b=seconds_b),
+    )
 
 
 def _per_1000(side: ArmResult, total: float | None, k: int) -> float | None:

@@ -15,17 +15,16 @@ several pairs of `regress`, share their error rate by Holm's step-down.
 Everything else is inconclusive. With few clusters or few that differ (paired.FEW_CLUSTERS,
 FEW_NONZERO) a t interval is not to be trusted, since losses that are rare and large may not have
 shown up at all; a word is then given only if the betting bound, which holds at any size, says the
-same. DESIGN part 6; error rates: eval/benchmarks/verdicts.py.
+same. Error rates: eval/benchmarks/verdicts.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from selectllm.core.verdict_words import REASONS, VerdictKind, Word
-from selectllm.stats.intervals import Interval
+from selectllm.core.verdict_words import REASONS, Word
+from selectllm.stats.interval import Interval
 from selectllm.stats.paired import FEW_CLUSTERS, FEW_NONZERO, Paired
 
 
@@ -135,57 +134,3 @@ def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
             stopped = p_values[index] > level
         levels[index] = level
     return levels
-
-
-@dataclass(frozen=True, slots=True)
-class Needed:
-    """How many more would decide an inconclusive verdict with 80 % power, if what was seen holds.
-
-    `usd`, `ratings`: None where not known or none are needed.
-    """
-
-    clusters: int
-    calls: int
-    ratings: int | None = None
-    usd: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """A verdict with everything that it rests on; results.json says what each field means."""
-
-    kind: VerdictKind
-    word: Word
-    reason: str
-    a: str
-    b: str
-    alpha: float
-    margin: float | None
-    utility: Mapping[str, Any] | None = None
-    unit: Literal["captured", "range"] = "captured"
-    margin_share: float | None = None
-    clusters: int = 0
-    flat_clusters: int = 0
-    nonzero: int = 0
-    captured: Mapping[str, Interval | None] = field(default_factory=lambda: {"a": None, "b": None})
-    difference: Interval | None = None
-    inner: Interval | None = None
-    betting: Mapping[str, float] | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    design: Mapping[str, Any] | None = None
-    others: tuple[Mapping[str, Any], ...] = ()
-    controls: tuple[Mapping[str, Any], ...] = ()
-    valid_rate: Mapping[str, float | None] | None = None
-    overlap: Interval | None = None
-    needed: Needed | None = None
-    notes: tuple[str, ...] = ()
-    swap: Mapping[str, Any] | None = None
-    regress: Mapping[str, Any] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As results.json has it."""
-        row: dict[str, Any] = asdict(self)
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in row.items()
-        }

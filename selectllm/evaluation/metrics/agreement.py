@@ -33,7 +33,8 @@ import numpy as np
 from selectllm.core.arrays import Floats
 from selectllm.core.types import Decision
 from selectllm.evaluation.metrics.cluster_scores import Columns, Scores, scores_of
-from selectllm.stats.intervals import Interval, ratio_interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import ratio_interval
 from selectllm.utility.utility import check_covered
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from itertools import combinations
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 from scipy.special import chdtrc
 
 from selectllm.core.types import Decision
-from selectllm.stats.intervals import Interval, mean_interval
+from selectllm.evaluation.metrics.schema import SlotHistogram
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import mean_interval
 
 
 def order_consistency(decisions: Iterable[Decision], k: int) -> Interval | None:
@@ -91,25 +91,6 @@ def chance_corrected(shared: float, k: int, m: int) -> float:
     """
     chance = k * k / m
     return (shared - chance) / (k - chance)
-
-
-@dataclass(frozen=True, slots=True)
-class SlotHistogram:
-    """Picks by the slot in which they were shown, first slot first.
-
-    `counts`: picks seen. `expected`: picks if the slot did not matter. `chi2`, `df`, `p`: the
-    test of that, None where nothing was picked; p is good from about 30 clusters on.
-    """
-
-    counts: tuple[int, ...]
-    expected: tuple[float, ...]
-    chi2: float | None
-    df: int
-    p: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As results.json has it."""
-        return {**asdict(self), "counts": list(self.counts), "expected": list(self.expected)}
 
 
 def slot_histogram(decisions: Iterable[Decision], k: int) -> SlotHistogram:

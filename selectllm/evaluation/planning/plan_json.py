@@ -34,7 +34,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "orders": suite.orders,
         "repeats": suite.repeats,
         "concurrency": plan.aim.concurrency,
-        "utility": utility and utility.to_json(),
+        "utility": None if utility is None else utility.summary().to_json(),
         "clusters": asdict(plan.clusters),
         "pairs": [pair.to_json() for pair in plan.pairs],
         "strategies": [

@@ -32,11 +32,9 @@ from selectllm.evaluation.sets.protocol import Protocol, arm_of
 from selectllm.models.tokens import estimate_tokens
 from selectllm.selection.by_model import rounds_ahead
 from selectllm.selection.clustering.partition import show_order
-from selectllm.selection.scorers.item_scorer import Meter, calls_per_item
-from selectllm.selection.scorers.open_endedness import sample_requests
-from selectllm.selection.scorers.rating import rating_task
+from selectllm.selection.scorers.item_scorer import ItemScorer, Meter
 from selectllm.selection.selector import Selector
-from selectllm.selection.strategies import Measure, Strategy
+from selectllm.selection.strategies import Strategy
 from selectllm.selection.task import AskSettings, Task, with_ballots
 
 CLUSTERS = 10  # that stand in for those of a round
@@ -96,9 +94,9 @@ async def plan_sets(protocol: Protocol, ask: AskSettings) -> list[Asking]:
         for budget in protocol.budgets
     ]
     strategies = [
-        await _strategy(protocol, strategy, strategy.measure, ask)
+        await _strategy(protocol, strategy, strategy.scorer, ask)
         for strategy in protocol.strategies
-        if strategy.measure is not None and calls_per_item(strategy.measure)
+        if strategy.scorer is not None and strategy.calls_per_item
     ]
     return [*pairs, *strategies]
 
@@ -175,35 +173,31 @@ def _sample(protocol: Protocol, count: int) -> list[Item]:
 
 
 async def _strategy(
-    protocol: Protocol, strategy: Strategy, measure: Measure, ask: AskSettings
+    protocol: Protocol, strategy: Strategy, scorer: ItemScorer, ask: AskSettings
 ) -> Asking:
     meter = protocol.run.meter
-    assert meter is not None
     items = _sample(protocol, ITEMS)
-    found = await measure_forecast(meter, measure, items, ask, _nothing)
+    found = await measure_forecast(meter, scorer, items, ask, _nothing)
     found = scaled(found, len(protocol.pool))
     return _asking(arm_of(strategy), None, (), found, ask)
 
 
 async def measure_forecast(
-    meter: Meter, measure: Measure, items: Sequence[Item], ask: AskSettings, recall: Recall
+    meter: Meter, scorer: ItemScorer, items: Sequence[Item], ask: AskSettings, recall: Recall
 ) -> Forecast:
-    """What measuring `items` will ask, by a measure that asks a model (item_scorer.calls_per_item).
+    """What measuring `items` will ask, by a scorer that asks a model.
 
-    Open-ended replies mostly take all the tokens that they may.
+    Replies that are no decisions mostly take all the tokens that they may.
     """
-    if measure.kind == "rating":
-        rater = meter.rater(measure)
-        tasks = [rating_task(item, rater) for item in items]
-        return await forecast(rater, tasks, ask, recall)
-    sampler = meter.sampler(measure)
-    requests = [request for item in items for request in sample_requests(item, sampler, meter.seed)]
+    ahead = scorer.ahead(items, meter)
+    if ahead.selector is not None:
+        return await forecast(ahead.selector, ahead.tasks, ask, recall)
     unasked = tuple(
         Unasked(estimate_tokens(each.messages), each.max_tokens, each.max_tokens, left=1)
-        for each in requests
+        for each in ahead.requests
         if recall(each.key) is None
     )
-    return Forecast(measure.kind, sampler.spec, len(items), (), 0, unasked, ESTIMATE)
+    return Forecast(scorer.name, ahead.spec, len(items), (), 0, unasked, ESTIMATE)
 
 
 def scaled(found: Forecast, decisions: int) -> Forecast:

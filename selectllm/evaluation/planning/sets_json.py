@@ -12,7 +12,6 @@ from selectllm.evaluation.planning.sets import CLUSTERS, ITEMS, Asking
 from selectllm.evaluation.sets.protocol import LeftOut, Protocol
 
 FORMAT = 1
-READS_THE_POOL = ("perplexity", "response-perplexity", "ifd")
 
 
 def sets_plan_json(
@@ -74,7 +73,7 @@ def _assumptions(protocol: Protocol, asking: Sequence[Asking]) -> Iterator[str]:
     local = [
         each.name
         for each in protocol.strategies
-        if each.measure is not None and each.measure.kind in READS_THE_POOL
+        if each.scorer is not None and each.scorer.reads_items
     ]
     if local:
         yield (

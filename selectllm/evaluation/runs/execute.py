@@ -19,8 +19,8 @@ from selectllm.prompting.prompt import render
 from selectllm.selection.ask import make_decisions
 from selectllm.selection.clustering.partition import show_order
 from selectllm.selection.decision_log import DecisionLog, Key
-from selectllm.selection.scorers.item_scorer import Measured, Meter
-from selectllm.selection.strategies import Candidates, Measure, Strategy
+from selectllm.selection.scorers.item_scorer import ItemScorer, Measured
+from selectllm.selection.strategies import Candidates, Strategy
 from selectllm.selection.task import AskSettings, Task, with_ballots
 
 CONTEXT_MARGIN = 1.5
@@ -59,13 +59,11 @@ def shown_items(run: Run, cluster: Cluster, order: int) -> tuple[Item, ...]:
     return tuple(run.pool.by_id[item_id] for item_id in ids)
 
 
-async def decide_by_strategies(
-    run: Run, embedder: Embedder, meter: Meter | None, log: DecisionLog
-) -> None:
+async def decide_by_strategies(run: Run, embedder: Embedder, log: DecisionLog) -> None:
     """Log what the strategies pick inside each cluster, in its first order.
 
     Whatever the log holds is not measured again; `random` is analytic and not logged. Raises as
-    Meter.measure does.
+    ItemScorer.score does.
     """
     clusters = [c for c in run.clusters if len(c.members) > run.suite.picks]
     shown = {cluster.id: shown_items(run, cluster, 0) for cluster in clusters}
@@ -79,16 +77,15 @@ async def decide_by_strategies(
     vectors: dict[int, Vectors] = {}
     if any(strategy.needs_vectors for strategy in missing):
         vectors = _by_cluster(embedder.of(items), shown)
-    measured: dict[Measure, Measured] = {}
+    measured: dict[ItemScorer, Measured] = {}
     for strategy in missing:
-        if strategy.measure is not None and strategy.measure not in measured:
-            assert meter is not None
-            measured[strategy.measure] = await meter.measure(strategy.measure, items)
+        if strategy.scorer is not None and strategy.scorer not in measured:
+            measured[strategy.scorer] = await strategy.scorer.score(items, run.meter)
     for cluster in clusters:
         candidates = Candidates(shown[cluster.id], run.suite.seed, vectors.get(cluster.id))
         for strategy in missing:
             if not log.done(_strategy_key(strategy, cluster.id)):
-                values = None if strategy.measure is None else measured[strategy.measure]
+                values = None if strategy.scorer is None else measured[strategy.scorer]
                 log.append(decide_by_strategy(run, cluster, candidates, strategy, values))
 
 
@@ -174,7 +171,7 @@ def decided(run: Run, stage: Run, decisions: Sequence[Decision]) -> bool:
     """
     asked = {cluster.id for cluster in stage.clusters}
     found = results(run.inputs, [d for d in decisions if d.cluster in asked])
-    return all(verdict["word"] != "inconclusive" for verdict in found["verdicts"])
+    return "inconclusive" not in found.words
 
 
 async def evaluate(
@@ -195,7 +192,7 @@ async def evaluate(
             if asked is not None and decided(run, asked, log.decisions()):
                 break
             asked = stage
-            await decide_by_strategies(stage, embedder, run.meter, log)
+            await decide_by_strategies(stage, embedder, log)
             await make_decisions(tasks(stage), settings, log, tick)
     finally:
         for selector in run.selectors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,17 +16,21 @@ from selectllm.data.pool import load_pool
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, agreed, check_pool
 from selectllm.evaluation.comparison.kinds import kind_of
-from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, deciding
+from selectllm.evaluation.runs.execute import context_needed
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
-from selectllm.models.connect import Connections, settled
+from selectllm.models.connect import Connections
+from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.prompting.library import PromptLibrary
 from selectllm.prompting.prompt import Prompt, render
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.clusters_file import read_clusters
+from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.selector import Selector, open_selector
-from selectllm.selection.strategies import Strategy, find_strategy
+from selectllm.selection.strategies import Strategy, find_strategy, is_analytic
 from selectllm.selection.strategies.controls import usual_controls
+from selectllm.selection.task import AskSettings
 from selectllm.utility.entries import UtilityEntry
 from selectllm.utility.sources import UtilitySources, utility_of
 from selectllm.utility.utility import Utility
@@ -35,36 +39,64 @@ from selectllm.utility.validation import validated
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a run is prepared from besides the suite.
+    """What the data of a suite is read with.
 
-    `base`: the suite file's folder, which its paths are relative to. `cache`: where partitions
-    are remembered, a folder of the cache. `baseline`: what `regress` compares with; its clusters
-    are used as they are. `partial`: a column of ratings may have gaps.
+    `cache`: where partitions are remembered, a folder of the cache. `baseline`: what `regress`
+    compares with; its clusters are used as they are. `partial`: a column of ratings may have gaps.
     """
 
-    base: Path
     embedder: Embedder
     cache: Path
     baseline: Baseline | None = None
     partial: bool = False
 
-    @property
-    def utilities(self) -> UtilitySources:
-        """What the suite's utilities are built from; likelihoods are kept as for strategies."""
-        return UtilitySources(self.base, self.embedder, self.cache.parent, self.partial)
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What the questions of a suite are asked with.
 
-def prepare(suite: Suite, sources: Sources, comparison: ComparisonDesign | None = None) -> Run:
-    """The run that `suite` describes, without its selectors (see `with_selectors`).
-
-    `comparison`: what its arms are to be compared for. Raises a UsageError for whatever in it
-    cannot work.
+    `prompts`: those of the suite by what it calls them (`load_prompts`). `shared`: what its models
+    share; the utility that decides is added.
     """
-    pool = load_pool(located(sources.base, suite.pool), columns=suite.columns).pool
+
+    prompts: Mapping[str, Prompt]
+    library: PromptLibrary
+    shared: Connections
+    concurrency: int = 8
+
+    def settings(self, suite: Suite) -> AskSettings:
+        """How the questions of `suite` are asked."""
+        structured = suite.structured == "auto"
+        return AskSettings(concurrency=self.concurrency, reask=suite.reask, structured=structured)
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteData:
+    """The pool of a suite, its utilities of all items, and its clusters in seeded order.
+
+    `encoder`: the identity of what divided the pool, None if nothing was encoded.
+    """
+
+    pool: Pool
+    utilities: tuple[Utility, ...]
+    clusters: tuple[Cluster, ...]
+    encoder: str | None
+
+
+def load_prompts(suite: Suite, library: PromptLibrary) -> dict[str, Prompt]:
+    """Every prompt of a suite, by what the suite calls it."""
+    return {reference: library.load(reference, suite.folder) for reference in suite.prompts}
+
+
+def read_data(
+    suite: Suite, sources: Sources, comparison: ComparisonDesign | None = None
+) -> SuiteData:
+    """The data of `suite`, divided. Raises a UsageError for whatever in it cannot work."""
+    pool = load_pool(located(suite.folder, suite.pool), columns=suite.columns).pool
     sources = replace(sources, embedder=sources.embedder.of_pool(pool))
     if sources.baseline is not None:
         check_pool(sources.baseline, pool)
-    utilities = tuple(_utility(entry, pool, sources) for entry in suite.utilities)
+    utilities = tuple(_utility(entry, suite, pool, sources) for entry in suite.utilities)
     if sources.baseline is not None:
         utilities = tuple(agreed(utility, sources.baseline) for utility in utilities)
     clusters, encoder = _clusters(suite, pool, sources)
@@ -78,28 +110,79 @@ def prepare(suite: Suite, sources: Sources, comparison: ComparisonDesign | None 
         _check_covered(utilities, clusters)
     else:
         _check_differing(suite, utilities, comparison)
-    strategies = _strategies(suite, pool, comparison)
+    return SuiteData(pool, utilities, _with_groups(suite, pool, clusters), encoder)
+
+
+def prepare(
+    suite: Suite, sources: Sources, asking: Asking, comparison: ComparisonDesign | None = None
+) -> Run:
+    """The run that `suite` describes, its models ready to be asked, what can be wrong checked.
+
+    `comparison`: what its arms are to be compared for; only they are asked then. Raises a
+    UsageError for whatever in it cannot work.
+    """
+    data = read_data(suite, sources, comparison)
+    strategies = _strategies(suite, data.pool, comparison)
+    encoder = data.encoder
     if any(strategy.needs_vectors for strategy in strategies):
-        encoder = sources.embedder.identity
-    return Run(
+        encoder = sources.embedder.of_pool(data.pool).identity
+    headline = deciding(data.utilities, suite.gate)
+    shared = replace(asking.shared, base=suite.folder)
+    if headline is not None:
+        shared = replace(shared, utility=headline.values)
+    run = Run(
         suite=suite,
-        pool=pool,
-        clusters=_with_groups(suite, pool, clusters),
-        selectors=(),
+        pool=data.pool,
+        clusters=data.clusters,
+        selectors=_selectors(suite, data, asking.prompts, shared, comparison),
         strategies=strategies,
-        utilities=utilities,
+        utilities=data.utilities,
+        meter=_meter(suite, data, asking, shared, sources.cache.parent),
         encoder=encoder,
         comparison=comparison,
         baseline=sources.baseline,
     )
+    if needs_num_ctx(selector.spec for selector in run.selectors):
+        run = connected(run, replace(shared, num_ctx=context_needed(run)))
+    items = [run.pool.by_id[member] for member in run.members]
+    for strategy in run.strategies:
+        strategy.check(items, run.meter)
+    return run
 
 
-def _utility(entry: UtilityEntry, pool: Pool, sources: Sources) -> Utility:
-    """The utility of an entry, with what its validation says of it."""
-    utility = utility_of(entry, pool, sources.utilities)
+def connected(run: Run, shared: Connections) -> Run:
+    """The run with other connections, such as more room for what Ollama is shown."""
+    selectors = (open_selector(each.prompt, each.spec, shared) for each in run.selectors)
+    return replace(run, selectors=tuple(selectors), meter=replace(run.meter, shared=shared))
+
+
+def _meter(
+    suite: Suite, data: SuiteData, asking: Asking, shared: Connections, folder: Path
+) -> Meter:
+    """What measures items for the strategies of the suite."""
+    return Meter(
+        library=asking.library,
+        base=suite.folder,
+        shared=shared,
+        folder=folder,
+        specs={spec.name: spec for spec in suite.specs()},
+        utilities={utility.name: utility.values for utility in data.utilities},
+        settings=asking.settings(suite),
+        seed=suite.seed,
+    )
+
+
+def _utility(entry: UtilityEntry, suite: Suite, pool: Pool, sources: Sources) -> Utility:
+    """The utility of an entry, with what its validation says of it.
+
+    Likelihoods are kept as for strategies.
+    """
+    cache = sources.cache.parent
+    within = UtilitySources(suite.folder, sources.embedder, cache, sources.partial)
+    utility = utility_of(entry, pool, within)
     if entry.validation is None:
         return utility
-    return validated(utility, sources.base / entry.validation, pool.sha256)
+    return validated(utility, suite.at(entry.validation), pool.sha256)
 
 
 def _check_differing(
@@ -107,16 +190,16 @@ def _check_differing(
 ) -> None:
     """What ratings of differing items need, before anything is asked."""
     for arm in comparison.arms:
-        if arm.strategy is not None and find_strategy(arm.strategy).analytic:
+        if arm.strategy is not None and is_analytic(arm.strategy):
             raise SuiteError(
-                f"--differing: {arm.name} is an expectation over all picks, so there are no items "
-                "to rate in which it differs; compare without --differing"
+                f"`differing`: {arm.name} is an expectation over all picks, so there are no items "
+                "to rate in which it differs; compare without `differing`"
             )
     decides = [u for u in utilities if suite.gate.utility in (None, u.name)][:1]
     for utility in decides:
         if utility.range is None:
             raise UtilityError(
-                f"utility {utility.name}: --differing needs its `range: [lowest, highest]` in the "
+                f"utility {utility.name}: `differing` needs its `range: [lowest, highest]` in the "
                 "suite"
             )
 
@@ -134,37 +217,34 @@ def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster]) ->
             )
 
 
-def check_names(suite: Suite, base: Path, library: PromptLibrary) -> None:
-    """Find every prompt and model that the suite names, before anything takes time."""
-    for reference in suite.prompts:
-        library.load(reference, base)
-    for spec in suite.specs():
-        settled(spec)
-
-
-def with_selectors(run: Run, base: Path, library: PromptLibrary, shared: Connections) -> Run:
-    """The run with every prompt x model of its suite, or those of its arms, ready to be asked."""
-    prompts = [library.load(reference, base) for reference in run.suite.prompts]
-    _check_prompts(prompts, run)
-    arms = run.comparison.arms if run.comparison else ()
-    selectors: tuple[Selector, ...] = tuple(
+def _selectors(
+    suite: Suite,
+    data: SuiteData,
+    prompts: Mapping[str, Prompt],
+    shared: Connections,
+    comparison: ComparisonDesign | None,
+) -> tuple[Selector, ...]:
+    """Every prompt x model of the suite, or those of the arms, ready to be asked."""
+    used = [prompts[reference] for reference in suite.prompts]
+    _check_prompts(used, suite, data)
+    arms = comparison.arms if comparison else ()
+    return tuple(
         open_selector(prompt, spec, shared)
-        for prompt in prompts
-        for spec in run.suite.specs()
+        for prompt in used
+        for spec in suite.specs()
         if not arms or Arm(prompt.ref, spec.name) in arms
     )
-    return replace(run, selectors=selectors)
 
 
-def _check_prompts(prompts: Sequence[Prompt], run: Run) -> None:
+def _check_prompts(prompts: Sequence[Prompt], suite: Suite, data: SuiteData) -> None:
     """Every prompt has a reference of its own, and can show the largest cluster."""
-    largest = max(run.clusters, key=lambda cluster: len(cluster.members))
-    items = [run.pool.by_id[member] for member in largest.members]
+    largest = max(data.clusters, key=lambda cluster: len(cluster.members))
+    items = [data.pool.by_id[member] for member in largest.members]
     references = [prompt.ref for prompt in prompts]
     for prompt in prompts:
         if references.count(prompt.ref) > 1:
             raise SuiteError(f"prompts: two of them are {prompt.ref}; name one of them differently")
-        render(prompt, items, run.suite.picks)
+        render(prompt, items, suite.picks)
 
 
 def _strategies(
@@ -176,7 +256,7 @@ def _strategies(
         names = usual_controls(pool.items)
     if comparison is not None:
         names += tuple(arm.strategy for arm in comparison.arms if arm.strategy)
-    return tuple(find_strategy(name) for name in dict.fromkeys(names))
+    return tuple(find_strategy(name, suite.folder) for name in dict.fromkeys(names))
 
 
 def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster, ...], str | None]:
@@ -185,9 +265,9 @@ def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster
     if sources.baseline is not None:
         return sources.baseline.clusters, None
     if entry.file is not None:
-        return read_clusters(sources.base / entry.file, pool)[: entry.limit], None
+        return read_clusters(suite.at(entry.file), pool)[: entry.limit], None
     encoder = None if entry.by == "random" else sources.embedder.identity
-    division = ClusterSettings(entry.by, entry.size, suite.seed)
+    division = ClusterSettings(entry.by, entry.size, suite.seed, suite.folder)
     parts = [pool] if entry.group is None else _parts(pool, entry.group)
     clusters = [
         cluster

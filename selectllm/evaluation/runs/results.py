@@ -15,17 +15,25 @@ from selectllm.evaluation.comparison.arm_results import ArmResult, arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import kind_of
 from selectllm.evaluation.comparison.run_inputs import RunInputs
-from selectllm.evaluation.comparison.verdict import Verdict
-from selectllm.evaluation.metrics.agreement import Agreement
+from selectllm.evaluation.comparison.schema import Verdict
+from selectllm.evaluation.metrics.agreement import METRICS, Agreement
 from selectllm.evaluation.metrics.consistency import order_consistency, overlap, slot_histogram
+from selectllm.evaluation.metrics.schema import UtilityAgreement
+from selectllm.evaluation.runs.schema import (
+    Overlap,
+    PairFigures,
+    RunResults,
+    RunUtility,
+    StrategyFigures,
+)
+from selectllm.stats.interval import Interval
 from selectllm.utility.utility import Utility
 
-FORMAT = 1
 LONGEST = Arm(strategy="longest")
 
 
-def results(inputs: RunInputs, decisions: Sequence[Decision]) -> dict[str, Any]:
-    """The content of results.json (schema: schemas/results.json).
+def results(inputs: RunInputs, decisions: Sequence[Decision]) -> RunResults:
+    """The content of results.json.
 
     `decisions`: all that were made, none with status `error`. A sequential comparison that
     stopped early is of the clusters that were asked.
@@ -33,72 +41,75 @@ def results(inputs: RunInputs, decisions: Sequence[Decision]) -> dict[str, Any]:
     inputs = inputs.first(inputs.asked({decision.cluster for decision in decisions}))
     found = arm_results(inputs, decisions)
     kind = kind_of(inputs.comparison)
-    pairs = [Arm(*pair) for pair in inputs.pairs]
-    utilities = [_utility(utility, found) for utility in inputs.covering]
-    return {
-        "format": FORMAT,
-        "suite": inputs.suite,
-        "picks": inputs.picks,
-        "clusters": len(inputs.clusters),
-        "cluster_sizes": sorted({len(cluster.members) for cluster in inputs.clusters}),
-        "utilities": utilities,
-        "pairs": [_pair(inputs, arm, found[arm]) for arm in pairs],
-        "strategies": [
-            {
-                "strategy": name,
-                **_agreements(inputs, found[Arm(strategy=name)]),
-                **_spent(found[Arm(strategy=name)].decisions),
-            }
-            for name in inputs.strategies
-        ],
-        "overlaps": [
-            {
-                "a": [a.prompt, a.model],
-                "b": [b.prompt, b.model],
-                "kappa": _json(overlap(found[a].decisions, found[b].decisions, inputs.picks)),
-            }
-            for a, b in combinations(pairs, 2)
-        ],
-        "verdicts": [_verdict(each, utilities) for each in kind.decide(inputs, found)],
-        "noise": _json(kind.noise(inputs, found)),
-    }
+    length = {utility.name: _length(utility, found) for utility in inputs.covering}
+    return RunResults(
+        suite=inputs.suite,
+        picks=inputs.picks,
+        clusters=len(inputs.clusters),
+        cluster_sizes=tuple(sorted({len(cluster.members) for cluster in inputs.clusters})),
+        utilities=tuple(
+            RunUtility(
+                name=utility.name,
+                sha256=utility.sha256,
+                length=length[utility.name],
+                **utility.origin,
+            )
+            for utility in inputs.covering
+        ),
+        pairs=tuple(_pair(inputs, pair, found) for pair in inputs.pairs),
+        strategies=tuple(_strategy(inputs, name, found) for name in inputs.strategies),
+        overlaps=tuple(
+            Overlap(
+                a=a,
+                b=b,
+                kappa=overlap(found[Arm(*a)].decisions, found[Arm(*b)].decisions, inputs.picks),
+            )
+            for a, b in combinations(inputs.pairs, 2)
+        ),
+        verdicts=tuple(_with_length(each, length) for each in kind.decide(inputs, found)),
+        noise=kind.noise(inputs, found),
+    )
 
 
-def _utility(utility: Utility, found: Mapping[Arm, ArmResult]) -> dict[str, Any]:
-    """What is told beside every agreement with `utility`; `length`: what longest captures of it."""
+def _length(utility: Utility, found: Mapping[Arm, ArmResult]) -> Interval | None:
+    """What picking by length alone captures of `utility`, where the run has that control."""
     longest = found.get(LONGEST)
-    length = longest and longest.measured[utility.name].captured
-    return utility.to_json() | {"sha256": utility.sha256, "length": _json(length)}
+    return None if longest is None else longest.measured[utility.name].captured
 
 
-def _verdict(verdict: Verdict, utilities: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _with_length(verdict: Verdict, length: Mapping[str, Interval | None]) -> Verdict:
     """The verdict with what length alone captures of the utility that decides."""
-    told = verdict.to_json()
-    if told["utility"] is not None:
-        length = {each["name"]: each["length"] for each in utilities}
-        told["utility"] = told["utility"] | {"length": length.get(told["utility"]["name"])}
-    return told
+    decides = verdict.utility
+    if decides is None:
+        return verdict
+    beside = decides.model_copy(update={"length": length.get(decides.name)})
+    return verdict.model_copy(update={"utility": beside})
 
 
-def _pair(inputs: RunInputs, arm: Arm, side: ArmResult) -> dict[str, Any]:
+def _pair(inputs: RunInputs, pair: tuple[str, str], found: Mapping[Arm, ArmResult]) -> PairFigures:
+    prompt, model = pair
+    side = found[Arm(prompt, model)]
     decisions, k = side.decisions, inputs.picks
     counts = Counter(decision.status for decision in decisions)
     many_orders = inputs.orders > 1
-    return {
-        "prompt": arm.prompt,
-        "model": arm.model,
-        **_agreements(inputs, side),
-        "decisions": len(decisions),
-        "valid_rate": side.valid_rate,
-        "status_counts": {status: counts[status] for status in get_args(Status)},
-        "order_consistency": _json(order_consistency(decisions, k)) if many_orders else None,
-        "slots": slot_histogram(decisions, k).to_json(),
-        **_spent(decisions),
-    }
+    return PairFigures(
+        prompt=prompt,
+        model=model,
+        decisions=len(decisions),
+        valid_rate=side.valid_rate,
+        status_counts={status: counts[status] for status in get_args(Status)},
+        order_consistency=order_consistency(decisions, k) if many_orders else None,
+        slots=slot_histogram(decisions, k),
+        **_figures(inputs, side),
+    )
 
 
-def _agreements(inputs: RunInputs, side: ArmResult) -> dict[str, Any]:
-    """`agreement` by utility, and the cluster counts of the headline utility."""
+def _strategy(inputs: RunInputs, name: str, found: Mapping[Arm, ArmResult]) -> StrategyFigures:
+    return StrategyFigures(strategy=name, **_figures(inputs, found[Arm(strategy=name)]))
+
+
+def _figures(inputs: RunInputs, side: ArmResult) -> dict[str, Any]:
+    """The fields of an ArmFigures; the cluster counts are of the headline utility."""
     headline = inputs.headline and side.measured.get(inputs.headline.name)
     return {
         "clusters": headline.clusters if headline else len(_choosable(inputs)),
@@ -107,17 +118,18 @@ def _agreements(inputs: RunInputs, side: ArmResult) -> dict[str, Any]:
             utility.name: _labelled(utility, side.measured[utility.name])
             for utility in inputs.covering
         },
+        **_spent(side.decisions),
     }
 
 
-def _labelled(utility: Utility, measured: Agreement) -> dict[str, Any]:
-    return {
-        "kind": utility.kind,
-        "rater": utility.rater,
-        "clusters": measured.clusters,
-        "flat_clusters": measured.flat_clusters,
-        **measured.to_json(),
-    }
+def _labelled(utility: Utility, measured: Agreement) -> UtilityAgreement:
+    return UtilityAgreement(
+        kind=utility.kind,
+        rater=utility.rater,
+        clusters=measured.clusters,
+        flat_clusters=measured.flat_clusters,
+        **{metric: getattr(measured, metric) for metric in METRICS},
+    )
 
 
 def _choosable(inputs: RunInputs) -> list[Cluster]:
@@ -139,7 +151,3 @@ def _total(attempts: Sequence[Attempt], name: str) -> Any:
     """The sum of a column of attempts; None if any of them does not know it, or without any."""
     values = [getattr(attempt, name) for attempt in attempts]
     return None if None in values or not values else sum(values)
-
-
-def _json(value: Any) -> Any:
-    return None if value is None else value.to_json()

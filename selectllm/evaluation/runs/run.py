@@ -26,12 +26,18 @@ from selectllm.core.types import Cluster, Pool
 from selectllm.core.versions import installed
 from selectllm.data.hub import seen_from
 from selectllm.evaluation.comparison.baseline import Baseline, write_baseline
-from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs, run_inputs
+from selectllm.evaluation.comparison.run_inputs import (
+    ComparisonDesign,
+    RunInputs,
+    deciding,
+    run_inputs,
+)
 from selectllm.evaluation.suite import Suite
 from selectllm.selection.clustering.clusters_file import write_clusters
 from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.selector import Selector
 from selectllm.selection.strategies import Strategy
+from selectllm.selection.task import AskSettings
 from selectllm.utility.utility import Utility, utility_row
 
 FORMAT = 1
@@ -53,10 +59,10 @@ class Run:
     selectors: tuple[Selector, ...]
     strategies: tuple[Strategy, ...]
     utilities: tuple[Utility, ...]
+    meter: Meter
     encoder: str | None = None
     comparison: ComparisonDesign | None = None
     baseline: Baseline | None = None
-    meter: Meter | None = None
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -92,10 +98,14 @@ class Run:
 
     def _measures(self) -> dict[str, Any]:
         """What the strategies' measures depend on, by strategy, if there are any."""
-        measures = {s.name: s.measure for s in self.strategies if s.measure is not None}
-        if not measures or self.meter is None:
-            return {}
-        return {"measures": {name: self.meter.describe(each) for name, each in measures.items()}}
+        described = ((strategy.name, strategy.describe(self.meter)) for strategy in self.strategies)
+        measures = {name: measure for name, measure in described if measure}
+        return {"measures": measures} if measures else {}
+
+    @property
+    def settings(self) -> AskSettings:
+        """How its questions are asked."""
+        return self.meter.settings
 
     @property
     def members(self) -> list[str]:
@@ -116,8 +126,7 @@ class Run:
     @property
     def headline(self) -> Utility | None:
         """The utility that decides: the gate's, else the first."""
-        wanted = self.suite.gate.utility
-        return next((u for u in self.utilities if wanted in (None, u.name)), None)
+        return deciding(self.utilities, self.suite.gate)
 
 
 def check_folder(folder: Path, run: Run) -> None:

@@ -22,7 +22,7 @@ from selectllm.core.types import Cluster, Decision, Status
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_manifest, read_run_inputs
 from selectllm.evaluation.runs.results import results
 from selectllm.selection.decision_log import Key, decision_key, read_log
-from selectllm.selection.strategies import find_strategy
+from selectllm.selection.strategies import is_analytic
 
 RELATIVE = 1e-9
 ABSOLUTE = 1e-12  # of what is 0 but for rounding
@@ -101,7 +101,7 @@ def verification(folder: Path) -> Verification:
         if unfit := tuple(log_differences(log, manifest, inputs)):
             return Verification(0, unfit)
         decisions = [log.latest[key] for key in sorted(log.latest)]
-        recomputed = json.loads(canonical_json(results(inputs, decisions)))
+        recomputed = json.loads(canonical_json(results(inputs, decisions).to_json()))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"{folder}: its results cannot be computed from it ({error!r}); the folder was "
@@ -199,7 +199,7 @@ def _questions(
     inputs: RunInputs, repeats: int, decided: Mapping[Key, Decision]
 ) -> Iterator[tuple[Key, Cluster]]:
     """The key of every decision that the run has to hold, with its cluster."""
-    strategies = [name for name in inputs.strategies if not find_strategy(name).analytic]
+    strategies = [name for name in inputs.strategies if not is_analytic(name)]
     asked = inputs.asked({decision.cluster for decision in decided.values()})
     for cluster in inputs.clusters[:asked]:
         if len(cluster.members) <= inputs.picks:

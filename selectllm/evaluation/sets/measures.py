@@ -28,6 +28,7 @@ from selectllm.evaluation.sets.diversity import (
     positions_of,
     vendi_score,
 )
+from selectllm.evaluation.sets.schema import Summary
 
 Positions = Sequence[int] | Ints
 
@@ -87,20 +88,6 @@ class SetMeasures:
 
     def to_json(self) -> dict[str, Any]:
         """The fields under their names, null where undefined."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A figure over `count` seeds: its mean, its lowest and its highest value."""
-
-    mean: float
-    low: float
-    high: float
-    count: int
-
-    def to_json(self) -> dict[str, float]:
-        """`{mean, low, high, count}`."""
         return asdict(self)
 
 

@@ -32,6 +32,7 @@ from selectllm.selection.by_model import (
     select_by_model,
 )
 from selectllm.selection.by_strategy import select_by_strategy
+from selectllm.selection.clustering.partition import code_of
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.output import manifest_by_model
 from selectllm.selection.scorers.item_scorer import Measured
@@ -99,7 +100,7 @@ class Protocol:
         if largest > items:
             raise SuiteError(
                 f"suite {self.run.suite.name}: sets.budgets: {largest} is more than the {items} "
-                f"items of {self.pool.source or 'the pool'}; name less, here or with --budget"
+                f"items of {self.pool.source or 'the pool'}; name less, here or with `budgets`"
             )
 
     @property
@@ -143,7 +144,11 @@ class Protocol:
             "suite": suite.name,
             "pool_sha256": self.pool.sha256,
             "sets": self.entry.model_dump(mode="json"),
-            "clusters": {"by": suite.clusters.by, "size": suite.clusters.size},
+            "clusters": {
+                "by": suite.clusters.by,
+                "size": suite.clusters.size,
+                **code_of(suite.clusters.by),
+            },
             "seed": suite.seed,
             "reask": suite.reask,
             "structured": suite.structured,
@@ -161,12 +166,9 @@ class Protocol:
 
     def _measures(self) -> dict[str, Any]:
         """What the values that strategies go by depend on besides the items."""
-        meter, strategies = self.run.meter, self.strategies
-        measures = {each.name: each.measure for each in strategies if each.measure is not None}
-        if not measures:
-            return {}
-        assert meter is not None
-        return {name: meter.describe(measure) for name, measure in measures.items()}
+        meter = self.run.meter
+        described = ((strategy.name, strategy.describe(meter)) for strategy in self.strategies)
+        return {name: measure for name, measure in described if measure}
 
     @property
     def default_name(self) -> str:

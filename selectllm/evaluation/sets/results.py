@@ -5,14 +5,13 @@ What depends on clocks is not here; it stays in sets.jsonl.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Counts, Vectors
 from selectllm.core.errors import PoolError
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.sets.diversity import categories_of, expected_coverage, kmeans_groups
@@ -24,7 +23,19 @@ from selectllm.evaluation.sets.measures import (
     measure_set,
     overlap,
 )
-from selectllm.evaluation.sets.protocol import FORMAT, LeftOut, Protocol
+from selectllm.evaluation.sets.protocol import LeftOut, Protocol
+from selectllm.evaluation.sets.schema import (
+    ByBudget,
+    PoolDivision,
+    RandomSets,
+    SelectorLeftOut,
+    SelectorSets,
+    SetOverlap,
+    SetsResults,
+    SetsUtility,
+    Summary,
+    WholePool,
+)
 from selectllm.models.tokens import estimate_tokens
 from selectllm.selection.strategies import Candidates
 from selectllm.selection.strategies.candidates import seeded_rows
@@ -37,10 +48,8 @@ MEASURES = (
 LONGEST = Arm(strategy="longest").name
 SPENT = ("calls", "tokens_in", "tokens_out", "cost_usd")
 
-Summary = dict[str, float] | None
 
-
-def pool_facts(protocol: Protocol, vectors: NDArray[np.float32]) -> tuple[PoolFacts, list[str]]:
+def pool_facts(protocol: Protocol, vectors: Vectors) -> tuple[PoolFacts, list[str]]:
     """What the sets are measured by, and notes on what the pool lacks for that.
 
     Responses are counted where every item has one. The k-means groups are those of the suite's
@@ -70,7 +79,7 @@ def pool_facts(protocol: Protocol, vectors: NDArray[np.float32]) -> tuple[PoolFa
     return facts, notes
 
 
-def _tokens(texts: Sequence[str]) -> NDArray[np.int64]:
+def _tokens(texts: Sequence[str]) -> Counts:
     return np.array([estimate_tokens(text) for text in texts], dtype=np.int64)
 
 
@@ -80,8 +89,8 @@ def set_results(
     log: SetLog,
     left_out: Sequence[LeftOut],
     notes: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The content of sets.json (schema: schemas/sets.json).
+) -> SetsResults:
+    """The content of sets.json.
 
     `log` holds every set of the protocol's arms but of those `left_out`.
     """
@@ -98,99 +107,106 @@ def set_results(
         for budget in protocol.budgets
         for arm in arms
     ]
-    return {
-        "format": FORMAT,
-        "suite": run.suite.name,
-        "budgets": protocol.budgets,
-        "seeds": list(entry.seeds),
-        "clusters": {"by": run.suite.clusters.by, "size": run.suite.clusters.size},
-        "category": None if facts.categories is None else entry.category,
-        "encoder": protocol.encoder,
-        "utility": run.headline and run.headline.name,
-        "utilities": [_utility(utility, rows) for utility in run.utilities],
-        "pool": _pool(protocol, facts),
-        "random": [_random(facts, budget) for budget in protocol.budgets],
-        "sets": rows,
-        "overlaps": [
-            {
-                "budget": budget,
-                "a": a.name,
-                "b": b.name,
-                "overlap": _overlap(protocol, made[a.name, budget], made[b.name, budget]),
-            }
+    return SetsResults(
+        suite=run.suite.name,
+        budgets=tuple(protocol.budgets),
+        seeds=tuple(entry.seeds),
+        clusters=PoolDivision(by=run.suite.clusters.by, size=run.suite.clusters.size),
+        category=None if facts.categories is None else entry.category,
+        encoder=protocol.encoder,
+        utility=None if run.headline is None else run.headline.name,
+        utilities=tuple(_utility(utility, rows) for utility in run.utilities),
+        pool=_pool(protocol, facts),
+        random=tuple(_random(facts, budget) for budget in protocol.budgets),
+        sets=tuple(rows),
+        overlaps=tuple(
+            SetOverlap(
+                budget=budget,
+                a=a.name,
+                b=b.name,
+                overlap=_overlap(protocol, made[a.name, budget], made[b.name, budget]),
+            )
             for budget in protocol.budgets
             for a, b in combinations(arms, 2)
-        ],
-        "left_out": [each.to_json() for each in left_out],
-        "notes": list(notes),
-    }
+        ),
+        left_out=tuple(
+            SelectorLeftOut(selector=out.arm.name, reason=out.reason) for out in left_out
+        ),
+        notes=tuple(notes),
+    )
 
 
-def _utility(utility: Utility, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _utility(utility: Utility, rows: Sequence[SelectorSets]) -> SetsUtility:
     """What is told beside all that sets captured of it; `length`: what those of longest did."""
     length = [
-        {"budget": row["budget"], "captured": row["captured"][utility.name]}
+        ByBudget(budget=row.budget, captured=row.captured[utility.name])
         for row in rows
-        if row["selector"] == LONGEST
+        if row.selector == LONGEST
     ]
-    return utility.to_json() | {"sha256": utility.sha256, "length": length or None}
+    return SetsUtility(
+        name=utility.name,
+        sha256=utility.sha256,
+        length=tuple(length) or None,
+        **utility.origin,
+    )
 
 
-def _pool(protocol: Protocol, facts: PoolFacts) -> dict[str, Any]:
+def _pool(protocol: Protocol, facts: PoolFacts) -> WholePool:
     """The pool as if all of it were the set."""
     whole = measure_set(range(len(facts)), facts)
-    return {
-        "items": len(facts),
-        "sha256": protocol.pool.sha256,
-        "groups": None if facts.groups is None else len(facts.groups),
-        "mean_value": dict(whole.mean_value),
+    return WholePool(
+        items=len(facts),
+        sha256=protocol.pool.sha256,
+        groups=None if facts.groups is None else len(facts.groups),
+        mean_value=dict(whole.mean_value),
         **{name: getattr(whole, name) for name in MEASURES if name != "coverage"},
-    }
+    )
 
 
-def _random(facts: PoolFacts, budget: int) -> dict[str, Any]:
+def _random(facts: PoolFacts, budget: int) -> RandomSets:
     """What random sets of a budget expect, exactly: the yardstick of the others."""
-    return {
-        "budget": budget,
-        "coverage": None if facts.groups is None else expected_coverage(facts.groups, budget),
-        "captured_sd": {
+    return RandomSets(
+        budget=budget,
+        coverage=None if facts.groups is None else expected_coverage(facts.groups, budget),
+        captured_sd={
             name: captured_spread(values, budget) for name, values in facts.utilities.items()
         },
-    }
+    )
 
 
 def _row(
     protocol: Protocol, facts: PoolFacts, arm: Arm, made: Sequence[SelectedSet]
-) -> dict[str, Any]:
+) -> SelectorSets:
     """One selector at one budget, over its seeds."""
     place = protocol.place
     found = [measure_set([place[item_id] for item_id in each.ids], facts) for each in made]
     utilities = facts.utilities
     among = [overlap(a.ids, b.ids, len(facts)) for a, b in combinations(made, 2)]
-    return {
-        "selector": arm.name,
-        **arm.to_json(),
-        "budget": made[0].budget,
-        "captured": {name: _summary([each.captured[name] for each in found]) for name in utilities},
-        "mean_value": {
+    return SelectorSets(
+        selector=arm.name,
+        prompt=arm.prompt,
+        model=arm.model,
+        strategy=arm.strategy,
+        budget=made[0].budget,
+        captured={name: _summary([each.captured[name] for each in found]) for name in utilities},
+        mean_value={
             name: _summary([each.mean_value[name] for each in found]) for name in utilities
         },
-        "set_value": {
+        set_value={
             utility.name: _summary([utility.of_set(each.ids) for each in made])
             for utility in protocol.run.utilities
             if utility.of_set is not None
         },
         **{name: _summary([getattr(each, name) for each in found]) for name in MEASURES},
-        "filled": _summary([each.filled for each in made]),
+        filled=_summary([each.filled for each in made]),
         **{name: _summary([getattr(each.spent, name) for each in made]) for name in SPENT},
-        "self_overlap": _summary(among),
-    }
+        self_overlap=_summary(among),
+    )
 
 
-def _summary(values: Sequence[float | None]) -> Summary:
+def _summary(values: Sequence[float | None]) -> Summary | None:
     """Mean and range; None without values, and if one is not known."""
-    summary = None if None in values or not values else mean_and_range(values)
-    return None if summary is None else summary.to_json()
+    return None if None in values or not values else mean_and_range(values)
 
 
 def _overlap(

@@ -1,4 +1,4 @@
-"""Models of every provider, through litellm: the one file that imports it.
+"""Models of every provider, through litellm (see litellm_quirks.py).
 
 Nothing of litellm leaves this file. Its exceptions may hold the key (a provider that refuses a
 key likes to repeat it), and their classes do not tell a refused connection from a server error.
@@ -8,17 +8,10 @@ So every failure is diagnosed by HTTP status and cause, and told anew with every
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import threading
 import time
-import warnings
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 from selectllm.core.errors import ModelError
@@ -33,6 +26,13 @@ from selectllm.models.providers.endpoint import (
     secrets,
 )
 from selectllm.models.providers.failures import Fault, diagnose, told
+from selectllm.models.providers.litellm_quirks import (
+    OLLAMA_SERVERS,
+    QUIET,
+    close_clients,
+    load_litellm,
+    ours,
+)
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.token_logprobs import Listed, as_text
 
@@ -91,21 +91,18 @@ class LiteLLMModel:
         return outcome
 
     async def close(self) -> None:
-        """Close the connections; with the last open model, litellm's clients of this process."""
+        """Close the connections; with the last open model, the clients that they shared."""
         if self not in _OPEN:
             return
         _OPEN.discard(self)
         if not _OPEN:
-            litellm = _litellm()
-            await litellm.close_litellm_async_clients()
-            # It finds clients by the loop's id(), which the next loop may have again.
-            litellm.in_memory_llm_clients_cache.flush_cache()
+            await close_clients()
 
     async def _attempt(self, request: Request) -> Reply | Fault:
         """What came of one call, without any key in it."""
         started = time.perf_counter()
         try:
-            with _QUIET, _unlogged():
+            with QUIET, ours():
                 litellm = self._load()
                 call = self._call(request)
                 started = time.perf_counter()
@@ -122,14 +119,14 @@ class LiteLLMModel:
         return outcome
 
     def _load(self) -> Any:
-        litellm = _litellm()
+        litellm = load_litellm()
         if self._takes_seed is None:
             provider, _, name = self._spec.id.partition("/")
             known = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider)
             self._takes_seed = "seed" in (known or ())
             self._price = price_per_token(self._spec)
             if provider_of(self._spec).needs_num_ctx:
-                _OLLAMA_SERVERS.add(self._settings.get("api_base", ""))
+                OLLAMA_SERVERS.add(self._settings.get("api_base", ""))
             _OPEN.add(self)
         return litellm
 
@@ -201,130 +198,11 @@ def price_per_token(spec: ModelSpec) -> Price | None:
     if spec.price is not None:
         return spec.price
     for key in (spec.id, spec.id.partition("/")[2]):
-        row = _litellm().model_cost.get(key, {})
+        row = load_litellm().model_cost.get(key, {})
         rates = row.get("input_cost_per_token"), row.get("output_cost_per_token")
         if row.get("litellm_provider", "").startswith(spec.provider) and None not in rates:
             return Price(input=rates[0] * 1e6, output=rates[1] * 1e6)
     return None
-
-
-@cache
-def _litellm() -> Any:
-    """litellm, told to fetch, read, print, log, cache and drop nothing."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else its price list is downloaded
-    os.environ["LITELLM_MODE"] = "PRODUCTION"  # else a .env of the current folder is loaded
-    with _QUIET:
-        import litellm
-    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    litellm.telemetry = False
-    litellm.suppress_debug_info = True
-    litellm.set_verbose = False
-    litellm.cache = None
-    litellm.drop_params = False  # a setting that a provider does not take is an error, not a shrug
-    litellm.modify_params = False
-    litellm.num_retries = None
-    litellm.model_fallbacks = None
-    litellm.disable_token_counter = True  # usage is what the provider reports, or nothing
-    for callbacks in ("callbacks", "input_callback", "success_callback", "failure_callback"):
-        setattr(litellm, callbacks, [])
-    _price_nothing_of_ours(litellm)
-    _ask_nothing_of_our_models()
-    return litellm
-
-
-def _price_nothing_of_ours(litellm: Any) -> None:
-    """Let litellm not price our replies, which takes an eighth of a call's CPU time: we do it.
-
-    Calls that others in this process make are priced as ever.
-    """
-    price = litellm.response_cost_calculator
-
-    def unless_ours(**reply: Any) -> float | None:
-        return None if _log_mark().get() else price(**reply)
-
-    litellm.response_cost_calculator = unless_ours
-
-
-# Where the Ollama models of this process are; "" is the usual place.
-_OLLAMA_SERVERS: set[str] = set()
-
-
-def _ask_nothing_of_our_models() -> None:
-    """Let litellm not ask Ollama what a model can, which it does twice before every call.
-
-    It asks at Ollama's usual address wherever the model is, with the key of the environment, and
-    waits for that server or its absence. Its threads do not know whose call it was, so that our
-    models' own addresses count, too.
-    """
-    try:
-        from litellm.llms.ollama.common_utils import OllamaModelInfo
-    except ImportError:  # not every version has it
-        return
-    ask = OllamaModelInfo.get_model_info
-
-    def unless_ours(
-        self: Any, model: str, api_base: str | None = None, api_key: str | None = None
-    ) -> Any:
-        if _log_mark().get() or _is_our_ollama(api_base or ""):
-            return None
-        return ask(self, model=model, api_base=api_base, api_key=api_key)
-
-    OllamaModelInfo.get_model_info = unless_ours
-
-
-def _is_our_ollama(url: str) -> bool:
-    return any(url == server or (server and url.startswith(server)) for server in _OLLAMA_SERVERS)
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Mark a call as one that litellm need not log, which takes a tenth of its CPU time."""
-    mark = _log_mark()
-    token = mark.set(True)
-    try:
-        yield
-    finally:
-        mark.reset(token)
-
-
-@cache
-def _log_mark() -> ContextVar[bool]:
-    _litellm()  # first: the import below must find it told
-    try:
-        from litellm._internal_context import is_internal_call
-    except ImportError:  # not every version has it; the calls are the same without
-        return ContextVar("unlogged", default=False)
-    return is_internal_call  # type: ignore[no-any-return]
-
-
-class _Quiet:
-    """While any call is in flight, warnings about the insides of litellm and its stack are ignored.
-
-    Filters belong to the process: the first call in sets them, the last one out restores them.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._outside = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._outside = warnings.catch_warnings()
-                self._outside.__enter__()
-                warnings.filterwarnings("ignore", module=r"(litellm|openai|pydantic|aiohttp)\b")
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._outside.__exit__(None, None, None)
-
-
-_QUIET = _Quiet()
 
 
 def _settings(

@@ -16,8 +16,8 @@ from selectllm.core.errors import ModelError
 from selectllm.models.model import ModelSpec
 from selectllm.models.token_logprobs import MOST, MOST_OF_ENGINE
 
-Way = Literal["network", "embedded", "scripted"]
-"""How its models are reached: by litellm, by the engine in this process, or by a script."""
+Way = Literal["network", "embedded", "scripted", "own"]
+"""How its models are reached: by litellm, the engine in this process, a script, or own code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +113,7 @@ PROVIDERS: Mapping[str, Provider] = {
             tokens_per_second=185,  # on two cores
         ),
         Provider(name="mock", base=(), key=(), way="scripted", free=True, seconds_per_call=0.0),
+        Provider(name="python", base=(), key=(), way="own", free=True),
         Provider(
             name="openai",
             base=_OPENAI_BASE,

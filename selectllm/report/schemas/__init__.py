@@ -1,7 +1,8 @@
 """JSON Schemas of every file that selectllm reads or writes; they ship in the wheel.
 
-`suite.json` is generated from the suite's types (`python -m selectllm.report.schemas`), for
-editors; the others are written by hand, and the tests hold real files against them.
+Those of `generated` are made from the types of their files (`python -m
+selectllm.report.schemas`); the others are written by hand, and the tests hold real files against
+them.
 """
 
 from __future__ import annotations
@@ -44,11 +45,14 @@ def schema(name: str) -> dict[str, Any]:
     return content
 
 
-def suite_schema() -> dict[str, Any]:
-    """The schema of suite files as their types say it now."""
+def generated() -> dict[str, dict[str, Any]]:
+    """By name, the schemas of files that are written from types, as these say it now."""
+    from selectllm.core.document import Document
+    from selectllm.evaluation.runs.schema import RunResults
+    from selectllm.evaluation.sets.schema import SetsResults
     from selectllm.evaluation.suite import Suite
+    from selectllm.optimization.schema import json_schema as optimize
 
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Suite.model_json_schema(),
-    }
+    documents: dict[str, type[Document]] = {"results": RunResults, "sets": SetsResults}
+    made = {name: document.json_schema() for name, document in documents.items()}
+    return {"suite": Suite.json_schema(), "optimize": optimize(), **made}

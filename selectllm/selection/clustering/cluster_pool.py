@@ -14,31 +14,37 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.selection.clustering.clusters_file import read_clusters, write_clusters
-from selectllm.selection.clustering.partition import partition
+from selectllm.selection.clustering.partition import code_of, find_partition, partition
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """How a pool is divided: `by` a method of partition.PARTITIONS, into clusters of `size`."""
+    """How a pool is divided: `by` a method of partition.find_partition, into clusters of `size`.
+
+    `base`: a folder in which code of the user's own may be.
+    """
 
     by: str
     size: int
     seed: int
+    base: Path | None = None
 
 
 def cluster_pool(
     pool: Pool, division: ClusterSettings, embedder: Embedder, cache: Path
 ) -> tuple[Cluster, ...]:
     """The pool's clusters, from `cache` (a folder) if this division was made before."""
+    function = find_partition(division.by, division.base)
     needs_vectors = division.by != "random"
     encoder = embedder.identity if needs_vectors else None
     made_from = [pool.sha256, division.by, division.size, division.seed, encoder]
+    made_from += code_of(division.by).values()
     path = cache / f"{sha256_json(made_from)}.json"
     if path.exists():
         return read_clusters(path, pool)
     vectors = embedder.of(pool.items) if needs_vectors else None
     ids = [item.id for item in pool.items]
-    clusters = partition(ids, vectors, division.by, division.size, division.seed)
+    clusters = partition(ids, vectors, function, division.size, division.seed)
     write_clusters(
         path,
         clusters,

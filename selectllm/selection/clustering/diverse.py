@@ -12,6 +12,7 @@ from itertools import cycle, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints, Vectors
 from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.seeded_rows import SeededRows
 
@@ -19,7 +20,7 @@ SORTED_SHARE = 16  # a centre sorts 1/16 of what is left whenever it runs out of
 CANDIDATES = 256  # candidates looked at together; also the least that a centre sorts
 
 
-def diverse(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
+def diverse(rows: SeededRows, clusters: int, seed: int) -> Ints:
     """Clusters alike across and diverse inside: each holds one item of every k-means group.
 
     The equal-size k-means of SelectLLM (arXiv 2401.16553), with as many groups as the largest
@@ -33,14 +34,12 @@ def diverse(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
     return cross_sections(rows, kmeans_centres(rows, groups, seed), clusters)
 
 
-def cross_sections(
-    rows: SeededRows, centres: NDArray[np.float32], clusters: int
-) -> NDArray[np.intp]:
+def cross_sections(rows: SeededRows, centres: Vectors, clusters: int) -> Ints:
     """The cluster of each row, given ceil(n_items / clusters) centres (n_centres, dim)."""
     return _dealt(balanced_groups(squared_distances(rows, centres)), clusters)
 
 
-def squared_distances(rows: SeededRows, centres: NDArray[np.float32]) -> NDArray[np.float32]:
+def squared_distances(rows: SeededRows, centres: Vectors) -> NDArray[np.float32]:
     """(n_centres, n_items): squared Euclidean distance of every row to every centre.
 
     Up to a constant per centre, which changes nothing in the order of that centre's distances.
@@ -53,7 +52,7 @@ def squared_distances(rows: SeededRows, centres: NDArray[np.float32]) -> NDArray
     return distances
 
 
-def balanced_groups(distances: NDArray[np.float32]) -> NDArray[np.intp]:
+def balanced_groups(distances: NDArray[np.float32]) -> Ints:
     """The group of each item, sizes within 1: centres take turns at their nearest free item.
 
     `distances`: (n_centres, n_items), finite. In turn, centre 0, 1, ... takes the nearest item
@@ -86,9 +85,7 @@ def _nearest_free(distances: NDArray[np.float32], taken: bytearray) -> Iterator[
                     yield item
 
 
-def _nearest(
-    distances: NDArray[np.float32], free: NDArray[np.intp], count: int
-) -> NDArray[np.intp]:
+def _nearest(distances: NDArray[np.float32], free: Ints, count: int) -> Ints:
     """The `count` nearest of the items `free` (ascending), nearest first, ties by lowest index."""
     near = distances[free]
     if count < len(free):
@@ -98,7 +95,7 @@ def _nearest(
     return free[np.argsort(near, kind="stable")[:count]]
 
 
-def _dealt(groups: NDArray[np.intp], clusters: int) -> NDArray[np.intp]:
+def _dealt(groups: Ints, clusters: int) -> Ints:
     """The cluster of each row, where every cluster gets at most one row of each group.
 
     `groups` have `clusters` rows, or one less; each of the short ones passes over a cluster of

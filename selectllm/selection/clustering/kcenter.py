@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import UsageError
 from selectllm.selection.clustering.seeded_rows import SAME, SeededRows, cosines_to
 
@@ -30,7 +31,7 @@ HEADS = 64  # rows that the next clusters may start at, compared with all rows i
 REMEMBERED = 32  # clusters whose worst is the guess; one guess in about as many is too low
 
 
-def kcenter(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
+def kcenter(rows: SeededRows, clusters: int, seed: int) -> Ints:
     """Clusters of items far apart: each takes the items that best cover what is left of the pool.
 
     Repeated k-center greedy, a division that the published code of SelectLLM (arXiv 2401.16553)
@@ -58,7 +59,7 @@ def kcenter(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
     return labels
 
 
-def _covers(rows: SeededRows, sizes: Sequence[int]) -> Iterator[NDArray[np.intp]]:
+def _covers(rows: SeededRows, sizes: Sequence[int]) -> Iterator[Ints]:
     """The row numbers of one cluster after another, as many as `sizes` say."""
     left = np.arange(len(rows))
     joined_at: deque[np.float32] = deque(maxlen=REMEMBERED)
@@ -120,14 +121,12 @@ class _Watched:
     (n_watched,) highest cosine to a member, TAKEN where the row is one itself.
     """
 
-    numbers: NDArray[np.intp]
-    vectors: NDArray[np.float64]
+    numbers: Ints
+    vectors: Floats
     nearest: NDArray[np.float32]
 
     @classmethod
-    def of(
-        cls, rows: SeededRows, numbers: NDArray[np.intp], nearest: NDArray[np.float32]
-    ) -> _Watched:
+    def of(cls, rows: SeededRows, numbers: Ints, nearest: NDArray[np.float32]) -> _Watched:
         """The rows `numbers`; `nearest` holds the cosines of all rows."""
         return cls(numbers, rows.wide(numbers), nearest[numbers])
 

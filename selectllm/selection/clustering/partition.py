@@ -13,27 +13,28 @@ compared (see clusters_file.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints, Vectors
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import EncoderError, UsageError
-from selectllm.core.names import unknown
+from selectllm.core.plugins import Port, calling, find, source_sha256
 from selectllm.core.types import Cluster
 from selectllm.selection.clustering.diverse import diverse
 from selectllm.selection.clustering.kcenter import kcenter
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.clustering.similar import similar
 
-PartitionFunction = Callable[[SeededRows, int, int], NDArray[np.intp]]
+PartitionFunction = Callable[[SeededRows, int, int], Ints]
 """(rows, number of clusters, seed) -> the cluster of each row, sizes within 1."""
 
 
 def partition(
     ids: Sequence[str],
-    vectors: NDArray[np.float32] | None,
+    vectors: Vectors | None,
     by: str | PartitionFunction,
     size: int,
     seed: int,
@@ -41,11 +42,11 @@ def partition(
     """Clusters of at most `size` items: ceil(n / size) of them, sizes within 1.
 
     `ids` are distinct; row i of `vectors` (n_items, dim), L2-normalised, belongs to ids[i]; None
-    will do for `random`. `by` is a name in PARTITIONS or a function like those. Clusters are
+    will do for `random`. `by` is a name (see find_partition) or a function like those. Clusters are
     numbered in a seeded order, so that the first few are a fair sample of all. Raises UsageError
     for what cannot be divided, EncoderError for vectors that cannot be used.
     """
-    function = by if callable(by) else _named(by)
+    function = by if callable(by) else find_partition(by)
     if size < 1 or not ids:
         raise UsageError(
             f"cannot divide {len(ids)} items into clusters of {size}; both must be at least 1"
@@ -73,7 +74,7 @@ def show_order(members: Sequence[str], seed: int, cluster: int, order: int) -> t
     )
 
 
-def at_random(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
+def at_random(rows: SeededRows, clusters: int, seed: int) -> Ints:
     """Clusters of items that have nothing in common but the seed. Needs no vectors."""
     return np.arange(len(rows)) % clusters
 
@@ -83,20 +84,43 @@ PARTITIONS: Mapping[str, PartitionFunction] = MappingProxyType(
 )
 
 
-def _named(name: str) -> PartitionFunction:
-    if name not in PARTITIONS:
-        raise UsageError(unknown("partition", name, PARTITIONS))
-    return PARTITIONS[name]
+_PORT: Port[PartitionFunction] = Port(
+    what="partition",
+    kind="function",
+    contract="selectllm.selection.clustering.partition.PartitionFunction",
+    known=PARTITIONS,
+)
 
 
-def _seeded_order(ids: Sequence[str], seed: int) -> NDArray[np.intp]:
+def find_partition(name: str, base: Path | None = None) -> PartitionFunction:
+    """The partition called `name`: one of PARTITIONS, or `module:attr` of the user's own.
+
+    `base`: a folder in which that module may be. Raises UsageError with the closest match.
+    """
+    function = find(_PORT, name, base)
+    if name in PARTITIONS:
+        return function
+
+    def divided(rows: SeededRows, clusters: int, seed: int) -> Ints:
+        with calling(f"partition {name}"):
+            return np.asarray(function(rows, clusters, seed))
+
+    return divided
+
+
+def code_of(name: str) -> dict[str, str | None]:
+    """What a partition depends on besides its name, for manifests: code of the user's own."""
+    return {} if name in PARTITIONS else {"by_sha256": source_sha256(name)}
+
+
+def _seeded_order(ids: Sequence[str], seed: int) -> Ints:
     """Positions of the ids by hash(seed, id); the id itself settles equal hashes."""
     draws = [(seeded_hash("partition", seed, id), id, i) for i, id in enumerate(ids)]
     draws.sort()
     return np.fromiter((i for _, _, i in draws), dtype=np.intp, count=len(draws))
 
 
-def _clusters(ids: Sequence[str], labels: NDArray[np.intp], seed: int) -> tuple[Cluster, ...]:
+def _clusters(ids: Sequence[str], labels: Ints, seed: int) -> tuple[Cluster, ...]:
     """Numbered clusters from the label of each id, in an order drawn by their first members."""
     by_label = np.argsort(labels, kind="stable").tolist()
     ends = np.cumsum(np.bincount(labels)).tolist()
@@ -108,7 +132,7 @@ def _clusters(ids: Sequence[str], labels: NDArray[np.intp], seed: int) -> tuple[
     return tuple(Cluster(number, names) for number, names in enumerate(members))
 
 
-def check_vectors(vectors: NDArray[np.float32], items: int) -> None:
+def check_vectors(vectors: Vectors, items: int) -> None:
     """Raise EncoderError unless there is a finite row for each of `items`."""
     if vectors.ndim != 2 or len(vectors) != items or vectors.shape[1] == 0:
         raise EncoderError(
@@ -121,7 +145,7 @@ def check_vectors(vectors: NDArray[np.float32], items: int) -> None:
         raise EncoderError(f"row {bad} of the vectors holds NaN or infinity; embed the pool again")
 
 
-def _check_labels(labels: NDArray[np.intp], items: int, clusters: int) -> None:
+def _check_labels(labels: Ints, items: int, clusters: int) -> None:
     """A function of the user's may return anything."""
     numbers = labels.shape == (items,) and labels.dtype.kind in "iu" and labels.min() >= 0
     sizes = np.bincount(labels, minlength=clusters) if numbers else np.zeros(0, dtype=np.intp)

@@ -43,7 +43,7 @@ class SeededRows:
         """(n_numbers, dim) the rows of these numbers in float64, for the reason of `blocks`."""
         return SeededRows(self.vectors, self.order[numbers]).take().astype(np.float64)
 
-    def blocks(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    def blocks(self) -> Iterator[tuple[int, Floats]]:
         """(position of the first row, up to BLOCK rows) over all rows.
 
         In float64: sums are then exact enough that, rounded to float32, identical rows give

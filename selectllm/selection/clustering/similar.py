@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints
 from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 
 AXIS_STEPS = 4  # refinements of the direction in which `similar` halves; 8 gain 1 % more
@@ -14,7 +15,7 @@ SWAP_BLOCK = 1_000  # rows among which `similar` looks for better neighbours
 SWAP_PASSES = 5
 
 
-def similar(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
+def similar(rows: SeededRows, clusters: int, seed: int) -> Ints:
     """Clusters of neighbours: items close together by cosine.
 
     The pool is halved again and again between its two balanced means; then, in blocks of at most
@@ -24,7 +25,7 @@ def similar(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
     return _neighbours(rows, clusters)
 
 
-def _neighbours(rows: SeededRows, clusters: int) -> NDArray[np.intp]:
+def _neighbours(rows: SeededRows, clusters: int) -> Ints:
     if clusters == 1 or len(rows) > SWAP_BLOCK:
         return _halved(rows, clusters, _neighbours)
     vectors = rows.take()
@@ -32,13 +33,11 @@ def _neighbours(rows: SeededRows, clusters: int) -> NDArray[np.intp]:
     return _swapped(vectors.astype(np.float64), _bisected(block, clusters))
 
 
-def _bisected(rows: SeededRows, clusters: int) -> NDArray[np.intp]:
+def _bisected(rows: SeededRows, clusters: int) -> Ints:
     return _halved(rows, clusters, _bisected)
 
 
-def _halved(
-    rows: SeededRows, clusters: int, divide: Callable[[SeededRows, int], NDArray[np.intp]]
-) -> NDArray[np.intp]:
+def _halved(rows: SeededRows, clusters: int, divide: Callable[[SeededRows, int], Ints]) -> Ints:
     """The cluster of each row: half of the clusters from either side of a cut, by `divide`."""
     labels = np.zeros(len(rows), dtype=np.intp)
     if clusters == 1:
@@ -62,14 +61,14 @@ def _lower_side(rows: SeededRows, count: int) -> NDArray[np.bool_]:
     return lower
 
 
-def _axis(sample: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def _axis(sample: Floats, count: int) -> Floats:
     """The direction (dim,) from the mean of `count` rows to the mean of the others.
 
     Starts at the first principal component (power iteration from the row farthest from the
     mean), then goes on as k-means with two centres and fixed sizes does.
     """
     centred = sample - sample.mean(axis=0)
-    axis: NDArray[np.float64] = centred[np.argmax(np.einsum("nd,nd->n", centred, centred))]
+    axis: Floats = centred[np.argmax(np.einsum("nd,nd->n", centred, centred))]
     for _ in range(AXIS_STEPS):
         axis = (centred @ axis) @ centred
         axis = axis / (np.linalg.norm(axis) or 1.0)
@@ -79,7 +78,7 @@ def _axis(sample: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return axis
 
 
-def _swapped(vectors: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.intp]:
+def _swapped(vectors: Floats, labels: Ints) -> Ints:
     """Labels after exchanges of two rows that raise the sum of cosines within clusters.
 
     Each row in turn changes places with the row for which the sum gains most, until a pass finds

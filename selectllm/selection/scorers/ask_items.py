@@ -81,7 +81,7 @@ class _Asking:
         """Raise what is missing, or what failed."""
         if self._missing:
             raise ReplyMissing(
-                f"--offline, and replies are missing: {asked}, {self._missing} of {count} items"
+                f"`offline`, and replies are missing: {asked}, {self._missing} of {count} items"
             )
         if self._failures:
             raise ProviderError(

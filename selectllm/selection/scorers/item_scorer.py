@@ -1,49 +1,28 @@
-"""The numbers that strategies go by, from where they come from: models, texts, utilities.
+"""What a scorer is: whatever gives every item the number that a strategy goes by.
 
-Nothing is kept here: replies are in the reply cache and likelihoods in their store, so that what
-was paid for once is there when the same is measured again.
+A model's rating, a perplexity, a column of the pool: each is an `ItemScorer`, and `Meter` holds
+what they measure with. Nothing is kept here: replies are in the reply cache and likelihoods in
+their store, so that what was paid for once is there when the same is measured again.
 """
 
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from selectllm.core.errors import UsageError
-from selectllm.core.names import listed, unknown
+from selectllm.core.names import unknown
 from selectllm.core.types import Attempt, Item, Progress, empty
 from selectllm.models.connect import Connections
-from selectllm.models.model import Model, ModelSpec
+from selectllm.models.model import Model, ModelSpec, Request
 from selectllm.prompting.library import PromptLibrary
 from selectllm.selection.scorers.ask_items import Rated
-from selectllm.selection.scorers.language_model import LanguageModel, load_language_model
-from selectllm.selection.scorers.likelihood import (
-    ifd_scores,
-    instruction_perplexity,
-    response_perplexity,
-    responses_of,
-)
-from selectllm.selection.scorers.open_endedness import (
-    REPLIES,
-    Sampler,
-    open_endedness,
-    open_sampler,
-)
-from selectllm.selection.scorers.rating import check_rating, rate
-from selectllm.selection.selector import Selector, open_selector
-from selectllm.selection.strategies import Measure, Strategy
-from selectllm.selection.strategies.strategy import MeasureKind
-from selectllm.selection.task import AskSettings
-
-LIKELIHOODS: Mapping[MeasureKind, Callable[..., dict[str, float]]] = {
-    "perplexity": instruction_perplexity,
-    "response-perplexity": response_perplexity,
-    "ifd": ifd_scores,
-}
-CALLS_PER_ITEM: Mapping[MeasureKind, int] = {"rating": 1, "open-endedness": REPLIES}
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +33,9 @@ class Measured:
     attempts: Mapping[str, tuple[Attempt, ...]] = field(default_factory=empty)
 
 
-def calls_per_item(measure: Measure) -> int:
-    """Calls of a model that one item takes; 0 where none is asked."""
-    return CALLS_PER_ITEM.get(measure.kind, 0)
-
-
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """Measures items for the strategies of one command.
+    """What the scorers of one command measure with.
 
     `specs`: models by the name that a strategy may call them by; others are taken as ids.
     `utilities`: values by item id, by the name of the utility. `base`: what paths of prompts are
@@ -79,95 +53,72 @@ class Meter:
     seed: int = 0
     progress: Progress | None = None
 
-    def check(self, strategy: Strategy, items: Sequence[Item]) -> None:
-        """Raise a UsageError for what cannot be measured, before anything is spent."""
-        measure = strategy.measure
-        if measure is None:
-            return
-        if strategy.needs_responses:
-            responses_of(strategy.name, items)
-        if measure.kind == "rating":
-            check_rating(self.rater(measure).prompt, items)
-        elif measure.kind == "open-endedness":
-            self.sampler(measure)
-        elif measure.kind == "utility":
-            self._check_utility(measure.of, items)
-        else:
-            self._language_model(measure)
-
-    def describe(self, measure: Measure) -> dict[str, Any]:
-        """What its values depend on besides the items, for manifests."""
-        if measure.kind == "rating":
-            rater = self.rater(measure)
-            model = rater.spec.fields() | {"endpoint": rater.endpoint}
-            return {"prompt_sha256": rater.prompt.sha256, "model": model}
-        if measure.kind == "open-endedness":
-            sampler = self.sampler(measure)
-            return {"model": sampler.spec.fields() | {"endpoint": sampler.endpoint}}
-        if measure.kind == "utility":
-            return {"utility": measure.of}
-        return {"language_model": self._language_model(measure).identity}
-
-    async def measure(self, measure: Measure, items: Sequence[Item]) -> Measured:
-        """The values of `items`. Raises as one_by_one does; what succeeded is kept."""
-        if measure.kind == "utility":
-            values = self.utilities[measure.of]
-            return Measured({item.id: values[item.id] for item in items})
-        if measure.kind == "rating":
-            rater = self.rater(measure)
-            asked = rate(items, rater, self.settings, self._tick(len(items)))
-            return await _closing(rater.model, asked)
-        if measure.kind == "open-endedness":
-            sampler = self.sampler(measure)
-            tick = self._tick(len(items))
-            asked = open_endedness(items, sampler, self.settings, tick, self.seed)
-            return await _closing(sampler.model, asked)
-        score = LIKELIHOODS[measure.kind]
-        return Measured(score(items, self._language_model(measure), self.folder, self.progress))
-
-    def _tick(self, total: int) -> Callable[[object], None]:
+    def tick(self, total: int) -> Callable[[object], None]:
+        """What to call after each of `total` items, for the progress that is shown."""
         done = itertools.count(1)
         return lambda rated: self.progress(next(done), total) if self.progress else None
 
-    def sampler(self, measure: Measure) -> Sampler:
-        """The model of an open-endedness, ready to be asked."""
-        return open_sampler(self._spec(measure.of), self.shared)
-
-    def rater(self, measure: Measure) -> Selector:
-        """The prompt and model of a rating, ready to be asked."""
-        reference, _, model = measure.of.partition("+")
-        prompt = self.library.load(reference, self.base)
-        return open_selector(prompt, self._spec(model), self.shared)
-
-    def _spec(self, name: str) -> ModelSpec:
-        """The suite's model of that name, else the model with that id."""
+    def spec(self, name: str) -> ModelSpec:
+        """The model of that name, else the model with that id. Raises UsageError for neither."""
         if name in self.specs:
             return self.specs[name]
         if "/" not in name:
             raise UsageError(unknown("model", name, self.specs))
         return ModelSpec(name=name, id=name)
 
-    def _language_model(self, measure: Measure) -> LanguageModel:
-        return load_language_model(measure.of or None, self.folder)
 
-    def _check_utility(self, name: str, items: Sequence[Item]) -> None:
-        if name not in self.utilities:
-            raise UsageError(unknown("utility", name, self.utilities))
-        values = self.utilities[name]
-        missing = [item.id for item in items if item.id not in values]
-        if missing:
-            raise UsageError(
-                f"oracle:{name}: no value for {len(missing)} of {len(items)} items: "
-                f"{listed(missing)}"
-            )
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What scoring some items will ask: `tasks` of a `selector`, or else `requests` of `spec`."""
+
+    spec: ModelSpec
+    selector: Selector | None = None
+    tasks: Sequence[Task] = ()
+    requests: Sequence[Request] = ()
 
 
-async def _closing(model: Model, asked: Awaitable[Mapping[str, Rated]]) -> Measured:
+class ItemScorer(ABC):
+    """Gives items the number that a strategy goes by. Equal scorers give equal values.
+
+    `name`: what is measured, in a word. `calls_per_item`: calls of a model that one item takes if
+    every reply is valid, 0 where none is asked; `asks_again`: more where one is not.
+    `needs_responses`: it reads the items' responses. `reads_items`: a language model on this
+    machine reads every item, which takes time and no call.
+    """
+
+    name: str = "score"
+    calls_per_item: int = 0
+    asks_again: bool = False
+    needs_responses: bool = False
+    reads_items: bool = False
+
+    def check(self, items: Sequence[Item], meter: Meter) -> None:  # noqa: B027
+        """Raise a UsageError for what cannot be measured, before anything is spent."""
+
+    def describe(self, meter: Meter) -> Mapping[str, Any]:
+        """What its values depend on besides the items, as JSON, for manifests."""
+        return {}
+
+    @abstractmethod
+    async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
+        """The value of every item by its id; NaN where there is none, which is never picked.
+
+        Raises ProviderError when an item could not be asked about, after all others were;
+        BudgetReached, ReplyMissing.
+        """
+
+    def ahead(self, items: Sequence[Item], meter: Meter) -> Ahead:
+        """What `score` will ask; for scorers that ask (`calls_per_item`)."""
+        raise NotImplementedError(f"{type(self).__name__} asks a model and does not say what")
+
+
+async def answered(model: Model, asked: Awaitable[Mapping[str, Rated]]) -> Measured:
+    """What came of asking about items one by one; the model is closed afterwards."""
     try:
-        found = await asked
+        rated = await asked
     finally:
         await model.close()
     return Measured(
-        {item_id: rated.value for item_id, rated in found.items()},
-        {item_id: rated.attempts for item_id, rated in found.items()},
+        {item_id: one.value for item_id, one in rated.items()},
+        {item_id: one.attempts for item_id, one in rated.items()},
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import ModelError
 from selectllm.data.model_files import ModelRole, find_model, loading
 from selectllm.models.providers.weights import local_model
@@ -42,7 +42,7 @@ class LanguageModel(Protocol):
         """Name and version of the model."""
         ...
 
-    def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+    def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> Floats:
         """(n_pairs, 2), in the order of the (context, text) pairs.
 
         Column 0: the negative log-likelihood of the text after the context, in nats, summed over
@@ -73,7 +73,7 @@ class CausalModel:
     embedded: str = ""
     start: str = ""
 
-    def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+    def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> Floats:
         """(n_pairs, 2): nats and tokens of each text; the same in any batch, within 1e-4 nats.
 
         Runs on the GPU if torch sees one. Memory grows with the longest sequence and with FORWARD
@@ -132,7 +132,7 @@ def _sequence(start: int, context: Tokens, text: Tokens, window: int) -> _Sequen
     return _Sequence([start, *context, *text], len(text))
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[NDArray[np.intp]]:
+def _batches(lengths: Sequence[int]) -> Iterator[Ints]:
     """Positions, the longest first, in batches of at most FORWARD tokens once padded.
 
     What is longer than that comes alone.
@@ -183,7 +183,7 @@ class _Loaded:
         ]
 
 
-def _token_nats(network: Any, tokens: Any) -> NDArray[np.float64]:
+def _token_nats(network: Any, tokens: Any) -> Floats:
     """(rows, length - 1): of each token but the first, after all before it; tokens (rows, length).
 
     A long row goes through in pieces, each after the remembered keys and values of those before.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,8 @@ from selectllm.core.errors import ModelError, UnfitError
 from selectllm.core.names import listed
 from selectllm.core.types import Item, Progress, unanswered
 from selectllm.data.vector_store import KEY, VectorStore
-from selectllm.selection.scorers.language_model import LanguageModel
+from selectllm.selection.scorers.item_scorer import ItemScorer, Measured, Meter
+from selectllm.selection.scorers.language_model import LanguageModel, load_language_model
 
 Pair = tuple[str, str]
 
@@ -157,3 +160,56 @@ def responses_of(measure: str, items: Sequence[Item]) -> list[str]:
             "a strategy that needs none"
         )
     return [item.response or "" for item in items]
+
+
+@dataclass(frozen=True)
+class _LikelihoodScorer(ItemScorer):
+    """A number from likelihoods under the language model `of`, "" for the embedded one."""
+
+    of: str = ""
+    reads_items = True
+
+    def check(self, items: Sequence[Item], meter: Meter) -> None:
+        """Raise for a language model that cannot be used."""
+        self._model(meter)
+
+    def describe(self, meter: Meter) -> Mapping[str, Any]:
+        """The language model's identity."""
+        return {"language_model": self._model(meter).identity}
+
+    def _model(self, meter: Meter) -> LanguageModel:
+        return load_language_model(self.of or None, meter.folder)
+
+
+class PerplexityScorer(_LikelihoodScorer):
+    """See `instruction_perplexity`."""
+
+    name = "perplexity"
+
+    async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
+        """From 1 up; lower is likelier."""
+        model = self._model(meter)
+        return Measured(instruction_perplexity(items, model, meter.folder, meter.progress))
+
+
+class ResponsePerplexityScorer(_LikelihoodScorer):
+    """See `response_perplexity`."""
+
+    name = "response-perplexity"
+    needs_responses = True
+
+    async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
+        """From 1 up; lower is likelier."""
+        model = self._model(meter)
+        return Measured(response_perplexity(items, model, meter.folder, meter.progress))
+
+
+class IfdScorer(_LikelihoodScorer):
+    """See `ifd_scores`."""
+
+    name = "ifd"
+    needs_responses = True
+
+    async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
+        """Below 1 the instruction helps with the response."""
+        return Measured(ifd_scores(items, self._model(meter), meter.folder, meter.progress))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 from selectllm.core.errors import ModelError
 from selectllm.core.types import Attempt, Item, Question, Reply, Status
@@ -18,6 +19,7 @@ from selectllm.models.connect import Connections, connect, request_endpoint, set
 from selectllm.models.model import Model, ModelSpec, Request
 from selectllm.selection.ask import attempt, fits
 from selectllm.selection.scorers.ask_items import Rated, Tick, no_tick, one_by_one
+from selectllm.selection.scorers.item_scorer import Ahead, ItemScorer, Measured, Meter, answered
 from selectllm.selection.task import AskSettings
 
 REPLIES = 3
@@ -66,7 +68,7 @@ def open_sampler(spec: ModelSpec, shared: Connections) -> Sampler:
 
     Raises ModelError for a name or setting that cannot work.
     """
-    spec = settled(spec)
+    spec = settled(spec, shared.base)
     if spec.temperature == 0:
         spec = replace(spec, temperature=TEMPERATURE)
     endpoint = request_endpoint(spec, shared.environment)
@@ -133,3 +135,36 @@ def _problem(reply: Reply) -> str | None:
     if reply.finish_reason in ("refused", "too_long"):
         return reply.finish_reason
     return None if reply.text.strip() else "empty"
+
+
+@dataclass(frozen=True)
+class OpenEndednessScorer(ItemScorer):
+    """The open-endedness of every item, by replies of the model called `of`."""
+
+    of: str
+    name = "open-endedness"
+    calls_per_item = REPLIES
+
+    def check(self, items: Sequence[Item], meter: Meter) -> None:
+        """Raise ModelError or UsageError for a model that cannot be sampled."""
+        self._sampler(meter)
+
+    def describe(self, meter: Meter) -> Mapping[str, Any]:
+        """The model's settings."""
+        sampler = self._sampler(meter)
+        return {"model": sampler.spec.fields() | {"endpoint": sampler.endpoint}}
+
+    async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
+        """See `open_endedness`."""
+        sampler, tick = self._sampler(meter), meter.tick(len(items))
+        asked = open_endedness(items, sampler, meter.settings, tick, meter.seed)
+        return await answered(sampler.model, asked)
+
+    def ahead(self, items: Sequence[Item], meter: Meter) -> Ahead:
+        """REPLIES requests an item."""
+        sampler = self._sampler(meter)
+        requests = [one for item in items for one in sample_requests(item, sampler, meter.seed)]
+        return Ahead(sampler.spec, requests=requests)
+
+    def _sampler(self, meter: Meter) -> Sampler:
+        return open_sampler(meter.spec(self.of), meter.shared)

@@ -10,7 +10,9 @@ picked.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from selectllm.core.errors import PromptError, UnfitError
 from selectllm.core.names import listed
@@ -20,10 +22,11 @@ from selectllm.prompting.replies.formats import reply_format
 from selectllm.prompting.replies.parse import parse
 from selectllm.selection.ask import decide
 from selectllm.selection.scorers.ask_items import Rated, Tick, no_tick, one_by_one
-from selectllm.selection.selector import Selector
+from selectllm.selection.scorers.item_scorer import Ahead, ItemScorer, Measured, Meter, answered
+from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.task import AskSettings, Task
 
-__all__ = ["Rated", "check_rating", "rate", "rating_task"]
+__all__ = ["Rated", "RatingScorer", "check_rating", "rate", "rating_task"]
 
 
 async def rate(
@@ -86,3 +89,40 @@ def _rated(decision: Decision, item: Item, selector: Selector) -> Rated:
         scores = parse(last.reply, question, last.finish_reason).scores
     value = math.nan if scores is None else scores[0]
     return Rated(value, decision.attempts, decision.status, decision.problems)
+
+
+@dataclass(frozen=True)
+class RatingScorer(ItemScorer):
+    """The rating of every item by the prompt and model of `of`, PROMPT+MODEL."""
+
+    of: str
+    name = "rating"
+    calls_per_item = 1
+    asks_again = True
+
+    def check(self, items: Sequence[Item], meter: Meter) -> None:
+        """Raise as `check_rating` does, and for a prompt or model that cannot be used."""
+        check_rating(self._rater(meter).prompt, items)
+
+    def describe(self, meter: Meter) -> Mapping[str, Any]:
+        """The prompt's hash and the model's settings."""
+        rater = self._rater(meter)
+        model = rater.spec.fields() | {"endpoint": rater.endpoint}
+        return {"prompt_sha256": rater.prompt.sha256, "model": model}
+
+    async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
+        """See `rate`."""
+        rater = self._rater(meter)
+        return await answered(
+            rater.model, rate(items, rater, meter.settings, meter.tick(len(items)))
+        )
+
+    def ahead(self, items: Sequence[Item], meter: Meter) -> Ahead:
+        """One decision an item."""
+        rater = self._rater(meter)
+        return Ahead(rater.spec, rater, [rating_task(item, rater) for item in items])
+
+    def _rater(self, meter: Meter) -> Selector:
+        reference, _, model = self.of.partition("+")
+        prompt = meter.library.load(reference, meter.base)
+        return open_selector(prompt, meter.spec(model), meter.shared)

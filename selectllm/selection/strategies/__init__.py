@@ -2,18 +2,28 @@
 
 `select` applies one to the pool, `eval` inside each cluster. Most order all candidates, best
 first, and pick the first n; some pick n that go together. Some go by a number per item that a
-model has to give first: their names say which model.
+scorer has to give first: their names say which.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from selectllm.core.errors import UsageError
-from selectllm.core.names import unknown
+from selectllm.core.plugins import is_reference
+from selectllm.selection.scorers.item_scorer import ItemScorer
+from selectllm.selection.scorers.likelihood import (
+    IfdScorer,
+    PerplexityScorer,
+    ResponsePerplexityScorer,
+)
+from selectllm.selection.scorers.open_endedness import OpenEndednessScorer
+from selectllm.selection.scorers.own import OwnScorer
+from selectllm.selection.scorers.rating import RatingScorer
+from selectllm.selection.scorers.utility_values import UtilityScorer
 from selectllm.selection.strategies.candidates import Candidates
 from selectllm.selection.strategies.controls import (
     first,
@@ -29,9 +39,10 @@ from selectllm.selection.strategies.kcenter import centroid, k_center
 from selectllm.selection.strategies.kmeans import kmeans_nearest
 from selectllm.selection.strategies.measured import highest, ifd_order, lowest, middle, score_first
 from selectllm.selection.strategies.overlap import rouge_diversity
-from selectllm.selection.strategies.strategy import Measure, MeasureKind, Pick, Strategy
+from selectllm.selection.strategies.own import own_strategy
+from selectllm.selection.strategies.strategy import Pick, Strategy
 
-__all__ = ["FORMS", "STRATEGIES", "Candidates", "Measure", "Strategy", "find_strategy"]
+__all__ = ["FORMS", "STRATEGIES", "Candidates", "Strategy", "find_strategy", "is_analytic"]
 
 Order = Callable[[Candidates], list[int]]
 
@@ -42,15 +53,26 @@ def _by(order: Order) -> Pick:
 
 
 # Perplexity: the paper's baselines, there of model outputs under Llama-2-7B.
-_LIKELIHOODS: Mapping[str, tuple[MeasureKind, Order]] = {
-    "perplexity-low": ("perplexity", lowest),
-    "perplexity-high": ("perplexity", highest),
-    "perplexity-middle": ("perplexity", middle),
-    "response-perplexity-low": ("response-perplexity", lowest),
-    "response-perplexity-high": ("response-perplexity", highest),
-    "response-perplexity-middle": ("response-perplexity", middle),
-    "ifd": ("ifd", ifd_order),
+_LIKELIHOODS: Mapping[str, tuple[Callable[[str], ItemScorer], Order]] = {
+    "perplexity-low": (PerplexityScorer, lowest),
+    "perplexity-high": (PerplexityScorer, highest),
+    "perplexity-middle": (PerplexityScorer, middle),
+    "response-perplexity-low": (ResponsePerplexityScorer, lowest),
+    "response-perplexity-high": (ResponsePerplexityScorer, highest),
+    "response-perplexity-middle": (ResponsePerplexityScorer, middle),
+    "ifd": (IfdScorer, ifd_order),
 }
+
+
+def _likelihood(name: str, of: str = "") -> Strategy:
+    """By a likelihood under the language model `of`, "" for the embedded one."""
+    scorer, order = _LIKELIHOODS[name.partition(":")[0]]
+    return _scored(name, scorer(of), order)
+
+
+def _scored(name: str, scorer: ItemScorer, order: Order) -> Strategy:
+    return Strategy(name, _by(order), scorer=scorer, descending=order is highest)
+
 
 STRATEGIES: Mapping[str, Strategy] = {
     strategy.name: strategy
@@ -66,10 +88,7 @@ STRATEGIES: Mapping[str, Strategy] = {
         Strategy("k-center-hdbscan", k_center_hdbscan, needs_vectors=True, ranks=False),
         Strategy("k-means", kmeans_nearest, needs_vectors=True, ranks=False),
         Strategy("facility-location", facility_location, needs_vectors=True),
-        *(
-            Strategy(name, _by(order), measure=Measure(kind), descending=order is highest)
-            for name, (kind, order) in _LIKELIHOODS.items()
-        ),
+        *map(_likelihood, _LIKELIHOODS),
     )
 }
 """Those that are named without more."""
@@ -80,12 +99,15 @@ FORMS: Mapping[str, str] = {
     "rating": "rating:PROMPT+MODEL",
     "open-endedness": "open-endedness:MODEL",
     "score-first": "score-first:COSINE:STRATEGY",
+    "highest": "highest:MODULE:ATTR",
+    "lowest": "lowest:MODULE:ATTR",
+    "middle": "middle:MODULE:ATTR",
 }
 """Those that are named with what they go by."""
 
 
-def find_strategy(name: str) -> Strategy:
-    """The strategy called `name`: one of STRATEGIES, or of one of the FORMS.
+def find_strategy(name: str, base: Path | None = None) -> Strategy:
+    """The strategy called `name`: one of STRATEGIES, of one of the FORMS, or `module:attr`.
 
     slot:I  the slot I, from 1 on
     oracle:UTILITY  the best by a utility of the suite, or a numeric column of the pool
@@ -93,33 +115,59 @@ def find_strategy(name: str) -> Strategy:
     open-endedness:MODEL  most different bigrams in three replies (scorers/open_endedness.py)
     score-first:COSINE:STRATEGY  see measured.py
     perplexity-low:MODEL, ifd:MODEL, ...  under another local language model
+    highest:MODULE:ATTR, lowest:..., middle:...  by a scorer of the user's own (ItemScorer)
+    MODULE:ATTR  a strategy of the user's own (Strategy)
 
-    Raises UsageError with the closest match and the list, and for a part that cannot be.
+    `base`: a folder in which such modules may be. Raises UsageError with the closest match and the
+    list, and for a part that cannot be.
     """
     if name in STRATEGIES:
         return STRATEGIES[name]
     head, _, given = name.partition(":")
     if head in _LIKELIHOODS and given:
-        plain, kind = STRATEGIES[head], _LIKELIHOODS[head][0]
-        return replace(plain, name=name, measure=Measure(kind, given))
+        return _likelihood(name, given)
     if head not in FORMS:
-        raise UsageError(unknown("strategy", name, {*STRATEGIES, *FORMS.values()}))
-    if head == "slot":
-        return _slot(name, given)
-    if not given:
+        return own_strategy(name, {**STRATEGIES, **dict.fromkeys(FORMS.values())}, base)
+    if not given and head != "slot":
         raise UsageError(f"strategy {name!r}: write {FORMS[head]}")
-    if head == "score-first":
-        return _score_first(name, given)
-    return Strategy(name, _by(highest), measure=_measure(name, head, given), descending=True)
+    return _BUILDERS[head](name, given, base)
 
 
-def _slot(name: str, given: str) -> Strategy:
+def is_analytic(name: str) -> bool:
+    """Whether `eval` reports the exact expectation of the strategy of that name, not one draw."""
+    return name in STRATEGIES and STRATEGIES[name].analytic
+
+
+def _slot(name: str, given: str, base: Path | None) -> Strategy:
     if not (given.isascii() and given.isdecimal() and int(given)):
         raise UsageError(f"strategy {name!r}: the slot is a whole number from 1 on: slot:3")
     return Strategy(name, _by(partial(slot, int(given))))
 
 
-def _score_first(name: str, given: str) -> Strategy:
+def _oracle(name: str, given: str, base: Path | None) -> Strategy:
+    return _scored(name, UtilityScorer(given), highest)
+
+
+def _rating(name: str, given: str, base: Path | None) -> Strategy:
+    if not all(given.partition("+")):
+        raise UsageError(f"strategy {name!r}: write {FORMS['rating']}")
+    return _scored(name, RatingScorer(given), highest)
+
+
+def _open_endedness(name: str, given: str, base: Path | None) -> Strategy:
+    return _scored(name, OpenEndednessScorer(given), highest)
+
+
+def _by_own_scorer(order: Order) -> Callable[[str, str, Path | None], Strategy]:
+    def built(name: str, given: str, base: Path | None) -> Strategy:
+        if not is_reference(given):
+            raise UsageError(f"strategy {name!r}: write {FORMS[name.partition(':')[0]]}")
+        return _scored(name, OwnScorer.load(given, base), order)
+
+    return built
+
+
+def _score_first(name: str, given: str, base: Path | None) -> Strategy:
     text, _, inner = given.partition(":")
     try:
         cutoff = float(text)
@@ -130,21 +178,24 @@ def _score_first(name: str, given: str) -> Strategy:
             f"strategy {name!r}: write {FORMS['score-first']} with a cosine above 0 and at most "
             "1, such as score-first:0.9:longest"
         )
-    scoring = find_strategy(inner)
+    scoring = find_strategy(inner, base)
     if not scoring.ranks:
         raise UsageError(
             f"strategy {name!r}: {scoring.name} does not rank items; name one that does"
         )
     pick = score_first(cutoff, scoring.pick)
-    return Strategy(name, pick, needs_vectors=True, measure=scoring.measure)
+    return Strategy(
+        name, pick, needs_vectors=True, scorer=scoring.scorer, code_sha256=scoring.code_sha256
+    )
 
 
-def _measure(name: str, head: str, given: str) -> Measure:
-    if head == "rating" and not all(given.partition("+")):
-        raise UsageError(f"strategy {name!r}: write {FORMS['rating']}")
-    kinds: Mapping[str, MeasureKind] = {
-        "oracle": "utility",
-        "rating": "rating",
-        "open-endedness": "open-endedness",
-    }
-    return Measure(kinds[head], given)
+_BUILDERS: Mapping[str, Callable[[str, str, Path | None], Strategy]] = {
+    "slot": _slot,
+    "oracle": _oracle,
+    "rating": _rating,
+    "open-endedness": _open_endedness,
+    "score-first": _score_first,
+    "highest": _by_own_scorer(highest),
+    "lowest": _by_own_scorer(lowest),
+    "middle": _by_own_scorer(middle),
+}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Item
 from selectllm.selection.clustering.seeded_rows import SeededRows
@@ -24,10 +24,10 @@ class Candidates:
 
     items: Sequence[Item]
     seed: int
-    vectors: NDArray[np.float32] | None = None
-    values: NDArray[np.float64] | None = None
+    vectors: Vectors | None = None
+    values: Floats | None = None
 
-    def only(self, positions: NDArray[np.intp]) -> Candidates:
+    def only(self, positions: Ints) -> Candidates:
         """The candidates at `positions`, in that order."""
         return Candidates(
             [self.items[position] for position in positions.tolist()],

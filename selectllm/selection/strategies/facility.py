@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import UnfitError
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
@@ -43,7 +44,7 @@ def _similarities(rows: SeededRows) -> NDArray[np.float32]:
     return similar
 
 
-def _lazy_greedy(similar: NDArray[np.float32], n: int, batch: int) -> NDArray[np.intp]:
+def _lazy_greedy(similar: NDArray[np.float32], n: int, batch: int) -> Ints:
     """(n,) row numbers, the highest gain first; ties: lowest row.
 
     Terms of a gain shrink one by one and are added up in a fixed order, so that bounds hold and
@@ -66,15 +67,13 @@ def _lazy_greedy(similar: NDArray[np.float32], n: int, batch: int) -> NDArray[np
     return picks
 
 
-def _gains(similar: NDArray[np.float32], reached: NDArray[np.float32]) -> NDArray[np.float64]:
+def _gains(similar: NDArray[np.float32], reached: NDArray[np.float32]) -> Floats:
     """How much the item of each row of `similar` would add to the sum."""
     added = np.maximum(similar - reached, 0)
     return np.asarray(added.sum(axis=1, dtype=np.float64))
 
 
-def _highest_stale(
-    gains: NDArray[np.float64], fresh: NDArray[np.bool_], most: int
-) -> NDArray[np.intp]:
+def _highest_stale(gains: Floats, fresh: NDArray[np.bool_], most: int) -> Ints:
     """Up to `most` rows with the highest gains among those that are out of date."""
     stale = np.flatnonzero(~fresh & (gains > 0))
     if len(stale) <= most:

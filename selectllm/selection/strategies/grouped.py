@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UnfitError
 from selectllm.selection.clustering.seeded_rows import SeededRows
@@ -37,7 +37,7 @@ def k_center_hdbscan(candidates: Candidates, n: int) -> list[int]:
     return [int(position) for position in rows.order[picks]]
 
 
-def shares(sizes: NDArray[np.intp], n: int, draw: int) -> NDArray[np.intp]:
+def shares(sizes: Ints, n: int, draw: int) -> Ints:
     """How many of n each group gets: n * size / sum(sizes), rounded down or up; sums to n.
 
     Systematic sampling: the groups are laid end to end and every (sum / n)-th item counts,
@@ -48,7 +48,7 @@ def shares(sizes: NDArray[np.intp], n: int, draw: int) -> NDArray[np.intp]:
     return np.asarray(np.diff(ends, prepend=0), dtype=np.intp)
 
 
-def _hdbscan(rows: SeededRows) -> NDArray[np.intp]:
+def _hdbscan(rows: SeededRows) -> Ints:
     """The group of each row, 0 for noise."""
     if len(rows) <= MIN_GROUP:
         return np.zeros(len(rows), dtype=np.intp)
@@ -61,7 +61,7 @@ def _hdbscan(rows: SeededRows) -> NDArray[np.intp]:
     return np.asarray(model.fit(rows.take()).labels_, dtype=np.intp) + 1
 
 
-def _in_groups(rows: SeededRows, groups: NDArray[np.intp], n: int, draw: int) -> NDArray[np.intp]:
+def _in_groups(rows: SeededRows, groups: Ints, n: int, draw: int) -> Ints:
     """(n,) rows: the farthest-first traversals of all groups, merged by how far each one is."""
     sizes = np.bincount(groups)
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints
 from selectllm.selection.clustering.seeded_rows import BLOCK, SAME, SeededRows, cosines_to
 from selectllm.selection.strategies.candidates import Candidates, by_score, seeded_rows
 
@@ -30,7 +31,7 @@ def k_center(candidates: Candidates, n: int, *, watched: int = WATCHED) -> list[
     return [int(position) for position in rows.order[farthest_first(rows, n, watched)]]
 
 
-def farthest_first(rows: SeededRows, n: int, watched: int = WATCHED) -> NDArray[np.intp]:
+def farthest_first(rows: SeededRows, n: int, watched: int = WATCHED) -> Ints:
     """(n,) row numbers of the farthest-first traversal that starts at row 0; ties: lowest row.
 
     Exact, and the matrix is read far less than n times. The cosine of a row to its nearest pick
@@ -55,7 +56,7 @@ class _Traversal:
     """
 
     rows: SeededRows
-    centres: NDArray[np.float64]
+    centres: Floats
     nearest: NDArray[np.float32]
     compared: NDArray[np.int32]
     picks: list[int] = field(default_factory=lambda: [0])
@@ -69,9 +70,7 @@ class _Traversal:
         nearest[0] = np.inf
         return cls(rows, centres, nearest, np.ones(len(rows), dtype=np.int32))
 
-    def pick_among(
-        self, watched: NDArray[np.intp], limit: tuple[np.float32, np.intp], n: int
-    ) -> None:
+    def pick_among(self, watched: Ints, limit: tuple[np.float32, np.intp], n: int) -> None:
         """Pick from `watched` (ascending) until n, or until a row outside may be farther.
 
         `limit`: the lower bound and number of the row outside that comes first.
@@ -94,9 +93,7 @@ class _Traversal:
         self.compared[watched] = len(self.picks)
 
 
-def _farthest(
-    nearest: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.intp], tuple[np.float32, np.intp]]:
+def _farthest(nearest: NDArray[np.float32], count: int) -> tuple[Ints, tuple[np.float32, np.intp]]:
     """The `count` rows with the lowest cosine (ties: lowest row), ascending, and the next one."""
     if count >= len(nearest):
         return np.arange(len(nearest)), (np.float32(np.inf), np.intp(len(nearest)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats, Ints
 from selectllm.selection.clustering.kmeans import LLOYD_UP_TO, kmeans_centres
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
@@ -29,9 +30,7 @@ def kmeans_nearest(
     return [int(position) for position in rows.order[_turns(groups, distances)[:n]]]
 
 
-def _nearest_centre(
-    rows: SeededRows, centres: NDArray[np.float64]
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _nearest_centre(rows: SeededRows, centres: Floats) -> tuple[Ints, NDArray[np.float32]]:
     """The nearest centre of each row, and the squared Euclidean distance to it."""
     groups = np.empty(len(rows), dtype=np.intp)
     distances = np.empty(len(rows), dtype=np.float32)
@@ -44,7 +43,7 @@ def _nearest_centre(
     return groups, distances
 
 
-def _turns(groups: NDArray[np.intp], distances: NDArray[np.float32]) -> NDArray[np.intp]:
+def _turns(groups: Ints, distances: NDArray[np.float32]) -> Ints:
     """All rows: the nearest of every group, then the second nearest, ...; large groups first."""
     sizes = np.bincount(groups)
     by_group = np.lexsort((distances, groups))  # stable: ties stay in seeded order

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats
 from selectllm.data.deduplicate import semantic_duplicates
 from selectllm.selection.strategies.candidates import Candidates, by_score
 from selectllm.selection.strategies.strategy import Pick
@@ -66,7 +66,7 @@ def score_first(cutoff: float, order: Pick) -> Pick:
     return pick
 
 
-def _values(candidates: Candidates) -> NDArray[np.float64]:
+def _values(candidates: Candidates) -> Floats:
     if candidates.values is None:
         raise ValueError("the strategy needs values")
     return candidates.values

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
+from selectllm.core.types import Item
 from selectllm.selection.clustering.partition import check_vectors
+from selectllm.selection.scorers.item_scorer import ItemScorer, Meter
+from selectllm.selection.scorers.likelihood import responses_of
 from selectllm.selection.strategies.candidates import Candidates
 
-MeasureKind = Literal[
-    "perplexity", "response-perplexity", "ifd", "rating", "open-endedness", "utility"
-]
 Pick = Callable[[Candidates, int], list[int]]
 """(candidates, n) -> n different positions (0-based), best first."""
-
-WITH_RESPONSES: frozenset[MeasureKind] = frozenset({"response-perplexity", "ifd"})
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A number per item that has to be got before a strategy can go by it (scorers/item_scorer.py).
-
-    `of`: the language model of perplexities and IFD, "" for the embedded one; PROMPT+MODEL of a
-    rating; the model of open-endedness; the name of a utility.
-    """
-
-    kind: MeasureKind
-    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +23,11 @@ class Strategy:
     """A named strategy.
 
     `pick`: n different positions (0-based) of the candidates, 1 <= n <= candidates, best first.
-    `needs_vectors`, `measure`: the candidates must come with vectors, or with values of this
-    measure. `ranks`: a larger n only adds to the picks of a smaller one, so that all of them make
+    `needs_vectors`, `scorer`: the candidates must come with vectors, or with values of this
+    scorer. `ranks`: a larger n only adds to the picks of a smaller one, so that all of them make
     a ranking. `analytic`: `eval` reports its exact expectation instead of one draw.
-    `descending`: it goes from the highest value of its measure down, so that a threshold is a
-    number of picks.
+    `descending`: it goes from the highest value of its scorer down, so that a threshold is a
+    number of picks. `code_sha256`: of the code of a strategy of one's own, see find_strategy.
     """
 
     name: str
@@ -49,8 +35,9 @@ class Strategy:
     needs_vectors: bool = False
     ranks: bool = True
     analytic: bool = False
-    measure: Measure | None = None
+    scorer: ItemScorer | None = None
     descending: bool = False
+    code_sha256: str | None = None
 
     def choose(self, candidates: Candidates, n: int) -> list[int]:
         """The picks among the candidates that could be measured: n, or fewer where they are fewer.
@@ -60,7 +47,7 @@ class Strategy:
         """
         if self.needs_vectors and candidates.vectors is not None:
             check_vectors(candidates.vectors, len(candidates.items))
-        if self.measure is None or candidates.values is None:
+        if self.scorer is None or candidates.values is None:
             return self.pick(candidates, n)
         known = np.flatnonzero(~np.isnan(candidates.values))
         if not len(known):
@@ -71,4 +58,24 @@ class Strategy:
     @property
     def needs_responses(self) -> bool:
         """Whether it goes by the items' responses, which an unlabelled pool has not."""
-        return self.measure is not None and self.measure.kind in WITH_RESPONSES
+        return self.scorer is not None and self.scorer.needs_responses
+
+    @property
+    def calls_per_item(self) -> int:
+        """Calls of a model that measuring one item takes, if every reply is valid."""
+        return 0 if self.scorer is None else self.scorer.calls_per_item
+
+    def check(self, items: Sequence[Item], meter: Meter) -> None:
+        """Raise a UsageError for what cannot be measured, before anything is spent."""
+        if self.scorer is None:
+            return
+        if self.needs_responses:
+            responses_of(self.name, items)
+        self.scorer.check(items, meter)
+
+    def describe(self, meter: Meter) -> Mapping[str, Any]:
+        """What it depends on besides the items and its name, for manifests; empty for most."""
+        scored = {} if self.scorer is None else dict(self.scorer.describe(meter))
+        return (
+            scored if self.code_sha256 is None else {"strategy_sha256": self.code_sha256, **scored}
+        )

@@ -1,4 +1,4 @@
-"""The scale that ratings are given on: its bounds, and reading a number on it."""
+"""Numbers that people and their programs write, and the scale that ratings are given on. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,25 @@ from selectllm.core.errors import UtilityError
 from selectllm.data.readers import shortened
 
 Range = tuple[float, float]  # the lowest and the highest value of a scale, both included
-
+# What a spreadsheet or another program writes; not the `1_000`, `nan` and `inf` of Python.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+\s*", re.ASCII)
+
+
+def number(value: Any) -> float | None:
+    """`value` as a float (not necessarily finite), or None if it is not a number.
+
+    Numbers are ints, floats, decimals, booleans, and text that is a plain number as spreadsheets
+    and other programs write it.
+    """
+    if isinstance(value, str):
+        return float(value) if NUMBER.fullmatch(value.strip()) else None
+    if not isinstance(value, (int, float, Decimal)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an int beyond 1.8e308
+        return math.inf
 
 
 def check_range(what: str, bounds: Range) -> None:
@@ -65,23 +82,3 @@ def _fault(value: Any, found: float | None, bounds: Range | None) -> str:
     if not math.isfinite(found) or bounds is None:
         return "is not finite; write a number"
     return f"is outside the range {shown(bounds)}; correct it, or ask for its rating again"
-
-
-# What a spreadsheet or another program writes; not the `1_000`, `nan` and `inf` of Python.
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-
-def number(value: Any) -> float | None:
-    """`value` as a float (not necessarily finite), or None if it is not a number.
-
-    Numbers are ints, floats, decimals, booleans, and text that is a plain number as spreadsheets
-    and other programs write it.
-    """
-    if isinstance(value, str):
-        return float(value) if NUMBER.fullmatch(value.strip()) else None
-    if not isinstance(value, (int, float, Decimal)):
-        return None
-    try:
-        return float(value)
-    except OverflowError:  # an int beyond 1.8e308
-        return math.inf

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy import stats
 
+from selectllm.core.arrays import Floats
 from selectllm.core.codec import canonical_json
 from selectllm.downstream.outcomes.agreement import SetAgreement, set_agreement
 from selectllm.downstream.outcomes.scores import Runs
@@ -25,7 +25,6 @@ from selectllm.stats.rank_correlation import (
     spearman,
 )
 
-Floats = NDArray[np.float64]
 unhurried = settings(deadline=None, max_examples=40)
 SIDES = st.integers(4, 7).flatmap(
     lambda n: st.tuples(

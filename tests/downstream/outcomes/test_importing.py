@@ -23,6 +23,7 @@ from selectllm.downstream.outcomes.scores import arm_scores, captured_by_arm, to
 from selectllm.downstream.outcomes.training_sets import TrainingSet, TrainingSets
 from selectllm.report.schemas import schema
 from tests.conftest import read_jsonl, write_jsonl
+from tests.support.sets_cases import compared_sets
 
 POOL = "ab" * 32
 RANDOM, LONGEST = "strategy:random", "strategy:longest"
@@ -595,15 +596,7 @@ def test_less_than_half_of_the_tests_are_too_few() -> None:
 
 
 def test_what_foretells_comes_from_the_sets_and_the_export(exported: Exported) -> None:
-    def compared(arm: str, mean: float | None) -> dict[str, Any]:
-        captured = None if mean is None else {"mean": mean, "low": 0, "high": 1, "count": 2}
-        return {"selector": arm, "budget": 2, "captured": {"rating": captured}}
-
-    content = {
-        "budgets": [2, 4],
-        "utilities": [{"name": "rating"}],
-        "sets": [compared(RANDOM, 0.0), compared(LONGEST, 0.4), compared("whole", None)],
-    }
+    content = compared_sets({RANDOM: 0.0, LONGEST: 0.4, "whole": None}, "rating", (2, 4))
     assert captured_by_arm(content, "rating", 2) == {RANDOM: 0.0, LONGEST: 0.4}
     with pytest.raises(UtilityError, match="no utility 'ratng'"):
         captured_by_arm(content, "ratng", 2)

@@ -30,7 +30,7 @@ from selectllm.downstream.student.frozen_layers import Tally, running
 from selectllm.downstream.student.network import adapted, response_nats
 from selectllm.downstream.student.training import epoch_order, falling
 from selectllm.models.providers import weights
-from tests.selection.scorers.test_language_model import ARCHITECTURES
+from tests.support.tiny_models import ARCHITECTURES, save_tiny_model
 
 SMOLLM = "smollm2-135m"
 needs_weights = pytest.mark.skipif(
@@ -56,35 +56,20 @@ def items(count: int, start: int = 0) -> list[Item]:
 
 
 def made(folder: Path, kind: str = "llama", **special: str) -> Path:
-    """A folder with a model of four blocks with random weights, in which every byte is a token."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from tokenizers.decoders import ByteLevel
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
-
-    special = special or {"bos_token": "<s>", "eos_token": "</s>"}
-    alphabet = ["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
-    config = AutoConfig.for_model(
+    """A folder with a model of four blocks."""
+    return save_tiny_model(
+        folder,
         kind,
-        vocab_size=len(alphabet),
+        special or {"bos_token": "<s>", "eos_token": "</s>"},
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=4,
-        num_attention_heads=2,
         max_position_embeddings=512,
         initializer_range=0.1,
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,
-        **ARCHITECTURES[kind],
     )
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module", autouse=True)

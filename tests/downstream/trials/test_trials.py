@@ -42,6 +42,7 @@ from selectllm.downstream.trials.training_set import (
     random_sets,
     selectors_sets,
 )
+from tests.support.sets_cases import compared_sets
 
 test_reliability.__test__ = False  # type: ignore[attr-defined]
 
@@ -71,14 +72,7 @@ def test_the_selector_random_is_held_by_its_own_sets_alone() -> None:
     drawn = [gains(DRAWN, "random", 0.1, number) for number in range(6)]
     others = [gains(f"arm{n}", "selector", 0.1 * n, n) for n in range(4)]
     arms = {RANDOM, *(each.of.arm for each in others)}
-    compared = {
-        "utilities": [{"name": "u", "length": None}],
-        "budgets": [1],
-        "sets": [
-            {"budget": 1, "selector": arm, "captured": {"u": {"mean": n}}}
-            for n, arm in enumerate(sorted(arms))
-        ],
-    }
+    compared = compared_sets({arm: float(n) for n, arm in enumerate(sorted(arms))})
     (row,) = agreements([*own, *drawn, *others], "per_token", compared, 1)
     assert set(row["agreement"]["arms"]) == arms
     (alone,) = agreements([*own, *others], "per_token", compared, 1)

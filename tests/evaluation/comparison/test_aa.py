@@ -104,7 +104,7 @@ def test_only_aa_has_noise() -> None:
 def test_a_pair_whose_picks_ignore_the_order_has_no_noise() -> None:
     measured = found(run_inputs(120), decided({c: [c % LEVELS] * 2 for c in range(120)}))
     assert (measured.sd, measured.nonzero, measured.detectable) == (0.0, 0, 0.0)
-    assert measured.false_alarms == FalseAlarms(0.0, 0.0, 0.0)
+    assert measured.false_alarms == FalseAlarms(ab=0.0, regress=0.0, naive=0.0)
     assert measured.consistency is not None
     assert measured.consistency.estimate == 1.0
 
@@ -255,7 +255,7 @@ def test_it_fits_the_schema_of_results(utilities: bool) -> None:
     inputs = run_inputs(6) if utilities else replace(run_inputs(6), utilities=())
     row = found(inputs, decided(noisy(6))).to_json()
     whole = schema("results")
-    Draft202012Validator({"$ref": "#/$defs/noise", "$defs": whole["$defs"]}).validate(row)
+    Draft202012Validator({"$ref": "#/$defs/Noise", "$defs": whole["$defs"]}).validate(row)
     assert row["pair"] == "short@1 + m"
     assert row["resamples"] == RESAMPLES == 2000
     assert (row["alpha"], row["margin"]) == (0.05, 0.1)

@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.comparison.schema import BettingBounds
 from selectllm.evaluation.suite import Gate
 from selectllm.utility.utility import Utility
 from tests.support.verdict_cases import (
@@ -43,7 +44,7 @@ class TestWhatAVerdictIs:
     @given(sizes, seeds)
     def test_the_difference_is_that_of_what_the_arms_captured(self, n: int, seed: int) -> None:
         found = verdict_of(simulated(n, 0.3, 0.5, seed=seed))
-        a, b = (ends(found.captured[side])[0] for side in "ab")
+        a, b = ends(found.captured.a)[0], ends(found.captured.b)[0]
         assert ends(found.difference)[0] == pytest.approx(b - a, **CLOSE)
 
     def test_the_intervals_are_student_s_t_of_two_levels(self) -> None:
@@ -64,7 +65,7 @@ class TestWhatAVerdictIs:
         case = Case.of(even(40), down, up, up, comparison=ComparisonDesign("ab", arms))
         found = verdict_of(case).betting
         d = differences([0.5] * 40, headroom=EVEN)
-        assert found == {"low": d.bet_low(level), "high": d.bet_high(level)}
+        assert found == BettingBounds(low=d.bet_low(level), high=d.bet_high(level))
 
     @pytest.mark.parametrize(
         ("skills", "word"),
@@ -75,7 +76,7 @@ class TestWhatAVerdictIs:
 
     def test_the_margin_is_also_said_as_a_share_of_what_the_first_arm_gains(self) -> None:
         found = verdict_of(Case.of(even(100), [[4]] * 75 + [[0]] * 25, [[4]] * 100))
-        assert ends(found.captured["a"])[0] == pytest.approx(0.5)
+        assert ends(found.captured.a)[0] == pytest.approx(0.5)
         assert found.margin_share == pytest.approx(0.2)
         assert verdict_of(Case.of(even(100), [[0]] * 100, [[4]] * 100)).margin_share is None
 
@@ -182,7 +183,7 @@ class TestNeeded:
         proxy = simulated(110, 0.4, 0.48, seed=4)
         utility: Utility = replace(proxy.inputs.utilities[0], kind="proxy")
         unpaid = verdict_of(proxy.where(utilities=(utility,)))
-        assert unpaid.needed == replace(found.needed, ratings=None)
+        assert unpaid.needed == found.needed.model_copy(update={"ratings": None})
 
     def test_a_decided_verdict_needs_nothing(self) -> None:
         assert verdict_of(simulated(150, 0.1, 0.8)).needed is None
@@ -203,8 +204,8 @@ def test_other_utilities_are_reported_and_decide_nothing() -> None:
     found = verdict_of(case.where(utilities=(decides, upside_down)))
     assert found.word == "better"
     (other,) = found.others
-    assert other["utility"] == "other"
-    assert other["difference"]["high"] < 0
+    assert other.utility == "other"
+    assert other.difference.high < 0
     chosen = verdict_of(case.where(utilities=(decides, upside_down), gate=Gate(utility="other")))
     assert chosen.word == "worse"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from selectllm.core.types import Cluster
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.comparison.verdict import Verdict
+from selectllm.evaluation.comparison.schema import Verdict
 from tests.support.verdict_cases import CLOSE, A, B, ends, simulated, verdict_of
 
 few_examples = settings(deadline=None, max_examples=15)
@@ -23,7 +23,7 @@ MIRRORED = {"better": "worse", "worse": "better"}
 
 def figures(verdict: Verdict) -> tuple[float, ...]:
     """Every figure of a verdict's intervals."""
-    captured = [number for side in "ab" for number in ends(verdict.captured[side])]
+    captured = [*ends(verdict.captured.a), *ends(verdict.captured.b)]
     return (*ends(verdict.difference), *ends(verdict.inner), *captured)
 
 
@@ -44,7 +44,7 @@ def test_arms_that_change_places_mirror_it(n: int, seed: int) -> None:
     assert back.p == forth.p
     assert (back.betting is None) == (forth.betting is None) == (n >= 100)
     if forth.betting and back.betting:
-        assert back.betting["low"] == pytest.approx(-forth.betting["high"], **CLOSE)
+        assert back.betting.low == pytest.approx(-forth.betting.high, **CLOSE)
 
 
 @few_examples

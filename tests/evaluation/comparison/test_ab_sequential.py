@@ -12,6 +12,7 @@ from scipy import stats as reference
 from selectllm.core.types import Attempt
 from selectllm.evaluation.comparison.ab import looks_of, why_fixed
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.comparison.schema import BettingBounds
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 from tests.support.verdict_cases import (
     AB,
@@ -58,11 +59,11 @@ class TestSequential:
         found, whole = verdict_of(case.first(asked)), verdict_of(case)
         assert found.design is not None
         assert whole.design is not None
-        history = [each["clusters"] for each in found.design["looks"]]
+        history = [each.clusters for each in found.design.looks]
         assert history == list(looks(300))[: look + 1]
-        assert found.design["looks"] == whole.design["looks"][: look + 1]
+        assert found.design.looks == whole.design.looks[: look + 1]
         assert ends(found.difference)[1:] == pytest.approx(
-            (found.design["looks"][-1]["low"], found.design["looks"][-1]["high"])
+            (found.design.looks[-1].low, found.design.looks[-1].high)
         )
         z = boundaries([count / 300 for count in looks(300)], 0.05)[look]
         fixed = verdict_of(case.where(comparison=AB).first(asked))
@@ -80,10 +81,9 @@ class TestSequential:
         case = case.where(comparison=replace(AB, looks=looks_of(case.inputs)))
         d = differences([1.0] * 10 + [0.0] * 90, headroom=EVEN)
         level = 0.05 / 2 / 5
-        assert verdict_of(case.first(100)).betting == {
-            "low": d.bet_low(level),
-            "high": d.bet_high(level),
-        }
+        assert verdict_of(case.first(100)).betting == BettingBounds(
+            low=d.bet_low(level), high=d.bet_high(level)
+        )
 
     def test_an_early_look_needs_more_than_a_fixed_design_of_its_size(self) -> None:
         case = sequential(500, 0.3, 0.55)
@@ -99,9 +99,9 @@ class TestSequential:
         calls = tuple(replace(d, attempts=(asked_once,)) for d in case.decisions)
         found = verdict_of(replace(case, decisions=calls).first(100))
         assert (found.word, found.p) == ("better", None)
-        assert found.design is not None
-        design = (found.design[name] for name in ("kind", "cap", "calls", "calls_saved"))
-        assert tuple(design) == ("sequential", 300, 200, 400)
+        design = found.design
+        assert (design.kind, design.cap) == ("sequential", 300)
+        assert (design.calls, design.calls_saved) == (200, 400)
 
     @pytest.mark.parametrize(
         ("n", "changes", "why"),

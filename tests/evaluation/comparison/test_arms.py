@@ -47,28 +47,28 @@ class TestWhatANameFinds:
         ],
     )
     def test_a_prompt_as_written_by_reference_or_by_name(self, text: str, found: Arm) -> None:
-        assert ONE_MODEL.arm("--a", text) == found
+        assert ONE_MODEL.arm("a", text) == found
 
     def test_a_model_with_the_only_prompt(self) -> None:
-        assert ONE_PROMPT.arm("--a", "llama+lora") == Arm("rank@3", "llama+lora")
+        assert ONE_PROMPT.arm("a", "llama+lora") == Arm("rank@3", "llama+lora")
 
     @pytest.mark.parametrize("text", ["short@1+gpt", "short@1 + gpt", " short@1 +gpt "])
     def test_a_pair_with_spaces_around_the_plus_or_none(self, text: str) -> None:
-        assert SEVERAL.arm("--a", text) == Arm("short@1", "gpt")
+        assert SEVERAL.arm("a", text) == Arm("short@1", "gpt")
 
     def test_a_pair_whose_model_has_a_plus_in_its_name(self) -> None:
-        assert SEVERAL.arm("--a", "rank+llama+lora") == Arm("rank@3", "llama+lora")
+        assert SEVERAL.arm("a", "rank+llama+lora") == Arm("rank@3", "llama+lora")
 
     def test_a_strategy_of_any_name(self) -> None:
-        assert SEVERAL.arm("--b", "strategy:longest") == Arm(strategy="longest")
+        assert SEVERAL.arm("b", "strategy:longest") == Arm(strategy="longest")
 
     def test_a_prompt_wins_over_a_model_of_the_same_name(self) -> None:
         halves = Halves({"same": "same@1"}, ("same",), "same@1", "same")
-        assert halves.arm("--a", "same") == Arm("same@1", "same")
+        assert halves.arm("a", "same") == Arm("same@1", "same")
 
     def test_what_the_suite_writes_wins_over_a_name_alone(self) -> None:
         halves = Halves({"short": "other@1", "short@2": "short@2"}, (), None, "gpt")
-        assert halves.arm("--a", "short") == Arm("other@1", "gpt")
+        assert halves.arm("a", "short") == Arm("other@1", "gpt")
 
     @given(st.dictionaries(names, names, min_size=1), st.sets(names, min_size=1), st.data())
     def test_every_arm_of_a_suite_is_found_by_its_own_name_or_called_unclear(
@@ -79,7 +79,7 @@ class TestWhatANameFinds:
         arm = Arm(reference, data.draw(st.sampled_from(sorted(models))))
         halves = Halves(prompts, sorted(models), "rest@1", "rest")
         try:
-            said = halves.arm("--a", arm.name).name
+            said = halves.arm("a", arm.name).name
         except UsageError as error:
             said = str(error)
         assert said == arm.name or ("may be any of" in said and arm.name in said)
@@ -94,22 +94,22 @@ class TestWhatANameDoesNotFind:
             (ONE_MODEL, "shrot@1", ["is none of the suite's arms", "short@2", "strategy:NAME"]),
             (ONE_MODEL, "short", ["any of short@1 + gpt, short@2 + gpt"]),
             (SEVERAL, "short+gpt", ["any of short@1 + gpt, short@2 + gpt"]),
-            (SEVERAL, "rank@3", ["leaves the model open", "pass --model"]),
-            (SEVERAL, "gpt", ["leaves the prompt open", "pass --prompt"]),
+            (SEVERAL, "rank@3", ["leaves the model open", "pass `model`"]),
+            (SEVERAL, "gpt", ["leaves the prompt open", "pass `prompt`"]),
             (SEVERAL, "rank+gtp", ["is none of the suite's arms", "gpt, llama+lora, short"]),
             (Halves({}, ()), "x", ["prompts: none; models: none"]),
         ],
     )
     def test_is_an_error_with_the_list(self, halves: Halves, text: str, words: list[str]) -> None:
         with pytest.raises(UsageError) as error:
-            halves.arm("--a", text)
-        assert str(error.value).startswith(f"--a '{text}'")
+            halves.arm("a", text)
+        assert str(error.value).startswith(f"`a` '{text}'")
         for word in words:
             assert word in str(error.value)
 
 
 class TestDefaultHalves:
-    """--prompt and --model, and what is taken without them."""
+    """The halves that are named, and what is taken without them."""
 
     def test_the_only_prompt_and_the_only_model_are_taken(self) -> None:
         halves = Halves({"rank": "rank@3"}, ("gpt",)).with_default(prompt=None, model=None)
@@ -125,15 +125,15 @@ class TestDefaultHalves:
 
     def test_the_options_choose_among_several(self) -> None:
         halves = SEVERAL.with_default(prompt="rank", model="gpt")
-        assert halves.arm("--a", "short@1") == Arm("short@1", "gpt")
-        assert halves.arm("--a", "llama+lora") == Arm("rank@3", "llama+lora")
+        assert halves.arm("a", "short@1") == Arm("short@1", "gpt")
+        assert halves.arm("a", "llama+lora") == Arm("rank@3", "llama+lora")
 
     @pytest.mark.parametrize(
         ("prompt", "model", "message"),
         [
-            ("rnak", None, "--prompt 'rnak' is not in the suite; the suite has: new@draft, rank@3"),
-            ("short", None, "--prompt 'short' is any of short@1, short@2"),
-            (None, "gtp", "--model 'gtp' is not in the suite; the suite has: gpt, llama"),
+            ("rnak", None, "`prompt` 'rnak' is not in the suite; the suite has: new@draft, rank@3"),
+            ("short", None, "`prompt` 'short' is any of short@1, short@2"),
+            (None, "gtp", "`model` 'gtp' is not in the suite; the suite has: gpt, llama"),
         ],
     )
     def test_an_option_that_fits_none_or_two_is_an_error(

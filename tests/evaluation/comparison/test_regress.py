@@ -13,7 +13,7 @@ from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.regress import baseline_of, regress
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.comparison.verdict import Verdict
+from selectllm.evaluation.comparison.schema import Verdict
 from tests.support.verdict_cases import A, B, Picks, decisions_of, ends, even, evidence_from
 
 MANIFEST = {
@@ -104,7 +104,7 @@ class TestIdenticalPicks:
         assert found.word == "pass"
         assert "the picks are the same in every cluster" in found.reason
         assert found.regress is not None
-        assert (found.regress["identical"], found.regress["changed"]) == (True, 0)
+        assert (found.regress.identical, found.regress.changed) == (True, 0)
 
     def test_pass_even_where_no_cluster_can_tell_good_from_bad(self) -> None:
         flat = np.ones((3, 5))
@@ -119,14 +119,14 @@ class TestIdenticalPicks:
     def test_do_not_pass_outright_with_replies_that_are_not_valid(self) -> None:
         (found,) = regressed(recorded(EQUAL, silent=1), EQUAL, silent=1)
         assert found.regress is not None
-        assert found.regress["identical"]
+        assert found.regress.identical
         assert found.word == "inconclusive"
 
     def test_one_other_pick_ends_it(self) -> None:
         (found,) = regressed(recorded(EQUAL), [[3], *EQUAL[1:]])
         assert found.word == "inconclusive"
         assert found.regress is not None
-        assert (found.regress["identical"], found.regress["changed"]) == (False, 1)
+        assert (found.regress.identical, found.regress.changed) == (False, 1)
 
 
 class TestGuardrail:
@@ -190,15 +190,15 @@ class TestWhatChanged:
     def test_the_versions_are_named_with_the_prompt_s_place(self) -> None:
         (found,) = regressed(recorded(EQUAL), EQUAL)
         assert found.regress is not None
-        assert (found.regress["prompt_before"], found.regress["prompt_after"]) == ("p@1", "p@2")
-        assert found.regress["path"] == "prompts/p/v2.jinja"
+        assert (found.regress.prompt_before, found.regress.prompt_after) == ("p@1", "p@2")
+        assert found.regress.path == "prompts/p/v2.jinja"
         assert found.notes == ()
 
     def test_a_model_s_other_settings_are_noted(self) -> None:
         specs = {"m": {"id": "mock/m", "revision": "q4"}}
         (found,) = regressed(recorded(EQUAL), EQUAL, specs=specs)
         assert found.regress is not None
-        assert found.regress["model_changed"] == ["revision"]
+        assert found.regress.model_changed == ("revision",)
         assert "the model's settings changed: revision" in found.notes
 
     def test_the_same_prompt_byte_for_byte_is_noted(self) -> None:

@@ -21,6 +21,7 @@ from selectllm.evaluation.suite import Gate, Suite
 from selectllm.utility.utility import Utility
 from tests.conftest import Command, pool_rows, write_jsonl
 from tests.support.cli_files import RATED, write_suite
+from tests.support.meters import idle_meter
 from tests.support.verdict_cases import AB, A, B, decisions_of, even, evidence_from
 
 N = 6
@@ -70,6 +71,7 @@ def a_run(**changes: Any) -> Run:
         selectors=(),
         strategies=(),
         utilities=(rated,),
+        meter=idle_meter(),
     )
     return replace(made, **changes)
 

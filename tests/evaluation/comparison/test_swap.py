@@ -13,8 +13,8 @@ from scipy import stats as reference
 from selectllm.core.types import Attempt
 from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.comparison.schema import Intervals, Verdict
 from selectllm.evaluation.comparison.swap import swap
-from selectllm.evaluation.comparison.verdict import Verdict
 from selectllm.stats.power import clusters_needed
 from tests.support.verdict_cases import CLOSE, A, B, Case, apart, ends, even, simulated
 
@@ -61,9 +61,9 @@ class TestRetention:
         self, seed: int, retain: float
     ) -> None:
         found = swapped(simulated(120, 0.6, 0.5, seed=seed), retain)
-        before, after = (ends(found.captured[side])[0] for side in "ab")
+        before, after = ends(found.captured.a)[0], ends(found.captured.b)[0]
         assert found.swap is not None
-        kept, assay = found.swap["retention"], found.swap["assay"]
+        kept, assay = found.swap.retention, found.swap.assay
         assert kept.estimate == pytest.approx(after - retain * before, **CLOSE)
         assert assay.estimate == pytest.approx(before, **CLOSE)
 
@@ -73,7 +73,7 @@ class TestRetention:
             found = swapped(made(GOOD, LESS), 0.7).swap
             assert found is not None
             expected = reference.ttest_1samp(x / 0.5, 0).confidence_interval(0.90)
-            assert ends(found[name])[1:] == pytest.approx(expected, **CLOSE)
+            assert ends(getattr(found, name))[1:] == pytest.approx(expected, **CLOSE)
 
     @pytest.mark.parametrize(
         ("retain", "word"),
@@ -92,11 +92,11 @@ class TestRetention:
         found = swapped(made(GOOD, rarely))
         assert found.nonzero == 4
         assert found.swap is not None
-        assert found.swap["retention"].low > 0
+        assert found.swap.retention.low > 0
         assert found.word == "inconclusive"
         assert "of which 4 differ" in found.reason
         assert found.betting is not None
-        assert found.betting["low"] <= 0
+        assert found.betting.low <= 0
 
 
 class TestAssay:
@@ -105,7 +105,7 @@ class TestAssay:
     def test_an_incumbent_that_picks_at_random_makes_nothing_safe(self) -> None:
         found = swapped(made([0, 4, 1, 3] * (N // 4), GOOD))
         assert found.swap is not None
-        assert found.swap["retention"].low > 0
+        assert found.swap.retention.low > 0
         assert found.word == "inconclusive"
         assert "incumbent is not shown to beat random picks" in found.reason
 
@@ -118,7 +118,7 @@ class TestAssay:
         fewer = swapped(made(([0, 4, 1, 4] * N)[:120], (GOOD * 2)[:120]), 0.5)
         assert fewer.word == "inconclusive"
         assert fewer.needed is not None
-        assay = ends(fewer.swap["assay"] if fewer.swap else None)
+        assay = ends(fewer.swap.assay if fewer.swap else None)
         sd = (assay[2] - assay[0]) / reference.t.isf(0.05, 119) * np.sqrt(120)
         assert 120 + fewer.needed.clusters == clusters_needed(assay[0], sd, 0.05, sides=1)
 
@@ -138,7 +138,7 @@ class TestGuardrail:
         found = swapped(silent(made(GOOD, GOOD), clusters), 0.5)
         assert found.word == word
         assert found.swap is not None
-        assert found.swap["valid_rate_drop"] == pytest.approx(clusters / N)
+        assert found.swap.valid_rate_drop == pytest.approx(clusters / N)
         assert ("rarer" in found.reason) == (clusters > 10)
 
     def test_a_drop_in_few_clusters_may_be_chance(self) -> None:
@@ -155,7 +155,7 @@ class TestGuardrail:
         (found,) = swap(case.inputs, case.arm_results)
         assert found.word == "safe"
         assert found.swap is not None
-        assert found.swap["valid_rate_drop"] == pytest.approx(-0.2)
+        assert found.swap.valid_rate_drop == pytest.approx(-0.2)
 
 
 class TestBeside:
@@ -174,22 +174,25 @@ class TestBeside:
         )
         found = swapped(case).swap
         assert found is not None
-        assert found["usd_per_1000"] == {"a": pytest.approx(1.0), "b": None}
-        assert found["seconds_per_1000"] == {"a": pytest.approx(250), "b": pytest.approx(4000)}
+        assert found.usd_per_1000.to_json() == {"a": pytest.approx(1.0), "b": None}
+        assert found.seconds_per_1000.to_json() == {
+            "a": pytest.approx(250),
+            "b": pytest.approx(4000),
+        }
 
     def test_consistency_over_orders_is_known_with_several_orders_only(self) -> None:
         case = simulated(10, 0.5, 0.5)
         found = swapped(case).swap
         assert found is not None
-        assert found["order_consistency"] == {"a": None, "b": None}
+        assert found.order_consistency == Intervals()
         turned = tuple(replace(d, order=1) for d in case.decisions)
         twice = replace(case, decisions=case.decisions + turned).where(orders=2)
         found = swapped(twice).swap
         assert found is not None
-        assert found["order_consistency"]["a"].estimate == pytest.approx(1)
+        assert ends(found.order_consistency.a)[0] == pytest.approx(1)
 
     def test_without_a_utility_nothing_is_said(self) -> None:
         found = swapped(simulated(30, 0.5, 0.5, utilities=()))
         assert (found.word, "no utility" in found.reason) == ("inconclusive", True)
         assert found.swap is not None
-        assert (found.swap["retention"], found.swap["assay"]) == (None, None)
+        assert (found.swap.retention, found.swap.assay) == (None, None)

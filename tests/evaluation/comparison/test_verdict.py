@@ -14,18 +14,18 @@ from statsmodels.stats.multitest import multipletests
 from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.ab import ab_word
 from selectllm.evaluation.comparison.regress import regress_word
+from selectllm.evaluation.comparison.schema import Design, Shares, Verdict
 from selectllm.evaluation.comparison.swap import swap_word
 from selectllm.evaluation.comparison.verdict import (
     Bounds,
     Ruling,
-    Verdict,
     WordOf,
     corrected,
     holm_levels,
     rule,
 )
 from selectllm.stats.betting import least_clusters
-from selectllm.stats.intervals import Interval
+from selectllm.stats.interval import Interval
 from selectllm.stats.paired import Paired
 from tests.support.verdict_cases import differences
 
@@ -254,8 +254,10 @@ def test_a_verdict_s_json_has_every_field_and_nothing_but_json() -> None:
         margin=None,
         difference=Interval(0.2, 0.1, 0.3),
         notes=("n",),
+        design=Design(kind="fixed", why=None, cap=9, looks=(), calls=18, calls_saved=0),
+        valid_rate=Shares(a=1.0, b=None),
     )
     row = verdict.to_json()
-    assert set(row) == set(Verdict.__dataclass_fields__)
+    assert set(row) == set(Verdict.model_fields)
     assert json.loads(json.dumps(row)) == row
     assert row["difference"] == {"estimate": 0.2, "low": 0.1, "high": 0.3}

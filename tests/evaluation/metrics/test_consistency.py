@@ -20,7 +20,8 @@ from selectllm.evaluation.metrics.consistency import (
     repeat_consistency,
     slot_histogram,
 )
-from selectllm.stats.intervals import Interval, mean_interval
+from selectllm.stats.interval import Interval
+from selectllm.stats.intervals import mean_interval
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
 ITEMS = tuple("abcdefgh")

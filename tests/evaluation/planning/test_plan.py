@@ -24,7 +24,7 @@ from selectllm.evaluation.comparison.ab import ab_word
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.regress import regress_word
 from selectllm.evaluation.comparison.swap import swap_word
-from selectllm.evaluation.comparison.verdict import Bounds, Interval, WordOf, rule
+from selectllm.evaluation.comparison.verdict import Bounds, WordOf, rule
 from selectllm.evaluation.planning.forecast import Forecast, Pace, Unasked, outlay, pace_of
 from selectllm.evaluation.planning.prices import Priced, price_table, priced
 from selectllm.evaluation.planning.reach import (
@@ -42,6 +42,7 @@ from selectllm.evaluation.planning.reach import (
 from selectllm.evaluation.planning.tokenizer import FILES, own_tokenizer
 from selectllm.evaluation.suite import Gate
 from selectllm.models.model import ModelSpec, Price, Vote
+from selectllm.stats.interval import Interval
 from selectllm.stats.paired import Paired
 
 GATE = Gate(margin=0.1, alpha=0.05)

@@ -33,13 +33,13 @@ from selectllm.evaluation.sets.diversity import (
 from selectllm.evaluation.sets.measures import (
     PoolFacts,
     SetMeasures,
-    Summary,
     captured,
     captured_spread,
     mean_and_range,
     measure_set,
     overlap,
 )
+from selectllm.evaluation.sets.schema import Summary
 from selectllm.selection.clustering import kmeans
 from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows

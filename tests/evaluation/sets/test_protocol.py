@@ -32,6 +32,7 @@ from selectllm.selection.by_strategy import select_by_strategy
 from selectllm.selection.strategies import Candidates, find_strategy
 from selectllm.utility.utility import Utility
 from tests.support.made_vectors import random_vectors
+from tests.support.meters import idle_meter
 
 COUNT = 30
 ITEMS = tuple(
@@ -59,7 +60,7 @@ def protocol(**sets: object) -> Protocol:
     assert SUITE.sets is not None
     entry = SUITE.sets.model_copy(update=sets)
     suite = SUITE.model_copy(update={"sets": entry})
-    run = Run(suite, POOL, (), (), (), (RATING,))
+    run = Run(suite, POOL, (), (), (), (RATING,), idle_meter())
     strategies = tuple(find_strategy(name) for name in ("random", "longest"))
     return Protocol(run, entry, strategies, "encoder@1")
 
@@ -209,8 +210,8 @@ def found_in(log: SetLog, left_out: tuple[LeftOut, ...] = ()) -> Any:
     described = protocol()
     facts, notes = pool_facts(described, VECTORS)
     found = set_results(described, facts, log, left_out, notes)
-    Draft202012Validator(schema("sets")).validate(found)
-    return json.loads(canonical_json(found))
+    Draft202012Validator(schema("sets")).validate(found.to_json())
+    return json.loads(canonical_json(found.to_json()))
 
 
 def test_a_row_holds_mean_and_range_of_the_measures_of_its_sets(log: SetLog) -> None:
@@ -285,9 +286,9 @@ def test_items_without_the_category_cost_its_entropy_and_nothing_else(log: SetLo
     described = protocol(category="subject")
     facts, notes = pool_facts(described, VECTORS)
     found = set_results(described, facts, log, (), notes)
-    assert found["category"] is None
-    assert all(row["category_entropy"] is None for row in found["sets"])
-    assert "no entropy of subject: 30 of 30 items" in found["notes"][0]
+    assert found.category is None
+    assert all(row.category_entropy is None for row in found.sets)
+    assert "no entropy of subject: 30 of 30 items" in found.notes[0]
 
 
 def test_a_set_that_is_the_whole_pool_captures_and_overlaps_nothing(tmp_path: Path) -> None:
@@ -297,7 +298,7 @@ def test_a_set_that_is_the_whole_pool_captures_and_overlaps_nothing(tmp_path: Pa
         for arm in described.arms:
             whole.append(made(arm.name, COUNT, 0, ids(*range(COUNT))))
         found = set_results(described, facts, whole, (), notes)
-    Draft202012Validator(schema("sets")).validate(found)
-    assert [row["captured"] for row in found["sets"]] == [{"rating": None}] * 2
-    assert [row["self_overlap"] for row in found["sets"]] == [None] * 2
-    assert found["overlaps"][0]["overlap"] is None
+    Draft202012Validator(schema("sets")).validate(found.to_json())
+    assert [row.captured for row in found.sets] == [{"rating": None}] * 2
+    assert [row.self_overlap for row in found.sets] == [None] * 2
+    assert found.overlaps[0].overlap is None

@@ -37,12 +37,6 @@ def _loaded() -> None:
     load_litellm()
 
 
-@pytest.fixture(params=["openai", "hosted_vllm"])
-def provider(request: pytest.FixtureRequest) -> str:
-    """The two routes to servers that speak OpenAI: through OpenAI's SDK, and litellm's own."""
-    return str(request.param)
-
-
 # What is sent
 
 

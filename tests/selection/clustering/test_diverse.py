@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints
 from selectllm.selection.clustering.diverse import (
     balanced_groups,
     cross_sections,
@@ -21,7 +21,7 @@ from selectllm.selection.clustering.seeded_rows import SeededRows
 from tests.support.made_vectors import Vectors, blobs, names, random_vectors
 
 
-def published_groups(distances: Vectors) -> NDArray[np.intp]:
+def published_groups(distances: Vectors) -> Ints:
     """The loop of the published method: every centre in turn takes the nearest free item."""
     centres, items = distances.shape
     left = distances.astype(np.float64)

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints
 from selectllm.core.errors import UsageError
-from selectllm.core.types import Cluster
 from selectllm.selection.clustering.kcenter import COVERING_UP_TO, HEADS, SAME, kcenter
 from selectllm.selection.clustering.partition import partition
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.kcenter import farthest_first
-from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
+from tests.support.made_vectors import Vectors, blobs, mean_cosine, names, random_vectors, unit
 
 
 def coarse(items: int, dim: int = 3, seed: int = 0) -> Vectors:
@@ -35,7 +34,7 @@ def sizes_of(items: int, clusters: int) -> list[int]:
     return [len(part) for part in np.array_split(np.arange(items), clusters)]
 
 
-def by_definition(vectors: Vectors, clusters: int) -> NDArray[np.intp]:
+def by_definition(vectors: Vectors, clusters: int) -> Ints:
     """Row by row from the matrix of all cosines; equal ones by the lowest row."""
     wide = vectors.astype(np.float64)
     cosine = np.minimum((wide @ wide.T).astype(np.float32), SAME)
@@ -48,17 +47,6 @@ def by_definition(vectors: Vectors, clusters: int) -> NDArray[np.intp]:
                 free = free[nearest == nearest.min()]
             labels[free[0]] = cluster
     return labels
-
-
-def mean_cosine(vectors: Vectors, clusters: tuple[Cluster, ...]) -> float:
-    """Mean over clusters of the mean cosine between two members."""
-    row = {name: position for position, name in enumerate(names(len(vectors)))}
-    means = []
-    for cluster in clusters:
-        members = vectors[[row[name] for name in cluster.members]].astype(np.float64)
-        count = len(members)
-        means.append(((members @ members.T).sum() - count) / (count * (count - 1)))
-    return float(np.mean(means))
 
 
 # The definition

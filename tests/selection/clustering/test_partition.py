@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Ints
 from selectllm.core.errors import EncoderError, UsageError
 from selectllm.core.types import Cluster
 from selectllm.selection.clustering.partition import PARTITIONS, partition, show_order
@@ -120,7 +120,7 @@ def test_the_others_say_that_they_need_vectors(by: str) -> None:
 
 
 def test_a_function_may_be_given_for_a_name() -> None:
-    def by_number(rows: SeededRows, clusters: int, seed: int) -> NDArray[np.intp]:
+    def by_number(rows: SeededRows, clusters: int, seed: int) -> Ints:
         return np.arange(len(rows)) * clusters // len(rows)
 
     assert len(partition(names(30), None, by_number, 10, 0)) == 3
@@ -137,7 +137,7 @@ def test_a_function_may_be_given_for_a_name() -> None:
     ],
 )
 def test_a_function_that_divides_badly_is_an_error(
-    result: Callable[[SeededRows, int], NDArray[np.intp]],
+    result: Callable[[SeededRows, int], Ints],
 ) -> None:
     with pytest.raises(UsageError, match="must return 30 numbers from 0 to 2"):
         partition(names(30), None, lambda rows, clusters, seed: result(rows, clusters), 10, 0)

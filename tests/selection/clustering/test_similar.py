@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from selectllm.core.types import Cluster
 from selectllm.selection.clustering.partition import partition
 from selectllm.selection.clustering.similar import SWAP_BLOCK
-from tests.support.made_vectors import Vectors, blobs, names, random_vectors
-
-
-def mean_cosine(vectors: Vectors, clusters: tuple[Cluster, ...]) -> float:
-    """Mean over clusters of the mean cosine between two members."""
-    row = {name: position for position, name in enumerate(names(len(vectors)))}
-    means = []
-    for cluster in clusters:
-        members = vectors[[row[name] for name in cluster.members]].astype(np.float64)
-        count = len(members)
-        cosines = members @ members.T
-        means.append((cosines.sum() - count) / (count * (count - 1)))
-    return float(np.mean(means))
+from tests.support.made_vectors import blobs, mean_cosine, names, random_vectors
 
 
 def test_similar_clusters_find_the_bunches() -> None:

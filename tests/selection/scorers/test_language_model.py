@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats
 from selectllm.core.errors import ModelError
 from selectllm.models.providers import embedded_server, weights
 from selectllm.selection.scorers.gguf_conversion import convert
@@ -27,6 +27,7 @@ from selectllm.selection.scorers.language_model import (
     load_language_model,
 )
 from tests.models.providers.test_embedded import needs_engine
+from tests.support.tiny_models import ARCHITECTURES, save_tiny_model
 
 NAME = "smollm2-135m"
 IDENTITY = f"{NAME}@b179c9523d0e"
@@ -67,7 +68,7 @@ def converted(cache: Path) -> Path:
     return cache / "language_models" / "b179c9523d0e"
 
 
-def by_transformers(folder: Path, pairs: Pairs, start: int) -> NDArray[np.float64]:
+def by_transformers(folder: Path, pairs: Pairs, start: int) -> Floats:
     """Loss times tokens of each pair, one forward pass each, the context's labels ignored."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -203,44 +204,20 @@ def test_an_unknown_embedded_model_is_an_error(tmp_path: Path) -> None:
 # Folders: small models with random weights, in which every byte is a token
 
 
-ARCHITECTURES = {
-    "llama": {"num_key_value_heads": 2},
-    "gpt2": {},
-    # squashes its logits, and looks back 64 tokens in every other layer
-    "gemma2": {
-        "num_key_value_heads": 2,
-        "head_dim": 8,
-        "final_logit_softcapping": 2.0,
-        "sliding_window": 64,
-    },
-}
-
-
 def made(
     folder: Path, kind: str = "llama", window: int = 2_048, **special: str
 ) -> tuple[Path, CausalModel]:
     """A folder with a model of this architecture, and the model loaded from it."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
-
-    alphabet = ["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
-    config = AutoConfig.for_model(
+    save_tiny_model(
+        folder,
         kind,
-        vocab_size=len(alphabet),
+        special,
         hidden_size=16,
         intermediate_size=32,
         num_hidden_layers=2,
-        num_attention_heads=2,
         max_position_embeddings=window,
         initializer_range=0.5,
-        **ARCHITECTURES[kind],
     )
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     model = load_language_model(str(folder), folder.parent / "cache")
     assert isinstance(model, CausalModel)
     return folder, model

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from selectllm.core.arrays import Floats
 from selectllm.core.errors import ModelError, UsageError
 from selectllm.core.types import Item
 from selectllm.selection.scorers.language_model import load_language_model
@@ -33,7 +33,6 @@ from selectllm.selection.scorers.likelihood import (
     response_perplexity,
 )
 
-Floats = NDArray[np.float64]
 Pairs = Sequence[tuple[str, str]]
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from sklearn.cluster import HDBSCAN
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
 
+from selectllm.core.arrays import Floats
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
 from selectllm.selection.strategies import facility
@@ -20,7 +20,7 @@ from selectllm.selection.strategies.facility import facility_location
 from selectllm.selection.strategies.grouped import HDBSCAN_UP_TO, k_center_hdbscan, shares
 from selectllm.selection.strategies.kcenter import k_center
 from selectllm.selection.strategies.kmeans import kmeans_nearest
-from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
+from tests.support.made_vectors import Vectors, blobs, coarse_vectors, names, random_vectors
 
 Selector = Callable[[Candidates, int], list[int]]
 
@@ -30,15 +30,6 @@ seeds = st.integers(0, 5)
 
 def candidates(vectors: Vectors, seed: int = 0, ids: list[str] | None = None) -> Candidates:
     return Candidates([Item(id, id) for id in ids or names(len(vectors))], seed, vectors)
-
-
-@st.composite
-def coarse_vectors(draw: st.DrawFn) -> Vectors:
-    """Coarse coordinates, so that ties and repeats are common."""
-    items = draw(st.integers(1, 40))
-    levels = draw(st.sampled_from([1, 2, 1000]))
-    rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    return unit(rng.integers(1, levels + 1, (items, 3)) * rng.choice([-1.0, 1.0], (items, 3)))
 
 
 # All of them
@@ -191,7 +182,7 @@ def covered(vectors: Vectors, picks: list[int]) -> float:
     return float(np.maximum(cosines, 0).max(axis=1).sum())
 
 
-def assert_each_adds_most(similar: NDArray[np.float64], picks: list[int]) -> None:
+def assert_each_adds_most(similar: Floats, picks: list[int]) -> None:
     reached = np.zeros(len(similar))
     for count, pick in enumerate(picks):
         gains = np.maximum(similar - reached, 0).sum(axis=1)

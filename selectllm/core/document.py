@@ -1,0 +1,118 @@
+"""What our JSON files are written from and read into: frozen models, closed to unknown fields.
+
+The models of a room's files lie in its `schema.py`, which computes nothing; the JSON Schemas that
+ship with the package are generated from them (`python -m selectllm.report.schemas`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from selectllm.core.codec import pretty_json
+from selectllm.core.errors import RunError
+from selectllm.core.files import read_json, write_text
+from selectllm.core.strict import DIALECT, Strict
+
+SHOWN = 60  # characters of a value in a message
+
+# Bounds of figures are told, not checked: a run that was paid for must not fail of a last digit.
+Amount = Annotated[float, Field(json_schema_extra={"minimum": 0})]
+"""A figure that cannot be below 0."""
+Share = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
+"""From 0 (none) to 1 (all); of p-values and reliabilities as well."""
+Correlation = Annotated[float, Field(json_schema_extra={"minimum": -1, "maximum": 1})]
+Tally = Annotated[int, Field(ge=0)]
+"""How many there are."""
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Part(Strict):
+    """A part of a file that we write.
+
+    `later`: fields that files of earlier versions lack, which therefore have a default. All other
+    fields are always there, and required in the JSON Schema, default or not.
+    """
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema of the fields, those that are `later` not required."""
+        schema = handler(core_schema)
+        fields = handler.resolve_ref_schema(schema)
+        if "required" in fields:
+            fields["required"] = [name for name in fields["required"] if name not in cls.later]
+        return schema
+
+    def to_json(self) -> dict[str, Any]:
+        """As the file has it."""
+        return self.model_dump(mode="json")
+
+
+class Document(Part):
+    """A whole file that we write."""
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of such files, as their types say it now."""
+        return schema_of(cls)
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all; equal content gives equal bytes."""
+        write_text(path, pretty_json(self.to_json()))
+
+    @classmethod
+    def of(cls, content: Any) -> Self:
+        """`content` of a file as this document. Raises ValueError with what does not fit."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise ValueError(_why(error)) from None
+
+    @classmethod
+    def read(cls, path: Path, otherwise: str) -> Self:
+        """The file at `path`. Raises RunError for one that is missing, no JSON, or not such a file.
+
+        `otherwise`: what to say in the last case, with `{why}` for what does not fit.
+        """
+        try:
+            return cls.of(read_json(path))
+        except ValueError as error:
+            raise RunError(f"{path}: {otherwise.format(why=error)}") from None
+
+
+class _Untitled(GenerateJsonSchema):
+    """Without a title for every field, which would only repeat its name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Never."""
+        return False
+
+
+def schema_of(documents: Any, **beside: Any) -> dict[str, Any]:
+    """The JSON Schema of a Document, or of a union of them; `beside`: further keywords."""
+    schema = TypeAdapter(documents).json_schema(mode="serialization", schema_generator=_Untitled)
+    return {"$schema": DIALECT, **schema, **beside}
+
+
+def _why(error: ValidationError) -> str:
+    """The first thing that does not fit: where, which value, what it should be."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"no {place}"
+    if first["type"] == "extra_forbidden":
+        return f"{place} is not known; was it written by a later version?"
+    reason = re.sub(r"^(Input should|Value error, should)", "should", first["msg"])
+    value = str(first["input"])
+    shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
+    return f"{place}: {shown} {reason}"

@@ -1,0 +1,254 @@
+"""What results.json says of a comparison: verdicts and noise, typed; nothing here computes.
+
+Every figure of captured is 0 for random picks and 1 for the best possible.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from selectllm.core.document import Amount, Part, Sha256, Share, Tally
+from selectllm.core.verdict_words import KIND_WORDS, OPEN, VerdictKind, Word
+from selectllm.stats.interval import Interval
+from selectllm.utility.schema import UtilityOrigin, UtilitySummary
+
+Unit = Literal["captured", "range"]
+By = Literal["orders", "repeats"]
+Alpha = Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class DecidingUtility(UtilitySummary):
+    """What a verdict is read from."""
+
+    later: ClassVar[frozenset[str]] = UtilitySummary.later | {"length"}
+
+    length: Interval | None = Field(
+        None, description="Captured of it by the control `longest`; null where that did not run."
+    )
+
+
+class OtherUtility(UtilityOrigin):
+    """Another utility of the run; it decides nothing."""
+
+    later: ClassVar[frozenset[str]] = UtilityOrigin.later | {"rater"}
+
+    utility: str
+    rater: str | None = None
+    difference: Interval | None
+
+    @property
+    def name(self) -> str:
+        """What the suite calls it."""
+        return self.utility
+
+
+class Control(Part):
+    """What a strategy captures of the deciding utility; it decides nothing."""
+
+    strategy: str
+    captured: Interval | None
+
+
+class BettingBounds(Part):
+    """Two ends that hold at any number of clusters."""
+
+    low: float
+    high: float
+
+
+class Intervals(Part):
+    """Of the two arms; null where an interval is not known."""
+
+    a: Interval | None = None
+    b: Interval | None = None
+
+
+class Shares(Part):
+    """Of the two arms, from 0 to 1; null where not known."""
+
+    a: Share | None
+    b: Share | None
+
+
+class Amounts(Part):
+    """Of the two arms, per 1,000 selected items; null where not known or not priced."""
+
+    a: Amount | None
+    b: Amount | None
+
+
+class Look(Part):
+    """What a sequential comparison saw after `clusters` counted clusters."""
+
+    clusters: Tally
+    low: float | None
+    high: float | None
+
+
+class Design(Part):
+    """How a verdict was come by, and the calls that stopping early has saved."""
+
+    kind: Literal["fixed", "sequential"]
+    why: str | None = Field(description="Why it is fixed though sequential was asked for.")
+    cap: Tally | None = Field(description="Clusters that would be asked at most.")
+    looks: tuple[Look, ...]
+    calls: Tally | None
+    calls_saved: Tally | None
+
+
+class Needed(Part):
+    """How many more would decide an inconclusive verdict with 80 % power, if what was seen holds.
+
+    `usd`, `ratings`: null where not known or none are needed.
+    """
+
+    clusters: Tally
+    calls: Tally | None
+    ratings: Tally | None = None
+    usd: Amount | None = None
+
+
+class PromptChange(Part):
+    """regress: what is different from the recorded pair."""
+
+    prompt_before: str
+    prompt_after: str
+    sha256_before: Sha256
+    sha256_after: Sha256
+    model_changed: tuple[str, ...] = Field(description="Settings of the model that differ.")
+    identical: bool = Field(description="Whether all picks are the recorded ones.")
+    changed: Tally = Field(description="Clusters whose picks differ.")
+    path: str | None = Field(
+        description="The prompt's file, relative to the workspace; null: a bundled prompt."
+    )
+
+
+class Swap(Part):
+    """swap: whether enough is kept, of something worth keeping, and what both models cost."""
+
+    retain: Annotated[float, Field(gt=0, le=1)]
+    retention: Interval | None = Field(
+        description="Of s_to - retain * s_from, s = G - r: what picks gain over random ones."
+    )
+    assay: Interval | None = Field(description="What the model to be replaced captures.")
+    valid_rate_drop: float | None
+    order_consistency: Intervals
+    usd_per_1000: Amounts
+    seconds_per_1000: Amounts
+
+
+def _kinds(schema: dict[str, Any]) -> None:
+    """What else holds of each kind of verdict, for its JSON Schema."""
+    absent = {"type": "null"}
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"kind": {"const": kind}}},
+            "then": {
+                "properties": {
+                    "word": {"enum": [*words.bad, OPEN, *words.good]},
+                    **{
+                        part: {"not": absent} if part == kind else absent
+                        for part in ("regress", "swap")
+                    },
+                }
+            },
+        }
+        for kind, words in KIND_WORDS.items()
+    ]
+
+
+class Verdict(Part):
+    """A verdict with everything that it rests on."""
+
+    model_config = ConfigDict(json_schema_extra=_kinds)
+
+    kind: VerdictKind
+    word: Word
+    reason: str = Field(min_length=1)
+    a: str = Field(description="The reference: --a, --from, or the recorded pair.")
+    b: str = Field(description="What is judged.")
+    alpha: Alpha
+    margin: Amount | None
+    utility: DecidingUtility | None = Field(None, description="What decides; null: there is none.")
+    unit: Unit = Field(
+        "captured",
+        description="Of every interval; range: the share of the rating range per pick "
+        "(--differing).",
+    )
+    margin_share: Amount | None = Field(
+        None,
+        description="margin / captured of a; null if a does not beat random picks, or unknown.",
+    )
+    clusters: Tally = Field(0, description="Counted.")
+    flat_clusters: Tally | None = Field(0, description="Left out.")
+    nonzero: Tally = Field(0, description="Of the counted: where the arms differ.")
+    captured: Intervals = Intervals()
+    difference: Interval | None = Field(
+        None,
+        description="b - a; two-sided 1 - alpha (regress, swap: 1 - 2 alpha); the repeated "
+        "interval in a sequential design.",
+    )
+    inner: Interval | None = Field(None, description="1 - 2 alpha: what equivalence is read from.")
+    betting: BettingBounds | None = Field(
+        None,
+        description="Bounds that hold at any size; null where the rule for few clusters asks for "
+        "none.",
+    )
+    p: Share | None = Field(None, description="Sign-flip, two-sided; null in a sequential design.")
+    p_holm: Share | None = Field(None, description="Of t, adjusted for several arms.")
+    design: Design
+    others: tuple[OtherUtility, ...] = Field(
+        (), description="Other utilities; they decide nothing."
+    )
+    controls: tuple[Control, ...] = Field((), description="Strategies; they decide nothing.")
+    valid_rate: Shares
+    overlap: Interval | None = Field(None, description="kappa of the picks of the two arms.")
+    needed: Needed | None = None
+    notes: tuple[str, ...] = ()
+    swap: Swap | None = None
+    regress: PromptChange | None = None
+
+
+class FalseAlarms(Part):
+    """Shares of the resamples, in each of which nothing changed; null where d is not known.
+
+    `ab`: called better or worse. Near alpha where the noise is large beside the margin; below it
+    where small differences are called equivalent, which wins over both words, and where the
+    small-n rule holds words back. `regress`: called fail. `naive`: the rule 'the score must not
+    drop' raises an alarm, since the mean of d lies below 0.
+    """
+
+    ab: Share | None = None
+    regress: Share | None = None
+    naive: Share | None = None
+
+
+class Noise(Part):
+    """What a pair differs from itself by: what `aa` found.
+
+    `clusters`, `flat_clusters` and `nonzero`: counted; left out; of the counted, those in which
+    the halves score differently. `sd`: standard deviation of d over clusters, `difference`: the
+    mean of d with its two-sided 1 - `alpha` interval, `detectable`: the least difference that as
+    many clusters find with 80 % power (two-sided `alpha`) if this noise were all that varies: a
+    lower limit, since two prompts also pick differently; all three and `margin` in captured
+    units. `consistency`: kappa of the pair's own picks, over all its orders or repeats.
+
+    null: undefined, without a utility or below two clusters (or groups).
+    """
+
+    pair: str
+    by: By
+    utility: UtilitySummary | None
+    clusters: Tally
+    flat_clusters: Tally | None
+    nonzero: Tally
+    sd: Amount | None = None
+    difference: Interval | None = None
+    consistency: Interval | None
+    false_alarms: FalseAlarms = FalseAlarms()
+    resamples: Tally
+    detectable: Amount | None = None
+    alpha: Alpha
+    margin: Amount | None

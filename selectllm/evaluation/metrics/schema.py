@@ -1,0 +1,41 @@
+"""What our files say of agreement and consistency, typed; nothing here computes."""
+
+from __future__ import annotations
+
+from selectllm.core.document import Part, Share, Tally
+from selectllm.stats.interval import Interval
+from selectllm.utility.schema import Kind
+
+
+class UtilityAgreement(Part):
+    """How picks agree with one utility. captured: 0 random picks, 1 the best possible.
+
+    null: undefined here. `flat_clusters`: left out, since all their items have one value.
+    """
+
+    kind: Kind
+    rater: str | None
+    clusters: Tally
+    flat_clusters: Tally
+    nuc: Interval | None
+    captured: Interval | None
+    hit: Interval | None
+    ndcg: Interval | None
+    tau: Interval | None
+    auc: Interval | None
+    kappa: Interval | None
+    worst_case: Interval | None
+
+
+class SlotHistogram(Part):
+    """Picks by the slot in which they were shown, first slot first.
+
+    `counts`: picks seen. `expected`: picks if the slot did not matter. `chi2`, `df`, `p`: the
+    test of that, null where nothing was picked; p is good from about 30 clusters on.
+    """
+
+    counts: tuple[Tally, ...]
+    expected: tuple[float, ...]
+    chi2: float | None
+    df: Tally
+    p: Share | None

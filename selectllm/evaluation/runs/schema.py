@@ -1,0 +1,93 @@
+"""results.json of a run folder, typed; nothing here computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from selectllm.core.document import Document, Part, Sha256, Share, Tally
+from selectllm.core.verdict_words import Word
+from selectllm.evaluation.comparison.schema import DecidingUtility, Noise, Verdict
+from selectllm.evaluation.metrics.schema import SlotHistogram, UtilityAgreement
+from selectllm.stats.interval import Interval
+
+
+class RunUtility(DecidingUtility):
+    """A utility that covers the clusters of the run."""
+
+    sha256: Sha256 = Field(description="Of its values, by item id.")
+
+
+class ArmFigures(Part):
+    """How one arm's picks agree with every utility, and what its calls took.
+
+    `clusters`, `flat_clusters`: of the deciding utility, counted and left out.
+    `replay_cost_usd`: what the replies cost when they were made; null: not all are priced.
+    """
+
+    clusters: Tally
+    flat_clusters: Tally | None
+    agreement: Mapping[str, UtilityAgreement] = Field(description="By the name of the utility.")
+    tokens_in: int | None
+    tokens_out: int | None
+    replay_cost_usd: float | None
+    seconds: float | None
+
+
+class PairFigures(ArmFigures):
+    """A prompt with a model."""
+
+    prompt: str
+    model: str
+    decisions: Tally
+    valid_rate: Share | None = Field(description="Of the decisions: status ok or repaired.")
+    status_counts: Mapping[str, Tally]
+    order_consistency: Interval | None = Field(
+        description="kappa of its picks over orders; null with one order."
+    )
+    slots: SlotHistogram
+
+
+class StrategyFigures(ArmFigures):
+    """A strategy, in the same clusters."""
+
+    strategy: str
+
+
+Names = Annotated[tuple[str, str], Field(description="Prompt and model.")]
+
+
+class Overlap(Part):
+    """How far two pairs pick the same: 0 as random picks overlap, 1 the same picks."""
+
+    a: Names
+    b: Names
+    kappa: Interval | None
+
+
+class RunResults(Document):
+    """Every figure of a run; the same decisions give the same bytes.
+
+    What was spent this time, cache hits and clocks are not here; they live in decisions.jsonl.
+    """
+
+    model_config = ConfigDict(title="results.json of a run folder")
+
+    format: Literal[1] = 1
+    suite: str
+    picks: Tally
+    clusters: Tally
+    cluster_sizes: tuple[Tally, ...]
+    utilities: tuple[RunUtility, ...]
+    pairs: tuple[PairFigures, ...]
+    strategies: tuple[StrategyFigures, ...]
+    overlaps: tuple[Overlap, ...]
+    verdicts: tuple[Verdict, ...]
+    noise: Noise | None = Field(None, description="What aa found; null for every other command.")
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words of its verdicts."""
+        return tuple(verdict.word for verdict in self.verdicts)

@@ -1,0 +1,250 @@
+"""Compare arms of a suite: ab (better?), swap (safe to replace?), aa (how large is the noise?)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Unpack
+
+from selectllm.core.errors import UsageError
+from selectllm.core.names import unknown
+from selectllm.evaluation.comparison.ab import looks_of, why_fixed
+from selectllm.evaluation.comparison.arms import Arm, Halves
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, Design
+from selectllm.evaluation.comparison.schema import Needed
+from selectllm.evaluation.comparison.schema import Verdict as VerdictRow
+from selectllm.evaluation.runs.execute import tasks
+from selectllm.evaluation.runs.prepare import load_prompts
+from selectllm.evaluation.runs.run import Run, is_begun
+from selectllm.evaluation.suite import Suite
+from selectllm.jobs.evaluating import (
+    Evaluating,
+    EvaluatingArguments,
+    carry_out,
+    divided,
+    folder_of,
+    open_run,
+    suite_of,
+)
+from selectllm.jobs.evaluation import Evaluation
+from selectllm.jobs.session import Session, opened
+from selectllm.models.providers.providers import provider_of, takes_schema
+from selectllm.prompting.prompt import Prompt
+from selectllm.prompting.replies.formats import reply_format
+from selectllm.selection.ask import first_request
+from selectllm.selection.strategies import find_strategy
+from selectllm.stats.interval import Interval
+
+LEAST = 2  # orders or repeats that a pair needs to be held against itself
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What a comparison says of arm `b` beside arm `a`.
+
+    `word`: better, worse, equivalent (ab); safe, not safe (swap); or inconclusive. `reason`: why.
+    `difference`: of captured, b less a, with its interval; None if there is nothing to measure.
+    `needed`: what would decide an inconclusive verdict with 80 % power, None if that is not
+    known. `run`: the evaluation. `details`: the whole verdict, as results.json has it. `further`:
+    the verdicts on further arms.
+    """
+
+    word: str
+    reason: str
+    a: str
+    b: str
+    difference: Interval | None
+    needed: Needed | None
+    run: Evaluation
+    details: VerdictRow
+    further: tuple[Verdict, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return self.run.report("html")
+
+
+def verdict_of(run: Evaluation) -> Verdict:
+    """The verdict in the results of a comparison, the others behind it."""
+    first, *further = (_verdict(row, run) for row in run.results.verdicts)
+    return replace(first, further=tuple(further))
+
+
+def _verdict(row: VerdictRow, run: Evaluation) -> Verdict:
+    return Verdict(
+        word=row.word,
+        reason=row.reason,
+        a=row.a,
+        b=row.b,
+        difference=row.difference,
+        needed=row.needed,
+        run=run,
+        details=row,
+    )
+
+
+async def ab(
+    suite: Suite | Path | str,
+    a: str,
+    b: str | Sequence[str],
+    *,
+    prompt: str | None = None,
+    model: str | None = None,
+    design: Design = "fixed",
+    differing: bool = False,
+    session: Session | None = None,
+    **arguments: Unpack[EvaluatingArguments],
+) -> Verdict:
+    """Whether arm `b` selects better than arm `a`, on the clusters of `suite`.
+
+    An arm is a prompt of the suite, a model of it, PROMPT+MODEL, or strategy:NAME; `prompt` and
+    `model` complete arms that name only one half. Several `b` share one error rate. `design`:
+    "sequential" looks at the clusters so far in between and stops once decided. `differing`:
+    decide by ratings of only the items that exactly one arm picked. The rest, and what is raised:
+    see `evaluate`.
+    """
+    told = {"a": (a,), "b": (b,) if isinstance(b, str) else tuple(b)}
+
+    def arms(halves: Halves) -> ComparisonDesign:
+        named = halves.with_default(prompt=prompt, model=model)
+        arms = tuple(named.arm(which, name) for which, names in told.items() for name in names)
+        if len(set(arms)) < len(arms):
+            raise UsageError(
+                f"`a` and `b`: {', '.join(arm.name for arm in arms)} has an arm twice; compare "
+                "different arms, or see an arm's own noise with selectllm aa"
+            )
+        return ComparisonDesign("ab", arms, differing=differing)
+
+    looking = design == "sequential"
+    if not looking and design != "fixed":
+        raise UsageError(f"`design`: {unknown('design', design, ('fixed', 'sequential'))}")
+    compared = await compare(suite, arms, arguments, session, sequential=looking)
+    return verdict_of(compared)
+
+
+async def swap(
+    suite: Suite | Path | str,
+    from_: str,
+    to: str,
+    *,
+    prompt: str | None = None,
+    retain: float = 0.9,
+    session: Session | None = None,
+    **arguments: Unpack[EvaluatingArguments],
+) -> Verdict:
+    """Whether model `to` can safely take the place of model `from_`, and what both cost.
+
+    `retain`: the share of the old model's lift over random picks that the new one must keep,
+    above 0 and at most 1. The rest, and what is raised: see `evaluate`.
+    """
+    if not 0 < retain <= 1:
+        raise UsageError(f"`retain` {retain}: is not above 0 and at most 1", argument="retain")
+
+    def arms(halves: Halves) -> ComparisonDesign:
+        named = halves.with_default(prompt=prompt, model=None)
+        if from_ == to and from_ in named.models:
+            raise UsageError(
+                f"`from_` and `to` are both {from_!r}; name two models of the suite", argument="to"
+            )
+        return ComparisonDesign("swap", named.swapped(from_, to), retain=retain)
+
+    return verdict_of(await compare(suite, arms, arguments, session))
+
+
+async def aa(
+    suite: Suite | Path | str,
+    *,
+    prompt: str | None = None,
+    model: str | None = None,
+    by: Literal["orders", "repeats"] = "orders",
+    session: Session | None = None,
+    **arguments: Unpack[EvaluatingArguments],
+) -> Evaluation:
+    """A pair against itself, shown in other orders or asked again: what differs is noise.
+
+    `results.noise` tells its size, how often each gate would raise a false alarm, and the
+    least effect that these clusters can show. The rest, and what is raised: see `evaluate`.
+    """
+    if by not in ("orders", "repeats"):
+        raise UsageError(f"`by`: {unknown('way', by, ('orders', 'repeats'))}", argument="by")
+
+    def arms(halves: Halves) -> ComparisonDesign:
+        pair = halves.with_default(prompt=prompt, model=model).only()
+        return ComparisonDesign("aa", (pair,), by=by)
+
+    return await compare(suite, arms, arguments, session)
+
+
+async def compare(
+    suite: Suite | Path | str,
+    arms: Callable[[Halves], ComparisonDesign],
+    arguments: EvaluatingArguments,
+    session: Session | None,
+    *,
+    sequential: bool = False,
+) -> Evaluation:
+    """Evaluate the arms alone that `arms` makes of the suite's prompts and models."""
+    evaluating, settings = divided(arguments)
+    suite = evaluating.applied(suite_of(suite, session))
+    async with opened(session, settings, suite.folder) as session:
+        prompts = load_prompts(suite, session.library)
+        design = arms(halves(suite, prompts))
+        suite = narrowed(suite, prompts, design.arms)
+        if design.by is not None:
+            least = max(LEAST, getattr(suite, design.by))
+            suite = suite.model_copy(update={design.by: least})
+        run = open_run(session, suite, design, prompts=prompts, record=evaluating.record)
+        if sequential:
+            run = _sequential(session, run, design, evaluating)
+        return await carry_out(session, run, evaluating)
+
+
+def halves(suite: Suite, prompts: Mapping[str, Prompt]) -> Halves:
+    """What the arms of a suite are made of."""
+    references = {reference: prompt.ref for reference, prompt in prompts.items()}
+    return Halves(references, [spec.name for spec in suite.specs()])
+
+
+def narrowed(suite: Suite, prompts: Mapping[str, Prompt], arms: Sequence[Arm]) -> Suite:
+    """The suite with the prompts of `arms` alone; its models may be named by strategies, too.
+
+    Structured output is used for all of them or for none: it would be a head start.
+    """
+    for arm in arms:
+        if arm.strategy is not None:
+            find_strategy(arm.strategy, suite.folder)
+    wanted = {arm.prompt for arm in arms}
+    with_schema = {p.ref for p in prompts.values() if reply_format(p.reply).schema}
+    specs = {spec.name: spec for spec in suite.specs()}
+    asked = [specs[arm.model] for arm in arms if arm.model and arm.prompt in with_schema]
+    # The embedded model's replies are constrained in any case.
+    constrained = {provider_of(spec).constrained or takes_schema(spec) for spec in asked}
+    return suite.model_copy(
+        update={
+            "prompts": tuple(name for name, prompt in prompts.items() if prompt.ref in wanted),
+            "structured": "off" if len(constrained) > 1 else suite.structured,
+        }
+    )
+
+
+def _sequential(
+    session: Session, run: Run, comparison: ComparisonDesign, evaluating: Evaluating
+) -> Run:
+    """The run with the looks of a sequential design, or why it has none."""
+    why = why_fixed(run.inputs)
+    if why is None:
+        looking = replace(run, comparison=replace(comparison, looks=looks_of(run.inputs)))
+        # What was begun goes on as it was designed, though its replies are all cached by now.
+        if is_begun(folder_of(session, looking, evaluating), looking) or not _known(session, run):
+            return looking
+        why = "every reply is recorded or cached, so there are no calls to save"
+    session.note(f"note: a fixed design is used ({why})")
+    return replace(run, comparison=replace(comparison, why=why))
+
+
+def _known(session: Session, run: Run) -> bool:
+    """Whether the first reply to every question, of every ballot, is recorded or cached already."""
+    pack = run.meter.shared.pack
+    questions = (question for task in tasks(run) for question in task.questions)
+    keys = (first_request(question, run.settings).key for question in questions)
+    return all(key in pack or session.cache.get(key) is not None for key in keys)

@@ -1,0 +1,193 @@
+"""Evaluate a suite: open the run, ask what is not decided yet, write the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Unpack, cast
+
+from selectllm.core.errors import ReplyMissing
+from selectllm.core.types import Decision, Reply
+from selectllm.evaluation.comparison.baseline import Baseline
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.runs.execute import evaluate as decide
+from selectllm.evaluation.runs.execute import tasks
+from selectllm.evaluation.runs.prepare import Asking, Sources, load_prompts, prepare
+from selectllm.evaluation.runs.results import results
+from selectllm.evaluation.runs.run import Run, check_folder, start_folder
+from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.jobs.evaluation import Evaluation
+from selectllm.jobs.measuring import note_equal_ballots
+from selectllm.jobs.session import Session, Settings, opened, ticks
+from selectllm.models.connect import settled
+from selectllm.models.wrappers.recorded import read_pack, write_pack
+from selectllm.prompting.prompt import Prompt
+from selectllm.selection.decision_log import DecisionLog
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluating:
+    """What every job that evaluates a suite is told of it.
+
+    `out`: the run folder; None for eval/runs/SUITE-<hash> in the workspace. `seed`, `limit`:
+    instead of the suite's seed and number of clusters. `record`: a file to write the replies to,
+    for the suite's `replies`, which need not exist then.
+    """
+
+    out: Path | str | None = None
+    seed: int | None = None
+    limit: int | None = None
+    record: Path | str | None = None
+
+    def applied(self, suite: Suite) -> Suite:
+        """The suite with what was said instead."""
+        if self.seed is not None:
+            suite = suite.model_copy(update={"seed": self.seed})
+        if self.limit is not None:
+            clusters = suite.clusters.model_copy(update={"limit": self.limit})
+            suite = suite.model_copy(update={"clusters": clusters})
+        return suite
+
+
+class EvaluatingArguments(Settings, total=False):
+    """The same as keyword arguments, with the settings of a session."""
+
+    out: Path | str | None
+    seed: int | None
+    limit: int | None
+    record: Path | str | None
+
+
+def divided(arguments: EvaluatingArguments) -> tuple[Evaluating, Settings]:
+    """What belongs to the evaluation, and what to the session."""
+    settings = dict(arguments)
+    own = {field.name: settings.pop(field.name, None) for field in fields(Evaluating)}
+    return Evaluating(**own), cast("Settings", settings)  # type: ignore[arg-type]
+
+
+async def evaluate(
+    suite: Suite | Path | str,
+    *,
+    session: Session | None = None,
+    **arguments: Unpack[EvaluatingArguments],
+) -> Evaluation:
+    """Evaluate the prompts x models and strategies of `suite` against its utilities.
+
+    Writes a run folder. Run again, it goes on where it stopped; the same inputs and replies give
+    a byte-identical results.json. `out`: the run folder, by default eval/runs/SUITE-<hash> in the
+    workspace. `seed`, `limit`: instead of the suite's seed and number of clusters. `record`: a
+    file to write the replies to. The other arguments are a session's.
+
+    Raises UsageError for input that cannot work, before anything is asked; ReplyMissing,
+    BudgetReached or ProviderError where asking ends, with what succeeded kept in the folder.
+    """
+    evaluating, settings = divided(arguments)
+    suite = evaluating.applied(suite_of(suite, session))
+    async with opened(session, settings, suite.folder) as session:
+        run = open_run(session, suite, record=evaluating.record)
+        return await carry_out(session, run, evaluating)
+
+
+def suite_of(suite: Suite | Path | str, session: Session | None) -> Suite:
+    """`suite`, loaded if it is a path. Raises SuiteError."""
+    if isinstance(suite, Suite):
+        return suite
+    return load_suite(Path(suite) if session is None else session.path(suite))
+
+
+def open_run(
+    session: Session,
+    suite: Suite,
+    comparison: ComparisonDesign | None = None,
+    *,
+    prompts: Mapping[str, Prompt] | None = None,
+    baseline: Baseline | None = None,
+    record: Path | str | None = None,
+) -> Run:
+    """The run that `suite` describes, with its models, ready to be evaluated.
+
+    `prompts`: those of the suite, if they are loaded already. `record`: where its replies will
+    be written; the suite's own `replies` need not exist then.
+    """
+    if prompts is None:
+        prompts = load_prompts(suite, session.library)
+    for spec in suite.specs():
+        settled(spec, suite.folder)
+    _warn_of_equal_repeats(session, suite)
+    partial = comparison is not None and comparison.differing
+    shared = session.connections(pack=_recorded(session, suite, record))
+    asking = Asking(prompts, session.library, shared, session.settings.concurrency)
+    with session.progress("embedding") as progress:
+        sources = Sources(session.embedder(progress), session.clusters, baseline, partial)
+        return prepare(suite, sources, asking, comparison)
+
+
+def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
+    cold = [spec.name for spec in suite.specs() if spec.temperature == 0]
+    if suite.repeats > 1 and cold:
+        session.note(
+            f"note: repeats: {suite.repeats} at temperature 0 mostly repeat one reply "
+            f"({', '.join(cold)}); set a temperature above 0, or repeats: 1"
+        )
+    for spec in suite.specs():
+        note_equal_ballots(session, spec)
+
+
+def _recorded(
+    session: Session, suite: Suite, record: Path | str | None
+) -> Mapping[str, Reply] | None:
+    if suite.replies is None:
+        return None
+    path = suite.at(suite.replies)
+    if record is not None and session.path(record).resolve() == path.resolve():
+        return read_pack(path) if path.exists() else None
+    return read_pack(path)
+
+
+def folder_of(session: Session, run: Run, evaluating: Evaluating) -> Path:
+    """The run's folder: as named, or in the workspace."""
+    if evaluating.out is not None:
+        return session.path(evaluating.out)
+    return session.workspace.runs / run.default_name
+
+
+async def carry_out(session: Session, run: Run, evaluating: Evaluating) -> Evaluation:
+    """Ask what is not decided yet, and write the run folder."""
+    folder = folder_of(session, run, evaluating)
+    check_folder(folder, run)
+    before = session.ledger.spent
+    with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
+        start_folder(folder, run)
+        try:
+            decisions = await _decisions(session, run, log)
+        except ReplyMissing as error:
+            pack = run.suite.replies and run.suite.at(run.suite.replies)
+            raise ReplyMissing(str(error), pack=pack or None) from None
+    content = results(run.inputs, decisions)
+    content.write(folder / "results.json")
+    if evaluating.record is not None:
+        _record(session, run, session.path(evaluating.record), decisions)
+    return Evaluation(
+        run=run,
+        decisions=tuple(decisions),
+        results=content,
+        folder=folder,
+        spent_usd=session.ledger.spent - before,
+    )
+
+
+async def _decisions(session: Session, run: Run, log: DecisionLog) -> Sequence[Decision]:
+    embedder = session.embedder().of_pool(run.pool)
+    with session.progress("deciding") as progress:
+        tick = ticks(progress, sum(not log.done(task.key) for task in tasks(run)))
+        watched = replace(run, meter=replace(run.meter, progress=progress))
+        return await decide(watched, embedder, run.settings, log, tick)
+
+
+def _record(session: Session, run: Run, path: Path, decisions: Sequence[Decision]) -> None:
+    """Write the replies; beside those of other calls that the suite's own pack holds."""
+    own = run.suite.replies
+    keep = own is not None and run.suite.at(own).resolve() == path.resolve()
+    count = write_pack(path, decisions, keep=keep)
+    session.note(f"{count} replies in {path}")

@@ -1,0 +1,164 @@
+"""The gate: every prompt x model of a suite against what a baseline recorded; and baselines."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+from selectllm.core.errors import ReplyMissing
+from selectllm.core.files import read_json
+from selectllm.core.verdict_words import POLARITY
+from selectllm.evaluation.comparison.baseline import Baseline, read_baseline, write_baseline
+from selectllm.evaluation.comparison.regress import baseline_of, check_suite, gated, matched
+from selectllm.evaluation.comparison.run_inputs import (
+    ComparisonDesign,
+    read_manifest,
+    read_run_inputs,
+)
+from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.runs.verify import finished_decisions
+from selectllm.evaluation.suite import Suite
+from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, divided, open_run, suite_of
+from selectllm.jobs.evaluation import Evaluation
+from selectllm.jobs.session import Session, opened
+from selectllm.jobs.sync import finished
+
+
+@dataclass(frozen=True, eq=False)
+class GateResult:
+    """What a gate found.
+
+    `verdicts`: one per prompt x model of the suite, as results.json has them. `passed`: whether
+    `selectllm regress` ends with exit code 0. `inconclusive`: no pair failed, and at least one is
+    not decided; such a gate has passed only with the suite's `gate: {inconclusive: warn}`.
+    `run`: the evaluation.
+    """
+
+    verdicts: tuple[Mapping[str, Any], ...]
+    passed: bool
+    inconclusive: bool
+    run: Evaluation
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.run.folder
+
+    @property
+    def text(self) -> str:
+        """An account of the verdicts in plain text."""
+        from selectllm.jobs.reporting import account
+
+        return account(self.run.results.verdicts)
+
+    def _repr_html_(self) -> str:
+        return self.run.report("html")
+
+
+async def regress(
+    suite: Suite | Path | str,
+    baseline: Path | str,
+    *,
+    session: Session | None = None,
+    **arguments: Unpack[EvaluatingArguments],
+) -> GateResult:
+    """Test every prompt x model of `suite` against what `baseline` recorded of it.
+
+    Matched by prompt name and model name, paired by the baseline's clusters. The rest, and what
+    is raised: see `evaluate`; UsageError, too, for a baseline that does not fit the suite.
+    """
+    evaluating, settings = divided(arguments)
+    suite = evaluating.applied(suite_of(suite, session))
+    async with opened(session, settings, suite.folder) as session:
+        path = session.path(baseline)
+        recorded = read_baseline(path)
+        check_suite(recorded, suite, path)
+        run = open_run(
+            session,
+            gated(suite, recorded),
+            ComparisonDesign("regress", ()),
+            baseline=recorded,
+            record=evaluating.record,
+        )
+        matched(recorded, run.inputs.pairs)  # before anything is paid for
+        try:
+            return _gate_result(await carry_out(session, run, evaluating), suite)
+        except ReplyMissing as error:
+            raise ReplyMissing(f"{_moved(recorded, run)}{error}", pack=error.pack) from None
+
+
+def _gate_result(run: Evaluation, suite: Suite) -> GateResult:
+    news = {POLARITY[word] for word in run.results.words}
+    may_be_open = suite.gate.inconclusive == "warn"
+    return GateResult(
+        verdicts=tuple(verdict.to_json() for verdict in run.results.verdicts),
+        passed="bad" not in news and ("open" not in news or may_be_open),
+        inconclusive="open" in news and "bad" not in news,
+        run=run,
+    )
+
+
+def recording(suite: Path, baseline: Path, pack: Path | None) -> str:
+    """The shell command that records the replies that a gate lacks."""
+    words = ["selectllm", "regress", str(suite), "--baseline", str(baseline)]
+    return shlex.join([*words, "--record", str(nearby(pack or Path("FILE")))])
+
+
+def nearby(path: Path) -> Path:
+    """`path` from the current folder where it lies below it."""
+    try:
+        return path.resolve().relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _moved(recorded: Baseline, run: Run) -> str:
+    """Why recorded replies may not be found: models that now answer from another endpoint.
+
+    Of an embedded model that is another version of the engine, or none.
+    """
+    before = {entry.model: entry.spec.get("endpoint") for entry in recorded.entries}
+    moved = [
+        f"{spec['name']} (now {spec['endpoint']}, then {before[spec['name']]})"
+        for spec in run.manifest["models"].values()
+        if spec["endpoint"] != before.get(spec["name"], spec["endpoint"])
+    ]
+    if not moved:
+        return ""
+    return (
+        "replies are found again at the endpoint that gave them, and since the baseline it has "
+        f"changed: {', '.join(moved)}; go back to it, or record anew. "
+    )
+
+
+def keep_baseline(folder: Path, out: Path, prompts: Sequence[str] = ()) -> Baseline:
+    """Write the picks of a run's pairs, judged by its deciding utility, to a baseline file.
+
+    `prompts`: only these prompts of the run. Raises RunError for a run that is not finished or
+    can be no baseline.
+    """
+    read_json(folder / "results.json")  # an unfinished run is no baseline
+    inputs = read_run_inputs(folder)
+    decisions = finished_decisions(folder, inputs)
+    baseline = baseline_of(read_manifest(folder), inputs, decisions, prompts)
+    write_baseline(out, baseline)
+    return baseline
+
+
+def gate(
+    suite: Path | str, baseline: Path | str, *, offline: bool = True, out: Path | None = None
+) -> GateResult:
+    """`regress` as tests want it: offline, waiting, and with the command that records replies.
+
+    `out`: the run folder, by default eval/runs/SUITE-<hash> in the suite's workspace. Raises as
+    `regress` does.
+    """
+    suite, baseline = nearby(Path(suite)), nearby(Path(baseline))
+    try:
+        return finished(regress(suite, baseline, offline=offline, out=out))
+    except ReplyMissing as error:
+        command = recording(suite, baseline, error.pack)
+        raise ReplyMissing(f"{error}. Record them: {command}", pack=error.pack) from None

@@ -1,0 +1,118 @@
+"""What a strategy goes by, got for a pool: its vectors, and a number for every item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Pool
+from selectllm.jobs.session import Session
+from selectllm.models.model import ModelSpec
+from selectllm.selection.by_model import SelectSettings
+from selectllm.selection.scorers.item_scorer import Measured, Meter
+from selectllm.selection.strategies import Candidates, Strategy
+from selectllm.utility.ratings import ratings
+
+NOTHING = Measured({})
+
+
+class _Models(Mapping[str, ModelSpec]):
+    """The models that were given, every other by its id; none is listed."""
+
+    def __init__(self, strategy: Strategy, given: Mapping[str, ModelSpec]) -> None:
+        self._strategy, self._given = strategy, given
+
+    def __getitem__(self, name: str) -> ModelSpec:
+        given = self._given.get(name)
+        if given is None and "/" not in name:
+            raise UsageError(
+                f"strategy {self._strategy.name}: no model {name!r}; name one as PROVIDER/MODEL"
+            )
+        return given or ModelSpec(name=name, id=name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class _Columns(Mapping[str, Mapping[str, float]]):
+    """Every numeric column of a pool as a utility; none is listed."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._read: dict[str, Mapping[str, float]] = {}
+
+    def __getitem__(self, column: str) -> Mapping[str, float]:
+        if column not in self._read:
+            utility = ratings(self._pool, name=column, column=column, kind="human")
+            self._read[column] = utility.values
+        return self._read[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def meter_for(
+    session: Session,
+    pool: Pool,
+    strategy: Strategy,
+    settings: SelectSettings,
+    models: Mapping[str, ModelSpec] | None = None,
+) -> Meter:
+    """What measures `pool` for `strategy`; a utility is a numeric column of the pool.
+
+    `models`: as in SelectRequest. Raises a UsageError for what cannot be measured.
+    """
+    if models is not None and not strategy.calls_per_item:
+        raise UsageError(
+            f"`models` are settings of a model, and strategy {strategy.name} asks none",
+            argument="models",
+        )
+    meter = Meter(
+        library=session.library,
+        base=session.base,
+        shared=session.connections(),
+        folder=session.workspace.cache,
+        specs=_Models(strategy, {} if models is None else models),
+        utilities=_Columns(pool),
+        settings=settings.ask,
+        seed=settings.seed,
+    )
+    strategy.check(pool.items, meter)
+    return meter
+
+
+async def candidates_for(
+    session: Session, pool: Pool, strategy: Strategy, settings: SelectSettings, meter: Meter
+) -> tuple[Candidates, Measured]:
+    """The pool with the vectors and values that `strategy` needs. Raises as `score` does."""
+    vectors, values, measured = None, None, NOTHING
+    if strategy.needs_vectors:
+        with session.progress("embedding") as advance:
+            vectors = session.embedder(advance).of(pool.items)
+    if strategy.scorer is not None:
+        with session.progress("measuring") as advance:
+            measuring = replace(meter, progress=advance)
+            measured = await strategy.scorer.score(pool.items, measuring)
+        values = np.array([measured.values[item.id] for item in pool.items])
+        missing = int(np.isnan(values).sum())
+        if missing:
+            session.note(f"{missing} of {len(pool)} items could not be measured: never picked")
+    return Candidates(pool.items, settings.seed, vectors, values), measured
+
+
+def note_equal_ballots(session: Session, spec: ModelSpec) -> None:
+    """Note a vote of repeats that come out alike."""
+    if spec.vote and spec.vote.repeats > 1 and (spec.temperature == 0 or spec.answer != "text"):
+        session.note(
+            f"note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply; "
+            "set a temperature above 0, or let it vote by orders"
+        )

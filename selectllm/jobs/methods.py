@@ -1,0 +1,70 @@
+"""Jobs as methods of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from selectllm.jobs.sync import blocking
+
+JOBS = {
+    "aa": "comparing",
+    "ab": "comparing",
+    "evaluate": "evaluating",
+    "plan": "planning",
+    "plan_sets": "planning",
+    "regress": "gating",
+    "select": "selecting",
+    "sets": "sets",
+    "swap": "comparing",
+}
+"""The module of every job that is a method."""
+
+
+def job(name: str) -> Callable[..., Any]:
+    """The job of that name, to be awaited; its module loads when it is used."""
+    function: Callable[..., Any] = getattr(import_module(f"selectllm.jobs.{JOBS[name]}"), name)
+    return function
+
+
+class Jobs:
+    """Every job as a method that waits and as one that is awaited.
+
+    `session.evaluate(...)`, `await session.evaluate_async(...)`: the arguments are the function's,
+    without those of a session.
+    """
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        bare = name.removesuffix("_async")
+        if bare not in JOBS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        function = partial(job(bare), session=self)
+        return function if bare != name else blocking(function)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *JOBS, *(f"{name}_async" for name in JOBS)})
+
+    if TYPE_CHECKING:
+        from selectllm.jobs import comparing, evaluating, gating, planning, selecting
+        from selectllm.jobs import sets as making_sets
+
+        aa = staticmethod(blocking(comparing.aa))
+        aa_async = staticmethod(comparing.aa)
+        ab = staticmethod(blocking(comparing.ab))
+        ab_async = staticmethod(comparing.ab)
+        evaluate = staticmethod(blocking(evaluating.evaluate))
+        evaluate_async = staticmethod(evaluating.evaluate)
+        plan = staticmethod(blocking(planning.plan))
+        plan_async = staticmethod(planning.plan)
+        plan_sets = staticmethod(blocking(planning.plan_sets))
+        plan_sets_async = staticmethod(planning.plan_sets)
+        regress = staticmethod(blocking(gating.regress))
+        regress_async = staticmethod(gating.regress)
+        select = staticmethod(blocking(selecting.select))
+        select_async = staticmethod(selecting.select)
+        sets = staticmethod(blocking(making_sets.sets))
+        sets_async = staticmethod(making_sets.sets)
+        swap = staticmethod(blocking(comparing.swap))
+        swap_async = staticmethod(comparing.swap)

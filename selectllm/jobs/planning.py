@@ -1,0 +1,299 @@
+"""What a suite will take and what it can show, before anything is spent."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from selectllm.core.errors import UsageError
+from selectllm.core.names import unknown
+from selectllm.core.types import Reply
+from selectllm.core.verdict_words import KindName
+from selectllm.evaluation.comparison.arms import Arm, Halves
+from selectllm.evaluation.comparison.kinds import KINDS
+from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
+from selectllm.evaluation.planning.pilot import read_pilot
+from selectllm.evaluation.planning.plan import Aim, Plan
+from selectllm.evaluation.planning.plan_json import plan_json
+from selectllm.evaluation.planning.reach import RETAIN
+from selectllm.evaluation.planning.sets import measure_forecast
+from selectllm.evaluation.planning.sets import plan_sets as forecast_sets
+from selectllm.evaluation.planning.sets_json import sets_plan_json
+from selectllm.evaluation.runs.execute import tasks
+from selectllm.evaluation.runs.prepare import Asking, Sources, load_prompts, prepare
+from selectllm.evaluation.runs.run import Run
+from selectllm.evaluation.suite import Suite
+from selectllm.jobs.comparing import halves, narrowed
+from selectllm.jobs.evaluating import Evaluating, suite_of
+from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.sets import SetsArguments, divided, open_protocol
+from selectllm.models.connect import settled
+from selectllm.models.wrappers.recorded import read_pack
+from selectllm.prompting.prompt import Prompt
+from selectllm.selection.clustering.clusters_file import read_clusters
+from selectllm.selection.strategies import find_strategy
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+ARMS: Mapping[str, tuple[str, str]] = {"ab": ("a", "b"), "swap": ("from_", "to")}
+"""The arguments that name the arms of a comparison, by its kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What is planned, and with what.
+
+    `kind`: eval, ab, swap or regress. `a`, `b` of ab and `from_`, `to` of swap: the arms, as those
+    jobs take them; without them every pair of the suite is planned. `prompt`, `model`: what
+    completes arms that name only one half. `retain`: the share of the old model's lift that `swap`
+    is to demand, above 0 and at most 1. `pilot`: the folder of a finished run that shows how arms
+    differ and reply. `raters`: ratings of each item. `rating_cost`: USD for one of them. `seed`,
+    `limit`: instead of the suite's seed and number of clusters.
+    """
+
+    kind: KindName = "eval"
+    a: str | None = None
+    b: str | Sequence[str] = ()
+    from_: str | None = None
+    to: str | None = None
+    prompt: str | None = None
+    model: str | None = None
+    retain: float = RETAIN[0]
+    pilot: Path | str | None = None
+    raters: int = 1
+    rating_cost: float | None = None
+    seed: int | None = None
+    limit: int | None = None
+
+    def check(self) -> None:
+        """Raise UsageError for arms that are incomplete or of another kind, and for no amount."""
+        known = [kind.name for kind in KINDS.values() if kind.is_planned]
+        if self.kind not in known:
+            raise UsageError(f"`kind`: {unknown('kind', self.kind, known)}", argument="kind")
+        for kind, names in ARMS.items():
+            present = [name for name in names if getattr(self, name)]
+            if present and self.kind != kind:
+                raise UsageError(
+                    f"`{present[0]}` goes with `kind` {kind}, not `kind` {self.kind}",
+                    argument=present[0],
+                )
+            if len(present) == 1:
+                lacking = next(name for name in names if name not in present)
+                raise UsageError(
+                    f"`{present[0]}` needs `{lacking}`: name both arms, or neither",
+                    argument=lacking,
+                )
+        if not 0 < self.retain <= 1:
+            raise UsageError(
+                f"`retain` {self.retain}: is not above 0 and at most 1", argument="retain"
+            )
+        if self.rating_cost is not None and not (
+            math.isfinite(self.rating_cost) and self.rating_cost >= 0
+        ):
+            raise UsageError(
+                f"`rating_cost` {self.rating_cost}: is no amount; name one in USD",
+                argument="rating_cost",
+            )
+
+    def arms(self, among: Halves) -> tuple[Arm, ...]:
+        """The arms that are named, the reference first; none: every pair of the suite."""
+        if not (self.a or self.from_):
+            return ()
+        among = among.with_default(prompt=self.prompt, model=self.model)
+        if self.a:
+            others = (self.b,) if isinstance(self.b, str) else self.b
+            arms = (among.arm("a", self.a), *(among.arm("b", name) for name in others))
+        else:
+            arms = among.swapped(self.from_ or "", self.to or "")
+        if len(set(arms)) < len(arms):
+            names = ", ".join(arm.name for arm in arms)
+            raise UsageError(f"the arms {names} have one twice; name different ones")
+        return arms
+
+
+class PlanArguments(Settings, total=False):
+    """A PlanRequest as keyword arguments, with the settings of a session."""
+
+    kind: KindName
+    a: str | None
+    b: str | Sequence[str]
+    from_: str | None
+    to: str | None
+    prompt: str | None
+    model: str | None
+    retain: float
+    pilot: Path | str | None
+    raters: int
+    rating_cost: float | None
+    seed: int | None
+    limit: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class SuitePlan:
+    """A plan; nothing was sent.
+
+    `results`: all of its figures, and what they take for granted (report/schemas/plan.json).
+    """
+
+    results: dict[str, Any]
+
+    @property
+    def calls(self) -> int:
+        """Calls that are not recorded or cached yet, if every reply is valid."""
+        calls: int = self.results["total"]["calls"]
+        return calls
+
+    @property
+    def usd(self) -> float | None:
+        """What they cost; None if a model is not priced."""
+        usd: float | None = self.results["total"]["usd"]
+        return usd
+
+    def report(self, format: str = "terminal") -> str:
+        """The plan as `terminal` (text), `json` or `html`."""
+        from selectllm.jobs.reporting import rendered
+
+        return rendered(self.results, format)
+
+    def shown(self) -> RenderableType:
+        """What a terminal of any width shows."""
+        from selectllm.jobs.reporting import renderable
+
+        return renderable(self.results)
+
+    def _repr_html_(self) -> str:
+        return self.report("html")
+
+
+async def plan(
+    suite: Suite | Path | str, *, session: Session | None = None, **arguments: Unpack[PlanArguments]
+) -> SuitePlan:
+    """Say what `suite` will take and what it can show. Nothing is sent or written.
+
+    Clusters, calls, tokens, USD, hours, ratings and their price; the least difference that can be
+    detected, and whether the suite can reach a pass at all. The arguments are those of
+    PlanRequest, and a session's. Raises UsageError for what cannot be planned.
+    """
+    request, settings = _divided(arguments)
+    suite = suite_of(suite, session)
+    suite = Evaluating(seed=request.seed, limit=request.limit).applied(suite)
+    async with opened(session, settings, suite.folder) as session:
+        prompts = load_prompts(suite, session.library)
+        arms = request.arms(halves(suite, prompts))
+        if arms:
+            suite = narrowed(suite, prompts, arms)
+        run = _open(session, suite, prompts, arms)
+        return SuitePlan(plan_json(await _planned(session, run, request, arms)))
+
+
+async def plan_sets(
+    suite: Suite | Path | str, *, session: Session | None = None, **arguments: Unpack[SetsArguments]
+) -> SuitePlan:
+    """Say what the job `sets` will take on `suite`. Nothing is sent or written.
+
+    The arguments are those of `sets` without `out`. Raises UsageError as it does.
+    """
+    request, settings = divided(arguments)
+    suite = suite_of(suite, session)
+    async with opened(session, settings, suite.folder) as session:
+        opening = open_protocol(session, request.applied(suite, session), request.only)
+        asked = await forecast_sets(opening.protocol, opening.protocol.run.settings)
+        concurrency = session.settings.concurrency
+        return SuitePlan(sets_plan_json(opening.protocol, asked, opening.left_out, concurrency))
+
+
+def _divided(arguments: PlanArguments) -> tuple[PlanRequest, Settings]:
+    own = {name: arguments[name] for name in PlanRequest.__slots__ if name in arguments}  # type: ignore[literal-required]
+    rest = {name: value for name, value in arguments.items() if name not in own}
+    request = PlanRequest(**own)
+    request.check()
+    return request, Settings(**rest)  # type: ignore[typeddict-item]
+
+
+async def _planned(session: Session, run: Run, request: PlanRequest, arms: tuple[Arm, ...]) -> Plan:
+    """The plan of a run that is open."""
+    recall = _recall(session, run.suite)
+    utility = run.headline.name if run.headline else None
+    pilot = None if request.pilot is None else session.path(request.pilot)
+    return Plan(
+        run=run,
+        aim=Aim(
+            kind=KINDS[request.kind],
+            arms=arms,
+            retain=request.retain,
+            raters=request.raters,
+            rating_cost=request.rating_cost,
+            concurrency=session.settings.concurrency,
+        ),
+        forecasts=await _forecasts(run, recall),
+        measuring=await _measuring(run, recall),
+        pool_clusters=_pool_clusters(run),
+        pilot=None if pilot is None else read_pilot(pilot, arms, utility),
+    )
+
+
+def _open(
+    session: Session, suite: Suite, prompts: Mapping[str, Prompt], arms: tuple[Arm, ...]
+) -> Run:
+    """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
+    for spec in suite.specs():
+        settled(spec)
+    shared = session.connections(utility={})
+    asking = Asking(prompts, session.library, shared, session.settings.concurrency)
+    with session.progress("embedding") as advance:
+        sources = Sources(session.embedder(advance), session.clusters)
+        run = prepare(suite, sources, asking, ComparisonDesign("ab", arms, differing=True))
+    if arms:
+        return run
+    # else those of the arms
+    strategies = tuple(find_strategy(name, suite.folder) for name in suite.strategies or ())
+    items = [run.pool.by_id[member] for member in run.members]
+    for strategy in strategies:
+        strategy.check(items, run.meter)
+    return replace(run, strategies=strategies)
+
+
+async def _forecasts(run: Run, recall: Recall) -> Sequence[Forecast]:
+    """What every pair will ask."""
+    asked = list(tasks(run))
+    return [
+        await forecast(
+            selector, [task for task in asked if task.selector is selector], run.settings, recall
+        )
+        for selector in run.selectors
+    ]
+
+
+async def _measuring(run: Run, recall: Recall) -> dict[str, Forecast]:
+    """What every strategy will ask that asks a model about the items of the clusters."""
+    clusters = (c.members for c in run.clusters if len(c.members) > run.suite.picks)
+    items = [run.pool.by_id[member] for members in clusters for member in members]
+    return {
+        strategy.name: await measure_forecast(
+            run.meter, strategy.scorer, items, run.settings, recall
+        )
+        for strategy in run.strategies
+        if strategy.scorer is not None and strategy.calls_per_item
+    }
+
+
+def _recall(session: Session, suite: Suite) -> Recall:
+    """The recorded or cached reply to a request, by its key."""
+    pack: Mapping[str, Reply] = read_pack(suite.at(suite.replies)) if suite.replies else {}
+    return lambda key: pack.get(key) or session.cache.get(key)
+
+
+def _pool_clusters(run: Run) -> int:
+    """The clusters that the whole pool gives, without `clusters.limit`."""
+    entry = run.suite.clusters
+    if entry.file is not None:
+        return len(read_clusters(run.suite.at(entry.file), run.pool))
+    groups = Counter(str(item.row[entry.group]) if entry.group else "" for item in run.pool.items)
+    return sum(math.ceil(count / entry.size) for count in groups.values())

@@ -1,0 +1,92 @@
+"""What is left out of a pool before anything is asked: near-duplicates, a poor share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Pool, empty
+from selectllm.data.deduplicate import distinct
+from selectllm.jobs.measuring import candidates_for, meter_for
+from selectllm.jobs.session import Session
+from selectllm.jobs.settings import SelectRequest
+from selectllm.selection.by_model import SelectSettings, check_budget, narrowed
+from selectllm.selection.strategies import Strategy, find_strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """What is left of a pool, by which arguments, and the calls that were not made for it."""
+
+    pool: Pool
+    by: Mapping[str, str] = field(default_factory=empty)
+    calls: int = 0
+
+
+async def left_of(
+    session: Session,
+    pool: Pool,
+    request: SelectRequest,
+    settings: SelectSettings,
+    *,
+    dry_run: bool = False,
+) -> Narrowed:
+    """The pool without what `distinct` and `prefilter` leave out.
+
+    `dry_run`: nothing is measured, embedded or asked; as many items are left, at random. Raises
+    UsageError where they leave fewer than `budget`, before anything is asked if that is certain.
+    """
+    calls = 0
+    if request.distinct is not None:
+        pool = _without_duplicates(session, pool, request.cosine, dry_run=dry_run)
+    if request.prefilter is not None:
+        strategy, share = _filter(request.prefilter, session)
+        count = math.ceil(share * len(pool))
+        if request.budget is not None:
+            check_budget(request.budget, narrowed(pool, pool.items[:count]), "left of")
+        meter = meter_for(session, pool, strategy, settings)
+        if dry_run and (strategy.scorer is not None or strategy.needs_vectors):
+            calls = len(pool) * strategy.calls_per_item
+            strategy = find_strategy("random")
+        candidates, _ = await candidates_for(session, pool, strategy, settings, meter)
+        kept = sorted(strategy.choose(candidates, count))
+        session.note(f"{len(kept)} of {len(pool)} items are left by `prefilter`")
+        pool = narrowed(pool, [pool.items[position] for position in kept])
+    if request.budget is not None:
+        check_budget(request.budget, pool, "left of" if request.narrowing else "in")
+    return Narrowed(pool, request.narrowing, calls)
+
+
+def _without_duplicates(
+    session: Session, pool: Pool, cosine: float | None, *, dry_run: bool
+) -> Pool:
+    """The pool without items that say the same as an earlier one."""
+    vectors = None
+    if cosine is not None and not dry_run:
+        with session.progress("embedding") as advance:
+            vectors = session.embedder(advance).of(pool.items)
+    split = distinct(pool.items, vectors, cosine or 1.0)
+    session.note(
+        f"{len(split.kept)} of {len(pool)} items are distinct; {len(split.exact)} repeat a text, "
+        f"{len(split.semantic)} are near-duplicates"
+    )
+    return narrowed(pool, [pool.by_id[item_id] for item_id in split.kept])
+
+
+def _filter(text: str, session: Session) -> tuple[Strategy, Fraction]:
+    """STRATEGY:SHARE; the share exactly as written, so that 0.07 of 100 items are 7."""
+    name, _, share = text.rpartition(":")
+    try:
+        number = Fraction(share)
+    except (ValueError, ZeroDivisionError):
+        number = Fraction(0)
+    if not name or not 0 < number <= 1:
+        raise UsageError(
+            f"`prefilter` {text!r}: must be STRATEGY:SHARE with a share above 0 and at most 1, "
+            "such as longest:0.5",
+            argument="prefilter",
+        )
+    return find_strategy(name, session.base), number

@@ -1,0 +1,347 @@
+"""Selecting items of a pool, by a prompt and a model or by a strategy, and what that would ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, Unpack
+
+from selectllm.core.types import Cluster, Decision, Pool
+from selectllm.data.hub import located
+from selectllm.data.pool import LoadedPool, load_pool
+from selectllm.evaluation.runs.run import evaluated_before
+from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots
+from selectllm.jobs.prefilter import left_of
+from selectllm.jobs.selection import Selection
+from selectllm.jobs.session import Session, opened, ticks
+from selectllm.jobs.settings import SelectArguments, SelectRequest, divided
+from selectllm.models.model import ModelSpec
+from selectllm.prompting.prompt import Prompt
+from selectllm.selection.by_model import (
+    Chosen,
+    RoundAhead,
+    SelectSettings,
+    check_budget,
+    questions_ahead,
+    select_by_model,
+)
+from selectllm.selection.by_strategy import check_descending, chosen_by, reaching, strategy_decision
+from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
+from selectllm.selection.clustering.partition import find_partition
+from selectllm.selection.decision_log import DecisionLog
+from selectllm.selection.output import manifest_by_model, manifest_by_strategy
+from selectllm.selection.scorers.item_scorer import Meter
+from selectllm.selection.selector import Selector, open_selector
+from selectllm.selection.strategies import Strategy, find_strategy
+from selectllm.selection.task import AskSettings, calls_per_decision, most_calls
+
+Picked = tuple[Sequence[Chosen], Sequence[Decision]]
+"""What was chosen, and the decisions behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionPlan:
+    """What a selection would ask; nothing was divided, sent or written.
+
+    `items`: that are selected from. `budget`: None where a threshold decides. `selector`: the
+    strategy, or the name of the model. `rounds`: of a model's tournament. `calls`: if every reply
+    is valid; `calls_at_most`: with all re-asks. `prefilter_calls`: those that come first.
+    `tokens`: of the prompts, estimated; None for a strategy.
+    """
+
+    items: int
+    budget: int | None
+    selector: str
+    calls: int
+    calls_at_most: int
+    rounds: tuple[RoundAhead, ...] = ()
+    prefilter_calls: int = 0
+    tokens: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Rounds, calls and tokens."""
+        plan: dict[str, Any] = {
+            "rounds": [asdict(this) for this in self.rounds],
+            "calls": self.calls,
+            "calls_at_most": self.calls_at_most,
+            "prefilter_calls": self.prefilter_calls,
+        }
+        return plan if self.tokens is None else plan | {"tokens": self.tokens}
+
+
+async def select(
+    pool: Pool | Path | str, *, session: Session | None = None, **arguments: Unpack[SelectArguments]
+) -> Selection:
+    """Select `budget` items of `pool`, by a prompt and a model or by a strategy.
+
+    `pool`: a Pool, a pool file, or an `hf:` name. Nothing is written but the reply cache and, if it
+    is given, `log`. The other arguments are those of SelectRequest, and a session's.
+
+    Fewer items come back only if `on_invalid` is skip, more or fewer with a `threshold`. Raises
+    UsageError for what cannot work, before anything is asked; ReplyMissing, BudgetReached or
+    ProviderError where asking ends: what was paid for is in the reply cache, and in `log`.
+    """
+    request, settings = divided(arguments)
+    async with opened(session, settings) as session:
+        spent = session.ledger.spent
+        loaded, job, way = await _opened(pool, request, session)
+        try:
+            chosen, decisions = await way.pick(job)
+        finally:
+            await way.close()
+        place = {item.id: position for position, item in enumerate(job.pool.items)}
+        return Selection(
+            pool=job.pool,
+            chosen=tuple(sorted(chosen, key=lambda choice: place[choice.item.id])),
+            budget=request.budget,
+            spent_usd=session.ledger.spent - spent,
+            decisions=tuple(decisions),
+            rejected=loaded.rejected,
+        )
+
+
+async def ahead(
+    pool: Pool | Path | str, *, session: Session | None = None, **arguments: Unpack[SelectArguments]
+) -> SelectionPlan:
+    """What `select` would ask. Nothing is sent, embedded or written; raises UsageError as it does.
+
+    What `distinct` and `prefilter` would leave out is drawn at random where they have to measure.
+    """
+    request, settings = divided(arguments)
+    async with opened(session, settings) as session:
+        _, job, way = await _opened(pool, request, session, dry_run=True)
+        try:
+            return way.plan(job)
+        finally:
+            await way.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One selection, its files read and its arguments checked.
+
+    `pool`: what is left of it by `narrowing`, which took or would take `prefilter_calls`.
+    """
+
+    session: Session
+    request: SelectRequest
+    settings: SelectSettings
+    pool: Pool
+    narrowing: Mapping[str, str]
+    prefilter_calls: int
+
+    @property
+    def log(self) -> Path | None:
+        """Where the decisions go."""
+        return None if self.request.log is None else self.session.path(self.request.log)
+
+
+class _Way(Protocol):
+    """How items are picked: by a model or by a strategy."""
+
+    async def pick(self, job: _Job) -> Picked:
+        """What is chosen."""
+        ...
+
+    def plan(self, job: _Job) -> SelectionPlan:
+        """What would be asked."""
+        ...
+
+    async def close(self) -> None:
+        """Close what talks to a provider."""
+        ...
+
+
+async def _opened(
+    pool: Pool | Path | str, request: SelectRequest, session: Session, *, dry_run: bool = False
+) -> tuple[LoadedPool, _Job, _Way]:
+    """The selection that is asked for, and how it is done; a prefilter asks what it has to."""
+    loaded = _loaded(pool, request, session)
+    # With a threshold, how many reach it is known only once the items are measured.
+    budget = len(loaded.pool) if request.budget is None else request.budget
+    check_budget(budget, loaded.pool)
+    settings = SelectSettings(
+        budget=budget,
+        size=request.cluster_size,
+        seed=request.seed,
+        on_invalid=request.on_invalid,
+        ask=AskSettings(concurrency=session.settings.concurrency, reask=request.reask),
+    )
+    session = session.of_pool(loaded)
+    way: _Way
+    if request.strategy is None:
+        way = _by_model(request, session)
+    else:
+        way = _by_strategy(request.strategy, request, loaded.pool, settings, session)
+    left = await left_of(session, loaded.pool, request, settings, dry_run=dry_run)
+    if request.budget is None:
+        settings = replace(settings, budget=len(left.pool))
+    return loaded, _Job(session, request, settings, left.pool, left.by, left.calls), way
+
+
+def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -> LoadedPool:
+    """The pool, read if it is a file or an `hf:` name. Raises as `load_pool` does."""
+    if isinstance(pool, Pool):
+        return LoadedPool(pool)
+    path = Path(pool) if session.folder is None else located(session.folder, str(pool))
+    return load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
+
+
+# --- by a model
+
+
+def _by_model(request: SelectRequest, session: Session) -> _ByModel:
+    """The prompt and the model, ready to be asked. Raises UsageError for what cannot be."""
+    prompt, model = request.prompt, request.model
+    if not isinstance(prompt, Prompt):
+        prompt = session.library.load(prompt or "", session.base)
+    spec = model if isinstance(model, ModelSpec) else ModelSpec(name=model or "", id=model or "")
+    selector = open_selector(prompt, spec, session.connections())
+    find_partition(request.by, session.base)
+    note_equal_ballots(session, spec)
+    return _ByModel(selector)
+
+
+@dataclass(frozen=True, slots=True)
+class _ByModel:
+    """A prompt and a model that is shown clusters of the pool."""
+
+    selector: Selector
+
+    async def pick(self, job: _Job) -> Picked:
+        """What the model picks; what is in the log already is not asked again."""
+        session, selector, request = job.session, self.selector, job.request
+        rounds = questions_ahead(job.pool, selector, job.settings)
+        self._note_unknown(job, rounds[-1])
+        encoder = session.embedder().identity
+        manifest = manifest_by_model(job.pool, selector, job.settings, request.by, encoder)
+        calls = sum(this.calls for this in rounds) // calls_per_decision(selector.spec)
+        with (
+            DecisionLog(job.log, manifest | dict(job.narrowing)) as log,
+            session.progress("deciding") as advance,
+        ):
+            tick = ticks(advance, calls)
+            chosen = await select_by_model(
+                job.pool, selector, job.settings, _Dividing(job), log, tick
+            )
+            return chosen, log.decisions()
+
+    def _note_unknown(self, job: _Job, last: RoundAhead) -> None:
+        runs, selector = job.session.workspace.runs, self.selector
+        if not evaluated_before(runs, selector, last.size, last.picks):
+            job.session.note(
+                f"note: no run in {runs} has evaluated {selector.prompt.ref} with "
+                f"{selector.spec.name} at {last.picks} of {last.size}: how good these picks are is "
+                "not known"
+            )
+
+    def plan(self, job: _Job) -> SelectionPlan:
+        """Every round's questions."""
+        rounds, spec = questions_ahead(job.pool, self.selector, job.settings), self.selector.spec
+        calls = sum(this.calls for this in rounds)
+        return SelectionPlan(
+            items=len(job.pool),
+            budget=job.request.budget,
+            selector=spec.name,
+            rounds=tuple(rounds),
+            calls=calls,
+            calls_at_most=calls // calls_per_decision(spec) * most_calls(spec, job.request.reask),
+            prefilter_calls=job.prefilter_calls,
+            tokens=sum(this.tokens for this in rounds),
+        )
+
+    async def close(self) -> None:
+        """Close the model."""
+        await self.selector.model.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Dividing:
+    """Divides the pool of a job, or a part of it."""
+
+    job: _Job
+
+    def __call__(self, part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
+        """Clusters of about `size`."""
+        session = self.job.session
+        settings = ClusterSettings(self.job.request.by, size, seed, session.base)
+        with session.progress("embedding") as advance:
+            return cluster_pool(part, settings, session.embedder(advance), session.clusters)
+
+
+# --- by a strategy
+
+
+def _by_strategy(
+    strategy: str | Strategy,
+    request: SelectRequest,
+    pool: Pool,
+    settings: SelectSettings,
+    session: Session,
+) -> _ByStrategy:
+    """The strategy and what it measures with. Raises UsageError for what cannot be."""
+    if not isinstance(strategy, Strategy):
+        strategy = find_strategy(strategy, session.base)
+    meter = meter_for(session, pool, strategy, settings, request.models)
+    if request.threshold is not None:
+        check_descending(strategy)
+    return _ByStrategy(strategy, meter)
+
+
+@dataclass(frozen=True, slots=True)
+class _ByStrategy:
+    """A strategy on the whole pool, measured first where it goes by a number."""
+
+    strategy: Strategy
+    meter: Meter
+
+    async def pick(self, job: _Job) -> Picked:
+        """What the strategy picks; what is in the log already is not measured again."""
+        settings, threshold = job.settings, job.request.threshold
+        with DecisionLog(job.log, self._manifest(job)) as log:
+            if not log.decisions():
+                log.append(await self._decide(job))
+            decision = log.decisions()[0]
+        if threshold is not None:
+            settings = replace(settings, budget=len(decision.picks))
+        return chosen_by(decision, job.pool.items, settings), (decision,)
+
+    def _manifest(self, job: _Job) -> dict[str, Any]:
+        strategy, request = self.strategy, job.request
+        manifest = manifest_by_strategy(job.pool, strategy, job.settings) | dict(job.narrowing)
+        if request.threshold is not None:
+            manifest |= {"budget": None, "threshold": request.threshold}
+        if measure := strategy.describe(self.meter):
+            manifest |= {"measure": measure, "reask": request.reask}
+        if strategy.needs_vectors:
+            manifest |= {"encoder": job.session.embedder().identity}
+        return manifest
+
+    async def _decide(self, job: _Job) -> Decision:
+        """What the strategy decides, once what it goes by is measured."""
+        candidates, measured = await candidates_for(
+            job.session, job.pool, self.strategy, job.settings, self.meter
+        )
+        budget, threshold = job.settings.budget, job.request.threshold
+        if threshold is not None:
+            budget = reaching(candidates, self.strategy, threshold)
+        attempts = [a for item in job.pool.items for a in measured.attempts.get(item.id, ())]
+        return strategy_decision(candidates, self.strategy, budget, attempts)
+
+    def plan(self, job: _Job) -> SelectionPlan:
+        """The calls that measure the items."""
+        strategy, request = self.strategy, job.request
+        calls = strategy.calls_per_item * len(job.pool)
+        asks_again = strategy.scorer is not None and strategy.scorer.asks_again
+        return SelectionPlan(
+            items=len(job.pool),
+            budget=request.budget,
+            selector=strategy.name,
+            calls=calls,
+            calls_at_most=calls * (1 + request.reask) if asks_again else calls,
+            prefilter_calls=job.prefilter_calls,
+        )
+
+    async def close(self) -> None:
+        """What was asked is closed already."""

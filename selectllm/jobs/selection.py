@@ -1,0 +1,121 @@
+"""What a selection gives: the items, who picked them, and what was spent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Decision, Item, Pool
+from selectllm.data.pool import Rejected
+from selectllm.jobs import tables
+from selectllm.selection.by_model import Chosen
+from selectllm.selection.output import write_selection
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+
+SHOWN = 10  # items in a notebook
+WIDTH = 120  # characters of a cell
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The items that were selected of a pool.
+
+    `pool`: what was selected from, without what `distinct` and `prefilter` left out. `chosen`: in
+    pool order, each with where it was picked and by whom. `budget`: items asked for, None with a
+    threshold. `spent_usd`: what the session spent meanwhile; 0 for what was cached or has no
+    price. `decisions`: what the model decided on each cluster, or the strategy on the pool.
+    `rejected`: rows of the file that `skip_bad` left out.
+    """
+
+    pool: Pool
+    chosen: tuple[Chosen, ...]
+    budget: int | None = None
+    spent_usd: float = 0.0
+    decisions: tuple[Decision, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The selected items, in pool order."""
+        return tuple(choice.item for choice in self.chosen)
+
+    @property
+    def filled(self) -> int:
+        """How many only fill gaps that the model left, drawn at random."""
+        return sum(choice.filled for choice in self.chosen)
+
+    @property
+    def short(self) -> int:
+        """How many of `budget` are missing; above 0 only if `on_invalid` is skip."""
+        return 0 if self.budget is None else self.budget - len(self.chosen)
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Who picked: PROMPT+MODEL, strategy:NAME, or all where a cluster was taken whole."""
+        return tuple(sorted(Counter(choice.by for choice in self.chosen)))
+
+    def write(self, path: Path | str) -> None:
+        """Write the rows with all their columns and `_selectllm`, whole or not at all.
+
+        `path`: of JSON lines, relative to the current folder. Raises UsageError for the pool's
+        own file.
+        """
+        out = Path(path)
+        if self.pool.source and out.resolve() == Path(self.pool.source).resolve():
+            raise UsageError(f"{out}: is the pool itself, which is not overwritten; name another")
+        write_selection(out, self.pool, self.chosen)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row an item: its texts, and where and by whom it was picked."""
+        return [
+            {
+                "id": choice.item.id,
+                "instruction": choice.item.instruction,
+                "input": choice.item.input,
+                "response": choice.item.response,
+                "cluster": choice.cluster,
+                "round": choice.round,
+                "by": choice.by,
+                "filled": choice.filled,
+            }
+            for choice in self.chosen
+        ]
+
+    def to_polars(self) -> pl.DataFrame:
+        """`rows` as a data frame."""
+        return tables.to_polars(self.rows())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`rows` as a data frame. Raises UsageError if pandas is not installed."""
+        return tables.to_pandas(self.rows())
+
+    def _repr_html_(self) -> str:
+        """What was selected, and the first items."""
+        title = f"{len(self)} of {len(self.pool)} items ({', '.join(self.by)})"
+        if self.filled:
+            title += f", {self.filled} of them fill gaps"
+        lines = [_line([choice.item.id, choice.item.text, choice.by]) for choice in self.chosen]
+        head = "<tr><th>id</th><th>text</th><th>by</th></tr>"
+        more = f"<p>and {len(lines) - SHOWN:,} more</p>" if len(lines) > SHOWN else ""
+        return (
+            f"<p>{escape(title)}; spent {self.spent_usd:.4f} USD</p>"
+            f"<table>{head}{''.join(lines[:SHOWN])}</table>{more}"
+        )
+
+
+def _line(cells: Sequence[str]) -> str:
+    """A row of a table in a notebook; long texts are cut."""
+    cut = (cell if len(cell) <= WIDTH else f"{cell[: WIDTH - 1]}\u2026" for cell in cells)
+    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cut) + "</tr>"

@@ -1,0 +1,143 @@
+"""What jobs on one pool are asked for: frozen values, by the names of the Python API."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from selectllm.core.errors import UsageError
+from selectllm.core.types import empty
+from selectllm.jobs.session import Settings
+from selectllm.models.model import ModelSpec
+from selectllm.prompting.prompt import Prompt
+from selectllm.selection.by_model import OnInvalid
+from selectllm.selection.strategies import Strategy
+
+Distinct = Literal["exact"] | float | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectRequest:
+    """What is to be selected from a pool, and how.
+
+    `budget`: items to select; `threshold`, with a strategy that goes by a number: instead, every
+    item with at least this. `prompt` and `model`: who selects, the prompt as NAME@VERSION, a path
+    or a Prompt, the model as PROVIDER/MODEL or a ModelSpec; or `strategy`: its name, `module:attr`
+    or a Strategy. `models`: those that a strategy names, by the name that it uses; another is
+    taken as PROVIDER/MODEL.
+
+    `by`: how the pool is divided into clusters, a name of PARTITIONS or `module:attr`.
+    `cluster_size`: candidates per cluster, None for pool / budget within 5 to 50. `on_invalid`:
+    picks that the model did not make are filled at random (`fill`), left out (`skip`), or an
+    error (`fail`). `reask`: further attempts after a reply that is not valid. `seed`: of clusters,
+    orders, ties and fills.
+
+    `columns`: canonical column (id, instruction, input, response) -> the pool file's. `skip_bad`:
+    leave bad rows out. `distinct`: leave near-duplicates out first, `exact` for those of the same
+    text, or from this cosine on. `prefilter`: STRATEGY:SHARE, keep only this share of the pool.
+    `log`: a file of JSON lines for the decisions, from which the same call made again goes on;
+    None to keep them in memory.
+    """
+
+    budget: int | None = None
+    threshold: float | None = None
+    prompt: str | Prompt | None = None
+    model: str | ModelSpec | None = None
+    strategy: str | Strategy | None = None
+    models: Mapping[str, ModelSpec] | None = None
+    by: str = "diverse"
+    cluster_size: int | None = None
+    on_invalid: OnInvalid = "fill"
+    reask: int = 2
+    seed: int = 0
+    columns: Mapping[str, str] = field(default_factory=empty)
+    skip_bad: bool = False
+    distinct: Distinct | None = None
+    prefilter: str | None = None
+    log: Path | str | None = None
+
+    @property
+    def cosine(self) -> float | None:
+        """`distinct` as a cosine; None for exact duplicates alone, or without it."""
+        if self.distinct in (None, "exact"):
+            return None
+        try:
+            cosine = float(self.distinct)
+        except ValueError:
+            cosine = math.nan
+        if not 0 < cosine <= 1:
+            raise UsageError(
+                f"`distinct` {self.distinct!r}: must be exact, or a cosine above 0 and at most 1, "
+                "such as 0.95",
+                argument="distinct",
+            )
+        return cosine
+
+    @property
+    def narrowing(self) -> dict[str, str]:
+        """What leaves items out first, as the decision log has it."""
+        asked = {"distinct": self.distinct, "prefilter": self.prefilter}
+        return {name: str(value) for name, value in asked.items() if value is not None}
+
+    def check(self) -> None:
+        """Raise UsageError for arguments that do not fit together, or cannot be."""
+        by_model = bool(self.prompt and self.model)
+        if (self.budget is None) == (self.threshold is None):
+            raise UsageError("select needs either `budget` or, with `strategy`, `threshold`")
+        if by_model and self.budget is None:
+            raise UsageError("`threshold` goes with `strategy`; a model picks `budget` items")
+        if by_model == (self.strategy is not None) or (
+            self.strategy is not None and (self.prompt or self.model)
+        ):
+            raise UsageError("select needs either `prompt` and `model`, or `strategy`")
+        self._check_values()
+
+    def _check_values(self) -> None:
+        if self.cluster_size is not None and self.cluster_size < 1:
+            raise UsageError(
+                f"`cluster_size` {self.cluster_size!r}: must be a whole number above 0, or auto",
+                argument="cluster_size",
+            )
+        known = get_args(OnInvalid)
+        if self.on_invalid not in known:
+            raise UsageError(
+                f"`on_invalid` {self.on_invalid!r}: must be one of {', '.join(known)}",
+                argument="on_invalid",
+            )
+        if self.reask < 0:
+            raise UsageError(f"`reask` {self.reask}: must be 0 or more", argument="reask")
+        if self.threshold is not None and math.isnan(self.threshold):
+            raise UsageError("`threshold` nan: is no number", argument="threshold")
+
+
+class SelectArguments(Settings, total=False):
+    """A SelectRequest as keyword arguments, with the settings of a session."""
+
+    budget: int | None
+    threshold: float | None
+    prompt: str | Prompt | None
+    model: str | ModelSpec | None
+    strategy: str | Strategy | None
+    models: Mapping[str, ModelSpec] | None
+    by: str
+    cluster_size: int | None
+    on_invalid: OnInvalid
+    reask: int
+    seed: int
+    columns: Mapping[str, str]
+    skip_bad: bool
+    distinct: Distinct | None
+    prefilter: str | None
+    log: Path | str | None
+
+
+def divided(arguments: SelectArguments) -> tuple[SelectRequest, Settings]:
+    """What belongs to the selection, checked, and what to the session."""
+    own = {name: arguments[name] for name in SelectRequest.__slots__ if name in arguments}  # type: ignore[literal-required]
+    rest = {name: value for name, value in arguments.items() if name not in own}
+    request = SelectRequest(**own)
+    request.check()
+    return request, Settings(**rest)  # type: ignore[typeddict-item]

@@ -1,0 +1,57 @@
+"""A strategy of the user's own, `module:attr`: its mistakes become our errors."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from selectllm.core.errors import UsageError
+from selectllm.core.plugins import Port, calling, find, source_sha256
+from selectllm.selection.scorers.own import OwnScorer
+from selectllm.selection.strategies.candidates import Candidates
+from selectllm.selection.strategies.strategy import Pick, Strategy
+
+
+def own_strategy(name: str, known: Mapping[str, Strategy | None], base: Path | None) -> Strategy:
+    """The strategy of the user's own that `name` refers to, under that name.
+
+    `known`: what else it could have meant. Its `pick` is held to what a pick is, whatever it gives.
+    Raises UsageError for what cannot be used.
+    """
+    port: Port[Strategy] = Port(
+        what="strategy",
+        kind="Strategy",
+        contract="selectllm.Strategy",
+        is_one=lambda one: isinstance(one, Strategy),
+        known={form: strategy for form, strategy in known.items() if strategy is not None},
+        forms=tuple(form for form, strategy in known.items() if strategy is None),
+    )
+    strategy = find(port, name, base)
+    scorer = strategy.scorer
+    return replace(
+        strategy,
+        name=name,
+        pick=_held(name, strategy.pick),
+        analytic=False,
+        scorer=None if scorer is None else OwnScorer(name, scorer),
+        code_sha256=source_sha256(name),
+    )
+
+
+def _held(name: str, pick: Pick) -> Pick:
+    """`pick`, or a UsageError for what is no pick of n different candidates."""
+
+    def picked(candidates: Candidates, n: int) -> list[int]:
+        with calling(f"strategy {name}"):
+            positions = [operator.index(position) for position in pick(candidates, n)]
+        last = len(candidates.items) - 1
+        if len(positions) != n or len({*positions}) < n or not {*positions} <= {*range(last + 1)}:
+            raise UsageError(
+                f"strategy {name}: pick gave {positions[:10]!r}; of {last + 1} candidates it picks "
+                f"{n} different positions from 0 to {last}"
+            )
+        return positions
+
+    return picked

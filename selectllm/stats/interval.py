@@ -1,0 +1,18 @@
+"""An interval, apart from how one is computed: what results are told in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with its two-sided confidence interval, in the unit of the estimate."""
+
+    estimate: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float]:
+        """`{estimate, low, high}`."""
+        return asdict(self)

@@ -1,0 +1,1 @@
+"""Jobs, by value: what the verbs do, without a command line."""

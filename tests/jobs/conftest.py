@@ -1,0 +1,22 @@
+"""A folder with a pool and a suite of scripted models, and a cache of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import pool_rows, write_jsonl
+from tests.support.cli_files import RATED, write_suite
+
+ARMS = "[mock/first] -> [{name: oracle, id: mock/oracle}, {name: random, id: mock/random}]"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: pool.jsonl of 200 rated items, suite.yaml with an oracle and chance."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SELECTLLM_CACHE_DIR", str(tmp_path / "cache"))
+    write_jsonl(tmp_path / "pool.jsonl", pool_rows(200))
+    write_suite(RATED, ARMS)
+    return tmp_path
