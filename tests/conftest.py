@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from selectllm.cli import main
 from tests.support.provider_server import ProviderServer
@@ -19,6 +20,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # The tests have every core already, one process each; torch and BLAS would have them all again.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+# A busy machine is no failure: no example has a deadline.
+settings.register_profile("selectllm", deadline=None)
+settings.load_profile("selectllm")
 
 
 @dataclass(frozen=True)

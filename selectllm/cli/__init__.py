@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SelectLLMError as error:
         from selectllm.cli.terminal import spoken
 
-        click.echo(f"selectllm: {spoken(str(error))}", err=True)
+        click.echo(f"selectllm: {spoken(str(error), error.argument)}", err=True)
         return error.exit_code
     except OSError as error:  # a folder that cannot be written, a full disk: never a verdict
         reason = f"{error.strerror or error}; check the path, its permissions and the space left"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,19 @@ class Output:
     as_json: bool
     quiet: bool
 
-    def note(self, text: str) -> None:
-        """A line for people, on stderr; silent with --quiet."""
-        if not self.quiet:
-            click.echo(f"note: {text}", err=True)
+    def common(self) -> Common:
+        """What a session is opened with."""
+        return Common(as_json=self.as_json, quiet=self.quiet)
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
+ENV_FILE = click.option(
+    "--env-file", type=FILE, help="Read environment variables (keys) from FILE."
+)
+CACHE = click.option("--cache", type=DIRECTORY, help="Folder of the cache [workspace's cache/].")
+PROMPTS = click.option(
+    "--prompts", type=DIRECTORY, help="Folder of prompts [workspace's prompts/]."
+)
 COMMON = (
     click.option(
         "-j",
@@ -98,9 +104,9 @@ COMMON = (
     ),
     AS_JSON,
     click.option("--quiet", is_flag=True, help="No progress and no notes."),
-    click.option("--env-file", type=FILE, help="Read environment variables (keys) from FILE."),
-    click.option("--prompts", type=DIRECTORY, help="Folder of prompts [workspace's prompts/]."),
-    click.option("--cache", type=DIRECTORY, help="Folder of the cache [workspace's cache/]."),
+    ENV_FILE,
+    PROMPTS,
+    CACHE,
     click.option(
         "--encoder",
         metavar="NAME",
@@ -143,6 +149,24 @@ def model_options(function: Function) -> Function:
 def grouped(name: str, kind: type[Any], *options: Function) -> Callable[[Function], Function]:
     """Decorate a verb with `options` whose values arrive together as one `kind` called `name`."""
     return lambda function: _grouped(function, name, kind, options)
+
+
+def map_option(help_text: str) -> Function:
+    """--map NAME=COL, repeatable; a verb receives it as `columns`, name -> column."""
+    return click.option(
+        "--map",
+        "columns",
+        multiple=True,
+        metavar="NAME=COL",
+        callback=_columns,
+        help=help_text,
+    )
+
+
+def _columns(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
+    from selectllm.data.pool import parse_mapping
+
+    return parse_mapping(texts)
 
 
 def _grouped(

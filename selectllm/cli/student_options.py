@@ -1,18 +1,17 @@
-"""What the verbs of `student` share: options, and how the files that they name are read."""
+"""What verbs share that train students: the options of their settings, and of a local session."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from selectllm.cli.options import DIRECTORY, FILE, Common, grouped
-from selectllm.core.types import Item
-from selectllm.data.hub import located
-from selectllm.data.pool import load_pool
-from selectllm.downstream.student.template import check_responses
+from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, Common, grouped, map_option
+from selectllm.downstream.trials.gains import AGGREGATIONS
+from selectllm.jobs.workshop import DEFAULT, StudentSettings, TrialSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +37,71 @@ class Local:
 local_options = grouped(
     "local",
     Local,
-    click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout."),
+    AS_JSON,
     click.option("--quiet", is_flag=True, help="No progress and no notes."),
-    click.option("--env-file", type=FILE, help="Read environment variables (keys) from FILE."),
-    click.option("--cache", type=DIRECTORY, help="Folder of the cache [workspace's cache/]."),
+    ENV_FILE,
+    CACHE,
 )
-map_option = click.option(
-    "--map",
-    "columns",
-    multiple=True,
-    metavar="NAME=COL",
-    help="Column of the files that holds instruction, input, response or id; repeatable.",
+columns_option = map_option(
+    "Column of the files that holds instruction, input, response or id; repeatable."
 )
+test_option = click.option(
+    "--test", metavar="FILE", required=True, help="Held-out items with responses."
+)
+dev_option = click.option("--dev", metavar="FILE", help="Choose the learning rate on these items.")
 
 
-def answered_items(file: str, columns: Mapping[str, str]) -> tuple[Item, ...]:
-    """The items of a pool file. Raises UsageError, which names the file, without responses."""
-    items = load_pool(located(Path.cwd(), file), columns=columns).pool.items
-    check_responses(items, file)
-    return tuple(items)
+def setting(name: str, words: str) -> Any:
+    """The option of one field of StudentConfig, with its default."""
+    value = getattr(DEFAULT, name)
+    option = f"--{name.replace('_', '-')}"
+    return click.option(option, type=type(value), default=value, show_default=True, help=words)
+
+
+def primary_option(words: str) -> Callable[[Any], Any]:
+    """--primary: how a gain is a mean over the test items."""
+    return click.option(
+        "--primary",
+        type=click.Choice([by.replace("_", "-") for by in AGGREGATIONS]),
+        default="per-token",
+        show_default=True,
+        callback=lambda ctx, param, value: value.replace("-", "_"),
+        help=words,
+    )
+
+
+student_options = grouped(
+    "student",
+    StudentSettings,
+    setting("model", "local/NAME, a folder or NAME[@REVISION] on the hub."),
+    click.option(
+        "--mode",
+        type=click.Choice(["fast", "full"]),
+        default=DEFAULT.mode,
+        show_default=True,
+        help="Adapt the last blocks alone, at a quarter of the cost, or all of them.",
+    ),
+    setting("epochs", "Passes over the items."),
+    setting("batch_size", "Items of a step."),
+    setting("rank", "Of the adapter (LoRA)."),
+    setting("alpha", "The adapter's update is scaled by alpha / rank."),
+    setting("blocks", "Blocks that mode fast adapts."),
+    click.option(
+        "--learning-rate",
+        type=float,
+        help=f"Of the first step; it falls to 0 [{DEFAULT.learning_rate}, or as --dev says].",
+    ),
+    setting("max_length", "Tokens of an item at most; what is longer is cut, and told."),
+)
+trial_options = grouped(
+    "trials",
+    TrialSettings,
+    test_option,
+    dev_option,
+    click.option(
+        "--seeds", type=click.IntRange(1), default=2, show_default=True, help="Trainings a set."
+    ),
+    click.option(
+        "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Trainings at a time."
+    ),
+)

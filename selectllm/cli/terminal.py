@@ -17,38 +17,37 @@ from selectllm.core.types import Progress
 FLAGS = {
     "from_": "--from",
     "as_json": "--json",
+    "columns": "--map",
+    "models": "--api-base and --model-arg",
+    "asked": "--ask",
+    "out": "-o",
+    "scale": "--range",
     "kind": "--for",
     "budgets": "--budget",
-    "models": "--api-base and --model-arg",
 }
+# The others that messages name in backticks, but those that are verbs too (export, utility).
 ARGUMENTS = frozenset(
-    (
-        *("concurrency", "max_cost", "allow_unpriced", "offline", "env_file", "prompts", "cache"),
-        *("encoder", "vectors", "skip_bad", "a", "b", "to", "prompt", "model", "differing"),
-        *(
-            "api_base",
-            "model_arg",
-            "budget",
-            "cluster_size",
-            "threshold",
-            "strategy",
-            "by",
-            "distinct",
-            "prefilter",
-        ),
-        *("only", "pilot", "rating_cost"),
-        *("on_invalid", "reask", "seed", "limit", "out", "record", "baseline", "retain", "design"),
-        *FLAGS,
-    )
+    """
+    a add allow_unpriced answers api_base arm b baseline budget by cache cluster_size concurrency
+    demonstrations design dev differing distinct encoder env_file grid jobs learning_rate limit
+    matched max_cost max_length model model_arg new_tokens offline on_invalid only partial pilot
+    pool prefilter prompt prompts rating_cost reask record results retain rubric seed skip_bad
+    strategy teacher threshold to training_seed unanswered vectors
+    """.split()
 )
-"""Arguments of jobs that messages may name in backticks."""
 
 
-def spoken(text: str) -> str:
-    """`text` with arguments of jobs as the command line calls them: `max_cost` is --max-cost."""
+def spoken(text: str, argument: str | None = None) -> str:
+    """`text` with arguments of jobs as the command line calls them: `max_cost` is --max-cost.
+
+    `argument`: one that is also the name of a verb, and meant as an argument here.
+    """
 
     def word(match: re.Match[str]) -> str:
-        return flag(match.group(1)) if match.group(1) in ARGUMENTS else match.group()
+        name = match[1]
+        if name in ARGUMENTS or name in FLAGS or name == argument:
+            return flag(name)
+        return match[0]
 
     return re.sub(r"`(\w+)`", word, text)
 

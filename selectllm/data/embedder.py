@@ -74,6 +74,7 @@ class Embedder:
         else:
             return
         raise EncoderError(
-            f"--vectors {given.file.path}: were not made by {self.encoder.identity}, which other "
-            f"texts are compared by (they {found}); name the encoder that made them with --encoder"
+            f"`vectors` {given.file.path}: were not made by {self.encoder.identity}, which other "
+            f"texts are compared by (they {found}); name the encoder that made them with `encoder`",
+            argument="encoder",
         )

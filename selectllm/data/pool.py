@@ -121,19 +121,22 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
 
 
 def parse_mapping(texts: Sequence[str]) -> dict[str, str]:
-    """Repeated `--map instruction=COL` flags as canonical name -> the file's column.
+    """Repeated `instruction=COL` texts as canonical name -> the file's column.
 
-    Raises UsageError on a flag of another form, an unknown canonical name and a repeated one.
+    Raises UsageError on a text of another form, an unknown canonical name and a repeated one.
     """
     columns: dict[str, str] = {}
     for text in texts:
         field, equals, column = text.partition("=")
         if not (equals and column):
-            raise UsageError(f"--map {text}: no column; write --map instruction=COL")
+            raise UsageError(
+                f"`columns` {text}: no column; write `columns` instruction=COL", argument="columns"
+            )
         _check_canonical(field)
         if field in columns:
             raise UsageError(
-                f"--map {text}: {field} is already mapped to {columns[field]!r}; give it once"
+                f"`columns` {text}: {field} is already mapped to {columns[field]!r}; give it once",
+                argument="columns",
             )
         columns[field] = column
     return columns
@@ -141,7 +144,8 @@ def parse_mapping(texts: Sequence[str]) -> dict[str, str]:
 
 def _check_canonical(field: str) -> None:
     if field not in COLUMNS:
-        raise UsageError(f"--map: {names.unknown('canonical column', field, COLUMNS)}")
+        reason = names.unknown("canonical column", field, COLUMNS)
+        raise UsageError(f"`columns`: {reason}", argument="columns")
 
 
 def _nothing_in(path: Path, rejected: Sequence[Rejected]) -> PoolError:
@@ -193,7 +197,7 @@ def _layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) ->
         _check_canonical(field)
         if column not in row:
             reason = names.unknown("column", column, row)
-            raise PoolError(f"{where}: --map {field}={column}: {reason}")
+            raise PoolError(f"{where}: `columns` {field}={column}: {reason}", argument="columns")
     chat = next((name for name in CHATS if name in row and "instruction" not in row), None)
     found: dict[str, str | None] = {}
     for field, aliases in COLUMNS.items():
@@ -220,7 +224,8 @@ def _no_instruction(row: Mapping[str, Any], where: str) -> PoolError:
     found = ", ".join(row) or "none"
     return PoolError(
         f"{where}: no column holds the instruction (columns: {found}); "
-        f"name it with --map {shlex.quote(flag)}, in a suite under `columns`"
+        f"name it with `columns` {shlex.quote(flag)}, in a suite under columns",
+        argument="columns",
     )
 
 
@@ -244,7 +249,7 @@ def _text(value: Any, field: str, column: str | None) -> str | None:
         return value
     label = field if column in (None, field) else f"{field} (column {column!r})"
     reason = f"{label} is {_kind(value)}, not text: {shortened(value)}"
-    raise BadRow(reason, f"write it as text, use --map {field}=COL")
+    raise BadRow(reason, f"write it as text, use `columns` {field}=COL")
 
 
 def _kind(value: Any) -> str:

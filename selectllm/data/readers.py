@@ -45,7 +45,7 @@ class BadRow(Exception):
     def at(self, place: str) -> PoolError:
         """The error to raise when bad rows are not to be skipped."""
         return PoolError(
-            f"{place}: {self.reason}; {self.fix} or leave the row out (select: --skip-bad)"
+            f"{place}: {self.reason}; {self.fix} or leave the row out (select: `skip_bad`)"
         )
 
 

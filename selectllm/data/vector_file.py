@@ -39,7 +39,7 @@ class VectorFile:
     def map(self) -> Vectors:
         """(rows, dim): a memory map. Raises EncoderError unless all rows have length 1."""
         if self._fault is not None:
-            raise EncoderError(self._fault)
+            raise EncoderError(self._fault, argument="vectors")
         return _mapped(self.path)
 
     @cached_property
@@ -50,14 +50,14 @@ class VectorFile:
         if without:
             some = ", ".join(map(str, without[:5])) + (", ..." if len(without) > 5 else "")
             return (
-                f"--vectors {self.path}: {len(without)} rows hold NaN, infinity or nothing but "
+                f"`vectors` {self.path}: {len(without)} rows hold NaN, infinity or nothing but "
                 f"zeros (row {some}, from 0); embed their texts again"
             )
         other = np.flatnonzero(np.abs(lengths - 1) > LENGTH_WITHIN)
         if len(other):
             divided = _saved(self.path, "v / np.linalg.norm(v, axis=1, keepdims=True)")
             return (
-                f"--vectors {self.path}: {len(other)} rows are not of length 1 (row {other[0]}, "
+                f"`vectors` {self.path}: {len(other)} rows are not of length 1 (row {other[0]}, "
                 f"from 0, has {lengths[other[0]]:.4g}); divide each by its length: {divided}"
             )
         return None
@@ -84,8 +84,9 @@ class GivenVectors:
         """The same for the items of `pool`. Raises EncoderError unless each has its row."""
         if len(pool) != self.file.shape[0]:
             raise EncoderError(
-                f"--vectors {self.file.path}: {self.file.shape[0]} rows for the {len(pool)} items "
-                f"of {pool.source or 'the pool'}; row i must hold the vector of the pool's row i"
+                f"`vectors` {self.file.path}: {self.file.shape[0]} rows for the {len(pool)} items "
+                f"of {pool.source or 'the pool'}; row i must hold the vector of the pool's row i",
+                argument="vectors",
             )
         return replace(self, items=pool.items)
 
@@ -118,18 +119,21 @@ def open_vectors(path: Path) -> VectorFile:
     mapped = _mapped(path)
     if mapped.dtype != np.dtype("<f4"):
         raise EncoderError(
-            f"--vectors {path}: holds {mapped.dtype}, not float32; convert it: "
-            f"{_saved(path, 'v.astype(np.float32)')}"
+            f"`vectors` {path}: holds {mapped.dtype}, not float32; convert it: "
+            f"{_saved(path, 'v.astype(np.float32)')}",
+            argument="vectors",
         )
     if mapped.ndim != 2 or 0 in mapped.shape:
         raise EncoderError(
-            f"--vectors {path}: has shape {mapped.shape}; save an array of shape "
-            "(items in the pool, dim)"
+            f"`vectors` {path}: has shape {mapped.shape}; save an array of shape "
+            "(items in the pool, dim)",
+            argument="vectors",
         )
     if not mapped.flags.c_contiguous:
         raise EncoderError(
-            f"--vectors {path}: is stored column by column, not row by row; convert it: "
-            f"{_saved(path, 'np.ascontiguousarray(v)')}"
+            f"`vectors` {path}: is stored column by column, not row by row; convert it: "
+            f"{_saved(path, 'np.ascontiguousarray(v)')}",
+            argument="vectors",
         )
     return VectorFile(path, (mapped.shape[0], mapped.shape[1]))
 
@@ -144,9 +148,10 @@ def _mapped(path: Path) -> Vectors:
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
-        raise EncoderError(f"--vectors {path}: there is no such file") from None
+        raise EncoderError(f"`vectors` {path}: there is no such file", argument="vectors") from None
     except (ValueError, OverflowError, tokenize.TokenError, SyntaxError) as error:
         reason = str(error.args[0]).partition("\n")[0]
         raise EncoderError(
-            f"--vectors {path}: is no .npy file of numbers ({reason}); write it with np.save"
+            f"`vectors` {path}: is no .npy file of numbers ({reason}); write it with np.save",
+            argument="vectors",
         ) from None

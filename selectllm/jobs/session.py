@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from selectllm.data.pool import LoadedPool
     from selectllm.data.vector_file import GivenVectors
     from selectllm.models.connect import Connections
+    from selectllm.models.wrappers.cache import ReplyCache
 
 
 class Watcher(Protocol):
@@ -120,7 +121,6 @@ class Session(Jobs):
         **settings: Unpack[Settings],
     ) -> None:
         from selectllm.models.wrappers.budget import Ledger
-        from selectllm.models.wrappers.cache import ReplyCache
         from selectllm.prompting.library import PromptLibrary
 
         self.folder = None if folder is None else Path(folder)
@@ -145,7 +145,7 @@ class Session(Jobs):
             from selectllm.data.vector_file import GivenVectors, open_vectors
 
             self.given = GivenVectors(open_vectors(self.settings.vectors))
-        self.cache = ReplyCache(self.workspace.cache / "replies")
+        self._caches: list[ReplyCache] = []  # one, once somebody asks for it
 
     def __enter__(self) -> Self:
         return self
@@ -171,7 +171,17 @@ class Session(Jobs):
 
     def close(self) -> None:
         """Close the cache; a closed session runs no more jobs."""
-        self.cache.close()
+        for cache in self._caches:
+            cache.close()
+
+    @property
+    def cache(self) -> ReplyCache:
+        """The reply cache, opened when it is first used. Raises CacheError if it cannot be."""
+        if not self._caches:
+            from selectllm.models.wrappers.cache import ReplyCache
+
+            self._caches.append(ReplyCache(self.workspace.cache / "replies"))
+        return self._caches[0]
 
     def _settings(self, given: Settings) -> SessionSettings:
         settings = dict(given)

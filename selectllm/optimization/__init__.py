@@ -1,20 +1,12 @@
 """`optimize`: a search for a better prompt, confirmed on clusters that the search never saw.
 
-Two kinds share splits.py, versions.py and confirm.py. GEPA rewrites the system text:
+Two kinds share splits.py (the clusters, divided), template.py (from a text to a prompt file),
+metric.py (what a decision scores), versions.py (versions of one prompt, decided and logged),
+confirm.py (winners against their parent, with the machinery of `ab`), controls.py and schema.py:
 
-splits.py      the clusters, divided into training, validation and confirmation (pure)
-template.py    from a text to a prompt file that renders to exactly that text (pure)
-metric.py      what a decision scores, and what it missed, in words (pure)
-versions.py    versions of one prompt, decided and logged
-gepa_program.py     the bridge to DSPy: signature, module, metric, teacher
-gepa_search.py      GEPA under a budget of decisions
-confirm.py     the winner against its parent, with the machinery of `ab`
-gepa_report.py     what came of it: optimize.json, and the file of the new version
+gepa_*   a teacher rewrites the system text: program (DSPy), search (GEPA), loop.py (its thread)
+grid_*   every value of a prompt's variables: schedule (successive halving), effects, search
 
-`--grid` tries every combination of the values that a prompt's variables declare:
-
-grid_schedule.py          successive halving: the rounds, and who goes on (pure)
-grid_effects.py       what each value does, with intervals (pure)
-grid_search.py   the rounds, carried out, and the finalists confirmed
-grid_report.py  what came of it
+Each has a job, checked before anything is asked and then carried out, and a report, which is its
+optimize.json and the file of the version that it found.
 """

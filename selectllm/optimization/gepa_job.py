@@ -1,4 +1,4 @@
-"""One `optimize`, carried out: search, both versions on what it saw, confirmation."""
+"""A search by GEPA: checked, carried out, both versions on what it saw, confirmed."""
 
 from __future__ import annotations
 
@@ -8,35 +8,91 @@ from typing import Any
 
 from selectllm.core.jsonl_log import RowLog
 from selectllm.data.embedder import Embedder
-from selectllm.evaluation.runs.execute import shown_items, tasks
+from selectllm.evaluation.runs.execute import context_needed, shown_items, tasks
+from selectllm.evaluation.runs.prepare import connected
 from selectllm.evaluation.runs.run import Run
-from selectllm.models.connect import Connections
 from selectllm.models.model import ModelSpec
+from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.optimization.confirm import Confirmation, confirm, confirmation_run
 from selectllm.optimization.gepa_program import Teacher
-from selectllm.optimization.gepa_report import PARENT, WINNER, Plan, Seen, package_versions
-from selectllm.optimization.gepa_search import PROPOSALS, Found, Runner, Search
+from selectllm.optimization.gepa_report import (
+    PARENT,
+    WINNER,
+    Plan,
+    Seen,
+    package_versions,
+    report,
+    version_file,
+)
+from selectllm.optimization.gepa_search import (
+    PROPOSALS,
+    SHOWN,
+    Found,
+    Runner,
+    Search,
+    check_budget,
+    check_demonstrations,
+    default_budget,
+)
+from selectllm.optimization.loop import LoopRunner
 from selectllm.optimization.metric import Metric
 from selectllm.optimization.progress import Progress, ticks
-from selectllm.optimization.schema import SearchAhead
-from selectllm.optimization.splits import Splits
-from selectllm.optimization.template import Demonstration, demonstration, system_text
+from selectllm.optimization.schema import SearchAhead, SearchResults
+from selectllm.optimization.splits import Splits, splits_of
+from selectllm.optimization.template import (
+    Demonstration,
+    check_rewritable,
+    demonstration,
+    system_text,
+)
 from selectllm.optimization.versions import Versions, open_versions
 from selectllm.prompting.prompt import Prompt
-from selectllm.selection.task import AskSettings
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be done, checked; `run` has the parent as its only selector."""
+class GepaJob:
+    """A search by GEPA, checked and not yet begun; `run` has the parent as its only selector."""
 
     run: Run
     splits: Splits
     plan: Plan
     teacher: ModelSpec
-    shared: Connections
-    settings: AskSettings
     embedder: Embedder
+
+    @classmethod
+    def of(
+        cls,
+        run: Run,
+        teacher: ModelSpec,
+        embedder: Embedder,
+        *,
+        budget: int | None = None,
+        demonstrations: int = 0,
+    ) -> GepaJob:
+        """The search from the prompt of `run`, which `teacher` rewrites.
+
+        Raises a UsageError for whatever cannot work, before anything is asked.
+        """
+        parent = run.selectors[0]
+        check_rewritable(parent.prompt)
+        splits = splits_of(run)
+        if budget is None:
+            budget = default_budget(splits)
+        check_budget(budget, splits, demonstrations)
+        check_demonstrations(demonstrations, splits)
+        longest = None
+        if needs_num_ctx((parent.spec, teacher)):  # room for the longest that may be shown
+            longest = context_needed(run) * (1 + max(SHOWN, demonstrations))
+        plan = Plan(
+            parent=parent.prompt.ref,
+            model=parent.spec.name,
+            teacher=teacher.name,
+            seed=run.suite.seed,
+            budget=budget,
+            demonstrations=demonstrations,
+        )
+        run = connected(run, replace(run.meter.shared, num_ctx=longest))
+        return cls(run, splits, plan, teacher, embedder)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -61,74 +117,92 @@ class Job:
         assert self.run.headline is not None
         return Metric(self.parent, self.run.headline.values, self.run.suite.picks)
 
+    def ahead(self) -> SearchAhead:
+        """What is going to be asked at most, in decisions; known before anything is."""
+        winner = replace(self.parent, name="winner")
+        run = confirmation_run(self.run, [winner], self.splits.confirmation)
+        return SearchAhead(
+            parent=self.plan.parent,
+            model=self.plan.model,
+            teacher=self.plan.teacher,
+            splits=self.splits.sizes,
+            search=self.plan.budget,
+            measuring=2 * len(self.splits.training),
+            confirmation=sum(1 for _ in tasks(run)),
+        )
+
+    async def carry_out(self, folder: Path, progress: Progress) -> GepaOutcome:
+        """Do what `folder` does not hold yet: decisions, proposals, and the confirmation's run.
+
+        Closes the models. Raises ProviderError, BudgetReached, ReplyMissing; what was paid for is
+        kept, and the same job carried out again goes on from there.
+        """
+        runner, seed = LoopRunner(), self.run.suite.seed
+        teacher = Teacher.open(self.teacher, self.run.meter.shared, runner.run, seed)
+        try:
+            found, seen, winner = await runner.in_thread(
+                lambda: _searched(self, folder, teacher, runner, progress)
+            )
+            if winner is self.parent:
+                return GepaOutcome(self, found, seen, winner, None)
+            run = confirmation_run(self.run, [winner], self.splits.confirmation)
+            settings = self.run.settings
+            made = confirm(run, folder / "confirmation", self.embedder, settings, progress)
+            return GepaOutcome(self, found, seen, winner, await made)
+        finally:
+            await teacher.model.close()
+            await self.run.selectors[0].model.close()
+
 
 @dataclass(frozen=True)
-class Outcome:
+class GepaOutcome:
     """What came of a job; `confirmation` is None if `winner` is the parent itself."""
 
+    job: GepaJob
     found: Found
     seen: Seen
     winner: Prompt
     confirmation: Confirmation | None
 
+    def results(self) -> SearchResults:
+        """The content of optimize.json."""
+        job = self.job
+        return report(job.run, job.plan, job.splits, self.found, self.seen, self.confirmation)
 
-def planned(job: Job) -> SearchAhead:
-    """What is going to be asked at most, in decisions; known before anything is."""
-    run = confirmation_run(job.run, [replace(job.parent, name="winner")], job.splits.confirmation)
-    return SearchAhead(
-        parent=job.plan.parent,
-        model=job.plan.model,
-        teacher=job.plan.teacher,
-        splits=job.splits.sizes,
-        search=job.plan.budget,
-        measuring=2 * len(job.splits.training),
-        confirmation=sum(1 for _ in tasks(run)),
-    )
+    def version_file(self) -> str | None:
+        """The file of the version that was found; None if the parent did best."""
+        if self.confirmation is None:
+            return None
+        job, verdict = self.job, self.confirmation.verdict
+        return version_file(job.plan, job.splits, self.found, self.winner, verdict)
 
 
-def carry_out(job: Job, folder: Path, runner: Runner, progress: Progress) -> Outcome:
-    """Do what `folder` does not hold yet: decisions, proposals, and the confirmation's run.
-
-    All models are asked on the event loop of `runner`, then closed.
-
-    Raises ProviderError, BudgetReached, ReplyMissing; what was paid for is kept, and the same
-    job carried out again goes on from there.
-    """
-    teacher = Teacher.open(job.teacher, job.shared, runner.run, job.run.suite.seed)
-    try:
-        with open_versions(folder / "decisions.jsonl", job.manifest) as log:
-            versions = Versions(job.run, job.settings, log)
-            with progress("searching") as advance:
-                ticking = replace(versions, tick=ticks(advance, job.plan.budget))
-                found = _search(job, ticking, teacher, runner, folder)
-            seen = _seen(versions, job.splits, found, runner)
-        winner = versions.prompt(found.text)
-        if winner is job.parent:
-            return Outcome(found, seen, winner, None)
-        run = confirmation_run(job.run, [winner], job.splits.confirmation)
-        made = confirm(run, folder / "confirmation", job.embedder, job.settings, progress)
-        return Outcome(found, seen, winner, runner.run(made))
-    finally:
-        runner.run(teacher.model.close())
-        runner.run(job.run.selectors[0].model.close())
+def _searched(
+    job: GepaJob, folder: Path, teacher: Teacher, runner: Runner, progress: Progress
+) -> tuple[Found, Seen, Prompt]:
+    """What was found, what both versions captured of what the search saw, and the better one."""
+    with open_versions(folder / "decisions.jsonl", job.manifest) as log:
+        versions = Versions(job.run, job.run.settings, log)
+        with (
+            progress("searching") as advance,
+            RowLog(folder / "proposals.jsonl", job.manifest, PROPOSALS) as proposals,
+        ):
+            search = Search(
+                versions=replace(versions, tick=ticks(advance, job.plan.budget)),
+                metric=job.metric,
+                splits=job.splits,
+                teacher=teacher,
+                runner=runner,
+                budget=job.plan.budget,
+                proposals=proposals,
+                demonstrations=_demonstrations(job, versions),
+            )
+            found = search.found()
+        seen = _seen(versions, job.splits, found, runner)
+    return found, seen, versions.prompt(found.text)
 
 
-def _search(job: Job, versions: Versions, teacher: Teacher, runner: Runner, folder: Path) -> Found:
-    with RowLog(folder / "proposals.jsonl", job.manifest, PROPOSALS) as proposals:
-        search = Search(
-            versions=versions,
-            metric=job.metric,
-            splits=job.splits,
-            teacher=teacher,
-            runner=runner,
-            budget=job.plan.budget,
-            proposals=proposals,
-            demonstrations=_demonstrations(job, versions),
-        )
-        return search.found()
-
-
-def _demonstrations(job: Job, versions: Versions) -> tuple[Demonstration, ...]:
+def _demonstrations(job: GepaJob, versions: Versions) -> tuple[Demonstration, ...]:
     """Worked examples, of the first training clusters."""
     utility = job.metric.utility
     return tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.execute import tasks
@@ -12,7 +13,7 @@ from selectllm.optimization.confirm import Confirmation, confirmation_run
 from selectllm.optimization.controls import controls
 from selectllm.optimization.gepa_report import guards_of, splits_told, verdict_in_short
 from selectllm.optimization.grid_schedule import DEFAULT, FINALISTS
-from selectllm.optimization.grid_search import GridJob, GridOutcome, Halved, captured_by, said
+from selectllm.optimization.grid_search import Halved, captured_by, said
 from selectllm.optimization.schema import (
     ConfirmedArm,
     GridConfirmation,
@@ -24,6 +25,9 @@ from selectllm.optimization.schema import (
     PlannedRound,
 )
 from selectllm.optimization.template import Origin, written
+
+if TYPE_CHECKING:
+    from selectllm.optimization.grid_job import GridJob, GridOutcome
 
 
 def plan(job: GridJob) -> GridPlan:
@@ -51,9 +55,10 @@ def _most_confirmed(job: GridJob) -> int:
     return sum(1 for _ in tasks(run))
 
 
-def report(job: GridJob, came: GridOutcome) -> GridResults:
+def report(came: GridOutcome) -> GridResults:
     """The content of optimize.json; without a confirmation nothing better was found."""
-    found, splits, made = came.found, job.splits, came.confirmation
+    job, found, made = came.job, came.found, came.confirmation
+    splits = job.splits
     asked = made.asked if made else splits.confirmation
     best, utility = winner(came), job.run.headline
     assert utility is not None
@@ -134,9 +139,10 @@ def _verdict(found: Halved, made: Confirmation, number: int) -> Verdict:
     return made.verdicts[found.finalists.index(number)]
 
 
-def version_file(job: GridJob, came: GridOutcome, number: int) -> str:
+def version_file(came: GridOutcome, number: int) -> str:
     """The file of the finalist `number`: its settings as scalars, and where they come from."""
     assert came.confirmation is not None
+    job = came.job
     parent = job.run.selectors[0].prompt.ref
     verdict = _verdict(came.found, came.confirmation, number)
     words = verdict_in_short(parent, verdict)

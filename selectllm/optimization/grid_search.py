@@ -1,4 +1,4 @@
-"""One `optimize --grid`, carried out: halving over settings, then the finalists confirmed."""
+"""Every setting of a prompt's variables, and successive halving over them."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import PromptError
 from selectllm.core.types import Cluster, Decision
-from selectllm.data.embedder import Embedder
 from selectllm.evaluation.metrics.agreement import Agreement
 from selectllm.evaluation.runs.execute import shown_items
 from selectllm.evaluation.runs.run import Run
-from selectllm.optimization.confirm import Confirmation, confirm, confirmation_run
 from selectllm.optimization.grid_effects import Effect, Settings, effects
 from selectllm.optimization.grid_schedule import DEFAULT, Schedule, ranked
-from selectllm.optimization.progress import Progress, ticks
-from selectllm.optimization.splits import Splits
-from selectllm.optimization.versions import Versions, open_versions
+from selectllm.optimization.versions import Versions
 from selectllm.prompting.prompt import Prompt, all_settings, render, with_settings
 from selectllm.prompting.variables import Value
 from selectllm.selection.concurrency import run_all
-from selectllm.selection.task import AskSettings
 
 MOST = 256  # settings
 LEAD = 1e-9  # captured by which a setting leads the default, beyond rounding
@@ -94,34 +87,6 @@ def _said(value: Value) -> str:
     return str(value) if plain else canonical_json(value)
 
 
-@dataclass(frozen=True)
-class GridJob:
-    """What is to be done, checked; `run` has the parent as its only selector."""
-
-    run: Run
-    splits: Splits
-    grid: Grid
-    schedule: Schedule
-    budget: int
-    settings: AskSettings
-    embedder: Embedder
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """What the search is made from: equal manifests and replies take the same way."""
-        return {
-            "run": self.run.manifest,
-            "splits_sha256": self.splits.sha256,
-            "grid": [prompt.sha256 for prompt in self.grid.prompts],
-            "rounds": [asdict(planned) for planned in self.schedule.rounds],
-        }
-
-    @property
-    def clusters(self) -> tuple[Cluster, ...]:
-        """What the search may ask, in the order in which it does."""
-        return self.splits.training + self.splits.validation
-
-
 @dataclass(frozen=True, slots=True)
 class RoundMade:
     """One round: the ids of its new clusters, which settings were asked, which went on.
@@ -146,36 +111,6 @@ class Halved:
     measured: Mapping[int, Agreement]
     effects: tuple[Effect, ...]
     finalists: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class GridOutcome:
-    """What came of a job; `confirmation` is None without finalists."""
-
-    found: Halved
-    confirmation: Confirmation | None
-
-
-async def carry_out(job: GridJob, folder: Path, progress: Progress) -> GridOutcome:
-    """Do what `folder` does not hold yet, decisions and the confirmation's run; closes the model.
-
-    Raises ProviderError, BudgetReached, ReplyMissing; what was paid for is kept, and the same
-    job carried out again goes on from there.
-    """
-    try:
-        with open_versions(folder / "decisions.jsonl", job.manifest) as log:
-            with progress("searching") as advance:
-                tick = ticks(advance, job.schedule.decisions)
-                versions = Versions(job.run, job.settings, log, tick)
-                found = await halve(versions, job.grid, job.clusters, job.schedule)
-        if not found.finalists:
-            return GridOutcome(found, None)
-        prompts = [job.grid.prompts[number] for number in found.finalists]
-        run = confirmation_run(job.run, prompts, job.splits.confirmation)
-        made = confirm(run, folder / "confirmation", job.embedder, job.settings, progress)
-        return GridOutcome(found, await made)
-    finally:
-        await job.run.selectors[0].model.close()
 
 
 async def halve(

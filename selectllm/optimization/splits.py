@@ -14,6 +14,7 @@ from fractions import Fraction
 from selectllm.core.codec import seeded_hash, sha256_json
 from selectllm.core.errors import SuiteError
 from selectllm.core.types import Cluster
+from selectllm.evaluation.runs.run import Run
 
 NAMES = ("training", "validation", "confirmation")
 SHARES: Mapping[str, Fraction] = {
@@ -88,6 +89,12 @@ def split(clusters: Sequence[Cluster], utility: Mapping[str, float], k: int, see
                 f"{least}; use a column with more and smaller groups, or a larger pool"
             )
     return splits
+
+
+def splits_of(run: Run) -> Splits:
+    """The clusters of `run`, divided by the utility that decides. Raises as `split` does."""
+    assert run.headline is not None
+    return split(run.clusters, run.headline.values, run.suite.picks, run.suite.seed)
 
 
 def _least() -> str:

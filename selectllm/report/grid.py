@@ -9,13 +9,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.optimization.schema import GridConfirmation, GridPlan, GridResults
+from selectllm.optimization.schema import (
+    GridConfirmation,
+    GridPlan,
+    GridResults,
+    OptimizeResults,
+)
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.optimize import (
     SPLITS,
     a_decision,
     around,
     noise_facts,
+    render_report,
     utility_facts,
     written,
 )
@@ -23,6 +29,11 @@ from selectllm.report.verdict import render_verdict
 from selectllm.report.wording import counted, estimate, p_value, rate, spread
 
 MOST = 12  # settings in the table; all of them are in optimize.json
+
+
+def render_optimized(told: OptimizeResults) -> RenderableType:
+    """What came of a search or of a grid, the verdict first."""
+    return render_grid(told) if isinstance(told, GridResults) else render_report(told)
 
 
 def plan_text(plan: GridPlan) -> str:

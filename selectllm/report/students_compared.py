@@ -39,7 +39,7 @@ def render_trials(content: Content) -> RenderableType:
         parts += [Text(), _gains(content, by), *map(Text, _sentences(content, by))]
         rows = content["agreement"][by]
         if rows and by == primary:
-            told = [(named(row), row["agreement"]) for row in rows]
+            told = [(named(summary(row)), row["agreement"]) for row in rows]
             beside = render_arms(rows, _by_arm(content, by), f"gain {BY[by]}")
             parts += [Text(), beside, render_set_agreement(told)]
         elif rows:

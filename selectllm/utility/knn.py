@@ -210,8 +210,8 @@ def responses_of(name: str, what: str, items: Sequence[Item]) -> list[str]:
     if missing := unanswered(items):
         raise UtilityError(
             f"utility {name}: needs a response for every item, and {len(missing)} of {len(items)} "
-            f"in the {what} have none: {listed(missing)}; fill them in, name their "
-            "column (--map response=COL, in a suite columns: {response: COL}), or leave them out"
+            f"in the {what} have none: {listed(missing)}; fill them in, name their column "
+            "(`columns` response=COL, in a suite columns: {response: COL}), or leave them out"
         )
     return [item.response or "" for item in items]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,21 +10,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-import selectllm.report.schemas
-from selectllm.downstream.student import open_student, read_manifest
-from selectllm.downstream.student import score as score_student
+from selectllm.cli import main
+from selectllm.downstream.student import read_manifest
+from selectllm.report.schemas import schema
 from tests.conftest import Command, Outcome, read_jsonl, write_jsonl
 from tests.contract.test_layers import HEAVY, loaded_by
 from tests.downstream.student.test_training import items, made, one_thread
 from tests.support.cli_files import assert_refused, files
+from tests.support.student_files import rows, student_files
 
 __all__ = ["one_thread"]  # a fixture
 
@@ -33,29 +33,23 @@ LEARNED = sum(len(f"{item.response}") + 1 for item in items(8))  # a byte each, 
 ADAPTER = {"adapter_config.json", "adapter_model.safetensors", "student.json"}
 
 
-def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
-    """Items of test_student as rows of a file."""
-    names = ("id", "instruction", "input", "response")
-    return [{name: getattr(item, name) for name in names} for item in items(count, start)]
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model, a selection, held-out items and, in `trained`, a student."""
+    folder = student_files(tmp_path_factory.mktemp("ready"))
+    with contextlib.chdir(folder):
+        assert main(["student", "train", "selection.jsonl", "-o", "trained", *TRAINING]) == 0
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def workplace(selectllm: Command) -> None:
-    """A tiny model in the current folder, a selection, and held-out items."""
-    made(Path("tiny"))
-    write_jsonl(Path("selection.jsonl"), rows(8))
-    write_jsonl(Path("test.jsonl"), rows(9, 100))
-    write_jsonl(Path("dev.jsonl"), rows(4, 200))
+def workplace(selectllm: Command, ready: Path) -> None:
+    """The same in the current folder."""
+    shutil.copytree(ready, ".", dirs_exist_ok=True)
 
 
 def train(selectllm: Command, *options: object, selection: str = "selection.jsonl") -> Outcome:
     return selectllm("student", "train", selection, "-o", "out", *TRAINING, *options)
-
-
-def trained(selectllm: Command, *options: object, **places: str) -> Any:
-    outcome = train(selectllm, "--json", *options, **places)
-    assert outcome.code == 0, outcome.err
-    return outcome.json
 
 
 def score(selectllm: Command, *options: object) -> Outcome:
@@ -66,13 +60,9 @@ def scored(selectllm: Command, *options: object) -> Any:
     """The scores on stdout, once they keep to their schema and stand in the file too."""
     outcome = score(selectllm, *options, "-o", "scores.json", "--json")
     assert outcome.code == 0, outcome.err
-    schema = Path(selectllm_schemas, "student_scores.json").read_text("utf-8")
-    Draft202012Validator(json.loads(schema)).validate(outcome.json)
+    Draft202012Validator(schema("student_scores")).validate(outcome.json)
     assert outcome.json == json.loads(Path("scores.json").read_text("utf-8"))
     return outcome.json
-
-
-selectllm_schemas = Path(selectllm.report.schemas.__file__).parent
 
 
 def adapter(folder: str) -> bytes:
@@ -97,8 +87,6 @@ def run_python(code: str, *arguments: object) -> Outcome:
 
 
 def test_a_student_is_trained_and_what_it_was_is_told(selectllm: Command) -> None:
-    outcome = train(selectllm, "--test", "test.jsonl", "--dev", "dev.jsonl", "--learning-rate", 1)
-    assert_refused(outcome, "--dev chooses the learning rate; leave --learning-rate out")
     outcome = train(selectllm, "--test", "test.jsonl")
     assert outcome.code == 0, outcome.err
     assert {path.name for path in Path("out").iterdir()} == ADAPTER
@@ -113,77 +101,28 @@ def test_a_student_is_trained_and_what_it_was_is_told(selectllm: Command) -> Non
 
 
 def test_json_is_the_manifest_with_folder_and_seconds(selectllm: Command) -> None:
-    found = trained(selectllm, "--seed", 3, "--batch-size", 4, "--rank", 2, "--alpha", 4)
-    assert found.pop("seconds") > 0
-    manifest = json.loads(Path("out/student.json").read_text("utf-8"))
+    again = ("selection.jsonl", "-o", "trained", *TRAINING)
+    outcome = selectllm("student", "train", *again, "--json")
+    assert outcome.code == 0, outcome.err
+    assert "trained held this training already" in outcome.err
+    found = outcome.json
+    assert found.pop("seconds") >= 0
+    manifest = json.loads(Path("trained/student.json").read_text("utf-8"))
     del manifest["student"]
-    assert found == manifest | {"folder": "out", "learning_rate": None}
-    config = found["plan"]["config"]
-    assert [config[name] for name in ("seed", "batch_size", "rank", "alpha")] == [3, 4, 2, 4]
+    assert found == manifest | {"folder": "trained", "learning_rate": None}
 
 
-def test_what_was_cut_is_told(selectllm: Command) -> None:
-    outcome = train(selectllm, "--max-length", 48)
-    cut = read_manifest(Path("out")).plan.cut
-    assert cut.prompts > 1
-    told = f"cut to fit into 48 tokens, and not learned: {cut.prompt_tokens} tokens of"
-    assert f"{told} {cut.prompts} prompts" in outcome.out
-
-
-@pytest.mark.parametrize("layout", ["alpaca", "chat", "sharegpt"])
-def test_a_selection_and_its_exports_are_trained_on(selectllm: Command, layout: str) -> None:
-    write_jsonl(Path("pool.jsonl"), rows(30))
-    choice = ("--strategy", "longest", "--budget", 6, "-o", "chosen.jsonl")
-    assert selectllm("select", "pool.jsonl", *choice).code == 0
-    assert selectllm("export", "chosen.jsonl", "-o", "exported").code == 0
-    (exported,) = Path("exported", layout).iterdir()
-    found = trained(selectllm, selection="chosen.jsonl")["plan"]
-    shutil.rmtree("out")
-    again = trained(selectllm, selection=str(exported))["plan"]
-    assert (found["items"], again["items"]) == (6, 6)
-    assert found["response_tokens"] == again["response_tokens"]
-
-
-def test_columns_can_be_named(selectllm: Command) -> None:
+def test_options_reach_the_training(selectllm: Command) -> None:
     renamed = [{"ask": row["instruction"], "reply": row["response"]} for row in rows(4)]
     write_jsonl(Path("other.jsonl"), renamed)
-    names = ("--map", "instruction=ask", "--map", "response=reply")
-    assert trained(selectllm, *names, selection="other.jsonl")["plan"]["items"] == 4
-
-
-def test_the_learning_rate_is_chosen_on_dev_items(selectllm: Command) -> None:
-    options = ("selection.jsonl", "-o", "out", *SHAPE, "--blocks", 2, "--dev", "dev.jsonl")
-    outcome = selectllm("student", "train", *options, "--test", "test.jsonl")
+    names = ("--map", "instruction=ask", "--map", "response=reply", "--epochs", 1, "--quiet")
+    options = ("--seed", 3, "--batch-size", 2, "--rank", 2, "--alpha", 4, "--mode", "full")
+    outcome = train(selectllm, *names, *options, selection="other.jsonl")
     assert outcome.code == 0, outcome.err
-    rate = read_manifest(Path("out")).plan.config.learning_rate
-    assert f"learning rate {rate:g}, chosen on 4 dev items" in outcome.out
-    found = selectllm("student", "train", *options, "--json").json
-    losses = found["learning_rate"]["losses"]
-    assert found["learning_rate"]["rate"] == rate == float(min(losses, key=lambda r: losses[r]))
-    assert len(losses) == 5
-    for each, loss in losses.items():
-        assert f"{each} {loss:.3f}" in outcome.out
-    highest = found["learning_rate"]["edge"] == "highest"
-    assert ("it is the highest rate that was tried" in outcome.out) == highest == (rate == 1.6e-2)
-    alone = (*SHAPE, "--blocks", 2, "--learning-rate", rate)
-    assert selectllm("student", "train", "selection.jsonl", "-o", "alone", *alone).code == 0
-    assert adapter("out") == adapter(f"out/rates/rate-{rate:g}") == adapter("alone")
-
-
-def test_dev_items_are_not_for_a_folder_whose_rate_was_given(selectllm: Command) -> None:
-    trained(selectllm)
-    options = ("selection.jsonl", "-o", "out", *SHAPE, "--blocks", 2, "--dev", "dev.jsonl")
-    assert_refused(
-        selectllm("student", "train", *options), "learning rate was not chosen with --dev"
-    )
-
-
-def test_a_finished_training_is_not_repeated(selectllm: Command) -> None:
-    trained(selectllm)
-    before = {path: path.stat().st_mtime_ns for path in Path("out").iterdir()}
-    outcome = train(selectllm)
-    assert "out held this training already" in outcome.err
-    assert {path: path.stat().st_mtime_ns for path in Path("out").iterdir()} == before
+    plan = read_manifest(Path("out")).plan
+    config = plan.config
+    assert (plan.items, config.seed, config.batch_size, config.mode) == (4, 3, 2, "full")
+    assert (config.rank, config.alpha, config.epochs) == (2, 4, 1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -212,187 +151,66 @@ def test_a_training_that_is_stopped_goes_on_and_ends_with_the_same_adapter(
 # Scoring
 
 
-def test_losses_are_those_of_the_student_beside_its_base(selectllm: Command) -> None:
-    trained(selectllm)
-    found = scored(selectllm, "out")
-    student = open_student("tiny", Path("other"))
-    config = read_manifest(Path("out")).plan.config
-    pair = [score_student(student, items(9, 100), config, each) for each in (None, Path("out"))]
-    for name, loss in zip(("base", "tuned"), pair, strict=True):
-        np.testing.assert_allclose([item[name] for item in found["items"]], loss.nats, rtol=1e-6)
-        means = {"per_token": loss.token_weighted, "per_item": loss.per_item}
-        assert found["losses"][name] == pytest.approx(means)
-    losses = found["losses"]
-    for by in ("per_token", "per_item"):
-        assert losses["gain"][by] == losses["base"][by] - losses["tuned"][by] > 0
-    assert sum(band["items"] for band in found["bands"]) == 9
-    assert found["training"]["learned_tokens"] == LEARNED
-    assert (found["max_length"], found["answers"]) == (128, None)
-
-
-def test_the_table_tells_both_losses_by_length_and_that_they_disagree(selectllm: Command) -> None:
-    trained(selectllm)
-    content = scored(selectllm, "out")
-    told = score(selectllm, "out").out
-    for by, title in (("per_token", "loss per token, tiny"), ("per_item", "loss per item, tiny")):
-        table = told[told.index(title) :]
-        for each in (*content["bands"], content["losses"]):
-            cells = [f"{each[name][by]:.3f}" for name in ("base", "tuned", "gain")]
-            assert " ".join(cells) in " ".join(table.split())
-    assert "the two losses disagree" in told
-    assert "nothing was cut: all fit into 128 tokens" in told
-
-
-def test_without_a_folder_the_base_model_is_scored(selectllm: Command) -> None:
-    trained(selectllm)
-    found = scored(selectllm, *SHAPE, "--mode", "full")
-    assert found["training"] is found["losses"]["tuned"] is found["losses"]["gain"] is None
-    assert found["losses"]["base"] == pytest.approx(scored(selectllm, "out")["losses"]["base"])
+def test_scores_are_a_table_or_json_that_keeps_to_its_schema(selectllm: Command) -> None:
+    content = scored(selectllm, "trained")
+    told = score(selectllm, "trained").out
+    assert "loss per token, tiny" in told
+    assert f"{content['losses']['gain']['per_token']:.3f}" in told
+    base = scored(selectllm, *SHAPE, "--mode", "full")
+    assert base["losses"]["base"] == pytest.approx(content["losses"]["base"])
     assert "gain" not in score(selectllm, *SHAPE, "--mode", "full").out
 
 
-def test_a_base_model_that_has_moved_is_named(selectllm: Command) -> None:
-    trained(selectllm)
-    before = scored(selectllm, "out")["losses"]
-    Path("elsewhere").mkdir()
-    shutil.move("tiny", "elsewhere/tiny")
-    assert_refused(score(selectllm, "out"), "student: the base model tiny is not there")
-    assert scored(selectllm, "out", "--model", "elsewhere/tiny")["losses"] == before
-    made(Path("tiny"), "gpt2")
-    assert_refused(score(selectllm, "out"), "out holds a student with model tiny@", "this one has")
-
-
-@pytest.fixture
-def encoder(selectllm: Command) -> Path:
-    """A folder that sentence-transformers takes for an encoder: the mean over a model's tokens."""
-    return made(Path("encoder"), eos_token="</s>", pad_token="</s>")
-
-
-def test_answers_are_written_with_how_like_the_references_they_are(
-    selectllm: Command, encoder: Path
-) -> None:
-    same = {"response": "one two"}  # so that it says so to whatever it is asked
-    taught = [{"id": text, "instruction": text} | same for text in ("A", "b?", "c", "D?", "a")]
-    write_jsonl(Path("selection.jsonl"), taught)
-    options = ("--epochs", 60, "--mode", "full", "--learning-rate", "3e-2")
-    trained(selectllm, *options)
-    asked = ("a?", "one two"), ("B" * 40, "one two three"), ("a?  ", "none")
-    names = ("instruction", "response")
-    tests = [dict(zip(names, pair, strict=True)) | {"id": pair[0]} for pair in asked]
-    write_jsonl(Path("test.jsonl"), tests)
-    answers = ("--answers", "said.jsonl", "--new-tokens", 12, "--encoder", "./encoder")
-    found = scored(selectllm, "out", *answers)["answers"]
-    said = read_jsonl(Path("said.jsonl"))
-    assert [set(each) for each in said] == [
-        {"id", "text", "tokens", "stopped", "rouge_l", "cosine"}
-    ] * 3
-    assert [each["id"] for each in said] == ["a?", "B" * 40, "a?  "]
-    first = {"id": "a?", "text": "one two", "tokens": 8, "stopped": "end", "rouge_l": 1.0}
-    assert said[0] == first | {"cosine": pytest.approx(1)}
-    assert found["stopped"] == sum(each["stopped"] == "end" for each in said)
-    for name in ("rouge_l", "cosine"):
-        assert found[name] == pytest.approx(np.mean([each[name] for each in said]))
-    told = f"answers: {found['stopped']} of 3 stopped by themselves, the others at 12 tokens"
-    assert told in score(selectllm, "out", *answers).out
+def test_answers_are_written_and_counted(selectllm: Command) -> None:
+    made(Path("encoder"), eos_token="</s>", pad_token="</s>")
+    answers = ("--answers", "said.jsonl", "--new-tokens", 2, "--encoder", "./encoder")
+    found = scored(selectllm, "trained", *answers)["answers"]
+    assert len(read_jsonl(Path("said.jsonl"))) == 9
+    told = f"answers: {found['stopped']} of 9 stopped by themselves, the others at 2 tokens"
+    assert told in score(selectllm, "trained", *answers).out
 
 
 # What goes wrong
 
 
-def leaking() -> None:
-    write_jsonl(Path("test.jsonl"), [*rows(3, 100), *rows(2)])
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--test", "dev.jsonl", "--dev", "dev.jsonl"), "--dev chooses the learning rate"),
+        (
+            ("--test", "dev.jsonl", "--dev", "dev.jsonl"),
+            "--dev chooses the learning rate; leave --learning-rate out",
+        ),
         (("--learning-rate", "-1"), "student: learning_rate is -1.0; write a number above 0"),
-        (("--learning-rate", "nan"), "student: learning_rate is nan; write a number above 0"),
-        (("--epochs", 0), "student: epochs is 0; write 1 or more"),
-        (("--max-length", 513), "takes 512 tokens; write that or less"),
-        (("--blocks", 4), "has 4; write less, or use mode full"),
         (("--model", "./nowhere"), "no language model folder ./nowhere"),
         (("--test", "nowhere.jsonl"), "nowhere.jsonl"),
         (("--map", "response=answer"), "--map response=answer"),
+        (("--map", "response"), "--map response: no column; write --map instruction=COL"),
+        (("--test", "bare.jsonl"), "fill them in (--map response=COL names their column)"),
     ],
 )
 def test_bad_options_of_train_are_one_line_and_nothing_is_written(
     selectllm: Command, options: tuple[object, ...], said: str
 ) -> None:
+    write_jsonl(Path("bare.jsonl"), [{"id": "x", "instruction": "Why?"}])
     before = files()
     assert_refused(train(selectllm, *options), said)
     assert files() == before
-
-
-@pytest.mark.parametrize("option", [(), ("--test", "bare.jsonl"), ("--dev", "bare.jsonl")])
-def test_items_without_responses_are_counted_and_their_file_is_named(
-    selectllm: Command, option: Sequence[str]
-) -> None:
-    bare = [*rows(2, 300), {"id": "x", "instruction": "Why?"}, {"id": "y", "instruction": "How?"}]
-    write_jsonl(Path("bare.jsonl"), bare)
-    selection = "selection.jsonl" if option else "bare.jsonl"
-    outcome = selectllm("student", "train", selection, "-o", "out", *SHAPE, *option)
-    assert_refused(outcome, "bare.jsonl: 2 of 4 items have no response: 'x', 'y'; fill them in")
-    write_jsonl(Path("test.jsonl"), bare)
-    assert_refused(score(selectllm, *SHAPE), "test.jsonl: 2 of 4 items have no response")
-
-
-def test_test_items_in_the_selection_are_counted(selectllm: Command) -> None:
-    leaking()
-    said = "2 of 5 test items are also in the training items: 'item-00', 'item-01'"
-    assert_refused(train(selectllm, "--test", "test.jsonl"), said)
-    assert not Path("out").exists()
-    trained(selectllm)
-    said = "2 of 5 test items are also in the items that the student was trained on: 'item-00', "
-    assert_refused(score(selectllm, "out"), said)
-    assert (
-        score(selectllm, *SHAPE, "--mode", "full").code == 0
-    )  # the base model was trained on none of them
-
-
-def test_no_item_is_for_dev_and_for_something_else_too(selectllm: Command) -> None:
-    options = ("selection.jsonl", "-o", "out", *SHAPE, "--dev")
-    outcome = selectllm("student", "train", *options, "selection.jsonl")
-    assert_refused(outcome, "8 of 8 test items are also in SELECTION")
-    outcome = selectllm("student", "train", *options, "dev.jsonl", "--test", "dev.jsonl")
-    assert_refused(outcome, "4 of 4 test items are also in the dev items")
-
-
-def test_another_training_in_the_folder_is_left_alone(selectllm: Command) -> None:
-    trained(selectllm)
-    before = files()
-    said = "out holds another training than this one; take another folder"
-    assert_refused(train(selectllm, "--seed", 1), said)
-    assert files() == before
-    Path("out/student.json").unlink()
-    assert_refused(train(selectllm), "out holds an adapter without student.json")
-
-
-def test_a_diverged_training_says_what_to_lower(selectllm: Command) -> None:
-    outcome = train(selectllm, "--learning-rate", "1e30")
-    assert_refused(outcome, "training has diverged; lower learning_rate (now 1e+30)")
-    assert [*Path("out").iterdir()] == []
-    assert train(selectllm).code == 0
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (("nowhere",), "nowhere holds no trained student; train one there first"),
-        (("out", "--max-length", 64), "with max_length 128, but this one has 64"),
-        (("out", "--mode", "full"), "with mode fast, but this one has full"),
-        (("out", "--new-tokens", 5), "--new-tokens: is of answers; name a file for them"),
-        (("out", "--answers", "a", "--new-tokens", 97), "new_tokens is 97; write 1 to 96"),
-        (("out", "--answers", "a", "--new-tokens", 0), "new_tokens is 0; write 1 to 96"),
-        (("out", "-o", "test.jsonl"), "-o test.jsonl: is read too, and not overwritten"),
-        (("out", "-o", "a", "--answers", "a", "--new-tokens", 5), "--answers a: is "),
+        (("trained", "--new-tokens", 5), "--new-tokens: is of answers; name a file for them"),
+        (("trained", "--answers", "a", "--new-tokens", 97), "new_tokens is 97; write 1 to 96"),
+        (("trained", "-o", "test.jsonl"), "-o test.jsonl: is read too, and not overwritten"),
+        (("trained", "--model", "gone"), "the base model gone is not there; name its folder with"),
+        (("trained", "-o", "a", "--answers", "a", "--new-tokens", 5), "--answers a: is "),
     ],
 )
 def test_bad_options_of_score_are_one_line_and_nothing_is_written(
     selectllm: Command, options: tuple[object, ...], said: str
 ) -> None:
-    trained(selectllm)
     before = files()
     assert_refused(score(selectllm, *options), said)
     assert files() == before

@@ -158,38 +158,17 @@ class TestTheWholeWay:
         assert said.items() <= verdict["utility"].items()
 
 
-class TestAsk:
-    """What raters see, and what they do not."""
+class TestAskAndImport:
+    """How sheets are asked for and read on the command line."""
 
-    def test_arms_picks_and_clusters_are_hidden(self, selectllm: Command, run: Path) -> None:
-        ask(selectllm, run, "--differing", "-o", "sheet.csv")
-        everything = Path("sheet.csv").read_text("utf-8-sig") + Path("sheet.ask.json").read_text(
-            "utf-8"
+    def test_what_was_asked_is_told_as_text_or_json(self, selectllm: Command, run: Path) -> None:
+        outcome = selectllm("utility", "ask", run, "--raters", 2, "-o", "sheet.csv")
+        assert outcome.out == (
+            "sheet-1.csv, sheet-2.csv: 600 items for 2 rater(s)\n"
+            "when they are filled in: selectllm utility import sheet-1.csv sheet-2.csv\n"
         )
-        for word in ("mock", "short@1", "cluster", "first", 'random"'):
-            assert word not in everything
-
-    def test_each_rater_gets_a_sheet_in_an_order_of_its_own(
-        self, selectllm: Command, run: Path
-    ) -> None:
-        ask(selectllm, run, "--differing", "--raters", 2, "-o", "sheet.csv")
-        orders = [[r["id"] for r in rows_of(Path(f"sheet-{n}.csv"))[1]] for n in (1, 2)]
-        assert sorted(orders[0]) == sorted(orders[1])
-        assert orders[0] != orders[1] != sorted(orders[1])
-
-    def test_two_raters_are_averaged_with_their_agreement(
-        self, selectllm: Command, run: Path
-    ) -> None:
-        ask(selectllm, run, "--differing", "--raters", 2, "-o", "sheet.csv")
-        fill(Path("sheet-1.csv"), lambda i: min(5, quality(i) + 1), "anna")
-        fill(Path("sheet-2.csv"), quality, "ben")
-        outcome = selectllm("utility", "import", "sheet-1.csv", "sheet-2.csv")
-        assert "2 rater(s), Krippendorff's alpha" in outcome.out
-        head, *rows = read_jsonl(Path("sheet.ratings.jsonl"))
-        assert head["ratings"]["raters"] == ["anna", "ben"]
-        for row in rows:
-            both = [min(5, quality(row["id"]) + 1), quality(row["id"])]
-            assert row["value"] == pytest.approx(sum(both) / 2)
+        told = ask(selectllm, run, "-o", "one.csv", "--json").json
+        assert told == {"sheets": ["one.csv"], "items": 600, "raters": 1}
 
     def test_what_was_read_is_told_as_json_or_without_notes(
         self, selectllm: Command, run: Path
@@ -199,86 +178,49 @@ class TestAsk:
         asked = ("utility", "import", "sheet-1.csv")
         outcome = selectllm(*asked, "--json")
         assert outcome.err == "note: 2 raters were asked, 1 answered\n"
-        told = outcome.json
-        assert told["file"] == "sheet-1.ratings.jsonl"
-        assert told["items"] == told["asked"] == len(rows_of(Path("sheet-1.csv"))[1])
-        assert (told["raters"], told["raters_asked"]) == (["anna"], 2)
-        assert told["alpha"] is told["rater_noise"] is None
-        entry = {"name": "rating", "source": "import", "file": "sheet-1.ratings.jsonl"}
-        assert told["utility"] == {**entry, "range": [1, 5]}
+        assert outcome.json["file"] == "sheet-1.ratings.jsonl"
         quiet = selectllm(*asked, "--quiet")
         assert quiet.err == ""
         assert "in the suite: {name: rating, source: import" in quiet.out
 
-    def test_what_is_rated_already_is_not_asked_again(self, selectllm: Command, run: Path) -> None:
+    def test_options_reach_the_sheet(self, selectllm: Command, run: Path) -> None:
         suite = write_suite(MODELS)
-        ask(selectllm, suite, "--limit", 20, "-o", "first.csv")
-        fill(Path("first.csv"), quality, "anna")
-        selectllm("utility", "import", "first.csv")
-        ask(selectllm, suite, "--limit", 30, "--rated", "first.ratings.jsonl", "-o", "more.csv")
+        Path("rubric.txt").write_text("Is it funny?", encoding="utf-8")
+        scale = ("--range", 0, 10, "--rubric", "rubric.txt")
+        ask(selectllm, suite, "--limit", 20, *scale, "-o", "first.csv")
+        comments, rows = rows_of(Path("first.csv"))
+        assert (comments[0][0], len(rows)) == ("# Is it funny?", 100)
+        fill(Path("first.csv"), lambda item_id: 10, "anna")
+        assert selectllm("utility", "import", "first.csv").code == 0
+        rated = ("--rated", "first.ratings.jsonl")
+        ask(selectllm, suite, "--limit", 30, *scale, *rated, "-o", "more.csv")
         assert len(rows_of(Path("more.csv"))[1]) == 50
-        fill(Path("more.csv"), quality, "anna")
+        fill(Path("more.csv"), lambda item_id: 0, "anna")
         joined = ("--add", "first.ratings.jsonl", "-o", "sheet.ratings.jsonl")
         assert selectllm("utility", "import", "more.csv", *joined).code == 0
-        assert decide(selectllm, "--limit", 30).code in (0, 1, 3)
 
-    def test_a_scale_and_a_rubric_of_ones_own(self, selectllm: Command, run: Path) -> None:
-        Path("rubric.txt").write_text("Is it funny?", encoding="utf-8")
-        ask(selectllm, run, "--range", 0, 10, "--rubric", "rubric.txt", "-o", "sheet.csv")
-        assert rows_of(Path("sheet.csv"))[0][0][0] == "# Is it funny?"
-        fill(Path("sheet.csv"), lambda item_id: 10)
-        assert selectllm("utility", "import", "sheet.csv").code == 0
-
-    def test_a_sheet_is_never_overwritten(self, selectllm: Command, run: Path) -> None:
-        ask(selectllm, run, "-o", "sheet.csv")
-        assert_refused(ask(selectllm, run, "-o", "sheet.csv"), "sheet.csv", "exists")
-
-    @pytest.mark.parametrize("name", ["sheet.txt", "sheet"])
-    def test_an_unknown_suffix_is_refused(self, selectllm: Command, run: Path, name: str) -> None:
-        assert_refused(ask(selectllm, run, "-o", name), ".csv")
-
-    def test_differing_needs_a_run(self, selectllm: Command) -> None:
-        outcome = ask(selectllm, write_suite(MODELS), "--differing", "-o", "sheet.csv")
-        assert_refused(outcome, "--differing", "no run folder")
-
-    def test_a_pool_that_has_changed_is_refused(
-        self, selectllm: Command, run: Path, unlabelled: list[dict[str, Any]]
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--differing",), ("--differing: suite.yaml is no run folder",)),
+            (("--rubric", "none.txt"), ("--rubric none.txt: cannot be read as text",)),
+            (("-o", "sheet.txt"), (".csv",)),
+        ],
+    )
+    def test_what_cannot_be_asked_is_refused(
+        self, selectllm: Command, options: tuple[str, ...], words: tuple[str, ...]
     ) -> None:
-        write_jsonl(Path("pool.jsonl"), unlabelled[:-1])
-        assert_refused(ask(selectllm, run, "-o", "sheet.csv"), "not the pool")
+        outcome = ask(selectllm, write_suite(MODELS), "-o", "sheet.csv", *options)
+        assert_refused(outcome, *words)
 
-    def test_arms_that_agree_leave_nothing_to_rate(self, selectllm: Command) -> None:
-        arms = ("--a", "strategy:first", "--b", "mock/first")
-        selectllm("ab", write_suite(MODELS), *arms, "-o", "same", "--quiet")
-        outcome = ask(selectllm, "same", "--differing", "-o", "sheet.csv")
-        assert_refused(outcome, "nothing to rate", "same items")
-
-    @pytest.mark.parametrize("name", ["sheet.jsonl", "sheet.argilla"])
-    def test_other_layouts_are_written(self, selectllm: Command, run: Path, name: str) -> None:
-        assert ask(selectllm, run, "-o", name).code == 0
-        assert Path(name).exists()
-
-
-@pytest.mark.parametrize(
-    ("value", "says"),
-    [("6", "6"), ("nan", "nan"), ("inf", "inf"), ("good", "good"), ("4,5", "4,5"), ("-1", "-1")],
-)
-def test_a_rating_that_is_none_names_file_item_and_value(
-    selectllm: Command, run: Path, value: str, says: str
-) -> None:
-    ask(selectllm, run, "-o", "sheet.csv")
-    bad = rows_of(Path("sheet.csv"))[1][2]["id"]
-    fill(Path("sheet.csv"), lambda item_id: value if item_id == bad else 3)
-    assert_refused(selectllm("utility", "import", "sheet.csv"), "sheet.csv:", bad, says)
-    assert not Path("sheet.ratings.jsonl").exists()
-
-
-def test_an_id_that_was_not_asked_for_is_named(selectllm: Command, run: Path) -> None:
-    ask(selectllm, run, "-o", "sheet.csv")
-    fill(Path("sheet.csv"), quality)
-    with Path("sheet.csv").open("a", encoding="utf-8") as handle:
-        handle.write(",stranger,what,,3,\n")
-    assert_refused(selectllm("utility", "import", "sheet.csv"), "stranger")
+    def test_what_cannot_be_read_is_refused(self, selectllm: Command, run: Path) -> None:
+        ask(selectllm, run, "-o", "sheet.csv")
+        fill(Path("sheet.csv"), lambda item_id: "good" if item_id == "item-003" else 3)
+        refused = selectllm("utility", "import", "sheet.csv")
+        assert_refused(refused, "sheet.csv:", "item-003", "good")
+        Path("sheet.ask.json").unlink()
+        refused = selectllm("utility", "import", "sheet.csv")
+        assert_refused(refused, "name the .ask.json that was written with the sheet: --ask FILE")
 
 
 def test_ratings_of_another_pool_are_refused(

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
+from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import (
-    ASKING,
     MOCK,
     assert_refused,
     eval_by,
@@ -26,24 +25,6 @@ from tests.support.provider_server import ProviderServer
 def workspace(selectllm: Command, pool_file: Path) -> Path:
     """The current folder as a workspace with a released prompt `mine@1`, and a pool."""
     return make_workspace(selectllm)
-
-
-def names(outcome: Outcome) -> set[str]:
-    return {row["name"] for row in outcome.json}
-
-
-def test_the_nearest_parent_with_a_lock_file_is_the_workspace(
-    selectllm: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for folder, name in ((".", "outer"), ("a/b", "inner")):
-        put_prompt(f"{name}@1", workspace=folder)
-        assert selectllm("prompts", "lock", "--prompts", f"{folder}/prompts").code == 0
-    put_prompt("unlocked@1", workspace="a/b/c")  # prompts without LOCK.yaml make no workspace
-    for folder, found in ((".", "outer"), ("a", "outer"), ("a/b", "inner"), ("a/b/c", "inner")):
-        with monkeypatch.context() as inside:
-            inside.chdir(folder)
-            listed = names(selectllm("prompts", "list", "--json"))
-        assert listed & {"outer", "inner", "unlocked"} == {found}
 
 
 def test_eval_looks_around_the_suite_and_select_around_the_current_folder(
@@ -66,37 +47,6 @@ def test_eval_looks_around_the_suite_and_select_around_the_current_folder(
     assert not Path("eval").exists()
     assert len(list(Path("../of-suite/eval/runs").iterdir())) == 1
     assert Path("../of-suite/cache/replies/cache.db").exists()
-
-
-def test_outside_a_workspace_the_cache_is_the_users(
-    selectllm: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pool_file: Path
-) -> None:
-    monkeypatch.delenv("SELECTLLM_CACHE_DIR")
-    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / "home"))
-    assert selectllm("select", pool_file, "--budget", 2, *MOCK).code == 0
-    folder = Path(selectllm("cache", "stats", "--json").json["folder"])
-    assert folder.is_relative_to(tmp_path / "home")
-    assert folder.is_dir()
-    assert not Path("cache").exists()
-
-
-def test_the_cache_is_the_options_then_the_variables_then_the_workspaces(
-    selectllm: Command, monkeypatch: pytest.MonkeyPatch, workspace: Path
-) -> None:
-    def used(*option: str) -> str:
-        asked = ("select", "pool.jsonl", "--budget", 2, *ASKING, "--model", "mock/first")
-        assert selectllm(*asked, *option).code == 0
-        stats = selectllm("cache", "stats", "--json", *option).json
-        return Path(stats["folder"]).resolve().parent.name
-
-    monkeypatch.setenv("SELECTLLM_CACHE_DIR", "of-the-variable")
-    assert used("--cache", "of-the-option") == "of-the-option"
-    assert not Path("of-the-variable").exists()
-    assert used() == "of-the-variable"
-    assert not Path("cache").exists()
-    monkeypatch.setenv("SELECTLLM_CACHE_DIR", "")
-    assert used() == "cache"
 
 
 def test_the_folder_of_prompts_named_by_option_replaces_the_workspaces(

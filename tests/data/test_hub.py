@@ -189,7 +189,7 @@ def test_a_bad_row_is_named_by_its_number_or_left_out(folder: Path) -> None:
     put("set/train.jsonl", rows)
     assert complaint("hf:./set:train") == (
         "hf:./set:train row 2: instruction is empty; fill it or leave the row out "
-        "(select: --skip-bad)"
+        "(select: `skip_bad`)"
     )
     loaded = load("hf:./set", skip_bad=True)
     assert [item.instruction for item in loaded.pool.items] == ["a", "b"]

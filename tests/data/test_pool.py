@@ -126,10 +126,13 @@ def test_flags_become_a_mapping() -> None:
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["instruction"], "--map instruction: no column; write --map instruction=COL"),
-        (["input="], "--map input=: no column; write --map instruction=COL"),
-        (["instuction=q"], "--map: no canonical column 'instuction'; did you mean 'instruction'?"),
-        (["id=a", "id=b"], "--map id=b: id is already mapped to 'a'; give it once"),
+        (["instruction"], "`columns` instruction: no column; write `columns` instruction=COL"),
+        (["input="], "`columns` input=: no column; write `columns` instruction=COL"),
+        (
+            ["instuction=q"],
+            "`columns`: no canonical column 'instuction'; did you mean 'instruction'?",
+        ),
+        (["id=a", "id=b"], "`columns` id=b: id is already mapped to 'a'; give it once"),
     ],
 )
 def test_a_flag_that_maps_nothing_is_an_error(flags: list[str], complaint: str) -> None:
@@ -240,7 +243,7 @@ BAD_ROWS = [
     (
         b'{"instruction": "q", "output": 42}',
         "response (column 'output') is a number, not text: 42; "
-        "write it as text, use --map response=COL",
+        "write it as text, use `columns` response=COL",
     ),
     (b'["q"]', "the row is no object: ['q']; write it as {\"instruction\": ...}"),
     (b"null", 'the row is no object: None; write it as {"instruction": ...}'),
@@ -271,7 +274,7 @@ def test_a_bad_row_is_named_with_file_line_value_and_fix(
 ) -> None:
     message = folder.complaint("pool.jsonl", GOOD_ROW + b"\n" + row + b"\n")
     assert message.startswith(f"pool.jsonl:2: {complaint}")
-    assert message.endswith(" or leave the row out (select: --skip-bad)")
+    assert message.endswith(" or leave the row out (select: `skip_bad`)")
     in_array = folder.complaint("pool.json", b"[" + GOOD_ROW + b",\n" + row + b"]")
     assert in_array.startswith(f"pool.json: element 2: {complaint}")
 
@@ -342,7 +345,7 @@ def test_a_file_without_an_instruction_column_names_the_columns_and_the_flag(
     ):
         assert folder.complaint("pool.jsonl", jsonl([row]), skip_bad=True) == (
             f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}); "
-            f"name it with --map {flag}, in a suite under `columns`"
+            f"name it with `columns` {flag}, in a suite under columns"
         )
 
 
@@ -353,11 +356,11 @@ def test_a_mapping_to_a_column_that_is_not_there_is_an_error(folder: Folder) -> 
             "pool.jsonl", content, columns={"response": "anwser"}, skip_bad=skip_bad
         )
         assert message == (
-            "pool.jsonl:1: --map response=anwser: no column 'anwser'; did you mean 'answer'? "
+            "pool.jsonl:1: `columns` response=anwser: no column 'anwser'; did you mean 'answer'? "
             "There are: answer, instruction"
         )
     message = folder.complaint("pool.jsonl", content, columns={"respons": "answer"})
-    assert message.startswith("--map: no canonical column 'respons'; did you mean 'response'?")
+    assert message.startswith("`columns`: no canonical column 'respons'; did you mean 'response'?")
 
 
 # Real data

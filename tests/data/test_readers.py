@@ -194,7 +194,7 @@ def test_a_line_that_is_not_json_is_named_with_its_column(
 def test_a_bad_csv_row_is_named_or_left_out(folder: Folder, line: bytes, complaint: str) -> None:
     content = b"instruction,input\r\na,b\r\n" + line + b"\r\nc,d\r\n"
     message = folder.complaint("pool.csv", content)
-    assert message == f"pool.csv:3: {complaint} or leave the row out (select: --skip-bad)"
+    assert message == f"pool.csv:3: {complaint} or leave the row out (select: `skip_bad`)"
     loaded = folder.load("pool.csv", content, skip_bad=True)
     assert [item.instruction for item in loaded.pool.items] == ["a", "c"]
     assert [rejected.line for rejected in loaded.rejected] == [3]

@@ -81,7 +81,7 @@ def test_an_item_of_another_pool_is_refused_though_its_id_be_known(
 
 @pytest.mark.parametrize("rows", [29, 31])
 def test_another_number_of_rows_than_items_is_an_error_with_both(tmp_path: Path, rows: int) -> None:
-    message = rf"--vectors .*v\.npy: {rows} rows for the 30 items of pool\.jsonl; row i"
+    message = rf"`vectors` .*v\.npy: {rows} rows for the 30 items of pool\.jsonl; row i"
     with pytest.raises(EncoderError, match=message):
         given_to(pool_of(30), tmp_path, random_vectors(rows))
 
@@ -109,7 +109,7 @@ def test_another_number_of_rows_than_items_is_an_error_with_both(tmp_path: Path,
 def test_an_array_of_another_kind_is_refused_with_what_to_do(
     tmp_path: Path, array: np.ndarray, message: str
 ) -> None:
-    with pytest.raises(EncoderError, match=rf"^--vectors .*v\.npy: .*{message}"):
+    with pytest.raises(EncoderError, match=rf"^`vectors` .*v\.npy: .*{message}"):
         open_vectors(saved(tmp_path, array))
 
 
@@ -161,7 +161,7 @@ def test_objects_are_refused_and_never_unpickled(
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=r"--vectors .*v\.npy: there is no such file"):
+    with pytest.raises(EncoderError, match=r"`vectors` .*v\.npy: there is no such file"):
         open_vectors(tmp_path / "v.npy")
 
 

@@ -142,8 +142,9 @@ def _check_answered(source: TrainingSets) -> None:
     if missing := unanswered(items.values()):
         raise PoolError(
             f"{len(missing)} of {len(items)} selected items have no response: {listed(missing)}; "
-            "fill them in (--map response=COL names their column), or export them with empty "
-            "output: --unanswered"
+            "fill them in (`columns` response=COL names their column), or export them with empty "
+            "output: `unanswered`",
+            argument="unanswered",
         )
 
 

@@ -70,7 +70,7 @@ def _of_exported(
         return kept
     models = list(dict.fromkeys(each.models for each in found))
     if given is None or len(models) > 1:
-        raise UtilityError(f"{path}: {_nameless(models)}")
+        raise UtilityError(f"{path}: {_nameless(models)}", argument="arm")
     made = exported.find(given, str(path))
     return [(each, made) for each in found]
 
@@ -80,8 +80,8 @@ def _nameless(models: Sequence[tuple[str, ...]]) -> str:
     if len(models) > 1:
         return (
             f"none of its models ({listed([names[0] for names in models])}) has the name of one "
-            "exported set; name them after their sets, or give a file for each with its --arm, "
-            "--budget and --seed"
+            "exported set; name them after their sets, or give a file for each with its `arm`, "
+            "`budget` and `seed`"
         )
     names = ", ".join(map(repr, models[0]))
     fault = (
@@ -90,7 +90,7 @@ def _nameless(models: Sequence[tuple[str, ...]]) -> str:
         else "does not name its model"
     )
     return (
-        f"{fault}; say which set it was trained on with --arm, --budget and --seed, or name the "
+        f"{fault}; say which set it was trained on with `arm`, `budget` and `seed`, or name the "
         "model after the set"
     )
 
@@ -108,7 +108,8 @@ def _set_of(found: Found, exported: Exported, given: SetReference | None) -> Exp
         assert given is not None
         raise UtilityError(
             f"{found.where}: says that it is of {_told(named)}, which is not the given "
-            f"{given.text}; correct --arm, --budget and --seed, or leave them out"
+            f"{given.text}; correct `arm`, `budget` and `seed`, or leave them out",
+            argument="arm",
         )
     return fitting[0] if len(fitting) == 1 else None
 

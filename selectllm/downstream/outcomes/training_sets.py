@@ -60,7 +60,8 @@ def sets_of_run(folder: Path, pool: Pool) -> TrainingSets:
         raise RunError(
             f"{folder}: its sets are not of {pool.source or 'this pool'}, which has other items "
             f"(sha256 {pool.sha256[:12]}, not {pool_sha256[:12]}); name the pool that it was made "
-            "from, with its --map"
+            "from, with its `columns`",
+            argument="pool",
         )
     if missing := [key for key in keys if key not in log.latest]:
         raise RunError(
@@ -99,7 +100,7 @@ def _set(made: SelectedSet, pool: Pool) -> TrainingSet:
 
 
 def set_of_selection(path: Path, columns: Mapping[str, str] | None = None) -> TrainingSets:
-    """The one set that `selectllm select` wrote to `path`; `columns`: its --map.
+    """The one set that `selectllm select` wrote to `path`; `columns`: as it was selected with.
 
     Raises RunError if no decision log beside it says what it was made from, or it was cut or
     added to since; PoolError as load_pool does.

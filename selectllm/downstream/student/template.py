@@ -140,5 +140,6 @@ def check_responses(items: Sequence[Item], where: str = "student") -> None:
     if missing := unanswered(items):
         raise UsageError(
             f"{where}: {len(missing)} of {len(items)} items have no response: {listed(missing)}; "
-            "fill them in (--map response=COL names their column) or leave them out"
+            "fill them in (`columns` response=COL names their column) or leave them out",
+            argument="columns",
         )

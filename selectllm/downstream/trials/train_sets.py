@@ -80,7 +80,8 @@ def _made(missing: Sequence[_Job], jobs: int) -> Iterator[Trial]:
     except BrokenProcessPool:
         raise ModelError(
             f"one of {jobs} trainings at a time was killed, as a system without memory left does; "
-            "lower --jobs or --max-length. What is finished is kept: run it again"
+            "lower `jobs` or `max_length`. What is finished is kept: run it again",
+            argument="jobs",
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

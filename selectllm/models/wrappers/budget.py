@@ -38,9 +38,10 @@ class Ledger:
             while self.spent + self._reserved + usd > self.max_cost:
                 if self._reserved <= 0:
                     raise BudgetReached(
-                        f"--max-cost {self.max_cost:g} USD reached: {self.spent:.4f} spent, and "
+                        f"`max_cost` {self.max_cost:g} USD reached: {self.spent:.4f} spent, and "
                         f"the next call could cost {usd:.4f}. Raise it and run the same command "
-                        "again: what was paid for is kept"
+                        "again: what was paid for is kept",
+                        argument="max_cost",
                     )
                 await self._settled.wait()
             self._reserved += usd
@@ -101,6 +102,7 @@ class Budgeted:
             return 0.0
         raise ModelError(
             f"{request.model.name}: not priced (neither litellm's table nor the suite has a price "
-            "for it), so --max-cost cannot be kept; give the model a "
-            "`price: {input: USD, output: USD}` per million tokens, or pass --allow-unpriced"
+            "for it), so `max_cost` cannot be kept; give the model a "
+            "`price: {input: USD, output: USD}` per million tokens, or pass `allow_unpriced`",
+            argument="allow_unpriced",
         )

@@ -86,7 +86,8 @@ class ReplyCache:
             )
         except (OSError, sqlite3.Error, diskcache.Timeout) as error:
             raise CacheError(
-                f"{folder}: the cache cannot be opened ({error}); name another with --cache DIR"
+                f"{folder}: the cache cannot be opened ({error}); name another with `cache` DIR",
+                argument="cache",
             ) from error
 
     @property

@@ -89,7 +89,8 @@ def find_asking(sheet: Path, given: Path | None = None) -> Asking:
             return read_asking(candidate)
     raise UtilityError(
         f"{sheet}: nothing beside it says what was asked (no {(candidates or [shared])[0].name}); "
-        "name the .ask.json that was written with the sheet: --ask FILE"
+        "name the .ask.json that was written with the sheet: `asked` FILE",
+        argument="asked",
     )
 
 
@@ -165,7 +166,7 @@ def _check_complete(
     missing = [item for item in asking.ids if item not in values]
     if missing and not (partial and values):
         sheets = ", ".join(str(path) for path in paths[:3]) + ", ..." * (len(paths) > 3)
-        fix = "" if not values else ", or import without them (--partial)"
+        fix = "" if not values else ", or import without them (`partial`)"
         raise UtilityError(
             f"{sheets}: {len(missing)} of {len(asking.ids)} items have no rating: "
             f"{listed(missing)}; rate them{fix}"

@@ -210,7 +210,7 @@ def test_what_lm_eval_left_out_is_not_missed(exported: Exported, tmp_path: Path)
 def test_a_model_of_another_name_needs_to_be_said(exported: Exported, tmp_path: Path) -> None:
     content = lm_eval("my-model")
     names = "'runs/my-model/last', 'base', 'runs', 'my-model', 'last'"
-    with pytest.raises(UtilityError, match=rf"names \({names}\) is that .* --arm, --budget and"):
+    with pytest.raises(UtilityError, match=rf"names \({names}\) is that .* `arm`, `budget` and"):
         from_json(exported, tmp_path, content)
     with pytest.raises(UtilityError, match=r"found\.json: does not name its model; say which set"):
         from_json(exported, tmp_path, {**content, "model_name": None, "config": {}})
@@ -245,7 +245,7 @@ def test_a_file_that_names_another_set_than_the_given_one_is_refused(
     with pytest.raises(UtilityError, match=rf"results\.mmlu\.acc,none: {own}{words}"):
         from_json(exported, tmp_path, content, given=given)
     path = write_jsonl(tmp_path / "rows.jsonl", [row(budget=4)])
-    with pytest.raises(UtilityError, match=rf"rows\.jsonl:1: {own}{words}; correct --arm"):
+    with pytest.raises(UtilityError, match=rf"rows\.jsonl:1: {own}{words}; correct `arm`"):
         import_results([path], exported, given)
 
 

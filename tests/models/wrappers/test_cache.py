@@ -225,7 +225,7 @@ def test_a_row_that_is_no_reply_is_refused(tmp_path: Path, value: str) -> None:
 
 def test_a_database_that_is_none_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "cache.db").write_bytes(b"no database" * 100)
-    with pytest.raises(CacheError, match=r"cannot be opened .*; name another with --cache"):
+    with pytest.raises(CacheError, match=r"cannot be opened .*; name another with `cache`"):
         ReplyCache(tmp_path)
 
 
@@ -236,7 +236,7 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CacheError, match="--cache DIR"):
+    with pytest.raises(CacheError, match="`cache` DIR"):
         ReplyCache(tmp_path / "file" / "cache")
 
 

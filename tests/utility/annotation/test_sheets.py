@@ -409,7 +409,7 @@ class TestReading:
     def test_items_that_nobody_rated_are_counted_and_named(self, tmp_path: Path) -> None:
         sheet = a_sheet(tmp_path, ",a,1", ",b,")
         with pytest.raises(
-            UtilityError, match=r"sheet\.csv: 2 of 3 items have no rating: 'b', 'c';.*--partial"
+            UtilityError, match=r"sheet\.csv: 2 of 3 items have no rating: 'b', 'c';.*`partial`"
         ):
             read_sheets([sheet], few("a", "b", "c"))
 
@@ -454,7 +454,7 @@ class TestAsking:
         assert find_asking(sheet, other) == few("z")
 
     def test_without_one_the_option_that_names_it_is_told(self, tmp_path: Path) -> None:
-        with pytest.raises(UtilityError, match=r"\(no sheet\.ask\.json\).*--ask FILE"):
+        with pytest.raises(UtilityError, match=r"\(no sheet\.ask\.json\).*`asked` FILE"):
             find_asking(a_sheet(tmp_path, ",a,1"))
 
     @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How verbs train students on one set after another: their options, learning rate and trials."""
+"""What jobs share that train students: settings, the items of files, learning rate and trials."""
 
 from __future__ import annotations
 
@@ -6,55 +6,78 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.cli.options import grouped
-from selectllm.cli.session import CommandSession
-from selectllm.cli.student_options import answered_items
-from selectllm.cli.student_settings import Settings
 from selectllm.core.codec import pretty_json, sha256_json
+from selectllm.core.errors import UsageError
 from selectllm.core.files import write_text
 from selectllm.core.types import Item, Pool
+from selectllm.data.hub import located
+from selectllm.data.leakage import check_no_leak
+from selectllm.data.pool import load_pool
 from selectllm.downstream.student import (
     RateChoice,
     Student,
     StudentConfig,
-    check_no_leak,
     choose_learning_rate,
     items_sha256,
     open_student,
 )
+from selectllm.downstream.student.template import check_responses
 from selectllm.downstream.trials.log import TrialLog, trial_manifest
 from selectllm.downstream.trials.train_sets import Bench, carry_out
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
 
+if TYPE_CHECKING:
+    from selectllm.jobs.session import Session
+
+DEFAULT = StudentConfig()
+
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """On what items students are tested, and how often sets are trained."""
+class StudentSettings:
+    """The fields of StudentConfig but the seed; `learning_rate` is None where none is named."""
+
+    model: str = DEFAULT.model
+    mode: str = DEFAULT.mode
+    epochs: int = DEFAULT.epochs
+    batch_size: int = DEFAULT.batch_size
+    rank: int = DEFAULT.rank
+    alpha: int = DEFAULT.alpha
+    blocks: int = DEFAULT.blocks
+    learning_rate: float | None = None
+    max_length: int = DEFAULT.max_length
+
+    def config(self, seed: int = 0) -> StudentConfig:
+        """The student's settings. Raises UsageError for a value out of range."""
+        named = {name: value for name, value in asdict(self).items() if value is not None}
+        return StudentConfig(**named, seed=seed)
+
+    def check_free_rate(self) -> None:
+        """Raise UsageError if a learning rate is named though dev items are to choose one."""
+        if self.learning_rate is not None:
+            raise UsageError(
+                "`dev` chooses the learning rate; leave `learning_rate` out",
+                argument="learning_rate",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSettings:
+    """On what items students are tested, and how often sets are trained.
+
+    `test`, `dev`: pool files with responses; the learning rate is chosen on those of `dev`.
+    `seeds`: trainings of a set, at least 1. `jobs`: trainings at a time, at least 1.
+    """
 
     test: str
-    dev: str | None
-    seeds: int
-    jobs: int
-
-
-training_options = grouped(
-    "training",
-    Training,
-    click.option("--test", metavar="FILE", required=True, help="Held-out items with responses."),
-    click.option("--dev", metavar="FILE", help="Choose the learning rate on these items."),
-    click.option(
-        "--seeds", type=click.IntRange(1), default=2, show_default=True, help="Trainings a set."
-    ),
-    click.option(
-        "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Trainings at a time."
-    ),
-)
+    dev: str | None = None
+    seeds: int = 2
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +87,11 @@ class Workshop:
     `choice`: of the learning rate (see `choice_json`), None if nobody asked for one.
     """
 
-    session: CommandSession
+    session: Session
     student: Student
     config: StudentConfig
     tests: tuple[Item, ...]
-    training: Training
+    trials: TrialSettings
     choice: Mapping[str, Any] | None = None
 
     @property
@@ -80,13 +103,30 @@ class Workshop:
     @property
     def seeds(self) -> range:
         """Of the trainings on one set."""
-        return range(self.training.seeds)
+        return range(self.trials.seeds)
+
+
+def read_pool(session: Session, file: str, columns: Mapping[str, str]) -> Pool:
+    """A pool file, or a pool on the hub, seen from the session's folder."""
+    return load_pool(located(Path.cwd() / session.path("."), file), columns=columns).pool
+
+
+def answered_items(session: Session, file: str, columns: Mapping[str, str]) -> tuple[Item, ...]:
+    """The items of a pool file. Raises UsageError, which names the file, without responses."""
+    return tuple(answered_pool(session, file, columns).items)
+
+
+def answered_pool(session: Session, file: str, columns: Mapping[str, str]) -> Pool:
+    """The same with what it is read from."""
+    pool = read_pool(session, file, columns)
+    check_responses(pool.items, file)
+    return pool
 
 
 def open_workshop(
-    session: CommandSession,
-    settings: Settings,
-    training: Training,
+    session: Session,
+    student: StudentSettings,
+    trials: TrialSettings,
     pool: Pool,
     size: int,
     columns: Mapping[str, str],
@@ -97,22 +137,22 @@ def open_workshop(
     chosen once is kept in the cache. Raises UsageError for test or dev items that are also in the
     pool or in each other, and as `open_student` and `train` do.
     """
-    config = settings.config()
-    tests = answered_items(training.test, columns)
+    config = student.config()
+    tests = answered_items(session, trials.test, columns)
     check_no_leak(tests, pool.items, "the pool")
     dev: tuple[Item, ...] = ()
-    if training.dev is not None:
-        settings.check_free_rate()
-        dev = answered_items(training.dev, columns)
+    if trials.dev is not None:
+        student.check_free_rate()
+        dev = answered_items(session, trials.dev, columns)
         check_no_leak(tests, dev, "the dev items")
         check_no_leak(dev, pool.items, "the pool")
     (drawn,) = random_sets(pool.items, size, 1, seed=-1)
-    student = open_student(config.model, session.workspace.cache)
-    made = Workshop(session, student, config, tests, training)
+    opened = open_student(config.model, session.workspace.cache)
+    shop = Workshop(session, opened, config, tests, trials)
     if not dev:
-        return made
-    choice = _chosen_rate(made, drawn, dev)
-    return replace(made, config=replace(config, learning_rate=choice["rate"]), choice=choice)
+        return shop
+    choice = _chosen_rate(shop, drawn, dev)
+    return replace(shop, config=replace(config, learning_rate=choice["rate"]), choice=choice)
 
 
 def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Mapping[str, Any]:
@@ -120,11 +160,11 @@ def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Mappin
     folder = shop.session.workspace.cache / "student" / "rates" / name
     kept = folder / f"choice-{items_sha256(dev)[:16]}.json"
     if not kept.is_file():
-        with shop.session.progress("learning rates") as advance:
-            made = choose_learning_rate(
-                shop.student, drawn.items, dev, shop.config, folder, progress=advance
+        with shop.session.progress("learning rates") as progress:
+            chosen = choose_learning_rate(
+                shop.student, drawn.items, dev, shop.config, folder, progress=progress
             )
-        write_text(kept, pretty_json(choice_json(made)))
+        write_text(kept, pretty_json(choice_json(chosen)))
     choice: Mapping[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     shop.session.note(f"learning rate {choice['rate']:g}, chosen on {len(dev)} dev items")
     if choice["edge"] is not None:
@@ -142,8 +182,8 @@ def carried_out(shop: Workshop, sets: Sequence[TrialSet]) -> Iterator[TrialLog]:
     with TrialLog(cache / "student" / "trials", manifest) as log:
         folder = cache / "student" / "trained" / log.name
         bench = Bench(shop.config, cache, folder, shop.tests)
-        with shop.session.progress("training") as advance:
-            carry_out(sets, shop.seeds, bench, log, jobs=shop.training.jobs, tick=advance)
+        with shop.session.progress("training") as progress:
+            carry_out(sets, shop.seeds, bench, log, jobs=shop.trials.jobs, tick=progress)
         yield log
 
 

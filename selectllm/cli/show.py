@@ -1,0 +1,23 @@
+"""Results on stdout: as JSON alone, or as the tables of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from selectllm.core.codec import canonical_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def show(content: Any, tables: Callable[[Any, Console], None], *, as_json: bool) -> None:
+    """Print `content`: as one line of JSON, or by `tables`."""
+    if as_json:
+        click.echo(canonical_json(content))
+        return
+    from rich.console import Console
+
+    tables(content, Console())

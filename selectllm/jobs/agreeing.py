@@ -1,0 +1,107 @@
+"""How far utilities order selectors as results of training do: what `utility agree` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.errors import UsageError, UtilityError
+from selectllm.downstream.outcomes.agreement import agreement_by_utility
+from selectllm.downstream.outcomes.exported import (
+    check_held,
+    check_pool,
+    check_source,
+    read_exported,
+)
+from selectllm.downstream.outcomes.results import ResultsFile, read_results
+from selectllm.downstream.outcomes.scores import (
+    ArmScores,
+    arm_scores,
+    tokens_by_arm,
+    tokens_of_sets,
+)
+from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
+
+if TYPE_CHECKING:
+    from selectllm.jobs.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class AgreeSettings:
+    """Which results are held against which utilities.
+
+    `results`: the file that results were imported into. `metric`, `budget`: None for the only
+    one. `benchmark`, `utility`: () for all. `export`: a folder that was exported, to take the
+    tokens of the sets from; None for those of the sets' folder.
+    """
+
+    results: Path
+    metric: str | None = None
+    budget: int | None = None
+    benchmark: tuple[str, ...] = ()
+    utility: tuple[str, ...] = ()
+    export: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """`content`: suite, metric, budget, benchmarks, scores by arm, agreement by utility."""
+
+    content: Mapping[str, Any]
+
+
+async def agree(sets_folder: Path, settings: AgreeSettings, *, session: Session) -> Agreement:
+    """How far the utilities of sets order their selectors as results from elsewhere do.
+
+    For each utility the agreement of what the sets capture of it with what training on them was
+    worth: rank correlations over selectors, what length alone would have foretold, and how far
+    that can be trusted.
+    """
+    folder = session.path(sets_folder)
+    compared = _compared(folder)
+    content = read_results(session.path(settings.results))
+    check_source(content, str(settings.results), compared, str(sets_folder))
+    scores = arm_scores(content.results, settings.metric, settings.budget, settings.benchmark)
+    check_held(scores.sets, compared, str(sets_folder))
+    export = None if settings.export is None else session.path(settings.export)
+    tokens = _tokens(compared, content, scores, export)
+    rows = agreement_by_utility(compared, scores.runs, scores.budget, tokens, settings.utility)
+    return Agreement(
+        {
+            "suite": compared.suite,
+            "pool_sha256": content.pool_sha256,
+            "metric": scores.metric,
+            "budget": scores.budget,
+            "benchmarks": list(scores.benchmarks),
+            "scores": scores.runs,
+            "tests": {"shared": scores.tests, "left_out": scores.left_out},
+            "agreement": rows,
+        }
+    )
+
+
+def _compared(folder: Path) -> SetsResults:
+    """The content of sets.json. Raises RunError if it is not there, or has no utilities."""
+    path = folder / "sets.json"
+    compared = SetsResults.read(path, DAMAGED)
+    if not compared.utilities:
+        raise UsageError(f"{path}: has no utilities; name some in the suite and run `sets` again")
+    return compared
+
+
+def _tokens(
+    compared: SetsResults, content: ResultsFile, scores: ArmScores, export: Path | None
+) -> dict[str, float] | None:
+    """Of each arm's sets: as exported, else as sets.json has them."""
+    if export is None:
+        return tokens_of_sets(compared, scores.budget)
+    exported = read_exported(export)
+    check_pool(exported, content.pool_sha256, "`results`")
+    if exported.sha256 != content.export_sha256:
+        raise UtilityError(
+            f"`export` {export}: the results are of another export; name that one",
+            argument="export",
+        )
+    return tokens_by_arm(exported, scores.budget)

@@ -1,0 +1,72 @@
+"""Training files of selected sets, for training elsewhere: what `export` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.errors import UsageError
+from selectllm.downstream.outcomes.export import LAYOUTS, write_export
+from selectllm.downstream.outcomes.training_sets import TrainingSets, set_of_selection, sets_of_run
+from selectllm.jobs.workshop import read_pool
+
+if TYPE_CHECKING:
+    from selectllm.jobs.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """Where the items come from, and how they are written.
+
+    `out`: the folder. `pool`: the file that the sets of a folder were selected from; a selection
+    holds its items itself. `columns`: of that file, canonical name -> its column. `layout`: names
+    of LAYOUTS, () for all. `unanswered`: whether items without a response are written too.
+    """
+
+    out: Path
+    pool: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    layout: tuple[str, ...] = ()
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Training files in `folder`; `manifest`: what ties results to their sets."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+
+async def export(source: Path, settings: ExportSettings, *, session: Session) -> Export:
+    """Write training files of every set in a folder of sets, or of one selection.
+
+    With a manifest that ties results to sets, and a recipe to fill in. A folder that is there is
+    left as it is, and must hold the same.
+    """
+    sets = _training_sets(source, settings, session)
+    layouts = settings.layout or tuple(LAYOUTS)
+    out = session.path(settings.out)
+    manifest = write_export(out, sets, layouts, unanswered=settings.unanswered)
+    return Export(settings.out, manifest)
+
+
+def _training_sets(source: Path, settings: ExportSettings, session: Session) -> TrainingSets:
+    place = session.path(source)
+    if not place.exists():
+        raise UsageError(f"{source}: no such file or folder; check the path")
+    if not place.is_dir():
+        if settings.pool is not None:
+            raise UsageError(
+                f"`pool`: {source} holds its items itself; leave the option out", argument="pool"
+            )
+        return set_of_selection(place, settings.columns)
+    if settings.pool is None:
+        raise UsageError(
+            f"{source}: holds ids alone; name the pool that its sets were selected from: "
+            "`pool` FILE",
+            argument="pool",
+        )
+    return sets_of_run(place, read_pool(session, settings.pool, settings.columns))

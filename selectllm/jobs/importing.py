@@ -1,0 +1,203 @@
+"""Filled-in sheets into a ratings file, results of training elsewhere into another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.errors import UsageError, UtilityError
+from selectllm.core.names import listed
+from selectllm.downstream.outcomes.exported import Exported, SetReference, read_exported
+from selectllm.downstream.outcomes.importing import import_results as tied_to_sets
+from selectllm.downstream.outcomes.results import ResultsFile, write_results
+from selectllm.utility.annotation.asked import Asking
+from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
+from selectllm.utility.annotation.ratings_file import RatingsFile, write_ratings
+from selectllm.utility.imported import read_ratings
+
+if TYPE_CHECKING:
+    from selectllm.jobs.session import Session
+
+RESULTS = Path("results.jsonl")
+Ratings = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class SheetSettings:
+    """How filled-in sheets are read.
+
+    `asked`: the .ask.json of the sheets, if elsewhere. `add`: a ratings file whose ratings are
+    kept beside these. `partial`: whether items that nobody rated may be missing.
+    """
+
+    asked: Path | None = None
+    add: Path | None = None
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRatings:
+    """A ratings file: what was asked for, and what came back."""
+
+    file: Path
+    asking: Asking
+    ratings: RatingsFile
+
+    def to_json(self) -> dict[str, Any]:
+        """What was read, and how a suite names it."""
+        entry = {
+            "name": "rating",
+            "source": "import",
+            "file": self.file.name,
+            "range": [float(bound) for bound in self.asking.range],
+        }
+        return {
+            "file": str(self.file),
+            "items": len(self.ratings.values),
+            "asked": len(self.asking.ids),
+            "raters": list(self.ratings.raters),
+            "raters_asked": self.asking.raters,
+            "alpha": self.ratings.alpha,
+            "rater_noise": self.ratings.rater_noise,
+            "utility": entry,
+        }
+
+
+async def import_sheets(
+    files: Sequence[Path],
+    out: Path | None = None,
+    settings: SheetSettings | None = None,
+    *,
+    session: Session,
+) -> ImportedRatings:
+    """Read the sheets of one asking into one ratings file, NAME.ratings.jsonl beside the first.
+
+    Several raters of an item give their mean, with their noise and agreement. Raises UtilityError,
+    which names file, item and value, for a rating that is none.
+    """
+    settings = settings or SheetSettings()
+    places = tuple(session.path(file) for file in files)
+    asked = None if settings.asked is None else session.path(settings.asked)
+    asking = find_asking(places[0], asked)
+    ratings: Ratings = read_sheets(places, asking, partial=settings.partial)
+    if settings.add is not None:
+        asking, ratings = _added(session.path(settings.add), asking, ratings)
+    first = files[0]
+    stem = first.name.partition(".")[0].rsplit("-", 1)[0] if len(files) > 1 else first.stem
+    path = out or first.with_name(f"{stem}.ratings.jsonl")
+    imported = ImportedRatings(path, asking, write_ratings(session.path(path), ratings, asking))
+    answered = len(imported.ratings.raters)
+    if answered < asking.raters:
+        session.note(f"note: {asking.raters} raters were asked, {answered} answered")
+    return imported
+
+
+def _added(path: Path, asking: Asking, ratings: Ratings) -> tuple[Asking, Ratings]:
+    """`asking` and `ratings` joined with those of a file of the same pool and scale."""
+    earlier = read_ratings(path, asking.range)
+    if earlier.pool_sha256 != asking.pool_sha256:
+        raise UtilityError(
+            f"`add` {path}: its items are not of the pool of these sheets", argument="add"
+        )
+    for item_id in sorted(earlier.ratings.keys() & ratings.keys()):
+        for rater in sorted(earlier.ratings[item_id].keys() & ratings[item_id].keys()):
+            was, now = earlier.ratings[item_id][rater], ratings[item_id][rater]
+            if was != now:
+                raise UtilityError(
+                    f"`add` {path}: {rater!r} rated item {item_id!r} {was:g} there and {now:g} in "
+                    "these sheets; write who rated into the column rater, or correct one of them",
+                    argument="add",
+                )
+    joined = {
+        item_id: {**earlier.ratings.get(item_id, {}), **ratings.get(item_id, {})}
+        for item_id in earlier.ratings.keys() | ratings.keys()
+    }
+    return replace(asking, ids=tuple(sorted({*asking.ids, *earlier.ratings}))), joined
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSettings:
+    """Of what exported sets results are, where the files do not say it.
+
+    `export`: the folder that was exported; `arm`, `budget` and `seed`: the set that a file of one
+    model is of; `training_seed`: of results that state none.
+    """
+
+    export: Path | None = None
+    arm: str | None = None
+    budget: int | None = None
+    seed: int | None = None
+    training_seed: int | None = None
+
+    @property
+    def given(self) -> SetReference | None:
+        """The set that was named. Raises UsageError for a budget or seed of no arm."""
+        if self.arm is None and (self.budget, self.seed) != (None, None):
+            raise UsageError("`budget`, `seed`: of which set? name its `arm` too", argument="arm")
+        return None if self.arm is None else SetReference(self.arm, self.budget, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedResults:
+    """Results in `file`, and the exported sets that they are of."""
+
+    file: Path
+    results: ResultsFile
+    exported: Exported
+
+    def to_json(self) -> dict[str, Any]:
+        """What was read; `without_result`: names of exported sets."""
+        rows = self.results.results
+        there = {(row.arm, row.budget, row.seed) for row in rows}
+        measured: dict[str, list[str]] = {}
+        for metric, benchmark in sorted({(row.metric, row.benchmark) for row in rows}):
+            measured.setdefault(metric, []).append(benchmark)
+        sets = self.exported.sets
+        return {
+            "file": str(self.file),
+            "results": len(rows),
+            "runs": len({(row.arm, row.budget, row.seed, row.training_seed) for row in rows}),
+            "arms": list(dict.fromkeys(row.arm for row in rows)),
+            "budgets": sorted({row.budget for row in rows}),
+            "metrics": measured,
+            "unsettled": self.results.unsettled,
+            "exported": len(sets),
+            "without_result": [
+                one.name for one in sets if (one.arm, one.budget, one.seed) not in there
+            ],
+        }
+
+    def missing(self) -> Iterator[str]:
+        """What is not in the file, in sentences."""
+        content = self.to_json()
+        if left_out := content["unsettled"]:
+            rows = left_out + content["results"]
+            yield f"{left_out} of {rows} rows have no value (preference: null), and were left out"
+        if absent := content["without_result"]:
+            count = f"{len(absent)} of {content['exported']}"
+            yield f"{count} exported sets have no result: {listed(absent)}"
+
+
+async def import_results(
+    files: Sequence[Path],
+    settings: ResultSettings,
+    out: Path | None = None,
+    *,
+    session: Session,
+) -> ImportedResults:
+    """Tie the results in `files` to exported sets, and write them as one file, results.jsonl."""
+    if settings.export is None:
+        raise UsageError("`export`: name the folder that was exported", argument="export")
+    path = RESULTS if out is None else out
+    places = [session.path(file) for file in files]
+    if session.path(path).resolve() in [place.resolve() for place in places]:
+        raise UsageError(f"`out` {path}: is one of the files to read; name another", argument="out")
+    exported = read_exported(session.path(settings.export))
+    content = tied_to_sets(places, exported, settings.given, settings.training_seed)
+    write_results(session.path(path), content)
+    imported = ImportedResults(path, content, exported)
+    for sentence in imported.missing():
+        session.note(f"note: {sentence}")
+    return imported

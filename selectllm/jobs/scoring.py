@@ -1,0 +1,177 @@
+"""What a student makes of held-out items: what `student score` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.errors import UsageError
+from selectllm.core.files import write_text
+from selectllm.core.types import Item
+from selectllm.data.leakage import check_not_trained_on
+from selectllm.data.rouge import rouge_l_of_pairs
+from selectllm.data.vector_store import VectorStore
+from selectllm.downstream.student import (
+    Manifest,
+    ResponseLoss,
+    Student,
+    StudentConfig,
+    answer,
+    cosine_of,
+    open_student,
+    read_manifest,
+)
+from selectllm.downstream.student import score as score_student
+from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
+from selectllm.downstream.student.scores_file import Answers, Scored, scores_json
+from selectllm.jobs.computing import interruptible
+from selectllm.jobs.workshop import answered_items
+from selectllm.selection.scorers.language_model import LOCAL
+
+if TYPE_CHECKING:
+    from selectllm.jobs.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSettings:
+    """What is scored, and where results go.
+
+    `test`: a pool file with responses. `out`: a JSON file for losses and gains. `answers`: a
+    JSONL file for what the student says to the test items, each at most `new_tokens` long.
+    `columns`: of the test file, canonical name -> the file's column.
+    """
+
+    test: str
+    out: Path | None = None
+    answers: Path | None = None
+    new_tokens: int | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def limit(self) -> int:
+        """Tokens of an answer at most."""
+        return NEW_TOKENS if self.new_tokens is None else self.new_tokens
+
+    def check(self, config: StudentConfig) -> None:
+        """Raise UsageError for what cannot be written, before anything is computed."""
+        if self.answers is not None:
+            check_new_tokens(self.limit, config)
+        elif self.new_tokens is not None:
+            raise UsageError(
+                "`new_tokens`: is of answers; name a file for them with `answers`",
+                argument="new_tokens",
+            )
+        read = {Path(self.test).resolve()}
+        for argument, path in (("out", self.out), ("answers", self.answers)):
+            if path is not None and path.resolve() in read:
+                raise UsageError(
+                    f"`{argument}` {path}: is read too, and not overwritten; name another",
+                    argument=argument,
+                )
+            read |= {path.resolve()} if path else set()
+
+
+@dataclass(frozen=True, slots=True)
+class BaseSettings:
+    """Fields of StudentConfig that are named; None: as trained, or the default."""
+
+    model: str | None = None
+    mode: str | None = None
+    max_length: int | None = None
+
+    def over(self, config: StudentConfig) -> StudentConfig:
+        """`config` with what is named instead."""
+        named = {name: getattr(self, name) for name in ("model", "mode", "max_length")}
+        return replace(config, **{name: v for name, v in named.items() if v is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Losses and gains of a student; `content`: as the file has them, student_scores.json."""
+
+    content: Mapping[str, Any]
+
+
+async def score(
+    folder: Path | None,
+    settings: ScoreSettings,
+    base: BaseSettings | None = None,
+    *,
+    session: Session,
+) -> Scores:
+    """Held-out loss of the student in `folder`, and of its base model, or of a base model alone.
+
+    Test items are laid out and cut as they would be in training. Raises UsageError for test items
+    that the student was trained on, and for a base model that is not there.
+    """
+    place = None if folder is None else session.path(folder)
+    manifest = None if place is None else read_manifest(place)
+    config = (base or BaseSettings()).over(
+        StudentConfig() if manifest is None else manifest.plan.config
+    )
+    if manifest is not None:
+        _check_base(manifest, config.model)
+    tests = answered_items(session, settings.test, settings.columns)
+    if manifest is not None:
+        check_not_trained_on(tests, manifest.plan.asked)
+    settings.check(config)
+    with interruptible():
+        student = open_student(config.model, session.workspace.cache)
+        scoring = _Scoring(session, student, config, tests)
+        tuned = None if place is None else scoring.loss(place)
+        scored = Scored(tests, scoring.loss(None), tuned, manifest)
+        answers = None
+        if settings.answers is not None:
+            answers = scoring.answers(place, settings.limit)
+            rows = (canonical_json(row) + "\n" for row in answers.rows())
+            write_text(session.path(settings.answers), "".join(rows))
+    content = scores_json(student, config, scored, answers)
+    if settings.out is not None:
+        write_text(session.path(settings.out), pretty_json(content))
+    return Scores(content)
+
+
+def _check_base(manifest: Manifest, model: str) -> None:
+    """Raise UsageError if the model was a folder that is gone, before the hub is asked for it."""
+    from_folder = not model.startswith(LOCAL) and manifest.plan.identity != model
+    if from_folder and not Path(model).expanduser().is_dir():
+        raise UsageError(
+            f"student: the base model {model} is not there; name its folder with `model`",
+            argument="model",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """What is computed of the test items; `folder`: of a trained student, None the base model."""
+
+    session: Session
+    student: Student
+    config: StudentConfig
+    tests: Sequence[Item]
+
+    def loss(self, folder: Path | None) -> ResponseLoss:
+        """What their responses cost."""
+        with self.session.progress("scoring" if folder else "scoring the base model") as progress:
+            return score_student(self.student, self.tests, self.config, folder, progress)
+
+    def answers(self, folder: Path | None, new_tokens: int) -> Answers:
+        """What is said instead of their responses, and how like these that is."""
+        with self.session.progress("answering") as progress:
+            said = answer(
+                self.student,
+                self.tests,
+                self.config,
+                folder,
+                new_tokens=new_tokens,
+                progress=progress,
+            )
+        texts = [one.text for one in said]
+        references = [item.response or "" for item in self.tests]
+        embedder = self.session.embedder()
+        store = VectorStore(embedder.folder, embedder.encoder.identity)
+        cosine = cosine_of(texts, references, embedder.encoder, store)
+        return Answers(said, rouge_l_of_pairs(texts, references), cosine, new_tokens)

@@ -1,0 +1,149 @@
+"""Fine-tune a student on a selection: what `student train` does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.errors import RunError
+from selectllm.core.types import Item
+from selectllm.data.leakage import check_no_leak
+from selectllm.downstream.student import (
+    Manifest,
+    RateChoice,
+    Student,
+    StudentConfig,
+    choose_learning_rate,
+    open_student,
+)
+from selectllm.downstream.student import train as train_student
+from selectllm.downstream.student.adapter import copy_trained, is_begun
+from selectllm.downstream.student.learning_rate import GRID, rate_folder
+from selectllm.jobs.computing import interruptible
+from selectllm.jobs.workshop import StudentSettings, answered_items, choice_json
+
+if TYPE_CHECKING:
+    from selectllm.jobs.session import Session
+
+RATES = "rates"  # inside the folder of the student: a training for every rate that was tried
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """Where the student goes, and the other items that decide about it.
+
+    `out`: its folder. `dev`: a pool file on whose items the learning rate is chosen. `test`: one
+    of whose items none may be trained on. `seed`: of the order of the items and of the adapter.
+    `columns`: of all files, canonical name -> the file's column.
+    """
+
+    out: Path
+    dev: str | None = None
+    test: str | None = None
+    seed: int = 0
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A student in `folder`.
+
+    `choice`: of its learning rate on `dev_items` items, None where it was named; `begun`: whether
+    the folder held this training already; `seconds`: wall time of this call.
+    """
+
+    folder: Path
+    manifest: Manifest
+    choice: RateChoice | None
+    dev_items: int
+    begun: bool
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest with folder, choice and time."""
+        return {
+            **asdict(self.manifest),
+            "folder": str(self.folder),
+            "learning_rate": self.choice and choice_json(self.choice),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+async def train(
+    selection: str,
+    settings: TrainSettings,
+    student: StudentSettings | None = None,
+    *,
+    session: Session,
+) -> Trained:
+    """Fine-tune a student on `selection`, a pool file with responses.
+
+    Writes a peft adapter and a manifest to a folder. Run again, it goes on after the last whole
+    epoch, and ends with the same adapter. Raises UsageError for items without responses, for
+    items that are in two of the files, and RunError if the folder holds another training.
+    """
+    student = student or StudentSettings()
+    config = student.config(settings.seed)
+    items = answered_items(session, selection, settings.columns)
+    dev = _dev_items(session, settings, student, items)
+    out = session.path(settings.out)
+    begun, started = is_begun(out), time.monotonic()
+    with interruptible():
+        opened = open_student(config.model, session.workspace.cache)
+        choice = None
+        if dev:
+            choice = _chosen_rate(session, opened, items, dev, config, out / RATES)
+            manifest = copy_trained(rate_folder(out / RATES, choice.rate), out)
+        else:
+            with session.progress("training") as progress:
+                manifest = train_student(opened, items, config, out, progress)
+    if begun:
+        session.note(f"note: {settings.out} held this training already; it was not begun anew")
+    seconds = time.monotonic() - started
+    return Trained(settings.out, manifest, choice, len(dev), begun, seconds)
+
+
+def _dev_items(
+    session: Session, settings: TrainSettings, student: StudentSettings, items: Sequence[Item]
+) -> tuple[Item, ...]:
+    """The items that the learning rate is chosen on, none without a dev file.
+
+    Raises UsageError if a test item is among them or among `items`, and if a dev item is.
+    """
+    dev: tuple[Item, ...] = ()
+    if settings.dev is not None:
+        dev = answered_items(session, settings.dev, settings.columns)
+        student.check_free_rate()
+        _check_folder(session.path(settings.out), settings.out)
+        check_no_leak(dev, items, "SELECTION")
+    if settings.test is not None:
+        tests = answered_items(session, settings.test, settings.columns)
+        check_no_leak(tests, items)
+        check_no_leak(tests, dev, "the dev items")
+    return dev
+
+
+def _check_folder(out: Path, name: Path) -> None:
+    if is_begun(out) and not (out / RATES).is_dir():
+        raise RunError(
+            f"{name} holds a training whose learning rate was not chosen with `dev`; take "
+            "another folder",
+            argument="out",
+        )
+
+
+def _chosen_rate(
+    session: Session,
+    student: Student,
+    items: Sequence[Item],
+    dev: Sequence[Item],
+    config: StudentConfig,
+    folder: Path,
+) -> RateChoice:
+    with session.progress("trying learning rates") as progress:
+        if progress is not None:
+            progress(0, len(GRID))
+        return choose_learning_rate(student, items, dev, config, folder, progress=progress)

@@ -1,0 +1,46 @@
+"""A search that does not know `await`, in a thread beside the event loop that asks its models.
+
+GEPA is plain code that wants each answer before it goes on. It gets a thread of its own, and what
+it asks runs on the job's loop, where the provider's connections are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopRunner:
+    """Runs coroutines on the loop that is running when it is made, for a search in a thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._asked: Future[Any] | None = None
+        self._stopped = False
+
+    async def in_thread(self, search: Callable[[], T]) -> T:
+        """What `search` returns, called in a thread; cancelled, it ends at its next question."""
+        try:
+            return await asyncio.to_thread(search)
+        except asyncio.CancelledError:
+            self._stopped = True
+            if self._asked is not None:
+                self._asked.cancel()
+            raise
+
+    def run(self, coro: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's result, for the thread. Raises KeyboardInterrupt once it is cancelled."""
+        if not self._stopped:
+            future: Future[T] = asyncio.run_coroutine_threadsafe(coro, self._loop)
+            self._asked = future
+            try:
+                return future.result()
+            except CancelledError:
+                self._stopped = True
+        coro.close()
+        # No Exception: code that calls this takes those for failures of what it tried.
+        raise KeyboardInterrupt
