@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selectllm.core.document import Part, Share, Tally
+from selectllm.core.document import Number, Part, Share, Tally
 from selectllm.stats.interval import Interval
 from selectllm.utility.schema import Kind
 
@@ -35,7 +35,7 @@ class SlotHistogram(Part):
     """
 
     counts: tuple[Tally, ...]
-    expected: tuple[float, ...]
-    chi2: float | None
+    expected: tuple[Number, ...]
+    chi2: Number | None
     df: Tally
     p: Share | None

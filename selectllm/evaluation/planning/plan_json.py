@@ -1,32 +1,30 @@
-"""A plan as one JSON object (schemas/plan.json): its figures, and what they take for granted."""
+"""A plan as one JSON object (schema.py): its figures, and what they take for granted."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from selectllm.core.types import Cluster
 from selectllm.evaluation.planning.forecast import ESTIMATE
 from selectllm.evaluation.planning.plan import PairPlan, Plan
 from selectllm.evaluation.planning.prices import price_table
 from selectllm.evaluation.planning.reach import INCUMBENT
+from selectllm.evaluation.planning.schema import PlanResults
 from selectllm.stats.sequential import LEAST_CAP
 
-FORMAT = 1
 SAVED = (
     f"from {LEAST_CAP} counted clusters on, --design sequential is expected to save calls: about "
     "19 % at the planned effect, by the benchmark eval/benchmarks/verdicts.py"
 )
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan (schema: schemas/plan.json); null where something is not known."""
+def plan_json(plan: Plan) -> PlanResults:
+    """What `plan` prints; null where something is not known."""
     suite, utility = plan.run.suite, plan.run.headline
     by_table = any(pair.priced and pair.priced.source == "litellm" for pair in plan.pairs)
-    return {
-        "format": FORMAT,
+    content = {
         "suite": suite.name,
         "for": plan.aim.kind.name,
         "arms": [arm.name for arm in plan.aim.arms] or [pair.name for pair in plan.pairs],
@@ -34,7 +32,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "orders": suite.orders,
         "repeats": suite.repeats,
         "concurrency": plan.aim.concurrency,
-        "utility": None if utility is None else utility.summary().to_json(),
+        "utility": None if utility is None else utility.summary(),
         "clusters": asdict(plan.clusters),
         "pairs": [pair.to_json() for pair in plan.pairs],
         "strategies": [
@@ -50,6 +48,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "sequential": SAVED if plan.may_stop_early() else None,
         "assumptions": list(_assumptions(plan)),
     }
+    return PlanResults.model_validate(content)
 
 
 def _assumptions(plan: Plan) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The plan of a suite's sets as one JSON object (schemas/plan_sets.json)."""
+"""The plan of a suite's sets as one JSON object (schema.py)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import Any
 
 from selectllm.evaluation.planning.forecast import ESTIMATE
 from selectllm.evaluation.planning.prices import price_table
+from selectllm.evaluation.planning.schema import SetsPlanResults
 from selectllm.evaluation.planning.sets import CLUSTERS, ITEMS, Asking
 from selectllm.evaluation.sets.protocol import LeftOut, Protocol
-
-FORMAT = 1
 
 
 def sets_plan_json(
     protocol: Protocol, asking: Sequence[Asking], left_out: Sequence[LeftOut], concurrency: int
-) -> dict[str, Any]:
-    """The plan (schema: schemas/plan_sets.json); USD is null where a model is not priced."""
+) -> SetsPlanResults:
+    """What `plan --for sets` prints; USD is null where a model is not priced."""
     asked = {each.arm for each in asking}
     by_table = any(each.priced and each.priced.source == "litellm" for each in asking)
-    return {
-        "format": FORMAT,
+    content = {
         "suite": protocol.run.suite.name,
         "for": "sets",
         "items": len(protocol.pool),
@@ -35,6 +33,7 @@ def sets_plan_json(
         "price_table": asdict(price_table()) if by_table else None,
         "assumptions": list(_assumptions(protocol, asking)),
     }
+    return SetsPlanResults.model_validate(content)
 
 
 def _total(asking: Sequence[Asking]) -> dict[str, Any]:

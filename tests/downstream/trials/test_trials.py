@@ -74,7 +74,7 @@ def test_the_selector_random_is_held_by_its_own_sets_alone() -> None:
     arms = {RANDOM, *(each.of.arm for each in others)}
     compared = compared_sets({arm: float(n) for n, arm in enumerate(sorted(arms))})
     (row,) = agreements([*own, *drawn, *others], "per_token", compared, 1)
-    assert set(row["agreement"]["arms"]) == arms
+    assert set(row.agreement.arms) == arms
     (alone,) = agreements([*own, *others], "per_token", compared, 1)
     assert row == alone
 
