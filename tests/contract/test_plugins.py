@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selectllm.report.formats import FORMATS, formats_of, report
 
 import selectllm as sl
 from selectllm.evaluation.comparison.kinds import KINDS
@@ -397,6 +398,18 @@ def test_a_kind_of_comparison_decides_a_run(
     (verdict,) = results(case.inputs, decisions).verdicts
     assert verdict.word == word
     assert verdict.difference is not None
+
+
+# A report format
+
+
+def test_a_report_format_is_one_entry(selectllm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    scope: dict[str, Any] = {}
+    exec(EXAMPLES["my_report"], scope)
+    monkeypatch.setitem(FORMATS, "lines", scope["FORMAT"])  # type: ignore[arg-type]
+    run = sl.evaluate(write_suite(RATED))
+    assert report(run.results, "lines") == "short@1 + mock/first: 100% valid\n"
+    assert "lines" in formats_of(type(run.results))
 
 
 # A provider
