@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selectllm.report.formats import FORMATS, formats_of, report
 
 import selectllm as sl
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.results import results
 from selectllm.models.providers.providers import PROVIDERS
+from selectllm.report.formats import FORMATS, formats_of, report
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import BODY, HEAD, OUT, RATED, assert_refused, put_prompt, write_suite
 from tests.support.provider_server import ProviderServer
