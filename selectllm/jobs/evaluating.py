@@ -13,7 +13,7 @@ from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.execute import evaluate as decide
 from selectllm.evaluation.runs.execute import tasks
-from selectllm.evaluation.runs.prepare import Asking, Sources, load_prompts, prepare
+from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_prompts, prepare
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
@@ -119,8 +119,8 @@ def open_run(
     _warn_of_equal_repeats(session, suite)
     partial = comparison is not None and comparison.differing
     shared = session.connections(pack=_recorded(session, suite, record))
-    asking = Asking(prompts, session.library, shared, session.settings.concurrency)
-    with session.progress("embedding") as progress:
+    asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
+    with session.computing("embedding") as progress:
         sources = Sources(session.embedder(progress), session.clusters, baseline, partial)
         return prepare(suite, sources, asking, comparison)
 

@@ -398,6 +398,7 @@ def test_a_kind_of_comparison_decides_a_run(
     (verdict,) = results(case.inputs, decisions).verdicts
     assert verdict.word == word
     assert verdict.difference is not None
+    assert verdict.difference.low <= verdict.difference.high
 
 
 # A report format
