@@ -15,6 +15,7 @@ from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.results import results
 from selectllm.models.providers.providers import PROVIDERS
+from selectllm.report.formats import FORMATS, formats_of, report
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import BODY, HEAD, OUT, RATED, assert_refused, put_prompt, write_suite
 from tests.support.provider_server import ProviderServer
@@ -398,6 +399,18 @@ def test_a_kind_of_comparison_decides_a_run(
     assert verdict.word == word
     assert verdict.difference is not None
     assert verdict.difference.low <= verdict.difference.high
+
+
+# A report format
+
+
+def test_a_report_format_is_one_entry(selectllm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    scope: dict[str, Any] = {}
+    exec(EXAMPLES["my_report"], scope)
+    monkeypatch.setitem(FORMATS, "lines", scope["FORMAT"])  # type: ignore[arg-type]
+    run = sl.evaluate(write_suite(RATED))
+    assert report(run.results, "lines") == "short@1 + mock/first: 100% valid\n"
+    assert "lines" in formats_of(type(run.results))
 
 
 # A provider
