@@ -18,7 +18,7 @@ from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
-from selectllm.evaluation.planning.plan import Aim, Plan
+from selectllm.evaluation.planning.plan import Aim, EvaluationPlan
 from selectllm.evaluation.planning.plan_json import plan_json
 from selectllm.evaluation.planning.reach import RETAIN
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
@@ -26,7 +26,7 @@ from selectllm.evaluation.planning.sets import measure_forecast
 from selectllm.evaluation.planning.sets import plan_sets as forecast_sets
 from selectllm.evaluation.planning.sets_json import sets_plan_json
 from selectllm.evaluation.runs.execute import tasks
-from selectllm.evaluation.runs.prepare import Asking, Sources, load_prompts, prepare
+from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_prompts, prepare
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.comparing import halves, narrowed
@@ -207,12 +207,14 @@ def _divided(arguments: PlanArguments) -> tuple[PlanRequest, Settings]:
     return request, Settings(**rest)  # type: ignore[typeddict-item]
 
 
-async def _planned(session: Session, run: Run, request: PlanRequest, arms: tuple[Arm, ...]) -> Plan:
+async def _planned(
+    session: Session, run: Run, request: PlanRequest, arms: tuple[Arm, ...]
+) -> EvaluationPlan:
     """The plan of a run that is open."""
     recall = _recall(session, run.suite)
     utility = run.headline.name if run.headline else None
     pilot = None if request.pilot is None else session.path(request.pilot)
-    return Plan(
+    return EvaluationPlan(
         run=run,
         aim=Aim(
             kind=KINDS[request.kind],
@@ -234,10 +236,10 @@ def _open(
 ) -> Run:
     """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
     for spec in suite.specs():
-        settled(spec)
+        settled(spec, suite.folder)
     shared = session.connections(utility={})
-    asking = Asking(prompts, session.library, shared, session.settings.concurrency)
-    with session.progress("embedding") as advance:
+    asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
+    with session.computing("embedding") as advance:
         sources = Sources(session.embedder(advance), session.clusters)
         run = prepare(suite, sources, asking, ComparisonDesign("ab", arms, differing=True))
     if arms:
