@@ -168,8 +168,10 @@ async def plan(
     """Say what `suite` will take and what it can show. Nothing is sent or written.
 
     Clusters, calls, tokens, USD, hours, ratings and their price; the least difference that can be
-    detected, and whether the suite can reach a pass at all. The arguments are those of
-    PlanRequest, and a session's. Raises UsageError for what cannot be planned.
+    detected, and whether the suite can reach a pass at all. The arguments are those of PlanRequest,
+    where each is explained (kind, a, b, from_, to, prompt, model, retain, pilot, raters,
+    rating_cost, seed, limit), and the settings of a Session. Raises UsageError for what cannot be
+    planned.
     """
     request, settings = _divided(arguments)
     suite = suite_of(suite, session)

@@ -76,7 +76,11 @@ async def select(
     """Select `budget` items of `pool`, by a prompt and a model or by a strategy.
 
     `pool`: a Pool, a pool file, or an `hf:` name. Nothing is written but the reply cache and, if it
-    is given, `log`. The other arguments are those of SelectRequest, and a session's.
+    is given, `log`, from which the same call made again goes on.
+
+    The other arguments are those of selectllm.jobs.settings.SelectRequest, where each is explained
+    (budget, threshold, prompt, model, strategy, models, by, cluster_size, on_invalid, reask, seed,
+    columns, skip_bad, distinct, prefilter, log), and the settings of a Session.
 
     Fewer items come back only if `on_invalid` is skip, more or fewer with a `threshold`. Raises
     UsageError for what cannot work, before anything is asked; ReplyMissing, BudgetReached or

@@ -156,7 +156,7 @@ def responses_of(measure: str, items: Sequence[Item]) -> list[str]:
     if missing := unanswered(items):
         raise UnfitError(
             f"{measure} needs responses: {len(missing)} of {len(items)} items have none: "
-            f"{listed(missing)}; fill them in (--map response=COL names their column), or take "
+            f"{listed(missing)}; fill them in (`columns` response=COL names their column), or take "
             "a strategy that needs none"
         )
     return [item.response or "" for item in items]
