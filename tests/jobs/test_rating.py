@@ -14,8 +14,8 @@ import pytest
 
 from selectllm.cli import main
 from selectllm.core.errors import RunError
-from selectllm.jobs.importing import ImportedRatings, SheetSettings, import_sheets
-from selectllm.jobs.rating import Asked, AskSettings, ask
+from selectllm.jobs.importing import ImportedRatings, RatingRequest, import_sheets
+from selectllm.jobs.rating import Asked, RatingRequest, ask
 from selectllm.jobs.sync import finished
 from selectllm.report.utilities import ratings_text
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
@@ -49,7 +49,7 @@ def heard(compared: Path, tmp_path: Path) -> Heard:
 
 
 def asking(heard: Heard, target: str = "run", out: str = "sheet.csv", **named: Any) -> Any:
-    settings = AskSettings(out=Path(out), **named)
+    settings = RatingRequest(out=Path(out), **named)
     return ask(Path(target), settings, session=heard.session())
 
 
@@ -59,7 +59,7 @@ def asked(heard: Heard, target: str = "run", out: str = "sheet.csv", **named: An
 
 
 def importing(heard: Heard, *sheets: str, out: str | None = None, **named: Any) -> Any:
-    settings = SheetSettings(**named)
+    settings = RatingRequest(**named)
     place = None if out is None else Path(out)
     return import_sheets(
         [Path(sheet) for sheet in sheets], place, settings, session=heard.session()
