@@ -14,7 +14,7 @@ import pytest
 
 from selectllm.cli import main
 from selectllm.core.errors import RunError
-from selectllm.jobs.importing import ImportedRatings, RatingRequest, import_sheets
+from selectllm.jobs.importing import ImportedRatings, SheetSettings, import_sheets
 from selectllm.jobs.rating import Asked, RatingRequest, ask
 from selectllm.jobs.sync import finished
 from selectllm.report.utilities import ratings_text
@@ -59,7 +59,7 @@ def asked(heard: Heard, target: str = "run", out: str = "sheet.csv", **named: An
 
 
 def importing(heard: Heard, *sheets: str, out: str | None = None, **named: Any) -> Any:
-    settings = RatingRequest(**named)
+    settings = SheetSettings(**named)
     place = None if out is None else Path(out)
     return import_sheets(
         [Path(sheet) for sheet in sheets], place, settings, session=heard.session()
