@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Unpack, cast
 
-from selectllm.core.errors import ReplyMissing
+from selectllm.core.errors import ReplyMissing, UsageError
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
@@ -41,10 +41,12 @@ class Evaluating:
     record: Path | str | None = None
 
     def applied(self, suite: Suite) -> Suite:
-        """The suite with what was said instead."""
+        """The suite with what was said instead. Raises UsageError for a limit below 1."""
         if self.seed is not None:
             suite = suite.model_copy(update={"seed": self.seed})
         if self.limit is not None:
+            if self.limit < 1:
+                raise UsageError(f"`limit` {self.limit}: is below 1", argument="limit")
             clusters = suite.clusters.model_copy(update={"limit": self.limit})
             suite = suite.model_copy(update={"clusters": clusters})
         return suite

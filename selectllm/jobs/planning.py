@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
@@ -38,9 +38,6 @@ from selectllm.models.wrappers.recorded import read_pack
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.strategies import find_strategy
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 ARMS: Mapping[str, tuple[str, str]] = {"ab": ("a", "b"), "swap": ("from_", "to")}
 """The arguments that name the arms of a comparison, by its kind."""
@@ -148,26 +145,18 @@ class SuitePlan:
     @property
     def calls(self) -> int:
         """Calls that are not recorded or cached yet, if every reply is valid."""
-        calls: int = self.results.total.calls
-        return calls
+        return self.results.total.calls
 
     @property
     def usd(self) -> float | None:
         """What they cost; None if a model is not priced."""
-        usd: float | None = self.results.total.usd
-        return usd
+        return self.results.total.usd
 
     def report(self, format: str = "terminal") -> str:
-        """The plan as `terminal` (text), `json` or `html`."""
+        """The plan as `terminal` (text), `markdown`, `json` or `html`."""
         from selectllm.jobs.reporting import rendered
 
         return rendered(self.results, format)
-
-    def shown(self) -> RenderableType:
-        """What a terminal of any width shows."""
-        from selectllm.jobs.reporting import renderable
-
-        return renderable(self.results)
 
     def _repr_html_(self) -> str:
         return self.report("html")
@@ -247,7 +236,7 @@ def _open(
 ) -> Run:
     """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
     for spec in suite.specs():
-        settled(spec)
+        settled(spec, suite.folder)
     shared = session.connections(utility={})
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
     with session.progress("embedding") as advance:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from selectllm.evaluation.comparison.schema import OtherUtility, Verdict
 from selectllm.stats.interval import Interval
@@ -44,12 +43,6 @@ def named(utility: UtilitySummary | OtherUtility) -> str:
     stands = standing(utility)
     beside = f"; {stands}" if stands else ""
     return f"{utility.name} (kind: {utility.kind}{by}{beside})"
-
-
-def summary(row: Mapping[str, Any]) -> UtilitySummary:
-    """The utility that a row of a file tells of, among other things."""
-    told = {name: row[name] for name in UtilitySummary.model_fields if name in row}
-    return UtilitySummary.model_validate(told)
 
 
 def standing(utility: UtilityOrigin) -> str | None:

@@ -57,8 +57,8 @@ def comparing(heard: Heard, **named: Any) -> Any:
 def compared(heard: Heard, **named: Any) -> Any:
     result = finished(comparing(heard, **named))
     kept = heard.folder / result.folder / "compare.json"
-    assert json.loads(json.dumps(result.content)) == json.loads(kept.read_text("utf-8"))
-    return result.content
+    assert result.results.to_json() == json.loads(kept.read_text("utf-8"))
+    return result.results.to_json()
 
 
 def trials(cache: Path) -> list[dict[str, Any]]:
