@@ -120,7 +120,7 @@ def open_run(
     partial = comparison is not None and comparison.differing
     shared = session.connections(pack=_recorded(session, suite, record))
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
-    with session.progress("embedding") as progress:
+    with session.computing("embedding") as progress:
         sources = Sources(session.embedder(progress), session.clusters, baseline, partial)
         return prepare(suite, sources, asking, comparison)
 

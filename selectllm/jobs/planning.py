@@ -239,7 +239,7 @@ def _open(
         settled(spec, suite.folder)
     shared = session.connections(utility={})
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
-    with session.progress("embedding") as advance:
+    with session.computing("embedding") as advance:
         sources = Sources(session.embedder(advance), session.clusters)
         run = prepare(suite, sources, asking, ComparisonDesign("ab", arms, differing=True))
     if arms:

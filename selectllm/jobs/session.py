@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Progress
+from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
 from selectllm.jobs.methods import Jobs
@@ -208,6 +209,12 @@ class Session(Jobs):
     def progress(self, description: str) -> contextlib.AbstractContextManager[Progress | None]:
         """Show the watcher how far something is."""
         return self.watcher.progress(description)
+
+    @contextlib.contextmanager
+    def computing(self, description: str) -> Iterator[Progress | None]:
+        """The same around what computes and seldom awaits: Ctrl-C ends it at once."""
+        with interruptible(), self.progress(description) as progress:
+            yield progress
 
     def connections(
         self,
