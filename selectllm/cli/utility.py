@@ -29,7 +29,7 @@ from selectllm.downstream.outcomes.schema import OutcomeAgreement
 from selectllm.jobs import agreeing, importing, rating
 from selectllm.jobs.agreeing import AgreeSettings
 from selectllm.jobs.importing import ResultSettings, SheetSettings
-from selectllm.jobs.rating import AskSettings
+from selectllm.jobs.rating import RatingRequest
 from selectllm.jobs.sync import finished
 
 
@@ -46,7 +46,7 @@ for verb in (knn, ifd, student, validate):
 @click.argument("target", metavar="SUITE|RUN", type=click.Path(path_type=Path))
 @grouped(
     "settings",
-    AskSettings,
+    RatingRequest,
     click.option(
         "-o", "--out", type=click.Path(path_type=Path), required=True, help=".csv .jsonl .argilla"
     ),
@@ -66,7 +66,7 @@ for verb in (knn, ifd, student, validate):
     click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffle."),
 )
 @common_options
-def ask(target: Path, settings: AskSettings, common: Common) -> None:
+def ask(target: Path, settings: RatingRequest, common: Common) -> None:
     """Write a sheet of the items to be rated: of SUITE's clusters, or of a RUN.
 
     Shuffled, with the rubric on top; which arm picked what is not in it. With several raters each

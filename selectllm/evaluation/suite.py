@@ -260,7 +260,7 @@ def load_suite(path: Path) -> Suite:
     try:
         suite = Suite.model_validate(content)
     except ValidationError as error:
-        problems = [_problem(content, dict(each)) for each in error.errors()]
+        problems = [_problem(content, dict(problem)) for problem in error.errors()]
         raise SuiteError(f"{path}: " + "; ".join(dict.fromkeys(problems))) from None
     _check(path, suite)
     suite._source = path

@@ -32,7 +32,7 @@ SCALE = (1.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
-class AskSettings:
+class RatingRequest:
     """What raters are to be asked, and how.
 
     `out`: the sheet, .csv, .jsonl or .argilla. `differing`: only the items that exactly one arm of
@@ -77,7 +77,7 @@ class _Source:
     range: tuple[float, float] | None
 
 
-async def ask(target: Path, settings: AskSettings, *, session: Session) -> Asked:
+async def ask(target: Path, settings: RatingRequest, *, session: Session) -> Asked:
     """Write a sheet of the items to be rated: of a suite's clusters, or of a run's.
 
     Shuffled, with the rubric on top; which arm picked what is not in it. Raises UsageError where
@@ -119,7 +119,7 @@ async def ask(target: Path, settings: AskSettings, *, session: Session) -> Asked
     return Asked(tuple(sheets), len(items), settings.raters)
 
 
-def _nothing(source: _Source, settings: AskSettings) -> str:
+def _nothing(source: _Source, settings: RatingRequest) -> str:
     if source.ids:
         return f"; {settings.rated} has all {len(source.ids)} items"
     return "; both arms picked the same items in every cluster" if settings.differing else ""

@@ -198,3 +198,17 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_help_loads_nothing_heavy() -> None:
     loaded = loaded_by("from selectllm.cli import main; assert main(['--help']) == 0")
     assert not loaded & (HEAVY | {"numpy", "scipy", "pydantic", "jinja2", "rich"})
+
+
+# The verdict of the Python API is the row of results.json with the run that it is of.
+NAMED_TWICE = {"Verdict"}
+
+
+def test_a_class_has_its_name_to_itself() -> None:
+    homes: dict[str, list[str]] = {}
+    for module, tree in MODULES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    twice = {name: where for name, where in homes.items() if len(where) > 1}
+    assert twice.keys() == NAMED_TWICE, twice

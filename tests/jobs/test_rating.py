@@ -15,7 +15,7 @@ import pytest
 from selectllm.cli import main
 from selectllm.core.errors import RunError
 from selectllm.jobs.importing import ImportedRatings, SheetSettings, import_sheets
-from selectllm.jobs.rating import Asked, AskSettings, ask
+from selectllm.jobs.rating import Asked, RatingRequest, ask
 from selectllm.jobs.sync import finished
 from selectllm.report.utilities import ratings_text
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
@@ -49,7 +49,7 @@ def heard(compared: Path, tmp_path: Path) -> Heard:
 
 
 def asking(heard: Heard, target: str = "run", out: str = "sheet.csv", **named: Any) -> Any:
-    settings = AskSettings(out=Path(out), **named)
+    settings = RatingRequest(out=Path(out), **named)
     return ask(Path(target), settings, session=heard.session())
 
 

@@ -124,7 +124,7 @@ class TrainedSet(Part):
     bands: BandGains
 
 
-class StudentSettings(Part):
+class RecordedStudent(Part):
     """How every student was trained."""
 
     model: str
@@ -164,7 +164,7 @@ class StudentsCompared(Document):
     tests_sha256: Sha256 = Field(description="Of the test items.")
     test_tokens: Positive
     student: str
-    config: StudentSettings
+    config: RecordedStudent
     learning_rate: LearningRateChoice | None
     base_loss: BothGains
     comparisons: GainComparisons

@@ -128,7 +128,7 @@ class RunInputs:
 
 def deciding(utilities: Sequence[Utility], gate: Gate) -> Utility | None:
     """The utility that decides: the gate's, else the first; None without any."""
-    return next((each for each in utilities if gate.utility in (None, each.name)), None)
+    return next((utility for utility in utilities if gate.utility in (None, utility.name)), None)
 
 
 def run_inputs(

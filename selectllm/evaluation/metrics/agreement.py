@@ -32,7 +32,7 @@ import numpy as np
 
 from selectllm.core.arrays import Floats
 from selectllm.core.types import Decision
-from selectllm.evaluation.metrics.cluster_scores import Columns, Scores, scores_of
+from selectllm.evaluation.metrics.cluster_scores import ClusterScores, Columns, scores_of
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import ratio_interval
 from selectllm.utility.utility import check_covered
@@ -60,7 +60,7 @@ class Choice:
 
 
 # Every metric is a ratio of two sums over clusters: what was reached, and what counts as 1.
-METRICS: dict[str, Callable[[Scores], tuple[Floats, Floats]]] = {
+METRICS: dict[str, Callable[[ClusterScores], tuple[Floats, Floats]]] = {
     "captured": lambda s: (s.gain - s.chance, 1 - s.chance),
     "nuc": lambda s: ((s.gain - s.chance) * s.span, (1 - s.chance) * s.span),
     "kappa": lambda s: (s.hit - s.chance_hit, s.best_hit - s.chance_hit),
@@ -181,7 +181,7 @@ def _check(choice: Choice, column: Mapping[str, int], k: int) -> None:
 
 
 def _agreement(
-    clusters: list[Columns], scores: Scores, k: int, groups: Mapping[int, Hashable] | None
+    clusters: list[Columns], scores: ClusterScores, k: int, groups: Mapping[int, Hashable] | None
 ) -> Agreement:
     """The metrics of the counted clusters, and what was left out."""
     counted = [columns.cluster for columns in clusters if columns.decides(k)]

@@ -38,7 +38,7 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class ClusterScores:
     """What the metrics are made of: a number per counted cluster, averaged over its choices.
 
     All of shape (n_clusters,), ascending by cluster id; NaN where undefined. `gain`: G.
@@ -61,10 +61,10 @@ class Scores:
     tau: Floats
 
 
-def scores_of(clusters: list[Columns], k: int) -> Scores:
-    """Scores of `clusters` that decide something, of any sizes: each size in one go."""
+def scores_of(clusters: list[Columns], k: int) -> ClusterScores:
+    """ClusterScores of `clusters` that decide something, of any sizes: each size in one go."""
     sizes = np.array([len(cluster.utilities) for cluster in clusters], dtype=np.intp)
-    table = {field.name: np.full(len(clusters), np.nan) for field in fields(Scores)}
+    table = {field.name: np.full(len(clusters), np.nan) for field in fields(ClusterScores)}
     for m in np.unique(sizes):
         rows = np.flatnonzero(sizes == m)
         scores = _scores_of_size([clusters[row] for row in rows], int(m), k)
@@ -72,11 +72,11 @@ def scores_of(clusters: list[Columns], k: int) -> Scores:
             column[rows] = getattr(scores, name)
     if all(len(picks) == k for cluster in clusters for picks in cluster.picks):
         table["worst"][:] = np.nan
-    return Scores(**table)
+    return ClusterScores(**table)
 
 
-def _scores_of_size(clusters: list[Columns], m: int, k: int) -> Scores:
-    """Scores of clusters that all have m candidates, k < m, and are not flat."""
+def _scores_of_size(clusters: list[Columns], m: int, k: int) -> ClusterScores:
+    """ClusterScores of clusters that all have m candidates, k < m, and are not flat."""
     n = len(clusters)
     owner = np.repeat(np.arange(n), [len(cluster.picks) for cluster in clusters])
     u = np.array([cluster.utilities for cluster in clusters])
@@ -94,7 +94,7 @@ def _scores_of_size(clusters: list[Columns], m: int, k: int) -> Scores:
         "ndcg": _row_sums(ranked[:, :k] * discounts) / ideal[owner],
         "tau": _tau_b(ranked),
     }
-    return Scores(
+    return ClusterScores(
         chance=_capture(random, u, k),
         span=_row_sums(u[:, m - k :]) - _row_sums(u[:, :k]),
         chance_hit=_row_sums(random * top) / k,

@@ -77,15 +77,15 @@ class PairPlan:
 
     def to_json(self) -> dict[str, Any]:
         """As the plan has it."""
-        found = self.forecast
+        forecast = self.forecast
         price = self.priced and {**asdict(self.priced.price), "source": self.priced.source}
         return {
-            "prompt": found.prompt,
-            "model": found.spec.name,
-            "decisions": found.decisions,
-            "known": len(found.known),
-            "too_long": found.too_long,
-            "tokens_by": found.tokens_by,
+            "prompt": forecast.prompt,
+            "model": forecast.spec.name,
+            "decisions": forecast.decisions,
+            "known": len(forecast.known),
+            "too_long": forecast.too_long,
+            "tokens_by": forecast.tokens_by,
             "pace": asdict(self.pace),
             "price": price,
             **asdict(self.outlay),
@@ -110,20 +110,20 @@ class EvaluationPlan:
     @cached_property
     def strategies(self) -> dict[str, PairPlan]:
         """The strategies that ask a model."""
-        return {name: self._pair(found) for name, found in self.measuring.items()}
+        return {name: self._pair(forecast) for name, forecast in self.measuring.items()}
 
     @cached_property
     def pairs(self) -> list[PairPlan]:
         """The pairs; a price is looked up only for those that will ask."""
-        return [self._pair(found) for found in self.forecasts]
+        return [self._pair(forecast) for forecast in self.forecasts]
 
-    def _pair(self, found: Forecast) -> PairPlan:
-        pace = pace_of(found.known, "replies")
+    def _pair(self, forecast: Forecast) -> PairPlan:
+        pace = pace_of(forecast.known, "replies")
         if pace is None and self.pilot is not None:
-            pace = self.pilot.pace(found.prompt, found.spec.name)
-        pace = pace or assumed_pace(found)
-        cost = priced(found.spec) if found.unasked else None
-        return PairPlan(found, pace, cost, outlay(found, pace, cost, self.aim.concurrency))
+            pace = self.pilot.pace(forecast.prompt, forecast.spec.name)
+        pace = pace or assumed_pace(forecast)
+        cost = priced(forecast.spec) if forecast.unasked else None
+        return PairPlan(forecast, pace, cost, outlay(forecast, pace, cost, self.aim.concurrency))
 
     @cached_property
     def clusters(self) -> Clusters:
@@ -224,12 +224,12 @@ class EvaluationPlan:
 
     def may_stop_early(self) -> bool:
         """Whether `ab --design sequential` would be one (ab.why_fixed), and save calls."""
-        found = self.clusters
+        clusters = self.clusters
         return (
             self.aim.kind.may_stop_early
             and len(self.aim.arms) <= 2
-            and found.groups is None
-            and found.to_rate == 0
-            and found.counted >= LEAST_CAP
+            and clusters.groups is None
+            and clusters.to_rate == 0
+            and clusters.counted >= LEAST_CAP
             and any(pair.forecast.unasked for pair in self.pairs)
         )

@@ -113,9 +113,9 @@ async def _pair(
         asked = _asked(budget, clusters, size)
         calls = 0
         if asked:
-            found = scaled(await _round(protocol, selector, size, picks, ask), asked)
-            calls = len(found.unasked)
-            parts += [found] * len(seeds)
+            forecast = scaled(await _round(protocol, selector, size, picks, ask), asked)
+            calls = len(forecast.unasked)
+            parts += [forecast] * len(seeds)
         rounds.append(RoundPlan(clusters, size, picks, calls))
         items = clusters
     return _asking(arm_of(selector), budget, rounds, _together(selector, parts), ask)
@@ -179,9 +179,9 @@ async def _strategy(
 ) -> SelectorPlan:
     meter = protocol.run.meter
     items = _sample(protocol, ITEMS)
-    found = await measure_forecast(meter, scorer, items, ask, _nothing)
-    found = scaled(found, len(protocol.pool))
-    return _asking(arm_of(strategy), None, (), found, ask)
+    forecast = await measure_forecast(meter, scorer, items, ask, _nothing)
+    forecast = scaled(forecast, len(protocol.pool))
+    return _asking(arm_of(strategy), None, (), forecast, ask)
 
 
 async def measure_forecast(
@@ -202,15 +202,15 @@ async def measure_forecast(
     return Forecast(scorer.name, ahead.spec, len(items), (), 0, unasked, ESTIMATE)
 
 
-def scaled(found: Forecast, decisions: int) -> Forecast:
-    """`found` as it would be of so many decisions; its calls stand in for the others in turn."""
-    share = decisions / found.decisions
-    calls = round(len(found.unasked) * share)
+def scaled(forecast: Forecast, decisions: int) -> Forecast:
+    """`forecast` as it would be of so many decisions; its calls stand in for the others in turn."""
+    share = decisions / forecast.decisions
+    calls = round(len(forecast.unasked) * share)
     return replace(
-        found,
+        forecast,
         decisions=decisions,
-        too_long=round(found.too_long * share),
-        unasked=tuple(islice(cycle(found.unasked), calls)),
+        too_long=round(forecast.too_long * share),
+        unasked=tuple(islice(cycle(forecast.unasked), calls)),
     )
 
 
@@ -218,10 +218,10 @@ def _asking(
     arm: Arm,
     budget: int | None,
     rounds: Sequence[RoundPlan],
-    found: Forecast,
+    forecast: Forecast,
     ask: AskSettings,
 ) -> SelectorPlan:
-    pace = assumed_pace(found)
-    price = priced(found.spec) if found.unasked else None
-    taken = outlay(found, pace, price, ask.concurrency)
-    return SelectorPlan(arm, budget, tuple(rounds), found, pace, price, taken)
+    pace = assumed_pace(forecast)
+    price = priced(forecast.spec) if forecast.unasked else None
+    taken = outlay(forecast, pace, price, ask.concurrency)
+    return SelectorPlan(arm, budget, tuple(rounds), forecast, pace, price, taken)

@@ -20,8 +20,8 @@ def sets_plan_json(
     concurrency: int,
 ) -> SetsPlanResults:
     """What `plan --for sets` prints; USD is null where a model is not priced."""
-    asked = {each.arm for each in asking}
-    by_table = any(each.priced and each.priced.source == "litellm" for each in asking)
+    asked = {plan.arm for plan in asking}
+    by_table = any(plan.priced and plan.priced.source == "litellm" for plan in asking)
     content = {
         "suite": protocol.run.suite.name,
         "for": "sets",
@@ -29,9 +29,9 @@ def sets_plan_json(
         "budgets": protocol.budgets,
         "seeds": list(protocol.entry.seeds),
         "concurrency": concurrency,
-        "asking": [each.to_json() for each in asking],
+        "asking": [plan.to_json() for plan in asking],
         "unasked": [arm.name for arm in protocol.arms if arm not in asked],
-        "left_out": [each.to_json() for each in left_out],
+        "left_out": [selector.to_json() for selector in left_out],
         "total": _total(asking),
         "price_table": asdict(price_table()) if by_table else None,
         "assumptions": list(_assumptions(protocol, asking)),
@@ -41,14 +41,14 @@ def sets_plan_json(
 
 def _total(asking: Sequence[SelectorPlan]) -> dict[str, Any]:
     """Of everything; USD is None if anything is not priced."""
-    outlays = [each.outlay for each in asking]
-    total: dict[str, Any] = {"too_long": sum(each.forecast.too_long for each in asking)}
+    outlays = [plan.outlay for plan in asking]
+    total: dict[str, Any] = {"too_long": sum(plan.forecast.too_long for plan in asking)}
     for name in ("calls", "calls_most", "tokens_in", "tokens_out"):
-        total[name] = sum(getattr(each, name) for each in outlays)
+        total[name] = sum(getattr(outlay, name) for outlay in outlays)
     for name in ("usd", "usd_most"):
-        costs = [getattr(each, name) for each in outlays]
+        costs = [getattr(outlay, name) for outlay in outlays]
         total[name] = None if None in costs else float(sum(costs))
-    return total | {"hours": float(sum(each.hours for each in outlays))}
+    return total | {"hours": float(sum(outlay.hours for outlay in outlays))}
 
 
 def _assumptions(protocol: Protocol, asking: Sequence[SelectorPlan]) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _assumptions(protocol: Protocol, asking: Sequence[SelectorPlan]) -> Iterator
         f"{CLUSTERS} random clusters stand in for those of a round, and {ITEMS} random items for "
         "the pool; winners of a round are as long as other items"
     )
-    if estimated := _models(each for each in asking if each.forecast.tokens_by == ESTIMATE):
+    if estimated := _models(plan for plan in asking if plan.forecast.tokens_by == ESTIMATE):
         yield (
             f"prompt tokens of {estimated} are an estimate, within about 13 % for English text: no "
             "tokenizer of theirs is at hand"
@@ -73,9 +73,9 @@ def _assumptions(protocol: Protocol, asking: Sequence[SelectorPlan]) -> Iterator
         "thinking take more"
     )
     local = [
-        each.name
-        for each in protocol.strategies
-        if each.scorer is not None and each.scorer.reads_items
+        strategy.name
+        for strategy in protocol.strategies
+        if strategy.scorer is not None and strategy.scorer.reads_items
     ]
     if local:
         yield (
@@ -85,4 +85,4 @@ def _assumptions(protocol: Protocol, asking: Sequence[SelectorPlan]) -> Iterator
 
 
 def _models(asking: Iterable[SelectorPlan]) -> str:
-    return ", ".join(sorted({each.forecast.spec.name for each in asking}))
+    return ", ".join(sorted({plan.forecast.spec.name for plan in asking}))

@@ -155,7 +155,9 @@ def prepare(
 
 def connected(run: Run, shared: Connections) -> Run:
     """The run with other connections, such as more room for what Ollama is shown."""
-    selectors = (open_selector(each.prompt, each.spec, shared) for each in run.selectors)
+    selectors = (
+        open_selector(selector.prompt, selector.spec, shared) for selector in run.selectors
+    )
     return replace(run, selectors=tuple(selectors), meter=replace(run.meter, shared=shared))
 
 
