@@ -10,7 +10,9 @@ import click
 
 from selectllm.cli.evaluation import evaluating_options, recordable, show
 from selectllm.cli.options import Common, common_options, grouped
+from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import comparing
 from selectllm.jobs.evaluating import Evaluating
@@ -45,6 +47,7 @@ aa_options = grouped(
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @aa_options
 @evaluating_options
+@reports(RunResults)
 @common_options
 def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Common) -> None:
     """Hold a pair against itself, shown in other orders or asked again, on the clusters of SUITE.

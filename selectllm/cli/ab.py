@@ -11,7 +11,9 @@ import click
 from selectllm.cli.comparing import finish
 from selectllm.cli.evaluation import evaluating_options, recordable
 from selectllm.cli.options import Common, common_options, grouped
+from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import comparing
 from selectllm.jobs.evaluating import Evaluating
@@ -58,6 +60,7 @@ ab_options = grouped(
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @ab_options
 @evaluating_options
+@reports(RunResults)
 @common_options
 def ab(suite_file: Path, options: AbOptions, evaluating: Evaluating, common: Common) -> None:
     """Say whether arm B selects better than arm A, on the clusters of SUITE.

@@ -10,8 +10,10 @@ import click
 from selectllm.cli.evaluation import evaluating_options, recordable, show
 from selectllm.cli.named_model import named_entry
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
+from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.evaluating import Evaluating, evaluate
 from selectllm.jobs.sync import finished
@@ -20,6 +22,7 @@ from selectllm.jobs.sync import finished
 @click.command("eval")
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @evaluating_options
+@reports(RunResults)
 @model_options
 @common_options
 def eval_(

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from selectllm.cli.options import DIRECTORY, FILE, grouped
+from selectllm.cli.reports import write_reports
 from selectllm.cli.session import SETTINGS, CommandSession
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
@@ -19,7 +20,7 @@ from selectllm.jobs.evaluating import Evaluating
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.gating import nearby
 
-NOT_REPEATED = {*SETTINGS, "as_json", "quiet", "out", "record", "junit", "markdown"}
+NOT_REPEATED = {*SETTINGS, "as_json", "quiet", "out", "record", "junit", "markdown", "report"}
 """Options that say where a command works and what it prints, not what it asks."""
 
 evaluating_options = grouped(
@@ -64,7 +65,12 @@ def _words(parameter: click.Parameter, value: Any) -> list[str]:
 
 
 def show(session: CommandSession, evaluation: Evaluation) -> None:
-    """Print the results: as JSON alone, or as tables with what was spent."""
+    """Write the reports that were asked for, and print the results.
+
+    As JSON alone, or as tables with what was spent.
+    """
+    if write_reports(evaluation.results, session.workspace.root):
+        return
     if session.common.as_json:
         click.echo(canonical_json(evaluation.results.to_json()))
         return

@@ -9,6 +9,7 @@ import click
 
 from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
@@ -17,6 +18,7 @@ from selectllm.jobs import optimizing
 from selectllm.jobs.gating import nearby
 from selectllm.jobs.optimizing import Optimization, Searching
 from selectllm.jobs.sync import finished
+from selectllm.optimization.schema import GridResults, SearchResults
 
 optimize_options = grouped(
     "options",
@@ -53,6 +55,7 @@ optimize_options = grouped(
 @click.command()
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @optimize_options
+@reports(SearchResults, GridResults)
 @common_options
 def optimize(suite_file: Path, options: Searching, common: Common) -> None:
     """Search a better prompt on some clusters of SUITE, and confirm it on others.
@@ -72,7 +75,12 @@ def optimize(suite_file: Path, options: Searching, common: Common) -> None:
 
 
 def _show(session: CommandSession, search: Optimization) -> None:
-    """Print what came of it: as JSON alone, or as tables with what was spent."""
+    """Write the reports that were asked for, and print what came of it.
+
+    As JSON alone, or as tables with what was spent.
+    """
+    if write_reports(search.results, session.workspace.root):
+        return
     if session.common.as_json:
         click.echo(canonical_json(search.results.to_json()))
         return

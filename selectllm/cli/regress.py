@@ -11,6 +11,7 @@ import click
 from selectllm.cli.evaluation import evaluating_options, recordable, show
 from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.options import FILE, Common, common_options, grouped
+from selectllm.cli.reports import reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.files import write_text
 from selectllm.evaluation.runs.schema import RunResults
@@ -42,6 +43,7 @@ regress_options = grouped(
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @regress_options
 @evaluating_options
+@reports(RunResults)
 @common_options
 def regress(
     suite_file: Path, options: RegressOptions, evaluating: Evaluating, common: Common
@@ -72,20 +74,9 @@ def report(session: CommandSession, found: RunResults, options: RegressOptions) 
 
         write_text(options.markdown, markdown(found))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from selectllm.report.github import annotations
+        from selectllm.report.github import annotations, with_files
 
         checkout = Path(os.environ.get("GITHUB_WORKSPACE", ".")).resolve()
         workspace = session.workspace.root
-        for line in annotations(_with_files(found, workspace), checkout, workspace):
+        for line in annotations(with_files(found, workspace), checkout, workspace):
             click.echo(line, err=True)
-
-
-def _with_files(found: RunResults, workspace: Path) -> RunResults:
-    """The results without the paths of prompts that the workspace does not hold (bundled ones)."""
-    verdicts = []
-    for verdict in found.verdicts:
-        change = verdict.regress
-        if change and change.path and not (workspace / change.path).is_file():
-            change = change.model_copy(update={"path": None})
-        verdicts.append(verdict.model_copy(update={"regress": change}))
-    return found.model_copy(update={"verdicts": tuple(verdicts)})

@@ -1,4 +1,4 @@
-"""`selectllm report`: a finished run's tables again."""
+"""`selectllm report`: what a finished folder holds, told again in any format."""
 
 from __future__ import annotations
 
@@ -6,22 +6,45 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.options import FILE
+from selectllm.cli.reports import place_of, show
 from selectllm.core.codec import canonical_json
-from selectllm.core.files import read_json
-from selectllm.jobs.reporting import read_results
+from selectllm.core.document import Document
+from selectllm.core.errors import UsageError
+from selectllm.core.files import read_json, write_text
+from selectllm.jobs.reporting import read_finished
+from selectllm.jobs.workspace import find_workspace
 
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--as", "form", metavar="FORMAT", help="Terminal, markdown, junit, github or json.")
+@click.option("-o", "--out", type=FILE, help="Write the report to FILE.")
 @click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
-def report(folder: Path, as_json: bool) -> None:
-    """Print the tables of the run in folder RUN; nothing is asked or computed."""
-    results = read_results(folder)
+def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> None:
+    """Print the tables of the run in folder RUN; nothing is asked or computed.
+
+    RUN is a folder that eval, ab, aa, swap, regress, sets, optimize or student compare wrote.
+    """
+    result, path = read_finished(folder)
+    if as_json and (form or out):
+        raise UsageError("--json prints on stdout alone; for a file write --as json -o FILE")
     if as_json:
-        click.echo(canonical_json(read_json(folder / "results.json")))
-        return
-    from rich.console import Console
+        click.echo(canonical_json(read_json(path)))
+    elif form is None and out is None:
+        show(result, as_json=False)
+    else:
+        _write(result, folder, form or "terminal", out)
 
-    from selectllm.report.terminal import print_results
 
-    print_results(results, Console())
+def _write(result: Document, folder: Path, form: str, out: Path | None) -> None:
+    from selectllm.report.formats import report as told
+
+    try:
+        text = told(result, form, place_of(find_workspace(folder).root))
+    except UsageError as error:
+        raise UsageError(f"--as {form}: {error}") from None
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(out, text)

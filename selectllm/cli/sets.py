@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
+from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import CommandSession, open_session
-from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
+from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import sets as making
 from selectllm.jobs.sync import finished
@@ -60,6 +61,7 @@ sets_options = grouped(
 @click.command()
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @sets_options
+@reports(SetsResults)
 @common_options
 def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     """Select every set of SUITE: each selector's, at every budget and with every seed.
@@ -80,18 +82,14 @@ def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
 
 
 def _show(session: CommandSession, comparison: making.Sets) -> None:
-    """Print the comparison: as JSON alone, or as tables with what was spent."""
-    if session.common.as_json:
-        click.echo(canonical_json(comparison.results.to_json()))
+    """Write the reports that were asked for, and print the comparison.
+
+    As JSON alone, or as tables with what was spent.
+    """
+    if write_reports(comparison.results, session.workspace.root):
         return
-    from rich.console import Console
-
-    from selectllm.report.sets import WIDTH, print_sets
-
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has all the room that it takes
-        console.width = max(console.width, WIDTH)
-    print_sets(comparison.results, console)
-    unpriced = session.ledger.unpriced_calls
-    note = f" ({unpriced} calls are not priced)" if unpriced else ""
-    session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {comparison.folder}")
+    show(comparison.results, as_json=session.common.as_json)
+    if not session.common.as_json:
+        unpriced = session.ledger.unpriced_calls
+        note = f" ({unpriced} calls are not priced)" if unpriced else ""
+        session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {comparison.folder}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from selectllm.core.codec import canonical_json
+from selectllm.core.document import Document
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 def show(content: Any, tables: Callable[[Any, Console], None], *, as_json: bool) -> None:
     """Print `content`: as one line of JSON, or by `tables`."""
     if as_json:
-        click.echo(canonical_json(content))
+        is_typed = isinstance(content, Document)
+        click.echo(canonical_json(content.to_json() if is_typed else content))
         return
     from rich.console import Console
 

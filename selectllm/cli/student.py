@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, grouped
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.show import show
 from selectllm.cli.student_options import (
@@ -22,6 +23,7 @@ from selectllm.cli.student_options import (
 )
 from selectllm.core.codec import canonical_json
 from selectllm.downstream.student.generation import NEW_TOKENS
+from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.jobs import comparing_students, scoring, training
 from selectllm.jobs.comparing_students import ComparedSets
 from selectllm.jobs.scoring import BaseSettings, ScoreSettings
@@ -139,6 +141,7 @@ def score(
 )
 @trial_options
 @student_options
+@reports(StudentsCompared)
 @local_options
 def compare(
     sets_folder: Path,
@@ -160,6 +163,7 @@ def compare(
         sets_folder, settings, trials, student, session=session
     )
     compared = finished(job)
-    show(compared.content, print_trials, as_json=local.as_json)
+    if not write_reports(compared.results, session.workspace.root):
+        show(compared.results, print_trials, as_json=local.as_json)
     if not local.as_json:
         session.note(f"folder: {compared.folder}")

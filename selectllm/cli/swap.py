@@ -10,7 +10,9 @@ import click
 from selectllm.cli.comparing import finish
 from selectllm.cli.evaluation import evaluating_options, recordable
 from selectllm.cli.options import Common, common_options, grouped
+from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import comparing
 from selectllm.jobs.evaluating import Evaluating
@@ -47,6 +49,7 @@ swap_options = grouped(
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @swap_options
 @evaluating_options
+@reports(RunResults)
 @common_options
 def swap(suite_file: Path, options: SwapOptions, evaluating: Evaluating, common: Common) -> None:
     """Say whether model M2 can safely replace M1, on the clusters of SUITE; what both cost.

@@ -19,11 +19,13 @@ from selectllm.cli.options import (
     grouped,
     output_options,
 )
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.show import show
 from selectllm.cli.utility_values import ifd, knn, student, validate
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
+from selectllm.downstream.outcomes.schema import OutcomeAgreement
 from selectllm.jobs import agreeing, importing, rating
 from selectllm.jobs.agreeing import AgreeSettings
 from selectllm.jobs.importing import ResultSettings, SheetSettings
@@ -155,6 +157,7 @@ def import_(
         "--export", type=DIRECTORY, help="Take the tokens of the sets from what export wrote."
     ),
 )
+@reports(OutcomeAgreement)
 @AS_JSON
 def agree(sets_folder: Path, settings: AgreeSettings, as_json: bool) -> None:
     """How far the utilities of SETS_FOLDER order its selectors as results from elsewhere do.
@@ -163,8 +166,9 @@ def agree(sets_folder: Path, settings: AgreeSettings, as_json: bool) -> None:
     worth: rank correlations over selectors, what length alone would have foretold, and how far
     that can be trusted.
     """
-    from selectllm.report.utilities import print_agreement
+    from selectllm.report.set_agreement import print_agreement
 
     session = open_session(Common(as_json=as_json), Path.cwd())
     agreement = finished(agreeing.agree(sets_folder, settings, session=session))
-    show(agreement.content, print_agreement, as_json=as_json)
+    if not write_reports(agreement):
+        show(agreement, print_agreement, as_json=as_json)

@@ -18,6 +18,7 @@ from selectllm.cli.options import (
     grouped,
     map_option,
 )
+from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.show import show
 from selectllm.cli.student_options import (
@@ -38,6 +39,7 @@ from selectllm.jobs.validating import ValidateSettings
 from selectllm.jobs.valuing import BlockSettings, Valued, ValueSettings
 from selectllm.jobs.workshop import StudentSettings, TrialSettings
 from selectllm.utility.entries import IfdEntry, KnnEntry
+from selectllm.utility.schema import Validations
 
 Entry = TypeVar("Entry", bound=Strict)
 
@@ -181,6 +183,7 @@ def student(
 )
 @trial_options
 @student_options
+@reports(Validations)
 @common_options
 def validate(
     suite_file: Path,
@@ -200,6 +203,9 @@ def validate(
     session = open_session(common, suite_file.resolve().parent)
     job = validating.validate(suite_file, settings, trials, student, session=session)
     validated = finished(job)
+    found = Validations(validations=validated.validations)
+    if write_reports(found, session.workspace.root):
+        return
     if common.as_json:
         click.echo(canonical_json([one.to_json() for one in validated.validations]))
         return

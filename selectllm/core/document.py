@@ -10,7 +10,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -22,11 +29,15 @@ from selectllm.core.strict import DIALECT, Strict
 SHOWN = 60  # characters of a value in a message
 
 # Bounds of figures are told, not checked: a run that was paid for must not fail of a last digit.
-Amount = Annotated[float, Field(json_schema_extra={"minimum": 0})]
+# And they stay what was computed: 0 is not turned into 0.0, which would be other bytes.
+Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
+Amount = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0})]
 """A figure that cannot be below 0."""
-Share = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
+Share = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 """From 0 (none) to 1 (all); of p-values and reliabilities as well."""
-Correlation = Annotated[float, Field(json_schema_extra={"minimum": -1, "maximum": 1})]
+Coefficient = Annotated[
+    int | float, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})
+]
 Tally = Annotated[int, Field(ge=0)]
 """How many there are."""
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -55,7 +66,7 @@ class Part(Strict):
 
     def to_json(self) -> dict[str, Any]:
         """As the file has it."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
 
 class Document(Part):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+STRATEGY = "strategy:"
+"""Begins the name of a selector that is a strategy."""
+
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None if none is alike."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from selectllm.core.errors import UsageError, UtilityError
 from selectllm.downstream.outcomes.agreement import agreement_by_utility
@@ -16,6 +15,7 @@ from selectllm.downstream.outcomes.exported import (
     read_exported,
 )
 from selectllm.downstream.outcomes.results import ResultsFile, read_results
+from selectllm.downstream.outcomes.schema import OutcomeAgreement, TestsCounted
 from selectllm.downstream.outcomes.scores import (
     ArmScores,
     arm_scores,
@@ -45,14 +45,9 @@ class AgreeSettings:
     export: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """`content`: suite, metric, budget, benchmarks, scores by arm, agreement by utility."""
-
-    content: Mapping[str, Any]
-
-
-async def agree(sets_folder: Path, settings: AgreeSettings, *, session: Session) -> Agreement:
+async def agree(
+    sets_folder: Path, settings: AgreeSettings, *, session: Session
+) -> OutcomeAgreement:
     """How far the utilities of sets order their selectors as results from elsewhere do.
 
     For each utility the agreement of what the sets capture of it with what training on them was
@@ -68,17 +63,15 @@ async def agree(sets_folder: Path, settings: AgreeSettings, *, session: Session)
     export = None if settings.export is None else session.path(settings.export)
     tokens = _tokens(compared, content, scores, export)
     rows = agreement_by_utility(compared, scores.runs, scores.budget, tokens, settings.utility)
-    return Agreement(
-        {
-            "suite": compared.suite,
-            "pool_sha256": content.pool_sha256,
-            "metric": scores.metric,
-            "budget": scores.budget,
-            "benchmarks": list(scores.benchmarks),
-            "scores": scores.runs,
-            "tests": {"shared": scores.tests, "left_out": scores.left_out},
-            "agreement": rows,
-        }
+    return OutcomeAgreement(
+        suite=compared.suite,
+        pool_sha256=content.pool_sha256,
+        metric=scores.metric,
+        budget=scores.budget,
+        benchmarks=tuple(scores.benchmarks),
+        scores=scores.runs,
+        tests=TestsCounted(shared=scores.tests, left_out=scores.left_out),
+        agreement=tuple(rows),
     )
 
 

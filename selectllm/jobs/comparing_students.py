@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from selectllm.core.codec import pretty_json
 from selectllm.core.errors import UsageError
-from selectllm.core.files import write_text
 from selectllm.core.types import Pool
 from selectllm.downstream.outcomes.training_sets import sets_of_run
 from selectllm.downstream.student import items_sha256
 from selectllm.downstream.trials.gains import AGGREGATIONS, Aggregation
+from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.downstream.trials.study import agreements, study
 from selectllm.downstream.trials.training_set import (
     RANDOM,
@@ -61,11 +60,11 @@ class ComparedSets:
 
 
 @dataclass(frozen=True, slots=True)
-class StudentsCompared:
-    """The comparison in `folder`; `content`: of its compare.json."""
+class ComparedStudents:
+    """The comparison in `folder`; `results`: as its compare.json has them."""
 
     folder: Path
-    content: Mapping[str, Any]
+    results: StudentsCompared
 
 
 async def compare_students(
@@ -75,7 +74,7 @@ async def compare_students(
     student: StudentSettings | None = None,
     *,
     session: Session,
-) -> StudentsCompared:
+) -> ComparedStudents:
     """Train a student on every set in `sets_folder`, beside random sets of the same size.
 
     Every set is trained with each seed and scored on the same held-out responses. Finished
@@ -104,8 +103,9 @@ async def compare_students(
         "agreement": {by: agreements(gains, by, compared, budget) for by in AGGREGATIONS},
     }
     folder = sets_folder / "students" if settings.out is None else settings.out
-    write_text(session.path(folder) / "compare.json", pretty_json(content))
-    return StudentsCompared(folder, content)
+    results = StudentsCompared.model_validate(content)
+    results.write(session.path(folder) / "compare.json")
+    return ComparedStudents(folder, results)
 
 
 def _selectors(folder: Path, pool: Pool, settings: ComparedSets) -> tuple[list[TrialSet], int]:

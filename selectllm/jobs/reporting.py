@@ -1,37 +1,58 @@
-"""Results as text, for a terminal, a file or a notebook; those of a finished run, read again."""
+"""Results as text, for a terminal, a file or a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from selectllm.core.codec import pretty_json
+from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
+from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.evaluation.sets.schema import SetsResults
+from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
+from selectllm.optimization.schema import read_optimize
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
-Results = RunResults | SetsResults | dict[str, Any]
+HTML = "html"
 WIDTH = 100  # columns
+RUN = "results.json"
+READERS: Mapping[str, Callable[[Path], Document]] = {
+    "optimize.json": read_optimize,
+    "sets.json": lambda path: SetsResults.read(path, DAMAGED),
+    "compare.json": lambda path: StudentsCompared.read(
+        path, "not what student compare left ({why}); run it again"
+    ),
+    RUN: lambda path: RunResults.read(path, "not the results of a run ({why}); run eval again"),
+}
+"""By the file that a folder holds when it is finished."""
 
 
-def read_results(folder: Path) -> RunResults:
-    """The results of the run in `folder`. Raises RunError if that is none, or not finished."""
-    otherwise = "not the results of a run ({why}); run eval again"
-    return RunResults.read(folder / "results.json", otherwise)
+def read_finished(folder: Path) -> tuple[Document, Path]:
+    """What a command left in `folder`, and the file that holds it.
+
+    Raises RunError if that is none of READERS, not finished, or damaged.
+    """
+    name = next((name for name in READERS if (folder / name).exists()), RUN)
+    return READERS[name](folder / name), folder / name
 
 
-def rendered(results: Results, format: str) -> str:
-    """The results in one of FORMATS that is for such. Raises UsageError for another."""
-    known = [name for name in FORMATS if (name, type(results)) not in WITHOUT]
+def rendered(results: Document, format: str) -> str:
+    """The results in one of report.formats.FORMATS that is for such, or in HTML.
+
+    Raises UsageError for another.
+    """
+    from selectllm.report.formats import formats_of, report
+
+    known = [*formats_of(type(results)), HTML]
     if format not in known:
         raise UsageError(f"`format`: {unknown('format', format, known)}", argument="format")
-    return FORMATS[format](results)
+    return _html(results) if format == HTML else report(results, format)
 
 
 def account(verdicts: Sequence[Verdict]) -> str:
@@ -46,71 +67,18 @@ def account(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
 
 
-def renderable(results: Results) -> RenderableType:
-    """What a terminal shows of the results."""
-    if isinstance(results, RunResults):
-        from selectllm.report.terminal import render_results
+def _html(results: Document) -> str:
+    from selectllm.report.formats import RENDERED
 
-        return render_results(results)
-    if isinstance(results, SetsResults):
-        from selectllm.report.sets import render_sets
-
-        return render_sets(results)
-    from selectllm.report.plan import render_plan
-    from selectllm.report.plan_sets import render_sets_plan
-
-    return (render_sets_plan if results["for"] == "sets" else render_plan)(results)
-
-
-def _terminal(results: Results) -> str:
-    console = _console()
-    with console.capture() as captured:
-        console.print(renderable(results))
-    return captured.get()
-
-
-def _html(results: Results) -> str:
-    from io import StringIO
-
-    console = _console(record=True, file=StringIO())
-    console.print(renderable(results))
+    console = _console(record=True)
+    console.print(RENDERED[type(results)](results))
     code = '<pre style="line-height:normal;overflow-x:auto">{code}</pre>'
     return console.export_html(inline_styles=True, code_format=code)
 
 
-def _json(results: Results) -> str:
-    return pretty_json(results if isinstance(results, dict) else results.to_json())
-
-
-def _markdown(results: Results) -> str:
-    from selectllm.report.markdown import markdown
-    from selectllm.report.sets import markdown_sets
-
-    if isinstance(results, SetsResults):
-        return markdown_sets(results)
-    assert isinstance(results, RunResults)
-    return markdown(results)
-
-
-def _junit(results: Results) -> str:
-    from selectllm.report.junit import junit
-
-    assert isinstance(results, RunResults)
-    return junit(results)
-
-
-def _console(**options: Any) -> Console:
+def _console(*, record: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(width=WIDTH, color_system="truecolor" if options else None, **options)
-
-
-FORMATS: Mapping[str, Callable[[Results], str]] = {
-    "terminal": _terminal,
-    "markdown": _markdown,
-    "junit": _junit,
-    "json": _json,
-    "html": _html,
-}
-WITHOUT = {("junit", SetsResults), ("junit", dict), ("markdown", dict)}
-"""Formats that there are not for results of a kind; plans are dicts."""
+    if not record:
+        return Console(width=WIDTH, color_system=None)
+    return Console(width=WIDTH, color_system="truecolor", record=True, file=StringIO())

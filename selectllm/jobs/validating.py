@@ -26,9 +26,10 @@ from selectllm.jobs.workshop import (
     carried_out,
     open_workshop,
 )
+from selectllm.utility.schema import Validation
 from selectllm.utility.sources import UtilitySources, utility_of
 from selectllm.utility.utility import Utility
-from selectllm.utility.validation import Validation, write_validation
+from selectllm.utility.validation import write_validation
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session

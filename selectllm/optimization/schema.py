@@ -6,11 +6,13 @@ Every figure of captured is 0 for random picks and 1 for the best possible.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from selectllm.core.document import Document, Part, Sha256, Share, Tally, schema_of
+from selectllm.core.files import read_json
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.evaluation.metrics.schema import SlotHistogram
 from selectllm.stats.interval import Interval
@@ -111,7 +113,7 @@ class SearchAhead(Part):
     confirmation: Tally
 
 
-class Versions(Part):
+class CapturedByVersion(Part):
     """Captured by both versions; null where it is undefined."""
 
     parent: Interval | None
@@ -121,9 +123,9 @@ class Versions(Part):
 class CapturedBySplit(Part):
     """Training and validation flatter whatever was chosen by them: that is the optimism."""
 
-    training: Versions
-    validation: Versions
-    confirmation: Versions | None
+    training: CapturedByVersion
+    validation: CapturedByVersion
+    confirmation: CapturedByVersion | None
 
     def of(self, version: str) -> tuple[Interval | None, ...]:
         """By split, what `parent` or `winner` captured; None where that is not known."""
@@ -245,6 +247,12 @@ class GridResults(Optimized):
 
 
 OptimizeResults = SearchResults | GridResults
+
+
+def read_optimize(path: Path) -> OptimizeResults:
+    """The optimize.json at `path`. Raises RunError if it is missing or none."""
+    document = GridResults if read_json(path).get("kind") == "grid" else SearchResults
+    return document.read(path, "not what a search left ({why}); run optimize again")
 
 
 def json_schema() -> dict[str, Any]:

@@ -30,6 +30,17 @@ def annotations(results: RunResults, root: Path | None, workspace: Path | None =
     return [_annotation(verdict, root, workspace) for verdict in results.verdicts]
 
 
+def with_files(results: RunResults, workspace: Path) -> RunResults:
+    """The results without the paths of prompts that the workspace does not hold (bundled ones)."""
+    verdicts = []
+    for verdict in results.verdicts:
+        change = verdict.regress
+        if change and change.path and not (workspace / change.path).is_file():
+            change = change.model_copy(update={"path": None})
+        verdicts.append(verdict.model_copy(update={"regress": change}))
+    return results.model_copy(update={"verdicts": tuple(verdicts)})
+
+
 def _annotation(verdict: Verdict, root: Path | None, workspace: Path | None) -> str:
     file = _file(verdict, root, workspace)
     where = {"file": file, "line": "1"} if file else {}

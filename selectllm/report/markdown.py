@@ -8,6 +8,7 @@ from urllib.parse import quote
 from selectllm.core.verdict_words import KIND_WORDS, POLARITY, worst
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
+from selectllm.report.as_markdown import plain
 from selectllm.report.noise import noise_facts
 from selectllm.report.verdict_sentences import Fact, figures, lead
 from selectllm.report.wording import (
@@ -22,8 +23,6 @@ KEY_FACTS = (
     *("change", "difference", "error rate", "retention", "assay", "margin", "cost"),
     *("utility", "ceiling"),
 )
-# What Markdown, HTML or a table cell could take for structure; as references they are only text.
-SPECIAL = str.maketrans({char: f"&#{ord(char)};" for char in "&<>|`\\*_[]~$"})
 
 
 def markdown(results: RunResults) -> str:
@@ -41,7 +40,7 @@ def markdown(results: RunResults) -> str:
         parts += [_table(verdicts), "captured: 0 = random picks, 1 = the best possible."]
     parts += [_section(verdict) for verdict in verdicts]
     if noise := results.noise:
-        title = f"### Noise floor: {_text(noise.pair)}, with other {noise.by}"
+        title = f"### Noise floor: {plain(noise.pair)}, with other {noise.by}"
         parts.append(f"{title}\n\n{_list(noise_facts(noise))}")
     elif not verdicts:
         parts.append("This run compares nothing.")
@@ -50,7 +49,7 @@ def markdown(results: RunResults) -> str:
 
 def _heading(results: RunResults) -> str:
     word = worst(results.words)
-    title = f"selectllm, {_text(results.suite)}"
+    title = f"selectllm, {plain(results.suite)}"
     if word is None:
         return f"## {title}"
     return f"## {MARKS[POLARITY[word]]} {title}: {word}"
@@ -81,11 +80,11 @@ def _row(verdict: Verdict) -> list[str]:
 def _section(verdict: Verdict) -> str:
     """What the table cannot say: the reason, notes, what would decide it, and the error rate."""
     facts = [*lead(verdict), *(fact for fact in figures(verdict) if fact[0] in KEY_FACTS)]
-    return f"### {_text(subject(verdict))}: {verdict.word}\n\n{_list(facts)}"
+    return f"### {plain(subject(verdict))}: {verdict.word}\n\n{_list(facts)}"
 
 
 def _list(facts: Iterable[Fact]) -> str:
-    return "\n".join(f"- **{label}**: {_text(text)}" for label, text in facts)
+    return "\n".join(f"- **{label}**: {plain(text)}" for label, text in facts)
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -93,9 +92,4 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _name(text: str) -> str:
-    return f"<code>{_text(text)}</code>"
-
-
-def _text(text: str) -> str:
-    """Text that stays text, on one line."""
-    return " ".join(text.split()).translate(SPECIAL)
+    return f"<code>{plain(text)}</code>"

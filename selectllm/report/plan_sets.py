@@ -2,74 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.evaluation.comparison.arms import STRATEGY
+from selectllm.core.names import STRATEGY
+from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import count, counted, usd
 
-Plan = Mapping[str, Any]
 
-
-def print_sets_plan(plan: Plan, console: Console) -> None:
-    """Print a plan (schema: schemas/plan_sets.json)."""
+def print_sets_plan(plan: SetsPlanResults, console: Console) -> None:
+    """Print a plan."""
     console.print(render_sets_plan(plan))
 
 
-def render_sets_plan(plan: Plan) -> RenderableType:
+def render_sets_plan(plan: SetsPlanResults) -> RenderableType:
     """The totals, each selector that asks a model, and what is taken for granted."""
-    head = f"{plan['suite']}: plan for sets; nothing was sent"
+    head = f"{plan.suite}: plan for sets; nothing was sent"
     parts: list[RenderableType] = [Text(head, style="bold"), Text(), labelled(_totals(plan))]
-    if plan["asking"]:
+    if plan.asking:
         parts += [Text(), _table(plan), Text(), labelled(_rounds(plan))]
-    if plan["assumptions"]:
+    if plan.assumptions:
         parts += [Text(), Text("taken for granted", style="bold")]
-        parts.append(labelled(("-", text) for text in plan["assumptions"]))
+        parts.append(labelled(("-", text) for text in plan.assumptions))
     return Group(*parts)
 
 
-def _totals(plan: Plan) -> Iterator[Fact]:
-    total, seeds = plan["total"], plan["seeds"]
-    selectors = {each["selector"] for each in plan["asking"]} | {*plan["unasked"]}
+def _totals(plan: SetsPlanResults) -> Iterator[Fact]:
+    total, seeds = plan.total, plan.seeds
+    selectors = {each.selector for each in plan.asking} | {*plan.unasked}
     factors = [
         counted(len(selectors), "selector"),
-        counted(len(plan["budgets"]), "budget"),
+        counted(len(plan.budgets), "budget"),
         counted(len(seeds), "seed"),
     ]
-    made = len(selectors) * len(plan["budgets"]) * len(seeds)
-    yield "sets", f"{' x '.join(factors)} = {made:,}, of {counted(plan['items'], 'item')}"
-    yield "calls", f"{total['calls']:,}, {total['calls_most']:,} at most with asking again"
-    if total["too_long"]:
+    made = len(selectors) * len(plan.budgets) * len(seeds)
+    yield "sets", f"{' x '.join(factors)} = {made:,}, of {counted(plan.items, 'item')}"
+    yield "calls", f"{total.calls:,}, {total.calls_most:,} at most with asking again"
+    if total.too_long:
         yield (
             "too long",
-            f"about {counted(total['too_long'], 'prompt')} longer than the model's context: never "
+            f"about {counted(total.too_long, 'prompt')} longer than the model's context: never "
             "sent, and their picks filled at random; make clusters.size smaller",
         )
-    if total["usd"] is None:
-        lacking = sorted({each["selector"] for each in plan["asking"] if each["usd"] is None})
+    if total.usd is None:
+        lacking = sorted({each.selector for each in plan.asking if each.usd is None})
         yield (
             "USD",
             f"not priced: {', '.join(lacking)}; give the model a price: {{input, output}}",
         )
     else:
-        yield "USD", f"{usd(total['usd'])} expected, {usd(total['usd_most'])} at most"
-    hours = total["hours"]
+        yield "USD", f"{usd(total.usd)} expected, {usd(total.usd_most)} at most"
+    hours = total.hours
     text = f"{hours:.2f}" if hours >= 0.01 or hours == 0 else "below 0.01"
-    yield "hours", f"{text} of calls with {counted(plan['concurrency'], 'call')} in flight"
-    if plan["unasked"]:
-        yield "no calls", f"take {', '.join(_name(each) for each in plan['unasked'])}"
-    for each in plan["left_out"]:
-        yield "left out", f"{_name(each['selector'])}: {each['reason']}"
+    yield "hours", f"{text} of calls with {counted(plan.concurrency, 'call')} in flight"
+    if plan.unasked:
+        yield "no calls", f"take {', '.join(_name(each) for each in plan.unasked)}"
+    for each in plan.left_out:
+        yield "left out", f"{_name(each.selector)}: {each.reason}"
 
 
-def _table(plan: Plan) -> Table:
-    over = counted(len(plan["seeds"]), "seed")
+def _table(plan: SetsPlanResults) -> Table:
+    over = counted(len(plan.seeds), "seed")
     made = table(
         f"what will be sent, over {over}",
         "~: an estimate, no tokenizer of the model being at hand; most: if every reply were as "
@@ -78,33 +76,33 @@ def _table(plan: Plan) -> Table:
         ["selector"],
         ["budget", "calls", "tokens in", "out", "USD", "most"],
     )
-    for each in plan["asking"]:
-        about = "~" if each["tokens_by"] == "estimate" and each["tokens_in"] else ""
+    for each in plan.asking:
+        about = "~" if each.tokens_by == "estimate" and each.tokens_in else ""
         add_row(
             made,
-            _name(each["selector"]),
-            "all" if each["budget"] is None else count(each["budget"]),
-            count(each["calls"]),
-            about + count(each["tokens_in"]),
-            count(each["tokens_out"]),
-            usd(each["usd"]),
-            usd(each["usd_most"]),
+            _name(each.selector),
+            "all" if each.budget is None else count(each.budget),
+            count(each.calls),
+            about + count(each.tokens_in),
+            count(each.tokens_out),
+            usd(each.usd),
+            usd(each.usd_most),
         )
     return made
 
 
-def _rounds(plan: Plan) -> Iterator[Fact]:
+def _rounds(plan: SetsPlanResults) -> Iterator[Fact]:
     """The rounds of every budget: they are the same for all pairs."""
-    told: dict[int, Any] = {}
-    for each in plan["asking"]:
-        if each["budget"] is not None:
-            told.setdefault(each["budget"], each["rounds"])
+    told: dict[int, tuple[SetRound, ...]] = {}
+    for each in plan.asking:
+        if each.budget is not None:
+            told.setdefault(each.budget, each.rounds)
     for budget, rounds in told.items():
         yield f"budget {budget:,}", ", then ".join(_round(each) for each in rounds)
 
 
-def _round(found: Mapping[str, int]) -> str:
-    clusters, size, picks = found["clusters"], found["size"], found["picks"]
+def _round(found: SetRound) -> str:
+    clusters, size, picks = found.clusters, found.size, found.picks
     if picks >= size:
         return f"{counted(clusters, 'cluster')} taken whole, unasked"
     return f"{counted(clusters, 'cluster')} of about {size:,}, {picks:,} or more from each"

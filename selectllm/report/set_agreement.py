@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from statistics import fmean
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from selectllm.evaluation.comparison.arms import STRATEGY
+from selectllm.core.names import STRATEGY
+from selectllm.downstream.outcomes.schema import (
+    AgreementFigure,
+    ForetellingUtility,
+    OutcomeAgreement,
+    SetAgreementFigures,
+)
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
-from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone, summary
+from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
 
-Agreement = Mapping[str, Any]
-Row = tuple[str, Agreement]
+Row = tuple[str, SetAgreementFigures]
 
 MEASURES = (
     ("spearman", "Spearman"),
@@ -34,10 +40,42 @@ MEANINGS: tuple[Fact, ...] = (
 )
 
 
+def print_agreement(found: OutcomeAgreement, console: Console) -> None:
+    """Print what `utility agree` found."""
+    for line in _head(found):
+        console.print(Text(line), soft_wrap=True)
+    console.print(_tables(found))
+
+
+def render_outcome_agreement(found: OutcomeAgreement) -> RenderableType:
+    """What `utility agree` found."""
+    return Group(*map(Text, _head(found)), _tables(found))
+
+
+def _head(found: OutcomeAgreement) -> Iterator[str]:
+    runs = sum(map(len, found.scores.values()))
+    yield (
+        f"{found.suite}: {found.metric} on {', '.join(found.benchmarks)}, sets of {found.budget}, "
+        f"{runs} runs"
+    )
+    if left_out := found.tests.left_out:
+        yield (
+            f"{left_out} of {left_out + found.tests.shared} tests were left out, which not every "
+            "run was scored on"
+        )
+
+
+def _tables(found: OutcomeAgreement) -> RenderableType:
+    scores = {arm: fmean(runs.values()) for arm, runs in found.scores.items()}
+    rows = [(named(row), row.agreement) for row in found.agreement]
+    arms = render_arms(found.agreement, scores, found.metric)
+    return Group(arms, render_set_agreement(rows))
+
+
 def render_set_agreement(rows: Sequence[Row]) -> RenderableType:
     """A table of all measures of each of `rows`, then ceilings, notes and what the words mean.
 
-    A row: what foretells (a utility with its kind), and `SetAgreement.to_json()`.
+    A row: what foretells (a utility with its kind), and how far.
     """
     made = table("set-level agreement", "", ["foretold by"])
     made.add_column("measure", overflow="fold", min_width=12)
@@ -53,7 +91,7 @@ def render_set_agreement(rows: Sequence[Row]) -> RenderableType:
 
 
 def render_arms(
-    rows: Sequence[Mapping[str, Any]], scores: Mapping[str, float], what: str
+    rows: Sequence[ForetellingUtility], scores: Mapping[str, float], what: str
 ) -> RenderableType:
     """Every arm with its score, best first, and what its sets capture of each utility.
 
@@ -62,7 +100,7 @@ def render_arms(
 
     `rows`: of `agreement_by_utility`. `scores`: higher is better; `what`: what they are called.
     """
-    names = [row["name"] for row in rows]
+    names = [row.name for row in rows]
     made = table(
         f"{what}, and what was captured of each utility",
         "captured: 1 = the best possible set, 0 = random sets; of whole sets: their value",
@@ -74,47 +112,49 @@ def render_arms(
             made,
             arm.removeprefix(STRATEGY),
             number(score, 3),
-            *(number(row["captured"].get(arm)) for row in rows),
+            *(number(row.captured.get(arm)) for row in rows),
         )
-    facts = [
-        ("ceiling", f"{named(summary(row))}, item by item: {ceiling(summary(row))}") for row in rows
-    ]
+    facts = [("ceiling", f"{named(row)}, item by item: {ceiling(row)}") for row in rows]
     return Group(made, labelled(facts))
 
 
-def _is_ok(found: Agreement) -> bool:
-    return bool(found["status"] == "ok")
+def _is_ok(found: SetAgreementFigures) -> bool:
+    return bool(found.status == "ok")
 
 
-def _add(made: Table, name: str, found: Agreement) -> None:
+def _add(made: Table, name: str, found: SetAgreementFigures) -> None:
     """One line a measure, the name on the first; one line alone where there are no figures."""
-    arms = f"{name}, {counted(len(found['arms']), 'arm')}"
+    arms = f"{name}, {counted(len(found.arms), 'arm')}"
     if not _is_ok(found):
-        add_row(made, arms, found["status"], UNKNOWN, UNKNOWN, UNKNOWN)
+        add_row(made, arms, found.status, UNKNOWN, UNKNOWN, UNKNOWN)
         return
-    known = [(head, found[key]) for key, head in MEASURES if found[key]["value"] is not None]
+    figures = [(head, getattr(found, key)) for key, head in MEASURES]
+    known = [(head, figure) for head, figure in figures if figure.value is not None]
     for first, (head, figure) in zip([arms, *[""] * len(known)], known, strict=False):
-        add_row(made, first, head, number(figure["value"]), _interval(figure), p_alone(figure["p"]))
+        add_row(made, first, head, number(figure.value), _interval(figure), p_alone(figure.p))
 
 
-def _interval(figure: Mapping[str, float | None]) -> str:
-    low, high = figure["low"], figure["high"]
+def _interval(figure: AgreementFigure) -> str:
+    low, high = figure.low, figure.high
     return UNKNOWN if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
-def _ceiling(found: Agreement) -> str:
+def _ceiling(found: SetAgreementFigures) -> str:
     """The highest correlation to be expected, and of what reliability."""
-    sides = (("the outcomes", "reliability"), ("what foretells", "foretold_reliability"))
-    told = ", ".join(
-        f"{side} {'unknown' if found[key] is None else number(found[key])}" for side, key in sides
+    sides = (
+        ("the outcomes", found.reliability),
+        ("what foretells", found.foretold_reliability),
     )
-    most = "not known" if found["ceiling"] is None else number(found["ceiling"])
+    told = ", ".join(
+        f"{side} {'unknown' if value is None else number(value)}" for side, value in sides
+    )
+    most = "not known" if found.ceiling is None else number(found.ceiling)
     return f"{most} (reliability of {told})"
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:
     """What keeps figures from being a verdict, each once; then what looking at many does."""
-    yield from dict.fromkeys(note for _, found in rows for note in found["notes"])
+    yield from dict.fromkeys(note for _, found in rows for note in found.notes)
     looked_at = sum(_is_ok(found) for _, found in rows)
     if looked_at > 1:
         yield f"p is of each utility alone; {looked_at} were looked at"

@@ -9,10 +9,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.evaluation.comparison.arms import STRATEGY
+from selectllm.core.names import STRATEGY
 from selectllm.evaluation.sets.schema import SelectorSets, SetsResults, SetsUtility, Summary
+from selectllm.report.as_markdown import LEFT, RIGHT, grid, plain
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.markdown import SPECIAL
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import (
     UNKNOWN,
@@ -59,16 +59,16 @@ def render_sets(found: SetsResults) -> RenderableType:
 def markdown_sets(found: SetsResults) -> str:
     """The same for a document, with the overlaps of all selectors."""
     columns = _columns(found, wide=True)
-    parts = [f"## {_plain(_heading(found))}", _list(_facts(found))]
+    parts = [f"## {plain(_heading(found))}", _list(_facts(found))]
     for budget in found.budgets:
         rows = _rows(found, budget)
         cells = (
-            [str(place), _plain(_name(row.selector)), *(column.cell(row) for column in columns)]
+            [str(place), plain(_name(row.selector)), *(column.cell(row) for column in columns)]
             for place, row in enumerate(rows, start=1)
         )
         parts.append(f"### {_title(found, budget)}")
         parts.append(_grid(["#", "selector", *(column.head for column in columns)], cells))
-        parts.append("\n".join((_yardstick(found, budget), *map(_plain, _fills(found, budget)))))
+        parts.append("\n".join((_yardstick(found, budget), *map(plain, _fills(found, budget)))))
         parts.append(f"Overlap at {budget:,}: {OVERLAP}; the diagonal is between seeds.")
         parts.append(_matrix(found, budget))
     parts.append(_list((column.head, column.meaning) for column in columns))
@@ -306,20 +306,14 @@ def _matrix(found: SetsResults, budget: int) -> str:
             _of(row.self_overlap) if other.selector == own else overlaps[own, other.selector]
             for other in rows
         ]
-        lines.append([str(place), _plain(_name(own)), *(_two(each) for each in across)])
+        lines.append([str(place), plain(_name(own)), *(_two(each) for each in across)])
     return _grid(head, lines)
 
 
 def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: number and name on the left, figures on the right."""
-    rule = ["---:", "---", *["---:"] * (len(head) - 2)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+    """Number and name, then figures."""
+    return grid(head, [RIGHT, LEFT, *[RIGHT] * (len(head) - 2)], rows)
 
 
 def _list(facts: Iterable[Fact]) -> str:
-    return "\n".join(f"- **{label}**: {_plain(text)}" for label, text in facts)
-
-
-def _plain(text: str) -> str:
-    """Text that stays text, on one line."""
-    return " ".join(text.split()).translate(SPECIAL)
+    return "\n".join(f"- **{label}**: {plain(text)}" for label, text in facts)

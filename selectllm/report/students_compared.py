@@ -4,42 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from statistics import fmean
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.downstream.trials.training_set import DRAWN
-from selectllm.evaluation.comparison.arms import STRATEGY
+from selectllm.core.names import STRATEGY
+from selectllm.downstream.outcomes.schema import ForetellingUtility
+from selectllm.downstream.trials.schema import DRAWN, Aggregation, GainDifference, StudentsCompared
 from selectllm.report.layout import add_row, table
 from selectllm.report.set_agreement import render_arms, render_set_agreement
-from selectllm.report.wording import counted, named, number, p_alone, spread, summary
-from selectllm.stats.interval import Interval
+from selectllm.report.wording import counted, named, number, p_alone, spread
 
-Content = Mapping[str, Any]
-
-BY = {"per_token": "per token", "per_item": "per item"}
+BY: Mapping[Aggregation, str] = {"per_token": "per token", "per_item": "per item"}
 DIGITS = 3
 WIDTH = 126
 
 
-def print_trials(content: Content, console: Console) -> None:
+def print_trials(content: StudentsCompared, console: Console) -> None:
     """Print the tables and sentences of a comparison of students."""
     if not console.is_terminal:  # a file or a pipe has all the room that it takes
         console.width = max(console.width, WIDTH)
     console.print(render_trials(content))
 
 
-def render_trials(content: Content) -> RenderableType:
+def render_trials(content: StudentsCompared) -> RenderableType:
     """The primary gain with its verdicts and what foretold it; then the other gain, in short."""
-    primary = content["primary"]
+    primary = content.primary
     parts: list[RenderableType] = [Text(_heading(content), style="bold")]
     for by in (primary, *(each for each in BY if each != primary)):
         parts += [Text(), _gains(content, by), *map(Text, _sentences(content, by))]
-        rows = content["agreement"][by]
+        rows = content.agreement.by(by)
         if rows and by == primary:
-            told = [(named(summary(row)), row["agreement"]) for row in rows]
+            told = [(named(row), row.agreement) for row in rows]
             beside = render_arms(rows, _by_arm(content, by), f"gain {BY[by]}")
             parts += [Text(), beside, render_set_agreement(told)]
         elif rows:
@@ -47,30 +44,30 @@ def render_trials(content: Content) -> RenderableType:
     return Group(*parts)
 
 
-def _foretold(row: Mapping[str, Any]) -> str:
-    found = row["agreement"]["spearman"]
-    if found["value"] is None:
-        return f"  {row['name']}: {row['agreement']['status']}"
-    r, p = number(found["value"]), number(found["p"], 3)
-    most, tokens = row["agreement"]["ceiling"], row["agreement"]["tokens"]["value"]
+def _foretold(row: ForetellingUtility) -> str:
+    found = row.agreement.spearman
+    if found.value is None:
+        return f"  {row.name}: {row.agreement.status}"
+    r, p = number(found.value), number(found.p, 3)
+    most, tokens = row.agreement.ceiling, row.agreement.tokens.value
     return (
-        f"  {named(summary(row))}: Spearman {r} ({_spread(found)}), p {p}; ceiling {number(most)}, "
+        f"  {named(row)}: Spearman {r} ({spread(found)}), p {p}; ceiling {number(most)}, "
         f"tokens alone {number(tokens)}"
     )
 
 
-def _heading(content: Content) -> str:
-    count = len(content["sets"])
-    losses = ", ".join(f"{content['base_loss'][by]:.3f} {words}" for by, words in BY.items())
+def _heading(content: StudentsCompared) -> str:
+    count = len(content.sets)
+    losses = ", ".join(f"{content.base_loss.by(by):.3f} {words}" for by, words in BY.items())
     return (
-        f"{content['suite']}: sets of {content['budget']}, {count} of them trained with "
-        f"{counted(len(content['training_seeds']), 'seed')} each; loss before training {losses}, "
-        f"in nats, on {content['tests']} held-out responses"
+        f"{content.suite}: sets of {content.budget}, {count} of them trained with "
+        f"{counted(len(content.training_seeds), 'seed')} each; loss before training {losses}, "
+        f"in nats, on {content.tests} held-out responses"
     )
 
 
-def _gains(content: Content, by: str) -> Table:
-    verdict = ["verdict"] if by == content["primary"] else []
+def _gains(content: StudentsCompared, by: Aggregation) -> Table:
+    verdict = ["verdict"] if by == content.primary else []
     made = table(
         f"gain {BY[by]}, in nats" + (" (primary)" if verdict else ""),
         "over random: less the mean of the random sets (interval of 95 %, of each selector alone); "
@@ -82,65 +79,61 @@ def _gains(content: Content, by: str) -> Table:
         made.add_column(column, no_wrap=True)
     for column in ("tokens", "gain", "over random", "p", "above", "over matched"):
         made.add_column(column, justify="right", overflow="fold")
-    for arm in content["comparisons"][by]["arms"]:
+    for arm in content.comparisons.by(by).arms:
         add_row(
             made,
-            arm["arm"].removeprefix(STRATEGY),
-            *([arm["verdict"] or "refused"] if verdict else []),
-            f"{_tokens(content, arm['arm']):,.0f}",
-            number(arm["gain"], DIGITS),
-            _difference(arm["over_random"]),
-            p_alone(arm["p_holm"]),
-            number(arm["above"]),
-            _difference(arm["over_matched"]),
+            arm.arm.removeprefix(STRATEGY),
+            *([arm.verdict or "refused"] if verdict else []),
+            f"{_tokens(content, arm.arm):,.0f}",
+            number(arm.gain, DIGITS),
+            _difference(arm.over_random),
+            p_alone(arm.p_holm),
+            number(arm.above),
+            _difference(arm.over_matched),
         )
-    chance = [each for each in content["sets"] if each["role"] == "random"]
-    gains = [each["gain"][by] for each in chance]
+    chance = [each for each in content.sets if each.role == "random"]
+    gains = [each.gain.by(by) for each in chance]
     add_row(
         made,
         f"{len(chance)} random sets",
         *["" for _ in verdict],
-        f"{fmean(each['learned_tokens'] for each in chance):,.0f}",
+        f"{fmean(each.learned_tokens for each in chance):,.0f}",
         number(fmean(gains), DIGITS),
     )
     return made
 
 
-def _difference(found: Mapping[str, float] | None) -> str:
+def _difference(found: GainDifference | None) -> str:
     if found is None:
         return "-"
-    return f"{found['estimate']:+.{DIGITS}f} ({_spread(found, DIGITS)})"
+    return f"{found.estimate:+.{DIGITS}f} ({spread(found, DIGITS)})"
 
 
-def _spread(found: Mapping[str, float], digits: int = 2) -> str:
-    return spread(Interval(0.0, found["low"], found["high"]), digits)
-
-
-def _by_arm(content: Content, by: str) -> dict[str, float]:
+def _by_arm(content: StudentsCompared, by: Aggregation) -> dict[str, float]:
     """The mean gain of each selector's own sets; those drawn or matched are nobody's."""
     gains: dict[str, list[float]] = {}
-    for each in content["sets"]:
-        if each["role"] != "matched" and each["arm"] != DRAWN:
-            gains.setdefault(each["arm"], []).append(each["gain"][by])
+    for each in content.sets:
+        if each.role != "matched" and each.arm != DRAWN:
+            gains.setdefault(each.arm, []).append(each.gain.by(by))
     return {arm: fmean(values) for arm, values in gains.items()}
 
 
-def _tokens(content: Content, arm: str) -> float:
-    own = [s for s in content["sets"] if s["arm"] == arm and s["role"] == "selector"]
-    return float(sum(each["learned_tokens"] for each in own)) / len(own)
+def _tokens(content: StudentsCompared, arm: str) -> float:
+    own = [s for s in content.sets if s.arm == arm and s.role == "selector"]
+    return float(sum(each.learned_tokens for each in own)) / len(own)
 
 
-def _sentences(content: Content, by: str) -> Iterator[str]:
-    compared = content["comparisons"][by]
-    noise = compared["noise"]
-    chance = [each["gain"][by] for each in content["sets"] if each["role"] == "random"]
+def _sentences(content: StudentsCompared, by: Aggregation) -> Iterator[str]:
+    compared = content.comparisons.by(by)
+    noise = compared.noise
+    chance = [each.gain.by(by) for each in content.sets if each.role == "random"]
     yield f"random sets gained {min(chance):.{DIGITS}f} to {max(chance):.{DIGITS}f} {BY[by]}"
     yield (
-        f"noise {BY[by]}: random sets {number(noise['sets'], 4)}, trainings on one set "
-        f"{number(noise['seeds'], 4)}, draw of test items {number(noise['items'], 4)} (standard "
-        f"deviations); reliability {number(noise['seed_reliability'])} with other training seeds, "
-        f"{number(noise['test_reliability'])} with other test items, of the random sets alone "
-        f"{number(noise['random_reliability'])}"
+        f"noise {BY[by]}: random sets {number(noise.sets, 4)}, trainings on one set "
+        f"{number(noise.seeds, 4)}, draw of test items {number(noise.items, 4)} (standard "
+        f"deviations); reliability {number(noise.seed_reliability)} with other training seeds, "
+        f"{number(noise.test_reliability)} with other test items, of the random sets alone "
+        f"{number(noise.random_reliability)}"
     )
-    if compared["refused"]:
-        yield f"no verdict: {compared['refused']}"
+    if compared.refused:
+        yield f"no verdict: {compared.refused}"

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import fmean
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.text import Text
-
-from selectllm.report.set_agreement import render_arms, render_set_agreement
-from selectllm.report.wording import named, summary
 
 Content = Mapping[str, Any]
 
@@ -55,23 +49,3 @@ def results_text(content: Content) -> str:
         f"next: selectllm utility agree SETS_FOLDER --results {content['file']}",
     ]
     return "\n".join(lines)
-
-
-def print_agreement(content: Content, console: Console) -> None:
-    """Print how far each utility orders selectors as the results do."""
-    runs = sum(map(len, content["scores"].values()))
-    lines = [
-        f"{content['suite']}: {content['metric']} on {', '.join(content['benchmarks'])}, sets of "
-        f"{content['budget']}, {runs} runs"
-    ]
-    if left_out := content["tests"]["left_out"]:
-        lines.append(
-            f"{left_out} of {left_out + content['tests']['shared']} tests were left out, which not "
-            "every run was scored on"
-        )
-    for line in lines:
-        console.print(Text(line), soft_wrap=True)
-    scores = {arm: fmean(runs.values()) for arm, runs in content["scores"].items()}
-    rows = [(named(summary(row)), row["agreement"]) for row in content["agreement"]]
-    console.print(render_arms(content["agreement"], scores, content["metric"]))
-    console.print(render_set_agreement(rows))

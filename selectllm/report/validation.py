@@ -9,7 +9,7 @@ from rich.text import Text
 
 from selectllm.report.layout import add_row, table
 from selectllm.report.wording import UNKNOWN, counted, number, p_value, spread
-from selectllm.utility.validation import Correlation, Validation
+from selectllm.utility.schema import Correlation, Validation
 
 WIDTH = 110
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from selectllm.evaluation.comparison.schema import OtherUtility, Verdict
 from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilityOrigin, UtilitySummary
 
 
-class Ends(Protocol):
+class Bounded(Protocol):
     """What has two ends, each of which may be missing."""
 
     @property
@@ -44,12 +43,6 @@ def named(utility: UtilitySummary | OtherUtility) -> str:
     stands = standing(utility)
     beside = f"; {stands}" if stands else ""
     return f"{utility.name} (kind: {utility.kind}{by}{beside})"
-
-
-def summary(row: Mapping[str, Any]) -> UtilitySummary:
-    """The utility that a row of a file tells of, among other things."""
-    told = {name: row[name] for name in UtilitySummary.model_fields if name in row}
-    return UtilitySummary.model_validate(told)
 
 
 def standing(utility: UtilityOrigin) -> str | None:
@@ -106,7 +99,7 @@ def estimate(interval: Interval | None) -> str:
     return UNKNOWN if interval is None else number(interval.estimate)
 
 
-def spread(interval: Ends | None, digits: int = 2) -> str:
+def spread(interval: Bounded | None, digits: int = 2) -> str:
     """`+0.03 to +0.21`; `-` where an end is missing."""
     if interval is None:
         return UNKNOWN

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Correlation, Part, Share
+from selectllm.core.document import Coefficient, Document, Number, Part, Sha256, Share
 
-Kind = Literal["outcome", "human", "model", "proxy"]
+UtilityKind = Literal["outcome", "human", "model", "proxy"]
 Standing = Literal["validated", "unvalidated"]
 
 
@@ -23,7 +23,7 @@ class ValidationSummary:
     """
 
     status: Standing
-    lds: Correlation | None
+    lds: Coefficient | None
     p: Share | None
     subsets: Annotated[int, Field(ge=1)]
 
@@ -36,7 +36,7 @@ class UtilityOrigin(Part):
 
     later: ClassVar[frozenset[str]] = frozenset({"source", "reliability", "ceiling", "validation"})
 
-    kind: Kind
+    kind: UtilityKind
     rater: str | None = Field(description="Who or what the values come from; null: nobody said.")
     source: str | None = Field(None, description="What computed it, such as ratings or knn.")
     reliability: Share | None = Field(None, description="How far the values would repeat.")
@@ -53,3 +53,69 @@ class UtilitySummary(UtilityOrigin):
     """A utility as it is named beside every figure that rests on it."""
 
     name: str
+
+
+class Correlation(Part):
+    """Spearman's, -1 to 1, with its two-sided `p` and interval of 95 %; null where undefined."""
+
+    value: Coefficient | None = None
+    p: Share | None = None
+    low: Number | None = None
+    high: Number | None = None
+
+
+class Validation(Document):
+    """How far the sums of a utility over random subsets foretold what training on them gained.
+
+    `status`: validated if `lds` is above 0 with `p_above` at most .05. `notes`: why it is not, and
+    what else to know.
+    """
+
+    utility: str
+    utility_sha256: Sha256 = Field(description="Of its values.")
+    pool_sha256: Sha256
+    student: str = Field(description="What was trained.")
+    size: int = Field(ge=1, description="Items of a subset.")
+    subsets: int = Field(ge=1)
+    status: Standing
+    lds: Correlation = Field(
+        Correlation(),
+        description="The linear datamodelling score: Spearman of the utility's sums over the "
+        "subsets with what training on them gained.",
+    )
+    p_above: Share | None = Field(None, description="Of lds, one-sided, by permutation.")
+    partial: Correlation = Field(
+        Correlation(), description="lds given the tokens that were learned."
+    )
+    tokens: Correlation = Field(Correlation(), description="Of these tokens alone with the gains.")
+    reliability: Share | None = Field(
+        None, description="Of the gains over training seeds, 0 to 1; null: unknown."
+    )
+    gain: Literal["per_token", "per_item"] | None = Field(
+        None, description="How a gain is a mean over the test items."
+    )
+    tests_sha256: Sha256 | None = Field(None, description="Of the test items.")
+    notes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> ValidationSummary:
+        """What is printed beside every agreement with the utility."""
+        return ValidationSummary(self.status, self.lds.value, self.p_above, self.subsets)
+
+
+class ValidationFile(Validation):
+    """A validation as its file holds it."""
+
+    model_config = ConfigDict(
+        title="a validation of a utility, as `selectllm utility validate` writes it"
+    )
+
+    format: Literal[1] = 1
+    sha256: Sha256 = Field(description="Of the rest.")
+
+
+class Validations(Document):
+    """What `utility validate` found of every utility, all on the same subsets."""
+
+    format: Literal[1] = 1
+    validations: tuple[Validation, ...]

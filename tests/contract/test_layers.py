@@ -137,6 +137,16 @@ def test_imports_go_one_way(name: str) -> None:
         assert target is None or one_way(name, target), f"{name} imports {target}"
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("report")])
+def test_reports_import_results_and_nothing_that_computes_them(name: str) -> None:
+    for imported, _ in imports(MODULES[name]):
+        target = own(imported)
+        if target is None or target.split(".")[0] in ("core", "report"):
+            continue
+        is_result = target.endswith(".schema") or target in ("stats.interval", "evaluation.suite")
+        assert is_result, f"{name} imports {target}"
+
+
 def test_there_are_no_cycles() -> None:
     graph = {
         name: {target for imported, top in imports(tree) if top and (target := own(imported))}

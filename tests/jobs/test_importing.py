@@ -18,6 +18,7 @@ from scipy import stats
 from selectllm.cli import main
 from selectllm.core.errors import UtilityError
 from selectllm.downstream.outcomes.agreement import set_agreement
+from selectllm.downstream.outcomes.schema import SetAgreementFigures
 from selectllm.jobs.agreeing import AgreeSettings, agree
 from selectllm.jobs.exporting import ExportSettings, export
 from selectllm.jobs.importing import ImportedResults, ResultSettings, import_results
@@ -121,7 +122,7 @@ def agreeing(folder: str = "sets", **named: Any) -> Any:
 
 
 def agreed(**named: Any) -> Any:
-    return finished(agreeing(**named)).content
+    return finished(agreeing(**named)).to_json()
 
 
 def captured(utility: str, budget: int = 4) -> dict[str, float]:
@@ -430,9 +431,10 @@ def test_sets_without_utilities_foretell_nothing() -> None:
 
 
 def shown(*found: tuple[str, Any]) -> str:
+    rows = [(name, SetAgreementFigures.model_validate(told)) for name, told in found]
     console = Console(width=120)
     with console.capture() as text:
-        console.print(render_set_agreement(found))
+        console.print(render_set_agreement(rows))
     return text.get()
 
 

@@ -46,7 +46,7 @@ def model(entry: dict[str, object], **more: object) -> str:
 
 def planned(suite: Path, **arguments: Unpack[PlanArguments]) -> Any:
     """The plan as JSON, once it keeps to its schema."""
-    content = json.loads(json.dumps(finished(plan(suite, **arguments)).results))
+    content = json.loads(json.dumps(finished(plan(suite, **arguments)).results.to_json()))
     Draft202012Validator(schema("plan")).validate(content)
     return content
 

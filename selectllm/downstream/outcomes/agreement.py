@@ -17,6 +17,7 @@ import numpy as np
 
 from selectllm.core.arrays import Floats
 from selectllm.core.names import listed
+from selectllm.downstream.outcomes.schema import ForetellingUtility
 from selectllm.downstream.outcomes.scores import Runs, captured_by_arm, set_values_by_arm
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.stats.rank_correlation import (
@@ -121,7 +122,7 @@ def agreement_by_utility(
     budget: int,
     tokens: Mapping[str, float] | None = None,
     names: Sequence[str] = (),
-) -> list[dict[str, Any]]:
+) -> list[ForetellingUtility]:
     """What sets.json says of each utility, or of those called `names`, and its `agreement`.
 
     `captured`: of the utility by each selector's sets, a mean over their seeds. A utility that
@@ -137,10 +138,10 @@ def agreement_by_utility(
     for name in names or known:
         by_arm = captured_by_arm(compared, name, budget)
         told = {key: value for key, value in known[name].items() if key != "length"}
-        rows.append(told | _held(by_arm, outcomes, tokens))
+        rows.append(ForetellingUtility(**told, **_held(by_arm, outcomes, tokens)))
         if whole := set_values_by_arm(compared, name, budget):
             of_sets = {"name": f"{name} of whole sets", "validation": None, "ceiling": None}
-            rows.append(told | of_sets | _held(whole, outcomes, tokens))
+            rows.append(ForetellingUtility(**told | of_sets, **_held(whole, outcomes, tokens)))
     return rows
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from selectllm.downstream.outcomes.agreement import SetAgreement, set_agreement
 from selectllm.downstream.outcomes.scores import Runs
 from selectllm.stats.rank_correlation import Figure, orders_of, p_above
 from selectllm.utility.annotation.rater_agreement import mean_ratings
+from selectllm.utility.schema import Correlation, Validation
 from selectllm.utility.utility import Utility, check_covered
-from selectllm.utility.validation import Correlation, Validation
 
 ALPHA = 0.05
 
@@ -30,7 +31,7 @@ def lds(
     *,
     student: str,
     pool_sha256: str,
-    gain: str | None = None,
+    gain: Literal["per_token", "per_item"] | None = None,
     tests_sha256: str | None = None,
 ) -> Validation:
     """Hold `utility` against what training gained on random subsets of the pool.

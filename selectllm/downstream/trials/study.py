@@ -10,6 +10,7 @@ import numpy as np
 
 from selectllm.core.arrays import Counts
 from selectllm.downstream.outcomes.agreement import agreement_by_utility
+from selectllm.downstream.outcomes.schema import ForetellingUtility
 from selectllm.downstream.trials.comparison import compare, described
 from selectllm.downstream.trials.gains import (
     AGGREGATIONS,
@@ -19,10 +20,9 @@ from selectllm.downstream.trials.gains import (
     mean_gain,
 )
 from selectllm.downstream.trials.log import BASE, Trial, TrialKey
-from selectllm.downstream.trials.training_set import DRAWN, TrialSet
+from selectllm.downstream.trials.schema import DRAWN
+from selectllm.downstream.trials.training_set import TrialSet
 from selectllm.evaluation.sets.schema import SetsResults
-
-FORMAT = 1
 
 
 def study(
@@ -40,7 +40,6 @@ def study(
     base = np.array(trials[BASE].nats)
     compared = [compare(found, by) for by in AGGREGATIONS]
     return {
-        "format": FORMAT,
         "primary": primary,
         "training_seeds": list(seeds),
         "test_tokens": int(tokens.sum()),
@@ -59,7 +58,7 @@ def study(
 
 def agreements(
     found: Sequence[Gains], by: Aggregation, compared: SetsResults, budget: int
-) -> list[dict[str, Any]]:
+) -> list[ForetellingUtility]:
     """How far each utility of sets.json (`compared`) foretells the gains of the selectors.
 
     A selector stands for the mean of its sets; `strategy:random` is one, by its own sets, of which

@@ -12,12 +12,11 @@ from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
 from selectllm.downstream.outcomes.training_sets import TrainingSet
 from selectllm.downstream.student import items_sha256
+from selectllm.downstream.trials.schema import DRAWN
 
 Role = Literal["selector", "random", "matched", "block"]
 
 RANDOM = "strategy:random"
-DRAWN = "drawn at random"
-"""The arm of random sets that no selector chose."""
 
 
 @dataclass(frozen=True)

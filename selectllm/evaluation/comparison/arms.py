@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from selectllm.core.errors import UsageError
-from selectllm.core.names import unknown
-
-STRATEGY = "strategy:"
+from selectllm.core.names import STRATEGY, unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Amount, Part, Sha256, Share, Tally
+from selectllm.core.document import Amount, Number, Part, Sha256, Share, Tally
 from selectllm.core.verdict_words import KIND_WORDS, OPEN, VerdictKind, Word
 from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilityOrigin, UtilitySummary
@@ -54,8 +54,8 @@ class Control(Part):
 class BettingBounds(Part):
     """Two ends that hold at any number of clusters."""
 
-    low: float
-    high: float
+    low: Number
+    high: Number
 
 
 class Intervals(Part):
@@ -83,8 +83,8 @@ class Look(Part):
     """What a sequential comparison saw after `clusters` counted clusters."""
 
     clusters: Tally
-    low: float | None
-    high: float | None
+    low: Number | None
+    high: Number | None
 
 
 class Design(Part):
@@ -133,7 +133,7 @@ class Swap(Part):
         description="Of s_to - retain * s_from, s = G - r: what picks gain over random ones."
     )
     assay: Interval | None = Field(description="What the model to be replaced captures.")
-    valid_rate_drop: float | None
+    valid_rate_drop: Number | None
     order_consistency: Intervals
     usd_per_1000: Amounts
     seconds_per_1000: Amounts

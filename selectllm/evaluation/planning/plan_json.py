@@ -1,32 +1,30 @@
-"""A plan as one JSON object (schemas/plan.json): its figures, and what they take for granted."""
+"""A plan as one JSON object (schema.py): its figures, and what they take for granted."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from selectllm.core.types import Cluster
 from selectllm.evaluation.planning.forecast import ESTIMATE
-from selectllm.evaluation.planning.plan import PairPlan, Plan
+from selectllm.evaluation.planning.plan import EvaluationPlan, PairPlan
 from selectllm.evaluation.planning.prices import price_table
 from selectllm.evaluation.planning.reach import INCUMBENT
+from selectllm.evaluation.planning.schema import PlanResults
 from selectllm.stats.sequential import LEAST_CAP
 
-FORMAT = 1
 SAVED = (
     f"from {LEAST_CAP} counted clusters on, --design sequential is expected to save calls: about "
     "19 % at the planned effect, by the benchmark eval/benchmarks/verdicts.py"
 )
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan (schema: schemas/plan.json); null where something is not known."""
+def plan_json(plan: EvaluationPlan) -> PlanResults:
+    """What `plan` prints; null where something is not known."""
     suite, utility = plan.run.suite, plan.run.headline
     by_table = any(pair.priced and pair.priced.source == "litellm" for pair in plan.pairs)
-    return {
-        "format": FORMAT,
+    content = {
         "suite": suite.name,
         "for": plan.aim.kind.name,
         "arms": [arm.name for arm in plan.aim.arms] or [pair.name for pair in plan.pairs],
@@ -34,7 +32,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "orders": suite.orders,
         "repeats": suite.repeats,
         "concurrency": plan.aim.concurrency,
-        "utility": None if utility is None else utility.summary().to_json(),
+        "utility": None if utility is None else utility.summary(),
         "clusters": asdict(plan.clusters),
         "pairs": [pair.to_json() for pair in plan.pairs],
         "strategies": [
@@ -50,9 +48,10 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "sequential": SAVED if plan.may_stop_early() else None,
         "assumptions": list(_assumptions(plan)),
     }
+    return PlanResults.model_validate(content)
 
 
-def _assumptions(plan: Plan) -> Iterator[str]:
+def _assumptions(plan: EvaluationPlan) -> Iterator[str]:
     """Everything that the figures take for granted, one sentence each."""
     yield from _assumed_of_calls([*plan.pairs, *plan.strategies.values()])
     yield from _assumed_of_clusters(plan)
@@ -95,7 +94,7 @@ def _assumed_of_calls(pairs: Sequence[PairPlan]) -> Iterator[str]:
         )
 
 
-def _assumed_of_clusters(plan: Plan) -> Iterator[str]:
+def _assumed_of_clusters(plan: EvaluationPlan) -> Iterator[str]:
     if plan.run.headline is None:
         yield "no cluster is flat: there is no utility to tell by"
     elif plan.clusters.unrated:
@@ -107,7 +106,7 @@ def _assumed_of_clusters(plan: Plan) -> Iterator[str]:
         )
 
 
-def _assumed_of_spread(plan: Plan) -> Iterator[str]:
+def _assumed_of_spread(plan: EvaluationPlan) -> Iterator[str]:
     spread = plan.spread
     if spread.source == "random picks":
         assert plan.run.headline is not None
@@ -125,7 +124,7 @@ def _assumed_of_spread(plan: Plan) -> Iterator[str]:
         yield "the arms differ in no cluster, as in the pilot"
 
 
-def _assumed_of_pilot(plan: Plan) -> Iterator[str]:
+def _assumed_of_pilot(plan: EvaluationPlan) -> Iterator[str]:
     """Where the pilot is not quite what is planned."""
     pilot, run = plan.pilot, plan.run
     if pilot is None:

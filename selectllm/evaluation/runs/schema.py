@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Document, Part, Sha256, Share, Tally
+from selectllm.core.document import Document, Number, Part, Sha256, Share, Tally
 from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.schema import DecidingUtility, Noise, Verdict
 from selectllm.evaluation.metrics.schema import SlotHistogram, UtilityAgreement
@@ -32,8 +32,8 @@ class ArmFigures(Part):
     agreement: Mapping[str, UtilityAgreement] = Field(description="By the name of the utility.")
     tokens_in: int | None
     tokens_out: int | None
-    replay_cost_usd: float | None
-    seconds: float | None
+    replay_cost_usd: Number | None
+    seconds: Number | None
 
 
 class PairFigures(ArmFigures):

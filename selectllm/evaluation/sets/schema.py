@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Amount, Document, Part, Sha256, Share, Tally
+from selectllm.core.document import Amount, Document, Number, Part, Sha256, Share, Tally
 from selectllm.utility.schema import UtilitySummary
 
 DAMAGED = "is damaged; run `sets` again"
@@ -21,9 +21,9 @@ Budget = Annotated[int, Field(ge=1)]
 class Summary:
     """A figure over `count` seeds, or pairs of them: its mean, its lowest and its highest value."""
 
-    mean: float
-    low: float
-    high: float
+    mean: Number
+    low: Number
+    high: Number
     count: Annotated[int, Field(ge=1)]
 
 
@@ -58,9 +58,9 @@ class WholePool(Part):
     items: Annotated[int, Field(ge=1)]
     sha256: Sha256
     groups: int | None = Field(description="k-means groups that sets are to cover.")
-    mean_value: Mapping[str, float] = Field(description="By utility.")
-    mean_pairwise_cosine: float | None = Field(description="-1 to 1; lower is more varied.")
-    vendi: float | None = Field(description="1 or more; higher is more varied.")
+    mean_value: Mapping[str, Number] = Field(description="By utility.")
+    mean_pairwise_cosine: Number | None = Field(description="-1 to 1; lower is more varied.")
+    vendi: Number | None = Field(description="1 or more; higher is more varied.")
     category_entropy: Amount | None = Field(description="In bits.")
     tokens_read: Tally
     tokens_written: Tally | None
@@ -118,7 +118,7 @@ class SetOverlap(Part):
     budget: Budget
     a: str
     b: str
-    overlap: float | None = Field(
+    overlap: Number | None = Field(
         description="Chance-corrected, mean over seeds: 1 the same items, 0 as many in common as "
         "random sets; null where sets are the whole pool."
     )

@@ -48,11 +48,21 @@ def schema(name: str) -> dict[str, Any]:
 def generated() -> dict[str, dict[str, Any]]:
     """By name, the schemas of files that are written from types, as these say it now."""
     from selectllm.core.document import Document
+    from selectllm.downstream.trials.schema import StudentsCompared
+    from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
     from selectllm.evaluation.runs.schema import RunResults
     from selectllm.evaluation.sets.schema import SetsResults
     from selectllm.evaluation.suite import Suite
     from selectllm.optimization.schema import json_schema as optimize
+    from selectllm.utility.schema import ValidationFile
 
-    documents: dict[str, type[Document]] = {"results": RunResults, "sets": SetsResults}
+    documents: dict[str, type[Document]] = {
+        "results": RunResults,
+        "sets": SetsResults,
+        "plan": PlanResults,
+        "plan_sets": SetsPlanResults,
+        "compare": StudentsCompared,
+        "validation": ValidationFile,
+    }
     made = {name: document.json_schema() for name, document in documents.items()}
     return {"suite": Suite.json_schema(), "optimize": optimize(), **made}

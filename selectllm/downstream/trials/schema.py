@@ -1,0 +1,172 @@
+"""compare.json of `student compare`, typed; gains in nats, higher is better. Nothing computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from selectllm.core.document import Document, Number, Part, Sha256, Share
+from selectllm.downstream.outcomes.schema import ForetellingUtility
+from selectllm.evaluation.sets.schema import Budget
+
+Aggregation = Literal["per_token", "per_item"]
+Role = Literal["selector", "random", "matched", "block"]
+Positive = Annotated[int, Field(ge=1)]
+
+DRAWN = "drawn at random"
+"""The arm of random sets that no selector chose."""
+
+
+class BothGains(Part):
+    """By both aggregations."""
+
+    per_token: Number
+    per_item: Number
+
+    def by(self, aggregation: Aggregation) -> float:
+        """That of one of them."""
+        return self.per_token if aggregation == "per_token" else self.per_item
+
+
+class GainNoise(Part):
+    """How far gains move without any reason: standard deviations in nats, and reliabilities.
+
+    `sets`: between random sets; `seeds`: between trainings on one set; `items`: for the draw of
+    the test items. The reliabilities say how far the order of all sets would repeat.
+    """
+
+    sets: Number | None
+    seeds: Number | None
+    items: Number
+    seed_reliability: Share | None
+    test_reliability: Share | None
+    random_reliability: Share | None
+
+
+class GainDifference(Part):
+    """A gain less another, with its interval of 95 %; null where no error is known."""
+
+    estimate: Number
+    low: Number | None
+    high: Number | None
+    p: Share | None
+
+
+class SelectorGain(Part):
+    """One selector by one aggregation."""
+
+    arm: str
+    gain: Number
+    over_random: GainDifference = Field(description="Less the mean of the random sets.")
+    above: Share = Field(description="Share of random sets that gained less, ties half.")
+    over_matched: GainDifference | None = Field(description="Less random items of as many tokens.")
+    p_holm: Share | None
+    verdict: Literal["better", "worse", "inconclusive"] | None
+
+
+class GainComparison(Part):
+    """All selectors by one aggregation."""
+
+    noise: GainNoise
+    refused: str | None = Field(description="Why there are no verdicts.")
+    arms: tuple[SelectorGain, ...]
+
+
+class GainComparisons(Part):
+    """By both aggregations."""
+
+    per_token: GainComparison
+    per_item: GainComparison
+
+    def by(self, aggregation: Aggregation) -> GainComparison:
+        """That by one of them."""
+        return self.per_token if aggregation == "per_token" else self.per_item
+
+
+class Foretellings(Part):
+    """What foretells the gains, by both aggregations."""
+
+    per_token: tuple[ForetellingUtility, ...]
+    per_item: tuple[ForetellingUtility, ...]
+
+    def by(self, aggregation: Aggregation) -> tuple[ForetellingUtility, ...]:
+        """Those by one of them."""
+        return self.per_token if aggregation == "per_token" else self.per_item
+
+
+class RunGains(Part):
+    """By training seed."""
+
+    per_token: Mapping[str, Number]
+    per_item: Mapping[str, Number]
+
+
+class BandGains(Part):
+    """On short, middling and long test responses."""
+
+    per_token: tuple[Number, ...]
+    per_item: tuple[Number, ...]
+
+
+class TrainedSet(Part):
+    """One set that students were trained on, and what they gained."""
+
+    arm: str
+    role: Role
+    seed: int
+    sha256: Sha256
+    items: Positive
+    learned_tokens: Positive
+    gain: BothGains = Field(description="In nats, mean over trainings.")
+    runs: RunGains
+    bands: BandGains
+
+
+class StudentSettings(Part):
+    """How every student was trained."""
+
+    model: str
+    mode: Literal["fast", "full"]
+    rank: Positive
+    alpha: Positive
+    epochs: Positive
+    batch_size: Positive
+    max_length: Positive
+    blocks: Positive
+    learning_rate: Number
+
+
+class LearningRateChoice(Part):
+    """The learning rate that did best on the dev items."""
+
+    rate: Number
+    base_loss: Number
+    losses: Mapping[str, Number | None] = Field(
+        description="Per token on the dev items, by rate; null where training diverged."
+    )
+    edge: Literal["lowest", "highest"] | None
+
+
+class StudentsCompared(Document):
+    """What `student compare` found."""
+
+    model_config = ConfigDict(title="compare.json of student compare")
+
+    format: Literal[1] = 1
+    suite: str
+    pool_sha256: Sha256
+    budget: Budget
+    primary: Aggregation
+    training_seeds: tuple[int, ...] = Field(min_length=1)
+    tests: Positive
+    tests_sha256: Sha256 = Field(description="Of the test items.")
+    test_tokens: Positive
+    student: str
+    config: StudentSettings
+    learning_rate: LearningRateChoice | None
+    base_loss: BothGains
+    comparisons: GainComparisons
+    sets: tuple[TrainedSet, ...]
+    agreement: Foretellings

@@ -1,0 +1,265 @@
+"""What `plan --json` prints, typed: of a comparison, and of a suite's sets. Nothing computes here.
+
+USD is null where a model is not priced.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, ConfigDict, Field
+
+from selectllm.core.document import Amount, Document, Number, Part, Tally
+from selectllm.evaluation.sets.schema import Budget, SelectorLeftOut
+from selectllm.utility.schema import UtilitySummary
+
+Positive = Annotated[int, Field(ge=1)]
+Source = Literal["pilot", "random picks", "assumption"]
+
+
+class CallPace(Part):
+    """How long replies are expected to be, and to take."""
+
+    asks: Amount = Field(description="Calls per decision.")
+    seconds: Amount = Field(description="Mean per call.")
+    tokens_out: Amount = Field(description="Mean per reply.")
+    source: Literal["replies", "pilot", "assumption"]
+
+
+class TokenPrice(Part):
+    """USD per million tokens."""
+
+    input: Amount
+    output: Amount
+    source: Literal["suite", "litellm", "free"]
+
+
+class LitellmPrices(Part):
+    """The table that prices were taken from."""
+
+    version: str
+    newest_model: str | None = Field(
+        description="Latest date in the name of a model; the table has no date of its own."
+    )
+
+
+class Outlays(Part):
+    """What is going to be sent. Under names with `most`: if all takes as much as it may."""
+
+    calls: Tally = Field(description="Expected, with asking again as often as in the pace.")
+    calls_most: Tally = Field(description="If every decision takes all the calls it may.")
+    tokens_in: Tally
+    tokens_out: Tally
+    hours: Amount
+    usd: Amount | None = Field(description="USD; null if not priced.")
+    usd_most: Amount | None = Field(
+        description="If every reply has max_tokens and is asked again as often as it may be; null "
+        "if not priced."
+    )
+    too_long: Tally = Field(
+        description="Prompts that do not fit the context: never sent, counted as invalid."
+    )
+
+
+class AskingPlan(Outlays):
+    """Of one pair, or of a strategy that asks a model."""
+
+    tokens_by: str = Field(description="The vocabulary that counted the prompts, or `estimate`.")
+    pace: CallPace
+    price: TokenPrice | None = Field(description="null if not priced or nothing is to be sent.")
+
+
+class PairAsking(AskingPlan):
+    """Of one pair."""
+
+    prompt: str
+    model: str
+    decisions: Tally = Field(description="clusters x orders x repeats.")
+    known: Tally = Field(description="Whose replies are all recorded or cached.")
+
+
+class StrategyAsking(PairAsking):
+    """Of a strategy that asks a model about every item; its prompt may be its measure."""
+
+    strategy: str
+
+
+class PlanTotal(Outlays):
+    """Of all pairs and strategies."""
+
+    decisions: Tally
+    known: Tally
+
+
+class PlannedClusters(Part):
+    """What there is to decide by."""
+
+    asked: Tally
+    pool: Tally = Field(description="That the pool gives without a limit.")
+    counted: Tally = Field(
+        description="That can tell good picks from bad ones, or may once they are rated."
+    )
+    flat: Tally | None = Field(description="One utility for all items; null without a utility.")
+    whole: Tally = Field(description="No more items than picks: not asked.")
+    unrated: Tally = Field(description="Asked, with items that have no value.")
+    groups: Positive | None
+    items: Tally = Field(description="Of the counted.")
+    to_rate: Tally = Field(description="Of the items, without a value.")
+
+
+class RatingsBill(Part):
+    """Ratings that are needed."""
+
+    items: Tally
+    ratings: Tally = Field(description="items x raters.")
+    usd: Amount | None = Field(description="null without --rating-cost.")
+
+
+class DifferingBill(RatingsBill):
+    """If only the items that exactly one of two arms picked are rated."""
+
+    source: Literal["pilot", "independent picks"]
+
+
+class PlannedRatings(RatingsBill):
+    """To know every item of the clusters."""
+
+    raters: Positive
+    differing: DifferingBill | None
+
+
+class PlannedSpread(Part):
+    """How far arms are expected to differ, cluster by cluster."""
+
+    sd: Amount = Field(description="Of d between clusters, captured units.")
+    scale: Number = Field(description="1 captured in units of d.")
+    source: Source
+    clusters: Tally
+
+
+class PlannedPower(Part):
+    """What the counted clusters can show with 80 % power."""
+
+    alpha: Number
+    sides: Literal[1, 2]
+    margin: Number
+    detectable: Amount | None = Field(
+        description="Least difference found, captured units; null below two clusters."
+    )
+    for_margin: Positive = Field(description="Counted clusters that find the margin.")
+    for_equal: int | None = Field(
+        description="Counted clusters that show equal arms equivalent; null where that is no "
+        "verdict."
+    )
+
+
+class PlannedReach(Part):
+    """Whether the suite can reach a good end at all."""
+
+    word: Literal["pass", "equivalent", "safe"]
+    zeros: Positive | None = Field(
+        description="Counted clusters needed by the betting bound if every d is 0; null for swap."
+    )
+    least: Positive = Field(description="Counted clusters from which on the word can be said.")
+    possible: bool
+    asked: int | None = Field(description="Clusters to ask for as many counted ones.")
+
+
+class Retention(Part):
+    """What it takes to show a model of equal quality to be safe."""
+
+    retain: Number
+    sd: Amount
+    clusters: int | None = Field(description="Counted, at equal quality; null: no number does.")
+
+
+class PlannedSwap(Part):
+    """swap: by the share to be retained."""
+
+    captured: Number = Field(description="By the model in use.")
+    source: Literal["pilot", "assumption"]
+    retain: tuple[Retention, ...]
+
+
+class PlanResults(Document):
+    """The figures of a plan, and what they take for granted; nothing was sent."""
+
+    model_config = ConfigDict(title="what `selectllm plan --json` prints")
+
+    format: Literal[1] = 1
+    suite: str
+    for_: Literal["eval", "ab", "swap", "regress"] = Field(
+        validation_alias=AliasChoices("for", "for_"), serialization_alias="for"
+    )
+    arms: tuple[str, ...] = Field(
+        description="The first is the reference; without named arms every pair."
+    )
+    picks: Positive
+    orders: Positive
+    repeats: Positive
+    concurrency: Positive
+    utility: UtilitySummary | None
+    clusters: PlannedClusters
+    pairs: tuple[PairAsking, ...]
+    strategies: tuple[StrategyAsking, ...] = Field(
+        description="Strategies that ask a model about every item."
+    )
+    total: PlanTotal
+    price_table: LitellmPrices | None = Field(
+        description="litellm's, if a price was taken from it."
+    )
+    ratings: PlannedRatings
+    spread: PlannedSpread
+    power: PlannedPower
+    reach: PlannedReach | None = Field(description="null if nothing is left over at equal quality.")
+    swap: PlannedSwap | None
+    sequential: str | None
+    assumptions: tuple[str, ...]
+
+
+class SetRound(Part):
+    """A round of one set."""
+
+    clusters: Positive
+    size: Positive = Field(description="About.")
+    picks: Positive = Field(description="Of each cluster, some one more.")
+    calls: Tally
+
+
+class SelectorAsking(AskingPlan):
+    """A selector that asks a model, with all seeds."""
+
+    selector: str
+    prompt: str | None = Field(description="null for a strategy.")
+    model: str | None
+    strategy: str | None
+    budget: Budget | None = Field(
+        description="null for a strategy: it is measured once for all its sets."
+    )
+    rounds: tuple[SetRound, ...] = Field(description="Of one set.")
+
+
+class SetsPlanResults(Document):
+    """What the sets of a suite will take; nothing was sent."""
+
+    model_config = ConfigDict(title="selectllm plan --for sets --json")
+
+    format: Literal[1] = 1
+    suite: str
+    for_: Literal["sets"] = Field(
+        default="sets",
+        validation_alias=AliasChoices("for", "for_"),
+        serialization_alias="for",
+    )
+    items: Positive
+    budgets: tuple[Budget, ...] = Field(min_length=1, description="Ascending.")
+    seeds: tuple[int, ...] = Field(min_length=1)
+    concurrency: Positive
+    asking: tuple[SelectorAsking, ...]
+    unasked: tuple[str, ...] = Field(description="Selectors that take no calls.")
+    left_out: tuple[SelectorLeftOut, ...] = Field(
+        description="Strategies that cannot select from this pool."
+    )
+    total: Outlays
+    price_table: LitellmPrices | None
+    assumptions: tuple[str, ...]

@@ -1,0 +1,149 @@
+"""One way to ask for a report: a typed result and the name of a format, to text.
+
+A new format is an entry of FORMATS; a new kind of result is one of RENDERED, and then has every
+format that is not for verdicts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from selectllm.core.codec import pretty_json
+from selectllm.core.document import Document
+from selectllm.core.errors import UsageError
+from selectllm.core.names import unknown
+from selectllm.downstream.outcomes.schema import OutcomeAgreement
+from selectllm.downstream.trials.schema import StudentsCompared
+from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
+from selectllm.evaluation.runs.schema import RunResults
+from selectllm.evaluation.sets.schema import SetsResults
+from selectllm.optimization.schema import GridResults, SearchResults
+from selectllm.report import github, sets, students_compared, validation
+from selectllm.report.as_markdown import as_markdown
+from selectllm.report.grid import render_grid
+from selectllm.report.junit import junit
+from selectllm.report.markdown import markdown
+from selectllm.report.optimize import render_report
+from selectllm.report.plan import render_plan
+from selectllm.report.plan_sets import render_sets_plan
+from selectllm.report.set_agreement import render_outcome_agreement
+from selectllm.report.sets import markdown_sets, render_sets
+from selectllm.report.students_compared import render_trials
+from selectllm.report.terminal import render_results
+from selectllm.report.validation import render_validations
+from selectllm.utility.schema import Validations
+
+WIDTH = 100  # columns of a report that is written to a file
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a report will be read: the workspace that prompts lie in, and GitHub's checkout."""
+
+    workspace: Path | None = None
+    checkout: Path | None = None
+
+
+RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
+    RunResults: render_results,
+    SetsResults: render_sets,
+    SearchResults: render_report,
+    GridResults: render_grid,
+    PlanResults: render_plan,
+    SetsPlanResults: render_sets_plan,
+    OutcomeAgreement: render_outcome_agreement,
+    StudentsCompared: render_trials,
+    Validations: lambda found: render_validations(found.validations),
+}
+"""What a terminal shows, by the kind of result."""
+
+MARKDOWN: Mapping[type[Document], Callable[[Any], str]] = {
+    RunResults: markdown,
+    SetsResults: markdown_sets,
+}
+"""Results that have a Markdown of their own; that of the others is what a terminal shows."""
+
+
+WIDTHS: Mapping[type[Document], int] = {
+    SetsResults: sets.WIDTH,
+    StudentsCompared: students_compared.WIDTH,
+    Validations: validation.WIDTH,
+}
+"""Columns that wide tables take, where there is no terminal to limit them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A form of report. `verdicts_alone`: it only makes sense for results of a run."""
+
+    text: Callable[[Document, Place], str]
+    verdicts_alone: bool = False
+
+    def takes(self, kind: type[Document]) -> bool:
+        """Whether results of that kind can be told in it."""
+        return kind in RENDERED and (not self.verdicts_alone or kind is RunResults)
+
+
+def _terminal(result: Document, place: Place) -> str:
+    """As a terminal without colours shows it."""
+    console = Console(width=WIDTHS.get(type(result), WIDTH), color_system=None)
+    with console.capture() as captured:
+        console.print(RENDERED[type(result)](result))
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def _markdown(result: Document, place: Place) -> str:
+    own = MARKDOWN.get(type(result))
+    return as_markdown(RENDERED[type(result)](result)) if own is None else own(result)
+
+
+def _junit(result: Document, place: Place) -> str:
+    assert isinstance(result, RunResults)
+    return junit(result)
+
+
+def _github(result: Document, place: Place) -> str:
+    assert isinstance(result, RunResults)
+    if place.workspace is not None:
+        result = github.with_files(result, place.workspace)
+    lines = github.annotations(result, place.checkout, place.workspace)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _json(result: Document, place: Place) -> str:
+    return pretty_json(result.to_json())
+
+
+FORMATS: Mapping[str, Format] = {
+    "terminal": Format(_terminal),
+    "markdown": Format(_markdown),
+    "junit": Format(_junit, verdicts_alone=True),
+    "github": Format(_github, verdicts_alone=True),
+    "json": Format(_json),
+}
+
+
+def formats_of(*kinds: type[Document]) -> list[str]:
+    """The formats that every one of `kinds` can be told in."""
+    return [name for name, form in FORMATS.items() if all(map(form.takes, kinds))]
+
+
+def check_format(name: str, *kinds: type[Document]) -> None:
+    """Raise UsageError unless there is a format called `name` for results of these kinds."""
+    if name not in FORMATS:
+        raise UsageError(unknown("format", name, FORMATS))
+    if name not in (possible := formats_of(*kinds)):
+        raise UsageError(
+            f"{name} is for verdicts, of which there are none here; write {', '.join(possible)}"
+        )
+
+
+def report(result: Document, name: str, place: Place | None = None) -> str:
+    """`result` in the format called `name`. Raises UsageError as `check_format` does."""
+    check_format(name, type(result))
+    return FORMATS[name].text(result, place or Place())

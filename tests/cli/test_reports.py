@@ -1,0 +1,115 @@
+"""`--report FORMAT=FILE` on the verbs that give results, and `selectllm report RUN --as FORMAT`."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from selectllm.cli.aa import aa
+from selectllm.cli.ab import ab
+from selectllm.cli.eval import eval_
+from selectllm.cli.optimize import optimize
+from selectllm.cli.plan import plan
+from selectllm.cli.regress import regress
+from selectllm.cli.sets import sets
+from selectllm.cli.student import compare
+from selectllm.cli.swap import swap
+from selectllm.cli.utility import agree
+from selectllm.cli.utility_values import validate
+from selectllm.report.formats import FORMATS
+from tests.conftest import Command
+
+VERBS = (eval_, ab, aa, swap, regress, sets, plan, optimize, compare, agree, validate)
+SUITE = """\
+name: demo
+pool: pool.jsonl
+utilities: [{name: rating, source: ratings, column: rating}]
+clusters: {by: random, size: 5}
+prompts: [short@1]
+models: [mock/first, mock/oracle]
+strategies: []
+"""
+
+
+@pytest.fixture
+def suite(pool_file: Path, selectllm: Command) -> str:
+    Path("suite.yaml").write_text(SUITE, encoding="utf-8")
+    return "suite.yaml"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_names_the_formats(verb: object) -> None:
+    (option,) = [each for each in verb.params if "--report" in each.opts]  # type: ignore[attr-defined]
+    assert all(name in option.help for name in FORMATS)
+
+
+def test_reports_are_written_beside_what_is_printed(selectllm: Command, suite: str) -> None:
+    files = {name: f"out/report.{name}" for name in FORMATS}
+    asked = [word for name, file in files.items() for word in ("--report", f"{name}={file}")]
+    done = selectllm("ab", suite, "--a", "mock/first", "--b", "mock/oracle", "-o", "run", *asked)
+    assert done.code == 3  # eight clusters are few
+    assert "INCONCLUSIVE" in done.out
+    written = {name: Path(file).read_text(encoding="utf-8") for name, file in files.items()}
+    assert json.loads(written["json"]) == json.loads(Path("run/results.json").read_bytes())
+    assert ET.fromstring(written["junit"]).get("tests") == "1"
+    assert written["github"].startswith("::warning ")
+    assert written["markdown"].startswith("<!-- selectllm:demo -->")
+    for name, text in written.items():
+        again = selectllm("report", "run", "--as", name)
+        assert (again.code, again.out) == (0, text)
+        assert selectllm("report", "run", "--as", name, "-o", "again").out == ""
+        assert Path("again").read_text(encoding="utf-8") == text
+
+
+def test_a_report_on_stdout_takes_the_place_of_the_tables(selectllm: Command, suite: str) -> None:
+    done = selectllm("eval", suite, "-o", "run", "--report", "markdown=-")
+    assert done.code == 0
+    assert done.out.startswith("<!-- selectllm:demo -->")
+    assert done.out == selectllm("report", "run", "--as", "markdown").out
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        ("markdown", "write FORMAT=FILE"),
+        ("markdown=", "write FORMAT=FILE"),
+        ("markdwon=a.md", "did you mean 'markdown'?"),
+        ("markdown=.", "is a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_asked(
+    selectllm: Command, suite: str, report: str, told: str
+) -> None:
+    done = selectllm("eval", suite, "-o", "run", "--report", report)
+    assert done.code == 2
+    assert f"--report {report}: " in done.err
+    assert told in done.err
+    assert not Path("run").exists()
+
+
+def test_a_format_for_verdicts_is_refused_where_there_are_none(
+    selectllm: Command, suite: str
+) -> None:
+    done = selectllm("sets", suite, "--report", "junit=a.xml")
+    assert done.code == 2
+    assert "write terminal, markdown, json" in done.err
+
+
+def test_a_report_of_sets_is_told_from_their_folder(selectllm: Command, pool_file: Path) -> None:
+    rows = SUITE.replace("prompts: [short@1]\nmodels: [mock/first, mock/oracle]\n", "")
+    rows = rows.replace("strategies: []", "strategies: [random, longest]")
+    Path("sets.yaml").write_text(rows + "sets: {budgets: [8], seeds: [0, 1]}\n", encoding="utf-8")
+    done = selectllm("sets", "sets.yaml", "-o", "sets", "--report", "markdown=sets.md")
+    assert done.code == 0
+    written = Path("sets.md").read_text(encoding="utf-8")
+    assert selectllm("report", "sets", "--as", "markdown").out == written
+    refused = selectllm("report", "sets", "--as", "junit")
+    assert (refused.code, "--as junit: " in refused.err) == (2, True)
+
+
+def test_a_report_of_no_run_is_refused(selectllm: Command, suite: str) -> None:
+    done = selectllm("report", ".", "--as", "junit")
+    assert (done.code, "is the folder a finished run?" in done.err) == (2, True)
