@@ -200,19 +200,6 @@ class TestSequential:
         assert found["design"]["calls_saved"] == 0
         assert found["needed"]["clusters"] > 0
 
-    def test_interrupted_before_its_results_it_goes_on_to_the_same_ones(
-        self, selectllm: Command, server: ProviderServer
-    ) -> None:
-        big_pool()
-        suite = write_suite(RATED, served(server).replace("-> ", "-> mock/oracle, "))
-        words = ("ab", suite, "--a", "m", "--b", "mock/oracle", "-o", "run", "--json")
-        first = selectllm(*words, "--design", "sequential")
-        lines = Path("run/decisions.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-        Path("run/decisions.jsonl").write_text("".join(lines[:50]), encoding="utf-8")
-        Path("run/results.json").unlink()
-        assert selectllm(*words, "--design", "sequential").json == first.json
-        assert selectllm("verify", "run").code == 0
-
     @pytest.mark.parametrize("b", ["mock/random", "strategy:longest"])
     @pytest.mark.parametrize("kept", [0, 110, 180])
     def test_interrupted_in_a_later_look_it_goes_on_to_the_same_results(

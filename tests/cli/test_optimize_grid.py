@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -162,22 +157,6 @@ def test_a_grid_made_again_decides_nothing_anew_and_finds_the_same(selectllm: Co
     assert files() == before
     assert selectllm(*SMALL, "-o", "elsewhere").code == code
     assert Path("elsewhere/optimize.json").read_bytes() == Path("out/optimize.json").read_bytes()
-
-
-def test_a_grid_that_is_killed_goes_on_where_it_was(selectllm: Command) -> None:
-    with ProviderServer(reply=first, latency=0.02) as server:
-        make_suite(selectllm, prompt=PROMPT, model=served(server))
-        call = [sys.executable, "-m", "selectllm", *map(str, SMALL), "-j", "1"]
-        running = subprocess.Popen(call, stderr=subprocess.DEVNULL)
-        while server.count < 15 and running.poll() is None:
-            time.sleep(0.005)
-        os.kill(running.pid, signal.SIGKILL)
-        assert running.wait() == -signal.SIGKILL
-        done = selectllm(*SMALL)
-        assert done.code == 0, done.err
-        texts = [json.dumps(request.body, sort_keys=True) for request in server.requests]
-    assert len(set(texts)) == 30
-    assert len(texts) <= 31  # what was in flight when it was killed
 
 
 def test_where_no_setting_does_better_nothing_is_confirmed(selectllm: Command) -> None:

@@ -137,15 +137,6 @@ def test_json_is_one_object_and_notes_go_to_stderr(
 
 
 @pytest.mark.usefixtures("ready")
-@pytest.mark.parametrize("arguments", [SELECT, EVAL])
-def test_quiet_leaves_stderr_empty(selectllm: Command, arguments: tuple[str, ...]) -> None:
-    assert selectllm(*arguments).err != ""
-    outcome = selectllm(*arguments, "--quiet")
-    assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out != ""
-
-
-@pytest.mark.usefixtures("ready")
 def test_quiet_does_not_silence_errors(selectllm: Command) -> None:
     outcome = selectllm("select", "none.jsonl", "--budget", 3, "--quiet", "--json", *MOCK)
     assert (outcome.code, outcome.out) == (2, "")
@@ -171,25 +162,6 @@ def test_a_short_selection_is_told_as_json_and_as_exit_1(selectllm: Command) -> 
     outcome = selectllm(*SELECT, *model)
     assert (outcome.code, outcome.json["selected"]) == (1, 0)
     assert "0 of 8 items" in outcome.err
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("prompts", "list", "--json"),
-        ("models", "list", "--json"),
-        ("cache", "stats", "--json"),
-        ("report", "run", "--json"),
-    ],
-)
-@pytest.mark.usefixtures("ready")
-def test_every_json_is_all_that_its_verb_prints(
-    selectllm: Command, arguments: tuple[str, ...]
-) -> None:
-    assert selectllm(*EVAL).code == 0
-    outcome = selectllm(*arguments)
-    json.loads(outcome.out)
-    assert (outcome.code, outcome.err) == (0, "")
 
 
 def test_repeats_at_temperature_0_are_warned_of(selectllm: Command, pool_file: Path) -> None:

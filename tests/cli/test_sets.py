@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -97,26 +92,6 @@ def test_the_command_writes_and_prints_what_the_job_gives(selectllm: Command) ->
 
 
 # --- going on
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
-def test_after_sigkill_it_goes_on_and_nothing_is_paid_for_twice(selectllm: Command) -> None:
-    with ProviderServer(latency=0.05) as server:
-        path = suite(models=[served(server)])
-        command = ("sets", str(path), "--vectors", "v.npy", "-o", "out", "-j", "1", "--quiet")
-        process = subprocess.Popen([sys.executable, "-m", "selectllm", *command])
-        deadline = time.monotonic() + 300
-        while server.count < 12 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not Path("out/sets.json").exists()
-        interrupted = kept()
-        assert len(interrupted) >= 3 * 4  # the strategies come first, since they cost nothing
-        assert selectllm(*command).code == 0
-        assert server.count <= 2 * (8 + 2) + 1  # the call in flight is sent again
-    assert interrupted.items() <= kept().items()
-    assert len(kept()) == 4 * 4
 
 
 def test_a_failing_provider_is_exit_6_and_what_is_finished_stays(

@@ -281,17 +281,6 @@ def test_a_changed_cluster_is_named(selectllm: Command, run: Path) -> None:
     assert_refused(selectllm("verify", run), "clusters.json", "sha256 does not fit")
 
 
-@pytest.mark.parametrize(
-    "name", ["run.json", "clusters.json", "utilities.jsonl", "decisions.jsonl"]
-)
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("{]\n")])
-def test_a_file_that_is_missing_or_damaged_is_named(
-    selectllm: Command, run: Path, name: str, damage: Callable[[Path], object]
-) -> None:
-    damage(run / name)
-    assert_refused(selectllm("verify", run), name)
-
-
 def test_a_damaged_results_file_is_named(selectllm: Command, run: Path) -> None:
     (run / "results.json").write_text("[]")
     assert_refused(selectllm("verify", run), "results.json", "not a JSON object")

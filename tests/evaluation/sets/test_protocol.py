@@ -119,20 +119,6 @@ def test_a_log_that_is_opened_again_has_its_sets(tmp_path: Path) -> None:
         assert ("strategy:first", 2, 0) not in log
 
 
-def test_a_torn_last_line_is_dropped_and_written_again(tmp_path: Path) -> None:
-    path = tmp_path / "sets.jsonl"
-    with SetLog(path, {}) as log:
-        log.append(made("a", 1, 0, ("x",)))
-        log.append(made("b", 1, 0, ("y",)))
-    path.write_bytes(path.read_bytes()[:-7])
-    with SetLog(path, {}) as log:
-        assert ("a", 1, 0) in log
-        assert ("b", 1, 0) not in log
-        log.append(made("b", 1, 0, ("z",)))
-    with SetLog(path, {}) as log:
-        assert log["b", 1, 0].ids == ("z",)
-
-
 def test_a_log_of_another_protocol_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sets.jsonl"
     with SetLog(path, {"seeds": [0]}), pytest.raises(RunError, match="another process"):
