@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from selectllm.jobs.evaluation import Evaluation as Evaluation
     from selectllm.jobs.gating import GateResult as GateResult
     from selectllm.jobs.gating import regress as regress_async
+    from selectllm.jobs.optimizing import optimize as optimize_async
     from selectllm.jobs.planning import plan as plan_async
     from selectllm.jobs.selecting import select as select_async
     from selectllm.jobs.selection import Selection as Selection
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     ab = blocking(ab_async)
     evaluate = blocking(evaluate_async)
+    optimize = blocking(optimize_async)
     plan = blocking(plan_async)
     regress = blocking(regress_async)
     select = blocking(select_async)
@@ -73,7 +75,7 @@ _HOME = {
     "Verdict": "jobs.comparing",
     "load_pool": "data.pool",
 }
-_JOBS = ("ab", "evaluate", "plan", "regress", "select", "swap")
+_JOBS = ("ab", "evaluate", "optimize", "plan", "regress", "select", "swap")
 _FORMER = {
     "PARTITIONS": "selection.clustering.partition",
     "UTILITIES": "utility.sources",

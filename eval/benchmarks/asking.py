@@ -170,13 +170,12 @@ def cached(folder: Path) -> dict[str, Any]:
 
 def opened(folder: Path) -> tuple[Any, Any]:
     """The suite's run with its models, and the session's embedder."""
-    from selectllm.cli.eval import open_run
-    from selectllm.cli.options import Common
-    from selectllm.cli.session import open_session
     from selectllm.evaluation.suite import load_suite
+    from selectllm.jobs.evaluating import open_run
+    from selectllm.jobs.session import Session
 
-    session = open_session(Common(concurrency=CONCURRENCY, quiet=True), folder)
-    return open_run(session, load_suite(folder / "suite.yaml"), folder), session.embedder()
+    session = Session(folder, concurrency=CONCURRENCY)
+    return open_run(session, load_suite(folder / "suite.yaml")), session.embedder()
 
 
 def asked(run: Any) -> Any:

@@ -19,10 +19,10 @@ from simulated_clusters import ARMS, Clusters, Floats, Trials, as_run, first_of
 from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.ab import ab, ab_word
 from selectllm.evaluation.comparison.regress import regress, regress_word
+from selectllm.evaluation.comparison.ruling import Bounds, WordOf, rule
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.comparison.swap import swap, swap_word
-from selectllm.evaluation.comparison.verdict import Bounds, WordOf, rule
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import Estimate

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = {
+BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "startup.py": ([], ["--runs", "3"]),
     "asking.py": ([], ["--calls", "200", "--pairs", "1"]),
     "partition.py": ([], ["--max-items", "2000"]),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from selectllm.cli.options import DIRECTORY
+from selectllm.cli.options import AS_JSON, DIRECTORY
 from selectllm.jobs.workspace import find_workspace
 from selectllm.models.wrappers.cache import ReplyCache
 
@@ -21,7 +19,6 @@ def cache() -> None:
 
 
 FOLDER = click.option("--cache", "folder", type=DIRECTORY, help="Folder of the cache.")
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
 
 
 @cache.command()
@@ -30,15 +27,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine output a
 def stats(folder: Path | None, as_json: bool) -> None:
     """Replies, tokens and original cost, by model."""
     store = _open(folder)
-    models: dict[str, dict[str, Any]] = defaultdict(
-        lambda: {"replies": 0, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
-    )
-    for _, row in store.rows():
-        entry = models[row["model"]]
-        entry["replies"] += 1
-        for name in ("tokens_in", "tokens_out", "cost_usd"):
-            entry[name] += row["reply"][name] or 0
-    size = sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file())
+    models, size = store.by_model(), store.size
     if as_json:
         summary = {"folder": str(store.folder), "bytes": size, "models": models}
         click.echo(json.dumps(summary, sort_keys=True))

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from selectllm.cli.options import AS_JSON
 from selectllm.models.providers import embedded_server, weights
 from selectllm.models.providers.weights import LOCAL_MODELS, LocalModel
 
@@ -18,7 +19,7 @@ def models() -> None:
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
+@AS_JSON
 def list_(as_json: bool) -> None:
     """Every embedded model: is it installed, its size, licence, context, what to expect."""
     rows = [_row(model) for model in LOCAL_MODELS.values()]

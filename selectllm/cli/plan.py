@@ -9,10 +9,9 @@ from typing import Literal
 import click
 
 from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
-from selectllm.cli.reports import reports, write_reports
+from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.terminal import flag
-from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
 from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.kinds import KINDS
@@ -110,14 +109,8 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
         given = {name: value for name, value in asdict(options).items() if name not in OF_SETS}
         job = planning.plan(suite, session=session, **given)
     planned = finished(job)
-    if write_reports(planned.results, session.workspace.root):
-        return
-    if common.as_json:
-        click.echo(canonical_json(planned.results.to_json()))
-        return
-    from rich.console import Console
-
-    Console().print(planned.shown())
+    if not write_reports(planned.results, session.workspace.root):
+        show(planned.results, as_json=common.as_json)
 
 
 def _of_sets(options: PlanOptions) -> SetsArguments:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from selectllm.cli.options import DIRECTORY, FILE, grouped
+from selectllm.cli.options import AS_JSON, FILE, PROMPTS, grouped
 from selectllm.core.codec import pretty_json, seeded_hash
 from selectllm.core.errors import PromptError
 from selectllm.core.types import Item, Message
@@ -48,12 +48,7 @@ class Where:
         click.echo(pretty_json(data) if self.as_json else text, nl=False)
 
 
-where_options = grouped(
-    "where",
-    Where,
-    click.option("--prompts", type=DIRECTORY, help="Folder of prompts [workspace's prompts/]."),
-    click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout."),
-)
+where_options = grouped("where", Where, PROMPTS, AS_JSON)
 pool_argument = click.argument("pool", type=FILE)
 k_option = click.option("--k", type=click.IntRange(1), default=2, show_default=True, help="Picks.")
 size_option = click.option(
@@ -74,16 +69,16 @@ def prompts() -> None:
 @where_options
 def list_(where: Where) -> None:
     """Every prompt version, bundled and of the workspace."""
-    found = where.library.list()
+    versions = where.library.list()
     if where.as_json:
         keys = ("name", "version", "reply", "sha256", "locked")
-        click.echo(json.dumps([{key: getattr(each, key) for key in keys} for each in found]))
+        click.echo(json.dumps([{key: getattr(each, key) for key in keys} for each in versions]))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("prompt", "reply", "labels", "locked", "sha256", "description", box=None)
-    for each in found:
+    for each in versions:
         locked = "yes" if each.locked else "no"
         table.add_row(each.ref, each.reply, each.labels, locked, each.sha256[:12], each.description)
     Console().print(table, markup=False)
@@ -128,12 +123,12 @@ def render_(where: Where, ref: str, pool: Path, k: int, size: int, seed: int | N
 def diff(where: Where, a: str, b: str, pool: Path | None, k: int, size: int) -> None:
     """Compare two prompts, line by line."""
     old, new = (where.library.load(ref) for ref in (a, b))
-    found = {"source": _difference(old, new, old.source, new.source)}
+    lines = {"source": _difference(old, new, old.source, new.source)}
     if pool is not None:
         items = _first(pool, size)
         before, after = (_transcript(render(prompt, items, k)) for prompt in (old, new))
-        found["rendered"] = _difference(old, new, before, after)
-    where.say(found, "".join(found.values()))
+        lines["rendered"] = _difference(old, new, before, after)
+    where.say(lines, "".join(lines.values()))
 
 
 @prompts.command()

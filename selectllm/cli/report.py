@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import FILE
-from selectllm.cli.reports import place_of
+from selectllm.cli.reports import place_of, show
 from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
@@ -32,20 +32,9 @@ def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> N
     if as_json:
         click.echo(canonical_json(read_json(path)))
     elif form is None and out is None:
-        _print(result)
+        show(result, as_json=False)
     else:
         _write(result, folder, form or "terminal", out)
-
-
-def _print(result: Document) -> None:
-    from rich.console import Console
-
-    from selectllm.report.formats import RENDERED, WIDTHS
-
-    console, kind = Console(), type(result)
-    if not console.is_terminal:  # a file or a pipe has all the room that it takes
-        console.width = max(console.width, WIDTHS.get(kind, 0))
-    console.print(RENDERED[kind](result))
 
 
 def _write(result: Document, folder: Path, form: str, out: Path | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.files import write_text
@@ -92,3 +93,18 @@ def write_reports(result: Document, workspace: Path | None = None) -> bool:
     printed = [text for file, text in texts if file is None]
     click.echo("\n".join(printed), nl=False)
     return bool(printed)
+
+
+def show(result: Document, *, as_json: bool) -> None:
+    """Print a result: as JSON alone, or as a terminal shows it."""
+    if as_json:
+        click.echo(canonical_json(result.to_json()))
+        return
+    from rich.console import Console
+
+    from selectllm.report.formats import RENDERED, WIDTHS
+
+    console, kind = Console(), type(result)
+    if not console.is_terminal:  # a file or a pipe has all the room that it takes
+        console.width = max(console.width, WIDTHS.get(kind, 0))
+    console.print(RENDERED[kind](result))

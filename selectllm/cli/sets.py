@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
-from selectllm.cli.reports import reports, write_reports
+from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import CommandSession, open_session
-from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
 from selectllm.evaluation.sets.schema import SetsResults
@@ -89,17 +88,8 @@ def _show(session: CommandSession, comparison: making.Sets) -> None:
     """
     if write_reports(comparison.results, session.workspace.root):
         return
-    if session.common.as_json:
-        click.echo(canonical_json(comparison.results.to_json()))
-        return
-    from rich.console import Console
-
-    from selectllm.report.sets import WIDTH, print_sets
-
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has all the room that it takes
-        console.width = max(console.width, WIDTH)
-    print_sets(comparison.results, console)
-    unpriced = session.ledger.unpriced_calls
-    note = f" ({unpriced} calls are not priced)" if unpriced else ""
-    session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {comparison.folder}")
+    show(comparison.results, as_json=session.common.as_json)
+    if not session.common.as_json:
+        unpriced = session.ledger.unpriced_calls
+        note = f" ({unpriced} calls are not priced)" if unpriced else ""
+        session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {comparison.folder}")

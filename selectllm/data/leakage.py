@@ -39,14 +39,14 @@ def check_no_leak(
 def check_not_trained_on(tests: Sequence[Item], asked: Collection[str]) -> None:
     """Raise UsageError if a student whose training items `asked` so has seen test items."""
     seen = set(asked)
-    found = [item.id for item in tests if _asked(item) in seen]
-    _refuse(found, tests, "the items that the student was trained on")
+    known = [item.id for item in tests if _asked(item) in seen]
+    _refuse(known, tests, "the items that the student was trained on")
 
 
-def _refuse(found: Sequence[str], tests: Sequence[Item], where: str) -> None:
-    if found:
+def _refuse(known: Sequence[str], tests: Sequence[Item], where: str) -> None:
+    if known:
         raise UsageError(
-            f"student: {len(found)} of {len(tests)} test items are also in {where}: "
-            f"{listed(found)}; a student may not be tested on what it could learn by heart: take "
+            f"student: {len(known)} of {len(tests)} test items are also in {where}: "
+            f"{listed(known)}; a student may not be tested on what it could learn by heart: take "
             "them out of one of the two"
         )

@@ -50,7 +50,7 @@ class BadRow(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class FileFormat:
     """How a kind of file is read, what its rows are counted in, and whether `.gz` may follow."""
 
     read: Callable[[Path], Iterator[tuple[int, Any]]]
@@ -93,7 +93,7 @@ def scan_rows(path: Path) -> Iterator[tuple[int, Any]]:
         raise PoolError(f"{path}: cannot be read ({reason}); check the file's rights") from None
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path) -> FileFormat:
     """The format that the name of `path` tells. Raises PoolError on an unknown one."""
     if is_hub(path):
         return HUB
@@ -192,15 +192,15 @@ def _elements(text: str) -> Iterator[tuple[int, int]]:
 
 def _ahead(text: str, at: int) -> tuple[str, int]:
     """The first character from `at` on that is not white space ("" at the end), and its place."""
-    found = _SPACE.match(text, at)
-    at = found.end() if found else at
+    spaces = _SPACE.match(text, at)
+    at = spaces.end() if spaces else at
     return text[at : at + 1], at
 
 
 def _pass(mark: str, text: str, at: int) -> int:
     """The place behind the next character, which must be `mark`."""
-    found, at = _ahead(text, at)
-    if found != mark:
+    char, at = _ahead(text, at)
+    if char != mark:
         raise json.JSONDecodeError(f"Expecting {mark!r}", text, at)
     return at + 1
 
@@ -371,9 +371,9 @@ def _json_value(value: Any) -> Any:
 
 
 FORMATS = {
-    ".jsonl": Format(_jsonl_rows, "line"),
-    ".json": Format(_array_rows, "element"),
-    ".csv": Format(_csv_rows, "line"),
-    ".parquet": Format(_parquet_rows, "row", zippable=False),
+    ".jsonl": FileFormat(_jsonl_rows, "line"),
+    ".json": FileFormat(_array_rows, "element"),
+    ".csv": FileFormat(_csv_rows, "line"),
+    ".parquet": FileFormat(_parquet_rows, "row", zippable=False),
 }
-HUB = Format(_hub_rows, "row", zippable=False)
+HUB = FileFormat(_hub_rows, "row", zippable=False)

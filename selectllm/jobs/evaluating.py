@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Unpack, cast
 
-from selectllm.core.errors import ReplyMissing
+from selectllm.core.errors import ReplyMissing, UsageError
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.execute import evaluate as decide
 from selectllm.evaluation.runs.execute import tasks
-from selectllm.evaluation.runs.prepare import Asking, Sources, load_prompts, prepare
+from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_prompts, prepare
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
@@ -41,10 +41,12 @@ class Evaluating:
     record: Path | str | None = None
 
     def applied(self, suite: Suite) -> Suite:
-        """The suite with what was said instead."""
+        """The suite with what was said instead. Raises UsageError for a limit below 1."""
         if self.seed is not None:
             suite = suite.model_copy(update={"seed": self.seed})
         if self.limit is not None:
+            if self.limit < 1:
+                raise UsageError(f"`limit` {self.limit}: is below 1", argument="limit")
             clusters = suite.clusters.model_copy(update={"limit": self.limit})
             suite = suite.model_copy(update={"clusters": clusters})
         return suite
@@ -117,8 +119,8 @@ def open_run(
     _warn_of_equal_repeats(session, suite)
     partial = comparison is not None and comparison.differing
     shared = session.connections(pack=_recorded(session, suite, record))
-    asking = Asking(prompts, session.library, shared, session.settings.concurrency)
-    with session.progress("embedding") as progress:
+    asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
+    with session.computing("embedding") as progress:
         sources = Sources(session.embedder(progress), session.clusters, baseline, partial)
         return prepare(suite, sources, asking, comparison)
 

@@ -96,10 +96,10 @@ async def candidates_for(
     """The pool with the vectors and values that `strategy` needs. Raises as `score` does."""
     vectors, values, measured = None, None, NOTHING
     if strategy.needs_vectors:
-        with session.progress("embedding") as advance:
+        with session.computing("embedding") as advance:
             vectors = session.embedder(advance).of(pool.items)
     if strategy.scorer is not None:
-        with session.progress("measuring") as advance:
+        with session.computing("measuring") as advance:
             measuring = replace(meter, progress=advance)
             measured = await strategy.scorer.score(pool.items, measuring)
         values = np.array([measured.values[item.id] for item in pool.items])

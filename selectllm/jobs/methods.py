@@ -13,6 +13,7 @@ JOBS = {
     "aa": "comparing",
     "ab": "comparing",
     "evaluate": "evaluating",
+    "optimize": "optimizing",
     "plan": "planning",
     "plan_sets": "planning",
     "regress": "gating",
@@ -47,7 +48,7 @@ class Jobs:
         return sorted({*super().__dir__(), *JOBS, *(f"{name}_async" for name in JOBS)})
 
     if TYPE_CHECKING:
-        from selectllm.jobs import comparing, evaluating, gating, planning, selecting
+        from selectllm.jobs import comparing, evaluating, gating, optimizing, planning, selecting
         from selectllm.jobs import sets as making_sets
 
         aa = staticmethod(blocking(comparing.aa))
@@ -56,6 +57,8 @@ class Jobs:
         ab_async = staticmethod(comparing.ab)
         evaluate = staticmethod(blocking(evaluating.evaluate))
         evaluate_async = staticmethod(evaluating.evaluate)
+        optimize = staticmethod(blocking(optimizing.optimize))
+        optimize_async = staticmethod(optimizing.optimize)
         plan = staticmethod(blocking(planning.plan))
         plan_async = staticmethod(planning.plan)
         plan_sets = staticmethod(blocking(planning.plan_sets))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
@@ -18,7 +18,7 @@ from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
-from selectllm.evaluation.planning.plan import Aim, Plan
+from selectllm.evaluation.planning.plan import Aim, EvaluationPlan
 from selectllm.evaluation.planning.plan_json import plan_json
 from selectllm.evaluation.planning.reach import RETAIN
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
@@ -26,7 +26,7 @@ from selectllm.evaluation.planning.sets import measure_forecast
 from selectllm.evaluation.planning.sets import plan_sets as forecast_sets
 from selectllm.evaluation.planning.sets_json import sets_plan_json
 from selectllm.evaluation.runs.execute import tasks
-from selectllm.evaluation.runs.prepare import Asking, Sources, load_prompts, prepare
+from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_prompts, prepare
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.comparing import halves, narrowed
@@ -38,9 +38,6 @@ from selectllm.models.wrappers.recorded import read_pack
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.strategies import find_strategy
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 ARMS: Mapping[str, tuple[str, str]] = {"ab": ("a", "b"), "swap": ("from_", "to")}
 """The arguments that name the arms of a comparison, by its kind."""
@@ -148,26 +145,18 @@ class SuitePlan:
     @property
     def calls(self) -> int:
         """Calls that are not recorded or cached yet, if every reply is valid."""
-        calls: int = self.results.total.calls
-        return calls
+        return self.results.total.calls
 
     @property
     def usd(self) -> float | None:
         """What they cost; None if a model is not priced."""
-        usd: float | None = self.results.total.usd
-        return usd
+        return self.results.total.usd
 
     def report(self, format: str = "terminal") -> str:
-        """The plan as `terminal` (text), `json` or `html`."""
+        """The plan as `terminal` (text), `markdown`, `json` or `html`."""
         from selectllm.jobs.reporting import rendered
 
         return rendered(self.results, format)
-
-    def shown(self) -> RenderableType:
-        """What a terminal of any width shows."""
-        from selectllm.jobs.reporting import renderable
-
-        return renderable(self.results)
 
     def _repr_html_(self) -> str:
         return self.report("html")
@@ -218,12 +207,14 @@ def _divided(arguments: PlanArguments) -> tuple[PlanRequest, Settings]:
     return request, Settings(**rest)  # type: ignore[typeddict-item]
 
 
-async def _planned(session: Session, run: Run, request: PlanRequest, arms: tuple[Arm, ...]) -> Plan:
+async def _planned(
+    session: Session, run: Run, request: PlanRequest, arms: tuple[Arm, ...]
+) -> EvaluationPlan:
     """The plan of a run that is open."""
     recall = _recall(session, run.suite)
     utility = run.headline.name if run.headline else None
     pilot = None if request.pilot is None else session.path(request.pilot)
-    return Plan(
+    return EvaluationPlan(
         run=run,
         aim=Aim(
             kind=KINDS[request.kind],
@@ -245,10 +236,10 @@ def _open(
 ) -> Run:
     """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""
     for spec in suite.specs():
-        settled(spec)
+        settled(spec, suite.folder)
     shared = session.connections(utility={})
-    asking = Asking(prompts, session.library, shared, session.settings.concurrency)
-    with session.progress("embedding") as advance:
+    asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
+    with session.computing("embedding") as advance:
         sources = Sources(session.embedder(advance), session.clusters)
         run = prepare(suite, sources, asking, ComparisonDesign("ab", arms, differing=True))
     if arms:

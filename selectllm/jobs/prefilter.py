@@ -66,7 +66,7 @@ def _without_duplicates(
     """The pool without items that say the same as an earlier one."""
     vectors = None
     if cosine is not None and not dry_run:
-        with session.progress("embedding") as advance:
+        with session.computing("embedding") as advance:
             vectors = session.embedder(advance).of(pool.items)
     split = distinct(pool.items, vectors, cosine or 1.0)
     session.note(

@@ -20,7 +20,6 @@ from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_input
 from selectllm.evaluation.runs.prepare import Sources, read_data
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Gate, Suite, load_suite
-from selectllm.jobs.computing import interruptible
 from selectllm.selection.strategies import is_analytic
 from selectllm.utility.annotation.asked import Asking, default_rubric
 from selectllm.utility.annotation.sheets import write_sheets
@@ -143,7 +142,7 @@ def _of_suite(path: Path, limit: int | None, session: Session) -> _Source:
     bare: dict[str, Any] = {"utilities": (), "gate": Gate()}
     if limit is not None:
         bare["clusters"] = suite.clusters.model_copy(update={"limit": limit})
-    with interruptible(), session.progress("embedding") as progress:
+    with session.computing("embedding") as progress:
         sources = Sources(session.embedder(progress), session.clusters)
         data = read_data(suite.model_copy(update=bare), sources)
     members = [member for cluster in data.clusters for member in cluster.members]

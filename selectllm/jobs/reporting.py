@@ -1,10 +1,11 @@
-"""Results as text, for a terminal, a file or a notebook; those of a finished run, read again."""
+"""Results as text, for a terminal, a file or a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
@@ -16,21 +17,10 @@ from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.optimization.schema import read_optimize
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
-WIDTH = 100  # columns
 HTML = "html"
-
-
-def read_finished(folder: Path) -> tuple[Document, Path]:
-    """What a command left in `folder`, and the file that holds it.
-
-    Raises RunError if that is none of READERS, not finished, or damaged.
-    """
-    name = next((name for name in READERS if (folder / name).exists()), RUN)
-    return READERS[name](folder / name), folder / name
-
-
+WIDTH = 100  # columns
 RUN = "results.json"
 READERS: Mapping[str, Callable[[Path], Document]] = {
     "optimize.json": read_optimize,
@@ -43,26 +33,26 @@ READERS: Mapping[str, Callable[[Path], Document]] = {
 """By the file that a folder holds when it is finished."""
 
 
+def read_finished(folder: Path) -> tuple[Document, Path]:
+    """What a command left in `folder`, and the file that holds it.
+
+    Raises RunError if that is none of READERS, not finished, or damaged.
+    """
+    name = next((name for name in READERS if (folder / name).exists()), RUN)
+    return READERS[name](folder / name), folder / name
+
+
 def rendered(results: Document, format: str) -> str:
-    """The results in one of the formats of report/formats.py, or as HTML.
+    """The results in one of report.formats.FORMATS that is for such, or in HTML.
 
     Raises UsageError for another.
     """
-    from selectllm.report.formats import FORMATS, report
+    from selectllm.report.formats import formats_of, report
 
-    if format == HTML:
-        return _html(results)
-    if format not in FORMATS:
-        known = unknown("format", format, [*FORMATS, HTML])
-        raise UsageError(f"`format`: {known}", argument="format")
-    return report(results, format)
-
-
-def renderable(results: Document) -> RenderableType:
-    """What a terminal shows of them."""
-    from selectllm.report.formats import RENDERED
-
-    return RENDERED[type(results)](results)
+    known = [*formats_of(type(results)), HTML]
+    if format not in known:
+        raise UsageError(f"`format`: {unknown('format', format, known)}", argument="format")
+    return _html(results) if format == HTML else report(results, format)
 
 
 def account(verdicts: Sequence[Verdict]) -> str:
@@ -78,15 +68,17 @@ def account(verdicts: Sequence[Verdict]) -> str:
 
 
 def _html(results: Document) -> str:
-    from io import StringIO
+    from selectllm.report.formats import RENDERED
 
-    console = _console(record=True, file=StringIO())
-    console.print(renderable(results))
+    console = _console(record=True)
+    console.print(RENDERED[type(results)](results))
     code = '<pre style="line-height:normal;overflow-x:auto">{code}</pre>'
     return console.export_html(inline_styles=True, code_format=code)
 
 
-def _console(**options: Any) -> Console:
+def _console(*, record: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(width=WIDTH, color_system="truecolor" if options else None, **options)
+    if not record:
+        return Console(width=WIDTH, color_system=None)
+    return Console(width=WIDTH, color_system="truecolor", record=True, file=StringIO())

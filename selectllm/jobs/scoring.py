@@ -26,7 +26,7 @@ from selectllm.downstream.student import (
 )
 from selectllm.downstream.student import score as score_student
 from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
-from selectllm.downstream.student.scores_file import Answers, Scored, scores_json
+from selectllm.downstream.student.scores_file import Answers, StudentLosses, scores_json
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.workshop import answered_items
 from selectllm.selection.scorers.language_model import LOCAL
@@ -122,7 +122,7 @@ async def score(
         student = open_student(config.model, session.workspace.cache)
         scoring = _Scoring(session, student, config, tests)
         tuned = None if place is None else scoring.loss(place)
-        scored = Scored(tests, scoring.loss(None), tuned, manifest)
+        scored = StudentLosses(tests, scoring.loss(None), tuned, manifest)
         answers = None
         if settings.answers is not None:
             answers = scoring.answers(place, settings.limit)

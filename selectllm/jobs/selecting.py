@@ -266,7 +266,7 @@ class _Dividing:
         """Clusters of about `size`."""
         session = self.job.session
         settings = ClusterSettings(self.job.request.by, size, seed, session.base)
-        with session.progress("embedding") as advance:
+        with session.computing("embedding") as advance:
             return cluster_pool(part, settings, session.embedder(advance), session.clusters)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Progress
+from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
 from selectllm.jobs.methods import Jobs
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from selectllm.data.vector_file import GivenVectors
     from selectllm.models.connect import Connections
     from selectllm.models.wrappers.cache import ReplyCache
+
+
+MOST_CALLS = 512  # in flight
 
 
 class Watcher(Protocol):
@@ -129,9 +133,7 @@ class Session(Jobs):
         self.engine: Engine = engine or LocalEngine()
         if self.settings.env_file is not None:
             _load_environment(self.settings.env_file)
-        max_cost = self.settings.max_cost
-        if max_cost is not None and math.isnan(max_cost):
-            raise UsageError("`max_cost` nan: is no amount; name one in USD", argument="max_cost")
+        _check(self.settings)
         self.base = start or self.folder or Path.cwd()
         self.workspace: Workspace = find_workspace(
             self.base,
@@ -139,7 +141,7 @@ class Session(Jobs):
             cache=self.settings.cache,
         )
         self.library = PromptLibrary(self.workspace.prompts)
-        self.ledger = Ledger(max_cost, allow_unpriced=self.settings.allow_unpriced)
+        self.ledger = Ledger(self.settings.max_cost, allow_unpriced=self.settings.allow_unpriced)
         self.given: GivenVectors | None = None
         if self.settings.vectors is not None:
             from selectllm.data.vector_file import GivenVectors, open_vectors
@@ -207,6 +209,12 @@ class Session(Jobs):
     def progress(self, description: str) -> contextlib.AbstractContextManager[Progress | None]:
         """Show the watcher how far something is."""
         return self.watcher.progress(description)
+
+    @contextlib.contextmanager
+    def computing(self, description: str) -> Iterator[Progress | None]:
+        """The same around what computes and seldom awaits: Ctrl-C ends it at once."""
+        with interruptible(), self.progress(description) as progress:
+            yield progress
 
     def connections(
         self,
@@ -283,6 +291,18 @@ def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
     """What `progress` needs to hear of a total: call it once for each thing that is done."""
     done = itertools.count(1)
     return lambda thing: progress(next(done), total) if progress else None
+
+
+def _check(settings: SessionSettings) -> None:
+    """Raise UsageError for numbers that cannot be."""
+    if not 1 <= settings.concurrency <= MOST_CALLS:
+        raise UsageError(
+            f"`concurrency` {settings.concurrency}: is not from 1 to {MOST_CALLS}",
+            argument="concurrency",
+        )
+    cost = settings.max_cost
+    if cost is not None and (math.isnan(cost) or cost < 0):
+        raise UsageError(f"`max_cost` {cost}: is no amount; name one in USD", argument="max_cost")
 
 
 def _load_environment(path: Path) -> None:

@@ -214,7 +214,7 @@ def _leaving_out(strategy: Strategy, left_out: list[LeftOut], *, strict: bool) -
 async def _results(session: Session, opening: Opened, log: SetLog, folder: Path) -> SetsResults:
     """Make what the log lacks, then measure and compare all of it."""
     protocol = opening.protocol
-    with session.progress("embedding") as advance:
+    with session.computing("embedding") as advance:
         embedder = session.embedder(advance).of_pool(protocol.pool)
         vectors = embedder.of(protocol.pool.items)
     facts, notes = pool_facts(protocol, vectors)
@@ -249,7 +249,7 @@ async def _by_strategies(
 ) -> None:
     """The sets of all strategies; what needs no measuring first, since it costs nothing."""
     strategies = sorted(maker.protocol.strategies, key=lambda one: one.scorer is not None)
-    with session.progress("selecting") as advance:
+    with session.computing("selecting") as advance:
         for done, strategy in enumerate(one for one in strategies if one.scorer is None):
             with _leaving_out(strategy, left_out, strict=strict):
                 maker.by_strategy(strategy)

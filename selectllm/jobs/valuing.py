@@ -90,7 +90,7 @@ async def value(
     session = session.of_pool(loaded)
     began = time.process_time()
     words = "embedding" if entry.source == "knn" else "scoring"
-    with interruptible(), session.progress(words) as progress:
+    with session.computing(words) as progress:
         embedder = session.embedder(progress)
         sources = UtilitySources(base, embedder, session.workspace.cache, progress=progress)
         utility = utility_of(entry, loaded.pool, sources)

@@ -18,7 +18,7 @@ from selectllm.optimization.gepa_program import Teacher
 from selectllm.optimization.gepa_report import (
     PARENT,
     WINNER,
-    Plan,
+    SearchSettings,
     Seen,
     package_versions,
     report,
@@ -27,9 +27,9 @@ from selectllm.optimization.gepa_report import (
 from selectllm.optimization.gepa_search import (
     PROPOSALS,
     SHOWN,
-    Found,
     Runner,
     Search,
+    SearchResult,
     check_budget,
     check_demonstrations,
     default_budget,
@@ -55,7 +55,7 @@ class GepaJob:
 
     run: Run
     splits: Splits
-    plan: Plan
+    plan: SearchSettings
     teacher: ModelSpec
     embedder: Embedder
 
@@ -83,7 +83,7 @@ class GepaJob:
         longest = None
         if needs_num_ctx((parent.spec, teacher)):  # room for the longest that may be shown
             longest = context_needed(run) * (1 + max(SHOWN, demonstrations))
-        plan = Plan(
+        plan = SearchSettings(
             parent=parent.prompt.ref,
             model=parent.spec.name,
             teacher=teacher.name,
@@ -159,7 +159,7 @@ class GepaOutcome:
     """What came of a job; `confirmation` is None if `winner` is the parent itself."""
 
     job: GepaJob
-    found: Found
+    found: SearchResult
     seen: Seen
     winner: Prompt
     confirmation: Confirmation | None
@@ -179,7 +179,7 @@ class GepaOutcome:
 
 def _searched(
     job: GepaJob, folder: Path, teacher: Teacher, runner: Runner, progress: Progress
-) -> tuple[Found, Seen, Prompt]:
+) -> tuple[SearchResult, Seen, Prompt]:
     """What was found, what both versions captured of what the search saw, and the better one."""
     with open_versions(folder / "decisions.jsonl", job.manifest) as log:
         versions = Versions(job.run, job.run.settings, log)
@@ -211,7 +211,7 @@ def _demonstrations(job: GepaJob, versions: Versions) -> tuple[Demonstration, ..
     )
 
 
-def _seen(versions: Versions, splits: Splits, found: Found, runner: Runner) -> Seen:
+def _seen(versions: Versions, splits: Splits, found: SearchResult, runner: Runner) -> Seen:
     """Parent and winner on all clusters that the search saw."""
     texts = {PARENT: system_text(versions.parent.prompt), WINNER: found.text}
     training, validation = (

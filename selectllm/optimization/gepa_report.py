@@ -15,16 +15,16 @@ from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.runs.schema import PairFigures
 from selectllm.optimization.confirm import Confirmation
 from selectllm.optimization.controls import controls
-from selectllm.optimization.gepa_search import Found
+from selectllm.optimization.gepa_search import SearchResult
 from selectllm.optimization.schema import (
     CapturedBySplit,
+    CapturedByVersion,
     ClusterSplits,
     GuardedVersions,
     Guards,
     SearchOutcome,
     SearchPlan,
     SearchResults,
-    Versions,
 )
 from selectllm.optimization.splits import Splits
 from selectllm.optimization.template import Origin, written
@@ -36,7 +36,7 @@ PACKAGES = ("dspy", "gepa")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SearchSettings:
     """What a search was told: the parent, the model of all decisions, the teacher, the budget."""
 
     parent: str
@@ -46,7 +46,7 @@ class Plan:
     budget: int
     demonstrations: int
 
-    def in_short(self, splits: Splits, found: Found) -> str:
+    def in_short(self, splits: Splits, found: SearchResult) -> str:
         """The search in one line, for front matter."""
         sizes = "/".join(str(size) for size in splits.sizes.values())
         versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
@@ -75,9 +75,9 @@ class Seen:
 
 def report(
     run: Run,
-    plan: Plan,
+    plan: SearchSettings,
     splits: Splits,
-    found: Found,
+    found: SearchResult,
     seen: Seen,
     confirmation: Confirmation | None,
 ) -> SearchResults:
@@ -108,13 +108,13 @@ def splits_told(splits: Splits) -> ClusterSplits:
     return ClusterSplits(**splits.sizes, left_out=splits.left_out, sha256=splits.sha256)
 
 
-def _versions(seen: Mapping[str, Agreement]) -> Versions:
-    return Versions(**{version: agreement.captured for version, agreement in seen.items()})
+def _versions(seen: Mapping[str, Agreement]) -> CapturedByVersion:
+    return CapturedByVersion(**{version: agreement.captured for version, agreement in seen.items()})
 
 
-def _confirmed(confirmation: Confirmation) -> Versions:
+def _confirmed(confirmation: Confirmation) -> CapturedByVersion:
     captured = confirmation.verdict.captured
-    return Versions(parent=captured.a, winner=captured.b)
+    return CapturedByVersion(parent=captured.a, winner=captured.b)
 
 
 def _guards(confirmation: Confirmation) -> GuardedVersions:
@@ -157,7 +157,9 @@ def write_version(library: PromptLibrary, folder: Path, name: str, text: str) ->
     return f"{name}@{number}"
 
 
-def version_file(plan: Plan, splits: Splits, found: Found, winner: Prompt, verdict: Verdict) -> str:
+def version_file(
+    plan: SearchSettings, splits: Splits, found: SearchResult, winner: Prompt, verdict: Verdict
+) -> str:
     """The winner's file, with where it comes from and what came of it in its front matter."""
     origin = Origin(
         parent=plan.parent,

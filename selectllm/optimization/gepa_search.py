@@ -125,7 +125,7 @@ PROPOSALS: RowFormat[int, ProposalRow] = RowFormat(
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """What a search ended with.
 
     `text`: the system text that did best on the validation clusters, the parent's own if none did
@@ -171,7 +171,7 @@ class Search:
         self._by_id = {cluster.id: cluster for split in self.splits for cluster in split}
         self._scored = selection_metric(self.metric)
 
-    def found(self) -> Found:
+    def found(self) -> SearchResult:
         """Search, and say what was found.
 
         Raises ProviderError, BudgetReached, ReplyMissing: a failure is never a score. The same
@@ -193,7 +193,7 @@ class Search:
         best = float(result.val_aggregate_scores[result.best_idx])
         text, held = self._demonstrated(text, best)
         failed = [each for each in self._made if each.text is None]
-        return Found(
+        return SearchResult(
             text=text,
             demonstrations=held,
             decisions=len(self._decided),

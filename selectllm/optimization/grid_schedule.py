@@ -32,7 +32,7 @@ USUAL = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class SearchRound:
     """`settings`: how many are asked. `clusters`: how many each is asked on that are new to it."""
 
     settings: int
@@ -48,7 +48,7 @@ class Round:
 class Schedule:
     """The rounds of a search, known before it begins."""
 
-    rounds: tuple[Round, ...]
+    rounds: tuple[SearchRound, ...]
 
     @property
     def decisions(self) -> int:
@@ -102,11 +102,11 @@ def _sizes(settings: int, cut: int) -> list[int]:
     return [size + 1 for size in sizes]
 
 
-def _rounds(sizes: Sequence[int], clusters: int, budget: int) -> Iterator[Round]:
+def _rounds(sizes: Sequence[int], clusters: int, budget: int) -> Iterator[SearchRound]:
     """The rounds, an equal share of the budget each, until all clusters are asked."""
     for number, size in enumerate(sizes):
         share = budget // (len(sizes) - number)
-        made = Round(size, min(share // size, clusters))
+        made = SearchRound(size, min(share // size, clusters))
         if made.clusters == 0:
             return
         yield made

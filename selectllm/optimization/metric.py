@@ -12,7 +12,7 @@ from selectllm.prompting.replies.parse import PROBLEMS
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class DecisionScore:
     """`score`: range capture G in [0, 1], higher is better (agreement.py). `feedback`: why."""
 
     score: float
@@ -30,7 +30,7 @@ class Metric:
     utility: Mapping[str, float]
     k: int
 
-    def __call__(self, decision: Decision) -> Scored:
+    def __call__(self, decision: Decision) -> DecisionScore:
         """G of one decision, and what it missed.
 
         Raises ValueError for status `error`, which is never scored, and for a cluster that
@@ -39,7 +39,7 @@ class Metric:
         found = agreement([Choice.of(decision)], self.utility, self.k)
         if decision.cluster not in found.gain:
             raise ValueError(f"cluster {decision.cluster}: no picks in it are better than others")
-        return Scored(found.gain[decision.cluster], self._feedback(decision, found))
+        return DecisionScore(found.gain[decision.cluster], self._feedback(decision, found))
 
     def _feedback(self, decision: Decision, found: Agreement) -> str:
         gain, chance = found.gain[decision.cluster], found.chance[decision.cluster]

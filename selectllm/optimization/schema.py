@@ -113,7 +113,7 @@ class SearchAhead(Part):
     confirmation: Tally
 
 
-class Versions(Part):
+class CapturedByVersion(Part):
     """Captured by both versions; null where it is undefined."""
 
     parent: Interval | None
@@ -123,9 +123,9 @@ class Versions(Part):
 class CapturedBySplit(Part):
     """Training and validation flatter whatever was chosen by them: that is the optimism."""
 
-    training: Versions
-    validation: Versions
-    confirmation: Versions | None
+    training: CapturedByVersion
+    validation: CapturedByVersion
+    confirmation: CapturedByVersion | None
 
     def of(self, version: str) -> tuple[Interval | None, ...]:
         """By split, what `parent` or `winner` captured; None where that is not known."""

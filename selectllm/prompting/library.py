@@ -95,7 +95,7 @@ class PromptLibrary:
     @property
     def refs(self) -> tuple[str, ...]:
         """Every `name@version`, by name and number."""
-        return tuple(sorted({ref for each in self._folders for ref in each.files}, key=_key))
+        return tuple(sorted({ref for folder in self._folders for ref in folder.files}, key=_key))
 
     def versions(self, name: str) -> tuple[str, ...]:
         """Every `name@version` of one name, by number."""
@@ -142,7 +142,7 @@ class PromptLibrary:
 
 def _read_agreed(ref: str, folders: Sequence[_Folder]) -> Prompt:
     """The one content that all folders with `ref` hold; PromptError where they differ."""
-    first, *others = (each.read(ref) for each in folders if ref in each.files)
+    first, *others = (folder.read(ref) for folder in folders if ref in folder.files)
     for other in others:
         if other.sha256 != first.sha256:
             raise PromptError(

@@ -231,7 +231,7 @@ def _check_tree(tree: jinja.Template, path: str) -> None:
         raise PromptError(f"{path}: no block 'user'; add {{% block user %}} ... {{% endblock %}}")
     for top in tree.body:
         parts = top.nodes if isinstance(top, jinja.Output) else [top]
-        blank = all(isinstance(each, jinja.TemplateData) and each.data.isspace() for each in parts)
+        blank = all(isinstance(part, jinja.TemplateData) and part.data.isspace() for part in parts)
         if not blank and not isinstance(top, jinja.Block):
             raise PromptError(f"{path}:{top.lineno}: what stands outside the blocks is never sent")
 
@@ -327,13 +327,13 @@ def with_settings(prompt: Prompt, settings: Mapping[str, Value]) -> Prompt:
         if name not in declared:
             raise PromptError(f"{prompt.path}: {unknown('variable', name, declared)}")
         if value not in declared[name]:
-            values = ", ".join(repr(each) for each in declared[name])
+            values = ", ".join(repr(value) for value in declared[name])
             raise PromptError(f"{prompt.path}: {name} cannot be {value!r}; its values are {values}")
         chosen[name] = declared[name][declared[name].index(value)]  # True, where 1 was said
     front = _front(prompt.source, prompt.path)
     start, end = front.span("yaml")
     source = prompt.source[:start] + settled(front["yaml"], chosen) + prompt.source[end:]
-    made = parse_prompt(source.encode("utf-8"), prompt.path, prompt.name, version=0)
-    if settings_of(made) != chosen or len(all_settings(made)) != 1:
+    rewritten = parse_prompt(source.encode("utf-8"), prompt.path, prompt.name, version=0)
+    if settings_of(rewritten) != chosen or len(all_settings(rewritten)) != 1:
         raise PromptError(f"{prompt.path}: its variables cannot be settled; write them plainly")
-    return made
+    return rewritten

@@ -9,7 +9,7 @@ from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilityOrigin, UtilitySummary
 
 
-class Ends(Protocol):
+class Bounded(Protocol):
     """What has two ends, each of which may be missing."""
 
     @property
@@ -99,7 +99,7 @@ def estimate(interval: Interval | None) -> str:
     return UNKNOWN if interval is None else number(interval.estimate)
 
 
-def spread(interval: Ends | None, digits: int = 2) -> str:
+def spread(interval: Bounded | None, digits: int = 2) -> str:
     """`+0.03 to +0.21`; `-` where an end is missing."""
     if interval is None:
         return UNKNOWN

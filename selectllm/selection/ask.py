@@ -85,9 +85,9 @@ class _Asking:
             self._record(failed(task, error))
             patience.failed(error)
             return
-        made = [reply for reply in replies if reply is not None]
-        if len(made) == len(replies):
-            self._record(counted(task, made))
+        decisions = [reply for reply in replies if reply is not None]
+        if len(decisions) == len(replies):
+            self._record(counted(task, decisions))
 
     async def _answered(self, question: Task, patience: FailureStreak) -> Decision | None:
         """One question of a decision; None if its reply is missing, which is counted."""
@@ -111,16 +111,16 @@ class _Asking:
 
 async def decide(task: Task, settings: AskSettings) -> Decision:
     """Make one decision: ask its question, or the ballots of its vote one after another."""
-    return counted(task, [await _decide_one(each, settings) for each in task.questions])
+    return counted(task, [await _decide_one(question, settings) for question in task.questions])
 
 
-def counted(task: Task, made: Sequence[Decision]) -> Decision:
+def counted(task: Task, ballots: Sequence[Decision]) -> Decision:
     """The decision of a task from those on its questions, which hold no `error`."""
     vote = task.selector.spec.vote
     if not task.ballots or vote is None:
-        return made[0]
-    parsed = elect(made, task.k, vote.rule, lambda item: seeded_hash("vote", task.seed, item))
-    return _decision(task, parsed, [attempt for each in made for attempt in each.attempts])
+        return ballots[0]
+    parsed = elect(ballots, task.k, vote.rule, lambda item: seeded_hash("vote", task.seed, item))
+    return _decision(task, parsed, [attempt for ballot in ballots for attempt in ballot.attempts])
 
 
 async def _decide_one(task: Task, settings: AskSettings) -> Decision:

@@ -91,13 +91,13 @@ def _different(
 
     Orders are drawn independently, and one that came twice would vote twice.
     """
-    found: dict[tuple[Item, ...], int] = {}
+    order_of: dict[tuple[Item, ...], int] = {}
     more = range(REDRAWN + first, REDRAWN + first + 50 * count)
     for order in (*range(first, first + count), *more):
-        found.setdefault(show(order), order)
-        if len(found) == count:
+        order_of.setdefault(show(order), order)
+        if len(order_of) == count:
             break
-    return [(order, shown) for shown, order in found.items()]
+    return [(order, shown) for shown, order in order_of.items()]
 
 
 def calls_per_decision(spec: ModelSpec) -> int:

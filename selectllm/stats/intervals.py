@@ -164,7 +164,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     ascending = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     adjusted[ascending] = np.maximum.accumulate(p[ascending] * np.arange(len(p), 0, -1))
-    return [float(each) for each in np.minimum(adjusted, 1.0)]
+    return [float(value) for value in np.minimum(adjusted, 1.0)]
 
 
 def _ratio(num: Floats, den: Floats, groups: Sequence[Hashable] | None) -> Estimate | None:

@@ -105,8 +105,8 @@ def _by_group(values: Floats, groups: tuple[Hashable, ...]) -> tuple[Floats, Flo
     for group, value in zip(groups, values.tolist(), strict=True):
         sums.setdefault(group, []).append(value)
     return (
-        np.array([sum(each) for each in sums.values()]),
-        np.array([float(len(each)) for each in sums.values()]),
+        np.array([sum(members) for members in sums.values()]),
+        np.array([float(len(members)) for members in sums.values()]),
     )
 
 

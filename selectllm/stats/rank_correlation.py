@@ -66,10 +66,10 @@ def spearman(x: Floats, y: Floats, orders: Orders) -> Figure:
     Pearson, Kendall and Spearman correlations), (1 + r^2 / 2) / (n - 3). Undefined where one side
     has all values equal.
     """
-    found = _spearman(x, y)
-    if found is None:
+    correlation = _spearman(x, y)
+    if correlation is None:
         return UNDEFINED
-    r, of = found
+    r, of = correlation
     return Figure(r, _p_value(of, r, orders), _of_spearman(r, len(x), given=0))
 
 
@@ -79,8 +79,11 @@ def p_above(x: Floats, y: Floats, orders: Orders) -> float | None:
     The share of orders whose correlation is at least as high as the one seen; None where it is
     undefined.
     """
-    found = _spearman(x, y)
-    return None if found is None else _p_value(found[1], found[0], orders, np.positive)
+    correlation = _spearman(x, y)
+    if correlation is None:
+        return None
+    r, of = correlation
+    return _p_value(of, r, orders, np.positive)
 
 
 def _spearman(x: Floats, y: Floats) -> tuple[float, Statistic] | None:
@@ -91,8 +94,8 @@ def _spearman(x: Floats, y: Floats) -> tuple[float, Statistic] | None:
     along, moved = a, b
 
     def of(orders: Orders) -> Floats:
-        found: Floats = moved[orders] @ along
-        return found
+        statistic: Floats = moved[orders] @ along
+        return statistic
 
     return float(np.clip(along @ moved, -1, 1)), of
 
@@ -117,8 +120,8 @@ def partial_spearman(x: Floats, y: Floats, given: Floats, orders: Orders) -> Fig
     def of(orders: Orders) -> Floats:
         moved = left[orders]
         lengths = np.sqrt(np.maximum(1 - np.square(moved @ z), ROUNDING))
-        found: Floats = moved @ along / lengths
-        return found
+        statistic: Floats = moved @ along / lengths
+        return statistic
 
     r = float(np.clip(along @ left, -1, 1))
     return Figure(r, _p_value(of, r, orders), _of_spearman(r, len(x), given=1))
@@ -179,8 +182,8 @@ def _p_of_pairs(a: Floats, y: Floats, orders: Orders) -> float:
     """The p-value of pairs ordered alike; `a`: the signs of the other side."""
 
     def of(orders: Orders) -> Floats:
-        found: Floats = _signs(y[orders]) @ a
-        return found
+        statistic: Floats = _signs(y[orders]) @ a
+        return statistic
 
     return _p_value(of, float(a @ _signs(y)), orders)
 

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from selectllm.core.names import closest
 from selectllm.core.strict import Count, JsonMapping, Name, Strict
-from selectllm.utility.schema import Kind
+from selectllm.utility.schema import UtilityKind
 
 
 class NamedEntry(Strict):
@@ -30,7 +30,7 @@ class RatingsEntry(TurnableEntry):
 
     source: Literal["ratings"]
     column: Name
-    kind: Kind = "human"
+    kind: UtilityKind = "human"
     rater: str | None = None
     range: tuple[float, float] | None = None
 
@@ -52,7 +52,7 @@ class ImportEntry(TurnableEntry):
 
     source: Literal["import"]
     file: Name
-    kind: Kind | None = None
+    kind: UtilityKind | None = None
     rater: str | None = None
     range: tuple[float, float] | None = None
 
@@ -62,7 +62,7 @@ class PairwiseEntry(NamedEntry):
 
     source: Literal["pairwise"]
     file: Name
-    kind: Kind = "human"
+    kind: UtilityKind = "human"
     rater: str | None = None
 
 

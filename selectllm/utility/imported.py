@@ -14,7 +14,7 @@ from selectllm.utility.annotation.ratings_file import (
 )
 from selectllm.utility.annotation.scale import Range, check_range, on_scale, shown
 from selectllm.utility.annotation.sheet_files import PlacedRow, read_placed
-from selectllm.utility.schema import Kind
+from selectllm.utility.schema import UtilityKind
 from selectllm.utility.utility import Utility
 from selectllm.utility.utility_file import from_rows as from_utility_rows
 from selectllm.utility.utility_file import is_utility
@@ -24,7 +24,7 @@ def imported(
     path: Path,
     *,
     name: str,
-    kind: Kind | None = None,
+    kind: UtilityKind | None = None,
     rater: str | None = None,
     value_range: Range | None = None,
     pool_sha256: str | None = None,

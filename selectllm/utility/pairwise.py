@@ -20,7 +20,7 @@ from selectllm.core.names import listed
 from selectllm.data.readers import shortened
 from selectllm.utility.annotation.scale import is_blank, item_id
 from selectllm.utility.annotation.sheet_files import read_placed
-from selectllm.utility.schema import Kind
+from selectllm.utility.schema import UtilityKind
 from selectllm.utility.utility import Utility
 
 Winner = Literal["a", "b", "tie"]
@@ -47,7 +47,7 @@ def bradley_terry(
     judgements: Sequence[Judgement],
     *,
     name: str,
-    kind: Kind = "human",
+    kind: UtilityKind = "human",
     rater: str | None = None,
     prior: float = PRIOR,
     seed: int = 0,

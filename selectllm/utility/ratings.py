@@ -9,7 +9,7 @@ from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed, unknown
 from selectllm.core.types import Item, Pool
 from selectllm.utility.annotation.scale import number
-from selectllm.utility.schema import Kind
+from selectllm.utility.schema import UtilityKind
 from selectllm.utility.utility import Utility
 
 SAMPLE = 100  # rows that are looked at to say which columns are numeric
@@ -20,7 +20,7 @@ def ratings(
     *,
     name: str,
     column: str,
-    kind: Kind = "human",
+    kind: UtilityKind = "human",
     rater: str | None = None,
     value_range: tuple[float, float] | None = None,
     partial: bool = False,

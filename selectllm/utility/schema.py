@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from selectllm.core.document import Coefficient, Document, Number, Part, Sha256, Share
 
-Kind = Literal["outcome", "human", "model", "proxy"]
+UtilityKind = Literal["outcome", "human", "model", "proxy"]
 Standing = Literal["validated", "unvalidated"]
 
 
@@ -36,7 +36,7 @@ class UtilityOrigin(Part):
 
     later: ClassVar[frozenset[str]] = frozenset({"source", "reliability", "ceiling", "validation"})
 
-    kind: Kind
+    kind: UtilityKind
     rater: str | None = Field(description="Who or what the values come from; null: nobody said.")
     source: str | None = Field(None, description="What computed it, such as ratings or knn.")
     reliability: Share | None = Field(None, description="How far the values would repeat.")

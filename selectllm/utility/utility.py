@@ -21,7 +21,7 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.types import empty
-from selectllm.utility.schema import Kind, UtilitySummary, ValidationSummary
+from selectllm.utility.schema import UtilityKind, UtilitySummary, ValidationSummary
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Utility:
 
     name: str
     source: str
-    kind: Kind
+    kind: UtilityKind
     values: Mapping[str, float]
     rater: str | None = None
     reliability: float | None = None
@@ -57,9 +57,9 @@ class Utility:
 
     def __post_init__(self) -> None:
         check_covered(self.values, self.values, f"utility {self.name}")
-        if self.kind not in get_args(Kind):
+        if self.kind not in get_args(UtilityKind):
             raise UtilityError(
-                f"utility {self.name}: kind {self.kind!r}; write {', '.join(get_args(Kind))}"
+                f"utility {self.name}: kind {self.kind!r}; write {', '.join(get_args(UtilityKind))}"
             )
         if self.reliability is not None and not 0 <= self.reliability <= 1:
             raise UtilityError(
@@ -137,7 +137,7 @@ def utility_from(row: Mapping[str, Any], values: Mapping[str, float]) -> Utility
     return Utility(
         name=row["name"],
         source=row["source"],
-        kind=cast("Kind", row["kind"]),
+        kind=cast("UtilityKind", row["kind"]),
         values=values,
         rater=row["rater"],
         reliability=row["reliability"],

@@ -19,7 +19,7 @@ from selectllm.data.readers import shortened
 from selectllm.utility.annotation.ratings_file import by_item
 from selectllm.utility.annotation.scale import Range, check_range, on_scale
 from selectllm.utility.annotation.sheet_files import PlacedRow, read_objects
-from selectllm.utility.schema import Kind
+from selectllm.utility.schema import UtilityKind
 from selectllm.utility.utility import Utility
 
 FORMAT = 1
@@ -136,7 +136,7 @@ def _header(place: str, said: Any) -> Mapping[str, Any]:
             "sha256": str(),
             "rows": int(),
         } if (
-            kind in get_args(Kind)
+            kind in get_args(UtilityKind)
             and _is_share(reliability)
             and all(map(_is_number, cost.values()))
         ):

@@ -46,9 +46,9 @@ def test_the_command_prints_what_the_job_gives(
     outcome = selectllm("plan", suite, "--json", *options)
     assert outcome.code == 0, outcome.err
     planned = finished(plan(suite, **asked))
-    assert outcome.json == json.loads(json.dumps(planned.results))
+    assert outcome.json == json.loads(json.dumps(planned.results.to_json()))
     shown = " ".join(selectllm("plan", suite, *options).out.split())
-    assert f"plan for {planned.results['for']}; nothing was sent" in shown
+    assert f"plan for {outcome.json['for']}; nothing was sent" in shown
     assert "taken for granted" in shown
 
 
@@ -57,7 +57,9 @@ def test_the_plan_of_sets_is_that_of_the_job(selectllm: Command, pool_file: Path
     options = ("--for", "sets", "--budget", 5, "--only", "short", "--seed", 3)
     outcome = selectllm("plan", suite, "--json", *options)
     assert outcome.code == 0, outcome.err
-    planned: Any = finished(plan_sets(suite, budgets=[5], only=["short"], seeds=[3])).results
+    planned: Any = finished(
+        plan_sets(suite, budgets=[5], only=["short"], seeds=[3])
+    ).results.to_json()
     assert outcome.json == json.loads(json.dumps(planned))
     assert "plan for sets; nothing was sent" in selectllm("plan", suite, *options).out
 

@@ -104,12 +104,12 @@ BAD = {
     ),
     "broken gzip": Bad(
         "pool.jsonl.gz",
-        gzip.compress(GOOD)[:-9],
+        gzip.compress(GOOD, mtime=0)[:-9],
         ("pool.jsonl.gz: broken gzip", "compress the file again"),
     ),
     "zipped row": Bad(
         "pool.jsonl.gz",
-        gzip.compress(GOOD + b"{"),
+        gzip.compress(GOOD + b"{", mtime=0),
         ("pool.jsonl.gz:3: not JSON",),
     ),
     "broken Parquet": Bad(

@@ -131,7 +131,7 @@ def test_a_training_that_is_stopped_goes_on_and_ends_with_the_same_adapter(
     selectllm: Command, name: str
 ) -> None:
     end = signal.Signals[name]
-    options = ("student", "train", "selection.jsonl", *TRAINING, "--epochs", 40, "-o")
+    options = ("student", "train", "selection.jsonl", *TRAINING, "--epochs", 16, "-o")
     process = started(*options, "out")
     unfinished, until = Path("out/unfinished.safetensors"), time.monotonic() + 300
     while not unfinished.exists() and process.poll() is None and time.monotonic() < until:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import selectllm as sl
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.results import results
@@ -57,11 +58,45 @@ def edit(name: str, old: str, new: str) -> None:
     text = Path(f"{name}.py").read_text(encoding="utf-8")
     assert old in text
     Path(f"{name}.py").write_text(text.replace(old, new), encoding="utf-8")
-    sys.modules.pop(name, None)
+    sys.modules.pop(name.rpartition("/")[2], None)
 
 
 def test_every_example_is_a_file() -> None:
     assert len(EXAMPLES) == len(re.findall(r"```python\n", PAGE)) >= 7
+
+
+# In Python
+
+
+def test_python_takes_the_same_names_and_the_objects_themselves(selectllm: Command) -> None:
+    by_name = sl.select("pool.jsonl", budget=3, strategy="my_strategy:STRATEGY")
+    assert [item.id for item in by_name.items] == ["item-000", "item-002", "item-004"]
+    scope: dict[str, Any] = {}
+    exec(EXAMPLES["my_strategy"], scope)
+    assert sl.select("pool.jsonl", budget=3, strategy=scope["STRATEGY"]).items == by_name.items
+    asked = sl.select("pool.jsonl", budget=4, prompt="short@1", model="python/my_model:Longest")
+    assert len(asked.items) == 4
+
+
+def test_python_finds_code_beside_a_suite_in_another_folder(selectllm: Command) -> None:
+    other = Path("other")
+    other.mkdir()
+    for file in ("pool.jsonl", *(f"{name}.py" for name in EXAMPLES)):
+        Path(file).rename(other / file)
+    Path("other/own.jinja").write_text(OWN_PROMPT, encoding="utf-8")
+    suite = write_suite(
+        *(RATED, "by: random -> by: my_partition:in_turn", "[short@1] -> [./own.jinja]"),
+        "mock/first -> python/my_model:Longest",
+        "strategies: ['my_strategy:STRATEGY', 'highest:my_scorer:SCORER']",
+        path=other / "suite.yaml",
+    )
+    edit("other/my_model", 'f"[{', 'f"best: {')
+    edit("other/my_model", '}]")', '}")')
+    with sl.Session() as session:
+        run = session.evaluate(suite)
+    results = run.results.to_json()
+    assert results["pairs"][0]["status_counts"]["ok"] == 8
+    assert len(results["strategies"]) == 2
 
 
 # A strategy
@@ -313,7 +348,7 @@ def test_a_model_that_cannot_be_used_is_refused(selectllm: Command, model: str, 
 @pytest.mark.parametrize(
     ("new", "says"),
     [
-        ("return 3", "gave int; return a selectllm.Reply"),
+        ("return 3", "gave int; return a selectllm.core.types.Reply"),
         ("return {}['nothing']", "failed: KeyError: 'nothing'"),
     ],
 )
@@ -359,9 +394,10 @@ def test_a_kind_of_comparison_decides_a_run(
     design = ComparisonDesign("holds-up", (A, B))  # type: ignore[arg-type]
     case = Case.of(UTILITIES, *picks, comparison=design)
     decisions = [one for arm in (A, B) for one in case.arm_results[arm].decisions]
-    (verdict,) = results(case.inputs, decisions)["verdicts"]
-    assert verdict["word"] == word
-    assert verdict["difference"]["low"] <= verdict["difference"]["high"]
+    (verdict,) = results(case.inputs, decisions).verdicts
+    assert verdict.word == word
+    assert verdict.difference is not None
+    assert verdict.difference.low <= verdict.difference.high
 
 
 # A provider

@@ -171,7 +171,7 @@ def test_a_changed_prompt_is_tested_once_the_printed_command_has_recorded_it(
     write_test(GATE)
     tested = run_pytest()
     assert tested.code == 1
-    assert "no verdict: --offline, and replies are missing: 8 of mine@2 with m." in tested.out
+    assert "no verdict: `offline`, and replies are missing: 8 of mine@2 with m." in tested.out
     assert "PASS  " not in tested.out
     assert "FAIL  " not in tested.out
     assert server.count == asked

@@ -17,66 +17,21 @@ from typing import Any
 import pytest
 
 from tests.conftest import Command, Outcome, read_jsonl
+from tests.support.written_by_0_1_0 import (
+    ASKED,
+    GOLDEN,
+    OTHERS,
+    RECORDED,
+    REGRESS,
+    RUNS,
+    SELECTED,
+    VECTORS,
+    again,
+    golden,
+    written,
+)
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "written_by_0_1_0"
-VECTORS = ("--vectors", "vectors.npy")
-ASKED = ("eval", "suites/asked.yaml", *VECTORS)
-RECORDED = ("eval", "suites/recorded.yaml", *VECTORS)
-REGRESS = ("regress", "suites/recorded.yaml", "--baseline", "baseline.json", *VECTORS)
-RANDOM = ("suites/scripted.yaml", "--a", "mock/random")
-FEW = ("--limit", 3)
-RUNS: dict[str, tuple[tuple[object, ...], int]] = {
-    "asked": (ASKED, 0),
-    "regress": (REGRESS, 0),
-    "ab": (("ab", *RANDOM, "--b", "mock/oracle", "--design", "sequential"), 0),
-    "voting": (("ab", *RANDOM, "--b", "voting", *FEW), 3),
-    "differing": (("ab", *RANDOM, "--b", "mock/oracle", "--differing", *FEW), 3),
-    "aa": (("aa", "suites/scripted.yaml", "--model", "mock/random", *FEW), 0),
-    "swap": (("swap", *RANDOM[:1], "--from", "mock/oracle", "--to", "mock/random", *FEW), 3),
-}
-"""What made each run folder, and what it ended with."""
-SELECTED: dict[str, tuple[object, ...]] = {
-    "chosen.jsonl": (
-        *("--budget", 8, "--prompt", "mine@1", "--model", "openai/m"),
-        *("--api-base", "http://127.0.0.1:8123/v1", "--cluster-size", 40, "--by", "diverse"),
-    ),
-    "spread.jsonl": ("--budget", 5, "--strategy", "k-center"),
-}
-OTHERS: dict[str, tuple[object, ...]] = {
-    "sets": ("sets", "suites/sets.yaml", *VECTORS),
-    "search": ("optimize", "suites/grid.yaml", "--grid"),
-    "training": (
-        *("export", "sets", "--pool", "pool.jsonl", "--layout", "alpaca", "--layout", "chat"),
-    ),
-}
-
-
-@pytest.fixture(autouse=True)
-def workspace(selectllm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That workspace in the current folder, its cache in use, and no key of a provider."""
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    shutil.copytree(GOLDEN, ".", dirs_exist_ok=True)
-
-
-def written(folder: str = ".") -> dict[str, bytes]:
-    """Every file but those of the cache, without the versions of packages."""
-    paths = (path for path in Path(folder).rglob("*") if path.is_file())
-    return {
-        str(path): without_versions(path) for path in paths if path.parts[0] not in ("cache", "new")
-    }
-
-
-def without_versions(path: Path) -> bytes:
-    content = path.read_bytes()
-    if path.name not in ("run.json", "optimize.json"):
-        return content
-    return json.dumps(json.loads(content) | {"versions": None}).encode()
-
-
-def again(selectllm: Command, *words: object, out: str) -> Outcome:
-    """A command of 0.1.0 with its results in `out`; nothing may be sent."""
-    offline = () if words[0] == "export" else ("--offline",)
-    return selectllm(*words, "-o", out, *offline)
+pytestmark = pytest.mark.usefixtures("workspace")
 
 
 def as_json(path: str) -> Any:
@@ -195,14 +150,3 @@ def test_sets_searches_and_exports_given_again_leave_every_byte_as_it_is(
     outcome = again(selectllm, *OTHERS[out], out=out)
     assert outcome.code == 0, outcome.err
     assert written() == golden()
-
-
-def golden() -> dict[str, bytes]:
-    """The workspace as it was written."""
-    paths = (path for path in GOLDEN.rglob("*") if path.is_file())
-    names = {path.relative_to(GOLDEN): path for path in paths}
-    return {
-        str(name): without_versions(path)
-        for name, path in names.items()
-        if name.parts[0] != "cache"
-    }

@@ -203,7 +203,7 @@ def test_a_bad_csv_row_is_named_or_left_out(folder: Folder, line: bytes, complai
 # Bad files: the same with and without skip_bad
 
 
-BROKEN_GZIP = gzip.compress(b'{"instruction": "q"}\n' * 1000)
+BROKEN_GZIP = gzip.compress(b'{"instruction": "q"}\n' * 1000, mtime=0)
 NO_ARRAY = (
     "a .json pool is one array of objects: correct it, or name the file .jsonl if it holds one "
     "object a line"

@@ -123,6 +123,7 @@ def test_two_at_a_time_give_the_same_numbers(heard: Heard, content: Any, tmp_pat
 
 def test_the_learning_rate_can_be_chosen_on_dev_items(heard: Heard, tmp_path: Path) -> None:
     named: dict[str, Any] = {"random": 2, "only": ("strategy:first",), "matched": ("none",)}
+    named["cache"] = tmp_path / "cache"
     found = compared(
         heard, dev="dev.jsonl", learning_rate=None, seeds=1, out=tmp_path / "out", **named
     )

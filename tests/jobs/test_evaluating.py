@@ -111,6 +111,8 @@ def test_bad_input_is_refused_before_anything_is_written(folder: Path) -> None:
         sl.evaluate("suite.yaml")
     with pytest.raises(SuiteError, match=r"nothing\.yaml: cannot be read"):
         sl.evaluate("nothing.yaml")
+    with pytest.raises(UsageError, match="`limit` 0"):
+        sl.evaluate("suite.yaml", limit=0)
     assert not (folder / "eval").exists()
 
 

@@ -108,6 +108,13 @@ def test_a_gate(workspace: Path) -> None:
     assert gate.passed, gate.text
 
 
+def test_planning(workspace: Path) -> None:
+    with sl.Session(offline=True) as session:
+        plan = session.plan("suites/quickstart.yaml", kind="ab", a="short@1", b=["criteria@1"])
+    assert plan.calls == 2 * 30
+    assert plan.usd == 0
+
+
 def test_inside_a_running_loop(workspace: Path) -> None:
     async def page(request: str) -> str:
         async with sl.Session(offline=True) as session:

@@ -152,6 +152,9 @@ def test_settings_beside_a_session_are_refused(folder: Path) -> None:
     ("settings", "argument"),
     [
         ({"max_cost": float("nan")}, "max_cost"),
+        ({"max_cost": -0.5}, "max_cost"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"concurrency": 513}, "concurrency"),
         ({"env_file": "nothing.env"}, "env_file"),
     ],
 )

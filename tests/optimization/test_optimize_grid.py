@@ -20,7 +20,7 @@ from selectllm.optimization.grid_schedule import (
     FINALISTS,
     LEAST,
     USUAL,
-    Round,
+    SearchRound,
     default_budget,
     ranked,
     schedule,
@@ -70,17 +70,21 @@ def test_each_round_keeps_fewer_and_asks_them_on_at_least_as_many_until_few_are_
 
 def test_halving_gives_each_round_an_equal_share() -> None:
     found = schedule(25, 150, 25 * 3 * 10)
-    assert found.rounds == (Round(25, 10), Round(13, 19), Round(7, 36))  # the default beside 12, 6
+    assert found.rounds == (
+        SearchRound(25, 10),
+        SearchRound(13, 19),
+        SearchRound(7, 36),
+    )  # the default beside 12, 6
     assert found.kept == (12, 6, 3)
 
 
 def test_a_small_budget_has_fewer_rounds_after_which_more_go_at_once() -> None:
-    assert schedule(24, 150, 24 * LEAST).rounds == (Round(24, LEAST),)
-    assert schedule(25, 150, 25 * LEAST * 2).rounds == (Round(25, LEAST), Round(9, 13))
+    assert schedule(24, 150, 24 * LEAST).rounds == (SearchRound(24, LEAST),)
+    assert schedule(25, 150, 25 * LEAST * 2).rounds == (SearchRound(25, LEAST), SearchRound(9, 13))
 
 
 def test_a_budget_for_everything_asks_everything_at_once() -> None:
-    assert schedule(24, 30, 10_000).rounds == (Round(24, 30),)
+    assert schedule(24, 30, 10_000).rounds == (SearchRound(24, 30),)
 
 
 def test_less_than_round_one_is_refused_with_what_is_needed() -> None:

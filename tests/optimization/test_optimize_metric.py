@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from selectllm.core.types import Decision, Status
-from selectllm.optimization.metric import Metric, Scored
+from selectllm.optimization.metric import DecisionScore, Metric
 from selectllm.prompting.library import PromptLibrary
 
 UTILITY = {"a": 1.0, "b": 5.0, "c": 3.0, "d": 2.0}
 
 
-def scored(picks: str, status: Status = "ok", k: int = 2, problems: tuple[str, ...] = ()) -> Scored:
+def scored(
+    picks: str, status: Status = "ok", k: int = 2, problems: tuple[str, ...] = ()
+) -> DecisionScore:
     decision = Decision(
         cluster=7,
         order=0,

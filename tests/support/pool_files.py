@@ -49,7 +49,7 @@ def parquet(rows: Sequence[Row]) -> bytes:
 
 
 def zipped(write: Callable[[Sequence[Row]], bytes]) -> Callable[[Sequence[Row]], bytes]:
-    return lambda rows: gzip.compress(write(rows))
+    return lambda rows: gzip.compress(write(rows), mtime=0)
 
 
 WRITERS = {

@@ -40,7 +40,7 @@ _MODEL = re.compile(r"(?:peft|pretrained)=([^,]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ResultValue:
     """One value of a result file. `where`: file and place, for messages.
 
     `value`: None where the file has a row for it and the row has none, as where AlpacaEval's judge
@@ -62,7 +62,7 @@ class Found:
     hashes: Mapping[str, str] = field(default_factory=empty)
 
 
-def read_result_file(path: Path) -> list[Found]:
+def read_result_file(path: Path) -> list[ResultValue]:
     """The values in a result file of any of these formats, which its content tells.
 
     Raises UtilityError, naming file and place, on a file of another format, a value that is
@@ -93,12 +93,12 @@ def _known() -> str:
 # Rows
 
 
-def _csv_rows(path: Path) -> Iterator[Found]:
+def _csv_rows(path: Path) -> Iterator[ResultValue]:
     for line, cells in read_csv(path, ("arm", "metric", "value")).rows:
         yield _of_row(f"{path}:{line}", cells)
 
 
-def _of_row(where: str, row: Mapping[str, Any]) -> Found:
+def _of_row(where: str, row: Mapping[str, Any]) -> ResultValue:
     arm, metric = _text(row, "arm"), _text(row, "metric")
     benchmark, test_id = _text(row, "benchmark"), _text(row, "test_id")
     if arm is None or metric is None or (benchmark is None and test_id is None):
@@ -112,7 +112,7 @@ def _of_row(where: str, row: Mapping[str, Any]) -> Found:
             "higher_is_better (true or false)"
         )
     hashes = {name: text.lower() for name in HASHES if (text := _text(row, name)) is not None}
-    return Found(
+    return ResultValue(
         where=where,
         benchmark=benchmark or OWN_TESTS,
         metric=metric,
@@ -151,7 +151,7 @@ def _flag(where: str, value: Any) -> bool | None:
 # Files of other tools
 
 
-def _json(path: Path) -> Iterator[Found]:
+def _json(path: Path) -> Iterator[ResultValue]:
     content = _loaded(path)
     match content:
         case {"results": dict()}:
@@ -185,7 +185,7 @@ def _first_line(path: Path) -> str:
     return _bytes(path).partition(b"\n")[0].decode("utf-8", "replace").strip()
 
 
-def _lm_eval(path: Path, content: Mapping[str, Any]) -> Iterator[Found]:
+def _lm_eval(path: Path, content: Mapping[str, Any]) -> Iterator[ResultValue]:
     """`results: {task: {"metric,filter": value, "metric_stderr,filter": ...}}`."""
     results, models = content["results"], _lm_eval_models(content)
     for task, figures in results.items():
@@ -198,7 +198,7 @@ def _lm_eval(path: Path, content: Mapping[str, Any]) -> Iterator[Found]:
             if not _is_metric(key):
                 continue
             higher = _mapping(directions.get(task)).get(metric)
-            yield Found(
+            yield ResultValue(
                 where=f"{path}: results.{task}.{key}",
                 benchmark=task,
                 metric=metric if variant in ("", "none") else key,
@@ -252,7 +252,7 @@ def _lm_eval_models(content: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names, *(part for part in parts if part != "/"))))
 
 
-def _annotations(path: Path, content: Sequence[Any]) -> Iterator[Found]:
+def _annotations(path: Path, content: Sequence[Any]) -> Iterator[ResultValue]:
     """`preference` of a row: 1 the reference is better, 2 the model; 1.5, formerly 0, a draw.
 
     The tests of a model are its instructions; one that comes again is another test, counted in
@@ -267,7 +267,7 @@ def _annotations(path: Path, content: Sequence[Any]) -> Iterator[Found]:
         seen[model, instruction] += 1
         occurrence = seen[model, instruction]
         test_id = sha256_texts((instruction, ""))[:16]
-        yield Found(
+        yield ResultValue(
             where=where,
             benchmark=ALPACA_EVAL,
             metric="win_rate",
@@ -288,14 +288,14 @@ def _win(where: str, said: Any) -> float | None:
     return 100 * (preference - 1)
 
 
-def _leaderboard(path: Path) -> Iterator[Found]:
+def _leaderboard(path: Path) -> Iterator[ResultValue]:
     """One row a model, named in the first column, which has no header."""
     for line, cells in read_csv(path, ("win_rate",)).rows:
         for metric in LEADERBOARD:
             if is_blank(cells.get(metric)):
                 continue
             where = f"{path}:{line}: {metric}"
-            yield Found(
+            yield ResultValue(
                 where=where,
                 benchmark=ALPACA_EVAL,
                 metric=metric,

@@ -10,7 +10,7 @@ from typing import Any
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.downstream.outcomes.exported import Exported, ExportedSet, SetReference, check_pool
-from selectllm.downstream.outcomes.formats import Found, read_result_file
+from selectllm.downstream.outcomes.formats import ResultValue, read_result_file
 from selectllm.downstream.outcomes.results import Cell, Result, ResultsFile
 
 
@@ -57,8 +57,8 @@ def import_results(
 
 
 def _of_exported(
-    path: Path, found: Sequence[Found], exported: Exported, given: SetReference | None
-) -> list[tuple[Found, ExportedSet]]:
+    path: Path, found: Sequence[ResultValue], exported: Exported, given: SetReference | None
+) -> list[tuple[ResultValue, ExportedSet]]:
     """The values that are of exported sets, with these."""
     kept = []
     for each in found:
@@ -95,7 +95,9 @@ def _nameless(models: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def _set_of(found: Found, exported: Exported, given: SetReference | None) -> ExportedSet | None:
+def _set_of(
+    found: ResultValue, exported: Exported, given: SetReference | None
+) -> ExportedSet | None:
     """The set that a value says it is of; None if it names none, or an arm of several sets."""
     if found.of is not None:
         named = [exported.find(found.of, found.where)]
@@ -122,7 +124,7 @@ def _told(named: Sequence[ExportedSet]) -> str:
     return SetReference(first.arm, first.budget, first.seed).text
 
 
-def _check_hashes(found: Found, made: ExportedSet, exported: Exported) -> None:
+def _check_hashes(found: ResultValue, made: ExportedSet, exported: Exported) -> None:
     pool = found.hashes.get("pool_sha256", exported.pool_sha256)
     check_pool(exported, pool, f"{found.where}: the result")
     file = found.hashes.get("file_sha256")
@@ -134,7 +136,7 @@ def _check_hashes(found: Found, made: ExportedSet, exported: Exported) -> None:
 
 
 def _result(
-    found: Found, made: ExportedSet, training_seed: int | None, source: str
+    found: ResultValue, made: ExportedSet, training_seed: int | None, source: str
 ) -> Result | None:
     """None where no value was found."""
     if found.value is None:

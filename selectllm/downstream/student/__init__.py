@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selectllm.data.leakage import check_no_leak, check_not_trained_on, leaked
-from selectllm.downstream.student.adapter import Manifest, Plan, items_sha256, read_manifest
+from selectllm.downstream.student.adapter import Manifest, TrainingPlan, items_sha256, read_manifest
 from selectllm.downstream.student.config import Mode, StudentConfig
 from selectllm.downstream.student.failures import LossNotFinite
 from selectllm.downstream.student.generation import Answer, answer, cosine_of
@@ -20,11 +20,11 @@ __all__ = [
     "LossNotFinite",
     "Manifest",
     "Mode",
-    "Plan",
     "RateChoice",
     "ResponseLoss",
     "Student",
     "StudentConfig",
+    "TrainingPlan",
     "answer",
     "check_no_leak",
     "check_not_trained_on",

@@ -37,7 +37,7 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW knows of each weight
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """What a training is to do; two with the same `sha256` end with the same adapter.
 
     `identity`: of the model. `items_sha256`: of ids and texts, whatever their order.
@@ -72,16 +72,16 @@ class Plan:
 class Manifest:
     """A finished training. `losses`: mean nats per response token while each epoch ran."""
 
-    plan: Plan
+    plan: TrainingPlan
     losses: tuple[float, ...]
     adapter_sha256: str
 
 
 def plan_of(
     student: Student, items: Sequence[Item], examples: Sequence[Example], config: StudentConfig
-) -> Plan:
+) -> TrainingPlan:
     """The plan of training `student` on `items`, whose `examples` these are."""
-    return Plan(
+    return TrainingPlan(
         identity=student.identity,
         config=config,
         items_sha256=items_sha256(items),
@@ -103,7 +103,7 @@ def items_sha256(items: Sequence[Item]) -> str:
     )
 
 
-def finished(folder: Path, plan: Plan) -> Manifest | None:
+def finished(folder: Path, plan: TrainingPlan) -> Manifest | None:
     """The manifest in `folder`, None without one. Raises RunError if it is of another training.
 
     An adapter that has neither manifest nor unfinished training beside it is not ours to replace.
@@ -157,14 +157,14 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest(plan, losses, expected)
 
 
-def _parsed(fields: Any) -> tuple[Plan, tuple[float, ...], str]:
+def _parsed(fields: Any) -> tuple[TrainingPlan, tuple[float, ...], str]:
     plan = dict(fields["plan"])
     plan |= {"config": StudentConfig(**plan["config"]), "cut": Cut(**plan["cut"])}
     plan["asked"] = tuple(plan["asked"])
-    return Plan(**plan), tuple(fields["losses"]), fields["adapter_sha256"]
+    return TrainingPlan(**plan), tuple(fields["losses"]), fields["adapter_sha256"]
 
 
-def save_adapter(folder: Path, plan: Plan, model: Any, losses: Sequence[float]) -> Manifest:
+def save_adapter(folder: Path, plan: TrainingPlan, model: Any, losses: Sequence[float]) -> Manifest:
     """Write the adapter of the peft `model`, then the manifest; the unfinished state goes."""
     from peft import get_peft_model_state_dict
 
@@ -200,7 +200,7 @@ def trained(student: Student, config: StudentConfig, folder: Path | None) -> Ite
         yield
 
 
-def _check_fits(plan: Plan, student: Student, config: StudentConfig, folder: Path) -> None:
+def _check_fits(plan: TrainingPlan, student: Student, config: StudentConfig, folder: Path) -> None:
     pairs = {name: (getattr(plan.config, name), getattr(config, name)) for name in _SHAPE}
     pairs |= {"model": (plan.identity, student.identity), "template": (plan.template, TEMPLATE)}
     for name, (there, here) in pairs.items():
@@ -213,7 +213,7 @@ def _check_fits(plan: Plan, student: Student, config: StudentConfig, folder: Pat
 
 def save_epoch(
     folder: Path,
-    plan: Plan,
+    plan: TrainingPlan,
     weights: Mapping[str, Any],
     optimiser: Any,
     losses: Sequence[float],
@@ -232,7 +232,9 @@ def drop_unfinished(folder: Path) -> None:
     (folder / UNFINISHED).unlink(missing_ok=True)
 
 
-def restore(folder: Path, plan: Plan, weights: Mapping[str, Any], optimiser: Any) -> list[float]:
+def restore(
+    folder: Path, plan: TrainingPlan, weights: Mapping[str, Any], optimiser: Any
+) -> list[float]:
     """Put weights and optimiser where `save_epoch` left them; the losses of the epochs so far.
 
     Without such a file nothing changes and there are no losses. Raises RunError if it is of

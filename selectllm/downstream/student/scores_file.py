@@ -58,7 +58,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class StudentLosses:
     """Losses of the test items, in their order; `tuned` and `manifest` are of a trained student."""
 
     tests: Sequence[Item]
@@ -68,7 +68,7 @@ class Scored:
 
 
 def scores_json(
-    student: Student, config: StudentConfig, scored: Scored, answers: Answers | None = None
+    student: Student, config: StudentConfig, scored: StudentLosses, answers: Answers | None = None
 ) -> dict[str, Any]:
     """The scores of `student`, as `config` cuts items."""
     base, tuned, manifest = scored.base, scored.tuned, scored.manifest

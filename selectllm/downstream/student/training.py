@@ -22,7 +22,7 @@ from selectllm.core.names import listed
 from selectllm.core.types import Item, Progress
 from selectllm.downstream.student.adapter import (
     Manifest,
-    Plan,
+    TrainingPlan,
     drop_unfinished,
     finished,
     plan_of,
@@ -92,7 +92,7 @@ def _check_ids(items: Sequence[Item]) -> None:
 
 
 def _trained(
-    student: Student, examples: Sequence[Example], plan: Plan, folder: Path, tally: Tally
+    student: Student, examples: Sequence[Example], plan: TrainingPlan, folder: Path, tally: Tally
 ) -> Manifest:
     import torch
 

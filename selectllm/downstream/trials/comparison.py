@@ -27,7 +27,7 @@ from selectllm.downstream.trials.gains import (
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import Estimate, holm
 
-Word = Literal["better", "worse", "inconclusive"]
+TrialWord = Literal["better", "worse", "inconclusive"]
 
 FEWEST_RANDOM = 8
 LEAST_RELIABILITY = 0.5
@@ -35,7 +35,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class TrialNoise:
     """How far gains move without any reason, as standard deviations in nats.
 
     `sets`: between random sets; `seeds`: between trainings on one set; `items`: a gain's standard
@@ -54,7 +54,7 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ArmDifference:
     """A gain less another: `interval` of 95 %, two-sided `p`; None where no error is known."""
 
     estimate: float
@@ -79,11 +79,11 @@ class ArmGain:
 
     arm: str
     gain: float
-    over_random: Difference
+    over_random: ArmDifference
     above: float
-    over_matched: Difference | None = None
+    over_matched: ArmDifference | None = None
     p_holm: float | None = None
-    verdict: Word | None = None
+    verdict: TrialWord | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields under their names."""
@@ -95,16 +95,16 @@ class ArmGain:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TrialComparison:
     """All selectors by one aggregation. `refused`: why there are no verdicts, None if there are."""
 
     by: Aggregation
-    noise: Noise
+    noise: TrialNoise
     arms: tuple[ArmGain, ...]
     refused: str | None
 
 
-def compare(found: Sequence[Gains], by: Aggregation) -> Comparison:
+def compare(found: Sequence[Gains], by: Aggregation) -> TrialComparison:
     """Every selector's gain against the random sets', and what keeps it from being a verdict.
 
     `found`: the gains on all sets, those of a random one or more among them.
@@ -113,7 +113,7 @@ def compare(found: Sequence[Gains], by: Aggregation) -> Comparison:
     noise = noise_of(found, by)
     arms = [_arm(arm, found, chance, noise, by) for arm in arms_of(found)]
     refused = refusal(len(chance), noise)
-    return Comparison(by, noise, tuple(_with_verdicts(arms, refused)), refused)
+    return TrialComparison(by, noise, tuple(_with_verdicts(arms, refused)), refused)
 
 
 def arms_of(found: Sequence[Gains]) -> list[str]:
@@ -121,12 +121,12 @@ def arms_of(found: Sequence[Gains]) -> list[str]:
     return list(dict.fromkeys(each.of.arm for each in found if each.of.role == "selector"))
 
 
-def noise_of(found: Sequence[Gains], by: Aggregation) -> Noise:
+def noise_of(found: Sequence[Gains], by: Aggregation) -> TrialNoise:
     """How far gains move without any reason."""
     chance = [each for each in found if each.of.role == "random"]
     sets = float(np.std([each.value(by) for each in chance], ddof=1)) if len(chance) > 1 else None
     errors = [item_error(each.saved.mean(axis=0), each.tokens, by) for each in found]
-    return Noise(
+    return TrialNoise(
         sets=sets,
         seeds=seed_error(found, by),
         items=float(np.mean(errors)),
@@ -136,7 +136,7 @@ def noise_of(found: Sequence[Gains], by: Aggregation) -> Noise:
     )
 
 
-def refusal(random_sets: int, noise: Noise) -> str | None:
+def refusal(random_sets: int, noise: TrialNoise) -> str | None:
     """Why no verdict may be given on `random_sets` and such noise; None if it may."""
     if random_sets < FEWEST_RANDOM:
         return f"{random_sets} random sets are too few for a verdict; train {FEWEST_RANDOM} or more"
@@ -155,7 +155,7 @@ def refusal(random_sets: int, noise: Noise) -> str | None:
 
 
 def _arm(
-    arm: str, found: Sequence[Gains], chance: Sequence[Gains], noise: Noise, by: Aggregation
+    arm: str, found: Sequence[Gains], chance: Sequence[Gains], noise: TrialNoise, by: Aggregation
 ) -> ArmGain:
     own = [each for each in found if each.of.arm == arm and each.of.role == "selector"]
     matched = [each for each in found if each.of.arm == arm and each.of.role == "matched"]
@@ -174,7 +174,7 @@ def _arm(
     )
 
 
-def _error(noise: Noise, a: Sequence[Gains], b: Sequence[Gains]) -> float | None:
+def _error(noise: TrialNoise, a: Sequence[Gains], b: Sequence[Gains]) -> float | None:
     """Standard error of the difference of two means of sets, for which items the sets hold.
 
     Sets of a selector are taken to scatter as random ones do, trainings included; a selector that
@@ -185,7 +185,7 @@ def _error(noise: Noise, a: Sequence[Gains], b: Sequence[Gains]) -> float | None
 
 def _difference(
     a: Sequence[Gains], b: Sequence[Gains], error: float | None, df: int, by: Aggregation
-) -> Difference:
+) -> ArmDifference:
     """The mean gain of `a` less that of `b`; `error`: for the sets, on `df` degrees of freedom.
 
     The error for the draw of the test items is that of the difference on the same items. The two
@@ -194,10 +194,10 @@ def _difference(
     """
     estimate = float(np.mean([g.value(by) for g in a]) - np.mean([g.value(by) for g in b]))
     if error is None or df < 1:
-        return Difference(estimate)
+        return ArmDifference(estimate)
     items = item_error(_saved(a) - _saved(b), a[0].tokens, by)
     found = Estimate(estimate, math.hypot(error, items), df)
-    return Difference(estimate, found.interval(1 - ALPHA), found.p_two_sided())
+    return ArmDifference(estimate, found.interval(1 - ALPHA), found.p_two_sided())
 
 
 def _saved(found: Sequence[Gains]) -> Floats:
@@ -216,7 +216,7 @@ def _with_verdicts(arms: Sequence[ArmGain], refused: str | None) -> list[ArmGain
     return [replace(arm, verdict=_word(arm)) for arm in adjusted]
 
 
-def _word(arm: ArmGain) -> Word:
+def _word(arm: ArmGain) -> TrialWord:
     if arm.p_holm is None or arm.p_holm > ALPHA:
         return "inconclusive"
     return "better" if arm.over_random.estimate > 0 else "worse"

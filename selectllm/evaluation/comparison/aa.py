@@ -25,9 +25,9 @@ from selectllm.evaluation.comparison.arm_results import ArmResult, arm_result_of
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.regress import regress_word
+from selectllm.evaluation.comparison.ruling import Bounds, WordOf, rule
 from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.schema import By, FalseAlarms, Noise
-from selectllm.evaluation.comparison.verdict import Bounds, WordOf, rule
 from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.interval import Interval
@@ -51,30 +51,30 @@ ALARMS: tuple[Word, ...] = ("better", "worse", "fail")
 
 def noise(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> Noise:
     """The noise of the pair that `aa` asks."""
-    comparison = inputs.comparison
-    assert comparison is not None
-    assert comparison.by is not None
-    arm, by = comparison.arms[0], comparison.by
+    design = inputs.comparison
+    assert design is not None
+    assert design.by is not None
+    arm, by = design.arms[0], design.by
     decisions, utility, gate = arm_results[arm].decisions, inputs.headline, inputs.gate
     earlier, later = _halves(decisions, PART[by])
-    contrast = PairedComparison.of(
+    comparison = PairedComparison.of(
         inputs, arm_result_of(inputs, arm.name, earlier), arm_result_of(inputs, arm.name, later)
     )
-    found = contrast.paired
+    paired = comparison.paired
     return Noise(
         pair=arm.name,
         by=by,
         utility=None if utility is None else utility.summary(),
-        clusters=0 if found is None else len(found),
+        clusters=0 if paired is None else len(paired),
         flat_clusters=None
         if utility is None
         else arm_results[arm].measured[utility.name].flat_clusters,
-        nonzero=0 if found is None else found.nonzero,
+        nonzero=0 if paired is None else paired.nonzero,
         consistency=CONSISTENCY[by](decisions, inputs.picks),
         alpha=gate.alpha,
         margin=gate.margin,
         resamples=RESAMPLES,
-        **_spread(contrast, seeded_hash("aa", inputs.suite, arm.name, by)),
+        **_spread(comparison, seeded_hash("aa", inputs.suite, arm.name, by)),
     )
 
 
@@ -91,15 +91,15 @@ def _halves(
     )
 
 
-def _spread(contrast: PairedComparison, seed: int) -> dict[str, Any]:
+def _spread(comparison: PairedComparison, seed: int) -> dict[str, Any]:
     """The figures of d; nothing where d has no estimate."""
-    found, estimate, gate = contrast.paired, contrast.estimate, contrast.inputs.gate
-    if found is None or estimate is None:
+    paired, estimate, gate = comparison.paired, comparison.estimate, comparison.inputs.gate
+    if paired is None or estimate is None:
         return {}
     return {
-        "sd": found.sd,
+        "sd": paired.sd,
         "difference": estimate.interval(1 - gate.alpha),
-        "false_alarms": _false_alarms(found, gate, seed),
+        "false_alarms": _false_alarms(paired, gate, seed),
         "detectable": _detectable(estimate, gate.alpha),
     }
 
@@ -110,53 +110,53 @@ def _detectable(estimate: Estimate, alpha: float) -> float:
     return detectable(estimate.std_error * math.sqrt(n), n, alpha)
 
 
-def _false_alarms(found: Paired, gate: Gate, seed: int) -> FalseAlarms:
-    alarms = [_alarms(resample, gate) for resample in _resamples(found, seed)]
+def _false_alarms(paired: Paired, gate: Gate, seed: int) -> FalseAlarms:
+    alarms = [_alarms(resample, gate) for resample in _resamples(paired, seed)]
     ab, regress, naive = np.mean(alarms, axis=0).tolist()
     return FalseAlarms(ab=ab, regress=regress, naive=naive)
 
 
-def _resamples(found: Paired, seed: int) -> Iterator[Paired]:
+def _resamples(paired: Paired, seed: int) -> Iterator[Paired]:
     """RESAMPLES of them, whose true mean is 0; groups are drawn, and change sign, whole."""
     rng = np.random.default_rng(seed)
-    units = _units(found)
+    units = _units(paired)
     n = len(units)
     for _ in range(RESAMPLES):
         drawn = [units[index] for index in rng.integers(0, n, n)]
-        rows = np.array([row for each in drawn for row in each])
-        unit = np.repeat(np.arange(n), [len(each) for each in drawn])
+        rows = np.array([row for positions in drawn for row in positions])
+        unit = np.repeat(np.arange(n), [len(positions) for positions in drawn])
         signs = rng.choice((-1.0, 1.0), n)
         yield Paired(
-            values=found.values[rows] * signs[unit],
-            headroom=found.headroom[rows],
-            groups=None if found.groups is None else tuple(unit.tolist()),
+            values=paired.values[rows] * signs[unit],
+            headroom=paired.headroom[rows],
+            groups=None if paired.groups is None else tuple(unit.tolist()),
         )
 
 
-def _units(found: Paired) -> list[list[int]]:
+def _units(paired: Paired) -> list[list[int]]:
     """The positions of the clusters of each group; without groups, each cluster alone."""
-    labels = range(len(found)) if found.groups is None else found.groups
+    labels = range(len(paired)) if paired.groups is None else paired.groups
     units: dict[Any, list[int]] = {}
     for position, label in enumerate(labels):
         units.setdefault(label, []).append(position)
     return list(units.values())
 
 
-def _alarms(found: Paired, gate: Gate) -> tuple[bool, bool, bool]:
+def _alarms(paired: Paired, gate: Gate) -> tuple[bool, bool, bool]:
     """Whether ab, regress and the naive rule raise an alarm, as they would between two arms."""
-    estimate, alpha = found.estimate(), gate.alpha
+    estimate, alpha = paired.estimate(), gate.alpha
     assert estimate is not None
     inner = estimate.interval(1 - 2 * alpha)
     two_sided = Bounds.of(estimate.interval(1 - alpha), inner)
     return (
-        _alarm(ab_word, found, two_sided, gate, alpha / 2),
-        _alarm(regress_word, found, Bounds.of(inner, inner), gate, alpha),
+        _alarm(ab_word, paired, two_sided, gate, alpha / 2),
+        _alarm(regress_word, paired, Bounds.of(inner, inner), gate, alpha),
         estimate.mean < -SAME,
     )
 
 
-def _alarm(word_of: WordOf, found: Paired, bounds: Bounds, gate: Gate, bet: float) -> bool:
+def _alarm(word_of: WordOf, paired: Paired, bounds: Bounds, gate: Gate, bet: float) -> bool:
     """`bet`: one-sided error rate of the betting bound for a direction."""
     if word_of(bounds, gate.margin) not in ALARMS:
         return False  # the small-n rule only takes words back, and its bets cost milliseconds
-    return rule(word_of, found, bounds, gate.margin, (bet, gate.alpha)).word in ALARMS
+    return rule(word_of, paired, bounds, gate.margin, (bet, gate.alpha)).word in ALARMS

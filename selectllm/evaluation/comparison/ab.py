@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from selectllm.core.verdict_words import Word
+from selectllm.evaluation.comparison.advice import clusters_to_decide, needed
 from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.guards import no_estimate, unless_rarer
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
-from selectllm.evaluation.comparison.run_inputs import RunInputs
-from selectllm.evaluation.comparison.schema import Control, Look, Needed, Verdict
-from selectllm.evaluation.comparison.verdict import (
+from selectllm.evaluation.comparison.ruling import (
     Bounds,
     Ruling,
     corrected,
     holm_levels,
     rule,
 )
+from selectllm.evaluation.comparison.run_inputs import RunInputs
+from selectllm.evaluation.comparison.schema import Control, Look, Needed, Verdict
+from selectllm.evaluation.comparison.verdict import verdict_of
 from selectllm.selection.strategies.controls import BESIDE
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import Estimate, holm
@@ -45,14 +47,14 @@ def ab(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]
     `arm_results`: of all clusters in `inputs`; of a sequential design, of the first so many, all of
     which were asked. Raises UtilityError if ratings of differing items are missing.
     """
-    comparison = inputs.comparison
-    assert comparison is not None
-    first, *others = [arm_results[arm] for arm in comparison.arms]
-    contrasts = [PairedComparison.of(inputs, first, other) for other in others]
+    design = inputs.comparison
+    assert design is not None
+    first, *others = [arm_results[arm] for arm in design.arms]
+    comparisons = [PairedComparison.of(inputs, first, other) for other in others]
     beside = {"controls": _controls(inputs, arm_results)}
-    if comparison.design == "sequential":
-        return [_sequential(contrasts[0], beside)]
-    return _fixed(contrasts, beside)
+    if design.design == "sequential":
+        return [_sequential(comparisons[0], beside)]
+    return _fixed(comparisons, beside)
 
 
 def _controls(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> tuple[Control, ...]:
@@ -60,25 +62,25 @@ def _controls(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> tuple[
     utility = inputs.headline
     if utility is None or utility not in inputs.covering:
         return ()
-    found = {name: arm_results.get(Arm(strategy=name)) for name in BESIDE}
+    beside = {name: arm_results.get(Arm(strategy=name)) for name in BESIDE}
     return tuple(
-        Control(strategy=name, captured=side.measured[utility.name].captured)
-        for name, side in found.items()
-        if side
+        Control(strategy=name, captured=control.measured[utility.name].captured)
+        for name, control in beside.items()
+        if control
     )
 
 
-def _fixed(contrasts: Sequence[PairedComparison], beside: Mapping[str, Any]) -> list[Verdict]:
+def _fixed(comparisons: Sequence[PairedComparison], beside: Mapping[str, Any]) -> list[Verdict]:
     """The verdicts of a fixed design; of several, every family of words by Holm."""
-    alpha = contrasts[0].inputs.gate.alpha
-    differ = [c.estimate.p_two_sided() if c.estimate else 1.0 for c in contrasts]
-    alike = [_p_inside(c.estimate, c.margin) for c in contrasts]
-    several = len(contrasts) > 1
+    alpha = comparisons[0].inputs.gate.alpha
+    differ = [c.estimate.p_two_sided() if c.estimate else 1.0 for c in comparisons]
+    alike = [_p_inside(c.estimate, c.margin) for c in comparisons]
+    several = len(comparisons) > 1
     adjusted = holm(differ) if several else [None]
     levels = zip(holm_levels(differ, alpha), holm_levels(alike, alpha), strict=True)
     return [
-        _verdict(contrast, level, alpha / len(contrasts), {**beside, "p_holm": p_holm})
-        for contrast, level, p_holm in zip(contrasts, levels, adjusted, strict=True)
+        _verdict(comparison, level, alpha / len(comparisons), {**beside, "p_holm": p_holm})
+        for comparison, level, p_holm in zip(comparisons, levels, adjusted, strict=True)
     ]
 
 
@@ -90,53 +92,43 @@ def _p_inside(estimate: Estimate | None, margin: float | None) -> float:
 
 
 def _verdict(
-    contrast: PairedComparison, levels: tuple[float, float], bet: float, beside: Mapping[str, Any]
+    comparison: PairedComparison, levels: tuple[float, float], bet: float, beside: Mapping[str, Any]
 ) -> Verdict:
     """One verdict. `levels`: of direction and of equivalence; `bet`: of the betting bounds."""
-    found, estimate, margin = contrast.paired, contrast.estimate, contrast.margin
-    if found is None or estimate is None:
-        return contrast.verdict("ab", contrast.nothing(), **beside)
-    alpha = contrast.inputs.gate.alpha
+    paired, estimate, margin = comparison.paired, comparison.estimate, comparison.margin
+    if paired is None or estimate is None:
+        return verdict_of(comparison, "ab", no_estimate(comparison), **beside)
+    alpha = comparison.inputs.gate.alpha
     direction, inside = levels
     bounds = Bounds.of(estimate.interval(1 - direction), estimate.interval(1 - 2 * inside))
-    by_utility = rule(ab_word, found, bounds, margin, (bet / 2, bet))
-    ruling = _unless_rarer(contrast, by_utility)
+    by_utility = rule(ab_word, paired, bounds, margin, (bet / 2, bet))
+    ruling = unless_rarer(comparison, by_utility)
     if ab_word(bounds, margin) == "inconclusive" and levels < (alpha, alpha):
         alone = Bounds.of(estimate.interval(1 - alpha), estimate.interval(1 - 2 * alpha))
         ruling = corrected(ruling, ab_word(alone, margin))
-    return contrast.verdict(
+    return verdict_of(
+        comparison,
         "ab",
         ruling,
         difference=estimate.interval(1 - alpha),
         inner=estimate.interval(1 - 2 * alpha),
-        p=found.p_sign_flip(),
-        needed=_needed(contrast, by_utility),
+        p=paired.p_sign_flip(),
+        needed=_needed(comparison, by_utility),
         **beside,
     )
 
 
-def _unless_rarer(contrast: PairedComparison, ruling: Ruling) -> Ruling:
-    """No arm whose valid replies are clearly rarer, or b's by chance so, is called equivalent."""
-    if ruling.word != "equivalent":
-        return ruling
-    for each in (contrast, PairedComparison.of(contrast.inputs, contrast.b, contrast.a)):
-        if rarer := each.rarer():
-            reason = f"equivalent in utility, but {rarer.reason} in {each.b.name}"
-            return replace(ruling, word="inconclusive", reason=reason)
-    return ruling
-
-
-def _needed(contrast: PairedComparison, ruling: Ruling) -> Needed | None:
+def _needed(comparison: PairedComparison, ruling: Ruling) -> Needed | None:
     """What would decide, if the difference is what was seen: showing it, or that it is small.
 
     `ruling`: by the utility alone; more clusters do not mend replies.
     """
-    if ruling.word != "inconclusive" or contrast.estimate is None:
+    if ruling.word != "inconclusive" or comparison.estimate is None:
         return None
-    comparison = contrast.inputs.comparison
-    assert comparison is not None
-    alpha = contrast.inputs.gate.alpha / (len(comparison.arms) - 1)  # Holm's hardest level
-    return contrast.needed([contrast.clusters_to_decide(alpha)])
+    design = comparison.inputs.comparison
+    assert design is not None
+    alpha = comparison.inputs.gate.alpha / (len(design.arms) - 1)  # Holm's hardest level
+    return needed(comparison, [clusters_to_decide(comparison, alpha)])
 
 
 def why_fixed(inputs: RunInputs) -> str | None:
@@ -178,41 +170,42 @@ def _deciding(inputs: RunInputs) -> list[int]:
     ]
 
 
-def _sequential(contrast: PairedComparison, beside: Mapping[str, Any]) -> Verdict:
+def _sequential(comparison: PairedComparison, beside: Mapping[str, Any]) -> Verdict:
     """The verdict after the look that the asked clusters have reached."""
-    inputs, found, margin = contrast.inputs, contrast.paired, contrast.margin
+    inputs, paired, margin = comparison.inputs, comparison.paired, comparison.margin
     assert inputs.comparison is not None
-    assert found is not None
+    assert paired is not None
     alpha, plan = inputs.gate.alpha, inputs.comparison.looks
     shares = [counted / plan[-1][1] for _, counted in plan]
     done = [counted for asked, counted in plan if asked <= len(inputs.clusters)]
-    outer = _repeated(found, done, boundaries(shares, alpha))
-    inner = _repeated(found, done, boundaries(shares, 2 * alpha))
+    outer = _repeated(paired, done, boundaries(shares, alpha))
+    inner = _repeated(paired, done, boundaries(shares, 2 * alpha))
     bet = alpha / len(plan)  # the bets are laid anew at each look
     bounds = Bounds.of(outer[-1], inner[-1])
-    by_utility = rule(ab_word, found, bounds, margin, (bet / 2, bet))
-    ruling = _unless_rarer(contrast, by_utility)
+    by_utility = rule(ab_word, paired, bounds, margin, (bet / 2, bet))
+    ruling = unless_rarer(comparison, by_utility)
     history = [
         Look(clusters=counted, low=interval.low, high=interval.high)
         for counted, interval in zip(done, outer, strict=True)
     ]
     last = len(done) == len(plan)
-    return contrast.verdict(
+    return verdict_of(
+        comparison,
         "ab",
         ruling,
         difference=outer[-1],
         inner=inner[-1],
         looks=history,
-        needed=_needed(contrast, by_utility) if last else None,
+        needed=_needed(comparison, by_utility) if last else None,
         **beside,
     )
 
 
-def _repeated(found: Paired, done: Sequence[int], z: Sequence[float]) -> list[Interval]:
+def _repeated(paired: Paired, done: Sequence[int], z: Sequence[float]) -> list[Interval]:
     """The repeated confidence intervals at the looks so far (Jennison and Turnbull 2000, ch. 9)."""
     intervals = []
     for counted, boundary in zip(done, z, strict=False):
-        part = found.first(counted)
+        part = paired.first(counted)
         estimate = part.estimate()
         assert estimate is not None
         # Where there is no error to spend yet the boundary is infinite; d never is.

@@ -51,12 +51,12 @@ class ArmResult:
 
 def arm_results(inputs: RunInputs, decisions: Iterable[Decision]) -> dict[Arm, ArmResult]:
     """Every pair and strategy of a run, as arms. `decisions`: none with status `error`."""
-    made: dict[Arm, list[Decision]] = defaultdict(list)
+    by_arm: dict[Arm, list[Decision]] = defaultdict(list)
     for decision in decisions:
-        made[Arm(decision.prompt, decision.model, decision.strategy)].append(decision)
+        by_arm[Arm(decision.prompt, decision.model, decision.strategy)].append(decision)
     arms = [Arm(*pair) for pair in inputs.pairs]
     arms += [Arm(strategy=name) for name in inputs.strategies]
-    return {arm: _arm_result(inputs, arm, made[arm]) for arm in arms}
+    return {arm: _arm_result(inputs, arm, by_arm[arm]) for arm in arms}
 
 
 def arm_result_of(inputs: RunInputs, name: str, decisions: Sequence[Decision]) -> ArmResult:

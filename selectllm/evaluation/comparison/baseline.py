@@ -168,12 +168,12 @@ def _check_clusters(path: Path, baseline: Baseline) -> None:
     picks = baseline.settings["picks"]
     expected = {c.id for c in baseline.clusters if len(c.members) > picks}
     for entry in baseline.entries:
-        found = {decision.cluster for decision in entry.decisions}
-        if found != expected:
+        decided = {decision.cluster for decision in entry.decisions}
+        if decided != expected:
             raise RunError(
-                f"{path}: {entry.name} has decisions on {len(found & expected)} of the baseline's "
-                f"{len(expected)} clusters, so not all can be compared; set it again from a "
-                "finished run"
+                f"{path}: {entry.name} has decisions on {len(decided & expected)} of the "
+                f"baseline's {len(expected)} clusters, so not all can be compared; set it again "
+                "from a finished run"
             )
 
 

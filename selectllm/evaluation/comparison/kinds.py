@@ -6,14 +6,15 @@ its record here, and its verb in cli/. Runs, plans and reports follow from the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from selectllm.core.verdict_words import KIND_WORDS, KindName, KindWords
+from selectllm.core.types import Decision
+from selectllm.core.verdict_words import KIND_WORDS, OPEN, KindName, KindWords
 from selectllm.evaluation.comparison.aa import noise
 from selectllm.evaluation.comparison.ab import ab
-from selectllm.evaluation.comparison.arm_results import ArmResult
+from selectllm.evaluation.comparison.arm_results import ArmResult, arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.regress import regress
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
@@ -94,3 +95,10 @@ KINDS: Mapping[KindName, ComparisonKind] = {
 def kind_of(comparison: ComparisonDesign | None) -> ComparisonKind:
     """The kind of a run's comparison; `eval` where it compares nothing."""
     return KINDS["eval" if comparison is None else comparison.kind]
+
+
+def is_decided(inputs: RunInputs, decisions: Sequence[Decision]) -> bool:
+    """Whether no verdict on the clusters that were asked is inconclusive."""
+    asked = inputs.first(inputs.asked({decision.cluster for decision in decisions}))
+    verdicts = kind_of(inputs.comparison).decide(asked, arm_results(asked, decisions))
+    return all(verdict.word != OPEN for verdict in verdicts)

@@ -37,7 +37,7 @@ def weights(decisions: Iterable[Decision], k: int) -> Weights:
         for item_id in d.shown:
             chances[d.cluster][item_id].append(1.0 if item_id in picked else fill)
     return {
-        cluster: {item_id: float(np.mean(each)) for item_id, each in items.items()}
+        cluster: {item_id: float(np.mean(shares)) for item_id, shares in items.items()}
         for cluster, items in chances.items()
     }
 
@@ -71,7 +71,7 @@ def paired_ratings(
     ratings of differing items.
     """
     assert utility.range is not None
-    items = [item_id for each in different.values() for item_id in each]
+    items = [item_id for items_of_cluster in different.values() for item_id in items_of_cluster]
     missing = [item_id for item_id in items if item_id not in utility.values]
     if missing:
         raise UtilityError(

@@ -18,19 +18,22 @@ from selectllm.core.errors import RunError
 from selectllm.core.names import unknown
 from selectllm.core.types import Decision
 from selectllm.core.verdict_words import Word
+from selectllm.evaluation.comparison.advice import clusters_for, needed
 from selectllm.evaluation.comparison.arm_results import VALID, ArmResult, arm_result_of, arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import SETTINGS, Baseline, Entry
+from selectllm.evaluation.comparison.guards import no_estimate, rarer
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
-from selectllm.evaluation.comparison.run_inputs import RunInputs
-from selectllm.evaluation.comparison.schema import PromptChange, Verdict
-from selectllm.evaluation.comparison.verdict import (
+from selectllm.evaluation.comparison.ruling import (
     Bounds,
     Ruling,
     corrected,
     holm_levels,
     rule,
 )
+from selectllm.evaluation.comparison.run_inputs import RunInputs
+from selectllm.evaluation.comparison.schema import Needed, PromptChange, Verdict
+from selectllm.evaluation.comparison.verdict import verdict_of
 from selectllm.evaluation.suite import Suite
 
 
@@ -53,7 +56,7 @@ def baseline_of(
         )
     if comparison is not None and comparison.design == "sequential":
         raise RunError("the run is sequential and may have stopped early; set a baseline from eval")
-    made = arm_results(inputs, decisions)
+    by_arm = arm_results(inputs, decisions)
     return Baseline(
         suite=inputs.suite,
         pool_sha256=manifest["pool_sha256"],
@@ -61,7 +64,7 @@ def baseline_of(
         clusters=inputs.clusters,
         utility=utility,
         entries=tuple(
-            _entry(inputs, pair, made[Arm(*pair)]) for pair in _chosen(inputs.pairs, prompts)
+            _entry(inputs, pair, by_arm[Arm(*pair)]) for pair in _chosen(inputs.pairs, prompts)
         ),
     )
 
@@ -107,12 +110,12 @@ def check_suite(baseline: Baseline, suite: Suite, path: Path) -> None:
     ours = suite.model_dump(mode="json")
     utility = suite.gate.utility or next((entry.name for entry in suite.utilities), None)
     expected: dict[str, Any] = {"name": baseline.suite, **baseline.settings}
-    found = {name: ours[name] for name in expected}
-    expected["gate's utility"], found["gate's utility"] = baseline.utility.name, utility
+    settings = {name: ours[name] for name in expected}
+    expected["gate's utility"], settings["gate's utility"] = baseline.utility.name, utility
     different = [
-        f"{name} is {canonical_json(found[name])} and was {canonical_json(expected[name])}"
+        f"{name} is {canonical_json(settings[name])} and was {canonical_json(expected[name])}"
         for name in expected
-        if found[name] != expected[name]
+        if settings[name] != expected[name]
     ]
     if different:
         raise RunError(
@@ -158,71 +161,78 @@ def regress_word(bounds: Bounds, margin: float | None) -> Word:
     return "fail" if bounds.high < 0 else "inconclusive"
 
 
-def regress(inputs: RunInputs, made: Mapping[Arm, ArmResult]) -> list[Verdict]:
+def regress(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]:
     """A verdict on every pair of the run against the baseline's entry for it."""
     assert inputs.baseline is not None
     entries = matched(inputs.baseline, inputs.pairs)
-    contrasts = [
+    comparisons = [
         PairedComparison.of(
-            inputs, arm_result_of(inputs, entry.name, entry.decisions), made[Arm(*pair)]
+            inputs, arm_result_of(inputs, entry.name, entry.decisions), arm_results[Arm(*pair)]
         )
         for pair, entry in entries.items()
     ]
     alpha = inputs.gate.alpha
-    below = [c.estimate.p_below() if c.estimate else 1.0 for c in contrasts]
+    below = [c.estimate.p_below() if c.estimate else 1.0 for c in comparisons]
     levels = holm_levels(below, alpha)
+    judged = zip(comparisons, entries.items(), levels, strict=True)
     return [
-        _verdict(contrast, _changes(inputs, pair, entry, contrast), level, alpha / len(contrasts))
-        for contrast, (pair, entry), level in zip(contrasts, entries.items(), levels, strict=True)
+        _verdict(comparison, _changes(comparison, pair, entry), level, alpha / len(comparisons))
+        for comparison, (pair, entry), level in judged
     ]
 
 
 def _verdict(
-    contrast: PairedComparison, changes: PromptChange, fail_level: float, bet: float
+    comparison: PairedComparison, changes: PromptChange, fail_level: float, bet: float
 ) -> Verdict:
     """One pair's verdict. `fail_level`: of failing; `bet`: of the betting bound for it."""
-    found, estimate, margin = contrast.paired, contrast.estimate, contrast.margin
-    beside = {"regress": changes, "notes": _notes(changes)}
-    same = changes.identical and _all_valid(contrast)
-    rarer = contrast.rarer()
-    if found is None or estimate is None:
-        return contrast.verdict("regress", SAME if same else rarer or contrast.nothing(), **beside)
-    alpha = contrast.inputs.gate.alpha
+    paired, estimate, margin = comparison.paired, comparison.estimate, comparison.margin
+    beside: dict[str, Any] = {"regress": changes, "notes": _notes(changes)}
+    same = changes.identical and _all_valid(comparison)
+    against = rarer(comparison)
+    if paired is None or estimate is None:
+        ruling = SAME if same else against or no_estimate(comparison)
+        return verdict_of(comparison, "regress", ruling, **beside)
+    alpha = comparison.inputs.gate.alpha
     shown = estimate.interval(1 - 2 * alpha)
     bounds = Bounds.of(estimate.interval(1 - 2 * fail_level), shown)
-    ruling = SAME if same else rule(regress_word, found, bounds, margin, (bet, alpha))
-    if rarer is not None and ruling.word != "fail":
-        ruling = replace(rarer, betting=ruling.betting)
+    ruling = SAME if same else rule(regress_word, paired, bounds, margin, (bet, alpha))
+    if against is not None and ruling.word != "fail":
+        ruling = replace(against, betting=ruling.betting)
     elif regress_word(bounds, margin) == "inconclusive" and fail_level < alpha:
         ruling = corrected(ruling, regress_word(Bounds.of(shown, shown), margin))
-    needed = None
-    if ruling.word == "inconclusive" and rarer is None:
-        mean = estimate.mean
-        passing = None if margin is None else contrast.clusters_for(mean + margin, alpha, sides=1)
-        needed = contrast.needed([passing, contrast.clusters_for(-mean, alpha, sides=1)])
-    return contrast.verdict(
+    undecided = ruling.word == "inconclusive" and against is None
+    return verdict_of(
+        comparison,
         "regress",
         ruling,
         difference=shown,
         inner=shown,
-        p=found.p_sign_flip(),
-        needed=needed,
+        p=paired.p_sign_flip(),
+        needed=_needed(comparison, estimate.mean) if undecided else None,
         **beside,
     )
 
 
-def _all_valid(contrast: PairedComparison) -> bool:
-    decisions = [*contrast.a.decisions, *contrast.b.decisions]
+def _needed(comparison: PairedComparison, mean: float) -> Needed | None:
+    """What would show the loss, or that it is no margin, if `mean` is the difference."""
+    alpha, margin = comparison.inputs.gate.alpha, comparison.margin
+    failing = clusters_for(comparison, -mean, alpha, sides=1)
+    if margin is None:
+        return needed(comparison, [failing])
+    return needed(comparison, [clusters_for(comparison, mean + margin, alpha, sides=1), failing])
+
+
+def _all_valid(comparison: PairedComparison) -> bool:
+    decisions = [*comparison.a.decisions, *comparison.b.decisions]
     return all(decision.status in VALID for decision in decisions)
 
 
-def _changes(
-    inputs: RunInputs, pair: tuple[str, str], entry: Entry, contrast: PairedComparison
-) -> PromptChange:
+def _changes(comparison: PairedComparison, pair: tuple[str, str], entry: Entry) -> PromptChange:
     """What is different from the recorded pair: prompt, model settings, picks."""
     prompt, model = pair
+    inputs = comparison.inputs
     before, after = entry.spec, inputs.specs[model]
-    ours, theirs = _picks(entry.decisions), _picks(contrast.b.decisions)
+    ours, theirs = _picks(entry.decisions), _picks(comparison.b.decisions)
     changed = sum(ours.get(cluster) != picks for cluster, picks in theirs.items())
     different = [n for n in before.keys() | after.keys() if before.get(n) != after.get(n)]
     return PromptChange(

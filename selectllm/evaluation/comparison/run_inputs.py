@@ -198,12 +198,12 @@ def _read_values(path: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str,
 
 def _check(folder: Path, manifest: Mapping[str, Any], inputs: RunInputs) -> None:
     clusters = sha256_json([[c.id, c.members, c.group] for c in inputs.clusters])
-    found = {"clusters.json": (clusters, manifest["clusters_sha256"])}
+    hashes = {"clusters.json": (clusters, manifest["clusters_sha256"])}
     for utility, row in zip(inputs.utilities, manifest["utilities"], strict=True):
-        found[f"utilities.jsonl ({utility.name})"] = (utility.sha256, row["sha256"])
+        hashes[f"utilities.jsonl ({utility.name})"] = (utility.sha256, row["sha256"])
     if inputs.baseline is not None:
-        found["baseline.json"] = (inputs.baseline.sha256, manifest["baseline_sha256"])
-    different = [name for name, (ours, theirs) in found.items() if ours != theirs]
+        hashes["baseline.json"] = (inputs.baseline.sha256, manifest["baseline_sha256"])
+    different = [name for name, (ours, theirs) in hashes.items() if ours != theirs]
     if different:
         raise RunError(
             f"{folder}: {', '.join(different)} not what the run's manifest was made from; "

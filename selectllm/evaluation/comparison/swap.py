@@ -15,12 +15,15 @@ from dataclasses import replace
 import numpy as np
 
 from selectllm.core.verdict_words import Word
+from selectllm.evaluation.comparison.advice import clusters_for, needed
 from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.guards import no_estimate, rarer, valid_drops
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
+from selectllm.evaluation.comparison.ruling import Bounds, Ruling, rule
 from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.schema import Amounts, Intervals, Needed, Swap, Verdict
-from selectllm.evaluation.comparison.verdict import Bounds, Ruling, rule
+from selectllm.evaluation.comparison.verdict import verdict_of
 from selectllm.evaluation.metrics.consistency import order_consistency
 from selectllm.stats.paired import Paired
 
@@ -32,15 +35,15 @@ def swap_word(bounds: Bounds, margin: float | None = None) -> Word:
 
 def swap(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdict]:
     """The verdict on the second arm's model in place of the first one's."""
-    comparison = inputs.comparison
-    assert comparison is not None
-    assert comparison.retain is not None
-    contrast = PairedComparison.of(inputs, *(arm_results[arm] for arm in comparison.arms))
-    beside = _beside(contrast, comparison.retain)
-    if contrast.estimate is None or contrast.paired is None:
-        return [contrast.verdict("swap", contrast.nothing(), swap=beside)]
+    design = inputs.comparison
+    assert design is not None
+    assert design.retain is not None
+    comparison = PairedComparison.of(inputs, *(arm_results[arm] for arm in design.arms))
+    beside = _beside(comparison, design.retain)
+    if comparison.estimate is None or comparison.paired is None:
+        return [verdict_of(comparison, "swap", no_estimate(comparison), swap=beside)]
     alpha = inputs.gate.alpha
-    retention, incumbent = _lifts(contrast, comparison.retain)
+    retention, incumbent = _lifts(comparison, design.retain)
     kept, assay = retention.estimate(), incumbent.estimate()
     assert kept is not None
     assert assay is not None
@@ -49,43 +52,43 @@ def swap(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdic
         "assay": assay.interval(1 - 2 * alpha),
     }
     beside = beside.model_copy(update=shown_lifts)
-    ruling = _ruling(contrast, retention, incumbent)
-    undecided = ruling.word == "inconclusive" and contrast.rarer() is None
-    needed = _needed(contrast, retention, incumbent) if undecided else None
-    shown = contrast.estimate.interval(1 - 2 * alpha)
-    p = contrast.paired.p_sign_flip()
+    ruling = _ruling(comparison, retention, incumbent)
+    undecided = ruling.word == "inconclusive" and rarer(comparison) is None
+    more = _needed(comparison, retention, incumbent) if undecided else None
+    shown = comparison.estimate.interval(1 - 2 * alpha)
+    p = comparison.paired.p_sign_flip()
     return [
-        contrast.verdict(
-            "swap", ruling, difference=shown, inner=shown, p=p, needed=needed, swap=beside
+        verdict_of(
+            comparison, "swap", ruling, difference=shown, inner=shown, p=p, needed=more, swap=beside
         )
     ]
 
 
-def _lifts(contrast: PairedComparison, retain: float) -> tuple[Paired, Paired]:
+def _lifts(comparison: PairedComparison, retain: float) -> tuple[Paired, Paired]:
     """X and the incumbent's s by cluster; both lie in [-1, 1]."""
-    utility = contrast.inputs.headline
+    utility = comparison.inputs.headline
     assert utility is not None
-    assert contrast.paired is not None
-    a, b = contrast.a.measured[utility.name], contrast.b.measured[utility.name]
-    clusters = [cluster for cluster in contrast.inputs.order if cluster in b.chance]
+    assert comparison.paired is not None
+    a, b = comparison.a.measured[utility.name], comparison.b.measured[utility.name]
+    clusters = [cluster for cluster in comparison.inputs.order if cluster in b.chance]
     s_from = np.array([a.gain[cluster] - a.chance[cluster] for cluster in clusters])
     s_to = np.array([b.gain[cluster] - b.chance[cluster] for cluster in clusters])
     return (
-        replace(contrast.paired, values=s_to - retain * s_from),
-        replace(contrast.paired, values=s_from),
+        replace(comparison.paired, values=s_to - retain * s_from),
+        replace(comparison.paired, values=s_from),
     )
 
 
-def _ruling(contrast: PairedComparison, retention: Paired, incumbent: Paired) -> Ruling:
+def _ruling(comparison: PairedComparison, retention: Paired, incumbent: Paired) -> Ruling:
     """The word on x, unless replies are too often invalid or the incumbent shows nothing."""
-    alpha = contrast.inputs.gate.alpha
-    if rarer := contrast.rarer():
-        return replace(rarer, word="not safe" if rarer.word == "fail" else "inconclusive")
+    alpha = comparison.inputs.gate.alpha
+    if against := rarer(comparison):
+        return replace(against, word="not safe" if against.word == "fail" else "inconclusive")
     kept = retention.estimate()
     assert kept is not None
     interval = kept.interval(1 - 2 * alpha)
     bounds = Bounds.of(interval, interval)
-    ruling = rule(swap_word, retention, bounds, None, (alpha, alpha), contrast.paired)
+    ruling = rule(swap_word, retention, bounds, None, (alpha, alpha), comparison.paired)
     if ruling.word == "safe" and not incumbent.above_zero(alpha):
         return Ruling(
             "inconclusive",
@@ -95,26 +98,26 @@ def _ruling(contrast: PairedComparison, retention: Paired, incumbent: Paired) ->
     return ruling
 
 
-def _needed(contrast: PairedComparison, retention: Paired, incumbent: Paired) -> Needed | None:
+def _needed(comparison: PairedComparison, retention: Paired, incumbent: Paired) -> Needed | None:
     """What would settle x and show the incumbent to beat random picks, if both are as seen."""
-    alpha = contrast.inputs.gate.alpha
+    alpha = comparison.inputs.gate.alpha
     counts = []
     for part, size in ((retention, abs), (incumbent, float)):
-        judged = replace(contrast, paired=part, estimate=part.estimate())
+        judged = replace(comparison, paired=part, estimate=part.estimate())
         mean = 0.0 if judged.estimate is None else size(judged.estimate.mean)
-        counts.append(judged.clusters_for(mean, alpha, sides=1))
-    return None if None in counts else contrast.needed([max(count or 0 for count in counts)])
+        counts.append(clusters_for(judged, mean, alpha, sides=1))
+    return None if None in counts else needed(comparison, [max(count or 0 for count in counts)])
 
 
-def _beside(contrast: PairedComparison, retain: float) -> Swap:
+def _beside(comparison: PairedComparison, retain: float) -> Swap:
     """What else one wants to know before swapping, for both models."""
-    both = (contrast.a, contrast.b)
-    k = contrast.inputs.picks
-    orders = contrast.inputs.orders
-    drops = contrast.valid_drops()
+    both = (comparison.a, comparison.b)
+    k = comparison.inputs.picks
+    orders = comparison.inputs.orders
+    drops = valid_drops(comparison)
     a, b = (order_consistency(s.decisions, k) if orders > 1 else None for s in both)
-    usd_a, usd_b = (_per_1000(side, side.cost_usd, k) for side in both)
-    seconds_a, seconds_b = (_per_1000(side, side.seconds, k) for side in both)
+    usd_a, usd_b = (_per_1000(arm, arm.cost_usd, k) for arm in both)
+    seconds_a, seconds_b = (_per_1000(arm, arm.seconds, k) for arm in both)
     return Swap(
         retain=retain,
         retention=None,
@@ -126,8 +129,8 @@ def _beside(contrast: PairedComparison, retain: float) -> Swap:
     )
 
 
-def _per_1000(side: ArmResult, total: float | None, k: int) -> float | None:
+def _per_1000(arm: ArmResult, total: float | None, k: int) -> float | None:
     """What selecting 1,000 items takes, at the rate of the decisions made here."""
-    if total is None or not side.decisions:
+    if total is None or not arm.decisions:
         return None
-    return 1000 * total / (k * len(side.decisions))
+    return 1000 * total / (k * len(arm.decisions))

@@ -1,136 +1,100 @@
-"""Verdicts: which word a comparison has earned, by rules with stated error rates. Pure.
-
-ab        better, worse: the two-sided 1 - alpha interval lies off 0. equivalent: the 1 - 2 alpha
-          interval lies inside the margin (two one-sided tests); it wins over the other two
-regress   pass: the one-sided lower bound lies above -margin; it wins over fail. fail: the
-          one-sided upper bound lies below 0, or valid replies are rarer
-swap      safe: the one-sided lower bound of x = s_to - retain * s_from lies above 0, the incumbent
-          beats random picks, and valid replies are hardly rarer. not safe: the upper bound lies
-          below 0, or the lower bound of the drop in valid replies above 0 and the drop is large
-
-Nor is anything equivalent or passed where valid replies are rarer by more than .05: total failure
-picks as well as chance does, which a utility may not tell from a poor model. Several arms, and
-several pairs of `regress`, share their error rate by Holm's step-down.
-
-Everything else is inconclusive. With few clusters or few that differ (paired.FEW_CLUSTERS,
-FEW_NONZERO) a t interval is not to be trusted, since losses that are rare and large may not have
-shown up at all; a word is then given only if the betting bound, which holds at any size, says the
-same. Error rates: eval/benchmarks/verdicts.py.
-"""
+"""From a ruling to the verdict: the word with everything that stands beside it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from selectllm.core.verdict_words import REASONS, Word
-from selectllm.stats.interval import Interval
-from selectllm.stats.paired import FEW_CLUSTERS, FEW_NONZERO, Paired
+from selectllm.core.verdict_words import VerdictKind
+from selectllm.evaluation.comparison.paired_comparison import PairedComparison, paired_gains
+from selectllm.evaluation.comparison.ruling import Bounds, Ruling
+from selectllm.evaluation.comparison.schema import (
+    BettingBounds,
+    DecidingUtility,
+    Design,
+    Intervals,
+    Look,
+    OtherUtility,
+    Shares,
+    Verdict,
+)
+from selectllm.evaluation.metrics.consistency import overlap
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Where the difference lies, in the unit of report.
+def verdict_of(
+    comparison: PairedComparison,
+    kind: VerdictKind,
+    ruling: Ruling,
+    *,
+    looks: Sequence[Look] = (),
+    notes: Sequence[str] = (),
+    **extra: Any,
+) -> Verdict:
+    """The verdict of `ruling` on `comparison`.
 
-    `low`, `high`: what direction is read from. `inner_low`, `inner_high`: what being inside the
-    margin is read from.
+    `looks`: those that a sequential design took so far. `notes`: beside the ruling's own.
+    `extra`: fields of Verdict that only some kinds have.
     """
-
-    low: float
-    high: float
-    inner_low: float
-    inner_high: float
-
-    @classmethod
-    def of(cls, outer: Interval, inner: Interval) -> Bounds:
-        """From two intervals."""
-        return cls(outer.low, outer.high, inner.low, inner.high)
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """A word and why. `betting`: the bounds that hold at any size, where they were asked for."""
-
-    word: Word
-    reason: str
-    notes: tuple[str, ...] = ()
-    betting: Bounds | None = None
-
-
-WordOf = Callable[[Bounds, float | None], Word]
-"""A kind's rule: its word by the bounds alone; `margin` None: no margin is set."""
-
-
-def rule(
-    word_of: WordOf,
-    paired: Paired,
-    bounds: Bounds,
-    margin: float | None,
-    bet_alpha: tuple[float, float],
-    differences: Paired | None = None,
-) -> Ruling:
-    """The word for `bounds`, held against the betting bounds where there is little to go by.
-
-    `word_of`: the rule of the kind of comparison, such as ab.ab_word.
-    `bet_alpha`: one-sided error rates of the betting bounds for direction and for the margin.
-    `differences`: by which there is little to go by, where `paired` holds something else than d.
-    """
-    word = word_of(bounds, margin)
-    notes = _certain_but_small(word, bounds)
-    differences = differences or paired
-    if not differences.few:
-        return Ruling(word, REASONS[word], notes)
-    direction, inside = bet_alpha
-    bets = Bounds(
-        paired.bet_low(direction),
-        paired.bet_high(direction),
-        paired.bet_low(inside),
-        paired.bet_high(inside),
-    )
-    if word == "inconclusive" or word_of(bets, margin) == word:
-        return Ruling(word, REASONS[word], notes, bets)
-    return Ruling("inconclusive", _too_few(differences, word), betting=bets)
-
-
-def _certain_but_small(word: Word, bounds: Bounds) -> tuple[str, ...]:
-    """The note where a word wins over another that holds as well."""
-    if word == "pass" and bounds.high < 0:
-        return ("small certain loss: the difference lies below 0, but inside the margin",)
-    if word == "equivalent" and (bounds.low > 0 or bounds.high < 0):
-        sign = "gain" if bounds.low > 0 else "loss"
-        return (f"small certain {sign}: the interval does not hold 0, but lies inside the margin",)
-    return ()
-
-
-def _too_few(paired: Paired, word: Word) -> str:
-    return (
-        f"the t interval alone would say {word}, but with {len(paired)} clusters of which "
-        f"{paired.nonzero} differ it can miss rare losses (it is trusted from {FEW_CLUSTERS} "
-        f"clusters and {FEW_NONZERO} that differ), and the bound that holds at any size does not "
-        "say so"
+    inputs, a, b, paired = comparison.inputs, comparison.a, comparison.b, comparison.paired
+    utility, margin, captured = inputs.headline, comparison.margin, comparison.captured(a)
+    lift = captured.estimate if captured else 0.0
+    return Verdict(
+        kind=kind,
+        word=ruling.word,
+        reason=ruling.reason,
+        a=a.name,
+        b=b.name,
+        alpha=inputs.gate.alpha,
+        margin=margin,
+        utility=None if utility is None else DecidingUtility(name=utility.name, **utility.origin),
+        unit="range" if comparison.differing_only else "captured",
+        margin_share=margin / lift if margin and lift > 0 else None,
+        clusters=len(paired) if paired else 0,
+        flat_clusters=comparison.flat_clusters,
+        nonzero=paired.nonzero if paired else 0,
+        captured=Intervals(a=captured, b=comparison.captured(b)),
+        betting=_outer(ruling.betting),
+        design=_design(comparison, looks),
+        others=tuple(_others(comparison)),
+        valid_rate=Shares(a=a.valid_rate, b=b.valid_rate),
+        overlap=overlap(a.decisions, b.decisions, inputs.picks),
+        notes=(*ruling.notes, *notes),
+        **extra,
     )
 
 
-def corrected(ruling: Ruling, alone: Word) -> Ruling:
-    """`ruling` with the reason why it is not `alone`, the word of the comparison by itself.
-
-    For where Holm's level, and not what is held against the bounds, leaves the word open.
-    """
-    if alone == "inconclusive" or ruling.word != "inconclusive":
-        return ruling
-    return replace(ruling, reason=f"by itself it would be {alone}, but not among several (Holm)")
+def _outer(bounds: Bounds | None) -> BettingBounds | None:
+    return None if bounds is None else BettingBounds(low=bounds.low, high=bounds.high)
 
 
-def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
-    """The level at which each hypothesis is tested by Holm's step-down, in the order given.
+def _design(comparison: PairedComparison, looks: Sequence[Look]) -> Design:
+    """How the verdict was come by, and the calls that stopping early has saved."""
+    design = comparison.inputs.comparison
+    assert design is not None
+    asked = len(comparison.inputs.clusters)
+    calls = comparison.a.calls + comparison.b.calls
+    cap = design.looks[-1][0] if design.looks else asked
+    return Design(
+        kind=design.design,
+        why=design.why,
+        cap=cap,
+        looks=tuple(looks),
+        calls=calls,
+        calls_saved=round(calls * (cap - asked) / asked),
+    )
 
-    p <= level exactly where Holm (1979) rejects.
-    """
-    levels = [0.0] * len(p_values)
-    level, stopped = 0.0, False
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        if not stopped:
-            level = alpha / (len(p_values) - rank)
-            stopped = p_values[index] > level
-        levels[index] = level
-    return levels
+
+def _others(comparison: PairedComparison) -> Iterable[OtherUtility]:
+    """The other utilities: reported, never chosen from."""
+    inputs = comparison.inputs
+    for utility in inputs.covering:
+        if utility is inputs.headline:
+            continue
+        a, b = (arm.measured.get(utility.name) for arm in (comparison.a, comparison.b))
+        paired = a and b and paired_gains(inputs, a, b)
+        estimate = paired.estimate() if paired else None
+        yield OtherUtility(
+            utility=utility.name,
+            **utility.origin,
+            difference=None if estimate is None else estimate.interval(1 - inputs.gate.alpha),
+        )

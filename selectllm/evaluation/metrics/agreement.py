@@ -99,7 +99,7 @@ class Agreement:
     def to_json(self) -> dict[str, dict[str, float] | None]:
         """The metrics as results.json has them: `{metric: {estimate, low, high} or None}`."""
         intervals = {name: getattr(self, name) for name in METRICS}
-        return {name: each and each.to_json() for name, each in intervals.items()}
+        return {name: interval and interval.to_json() for name, interval in intervals.items()}
 
 
 def agreement(
@@ -118,7 +118,7 @@ def agreement(
     below 1, or a choice contradicts itself or another choice of its cluster.
     """
     clusters = _columns(choices, utility, k)
-    counted = [each for each in clusters if each.decides(k)]
+    counted = [columns for columns in clusters if columns.decides(k)]
     return _agreement(clusters, scores_of(counted, k), k, groups)
 
 
@@ -135,7 +135,7 @@ def random_agreement(
     """
     nothing = (Choice(cluster, tuple(ids), picks=()) for cluster, ids in members.items())
     clusters = _columns(nothing, utility, k)
-    scores = scores_of([each for each in clusters if each.decides(k)], k)
+    scores = scores_of([columns for columns in clusters if columns.decides(k)], k)
     zeros = np.zeros_like(scores.gain)
     random = replace(scores, worst=zeros * np.nan, ndcg=scores.chance_ndcg, tau=zeros)
     return _agreement(clusters, random, k, groups)
@@ -148,7 +148,7 @@ def _columns(choices: Iterable[Choice], utility: Mapping[str, float], k: int) ->
     by_id: dict[int, list[Choice]] = {}
     for choice in choices:
         by_id.setdefault(choice.cluster, []).append(choice)
-    members = (item_id for each in by_id.values() for item_id in each[0].members)
+    members = (item_id for same_cluster in by_id.values() for item_id in same_cluster[0].members)
     check_covered(members, utility, "agreement")
     return [_columns_of(by_id[cluster], utility, k) for cluster in sorted(by_id)]
 
@@ -184,12 +184,12 @@ def _agreement(
     clusters: list[Columns], scores: Scores, k: int, groups: Mapping[int, Hashable] | None
 ) -> Agreement:
     """The metrics of the counted clusters, and what was left out."""
-    counted = [each.cluster for each in clusters if each.decides(k)]
+    counted = [columns.cluster for columns in clusters if columns.decides(k)]
     labels = None if groups is None else [groups[cluster_id] for cluster_id in counted]
     intervals: dict[str, Any] = {
         name: _interval(*parts(scores), labels) for name, parts in METRICS.items()
     }
-    whole = sum(each.is_whole(k) for each in clusters)
+    whole = sum(columns.is_whole(k) for columns in clusters)
     return Agreement(
         **intervals,
         clusters=len(counted),

@@ -56,7 +56,9 @@ def _consistency(
     alike: dict[Hashable, list[Decision]] = defaultdict(list)
     for decision in sorted(decisions, key=_place):
         alike[same(decision)].append(decision)
-    return _mean_kappa((pair for each in alike.values() for pair in combinations(each, 2)), k)
+    return _mean_kappa(
+        (pair for decided_alike in alike.values() for pair in combinations(decided_alike, 2)), k
+    )
 
 
 def _mean_kappa(pairs: Iterable[tuple[Decision, Decision]], k: int) -> Interval | None:

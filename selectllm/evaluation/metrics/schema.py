@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selectllm.core.document import Number, Part, Share, Tally
 from selectllm.stats.interval import Interval
-from selectllm.utility.schema import Kind
+from selectllm.utility.schema import UtilityKind
 
 
 class UtilityAgreement(Part):
@@ -13,7 +13,7 @@ class UtilityAgreement(Part):
     null: undefined here. `flat_clusters`: left out, since all their items have one value.
     """
 
-    kind: Kind
+    kind: UtilityKind
     rater: str | None
     clusters: Tally
     flat_clusters: Tally

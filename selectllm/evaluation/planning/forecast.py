@@ -128,12 +128,15 @@ async def forecast(
     too_long = 0
     tasks = list(tasks)
     for task in tasks:
-        found = [await _recalled(each, settings, recalled) for each in task.questions]
-        missing += [each for each in found if not isinstance(each, Decision)]
-        made = [each for each in found if isinstance(each, Decision)]
-        if len(made) == len(found) and any(each.attempts for each in made):
-            known.append(counted(task, made))
-        elif len(made) == len(found):
+        answers = [await _recalled(question, settings, recalled) for question in task.questions]
+        unasked = [answer for answer in answers if not isinstance(answer, Decision)]
+        decisions = [answer for answer in answers if isinstance(answer, Decision)]
+        missing += unasked
+        if unasked:
+            continue
+        if any(decision.attempts for decision in decisions):
+            known.append(counted(task, decisions))
+        else:
             too_long += 1
     count, tokens_by = _counting(spec, bool(missing))
     most = 1 + reasks(spec, settings.reask)
@@ -201,29 +204,29 @@ def pace_of(decisions: Sequence[Decision], source: Source) -> Pace | None:
     return Pace(fmean(tokens_out), seconds, len(attempts) / asked, source)
 
 
-def assumed_pace(found: Forecast) -> Pace:
+def assumed_pace(forecast: Forecast) -> Pace:
     """What a pair's calls take if nothing is known: replies that just hold to the format."""
-    usual = fmean(call.usual for call in found.unasked) if found.unasked else 0.0
-    provider = provider_of(found.spec)
+    usual = fmean(call.usual for call in forecast.unasked) if forecast.unasked else 0.0
+    provider = provider_of(forecast.spec)
     seconds = provider.seconds_per_call
-    if provider.tokens_per_second is not None and found.unasked:
-        tokens = fmean(call.tokens_in for call in found.unasked) + usual
+    if provider.tokens_per_second is not None and forecast.unasked:
+        tokens = fmean(call.tokens_in for call in forecast.unasked) + usual
         seconds = tokens / provider.tokens_per_second
-    return Pace(usual, seconds, float(calls_per_decision(found.spec)), "assumption")
+    return Pace(usual, seconds, float(calls_per_decision(forecast.spec)), "assumption")
 
 
-def outlay(found: Forecast, pace: Pace, priced: Priced | None, concurrency: int) -> Outlay:
+def outlay(forecast: Forecast, pace: Pace, priced: Priced | None, concurrency: int) -> Outlay:
     """What the unasked calls take, as many at once as `concurrency` and the provider allow."""
     # A pilot may have asked a model of this name without the vote.
-    asks = max(1.0, pace.asks / calls_per_decision(found.spec))
-    most = sum(call.left for call in found.unasked)
-    asks = min(asks, most / len(found.unasked)) if found.unasked else asks
-    calls = len(found.unasked) * asks
-    tokens_in = round(sum(call.tokens_in for call in found.unasked) * asks)
+    asks = max(1.0, pace.asks / calls_per_decision(forecast.spec))
+    most = sum(call.left for call in forecast.unasked)
+    asks = min(asks, most / len(forecast.unasked)) if forecast.unasked else asks
+    calls = len(forecast.unasked) * asks
+    tokens_in = round(sum(call.tokens_in for call in forecast.unasked) * asks)
     tokens_out = round(calls * pace.tokens_out)
-    at_once = min(concurrency, provider_of(found.spec).slots or concurrency)
+    at_once = min(concurrency, provider_of(forecast.spec).slots or concurrency)
     price = priced.price if priced else None
-    if not found.unasked:
+    if not forecast.unasked:
         price = Price(0.0, 0.0)  # what is not sent costs nothing, whatever its price
     return Outlay(
         calls=round(calls),
@@ -231,20 +234,20 @@ def outlay(found: Forecast, pace: Pace, priced: Priced | None, concurrency: int)
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         usd=None if price is None else price.cost(tokens_in, tokens_out),
-        usd_most=None if price is None else _ceiling(found, price),
+        usd_most=None if price is None else _ceiling(forecast, price),
         hours=calls * pace.seconds / at_once / 3600,
     )
 
 
-def _ceiling(found: Forecast, price: Price) -> float:
+def _ceiling(forecast: Forecast, price: Price) -> float:
     """USD if every reply is `max_tokens` long and every decision takes all its calls.
 
     Each further call shows the replies before it. An estimate of tokens is raised by the margin
     that --max-cost reserves for its error.
     """
-    margin = RESERVE_MARGIN if found.tokens_by == ESTIMATE else 1.0
+    margin = RESERVE_MARGIN if forecast.tokens_by == ESTIMATE else 1.0
     tokens_in = tokens_out = 0.0
-    for call in found.unasked:
+    for call in forecast.unasked:
         replies_shown = call.left * (call.left - 1) / 2
         tokens_in += call.left * call.tokens_in * margin
         tokens_in += replies_shown * (call.max_tokens + COMPLAINT)

@@ -35,8 +35,8 @@ class Pilot:
         """What the calls of a pair took; else those of its model under any prompt; else None."""
         same_pair = self.sides.get(Arm(prompt, model))
         same_model = [side for arm, side in self.sides.items() if arm.model == model]
-        for found in ([same_pair] if same_pair else [], same_model):
-            decisions = [decision for side in found for decision in side.decisions]
+        for sides in ([same_pair] if same_pair else [], same_model):
+            decisions = [decision for side in sides for decision in side.decisions]
             if pace := pace_of(decisions, "pilot"):
                 return pace
         return None
@@ -47,36 +47,36 @@ class Pilot:
         With groups, as if the clusters were as many independent ones: their larger standard
         error is in it.
         """
-        contrast = self._contrast()
-        if contrast is None or contrast.paired is None or contrast.estimate is None:
+        comparison = self._comparison()
+        if comparison is None or comparison.paired is None or comparison.estimate is None:
             return None
-        sd = contrast.estimate.std_error * math.sqrt(len(contrast.paired))
-        return Spread(sd, contrast.paired.scale, "pilot", len(contrast.paired))
+        sd = comparison.estimate.std_error * math.sqrt(len(comparison.paired))
+        return Spread(sd, comparison.paired.scale, "pilot", len(comparison.paired))
 
     def lifts(self) -> Lifts | None:
         """What both arms gain over random picks, by cluster; None where the pilot cannot say."""
-        contrast, utility = self._contrast(), self.inputs.headline
-        if contrast is None or contrast.paired is None or utility is None:
+        comparison, utility = self._comparison(), self.inputs.headline
+        if comparison is None or comparison.paired is None or utility is None:
             return None
-        a, b = (side.measured[utility.name] for side in (contrast.a, contrast.b))
+        a, b = (side.measured[utility.name] for side in (comparison.a, comparison.b))
         clusters = [cluster for cluster in self.inputs.order if cluster in b.chance]
-        if contrast.estimate is None:
+        if comparison.estimate is None:
             return None
         incumbent, newcomer = (
-            np.array([side.gain[c] - side.chance[c] for c in clusters]) / contrast.paired.scale
+            np.array([side.gain[c] - side.chance[c] for c in clusters]) / comparison.paired.scale
             for side in (a, b)
         )
-        return Lifts(incumbent, newcomer, contrast.paired.groups)
+        return Lifts(incumbent, newcomer, comparison.paired.groups)
 
     def differing_items(self) -> float | None:
         """Items per cluster that exactly one of the arms picked; None with one pair."""
         if self.arms is None:
             return None
         a, b = (self.sides[arm] for arm in self.arms)
-        found = differing(a.decisions, b.decisions, self.inputs.picks)
-        return fmean(len(items) for items in found.values()) if found else None
+        different = differing(a.decisions, b.decisions, self.inputs.picks)
+        return fmean(len(items) for items in different.values()) if different else None
 
-    def _contrast(self) -> PairedComparison | None:
+    def _comparison(self) -> PairedComparison | None:
         covered = self.inputs.headline in self.inputs.covering
         if self.arms is None or not covered:
             return None
@@ -99,12 +99,12 @@ def read_pilot(folder: Path, arms: Sequence[Arm], utility: str | None) -> Pilot:
             "again to make them"
         )
     inputs = _of_what_was_asked(inputs, list(decisions))
-    if utility in [each.name for each in inputs.utilities]:
+    if utility in [rated.name for rated in inputs.utilities]:
         gate = inputs.gate.model_copy(update={"utility": utility})
         inputs = replace(inputs, gate=gate)
     asked = {cluster.id for cluster in inputs.clusters}
-    made = arm_results(inputs, (decision for decision in decisions if decision.cluster in asked))
-    return Pilot(folder, inputs, made, _arms(inputs, made, arms))
+    sides = arm_results(inputs, (decision for decision in decisions if decision.cluster in asked))
+    return Pilot(folder, inputs, sides, _arms(inputs, sides, arms))
 
 
 def _of_what_was_asked(inputs: RunInputs, decisions: Sequence[Decision]) -> RunInputs:
@@ -117,8 +117,8 @@ def _of_what_was_asked(inputs: RunInputs, decisions: Sequence[Decision]) -> RunI
 
 
 def _arms(
-    inputs: RunInputs, made: dict[Arm, ArmResult], wanted: Sequence[Arm]
+    inputs: RunInputs, sides: dict[Arm, ArmResult], wanted: Sequence[Arm]
 ) -> tuple[Arm, Arm] | None:
-    named = [arm for arm in wanted if arm in made]
+    named = [arm for arm in wanted if arm in sides]
     pairs = named if len(named) >= 2 else [Arm(*pair) for pair in inputs.pairs]
     return (pairs[0], pairs[1]) if len(pairs) >= 2 else None

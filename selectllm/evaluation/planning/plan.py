@@ -93,7 +93,7 @@ class PairPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """Everything that a plan is made of.
 
     `pool_clusters`: that the whole pool gives. `measuring`: what strategies that ask a model will

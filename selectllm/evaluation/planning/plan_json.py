@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from selectllm.core.types import Cluster
 from selectllm.evaluation.planning.forecast import ESTIMATE
-from selectllm.evaluation.planning.plan import PairPlan, Plan
+from selectllm.evaluation.planning.plan import EvaluationPlan, PairPlan
 from selectllm.evaluation.planning.prices import price_table
 from selectllm.evaluation.planning.reach import INCUMBENT
 from selectllm.evaluation.planning.schema import PlanResults
@@ -20,7 +20,7 @@ SAVED = (
 )
 
 
-def plan_json(plan: Plan) -> PlanResults:
+def plan_json(plan: EvaluationPlan) -> PlanResults:
     """What `plan` prints; null where something is not known."""
     suite, utility = plan.run.suite, plan.run.headline
     by_table = any(pair.priced and pair.priced.source == "litellm" for pair in plan.pairs)
@@ -51,7 +51,7 @@ def plan_json(plan: Plan) -> PlanResults:
     return PlanResults.model_validate(content)
 
 
-def _assumptions(plan: Plan) -> Iterator[str]:
+def _assumptions(plan: EvaluationPlan) -> Iterator[str]:
     """Everything that the figures take for granted, one sentence each."""
     yield from _assumed_of_calls([*plan.pairs, *plan.strategies.values()])
     yield from _assumed_of_clusters(plan)
@@ -94,7 +94,7 @@ def _assumed_of_calls(pairs: Sequence[PairPlan]) -> Iterator[str]:
         )
 
 
-def _assumed_of_clusters(plan: Plan) -> Iterator[str]:
+def _assumed_of_clusters(plan: EvaluationPlan) -> Iterator[str]:
     if plan.run.headline is None:
         yield "no cluster is flat: there is no utility to tell by"
     elif plan.clusters.unrated:
@@ -106,7 +106,7 @@ def _assumed_of_clusters(plan: Plan) -> Iterator[str]:
         )
 
 
-def _assumed_of_spread(plan: Plan) -> Iterator[str]:
+def _assumed_of_spread(plan: EvaluationPlan) -> Iterator[str]:
     spread = plan.spread
     if spread.source == "random picks":
         assert plan.run.headline is not None
@@ -124,7 +124,7 @@ def _assumed_of_spread(plan: Plan) -> Iterator[str]:
         yield "the arms differ in no cluster, as in the pilot"
 
 
-def _assumed_of_pilot(plan: Plan) -> Iterator[str]:
+def _assumed_of_pilot(plan: EvaluationPlan) -> Iterator[str]:
     """Where the pilot is not quite what is planned."""
     pilot, run = plan.pilot, plan.run
     if pilot is None:

@@ -148,7 +148,7 @@ class Power:
 
 
 def power_of(
-    kind: ComparisonKind, spread: Spread, found: Clusters, gate: Gate, contrasts: int = 1
+    kind: ComparisonKind, spread: Spread, clusters: Clusters, gate: Gate, contrasts: int = 1
 ) -> Power:
     """What the counted clusters can show. Of several contrasts each gets an even share of alpha.
 
@@ -157,8 +157,8 @@ def power_of(
     of equal arms both succeed with probability 2 p - 1 if one does with p.
     """
     alpha, sides = gate.alpha / contrasts, kind.words.sides
-    units = found.groups or found.counted
-    sd = spread.sd * math.sqrt(units / max(1, found.counted))
+    units = clusters.groups or clusters.counted
+    sd = spread.sd * math.sqrt(units / max(1, clusters.counted))
     least = detectable(sd, units, alpha, power=POWER, sides=sides)
     equal = None
     if kind.words.equal == "equivalent":
@@ -192,7 +192,7 @@ class Reach:
 
 
 def reach(
-    kind: ComparisonKind, margin: float, spread: Spread, found: Clusters, alpha: float
+    kind: ComparisonKind, margin: float, spread: Spread, clusters: Clusters, alpha: float
 ) -> Reach | None:
     """Whether the suite can reach a good end; None for a `margin` of 0 or less.
 
@@ -204,10 +204,10 @@ def reach(
     inside = min(1.0, margin * spread.scale)
     zeros = None if kind.judges == "retention" else least_clusters(inside, alpha)
     bound = zeros or _least_above_0(inside, alpha)
-    bets = found.groups or found.counted  # the clusters of a group are one bet
-    least = FEW_CLUSTERS if found.groups else min(bound, FEW_CLUSTERS)
-    possible = found.counted >= FEW_CLUSTERS or bets >= bound
-    asked = math.ceil(least * found.asked / found.counted) if found.counted else None
+    bets = clusters.groups or clusters.counted  # the clusters of a group are one bet
+    least = FEW_CLUSTERS if clusters.groups else min(bound, FEW_CLUSTERS)
+    possible = clusters.counted >= FEW_CLUSTERS or bets >= bound
+    asked = math.ceil(least * clusters.asked / clusters.counted) if clusters.counted else None
     return Reach(kind.words.equal, zeros, least, possible, asked)
 
 
@@ -233,7 +233,7 @@ class Lifts:
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
+class RetentionPower:
     """Clusters that show a newcomer of equal quality to keep the share `retain`, by t alone.
 
     `sd`: of x = s_to - retain * s_from. `clusters`: None if no number does: nothing is left over
@@ -247,7 +247,7 @@ class Retention:
 
 def retention(
     retain: float, captured: float, spread: Spread, lifts: Lifts | None, alpha: float
-) -> Retention:
+) -> RetentionPower:
     """At equal quality the mean of x is (1 - retain) * `captured`; one-sided `alpha`.
 
     Its sd is that of the pilot's `lifts`, else that of independent arms that stray alike: then
@@ -261,5 +261,5 @@ def retention(
         sd = estimate.std_error * math.sqrt(len(lifts.newcomer))
     effect = (1 - retain) * captured
     if effect <= 0:
-        return Retention(retain, sd, None)
-    return Retention(retain, sd, clusters_needed(effect, sd, alpha, power=POWER, sides=1))
+        return RetentionPower(retain, sd, None)
+    return RetentionPower(retain, sd, clusters_needed(effect, sd, alpha, power=POWER, sides=1))

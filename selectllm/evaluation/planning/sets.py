@@ -55,7 +55,7 @@ class RoundPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class SelectorPlan:
     """A selector that asks a model, and what that takes with all seeds.
 
     `budget`, `rounds`: of a pair, for which each budget is asked anew. A strategy is measured
@@ -86,7 +86,7 @@ class Asking:
         }
 
 
-async def plan_sets(protocol: Protocol, ask: AskSettings) -> list[Asking]:
+async def plan_sets(protocol: Protocol, ask: AskSettings) -> list[SelectorPlan]:
     """Every pair at every budget, then every strategy that asks a model. Nothing is sent."""
     pairs = [
         await _pair(protocol, selector, budget, ask)
@@ -101,7 +101,9 @@ async def plan_sets(protocol: Protocol, ask: AskSettings) -> list[Asking]:
     return [*pairs, *strategies]
 
 
-async def _pair(protocol: Protocol, selector: Selector, budget: int, ask: AskSettings) -> Asking:
+async def _pair(
+    protocol: Protocol, selector: Selector, budget: int, ask: AskSettings
+) -> SelectorPlan:
     seeds = protocol.entry.seeds
     items = len(protocol.pool)
     rounds: list[RoundPlan] = []
@@ -174,7 +176,7 @@ def _sample(protocol: Protocol, count: int) -> list[Item]:
 
 async def _strategy(
     protocol: Protocol, strategy: Strategy, scorer: ItemScorer, ask: AskSettings
-) -> Asking:
+) -> SelectorPlan:
     meter = protocol.run.meter
     items = _sample(protocol, ITEMS)
     found = await measure_forecast(meter, scorer, items, ask, _nothing)
@@ -218,8 +220,8 @@ def _asking(
     rounds: Sequence[RoundPlan],
     found: Forecast,
     ask: AskSettings,
-) -> Asking:
+) -> SelectorPlan:
     pace = assumed_pace(found)
     price = priced(found.spec) if found.unasked else None
     taken = outlay(found, pace, price, ask.concurrency)
-    return Asking(arm, budget, tuple(rounds), found, pace, price, taken)
+    return SelectorPlan(arm, budget, tuple(rounds), found, pace, price, taken)

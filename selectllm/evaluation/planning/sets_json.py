@@ -9,12 +9,15 @@ from typing import Any
 from selectllm.evaluation.planning.forecast import ESTIMATE
 from selectllm.evaluation.planning.prices import price_table
 from selectllm.evaluation.planning.schema import SetsPlanResults
-from selectllm.evaluation.planning.sets import CLUSTERS, ITEMS, Asking
+from selectllm.evaluation.planning.sets import CLUSTERS, ITEMS, SelectorPlan
 from selectllm.evaluation.sets.protocol import LeftOut, Protocol
 
 
 def sets_plan_json(
-    protocol: Protocol, asking: Sequence[Asking], left_out: Sequence[LeftOut], concurrency: int
+    protocol: Protocol,
+    asking: Sequence[SelectorPlan],
+    left_out: Sequence[LeftOut],
+    concurrency: int,
 ) -> SetsPlanResults:
     """What `plan --for sets` prints; USD is null where a model is not priced."""
     asked = {each.arm for each in asking}
@@ -36,7 +39,7 @@ def sets_plan_json(
     return SetsPlanResults.model_validate(content)
 
 
-def _total(asking: Sequence[Asking]) -> dict[str, Any]:
+def _total(asking: Sequence[SelectorPlan]) -> dict[str, Any]:
     """Of everything; USD is None if anything is not priced."""
     outlays = [each.outlay for each in asking]
     total: dict[str, Any] = {"too_long": sum(each.forecast.too_long for each in asking)}
@@ -48,7 +51,7 @@ def _total(asking: Sequence[Asking]) -> dict[str, Any]:
     return total | {"hours": float(sum(each.hours for each in outlays))}
 
 
-def _assumptions(protocol: Protocol, asking: Sequence[Asking]) -> Iterator[str]:
+def _assumptions(protocol: Protocol, asking: Sequence[SelectorPlan]) -> Iterator[str]:
     """Everything that the figures take for granted, one sentence each."""
     if not asking:
         return
@@ -81,5 +84,5 @@ def _assumptions(protocol: Protocol, asking: Sequence[Asking]) -> Iterator[str]:
         )
 
 
-def _models(asking: Iterable[Asking]) -> str:
+def _models(asking: Iterable[SelectorPlan]) -> str:
     return ", ".join(sorted({each.forecast.spec.name for each in asking}))

@@ -12,7 +12,7 @@ import numpy as np
 from selectllm.core.arrays import Vectors
 from selectllm.core.types import Attempt, Cluster, Decision, Item
 from selectllm.data.embedder import Embedder
-from selectllm.evaluation.runs.results import results
+from selectllm.evaluation.comparison.kinds import is_decided
 from selectllm.evaluation.runs.run import Run
 from selectllm.models.tokens import estimate_tokens
 from selectllm.prompting.prompt import render
@@ -136,7 +136,9 @@ def decide_by_strategy(
         values = np.array([measured.values[item_id] for item_id in ids])
         candidates = replace(candidates, values=values)
         problems = ("unmeasured",) if np.isnan(values).any() else ()
-        attempts = tuple(each for item_id in ids for each in measured.attempts.get(item_id, ()))
+        attempts = tuple(
+            attempt for item_id in ids for attempt in measured.attempts.get(item_id, ())
+        )
     picked = strategy.choose(candidates, len(ids) if strategy.ranks else k)
     best_first = tuple(ids[position] for position in picked)
     short = len(best_first) < k
@@ -170,8 +172,7 @@ def decided(run: Run, stage: Run, decisions: Sequence[Decision]) -> bool:
     `decisions` may hold some of the next look, from a call that was interrupted in it.
     """
     asked = {cluster.id for cluster in stage.clusters}
-    found = results(run.inputs, [d for d in decisions if d.cluster in asked])
-    return "inconclusive" not in found.words
+    return is_decided(run.inputs, [d for d in decisions if d.cluster in asked])
 
 
 async def evaluate(

@@ -52,7 +52,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class SelectorSources:
     """What the questions of a suite are asked with.
 
     `prompts`: those of the suite by what it calls them (`load_prompts`). `shared`: what its models
@@ -114,7 +114,10 @@ def read_data(
 
 
 def prepare(
-    suite: Suite, sources: Sources, asking: Asking, comparison: ComparisonDesign | None = None
+    suite: Suite,
+    sources: Sources,
+    asking: SelectorSources,
+    comparison: ComparisonDesign | None = None,
 ) -> Run:
     """The run that `suite` describes, its models ready to be asked, what can be wrong checked.
 
@@ -157,7 +160,7 @@ def connected(run: Run, shared: Connections) -> Run:
 
 
 def _meter(
-    suite: Suite, data: SuiteData, asking: Asking, shared: Connections, folder: Path
+    suite: Suite, data: SuiteData, asking: SelectorSources, shared: Connections, folder: Path
 ) -> Meter:
     """What measures items for the strategies of the suite."""
     return Meter(

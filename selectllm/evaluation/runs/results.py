@@ -39,9 +39,9 @@ def results(inputs: RunInputs, decisions: Sequence[Decision]) -> RunResults:
     stopped early is of the clusters that were asked.
     """
     inputs = inputs.first(inputs.asked({decision.cluster for decision in decisions}))
-    found = arm_results(inputs, decisions)
+    by_arm = arm_results(inputs, decisions)
     kind = kind_of(inputs.comparison)
-    length = {utility.name: _length(utility, found) for utility in inputs.covering}
+    length = {utility.name: _length(utility, by_arm) for utility in inputs.covering}
     return RunResults(
         suite=inputs.suite,
         picks=inputs.picks,
@@ -56,24 +56,24 @@ def results(inputs: RunInputs, decisions: Sequence[Decision]) -> RunResults:
             )
             for utility in inputs.covering
         ),
-        pairs=tuple(_pair(inputs, pair, found) for pair in inputs.pairs),
-        strategies=tuple(_strategy(inputs, name, found) for name in inputs.strategies),
+        pairs=tuple(_pair(inputs, pair, by_arm) for pair in inputs.pairs),
+        strategies=tuple(_strategy(inputs, name, by_arm) for name in inputs.strategies),
         overlaps=tuple(
             Overlap(
                 a=a,
                 b=b,
-                kappa=overlap(found[Arm(*a)].decisions, found[Arm(*b)].decisions, inputs.picks),
+                kappa=overlap(by_arm[Arm(*a)].decisions, by_arm[Arm(*b)].decisions, inputs.picks),
             )
             for a, b in combinations(inputs.pairs, 2)
         ),
-        verdicts=tuple(_with_length(each, length) for each in kind.decide(inputs, found)),
-        noise=kind.noise(inputs, found),
+        verdicts=tuple(_with_length(verdict, length) for verdict in kind.decide(inputs, by_arm)),
+        noise=kind.noise(inputs, by_arm),
     )
 
 
-def _length(utility: Utility, found: Mapping[Arm, ArmResult]) -> Interval | None:
+def _length(utility: Utility, by_arm: Mapping[Arm, ArmResult]) -> Interval | None:
     """What picking by length alone captures of `utility`, where the run has that control."""
-    longest = found.get(LONGEST)
+    longest = by_arm.get(LONGEST)
     return None if longest is None else longest.measured[utility.name].captured
 
 
@@ -86,9 +86,9 @@ def _with_length(verdict: Verdict, length: Mapping[str, Interval | None]) -> Ver
     return verdict.model_copy(update={"utility": beside})
 
 
-def _pair(inputs: RunInputs, pair: tuple[str, str], found: Mapping[Arm, ArmResult]) -> PairFigures:
+def _pair(inputs: RunInputs, pair: tuple[str, str], by_arm: Mapping[Arm, ArmResult]) -> PairFigures:
     prompt, model = pair
-    side = found[Arm(prompt, model)]
+    side = by_arm[Arm(prompt, model)]
     decisions, k = side.decisions, inputs.picks
     counts = Counter(decision.status for decision in decisions)
     many_orders = inputs.orders > 1
@@ -104,8 +104,8 @@ def _pair(inputs: RunInputs, pair: tuple[str, str], found: Mapping[Arm, ArmResul
     )
 
 
-def _strategy(inputs: RunInputs, name: str, found: Mapping[Arm, ArmResult]) -> StrategyFigures:
-    return StrategyFigures(strategy=name, **_figures(inputs, found[Arm(strategy=name)]))
+def _strategy(inputs: RunInputs, name: str, by_arm: Mapping[Arm, ArmResult]) -> StrategyFigures:
+    return StrategyFigures(strategy=name, **_figures(inputs, by_arm[Arm(strategy=name)]))
 
 
 def _figures(inputs: RunInputs, side: ArmResult) -> dict[str, Any]:

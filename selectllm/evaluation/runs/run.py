@@ -30,7 +30,6 @@ from selectllm.evaluation.comparison.run_inputs import (
     ComparisonDesign,
     RunInputs,
     deciding,
-    run_inputs,
 )
 from selectllm.evaluation.suite import Suite
 from selectllm.selection.clustering.clusters_file import write_clusters
@@ -115,8 +114,21 @@ class Run:
     @cached_property
     def inputs(self) -> RunInputs:
         """What its results are computed from, as its folder holds it."""
-        values = {utility.name: utility.of(self.members).values for utility in self.utilities}
-        return run_inputs(self.manifest, self.clusters, values, self.baseline)
+        selectors = self.selectors
+        return RunInputs(
+            suite=self.suite.name,
+            picks=self.suite.picks,
+            orders=self.suite.orders,
+            clusters=self.clusters,
+            utilities=tuple(utility.of(self.members) for utility in self.utilities),
+            pairs=tuple((each.prompt.ref, each.spec.name) for each in selectors),
+            prompts=self.manifest["prompts"],
+            specs=self.manifest["models"],
+            strategies=tuple(strategy.name for strategy in self.strategies),
+            gate=self.suite.gate,
+            comparison=self.comparison,
+            baseline=self.baseline,
+        )
 
     @property
     def default_name(self) -> str:

@@ -153,7 +153,11 @@ def differences(found: Any, recomputed: Any, path: str = "") -> list[Difference]
         parts = [(f"{path}[{n}]", _at(found, n), _at(recomputed, n)) for n in numbers]
     else:
         return [] if _equal(found, recomputed) else [Difference(path, found, recomputed)]
-    return [each for place, ours, theirs in parts for each in differences(ours, theirs, place)]
+    return [
+        difference
+        for place, ours, theirs in parts
+        for difference in differences(ours, theirs, place)
+    ]
 
 
 def _at(values: Sequence[Any], number: int) -> Any:
@@ -182,8 +186,10 @@ def log_differences(
 ) -> Iterator[Difference]:
     """Where a log is not that of a finished run with this manifest."""
     other = differences(log.manifest, manifest, "manifest")
-    for each in other:
-        yield Difference(each.path, each.found, each.expected, DECISIONS, "in run.json")
+    for difference in other:
+        yield Difference(
+            difference.path, difference.found, difference.expected, DECISIONS, "in run.json"
+        )
     if other:
         return  # what was asked is not known
     expected = dict(_questions(inputs, manifest["repeats"], log.latest))
@@ -253,7 +259,7 @@ def _shown(value: Any) -> str:
 def _finite(value: Any) -> Any:
     """`value` with the numbers that JSON does not have, which Python reads, as text."""
     if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
+        return {name: _finite(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_finite(each) for each in value]
+        return [_finite(part) for part in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -79,7 +79,7 @@ def _from_json(row: Mapping[str, Any]) -> SelectedSet:
 
 
 SETS: RowFormat[SetKey, SelectedSet] = RowFormat(
-    "set", lambda made: made.key, SelectedSet.to_json, _from_json
+    "set", lambda selected: selected.key, SelectedSet.to_json, _from_json
 )
 
 

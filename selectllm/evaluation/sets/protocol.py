@@ -137,7 +137,7 @@ class Protocol:
     def manifest(self) -> dict[str, Any]:
         """What the sets and their measures depend on: equal ones give equal results."""
         run, suite = self.run, self.run.suite
-        specs = {each.spec.name: each for each in run.selectors}
+        specs = {selector.spec.name: selector for selector in run.selectors}
         return {
             "format": FORMAT,
             "verb": "sets",
@@ -155,10 +155,10 @@ class Protocol:
             "encoder": self.encoder,
             "utility": run.headline and run.headline.name,
             "utilities": {utility.name: utility.sha256 for utility in run.utilities},
-            "prompts": {each.prompt.ref: each.prompt.sha256 for each in run.selectors},
+            "prompts": {selector.prompt.ref: selector.prompt.sha256 for selector in run.selectors},
             "models": {
-                name: each.spec.fields() | {"endpoint": each.endpoint}
-                for name, each in specs.items()
+                name: selector.spec.fields() | {"endpoint": selector.endpoint}
+                for name, selector in specs.items()
             },
             "measures": self._measures(),
             "selectors": [arm.name for arm in self.arms],
@@ -209,8 +209,8 @@ class Maker:
         items = len(self.protocol.pool)
         return sum(
             clusters
-            for each in self.protocol.run.selectors
-            for draw in self.missing(arm_of(each))
+            for selector in self.protocol.run.selectors
+            for draw in self.missing(arm_of(selector))
             for clusters, _ in rounds_ahead(items, self.protocol.settings(*draw, self.ask))
         )
 
@@ -224,7 +224,7 @@ class Maker:
         values, attempts = None, list[Attempt]()
         if measured is not None:
             values = np.array([measured.values[item.id] for item in items])
-            attempts = [each for item in items for each in measured.attempts.get(item.id, ())]
+            attempts = [attempt for item in items for attempt in measured.attempts.get(item.id, ())]
         for seed in dict.fromkeys(seed for _, seed in missing):
             candidates = Candidates(items, seed, self.vectors, values)
             budgets = [budget for budget, of in missing if of == seed]
@@ -248,7 +248,9 @@ class Maker:
                     chosen = await select_by_model(
                         protocol.pool, selector, settings, self.divide, log, tick
                     )
-                    attempts = [each for made in log.decisions() for each in made.attempts]
+                    attempts = [
+                        attempt for decision in log.decisions() for attempt in decision.attempts
+                    ]
                 self._finish(arm, (budget, seed), chosen, attempts, started)
         finally:
             await selector.model.close()

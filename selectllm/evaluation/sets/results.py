@@ -95,15 +95,15 @@ def set_results(
     `log` holds every set of the protocol's arms but of those `left_out`.
     """
     run, entry = protocol.run, protocol.entry
-    without = {each.arm for each in left_out}
+    without = {out.arm for out in left_out}
     arms = [arm for arm in protocol.arms if arm not in without]
-    made = {
+    sets_of = {
         (arm.name, budget): [log[arm.name, budget, seed] for seed in entry.seeds]
         for arm in arms
         for budget in protocol.budgets
     }
     rows = [
-        _row(protocol, facts, arm, made[arm.name, budget])
+        _row(protocol, facts, arm, sets_of[arm.name, budget])
         for budget in protocol.budgets
         for arm in arms
     ]
@@ -124,7 +124,7 @@ def set_results(
                 budget=budget,
                 a=a.name,
                 b=b.name,
-                overlap=_overlap(protocol, made[a.name, budget], made[b.name, budget]),
+                overlap=_overlap(protocol, sets_of[a.name, budget], sets_of[b.name, budget]),
             )
             for budget in protocol.budgets
             for a, b in combinations(arms, 2)
@@ -175,31 +175,31 @@ def _random(facts: PoolFacts, budget: int) -> RandomSets:
 
 
 def _row(
-    protocol: Protocol, facts: PoolFacts, arm: Arm, made: Sequence[SelectedSet]
+    protocol: Protocol, facts: PoolFacts, arm: Arm, sets: Sequence[SelectedSet]
 ) -> SelectorSets:
     """One selector at one budget, over its seeds."""
     place = protocol.place
-    found = [measure_set([place[item_id] for item_id in each.ids], facts) for each in made]
+    measured = [measure_set([place[item_id] for item_id in one.ids], facts) for one in sets]
     utilities = facts.utilities
-    among = [overlap(a.ids, b.ids, len(facts)) for a, b in combinations(made, 2)]
+    among = [overlap(a.ids, b.ids, len(facts)) for a, b in combinations(sets, 2)]
     return SelectorSets(
         selector=arm.name,
         prompt=arm.prompt,
         model=arm.model,
         strategy=arm.strategy,
-        budget=made[0].budget,
-        captured={name: _summary([each.captured[name] for each in found]) for name in utilities},
+        budget=sets[0].budget,
+        captured={name: _summary([one.captured[name] for one in measured]) for name in utilities},
         mean_value={
-            name: _summary([each.mean_value[name] for each in found]) for name in utilities
+            name: _summary([one.mean_value[name] for one in measured]) for name in utilities
         },
         set_value={
-            utility.name: _summary([utility.of_set(each.ids) for each in made])
+            utility.name: _summary([utility.of_set(one.ids) for one in sets])
             for utility in protocol.run.utilities
             if utility.of_set is not None
         },
-        **{name: _summary([getattr(each, name) for each in found]) for name in MEASURES},
-        filled=_summary([each.filled for each in made]),
-        **{name: _summary([getattr(each.spent, name) for each in made]) for name in SPENT},
+        **{name: _summary([getattr(one, name) for one in measured]) for name in MEASURES},
+        filled=_summary([one.filled for one in sets]),
+        **{name: _summary([getattr(one.spent, name) for one in sets]) for name in SPENT},
         self_overlap=_summary(among),
     )
 
@@ -214,6 +214,6 @@ def _overlap(
 ) -> float | None:
     """The mean over seeds; None where every set is the whole pool."""
     items = len(protocol.pool)
-    found = [overlap(of_a.ids, of_b.ids, items) for of_a, of_b in zip(a, b, strict=True)]
-    known = [each for each in found if each is not None]
+    overlaps = [overlap(of_a.ids, of_b.ids, items) for of_a, of_b in zip(a, b, strict=True)]
+    known = [value for value in overlaps if value is not None]
     return fmean(known) if known else None

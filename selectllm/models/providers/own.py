@@ -82,7 +82,8 @@ class OwnModel:
             ) from error
         if not isinstance(reply, Reply):
             raise ProviderError(
-                f"model {name} gave {type(reply).__name__}; return a selectllm.Reply", fatal=True
+                f"model {name} gave {type(reply).__name__}; return a selectllm.core.types.Reply",
+                fatal=True,
             )
         return replace(
             reply,

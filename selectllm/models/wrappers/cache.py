@@ -105,6 +105,23 @@ class ReplyCache:
         row = {"model": request.model.id, "at": time.time(), "reply": reply_fields(reply)}
         self._store.set(request.key, row)
 
+    def by_model(self) -> dict[str, dict[str, Any]]:
+        """Model -> its `replies`, `tokens_in`, `tokens_out`, `cost_usd` when they were made."""
+        models: dict[str, dict[str, Any]] = {}
+        for _, row in self.rows():
+            counted = models.setdefault(
+                row["model"], {"replies": 0, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
+            )
+            counted["replies"] += 1
+            for name in ("tokens_in", "tokens_out", "cost_usd"):
+                counted[name] += row["reply"][name] or 0
+        return models
+
+    @property
+    def size(self) -> int:
+        """Bytes of the folder's files."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every (key, row): `model` (its id), `at` (Unix time stored), `reply` (its fields)."""
         for key in self._store:

@@ -210,7 +210,8 @@ def _check(kind: ReplyKind, parsed: object, question: Question) -> None:
     """Raise PromptError unless code of the user's gave what can be said of its question."""
     if not isinstance(parsed, Parsed):
         raise PromptError(
-            f"reply kind {kind}: read gave {type(parsed).__name__}; return a selectllm.Parsed"
+            f"reply kind {kind}: read gave {type(parsed).__name__}; return a "
+            "selectllm.core.types.Parsed"
         )
     m = len(question.labels)
     usable = parsed.status in ("ok", "repaired")

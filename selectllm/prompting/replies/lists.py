@@ -15,7 +15,7 @@ the like; after "Final answer" and the like."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LabelList:
     """One list of labels in a reply, labels as written.
 
     `meant`: PROSE, LINE, MARKED or FINAL. `closed`: every label is inside square brackets.
@@ -31,7 +31,7 @@ class Found:
     owns: tuple[tuple[str, int], ...] = ()
 
 
-TAKEN_BACK = Found((), PROSE, closed=False, trusted=False)
+TAKEN_BACK = LabelList((), PROSE, closed=False, trusted=False)
 """Says that what the reply said before was a mistake."""
 
 
@@ -168,13 +168,13 @@ _LONGEST_ROW = 10_000
 _MOST_LISTS = 20  # a line with more lists, or more markers, chooses none of them
 
 
-def find_lists(text: str, shape: Grammar) -> list[Found]:
+def find_lists(text: str, shape: Grammar) -> list[LabelList]:
     """Every list of labels in `text`, in order; see `meant_list` for what they come to.
 
     `text` is as `text.mask_quotes` leaves it, with every quotation masked.
     """
     lines = _lines(text, shape)
-    found: list[Found] = []
+    lists: list[LabelList] = []
     pending = PROSE  # what a marker that ends its line makes of the lists below it
     hedged = False  # whether the line above says "or", "perhaps" and the like
     at = 0
@@ -185,19 +185,19 @@ def find_lists(text: str, shape: Grammar) -> list[Found]:
         if rows:
             alone = len(rows) == len(lines) or pending > PROSE
             listed = _listed(rows, max(pending, LINE), alone)
-            found += [replace(each, trusted=each.trusted and not hedged) for each in listed]
+            lists += [replace(row, trusted=row.trusted and not hedged) for row in listed]
             pending, hedged = PROSE, False
         else:
             hedged = _HEDGE.match(lines[at]) is not None
             if _TAKEN_BACK.match(lines[at]):
-                found.append(TAKEN_BACK)
+                lists.append(TAKEN_BACK)
             marked, pending = _marked(lines[at], shape)
-            found += marked or _in_prose(lines[at], shape)
+            lists += marked or _in_prose(lines[at], shape)
         at += max(1, len(rows))
-    return found
+    return lists
 
 
-def meant_list(found: Sequence[Found], k: int, in_order: bool) -> Found | str:
+def meant_list(lists: Sequence[LabelList], k: int, in_order: bool) -> LabelList | str:
     """The list that a reply means, or the problem that leaves none: no_answer or ambiguous.
 
     The plainest lists decide and must agree, with each other and with any list that stands alone
@@ -206,22 +206,22 @@ def meant_list(found: Sequence[Found], k: int, in_order: bool) -> Found | str:
     `in_order`: order is part of what a list says.
     """
 
-    def says(each: Found) -> object:
+    def says(one: LabelList) -> object:
         if in_order:
-            return each.labels
-        distinct = tuple(dict.fromkeys(each.labels))
+            return one.labels
+        distinct = tuple(dict.fromkeys(one.labels))
         return frozenset(distinct), frozenset(distinct[:k])
 
-    plainest = max((each.meant for each in found if each.labels), default=None)
+    plainest = max((one.meant for one in lists if one.labels), default=None)
     if plainest is None:
         return "no_answer"
-    first = next(i for i, each in enumerate(found) if each.labels and each.meant == plainest)
-    rest = found[first:]
-    deciding = [each for each in rest if each.labels and each.meant >= min(plainest, LINE)]
+    first = next(i for i, one in enumerate(lists) if one.labels and one.meant == plainest)
+    rest = lists[first:]
+    deciding = [one for one in rest if one.labels and one.meant >= min(plainest, LINE)]
     last = deciding[-1]
-    if len({says(each) for each in deciding}) > 1 or TAKEN_BACK in rest[rest.index(last) :]:
+    if len({says(one) for one in deciding}) > 1 or TAKEN_BACK in rest[rest.index(last) :]:
         return "ambiguous"
-    trusted = [each.trusted for each in deciding]
+    trusted = [one.trusted for one in deciding]
     if plainest == PROSE and (not all(trusted) or len(last.labels) < k):
         return "no_answer"
     return last if any(trusted) else "no_answer"
@@ -289,24 +289,24 @@ def _rows(lines: Sequence[str], at: int, shape: Grammar, headed: bool) -> list[_
 def _row(line: str, shape: Grammar, headed: bool) -> _Row | None:
     if len(line) > _LONGEST_ROW:
         return None
-    found = shape.headed.match(line) if headed else shape.line.fullmatch(line)
-    if found is None or (headed and _is_doubted(line, found.end(3), shape)):
+    match = shape.headed.match(line) if headed else shape.line.fullmatch(line)
+    if match is None or (headed and _is_doubted(line, match.end(3), shape)):
         return None
-    own = None if headed or not found["own"] else ord(found["own"]) - OWN_TEXT
-    rank = int(found[1] or found[2]) if found[1] or found[2] else None
-    return _Row(_lists(found[3], shape), "[" in found[3], rank, headed, own)
+    own = None if headed or not match["own"] else ord(match["own"]) - OWN_TEXT
+    rank = int(match[1] or match[2]) if match[1] or match[2] else None
+    return _Row(_lists(match[3], shape), "[" in match[3], rank, headed, own)
 
 
 def _lists(run: str, shape: Grammar) -> tuple[tuple[str, ...], ...]:
     """The lists in a run of labels: brackets of one label each make one list."""
     if run.count("[") > 1:
-        brackets = [labels_in(each, shape) for each in shape.bracket.findall(run)]
+        brackets = [labels_in(bracket, shape) for bracket in shape.bracket.findall(run)]
         if any(len(labels) > 1 for labels in brackets):
             return tuple(brackets)
     return (labels_in(run, shape),)
 
 
-def _listed(rows: Sequence[_Row], meant: int, alone: bool) -> list[Found]:
+def _listed(rows: Sequence[_Row], meant: int, alone: bool) -> list[LabelList]:
     """The lists in lines that hold nothing else: one label a line makes one list.
 
     A bare number in one line of many is no list, nor are lines numbered other than 1, 2, 3, ...
@@ -317,18 +317,18 @@ def _listed(rows: Sequence[_Row], meant: int, alone: bool) -> list[Found]:
     numbered = ranks == list(range(1, len(rows) + 1))
     trusted = numbered or not any(ranks)
     if any(len(row.lists) > 1 or len(row.lists[0]) > 1 for row in rows):
-        each_list = ((row, each) for row in rows for each in row.lists)
-        return [Found(each, meant, row.closed, trusted, exact) for row, each in each_list]
+        every_list = ((row, labels) for row in rows for labels in row.lists)
+        return [LabelList(labels, meant, row.closed, trusted, exact) for row, labels in every_list]
     if len(rows) == 1 and not closed and not exact and (numbered or not alone):
         return []
     labels = tuple(row.lists[0][0] for row in rows)
     owns = tuple((row.lists[0][0], row.own) for row in rows if row.own is not None)
-    return [Found(labels, meant, closed, trusted, exact, owns)]
+    return [LabelList(labels, meant, closed, trusted, exact, owns)]
 
 
-def _marked(line: str, shape: Grammar) -> tuple[list[Found], int]:
+def _marked(line: str, shape: Grammar) -> tuple[list[LabelList], int]:
     """The lists that follow a marker in `line`, and what a marker at its end makes of the next."""
-    found = []
+    lists = []
     pending = PROSE
     markers = list(_MARKER.finditer(line))
     for marker in markers if len(markers) <= _MOST_LISTS else ():
@@ -343,8 +343,8 @@ def _marked(line: str, shape: Grammar) -> tuple[list[Found], int]:
         elif not _is_doubted(line, run.end(), shape):
             closed = "[" in run[0]
             if closed or _END_OF_BARE.match(line, run.end()):
-                found += [Found(each, meant, closed) for each in _lists(run[0], shape)]
-    return found, pending
+                lists += [LabelList(labels, meant, closed) for labels in _lists(run[0], shape)]
+    return lists, pending
 
 
 def _is_doubted_before(line: str, start: int) -> bool:
@@ -363,7 +363,7 @@ def _is_doubted(line: str, end: int, shape: Grammar) -> bool:
     )
 
 
-def _in_prose(line: str, shape: Grammar) -> Iterator[Found]:
+def _in_prose(line: str, shape: Grammar) -> Iterator[LabelList]:
     """The lists in brackets amid a sentence, trusted if the sentence chooses them."""
     runs = list(shape.closed.finditer(line))
     crowded = len(runs) > _MOST_LISTS
@@ -372,8 +372,8 @@ def _in_prose(line: str, shape: Grammar) -> Iterator[Found]:
         trusted = not crowded and _is_chosen(before, after)
         # A list that is a sentence of its own may be a citation: it can only disagree.
         alone = not before.strip() and run.start() > 0 and not after.strip(" .!")
-        for each in _lists(run[0], shape):
-            yield Found(each, LINE if alone else PROSE, closed=True, trusted=trusted)
+        for labels in _lists(run[0], shape):
+            yield LabelList(labels, LINE if alone else PROSE, closed=True, trusted=trusted)
 
 
 def _is_chosen(before: str, after: str) -> bool:

@@ -26,19 +26,19 @@ def parse_logprobs(text: str, question: Question) -> Parsed:
     seen.) Where the model would have written something else than a label, the labels are still
     ranked, and `stray_token` says so. Equal probabilities go by a hash of the item's id.
     """
-    found = _probabilities(_listed(text), question.labels)
-    if not found:
+    likely = _probabilities(_listed(text), question.labels)
+    if not likely:
         return Parsed((), "invalid", ("no_answer",))
     k, m = question.k, len(question.labels)
     places = sorted(
-        (question.labels.index(label) for label in found),
-        key=lambda i: (-found[question.labels[i]], seeded_hash(question.shown[i].id)),
+        (question.labels.index(label) for label in likely),
+        key=lambda i: (-likely[question.labels[i]], seeded_hash(question.shown[i].id)),
     )
     unlisted = ("unlisted",) if len(places) < m else ()
     stray = () if label_in(_token(text)) in question.labels else ("stray_token",)
     if len(places) < k:
         return Parsed(tuple(places), "partial", ("short", *unlisted, *stray))
-    edge = [found[question.labels[i]] for i in places[k - 1 : k + 1]]
+    edge = [likely[question.labels[i]] for i in places[k - 1 : k + 1]]
     tied = ("tied",) if len(edge) == 2 and edge[0] == edge[1] else ()
     ranking = None if unlisted else tuple(places)
     status: Status = "repaired" if stray else "ok"
@@ -65,11 +65,11 @@ def _listed(text: str) -> list[Listed]:
 
 def _probabilities(listed: Iterable[Listed], labels: Sequence[str]) -> Mapping[str, float]:
     """The log-probability of every label that is listed."""
-    found: dict[str, list[float]] = {}
+    by_label: dict[str, list[float]] = {}
     for token, value in listed:
         if math.isfinite(value) and (label := label_in(token)) in labels:
-            found.setdefault(label, []).append(value)
-    return {label: _log_sum_exp(values) for label, values in found.items()}
+            by_label.setdefault(label, []).append(value)
+    return {label: _log_sum_exp(values) for label, values in by_label.items()}
 
 
 def _log_sum_exp(values: Sequence[float]) -> float:

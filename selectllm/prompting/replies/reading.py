@@ -19,8 +19,8 @@ from selectllm.core.types import Parsed, Question
 from selectllm.prompting.replies.lists import (
     LINE,
     PROSE,
-    Found,
     Grammar,
+    LabelList,
     find_lists,
     grammar,
     is_only_a_list,
@@ -44,7 +44,7 @@ _NUMBER = r"(\d{1,6}(?:\.\d{1,6})?)"
 _ENDLESS = 1e9
 _SCORE = re.compile(rf"{_NUMBER}(?: ?(?:/|out of) ?(\d{{1,6}}))?")
 
-Scored = tuple[str, float, str | None]
+ScoredLabel = tuple[str, float, str | None]
 """A label as written, its score, and the scale written beside it (the 5 of 4/5)."""
 
 
@@ -75,7 +75,7 @@ def _position(label: str, question: Question) -> int | None:
 def _picked(
     labels: Sequence[str], question: Question, *, ranked: bool = False, closed: bool = True
 ) -> Parsed:
-    """The picks that one list of labels names, or `ranked` their order; `closed` as in Found."""
+    """The picks that a list of labels names, or `ranked` their order; `closed` as in LabelList."""
     k, m = question.k, len(question.labels)
     place_of = {label: _position(label, question) for label in dict.fromkeys(labels)}
     known = [place_of[label] for label in labels]
@@ -130,10 +130,10 @@ def _list(body: str, question: Question, cut: bool, ranked: bool) -> Parsed:
     if not is_only_a_list(body, shape):
         texts = candidate_texts(question)
         body = mask_quotes(mask_candidates(body, texts), texts)
-    found = find_lists(body, shape)
+    lists = find_lists(body, shape)
     if cut:
-        found = [each for each in found if each.closed and each.meant > PROSE]
-    meant = meant_list(found, question.k, in_order=ranked)
+        lists = [listed for listed in lists if listed.closed and listed.meant > PROSE]
+    meant = meant_list(lists, question.k, in_order=ranked)
     if isinstance(meant, str):
         return invalid(meant)
     spare = len(meant.labels) - question.k
@@ -170,7 +170,7 @@ def read_object(body: str, question: Question, cut: bool) -> Parsed:
     if any("picks" in value.get(REPEATED_KEYS, ()) for value, _ in answers):
         return invalid("ambiguous")
     read = [_labels(value["picks"], shape) for value, _ in answers]
-    meant = meant_list([Found(labels, LINE, True) for labels, _ in read], question.k, False)
+    meant = meant_list([LabelList(labels, LINE, True) for labels, _ in read], question.k, False)
     if isinstance(meant, str):
         return invalid(meant)
     parsed = _picked(meant.labels, question)
@@ -181,7 +181,7 @@ def read_object(body: str, question: Question, cut: bool) -> Parsed:
 def _labels(value: Any, shape: Grammar) -> tuple[tuple[str, ...], bool]:
     """The labels that the value of "picks" names, and whether it took a fix to read them."""
     if isinstance(value, list):
-        return tuple(_label(each, shape) for each in value), any(isinstance(e, dict) for e in value)
+        return tuple(_label(e, shape) for e in value), any(isinstance(e, dict) for e in value)
     if isinstance(value, str):
         run = shape.closed.fullmatch(value) or shape.bare.fullmatch(value)
         return (labels_in(value, shape) if run else ()), True
@@ -197,8 +197,8 @@ def _label(value: Any, shape: Grammar) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str):
-        found = shape.token.fullmatch(value.strip().removeprefix("[").removesuffix("]"))
-        return found[1] if found else _UNKNOWN
+        token = shape.token.fullmatch(value.strip().removeprefix("[").removesuffix("]"))
+        return token[1] if token else _UNKNOWN
     return _UNKNOWN
 
 
@@ -212,7 +212,7 @@ def read_scores(body: str, question: Question, cut: bool) -> Parsed:
     texts = candidate_texts(question)
     masked = mask_candidates(body, texts)
     objects = json_objects(masked)
-    scored = [each for value, _ in objects for each in _in_object(value, shape)]
+    scored = [label for value, _ in objects for label in _in_object(value, shape)]
     loose = bool(scored) and any(fixed for _, fixed in objects)
     if not scored:
         lines = readable(mask_quotes(masked, texts))
@@ -237,13 +237,13 @@ def read_scores(body: str, question: Question, cut: bool) -> Parsed:
     return _noted(parsed, "loose_json") if loose else parsed
 
 
-def _in_lines(text: str, shape: Grammar) -> list[Scored]:
+def _in_lines(text: str, shape: Grammar) -> list[ScoredLabel]:
     """The scores in lines, tables and lists: "[3]: 4", "3: 4/5", "| 3 | 4 |", ..."""
-    found = _scored(shape.token.pattern).finditer(text)
-    return [(each[1] or each[2], float(each[3]), each[4]) for each in found]
+    matches = _scored(shape.token.pattern).finditer(text)
+    return [(match[1] or match[2], float(match[3]), match[4]) for match in matches]
 
 
-def _in_object(value: dict[str, Any], shape: Grammar) -> Iterator[Scored]:
+def _in_object(value: dict[str, Any], shape: Grammar) -> Iterator[ScoredLabel]:
     """The scores in one object: label to score, or one candidate's record, or "scores" of these.
 
     A label that an object gives twice scores NaN, which agrees with nothing.
@@ -253,8 +253,8 @@ def _in_object(value: dict[str, Any], shape: Grammar) -> Iterator[Scored]:
         if not isinstance(record, dict):
             continue
         pairs = [(record, record)] if "score" in record else list(record.items())
-        for key, each in pairs:
-            label, score = _label(key, shape), _score(each)
+        for key, written in pairs:
+            label, score = _label(key, shape), _score(written)
             if score is not None and label != _UNKNOWN:
                 yield label, *score
         for key in record.get(REPEATED_KEYS, ()):
@@ -266,8 +266,8 @@ def _score(value: Any) -> tuple[float, str | None] | None:
     if isinstance(value, dict):
         value = value.get("score")
     if isinstance(value, str):
-        found = _SCORE.fullmatch(value.strip())
-        return (float(found[1]), found[2]) if found else None
+        match = _SCORE.fullmatch(value.strip())
+        return (float(match[1]), match[2]) if match else None
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _ENDLESS:
         return value, None
     return None

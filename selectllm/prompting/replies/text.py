@@ -159,14 +159,14 @@ def mask_quotes(text: str, texts: Texts) -> str:
             return MASK if inner in source else inner
         return text
 
-    return _QUOTED.sub(masked, "\n".join(line(each) for each in text.split("\n")))
+    return _QUOTED.sub(masked, "\n".join(line(one) for one in text.split("\n")))
 
 
 def readable(text: str) -> str:
     """`text` without emphasis and code marks, each bracket on one line, numpy's names left out."""
     text = _NUMPY.sub(r"\1", _EMPHASIS.sub("", text))
     text = _CLOSING.sub("", _OPENING.sub("", text))
-    return _BRACKETED.sub(lambda found: found[0].replace("\n", " "), text)
+    return _BRACKETED.sub(lambda match: match[0].replace("\n", " "), text)
 
 
 def json_objects(text: str) -> list[tuple[dict[str, Any], bool]]:
@@ -174,7 +174,7 @@ def json_objects(text: str) -> list[tuple[dict[str, Any], bool]]:
 
     The fixes: a comma before a closing bracket, single quotes, True, False and None.
     """
-    found = []
+    objects = []
     for start, end in _braces(text):
         if end - start < _SHORTEST_OBJECT:
             continue
@@ -184,8 +184,8 @@ def json_objects(text: str) -> list[tuple[dict[str, Any], bool]]:
         if loose:
             value = _loads(_LOOSE.sub(_strict, span))
         if isinstance(value, dict):
-            found.append((value, loose))
-    return found
+            objects.append((value, loose))
+    return objects
 
 
 def is_one_object(text: str) -> bool:
@@ -206,8 +206,8 @@ def _braces(text: str) -> list[tuple[int, int]]:
     opened: list[int] = []
     spans: list[tuple[int, int]] = []
     in_string = False
-    for found in _BRACES.finditer(text):
-        sign = found[0]
+    for match in _BRACES.finditer(text):
+        sign = match[0]
         if sign == '"':
             in_string = bool(opened) and not in_string
         elif sign == "\n":  # a JSON string ends on its line; a quotation mark in prose may not
@@ -215,12 +215,12 @@ def _braces(text: str) -> list[tuple[int, int]]:
         elif in_string:
             continue
         elif sign == "{":
-            opened.append(found.start())
+            opened.append(match.start())
         elif sign == "}" and opened:
             start = opened.pop()
             while spans and spans[-1][0] > start:
                 spans.pop()
-            spans.append((start, found.end()))
+            spans.append((start, match.end()))
     return spans
 
 
@@ -239,8 +239,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _strict(found: re.Match[str]) -> str:
-    token = found[0]
+def _strict(match: re.Match[str]) -> str:
+    token = match[0]
     if token.startswith("'"):
         return json.dumps(token[1:-1].replace("\\'", "'"), ensure_ascii=False)
     return _LITERALS.get(token, token)

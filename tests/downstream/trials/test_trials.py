@@ -19,7 +19,7 @@ from selectllm.downstream.trials.blocks import block_values, blocks
 from selectllm.downstream.trials.comparison import (
     FEWEST_RANDOM,
     LEAST_RELIABILITY,
-    Noise,
+    TrialNoise,
     compare,
     noise_of,
     refusal,
@@ -247,7 +247,7 @@ class TestWhatItIsHeldAgainst:
 class TestWhenNoVerdictIsGiven:
     """Too little to go by is said, and no word is given."""
 
-    GOOD = Noise(sets=0.1, seeds=0.01, items=0.1, seed_reliability=0.9, test_reliability=0.9)
+    GOOD = TrialNoise(sets=0.1, seeds=0.01, items=0.1, seed_reliability=0.9, test_reliability=0.9)
 
     def test_with_fewer_than_eight_random_sets(self) -> None:
         found = compare([gains("good", "selector", 0.4), *chance(FEWEST_RANDOM - 1)], "per_token")
@@ -262,7 +262,7 @@ class TestWhenNoVerdictIsGiven:
 
     @pytest.mark.parametrize("which", ["seed_reliability", "test_reliability"])
     def test_below_a_reliability_of_one_half(self, which: str) -> None:
-        low = Noise(
+        low = TrialNoise(
             0.1, 0.01, 0.1, **{"seed_reliability": 0.9, "test_reliability": 0.9, which: 0.4}
         )
         assert refusal(8, self.GOOD) is None

@@ -23,8 +23,8 @@ from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.ab import ab_word
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.regress import regress_word
+from selectllm.evaluation.comparison.ruling import Bounds, WordOf, rule
 from selectllm.evaluation.comparison.swap import swap_word
-from selectllm.evaluation.comparison.verdict import Bounds, WordOf, rule
 from selectllm.evaluation.planning.forecast import Forecast, Pace, Unasked, outlay, pace_of
 from selectllm.evaluation.planning.prices import Priced, price_table, priced
 from selectllm.evaluation.planning.reach import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from random import Random
 
 import numpy as np
 import pytest
@@ -26,59 +25,14 @@ from tests.support.made_vectors import Vectors, blobs, coarse_vectors, names, ra
 Selector = Callable[[Candidates, int], list[int]]
 
 SELECTORS: tuple[Selector, ...] = (k_center, k_center_hdbscan, kmeans_nearest, facility_location)
-GREEDY: tuple[Selector, ...] = (k_center, facility_location)
-selectors = st.sampled_from(SELECTORS)
 seeds = st.integers(0, 5)
-randoms = st.randoms(use_true_random=False)
 
 
 def candidates(vectors: Vectors, seed: int = 0, ids: list[str] | None = None) -> Candidates:
     return Candidates([Item(id, id) for id in ids or names(len(vectors))], seed, vectors)
 
 
-# Every strategy
-
-
-@settings(deadline=None)
-@given(coarse_vectors(), selectors, seeds, st.data())
-def test_exactly_n_distinct_positions_come_out(
-    vectors: Vectors, selector: Selector, seed: int, data: st.DataObject
-) -> None:
-    n = data.draw(st.integers(1, len(vectors)))
-    picks = selector(candidates(vectors, seed), n)
-    assert len(picks) == len(set(picks)) == n
-    assert set(picks) <= set(range(len(vectors)))
-    assert {type(pick) for pick in picks} == {int}
-
-
-@settings(deadline=None)
-@given(coarse_vectors(), selectors, seeds, st.data(), randoms)
-def test_the_order_of_the_rows_changes_nothing_even_where_items_tie(
-    vectors: Vectors, selector: Selector, seed: int, data: st.DataObject, random: Random
-) -> None:
-    n = data.draw(st.integers(1, len(vectors)))
-    order = list(range(len(vectors)))
-    random.shuffle(order)
-    ids = names(len(vectors))
-    picks = selector(candidates(vectors, seed), n)
-    shuffled = selector(candidates(vectors[order], seed, [ids[i] for i in order]), n)
-    assert [order[pick] for pick in shuffled] == picks
-
-
-@pytest.mark.parametrize("selector", SELECTORS)
-@pytest.mark.parametrize("items", [1, 2, 3, 60])
-def test_all_items_can_be_asked_for(selector: Selector, items: int) -> None:
-    assert sorted(selector(candidates(random_vectors(items)), items)) == list(range(items))
-
-
-@pytest.mark.parametrize("selector", SELECTORS)
-@pytest.mark.parametrize("n", [1, 7, 50])
-def test_identical_vectors_are_told_apart_by_the_seeded_draw_alone(
-    selector: Selector, n: int
-) -> None:
-    vectors = np.repeat(random_vectors(1), 50, axis=0)
-    draws = [tuple(selector(candidates(vectors, seed), n)) for seed in (0, 0, 1)]
-    assert draws[0] == draws[1] != draws[2]
+# All of them
 
 
 @pytest.mark.parametrize("selector", SELECTORS)
@@ -94,35 +48,6 @@ def test_the_seed_decides(selector: Selector) -> None:
     first, again, other = (selector(candidates(vectors, seed), 20) for seed in (1, 1, 2))
     assert first == again
     assert set(first) != set(other)
-
-
-@pytest.mark.parametrize("selector", SELECTORS)
-@pytest.mark.parametrize("seed", [-1, 2**40])
-def test_any_whole_number_is_a_seed(selector: Selector, seed: int) -> None:
-    assert len(selector(candidates(random_vectors(30), seed), 10)) == 10
-
-
-@pytest.mark.parametrize("selector", SELECTORS)
-def test_vectors_may_be_a_read_only_memory_map(
-    selector: Selector, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    vectors = random_vectors(40)
-    path = tmp_path_factory.mktemp("vectors") / "vectors.npy"
-    np.save(path, vectors)
-    mapped = np.load(path, mmap_mode="r")
-    assert selector(candidates(mapped), 10) == selector(candidates(vectors), 10)
-
-
-@pytest.mark.parametrize("selector", SELECTORS)
-def test_vectors_are_needed(selector: Selector) -> None:
-    with pytest.raises(ValueError, match="needs vectors"):
-        selector(Candidates([Item("a", "text")], 0), 1)
-
-
-@pytest.mark.parametrize("selector", GREEDY)
-def test_fewer_picks_are_the_beginning_of_more(selector: Selector) -> None:
-    made = candidates(random_vectors(100))
-    assert selector(made, 10) == selector(made, 60)[:10]
 
 
 # k-center

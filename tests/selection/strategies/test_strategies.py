@@ -1,8 +1,6 @@
-"""What every strategy promises: exactly N, the same again, and nothing by the order of the file."""
+"""Strategies by name, and those that go by a measured value."""
 
 from __future__ import annotations
-
-from random import Random
 
 import numpy as np
 import pytest
@@ -11,87 +9,9 @@ from hypothesis import strategies as st
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
-from selectllm.selection.strategies import STRATEGIES, Candidates, Strategy, find_strategy
+from selectllm.selection.strategies import Candidates, find_strategy
+from tests.selection.strategies.test_contract import ALL, pools
 from tests.support.made_vectors import names, unit
-
-BY_PLACE = ("first", "slot:2")
-ALL = (
-    *STRATEGIES,
-    *("slot:2", "oracle:rating", "rating:quality@1+mock/first", "open-endedness:mock/first"),
-    *("perplexity-low:folder", "ifd:some/model"),
-    *("score-first:0.9:longest", "score-first:0.5:oracle:rating", "score-first:1:random"),
-)
-
-words = st.lists(st.sampled_from(["ask", "Tell", "why", "42", ""]), max_size=5).map(" ".join)
-seeds = st.integers(-1, 3)
-
-
-@st.composite
-def pools(draw: st.DrawFn) -> Candidates:
-    """Short texts, few coordinates and few values, so that repeats and ties are common."""
-    count = draw(st.integers(1, 20))
-    ids = names(count)
-    items = [Item(id, draw(words) or "x", draw(words), draw(words)) for id in ids]
-    rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    vectors = unit(rng.integers(1, draw(st.sampled_from([2, 4, 1000])), (count, 3)).astype(float))
-    values = rng.integers(0, 4, count) / 2
-    return Candidates(items, draw(seeds), vectors, values)
-
-
-def shuffled(pool: Candidates, random: Random) -> Candidates:
-    order = list(range(len(pool.items)))
-    random.shuffle(order)
-    return pool.only(np.array(order))
-
-
-def chosen(strategy: Strategy, pool: Candidates, n: int) -> list[str]:
-    return [pool.items[position].id for position in strategy.choose(pool, n)]
-
-
-@pytest.mark.parametrize("name", ALL)
-@settings(deadline=None, max_examples=30)
-@given(pool=pools(), data=st.data())
-def test_exactly_n_distinct_items_come_out_and_the_same_ones_again(
-    name: str, pool: Candidates, data: st.DataObject
-) -> None:
-    strategy = find_strategy(name)
-    n = data.draw(st.sampled_from([1, len(pool.items), (len(pool.items) + 1) // 2]))
-    ids = chosen(strategy, pool, n)
-    assert len(ids) == len(set(ids)) == n
-    assert chosen(strategy, pool, n) == ids
-
-
-@pytest.mark.parametrize("name", [name for name in ALL if name not in BY_PLACE])
-@settings(deadline=None, max_examples=30)
-@given(pool=pools(), random=st.randoms(use_true_random=False), data=st.data())
-def test_the_order_of_the_file_changes_nothing(
-    name: str, pool: Candidates, random: Random, data: st.DataObject
-) -> None:
-    strategy = find_strategy(name)
-    n = data.draw(st.integers(1, len(pool.items)))
-    assert chosen(strategy, shuffled(pool, random), n) == chosen(strategy, pool, n)
-
-
-@pytest.mark.parametrize("name", [name for name in ALL if find_strategy(name).ranks])
-@settings(deadline=None, max_examples=30)
-@given(pool=pools(), data=st.data())
-def test_a_larger_n_only_adds_to_a_ranking(
-    name: str, pool: Candidates, data: st.DataObject
-) -> None:
-    strategy = find_strategy(name)
-    n = data.draw(st.integers(1, len(pool.items)))
-    assert chosen(strategy, pool, len(pool.items))[:n] == chosen(strategy, pool, n)
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_a_pool_of_one_and_one_of_equal_items_can_be_selected_from(name: str) -> None:
-    strategy = find_strategy(name)
-    for count in (1, 5):
-        items = [Item(id, "the same text", "", "the same") for id in names(count)]
-        alike = Candidates(items, 0, unit(np.ones((count, 4))), np.ones(count))
-        for n in (1, count):
-            assert len(set(strategy.choose(alike, n))) == n
-
 
 # Those that go by a measured value
 

@@ -14,9 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.ab import ab_word
 from selectllm.evaluation.comparison.regress import regress_word
-from selectllm.evaluation.comparison.schema import Design, Shares, Verdict
-from selectllm.evaluation.comparison.swap import swap_word
-from selectllm.evaluation.comparison.verdict import (
+from selectllm.evaluation.comparison.ruling import (
     Bounds,
     Ruling,
     WordOf,
@@ -24,6 +22,8 @@ from selectllm.evaluation.comparison.verdict import (
     holm_levels,
     rule,
 )
+from selectllm.evaluation.comparison.schema import Design, Shares, Verdict
+from selectllm.evaluation.comparison.swap import swap_word
 from selectllm.stats.betting import least_clusters
 from selectllm.stats.interval import Interval
 from selectllm.stats.paired import Paired

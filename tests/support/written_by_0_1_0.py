@@ -1,0 +1,79 @@
+"""A workspace that release 0.1.0 wrote, and the commands that made it.
+
+For every contract on what is finished or half done: nothing has to be run first. Nothing answers
+where its model was served, so whatever asks fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from tests.conftest import Command, Outcome
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "written_by_0_1_0"
+VECTORS = ("--vectors", "vectors.npy")
+ASKED = ("eval", "suites/asked.yaml", *VECTORS)
+RECORDED = ("eval", "suites/recorded.yaml", *VECTORS)
+REGRESS = ("regress", "suites/recorded.yaml", "--baseline", "baseline.json", *VECTORS)
+RANDOM = ("suites/scripted.yaml", "--a", "mock/random")
+FEW = ("--limit", 3)
+RUNS: dict[str, tuple[tuple[object, ...], int]] = {
+    "asked": (ASKED, 0),
+    "regress": (REGRESS, 0),
+    "ab": (("ab", *RANDOM, "--b", "mock/oracle", "--design", "sequential"), 0),
+    "voting": (("ab", *RANDOM, "--b", "voting", *FEW), 3),
+    "differing": (("ab", *RANDOM, "--b", "mock/oracle", "--differing", *FEW), 3),
+    "aa": (("aa", "suites/scripted.yaml", "--model", "mock/random", *FEW), 0),
+    "swap": (("swap", *RANDOM[:1], "--from", "mock/oracle", "--to", "mock/random", *FEW), 3),
+}
+"""What made each run folder, and what it ended with."""
+SELECTED: dict[str, tuple[object, ...]] = {
+    "chosen.jsonl": (
+        *("--budget", 8, "--prompt", "mine@1", "--model", "openai/m"),
+        *("--api-base", "http://127.0.0.1:8123/v1", "--cluster-size", 40, "--by", "diverse"),
+    ),
+    "spread.jsonl": ("--budget", 5, "--strategy", "k-center"),
+}
+OTHERS: dict[str, tuple[object, ...]] = {
+    "sets": ("sets", "suites/sets.yaml", *VECTORS),
+    "search": ("optimize", "suites/grid.yaml", "--grid"),
+    "training": (
+        *("export", "sets", "--pool", "pool.jsonl", "--layout", "alpaca", "--layout", "chat"),
+    ),
+}
+
+
+def written(folder: str = ".") -> dict[str, bytes]:
+    """Every file but those of the cache, without the versions of packages."""
+    paths = (path for path in Path(folder).rglob("*") if path.is_file())
+    return {
+        str(path): without_versions(path) for path in paths if path.parts[0] not in ("cache", "new")
+    }
+
+
+def without_versions(path: Path) -> bytes:
+    """What the file holds, but for the versions of packages."""
+    content = path.read_bytes()
+    if path.name in ("run.json", "optimize.json"):
+        with contextlib.suppress(ValueError):  # it may have been damaged for a test
+            return json.dumps(json.loads(content) | {"versions": None}).encode()
+    return content
+
+
+def again(selectllm: Command, *words: object, out: str) -> Outcome:
+    """A command of 0.1.0 with its results in `out`; nothing may be sent."""
+    offline = () if words[0] == "export" else ("--offline",)
+    return selectllm(*words, "-o", out, *offline)
+
+
+def golden() -> dict[str, bytes]:
+    """The workspace as it was written."""
+    paths = (path for path in GOLDEN.rglob("*") if path.is_file())
+    names = {path.relative_to(GOLDEN): path for path in paths}
+    return {
+        str(name): without_versions(path)
+        for name, path in names.items()
+        if name.parts[0] != "cache"
+    }
