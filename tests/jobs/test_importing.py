@@ -18,15 +18,14 @@ from scipy import stats
 from selectllm.cli import main
 from selectllm.core.errors import UtilityError
 from selectllm.downstream.outcomes.agreement import set_agreement
-from selectllm.downstream.outcomes.schema import SetAgreementFigures
+from selectllm.downstream.outcomes.schema import OutcomeAgreement, SetAgreementFigures
 from selectllm.jobs.agreeing import AgreeSettings, agree
 from selectllm.jobs.exporting import ExportSettings, export
 from selectllm.jobs.importing import ImportedResults, ResultSettings, import_results
 from selectllm.jobs.session import Session
 from selectllm.jobs.sync import finished
 from selectllm.report.schemas import schema
-from selectllm.report.set_agreement import render_set_agreement
-from selectllm.report.utilities import print_agreement
+from selectllm.report.set_agreement import print_agreement, render_set_agreement
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import files
 from tests.support.jobs import fails
@@ -266,7 +265,7 @@ def test_settings_that_cannot_work_are_refused(
 def printed(content: Any) -> str:
     console = Console(width=200)
     with console.capture() as text:
-        print_agreement(content, console)
+        print_agreement(OutcomeAgreement.model_validate(content), console)
     return text.get()
 
 
