@@ -153,7 +153,7 @@ def _lock(handle: IO[str], path: Path) -> None:
     except BlockingIOError:
         raise RunError(
             f"{path}: another process is writing to it; wait for that one, or name another "
-            "place with -o (with --cache, where the file is in the cache)"
+            "place with `out` (with `cache`, where the file is in the cache)"
         ) from None
 
 

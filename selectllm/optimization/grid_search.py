@@ -42,14 +42,14 @@ class Grid:
         count = math.prod(len(values) for _, values in parent.variables)
         if count > MOST:
             raise PromptError(
-                f"{parent.path}: its variables have {count:,} combinations, and --grid tries "
+                f"{parent.path}: its variables have {count:,} combinations, and `grid` tries "
                 f"{MOST} at most; declare fewer values"
             )
         settings = all_settings(parent)
         if len(settings) < 2:
             lacking = "one has one value of each" if parent.variables else "one has none"
             raise PromptError(
-                f"{parent.path}: --grid tries values of a prompt's variables, and this {lacking}; "
+                f"{parent.path}: `grid` tries values of a prompt's variables, and this {lacking}; "
                 "declare some in its front matter (`variables: {reasons: [none, before]}`), or "
                 "take parts@1"
             )

@@ -100,7 +100,7 @@ def _chosen(pairs: Sequence[tuple[str, str]], prompts: Sequence[str]) -> Sequenc
     if count > 1:
         raise RunError(
             f"the run has {count} versions of {name} with {model}, and a baseline is found by "
-            "prompt name: choose one with --prompt"
+            "prompt name: choose one with `prompt`"
         )
     return chosen
 
