@@ -62,9 +62,11 @@ def train(selection: str, settings: TrainSettings, student: StudentSettings, loc
 
     session = open_session(local.common(), Path.cwd())
     trained = finished(training.train(selection, settings, student, session=session))
-    content = trained.to_json()
+    results = trained.results
     click.echo(
-        canonical_json(content) if local.as_json else trained_text(content, trained.dev_items)
+        canonical_json(results.to_json())
+        if local.as_json
+        else trained_text(results, trained.dev_items)
     )
 
 
@@ -114,7 +116,7 @@ def score(
 
     session = open_session(local.common(encoder), Path.cwd())
     scores = finished(scoring.score(folder, settings, base, session=session))
-    show(scores.content, print_scores, as_json=local.as_json)
+    show(scores.results, print_scores, as_json=local.as_json)
 
 
 @student.command()

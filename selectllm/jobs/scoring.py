@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from selectllm.core.codec import canonical_json, pretty_json
+from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
 from selectllm.core.files import write_text
 from selectllm.core.types import Item
@@ -26,7 +26,8 @@ from selectllm.downstream.student import (
 )
 from selectllm.downstream.student import score as score_student
 from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
-from selectllm.downstream.student.scores_file import Answers, StudentLosses, scores_json
+from selectllm.downstream.student.schema import StudentScores
+from selectllm.downstream.student.scores_file import Answers, StudentLosses, student_scores
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.workshop import answered_items
 from selectllm.selection.scorers.language_model import LOCAL
@@ -90,9 +91,9 @@ class BaseSettings:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Losses and gains of a student; `content`: as the file has them, student_scores.json."""
+    """Losses and gains of a student; `results`: as the file has them."""
 
-    content: Mapping[str, Any]
+    results: StudentScores
 
 
 async def score(
@@ -128,10 +129,10 @@ async def score(
             answers = scoring.answers(place, settings.limit)
             rows = (canonical_json(row) + "\n" for row in answers.rows())
             write_text(session.path(settings.answers), "".join(rows))
-    content = scores_json(student, config, scored, answers)
+    results = student_scores(student, config, scored, answers)
     if settings.out is not None:
-        write_text(session.path(settings.out), pretty_json(content))
-    return Scores(content)
+        results.write(session.path(settings.out))
+    return Scores(results)
 
 
 def _check_base(manifest: Manifest, model: str) -> None:

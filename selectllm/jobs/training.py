@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,11 @@ from selectllm.downstream.student import (
     open_student,
 )
 from selectllm.downstream.student import train as train_student
-from selectllm.downstream.student.adapter import copy_trained, is_begun
+from selectllm.downstream.student.adapter import copy_trained, is_begun, recorded
 from selectllm.downstream.student.learning_rate import GRID, rate_folder
+from selectllm.downstream.student.schema import TrainedStudent
 from selectllm.jobs.computing import interruptible
-from selectllm.jobs.workshop import StudentSettings, answered_items, choice_json
+from selectllm.jobs.workshop import StudentSettings, answered_items, recorded_choice
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
@@ -62,14 +63,22 @@ class Trained:
     begun: bool
     seconds: float
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def results(self) -> TrainedStudent:
         """The manifest with folder, choice and time."""
-        return {
-            **asdict(self.manifest),
-            "folder": str(self.folder),
-            "learning_rate": self.choice and choice_json(self.choice),
-            "seconds": round(self.seconds, 1),
-        }
+        manifest = recorded(self.manifest)
+        return TrainedStudent(
+            plan=manifest.plan,
+            losses=manifest.losses,
+            adapter_sha256=manifest.adapter_sha256,
+            folder=str(self.folder),
+            learning_rate=None if self.choice is None else recorded_choice(self.choice),
+            seconds=round(self.seconds, 1),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return self.results.to_json()
 
 
 async def train(

@@ -27,6 +27,7 @@ from selectllm.downstream.student import (
     items_sha256,
     open_student,
 )
+from selectllm.downstream.student.schema import LearningRateChoice
 from selectllm.downstream.student.template import check_responses
 from selectllm.downstream.trials.log import TrialLog, trial_manifest
 from selectllm.downstream.trials.train_sets import Bench, carry_out
@@ -84,7 +85,7 @@ class TrialSettings:
 class Workshop:
     """A student, how it is trained, and the items that it is tested on.
 
-    `choice`: of the learning rate (see `choice_json`), None if nobody asked for one.
+    `choice`: of the learning rate (see `recorded_choice`), None if nobody asked for one.
     """
 
     session: Session
@@ -164,7 +165,7 @@ def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Mappin
             chosen = choose_learning_rate(
                 shop.student, drawn.items, dev, shop.config, folder, progress=progress
             )
-        write_text(kept, pretty_json(choice_json(chosen)))
+        write_text(kept, pretty_json(recorded_choice(chosen).to_json()))
     choice: Mapping[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     shop.session.note(f"learning rate {choice['rate']:g}, chosen on {len(dev)} dev items")
     if choice["edge"] is not None:
@@ -187,12 +188,14 @@ def carried_out(shop: Workshop, sets: Sequence[TrialSet]) -> Iterator[TrialLog]:
         yield log
 
 
-def choice_json(choice: RateChoice) -> Mapping[str, Any]:
+def recorded_choice(choice: RateChoice) -> LearningRateChoice:
     """The choice as compare.json has it; losses are per token, on the dev items."""
-    losses = choice.losses.items()
-    return {
-        "rate": choice.rate,
-        "edge": choice.edge,
-        "base_loss": choice.base.token_weighted,
-        "losses": {f"{rate:g}": loss and loss.token_weighted for rate, loss in losses},
-    }
+    return LearningRateChoice(
+        rate=choice.rate,
+        edge=choice.edge,
+        base_loss=choice.base.token_weighted,
+        losses={
+            f"{rate:g}": None if loss is None else loss.token_weighted
+            for rate, loss in choice.losses.items()
+        },
+    )

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from selectllm.core.names import STRATEGY
 from selectllm.downstream.outcomes.schema import ForetellingUtility
-from selectllm.downstream.trials.schema import DRAWN, Aggregation, GainDifference, StudentsCompared
+from selectllm.downstream.student.schema import Aggregation
+from selectllm.downstream.trials.schema import DRAWN, GainDifference, StudentsCompared
 from selectllm.report.layout import add_row, table
 from selectllm.report.set_agreement import render_arms, render_set_agreement
 from selectllm.report.wording import counted, named, number, p_alone, spread

@@ -14,6 +14,7 @@ import pytest
 from selectllm.core.errors import ModelError, RunError
 from selectllm.downstream.student import open_student, read_manifest
 from selectllm.downstream.student import score as score_student
+from selectllm.downstream.student.schema import StudentScores
 from selectllm.jobs.exporting import ExportSettings, export
 from selectllm.jobs.scoring import BaseSettings, Scores, ScoreSettings, score
 from selectllm.jobs.sync import finished
@@ -81,7 +82,7 @@ def scoring(heard: Heard, folder: str | None = "out", **named: Any) -> Any:
 
 def scored(heard: Heard, folder: str | None = "out", **named: Any) -> Any:
     result: Scores = finished(scoring(heard, folder, **named))
-    return result.content
+    return result.results.to_json()
 
 
 def adapter(heard: Heard, folder: str = "out") -> bytes:
@@ -93,7 +94,7 @@ def shown(content: Any) -> str:
 
     console = Console(width=200)
     with console.capture() as text:
-        print_scores(content, console)
+        print_scores(StudentScores.of(content), console)
     return text.get()
 
 
@@ -126,7 +127,7 @@ def test_settings_reach_the_training_and_what_was_cut_is_told(fresh: Heard) -> N
     cut = result.manifest.plan.cut
     assert cut.prompts > 1
     words = f"cut to fit into 48 tokens, and not learned: {cut.prompt_tokens} tokens of"
-    assert f"{words} {cut.prompts} prompts" in trained_text(result.to_json())
+    assert f"{words} {cut.prompts} prompts" in trained_text(result.results)
 
 
 def test_in_a_running_loop_it_is_awaited(fresh: Heard) -> None:
@@ -171,7 +172,7 @@ def test_the_learning_rate_is_chosen_on_dev_items(fresh: Heard) -> None:
     losses = content["losses"]
     assert content["rate"] == rate == float(min(losses, key=lambda r: losses[r]))
     assert len(losses) == 5
-    told = trained_text(result.to_json(), 4)
+    told = trained_text(result.results, 4)
     assert f"learning rate {rate:g}, chosen on 4 dev items" in told
     for tried, loss in losses.items():
         assert f"{tried} {loss:.3f}" in told

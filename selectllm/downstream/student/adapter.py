@@ -24,6 +24,7 @@ from selectllm.core.types import Item
 from selectllm.data.leakage import asked_by
 from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.network import Student, adapted
+from selectllm.downstream.student.schema import TrainedManifest
 from selectllm.downstream.student.template import TEMPLATE, Cut, Example, cut
 
 FORMAT = 1
@@ -149,19 +150,27 @@ def read_manifest(folder: Path) -> Manifest:
     except ValueError as error:
         raise RunError(f"{path} is no JSON ({error}); train again in another folder") from None
     try:
-        plan, losses, expected = _parsed(fields)
+        manifest = _parsed(fields)
+        recorded(manifest)
     except (KeyError, TypeError) as error:
         raise RunError(f"{path} is no manifest of a student ({error!r})") from None
-    if hashlib.sha256(adapter).hexdigest() != expected:
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}); train again in another folder") from None
+    if hashlib.sha256(adapter).hexdigest() != manifest.adapter_sha256:
         raise RunError(f"{folder / WEIGHTS} has changed since it was trained; train again")
-    return Manifest(plan, losses, expected)
+    return manifest
 
 
-def _parsed(fields: Any) -> tuple[TrainingPlan, tuple[float, ...], str]:
+def recorded(manifest: Manifest) -> TrainedManifest:
+    """The manifest as its file has it. Raises ValueError with a value that no training wrote."""
+    return TrainedManifest.of(asdict(manifest))
+
+
+def _parsed(fields: Any) -> Manifest:
     plan = dict(fields["plan"])
     plan |= {"config": StudentConfig(**plan["config"]), "cut": Cut(**plan["cut"])}
     plan["asked"] = tuple(plan["asked"])
-    return TrainingPlan(**plan), tuple(fields["losses"]), fields["adapter_sha256"]
+    return Manifest(TrainingPlan(**plan), tuple(fields["losses"]), fields["adapter_sha256"])
 
 
 def save_adapter(folder: Path, plan: TrainingPlan, model: Any, losses: Sequence[float]) -> Manifest:

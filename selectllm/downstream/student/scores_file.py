@@ -1,13 +1,13 @@
-"""What a student's scores are as JSON: losses of every test item, their means, what was gained.
+"""What a student's scores are: losses of every test item, their means, what was gained.
 
 Losses are in nats, lower is better; gains are the base model's loss less the student's, higher is
-better. What there is none of is null. The schema is schemas/student_scores.json.
+better. What there is none of is None.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from selectllm.core.arrays import Floats
@@ -16,10 +16,19 @@ from selectllm.downstream.student.adapter import Manifest, items_sha256
 from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.generation import Answer
 from selectllm.downstream.student.network import Student
+from selectllm.downstream.student.schema import (
+    AnswerSummary,
+    CutExamples,
+    ItemLoss,
+    LengthBand,
+    LossChange,
+    MeanLoss,
+    ScoredTraining,
+    SeededTraining,
+    StudentScores,
+)
 from selectllm.downstream.student.score import Band, ResponseLoss, length_edges
-from selectllm.downstream.student.template import TEMPLATE
-
-FORMAT = 1
+from selectllm.downstream.student.template import TEMPLATE, Cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +54,16 @@ class Answers:
             for each, rouge_l, cosine in zip(self.answers, self.rouge_l, self.cosine, strict=True)
         ]
 
-    def to_json(self) -> dict[str, Any]:
+    def summary(self) -> AnswerSummary:
         """Counts and means over all answers."""
-        return {
-            "answers": len(self.answers),
-            "new_tokens": self.new_tokens,
-            "stopped": sum(each.stopped == "end" for each in self.answers),
-            "cut_prompts": sum(each.lost_prompt > 0 for each in self.answers),
-            "rouge_l": float(self.rouge_l.mean()),
-            "cosine": float(self.cosine.mean()),
-        }
+        return AnswerSummary(
+            answers=len(self.answers),
+            new_tokens=self.new_tokens,
+            stopped=sum(each.stopped == "end" for each in self.answers),
+            cut_prompts=sum(each.lost_prompt > 0 for each in self.answers),
+            rouge_l=float(self.rouge_l.mean()),
+            cosine=float(self.cosine.mean()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,71 +76,109 @@ class StudentLosses:
     manifest: Manifest | None = None
 
 
-def scores_json(
+def student_scores(
     student: Student, config: StudentConfig, scored: StudentLosses, answers: Answers | None = None
-) -> dict[str, Any]:
+) -> StudentScores:
     """The scores of `student`, as `config` cuts items."""
     base, tuned, manifest = scored.base, scored.tuned, scored.manifest
-    return {
-        "format": FORMAT,
-        "student": student.identity,
-        "template": TEMPLATE,
-        "max_length": config.max_length,
-        "training": None if manifest is None else _training(manifest),
-        "tests_sha256": items_sha256(scored.tests),
-        "losses": _losses(base, tuned),
-        "bands": _bands(base, tuned),
-        "cut": asdict(base.cut),
-        "items": _items(base, tuned),
-        "answers": answers and answers.to_json(),
-    }
+    return StudentScores(
+        student=student.identity,
+        template=TEMPLATE,
+        max_length=config.max_length,
+        training=None if manifest is None else _training(manifest),
+        tests_sha256=items_sha256(scored.tests),
+        losses=_losses(base, tuned),
+        bands=_bands(base, tuned),
+        cut=cut_examples(base.cut),
+        items=_items(base, tuned),
+        answers=None if answers is None else answers.summary(),
+    )
 
 
-def _training(manifest: Manifest) -> dict[str, Any]:
+def cut_examples(cut: Cut) -> CutExamples:
+    """What was cut, as files have it."""
+    return CutExamples(
+        prompts=cut.prompts,
+        prompt_tokens=cut.prompt_tokens,
+        responses=cut.responses,
+        response_tokens=cut.response_tokens,
+    )
+
+
+def _training(manifest: Manifest) -> ScoredTraining:
     plan = manifest.plan
-    return {
-        "adapter_sha256": manifest.adapter_sha256,
-        "config": {name: value for name, value in asdict(plan.config).items() if name != "model"},
-        "items": plan.items,
-        "items_sha256": plan.items_sha256,
-        "learned_tokens": plan.response_tokens,
-    }
+    config = plan.config
+    return ScoredTraining(
+        adapter_sha256=manifest.adapter_sha256,
+        config=SeededTraining(
+            mode=config.mode,
+            rank=config.rank,
+            alpha=config.alpha,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            max_length=config.max_length,
+            blocks=config.blocks,
+            learning_rate=config.learning_rate,
+            seed=config.seed,
+        ),
+        items=plan.items,
+        items_sha256=plan.items_sha256,
+        learned_tokens=plan.response_tokens,
+    )
 
 
-def _losses(base: ResponseLoss | Band, tuned: ResponseLoss | Band | None) -> dict[str, Any]:
+def _losses(base: ResponseLoss, tuned: ResponseLoss | None) -> LossChange:
     """Both means before training, after it, and what was gained."""
-    before = _means(base)
-    after = None if tuned is None else _means(tuned)
-    gain = after and {by: _gain(before[by], after[by]) for by in before}
-    return {"base": before, "tuned": after, "gain": gain}
+    before, after = _means(base), None if tuned is None else _means(tuned)
+    return LossChange(base=before, tuned=after, gain=_gain(before, after))
 
 
-def _means(loss: ResponseLoss | Band) -> dict[str, float | None]:
-    return {"per_token": loss.token_weighted, "per_item": loss.per_item}
+def _means(loss: ResponseLoss | Band) -> MeanLoss:
+    return MeanLoss(per_token=loss.token_weighted, per_item=loss.per_item)
 
 
-def _gain(before: float | None, after: float | None) -> float | None:
+def _gain(before: MeanLoss, after: MeanLoss | None) -> MeanLoss | None:
+    if after is None:
+        return None
+    return MeanLoss(
+        per_token=_less(before.per_token, after.per_token),
+        per_item=_less(before.per_item, after.per_item),
+    )
+
+
+def _less(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else before - after
 
 
-def _bands(base: ResponseLoss, tuned: ResponseLoss | None) -> list[dict[str, Any]]:
+def _bands(base: ResponseLoss, tuned: ResponseLoss | None) -> tuple[LengthBand, ...]:
     """The losses by length of the response, in about as many items each."""
     edges = length_edges(base.tokens)
-    after: Sequence[Band | None] = [None] * (len(edges) + 1)
+    ours: Sequence[Band | None] = [None] * (len(edges) + 1)
     if tuned is not None:
-        after = tuned.bands(edges)
-    return [
-        {"above": band.above, "up_to": band.up_to, "items": band.items, **_losses(band, ours)}
-        for band, ours in zip(base.bands(edges), after, strict=True)
-    ]
+        ours = tuned.bands(edges)
+    return tuple(
+        _length_band(before, after) for before, after in zip(base.bands(edges), ours, strict=True)
+    )
 
 
-def _items(base: ResponseLoss, tuned: ResponseLoss | None) -> list[dict[str, Any]]:
+def _length_band(base: Band, tuned: Band | None) -> LengthBand:
+    before, after = _means(base), None if tuned is None else _means(tuned)
+    return LengthBand(
+        above=base.above,
+        up_to=base.up_to,
+        items=base.items,
+        base=before,
+        tuned=after,
+        gain=_gain(before, after),
+    )
+
+
+def _items(base: ResponseLoss, tuned: ResponseLoss | None) -> tuple[ItemLoss, ...]:
     after: Sequence[float | None] = [None] * len(base.ids)
     if tuned is not None:
         after = tuned.nats.tolist()
     columns = (base.ids, base.tokens.tolist(), base.nats.tolist(), after)
-    return [
-        {"id": id, "tokens": tokens, "base": before, "tuned": ours}
+    return tuple(
+        ItemLoss(id=id, tokens=tokens, base=before, tuned=ours)
         for id, tokens, before, ours in zip(*columns, strict=True)
-    ]
+    )

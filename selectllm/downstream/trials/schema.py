@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from selectllm.core.document import Document, Number, Part, Sha256, Share
 from selectllm.downstream.outcomes.schema import ForetellingUtility
+from selectllm.downstream.student.schema import (
+    Aggregation,
+    LearningRateChoice,
+    Positive,
+    TrainingSettings,
+)
 from selectllm.evaluation.sets.schema import Budget
 
-Aggregation = Literal["per_token", "per_item"]
 Role = Literal["selector", "random", "matched", "block"]
-Positive = Annotated[int, Field(ge=1)]
 
 DRAWN = "drawn at random"
 """The arm of random sets that no selector chose."""
@@ -124,29 +128,10 @@ class TrainedSet(Part):
     bands: BandGains
 
 
-class RecordedStudent(Part):
+class RecordedStudent(TrainingSettings):
     """How every student was trained."""
 
     model: str
-    mode: Literal["fast", "full"]
-    rank: Positive
-    alpha: Positive
-    epochs: Positive
-    batch_size: Positive
-    max_length: Positive
-    blocks: Positive
-    learning_rate: Number
-
-
-class LearningRateChoice(Part):
-    """The learning rate that did best on the dev items."""
-
-    rate: Number
-    base_loss: Number
-    losses: Mapping[str, Number | None] = Field(
-        description="Per token on the dev items, by rate; null where training diverged."
-    )
-    edge: Literal["lowest", "highest"] | None
 
 
 class StudentsCompared(Document):
