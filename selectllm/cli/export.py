@@ -43,12 +43,12 @@ def export(source: Path, settings: ExportSettings, as_json: bool) -> None:
     """
     session = open_session(Common(as_json=as_json), Path.cwd())
     exported = finished(exporting.export(source, settings, session=session))
-    click.echo(canonical_json(exported.manifest) if as_json else _text(exported))
+    click.echo(canonical_json(exported.manifest.to_json()) if as_json else _text(exported))
 
 
 def _text(exported: Export) -> str:
-    sets, layouts = exported.manifest["sets"], ", ".join(exported.manifest["layouts"])
-    empty = max(row["unanswered"] for row in sets)
+    sets, layouts = exported.manifest.sets, ", ".join(exported.manifest.layouts)
+    empty = max(row.unanswered for row in sets)
     note = f"; up to {empty} items of a set have no response" if empty else ""
     return (
         f"{exported.folder}: {len(sets)} set(s) as {layouts}{note}\n"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from selectllm.core.errors import UsageError
 from selectllm.downstream.outcomes.export import LAYOUTS, write_export
+from selectllm.downstream.outcomes.schema import ExportManifest, LayoutName
 from selectllm.downstream.outcomes.training_sets import TrainingSets, set_of_selection, sets_of_run
 from selectllm.jobs.workshop import read_pool
 
@@ -28,7 +29,7 @@ class ExportSettings:
     out: Path
     pool: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
-    layout: tuple[str, ...] = ()
+    layout: tuple[LayoutName, ...] = ()
     unanswered: bool = False
 
 
@@ -37,7 +38,7 @@ class Export:
     """Training files in `folder`; `manifest`: what ties results to their sets."""
 
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: ExportManifest
 
 
 async def export(source: Path, settings: ExportSettings, *, session: Session) -> Export:

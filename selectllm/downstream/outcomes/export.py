@@ -17,12 +17,19 @@ from typing import Any
 
 import yaml
 
-from selectllm.core.codec import pretty_json, sha256_text
+from selectllm.core.codec import sha256_text
 from selectllm.core.errors import PoolError, RunError
 from selectllm.core.files import write_text
 from selectllm.core.names import listed
 from selectllm.core.types import Item, unanswered
-from selectllm.downstream.outcomes.exported import FORMAT, MANIFEST
+from selectllm.downstream.outcomes.exported import MANIFEST
+from selectllm.downstream.outcomes.schema import (
+    ExportManifest,
+    LayoutName,
+    ManifestSet,
+    SetTokens,
+    TrainingFile,
+)
 from selectllm.downstream.outcomes.training_sets import TrainingSet, TrainingSets
 from selectllm.models.tokens import estimate_tokens
 
@@ -62,7 +69,7 @@ def _sharegpt(item: Item) -> Row:
     return {"conversations": [asked, {"from": "gpt", "value": item.response or ""}]}
 
 
-LAYOUTS: Mapping[str, Layout] = {
+LAYOUTS: Mapping[LayoutName, Layout] = {
     "alpaca": Layout(_alpaca, array=True),
     "chat": Layout(_chat, array=False),
     "sharegpt": Layout(_sharegpt, array=True),
@@ -70,8 +77,12 @@ LAYOUTS: Mapping[str, Layout] = {
 
 
 def write_export(
-    out: Path, source: TrainingSets, layouts: Iterable[str] = LAYOUTS, *, unanswered: bool = False
-) -> dict[str, Any]:
+    out: Path,
+    source: TrainingSets,
+    layouts: Iterable[LayoutName] = LAYOUTS,
+    *,
+    unanswered: bool = False,
+) -> ExportManifest:
     """Write every set in every one of `layouts` to the folder `out`; returns the manifest.
 
     `unanswered`: items may be without a response; their output is empty. A folder that is there
@@ -94,47 +105,48 @@ def write_export(
     return manifest
 
 
-def _write(folder: Path, source: TrainingSets, layouts: Sequence[str]) -> dict[str, Any]:
+def _write(folder: Path, source: TrainingSets, layouts: Sequence[LayoutName]) -> ExportManifest:
     """All files of an exported folder; its manifest."""
     tokens: dict[str, tuple[int, int]] = {}
     described = [_write_set(folder, each, layouts, tokens) for each in source.sets]
-    manifest = {
-        "format": FORMAT,
-        "verb": "export",
-        "pool_sha256": source.pool_sha256,
-        "suite": source.suite,
-        "layouts": list(layouts),
-        "sets": described,
-    }
+    manifest = ExportManifest(
+        pool_sha256=source.pool_sha256,
+        suite=source.suite,
+        layouts=tuple(layouts),
+        sets=tuple(described),
+    )
     write_text(folder / RECIPE, recipe_text(source.pool_sha256, source.suite))
-    write_text(folder / MANIFEST, pretty_json(manifest))
+    manifest.write(folder / MANIFEST)
     return manifest
 
 
 def _write_set(
-    folder: Path, each: TrainingSet, layouts: Sequence[str], tokens: dict[str, tuple[int, int]]
-) -> dict[str, Any]:
+    folder: Path,
+    each: TrainingSet,
+    layouts: Sequence[LayoutName],
+    tokens: dict[str, tuple[int, int]],
+) -> ManifestSet:
     """The files of one set, and what the manifest says of it; `tokens`: of the items so far."""
-    files = {}
+    files: dict[str, TrainingFile] = {}
     for name in layouts:
         layout = LAYOUTS[name]
         path, text = f"{name}/{each.name}{layout.suffix}", layout.text(each.items)
         write_text(folder / path, text)
-        files[name] = {"path": path, "sha256": sha256_text(text)}
+        files[name] = TrainingFile(path=path, sha256=sha256_text(text))
     for item in each.items:
         if item.id not in tokens:
             tokens[item.id] = estimate_tokens(item.text), estimate_tokens(item.response or "")
     read, written = (sum(tokens[item.id][side] for item in each.items) for side in (0, 1))
-    return {
-        "name": each.name,
-        "arm": each.arm,
-        "budget": each.budget,
-        "seed": each.seed,
-        "items": len(each.items),
-        "unanswered": len(unanswered(each.items)),
-        "tokens": {"read": read, "written": written},
-        "files": files,
-    }
+    return ManifestSet(
+        name=each.name,
+        arm=each.arm,
+        budget=each.budget,
+        seed=each.seed,
+        items=len(each.items),
+        unanswered=len(unanswered(each.items)),
+        tokens=SetTokens(read=read, written=written),
+        files=files,
+    )
 
 
 def _check_answered(source: TrainingSets) -> None:
@@ -148,9 +160,9 @@ def _check_answered(source: TrainingSets) -> None:
         )
 
 
-def _check_same(out: Path, made: Path, manifest: Mapping[str, Any]) -> None:
+def _check_same(out: Path, made: Path, manifest: ExportManifest) -> None:
     """Raise RunError unless `out` holds what was just `made`."""
-    own = [MANIFEST, *(file["path"] for row in manifest["sets"] for file in row["files"].values())]
+    own = [MANIFEST, *(file.path for row in manifest.sets for file in row.files.values())]
     for name in own:
         if _digest(out / name) != _digest(made / name):
             raise RunError(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from selectllm.core.codec import sha256_json
 from selectllm.core.errors import RunError, UtilityError
 from selectllm.core.names import unknown
 from selectllm.downstream.outcomes.results import ResultsFile
+from selectllm.downstream.outcomes.schema import ExportManifest, ManifestSet
 from selectllm.evaluation.sets.log import SetKey
 from selectllm.evaluation.sets.schema import SetsResults
 
-FORMAT = 1
 MANIFEST = "manifest.json"
 
 
@@ -100,32 +99,32 @@ def read_exported(folder: Path) -> Exported:
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT or content["verb"] != "export":
-            raise ValueError
-        return Exported(
-            pool_sha256=content["pool_sha256"],
-            suite=content["suite"],
-            sets=tuple(map(_set, content["sets"])),
-            sha256=sha256_json(content),
-        )
+        manifest = ExportManifest.of(content)
     except OSError as error:
         raise RunError(
             f"{path}: cannot be read ({error.strerror}); name a folder that `export` wrote"
         ) from None
-    except (KeyError, TypeError, ValueError):
-        raise RunError(f"{path}: is no manifest of `export`, or damaged; export again") from None
+    except ValueError as error:
+        raise RunError(
+            f"{path}: is no manifest of `export`, or damaged ({error}); export again"
+        ) from None
+    return Exported(
+        pool_sha256=manifest.pool_sha256,
+        suite=manifest.suite,
+        sets=tuple(map(_set, manifest.sets)),
+        sha256=sha256_json(content),
+    )
 
 
-def _set(row: Mapping[str, Any]) -> ExportedSet:
-    tokens: Sequence[int] = [row["tokens"]["read"], row["tokens"]["written"]]
+def _set(row: ManifestSet) -> ExportedSet:
     return ExportedSet(
-        name=row["name"],
-        arm=row["arm"],
-        budget=row["budget"],
-        seed=row["seed"],
-        items=row["items"],
-        tokens=sum(tokens),
-        files={layout: each["sha256"] for layout, each in row["files"].items()},
+        name=row.name,
+        arm=row.arm,
+        budget=row.budget,
+        seed=row.seed,
+        items=row.items,
+        tokens=row.tokens.read + row.tokens.written,
+        files={layout: file.sha256 for layout, file in row.files.items()},
     )
 
 

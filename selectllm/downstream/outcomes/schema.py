@@ -1,15 +1,61 @@
-"""How far utilities foretell outcomes, typed: of whole sets, by selector; nothing here computes."""
+"""The manifest of exported sets, and how far utilities foretell outcomes of whole sets, typed.
+
+Nothing here computes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from selectllm.core.document import Document, Number, Part, Sha256, Share, Tally
+from selectllm.core.strict import Name
 from selectllm.evaluation.sets.schema import Budget
 from selectllm.utility.schema import UtilitySummary
+
+LayoutName = Literal["alpaca", "chat", "sharegpt"]
+
+
+class TrainingFile(Part):
+    """A training file of an exported folder."""
+
+    path: str = Field(description="below the folder")
+    sha256: Sha256
+
+
+class SetTokens(Part):
+    """Tokens of a set."""
+
+    read: Tally = Field(description="of instructions and inputs")
+    written: Tally = Field(description="of responses")
+
+
+class ManifestSet(Part):
+    """An exported set."""
+
+    name: Name = Field(description="of its files, different for every set")
+    arm: Name = Field(description="prompt + model, or strategy:NAME")
+    budget: Budget
+    seed: int = Field(description="of the selection")
+    items: Annotated[int, Field(ge=1)]
+    unanswered: Tally = Field(description="items without a response: their output is empty")
+    tokens: SetTokens = Field(description="sums, estimated")
+    files: Mapping[str, TrainingFile] = Field(min_length=1, description="by layout")
+
+
+class ExportManifest(Document):
+    """What ties results to the sets of an exported folder."""
+
+    model_config = ConfigDict(title="manifest.json of an exported folder")
+
+    format: Literal[1] = 1
+    verb: Literal["export"] = "export"
+    pool_sha256: Sha256
+    suite: str | None = Field(description="its name; null for a selection of select")
+    layouts: tuple[LayoutName, ...] = Field(min_length=1, json_schema_extra={"uniqueItems": True})
+    sets: tuple[ManifestSet, ...] = Field(min_length=1)
 
 
 class AgreementFigure(Part):
