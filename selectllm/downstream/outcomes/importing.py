@@ -11,7 +11,8 @@ from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.downstream.outcomes.exported import Exported, ExportedSet, SetReference, check_pool
 from selectllm.downstream.outcomes.formats import ResultValue, read_result_file
-from selectllm.downstream.outcomes.results import Cell, Result, ResultsFile
+from selectllm.downstream.outcomes.results import ResultsFile
+from selectllm.downstream.outcomes.schema import Cell, Result
 
 
 def import_results(

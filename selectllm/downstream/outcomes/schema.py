@@ -1,4 +1,4 @@
-"""The manifest of exported sets, and how far utilities foretell outcomes of whole sets, typed.
+"""Exported sets, results of training on them, and how far utilities foretell these, typed.
 
 Nothing here computes.
 """
@@ -6,11 +6,11 @@ Nothing here computes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 
-from selectllm.core.document import Document, Number, Part, Sha256, Share, Tally
+from selectllm.core.document import Document, Number, Part, Sha256, Share, Tally, schema_of
 from selectllm.core.strict import Name
 from selectllm.evaluation.sets.schema import Budget
 from selectllm.utility.schema import UtilitySummary
@@ -56,6 +56,60 @@ class ExportManifest(Document):
     suite: str | None = Field(description="its name; null for a selection of select")
     layouts: tuple[LayoutName, ...] = Field(min_length=1, json_schema_extra={"uniqueItems": True})
     sets: tuple[ManifestSet, ...] = Field(min_length=1)
+
+
+# As figures, texts that other tools wrote are told to be so, and not checked.
+Text = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})]
+Cell = tuple[str, int, int, int | None, str, str | None, str]
+
+
+class ResultsSource(Part):
+    """Of what exported sets the results of a file are."""
+
+    format: Literal[1] = 1
+    pool_sha256: Sha256
+    suite: str | None
+    export_sha256: Sha256 = Field(description="of the manifest of the exported folder")
+    rows: Tally = Field(description="how many lines follow")
+    unsettled: Tally = Field(description="rows of the sources without a value, left out")
+
+
+class ResultsHeader(ResultsSource):
+    """The same with a hash of the file."""
+
+    sha256: Sha256 = Field(description="of everything in the file but itself")
+
+
+class ResultsBegin(Part):
+    """The first line of results.jsonl."""
+
+    results: ResultsHeader
+
+
+class Result(Part):
+    """What a student that was trained on one set scored; the set is (arm, budget, seed)."""
+
+    arm: Text = Field(description="prompt + model, or strategy:NAME")
+    budget: Budget
+    seed: int = Field(description="of the selection")
+    training_seed: int | None = Field(description="of the training; null if nobody said")
+    benchmark: Text
+    test_id: str | None = Field(description="null: of the whole benchmark")
+    metric: Text
+    value: Number = Field(description="as the source has it")
+    higher_is_better: bool
+    source_file_sha256: Sha256
+
+    @property
+    def cell(self) -> Cell:
+        """What it is the value of."""
+        of_set = self.arm, self.budget, self.seed, self.training_seed
+        return *of_set, self.benchmark, self.test_id, self.metric
+
+
+def results_schema() -> dict[str, Any]:
+    """The JSON Schema of a line of results.jsonl."""
+    return schema_of(ResultsBegin | Result, title="a line of results.jsonl")
 
 
 class AgreementFigure(Part):

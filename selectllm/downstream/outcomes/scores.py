@@ -10,7 +10,7 @@ from typing import Any
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed, unknown
 from selectllm.downstream.outcomes.exported import Exported
-from selectllm.downstream.outcomes.results import Result
+from selectllm.downstream.outcomes.schema import Result
 from selectllm.evaluation.sets.log import SetKey
 from selectllm.evaluation.sets.schema import SetsResults
 

@@ -48,7 +48,7 @@ def schema(name: str) -> dict[str, Any]:
 def generated() -> dict[str, dict[str, Any]]:
     """By name, the schemas of files that are written from types, as these say it now."""
     from selectllm.core.document import Document
-    from selectllm.downstream.outcomes.schema import ExportManifest
+    from selectllm.downstream.outcomes.schema import ExportManifest, results_schema
     from selectllm.downstream.student.schema import StudentScores
     from selectllm.downstream.trials.schema import StudentsCompared
     from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
@@ -69,4 +69,9 @@ def generated() -> dict[str, dict[str, Any]]:
         "export": ExportManifest,
     }
     made = {name: document.json_schema() for name, document in documents.items()}
-    return {"suite": Suite.json_schema(), "optimize": optimize(), **made}
+    return {
+        "suite": Suite.json_schema(),
+        "optimize": optimize(),
+        "outcomes": results_schema(),
+        **made,
+    }

@@ -18,7 +18,8 @@ from selectllm.downstream.outcomes.agreement import set_agreement
 from selectllm.downstream.outcomes.export import write_export
 from selectllm.downstream.outcomes.exported import Exported, SetReference, check_pool, read_exported
 from selectllm.downstream.outcomes.importing import import_results
-from selectllm.downstream.outcomes.results import Result, ResultsFile, read_results, write_results
+from selectllm.downstream.outcomes.results import ResultsFile, read_results, write_results
+from selectllm.downstream.outcomes.schema import Result
 from selectllm.downstream.outcomes.scores import arm_scores, captured_by_arm, tokens_by_arm
 from selectllm.downstream.outcomes.training_sets import TrainingSet, TrainingSets
 from selectllm.report.schemas import schema
@@ -65,7 +66,18 @@ def from_json(exported: Exported, folder: Path, content: object, **more: Any) ->
 def test_a_row_is_tied_to_the_set_that_it_is_of(exported: Exported, tmp_path: Path) -> None:
     (found,) = from_rows(exported, tmp_path, row(training_seed=2021))
     source = hashlib.sha256((tmp_path / "rows.jsonl").read_bytes()).hexdigest()
-    expected = Result(LONGEST, 2, 0, 2021, "mmlu", None, "acc", 0.5, True, source)
+    expected = Result(
+        arm=LONGEST,
+        budget=2,
+        seed=0,
+        training_seed=2021,
+        benchmark="mmlu",
+        test_id=None,
+        metric="acc",
+        value=0.5,
+        higher_is_better=True,
+        source_file_sha256=source,
+    )
     assert found == expected
 
 
@@ -483,7 +495,7 @@ def test_a_field_of_another_type_is_named(
     exported: Exported, tmp_path: Path, name: str, value: Any, words: str
 ) -> None:
     path = tmp_path / "results.jsonl"
-    write_results(path, ResultsFile(POOL, None, "", (result(),)))
+    write_results(path, ResultsFile(POOL, None, POOL, (result(),)))
     header, line = read_jsonl(path)
     write_jsonl(path, [header, {**line, name: value}])
     with pytest.raises(UtilityError, match=rf"results\.jsonl:2: {name} \(.*\) {words}"):
@@ -493,7 +505,7 @@ def test_a_field_of_another_type_is_named(
 @pytest.mark.parametrize("name", ["pool_sha256", "suite", "export_sha256", "unsettled", "sha256"])
 def test_the_first_line_has_types_too_and_is_hashed(tmp_path: Path, name: str) -> None:
     path = tmp_path / "results.jsonl"
-    write_results(path, ResultsFile(POOL, None, "", (result(),)))
+    write_results(path, ResultsFile(POOL, None, POOL, (result(),)))
     header, line = read_jsonl(path)
     other = 7 if name == "unsettled" else "cd" * 32
     for value, message in ((1.5, rf":1: {name} \(1\.5\) must be"), (other, "it was edited")):
@@ -504,7 +516,7 @@ def test_the_first_line_has_types_too_and_is_hashed(tmp_path: Path, name: str) -
 
 def test_lines_that_were_edited_or_moved_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    write_results(path, ResultsFile(POOL, None, "", (result(), result(LONGEST))))
+    write_results(path, ResultsFile(POOL, None, POOL, (result(), result(LONGEST))))
     header, one, other = read_jsonl(path)
     for lines in ([{**one, "value": 0.5}, other], [other, one], [one, one]):
         with pytest.raises(
@@ -518,8 +530,14 @@ def test_lines_that_were_edited_or_moved_are_refused(tmp_path: Path) -> None:
 
 def result(arm: str = RANDOM, value: float = 0.0, **more: Any) -> Result:
     fields = {"budget": 2, "seed": 0, "training_seed": None, "benchmark": "b", "test_id": None}
-    other = {"metric": "acc", "higher_is_better": True, "source_file_sha256": "", **fields, **more}
-    return Result(arm=arm, value=value, **other)
+    other = {
+        "metric": "acc",
+        "higher_is_better": True,
+        "source_file_sha256": POOL,
+        **fields,
+        **more,
+    }
+    return Result(arm=arm, value=value, **{**other, **fields, **more})
 
 
 def test_a_score_is_a_mean_over_tests_then_benchmarks_in_each_run() -> None:
