@@ -264,7 +264,7 @@ def test_a_utility_takes_on_what_its_own_validation_says(
 
 
 def test_a_table_shows_the_score_beside_the_controls(validation: Validation) -> None:
-    few = replace(held([1, 2, 3, 4], once([2, 1, 4, 3])), utility="few")
+    few = held([1, 2, 3, 4], once([2, 1, 4, 3])).model_copy(update={"utility": "few"})
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(render_validations([validation, few]))
     text = " ".join(console.export_text().split())
