@@ -47,7 +47,7 @@ aa_options = grouped(
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @aa_options
 @evaluating_options
-@reports(RunResults)
+@reports(RunResults, verdicts=False)
 @common_options
 def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Common) -> None:
     """Hold a pair against itself, shown in other orders or asked again, on the clusters of SUITE.

@@ -22,7 +22,7 @@ from selectllm.jobs.sync import finished
 @click.command("eval")
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @evaluating_options
-@reports(RunResults)
+@reports(RunResults, verdicts=False)
 @model_options
 @common_options
 def eval_(

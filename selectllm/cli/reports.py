@@ -32,14 +32,15 @@ class Report:
     file: Path | None
 
 
-def reports(*kinds: type[Document]) -> Callable[[Function], Function]:
+def reports(*kinds: type[Document], verdicts: bool = True) -> Callable[[Function], Function]:
     """Give a verb whose results are of these kinds `--report FORMAT=FILE`.
 
-    What is asked for is checked before the verb begins; `write_reports` carries it out.
+    `verdicts`: whether it gives any. What is asked for is checked before the verb begins;
+    `write_reports` carries it out.
     """
 
     def asked(context: click.Context, _: click.Parameter, values: Sequence[str]) -> None:
-        context.meta[META] = tuple(_asked(value, kinds) for value in values)
+        context.meta[META] = tuple(_asked(value, kinds, verdicts) for value in values)
 
     return click.option(
         "--report",
@@ -52,7 +53,7 @@ def reports(*kinds: type[Document]) -> Callable[[Function], Function]:
     )
 
 
-def _asked(text: str, kinds: Sequence[type[Document]]) -> Report:
+def _asked(text: str, kinds: Sequence[type[Document]], verdicts: bool) -> Report:
     """One FORMAT=FILE. Raises UsageError for none, and for a format that `kinds` do not have."""
     from selectllm.report.formats import check_format
 
@@ -60,7 +61,7 @@ def _asked(text: str, kinds: Sequence[type[Document]]) -> Report:
     if not (sign and file):
         raise UsageError(f"--report {text}: write FORMAT=FILE, such as markdown=report.md")
     try:
-        check_format(name, *kinds)
+        check_format(name, *kinds, verdicts=verdicts)
     except UsageError as error:
         raise UsageError(f"--report {text}: {error}") from None
     if file != STDOUT and Path(file).is_dir():

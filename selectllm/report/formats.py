@@ -133,11 +133,17 @@ def formats_of(*kinds: type[Document]) -> list[str]:
     return [name for name, form in FORMATS.items() if all(map(form.takes, kinds))]
 
 
-def check_format(name: str, *kinds: type[Document]) -> None:
-    """Raise UsageError unless there is a format called `name` for results of these kinds."""
+def check_format(name: str, *kinds: type[Document], verdicts: bool = True) -> None:
+    """Raise UsageError unless there is a format called `name` for results of these kinds.
+
+    `verdicts`: whether the results have any, where their kind can.
+    """
     if name not in FORMATS:
         raise UsageError(unknown("format", name, FORMATS))
-    if name not in (possible := formats_of(*kinds)):
+    possible = formats_of(*kinds)
+    if not verdicts:
+        possible = [each for each in possible if not FORMATS[each].verdicts_alone]
+    if name not in possible:
         raise UsageError(
             f"{name} is for verdicts, of which there are none here; write {', '.join(possible)}"
         )
@@ -145,5 +151,6 @@ def check_format(name: str, *kinds: type[Document]) -> None:
 
 def report(result: Document, name: str, place: Place | None = None) -> str:
     """`result` in the format called `name`. Raises UsageError as `check_format` does."""
-    check_format(name, type(result))
+    verdicts = isinstance(result, RunResults) and bool(result.verdicts)
+    check_format(name, type(result), verdicts=verdicts)
     return FORMATS[name].text(result, place or Place())

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from selectllm.core.verdict_words import KIND_WORDS, POLARITY, worst
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report.as_markdown import plain
+from selectllm.report.as_markdown import as_markdown, plain
 from selectllm.report.noise import noise_facts
+from selectllm.report.terminal import render_results
 from selectllm.report.verdict_sentences import Fact, figures, lead
 from selectllm.report.wording import (
     count,
@@ -28,6 +29,8 @@ KEY_FACTS = (
 def markdown(results: RunResults) -> str:
     """A comment: the overall word, a row per verdict, then why and what would decide it.
 
+    Of a run that compares nothing: the tables that a terminal shows.
+
     Its first line is an invisible marker, the same for every run of a suite, by which a bot finds
     the comment that it wrote before.
     """
@@ -43,7 +46,7 @@ def markdown(results: RunResults) -> str:
         title = f"### Noise floor: {plain(noise.pair)}, with other {noise.by}"
         parts.append(f"{title}\n\n{_list(noise_facts(noise))}")
     elif not verdicts:
-        parts.append("This run compares nothing.")
+        parts.append(as_markdown(render_results(results)).rstrip())
     return "\n\n".join(parts) + "\n"
 
 

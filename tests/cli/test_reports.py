@@ -71,6 +71,27 @@ def test_a_report_on_stdout_takes_the_place_of_the_tables(selectllm: Command, su
     assert done.out == selectllm("report", "run", "--as", "markdown").out
 
 
+def test_markdown_of_an_evaluation_holds_its_tables(selectllm: Command, suite: str) -> None:
+    told = selectllm("eval", suite, "-o", "run", "--report", "markdown=-").out
+    tables = ("agreement with rating", "replies", "overlap of picks between pairs")
+    assert all(f"### {title}" in told for title in tables)
+    assert "| short@1 + mock/first |" in told
+
+
+@pytest.mark.parametrize("form", ["junit", "github"])
+@pytest.mark.parametrize("verb", ["eval", "aa"])
+def test_a_run_without_verdicts_has_no_format_for_verdicts(
+    selectllm: Command, suite: str, verb: str, form: str
+) -> None:
+    refused = selectllm(verb, suite, "-o", "run", "--report", f"{form}=a")
+    assert refused.code == 2
+    assert f"{form} is for verdicts" in refused.err
+    assert not Path("run").exists()
+    assert selectllm("eval", suite, "-o", "run").code == 0
+    again = selectllm("report", "run", "--as", form)
+    assert (again.code, f"--as {form}: {form} is for verdicts" in again.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("report", "told"),
     [
