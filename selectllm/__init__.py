@@ -108,7 +108,9 @@ def __getattr__(name: str) -> Any:
             DeprecationWarning,
             stacklevel=2,
         )
-        return getattr(importlib.import_module(place), name)
+        # Kept, since `from selectllm import x` looks twice: it warns once.
+        globals()[name] = former = getattr(importlib.import_module(place), name)
+        return former
     bare = name.removesuffix("_async")
     if bare not in _JOBS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import FILE
-from selectllm.cli.reports import place_of, show
+from selectllm.cli.reports import STDOUT, place_of, show
 from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
@@ -19,7 +19,7 @@ from selectllm.jobs.workspace import find_workspace
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--as", "form", metavar="FORMAT", help="Terminal, markdown, junit, github or json.")
-@click.option("-o", "--out", type=FILE, help="Write the report to FILE.")
+@click.option("-o", "--out", type=FILE, help="Write the report to FILE; - is stdout.")
 @click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
 def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed.
@@ -44,7 +44,7 @@ def _write(result: Document, folder: Path, form: str, out: Path | None) -> None:
         text = told(result, form, place_of(find_workspace(folder).root))
     except UsageError as error:
         raise UsageError(f"--as {form}: {error}") from None
-    if out is None:
+    if out is None or str(out) == STDOUT:
         click.echo(text, nl=False)
     else:
         write_text(out, text)

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
-from selectllm.core.files import write_text
+from selectllm.core.files import unwritable, write_text
 
 if TYPE_CHECKING:
     from selectllm.report.formats import Place
 
 STDOUT = "-"
 META = f"{__name__}.asked"
+OF_A_RUN = frozenset(
+    (
+        *("run.json", "clusters.json", "utilities.jsonl", "baseline.json", "decisions.jsonl"),
+        *("results.json", "sets.jsonl", "sets.json", "proposals.jsonl", "optimize.json"),
+        *("compare.json",),
+    )
+)
+"""What commands write into their folder under these names, which a report must not replace."""
+LOGS = ("run.json", "decisions.jsonl", "sets.jsonl")
+"""By one of these a folder is known for such a folder."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Named = TypeVar("Named")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report that was asked for; `file` None: on stdout."""
+    """A report that was asked for, in these words; `file` None: on stdout."""
 
+    asked: str
     format: str
     file: Path | None
 
@@ -42,7 +55,7 @@ def reports(*kinds: type[Document], verdicts: bool = True) -> Callable[[Function
     def asked(context: click.Context, _: click.Parameter, values: Sequence[str]) -> None:
         context.meta[META] = tuple(_asked(value, kinds, verdicts) for value in values)
 
-    return click.option(
+    option = click.option(
         "--report",
         multiple=True,
         metavar="FORMAT=FILE",
@@ -51,6 +64,16 @@ def reports(*kinds: type[Document], verdicts: bool = True) -> Callable[[Function
         help="Write a report: terminal, markdown, junit, github or json; repeatable. "
         "FILE - is stdout, instead of the tables.",
     )
+
+    def add(verb: Function) -> Function:
+        @functools.wraps(verb)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            _check_files(click.get_current_context())
+            return verb(*args, **kwargs)
+
+        return cast(Function, option(checked))
+
+    return add
 
 
 def _asked(text: str, kinds: Sequence[type[Document]], verdicts: bool) -> Report:
@@ -64,9 +87,64 @@ def _asked(text: str, kinds: Sequence[type[Document]], verdicts: bool) -> Report
         check_format(name, *kinds, verdicts=verdicts)
     except UsageError as error:
         raise UsageError(f"--report {text}: {error}") from None
-    if file != STDOUT and Path(file).is_dir():
-        raise UsageError(f"--report {text}: {file} is a folder; name a file")
-    return Report(name, None if file == STDOUT else Path(file))
+    return Report(text, name, None if file == STDOUT else Path(file))
+
+
+def _check_files(context: click.Context) -> None:
+    """Raise UsageError for a FILE that cannot be written, or that would replace another.
+
+    That is one which the command line or its suite names, a run's own, or another report's.
+    """
+    reports: Sequence[Report] = context.meta.get(META, ())
+    asked = [(each.asked, each.file) for each in reports if each.file is not None]
+    if not asked:
+        return
+    named = _named(context)
+    taken: set[Path] = set()
+    for words, given in asked:
+        problem = unwritable(given)
+        file = Path(os.path.realpath(given))
+        if problem is None and file in taken:
+            problem = "is another report's file"
+        elif problem is None and file in named:
+            problem = "is named on the command line or in the suite, and is not overwritten"
+        elif problem is None and _is_of_a_run(file, context.params.get("out")):
+            problem = "is a file of the run itself, which is not overwritten"
+        if problem is not None:
+            raise UsageError(f"--report {words}: {given} {problem}; name another file")
+        taken.add(file)
+
+
+def _named(context: click.Context) -> set[Path]:
+    """Every path that the command line names, and what its suite names."""
+    paths = {Path(os.path.realpath(value)) for value in _values(context.params.values(), Path)}
+    if isinstance(file := context.params.get("suite_file"), Path):
+        from selectllm.evaluation.suite import load_suite
+
+        suite = load_suite(file)
+        words = _values(suite.model_dump().values(), str)
+        paths |= {Path(os.path.realpath(suite.at(word))) for word in words if "\0" not in word}
+    return paths
+
+
+def _values(values: Iterable[Any], kind: type[Named]) -> Iterator[Named]:
+    """Those of the kind, however deep in lists and mappings."""
+    for value in values:
+        if isinstance(value, kind):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from _values(value.values(), kind)
+        elif isinstance(value, (list, tuple)):
+            yield from _values(value, kind)
+
+
+def _is_of_a_run(file: Path, out: Path | None) -> bool:
+    """Whether a command keeps its own under that name in that folder; `out`: its own folder."""
+    folder = file.parent
+    return file.name in OF_A_RUN and (
+        (out is not None and folder == Path(os.path.realpath(out)))
+        or any((folder / name).exists() for name in LOGS)
+    )
 
 
 def place_of(workspace: Path | None) -> Place:

@@ -36,6 +36,23 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
         undo.pop_all()
 
 
+def unwritable(path: Path) -> str | None:
+    """Why `atomic_write` could not write there, as far as the file system tells; None: it could."""
+    try:
+        if path.is_dir():
+            return "is a folder"
+        folder = path.absolute().parent
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+    except (OSError, ValueError) as error:
+        return f"cannot be written ({getattr(error, 'strerror', None) or error})"
+    if not folder.is_dir():
+        return f"cannot be written: {folder} is not a folder"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"cannot be written: folder {folder} is not yours to write in"
+    return None
+
+
 def write_text(path: Path, text: str) -> None:
     """`atomic_write` for a text already at hand."""
     with atomic_write(path) as handle:

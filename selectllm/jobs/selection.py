@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN = 10  # items in a notebook
 WIDTH = 120  # characters of a cell
+OTHERS = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather", ".xlsx", ".gz", ".zip")
+"""Suffixes of other formats, which JSON lines would belie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +71,14 @@ class Selection:
     def write(self, path: Path | str) -> None:
         """Write the rows with all their columns and `_selectllm`, whole or not at all.
 
-        `path`: of JSON lines, relative to the current folder. Raises UsageError for the pool's
-        own file.
+        `path`: of JSON lines, relative to the current folder. Raises UsageError for a name of
+        another format, such as .csv, and for the pool's own file.
         """
         out = Path(path)
+        if out.suffix.lower() in OTHERS:
+            raise UsageError(
+                f"{out}: the selection is JSON lines; end the name in .jsonl", argument="path"
+            )
         if self.pool.source and out.resolve() == Path(self.pool.source).resolve():
             raise UsageError(f"{out}: is the pool itself, which is not overwritten; name another")
         write_selection(out, self.pool, self.chosen)

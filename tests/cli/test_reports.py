@@ -60,6 +60,8 @@ def test_reports_are_written_beside_what_is_printed(selectllm: Command, suite: s
     for name, text in written.items():
         again = selectllm("report", "run", "--as", name)
         assert (again.code, again.out) == (0, text)
+        assert selectllm("report", "run", "--as", name, "-o", "-").out == text
+        assert not Path("-").exists()
         assert selectllm("report", "run", "--as", name, "-o", "again").out == ""
         assert Path("again").read_text(encoding="utf-8") == text
 
@@ -99,16 +101,44 @@ def test_a_run_without_verdicts_has_no_format_for_verdicts(
         ("markdown=", "write FORMAT=FILE"),
         ("markdwon=a.md", "did you mean 'markdown'?"),
         ("markdown=.", "is a folder"),
+        ("markdown=suite.yaml/report.md", "suite.yaml is not a folder"),
+        (f"markdown={'a' * 300}/b", "File name too long"),
+        ("json=./suite.yaml", "named on the command line or in the suite"),
+        ("json=pool.jsonl", "named on the command line or in the suite"),
+        ("json=replies.jsonl", "named on the command line or in the suite"),
+        ("json=run/decisions.jsonl", "a file of the run itself"),
+        ("json=run/../run/results.json", "a file of the run itself"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_anything_is_asked(
     selectllm: Command, suite: str, report: str, told: str
 ) -> None:
-    done = selectllm("eval", suite, "-o", "run", "--report", report)
+    pool = Path("pool.jsonl").read_bytes()
+    record = ("--record", "replies.jsonl")
+    done = selectllm("eval", suite, "-o", "run", *record, "--report", report)
     assert done.code == 2
+    assert Path("pool.jsonl").read_bytes() == pool
     assert f"--report {report}: " in done.err
     assert told in done.err
     assert not Path("run").exists()
+
+
+def test_a_report_replaces_neither_another_nor_a_file_of_an_older_run(
+    selectllm: Command, suite: str
+) -> None:
+    two = ("--report", "json=a", "--report", "markdown=./a")
+    done = selectllm("eval", suite, "-o", "run", *two)
+    assert (done.code, "./a: a is another report's file" in done.err) == (2, True)
+    assert not Path("run").exists()
+    beside = ("--report", "json=run/report.json")
+    assert selectllm("eval", suite, "-o", "run", *beside).code == 0
+    assert selectllm("eval", suite, "-o", "run", *beside).code == 0  # a report is written anew
+    here = ("--report", "json=results.json")
+    assert [selectllm("eval", suite, "-o", "run", *here).code for _ in range(2)] == [0, 0]
+    log = Path("run/decisions.jsonl").read_bytes()
+    done = selectllm("eval", suite, "-o", "other", "--report", "json=run/decisions.jsonl")
+    assert (done.code, "a file of the run itself" in done.err) == (2, True)
+    assert Path("run/decisions.jsonl").read_bytes() == log
 
 
 def test_a_format_for_verdicts_is_refused_where_there_are_none(

@@ -185,6 +185,17 @@ def test_written_rows_keep_all_their_columns_and_pool_order(session: Session) ->
     assert len(read_jsonl(Path("pool.jsonl"))) == 40
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.Parquet", "out.json", "out.jsonl.gz"])
+def test_json_lines_are_not_written_under_the_name_of_another_format(
+    session: Session, name: str
+) -> None:
+    selection = chosen(session, budget=4, **MOCK)
+    with pytest.raises(UsageError, match=r"end the name in \.jsonl") as refused:
+        selection.write(name)
+    assert refused.value.argument == "path"
+    assert not Path(name).exists()
+
+
 @pytest.mark.parametrize("library", ["polars", "pandas"])
 def test_frames_have_a_row_for_each_item(session: Session, library: str) -> None:
     selection = chosen(session, budget=4, **MOCK)
