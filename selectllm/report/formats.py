@@ -128,6 +128,10 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
+OF_VERDICTS = ("junit", "github")
+"""Formats that tell nothing of a run without verdicts."""
+
+
 def formats_of(*kinds: type[Document]) -> list[str]:
     """The formats that every one of `kinds` can be told in."""
     return [name for name, form in FORMATS.items() if all(map(form.takes, kinds))]
@@ -142,7 +146,7 @@ def check_format(name: str, *kinds: type[Document], verdicts: bool = True) -> No
         raise UsageError(unknown("format", name, FORMATS))
     possible = formats_of(*kinds)
     if not verdicts:
-        possible = [each for each in possible if not FORMATS[each].verdicts_alone]
+        possible = [each for each in possible if each not in OF_VERDICTS]
     if name not in possible:
         raise UsageError(
             f"{name} is for verdicts, of which there are none here; write {', '.join(possible)}"
