@@ -25,20 +25,9 @@ T = TypeVar("T")
 REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """The pattern of `module:attr`."""
 
-# What code can raise by mistake, beside our own errors, which pass as they are.
-_MISTAKES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+# What code of the user's can raise by mistake; our own errors pass as they are. A SystemExit in it
+# is one as well: it would end the program that asks.
+_MISTAKES = (Exception, SystemExit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +90,8 @@ def load(port: Port[T], reference: str, base: Path | None = None) -> T:
             raise port.error(f"{listing}. Of your own: {error}") from None
         hint = "install its module, or put it beside the suite"
         raise port.error(f"{cannot} ({error}); {hint}") from None
+    except SelectLLMError:
+        raise
     except _MISTAKES as error:
         raise port.error(f"{cannot} ({_mistake(error)}); correct its module") from error
     try:
@@ -137,6 +128,8 @@ def calling(name: str, error: type[SelectLLMError] = UsageError) -> Iterator[Non
     """While code of the user's runs: what it raises by mistake becomes `error`, with its place."""
     try:
         yield
+    except SelectLLMError:
+        raise
     except _MISTAKES as mistake:
         raise error(f"{name} failed: {_mistake(mistake)}") from mistake
 
