@@ -101,6 +101,20 @@ def test_python_finds_code_beside_a_suite_in_another_folder(selectllm: Command) 
     assert len(results["strategies"]) == 2
 
 
+def test_each_folder_has_its_own_code_and_an_edit_is_loaded(selectllm: Command) -> None:
+    pool = sl.Pool.from_records(pool_rows())
+    code = "import selectllm as sl\nS = sl.Strategy('own', lambda c, n: [{}][:n])\n"
+
+    def first(folder: str, place: int) -> str:
+        Path(folder).mkdir(exist_ok=True)
+        Path(folder, "json.py").write_text(code.format(place), encoding="utf-8")
+        with sl.Session(folder) as session:
+            return session.select(pool, budget=1, strategy="json:S").items[0].id
+
+    places = [first("f1", 1), first("f2", 2), first("f1", 3)]
+    assert places == [pool.items[place].id for place in (1, 2, 3)]
+
+
 # A strategy
 
 
