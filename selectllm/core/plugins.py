@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module, invalidate_caches
 from pathlib import Path
+from types import ModuleType
 from typing import Generic, TypeVar
 
 from selectllm.core.errors import SelectLLMError, UsageError
@@ -25,20 +26,12 @@ T = TypeVar("T")
 REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """The pattern of `module:attr`."""
 
-# What code can raise by mistake, beside our own errors, which pass as they are.
-_MISTAKES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+# What code of the user's can raise by mistake; our own errors pass as they are. A SystemExit in it
+# is one as well: it would end the program that asks.
+_MISTAKES = (Exception, SystemExit)
+
+_LOADED: dict[str, str] = {}
+"""The sha256 of the code that was loaded last, by the name of its module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +85,7 @@ def load(port: Port[T], reference: str, base: Path | None = None) -> T:
     cannot = f"{port.what} {reference!r} cannot be used"
     try:
         with importable(base):
-            loaded = import_module(module)
+            loaded = _loaded(module, base)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise port.error(f"{cannot} ({_mistake(error)}); correct its module") from None
@@ -101,6 +94,8 @@ def load(port: Port[T], reference: str, base: Path | None = None) -> T:
             raise port.error(f"{listing}. Of your own: {error}") from None
         hint = "install its module, or put it beside the suite"
         raise port.error(f"{cannot} ({error}); {hint}") from None
+    except SelectLLMError:
+        raise
     except _MISTAKES as error:
         raise port.error(f"{cannot} ({_mistake(error)}); correct its module") from error
     try:
@@ -137,6 +132,8 @@ def calling(name: str, error: type[SelectLLMError] = UsageError) -> Iterator[Non
     """While code of the user's runs: what it raises by mistake becomes `error`, with its place."""
     try:
         yield
+    except SelectLLMError:
+        raise
     except _MISTAKES as mistake:
         raise error(f"{name} failed: {_mistake(mistake)}") from mistake
 
@@ -147,13 +144,33 @@ def source_sha256(reference: str) -> str | None:
     What is remembered of such code is kept under this: an edit makes it other code. Code that the
     module takes from elsewhere is not covered.
     """
-    file = getattr(sys.modules.get(reference.partition(":")[0]), "__file__", None)
-    if file is None:
-        return None
-    try:
-        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    except OSError:
-        return None
+    return _LOADED.get(reference.partition(":")[0])
+
+
+def _loaded(name: str, base: Path | None) -> ModuleType:
+    """The module, of the file as it is now if it lies in `base`; one of an edit is another."""
+    file = None if base is None else base.resolve() / f"{name}.py"
+    if file is None or not file.is_file():
+        module = import_module(name)
+        own = getattr(module, "__file__", None)
+        if own is not None and name not in _LOADED:
+            _LOADED[name] = hashlib.sha256(Path(own).read_bytes()).hexdigest()
+        return module
+    code = file.read_bytes()
+    sha256 = hashlib.sha256(code).hexdigest()
+    # Two folders may have a module of one name, and neither is an installed one of that name.
+    private = f"_selectllm_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}_{sha256}_{name}"
+    if private not in sys.modules:
+        module = ModuleType(private)
+        module.__file__ = str(file)
+        sys.modules[private] = module
+        try:
+            exec(compile(code, file, "exec"), module.__dict__)
+        except BaseException:
+            del sys.modules[private]
+            raise
+    _LOADED[name] = sha256
+    return sys.modules[private]
 
 
 def _mistake(error: BaseException) -> str:

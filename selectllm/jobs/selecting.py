@@ -34,6 +34,7 @@ from selectllm.selection.output import manifest_by_model, manifest_by_strategy
 from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.strategies import Strategy, find_strategy
+from selectllm.selection.strategies.own import held
 from selectllm.selection.task import AskSettings, calls_per_decision, most_calls
 
 Picked = tuple[Sequence[Chosen], Sequence[Decision]]
@@ -285,7 +286,9 @@ def _by_strategy(
     session: Session,
 ) -> _ByStrategy:
     """The strategy and what it measures with. Raises UsageError for what cannot be."""
-    if not isinstance(strategy, Strategy):
+    if isinstance(strategy, Strategy):
+        strategy = held(strategy)
+    else:
         strategy = find_strategy(strategy, session.base)
     meter = meter_for(session, pool, strategy, settings, request.models)
     if request.threshold is not None:

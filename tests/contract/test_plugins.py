@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import selectllm as sl
+from selectllm.core.errors import UsageError
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.results import results
@@ -100,6 +101,20 @@ def test_python_finds_code_beside_a_suite_in_another_folder(selectllm: Command) 
     assert len(results["strategies"]) == 2
 
 
+def test_each_folder_has_its_own_code_and_an_edit_is_loaded(selectllm: Command) -> None:
+    pool = sl.Pool.from_records(pool_rows())
+    code = "import selectllm as sl\nS = sl.Strategy('own', lambda c, n: [{}][:n])\n"
+
+    def first(folder: str, place: int) -> str:
+        Path(folder).mkdir(exist_ok=True)
+        Path(folder, "json.py").write_text(code.format(place), encoding="utf-8")
+        with sl.Session(folder) as session:
+            return session.select(pool, budget=1, strategy="json:S").items[0].id
+
+    places = [first("f1", 1), first("f2", 2), first("f1", 3)]
+    assert places == [pool.items[place].id for place in (1, 2, 3)]
+
+
 # A strategy
 
 
@@ -152,6 +167,74 @@ def test_what_a_strategy_gives_is_held_to_what_a_pick_is(
     edit("my_strategy", "sorted(range(len(candidates.items)), key=lambda i: (i % 2, i))[:n]", new)
     call = ("select", "pool.jsonl", "--budget", 3, "--strategy", "my_strategy:STRATEGY")
     assert_refused(selectllm(*call), "strategy my_strategy:STRATEGY", says)
+
+
+class OwnError(Exception):
+    """Raised by code of the user's; no kind that Python has itself."""
+
+
+def raising(_: object, n: int) -> list[int]:
+    raise OwnError(f"no {n}")
+
+
+@pytest.mark.parametrize(
+    ("pick", "says"),
+    [
+        (lambda _, n: [0] * n, r"strategy own: pick gave \[0, 0\]"),
+        (lambda _, n: [99] * n, r"strategy own: pick gave \[99, 99\]"),
+        (lambda _, n: n / 0, r"strategy own failed: ZeroDivisionError: .*test_plugins\.py:\d+"),
+        (lambda _, n: None, "strategy own failed: TypeError"),
+        (raising, r"strategy own failed: OwnError: no 2 \(.*test_plugins\.py:\d+"),
+        (lambda _, n: sys.exit(n), r"strategy own failed: SystemExit: 2 \(.*test_plugins\.py:\d+"),
+    ],
+)
+def test_a_strategy_object_is_held_to_what_a_pick_is(
+    selectllm: Command, pick: Any, says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        sl.select("pool.jsonl", budget=2, strategy=sl.Strategy("own", pick))
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("class E(Exception): ...\nraise E('x')\n", "E: x"),
+        ("raise SystemExit(3)\n", "SystemExit: 3"),
+    ],
+)
+def test_a_module_that_raises_anything_is_refused(
+    selectllm: Command, module: str, says: str
+) -> None:
+    Path("my_raising.py").write_text(module, encoding="utf-8")
+    outcome = selectllm("select", "pool.jsonl", "--budget", 2, "--strategy", "my_raising:S")
+    assert outcome.code == 2
+    assert says in outcome.err
+    assert "my_raising.py:" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("return Reply(None)", "gave a Reply whose text is NoneType; its text is a str"),
+        ("raise type('X', (Exception,), {})('own')", "failed: X: own"),
+        ("raise SystemExit(3)", "failed: SystemExit: 3"),
+    ],
+)
+def test_a_mistake_of_a_model_is_one_provider_error(
+    selectllm: Command, body: str, says: str
+) -> None:
+    Path("my_mistake.py").write_text(
+        "from selectllm.core.types import Reply\n\n\nclass M:\n"
+        "    def __init__(self, spec): ...\n"
+        f"    async def complete(self, request):\n        {body}\n"
+        "    async def close(self): ...\n",
+        encoding="utf-8",
+    )
+    sys.modules.pop("my_mistake", None)
+    options = ("--prompt", "short@1", "--model", "python/my_mistake:M", "--by", "random")
+    outcome = selectllm("select", "pool.jsonl", "--budget", 2, *options)
+    assert outcome.code not in (0, 1)
+    assert says in outcome.err
 
 
 def test_a_strategy_is_an_arm(selectllm: Command) -> None:

@@ -91,6 +91,8 @@ def test_an_edit_makes_it_other_code(folder: Path) -> None:
     before = source_sha256("own_numbers:SEVEN")
     (folder / "own_numbers.py").write_text("SEVEN = 8\n", encoding="utf-8")
     assert before is not None
+    assert source_sha256("own_numbers:SEVEN") == before  # that of the code that was loaded
+    assert load(PORT, "own_numbers:SEVEN", folder) == 8
     assert source_sha256("own_numbers:SEVEN") not in (None, before)
     assert source_sha256("sys:path") is None
 

@@ -85,6 +85,12 @@ class OwnModel:
                 f"model {name} gave {type(reply).__name__}; return a selectllm.core.types.Reply",
                 fatal=True,
             )
+        if not isinstance(reply.text, str):
+            raise ProviderError(
+                f"model {name} gave a Reply whose text is {type(reply.text).__name__}; "
+                "its text is a str",
+                fatal=True,
+            )
         return replace(
             reply,
             cost_usd=reply.cost_usd or 0.0,

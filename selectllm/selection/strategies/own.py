@@ -40,6 +40,11 @@ def own_strategy(name: str, known: Mapping[str, Strategy | None], base: Path | N
     )
 
 
+def held(strategy: Strategy) -> Strategy:
+    """A Strategy object of the user's, whose `pick` is held to what a pick is."""
+    return replace(strategy, pick=_held(strategy.name, strategy.pick))
+
+
 def _held(name: str, pick: Pick) -> Pick:
     """`pick`, or a UsageError for what is no pick of n different candidates."""
 
