@@ -148,6 +148,7 @@ class Session(Jobs):
 
             self.given = GivenVectors(open_vectors(self.settings.vectors))
         self._caches: list[ReplyCache] = []  # one, once somebody asks for it
+        self.closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -173,6 +174,7 @@ class Session(Jobs):
 
     def close(self) -> None:
         """Close the cache; a closed session runs no more jobs."""
+        self.closed = True
         for cache in self._caches:
             cache.close()
 
@@ -184,6 +186,21 @@ class Session(Jobs):
 
             self._caches.append(ReplyCache(self.workspace.cache / "replies"))
         return self._caches[0]
+
+    def for_job(self) -> Self:
+        """The same session with a ledger for one job, whose spending counts in the session's too.
+
+        Raises UsageError if the session is closed.
+        """
+        if self.closed:
+            raise UsageError(
+                "the session is closed, and runs no more jobs; run them before it is closed, or "
+                "open another Session",
+                argument="session",
+            )
+        session = copy.copy(self)
+        session.ledger = self.ledger.part()
+        return session
 
     def _settings(self, given: Settings) -> SessionSettings:
         settings = dict(given)
@@ -280,11 +297,11 @@ async def opened(
     """
     if session is None:
         async with Session(start=start, **settings) as session:
-            yield session
+            yield session.for_job()
         return
     if settings:
         raise TypeError(f"{', '.join(settings)}: settings of a session; give them to Session(...)")
-    yield session
+    yield session.for_job()
 
 
 def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
