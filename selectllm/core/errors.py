@@ -24,6 +24,8 @@ ends with `ProviderError` after everything that succeeded has been kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -46,6 +48,17 @@ class UsageError(SelectLLMError):
     """The call or one of its files is wrong; nothing was written."""
 
     exit_code = 2
+
+
+@contextmanager
+def blaming(argument: str) -> Iterator[None]:
+    """While something is made of an argument: a UsageError that names no other names this one."""
+    try:
+        yield
+    except UsageError as error:
+        if error.argument is None:
+            error.argument = argument
+        raise
 
 
 class UnfitError(UsageError):

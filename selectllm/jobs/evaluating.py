@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Unpack, cast
 
-from selectllm.core.errors import ReplyMissing, UsageError
+from selectllm.core.errors import ReplyMissing, UsageError, blaming
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
@@ -95,7 +95,8 @@ def suite_of(suite: Suite | Path | str, session: Session | None) -> Suite:
     """`suite`, loaded if it is a path. Raises SuiteError."""
     if isinstance(suite, Suite):
         return suite
-    return load_suite(Path(suite) if session is None else session.path(suite))
+    with blaming("suite"):
+        return load_suite(Path(suite) if session is None else session.path(suite))
 
 
 def open_run(

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
+from selectllm.core.errors import blaming
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
@@ -189,7 +190,8 @@ def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -
     if isinstance(pool, Pool):
         return LoadedPool(pool)
     path = Path(pool) if session.folder is None else located(session.folder, str(pool))
-    return load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
+    with blaming("pool"):
+        return load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
 
 
 # --- by a model
@@ -199,10 +201,13 @@ def _by_model(request: SelectRequest, session: Session) -> _ByModel:
     """The prompt and the model, ready to be asked. Raises UsageError for what cannot be."""
     prompt, model = request.prompt, request.model
     if not isinstance(prompt, Prompt):
-        prompt = session.library.load(prompt or "", session.base)
+        with blaming("prompt"):
+            prompt = session.library.load(prompt or "", session.base)
     spec = model if isinstance(model, ModelSpec) else ModelSpec(name=model or "", id=model or "")
-    selector = open_selector(prompt, spec, session.connections())
-    find_partition(request.by, session.base)
+    with blaming("model"):
+        selector = open_selector(prompt, spec, session.connections())
+    with blaming("by"):
+        find_partition(request.by, session.base)
     note_equal_ballots(session, spec)
     return _ByModel(selector)
 
@@ -285,9 +290,10 @@ def _by_strategy(
     session: Session,
 ) -> _ByStrategy:
     """The strategy and what it measures with. Raises UsageError for what cannot be."""
-    if not isinstance(strategy, Strategy):
-        strategy = find_strategy(strategy, session.base)
-    meter = meter_for(session, pool, strategy, settings, request.models)
+    with blaming("strategy"):
+        if not isinstance(strategy, Strategy):
+            strategy = find_strategy(strategy, session.base)
+        meter = meter_for(session, pool, strategy, settings, request.models)
     if request.threshold is not None:
         check_descending(strategy)
     return _ByStrategy(strategy, meter)

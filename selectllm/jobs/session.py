@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import UsageError, blaming
 from selectllm.core.types import Progress
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
@@ -259,8 +259,10 @@ class Session(Jobs):
         """The encoder that was asked for, with the store on disk, and the given vectors."""
         from selectllm.data.embedder import Embedder
 
+        with blaming("encoder"):
+            encoder = self.engine.encoder(self.settings.encoder)
         return Embedder(
-            encoder=self.engine.encoder(self.settings.encoder),
+            encoder=encoder,
             folder=self.workspace.cache / "vectors",
             progress=announced(progress, self.note),
             given=self.given,
