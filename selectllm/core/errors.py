@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
 
 
@@ -59,6 +60,24 @@ def blaming(argument: str) -> Iterator[None]:
         if error.argument is None:
             error.argument = argument
         raise
+
+
+def check_whole(argument: str, value: object) -> None:
+    """Raise UsageError unless the value of `argument` is a whole number, or None."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
+        raise UsageError(
+            f"`{argument}` {value!r}: is {type(value).__name__}; give a whole number",
+            argument=argument,
+        )
+
+
+def check_number(argument: str, value: object) -> None:
+    """Raise UsageError unless the value of `argument` is a number, or None."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+        raise UsageError(
+            f"`{argument}` {value!r}: is {type(value).__name__}; give a number",
+            argument=argument,
+        )
 
 
 class UnfitError(UsageError):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
-from selectllm.core.errors import blaming
+from selectllm.core.errors import PoolError, blaming
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
@@ -189,6 +189,12 @@ def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -
     """The pool, read if it is a file or an `hf:` name. Raises as `load_pool` does."""
     if isinstance(pool, Pool):
         return LoadedPool(pool)
+    if not isinstance(pool, Path | str):
+        raise PoolError(
+            f"`pool` is {type(pool).__name__}, not a file; make records a pool with "
+            "Pool.from_records(...)",
+            argument="pool",
+        )
     path = Path(pool) if session.folder is None else located(session.folder, str(pool))
     with blaming("pool"):
         return load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
@@ -227,7 +233,7 @@ class _ByModel:
         manifest = manifest_by_model(job.pool, selector, job.settings, request.by, encoder)
         calls = sum(this.calls for this in rounds) // calls_per_decision(selector.spec)
         with (
-            DecisionLog(job.log, manifest | dict(job.narrowing)) as log,
+            DecisionLog(job.log, manifest | dict(job.narrowing), "log") as log,
             session.progress("deciding") as advance,
         ):
             tick = ticks(advance, calls)
@@ -309,7 +315,7 @@ class _ByStrategy:
     async def pick(self, job: _Job) -> Picked:
         """What the strategy picks; what is in the log already is not measured again."""
         settings, threshold = job.settings, job.request.threshold
-        with DecisionLog(job.log, self._manifest(job)) as log:
+        with DecisionLog(job.log, self._manifest(job), "log") as log:
             if not log.decisions():
                 log.append(await self._decide(job))
             decision = log.decisions()[0]

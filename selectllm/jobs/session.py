@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 
-from selectllm.core.errors import UsageError, blaming
+from selectllm.core.errors import UsageError, blaming, check_number, check_whole
+from selectllm.core.names import unknown
 from selectllm.core.types import Progress
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 
 MOST_CALLS = 512  # in flight
+SESSION = ("folder", "start", "notes", "watcher", "engine")
+"""What a session takes beside its settings."""
 
 
 class Watcher(Protocol):
@@ -208,6 +211,10 @@ class Session(Jobs):
             path = settings.get(name)
             if isinstance(path, str | Path):
                 settings[name] = self.path(path)
+        known = {*Settings.__annotations__, *SESSION}
+        for name in settings:
+            if name not in known:
+                raise TypeError(f"session: {unknown('argument', name, known)}")
         return SessionSettings(**settings)  # type: ignore[arg-type]
 
     def path(self, path: Path | str) -> Path:
@@ -314,6 +321,8 @@ def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
 
 def _check(settings: SessionSettings) -> None:
     """Raise UsageError for numbers that cannot be."""
+    check_whole("concurrency", settings.concurrency)
+    check_number("max_cost", settings.max_cost)
     if not 1 <= settings.concurrency <= MOST_CALLS:
         raise UsageError(
             f"`concurrency` {settings.concurrency}: is not from 1 to {MOST_CALLS}",
