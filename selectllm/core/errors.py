@@ -24,6 +24,9 @@ ends with `ProviderError` after everything that succeeded has been kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
 
 
@@ -46,6 +49,35 @@ class UsageError(SelectLLMError):
     """The call or one of its files is wrong; nothing was written."""
 
     exit_code = 2
+
+
+@contextmanager
+def blaming(argument: str) -> Iterator[None]:
+    """While something is made of an argument: a UsageError that names no other names this one."""
+    try:
+        yield
+    except UsageError as error:
+        if error.argument is None:
+            error.argument = argument
+        raise
+
+
+def check_whole(argument: str, value: object) -> None:
+    """Raise UsageError unless the value of `argument` is a whole number, or None."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
+        raise UsageError(
+            f"`{argument}` {value!r}: is {type(value).__name__}; give a whole number",
+            argument=argument,
+        )
+
+
+def check_number(argument: str, value: object) -> None:
+    """Raise UsageError unless the value of `argument` is a number, or None."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+        raise UsageError(
+            f"`{argument}` {value!r}: is {type(value).__name__}; give a number",
+            argument=argument,
+        )
 
 
 class UnfitError(UsageError):

@@ -80,13 +80,19 @@ class RowLog(Generic[KeyT, RowT]):
 
     A log that has rows must have an equal manifest, and no other process may be writing to it:
     RunError otherwise, naming what differs. `latest`: the latest row of every key. Without a path
-    nothing is written: the rows are kept as long as the log.
+    nothing is written: the rows are kept as long as the log. `argument`: the one that names the
+    place, for messages.
     """
 
     def __init__(
-        self, path: Path | None, manifest: Mapping[str, Any], form: RowFormat[KeyT, RowT]
+        self,
+        path: Path | None,
+        manifest: Mapping[str, Any],
+        form: RowFormat[KeyT, RowT],
+        argument: str = "out",
     ) -> None:
         self.path = path
+        self._argument = argument
         self._form = form
         self._handle: IO[str] | None = None
         self.latest: dict[KeyT, RowT] = {}
@@ -94,13 +100,20 @@ class RowLog(Generic[KeyT, RowT]):
             self._open(path, manifest)
 
     def _open(self, path: Path, manifest: Mapping[str, Any]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle: IO[str] = open(path, "a", encoding="utf-8", newline="\n")
         try:
-            _lock(handle, path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle: IO[str] = open(path, "a", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise RunError(
+                f"{path}: cannot be written to ({error.strerror}); check the path and its "
+                f"permissions, or name another place with `{self._argument}`",
+                argument=self._argument,
+            ) from None
+        try:
+            _lock(handle, path, self._argument)
             content = read_rows(path, self._form)
             if content.latest:
-                check_manifest(path, content.manifest, manifest)
+                check_manifest(path, content.manifest, manifest, self._argument)
         except RunError:
             handle.close()
             raise
@@ -144,7 +157,7 @@ class RowLog(Generic[KeyT, RowT]):
         self.close()
 
 
-def _lock(handle: IO[str], path: Path) -> None:
+def _lock(handle: IO[str], path: Path, argument: str) -> None:
     """Keep other processes out until `handle` is closed, or its process ends."""
     if sys.platform == "win32":
         return
@@ -153,19 +166,23 @@ def _lock(handle: IO[str], path: Path) -> None:
     except BlockingIOError:
         raise RunError(
             f"{path}: another process is writing to it; wait for that one, or name another "
-            "place with `out` (with `cache`, where the file is in the cache)"
+            f"place with `{argument}` (with `cache`, where the file is in the cache)",
+            argument=argument,
         ) from None
 
 
-def check_manifest(path: Path, found: Any, expected: Mapping[str, Any]) -> None:
-    """Raise RunError unless the manifest at `path` is the one of this call."""
+def check_manifest(
+    path: Path, found: Any, expected: Mapping[str, Any], argument: str = "out"
+) -> None:
+    """Raise RunError unless the manifest at `path`, given as `argument`, is this call's."""
     wanted = json.loads(canonical_json(expected))
     if found == wanted:
         return
     different = sorted(_differences(found, wanted))
     raise RunError(
         f"{path}: belongs to another call ({', '.join(different[:5])} differ); "
-        "name another place with -o, or remove it"
+        f"name another place with `{argument}`, or remove it",
+        argument=argument,
     )
 
 

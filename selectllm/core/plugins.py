@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module, invalidate_caches
 from pathlib import Path
@@ -154,7 +154,8 @@ def _loaded(name: str, base: Path | None) -> ModuleType:
         module = import_module(name)
         own = getattr(module, "__file__", None)
         if own is not None and name not in _LOADED:
-            _LOADED[name] = hashlib.sha256(Path(own).read_bytes()).hexdigest()
+            with suppress(OSError):  # of a zip file: it has no file of its own
+                _LOADED[name] = hashlib.sha256(Path(own).read_bytes()).hexdigest()
         return module
     code = file.read_bytes()
     sha256 = hashlib.sha256(code).hexdigest()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from selectllm.core.arrays import Vectors
-from selectllm.core.errors import EncoderError
+from selectllm.core.errors import EncoderError, blaming
 from selectllm.core.types import Progress
 from selectllm.data.model_files import ModelRole, file_sha256, find_model, loading
 from selectllm.data.vector_store import VectorStore, text_keys
@@ -199,7 +199,7 @@ def _load(encoder: SentenceEncoder) -> Any:
         if encoder.source == DEFAULT_ON_HUB
         else "check the name, or give the folder of a sentence-transformers model"
     )
-    with loading(encoder.source, ROLE, fix) as local:
+    with blaming("encoder"), loading(encoder.source, ROLE, fix) as local:
         return SentenceTransformer(
             encoder.source,
             revision=encoder.revision,

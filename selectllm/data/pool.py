@@ -50,7 +50,7 @@ class LoadedPool:
 
 
 def load_pool(
-    path: Path, *, columns: Mapping[str, str] | None = None, skip_bad: bool = False
+    path: Path | str, *, columns: Mapping[str, str] | None = None, skip_bad: bool = False
 ) -> LoadedPool:
     """The items of a pool, text byte for byte, in file order.
 
@@ -65,6 +65,12 @@ def load_pool(
     column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical
     column in `columns` that there is none of.
     """
+    if not isinstance(path, Path | str):
+        raise PoolError(
+            f"the pool is {type(path).__name__}, not a file; make records a pool with "
+            "Pool.from_records(...)"
+        )
+    path = Path(path)
     builder = _Builder(partial(place, path), columns or {})
     items: list[Item] = []
     rejected: list[Rejected] = []
@@ -90,7 +96,7 @@ def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
         try:
             items.append(builder.item(number, row))
         except BadRow as bad:
-            raise bad.at(f"record {number}") from None
+            raise bad.at(f"record {number}", of_file=False) from None
     if not items:
         raise PoolError("the pool is empty; give it at least one record")
     return Pool(tuple(items), sha256_texts(_identity(items)))

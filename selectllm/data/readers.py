@@ -42,11 +42,10 @@ class BadRow(Exception):
         self.fix = fix
         self.text = text
 
-    def at(self, place: str) -> PoolError:
-        """The error to raise when bad rows are not to be skipped."""
-        return PoolError(
-            f"{place}: {self.reason}; {self.fix} or leave the row out (select: `skip_bad`)"
-        )
+    def at(self, place: str, *, of_file: bool = True) -> PoolError:
+        """The error to raise when bad rows are not to be skipped; only those of a file can be."""
+        how = " (select: `skip_bad`)" if of_file else ""
+        return PoolError(f"{place}: {self.reason}; {self.fix} or leave the row out{how}")
 
 
 @dataclass(frozen=True, slots=True)

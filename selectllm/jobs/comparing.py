@@ -111,13 +111,16 @@ async def ab(
         if len(set(arms)) < len(arms):
             raise UsageError(
                 f"`a` and `b`: {', '.join(arm.name for arm in arms)} has an arm twice; compare "
-                "different arms, or see an arm's own noise with selectllm aa"
+                "different arms, or see an arm's own noise with selectllm aa",
+                argument="b",
             )
         return ComparisonDesign("ab", arms, differing=differing)
 
     looking = design == "sequential"
     if not looking and design != "fixed":
-        raise UsageError(f"`design`: {unknown('design', design, ('fixed', 'sequential'))}")
+        raise UsageError(
+            f"`design`: {unknown('design', design, ('fixed', 'sequential'))}", argument="design"
+        )
     compared = await compare(suite, arms, arguments, session, sequential=looking)
     return verdict_of(compared)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Unpack, cast
 
-from selectllm.core.errors import ReplyMissing, UsageError
+from selectllm.core.errors import ReplyMissing, UsageError, blaming, check_whole
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
@@ -42,6 +42,8 @@ class Evaluating:
 
     def applied(self, suite: Suite) -> Suite:
         """The suite with what was said instead. Raises UsageError for a limit below 1."""
+        check_whole("seed", self.seed)
+        check_whole("limit", self.limit)
         if self.seed is not None:
             suite = suite.model_copy(update={"seed": self.seed})
         if self.limit is not None:
@@ -95,7 +97,8 @@ def suite_of(suite: Suite | Path | str, session: Session | None) -> Suite:
     """`suite`, loaded if it is a path. Raises SuiteError."""
     if isinstance(suite, Suite):
         return suite
-    return load_suite(Path(suite) if session is None else session.path(suite))
+    with blaming("suite"):
+        return load_suite(Path(suite) if session is None else session.path(suite))
 
 
 def open_run(

@@ -51,14 +51,14 @@ class Evaluation:
         pairs = {(pair.prompt, pair.model): pair for pair in self.results.pairs}
         if (prompt, model) not in pairs:
             names = [f"{this} + {that}" for this, that in pairs]
-            raise UsageError(unknown("pair", f"{prompt} + {model}", names))
+            raise UsageError(unknown("pair", f"{prompt} + {model}", names), argument="model")
         return self._captured(pairs[prompt, model].agreement, utility)
 
     def captured_by(self, strategy: str, utility: str | None = None) -> Interval | None:
         """The same of a strategy, by its name."""
         rows = {row.strategy: row for row in self.results.strategies}
         if strategy not in rows:
-            raise UsageError(unknown("strategy", strategy, list(rows)))
+            raise UsageError(unknown("strategy", strategy, list(rows)), argument="strategy")
         return self._captured(rows[strategy].agreement, utility)
 
     def _captured(
@@ -70,7 +70,7 @@ class Evaluation:
                 raise UsageError("the suite has no utility that picks could be measured by")
             utility = headline.name
         if utility not in agreement:
-            raise UsageError(unknown("utility", utility, list(agreement)))
+            raise UsageError(unknown("utility", utility, list(agreement)), argument="utility")
         return agreement[utility].captured
 
     def report(self, format: str = "terminal") -> str:

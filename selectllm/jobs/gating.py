@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from selectllm.core.errors import ReplyMissing
+from selectllm.core.errors import ReplyMissing, blaming
 from selectllm.core.files import read_json
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.baseline import Baseline, read_baseline, write_baseline
@@ -74,8 +74,9 @@ async def regress(
     suite = evaluating.applied(suite_of(suite, session))
     async with opened(session, settings, suite.folder) as session:
         path = session.path(baseline)
-        recorded = read_baseline(path)
-        check_suite(recorded, suite, path)
+        with blaming("baseline"):
+            recorded = read_baseline(path)
+            check_suite(recorded, suite, path)
         run = open_run(
             session,
             gated(suite, recorded),

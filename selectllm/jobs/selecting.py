@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
+from selectllm.core.errors import PoolError, blaming
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
@@ -189,8 +190,15 @@ def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -
     """The pool, read if it is a file or an `hf:` name. Raises as `load_pool` does."""
     if isinstance(pool, Pool):
         return LoadedPool(pool)
+    if not isinstance(pool, Path | str):
+        raise PoolError(
+            f"`pool` is {type(pool).__name__}, not a file; make records a pool with "
+            "Pool.from_records(...)",
+            argument="pool",
+        )
     path = Path(pool) if session.folder is None else located(session.folder, str(pool))
-    return load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
+    with blaming("pool"):
+        return load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
 
 
 # --- by a model
@@ -200,10 +208,13 @@ def _by_model(request: SelectRequest, session: Session) -> _ByModel:
     """The prompt and the model, ready to be asked. Raises UsageError for what cannot be."""
     prompt, model = request.prompt, request.model
     if not isinstance(prompt, Prompt):
-        prompt = session.library.load(prompt or "", session.base)
+        with blaming("prompt"):
+            prompt = session.library.load(prompt or "", session.base)
     spec = model if isinstance(model, ModelSpec) else ModelSpec(name=model or "", id=model or "")
-    selector = open_selector(prompt, spec, session.connections())
-    find_partition(request.by, session.base)
+    with blaming("model"):
+        selector = open_selector(prompt, spec, session.connections())
+    with blaming("by"):
+        find_partition(request.by, session.base)
     note_equal_ballots(session, spec)
     return _ByModel(selector)
 
@@ -223,7 +234,7 @@ class _ByModel:
         manifest = manifest_by_model(job.pool, selector, job.settings, request.by, encoder)
         calls = sum(this.calls for this in rounds) // calls_per_decision(selector.spec)
         with (
-            DecisionLog(job.log, manifest | dict(job.narrowing)) as log,
+            DecisionLog(job.log, manifest | dict(job.narrowing), "log") as log,
             session.progress("deciding") as advance,
         ):
             tick = ticks(advance, calls)
@@ -286,11 +297,12 @@ def _by_strategy(
     session: Session,
 ) -> _ByStrategy:
     """The strategy and what it measures with. Raises UsageError for what cannot be."""
-    if isinstance(strategy, Strategy):
-        strategy = held(strategy)
-    else:
-        strategy = find_strategy(strategy, session.base)
-    meter = meter_for(session, pool, strategy, settings, request.models)
+    with blaming("strategy"):
+        if isinstance(strategy, Strategy):
+            strategy = held(strategy)
+        else:
+            strategy = find_strategy(strategy, session.base)
+        meter = meter_for(session, pool, strategy, settings, request.models)
     if request.threshold is not None:
         check_descending(strategy)
     return _ByStrategy(strategy, meter)
@@ -306,7 +318,7 @@ class _ByStrategy:
     async def pick(self, job: _Job) -> Picked:
         """What the strategy picks; what is in the log already is not measured again."""
         settings, threshold = job.settings, job.request.threshold
-        with DecisionLog(job.log, self._manifest(job)) as log:
+        with DecisionLog(job.log, self._manifest(job), "log") as log:
             if not log.decisions():
                 log.append(await self._decide(job))
             decision = log.decisions()[0]

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import UsageError, blaming, check_number, check_whole
+from selectllm.core.names import unknown
 from selectllm.core.types import Progress
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 
 MOST_CALLS = 512  # in flight
+SESSION = ("folder", "start", "notes", "watcher", "engine")
+"""What a session takes beside its settings."""
 
 
 class Watcher(Protocol):
@@ -148,6 +151,7 @@ class Session(Jobs):
 
             self.given = GivenVectors(open_vectors(self.settings.vectors))
         self._caches: list[ReplyCache] = []  # one, once somebody asks for it
+        self.closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -173,6 +177,7 @@ class Session(Jobs):
 
     def close(self) -> None:
         """Close the cache; a closed session runs no more jobs."""
+        self.closed = True
         for cache in self._caches:
             cache.close()
 
@@ -185,12 +190,31 @@ class Session(Jobs):
             self._caches.append(ReplyCache(self.workspace.cache / "replies"))
         return self._caches[0]
 
+    def for_job(self) -> Self:
+        """The same session with a ledger for one job, whose spending counts in the session's too.
+
+        Raises UsageError if the session is closed.
+        """
+        if self.closed:
+            raise UsageError(
+                "the session is closed, and runs no more jobs; run them before it is closed, or "
+                "open another Session",
+                argument="session",
+            )
+        session = copy.copy(self)
+        session.ledger = self.ledger.part()
+        return session
+
     def _settings(self, given: Settings) -> SessionSettings:
         settings = dict(given)
         for name in ("env_file", "prompts", "cache", "vectors"):
             path = settings.get(name)
             if isinstance(path, str | Path):
                 settings[name] = self.path(path)
+        known = {*Settings.__annotations__, *SESSION}
+        for name in settings:
+            if name not in known:
+                raise TypeError(f"session: {unknown('argument', name, known)}")
         return SessionSettings(**settings)  # type: ignore[arg-type]
 
     def path(self, path: Path | str) -> Path:
@@ -242,8 +266,10 @@ class Session(Jobs):
         """The encoder that was asked for, with the store on disk, and the given vectors."""
         from selectllm.data.embedder import Embedder
 
+        with blaming("encoder"):
+            encoder = self.engine.encoder(self.settings.encoder)
         return Embedder(
-            encoder=self.engine.encoder(self.settings.encoder),
+            encoder=encoder,
             folder=self.workspace.cache / "vectors",
             progress=announced(progress, self.note),
             given=self.given,
@@ -280,11 +306,11 @@ async def opened(
     """
     if session is None:
         async with Session(start=start, **settings) as session:
-            yield session
+            yield session.for_job()
         return
     if settings:
         raise TypeError(f"{', '.join(settings)}: settings of a session; give them to Session(...)")
-    yield session
+    yield session.for_job()
 
 
 def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
@@ -295,6 +321,8 @@ def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
 
 def _check(settings: SessionSettings) -> None:
     """Raise UsageError for numbers that cannot be."""
+    check_whole("concurrency", settings.concurrency)
+    check_number("max_cost", settings.max_cost)
     if not 1 <= settings.concurrency <= MOST_CALLS:
         raise UsageError(
             f"`concurrency` {settings.concurrency}: is not from 1 to {MOST_CALLS}",

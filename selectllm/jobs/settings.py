@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import UsageError, check_number, check_whole
+from selectllm.core.names import unknown
 from selectllm.core.types import empty
-from selectllm.jobs.session import Settings
+from selectllm.jobs.session import SESSION, Settings
 from selectllm.models.model import ModelSpec
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.by_model import OnInvalid
@@ -84,6 +85,9 @@ class SelectRequest:
 
     def check(self) -> None:
         """Raise UsageError for arguments that do not fit together, or cannot be."""
+        for name in ("budget", "cluster_size", "reask", "seed"):
+            check_whole(name, getattr(self, name))
+        check_number("threshold", self.threshold)
         by_model = bool(self.prompt and self.model)
         if (self.budget is None) == (self.threshold is None):
             raise UsageError("select needs either `budget` or, with `strategy`, `threshold`")
@@ -138,6 +142,10 @@ def divided(arguments: SelectArguments) -> tuple[SelectRequest, Settings]:
     """What belongs to the selection, checked, and what to the session."""
     own = {name: arguments[name] for name in SelectRequest.__slots__ if name in arguments}  # type: ignore[literal-required]
     rest = {name: value for name, value in arguments.items() if name not in own}
+    known = {*SelectArguments.__annotations__, *SESSION}
+    for name in rest:
+        if name not in known:
+            raise TypeError(f"select: {unknown('argument', name, known)}")
     request = SelectRequest(**own)
     request.check()
     return request, Settings(**rest)  # type: ignore[typeddict-item]

@@ -72,8 +72,10 @@ def read_log(path: Path) -> LogContent[Key, Decision]:
 class DecisionLog(RowLog[Key, Decision]):
     """The decisions of one call, in memory alone without a path; only `error` is asked again."""
 
-    def __init__(self, path: Path | None, manifest: Mapping[str, Any]) -> None:
-        super().__init__(path, manifest, DECISIONS)
+    def __init__(
+        self, path: Path | None, manifest: Mapping[str, Any], argument: str = "out"
+    ) -> None:
+        super().__init__(path, manifest, DECISIONS, argument)
 
     def done(self, key: Key) -> bool:
         """Whether `key` has a decision that stands; an error does not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,6 +72,42 @@ def test_two_sessions_at_once_have_a_budget_each(folder: Path, server: ProviderS
         assert rich.ledger.spent == run.spent_usd
         assert poor.ledger.spent == 0
     assert server.count == len(run.decisions) - sum(d.strategy is not None for d in run.decisions)
+
+
+def test_what_jobs_cost_that_run_at_once_adds_up(folder: Path, server: ProviderServer) -> None:
+    priced = served(server)[:-1] + ", price: {input: 1000, output: 1000}}"
+    write_suite(RATED, priced)
+
+    async def several() -> tuple[list[sl.Evaluation], float]:
+        async with sl.Session() as session:
+            jobs = [
+                session.evaluate_async("suite.yaml", out=f"run{seed}", seed=seed)
+                for seed in range(3)
+            ]
+            return await asyncio.gather(*jobs), session.ledger.spent
+
+    runs, spent = asyncio.run(several())
+    assert all(run.spent_usd > 0 for run in runs)
+    assert sum(run.spent_usd for run in runs) == pytest.approx(spent)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        lambda session: session.select("pool.jsonl", budget=3, strategy="random"),
+        lambda session: session.evaluate("suite.yaml", out="run"),
+    ],
+)
+def test_a_closed_session_runs_no_more_jobs(
+    folder: Path, job: Callable[[sl.Session], object]
+) -> None:
+    with sl.Session() as session:
+        pass
+    with pytest.raises(UsageError, match="the session is closed, and runs no more jobs") as caught:
+        job(session)
+    assert caught.value.argument == "session"
+    assert not (folder / "run").exists()
+    assert not (folder / "cache").exists()
 
 
 def test_jobs_wait_for_each_other_or_run_at_once(folder: Path) -> None:

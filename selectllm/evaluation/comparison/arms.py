@@ -47,12 +47,12 @@ class Halves:
         if prompt is None:
             prompt = references[0] if len(references) == 1 else None
         else:
-            prompt = self._one("`prompt`", prompt, self._prompts(prompt), references)
+            prompt = self._one("prompt", prompt, self._prompts(prompt), references)
         if model is None:
             model = self.models[0] if len(self.models) == 1 else None
         else:
             found = [name for name in self.models if name == model]
-            model = self._one("`model`", model, found, self.models)
+            model = self._one("model", model, found, self.models)
         return Halves(self.prompts, self.models, prompt, model)
 
     def only(self) -> Arm:
@@ -81,10 +81,13 @@ class Halves:
             )
         return Arm(self.prompt, before), Arm(self.prompt, after)
 
-    def _one(self, what: str, text: str, found: list[str], known: Sequence[str]) -> str:
+    def _one(self, argument: str, text: str, found: list[str], known: Sequence[str]) -> str:
         if len(found) != 1:
             several = f"is any of {', '.join(found)}" if found else "is not in the suite"
-            raise UsageError(f"{what} {text!r} {several}; the suite has: {', '.join(known)}")
+            raise UsageError(
+                f"`{argument}` {text!r} {several}; the suite has: {', '.join(known)}",
+                argument=argument,
+            )
         return found[0]
 
     def _prompts(self, text: str) -> list[str]:
@@ -116,16 +119,23 @@ class Halves:
             return self._completed(argument, text, pairs, "")
         if text.startswith(STRATEGY):
             return Arm(strategy=text.removeprefix(STRATEGY))
-        raise UsageError(f"`{argument}` {text!r}: is none of the suite's arms; {self._listing()}")
+        raise UsageError(
+            f"`{argument}` {text!r}: is none of the suite's arms; {self._listing()}",
+            argument=argument,
+        )
 
     def _completed(self, argument: str, text: str, found: list[Arm], lacks: str) -> Arm:
         if len(found) > 1:
             names = ", ".join(arm.name for arm in found)
-            raise UsageError(f"`{argument}` {text!r}: may be any of {names}; {self._listing()}")
+            raise UsageError(
+                f"`{argument}` {text!r}: may be any of {names}; {self._listing()}",
+                argument=argument,
+            )
         if lacks and getattr(found[0], lacks) is None:
             raise UsageError(
                 f"`{argument}` {text!r}: leaves the {lacks} open, and the suite has several; write "
-                f"PROMPT+MODEL or pass `{lacks}`. {self._listing()}"
+                f"PROMPT+MODEL or pass `{lacks}`. {self._listing()}",
+                argument=argument,
             )
         return found[0]
 

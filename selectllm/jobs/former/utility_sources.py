@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 
-from selectllm.utility.sources import UtilitySource
+from selectllm.utility.sources import UTILITIES, UtilitySource
 
-__all__ = ["UtilitySource"]
+__all__ = ["UTILITIES", "UtilitySource"]
 
 warnings.warn(
-    "selectllm.utility_sources goes with the next release; import UtilitySource from selectllm",
+    "selectllm.utility_sources goes with the next release; import UtilitySource from selectllm, "
+    "UTILITIES from selectllm.utility.sources",
     DeprecationWarning,
     stacklevel=2,
 )

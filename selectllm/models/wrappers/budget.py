@@ -17,21 +17,37 @@ class Ledger:
     """What a command has spent, and the most it may (USD; None: no limit).
 
     `allow_unpriced`: models without a known price may be called under a limit; they count 0.
+    `whole`: the ledger that this one is a part of; it keeps the limit, and counts what is spent
+    here too.
     """
 
-    def __init__(self, max_cost: float | None = None, *, allow_unpriced: bool = False) -> None:
+    def __init__(
+        self,
+        max_cost: float | None = None,
+        *,
+        allow_unpriced: bool = False,
+        whole: Ledger | None = None,
+    ) -> None:
         self.max_cost = max_cost
         self.allow_unpriced = allow_unpriced
         self.spent = 0.0
         self.unpriced_calls = 0
+        self._whole = whole
         self._reserved = 0.0
         self._settled = asyncio.Condition()
+
+    def part(self) -> Ledger:
+        """A ledger for one of several jobs that spend from this one, maybe at once."""
+        return Ledger(self.max_cost, allow_unpriced=self.allow_unpriced, whole=self)
 
     async def reserve(self, usd: float) -> None:
         """Set `usd` aside, waiting for calls in flight to settle where that may make room.
 
         Raises BudgetReached when it cannot fit.
         """
+        if self._whole is not None:
+            await self._whole.reserve(usd)
+            return
         if self.max_cost is None:
             return
         async with self._settled:
@@ -50,6 +66,9 @@ class Ledger:
         """Replace a reservation by what the call cost (None: the price is not known)."""
         self.spent += spent or 0.0
         self.unpriced_calls += spent is None
+        if self._whole is not None:
+            await self._whole.settle(reserved, spent)
+            return
         if self.max_cost is None:
             return
         async with self._settled:
