@@ -33,6 +33,9 @@ _MISTAKES = (Exception, SystemExit)
 _LOADED: dict[str, str] = {}
 """The sha256 of the code that was loaded last, by the name of its module."""
 
+_BESIDE: dict[str, ModuleType] = {}
+"""The module that was loaded last of a file in a folder, by its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Port(Generic[T]):
@@ -151,6 +154,8 @@ def _loaded(name: str, base: Path | None) -> ModuleType:
     """The module, of the file as it is now if it lies in `base`; one of an edit is another."""
     file = None if base is None else base.resolve() / f"{name}.py"
     if file is None or not file.is_file():
+        if name in _BESIDE:  # a prompt's own form of reply is asked for again without its folder
+            return _BESIDE[name]
         module = import_module(name)
         own = getattr(module, "__file__", None)
         if own is not None and name not in _LOADED:
@@ -171,6 +176,7 @@ def _loaded(name: str, base: Path | None) -> ModuleType:
             del sys.modules[private]
             raise
     _LOADED[name] = sha256
+    _BESIDE[name] = sys.modules[private]
     return sys.modules[private]
 
 
