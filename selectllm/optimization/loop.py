@@ -34,13 +34,14 @@ class LoopRunner:
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
         """The coroutine's result, for the thread. Raises KeyboardInterrupt once it is cancelled."""
-        if not self._stopped:
+        if self._stopped:
+            coro.close()
+        else:
             future: Future[T] = asyncio.run_coroutine_threadsafe(coro, self._loop)
             self._asked = future
             try:
                 return future.result()
             except CancelledError:
                 self._stopped = True
-        coro.close()
         # No Exception: code that calls this takes those for failures of what it tried.
         raise KeyboardInterrupt
