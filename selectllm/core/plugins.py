@@ -153,9 +153,9 @@ def source_sha256(reference: str) -> str | None:
 def _loaded(name: str, base: Path | None) -> ModuleType:
     """The module, of the file as it is now if it lies in `base`; one of an edit is another."""
     file = None if base is None else base.resolve() / f"{name}.py"
+    if base is None and name in _BESIDE:
+        return _BESIDE[name]  # a prompt's own form of reply is asked for again without its folder
     if file is None or not file.is_file():
-        if name in _BESIDE:  # a prompt's own form of reply is asked for again without its folder
-            return _BESIDE[name]
         module = import_module(name)
         own = getattr(module, "__file__", None)
         if own is not None and name not in _LOADED:

@@ -50,6 +50,14 @@ def test_a_built_in_name_goes_before_code_of_ones_own(folder: Path) -> None:
     assert find(PORT, "own_numbers:SEVEN", folder) == 7
 
 
+def test_a_folder_without_the_module_does_not_get_that_of_another_folder(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert load(PORT, "own_numbers:SEVEN", folder) == 7
+    with pytest.raises(ModelError, match="own_numbers"):
+        load(PORT, "own_numbers:SEVEN", tmp_path_factory.mktemp("another"))
+
+
 def test_the_path_is_as_it_was_afterwards(folder: Path) -> None:
     before = list(sys.path)
     with importable(folder):

@@ -108,8 +108,14 @@ class ItemScorer(ABC):
         """
 
     def ahead(self, items: Sequence[Item], meter: Meter) -> Ahead:
-        """What `score` will ask; for scorers that ask (`calls_per_item`)."""
-        raise NotImplementedError(f"{type(self).__name__} asks a model and does not say what")
+        """What `score` will ask; for scorers that ask (`calls_per_item`).
+
+        Raises UsageError for a scorer that asks and does not say what.
+        """
+        raise UsageError(
+            f"{type(self).__name__} asks a model and does not say what, so it cannot be planned; "
+            "write its method `ahead`"
+        )
 
 
 async def answered(model: Model, asked: Awaitable[Mapping[str, Rated]]) -> Measured:
