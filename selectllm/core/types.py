@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
@@ -107,12 +108,16 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one prompt asks: the candidates in shown order, their labels, and how many to pick."""
+    """What one prompt asks: the candidates in shown order, their labels, and how many to pick.
+
+    `folder`: where code of the user's own that `reply` names may be.
+    """
 
     shown: tuple[Item, ...]
     labels: tuple[str, ...]
     k: int
     reply: ReplyKind
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

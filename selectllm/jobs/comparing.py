@@ -217,7 +217,7 @@ def narrowed(suite: Suite, prompts: Mapping[str, Prompt], arms: Sequence[Arm]) -
         if arm.strategy is not None:
             find_strategy(arm.strategy, suite.folder)
     wanted = {arm.prompt for arm in arms}
-    with_schema = {p.ref for p in prompts.values() if reply_format(p.reply).schema}
+    with_schema = {p.ref for p in prompts.values() if reply_format(p.reply, p.folder).schema}
     specs = {spec.name: spec for spec in suite.specs()}
     asked = [specs[arm.model] for arm in arms if arm.model and arm.prompt in with_schema]
     # The embedded model's replies are constrained in any case.

@@ -29,7 +29,7 @@ from selectllm.selection.by_model import (
 )
 from selectllm.selection.by_strategy import check_descending, chosen_by, reaching, strategy_decision
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
-from selectllm.selection.clustering.partition import find_partition
+from selectllm.selection.clustering.partition import find_partition, named
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.output import manifest_by_model, manifest_by_strategy
 from selectllm.selection.scorers.item_scorer import Meter
@@ -231,7 +231,8 @@ class _ByModel:
         rounds = questions_ahead(job.pool, selector, job.settings)
         self._note_unknown(job, rounds[-1])
         encoder = session.embedder().identity
-        manifest = manifest_by_model(job.pool, selector, job.settings, request.by, encoder)
+        by = named(request.by, session.base)
+        manifest = manifest_by_model(job.pool, selector, job.settings, by, encoder)
         calls = sum(this.calls for this in rounds) // calls_per_decision(selector.spec)
         with (
             DecisionLog(job.log, manifest | dict(job.narrowing), "log") as log,

@@ -51,7 +51,7 @@ class Connections:
     innermost: Callable[[ModelSpec, Connections], Model] | None = None
 
 
-def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
+def request_endpoint(spec: ModelSpec, shared: Connections) -> str | None:
     """The `endpoint` of the model's request identity (model.Request)."""
     way = provider_of(spec).way
     if way == "scripted":
@@ -59,8 +59,8 @@ def request_endpoint(spec: ModelSpec, environment: Mapping[str, str]) -> str | N
     if way == "embedded":
         return weights.identity(spec.id.removeprefix("local/"))
     if way == "own":
-        return own_identity(spec)
-    return endpoint(spec, environment)
+        return own_identity(spec, shared.base)
+    return endpoint(spec, shared.environment)
 
 
 def settled(spec: ModelSpec, base: Path | None = None) -> ModelSpec:

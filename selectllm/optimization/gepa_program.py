@@ -203,7 +203,7 @@ class Teacher:
                 max_tokens=min(spec.max_tokens, LOCAL_TOKENS),
                 timeout=max(spec.timeout, LOCAL_TIMEOUT),
             )
-        endpoint = request_endpoint(spec, shared.environment)
+        endpoint = request_endpoint(spec, shared)
         return cls(spec, connect(spec, shared, write_reply), endpoint, run, seed)
 
     def propose(self, instructions: str, examples: Sequence[Mapping[str, str]]) -> Proposal:

@@ -139,12 +139,12 @@ def demonstration(
 
     Raises PromptError for a prompt that asks for scores: on what scale, only its own words say.
     """
-    if reply_format(prompt.reply).scores:
+    if reply_format(prompt.reply, prompt.folder).scores:
         raise PromptError(
             f"{prompt.ref}: asks for scores, and only its own words say on what scale, so there "
             "are no demonstrations of them; take a prompt that picks or ranks"
         )
-    question = Question(shown, labels_for(prompt, len(shown)), k, prompt.reply)
+    question = Question(shown, labels_for(prompt, len(shown)), k, prompt.reply, prompt.folder)
     best = sorted(range(len(shown)), key=lambda position: -utility[shown[position].id])
     return Demonstration(render(prompt, shown, k)[-1]["content"], write_reply(question, best))
 

@@ -18,8 +18,8 @@ import yaml
 
 from selectllm.core.errors import PromptError
 from selectllm.core.files import write_text
+from selectllm.core.modules import importable
 from selectllm.core.names import unknown
-from selectllm.core.plugins import importable
 from selectllm.prompting.prompt import Prompt, parse_prompt, with_parent
 
 LOCK = "LOCK.yaml"

@@ -88,6 +88,11 @@ class Prompt:
         return f"{self.name}@{self.version or 'draft'}"
 
     @property
+    def folder(self) -> Path:
+        """Where its file is, and code of the user's own that `reply` names may be."""
+        return Path(self.path).parent
+
+    @property
     def shows_responses(self) -> bool:
         """Whether its template reads items' responses, so that each item shown must have one."""
         tree = _ENVIRONMENT.parse(_body(self.source, self.path))

@@ -174,7 +174,9 @@ def failed(task: Task, error: ProviderError) -> Decision:
 def first_request(task: Task, settings: AskSettings) -> Request:
     """What one question is asked with, before anything is asked again."""
     prompt, spec = task.selector.prompt, task.selector.spec
-    question = Question(task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply)
+    question = Question(
+        task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply, prompt.folder
+    )
     if spec.answer == "logprobs":
         # Which one is best: its rivals for that one token are the next picks. No grammar, since
         # the engine lists its tokens as they were before any.
@@ -188,7 +190,7 @@ def first_request(task: Task, settings: AskSettings) -> Request:
             seed=task.seed,
             repeat=task.repeat,
         )
-    form = reply_format(prompt.reply)
+    form = reply_format(prompt.reply, prompt.folder)
     limited = provider_of(spec).constrained and spec.structured is not False
     grammar = form.grammar(question) if form.grammar and limited else None
     schema = form.schema(question) if form.schema and settings.structured else None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from selectllm.core.files import atomic_write
 from selectllm.core.types import Pool
 from selectllm.selection.by_model import Chosen, SelectSettings
-from selectllm.selection.clustering.partition import code_of
 from selectllm.selection.selector import Selector
 from selectllm.selection.strategies import Strategy
 
@@ -40,9 +39,9 @@ def manifest_by_strategy(
 
 
 def manifest_by_model(
-    pool: Pool, selector: Selector, settings: SelectSettings, by: str, encoder: str
+    pool: Pool, selector: Selector, settings: SelectSettings, by: Mapping[str, Any], encoder: str
 ) -> dict[str, Any]:
-    """What a selection by `selector` is made from; `by` and `encoder` divided the pool.
+    """What a selection by `selector` is made from; `by` (partition.named) divided the pool.
 
     Not in it is what a rerun may change: `on_invalid` and how many calls are in flight.
     """
@@ -50,8 +49,7 @@ def manifest_by_model(
         "prompt": selector.prompt.ref,
         "prompt_sha256": selector.prompt.sha256,
         "model": selector.spec.fields() | {"endpoint": selector.endpoint},
-        "by": by,
-        **code_of(by),
+        **by,
         "cluster_size": "auto" if settings.size is None else str(settings.size),
         "reask": settings.ask.reask,
         "encoder": encoder,

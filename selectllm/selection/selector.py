@@ -27,7 +27,9 @@ class Selector:
 
     def __post_init__(self) -> None:
         prompt = self.prompt
-        one_letter = prompt.labels == "letters" and reply_format(prompt.reply).is_label
+        one_letter = (
+            prompt.labels == "letters" and reply_format(prompt.reply, prompt.folder).is_label
+        )
         if self.spec.answer == "logprobs" and not one_letter:
             raise PromptError(
                 f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
@@ -45,5 +47,5 @@ def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selec
         prompt=prompt,
         spec=spec,
         model=connect(spec, shared, write_reply),
-        endpoint=request_endpoint(spec, shared.environment),
+        endpoint=request_endpoint(spec, shared),
     )

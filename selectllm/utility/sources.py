@@ -151,7 +151,7 @@ def _own(entry: OwnEntry, pool: Pool, sources: UtilitySources) -> Utility:
         contract=f"{UtilitySource.__module__}.{UtilitySource.__name__}",
         error=UtilityError,
     )
-    source = load(port, entry.source, sources.base)
+    source = load(port, entry.source, sources.base).object
     try:
         inspect.signature(source).bind(pool, name=entry.name, **entry.options)
     except TypeError as error:

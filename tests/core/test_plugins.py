@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,15 +10,8 @@ from pathlib import Path
 import pytest
 
 from selectllm.core.errors import ModelError, UsageError
-from selectllm.core.plugins import (
-    Port,
-    calling,
-    find,
-    importable,
-    is_reference,
-    load,
-    source_sha256,
-)
+from selectllm.core.modules import importable
+from selectllm.core.plugins import Plugin, Port, calling, find, is_reference, load
 
 PORT: Port[int] = Port(
     what="number",
@@ -27,6 +21,12 @@ PORT: Port[int] = Port(
     known={"one": 1, "two": 2},
     error=ModelError,
 )
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_built_in_name_goes_before_code_of_ones_own(folder: Path) -> None:
-    assert find(PORT, "two") == 2
-    assert find(PORT, "own_numbers:SEVEN", folder) == 7
+    assert find(PORT, "two") == Plugin(2, None)
+    assert find(PORT, "own_numbers:SEVEN", folder).object == 7
 
 
 def test_a_folder_without_the_module_does_not_get_that_of_another_folder(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert load(PORT, "own_numbers:SEVEN", folder) == 7
+    assert load(PORT, "own_numbers:SEVEN", folder).object == 7
     with pytest.raises(ModelError, match="own_numbers"):
         load(PORT, "own_numbers:SEVEN", tmp_path_factory.mktemp("another"))
 
@@ -95,14 +95,57 @@ def test_a_mistake_in_code_of_ones_own_is_told_with_its_line() -> None:
 
 
 def test_an_edit_makes_it_other_code(folder: Path) -> None:
-    load(PORT, "own_numbers:SEVEN", folder)
-    before = source_sha256("own_numbers:SEVEN")
+    before = load(PORT, "own_numbers:SEVEN", folder)
+    source = (folder / "own_numbers.py").read_bytes()
+    assert before.code_sha256 == hashlib.sha256(source).hexdigest()
     (folder / "own_numbers.py").write_text("SEVEN = 8\n", encoding="utf-8")
-    assert before is not None
-    assert source_sha256("own_numbers:SEVEN") == before  # that of the code that was loaded
-    assert load(PORT, "own_numbers:SEVEN", folder) == 8
-    assert source_sha256("own_numbers:SEVEN") not in (None, before)
-    assert source_sha256("sys:path") is None
+    after = load(PORT, "own_numbers:SEVEN", folder)
+    assert after.object == 8
+    assert after.code_sha256 not in (None, before.code_sha256)
+
+
+def test_an_edit_of_what_it_imports_of_its_folder_makes_it_other_code(tmp_path: Path) -> None:
+    write(tmp_path, {"own_main.py": "from own_part import N\n", "own_part.py": "N = 1\n"})
+    before = load(PORT, "own_main:N", tmp_path)
+    write(tmp_path, {"own_part.py": "N = 22\n"})
+    after = load(PORT, "own_main:N", tmp_path)
+    assert (before.object, after.object) == (1, 22)
+    assert before.code_sha256 != after.code_sha256
+
+
+def test_folders_that_take_turns_keep_their_own_code(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folders = [tmp_path_factory.mktemp(name) for name in "ab"]
+    for number, folder in enumerate(folders):
+        write(folder, {"own_main.py": "from own_part import N\n", "own_part.py": f"N = {number}\n"})
+    once = [load(PORT, "own_main:N", folder) for folder in folders]
+    again = [load(PORT, "own_main:N", folder) for folder in folders]
+    assert [plugin.object for plugin in once] == [0, 1]
+    assert once == again
+    assert once[0].code_sha256 != once[1].code_sha256
+
+
+@pytest.mark.parametrize("initial", ["", "from .part import N\n"])
+def test_a_package_of_a_folder_is_loaded_with_its_parts(tmp_path: Path, initial: str) -> None:
+    parts = {"__init__.py": initial, "part.py": "N = 5\n", "deep/use.py": "from ..part import N\n"}
+    write(tmp_path, {f"own_package/{name}": text for name, text in parts.items()})
+    found = load(PORT, "own_package.deep.use:N", tmp_path)
+    assert found.object == 5
+    assert load(PORT, "own_package.part:N", tmp_path) == found
+    with pytest.raises(ModelError, match=r"No module named 'own_package\.port'"):
+        load(PORT, "own_package.port:N", tmp_path)
+    write(tmp_path, {"own_package/part.py": "N = 66\n"})
+    after = load(PORT, "own_package.deep.use:N", tmp_path)
+    assert after.object == 66
+    assert after.code_sha256 != found.code_sha256
+
+
+def test_installed_code_is_known_by_its_file() -> None:
+    port: Port[object] = Port("thing", "thing", "the README", is_one=lambda one: True)
+    assert load(port, "sys:path").code_sha256 is None
+    source = Path(hashlib.__file__).read_bytes()
+    assert load(port, "hashlib:sha256").code_sha256 == hashlib.sha256(source).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["a:b", "a.b:c", "_a1:B_"])

@@ -32,7 +32,7 @@ from selectllm.selection.by_model import (
     select_by_model,
 )
 from selectllm.selection.by_strategy import select_by_strategy
-from selectllm.selection.clustering.partition import code_of
+from selectllm.selection.clustering.partition import named
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.output import manifest_by_model
 from selectllm.selection.scorers.item_scorer import Measured
@@ -145,9 +145,8 @@ class Protocol:
             "pool_sha256": self.pool.sha256,
             "sets": self.entry.model_dump(mode="json"),
             "clusters": {
-                "by": suite.clusters.by,
+                **named(suite.clusters.by, suite.folder),
                 "size": suite.clusters.size,
-                **code_of(suite.clusters.by),
             },
             "seed": suite.seed,
             "reask": suite.reask,
@@ -235,7 +234,8 @@ class Maker:
     async def by_model(self, selector: Selector, tick: Tick) -> None:
         """The sets of one pair. Raises as select_by_model does; closes its model."""
         protocol, arm = self.protocol, arm_of(selector)
-        by = protocol.run.suite.clusters.by
+        suite = protocol.run.suite
+        by = named(suite.clusters.by, suite.folder)
         try:
             for budget, seed in self.missing(arm):
                 settings = protocol.settings(budget, seed, self.ask)

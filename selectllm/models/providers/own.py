@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from selectllm.core.errors import ModelError, ProviderError
-from selectllm.core.plugins import Port, calling, is_reference, load, source_sha256
+from selectllm.core.plugins import Plugin, Port, calling, is_reference, load
 from selectllm.core.types import Reply
 from selectllm.models.model import Model, ModelSpec, Request
 
@@ -29,7 +29,7 @@ _PORT: Port[Factory] = Port(
 )
 
 
-def find_factory(spec: ModelSpec, base: Path | None = None) -> Factory:
+def find_factory(spec: ModelSpec, base: Path | None = None) -> Plugin[Factory]:
     """What makes the model of `spec`, of an installed module or of one in the folder `base`.
 
     Raises ModelError for what cannot be used.
@@ -37,9 +37,9 @@ def find_factory(spec: ModelSpec, base: Path | None = None) -> Factory:
     return load(_PORT, _reference(spec), base)
 
 
-def own_identity(spec: ModelSpec) -> str:
-    """What the request identity says of who answers: the module's file, once it was loaded."""
-    return f"sha256:{source_sha256(_reference(spec))}"
+def own_identity(spec: ModelSpec, base: Path | None = None) -> str:
+    """What the request identity says of who answers: the code as it is now."""
+    return f"sha256:{find_factory(spec, base).code_sha256}"
 
 
 def _reference(spec: ModelSpec) -> str:
@@ -58,7 +58,7 @@ class OwnModel:
     """
 
     def __init__(self, spec: ModelSpec, base: Path | None = None) -> None:
-        factory = find_factory(spec, base)
+        factory = find_factory(spec, base).object
         with calling(f"model {spec.name}", ModelError):
             self._inner = factory(spec)
         if not all(callable(getattr(self._inner, name, None)) for name in ("complete", "close")):

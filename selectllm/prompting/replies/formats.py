@@ -178,7 +178,7 @@ def reply_format(kind: ReplyKind, base: Path | None = None) -> ReplyFormat:
 @cache
 def _own(kind: ReplyKind, base: Path | None) -> ReplyFormat:
     """A form of the user's own, whose mistakes become our errors."""
-    form = find(_PORT, kind, base)
+    form = find(_PORT, kind, base).object
 
     def read(text: str, question: Question, cut: bool) -> Parsed:
         parsed = form.read(text, question, cut)
@@ -232,4 +232,4 @@ def _check(kind: ReplyKind, parsed: object, question: Question) -> None:
 
 def write_reply(question: Question, preference: Sequence[int]) -> str:
     """A reply in the question's form that prefers positions in the order given, best first."""
-    return reply_format(question.reply).write(question, preference)
+    return reply_format(question.reply, question.folder).write(question, preference)

@@ -14,7 +14,7 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.selection.clustering.clusters_file import read_clusters, write_clusters
-from selectllm.selection.clustering.partition import code_of, find_partition, partition
+from selectllm.selection.clustering.partition import find_partition, named, partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ def cluster_pool(
     function = find_partition(division.by, division.base)
     needs_vectors = division.by != "random"
     encoder = embedder.identity if needs_vectors else None
-    made_from = [pool.sha256, division.by, division.size, division.seed, encoder]
-    made_from += code_of(division.by).values()
+    by, *code = named(division.by, division.base).values()
+    made_from = [pool.sha256, by, division.size, division.seed, encoder, *code]
     path = cache / f"{sha256_json(made_from)}.json"
     if path.exists():
         return read_clusters(path, pool)

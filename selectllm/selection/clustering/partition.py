@@ -21,7 +21,7 @@ import numpy as np
 from selectllm.core.arrays import Ints, Vectors
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import EncoderError, UsageError
-from selectllm.core.plugins import Port, calling, find, source_sha256
+from selectllm.core.plugins import Port, calling, find
 from selectllm.core.types import Cluster
 from selectllm.selection.clustering.diverse import diverse
 from selectllm.selection.clustering.kcenter import kcenter
@@ -97,7 +97,7 @@ def find_partition(name: str, base: Path | None = None) -> PartitionFunction:
 
     `base`: a folder in which that module may be. Raises UsageError with the closest match.
     """
-    function = find(_PORT, name, base)
+    function = find(_PORT, name, base).object
     if name in PARTITIONS:
         return function
 
@@ -108,9 +108,10 @@ def find_partition(name: str, base: Path | None = None) -> PartitionFunction:
     return divided
 
 
-def code_of(name: str) -> dict[str, str | None]:
-    """What a partition depends on besides its name, for manifests: code of the user's own."""
-    return {} if name in PARTITIONS else {"by_sha256": source_sha256(name)}
+def named(name: str, base: Path | None = None) -> dict[str, str | None]:
+    """What manifests say of a partition: its name, and the sha256 of code of the user's own."""
+    code = find(_PORT, name, base).code_sha256
+    return {"by": name} if code is None else {"by": name, "by_sha256": code}
 
 
 def _seeded_order(ids: Sequence[str], seed: int) -> Ints:

@@ -71,7 +71,7 @@ def open_sampler(spec: ModelSpec, shared: Connections) -> Sampler:
     spec = settled(spec, shared.base)
     if spec.temperature == 0:
         spec = replace(spec, temperature=TEMPERATURE)
-    endpoint = request_endpoint(spec, shared.environment)
+    endpoint = request_endpoint(spec, shared)
     return Sampler(spec, connect(spec, shared), endpoint)
 
 

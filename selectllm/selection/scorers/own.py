@@ -9,7 +9,7 @@ from typing import Any
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import listed
-from selectllm.core.plugins import Port, calling, load, source_sha256
+from selectllm.core.plugins import Port, calling, load
 from selectllm.core.types import Item
 from selectllm.selection.scorers.item_scorer import Ahead, ItemScorer, Measured, Meter
 
@@ -27,6 +27,7 @@ class OwnScorer(ItemScorer):
 
     reference: str
     inner: ItemScorer
+    code_sha256: str | None
 
     def __post_init__(self) -> None:
         """Take over what the scorer says of itself."""
@@ -36,7 +37,8 @@ class OwnScorer(ItemScorer):
     @classmethod
     def load(cls, reference: str, base: Path | None) -> OwnScorer:
         """The scorer that `reference` names, of an installed module or of one in `base`."""
-        return cls(reference, load(_PORT, reference, base))
+        plugin = load(_PORT, reference, base)
+        return cls(reference, plugin.object, plugin.code_sha256)
 
     def check(self, items: Sequence[Item], meter: Meter) -> None:
         """As the scorer itself does."""
@@ -47,7 +49,7 @@ class OwnScorer(ItemScorer):
         """What the scorer says, and the sha256 of its module."""
         with calling(self._called):
             own = dict(self.inner.describe(meter))
-        return {"scorer": self.reference, "code_sha256": source_sha256(self.reference), **own}
+        return {"scorer": self.reference, "code_sha256": self.code_sha256, **own}
 
     async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
         """Its values. Raises UsageError unless there is a number for every item."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from selectllm.core.errors import UsageError
-from selectllm.core.plugins import Port, calling, find, source_sha256
+from selectllm.core.plugins import Port, calling, find
 from selectllm.selection.scorers.own import OwnScorer
 from selectllm.selection.strategies.candidates import Candidates
 from selectllm.selection.strategies.strategy import Pick, Strategy
@@ -28,15 +28,16 @@ def own_strategy(name: str, known: Mapping[str, Strategy | None], base: Path | N
         known={form: strategy for form, strategy in known.items() if strategy is not None},
         forms=tuple(form for form, strategy in known.items() if strategy is None),
     )
-    strategy = find(port, name, base)
+    plugin = find(port, name, base)
+    strategy = plugin.object
     scorer = strategy.scorer
     return replace(
         strategy,
         name=name,
         pick=_held(name, strategy.pick),
         analytic=False,
-        scorer=None if scorer is None else OwnScorer(name, scorer),
-        code_sha256=source_sha256(name),
+        scorer=None if scorer is None else OwnScorer(name, scorer, plugin.code_sha256),
+        code_sha256=plugin.code_sha256,
     )
 
 
