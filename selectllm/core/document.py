@@ -50,7 +50,10 @@ class Part(Strict):
     fields are always there, and required in the JSON Schema, default or not.
     """
 
-    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=True,
+        defer_build=True,  # most verbs need few of the models that they import
+    )
     later: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -56,8 +56,8 @@ class Verdict:
     b: str
     difference: Interval | None
     needed: Needed | None
-    run: Evaluation
-    details: VerdictRow
+    run: Evaluation = field(repr=False)
+    details: VerdictRow = field(repr=False)
     further: tuple[Verdict, ...] = ()
 
     def _repr_html_(self) -> str:

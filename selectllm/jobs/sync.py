@@ -35,7 +35,7 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(job)
+        return _run(job)
     running: SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = SimpleQueue()
 
     async def known() -> Value:
@@ -45,10 +45,21 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
         return await job
 
     with ThreadPoolExecutor(1, thread_name_prefix="selectllm job") as pool:
-        future = pool.submit(copy_context().run, asyncio.run, known())
+        future = pool.submit(copy_context().run, _run, known())
         try:
             return future.result()
         except KeyboardInterrupt:
             loop, task = running.get()
             loop.call_soon_threadsafe(task.cancel)
             raise
+
+
+def _run(job: Coroutine[Any, Any, Value]) -> Value:
+    """`asyncio.run`, which at its end writes out the repr of what its task returned."""
+    values: list[Value] = []
+
+    async def keep() -> None:
+        values.append(await job)
+
+    asyncio.run(keep())
+    return values[0]
