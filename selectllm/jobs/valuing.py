@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, located, parse_hub
 from selectllm.data.pool import load_pool
+from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.blocks import block_values, blocks
-from selectllm.downstream.trials.gains import Aggregation
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.validating import gains_by_training
 from selectllm.jobs.workshop import (
