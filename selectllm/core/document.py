@@ -6,6 +6,7 @@ ship with the package are generated from them (`python -m selectllm.report.schem
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -71,6 +72,14 @@ class Part(Strict):
             fields["properties"][name] = _not_null(fields["properties"][name])
         return schema
 
+    @classmethod
+    def exactly(cls, content: Any) -> Self:
+        """`content` as JSON has it, nothing converted. Raises ValueError with what does not fit."""
+        try:
+            return cls.model_validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            raise ValueError(_why(error)) from None
+
     def to_json(self) -> dict[str, Any]:
         """As the file has it."""
         content: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
@@ -112,6 +121,7 @@ class Document(Part):
 
 def _not_null(field: JsonSchemaValue) -> JsonSchemaValue:
     """The schema of a field that may be null, as one that may not."""
+    kind: JsonSchemaValue
     (kind,) = (each for each in field["anyOf"] if each != {"type": "null"})
     return kind | {name: field[name] for name in field if name not in ("anyOf", "default")}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from selectllm.core.document import (
     Coefficient,
@@ -21,6 +21,12 @@ from selectllm.core.document import (
 from selectllm.core.strict import Count, Name
 
 UtilityKind = Literal["outcome", "human", "model", "proxy"]
+Reliability = Annotated[
+    int | float,
+    Field(ge=0, le=1),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
+"""Of values that come from elsewhere, and therefore checked."""
 Standing = Literal["validated", "unvalidated"]
 
 
@@ -109,7 +115,7 @@ class UtilityDescription(Part):
     source: str = Field(description="What computed it: a utility source, or module:attr.")
     kind: UtilityKind
     rater: str | None = Field(description="Who or what the values come from; null: nobody said.")
-    reliability: Share | None = Field(
+    reliability: Reliability | None = Field(
         description="How far the values would repeat, on the scale of a correlation."
     )
     range: Range | None
@@ -119,7 +125,10 @@ class UtilityDescription(Part):
 
 
 class UtilityHeader(UtilityDescription):
-    """The same with what computing it took, and the hash."""
+    """The same with what computing it took, and the hash.
+
+    `pool_sha256`: of the pool that it was computed for.
+    """
 
     cost: Mapping[str, Number] = Field(description="By unit, such as cpu_seconds; in no hash.")
     sha256: Sha256 = Field(description="Of everything else in the file but the cost.")

@@ -322,7 +322,11 @@ class BaselineEntry(Part):
 
 
 class BaselineFile(Document):
-    """What each pair of a run picked."""
+    """What each pair of a run picked.
+
+    It is written a line for each cluster and pair (baseline.py), and its hash is of these rows;
+    the JSON Schema is generated from these types.
+    """
 
     model_config = ConfigDict(title="a baseline file")
 
