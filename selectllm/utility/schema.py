@@ -152,6 +152,19 @@ def utility_file_schema() -> dict[str, Any]:
     return schema_of(UtilityFileBegin | ItemValue, title="one line of a utility file")
 
 
+class UtilitySaved(Document):
+    """What `utility knn --json`, `ifd` and `student` print: a utility file, without its values."""
+
+    file: str
+    name: str
+    kind: UtilityKind
+    rater: str | None
+    reliability: Share | None
+    items: Count
+    cost: Mapping[str, Number] = Field(description="By unit, such as cpu_seconds.")
+    sha256: Sha256 = Field(description="As the header of the file has it.")
+
+
 class Correlation(Part):
     """Spearman's, -1 to 1, with its two-sided `p` and interval of 95 %; null where undefined."""
 

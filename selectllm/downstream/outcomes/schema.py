@@ -112,6 +112,20 @@ def results_schema() -> dict[str, Any]:
     return schema_of(ResultsBegin | Result, title="a line of results.jsonl")
 
 
+class ResultsImported(Document):
+    """What `utility import --export --json` prints: the results of a file, and what it lacks."""
+
+    file: str
+    results: Tally
+    runs: Tally
+    arms: tuple[str, ...]
+    budgets: tuple[Budget, ...]
+    metrics: Mapping[str, tuple[str, ...]] = Field(description="By metric, its benchmarks.")
+    unsettled: Tally = Field(description="Rows of the sources without a value, left out.")
+    exported: Tally = Field(description="Sets that were exported.")
+    without_result: tuple[str, ...] = Field(description="The names of those without any.")
+
+
 class AgreementFigure(Part):
     """A measure of agreement with its two-sided `p` and interval of 95 %; null where undefined."""
 

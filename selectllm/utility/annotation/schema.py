@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from selectllm.core.document import Amount, Number, Part, Range, Sha256, Share, schema_of
+from selectllm.core.document import Amount, Document, Number, Part, Range, Sha256, Share, schema_of
 from selectllm.core.strict import Count, Name
 
 Alpha = Annotated[int | float, WithJsonSchema({"type": "number", "maximum": 1})]
@@ -50,3 +50,27 @@ class RatedItem(Part):
 def ratings_schema() -> dict[str, Any]:
     """The JSON Schema of a line of a ratings file."""
     return schema_of(RatingsBegin | RatedItem, title="one line of a ratings file")
+
+
+class SuiteRatings(Part):
+    """How a suite names a ratings file."""
+
+    name: str = "rating"
+    source: Literal["import"] = "import"
+    file: str
+    range: Range
+
+
+class RatingsImported(Document):
+    """What `utility import --json` prints of sheets: what was asked for, and what came back."""
+
+    file: str
+    items: Count
+    asked: Count
+    raters: tuple[str, ...] = Field(min_length=1)
+    raters_asked: Count
+    alpha: Alpha | None = Field(description="Krippendorff's, interval level.")
+    rater_noise: Amount | None = Field(
+        description="Standard deviation of one rating, on the rating scale."
+    )
+    utility: SuiteRatings
