@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
+from selectllm.core.document import Amount, Sha256
+
 ReplyKind = str  # a key of prompting.replies.formats.REPLY_FORMATS, or module:attr
 LabelKind = Literal["numbers", "letters"]
 Status = Literal["ok", "repaired", "partial", "invalid", "refused", "error"]
@@ -158,15 +160,19 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request of a decision and what came back."""
+    """One request of a decision and what came back, as the decision log has it as well.
 
-    request_sha256: str
+    A field that has a default may be missing there; the JSON Schema of a decision is generated
+    from these types.
+    """
+
+    request_sha256: Sha256
     reply: str
     finish_reason: str
     tokens_in: int | None
     tokens_out: int | None
     cost_usd: float | None
-    seconds: float
+    seconds: Amount
     cached: bool
 
 
