@@ -18,9 +18,8 @@ from selectllm.cli.options import (
     grouped,
     map_option,
 )
-from selectllm.cli.reports import reports, write_reports
+from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
-from selectllm.cli.show import show
 from selectllm.cli.student_options import (
     Local,
     columns_option,
@@ -198,8 +197,6 @@ def validate(
     `student compare`; the Spearman correlation of gains and sums (LDS) is written to a file for
     each utility, for its `validation:` in the suite.
     """
-    from selectllm.report.validation import print_validations
-
     session = open_session(common, suite_file.resolve().parent)
     job = validating.validate(suite_file, settings, trials, student, session=session)
     validated = finished(job)
@@ -209,7 +206,7 @@ def validate(
     if common.as_json:
         click.echo(canonical_json([one.to_json() for one in validated.validations]))
         return
-    show(validated.validations, print_validations, as_json=False)
+    show(found, as_json=False)
     click.echo(
         f"in the suite, for each utility: validation: {validated.folder}/NAME.validation.json"
     )
