@@ -118,6 +118,7 @@ def test_the_noise_floor_is_the_spread_of_d_in_captured_units() -> None:
     assert (measured.clusters, measured.nonzero, measured.flat_clusters) == (4, 2, 0)
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_the_difference_is_the_later_half_minus_the_earlier() -> None:
     picked = {0: [0, 2], 1: [1, 2], 2: [0, 4]}
     measured = found(run_inputs(3), decided(picked))
@@ -127,6 +128,7 @@ def test_the_difference_is_the_later_half_minus_the_earlier() -> None:
     assert (measured.difference.low, measured.difference.high) == pytest.approx(tuple(reference))
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_of_four_orders_the_first_two_stand_against_the_last_two() -> None:
     four = found(run_inputs(3), decided({0: [0, 2, 4, 4], 1: [1, 1, 0, 2], 2: [3, 3, 3, 3]}))
     halves = found(run_inputs(3), decided({0: [1, 4], 1: [1, 1], 2: [3, 3]}))
@@ -134,12 +136,14 @@ def test_of_four_orders_the_first_two_stand_against_the_last_two() -> None:
     assert four.difference == halves.difference
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_of_three_orders_the_middle_one_is_left_out() -> None:
     three = found(run_inputs(3), decided({0: [0, 3, 4], 1: [4, 2, 1], 2: [3, 0, 3]}))
     ends = found(run_inputs(3), decided({0: [0, 4], 1: [4, 1], 2: [3, 3]}))
     assert three.difference == ends.difference
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_repeats_are_split_like_orders() -> None:
     picked = noisy(20)
     orders = found(run_inputs(20), decided(picked))
@@ -147,6 +151,7 @@ def test_repeats_are_split_like_orders() -> None:
     assert (repeats.by, repeats.sd, repeats.difference) == ("repeats", orders.sd, orders.difference)
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_consistency_is_that_of_all_orders_or_repeats() -> None:
     by_order = decided(noisy(20, orders=3))
     by_repeat = decided(noisy(20, orders=3), "repeats")
@@ -155,6 +160,7 @@ def test_consistency_is_that_of_all_orders_or_repeats() -> None:
     assert repeats.consistency == repeat_consistency(by_repeat, 1)
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_what_is_detectable_is_what_a_paired_t_test_finds_four_times_in_five() -> None:
     measured = found(run_inputs(50), decided(noisy(50)))
     in_sd = TTestPower().solve_power(nobs=50, alpha=0.05, power=0.8)
@@ -201,6 +207,7 @@ def test_a_group_is_drawn_and_changes_sign_as_a_whole() -> None:
     assert alarms.naive == pytest.approx(0.25, abs=0.04)
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_the_same_decisions_give_the_same_bytes() -> None:
     inputs, decisions = run_inputs(40), decided(noisy(40))
     shuffled = random.Random(1).sample(decisions, len(decisions))
