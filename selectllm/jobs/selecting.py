@@ -12,6 +12,7 @@ from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
 from selectllm.evaluation.runs.run import evaluated_before
+from selectllm.jobs.arguments import checked
 from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots
 from selectllm.jobs.prefilter import left_of
 from selectllm.jobs.selection import Selection
@@ -72,6 +73,7 @@ class SelectionPlan:
         return plan if self.tokens is None else plan | {"tokens": self.tokens}
 
 
+@checked
 async def select(
     pool: Pool | Path | str, *, session: Session | None = None, **arguments: Unpack[SelectArguments]
 ) -> Selection:
@@ -107,6 +109,7 @@ async def select(
         )
 
 
+@checked
 async def ahead(
     pool: Pool | Path | str, *, session: Session | None = None, **arguments: Unpack[SelectArguments]
 ) -> SelectionPlan:
