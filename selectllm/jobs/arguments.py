@@ -30,8 +30,8 @@ WORDS: Mapping[type, str] = {
     str: "text",
     Path: "a path",
 }
-OF_A_SESSION = ("folder", "start", "notes", "watcher", "engine")
-"""What a session takes beside its settings."""
+OF_A_SESSION = ("folder", "notes", "watcher", "engine")
+"""What a job hands to its own session beside settings."""
 OWN = frozenset(("pool",))
 """Arguments whose type the job itself explains better."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
 from selectllm.core.types import Progress
-from selectllm.jobs.arguments import OF_A_SESSION, check, hints_of
+from selectllm.jobs.arguments import check, hints_of
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
@@ -213,7 +213,7 @@ class Session(Jobs):
             path = settings.get(name)
             if isinstance(path, str | Path):
                 settings[name] = self.path(path)
-        known = {*Settings.__annotations__, *OF_A_SESSION}
+        known = hints_of(Session.__init__)
         for name in settings:
             if name not in known:
                 raise ArgumentError(f"session: {unknown('argument', name, known)}", argument=name)
