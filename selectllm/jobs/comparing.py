@@ -18,7 +18,6 @@ from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.runs.run import Run, is_begun
 from selectllm.evaluation.suite import Suite
-from selectllm.jobs.arguments import checked
 from selectllm.jobs.evaluating import (
     Evaluating,
     EvaluatingArguments,
@@ -83,7 +82,6 @@ def _verdict(row: VerdictRow, run: Evaluation) -> Verdict:
     )
 
 
-@checked
 async def ab(
     suite: Suite | Path | str,
     a: str,
@@ -128,7 +126,6 @@ async def ab(
     return verdict_of(compared)
 
 
-@checked
 async def swap(
     suite: Suite | Path | str,
     from_: str,
@@ -158,7 +155,6 @@ async def swap(
     return verdict_of(await compare(suite, arms, arguments, session))
 
 
-@checked
 async def aa(
     suite: Suite | Path | str,
     *,

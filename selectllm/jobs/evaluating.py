@@ -17,7 +17,6 @@ from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_pro
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
-from selectllm.jobs.arguments import checked
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots
 from selectllm.jobs.outputs import check_written, read_by, real
@@ -72,7 +71,6 @@ def divided(arguments: EvaluatingArguments) -> tuple[Evaluating, Settings]:
     return Evaluating(**own), cast("Settings", settings)  # type: ignore[arg-type]
 
 
-@checked
 async def evaluate(
     suite: Suite | Path | str,
     *,

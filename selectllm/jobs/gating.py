@@ -21,7 +21,6 @@ from selectllm.evaluation.comparison.run_inputs import (
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Suite
-from selectllm.jobs.arguments import checked
 from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, divided, open_run, suite_of
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.outputs import check_written, real
@@ -61,7 +60,6 @@ class GateResult:
         return self.run.report("html")
 
 
-@checked
 async def regress(
     suite: Suite | Path | str,
     baseline: Path | str,

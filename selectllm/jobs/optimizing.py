@@ -13,7 +13,6 @@ from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.suite import ModelEntry, Suite
-from selectllm.jobs.arguments import checked
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import Evaluating, open_run, suite_of
 from selectllm.jobs.session import Session, Settings, opened
@@ -85,7 +84,6 @@ class Optimization:
         return self.results.written
 
 
-@checked
 async def optimize(
     suite: Suite | Path | str,
     *,

@@ -29,7 +29,6 @@ from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_prompts, prepare
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
-from selectllm.jobs.arguments import checked
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import Evaluating, suite_of
 from selectllm.jobs.session import Session, Settings, opened
@@ -163,7 +162,6 @@ class SuitePlan:
         return self.report("html")
 
 
-@checked
 async def plan(
     suite: Suite | Path | str, *, session: Session | None = None, **arguments: Unpack[PlanArguments]
 ) -> SuitePlan:
@@ -187,7 +185,6 @@ async def plan(
         return SuitePlan(plan_json(await _planned(session, run, request, arms)))
 
 
-@checked
 async def plan_sets(
     suite: Suite | Path | str, *, session: Session | None = None, **arguments: Unpack[SetsArguments]
 ) -> SuitePlan:

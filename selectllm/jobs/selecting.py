@@ -12,7 +12,6 @@ from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
 from selectllm.evaluation.runs.run import evaluated_before
-from selectllm.jobs.arguments import checked
 from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots
 from selectllm.jobs.prefilter import left_of
 from selectllm.jobs.selection import Selection
@@ -73,7 +72,6 @@ class SelectionPlan:
         return plan if self.tokens is None else plan | {"tokens": self.tokens}
 
 
-@checked
 async def select(
     pool: Pool | Path | str, *, session: Session | None = None, **arguments: Unpack[SelectArguments]
 ) -> Selection:
@@ -109,7 +107,6 @@ async def select(
         )
 
 
-@checked
 async def ahead(
     pool: Pool | Path | str, *, session: Session | None = None, **arguments: Unpack[SelectArguments]
 ) -> SelectionPlan:

@@ -129,7 +129,7 @@ class Session(Jobs):
         from selectllm.models.wrappers.budget import Ledger
         from selectllm.prompting.library import PromptLibrary
 
-        own = {"folder": folder, "start": start, "notes": notes}
+        own: dict[str, object] = {"folder": folder, "start": start, "notes": notes}
         own |= {"watcher": watcher, "engine": engine}
         check(own | dict(settings), hints_of(Session.__init__))
         self.folder = None if folder is None else Path(folder)

@@ -20,7 +20,6 @@ from selectllm.evaluation.sets.results import pool_facts, set_results
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
-from selectllm.jobs.arguments import checked
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.session import Session, Settings, opened, ticks
 from selectllm.selection.by_model import Divide
@@ -111,7 +110,6 @@ class Sets:
         return self.report("html")
 
 
-@checked
 async def sets(
     suite: Suite | Path | str,
     *,
