@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import reprlib
 import types
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from numbers import Integral, Real
@@ -21,7 +22,8 @@ from selectllm.core.names import unknown
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
-LONGEST = 60  # characters of a value in a message
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 60  # characters of a value in a message
 NUMBERS: Mapping[type, type] = {int: Integral, float: Real}
 WORDS: Mapping[type, str] = {
     int: "a whole number",
@@ -122,12 +124,8 @@ def fits(value: object, hint: Any) -> bool:
 
 
 def shortened(value: object) -> str:
-    """`value` as Python writes it, cut where it is long."""
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}\u2026"
+    """`value` as Python writes it, cut where it is long, and whatever its own repr raises."""
+    return SHORT.repr(value)
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
