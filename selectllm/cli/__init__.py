@@ -61,9 +61,11 @@ class Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The verb's own command, or None."""
+        """The verb's own command. Raises UsageError with the closest one for no verb."""
         if name not in VERBS:
-            return None
+            from selectllm.core.names import unknown
+
+            raise UsageError(unknown("command", name, VERBS))
         module, _, attribute = VERBS[name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)

@@ -21,6 +21,7 @@ FLAGS = {
     "models": "--api-base and --model-arg",
     "asked": "--ask",
     "out": "-o",
+    "path": "-o",
     "log": "-o",
     "scale": "--range",
     "kind": "--for",

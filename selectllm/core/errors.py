@@ -2,6 +2,7 @@
 
 SelectLLMError                 exit code
 ├── UsageError                 2    bad input: what, where, which value, how to fix
+│   ├── ArgumentError              also a TypeError: an unknown argument, or one that is missing
 │   ├── PoolError
 │   ├── PromptError
 │   ├── SuiteError
@@ -49,6 +50,10 @@ class UsageError(SelectLLMError):
     """The call or one of its files is wrong; nothing was written."""
 
     exit_code = 2
+
+
+class ArgumentError(UsageError, TypeError):
+    """A job was called with an argument that it has not, or without one that it needs."""
 
 
 @contextmanager

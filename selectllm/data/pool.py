@@ -15,7 +15,7 @@ from selectllm.core.codec import canonical_json, sha256_texts
 from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.files import atomic_write
 from selectllm.core.types import Item, Pool
-from selectllm.data.readers import BadRow, place, scan_rows, shortened
+from selectllm.data.readers import BadRow, is_text, place, scan_rows, shortened
 
 # What other data sets call the canonical columns (Alpaca: output; Dolly: context). The first
 # name that a file has is taken, so that a canonical column always wins.
@@ -71,7 +71,7 @@ def load_pool(
             "Pool.from_records(...)"
         )
     path = Path(path)
-    builder = _Builder(partial(place, path), columns or {})
+    builder = _Builder(partial(place, path), _checked(columns))
     items: list[Item] = []
     rejected: list[Rejected] = []
     for number, row in scan_rows(path):
@@ -90,16 +90,50 @@ def load_pool(
 
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
     """See `Pool.from_records`."""
-    builder = _Builder("record {}".format, columns or {})
+    builder = _Builder("record {}".format, _checked(columns))
     items: list[Item] = []
     for number, row in enumerate(_rows_of(records), start=1):
         try:
-            items.append(builder.item(number, row))
+            items.append(builder.item(number, _whole(row)))
         except BadRow as bad:
             raise bad.at(f"record {number}", of_file=False) from None
     if not items:
         raise PoolError("the pool is empty; give it at least one record")
     return Pool(tuple(items), sha256_texts(_identity(items)))
+
+
+def _checked(columns: Mapping[str, str] | None) -> Mapping[str, str]:
+    """`columns`, none if there are none. Raises UsageError for what is no mapping of names."""
+    columns = {} if columns is None else columns
+    named = isinstance(columns, Mapping) and all(
+        isinstance(name, str) for pair in columns.items() for name in pair
+    )
+    if not named:
+        raise UsageError(
+            f"`columns` {shortened(columns)}: is no mapping of names; write it as "
+            '{"instruction": "COL"}',
+            argument="columns",
+        )
+    return columns
+
+
+def _whole(row: Any) -> Any:
+    """The record, all text of which UTF-8 can carry, as that of a file. Raises BadRow."""
+    for name, value in row.items() if isinstance(row, dict) else ():
+        if not _is_whole(value):
+            reason = f"{name} holds half of a surrogate pair, which is no character"
+            raise BadRow(reason, "replace it")
+    return row
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, str):
+        return is_text(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return True
+    return all(map(_is_whole, value))
 
 
 def _rows_of(records: Any) -> Iterable[Any]:

@@ -128,7 +128,7 @@ def _open(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path, "rb") if zipped else path.open("rb"))
 
 
-def _is_text(text: str) -> bool:
+def is_text(text: str) -> bool:
     """Whether UTF-8 can carry `text`, which then holds no half of a surrogate pair."""
     try:
         return text.isascii() or bool(text.encode("utf-8"))
@@ -239,7 +239,7 @@ class _StrictJson:
         except ValueError:  # the interpreter's limit on turning text into int
             return BadRow("a number has too many digits", "write it as text", text)
         # Text that was UTF-8 can only have got half a pair from an escape.
-        if ("\\ud" in text or "\\uD" in text) and not _is_text(json.dumps(row, ensure_ascii=False)):
+        if ("\\ud" in text or "\\uD" in text) and not is_text(json.dumps(row, ensure_ascii=False)):
             reason = "a \\u escape names half of a surrogate pair, which is no character"
             return BadRow(reason, "write the whole pair", text)
         return row
@@ -275,7 +275,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
         )
         records = _csv_records(text, path)
         line, header = next(records, (1, []))
-        if not all(map(_is_text, header)):
+        if not all(map(is_text, header)):
             raise PoolError(f"{path}:{line}: the header is not UTF-8; {_SAVE_AS_UTF8}")
         if twice := next((name for name in header if header.count(name) > 1), None):
             raise PoolError(f"{path}:{line}: two columns are named {twice!r}; rename one")
@@ -303,7 +303,7 @@ def _csv_records(text: io.TextIOWrapper, path: Path) -> Iterator[tuple[int, list
 
 
 def _csv_row(header: list[str], fields: list[str]) -> Any:
-    if len(fields) == len(header) and all(map(_is_text, fields)):
+    if len(fields) == len(header) and all(map(is_text, fields)):
         return dict(zip(header, fields, strict=True))
     read = json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogateescape")
     text = read.decode("utf-8", "backslashreplace")

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 
-from selectllm.core.errors import UsageError, blaming, check_number, check_whole
+from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
 from selectllm.core.types import Progress
+from selectllm.jobs.arguments import check, hints_of
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 
 MOST_CALLS = 512  # in flight
-SESSION = ("folder", "start", "notes", "watcher", "engine")
-"""What a session takes beside its settings."""
 
 
 class Watcher(Protocol):
@@ -130,6 +129,9 @@ class Session(Jobs):
         from selectllm.models.wrappers.budget import Ledger
         from selectllm.prompting.library import PromptLibrary
 
+        own: dict[str, object] = {"folder": folder, "start": start, "notes": notes}
+        own |= {"watcher": watcher, "engine": engine}
+        check(own | dict(settings), hints_of(Session.__init__))
         self.folder = None if folder is None else Path(folder)
         self.settings = self._settings(settings)
         self.watcher: Watcher = watcher or Notes(notes)
@@ -211,10 +213,10 @@ class Session(Jobs):
             path = settings.get(name)
             if isinstance(path, str | Path):
                 settings[name] = self.path(path)
-        known = {*Settings.__annotations__, *SESSION}
+        known = hints_of(Session.__init__)
         for name in settings:
             if name not in known:
-                raise TypeError(f"session: {unknown('argument', name, known)}")
+                raise ArgumentError(f"session: {unknown('argument', name, known)}", argument=name)
         return SessionSettings(**settings)  # type: ignore[arg-type]
 
     def path(self, path: Path | str) -> Path:
@@ -309,7 +311,10 @@ async def opened(
             yield session.for_job()
         return
     if settings:
-        raise TypeError(f"{', '.join(settings)}: settings of a session; give them to Session(...)")
+        raise ArgumentError(
+            f"{', '.join(settings)}: settings of a session; give them to Session(...)",
+            argument=next(iter(settings)),
+        )
     yield session.for_job()
 
 

@@ -37,13 +37,6 @@ def test_every_verb_has_help(selectllm: Command, verb: str) -> None:
     assert "Usage:" in outcome.out
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["eval"], ["select", "p", "--budget", "x"]])
-def test_wrong_usage_is_exit_2(selectllm: Command, arguments: list[str]) -> None:
-    outcome = selectllm(*arguments)
-    assert outcome.code == 2
-    assert "Traceback" not in outcome.err
-
-
 def test_python_m_selectllm_is_the_same_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "selectllm", "--version"], capture_output=True, text=True

@@ -168,24 +168,6 @@ def test_map_is_the_way_out_of_a_missing_column(selectllm: Command) -> None:
     assert selectllm("eval", write_suite("columns: {instruction: question}")).code == 0
 
 
-@pytest.mark.parametrize(
-    ("flag", "words"),
-    [
-        ("instruction", ("--map instruction: no column", "--map instruction=COL")),
-        ("instrction=a", ("no canonical column 'instrction'", "did you mean 'instruction'")),
-        ("instruction=qestion", ("pool.jsonl:1", "did you mean 'question'")),
-    ],
-)
-def test_a_map_that_cannot_work_is_refused(
-    selectllm: Command, flag: str, words: tuple[str, ...]
-) -> None:
-    write_jsonl(Path("pool.jsonl"), [{"question": "Say a."}])
-    before = files()
-    outcome = selectllm("select", "pool.jsonl", "--budget", 1, "--map", flag, *MOCK)
-    assert_refused(outcome, *words)
-    assert files() == before
-
-
 def test_columns_of_a_suite_that_are_not_there_are_refused(
     selectllm: Command, pool_file: Path
 ) -> None:
