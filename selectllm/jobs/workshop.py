@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.codec import pretty_json, sha256_json
-from selectllm.core.errors import UsageError
-from selectllm.core.files import write_text
+from selectllm.core.errors import RunError, UsageError
+from selectllm.core.files import read_json, write_text
 from selectllm.core.types import Item, Pool
 from selectllm.data.hub import located
 from selectllm.data.leakage import check_no_leak
@@ -166,11 +165,17 @@ def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Mappin
                 shop.student, drawn.items, dev, shop.config, folder, progress=progress
             )
         write_text(kept, pretty_json(recorded_choice(chosen).to_json()))
-    choice: Mapping[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    try:
+        choice = LearningRateChoice.model_validate(read_json(kept)).to_json()
+        worse = choice["losses"][f"{choice['rate']:g}"] >= choice["base_loss"]
+    except (ValueError, KeyError, TypeError):
+        raise RunError(
+            f"{kept}: is no choice of a learning rate; remove it to choose anew"
+        ) from None
     shop.session.note(f"learning rate {choice['rate']:g}, chosen on {len(dev)} dev items")
     if choice["edge"] is not None:
         shop.session.note(f"note: it is the {choice['edge']} rate that was tried")
-    if choice["losses"][f"{choice['rate']:g}"] >= choice["base_loss"]:
+    if worse:
         shop.session.note("note: on the dev items no rate was better than no training")
     return choice
 
