@@ -24,7 +24,7 @@ from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.files import unwritable
 from selectllm.models.wrappers.cache import FROM_BELOW, ReplyCache, checked_row, unusable
 
-DATABASE = diskcache.core.DBNAME
+DATABASE: str = diskcache.core.DBNAME
 ASIDE = f"{DATABASE}.damaged"
 """Where the damaged database is kept."""
 UNFINISHED = ".repair-"
