@@ -11,7 +11,7 @@ from selectllm.cli.options import Common, ModelOptions, common_options, model_op
 from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import ReplyMissing, SelectLLMError
+from selectllm.core.errors import ReplyMissing, SelectionShort
 from selectllm.data.pool import write_rejected
 from selectllm.jobs import selecting
 from selectllm.jobs.selecting import SelectionPlan
@@ -107,7 +107,7 @@ def _report(session: CommandSession, selection: Selection, out: Path) -> None:
         if selection.filled:
             click.echo(f"{selection.filled} of them fill gaps that the model left: marked `filled`")
     if selection.short:
-        raise SelectLLMError(
+        raise SelectionShort(
             f"{len(selection)} of {selection.budget} items: replies were not valid, and "
             "--on-invalid is skip"
         )

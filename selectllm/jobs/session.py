@@ -189,7 +189,7 @@ class Session(Jobs):
         if not self._caches:
             from selectllm.models.wrappers.cache import ReplyCache
 
-            self._caches.append(ReplyCache(self.workspace.cache / "replies"))
+            self._caches.append(ReplyCache(self.workspace.cache / "replies", self.note))
         return self._caches[0]
 
     def for_job(self) -> Self:

@@ -154,7 +154,7 @@ def test_a_planted_row_is_refused_unread_and_clear_removes_it(
     before = files()
     for column, value in row.items():
         plant(column, value)
-    words = ("the cache holds a row that selectllm did not write", "selectllm cache clear")
+    words = ("holds a row that this version of selectllm did not write", "selectllm cache clear")
     assert_refused(selectllm("eval", suite, "-o", "run"), *words)
     asked = ("select", pool_file, "--budget", 8, *ASKING, "--cluster-size", 5, *at(server))
     assert selectllm("cache", "ls").code == 2
@@ -175,7 +175,7 @@ def test_a_planted_key_is_refused_unread(
     with sqlite3.connect("cache/replies/cache.db") as database:
         database.execute("UPDATE Cache SET raw = 0, key = ? WHERE rowid = 1", (PICKLE,))
     database.close()
-    assert_refused(selectllm("cache", "ls"), "a row that selectllm did not write")
+    assert_refused(selectllm("cache", "ls"), "a row that this version of selectllm did not write")
     assert not Path("planted.txt").exists()
 
 
@@ -183,7 +183,7 @@ def test_a_file_that_is_no_cache_is_refused(selectllm: Command, pool_file: Path)
     Path("cache/replies").mkdir(parents=True)
     Path("cache/replies/cache.db").write_bytes(b"not a database" * 100)
     outcome = selectllm("select", pool_file, "--budget", 3, *MOCK)
-    assert_refused(outcome, "cache", "cannot be opened", "--cache DIR")
+    assert_refused(outcome, "cache/replies: the reply cache is damaged", "cache verify --repair")
     assert list(files()) == ["pool.jsonl"]
 
 

@@ -119,17 +119,22 @@ def secrets(spec: ModelSpec, environment: Mapping[str, str]) -> tuple[str, ...]:
     The key that `api_key_env` names, all variables whose names end in _KEY, _TOKEN or _SECRET
     (values of at least 8 characters), and the user info of the base URL.
     """
-    found = {
-        value
-        for name, value in environment.items()
-        if len(value) >= SHORTEST_SECRET and _SECRET_NAME.search(name)
-    }
+    found = environment_secrets(environment)
     if spec.api_key_env is not None:
         found.add(environment.get(spec.api_key_env, ""))
     user_info = urlsplit(_url(spec, environment) or "").netloc.rpartition("@")[0]
     password = user_info.partition(":")[2]
     found.update({user_info, password, unquote(password)})
     return tuple(sorted(found - {""}, key=lambda value: (-len(value), value)))
+
+
+def environment_secrets(environment: Mapping[str, str]) -> set[str]:
+    """The values that must not be shown of variables that are named like keys."""
+    return {
+        value
+        for name, value in environment.items()
+        if len(value) >= SHORTEST_SECRET and _SECRET_NAME.search(name)
+    }
 
 
 def scrub(text: str, hidden: Iterable[str]) -> str:
