@@ -18,19 +18,11 @@ from typing import Any
 from selectllm.core.errors import ProviderError
 from selectllm.core.types import Reply
 from selectllm.models.model import ModelSpec
-from selectllm.models.providers.body import (
-    MOST_OF_AN_ERROR,
-    MOST_READ,
-    Said,
-    Usage,
-    clean,
-    json_of,
-    said_by,
-    text_of_bytes,
-    usage_of,
-)
+from selectllm.models.providers.body import clean, json_of, text_of_bytes
 from selectllm.models.providers.endpoint import key_variable
 from selectllm.models.providers.providers import provider_of
+from selectllm.models.providers.said import MOST_OF_AN_ERROR, MOST_READ, Said, said_by
+from selectllm.models.providers.usage import Usage, usage_of
 from selectllm.models.providers.waits import asked_wait
 from selectllm.models.providers.wordings import is_of_the_account, kind_in
 from selectllm.models.secrets import scrub, scrub_echo, shown_url
