@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import httpx
@@ -21,7 +20,7 @@ from selectllm.models.providers.said import said_by, said_in
 from selectllm.models.providers.usage import MOST_TOKENS, count_of, usage_of
 from selectllm.models.providers.waits import LONGEST
 from tests.support.provider_calls import ask, at, failure, load_litellm
-from tests.support.provider_server import FAULTS, Answer, ProviderServer, completion, error
+from tests.support.provider_server import Answer, ProviderServer, completion, error
 
 PRICE = Price(input=1.0, output=10.0)
 
@@ -74,7 +73,7 @@ def test_half_a_surrogate_pair_in_the_tokens_of_log_probabilities(
     }
 
 
-@pytest.mark.parametrize("charset", ["punycode", "idna", "rot13", "nonsense", "utf-16", "\xff"])
+@pytest.mark.parametrize("charset", ["punycode", "idna", "rot13", "nonsense", "utf-16"])
 def test_a_charset_changes_nothing(charset: str, server: ProviderServer, provider: str) -> None:
     header = {"Content-Type": f"application/json; charset={charset}"}
     assert answer(server, Answer(200, completion("[2]"), header), f"{provider}/m").text == "[2]"
@@ -168,6 +167,14 @@ def test_an_integer_of_six_thousand_digits_is_unknown(
     assert (reply.text, reply.tokens_in) == ("[2]", None if "prompt" in where else 100)
 
 
+def test_a_header_that_is_no_text_is_one_of_our_errors(
+    server: ProviderServer, provider: str
+) -> None:
+    header = {"Content-Type": "application/json; charset=\xff"}
+    raised = fails(server, Answer(200, completion(), header), f"{provider}/m")
+    assert (raised.kind, raised.retryable) == ("broken", True)
+
+
 @pytest.mark.parametrize("depth", [900, 3_000, 200_000])
 def test_json_of_any_depth_is_a_reply_or_an_error(
     depth: int, server: ProviderServer, provider: str
@@ -176,9 +183,10 @@ def test_json_of_any_depth_is_a_reply_or_an_error(
     body = json.dumps(completion("[2]"))[:-1] + f', "deep": {deep}}}'
     server.queue(Answer(200, body.encode()), Answer(400, f'{{"error": {deep}}}'.encode()))
     try:
-        assert ask(at(server, f"{provider}/m")).text == "[2]"
+        came = ask(at(server, f"{provider}/m")).text
     except ProviderError as raised:
-        assert (raised.kind, raised.status) == ("broken", 200)
+        came = f"{raised.kind} {raised.status}"
+    assert came in ("[2]", "broken 200")
     assert failure(at(server, f"{provider}/m")).kind == "request"
 
 
@@ -347,10 +355,11 @@ JSON = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                "error message code type status detail choices finish_reason content logprobs usage "
-                "prompt_tokens completion_tokens input_tokens top_logprobs token logprob refusal "
-                "metadata raw reasons innererror content_filter_result filtered usageMetadata "
-                "promptTokenCount candidatesTokenCount promptFeedback blockReason".split()
+                "error message code type status detail choices finish_reason content logprobs "
+                "usage prompt_tokens completion_tokens input_tokens top_logprobs token logprob "
+                "refusal metadata raw reasons innererror content_filter_result filtered "
+                "usageMetadata promptTokenCount candidatesTokenCount promptFeedback "
+                "blockReason".split()
             ),
             inner,
             max_size=5,
@@ -428,15 +437,3 @@ def test_an_error_that_makes_patterns_work_hard_is_told_soon() -> None:
     for text in ("model " * 20_000, "missing " * 20_000, "<" * 200_000, "a..." * 40_000):
         diagnose(Exception(), [response(400, {}, json.dumps(error(text)).encode())])
         told(Fault("request", text), SPEC, None, ("sk-0123456789abcdef",))
-
-
-def test_the_faults_of_the_test_server_are_all_told(server: ProviderServer) -> None:
-    patience = {"hang", "drip"}
-    for name, fault in FAULTS.items():
-        server.queue(fault)
-        spec = at(server, timeout=0.2 if name in patience else 10.0)
-        started = time.perf_counter()
-        try:
-            assert ask(spec).seconds <= time.perf_counter() - started
-        except ProviderError as raised:
-            assert raised.kind in TROUBLES
