@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selectllm.models.model import ModelSpec
-from tests.support.provider_calls import KEY, PROVIDER_KEYS, at, failure, load_litellm
+from tests.support.certificates import CERTIFICATES, serving
+from tests.support.provider_calls import KEY, PROVIDER_KEYS, ask, at, failure, load_litellm
 from tests.support.provider_server import (
     FAULTS,
     Answer,
@@ -54,7 +57,7 @@ THIS_REQUEST = {"retryable": False, "fatal": False}
         ("truncated json", 200, BUSY, "the reply is not valid JSON"),
         ("empty body", 200, BUSY, "the reply is not valid JSON"),
         ("not json", 200, BUSY, "the reply is not valid JSON"),
-        ("no choices", 200, BUSY, "the reply holds no choices"),
+        ("no choices", 200, THIS_REQUEST, "the reply holds no choices"),  # and was paid for
         ("hang", None, BUSY, "within 0.5 s"),
         ("drip", None, BUSY, "within 0.5 s"),
     ],
@@ -81,11 +84,10 @@ def test_a_fault_is_told_by_its_status_and_cause(
     [
         ("anthropic/m", "529", 529, BUSY),  # litellm calls it a 500
         ("anthropic/m", "truncated json", 200, BUSY),
-        ("anthropic/m", "no choices", 200, BUSY),  # a KeyError inside litellm
+        ("anthropic/m", "no choices", 200, THIS_REQUEST),  # a KeyError inside litellm
         ("gemini/m", "502 html", 502, BUSY),  # litellm calls it a 500
         ("gemini/m", "truncated json", 200, BUSY),  # litellm calls it a 422
-        ("gemini/m", "no choices", 200, BUSY),
-        ("ollama_chat/m", "null content", 200, BUSY),
+        ("gemini/m", "no choices", 200, THIS_REQUEST),
         ("ollama_chat/m", "cut", None, BUSY),
         ("ollama_chat/m", "409", 409, BUSY),  # litellm calls it a bad request
     ],
@@ -175,6 +177,69 @@ def test_a_host_that_does_not_exist_may_be_asked_again(provider: str) -> None:
     raised = failure(spec)
     assert "cannot be reached: no such host." in str(raised)
     assert (raised.status, raised.retryable, raised.fatal) == (None, True, True)
+
+
+@pytest.mark.parametrize("certificate", CERTIFICATES)
+def test_a_certificate_that_cannot_be_verified_is_fatal_at_once(
+    certificate: str, provider: str, tmp_path: Path
+) -> None:
+    context, _ = serving(certificate, tmp_path)
+    with ProviderServer(tls=context) as server:
+        raised = failure(at(server, f"{provider}/m"))
+    assert re.search("certificate cannot be verified: (self.signed|certificate)", str(raised))
+    assert "set SSL_CERT_FILE to a file" in str(raised)
+    assert (raised.kind, raised.status) == ("certificate", None)
+    assert {"retryable": raised.retryable, "fatal": raised.fatal} == FATAL
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        ("of 127.0.0.1", None),
+        ("expired in 2001", "certificate has expired"),
+        ("of elsewhere.example", "IP address mismatch"),
+    ],
+)
+def test_the_certificate_that_ssl_cert_file_names_is_trusted_and_still_checked(
+    certificate: str,
+    reason: str | None,
+    provider: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context, file = serving(certificate, tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with ProviderServer(tls=context) as server:
+        if reason is None:
+            assert ask(at(server, f"{provider}/m")).text == "[1, 2]"
+        else:
+            assert reason in str(failure(at(server, f"{provider}/m")))
+
+
+def test_a_redirect_in_a_circle_is_one_try(server: ProviderServer, provider: str) -> None:
+    server.state.respond = lambda *_: Answer(307, b"", {"Location": "/v1/chat/completions"})
+    raised = failure(at(server, f"{provider}/m"))
+    assert "sent round in a circle" in str(raised)
+    assert "Correct api_base" in str(raised)
+    assert (raised.kind, raised.status) == ("redirect", 307)
+    assert {"retryable": raised.retryable, "fatal": raised.fatal} == FATAL
+    assert server.count <= 21  # what a client follows, once
+
+
+def test_a_redirect_that_leads_nowhere_is_told(server: ProviderServer, provider: str) -> None:
+    server.queue(Answer(307, b""))
+    raised = failure(at(server, f"{provider}/m"))
+    assert (raised.kind, raised.status, raised.fatal) == ("redirect", 307, True)
+
+
+def test_a_403_without_a_word_of_the_key_may_be_about_the_prompt_alone(
+    server: ProviderServer, provider: str
+) -> None:
+    server.queue(Answer(403, b"<html>Forbidden</html>"), Answer(403, error("Wrong API key.")))
+    raised = failure(at(server, f"{provider}/m"))
+    assert (raised.kind, raised.fatal, raised.doubtful) == ("forbidden", False, True)
+    raised = failure(at(server, f"{provider}/m"))
+    assert (raised.kind, raised.fatal, raised.doubtful) == ("key", True, False)
 
 
 def test_an_unknown_provider_fails_before_anything_is_sent() -> None:
@@ -288,4 +353,5 @@ def test_an_error_holds_on_to_nothing_of_litellm(
     raised = failure(at(server, f"{provider}/m", timeout=0.5))
     assert raised.__cause__ is None
     assert raised.__context__ is None
-    assert set(vars(raised)) == {"status", "retryable", "retry_after", "fatal"}
+    known = {"status", "retryable", "retry_after", "fatal", "kind", "doubtful", "reply"}
+    assert set(vars(raised)) == known

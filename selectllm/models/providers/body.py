@@ -1,0 +1,129 @@
+"""What providers send, read whatever it is: bytes to JSON, messages to text. Pure.
+
+Nothing here raises: what cannot be read is None, or text with U+FFFD in place of what is none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """`text` as UTF-8 can carry it: halves of surrogate pairs become U+FFFD."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return _HALF_PAIR.sub("\ufffd", text)
+    return text
+
+
+def text_of_bytes(content: bytes) -> str:
+    """The text in `content`: UTF-8, or as its first bytes say; whatever the headers claim."""
+    return content.decode(json.detect_encoding(content), "replace")
+
+
+def json_of(content: bytes) -> Any:
+    """The JSON in `content`; None if it is none that can be read. A number too long is None."""
+    try:
+        return json.loads(text_of_bytes(content), parse_int=_whole)
+    except (ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _whole(digits: str) -> int | None:
+    """An integer; Python reads 4,300 digits at most, and nobody counts to as many as 30."""
+    return int(digits) if len(digits) < 30 else None
+
+
+def at(thing: Any, name: str) -> Any:
+    """What stands under `name`; None if `thing` is no JSON object."""
+    return thing.get(name) if isinstance(thing, Mapping) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a chat completion of OpenAI's form says.
+
+    `finish`: the provider's own word, whatever it is. `logprobs`: of the first token, as sent.
+    """
+
+    text: str
+    finish: Any
+    refused: bool
+    tops: tuple[tuple[str, float], ...] = ()
+
+
+def is_blocked(data: Any) -> bool:
+    """Whether Gemini says that it did not let the prompt through."""
+    return bool(at(at(data, "promptFeedback"), "blockReason"))
+
+
+def written_in(data: Any) -> Written | None:
+    """The first choice of `data`; None if it has no choice with a message."""
+    choices = at(data, "choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = at(choice, "message")
+    if not isinstance(message, Mapping):
+        return None
+    return Written(
+        text=text_of(message.get("content")),
+        finish=at(choice, "finish_reason"),
+        refused=bool(message.get("refusal")),
+        tops=_tops(at(at(choice, "logprobs"), "content")),
+    )
+
+
+def text_of(content: Any) -> str:
+    """The text of a message: as it is, or its text parts joined; thinking is left out.
+
+    Parts are those of OpenAI, Mistral, Anthropic and Gemini. "" for what is none of this.
+    """
+    if isinstance(content, str):
+        return clean(content)
+    parts = [content] if isinstance(content, Mapping) else content
+    if not isinstance(parts, list):
+        return ""
+    return clean("".join(_text_of_part(part) for part in parts))
+
+
+def _text_of_part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    text = at(part, "text")
+    says = at(part, "type")
+    if part is None or at(part, "thought") is True or says not in (None, "text", "output_text"):
+        return ""
+    return text if isinstance(text, str) else ""
+
+
+def _tops(tokens: Any) -> tuple[tuple[str, float], ...]:
+    first = tokens[0] if isinstance(tokens, list) and tokens else None
+    return listed_in(at(first, "top_logprobs"))
+
+
+def listed_in(pairs: Any) -> tuple[tuple[str, float], ...]:
+    """(token, log-probability) of every entry that has both, whatever else stands there.
+
+    `pairs`: mappings or objects with `token` and `logprob`.
+    """
+    if not isinstance(pairs, Sequence) or isinstance(pairs, (str, bytes)):
+        return ()
+    found = ((_field(each, "token"), _field(each, "logprob")) for each in pairs)
+    return tuple(
+        (clean(token), float(value))
+        for token, value in found
+        if isinstance(token, str)
+        and isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) < 1e300
+    )
+
+
+def _field(thing: Any, name: str) -> Any:
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
