@@ -60,7 +60,8 @@ def _folders() -> Iterator[Path]:
 
 
 def _without_secrets(text: str) -> str:
-    from selectllm.models.providers.endpoint import environment_secrets, scrub
+    from selectllm.models.providers.endpoint import environment_secrets
+    from selectllm.models.secrets import scrub
 
     named = {word.partition("api_key_env=")[2] for word in sys.argv if "api_key_env=" in word}
     also = [value for name in named if (value := os.environ.get(name))]
