@@ -20,7 +20,7 @@ def load_json(data: str | bytes) -> Any:
     """
     text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
     try:
-        value = json.loads(text, parse_int=_whole, parse_constant=_refused)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
     if text.count("[") + text.count("{") > MOST_LEVELS and isinstance(value, dict | list):
@@ -28,9 +28,6 @@ def load_json(data: str | bytes) -> Any:
     if "\\ud" in text or "\\uD" in text:  # UnicodeEncodeError, which is a ValueError
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
-
-
-TOO_DEEP = f"nested more than {MOST_LEVELS} levels deep"
 
 
 def _whole(digits: str) -> int:
@@ -41,6 +38,10 @@ def _whole(digits: str) -> int:
 
 def _refused(constant: str) -> float:
     raise ValueError(f"{constant} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_constant=_refused)
+TOO_DEEP = f"nested more than {MOST_LEVELS} levels deep"
 
 
 def _check_levels(value: Any) -> None:

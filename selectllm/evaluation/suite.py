@@ -253,7 +253,9 @@ def load_suite(path: Path) -> Suite:
         raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise SuiteError(f"{path}: is not UTF-8; save it as UTF-8") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise SuiteError(f"{path}: not YAML that can be read (nested too deeply)") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise SuiteError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise SuiteError(f"{path}: a suite is a mapping that begins with `name:`")

@@ -69,6 +69,9 @@ def decision_from_row(row: Mapping[str, Any]) -> Decision:
 STATUSES: Mapping[str, Status] = {status: status for status in get_args(Status)}
 
 
+SHORT = 32  # characters: replies of labels alone, of which there are few
+
+
 def _texts(values: object) -> tuple[str, ...]:
     """Interned: the same ids stand in many rows, and a log has hundreds of thousands."""
     if not isinstance(values, list):
@@ -80,7 +83,7 @@ def _attempt(fields: Any) -> Attempt:
     match fields:
         case {
             "request_sha256": str(),
-            "reply": str(),
+            "reply": str(reply),
             "finish_reason": str(reason),
             "tokens_in": int() | None,
             "tokens_out": int() | None,
@@ -88,7 +91,10 @@ def _attempt(fields: Any) -> Attempt:
             "seconds": int() | float(),
             "cached": bool(),
         }:
-            return Attempt(**fields | {"finish_reason": sys.intern(reason)})
+            shared = {"finish_reason": sys.intern(reason)}
+            if len(reply) <= SHORT:
+                shared["reply"] = sys.intern(reply)
+            return Attempt(**fields | shared)
     raise TypeError("not an attempt")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,23 @@ def test_a_planted_key_is_refused_unread(
     database.close()
     assert_refused(selectllm("cache", "ls"), "a row that this version of selectllm did not write")
     assert not Path("planted.txt").exists()
+
+
+def test_a_cache_that_takes_no_reply_is_told_once_and_the_log_has_all_that_was_paid_for(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    assert selectllm("eval", write_suite(served(server)), "-o", "first").code == 0
+    with closing(sqlite3.connect("cache/replies/cache.db")) as database, database:
+        database.execute("DELETE FROM Cache")
+        refusal = "SELECT RAISE(ABORT, 'page 7 is malformed')"
+        database.execute(f"CREATE TRIGGER broken BEFORE INSERT ON Cache BEGIN {refusal}; END")
+    outcome = selectllm("eval", "suite.yaml", "-o", "second")
+    assert outcome.code == 0
+    assert outcome.err.count("page 7 is malformed") == 1
+    assert "selectllm cache verify --repair" in outcome.err
+    assert server.count == 16
+    decisions = read_jsonl(Path("second/decisions.jsonl"))[1:]
+    assert [row["attempts"][0]["cached"] for row in decisions] == [False] * 8
 
 
 def test_a_file_that_is_no_cache_is_refused(selectllm: Command, pool_file: Path) -> None:
