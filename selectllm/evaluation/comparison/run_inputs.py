@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selectllm.core.codec import load_json, sha256_json
-from selectllm.core.errors import RunError
+from selectllm.core.errors import RunError, UtilityError
 from selectllm.core.files import read_json
 from selectllm.core.types import Cluster
 from selectllm.core.verdict_words import KindName
@@ -165,7 +165,7 @@ def read_run_inputs(folder: Path) -> RunInputs:
         values = _read_values(folder / "utilities.jsonl", manifest)
         baseline = read_baseline(folder / "baseline.json") if manifest["baseline_sha256"] else None
         inputs = run_inputs(manifest, clusters, values, baseline)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UtilityError) as error:
         raise RunError(
             f"{folder}: run.json is not a manifest that this version can read ({error!r}); "
             "run it again"
