@@ -31,7 +31,7 @@ def text_of_bytes(content: bytes) -> str:
 def json_of(content: bytes) -> Any:
     """The JSON in `content`; None if it is none that can be read. A number too long is None."""
     try:
-        return json.loads(text_of_bytes(content), parse_int=_whole)
+        return _DECODER.decode(text_of_bytes(content))
     except (ValueError, RecursionError, MemoryError):
         return None
 
@@ -39,6 +39,9 @@ def json_of(content: bytes) -> Any:
 def _whole(digits: str) -> int | None:
     """An integer; Python reads 4,300 digits at most, and nobody counts to as many as 30."""
     return int(digits) if len(digits) < 30 else None
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole)  # made once: that takes longer than a short reply
 
 
 def at(thing: Any, name: str) -> Any:

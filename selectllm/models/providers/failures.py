@@ -115,7 +115,7 @@ def diagnose(error: BaseException, heard: Sequence[Any] = ()) -> Fault:
     told_by = [link.response for link in links if isinstance(link, httpx.HTTPStatusError)]
     last = next(iter((*heard[-1:], *told_by)), None)
     if any(isinstance(link, httpx.TooManyRedirects) for link in links):
-        return Fault("redirect", "it is sent round in a circle", last and last.status_code)
+        return Fault("redirect", "in a circle, or to another host", last and last.status_code)
     if last is not None and last.status_code >= 300:
         return _refusal(last)
     for classes, fault in _by_cause().items():

@@ -219,11 +219,21 @@ def test_the_certificate_that_ssl_cert_file_names_is_trusted_and_still_checked(
 def test_a_redirect_in_a_circle_is_one_try(server: ProviderServer, provider: str) -> None:
     server.state.respond = lambda *_: Answer(307, b"", {"Location": "/v1/chat/completions"})
     raised = failure(at(server, f"{provider}/m"))
-    assert "sent round in a circle" in str(raised)
+    assert "in a circle, or to another host" in str(raised)
     assert "Correct api_base" in str(raised)
     assert (raised.kind, raised.status) == ("redirect", 307)
     assert {"retryable": raised.retryable, "fatal": raised.fatal} == FATAL
     assert server.count <= 21  # what a client follows, once
+
+
+@pytest.mark.parametrize("model_id", ["openai/m", "hosted_vllm/m", "anthropic/m", "gemini/m"])
+def test_no_redirect_to_another_host_is_followed(model_id: str, server: ProviderServer) -> None:
+    with ProviderServer() as other:
+        elsewhere = other.root.replace("127.0.0.1", "localhost")
+        server.queue(Answer(307, b"", {"Location": f"{elsewhere}/v1/chat/completions"}))
+        raised = failure(at(server, model_id, api_key_env="MY_KEY"), {"MY_KEY": KEY})
+        assert (raised.kind, raised.status, raised.fatal) == ("redirect", 307, True)
+        assert (server.count, other.count) == (1, 0)
 
 
 def test_a_redirect_that_leads_nowhere_is_told(server: ProviderServer, provider: str) -> None:
