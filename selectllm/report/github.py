@@ -69,4 +69,4 @@ def _file(verdict: Verdict, root: Path | None, workspace: Path | None) -> str | 
 def command(name: str, properties: Mapping[str, str], message: str) -> str:
     """`::name key=value,key=value::message`, escaped so that it stays one command on one line."""
     pairs = ",".join(f"{key}={value.translate(PROPERTY)}" for key, value in properties.items())
-    return visible(f"::{name} {pairs}::{message.translate(DATA)}")
+    return f"::{name} {pairs}::{visible(message.translate(DATA))}"
