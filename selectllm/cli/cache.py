@@ -96,9 +96,7 @@ def _tell(place: Path, state: CacheState, mended: bool) -> None:
         click.echo(f"{place}: {state.whole} replies are whole and were kept.")
         click.echo(f"The damaged database is {place / ASIDE}; remove it once you are sure.")
     else:
-        click.echo(
-            f"{place}: {state.whole} replies are whole; others are damaged. {remedy(place)}"
-        )
+        click.echo(f"{place}: {state.whole} replies are whole; others are damaged. {remedy(place)}")
 
 
 @cache.command()

@@ -36,7 +36,7 @@ class TooCostly(TemplateRuntimeError):
     """A template would do or make more than a prompt may."""
 
 
-class Meter:
+class RenderMeter:
     """What one render may still do: `steps` in all, and `size` characters made at once."""
 
     def __init__(self, given: int = 0) -> None:
@@ -95,22 +95,22 @@ class Meter:
         return sum(self.weigh(value) for value in values)
 
 
-_METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
+_METER: ContextVar[RenderMeter | None] = ContextVar("meter", default=None)
 
 
 @contextmanager
 def metered(given: int) -> Iterator[None]:
     """While a template runs that shows `given` characters of items."""
-    token = _METER.set(Meter(given))
+    token = _METER.set(RenderMeter(given))
     try:
         yield
     finally:
         _METER.reset(token)
 
 
-def meter() -> Meter:
+def meter() -> RenderMeter:
     """That of the template that runs now."""
-    return _METER.get() or Meter()
+    return _METER.get() or RenderMeter()
 
 
 # --- what things come to, before they are made --------------------------------------------------
