@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import AS_JSON, DIRECTORY
+from selectllm.core.shown import visible
 from selectllm.jobs.workspace import find_workspace
 from selectllm.models.wrappers.cache import ReplyCache, remedy
 from selectllm.models.wrappers.cache_repair import ASIDE, CacheState, examine, repair
@@ -56,7 +57,8 @@ def ls(folder: Path | None, as_json: bool, limit: int) -> None:
         reply = row["reply"]
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["at"]))
         text = " ".join(reply["text"].split())[:50]
-        click.echo(f"{key[:12]}  {when}  {row['model']}  {reply['tokens_in']} tokens  {text}")
+        line = f"{key[:12]}  {when}  {row['model']}  {reply['tokens_in']} tokens  {text}"
+        click.echo(visible(line))
 
 
 @cache.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from selectllm.cli.options import ModelOptions
 from selectllm.core.errors import ModelError, UsageError
 from selectllm.core.names import unknown
+from selectllm.core.shown import shortened
 from selectllm.models.model import ModelSpec
 from selectllm.models.secrets import MASK, is_secret_name, masked
 
@@ -75,7 +76,9 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ModelError(f"--model-arg {where}={first['input']!r}: {first['msg']}") from None
+        raise ModelError(
+            f"--model-arg {where}={shortened(first['input'])}: {first['msg']}"
+        ) from None
 
 
 def _settings() -> set[str]:
@@ -103,12 +106,12 @@ def shown_argument(argument: str) -> str:
 
 def _key_value(argument: str) -> tuple[str, Any]:
     """KEY=VALUE, the value read as YAML: 0.7 is a number, true a truth value."""
-    import yaml
+    from selectllm.core.yaml_text import YamlFault, load_yaml
 
     key, equals, text = argument.partition("=")
     if not equals:
         raise UsageError(f"--model-arg {shown_argument(argument)!r}: is not KEY=VALUE")
     try:
-        return key, yaml.safe_load(text)
-    except yaml.YAMLError:
+        return key, load_yaml(text, like_numbers=True)
+    except YamlFault:
         return key, text

@@ -87,8 +87,9 @@ def _show(session: CommandSession, search: Optimization) -> None:
     from rich.console import Console
 
     from selectllm.report.grid import render_optimized
+    from selectllm.report.layout import Visible
 
-    Console().print(render_optimized(search.results))
+    Console().print(Visible(render_optimized(search.results)))
     unpriced = session.ledger.unpriced_calls
     note = f" ({unpriced} calls are not priced)" if unpriced else ""
     session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {nearby(search.folder)}")

@@ -168,8 +168,9 @@ def show(result: Document, *, as_json: bool) -> None:
     from rich.console import Console
 
     from selectllm.report.formats import RENDERED, WIDTHS
+    from selectllm.report.layout import Visible
 
     console, kind = Console(), type(result)
     if not console.is_terminal:  # a file or a pipe has all the room that it takes
         console.width = max(console.width, WIDTHS.get(kind, 0))
-    console.print(RENDERED[kind](result))
+    console.print(Visible(RENDERED[kind](result)))

@@ -12,6 +12,7 @@ from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, 
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, SelectionShort
+from selectllm.core.shown import visible
 from selectllm.data.pool import write_rejected
 from selectllm.jobs import selecting
 from selectllm.jobs.selecting import SelectionPlan
@@ -103,7 +104,7 @@ def _report(session: CommandSession, selection: Selection, out: Path) -> None:
         }
         click.echo(canonical_json(summary))
     else:
-        click.echo(f"{len(selection)} items in {out} ({', '.join(selection.by)})")
+        click.echo(visible(f"{len(selection)} items in {out} ({', '.join(selection.by)})"))
         if selection.filled:
             click.echo(f"{selection.filled} of them fill gaps that the model left: marked `filled`")
     if selection.short:

@@ -31,6 +31,7 @@ from selectllm.cli.student_options import (
 )
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
+from selectllm.core.shown import visible
 from selectllm.core.strict import Strict
 from selectllm.jobs import validating, valuing
 from selectllm.jobs.sync import finished
@@ -116,7 +117,7 @@ def _say(valued: Valued, as_json: bool) -> None:
     from selectllm.report.utilities import valued_text
 
     saved = valued.summary
-    click.echo(canonical_json(saved.to_json()) if as_json else valued_text(saved))
+    click.echo(canonical_json(saved.to_json()) if as_json else visible(valued_text(saved)))
 
 
 @click.command("student")

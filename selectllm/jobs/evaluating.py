@@ -127,7 +127,9 @@ def open_run(
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
     with session.computing("embedding") as progress:
         sources = Sources(session.embedder(progress), session.clusters, baseline, partial)
-        return prepare(suite, sources, asking, comparison)
+        run = prepare(suite, sources, asking, comparison)
+    session.note_pool(run.pool)
+    return run
 
 
 def _check_record(session: Session, suite: Suite, record: Path | str | None) -> None:

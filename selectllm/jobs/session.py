@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 
 from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
-from selectllm.core.types import Progress
+from selectllm.core.types import Pool, Progress
 from selectllm.jobs.arguments import check, hints_of
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
@@ -231,6 +231,11 @@ class Session(Jobs):
     def note(self, text: str) -> None:
         """Tell the watcher."""
         self.watcher.note(text)
+
+    def note_pool(self, pool: Pool) -> None:
+        """Tell the watcher what of a pool's file is not shown, or not as it was written."""
+        for sentence in pool.notes:
+            self.note(f"note: {pool.source or 'the pool'}: {sentence}")
 
     def progress(self, description: str) -> contextlib.AbstractContextManager[Progress | None]:
         """Show the watcher how far something is."""

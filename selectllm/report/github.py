@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from selectllm.core.shown import visible
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
@@ -68,4 +69,4 @@ def _file(verdict: Verdict, root: Path | None, workspace: Path | None) -> str | 
 def command(name: str, properties: Mapping[str, str], message: str) -> str:
     """`::name key=value,key=value::message`, escaped so that it stays one command on one line."""
     pairs = ",".join(f"{key}={value.translate(PROPERTY)}" for key, value in properties.items())
-    return f"::{name} {pairs}::{message.translate(DATA)}"
+    return f"::{name} {pairs}::{visible(message.translate(DATA))}"

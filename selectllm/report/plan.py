@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selectllm.evaluation.planning.schema import PairAsking, PlanResults, RatingsBill
-from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.layout import Visible, add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import count, counted, named, number, percent, usd
 
@@ -22,7 +22,7 @@ SPREADS = {
 
 def print_plan(plan: PlanResults, console: Console) -> None:
     """Print a plan."""
-    console.print(render_plan(plan))
+    console.print(Visible(render_plan(plan)))
 
 
 def render_plan(plan: PlanResults) -> RenderableType:

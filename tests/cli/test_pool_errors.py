@@ -30,11 +30,6 @@ BAD = {
         GOOD + b'{"id": "c", "instruction": "caf\xe9"}\n',
         ("pool.jsonl:3: byte 32 (0xe9) is not UTF-8", "save the file as UTF-8"),
     ),
-    "lone surrogate": Bad(
-        "pool.jsonl",
-        GOOD + b'{"id": "c", "instruction": "half \\ud83d"}\n',
-        ("pool.jsonl:3: ", "half of a surrogate pair", "write the whole pair"),
-    ),
     "not JSON": Bad(
         "pool.jsonl",
         GOOD + b'{"id": "c", "instruction": "open\n',
@@ -180,7 +175,7 @@ def test_columns_of_a_suite_that_are_not_there_are_refused(
 def test_skip_bad_goes_on_and_says_which_rows_and_why(selectllm: Command) -> None:
     bad = {
         41: (b'{"id": "x", "instruction": "caf\xe9"}', "byte 32 (0xe9) is not UTF-8"),
-        42: (b'{"id": "x", "instruction": "\\ud83d"}', "half of a surrogate pair"),
+        42: (b'{"id": "x", "instruction": "q", "n": ' + b"9" * 6000 + b"}", "too many digits"),
         43: (b'{"id": "x"', "not JSON"),
         44: (b"7", "the row is no object: 7"),
         45: (b'{"id": "x", "instruction": ""}', "instruction is empty"),

@@ -41,7 +41,7 @@ INSIDE = {
         {"wrappers"},
         {"connect"},
     ),
-    "prompting": ({"variables", "replies"}, {"prompt"}, {"library"}),
+    "prompting": ({"variables", "replies", "metering"}, {"sandbox"}, {"prompt"}, {"library"}),
     "selection": (
         {"schema"},
         {"clustering"},

@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console, RenderableType
 
+from selectllm.core.shown import visible
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.report import github, terminal
@@ -569,7 +570,7 @@ def test_no_text_breaks_out_of_its_cell_or_line(name: str, other: str, note: str
     cells = [tokens[place + 1] for place, token in enumerate(tokens) if token.type == "td_open"]
     assert len(cells) == 6
     one_line = f"{' '.join(name.split())} against {' '.join(other.split())}"
-    assert inner_text(cells[0]) == one_line.replace("\0", "\ufffd")
+    assert inner_text(cells[0]) == visible(one_line)
     assert [token.type for token in tokens].count("heading_open") == 2
     assert [token.type for token in tokens].count("bullet_list_open") == 1
     assert [token.content for token in tokens if token.type == "html_block"] == [
