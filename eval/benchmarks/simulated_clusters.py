@@ -208,6 +208,7 @@ class Skills:
 
 
 ARMS = (Arm("p@1", "m"), Arm("p@2", "m"))
+NO_HASH = "0" * 64
 
 
 def as_run(
@@ -225,7 +226,7 @@ def as_run(
         tuple(_decision(arm, names[row], row, columns) for row, columns in enumerate(picked))
         for arm, picked in zip(ARMS, clusters.picked, strict=True)
     ]
-    entry = Entry(ARMS[0].prompt or "", "", "m", {}, made[0], gain={})
+    entry = Entry(ARMS[0].prompt or "", NO_HASH, "m", {}, made[0], gain={})
     inputs = RunInputs(
         suite="made-up",
         picks=clusters.lab.picks,
@@ -233,7 +234,7 @@ def as_run(
         clusters=members,
         utilities=(utility,),
         pairs=(("p@2", "m"),),
-        prompts={"p@1": "", "p@2": ""},
+        prompts={"p@1": NO_HASH, "p@2": NO_HASH},
         specs={"m": {}},
         strategies=(),
         gate=gate,
