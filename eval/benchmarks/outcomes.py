@@ -88,8 +88,11 @@ def fixed(found: Paired, margin: float | None = MARGIN) -> Outcome:
     return Outcome(*judge(ab_word, found, bounds, margin, (ALPHA / 2, ALPHA)), interval, len(found))
 
 
-def sequential(found: Paired, margin: float | None = MARGIN) -> Outcome:
-    """`ab` look by look, up to the first word; `found` has as many clusters as the cap."""
+def sequential(found: Paired, margin: float | None = MARGIN, by_t: bool = False) -> Outcome:
+    """`ab` look by look, up to the first word; `found` has as many clusters as the cap.
+
+    `by_t`: a word of the intervals alone ends it.
+    """
     plan = plan_of(len(found))
     for counted, *z in zip(plan.looks, plan.outer, plan.inner, strict=True):
         part = found.first(counted)
@@ -97,7 +100,7 @@ def sequential(found: Paired, margin: float | None = MARGIN) -> Outcome:
         outer, inner = (_repeated(estimate, each) for each in z)
         tails = tail(z[0]), tail(z[1])
         words = judge(ab_word, part, Bounds.of(outer, inner), margin, tails)
-        if words[0] != "inconclusive":
+        if words[by_t] != "inconclusive":
             break
     return Outcome(*words, outer, counted)
 

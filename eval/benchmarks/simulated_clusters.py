@@ -162,19 +162,6 @@ def _measured(clusters: Clusters) -> Floats:
     return np.stack([*gains, clusters.chance, totals[1] - totals[0], clusters.unlike])
 
 
-def unusual(name: str, mean: float, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
-    """Differences d of a mean that few clusters make up, in units of G.
-
-    sparse: 85 % of the clusters are unchanged. rare: all gain a little, few lose a lot.
-    """
-    few = rng.random(shape)
-    if name == "sparse":
-        return np.where(few < 0.15, mean / 0.15 + rng.uniform(-0.5, 0.5, shape), 0.0)
-    share, loss = (0.03, 0.6) if mean == 0 else (0.05, 1.0)
-    rest = (mean + share * loss) / (1 - share)
-    return np.where(few < share, -loss, rest + rng.uniform(-0.1, 0.1, shape))
-
-
 def losing(trial: Trials, loss: float, mean: float, rng: np.random.Generator) -> Floats:
     """G of a selector that picks as `a` does, but for a few clusters in which it loses `loss` of G.
 
