@@ -106,11 +106,11 @@ def saving(bench: Bench) -> None:
     print("Sequential: better prompts are found, and calls saved; 1 is the effect that the fixed")
     print("design finds with a power of .80. By rule: equivalence, margin .10, also ends it")
     row("cap, effect", "power fixed", "sequential", "saved", "saved by rule")
-    sd = bench.equal.sd
+    sd, extreme = bench.equal.sd, 1 / float(np.mean(1 - bench.equal.chance))
     saved: dict[float, list[Share]] = {1.0: [], 1.5: [], 2.0: []}
     for cap in (300, 500, 1000):
         for times, judged in saved.items():
-            effect = times * detectable(sd, cap, ALPHA)
+            effect = times * detectable(sd, cap, ALPHA, extreme=extreme)
             better = bench.trials(f"saving {times}", bench.shifted(effect), cap)
             cases = bench.paired(better, cap)
             looked = [sequential(found, None) for found in cases]

@@ -226,16 +226,15 @@ def _reach(plan: PlanResults) -> Iterator[Fact]:
         case = f"even if every d were 0, `{found.word}` needs"
     same = " (identical picks in all clusters pass outright)" if word == "regress" else ""
     more = "cluster" if found.groups is None else "group"
-    need = f"{case} {found.least:,} counted clusters{_in(found.groups)}{same}"
+    need = (
+        f"{case} {found.least:,} counted clusters{_in(found.groups)}{same}, so that one more {more} "
+        "that goes as badly as it can would not change it"
+    )
     if found.possible:
-        yield (
-            "reach",
-            f"`{found.word}` can be said: {need}, since one more {more} that goes as badly as it "
-            "can must not change it",
-        )
+        yield "reach", f"`{found.word}` can be said: {need}"
         return
     here = f"{counts.counted:,}{_in(counts.groups)}"
-    yield "OUT OF REACH", f"{need}, and this suite has {here}; {_remedy(plan)}"
+    yield "OUT OF REACH", f"{need}. This suite has {here}; {_remedy(plan)}"
 
 
 def _remedy(plan: PlanResults) -> str:

@@ -310,7 +310,9 @@ def test_swap_reaches_safe_where_the_rule_says_safe_of_equal_models() -> None:
 def test_as_many_clusters_as_it_says_show_a_share_to_be_kept_in_8_of_10_tries(
     share: float,
 ) -> None:
-    found = retention(share, 0.3, PlannedSpread(sd=0.42, scale=0.5, source="assumption"), None, counted(50), 0.05)
+    found = retention(
+        share, 0.3, PlannedSpread(sd=0.42, scale=0.5, source="assumption"), None, counted(50), 0.05
+    )
     assert found.sd == pytest.approx(0.42 * math.sqrt((1 + share**2) / 2))
     assert found.clusters is not None
     tries = 300_000 // found.clusters
