@@ -227,8 +227,8 @@ def _reach(plan: PlanResults) -> Iterator[Fact]:
     same = " (identical picks in all clusters pass outright)" if word == "regress" else ""
     more = "cluster" if found.groups is None else "group"
     need = (
-        f"{case} {found.least:,} counted clusters{_in(found.groups)}{same}, so that one more {more} "
-        "that goes as badly as it can would not change it"
+        f"{case} {found.least:,} counted clusters{_in(found.groups)}{same}, so that one more "
+        f"{more} that goes as badly as it can would not change it"
     )
     if found.possible:
         yield "reach", f"`{found.word}` can be said: {need}"
