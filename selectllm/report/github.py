@@ -13,7 +13,7 @@ from selectllm.core.shown import visible
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report.verdict_sentences import difference, lead, utility
+from selectllm.report.verdict_sentences import clusters, difference, lead, utility
 from selectllm.report.wording import subject
 
 LEVELS = {"bad": "error", "open": "warning", "good": "notice"}
@@ -49,6 +49,7 @@ def _annotation(verdict: Verdict, root: Path | None, workspace: Path | None) -> 
         f"{subject(verdict)}: {verdict.word}",
         *(f"{label}: {text}" for label, text in lead(verdict)),
         f"difference: {difference(verdict)}",
+        *(f"{label}: {text}" for label, text in clusters(verdict) if verdict.groups is not None),
         *(f"{label}: {text}" for label, text in utility(verdict)),
     ]
     level = LEVELS[POLARITY[verdict.word]]
