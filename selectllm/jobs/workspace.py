@@ -28,11 +28,10 @@ PARTS = {
     "eval/data": "selectllm.starter_data",
 }
 KEPT = (".jinja", ".yaml", ".jsonl", ".md")
-ATTRIBUTES = ".gitattributes"
-BYTE_FOR_BYTE = (
-    "# Versions of prompts are hashed byte for byte: git leaves their line ends alone.\n"
-    "{where} -text\n"
-)
+BYTE_FOR_BYTE = """\
+# Versions of prompts are hashed byte for byte: git leaves their line ends alone.
+* -text
+"""
 LEFT_OUT = ("gate.yaml",)  # our own gate: of no use without its recorded replies and baseline
 
 
@@ -108,7 +107,7 @@ def _user_cache(env: Mapping[str, str]) -> Path:
 
 
 async def make_workspace(folder: Path) -> None:
-    """Fill `folder` with prompts/, eval/suites/, eval/data/, cache/ and .gitattributes.
+    """Fill `folder` with prompts/, eval/suites/, eval/data/ and cache/.
 
     Raises UsageError if one of them exists; nothing that exists is overwritten.
     """
@@ -130,11 +129,7 @@ async def make_workspace(folder: Path) -> None:
             _copy(files(package), whole / place)
         lock(whole / "prompts")
         write_text(whole / "cache" / ".gitignore", "*\n!.gitignore\n")
-        # What stands in the folder stays as it is; the prompts' own says the same there.
-        if (folder / ATTRIBUTES).exists():
-            write_text(whole / "prompts" / ATTRIBUTES, BYTE_FOR_BYTE.format(where="*"))
-        else:
-            write_text(whole / ATTRIBUTES, BYTE_FOR_BYTE.format(where="prompts/**"))
+        write_text(whole / "prompts" / ".gitattributes", BYTE_FOR_BYTE)
         for part in sorted(whole.iterdir()):
             shutil.move(part, folder / part.name)
 

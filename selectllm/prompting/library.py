@@ -56,17 +56,16 @@ class _Folder:
         file, locked = self.files[ref], self.locks.get(ref)
         data, (name, version) = file.read_bytes(), _key(ref)
         if locked not in (None, hashlib.sha256(data).hexdigest()):
+            changed = f"{file}: {ref} was changed after its release ({LOCK})"
+            new = f"run `selectllm prompts new {name} --from {file}`"
             if locked in _with_other_line_ends(data):
                 raise PromptError(
-                    f"{file}: {ref} has other line ends than at its release ({LOCK}), and is "
-                    "otherwise the same; a version is kept byte for byte: write `prompts/** -text` "
-                    "into the .gitattributes of the repository, then check the file out again "
-                    f"(git rm --cached {file.name}, git checkout HEAD -- {file.name} in its folder)"
+                    f"{changed}: only its line ends differ, which git may do; write "
+                    f"`prompts/** -text` into .gitattributes and check {file.name} out again (in "
+                    f"its folder: git rm --cached {file.name}, then git checkout HEAD -- "
+                    f"{file.name}); if the change is meant, {new}"
                 )
-            raise PromptError(
-                f"{file}: {ref} was changed after its release ({LOCK}); an edit is a new version: "
-                f"run `selectllm prompts new {name} --from {file}`, then restore this file"
-            )
+            raise PromptError(f"{changed}; an edit is a new version: {new}, then restore this file")
         prompt = parse_prompt(data, str(file), name, version)
         return replace(prompt, bundled=self.bundled, locked=locked is not None)
 

@@ -141,10 +141,10 @@ class TestLock:
         lock(tmp_path)
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
         [problem] = check(tmp_path)
-        assert "trial@1 has other line ends than at its release" in problem
-        assert "`prompts/** -text` into the .gitattributes" in problem
+        assert "trial@1 was changed after its release (LOCK.yaml): only its line ends" in problem
+        assert "`prompts/** -text` into .gitattributes" in problem
         path.write_bytes(path.read_bytes() + b"more\r\n")
-        assert "changed after its release" in check(tmp_path)[0]
+        assert "(LOCK.yaml); an edit is a new version" in check(tmp_path)[0]
 
     def test_a_released_version_that_vanished_is_reported(self, tmp_path: Path) -> None:
         put(tmp_path, "other@1")
