@@ -100,7 +100,7 @@ BODY: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r'"retryDelay":\s{0,9}"([^"]{1,20})"'), "google.rpc.RetryInfo"),
     (
         re.compile(r"try again in (\d[\d.]{0,12}(?:ms|[smhd])(?:\d[\d.]{0,12}[ms]s?){0,2})"),
-        "OpenAI, Groq: Aider-AI/aider issue 3265",
+        "OpenAI, Groq: Aider-AI/aider 3265",
     ),
 )
 
