@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import reprlib
 import types
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from numbers import Integral, Real
@@ -18,12 +17,11 @@ from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from selectllm.core.errors import ArgumentError, UsageError
 from selectllm.core.names import unknown
+from selectllm.core.shown import shortened
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
-SHORT = reprlib.Repr()
-SHORT.maxstring = SHORT.maxother = 60  # characters of a value in a message
 NUMBERS: Mapping[type, type] = {int: Integral, float: Real}
 WORDS: Mapping[type, str] = {
     int: "a whole number",
@@ -121,11 +119,6 @@ def fits(value: object, hint: Any) -> bool:
     if hint in NUMBERS:
         return isinstance(value, NUMBERS[hint]) and not isinstance(value, bool)
     return isinstance(value, hint)
-
-
-def shortened(value: object) -> str:
-    """`value` as Python writes it, cut where it is long, and whatever its own repr raises."""
-    return SHORT.repr(value)
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:

@@ -6,21 +6,11 @@ Nothing here raises: what cannot be read is None, or text with U+FFFD in place o
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """`text` as UTF-8 can carry it: halves of surrogate pairs become U+FFFD."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return _HALF_PAIR.sub("\ufffd", text)
-    return text
+from selectllm.core.whole_text import whole
 
 
 def text_of_bytes(content: bytes) -> str:
@@ -88,11 +78,11 @@ def text_of(content: Any) -> str:
     Parts are those of OpenAI, Mistral, Anthropic and Gemini. "" for what is none of this.
     """
     if isinstance(content, str):
-        return clean(content)
+        return whole(content)
     parts = [content] if isinstance(content, Mapping) else content
     if not isinstance(parts, list):
         return ""
-    return clean("".join(_text_of_part(part) for part in parts))
+    return whole("".join(_text_of_part(part) for part in parts))
 
 
 def _text_of_part(part: Any) -> str:
@@ -119,7 +109,7 @@ def listed_in(pairs: Any) -> tuple[tuple[str, float], ...]:
         return ()
     found = ((_field(each, "token"), _field(each, "logprob")) for each in pairs)
     return tuple(
-        (clean(token), float(value))
+        (whole(token), float(value))
         for token, value in found
         if isinstance(token, str)
         and isinstance(value, (int, float))

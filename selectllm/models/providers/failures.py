@@ -17,8 +17,9 @@ from typing import Any
 
 from selectllm.core.errors import ProviderError
 from selectllm.core.types import Reply
+from selectllm.core.whole_text import whole
 from selectllm.models.model import ModelSpec
-from selectllm.models.providers.body import clean, json_of, text_of_bytes
+from selectllm.models.providers.body import json_of, text_of_bytes
 from selectllm.models.providers.endpoint import key_variable
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.providers.said import MOST_OF_AN_ERROR, MOST_READ, Said, said_by
@@ -161,7 +162,7 @@ def _unsent(error: BaseException, root: BaseException, sent: bool) -> Fault:
 
     litellm refused the call, or, where one was `sent`, could not read the reply.
     """
-    text = clean(str(error)[:_SCRUBBED]).partition("Traceback (most recent call last)")[0]
+    text = whole(str(error)[:_SCRUBBED]).partition("Traceback (most recent call last)")[0]
     reason = re.sub(r"^((litellm\.)?\w*(Error|Exception)( -|:)\s*)+", "", text)
     reason = re.split(r"To drop (these|unsupported)|Handle with `|\n", reason)[0]
     if not sent and kind_in(reason, "key"):
@@ -265,7 +266,7 @@ def told(
 
 def scrubbed(reason: str, hidden: Collection[str]) -> str:
     """A provider's words on one line, without what is `hidden` or shows a part of it."""
-    return scrub_echo(" ".join(clean(reason[:_SCRUBBED]).split()), hidden)
+    return scrub_echo(" ".join(whole(reason[:_SCRUBBED]).split()), hidden)
 
 
 def _hint(fault: Fault, spec: ModelSpec, endpoint: str | None) -> str:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from selectllm.models.providers.body import at, clean, json_of, text_of_bytes
+from selectllm.core.whole_text import whole
+from selectllm.models.providers.body import at, json_of, text_of_bytes
 from selectllm.models.providers.usage import count_of
 
 MOST_OF_AN_ERROR = 64 * 1024
@@ -51,7 +52,7 @@ def said_by(body: bytes) -> Said:
     """What the body of an error says, whatever it is: JSON of any form, HTML, plain text."""
     data = json_of(body[:MOST_READ])
     if data is None:
-        text = clean(text_of_bytes(body[:MOST_OF_AN_ERROR]))
+        text = whole(text_of_bytes(body[:MOST_OF_AN_ERROR]))
         return Said(" ".join(re.sub(r"<[^<>]*>", " ", text).split()), "")
     return said_in(data)
 
@@ -94,7 +95,7 @@ def _codes(error: Any) -> str:
         codes.append("moderated")
     if any(_filtered(at(place, "content_filter_result")) for place in places):
         codes.append("content_filter")
-    return clean(" ".join(codes))
+    return whole(" ".join(codes))
 
 
 def _filtered(result: Any) -> bool:
@@ -117,4 +118,4 @@ def _as_text(value: Any) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
         return ""
-    return clean(text[:MOST_OF_AN_ERROR])
+    return whole(text[:MOST_OF_AN_ERROR])

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from selectllm.core.errors import ProviderError
 from selectllm.core.types import Reply
+from selectllm.core.whole_text import whole
 from selectllm.models.model import ModelSpec, Price
 from selectllm.models.providers.answers import Answered, read_heard
-from selectllm.models.providers.body import clean, json_of, listed_in, text_of
+from selectllm.models.providers.body import json_of, listed_in, text_of
 from selectllm.models.providers.failures import TROUBLES, Fault, diagnose, told
 from selectllm.models.providers.said import said_by, said_in
 from selectllm.models.providers.usage import MOST_TOKENS, count_of, usage_of
@@ -422,8 +423,8 @@ def test_any_bytes_are_text(body: bytes) -> None:
 
 @given(st.text(st.characters(codec=None), max_size=50))
 def test_any_text_can_be_written_once_it_is_clean(text: str) -> None:
-    assert clean(text).encode().decode() == clean(text)
-    assert len(clean(text)) == len(text)
+    assert whole(text).encode().decode() == whole(text)
+    assert len(whole(text)) == len(text)
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.none()))
