@@ -28,6 +28,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from selectllm.core.types import Reply
 
 
 class SelectLLMError(Exception):
@@ -143,6 +147,10 @@ class ProviderError(SelectLLMError):
     `status`: HTTP status, or None when no response arrived.
     `fatal`: no request of this run can succeed (wrong key, unknown model; a server that is not
     there, which is also retryable: fatal once the retries are used up).
+    `kind`: one word for what it was, a key of models.providers.failures.TROUBLES; "" if unknown.
+    `doubtful`: it may be about this one request or about all of them; which one shows when other
+    requests are answered, or meet the same.
+    `reply`: what came back and was paid for, of no use as an answer; None if nothing did.
     """
 
     exit_code = 6
@@ -155,9 +163,43 @@ class ProviderError(SelectLLMError):
         retryable: bool = False,
         retry_after: float | None = None,
         fatal: bool = False,
+        kind: str = "",
+        doubtful: bool = False,
+        reply: Reply | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.retryable = retryable
         self.retry_after = retry_after
         self.fatal = fatal
+        self.kind = kind
+        self.doubtful = doubtful
+        self.reply = reply
+
+    @property
+    def tokens_in(self) -> int | None:
+        """Prompt tokens that were billed all the same; None if none or not known."""
+        return self.reply.tokens_in if self.reply else None
+
+    @property
+    def tokens_out(self) -> int | None:
+        """Tokens of the reply that were billed all the same; None if none or not known."""
+        return self.reply.tokens_out if self.reply else None
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What was billed all the same: 0 if nothing came back, None if that is not known."""
+        return self.reply.cost_usd if self.reply else 0.0
+
+    def reworded(self, message: str) -> ProviderError:
+        """The same error with another message."""
+        return ProviderError(
+            message,
+            status=self.status,
+            retryable=self.retryable,
+            retry_after=self.retry_after,
+            fatal=self.fatal,
+            kind=self.kind,
+            doubtful=self.doubtful,
+            reply=self.reply,
+        )

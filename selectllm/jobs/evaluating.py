@@ -18,7 +18,7 @@ from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.evaluation import Evaluation
-from selectllm.jobs.measuring import note_equal_ballots
+from selectllm.jobs.measuring import note_equal_ballots, note_used_up
 from selectllm.jobs.session import Session, Settings, opened, ticks
 from selectllm.models.connect import settled
 from selectllm.models.wrappers.recorded import read_pack, write_pack
@@ -169,6 +169,8 @@ async def carry_out(session: Session, run: Run, evaluating: Evaluating) -> Evalu
         except ReplyMissing as error:
             pack = run.suite.replies and run.suite.at(run.suite.replies)
             raise ReplyMissing(str(error), pack=pack or None) from None
+    specs = {selector.spec.name: selector.spec for selector in run.selectors}
+    note_used_up(session, specs.values(), decisions)
     content = results(run.inputs, decisions)
     content.write(folder / "results.json")
     if evaluating.record is not None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from selectllm.core.errors import UsageError
-from selectllm.core.types import Pool
+from selectllm.core.types import Decision, Pool
 from selectllm.jobs.session import Session
 from selectllm.models.model import ModelSpec
+from selectllm.selection.ask import spent_unseen
 from selectllm.selection.by_model import SelectSettings
 from selectllm.selection.scorers.item_scorer import Measured, Meter
 from selectllm.selection.strategies import Candidates, Strategy
@@ -116,3 +118,20 @@ def note_equal_ballots(session: Session, spec: ModelSpec) -> None:
             f"note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply; "
             "set a temperature above 0, or let it vote by orders"
         )
+
+
+def note_used_up(
+    session: Session, specs: Iterable[ModelSpec], decisions: Iterable[Decision]
+) -> None:
+    """Note the models that used up `max_tokens` before they wrote any text."""
+    attempts = defaultdict[str | None, list[bool]](list)
+    for decision in decisions:
+        attempts[decision.model] += map(spent_unseen, decision.attempts)
+    for spec in specs:
+        if used_up := sum(attempts[spec.name]):
+            session.note(
+                f"note: {used_up} of {len(attempts[spec.name])} replies of {spec.name} have no "
+                f"text: its reasoning used up max_tokens ({spec.max_tokens:,}). Give it more room "
+                f"in the model's entry (max_tokens: {4 * spec.max_tokens}) or with "
+                f"--model-arg max_tokens={4 * spec.max_tokens}"
+            )

@@ -12,7 +12,7 @@ from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
 from selectllm.evaluation.runs.run import evaluated_before
-from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots
+from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots, note_used_up
 from selectllm.jobs.prefilter import left_of
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.session import Session, opened, ticks
@@ -242,7 +242,9 @@ class _ByModel:
             chosen = await select_by_model(
                 job.pool, selector, job.settings, _Dividing(job), log, tick
             )
-            return chosen, log.decisions()
+            decisions = log.decisions()
+            note_used_up(session, [selector.spec], decisions)
+            return chosen, decisions
 
     def _note_unknown(self, job: _Job, last: RoundAhead) -> None:
         runs, selector = job.session.workspace.runs, self.selector

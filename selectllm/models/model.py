@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from selectllm.core.codec import sha256_json
 from selectllm.core.types import Message, Question, Reply, empty
+from selectllm.models.secrets import masked, shown_url
 
 IDENTITY_VERSION = 1
 Answer = Literal["text", "logprobs"]
@@ -102,6 +103,7 @@ class ModelSpec:
     def fields(self) -> dict[str, Any]:
         """The settings as JSON, for manifests; without what does not shape a reply or a price.
 
+        Secrets are masked by their place (see secrets.py): in `extra`, and in the path of a URL.
         `vote` and `answer` are in it only if they are used: manifests made before they were there
         stay as they are.
         """
@@ -112,12 +114,17 @@ class ModelSpec:
             fields["vote"] = self.vote.fields()
         if self.answer != "text":
             fields["answer"] = self.answer
-        fields["extra"] = dict(self.extra)
+        fields["extra"] = masked(self.extra)
+        fields["api_base"] = None if self.api_base is None else shown_url(self.api_base)
         fields["stop"] = list(self.stop)
         fields["price"] = None
         if self.price is not None:
             fields["price"] = {"input": self.price.input, "output": self.price.output}
         return fields
+
+    def recorded(self, endpoint: str | None) -> dict[str, Any]:
+        """`fields` and the endpoint that its requests go to (see Request), for manifests."""
+        return self.fields() | {"endpoint": endpoint and shown_url(endpoint)}
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,8 @@ class Request:
         """The canonical description of the call, from our own configuration alone.
 
         Keys, time-outs, retries and prices are not in it. Settings that are None are left out,
-        so that a setting added later moves no key of those who do not use it.
+        so that a setting added later moves no key of those who do not use it. A key that stands
+        in `extra` is masked: another key asks the same.
         """
         spec = self.model
         optional = {
@@ -159,7 +167,7 @@ class Request:
             "top_k": spec.top_k,
             "stop": list(spec.stop) or None,
             "reasoning_effort": spec.reasoning_effort,
-            "extra": dict(spec.extra) or None,
+            "extra": masked(spec.extra) or None,
             "schema": self.schema,
             "grammar": self.grammar,
             "top_logprobs": self.top_logprobs,

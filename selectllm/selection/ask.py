@@ -153,9 +153,17 @@ async def _decide_one(task: Task, settings: AskSettings) -> Decision:
 
 
 def _read(reply: Reply, request: Request) -> Parsed:
+    if spent_unseen(reply):
+        return Parsed((), "invalid", ("cut",))
     if request.top_logprobs is not None:
         return parse_logprobs(reply.text, request.question)
     return parse(reply.text, request.question, reply.finish_reason)
+
+
+def spent_unseen(reply: Reply | Attempt) -> bool:
+    """Whether `max_tokens` was used up before any text: by reasoning that is not shown."""
+    text = reply.text if isinstance(reply, Reply) else reply.reply
+    return reply.finish_reason == "length" and not text.strip()
 
 
 def fits(request: Request) -> bool:
@@ -208,6 +216,10 @@ def first_request(task: Task, settings: AskSettings) -> Request:
 
 
 def _asking_again(request: Request, reply: Reply, text: str) -> Request:
+    if not reply.text.strip():  # providers refuse a turn without text, and two turns of one role
+        *before, last = request.messages
+        asked: Message = {"role": last["role"], "content": f"{last['content']}\n\n{text}"}
+        return replace(request, messages=(*before, asked))
     said: tuple[Message, ...] = (
         {"role": "assistant", "content": reply.text},
         {"role": "user", "content": text},

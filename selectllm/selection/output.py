@@ -48,7 +48,7 @@ def manifest_by_model(
     return _manifest(pool, settings) | {
         "prompt": selector.prompt.ref,
         "prompt_sha256": selector.prompt.sha256,
-        "model": selector.spec.fields() | {"endpoint": selector.endpoint},
+        "model": selector.spec.recorded(selector.endpoint),
         **by,
         "cluster_size": "auto" if settings.size is None else str(settings.size),
         "reask": settings.ask.reask,

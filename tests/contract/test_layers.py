@@ -38,7 +38,7 @@ ROOMS = (
 # The same inside a room, over its folders and files. What a line does not name comes last.
 INSIDE = {
     "models": (
-        {"model", "tokens", "token_logprobs"},
+        {"model", "tokens", "token_logprobs", "secrets"},
         {"providers"},
         {"wrappers"},
         {"connect"},

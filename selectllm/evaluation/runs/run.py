@@ -85,8 +85,7 @@ class Run:
             "utilities": [utility_row(utility.of(self.members)) for utility in self.utilities],
             "prompts": {s.prompt.ref: s.prompt.sha256 for s in self.selectors},
             "models": {
-                name: selector.spec.fields() | {"endpoint": selector.endpoint}
-                for name, selector in specs.items()
+                name: selector.spec.recorded(selector.endpoint) for name, selector in specs.items()
             },
             "pairs": [[s.prompt.ref, s.spec.name] for s in self.selectors],
             "strategies": [strategy.name for strategy in self.strategies],

@@ -156,8 +156,7 @@ class Protocol:
             "utilities": {utility.name: utility.sha256 for utility in run.utilities},
             "prompts": {selector.prompt.ref: selector.prompt.sha256 for selector in run.selectors},
             "models": {
-                name: selector.spec.fields() | {"endpoint": selector.endpoint}
-                for name, selector in specs.items()
+                name: selector.spec.recorded(selector.endpoint) for name, selector in specs.items()
             },
             "measures": self._measures(),
             "selectors": [arm.name for arm in self.arms],

@@ -14,9 +14,9 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from selectllm.core.errors import ModelError
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.providers import provider_of
+from selectllm.models.secrets import SHORTEST_SECRET, path_secrets, secret_values
 
 NO_KEY = "none"  # sent where no key may go: with an empty one litellm would look for a real one
-SHORTEST_SECRET = 8  # characters; shorter values of `*_KEY` variables are flags, not secrets
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SECRET_PARAMETER = re.compile(
@@ -87,24 +87,62 @@ def api_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     """The key to send, or None to leave it to the provider's own log-in.
 
     The variable that `api_key_env` names; else, with `api_base`, `NO_KEY`; else the provider's
-    own variable. Raises ModelError if the named variable is not set, or if the provider would
-    send a token of this machine to `api_base` anyway.
+    own variable. Raises ModelError if the named variable is not set or holds what no header can
+    carry, or if the provider would send a token of this machine to `api_base` anyway.
     """
     if spec.api_key_env is not None:
-        if key := environment.get(spec.api_key_env):
-            return key
+        if environment.get(spec.api_key_env):
+            return _key_in(spec.api_key_env, spec, environment)
         raise ModelError(
             f"model {spec.name!r}: its key should be in {spec.api_key_env}, which is not set; "
             f"set it, or correct api_key_env"
         )
     if spec.api_base is None:
-        return _first(provider_of(spec).key_variables, environment)
+        own = provider_of(spec).key_variables
+        variable = next((name for name in own if environment.get(name)), None)
+        return None if variable is None else _key_in(variable, spec, environment)
     if provider_of(spec).ambient_token:
         raise ModelError(
             f"model {spec.name!r}: {spec.provider}/ would send this machine's own token to "
             "api_base; name the key for it with api_key_env, or use openai/ for that server"
         )
     return NO_KEY
+
+
+def _key_in(variable: str, spec: ModelSpec, environment: Mapping[str, str]) -> str:
+    """The key in `variable`; ModelError where it holds what no header can carry."""
+    key = environment[variable]
+    if problem := not_a_header(key):
+        raise ModelError(
+            f"model {spec.name!r}: the key in {variable} {problem}; set {variable} again, to the "
+            "key alone"
+        )
+    return key
+
+
+def check_headers(spec: ModelSpec) -> None:
+    """Raise ModelError if a header under the model's `extra` cannot be sent."""
+    for place in HEADERS:
+        headers = spec.extra.get(place)
+        for name, value in headers.items() if isinstance(headers, Mapping) else ():
+            if problem := not_a_header(str(value)) or not_a_header(str(name)):
+                raise ModelError(
+                    f"model {spec.name!r}: extra.{place}.{name!s:.40} {problem}; correct it"
+                )
+
+
+HEADERS = ("extra_headers", "headers", "default_headers")
+
+
+def not_a_header(value: str) -> str | None:
+    """Why no HTTP header can carry `value`, as the rest of a sentence; None if one can.
+
+    Visible ASCII and spaces inside, as RFC 9110 (5.5) has it and every client sends.
+    """
+    if value != value.strip():
+        return "begins or ends with a line end or a space"
+    odd = re.search(r"[^\x20-\x7e]", value)
+    return odd and f"holds a character that no HTTP header can carry (U+{ord(odd[0]):04X})"
 
 
 def key_variable(spec: ModelSpec) -> str:
@@ -116,27 +154,23 @@ def key_variable(spec: ModelSpec) -> str:
 def secrets(spec: ModelSpec, environment: Mapping[str, str]) -> tuple[str, ...]:
     """Every value that must not be shown, longest first, for `scrub`.
 
-    The key that `api_key_env` names, all variables whose names end in _KEY, _TOKEN or _SECRET
-    (values of at least 8 characters), and the user info of the base URL.
+    The key that `api_key_env` names, all variables whose names end in _KEY, _TOKEN or _SECRET and
+    what stands in a secret place of `extra` (values of at least 8 characters), and of the base URL
+    the user info and what may be a key in its path.
     """
+    url = _url(spec, environment) or ""
     found = {
         value
         for name, value in environment.items()
         if len(value) >= SHORTEST_SECRET and _SECRET_NAME.search(name)
     }
+    found.update(each for each in secret_values(spec.extra) if len(each) >= SHORTEST_SECRET)
     if spec.api_key_env is not None:
         found.add(environment.get(spec.api_key_env, ""))
-    user_info = urlsplit(_url(spec, environment) or "").netloc.rpartition("@")[0]
+    user_info = urlsplit(url).netloc.rpartition("@")[0]
     password = user_info.partition(":")[2]
-    found.update({user_info, password, unquote(password)})
+    found.update({user_info, password, unquote(password), *path_secrets(url)})
     return tuple(sorted(found - {""}, key=lambda value: (-len(value), value)))
-
-
-def scrub(text: str, hidden: Iterable[str]) -> str:
-    """`text` with every value of `hidden` (see `secrets`) replaced by ***."""
-    for value in hidden:
-        text = text.replace(value, "***")
-    return text
 
 
 def _url(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:

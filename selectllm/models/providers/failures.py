@@ -1,7 +1,7 @@
 """Failed calls: what each one really was, told by its HTTP status and its chain of causes.
 
 Nothing of litellm is imported or kept: its classes do not tell a refused connection from a
-server error.
+server error. Nothing here raises on what a provider sends.
 """
 
 from __future__ import annotations
@@ -9,16 +9,31 @@ from __future__ import annotations
 import json
 import re
 import socket
-import time
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+import ssl
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from selectllm.core.errors import ProviderError
+from selectllm.core.types import Reply
 from selectllm.models.model import ModelSpec
-from selectllm.models.providers.endpoint import key_variable, scrub
+from selectllm.models.providers.body import (
+    MOST_OF_AN_ERROR,
+    MOST_READ,
+    Said,
+    Usage,
+    clean,
+    json_of,
+    said_by,
+    text_of_bytes,
+    usage_of,
+)
+from selectllm.models.providers.endpoint import key_variable
 from selectllm.models.providers.providers import provider_of
+from selectllm.models.providers.waits import asked_wait
+from selectllm.models.providers.wordings import is_of_the_account, kind_in
+from selectllm.models.secrets import scrub, scrub_echo, shown_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +41,45 @@ class Fault:
     """A failed call as told by its status and cause; holds nothing of litellm.
 
     `kind` is a key of TROUBLES, or too_long or refused, which are replies. `reason`: the
-    provider's own words, not yet scrubbed. `status`: None when no response arrived.
+    provider's own words, not yet scrubbed. `status`: None when no response arrived. `usage`: what
+    it cost all the same, None if the provider says nothing of it. `text`: what it wrote before it
+    failed.
     """
 
     kind: str
     reason: str
     status: int | None = None
     retry_after: float | None = None
+    usage: Usage | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What one kind of fault means: in words, what to do, and whether asking again may help."""
+    """What one kind of fault means: in words, what to do, and whether asking again may help.
+
+    `doubtful`: it may be about this one request, or about all of them.
+    """
 
     what: str
     hint: str = ""
     retryable: bool = False
     fatal: bool = False
+    doubtful: bool = False
 
 
 REASON_LENGTH = 300  # characters of the provider's own words in a message
+_SCRUBBED = 4_000  # characters of them that keys are looked for in
 
 _TEXT_INSTEAD = "Let it answer in text: leave `answer: logprobs` out of the model's entry."
 _FEWER_LOGPROBS = f"If it lists fewer tokens, set extra.top_logprobs. If none: {_TEXT_INSTEAD}"
 TROUBLES: Mapping[str, Trouble] = {
     "key": Trouble("the provider refused the key", fatal=True),
+    "forbidden": Trouble(
+        "the provider forbids this request",
+        "If every request meets this, check the key and what it may be used for.",
+        doubtful=True,
+    ),
     "model": Trouble(
         "unknown model", "Check the model's id, and api_base if it has one.", fatal=True
     ),
@@ -62,6 +91,16 @@ TROUBLES: Mapping[str, Trouble] = {
         "Leave it out of the model's entry; a temperature of null sends none.",
         fatal=True,
     ),
+    "certificate": Trouble(
+        "the server's certificate cannot be verified",
+        "If the server is yours, set SSL_CERT_FILE to a file with the certificate that signed it.",
+        fatal=True,
+    ),
+    "redirect": Trouble(
+        "the server only sends the request on to another address",
+        "Correct api_base: it should be the address that answers.",
+        fatal=True,
+    ),
     "request": Trouble("the provider refused this request"),
     "busy": Trouble("the provider is busy or failed", retryable=True),
     "timeout": Trouble("time-out", retryable=True),
@@ -71,52 +110,43 @@ TROUBLES: Mapping[str, Trouble] = {
     "logprobs": Trouble("the provider returns no log-probabilities", _TEXT_INSTEAD, fatal=True),
 }
 
-_TOO_LONG = re.compile(
-    r"maximum (context|prompt) length|context[ _]?(length|window|size)|prompt is too long|"
-    r"input (token count|is too long)|too many (input |prompt )?tokens|tokens \+ .max_new_tokens",
-    re.IGNORECASE,
-)
-_NO_KEY = re.compile(r"missing .{0,40}(api.?key|credentials)|api key not valid", re.IGNORECASE)
-_NO_MODEL = re.compile(
-    r"LLM Provider NOT provided|unmapped LLM provider|unknown provider|"
-    r"(invalid|unknown|no such) model|not a valid model|"
-    r"model.{0,100}(does not|doesn't|not) (exist|found)",
-    re.IGNORECASE | re.DOTALL,
-)
-_NO_QUOTA = re.compile(
-    r"insufficient_quota|insufficient_balance|billing_hard_limit_reached|billing_not_active|"
-    r"credit balance is too low",
-    re.IGNORECASE,
-)
 
-
-def diagnose(error: BaseException) -> Fault:
+def diagnose(error: BaseException, heard: Sequence[Any] = ()) -> Fault:
     """What `error`, raised by litellm's `acompletion`, really was.
 
-    A response that arrived is at the end of the chain of causes whatever the route through
-    litellm, as an httpx.HTTPStatusError; without one, the causes say how far the call came.
+    `heard`: the httpx responses of the call, oldest first. Without one that tells of an error, it
+    may be at the end of the chain of causes; without any, the causes say how far the call came.
     """
     import httpx
 
     links = list(_causes(error))
-    for link in links:
-        if isinstance(link, httpx.HTTPStatusError):
-            return _refusal(link.response)
+    told_by = [link.response for link in links if isinstance(link, httpx.HTTPStatusError)]
+    last = next(iter((*heard[-1:], *told_by)), None)
+    if any(isinstance(link, httpx.TooManyRedirects) for link in links):
+        return Fault("redirect", "it is sent round in a circle", last and last.status_code)
+    if last is not None and last.status_code >= 300:
+        return _refusal(last)
+    for classes, fault in _by_cause().items():
+        if any(isinstance(link, classes) for link in links):
+            return replace(fault, reason=_why_not_verified(links) or fault.reason)
+    return _unsent(error, links[-1], sent=bool(heard))
 
-    def caused_by(*classes: type[BaseException]) -> bool:
-        return any(isinstance(link, classes) for link in links)
 
-    if caused_by(TimeoutError, httpx.TimeoutException):
-        return Fault("timeout", "")
-    if caused_by(ConnectionRefusedError):
-        return Fault("unreachable", "connection refused")
-    if caused_by(socket.gaierror):
-        return Fault("unreachable", "no such host")
-    if caused_by(json.JSONDecodeError):
-        return Fault("broken", "the reply is not valid JSON", status=200)
-    if caused_by(httpx.TransportError, OSError):
-        return Fault("broken", "the connection was closed before the reply was complete")
-    return _unsent(error, links[-1])
+@cache
+def _by_cause() -> Mapping[tuple[type[BaseException], ...], Fault]:
+    """What a cause means where no response tells; the first row that fits counts."""
+    import httpx
+
+    cut = "the connection was closed before the reply was complete"
+    return {
+        (ssl.SSLCertVerificationError,): Fault("certificate", ""),
+        (TimeoutError, httpx.TimeoutException): Fault("timeout", ""),
+        (ConnectionRefusedError,): Fault("unreachable", "connection refused"),
+        (socket.gaierror,): Fault("unreachable", "no such host"),
+        (json.JSONDecodeError,): Fault("broken", "the reply is not valid JSON", status=200),
+        (httpx.TransportError, OSError): Fault("broken", cut),
+        (httpx.DecodingError,): Fault("broken", "the reply is not compressed as it says", 200),
+    }
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -128,19 +158,29 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _unsent(error: BaseException, root: BaseException) -> Fault:
-    """A failure without any response: litellm refused the call, or could not read the reply."""
-    text = str(error).partition("Traceback (most recent call last)")[0]
+def _why_not_verified(links: Sequence[BaseException]) -> str:
+    """What OpenSSL says of a certificate: self-signed, expired, of another host; else ""."""
+    said = (getattr(link, "verify_message", "") for link in links)
+    return next((message for message in said if isinstance(message, str) and message), "")
+
+
+def _unsent(error: BaseException, root: BaseException, sent: bool) -> Fault:
+    """A failure without any error of the provider's.
+
+    litellm refused the call, or, where one was `sent`, could not read the reply.
+    """
+    text = clean(str(error)[:_SCRUBBED]).partition("Traceback (most recent call last)")[0]
     reason = re.sub(r"^((litellm\.)?\w*(Error|Exception)( -|:)\s*)+", "", text)
     reason = re.split(r"To drop (these|unsupported)|Handle with `|\n", reason)[0]
-    if _NO_KEY.search(reason):
+    if not sent and kind_in(reason, "key"):
         return Fault("key", reason)
-    if _NO_MODEL.search(reason):
+    if not sent and kind_in(reason, "model"):
         return Fault("model", reason)
     if isinstance(root, ImportError):
         return Fault("setting", reason)
-    if type(root).__module__ == "builtins":  # its code stumbled over what the provider sent
-        return Fault("broken", "the reply is not of the provider's usual form", status=200)
+    if sent or type(root).__module__ == "builtins":  # its code stumbled over what was sent
+        status = 200 if sent else None
+        return Fault("broken", "the reply is not of the provider's usual form", status=status)
     kinds = {400: "setting", 401: "key", 403: "key", 404: "model", 422: "setting"}
     return Fault(kinds.get(getattr(error, "status_code", 0), "broken"), reason)
 
@@ -150,73 +190,67 @@ def _refusal(response: Any) -> Fault:
     import httpx
 
     try:
-        body = response.text
+        content = response.content
     except httpx.StreamError:  # closed before it was read
-        body = ""
-    reason, codes = _reason(body)
+        content = b""
+    return refusal(said_by(content), response, usage_of(json_of(content[:MOST_READ])))
+
+
+def refusal(said: Said, response: Any, usage: Usage | None) -> Fault:
+    """The fault behind an error that a provider sent, in `response`, with any status."""
     status = response.status_code
-    return Fault(_kind(status, reason, codes), reason, status, _retry_after(response, body))
+    if status < 300 and said.status is not None:
+        status = said.status
+    body = text_of_bytes(response.content[:MOST_OF_AN_ERROR]) if response.is_closed else ""
+    return Fault(
+        _kind(status, said),
+        said.message or said.codes,
+        status,
+        asked_wait(status, response.headers, body),
+        usage,
+    )
 
 
-def _kind(status: int, reason: str, codes: str) -> str:
-    """The kind of fault behind an HTTP status, the provider's message and its error codes."""
-    said = f"{codes} {reason}"
-    if status == 402 or _NO_QUOTA.search(said):
-        return "quota"
-    if status in (401, 403) or (status == 400 and _NO_KEY.search(said)):
-        return "key"
-    if status in (400, 413, 422, 500) and _TOO_LONG.search(said):
+def _kind(status: int, said: Said) -> str:
+    """The kind of fault behind a status and what the provider says.
+
+    What it says of one prompt goes first: it comes with any status.
+    """
+    if kind_in(said.all, "too_long"):
         return "too_long"
+    if status != 429 and kind_in(said.all, "refused"):
+        return "refused"
+    if status == 402 or kind_in(said.all, "quota"):
+        return "quota"
+    if status == 401 or (status in (400, 403) and kind_in(said.all, "key")):
+        return "key"
     if status in (408, 409, 425, 429) or status >= 500:
         return "busy"
-    if status == 404 or _NO_MODEL.search(said):
+    if status == 404 or kind_in(said.all, "model"):
         return "model"
-    if "content_filter" in codes:
-        return "refused"
-    return "request"
-
-
-def _reason(body: str) -> tuple[str, str]:
-    """The provider's message, and its codes in one string, from the body of an error."""
-    try:
-        data = json.loads(body)
-    except json.JSONDecodeError:
-        return re.sub(r"<[^>]*>", " ", body), ""
-    if isinstance(data, list) and data:
-        data = data[0]
-    error = data.get("error", data) if isinstance(data, dict) else data
-    if not isinstance(error, dict):
-        return str(error), ""
-    message = error.get("message") or error.get("detail") or error.get("msg") or body
-    codes = (str(error[name]) for name in ("code", "type", "status") if error.get(name))
-    return str(message), " ".join(codes)
-
-
-def _retry_after(response: Any, body: str) -> float | None:
-    """Seconds that the provider asks to wait: its header, in seconds or as a date; None if none.
-
-    Google puts it into the body instead (`"retryDelay": "22s"`).
-    """
-    value = response.headers.get("retry-after")
-    if value is None:
-        delay = re.search(r'"retryDelay":\s*"([\d.]+)s"', body)
-        value = delay[1] if delay else ""
-    if re.fullmatch(r"\d+(\.\d*)?", value):
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
+    if status == 403:
+        return "key" if is_of_the_account(said.all) else "forbidden"
+    if status < 300:  # an error in a reply, without a status of its own
+        return "busy"
+    return "redirect" if status < 400 else "request"
 
 
 def told(
-    fault: Fault, spec: ModelSpec, endpoint: str | None, hidden: Collection[str]
+    fault: Fault,
+    spec: ModelSpec,
+    endpoint: str | None,
+    hidden: Collection[str],
+    reply: Reply | None = None,
 ) -> ProviderError:
-    """`fault` of a call to `spec` in words that a user can act on, without what is `hidden`."""
+    """`fault` of a call to `spec` in words that a user can act on, without what is `hidden`.
+
+    `reply`: what came back and was billed, which is why the call is not made again at once.
+    """
     trouble = TROUBLES[fault.kind]
-    where = f"{spec.id} at {endpoint}" if endpoint else spec.id
+    shown = endpoint and shown_url(endpoint)
+    where = f"{spec.id} at {shown}" if shown else spec.id
     status = "" if fault.status is None else f" (HTTP {fault.status})"
-    reason = " ".join(fault.reason.split())
+    reason = scrubbed(fault.reason, hidden)
     if len(reason) > REASON_LENGTH:
         reason = f"{reason[:REASON_LENGTH]}..."
     parts = [
@@ -228,10 +262,18 @@ def told(
     return ProviderError(
         scrub("".join(parts), hidden),
         status=fault.status,
-        retryable=trouble.retryable,
+        retryable=trouble.retryable and reply is None,
         retry_after=fault.retry_after,
         fatal=trouble.fatal,
+        kind=fault.kind,
+        doubtful=trouble.doubtful,
+        reply=reply,
     )
+
+
+def scrubbed(reason: str, hidden: Collection[str]) -> str:
+    """A provider's words on one line, without what is `hidden` or shows a part of it."""
+    return scrub_echo(" ".join(clean(reason[:_SCRUBBED]).split()), hidden)
 
 
 def _hint(fault: Fault, spec: ModelSpec, endpoint: str | None) -> str:

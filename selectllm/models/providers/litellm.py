@@ -14,15 +14,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from selectllm.core.errors import ModelError
+from selectllm.core.errors import ModelError, ProviderError
 from selectllm.core.types import Reply
 from selectllm.models.model import ModelSpec, Price, Request
+from selectllm.models.providers.answers import Answer, read_heard, read_response
+from selectllm.models.providers.body import Usage
 from selectllm.models.providers.endpoint import (
     api_key,
     base_url,
+    check_headers,
     check_model_id,
     endpoint,
-    scrub,
     secrets,
 )
 from selectllm.models.providers.failures import Fault, diagnose, told
@@ -34,7 +36,8 @@ from selectllm.models.providers.litellm_quirks import (
     ours,
 )
 from selectllm.models.providers.providers import provider_of
-from selectllm.models.token_logprobs import Listed, as_text
+from selectllm.models.secrets import scrub
+from selectllm.models.token_logprobs import as_text
 
 # Names that `extra` may not hold: each has a field of its own, or would change what a call is.
 _OURS = frozenset(
@@ -68,6 +71,7 @@ class LiteLLMModel:
                 f"model {spec.name!r}: extra.{clash[0]} cannot be set; "
                 "use the model's own field of that name where there is one, or leave it out"
             )
+        check_headers(spec)
         self._spec = spec
         self._endpoint = endpoint(spec, environment) or provider_of(spec).default_endpoint
         self._hidden = secrets(spec, environment)
@@ -82,12 +86,12 @@ class LiteLLMModel:
         """The model's reply to one call.
 
         A prompt that does not fit the model's context is a reply with finish reason `too_long`,
-        and one that the provider's filter stopped is `refused`. Raises ProviderError.
+        and one that the provider's filter stopped is `refused`. Raises ProviderError, with what
+        was billed where a reply came back that cannot be used.
         """
         outcome = await self._attempt(request)
-        if isinstance(outcome, Fault):
-            # Raised here, where neither litellm's exception nor the key is in reach.
-            raise told(outcome, self._spec, self._endpoint, self._hidden)
+        if isinstance(outcome, ProviderError):
+            raise outcome  # here, where neither litellm's exception nor the key is in reach
         return outcome
 
     async def close(self) -> None:
@@ -98,25 +102,67 @@ class LiteLLMModel:
         if not _OPEN:
             await close_clients()
 
-    async def _attempt(self, request: Request) -> Reply | Fault:
+    async def _attempt(self, request: Request) -> Reply | ProviderError:
         """What came of one call, without any key in it."""
         started = time.perf_counter()
+        heard: list[Any] = []
         try:
-            with QUIET, ours():
+            with QUIET, ours(heard):
                 litellm = self._load()
                 call = self._call(request)
                 started = time.perf_counter()
                 # litellm's own time-out restarts with every byte; this one does not.
                 async with asyncio.timeout(self._spec.timeout):
                     response = await litellm.acompletion(**call)
-                outcome = self._read(request, response, time.perf_counter() - started)
+                outcome = read_response(response, heard)
         except Exception as error:  # providers, SDKs and transports raise what they like
-            outcome = diagnose(error)
-        if isinstance(outcome, Fault) and outcome.kind in ("too_long", "refused"):
-            return Reply("", outcome.kind, 0, 0, 0.0, time.perf_counter() - started)
-        if isinstance(outcome, Fault):
-            return replace(outcome, reason=scrub(outcome.reason, self._hidden))
-        return outcome
+            outcome = read_heard(heard) or diagnose(error, heard)
+        return self._outcome(request, outcome, time.perf_counter() - started)
+
+    def _outcome(
+        self, request: Request, outcome: Answer | Fault, seconds: float
+    ) -> Reply | ProviderError:
+        if isinstance(outcome, Answer) and request.top_logprobs is not None:
+            outcome = self._ranked(outcome, request)
+        if isinstance(outcome, Answer):
+            reply = self._reply(outcome.text, outcome.usage, seconds)
+            return replace(reply, finish_reason=outcome.finish)
+        if outcome.kind in ("too_long", "refused"):
+            # An error is billed by nobody, unless it says how many tokens it took.
+            reply = self._reply("", outcome.usage, seconds)
+            cost = reply.cost_usd if outcome.usage else 0.0
+            return replace(reply, finish_reason=outcome.kind, cost_usd=cost)
+        billed = None
+        if outcome.usage is not None and outcome.usage.tokens_in is not None:
+            billed = replace(
+                self._reply(outcome.text, outcome.usage, seconds), finish_reason="error"
+            )
+        return told(outcome, self._spec, self._endpoint, self._hidden, billed)
+
+    def _ranked(self, answer: Answer, request: Request) -> Answer | Fault:
+        """The answer with the listed tokens as its text; a Fault if the provider lists none."""
+        if answer.finish == "refused":
+            return answer
+        # A model that does list them may still fail to once, as where its token is half a
+        # character: that is a reply without an answer, and no trouble of the provider.
+        if not (answer.listed or self._lists_logprobs):
+            return Fault("logprobs", "", status=200, usage=answer.usage)
+        self._lists_logprobs = True
+        text = as_text(answer.text, answer.listed, request.question.labels)
+        return replace(answer, text=text)
+
+    def _reply(self, text: str, usage: Usage | None, seconds: float) -> Reply:
+        tokens_in, tokens_out = usage or (None, None)
+        cost = None
+        if self._price is not None and tokens_in is not None and tokens_out is not None:
+            cost = self._price.cost(tokens_in, tokens_out)
+        return Reply(
+            text=self._without_key(text),
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost_usd=cost,
+            seconds=seconds,
+        )
 
     def _load(self) -> Any:
         litellm = load_litellm()
@@ -149,40 +195,10 @@ class LiteLLMModel:
             call |= {"logprobs": True, "top_logprobs": request.top_logprobs}
         return call
 
-    def _read(self, request: Request, response: Any, seconds: float) -> Reply | Fault:
-        """A litellm response as a reply; a Fault if it holds none."""
-        if not response.choices:
-            return Fault("broken", "the reply holds no choices", status=200)
-        choice = response.choices[0]
-        text, finish_reason = choice.message.content or "", _finish_reason(choice)
-        if request.top_logprobs is not None and finish_reason != "refused":
-            listed = _listed(choice)
-            # A model that does list them may still fail to once, as where its token is half a
-            # character: that is a reply without an answer, and no trouble of the provider.
-            if not (listed or self._lists_logprobs):
-                return Fault("logprobs", "", status=200)
-            self._lists_logprobs = True
-            text = as_text(text, listed, request.question.labels)
-        usage = getattr(response, "usage", None)
-        # litellm fills a missing usage with zeros; no real prompt has 0 tokens.
-        tokens_in = getattr(usage, "prompt_tokens", None) or None
-        tokens_out = getattr(usage, "completion_tokens", None) if tokens_in else None
-        cost = None
-        if self._price is not None and tokens_in is not None and tokens_out is not None:
-            cost = self._price.cost(tokens_in, tokens_out)
-        return Reply(
-            text=self._without_key(text),
-            finish_reason=finish_reason,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            cost_usd=cost,
-            seconds=seconds,
-        )
-
     def _without_key(self, text: str) -> str:
         """`text` as it is, unless a server echoes the key that it was sent."""
         key = self._settings.get("api_key")
-        return text.replace(key, "***") if key in self._hidden else text
+        return scrub(text, (key,)) if key in self._hidden else text
 
 
 # Models that have been asked and not closed: they share litellm's HTTP clients.
@@ -228,19 +244,3 @@ def _settings(
         **{name: value for name, value in optional.items() if value is not None},
         **spec.extra,
     }
-
-
-def _listed(choice: Any) -> list[Listed]:
-    """The likeliest tokens in place of the first one generated; empty if the reply has none."""
-    tokens = getattr(getattr(choice, "logprobs", None), "content", None) or []
-    listed = (tokens[0].top_logprobs or []) if tokens else []
-    return [(each.token, float(each.logprob)) for each in listed]
-
-
-def _finish_reason(choice: Any) -> str:
-    """stop, length, refused (the provider's own field says so), or the provider's word."""
-    fields = getattr(choice.message, "provider_specific_fields", None) or {}
-    refusal = getattr(choice.message, "refusal", None) or fields.get("refusal")
-    if refusal or choice.finish_reason == "content_filter":
-        return "refused"
-    return choice.finish_reason or "stop"

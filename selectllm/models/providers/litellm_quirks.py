@@ -19,6 +19,7 @@ from functools import cache
 from typing import Any
 
 _OURS: ContextVar[bool] = ContextVar("a call of selectllm's", default=False)
+_HEARD: ContextVar[list[Any] | None] = ContextVar("what its server sent", default=None)
 
 # What our calls find there. `drop_params`: a setting that a provider does not take is an error, not
 # a shrug. `disable_token_counter`: usage is what the provider reports, or nothing.
@@ -67,20 +68,23 @@ def load_litellm() -> Any:
     litellm.__class__ = type(litellm.__name__, (type(litellm),), settings)
     _price_nothing_of_ours(litellm)
     _ask_nothing_of_our_models()
+    _hear_the_servers()
     return litellm
 
 
 @contextmanager
-def ours() -> Iterator[None]:
+def ours(heard: list[Any] | None = None) -> Iterator[None]:
     """Mark what happens inside as a call of ours; litellm need not log it either.
 
-    Logging takes a tenth of a call's CPU time.
+    Logging takes a tenth of a call's CPU time. `heard`: takes the httpx responses that arrive
+    inside, oldest first, whatever litellm then makes of them.
     """
     unlogged = _unlogged()
-    marks = _OURS.set(True), unlogged.set(True)
+    marks = _OURS.set(True), unlogged.set(True), _HEARD.set(heard)
     try:
         yield
     finally:
+        _HEARD.reset(marks[2])
         unlogged.reset(marks[1])
         _OURS.reset(marks[0])
 
@@ -182,6 +186,38 @@ def _ask_nothing_of_our_models() -> None:
         return ask(self, model=model, api_base=api_base, api_key=api_key)
 
     OllamaModelInfo.get_model_info = unless_ours
+
+
+def _hear_the_servers() -> None:
+    """Let every client that litellm makes keep the responses to calls of ours for us.
+
+    What litellm raises does not hold them where it could not read them.
+    """
+    try:
+        from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+        from litellm.llms.openai.common_utils import BaseOpenAILLM
+    except ImportError:  # not every version has them; then the chain of causes is all there is
+        return
+
+    async def hear(response: Any) -> None:
+        heard = _HEARD.get()
+        if heard is not None:
+            heard.append(response)
+
+    def hearing(make: Callable[..., Any]) -> Callable[..., Any]:
+        def made(*args: Any, **options: Any) -> Any:
+            client = make(*args, **options)
+            if client is not None and hear not in client.event_hooks["response"]:
+                hooks = client.event_hooks
+                client.event_hooks = {**hooks, "response": [*hooks["response"], hear]}
+            return client
+
+        return made
+
+    AsyncHTTPHandler.create_client = hearing(AsyncHTTPHandler.create_client)
+    BaseOpenAILLM._get_async_http_client = staticmethod(
+        hearing(BaseOpenAILLM._get_async_http_client)
+    )
 
 
 def _is_our_ollama(url: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from selectllm.core.errors import BudgetReached, ModelError
+from selectllm.core.errors import BudgetReached, ModelError, ProviderError
 from selectllm.core.types import Reply
 from selectllm.models.model import Model, ModelSpec, Price, Request
 from selectllm.models.tokens import estimate_tokens
@@ -101,6 +101,9 @@ class Budgeted:
         try:
             reply = await self._inner.complete(request)
             spent = reply.cost_usd
+        except ProviderError as error:  # what came back may have been billed all the same
+            spent = error.cost_usd
+            raise
         finally:
             await self._ledger.settle(reserved, spent)
         return reply

@@ -76,10 +76,4 @@ def _give_up(state: RetryCallState) -> Reply:
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, ProviderError):
         raise AssertionError("only provider errors are tried again")
-    raise ProviderError(
-        f"{error} Gave up after {state.attempt_number} tries.",
-        status=error.status,
-        retryable=True,
-        retry_after=error.retry_after,
-        fatal=error.fatal,
-    )
+    raise error.reworded(f"{error} Gave up after {state.attempt_number} tries.")

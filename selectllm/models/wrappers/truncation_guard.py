@@ -12,7 +12,8 @@ class TruncationGuard:
     """A model whose replies count only if the whole prompt was read.
 
     Raises ProviderError `input_truncated` when the provider reports far fewer prompt tokens than
-    the prompt has by our estimate (servers such as Ollama drop the beginning without a word).
+    the prompt has by our estimate (servers such as Ollama drop the beginning without a word). It
+    carries the reply, which was paid for.
     """
 
     def __init__(self, inner: Model) -> None:
@@ -21,12 +22,16 @@ class TruncationGuard:
     async def complete(self, request: Request) -> Reply:
         """The inner model's reply to the whole prompt."""
         reply = await self._inner.complete(request)
+        if reply.finish_reason in ("too_long", "refused"):
+            return reply
         estimate = estimate_tokens(request.messages)
-        if reply.finish_reason != "too_long" and looks_cut(estimate, reply.tokens_in):
+        if looks_cut(estimate, reply.tokens_in):
             raise ProviderError(
                 f"{request.model.name}: input_truncated: the provider read {reply.tokens_in} "
                 f"prompt tokens where about {estimate} were sent; raise the server's context "
-                "length, or give the model its real `context:` so that long prompts are not sent"
+                "length, or give the model its real `context:` so that long prompts are not sent",
+                kind="input_truncated",
+                reply=reply,
             )
         return reply
 

@@ -152,7 +152,7 @@ class OpenEndednessScorer(ItemScorer):
     def describe(self, meter: Meter) -> Mapping[str, Any]:
         """The model's settings."""
         sampler = self._sampler(meter)
-        return {"model": sampler.spec.fields() | {"endpoint": sampler.endpoint}}
+        return {"model": sampler.spec.recorded(sampler.endpoint)}
 
     async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
         """See `open_endedness`."""

@@ -107,7 +107,7 @@ class RatingScorer(ItemScorer):
     def describe(self, meter: Meter) -> Mapping[str, Any]:
         """The prompt's hash and the model's settings."""
         rater = self._rater(meter)
-        model = rater.spec.fields() | {"endpoint": rater.endpoint}
+        model = rater.spec.recorded(rater.endpoint)
         return {"prompt_sha256": rater.prompt.sha256, "model": model}
 
     async def score(self, items: Sequence[Item], meter: Meter) -> Measured:

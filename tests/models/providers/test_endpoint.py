@@ -18,10 +18,10 @@ from selectllm.models.providers.endpoint import (
     endpoint,
     key_variable,
     normalise,
-    scrub,
     secrets,
 )
 from selectllm.models.providers.providers import takes_schema
+from selectllm.models.secrets import scrub
 
 KEY = "sk-0123456789abcdef"
 

@@ -54,7 +54,7 @@ THIS_REQUEST = {"retryable": False, "fatal": False}
         ("truncated json", 200, BUSY, "the reply is not valid JSON"),
         ("empty body", 200, BUSY, "the reply is not valid JSON"),
         ("not json", 200, BUSY, "the reply is not valid JSON"),
-        ("no choices", 200, BUSY, "the reply holds no choices"),
+        ("no choices", 200, THIS_REQUEST, "the reply holds no choices"),  # and was paid for
         ("hang", None, BUSY, "within 0.5 s"),
         ("drip", None, BUSY, "within 0.5 s"),
     ],
@@ -81,11 +81,10 @@ def test_a_fault_is_told_by_its_status_and_cause(
     [
         ("anthropic/m", "529", 529, BUSY),  # litellm calls it a 500
         ("anthropic/m", "truncated json", 200, BUSY),
-        ("anthropic/m", "no choices", 200, BUSY),  # a KeyError inside litellm
+        ("anthropic/m", "no choices", 200, THIS_REQUEST),  # a KeyError inside litellm
         ("gemini/m", "502 html", 502, BUSY),  # litellm calls it a 500
         ("gemini/m", "truncated json", 200, BUSY),  # litellm calls it a 422
-        ("gemini/m", "no choices", 200, BUSY),
-        ("ollama_chat/m", "null content", 200, BUSY),
+        ("gemini/m", "no choices", 200, THIS_REQUEST),
         ("ollama_chat/m", "cut", None, BUSY),
         ("ollama_chat/m", "409", 409, BUSY),  # litellm calls it a bad request
     ],
@@ -288,4 +287,5 @@ def test_an_error_holds_on_to_nothing_of_litellm(
     raised = failure(at(server, f"{provider}/m", timeout=0.5))
     assert raised.__cause__ is None
     assert raised.__context__ is None
-    assert set(vars(raised)) == {"status", "retryable", "retry_after", "fatal"}
+    known = {"status", "retryable", "retry_after", "fatal", "kind", "doubtful", "reply"}
+    assert set(vars(raised)) == known

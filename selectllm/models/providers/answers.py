@@ -1,0 +1,132 @@
+"""A reply with status 200: what it answers, what it cost, or the error that it is all the same.
+
+litellm reads a reply first, since it knows every provider's form; what it cannot read, or reads
+too kindly, is read here from what the server sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from selectllm.models.providers.body import (
+    Usage,
+    count_of,
+    error_in,
+    is_blocked,
+    json_of,
+    listed_in,
+    text_of,
+    usage_of,
+    written_in,
+)
+from selectllm.models.providers.failures import Fault, refusal
+from selectllm.models.providers.wordings import finish_word
+from selectllm.models.token_logprobs import Listed
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider answered. `finish`: as in Reply. `listed`: the likeliest first tokens."""
+
+    text: str
+    finish: str
+    usage: Usage
+    listed: tuple[Listed, ...] = ()
+
+
+def read_response(response: Any, heard: Sequence[Any]) -> Answer | Fault:
+    """The answer in a response of litellm's; `heard` are the httpx responses that it came from."""
+    data = _data(heard)
+    if fault := _error(data, heard):
+        return fault
+    usage = usage_of(data) or _usage(response)
+    if not response.choices:
+        return _without_choices(data, usage)
+    choice = response.choices[0]
+    message = choice.message
+    own = getattr(choice, "provider_specific_fields", None) or {}
+    more = getattr(message, "provider_specific_fields", None) or {}
+    finish = finish_word(own.get("native_finish_reason") or choice.finish_reason)
+    if choice.finish_reason == "content_filter" or _refuses(message, more):
+        finish = "refused"
+    elif finish not in ("refused", "length", "broken"):
+        finish = choice.finish_reason or "stop"
+    return _finished(Answer(text_of(message.content), finish, usage, _listed(choice)))
+
+
+def read_heard(heard: Sequence[Any]) -> Answer | Fault | None:
+    """The answer in what the server sent, where litellm failed to read it; None if it failed.
+
+    A reply of OpenAI's form is an answer. Any other that is JSON is a fault that keeps what it
+    cost; None is left to the chain of causes.
+    """
+    data = _data(heard)
+    if data is None:
+        return None
+    usage, written = usage_of(data) or Usage(None, None), written_in(data)
+    if fault := _error(data, heard):
+        return fault
+    if written is None:
+        return _without_choices(data, usage)
+    finish = "refused" if written.refused else finish_word(written.finish)
+    if finish not in ("refused", "length", "broken"):
+        finish = "stop"
+    return _finished(Answer(written.text, finish, usage, written.tops))
+
+
+def _data(heard: Sequence[Any]) -> Any:
+    """The JSON of the last response, if it is one with status 200 that was read to its end."""
+    if not heard or heard[-1].status_code >= 300 or not heard[-1].is_closed:
+        return None
+    try:
+        return json_of(heard[-1].content)
+    except RuntimeError:  # httpx: it was closed before it was read
+        return None
+
+
+def _error(data: Any, heard: Sequence[Any]) -> Fault | None:
+    """The error that a reply with status 200 is, with what was written until then."""
+    said, written = error_in(data), written_in(data)
+    if said is None:
+        return None
+    return replace(refusal(said, heard[-1], usage_of(data)), text=written.text if written else "")
+
+
+def _without_choices(data: Any, usage: Usage) -> Fault:
+    if is_blocked(data):
+        return Fault("refused", "", 200, usage=usage)
+    known = isinstance(data, dict) and isinstance(data.get("choices"), list)
+    reason = (
+        "the reply holds no choices"
+        if known and not data["choices"]
+        else ("the reply is not of the provider's usual form")
+    )
+    return Fault("broken", reason, 200, usage=usage)
+
+
+def _finished(answer: Answer) -> Answer | Fault:
+    """The answer, unless the provider says that it failed while it wrote."""
+    if answer.finish != "broken":
+        return answer
+    reason = "the provider failed while it wrote the reply"
+    return Fault("broken", reason, 200, usage=answer.usage, text=answer.text)
+
+
+def _refuses(message: Any, more: Any) -> bool:
+    return bool(getattr(message, "refusal", None) or more.get("refusal"))
+
+
+def _usage(response: Any) -> Usage:
+    """Tokens as litellm counts them; it fills what is missing with zeros."""
+    usage = getattr(response, "usage", None)
+    tokens_in = count_of(getattr(usage, "prompt_tokens", None)) or None
+    tokens_out = count_of(getattr(usage, "completion_tokens", None)) if tokens_in else None
+    return Usage(tokens_in, tokens_out)
+
+
+def _listed(choice: Any) -> tuple[Listed, ...]:
+    """The likeliest tokens in place of the first one generated; empty if the reply has none."""
+    tokens = getattr(getattr(choice, "logprobs", None), "content", None) or []
+    return listed_in(tokens[0].top_logprobs or []) if tokens else ()
