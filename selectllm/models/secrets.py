@@ -128,10 +128,10 @@ def scrub_echo(text: str, hidden: Iterable[str]) -> str:
     """
     values = tuple(value for value in hidden if len(value) >= SHORTEST_SECRET)
     text = scrub(text, hidden)
-    for value in values:
-        text = _without_pieces(text, value)
     if any(mark in text for mark in _MARKS):
         text = _ELIDED.sub(lambda echo: MASK if _is_of(echo, values) else echo[0], text)
+    for value in values:
+        text = _without_pieces(text, value)
     return text
 
 

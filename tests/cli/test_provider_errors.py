@@ -86,7 +86,10 @@ def test_what_no_call_can_get_past_ends_the_command_on_the_first_call(
         (FAULTS["cut"], ("the connection or the reply broke off",)),
         (FAULTS["not json"], ("the connection or the reply broke off", "not")),
         (FAULTS["truncated json"], ("the connection or the reply broke off", "not valid JSON")),
-        (FAULTS["no choices"], ("the connection or the reply broke off",)),
+        (
+            Answer(200, {**completion(usage=None), "choices": []}),
+            ("the connection or the reply broke off",),
+        ),
     ],
 )
 @pytest.mark.usefixtures("no_waiting")

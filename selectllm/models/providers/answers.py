@@ -27,7 +27,7 @@ from selectllm.models.token_logprobs import Listed
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answered:
     """What a provider answered. `finish`: as in Reply. `listed`: the likeliest first tokens."""
 
     text: str
@@ -36,7 +36,7 @@ class Answer:
     listed: tuple[Listed, ...] = ()
 
 
-def read_response(response: Any, heard: Sequence[Any]) -> Answer | Fault:
+def read_response(response: Any, heard: Sequence[Any]) -> Answered | Fault:
     """The answer in a response of litellm's; `heard` are the httpx responses that it came from."""
     data = _data(heard)
     if fault := _error(data, heard):
@@ -53,10 +53,10 @@ def read_response(response: Any, heard: Sequence[Any]) -> Answer | Fault:
         finish = "refused"
     elif finish not in ("refused", "length", "broken"):
         finish = choice.finish_reason or "stop"
-    return _finished(Answer(text_of(message.content), finish, usage, _listed(choice)))
+    return _finished(Answered(text_of(message.content), finish, usage, _listed(choice)))
 
 
-def read_heard(heard: Sequence[Any]) -> Answer | Fault | None:
+def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
     """The answer in what the server sent, where litellm failed to read it; None if it failed.
 
     A reply of OpenAI's form is an answer. Any other that is JSON is a fault that keeps what it
@@ -73,7 +73,7 @@ def read_heard(heard: Sequence[Any]) -> Answer | Fault | None:
     finish = "refused" if written.refused else finish_word(written.finish)
     if finish not in ("refused", "length", "broken"):
         finish = "stop"
-    return _finished(Answer(written.text, finish, usage, written.tops))
+    return _finished(Answered(written.text, finish, usage, written.tops))
 
 
 def _data(heard: Sequence[Any]) -> Any:
@@ -106,7 +106,7 @@ def _without_choices(data: Any, usage: Usage) -> Fault:
     return Fault("broken", reason, 200, usage=usage)
 
 
-def _finished(answer: Answer) -> Answer | Fault:
+def _finished(answer: Answered) -> Answered | Fault:
     """The answer, unless the provider says that it failed while it wrote."""
     if answer.finish != "broken":
         return answer

@@ -17,7 +17,7 @@ from typing import Any
 from selectllm.core.errors import ModelError, ProviderError
 from selectllm.core.types import Reply
 from selectllm.models.model import ModelSpec, Price, Request
-from selectllm.models.providers.answers import Answer, read_heard, read_response
+from selectllm.models.providers.answers import Answered, read_heard, read_response
 from selectllm.models.providers.body import Usage
 from selectllm.models.providers.endpoint import (
     api_key,
@@ -120,11 +120,11 @@ class LiteLLMModel:
         return self._outcome(request, outcome, time.perf_counter() - started)
 
     def _outcome(
-        self, request: Request, outcome: Answer | Fault, seconds: float
+        self, request: Request, outcome: Answered | Fault, seconds: float
     ) -> Reply | ProviderError:
-        if isinstance(outcome, Answer) and request.top_logprobs is not None:
+        if isinstance(outcome, Answered) and request.top_logprobs is not None:
             outcome = self._ranked(outcome, request)
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, Answered):
             reply = self._reply(outcome.text, outcome.usage, seconds)
             return replace(reply, finish_reason=outcome.finish)
         if outcome.kind in ("too_long", "refused"):
@@ -139,7 +139,7 @@ class LiteLLMModel:
             )
         return told(outcome, self._spec, self._endpoint, self._hidden, billed)
 
-    def _ranked(self, answer: Answer, request: Request) -> Answer | Fault:
+    def _ranked(self, answer: Answered, request: Request) -> Answered | Fault:
         """The answer with the listed tokens as its text; a Fault if the provider lists none."""
         if answer.finish == "refused":
             return answer

@@ -83,7 +83,7 @@ WORDINGS: tuple[Wording, ...] = (
     Wording("too_long", r"context window exceeds limit", "MiniMax: " + _PI),
     Wording("too_long", r"token count.{0,20}exceeds the limit of \d+", "Copilot: " + _PI),
     Wording("too_long", r"(maximum )?input (text )?length (is|should not exceed)", _LITELLM),
-    Wording("too_long", r"(token|length) limit exceeded|max_tokens_exceeded", _OPENROUTER),
+    Wording("too_long", r"(token|length)[ _]limit[ _]exceeded|max_tokens_exceeded", _OPENROUTER),
     # This prompt, or the reply to it, was stopped by a filter.
     Wording("refused", r"content_?filter", "OpenAI, Azure, Moonshot: " + _KIMI),
     Wording("refused", r"content[ _-]?policy[ _-]?violation", "OpenAI: " + _LITELLM),
