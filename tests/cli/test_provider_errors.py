@@ -27,7 +27,7 @@ from tests.support.cli_files import (
     statuses,
     write_suite,
 )
-from tests.support.provider_server import FAULTS, HTML, Answer, ProviderServer, error
+from tests.support.provider_server import FAULTS, HTML, Answer, ProviderServer, completion, error
 
 
 def always(answer: Answer) -> ProviderServer:
