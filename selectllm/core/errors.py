@@ -31,17 +31,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from selectllm.core.types import Reply
+    from selectllm.core.types import Attempt, Reply
 
 
 class SelectLLMError(Exception):
     """Base of all errors below. `exit_code` is what the command line ends with.
 
     `argument`: the name of the argument that is wrong, None if it is no argument's fault.
+    `attempts`: what the question that it ended had sent, as far as that was paid for or failed.
     """
 
     exit_code = 1
     argument: str | None = None
+    attempts: tuple[Attempt, ...] = ()
 
     def __init__(self, message: str, *, argument: str | None = None) -> None:
         super().__init__(message)
@@ -151,6 +153,7 @@ class ProviderError(SelectLLMError):
     `doubtful`: it may be about this one request or about all of them; which one shows when other
     requests are answered, or meet the same.
     `reply`: what came back and was paid for, of no use as an answer; None if nothing did.
+    `at_most_usd`: what the call may have been billed where nobody says, None if nothing.
     """
 
     exit_code = 6
@@ -175,6 +178,7 @@ class ProviderError(SelectLLMError):
         self.kind = kind
         self.doubtful = doubtful
         self.reply = reply
+        self.at_most_usd: float | None = None
 
     @property
     def tokens_in(self) -> int | None:

@@ -145,6 +145,9 @@ class Reply:
     provider says the prompt does not fit its context) or another word of the provider's.
     `tokens_in`, `tokens_out`: as billed, None if not reported. `cost_usd`: None if not priced.
     `seconds`: the original latency, also on a cache hit; `cached`: nothing was sent this time.
+
+    Of this time alone, and kept in no cache: `waited`, `at_most_usd` as in Attempt, and `failed`,
+    the tries before it.
     """
 
     text: str
@@ -154,11 +157,20 @@ class Reply:
     cost_usd: float | None = None
     seconds: float = 0.0
     cached: bool = False
+    waited: float | None = None
+    at_most_usd: float | None = None
+    failed: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request of a decision and what came back."""
+    """One request of a decision and what came back, or that it failed.
+
+    `kind`: what went wrong (ProviderError.kind); None where it was answered. `status`: the HTTP
+    status of a failure, None where no response came. `waited`: seconds from when it could have
+    been sent to when it was; None for none. `at_most_usd`: what it may have been billed, where
+    the provider did not say what it was; None where it did, or where nothing is billed.
+    """
 
     request_sha256: str
     reply: str
@@ -168,6 +180,10 @@ class Attempt:
     cost_usd: float | None
     seconds: float
     cached: bool
+    kind: str | None = None
+    status: int | None = None
+    waited: float | None = None
+    at_most_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,3 +208,13 @@ class Decision:
     problems: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     ranking: tuple[str, ...] | None = None
+
+    @property
+    def replies(self) -> tuple[Attempt, ...]:
+        """The attempts that were answered; what these took is what the decision takes."""
+        return answered(self.attempts)
+
+
+def answered(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
+    """Those of `attempts` that did not fail."""
+    return tuple(attempt for attempt in attempts if attempt.kind is None)

@@ -10,6 +10,8 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
+from selectllm.jobs.computing import terminable
+
 Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
 
@@ -35,7 +37,7 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(job)
+        return _in_a_loop(job)
     running: SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = SimpleQueue()
 
     async def known() -> Value:
@@ -52,3 +54,24 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
             loop, task = running.get()
             loop.call_soon_threadsafe(task.cancel)
             raise
+
+
+def _in_a_loop(job: Coroutine[Any, Any, Value]) -> Value:
+    """The same in a loop of its own; KeyboardInterrupt if it was interrupted or terminated."""
+    came: list[int] = []
+
+    async def listening() -> Value:
+        task = asyncio.current_task()
+        assert task is not None
+        with terminable(task) as heard:
+            try:
+                return await job
+            finally:
+                came.extend(heard)
+
+    try:
+        return asyncio.run(listening())
+    except asyncio.CancelledError:
+        if came:
+            raise KeyboardInterrupt from None
+        raise
