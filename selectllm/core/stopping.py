@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 Value = TypeVar("Value")
 
 DRAIN_SECONDS = 30.0
+AT_ONCE = 0.1  # seconds in which what only waited to be sent is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,14 @@ async def to_the_end(work: Coroutine[Any, Any, Value]) -> Value:
 
 async def _drained(task: asyncio.Task[Any], stop: _Stop, drain: Drain) -> None:
     stop.stop()
-    await asyncio.sleep(0)  # what only waited is gone now
     try:
-        if drain.seconds > 0 and not task.done():
+        await asyncio.wait({task}, timeout=min(AT_ONCE, drain.seconds))
+        if drain.seconds > AT_ONCE and not task.done():
             drain.tell(
                 f"Stopping: replies that are on their way are waited for, at most "
                 f"{drain.seconds:g} seconds. Interrupt again to stop at once."
             )
-            await asyncio.wait({task}, timeout=drain.seconds)
+            await asyncio.wait({task}, timeout=drain.seconds - AT_ONCE)
     finally:
         task.cancel()
     await asyncio.wait({task})

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,11 @@ from tests.support.provider_server import FAULTS, HTML, Answer, ProviderServer, 
 def always(answer: Answer) -> ProviderServer:
     """A server that never answers otherwise, until `state.respond` is None."""
     return ProviderServer(lambda *request: answer, reply=lambda messages: "[1]")
+
+
+def logged() -> list[list[Any]]:
+    """The attempts of every decision of a selection's log."""
+    return [row["attempts"] for row in read_jsonl(LOG)[1:]]
 
 
 def closed_port() -> int:
@@ -99,16 +105,34 @@ def test_what_may_pass_is_tried_again_before_the_command_gives_up(
     with always(answer) as server:
         model = (*at(server), "--model-arg", "timeout=0.1" if answer.delay else "timeout=30")
         outcome = select(selectllm, *model, budget=1)
-        assert_refused(outcome, "openai/m", server.base_url, "Gave up after 6 tries", code=6)
+        assert_refused(outcome, "openai/m", server.base_url, "Gave up after", code=6)
         for word in words:
             assert word in outcome.err
         assert "<" not in outcome.err
-        assert server.count == 6
+        tries = logged()[0]
+        assert len(tries) == server.count
+        # What is busy is tried for two minutes of waiting, everything else six times.
+        assert len(tries) >= 8 if tries[0]["kind"] == "busy" else len(tries) == 6
+        assert {tried["status"] if "status" in tried else None for tried in tries} == {
+            None if answer.delay or answer.cut else answer.status
+        }
         assert (OUT.exists(), statuses(LOG)) == (False, ["error"])
         server.state.respond = None
         assert select(selectllm, *model, budget=1).code == 0
         assert statuses(LOG) == ["error", "ok"]
     assert len(read_jsonl(OUT)) == 1
+
+
+def test_a_reply_that_cannot_be_used_is_in_the_log_with_what_it_cost(
+    selectllm: Command, pool_file: Path
+) -> None:
+    price = ("--model-arg", "price={input: 10, output: 20}")
+    with always(FAULTS["no choices"]) as server:
+        outcome = select(selectllm, *at(server), *price, budget=1)
+        assert (outcome.code, server.count) == (6, 1)
+    [[paid]] = logged()
+    assert (paid["kind"], paid["status"]) == ("broken", 200)
+    assert paid["cost_usd"] == pytest.approx((100 * 10 + 5 * 20) / 1e6)
 
 
 @pytest.mark.usefixtures("no_waiting")

@@ -7,18 +7,16 @@ by what is known of the model.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from selectllm.core.errors import BudgetReached, ModelError, ProviderError
 from selectllm.core.stopping import stopped
-from selectllm.core.types import Message, Reply
+from selectllm.core.types import Reply
 from selectllm.models.model import Model, ModelSpec, Price, Request
 from selectllm.models.tokens import estimate_tokens
 
 RESERVE_MARGIN = 1.3  # the token estimate's error, see tokens.py
-OTHER_SCRIPTS = 4.0  # the same where much of the text is in scripts other than Latin
-MUCH = 0.1  # share of such bytes
 ABSURD = 10_000_000  # tokens; no call has more
 MAY_BE_BILLED = ("timeout", "broken")  # kinds of failures after which a provider may bill the call
 
@@ -101,8 +99,9 @@ class Budgeted:
     """A model whose calls go through a ledger.
 
     `price`: looks the model's price up, once and only where it is needed (it may load litellm).
-    Under a limit the first call goes alone: it shows how many tokens the model makes of a text,
-    by which the others are reserved.
+    Under a limit calls go one by one until the first is answered: its reply shows how many tokens
+    the model makes of a text, by which the others are reserved. That can be four times our
+    estimate where the text is in another script than Latin.
     """
 
     def __init__(
@@ -115,18 +114,17 @@ class Budgeted:
         self._known = False
         self._first = asyncio.Lock()
         self._asked = False
-        self._read: float | None = None  # most tokens read per token estimated; None: not known
-        self._written = 1.0  # most tokens written per token of max_tokens, at least 1
+        # At least 1: the most tokens read per token estimated, and written per token of max_tokens.
+        self._read = self._written = 1.0
 
     async def complete(self, request: Request) -> Reply:
         """The inner model's reply, paid for. Raises BudgetReached before sending."""
         if self._ledger.max_cost is not None and not self._asked:
             async with self._first:
                 if not self._asked:
-                    try:
-                        return await self._paid(request)
-                    finally:
-                        self._asked = True
+                    reply = await self._paid(request)
+                    self._asked = True
+                    return reply
         return await self._paid(request)
 
     async def _paid(self, request: Request) -> Reply:
@@ -164,7 +162,7 @@ class Budgeted:
             return replace(reply, at_most_usd=self._at_most(request))
         if reply.tokens_in and self._ledger.max_cost is not None:
             read = reply.tokens_in / max(1, estimate_tokens(request.messages))
-            self._read = max(read, self._read or 0.0)
+            self._read = max(self._read, read)
         if reply.tokens_out:
             self._written = max(self._written, reply.tokens_out / request.max_tokens)
         return reply
@@ -190,15 +188,5 @@ class Budgeted:
             self._price, self._known = self._look_up(request.model), True
         if self._price is None:
             return None
-        margin = _first_margin(request.messages)
-        if self._read is not None:
-            margin = RESERVE_MARGIN * max(1.0, self._read)
-        tokens_in = estimate_tokens(request.messages) * margin
+        tokens_in = estimate_tokens(request.messages) * RESERVE_MARGIN * self._read
         return self._price.cost(round(tokens_in), round(request.max_tokens * self._written))
-
-
-def _first_margin(messages: Sequence[Message]) -> float:
-    """What to multiply the estimate with, as long as no reply has shown its error."""
-    text = "".join(message["content"] for message in messages)
-    other = len(text.encode("utf-8", errors="replace")) - len(text)  # one a letter with an accent
-    return OTHER_SCRIPTS if other > MUCH * len(text) else RESERVE_MARGIN
