@@ -157,6 +157,7 @@ class ProviderError(SelectLLMError):
     """
 
     exit_code = 6
+    at_most_usd: float | None = None
 
     def __init__(
         self,
@@ -178,7 +179,6 @@ class ProviderError(SelectLLMError):
         self.kind = kind
         self.doubtful = doubtful
         self.reply = reply
-        self.at_most_usd: float | None = None
 
     @property
     def tokens_in(self) -> int | None:
