@@ -89,6 +89,4 @@ def _show(session: CommandSession, search: Optimization) -> None:
     from selectllm.report.grid import render_optimized
 
     Console().print(render_optimized(search.results))
-    unpriced = session.ledger.unpriced_calls
-    note = f" ({unpriced} calls are not priced)" if unpriced else ""
-    session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {nearby(search.folder)}")
+    session.note(f"{session.spent}; folder: {nearby(search.folder)}")

@@ -29,7 +29,7 @@ def tries_told(attempts: Iterable[Attempt]) -> str | None:
     kinds = ", ".join(
         f"{WORDS.get(kind, kind)} ({count})" for kind, count in failures.most_common()
     )
-    failed = failures.total()
-    told = f"Of {len(sent)} calls {failed} failed and were repaired by asking again or recorded"
-    told += f": {kinds}." if failed else "."
-    return f"{told} In all, calls waited {waited:,.0f} seconds for their turn."
+    told = [f"{failures.total()} of {len(sent)} calls failed: {kinds}."] if failures else []
+    if waited >= 1:
+        told.append(f"Together they waited {waited:,.0f} seconds before they were sent.")
+    return " ".join(told)

@@ -115,8 +115,14 @@ def usage_of(data: Any) -> Usage | None:
         written = [count_of(counts[name]) for name in form.tokens_out if name in counts]
         known = [each for each in written if each is not None]
         whole = len(known) == len(written) and (known or form.place == "usageMetadata")
-        return Usage(tokens_in, sum(known) if whole else None)
+        return Usage(tokens_in, _with_thinking(counts, tokens_in, sum(known)) if whole else None)
     return None
+
+
+def _with_thinking(counts: Mapping[str, Any], tokens_in: int, tokens_out: int) -> int:
+    """Tokens of the reply with those that only the total counts: thinking, which is billed."""
+    total = count_of(counts.get("total_tokens")) or 0
+    return max(tokens_out, total - tokens_in)
 
 
 def _with_cached(counts: Mapping[str, Any], tokens_in: int) -> int:
