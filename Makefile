@@ -17,9 +17,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/selectllm eval eval/suites/quickstart.yaml
 
-# On every core, a part of the tests each; `pytest` alone runs all of them in one process.
+# On every core, a part of the tests each; `pytest` alone runs all of them in one process. Bytecode is
+# kept even where the environment says not to: else each process compiles tests and package anew.
 test: install
-	$(BIN)/python -m pytest -n logical --dist worksteal -m "not slow"
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --dist worksteal -m "not slow"
 
 # What starts environments, clusters or browsers.
 test-slow: install

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # The tests have every core already, one process each; torch and BLAS would have them all again.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+# What is collected stays to the end, millions of objects: no search for garbage goes over them,
+# neither while they are made nor in the libraries under test that ask for one at every call.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
 
 # A busy machine is no failure: no example has a deadline.
 settings.register_profile("selectllm", deadline=None)

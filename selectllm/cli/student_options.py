@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, Common, grouped, map_option
-from selectllm.downstream.trials.gains import AGGREGATIONS
+from selectllm.downstream.student.schema import Aggregation
 from selectllm.jobs.workshop import DEFAULT, StudentSettings, TrialSettings
 
 
@@ -62,7 +62,7 @@ def primary_option(words: str) -> Callable[[Any], Any]:
     """--primary: how a gain is a mean over the test items."""
     return click.option(
         "--primary",
-        type=click.Choice([by.replace("_", "-") for by in AGGREGATIONS]),
+        type=click.Choice([by.replace("_", "-") for by in get_args(Aggregation)]),
         default="per-token",
         show_default=True,
         callback=lambda ctx, param, value: value.replace("-", "_"),

@@ -133,12 +133,11 @@ def import_(
         raise UsageError("--ask, --add, --partial: are for sheets, which have no --export")
     session = open_session(output.common(), Path.cwd())
     if results.export is not None:
-        job = importing.import_results(files, results, out, session=session)
-        content, text = finished(job).to_json(), results_text
+        read = finished(importing.import_results(files, results, out, session=session)).summary
+        click.echo(canonical_json(read.to_json()) if output.as_json else results_text(read))
     else:
-        sheets_job = importing.import_sheets(files, out, sheets, session=session)
-        content, text = finished(sheets_job).to_json(), ratings_text
-    click.echo(canonical_json(content) if output.as_json else text(content))
+        rated = finished(importing.import_sheets(files, out, sheets, session=session)).summary
+        click.echo(canonical_json(rated.to_json()) if output.as_json else ratings_text(rated))
 
 
 @utility.command()

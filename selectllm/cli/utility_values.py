@@ -116,8 +116,8 @@ def _value(
 def _say(valued: Valued, as_json: bool) -> None:
     from selectllm.report.utilities import valued_text
 
-    content = valued.to_json()
-    click.echo(canonical_json(content) if as_json else valued_text(content))
+    saved = valued.summary
+    click.echo(canonical_json(saved.to_json()) if as_json else valued_text(saved))
 
 
 @click.command("student")

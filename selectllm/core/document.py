@@ -6,6 +6,7 @@ ship with the package are generated from them (`python -m selectllm.report.schem
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -41,32 +42,52 @@ Coefficient = Annotated[
 Tally = Annotated[int, Field(ge=0)]
 """How many there are."""
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Range = tuple[Number, Number]
+"""The lowest and the highest value of a scale."""
 
 
 class Part(Strict):
     """A part of a file that we write.
 
-    `later`: fields that files of earlier versions lack, which therefore have a default. All other
-    fields are always there, and required in the JSON Schema, default or not.
+    `later`: fields that files of earlier versions lack, which therefore have a default. `absent`:
+    fields that are left out where they are None. All other fields are always there, and required
+    in the JSON Schema, default or not.
     """
 
-    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=True,
+        defer_build=True,  # most verbs need few of the models that they import
+    )
     later: ClassVar[frozenset[str]] = frozenset()
+    absent: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """The schema of the fields, those that are `later` not required."""
+        """The schema of the fields: `later` and `absent` not required, `absent` never null."""
         schema = handler(core_schema)
         fields = handler.resolve_ref_schema(schema)
         if "required" in fields:
-            fields["required"] = [name for name in fields["required"] if name not in cls.later]
+            optional = cls.later | cls.absent
+            fields["required"] = [name for name in fields["required"] if name not in optional]
+        for name in cls.absent:
+            fields["properties"][name] = _not_null(fields["properties"][name])
         return schema
+
+    @classmethod
+    def exactly(cls, content: Any) -> Self:
+        """`content` as JSON has it, nothing converted. Raises ValueError with what does not fit."""
+        try:
+            return cls.model_validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            raise ValueError(_why(error)) from None
 
     def to_json(self) -> dict[str, Any]:
         """As the file has it."""
-        return self.model_dump(mode="json", by_alias=True)
+        content: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
+        left_out = [name for name in self.absent if content[name] is None]
+        return {name: value for name, value in content.items() if name not in left_out}
 
 
 class Document(Part):
@@ -99,6 +120,13 @@ class Document(Part):
             return cls.of(read_json(path))
         except ValueError as error:
             raise RunError(f"{path}: {otherwise.format(why=error)}") from None
+
+
+def _not_null(field: JsonSchemaValue) -> JsonSchemaValue:
+    """The schema of a field that may be null, as one that may not."""
+    kind: JsonSchemaValue
+    (kind,) = (each for each in field["anyOf"] if each != {"type": "null"})
+    return kind | {name: field[name] for name in field if name not in ("anyOf", "default")}
 
 
 class _Untitled(GenerateJsonSchema):

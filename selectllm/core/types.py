@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
+from selectllm.core.document import Amount, Sha256
+
 ReplyKind = str  # a key of prompting.replies.formats.REPLY_FORMATS, or module:attr
 LabelKind = Literal["numbers", "letters"]
 Status = Literal["ok", "repaired", "partial", "invalid", "refused", "error"]
@@ -164,26 +166,29 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request of a decision and what came back, or that it failed.
+    """One request of a decision and what came back, or that it failed; the log has it as well.
 
     `kind`: what went wrong (ProviderError.kind); None where it was answered. `status`: the HTTP
     status of a failure, None where no response came. `waited`: seconds from when it could have
     been sent to when it was; None for none. `at_most_usd`: what it may have been billed, where
     the provider did not say what it was; None where it did, or where nothing is billed.
+
+    A field that has a default may be missing in the log; the JSON Schema of a decision is
+    generated from these types.
     """
 
-    request_sha256: str
+    request_sha256: Sha256
     reply: str
     finish_reason: str
     tokens_in: int | None
     tokens_out: int | None
     cost_usd: float | None
-    seconds: float
+    seconds: Amount
     cached: bool
     kind: str | None = None
     status: int | None = None
-    waited: float | None = None
-    at_most_usd: float | None = None
+    waited: Amount | None = None
+    at_most_usd: Amount | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ VerdictKind = Literal["ab", "swap", "regress"]
 Word = Literal["better", "worse", "equivalent", "pass", "fail", "safe", "not safe", "inconclusive"]
 Polarity = Literal["good", "bad", "open"]
 OPEN: Word = "inconclusive"
+EqualWord = Literal["equivalent", "safe", "pass"]
+"""Those that arms earn which do not differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class KindWords:
     arms: tuple[str, str]
     bad: Mapping[Word, str]
     good: Mapping[Word, str]
-    equal: Word
+    equal: EqualWord
     sides: Literal[1, 2]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -33,7 +33,6 @@ from selectllm.models.providers.providers import provider_of, takes_schema
 from selectllm.prompting.prompt import Prompt
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.ask import first_request
-from selectllm.selection.strategies import find_strategy
 from selectllm.stats.interval import Interval
 
 LEAST = 2  # orders or repeats that a pair needs to be held against itself
@@ -56,8 +55,8 @@ class Verdict:
     b: str
     difference: Interval | None
     needed: Needed | None
-    run: Evaluation
-    details: VerdictRow
+    run: Evaluation = field(repr=False)
+    details: VerdictRow = field(repr=False)
     further: tuple[Verdict, ...] = ()
 
     def _repr_html_(self) -> str:
@@ -205,7 +204,7 @@ async def compare(
 def halves(suite: Suite, prompts: Mapping[str, Prompt]) -> Halves:
     """What the arms of a suite are made of."""
     references = {reference: prompt.ref for reference, prompt in prompts.items()}
-    return Halves(references, [spec.name for spec in suite.specs()])
+    return Halves(references, [spec.name for spec in suite.specs()], folder=suite.folder)
 
 
 def narrowed(suite: Suite, prompts: Mapping[str, Prompt], arms: Sequence[Arm]) -> Suite:
@@ -213,9 +212,6 @@ def narrowed(suite: Suite, prompts: Mapping[str, Prompt], arms: Sequence[Arm]) -
 
     Structured output is used for all of them or for none: it would be a head start.
     """
-    for arm in arms:
-        if arm.strategy is not None:
-            find_strategy(arm.strategy, suite.folder)
     wanted = {arm.prompt for arm in arms}
     with_schema = {p.ref for p in prompts.values() if reply_format(p.reply, p.folder).schema}
     specs = {spec.name: spec for spec in suite.specs()}

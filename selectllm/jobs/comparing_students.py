@@ -11,9 +11,9 @@ from selectllm.core.errors import UsageError
 from selectllm.core.types import Pool
 from selectllm.downstream.outcomes.training_sets import sets_of_run
 from selectllm.downstream.student import items_sha256
-from selectllm.downstream.trials.gains import AGGREGATIONS, Aggregation
-from selectllm.downstream.trials.schema import StudentsCompared
-from selectllm.downstream.trials.study import agreements, study
+from selectllm.downstream.student.schema import Aggregation
+from selectllm.downstream.trials.schema import RecordedStudent, StudentsCompared
+from selectllm.downstream.trials.study import foretellings, study
 from selectllm.downstream.trials.training_set import (
     RANDOM,
     TrialSet,
@@ -90,20 +90,21 @@ async def compare_students(
         shop = open_workshop(session, student, trials, pool, budget, settings.columns)
         sets = [*chosen, *_yardsticks(chosen, pool, settings, budget, shop)]
         with carried_out(shop, sets) as log:
-            content, gains = study(sets, shop.seeds, log.latest, shop.test_tokens, settings.primary)
-    content |= {
-        "suite": compared.suite,
-        "pool_sha256": pool.sha256,
-        "budget": budget,
-        "tests": len(shop.tests),
-        "tests_sha256": items_sha256(shop.tests),
-        "student": shop.student.identity,
-        "config": {k: v for k, v in asdict(shop.config).items() if k != "seed"},
-        "learning_rate": shop.choice,
-        "agreement": {by: agreements(gains, by, compared, budget) for by in AGGREGATIONS},
-    }
+            figures, gains = study(sets, shop.seeds, log.latest, shop.test_tokens, settings.primary)
+    config = {name: value for name, value in asdict(shop.config).items() if name != "seed"}
+    results = StudentsCompared(
+        **dict(figures),
+        suite=compared.suite,
+        pool_sha256=pool.sha256,
+        budget=budget,
+        tests=len(shop.tests),
+        tests_sha256=items_sha256(shop.tests),
+        student=shop.student.identity,
+        config=RecordedStudent(**config),
+        learning_rate=shop.choice,
+        agreement=foretellings(gains, compared, budget),
+    )
     folder = sets_folder / "students" if settings.out is None else settings.out
-    results = StudentsCompared.model_validate(content)
     results.write(session.path(folder) / "compare.json")
     return ComparedStudents(folder, results)
 

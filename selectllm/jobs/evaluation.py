@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,9 +33,9 @@ class Evaluation:
     folder. `spent_usd`: what this call cost; replies from the cache or a file are free.
     """
 
-    run: Run
-    decisions: tuple[Decision, ...]
-    results: RunResults
+    run: Run = field(repr=False)
+    decisions: tuple[Decision, ...] = field(repr=False)
+    results: RunResults = field(repr=False)
     folder: Path
     spent_usd: float = 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -37,7 +37,7 @@ class GateResult:
     `run`: the evaluation.
     """
 
-    verdicts: tuple[Mapping[str, Any], ...]
+    verdicts: tuple[Mapping[str, Any], ...] = field(repr=False)
     passed: bool
     inconclusive: bool
     run: Evaluation

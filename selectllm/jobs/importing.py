@@ -12,9 +12,11 @@ from selectllm.core.names import listed
 from selectllm.downstream.outcomes.exported import Exported, SetReference, read_exported
 from selectllm.downstream.outcomes.importing import import_results as tied_to_sets
 from selectllm.downstream.outcomes.results import ResultsFile, write_results
+from selectllm.downstream.outcomes.schema import ResultsImported
 from selectllm.utility.annotation.asked import Asking
 from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
 from selectllm.utility.annotation.ratings_file import RatingsFile, write_ratings
+from selectllm.utility.annotation.schema import RatingsImported, SuiteRatings
 from selectllm.utility.imported import read_ratings
 
 if TYPE_CHECKING:
@@ -45,24 +47,24 @@ class ImportedRatings:
     asking: Asking
     ratings: RatingsFile
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def summary(self) -> RatingsImported:
         """What was read, and how a suite names it."""
-        entry = {
-            "name": "rating",
-            "source": "import",
-            "file": self.file.name,
-            "range": [float(bound) for bound in self.asking.range],
-        }
-        return {
-            "file": str(self.file),
-            "items": len(self.ratings.values),
-            "asked": len(self.asking.ids),
-            "raters": list(self.ratings.raters),
-            "raters_asked": self.asking.raters,
-            "alpha": self.ratings.alpha,
-            "rater_noise": self.ratings.rater_noise,
-            "utility": entry,
-        }
+        low, high = self.asking.range
+        return RatingsImported(
+            file=str(self.file),
+            items=len(self.ratings.values),
+            asked=len(self.asking.ids),
+            raters=self.ratings.raters,
+            raters_asked=self.asking.raters,
+            alpha=self.ratings.alpha,
+            rater_noise=self.ratings.rater_noise,
+            utility=SuiteRatings(file=self.file.name, range=(float(low), float(high))),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as --json prints it."""
+        return self.summary.to_json()
 
 
 async def import_sheets(
@@ -147,36 +149,44 @@ class ImportedResults:
     results: ResultsFile
     exported: Exported
 
-    def to_json(self) -> dict[str, Any]:
-        """What was read; `without_result`: names of exported sets."""
+    @property
+    def summary(self) -> ResultsImported:
+        """What was read, and which sets have no result."""
         rows = self.results.results
         there = {(row.arm, row.budget, row.seed) for row in rows}
-        measured: dict[str, list[str]] = {}
+        measured: dict[str, tuple[str, ...]] = {}
         for metric, benchmark in sorted({(row.metric, row.benchmark) for row in rows}):
-            measured.setdefault(metric, []).append(benchmark)
+            measured[metric] = (*measured.get(metric, ()), benchmark)
         sets = self.exported.sets
-        return {
-            "file": str(self.file),
-            "results": len(rows),
-            "runs": len({(row.arm, row.budget, row.seed, row.training_seed) for row in rows}),
-            "arms": list(dict.fromkeys(row.arm for row in rows)),
-            "budgets": sorted({row.budget for row in rows}),
-            "metrics": measured,
-            "unsettled": self.results.unsettled,
-            "exported": len(sets),
-            "without_result": [
+        return ResultsImported(
+            file=str(self.file),
+            results=len(rows),
+            runs=len({(row.arm, row.budget, row.seed, row.training_seed) for row in rows}),
+            arms=tuple(dict.fromkeys(row.arm for row in rows)),
+            budgets=tuple(sorted({row.budget for row in rows})),
+            metrics=measured,
+            unsettled=self.results.unsettled,
+            exported=len(sets),
+            without_result=tuple(
                 one.name for one in sets if (one.arm, one.budget, one.seed) not in there
-            ],
-        }
+            ),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as --json prints it."""
+        return self.summary.to_json()
 
     def missing(self) -> Iterator[str]:
         """What is not in the file, in sentences."""
-        content = self.to_json()
-        if left_out := content["unsettled"]:
-            rows = left_out + content["results"]
-            yield f"{left_out} of {rows} rows have no value (preference: null), and were left out"
-        if absent := content["without_result"]:
-            count = f"{len(absent)} of {content['exported']}"
+        read = self.summary
+        if read.unsettled:
+            rows = read.unsettled + read.results
+            yield (
+                f"{read.unsettled} of {rows} rows have no value (preference: null), and were left "
+                "out"
+            )
+        if absent := read.without_result:
+            count = f"{len(absent)} of {read.exported}"
             yield f"{count} exported sets have no result: {listed(absent)}"
 
 

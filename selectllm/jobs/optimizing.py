@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Unpack, cast
 
@@ -69,7 +69,7 @@ class Optimization:
     `spent_usd`: what this call cost; replies from the cache are free.
     """
 
-    results: OptimizeResults
+    results: OptimizeResults = field(repr=False)
     folder: Path
     spent_usd: float
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,11 +38,11 @@ class Selection:
     `rejected`: rows of the file that `skip_bad` left out.
     """
 
-    pool: Pool
-    chosen: tuple[Chosen, ...]
+    pool: Pool = field(repr=False)
+    chosen: tuple[Chosen, ...] = field(repr=False)
     budget: int | None = None
     spent_usd: float = 0.0
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[Decision, ...] = field(default=(), repr=False)
     rejected: tuple[Rejected, ...] = ()
 
     def __len__(self) -> int:

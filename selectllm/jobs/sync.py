@@ -37,7 +37,7 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _in_a_loop(job)
+        return _run(job)
     running: SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = SimpleQueue()
 
     async def known() -> Value:
@@ -47,7 +47,7 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
         return await job
 
     with ThreadPoolExecutor(1, thread_name_prefix="selectllm job") as pool:
-        future = pool.submit(copy_context().run, asyncio.run, known())
+        future = pool.submit(copy_context().run, _run, known())
         try:
             return future.result()
         except KeyboardInterrupt:
@@ -56,22 +56,27 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
             raise
 
 
-def _in_a_loop(job: Coroutine[Any, Any, Value]) -> Value:
-    """The same in a loop of its own; KeyboardInterrupt if it was interrupted or terminated."""
-    came: list[int] = []
+def _run(job: Coroutine[Any, Any, Value]) -> Value:
+    """`asyncio.run`, which at its end writes out the repr of what its task returned.
 
-    async def listening() -> Value:
+    KeyboardInterrupt if the job was interrupted or terminated.
+    """
+    values: list[Value] = []
+    terminated: list[int] = []
+
+    async def keep() -> None:
         task = asyncio.current_task()
         assert task is not None
-        with terminable(task) as heard:
+        with terminable(task) as came:
             try:
-                return await job
+                values.append(await job)
             finally:
-                came.extend(heard)
+                terminated.extend(came)
 
     try:
-        return asyncio.run(listening())
+        asyncio.run(keep())
     except asyncio.CancelledError:
-        if came:
+        if terminated:
             raise KeyboardInterrupt from None
         raise
+    return values[0]

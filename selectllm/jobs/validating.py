@@ -14,8 +14,9 @@ from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
 from selectllm.downstream.outcomes.validation import lds
 from selectllm.downstream.student import items_sha256
+from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.student.template import check_responses
-from selectllm.downstream.trials.gains import Aggregation, Gains, gains_of
+from selectllm.downstream.trials.gains import Gains, gains_of
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.computing import interruptible

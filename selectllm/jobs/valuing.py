@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, located, parse_hub
 from selectllm.data.pool import load_pool
+from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.blocks import block_values, blocks
-from selectllm.downstream.trials.gains import Aggregation
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.validating import gains_by_training
 from selectllm.jobs.workshop import (
@@ -22,6 +22,7 @@ from selectllm.jobs.workshop import (
     open_workshop,
 )
 from selectllm.utility.entries import IfdEntry, KnnEntry
+from selectllm.utility.schema import UtilitySaved
 from selectllm.utility.sources import UtilitySources, utility_of
 from selectllm.utility.utility import Utility
 from selectllm.utility.utility_file import write_utility
@@ -64,12 +65,24 @@ class Valued:
     sha256: str
     utility: Utility
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def summary(self) -> UtilitySaved:
         """What it is, without its values."""
-        names = ("name", "kind", "rater", "reliability")
-        described = {name: getattr(self.utility, name) for name in names}
-        counted = {"items": len(self.utility.values), "cost": dict(self.utility.cost)}
-        return {"file": str(self.file), "sha256": self.sha256} | described | counted
+        utility = self.utility
+        return UtilitySaved(
+            file=str(self.file),
+            name=utility.name,
+            kind=utility.kind,
+            rater=utility.rater,
+            reliability=utility.reliability,
+            items=len(utility.values),
+            cost=dict(utility.cost),
+            sha256=self.sha256,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as --json prints it."""
+        return self.summary.to_json()
 
 
 async def value(

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.core.codec import pretty_json, sha256_json
+from selectllm.core.codec import sha256_json
 from selectllm.core.errors import UsageError
-from selectllm.core.files import write_text
 from selectllm.core.types import Item, Pool
 from selectllm.data.hub import located
 from selectllm.data.leakage import check_no_leak
@@ -93,7 +91,7 @@ class Workshop:
     config: StudentConfig
     tests: tuple[Item, ...]
     trials: TrialSettings
-    choice: Mapping[str, Any] | None = None
+    choice: LearningRateChoice | None = None
 
     @property
     def test_tokens(self) -> NDArray[np.int64]:
@@ -153,10 +151,10 @@ def open_workshop(
     if not dev:
         return shop
     choice = _chosen_rate(shop, drawn, dev)
-    return replace(shop, config=replace(config, learning_rate=choice["rate"]), choice=choice)
+    return replace(shop, config=replace(config, learning_rate=choice.rate), choice=choice)
 
 
-def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Mapping[str, Any]:
+def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> LearningRateChoice:
     name = sha256_json([shop.student.identity, asdict(shop.config), drawn.sha256])[:16]
     folder = shop.session.workspace.cache / "student" / "rates" / name
     kept = folder / f"choice-{items_sha256(dev)[:16]}.json"
@@ -165,12 +163,13 @@ def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Mappin
             chosen = choose_learning_rate(
                 shop.student, drawn.items, dev, shop.config, folder, progress=progress
             )
-        write_text(kept, pretty_json(recorded_choice(chosen).to_json()))
-    choice: Mapping[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    shop.session.note(f"learning rate {choice['rate']:g}, chosen on {len(dev)} dev items")
-    if choice["edge"] is not None:
-        shop.session.note(f"note: it is the {choice['edge']} rate that was tried")
-    if choice["losses"][f"{choice['rate']:g}"] >= choice["base_loss"]:
+        recorded_choice(chosen).write(kept)
+    choice = LearningRateChoice.read(kept, "is damaged ({why}); remove it to choose again")
+    shop.session.note(f"learning rate {choice.rate:g}, chosen on {len(dev)} dev items")
+    if choice.edge is not None:
+        shop.session.note(f"note: it is the {choice.edge} rate that was tried")
+    best = choice.losses[f"{choice.rate:g}"]
+    if best is None or best >= choice.base_loss:
         shop.session.note("note: on the dev items no rate was better than no training")
     return choice
 

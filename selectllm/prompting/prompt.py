@@ -64,6 +64,7 @@ class Prompt:
     `parent`: the `name@version` that it was made from. `locked`: LOCK.yaml holds its hash.
     `search`, `verdict`: how `optimize` found it, and what came of it against `parent`.
     `variables`: names that its template reads, with the values that each can take.
+    `folder`: of its file, where code of the user's own that `reply` names may be.
     """
 
     name: str
@@ -81,16 +82,12 @@ class Prompt:
     variables: Variables = ()
     bundled: bool = False
     locked: bool = False
+    folder: Path = field(default=Path(), repr=False)
 
     @property
     def ref(self) -> str:
         """`name@version`, or `name@draft`."""
         return f"{self.name}@{self.version or 'draft'}"
-
-    @property
-    def folder(self) -> Path:
-        """Where its file is, and code of the user's own that `reply` names may be."""
-        return Path(self.path).parent
 
     @property
     def shows_responses(self) -> bool:
@@ -303,8 +300,15 @@ def parse_prompt(data: bytes, path: str, name: str, version: int) -> Prompt:
     except PromptError as error:
         raise PromptError(f"{path}: {error}") from error.__cause__
     _compile(source, path, tuple(name for name, _ in front.get("variables", ())))
-    sha256 = hashlib.sha256(data).hexdigest()
-    return Prompt(**front, name=name, version=version, source=source, sha256=sha256, path=path)
+    return Prompt(
+        **front,
+        name=name,
+        version=version,
+        source=source,
+        sha256=hashlib.sha256(data).hexdigest(),
+        path=path,
+        folder=Path(path).parent,
+    )
 
 
 def with_parent(prompt: Prompt, parent: str | None) -> str:

@@ -14,13 +14,13 @@ from selectllm.downstream.outcomes.schema import (
     AgreementFigure,
     ForetellingUtility,
     OutcomeAgreement,
-    SetAgreementFigures,
+    SetAgreement,
 )
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
 
-Row = tuple[str, SetAgreementFigures]
+Row = tuple[str, SetAgreement]
 
 MEASURES = (
     ("spearman", "Spearman"),
@@ -118,11 +118,11 @@ def render_arms(
     return Group(made, labelled(facts))
 
 
-def _is_ok(found: SetAgreementFigures) -> bool:
+def _is_ok(found: SetAgreement) -> bool:
     return bool(found.status == "ok")
 
 
-def _add(made: Table, name: str, found: SetAgreementFigures) -> None:
+def _add(made: Table, name: str, found: SetAgreement) -> None:
     """One line a measure, the name on the first; one line alone where there are no figures."""
     arms = f"{name}, {counted(len(found.arms), 'arm')}"
     if not _is_ok(found):
@@ -139,7 +139,7 @@ def _interval(figure: AgreementFigure) -> str:
     return UNKNOWN if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
-def _ceiling(found: SetAgreementFigures) -> str:
+def _ceiling(found: SetAgreement) -> str:
     """The highest correlation to be expected, and of what reliability."""
     sides = (
         ("the outcomes", found.reliability),

@@ -10,6 +10,7 @@ from typing import Any
 from selectllm.core.files import atomic_write
 from selectllm.core.types import Pool
 from selectllm.selection.by_model import Chosen, SelectSettings
+from selectllm.selection.schema import SelectionMark
 from selectllm.selection.selector import Selector
 from selectllm.selection.strategies import Strategy
 
@@ -21,13 +22,10 @@ def write_selection(out: Path, pool: Pool, chosen: Sequence[Chosen]) -> None:
     place = {item.id: position for position, item in enumerate(pool.items)}
     with atomic_write(out) as handle:
         for choice in sorted(chosen, key=lambda choice: place[choice.item.id]):
-            mark = {
-                "cluster": choice.cluster,
-                "round": choice.round,
-                "by": choice.by,
-                "filled": choice.filled,
-            }
-            row = {**choice.item.row, "_selectllm": mark}
+            mark = SelectionMark(
+                cluster=choice.cluster, round=choice.round, by=choice.by, filled=choice.filled
+            )
+            row = {**choice.item.row, "_selectllm": mark.to_json()}
             handle.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

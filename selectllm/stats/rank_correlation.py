@@ -42,11 +42,6 @@ class Figure:
     p: float | None = None
     interval: Interval | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """`{value, p, low, high}`."""
-        low, high = (self.interval.low, self.interval.high) if self.interval else (None, None)
-        return {"value": self.value, "p": self.p, "low": low, "high": high}
-
 
 UNDEFINED = Figure(None)
 

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 
-from selectllm.core.document import Coefficient, Document, Number, Part, Sha256, Share
+from selectllm.core.document import (
+    Coefficient,
+    Document,
+    Number,
+    Part,
+    Range,
+    Sha256,
+    Share,
+    schema_of,
+)
+from selectllm.core.strict import Count, Name
 
 UtilityKind = Literal["outcome", "human", "model", "proxy"]
+Reliability = Annotated[
+    int | float,
+    Field(ge=0, le=1),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
+"""Of values that come from elsewhere, and therefore checked."""
 Standing = Literal["validated", "unvalidated"]
 
 
@@ -53,6 +70,99 @@ class UtilitySummary(UtilityOrigin):
     """A utility as it is named beside every figure that rests on it."""
 
     name: str
+
+
+class ManifestUtility(Part):
+    """A utility as manifests and baselines describe it, with the hash of its values."""
+
+    absent: ClassVar[frozenset[str]] = frozenset({"validation"})
+
+    name: str
+    source: str
+    kind: UtilityKind
+    rater: str | None
+    reliability: Number | None
+    range: Range | None
+    sha256: Sha256
+    validation: ValidationSummary | None = Field(
+        default=None, description="By training; absent: nobody validated it."
+    )
+
+
+class UtilitiesBegin(Part):
+    """The first line of utilities.jsonl."""
+
+    utilities: tuple[ManifestUtility, ...]
+
+
+class UtilityValues(Part):
+    """What the utilities of a run say of an item, by their names."""
+
+    id: str
+    values: Mapping[str, Number]
+
+
+def utilities_schema() -> dict[str, Any]:
+    """The JSON Schema of a line of utilities.jsonl."""
+    return schema_of(UtilitiesBegin | UtilityValues, title="one line of utilities.jsonl")
+
+
+class UtilityDescription(Part):
+    """What the first line of a utility file says and its hash covers."""
+
+    format: Literal[1] = 1
+    name: str
+    source: str = Field(description="What computed it: a utility source, or module:attr.")
+    kind: UtilityKind
+    rater: str | None = Field(description="Who or what the values come from; null: nobody said.")
+    reliability: Reliability | None = Field(
+        description="How far the values would repeat, on the scale of a correlation."
+    )
+    range: Range | None
+    higher_is_better: Literal[True] = True
+    pool_sha256: Sha256
+    rows: Count = Field(description="How many lines follow.")
+
+
+class UtilityHeader(UtilityDescription):
+    """The same with what computing it took, and the hash.
+
+    `pool_sha256`: of the pool that it was computed for.
+    """
+
+    cost: Mapping[str, Number] = Field(description="By unit, such as cpu_seconds; in no hash.")
+    sha256: Sha256 = Field(description="Of everything else in the file but the cost.")
+
+
+class UtilityFileBegin(Part):
+    """The first line."""
+
+    utility: UtilityHeader
+
+
+class ItemValue(Part):
+    """An item."""
+
+    id: Name
+    value: Number = Field(description="Higher is better.")
+
+
+def utility_file_schema() -> dict[str, Any]:
+    """The JSON Schema of a line of a utility file."""
+    return schema_of(UtilityFileBegin | ItemValue, title="one line of a utility file")
+
+
+class UtilitySaved(Document):
+    """What `utility knn --json`, `ifd` and `student` print: a utility file, without its values."""
+
+    file: str
+    name: str
+    kind: UtilityKind
+    rater: str | None
+    reliability: Share | None
+    items: Count
+    cost: Mapping[str, Number] = Field(description="By unit, such as cpu_seconds.")
+    sha256: Sha256 = Field(description="As the header of the file has it.")
 
 
 class Correlation(Part):

@@ -45,6 +45,7 @@ INSIDE = {
     ),
     "prompting": ({"variables", "replies"}, {"prompt"}, {"library"}),
     "selection": (
+        {"schema"},
         {"clustering"},
         {"selector", "task", "decision_log", "voting", "concurrency"},
         {"ask"},

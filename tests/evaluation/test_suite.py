@@ -9,7 +9,6 @@ import pytest
 from selectllm.core.errors import SuiteError
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.models.model import Price
-from selectllm.report.schemas import generated, schema
 
 GOOD = """
 name: demo
@@ -100,8 +99,3 @@ def test_files_that_are_no_suite(tmp_path: Path) -> None:
         load(tmp_path, "- a list")
     with pytest.raises(SuiteError, match="nothing to evaluate"):
         load(tmp_path, "name: a\npool: p\n")
-
-
-@pytest.mark.parametrize("name", generated())
-def test_a_generated_schema_is_that_of_the_types(name: str) -> None:
-    assert schema(name) == generated()[name], "run: python -m selectllm.report.schemas"

@@ -20,3 +20,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_jsonl(tmp_path / "pool.jsonl", pool_rows(200))
     write_suite(RATED, ARMS)
     return tmp_path
+
+
+@pytest.fixture
+def forty(folder: Path) -> Path:
+    """The same with 40 rated items: 8 clusters of 5."""
+    return write_jsonl(folder / "pool.jsonl", pool_rows())

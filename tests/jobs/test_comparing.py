@@ -11,7 +11,6 @@ import selectllm as sl
 from selectllm.core.errors import UsageError
 from selectllm.jobs.comparing import aa
 from selectllm.jobs.sync import finished
-from tests.conftest import pool_rows, write_jsonl
 
 
 def test_an_oracle_is_better_than_chance_and_chance_is_worse(folder: Path) -> None:
@@ -41,20 +40,6 @@ def test_an_open_verdict_says_what_is_needed(folder: Path) -> None:
     assert verdict.word == "inconclusive"
     assert verdict.reason
     assert verdict.needed is None or verdict.needed.clusters > 4
-
-
-def test_a_sequential_design_stops_once_it_is_decided(folder: Path) -> None:
-    write_jsonl(folder / "pool.jsonl", pool_rows(1500))
-    verdict = sl.ab("suite.yaml", a="strategy:random", b="oracle", design="sequential")
-    assert verdict.word == "better"
-    assert verdict.details.design.kind == "sequential"
-    assert verdict.run.results.clusters < 300
-
-
-def test_a_design_that_cannot_save_calls_is_fixed_and_says_so(folder: Path) -> None:
-    notes: list[str] = []
-    sl.ab("suite.yaml", a="random", b="oracle", design="sequential", limit=2, notes=notes.append)
-    assert any("a fixed design is used" in note for note in notes)
 
 
 def test_a_model_may_take_the_place_of_its_equal(folder: Path) -> None:

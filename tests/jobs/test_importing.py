@@ -18,7 +18,7 @@ from scipy import stats
 from selectllm.cli import main
 from selectllm.core.errors import UtilityError
 from selectllm.downstream.outcomes.agreement import set_agreement
-from selectllm.downstream.outcomes.schema import OutcomeAgreement, SetAgreementFigures
+from selectllm.downstream.outcomes.schema import OutcomeAgreement, SetAgreement
 from selectllm.jobs.agreeing import AgreeSettings, agree
 from selectllm.jobs.exporting import ExportSettings, export
 from selectllm.jobs.importing import ImportedResults, ResultSettings, import_results
@@ -429,8 +429,7 @@ def test_sets_without_utilities_foretell_nothing() -> None:
 # --- the table
 
 
-def shown(*found: tuple[str, Any]) -> str:
-    rows = [(name, SetAgreementFigures.model_validate(told)) for name, told in found]
+def shown(*rows: tuple[str, SetAgreement]) -> str:
     console = Console(width=120)
     with console.capture() as text:
         console.print(render_set_agreement(rows))
@@ -439,7 +438,7 @@ def shown(*found: tuple[str, Any]) -> str:
 
 def test_too_few_arms_have_no_figures() -> None:
     few = {arm: {"": score} for arm, score in [*SCORES.items()][:3]}
-    text = shown(("rating (human)", set_agreement(few, few).to_json()))
+    text = shown(("rating (human)", set_agreement(few, few)))
     assert "too few arms" in text
     assert "Spearman" not in text
     assert "3 arms are on both sides, and at least 4 are needed" in text
@@ -449,10 +448,11 @@ def test_undefined_measures_are_left_out_and_intervals_come_with_arms() -> None:
     many = {f"arm{n}": {"": float(n * 5 % 9)} for n in range(9)}
     ordered = {f"arm{n}": {"": float(n)} for n in range(9)}
     found = set_agreement(many, ordered)
-    text = shown(("odd [b]name[/b]", found.to_json()))
+    text = shown(("odd [b]name[/b]", found))
     assert "odd [b]name[/b], 9 arms" in text
     rows = text[: text.index("ceiling")]
     assert "Spearman" in rows
     assert "tokens alone" not in rows
-    assert found.spearman.interval is not None
-    assert f"{found.spearman.interval.low:.2f} to {found.spearman.interval.high:.2f}" in text
+    assert found.spearman.low is not None
+    assert found.spearman.high is not None
+    assert f"{found.spearman.low:.2f} to {found.spearman.high:.2f}" in text

@@ -166,7 +166,7 @@ def test_two_raters_are_averaged_with_their_agreement(heard: Heard) -> None:
     fill(heard.folder / "sheet-2.csv", quality, "ben")
     result = imported(heard, "sheet-1.csv", "sheet-2.csv")
     assert result.file == Path("sheet.ratings.jsonl")
-    assert "2 rater(s), Krippendorff's alpha" in ratings_text(result.to_json())
+    assert "2 rater(s), Krippendorff's alpha" in ratings_text(result.summary)
     head, *rows = read_jsonl(heard.folder / "sheet.ratings.jsonl")
     assert head["ratings"]["raters"] == ["anna", "ben"]
     for row in rows:
@@ -177,10 +177,10 @@ def test_two_raters_are_averaged_with_their_agreement(heard: Heard) -> None:
 def test_what_was_read_is_told_and_who_did_not_answer(heard: Heard) -> None:
     items = asked(heard, differing=True, raters=2).items
     fill(heard.folder / "sheet-1.csv", quality, "anna")
-    told = imported(heard, "sheet-1.csv").to_json()
+    read = imported(heard, "sheet-1.csv").summary
     assert heard.notes[-1] == "note: 2 raters were asked, 1 answered"
     entry = {"name": "rating", "source": "import", "file": "sheet-1.ratings.jsonl"}
-    assert told == {
+    assert read.to_json() == {
         "file": "sheet-1.ratings.jsonl",
         "items": items,
         "asked": items,
@@ -190,7 +190,7 @@ def test_what_was_read_is_told_and_who_did_not_answer(heard: Heard) -> None:
         "rater_noise": None,
         "utility": {**entry, "range": [1, 5]},
     }
-    assert "in the suite: {name: rating, source: import" in ratings_text(told)
+    assert "in the suite: {name: rating, source: import" in ratings_text(read)
 
 
 def test_what_is_rated_already_is_not_asked_again(heard: Heard) -> None:

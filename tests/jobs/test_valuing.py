@@ -70,7 +70,7 @@ class TestKnn:
         assert header.pool_sha256 == load_pool(heard.folder / "pool.jsonl").pool.sha256
         assert utility.cost["cpu_seconds"] > 0
         assert utility.rater == "knn-shapley k=5 rouge-l"
-        assert valued_text(result.to_json()) == (
+        assert valued_text(result.summary) == (
             f"{result.file}: 40 items, kind: proxy, reliability {utility.reliability:.2f}\n"
             f"in the suite: {{name: knn, source: import, file: {result.file}}}"
         )

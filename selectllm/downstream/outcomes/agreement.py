@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from selectllm.core.arrays import Floats
 from selectllm.core.names import listed
-from selectllm.downstream.outcomes.schema import ForetellingUtility
+from selectllm.downstream.outcomes.schema import (
+    UNDEFINED,
+    AgreementFigure,
+    ForetellingUtility,
+    SetAgreement,
+)
 from selectllm.downstream.outcomes.scores import Runs, captured_by_arm, set_values_by_arm
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.stats.rank_correlation import (
     FEWEST_FOR_INTERVAL,
-    UNDEFINED,
     Figure,
     decision_accuracy,
     kendall,
@@ -32,42 +35,8 @@ from selectllm.stats.rank_correlation import (
 )
 from selectllm.utility.annotation.rater_agreement import mean_ratings, reliability
 
-Status = Literal["ok", "too few arms", "no spread"]
 FEWEST = 4  # arms: of 3, no order is rarer than one in six
 LEAST_RELIABILITY = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAgreement:
-    """How far a foretelling number orders `arms` as their outcomes do; higher is better.
-
-    `spearman`, `kendall` (tau-b): -1 to 1, 0 by chance. `decisions`: pairwise decision accuracy,
-    the share of pairs of arms that both sides order alike, ties half; 0 to 1, .5 by chance.
-    `partial`: Spearman given the tokens of the sets. `tokens`: Spearman of the tokens themselves
-    with the outcomes: what length alone foretells. UNDEFINED without tokens.
-
-    `reliability`: of the arms' outcomes, from 0 to 1, how far they would repeat with as many other
-    runs; `foretold_reliability` likewise; None where no arm has two runs. `ceiling`: the square
-    root of their product, an unknown one taken as 1: no correlation can be expected above it.
-    """
-
-    status: Status
-    arms: tuple[str, ...]
-    spearman: Figure = UNDEFINED
-    kendall: Figure = UNDEFINED
-    decisions: Figure = UNDEFINED
-    partial: Figure = UNDEFINED
-    tokens: Figure = UNDEFINED
-    reliability: float | None = None
-    foretold_reliability: float | None = None
-    ceiling: float | None = None
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields under their names; figures as `{value, p, low, high}`."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        figures = {name: v.to_json() for name, v in values.items() if isinstance(v, Figure)}
-        return values | figures | {"arms": list(self.arms), "notes": list(self.notes)}
 
 
 def set_agreement(
@@ -104,11 +73,11 @@ def set_agreement(
     return SetAgreement(
         status="ok",
         arms=arms,
-        spearman=spearman(x, y, orders),
-        kendall=kendall(x, y, orders),
-        decisions=decision_accuracy(x, y, orders),
-        partial=UNDEFINED if lengths is None else partial_spearman(x, y, lengths, orders),
-        tokens=UNDEFINED if lengths is None else spearman(lengths, y, orders),
+        spearman=_told(spearman(x, y, orders)),
+        kendall=_told(kendall(x, y, orders)),
+        decisions=_told(decision_accuracy(x, y, orders)),
+        partial=UNDEFINED if lengths is None else _told(partial_spearman(x, y, lengths, orders)),
+        tokens=UNDEFINED if lengths is None else _told(spearman(lengths, y, orders)),
         reliability=repeats[0],
         foretold_reliability=repeats[1],
         ceiling=math.sqrt(math.prod(known)) if known else None,
@@ -133,23 +102,37 @@ def agreement_by_utility(
 
     Raises UtilityError for a utility or budget that sets.json does not have.
     """
-    known = {utility.name: utility.to_json() for utility in compared.utilities}
+    known = {utility.name: utility for utility in compared.utilities}
     rows = []
     for name in names or known:
         by_arm = captured_by_arm(compared, name, budget)
-        told = {key: value for key, value in known[name].items() if key != "length"}
-        rows.append(ForetellingUtility(**told, **_held(by_arm, outcomes, tokens)))
+        told = {key: value for key, value in known[name] if key != "length"}
+        rows.append(_foretelling(told, by_arm, outcomes, tokens))
         if whole := set_values_by_arm(compared, name, budget):
             of_sets = {"name": f"{name} of whole sets", "validation": None, "ceiling": None}
-            rows.append(ForetellingUtility(**told | of_sets, **_held(whole, outcomes, tokens)))
+            rows.append(_foretelling(told | of_sets, whole, outcomes, tokens))
     return rows
 
 
-def _held(
-    by_arm: Mapping[str, float], outcomes: Mapping[str, Runs], tokens: Mapping[str, float] | None
-) -> dict[str, Any]:
+def _foretelling(
+    utility: Mapping[str, Any],
+    by_arm: Mapping[str, float],
+    outcomes: Mapping[str, Runs],
+    tokens: Mapping[str, float] | None,
+) -> ForetellingUtility:
     found = set_agreement({arm: {"": value} for arm, value in by_arm.items()}, outcomes, tokens)
-    return {"captured": dict(by_arm), "agreement": found.to_json()}
+    return ForetellingUtility(**utility, captured=dict(by_arm), agreement=found)
+
+
+def _told(figure: Figure) -> AgreementFigure:
+    """A figure as files have it."""
+    ends = figure.interval
+    return AgreementFigure(
+        value=figure.value,
+        p=figure.p,
+        low=None if ends is None else ends.low,
+        high=None if ends is None else ends.high,
+    )
 
 
 def _means(side: Mapping[str, Runs], arms: tuple[str, ...]) -> Floats:

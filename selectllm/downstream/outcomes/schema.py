@@ -112,35 +112,56 @@ def results_schema() -> dict[str, Any]:
     return schema_of(ResultsBegin | Result, title="a line of results.jsonl")
 
 
+class ResultsImported(Document):
+    """What `utility import --export --json` prints: the results of a file, and what it lacks."""
+
+    file: str
+    results: Tally
+    runs: Tally
+    arms: tuple[str, ...]
+    budgets: tuple[Budget, ...]
+    metrics: Mapping[str, tuple[str, ...]] = Field(description="By metric, its benchmarks.")
+    unsettled: Tally = Field(description="Rows of the sources without a value, left out.")
+    exported: Tally = Field(description="Sets that were exported.")
+    without_result: tuple[str, ...] = Field(description="The names of those without any.")
+
+
 class AgreementFigure(Part):
     """A measure of agreement with its two-sided `p` and interval of 95 %; null where undefined."""
 
-    value: Number | None
-    p: Share | None
-    low: Number | None
-    high: Number | None
+    value: Number | None = None
+    p: Share | None = None
+    low: Number | None = None
+    high: Number | None = None
 
 
-class SetAgreementFigures(Part):
+UNDEFINED = AgreementFigure()
+
+
+class SetAgreement(Part):
     """How far a foretelling number orders `arms` as their outcomes do; higher is better.
 
-    `spearman`, `kendall` (tau-b), `partial` (Spearman given the tokens of the sets) and `tokens`
-    (Spearman of the tokens themselves, what length alone foretells): -1 to 1, 0 by chance.
-    `decisions`: the share of pairs of arms that both order alike, .5 by chance. `ceiling`: no
-    correlation can be expected above it.
+    `spearman`, `kendall` (tau-b): -1 to 1, 0 by chance. `decisions`: pairwise decision accuracy,
+    the share of pairs of arms that both sides order alike, ties half; 0 to 1, .5 by chance.
+    `partial`: Spearman given the tokens of the sets. `tokens`: Spearman of the tokens themselves
+    with the outcomes: what length alone foretells. Undefined without tokens.
+
+    `reliability`: of the arms' outcomes, how far they would repeat with as many other runs;
+    `foretold_reliability` likewise; null where no arm has two runs. `ceiling`: the square root of
+    their product, an unknown one taken as 1: no correlation can be expected above it.
     """
 
     status: Literal["ok", "too few arms", "no spread"]
     arms: tuple[str, ...]
-    spearman: AgreementFigure
-    kendall: AgreementFigure
-    decisions: AgreementFigure
-    partial: AgreementFigure
-    tokens: AgreementFigure
-    reliability: Share | None = Field(description="Of the outcomes, over their runs.")
-    foretold_reliability: Share | None
-    ceiling: Share | None
-    notes: tuple[str, ...]
+    spearman: AgreementFigure = UNDEFINED
+    kendall: AgreementFigure = UNDEFINED
+    decisions: AgreementFigure = UNDEFINED
+    partial: AgreementFigure = UNDEFINED
+    tokens: AgreementFigure = UNDEFINED
+    reliability: Share | None = Field(default=None, description="Of the outcomes, over their runs.")
+    foretold_reliability: Share | None = None
+    ceiling: Share | None = None
+    notes: tuple[str, ...] = ()
 
 
 class ForetellingUtility(UtilitySummary):
@@ -150,7 +171,7 @@ class ForetellingUtility(UtilitySummary):
     captured: Mapping[str, Number] = Field(
         description="By selector, a mean over seeds; of whole sets: what they are worth."
     )
-    agreement: SetAgreementFigures
+    agreement: SetAgreement
 
 
 class TestsCounted(Part):

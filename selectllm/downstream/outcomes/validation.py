@@ -13,9 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from selectllm.downstream.outcomes.agreement import SetAgreement, set_agreement
+from selectllm.downstream.outcomes.agreement import set_agreement
+from selectllm.downstream.outcomes.schema import AgreementFigure, SetAgreement
 from selectllm.downstream.outcomes.scores import Runs
-from selectllm.stats.rank_correlation import Figure, orders_of, p_above
+from selectllm.stats.rank_correlation import orders_of, p_above
 from selectllm.utility.annotation.rater_agreement import mean_ratings
 from selectllm.utility.schema import Correlation, Validation
 from selectllm.utility.utility import Utility, check_covered
@@ -97,5 +98,5 @@ def _notes(found: SetAgreement, doubt: str | None) -> Iterator[str]:
     yield from found.notes
 
 
-def _correlation(figure: Figure) -> Correlation:
-    return Correlation(**figure.to_json())
+def _correlation(figure: AgreementFigure) -> Correlation:
+    return Correlation(**dict(figure))

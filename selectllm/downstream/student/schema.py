@@ -36,7 +36,7 @@ class SeededTraining(TrainingSettings):
     seed: Tally
 
 
-class LearningRateChoice(Part):
+class LearningRateChoice(Document):
     """The learning rate that did best on the dev items."""
 
     rate: Number

@@ -16,7 +16,8 @@ import numpy as np
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
-from selectllm.downstream.trials.gains import Aggregation, Gains
+from selectllm.downstream.student.schema import Aggregation
+from selectllm.downstream.trials.gains import Gains
 from selectllm.downstream.trials.training_set import TrialSet
 from selectllm.utility.annotation.rater_agreement import mean_ratings, reliability
 from selectllm.utility.utility import Utility

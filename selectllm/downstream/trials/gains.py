@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from selectllm.core.arrays import Counts, Floats
 from selectllm.downstream.student import length_edges
+from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.log import BASE, Trial, TrialKey
 from selectllm.downstream.trials.training_set import TrialSet
 from selectllm.stats.intervals import ratio_estimate
 from selectllm.utility.annotation.rater_agreement import reliability
 
-Aggregation = Literal["per_token", "per_item"]
-AGGREGATIONS: tuple[Aggregation, ...] = ("per_token", "per_item")
 FEWEST_TESTS = 4  # items, of which two halves of two say something
 
 

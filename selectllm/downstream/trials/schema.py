@@ -17,6 +17,7 @@ from selectllm.downstream.student.schema import (
 )
 from selectllm.evaluation.sets.schema import Budget
 
+TrialWord = Literal["better", "worse", "inconclusive"]
 Role = Literal["selector", "random", "matched", "block"]
 
 DRAWN = "drawn at random"
@@ -35,39 +36,48 @@ class BothGains(Part):
 
 
 class GainNoise(Part):
-    """How far gains move without any reason: standard deviations in nats, and reliabilities.
+    """How far gains move without any reason, as standard deviations in nats.
 
-    `sets`: between random sets; `seeds`: between trainings on one set; `items`: for the draw of
-    the test items. The reliabilities say how far the order of all sets would repeat.
+    `sets`: between random sets; `seeds`: between trainings on one set; `items`: a gain's standard
+    error for the draw of the test items. null where it cannot be known. The reliabilities say how
+    far the order of all sets would repeat, 0 to 1: with other training seeds, with other tests.
+    One set far from the rest lifts them; `random_reliability` is that of the random sets alone,
+    with other training seeds.
     """
 
     sets: Number | None
     seeds: Number | None
-    items: Number
+    items: Number | None
     seed_reliability: Share | None
     test_reliability: Share | None
-    random_reliability: Share | None
+    random_reliability: Share | None = None
 
 
 class GainDifference(Part):
     """A gain less another, with its interval of 95 %; null where no error is known."""
 
     estimate: Number
-    low: Number | None
-    high: Number | None
-    p: Share | None
+    low: Number | None = None
+    high: Number | None = None
+    p: Share | None = Field(default=None, description="Two-sided.")
 
 
 class SelectorGain(Part):
-    """One selector by one aggregation."""
+    """One selector by one aggregation.
+
+    `gain`: mean over its sets and trainings. `over_matched`: null without such sets. `p_holm`: of
+    `over_random`, over all selectors. `verdict`: by it at 5 %; null if one is refused.
+    """
 
     arm: str
     gain: Number
     over_random: GainDifference = Field(description="Less the mean of the random sets.")
     above: Share = Field(description="Share of random sets that gained less, ties half.")
-    over_matched: GainDifference | None = Field(description="Less random items of as many tokens.")
-    p_holm: Share | None
-    verdict: Literal["better", "worse", "inconclusive"] | None
+    over_matched: GainDifference | None = Field(
+        default=None, description="Less random items of as many tokens."
+    )
+    p_holm: Share | None = None
+    verdict: TrialWord | None = None
 
 
 class GainComparison(Part):
@@ -134,7 +144,18 @@ class RecordedStudent(TrainingSettings):
     model: str
 
 
-class StudentsCompared(Document):
+class TrialFigures(Document):
+    """What the trainings themselves show."""
+
+    primary: Aggregation
+    training_seeds: tuple[int, ...] = Field(min_length=1)
+    test_tokens: Positive
+    base_loss: BothGains
+    comparisons: GainComparisons
+    sets: tuple[TrainedSet, ...]
+
+
+class StudentsCompared(TrialFigures):
     """What `student compare` found."""
 
     model_config = ConfigDict(title="compare.json of student compare")
@@ -143,15 +164,9 @@ class StudentsCompared(Document):
     suite: str
     pool_sha256: Sha256
     budget: Budget
-    primary: Aggregation
-    training_seeds: tuple[int, ...] = Field(min_length=1)
     tests: Positive
     tests_sha256: Sha256 = Field(description="Of the test items.")
-    test_tokens: Positive
     student: str
     config: RecordedStudent
     learning_rate: LearningRateChoice | None
-    base_loss: BothGains
-    comparisons: GainComparisons
-    sets: tuple[TrainedSet, ...]
     agreement: Foretellings

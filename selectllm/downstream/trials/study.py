@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from selectllm.core.arrays import Counts
 from selectllm.downstream.outcomes.agreement import agreement_by_utility
 from selectllm.downstream.outcomes.schema import ForetellingUtility
+from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.comparison import compare, described
 from selectllm.downstream.trials.gains import (
-    AGGREGATIONS,
-    Aggregation,
     Gains,
     gains_of,
     mean_gain,
 )
 from selectllm.downstream.trials.log import BASE, Trial, TrialKey
-from selectllm.downstream.trials.schema import DRAWN
+from selectllm.downstream.trials.schema import (
+    DRAWN,
+    BothGains,
+    Foretellings,
+    GainComparisons,
+    TrialFigures,
+)
 from selectllm.downstream.trials.training_set import TrialSet
 from selectllm.evaluation.sets.schema import SetsResults
 
@@ -31,34 +34,39 @@ def study(
     trials: Mapping[TrialKey, Trial],
     tokens: Counts,
     primary: Aggregation,
-) -> tuple[dict[str, Any], list[Gains]]:
-    """What trials of `sets` show (schema: schemas/compare.json), and the gains behind it.
+) -> tuple[TrialFigures, list[Gains]]:
+    """What trials of `sets` show, and the gains behind it.
 
     `tokens`: (n_tests,) of the test responses. `primary`: the aggregation whose verdicts count.
     """
     found = [gains_of(each, seeds, trials, tokens) for each in sets]
     base = np.array(trials[BASE].nats)
-    compared = [compare(found, by) for by in AGGREGATIONS]
-    return {
-        "primary": primary,
-        "training_seeds": list(seeds),
-        "test_tokens": int(tokens.sum()),
-        "base_loss": {by: mean_gain(base, tokens, by) for by in AGGREGATIONS},
-        "comparisons": {
-            each.by: {
-                "noise": asdict(each.noise),
-                "refused": each.refused,
-                "arms": [arm.to_json() for arm in each.arms],
-            }
-            for each in compared
-        },
-        "sets": [described(each) for each in found],
-    }, found
+    return TrialFigures(
+        primary=primary,
+        training_seeds=tuple(seeds),
+        test_tokens=int(tokens.sum()),
+        base_loss=BothGains(
+            per_token=mean_gain(base, tokens, "per_token"),
+            per_item=mean_gain(base, tokens, "per_item"),
+        ),
+        comparisons=GainComparisons(
+            per_token=compare(found, "per_token"), per_item=compare(found, "per_item")
+        ),
+        sets=tuple(described(each) for each in found),
+    ), found
+
+
+def foretellings(found: Sequence[Gains], compared: SetsResults, budget: int) -> Foretellings:
+    """What foretells the gains, by both aggregations; see `agreements`."""
+    return Foretellings(
+        per_token=agreements(found, "per_token", compared, budget),
+        per_item=agreements(found, "per_item", compared, budget),
+    )
 
 
 def agreements(
     found: Sequence[Gains], by: Aggregation, compared: SetsResults, budget: int
-) -> list[ForetellingUtility]:
+) -> tuple[ForetellingUtility, ...]:
     """How far each utility of sets.json (`compared`) foretells the gains of the selectors.
 
     A selector stands for the mean of its sets; `strategy:random` is one, by its own sets, of which
@@ -73,4 +81,4 @@ def agreements(
         own.update({f"{each.of.seed}/{seed}": gain for seed, gain in each.runs(by).items()})
         tokens.setdefault(each.of.arm, []).append(each.learned)
     learned = {arm: float(np.mean(counts)) for arm, counts in tokens.items()}
-    return agreement_by_utility(compared, runs, budget, learned)
+    return tuple(agreement_by_utility(compared, runs, budget, learned))

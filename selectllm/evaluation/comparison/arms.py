@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import STRATEGY, unknown
+from selectllm.selection.strategies import find_strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,15 @@ class Halves:
     """What arms are made of in a suite.
 
     `prompts`: what the suite writes -> `name@version`. `models`: names. `prompt` and `model`:
-    what an arm takes that names only the other half; None if the suite has several.
+    what an arm takes that names only the other half; None if the suite has several. `folder`:
+    where strategies of the user's own lie.
     """
 
     prompts: Mapping[str, str]
     models: Sequence[str]
     prompt: str | None = None
     model: str | None = None
+    folder: Path | None = None
 
     def with_default(self, *, prompt: str | None, model: str | None) -> Halves:
         """With the halves that are named, else the only one that the suite has."""
@@ -53,7 +57,7 @@ class Halves:
         else:
             found = [name for name in self.models if name == model]
             model = self._one("model", model, found, self.models)
-        return Halves(self.prompts, self.models, prompt, model)
+        return replace(self, prompt=prompt, model=model)
 
     def only(self) -> Arm:
         """The one pair. Raises UsageError if the suite has several, or none."""
@@ -118,11 +122,19 @@ class Halves:
         if pairs:
             return self._completed(argument, text, pairs, "")
         if text.startswith(STRATEGY):
-            return Arm(strategy=text.removeprefix(STRATEGY))
+            return self._strategy(argument, text)
         raise UsageError(
             f"`{argument}` {text!r}: is none of the suite's arms; {self._listing()}",
             argument=argument,
         )
+
+    def _strategy(self, argument: str, text: str) -> Arm:
+        name = text.removeprefix(STRATEGY)
+        try:
+            find_strategy(name, self.folder)
+        except UsageError as error:
+            raise UsageError(f"`{argument}` {text!r}: {error}", argument=argument) from None
+        return Arm(strategy=name)
 
     def _completed(self, argument: str, text: str, found: list[Arm], lacks: str) -> Arm:
         if len(found) > 1:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Literal
 
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.types import Decision, Message, Reply
 from selectllm.evaluation.planning.prices import Priced
+from selectllm.evaluation.planning.schema import CallPace, Outlay, PaceSource
 from selectllm.evaluation.planning.tokenizer import own_tokenizer
 from selectllm.models.model import ModelSpec, Price, Request
 from selectllm.models.providers.providers import provider_of
@@ -29,7 +29,6 @@ COMPLAINT = 120  # tokens that asking again adds to the prompt, at most, beside 
 
 Recall = Callable[[str], Reply | None]
 """The recorded or cached reply to a request, by its key."""
-Source = Literal["replies", "pilot", "assumption"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +63,6 @@ class Forecast:
     too_long: int
     unasked: tuple[Unasked, ...]
     tokens_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """What a pair's calls take on average.
-
-    `asks`: calls per decision; 1, or the ballots of a vote, if none is asked again.
-    """
-
-    tokens_out: float
-    seconds: float
-    asks: float
-    source: Source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlay:
-    """What a pair will take, beyond what is known.
-
-    The expectation, and under names with `most` the ceiling: every reply as long as it may be,
-    and asked again as often as it may be. `usd`: None if not priced.
-    """
-
-    calls: int
-    calls_most: int
-    tokens_in: int
-    tokens_out: int
-    usd: float | None
-    usd_most: float | None
-    hours: float
 
 
 class Remembered:
@@ -193,7 +162,7 @@ def _counting(spec: ModelSpec, needed: bool) -> tuple[Callable[[Sequence[Message
     return count, tokenizer.name
 
 
-def pace_of(decisions: Sequence[Decision], source: Source) -> Pace | None:
+def pace_of(decisions: Sequence[Decision], source: PaceSource) -> CallPace | None:
     """The mean of calls that were made; None if no reply came with its tokens."""
     attempts = [attempt for decision in decisions for attempt in decision.replies]
     tokens_out = [a.tokens_out for a in attempts if a.tokens_out is not None]
@@ -201,10 +170,12 @@ def pace_of(decisions: Sequence[Decision], source: Source) -> Pace | None:
         return None
     asked = sum(bool(decision.replies) for decision in decisions)
     seconds = fmean(attempt.seconds for attempt in attempts)
-    return Pace(fmean(tokens_out), seconds, len(attempts) / asked, source)
+    return CallPace(
+        asks=len(attempts) / asked, seconds=seconds, tokens_out=fmean(tokens_out), source=source
+    )
 
 
-def assumed_pace(forecast: Forecast) -> Pace:
+def assumed_pace(forecast: Forecast) -> CallPace:
     """What a pair's calls take if nothing is known: replies that just hold to the format."""
     usual = fmean(call.usual for call in forecast.unasked) if forecast.unasked else 0.0
     provider = provider_of(forecast.spec)
@@ -212,10 +183,11 @@ def assumed_pace(forecast: Forecast) -> Pace:
     if provider.tokens_per_second is not None and forecast.unasked:
         tokens = fmean(call.tokens_in for call in forecast.unasked) + usual
         seconds = tokens / provider.tokens_per_second
-    return Pace(usual, seconds, float(calls_per_decision(forecast.spec)), "assumption")
+    asks = float(calls_per_decision(forecast.spec))
+    return CallPace(asks=asks, seconds=seconds, tokens_out=usual, source="assumption")
 
 
-def outlay(forecast: Forecast, pace: Pace, priced: Priced | None, concurrency: int) -> Outlay:
+def outlay(forecast: Forecast, pace: CallPace, priced: Priced | None, concurrency: int) -> Outlay:
     """What the unasked calls take, as many at once as `concurrency` and the provider allow."""
     # A pilot may have asked a model of this name without the vote.
     asks = max(1.0, pace.asks / calls_per_decision(forecast.spec))
@@ -236,6 +208,24 @@ def outlay(forecast: Forecast, pace: Pace, priced: Priced | None, concurrency: i
         usd=None if price is None else price.cost(tokens_in, tokens_out),
         usd_most=None if price is None else _ceiling(forecast, price),
         hours=calls * pace.seconds / at_once / 3600,
+    )
+
+
+def summed(outlays: Sequence[Outlay]) -> Outlay:
+    """All of them together; USD is None if anything is not priced."""
+
+    def usd(costs: Sequence[float | None]) -> float | None:
+        known = [cost for cost in costs if cost is not None]
+        return float(sum(known)) if len(known) == len(costs) else None
+
+    return Outlay(
+        calls=sum(each.calls for each in outlays),
+        calls_most=sum(each.calls_most for each in outlays),
+        tokens_in=sum(each.tokens_in for each in outlays),
+        tokens_out=sum(each.tokens_out for each in outlays),
+        hours=float(sum(each.hours for each in outlays)),
+        usd=usd([each.usd for each in outlays]),
+        usd_most=usd([each.usd_most for each in outlays]),
     )
 
 

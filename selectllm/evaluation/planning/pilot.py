@@ -17,8 +17,9 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.rated_differences import differing
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_inputs
-from selectllm.evaluation.planning.forecast import Pace, pace_of
-from selectllm.evaluation.planning.reach import Lifts, Spread
+from selectllm.evaluation.planning.forecast import pace_of
+from selectllm.evaluation.planning.reach import Lifts
+from selectllm.evaluation.planning.schema import CallPace, PlannedSpread
 from selectllm.selection.decision_log import read_log
 
 
@@ -31,7 +32,7 @@ class Pilot:
     sides: dict[Arm, ArmResult]
     arms: tuple[Arm, Arm] | None
 
-    def pace(self, prompt: str, model: str) -> Pace | None:
+    def pace(self, prompt: str, model: str) -> CallPace | None:
         """What the calls of a pair took; else those of its model under any prompt; else None."""
         same_pair = self.sides.get(Arm(prompt, model))
         same_model = [side for arm, side in self.sides.items() if arm.model == model]
@@ -41,7 +42,7 @@ class Pilot:
                 return pace
         return None
 
-    def spread(self) -> Spread | None:
+    def spread(self) -> PlannedSpread | None:
         """How far d strays between clusters; None where the pilot cannot say.
 
         With groups, as if the clusters were as many independent ones: their larger standard
@@ -51,7 +52,9 @@ class Pilot:
         if comparison is None or comparison.paired is None or comparison.estimate is None:
             return None
         sd = comparison.estimate.std_error * math.sqrt(len(comparison.paired))
-        return Spread(sd, comparison.paired.scale, "pilot", len(comparison.paired))
+        return PlannedSpread(
+            sd=sd, scale=comparison.paired.scale, source="pilot", clusters=len(comparison.paired)
+        )
 
     def lifts(self) -> Lifts | None:
         """What both arms gain over random picks, by cluster; None where the pilot cannot say."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from selectllm.core.types import empty
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import ComparisonKind
 from selectllm.evaluation.planning.forecast import (
     Forecast,
-    Outlay,
-    Pace,
     assumed_pace,
     outlay,
     pace_of,
+    summed,
 )
 from selectllm.evaluation.planning.pilot import Pilot
 from selectllm.evaluation.planning.prices import Priced, priced
@@ -24,17 +22,29 @@ from selectllm.evaluation.planning.reach import (
     ASSUMED,
     INCUMBENT,
     RETAIN,
-    Clusters,
     Lifts,
-    Power,
-    Reach,
-    Spread,
     clusters_of,
     independent_differing,
     power_of,
     random_spread,
     reach,
     retention,
+)
+from selectllm.evaluation.planning.schema import (
+    CallPace,
+    DifferingBill,
+    DifferingSource,
+    Outlay,
+    PairAsking,
+    PlannedClusters,
+    PlannedPower,
+    PlannedRatings,
+    PlannedReach,
+    PlannedSpread,
+    PlannedSwap,
+    PlanTotal,
+    RatingsBill,
+    StrategyAsking,
 )
 from selectllm.evaluation.runs.run import Run
 from selectllm.stats.sequential import LEAST_CAP
@@ -66,7 +76,7 @@ class PairPlan:
     """One pair: what it will ask, at which pace and price."""
 
     forecast: Forecast
-    pace: Pace
+    pace: CallPace
     priced: Priced | None
     outlay: Outlay
 
@@ -75,21 +85,21 @@ class PairPlan:
         """`prompt + model`."""
         return Arm(self.forecast.prompt, self.forecast.spec.name).name
 
-    def to_json(self) -> dict[str, Any]:
+    @cached_property
+    def asking(self) -> PairAsking:
         """As the plan has it."""
         forecast = self.forecast
-        price = self.priced and {**asdict(self.priced.price), "source": self.priced.source}
-        return {
-            "prompt": forecast.prompt,
-            "model": forecast.spec.name,
-            "decisions": forecast.decisions,
-            "known": len(forecast.known),
-            "too_long": forecast.too_long,
-            "tokens_by": forecast.tokens_by,
-            "pace": asdict(self.pace),
-            "price": price,
-            **asdict(self.outlay),
-        }
+        return PairAsking(
+            **dict(self.outlay),
+            too_long=forecast.too_long,
+            tokens_by=forecast.tokens_by,
+            pace=self.pace,
+            price=None if self.priced is None else self.priced.told(),
+            prompt=forecast.prompt,
+            model=forecast.spec.name,
+            decisions=forecast.decisions,
+            known=len(forecast.known),
+        )
 
 
 @dataclass(frozen=True)
@@ -126,19 +136,19 @@ class EvaluationPlan:
         return PairPlan(forecast, pace, cost, outlay(forecast, pace, cost, self.aim.concurrency))
 
     @cached_property
-    def clusters(self) -> Clusters:
+    def clusters(self) -> PlannedClusters:
         """What there is to decide by."""
         utility = self.run.headline
         values = utility.values if utility else None
         return clusters_of(self.run.clusters, self.pool_clusters, self.run.suite.picks, values)
 
     @cached_property
-    def spread(self) -> Spread:
+    def spread(self) -> PlannedSpread:
         """From the pilot, else of random picks on the utility, else assumed."""
         from_pilot = self.pilot.spread() if self.pilot else None
         return from_pilot or self._random_spread() or ASSUMED
 
-    def _random_spread(self) -> Spread | None:
+    def _random_spread(self) -> PlannedSpread | None:
         utility = self.run.headline
         if utility is None:
             return None
@@ -150,7 +160,7 @@ class EvaluationPlan:
         return random_spread(rated, self.run.suite.picks)
 
     @cached_property
-    def power(self) -> Power:
+    def power(self) -> PlannedPower:
         """What the counted clusters can show."""
         gate = self.run.suite.gate
         return power_of(self.aim.kind, self.spread, self.clusters, gate, self.aim.contrasts)
@@ -166,24 +176,33 @@ class EvaluationPlan:
         return INCUMBENT if self.lifts is None else float(self.lifts.incumbent.mean())
 
     @cached_property
-    def reach(self) -> Reach | None:
+    def reach(self) -> PlannedReach | None:
         """Whether the suite can reach a good end at all."""
         margin = self.power.margin
         if self.aim.kind.judges == "retention":
             margin = (1 - self.aim.retain) * self.incumbent
         return reach(self.aim.kind, margin, self.spread, self.clusters, self.power.alpha)
 
-    def total(self) -> dict[str, Any]:
-        """Of all pairs and strategies; USD is None if any is not priced."""
-        rows = [pair.to_json() for pair in (*self.pairs, *self.strategies.values())]
-        counts = ("decisions", "known", "too_long", "calls", "calls_most", "tokens_in")
-        total = {name: sum(row[name] for row in rows) for name in (*counts, "tokens_out")}
-        for name in ("usd", "usd_most"):
-            costs = [row[name] for row in rows]
-            total[name] = None if None in costs else float(sum(costs))
-        return total | {"hours": float(sum(row["hours"] for row in rows))}
+    @property
+    def strategies_asking(self) -> tuple[StrategyAsking, ...]:
+        """What the strategies that ask a model take."""
+        return tuple(
+            StrategyAsking(strategy=name, **dict(plan.asking))
+            for name, plan in self.strategies.items()
+        )
 
-    def ratings(self) -> dict[str, Any]:
+    def total(self) -> PlanTotal:
+        """Of all pairs and strategies; USD is None if any is not priced."""
+        asking = [plan.asking for plan in (*self.pairs, *self.strategies.values())]
+        return PlanTotal(
+            **dict(summed(asking)),
+            too_long=sum(each.too_long for each in asking),
+            decisions=sum(each.decisions for each in asking),
+            known=sum(each.known for each in asking),
+        )
+
+    @cached_property
+    def ratings(self) -> PlannedRatings:
         """The ratings that are needed; `differing`: of the items that exactly one arm picks."""
         items = self.clusters.to_rate
         differing = None
@@ -191,10 +210,12 @@ class EvaluationPlan:
             rate, source = self._differing_rate()
             share = items / self.clusters.items
             count = min(items, round(rate * self.clusters.counted * share * self.aim.contrasts))
-            differing = {**self._bill(count), "source": source}
-        return {**self._bill(items), "raters": self.aim.raters, "differing": differing}
+            differing = DifferingBill(**dict(self._bill(count)), source=source)
+        return PlannedRatings(
+            **dict(self._bill(items)), raters=self.aim.raters, differing=differing
+        )
 
-    def _differing_rate(self) -> tuple[float, str]:
+    def _differing_rate(self) -> tuple[float, DifferingSource]:
         """Differing items per cluster, and where the figure is from."""
         if self.pilot and (rate := self.pilot.differing_items()) is not None:
             return rate, "pilot"
@@ -204,23 +225,28 @@ class EvaluationPlan:
         expected = [independent_differing(m, suite.picks, draws) for m in sizes]
         return sum(expected) / len(expected), "independent picks"
 
-    def _bill(self, items: int) -> dict[str, Any]:
+    def _bill(self, items: int) -> RatingsBill:
         ratings, cost = items * self.aim.raters, self.aim.rating_cost
-        usd = None if cost is None else ratings * cost
-        return {"items": items, "ratings": ratings, "usd": usd}
+        return RatingsBill(
+            items=items, ratings=ratings, usd=None if cost is None else ratings * cost
+        )
 
-    def swap(self) -> dict[str, Any]:
-        """Clusters that show a model of equal quality to be safe, by the share to be retained."""
+    def swap(self) -> PlannedSwap | None:
+        """Clusters that show a model of equal quality to be safe, by the share to be retained.
+
+        None for a plan of anything but a swap.
+        """
+        if self.aim.kind.judges != "retention":
+            return None
         shares = sorted({*RETAIN, self.aim.retain}, reverse=True)
         alpha = self.power.alpha
-        return {
-            "captured": self.incumbent,
-            "source": "assumption" if self.lifts is None else "pilot",
-            "retain": [
-                asdict(retention(share, self.incumbent, self.spread, self.lifts, alpha))
-                for share in shares
-            ],
-        }
+        return PlannedSwap(
+            captured=self.incumbent,
+            source="assumption" if self.lifts is None else "pilot",
+            retain=tuple(
+                retention(share, self.incumbent, self.spread, self.lifts, alpha) for share in shares
+            ),
+        )
 
     def may_stop_early(self) -> bool:
         """Whether `ab --design sequential` would be one (ab.why_fixed), and save calls."""

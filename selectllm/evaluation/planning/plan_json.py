@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from typing import cast
 
 from selectllm.core.types import Cluster
 from selectllm.evaluation.planning.forecast import ESTIMATE
 from selectllm.evaluation.planning.plan import EvaluationPlan, PairPlan
-from selectllm.evaluation.planning.prices import price_table
+from selectllm.evaluation.planning.prices import table_behind
 from selectllm.evaluation.planning.reach import INCUMBENT
-from selectllm.evaluation.planning.schema import PlanResults
+from selectllm.evaluation.planning.schema import PlannedKind, PlanResults
 from selectllm.stats.sequential import LEAST_CAP
 
 SAVED = (
@@ -23,32 +23,28 @@ SAVED = (
 def plan_json(plan: EvaluationPlan) -> PlanResults:
     """What `plan` prints; null where something is not known."""
     suite, utility = plan.run.suite, plan.run.headline
-    by_table = any(pair.priced and pair.priced.source == "litellm" for pair in plan.pairs)
-    content = {
-        "suite": suite.name,
-        "for": plan.aim.kind.name,
-        "arms": [arm.name for arm in plan.aim.arms] or [pair.name for pair in plan.pairs],
-        "picks": suite.picks,
-        "orders": suite.orders,
-        "repeats": suite.repeats,
-        "concurrency": plan.aim.concurrency,
-        "utility": None if utility is None else utility.summary(),
-        "clusters": asdict(plan.clusters),
-        "pairs": [pair.to_json() for pair in plan.pairs],
-        "strategies": [
-            {"strategy": name, **asked.to_json()} for name, asked in plan.strategies.items()
-        ],
-        "total": plan.total(),
-        "price_table": asdict(price_table()) if by_table else None,
-        "ratings": plan.ratings(),
-        "spread": asdict(plan.spread),
-        "power": asdict(plan.power),
-        "reach": plan.reach and asdict(plan.reach),
-        "swap": plan.swap() if plan.aim.kind.judges == "retention" else None,
-        "sequential": SAVED if plan.may_stop_early() else None,
-        "assumptions": list(_assumptions(plan)),
-    }
-    return PlanResults.model_validate(content)
+    return PlanResults(
+        suite=suite.name,
+        for_=cast("PlannedKind", plan.aim.kind.name),  # aa is not planned
+        arms=tuple(each.name for each in plan.aim.arms or plan.pairs),
+        picks=suite.picks,
+        orders=suite.orders,
+        repeats=suite.repeats,
+        concurrency=plan.aim.concurrency,
+        utility=None if utility is None else utility.summary(),
+        clusters=plan.clusters,
+        pairs=tuple(pair.asking for pair in plan.pairs),
+        strategies=plan.strategies_asking,
+        total=plan.total(),
+        price_table=table_behind(pair.priced for pair in plan.pairs),
+        ratings=plan.ratings,
+        spread=plan.spread,
+        power=plan.power,
+        reach=plan.reach,
+        swap=plan.swap(),
+        sequential=SAVED if plan.may_stop_early() else None,
+        assumptions=tuple(_assumptions(plan)),
+    )
 
 
 def _assumptions(plan: EvaluationPlan) -> Iterator[str]:
@@ -66,8 +62,8 @@ def _assumptions(plan: EvaluationPlan) -> Iterator[str]:
             f"each of the {plan.aim.contrasts} arms gets an even share of alpha; Holm is kinder to "
             "all but the first"
         )
-    differing = plan.ratings()["differing"]
-    if differing and differing["source"] != "pilot":
+    differing = plan.ratings.differing
+    if differing and differing.source != "pilot":
         yield (
             "the items that exactly one arm picks are those of independent pickers: an upper "
             "bound for arms that agree at least as much as by chance"

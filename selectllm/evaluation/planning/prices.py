@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from selectllm.evaluation.planning.schema import LitellmPrices, PriceSource, TokenPrice
 from selectllm.models.model import ModelSpec, Price
 from selectllm.models.providers.litellm import price_per_token
 from selectllm.models.providers.providers import provider_of
@@ -23,19 +24,11 @@ class Priced:
     """USD per million tokens, and who says so."""
 
     price: Price
-    source: Literal["suite", "litellm", "free"]
+    source: PriceSource
 
-
-@dataclass(frozen=True, slots=True)
-class PriceTable:
-    """litellm's table of prices. It carries no date of its own.
-
-    `newest_model`: the latest date (YYYY-MM-DD) in the name of a model that it prices, so that
-    the table is no older; None if it cannot be read.
-    """
-
-    version: str
-    newest_model: str | None
+    def told(self) -> TokenPrice:
+        """As a plan has it."""
+        return TokenPrice(input=self.price.input, output=self.price.output, source=self.source)
 
 
 def priced(spec: ModelSpec) -> Priced | None:
@@ -49,7 +42,13 @@ def priced(spec: ModelSpec) -> Priced | None:
     return None if price is None else Priced(price, "litellm" if spec.price is None else "suite")
 
 
-def price_table() -> PriceTable:
+def table_behind(prices: Iterable[Priced | None]) -> LitellmPrices | None:
+    """Litellm's table, if one of `prices` was taken from it."""
+    by_table = any(price is not None and price.source == "litellm" for price in prices)
+    return price_table() if by_table else None
+
+
+def price_table() -> LitellmPrices:
     """The table of the installed litellm, which is not imported."""
     package = importlib.metadata.distribution("litellm")
     try:
@@ -57,4 +56,4 @@ def price_table() -> PriceTable:
         dates = [date for name in json.loads(text) for date in _DATED.findall(name)]
     except (OSError, ValueError):
         dates = []
-    return PriceTable(package.version, max(dates, default=None))
+    return LitellmPrices(version=package.version, newest_model=max(dates, default=None))

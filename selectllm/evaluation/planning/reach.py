@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy.special import comb
@@ -19,38 +18,30 @@ from scipy.special import comb
 from selectllm.core.arrays import Floats
 from selectllm.core.types import Cluster
 from selectllm.evaluation.comparison.kinds import ComparisonKind
+from selectllm.evaluation.planning.schema import (
+    PlannedClusters,
+    PlannedPower,
+    PlannedReach,
+    PlannedSpread,
+    Retention,
+)
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.betting import least_clusters, lower_bound
 from selectllm.stats.intervals import mean_estimate
 from selectllm.stats.paired import FEW_CLUSTERS
 from selectllm.stats.power import clusters_needed, detectable, least_integer
 
-Source = Literal["pilot", "random picks", "assumption"]
-
 POWER = 0.8
 RETAIN = (0.9, 0.8, 0.7)
 INCUMBENT = 0.3  # captured, assumed of a model that is to be replaced
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How far d strays. `sd`: between clusters, in captured units. `scale`: 1 captured in d.
-
-    `clusters`: that it was seen in; 0 if it is assumed.
-    """
-
-    sd: float
-    scale: float
-    source: Source
-    clusters: int = 0
-
-
 # 0.21 on the scale of d, by simulation of two scorers that share half of their noise (m = 14,
 # k = 3), in clusters where random picks get half of what there is.
-ASSUMED = Spread(0.42, 0.5, "assumption")
+ASSUMED = PlannedSpread(sd=0.42, scale=0.5, source="assumption")
 
 
-def random_spread(utilities: Iterable[Sequence[float]], k: int) -> Spread | None:
+def random_spread(utilities: Iterable[Sequence[float]], k: int) -> PlannedSpread | None:
     """The spread of two pickers that draw k at random; None if no cluster decides anything.
 
     `utilities`: of the items of each cluster. A sum of k drawn without replacement of m has the
@@ -70,33 +61,17 @@ def random_spread(utilities: Iterable[Sequence[float]], k: int) -> Spread | None
     if not variances:
         return None
     scale = float(np.mean(headroom))
-    return Spread(math.sqrt(np.mean(variances)) / scale, scale, "random picks", len(variances))
-
-
-@dataclass(frozen=True, slots=True)
-class Clusters:
-    """What there is to decide by.
-
-    `asked`: of `pool` that the pool gives. `counted`: those that can tell good picks from bad
-    ones, or may, once they are rated (`unrated`). `flat`: one utility for all items, None
-    without any. `whole`: no more items than picks; they are not asked. `groups`: of the counted,
-    None without groups. `items`: of the counted, and how many have no value yet (`to_rate`).
-    """
-
-    asked: int
-    pool: int
-    counted: int
-    flat: int | None
-    whole: int
-    unrated: int
-    groups: int | None
-    items: int
-    to_rate: int
+    return PlannedSpread(
+        sd=math.sqrt(np.mean(variances)) / scale,
+        scale=scale,
+        source="random picks",
+        clusters=len(variances),
+    )
 
 
 def clusters_of(
     clusters: Sequence[Cluster], pool: int, k: int, values: Mapping[str, float] | None
-) -> Clusters:
+) -> PlannedClusters:
     """Count `clusters`. `values`: the deciding utility's, items may lack one; None without it."""
     known = values or {}
     choices = [cluster for cluster in clusters if len(cluster.members) > k]
@@ -105,7 +80,7 @@ def clusters_of(
     counted = [cluster for cluster in choices if cluster.id not in flat]
     groups = {cluster.group for cluster in counted} - {None}
     members = [member for cluster in counted for member in cluster.members]
-    return Clusters(
+    return PlannedClusters(
         asked=len(choices),
         pool=pool,
         counted=len(counted),
@@ -129,27 +104,13 @@ def independent_differing(m: int, k: int, draws: int = 1) -> float:
     return float(m * (1 - np.square(chances).sum()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Power:
-    """What the counted clusters can show with probability POWER, in captured units.
-
-    `detectable`: the least difference; None below two clusters. `for_margin`: clusters that find
-    a difference as large as the margin, which for regress are those that pass at equal quality.
-    `for_equal`: clusters that show equal arms to be equivalent; None where that is no verdict.
-    Both by the t test alone; below FEW_CLUSTERS the betting bound must agree.
-    """
-
-    alpha: float
-    sides: int
-    margin: float
-    detectable: float | None
-    for_margin: int
-    for_equal: int | None
-
-
 def power_of(
-    kind: ComparisonKind, spread: Spread, clusters: Clusters, gate: Gate, contrasts: int = 1
-) -> Power:
+    kind: ComparisonKind,
+    spread: PlannedSpread,
+    clusters: PlannedClusters,
+    gate: Gate,
+    contrasts: int = 1,
+) -> PlannedPower:
     """What the counted clusters can show. Of several contrasts each gets an even share of alpha.
 
     Groups of clusters are the units that err, taken to be of one size and their clusters to be
@@ -163,7 +124,7 @@ def power_of(
     equal = None
     if kind.words.equal == "equivalent":
         equal = clusters_needed(gate.margin, spread.sd, alpha, power=(1 + POWER) / 2, sides=1)
-    return Power(
+    return PlannedPower(
         alpha=alpha,
         sides=sides,
         margin=gate.margin,
@@ -173,27 +134,13 @@ def power_of(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Whether `word` (pass, equivalent, safe) can be said at all where nothing was lost.
-
-    `zeros`: counted clusters that it needs if d is 0 in every one, by the betting bound, which
-    also decides where fewer than 20 differ; None for swap. `least`: counted clusters from which
-    on it can be said at all: as many as the bound needs, or FEW_CLUSTERS if that is fewer.
-    `asked`: clusters to ask for so many counted ones, as flat ones are rare here; None if none is
-    counted.
-    """
-
-    word: str
-    zeros: int | None
-    least: int
-    possible: bool
-    asked: int | None
-
-
 def reach(
-    kind: ComparisonKind, margin: float, spread: Spread, clusters: Clusters, alpha: float
-) -> Reach | None:
+    kind: ComparisonKind,
+    margin: float,
+    spread: PlannedSpread,
+    clusters: PlannedClusters,
+    alpha: float,
+) -> PlannedReach | None:
     """Whether the suite can reach a good end; None for a `margin` of 0 or less.
 
     `margin`: in captured units; for swap what equal quality leaves over, (1 - retain) * captured,
@@ -208,7 +155,9 @@ def reach(
     least = FEW_CLUSTERS if clusters.groups else min(bound, FEW_CLUSTERS)
     possible = clusters.counted >= FEW_CLUSTERS or bets >= bound
     asked = math.ceil(least * clusters.asked / clusters.counted) if clusters.counted else None
-    return Reach(kind.words.equal, zeros, least, possible, asked)
+    return PlannedReach(
+        word=kind.words.equal, zeros=zeros, least=least, possible=possible, asked=asked
+    )
 
 
 def _least_above_0(x: float, alpha: float) -> int:
@@ -232,22 +181,9 @@ class Lifts:
     groups: tuple[Hashable, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionPower:
-    """Clusters that show a newcomer of equal quality to keep the share `retain`, by t alone.
-
-    `sd`: of x = s_to - retain * s_from. `clusters`: None if no number does: nothing is left over
-    (`retain` 1), or the incumbent is no better than random.
-    """
-
-    retain: float
-    sd: float
-    clusters: int | None
-
-
 def retention(
-    retain: float, captured: float, spread: Spread, lifts: Lifts | None, alpha: float
-) -> RetentionPower:
+    retain: float, captured: float, spread: PlannedSpread, lifts: Lifts | None, alpha: float
+) -> Retention:
     """At equal quality the mean of x is (1 - retain) * `captured`; one-sided `alpha`.
 
     Its sd is that of the pilot's `lifts`, else that of independent arms that stray alike: then
@@ -261,5 +197,6 @@ def retention(
         sd = estimate.std_error * math.sqrt(len(lifts.newcomer))
     effect = (1 - retain) * captured
     if effect <= 0:
-        return RetentionPower(retain, sd, None)
-    return RetentionPower(retain, sd, clusters_needed(effect, sd, alpha, power=POWER, sides=1))
+        return Retention(retain=retain, sd=sd, clusters=None)
+    needed = clusters_needed(effect, sd, alpha, power=POWER, sides=1)
+    return Retention(retain=retain, sd=sd, clusters=needed)

@@ -10,20 +10,28 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, ConfigDict, Field
 
 from selectllm.core.document import Amount, Document, Number, Part, Tally
+from selectllm.core.verdict_words import EqualWord, VerdictKind
 from selectllm.evaluation.sets.schema import Budget, SelectorLeftOut
 from selectllm.utility.schema import UtilitySummary
 
 Positive = Annotated[int, Field(ge=1)]
-Source = Literal["pilot", "random picks", "assumption"]
+PlannedKind = Literal["eval", VerdictKind]
+DifferingSource = Literal["pilot", "independent picks"]
+SpreadSource = Literal["pilot", "random picks", "assumption"]
+PriceSource = Literal["suite", "litellm", "free"]
+PaceSource = Literal["replies", "pilot", "assumption"]
 
 
 class CallPace(Part):
-    """How long replies are expected to be, and to take."""
+    """What the calls of a pair take on average.
+
+    `asks`: 1, or the ballots of a vote, if none is asked again.
+    """
 
     asks: Amount = Field(description="Calls per decision.")
     seconds: Amount = Field(description="Mean per call.")
     tokens_out: Amount = Field(description="Mean per reply.")
-    source: Literal["replies", "pilot", "assumption"]
+    source: PaceSource
 
 
 class TokenPrice(Part):
@@ -31,11 +39,14 @@ class TokenPrice(Part):
 
     input: Amount
     output: Amount
-    source: Literal["suite", "litellm", "free"]
+    source: PriceSource
 
 
 class LitellmPrices(Part):
-    """The table that prices were taken from."""
+    """The table that prices were taken from.
+
+    `newest_model`: the table is no older; null if it cannot be read.
+    """
 
     version: str
     newest_model: str | None = Field(
@@ -43,8 +54,12 @@ class LitellmPrices(Part):
     )
 
 
-class Outlays(Part):
-    """What is going to be sent. Under names with `most`: if all takes as much as it may."""
+class Outlay(Part):
+    """What is going to be sent, beyond what is known.
+
+    The expectation, and under names with `most` the ceiling: every reply as long as it may be,
+    and asked again as often as it may be.
+    """
 
     calls: Tally = Field(description="Expected, with asking again as often as in the pace.")
     calls_most: Tally = Field(description="If every decision takes all the calls it may.")
@@ -56,6 +71,11 @@ class Outlays(Part):
         description="If every reply has max_tokens and is asked again as often as it may be; null "
         "if not priced."
     )
+
+
+class Outlays(Outlay):
+    """The same with what is not sent."""
+
     too_long: Tally = Field(
         description="Prompts that do not fit the context: never sent, counted as invalid."
     )
@@ -118,7 +138,7 @@ class RatingsBill(Part):
 class DifferingBill(RatingsBill):
     """If only the items that exactly one of two arms picked are rated."""
 
-    source: Literal["pilot", "independent picks"]
+    source: DifferingSource
 
 
 class PlannedRatings(RatingsBill):
@@ -129,16 +149,23 @@ class PlannedRatings(RatingsBill):
 
 
 class PlannedSpread(Part):
-    """How far arms are expected to differ, cluster by cluster."""
+    """How far arms are expected to differ, cluster by cluster.
+
+    `clusters`: that it was seen in; 0 if it is assumed.
+    """
 
     sd: Amount = Field(description="Of d between clusters, captured units.")
     scale: Number = Field(description="1 captured in units of d.")
-    source: Source
-    clusters: Tally
+    source: SpreadSource
+    clusters: Tally = 0
 
 
 class PlannedPower(Part):
-    """What the counted clusters can show with 80 % power."""
+    """What the counted clusters can show with 80 % power, in captured units.
+
+    `for_margin`, of regress: those that pass at equal quality. It and `for_equal` are by the t
+    test alone; below 100 of them the betting bound must agree.
+    """
 
     alpha: Number
     sides: Literal[1, 2]
@@ -154,9 +181,14 @@ class PlannedPower(Part):
 
 
 class PlannedReach(Part):
-    """Whether the suite can reach a good end at all."""
+    """Whether the suite can reach a good end, `word`, at all where nothing was lost.
 
-    word: Literal["pass", "equivalent", "safe"]
+    `zeros`: by the betting bound, which also decides where fewer than 20 differ. `least`: as many
+    as the bound needs, or 100 if that is fewer. `asked`: as flat ones
+    are rare here; null if none is counted.
+    """
+
+    word: EqualWord
     zeros: Positive | None = Field(
         description="Counted clusters needed by the betting bound if every d is 0; null for swap."
     )
@@ -166,10 +198,14 @@ class PlannedReach(Part):
 
 
 class Retention(Part):
-    """What it takes to show a model of equal quality to be safe."""
+    """What it takes to show a model of equal quality to keep the share `retain`, by t alone.
+
+    `clusters`: null also where nothing is left over (`retain` 1), or the model in use is no better
+    than random picks.
+    """
 
     retain: Number
-    sd: Amount
+    sd: Amount = Field(description="Of s_to - retain * s_from between clusters.")
     clusters: int | None = Field(description="Counted, at equal quality; null: no number does.")
 
 
@@ -188,7 +224,7 @@ class PlanResults(Document):
 
     format: Literal[1] = 1
     suite: str
-    for_: Literal["eval", "ab", "swap", "regress"] = Field(
+    for_: PlannedKind = Field(
         validation_alias=AliasChoices("for", "for_"), serialization_alias="for"
     )
     arms: tuple[str, ...] = Field(
@@ -218,7 +254,10 @@ class PlanResults(Document):
 
 
 class SetRound(Part):
-    """A round of one set."""
+    """A round of one set.
+
+    `calls`: if every reply is valid; 0 where the clusters are taken whole.
+    """
 
     clusters: Positive
     size: Positive = Field(description="About.")

@@ -9,9 +9,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
-from typing import Any
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Item, Reply
@@ -19,8 +18,6 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.planning.forecast import (
     ESTIMATE,
     Forecast,
-    Outlay,
-    Pace,
     Recall,
     Unasked,
     assumed_pace,
@@ -28,6 +25,7 @@ from selectllm.evaluation.planning.forecast import (
     outlay,
 )
 from selectllm.evaluation.planning.prices import Priced, priced
+from selectllm.evaluation.planning.schema import CallPace, Outlay, SelectorAsking, SetRound
 from selectllm.evaluation.sets.protocol import Protocol, arm_of
 from selectllm.models.tokens import estimate_tokens
 from selectllm.selection.by_model import rounds_ahead
@@ -42,19 +40,6 @@ ITEMS = 200  # that stand in for the pool
 
 
 @dataclass(frozen=True, slots=True)
-class RoundPlan:
-    """One round of a set: its clusters of about `size`, and what each gives, some one more.
-
-    `calls`: if every reply is valid; 0 where the clusters are taken whole.
-    """
-
-    clusters: int
-    size: int
-    picks: int
-    calls: int
-
-
-@dataclass(frozen=True, slots=True)
 class SelectorPlan:
     """A selector that asks a model, and what that takes with all seeds.
 
@@ -64,26 +49,25 @@ class SelectorPlan:
 
     arm: Arm
     budget: int | None
-    rounds: tuple[RoundPlan, ...]
+    rounds: tuple[SetRound, ...]
     forecast: Forecast
-    pace: Pace
+    pace: CallPace
     priced: Priced | None
     outlay: Outlay
 
-    def to_json(self) -> dict[str, Any]:
+    def asking(self) -> SelectorAsking:
         """As the plan has it."""
-        price = self.priced and {**asdict(self.priced.price), "source": self.priced.source}
-        return {
-            "selector": self.arm.name,
+        return SelectorAsking(
+            **dict(self.outlay),
+            too_long=self.forecast.too_long,
+            tokens_by=self.forecast.tokens_by,
+            pace=self.pace,
+            price=None if self.priced is None else self.priced.told(),
+            selector=self.arm.name,
             **self.arm.to_json(),
-            "budget": self.budget,
-            "rounds": [asdict(each) for each in self.rounds],
-            "too_long": self.forecast.too_long,
-            "tokens_by": self.forecast.tokens_by,
-            "pace": asdict(self.pace),
-            "price": price,
-            **asdict(self.outlay),
-        }
+            budget=self.budget,
+            rounds=self.rounds,
+        )
 
 
 async def plan_sets(protocol: Protocol, ask: AskSettings) -> list[SelectorPlan]:
@@ -106,7 +90,7 @@ async def _pair(
 ) -> SelectorPlan:
     seeds = protocol.entry.seeds
     items = len(protocol.pool)
-    rounds: list[RoundPlan] = []
+    rounds: list[SetRound] = []
     parts: list[Forecast] = []
     for clusters, _ in rounds_ahead(items, protocol.settings(budget, seeds[0], ask)):
         size, picks = math.ceil(items / clusters), max(1, budget // clusters)
@@ -116,7 +100,7 @@ async def _pair(
             forecast = scaled(await _round(protocol, selector, size, picks, ask), asked)
             calls = len(forecast.unasked)
             parts += [forecast] * len(seeds)
-        rounds.append(RoundPlan(clusters, size, picks, calls))
+        rounds.append(SetRound(clusters=clusters, size=size, picks=picks, calls=calls))
         items = clusters
     return _asking(arm_of(selector), budget, rounds, _together(selector, parts), ask)
 
@@ -217,7 +201,7 @@ def scaled(forecast: Forecast, decisions: int) -> Forecast:
 def _asking(
     arm: Arm,
     budget: int | None,
-    rounds: Sequence[RoundPlan],
+    rounds: Sequence[SetRound],
     forecast: Forecast,
     ask: AskSettings,
 ) -> SelectorPlan:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
 
-from selectllm.evaluation.planning.forecast import ESTIMATE
-from selectllm.evaluation.planning.prices import price_table
-from selectllm.evaluation.planning.schema import SetsPlanResults
+from selectllm.evaluation.planning.forecast import ESTIMATE, summed
+from selectllm.evaluation.planning.prices import table_behind
+from selectllm.evaluation.planning.schema import Outlays, SetsPlanResults
 from selectllm.evaluation.planning.sets import CLUSTERS, ITEMS, SelectorPlan
 from selectllm.evaluation.sets.protocol import LeftOut, Protocol
 
@@ -21,34 +19,22 @@ def sets_plan_json(
 ) -> SetsPlanResults:
     """What `plan --for sets` prints; USD is null where a model is not priced."""
     asked = {plan.arm for plan in asking}
-    by_table = any(plan.priced and plan.priced.source == "litellm" for plan in asking)
-    content = {
-        "suite": protocol.run.suite.name,
-        "for": "sets",
-        "items": len(protocol.pool),
-        "budgets": protocol.budgets,
-        "seeds": list(protocol.entry.seeds),
-        "concurrency": concurrency,
-        "asking": [plan.to_json() for plan in asking],
-        "unasked": [arm.name for arm in protocol.arms if arm not in asked],
-        "left_out": [selector.to_json() for selector in left_out],
-        "total": _total(asking),
-        "price_table": asdict(price_table()) if by_table else None,
-        "assumptions": list(_assumptions(protocol, asking)),
-    }
-    return SetsPlanResults.model_validate(content)
-
-
-def _total(asking: Sequence[SelectorPlan]) -> dict[str, Any]:
-    """Of everything; USD is None if anything is not priced."""
-    outlays = [plan.outlay for plan in asking]
-    total: dict[str, Any] = {"too_long": sum(plan.forecast.too_long for plan in asking)}
-    for name in ("calls", "calls_most", "tokens_in", "tokens_out"):
-        total[name] = sum(getattr(outlay, name) for outlay in outlays)
-    for name in ("usd", "usd_most"):
-        costs = [getattr(outlay, name) for outlay in outlays]
-        total[name] = None if None in costs else float(sum(costs))
-    return total | {"hours": float(sum(outlay.hours for outlay in outlays))}
+    return SetsPlanResults(
+        suite=protocol.run.suite.name,
+        items=len(protocol.pool),
+        budgets=tuple(protocol.budgets),
+        seeds=tuple(protocol.entry.seeds),
+        concurrency=concurrency,
+        asking=tuple(plan.asking() for plan in asking),
+        unasked=tuple(arm.name for arm in protocol.arms if arm not in asked),
+        left_out=tuple(selector.told() for selector in left_out),
+        total=Outlays(
+            **dict(summed([plan.outlay for plan in asking])),
+            too_long=sum(plan.forecast.too_long for plan in asking),
+        ),
+        price_table=table_behind(plan.priced for plan in asking),
+        assumptions=tuple(_assumptions(protocol, asking)),
+    )
 
 
 def _assumptions(protocol: Protocol, asking: Sequence[SelectorPlan]) -> Iterator[str]:

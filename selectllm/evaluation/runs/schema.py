@@ -1,15 +1,20 @@
-"""results.json of a run folder, typed; nothing here computes."""
+"""results.json and run.json of a run folder, typed; nothing here computes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
 from selectllm.core.document import Document, Number, Part, Sha256, Share, Tally
 from selectllm.core.verdict_words import Word
-from selectllm.evaluation.comparison.schema import DecidingUtility, Noise, Verdict
+from selectllm.evaluation.comparison.schema import (
+    DecidingUtility,
+    ManifestComparison,
+    Noise,
+    Verdict,
+)
 from selectllm.evaluation.metrics.schema import SlotHistogram, UtilityAgreement
 from selectllm.stats.interval import Interval
 
@@ -91,3 +96,51 @@ class RunResults(Document):
     def words(self) -> tuple[Word, ...]:
         """The words of its verdicts."""
         return tuple(verdict.word for verdict in self.verdicts)
+
+
+class RunManifest(Part):
+    """What a run was made from: equal manifests and replies give equal results.
+
+    Its hash is that of what was written, whatever the version, so it is open to further keys.
+    `measures`: what the measures of strategies depend on, by strategy; absent without any.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    absent: ClassVar[frozenset[str]] = frozenset({"measures"})
+
+    format: Any
+    suite: Any
+    pool_sha256: Any
+    clusters_sha256: Any
+    picks: Any
+    orders: Any
+    repeats: Any
+    seed: Any
+    gate: Any
+    utilities: Any
+    prompts: Any
+    models: Any
+    pairs: Any
+    strategies: Any
+    comparison: ManifestComparison | None = Field(
+        description="What the arms are compared for; null in eval."
+    )
+    baseline_sha256: Sha256 | None
+    measures: Mapping[str, Mapping[str, Any]] | None = None
+
+
+class PoolPlace(Part):
+    """Where the pool lay, from the folder of the run, and how its columns were named."""
+
+    path: str
+    columns: Mapping[str, Any]
+
+
+class RunFile(Document):
+    """What a run was made from, and by which versions."""
+
+    model_config = ConfigDict(title="run.json of a run folder")
+
+    manifest: RunManifest
+    versions: Mapping[str, str | None]
+    pool: PoolPlace

@@ -23,6 +23,7 @@ from selectllm.core.types import Attempt, Decision, Pool
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.sets.log import SelectedSet, SetLog, spent
+from selectllm.evaluation.sets.schema import SelectorLeftOut
 from selectllm.evaluation.suite import SetsEntry, Suite
 from selectllm.selection.by_model import (
     Chosen,
@@ -53,9 +54,9 @@ class LeftOut:
     arm: Arm
     reason: str
 
-    def to_json(self) -> dict[str, str]:
-        """`{selector, reason}`."""
-        return {"selector": self.arm.name, "reason": self.reason}
+    def told(self) -> SelectorLeftOut:
+        """As files have it."""
+        return SelectorLeftOut(selector=self.arm.name, reason=self.reason)
 
 
 def sets_entry(suite: Suite) -> SetsEntry:

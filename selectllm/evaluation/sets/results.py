@@ -28,7 +28,6 @@ from selectllm.evaluation.sets.schema import (
     ByBudget,
     PoolDivision,
     RandomSets,
-    SelectorLeftOut,
     SelectorSets,
     SetOverlap,
     SetsResults,
@@ -129,9 +128,7 @@ def set_results(
             for budget in protocol.budgets
             for a, b in combinations(arms, 2)
         ),
-        left_out=tuple(
-            SelectorLeftOut(selector=out.arm.name, reason=out.reason) for out in left_out
-        ),
+        left_out=tuple(out.told() for out in left_out),
         notes=tuple(notes),
     )
 

@@ -168,10 +168,10 @@ _LONGEST_ROW = 10_000
 _MOST_LISTS = 20  # a line with more lists, or more markers, chooses none of them
 
 
-def find_lists(text: str, shape: Grammar) -> list[LabelList]:
+def find_lists(text: str, shape: Grammar, *, leading: bool = False) -> list[LabelList]:
     """Every list of labels in `text`, in order; see `meant_list` for what they come to.
 
-    `text` is as `text.mask_quotes` leaves it, with every quotation masked.
+    `text` is as `text.mask_quotes` leaves it. `leading`: only what it begins with, or "Answer:".
     """
     lines = _lines(text, shape)
     lists: list[LabelList] = []
@@ -192,6 +192,8 @@ def find_lists(text: str, shape: Grammar) -> list[LabelList]:
             if _TAKEN_BACK.match(lines[at]):
                 lists.append(TAKEN_BACK)
             marked, pending = _marked(lines[at], shape)
+            if leading and (marked, pending) == ([], PROSE):
+                break
             lists += marked or _in_prose(lines[at], shape)
         at += max(1, len(rows))
     return lists

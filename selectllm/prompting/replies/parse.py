@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from selectllm.core.types import Parsed, Question
 from selectllm.prompting.replies.formats import reply_format
-from selectllm.prompting.replies.reading import invalid
+from selectllm.prompting.replies.reading import invalid, noted
 from selectllm.prompting.replies.text import answer_text
 
 PROBLEMS: Mapping[str, str] = MappingProxyType(
@@ -28,6 +28,9 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "tied": "equal scores or votes meet where the picks end; a hash of the item's id decides",
         "bare_list": "the reply is a list where a JSON object was asked for",
         "loose_json": "the reply's JSON needed a fix: a comma, quotes, literals, or a missing list",
+        "other_key": "the reply's JSON has the labels under another key than the one asked for",
+        "escape_codes": "codes that colour a terminal stood in the reply",
+        "unknown_mark": "the reply has a mark that may set reasoning apart and is not a known one",
         "unlisted": "labels are missing from the likeliest tokens; they come after those listed",
         "stray_token": "the model would have written something else than a label",
         "partial_ballots": "some ballots name fewer labels than asked for",
@@ -44,8 +47,9 @@ _STOPPED_EARLY = ("refused", "too_long")
 def parse(text: str, question: Question, finish_reason: str = "stop") -> Parsed:
     """What `text` says in answer to `question`. Never raises on a model's text.
 
-    `finish_reason` as in Reply: after `length` only closed structures count. Out-of-range labels
-    are dropped; if that brings a label beyond the k-th into the picks, the reply is invalid.
+    `finish_reason` as in Reply: after `length` only closed structures count that the answer begins
+    with, for what comes later may be reasoning that nothing marks. Out-of-range labels are dropped;
+    if that brings a label beyond the k-th into the picks, the reply is invalid.
     """
     if finish_reason in _STOPPED_EARLY:
         return invalid(finish_reason)
@@ -53,7 +57,11 @@ def parse(text: str, question: Question, finish_reason: str = "stop") -> Parsed:
         return invalid("empty")
     cut = finish_reason == "length"
     form = reply_format(question.reply, question.folder)
-    parsed = form.read(answer_text(text), question, cut)
+    answer = answer_text(text, cut)
+    if answer.unknown:
+        return invalid("unknown_mark")
+    parsed = form.read(answer.text, question, cut)
+    parsed = noted(parsed, "escape_codes") if answer.escaped else parsed
     unfinished = parsed.problems in (("no_answer",), ("missing_scores",)) or (
         parsed.status == "partial" and not form.shows_its_end
     )

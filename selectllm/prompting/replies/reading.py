@@ -30,6 +30,7 @@ from selectllm.prompting.replies.lists import (
 from selectllm.prompting.replies.text import (
     REPEATED_KEYS,
     candidate_texts,
+    has_one_object,
     is_one_object,
     json_objects,
     mask_candidates,
@@ -40,6 +41,8 @@ from selectllm.prompting.replies.text import (
 _LABEL_KEYS = ("label", "candidate", "id", "index", "number", "item", "instruction")
 _UNKNOWN = "?"
 _FENCE = re.compile(r"\A```\w*\n|\n```\Z")
+# An object that a reply begins with, after a fence or a line that announces it at most.
+_LEADING_OBJECT = re.compile(r"(?:[^\n{]{0,200}:\s)?(?:```\w{0,20}\n)?(?:\[\s{0,9})?\{")
 _NUMBER = r"(\d{1,6}(?:\.\d{1,6})?)"
 _ENDLESS = 1e9
 _SCORE = re.compile(rf"{_NUMBER}(?: ?(?:/|out of) ?(\d{{1,6}}))?")
@@ -104,7 +107,7 @@ def _counts_from_zero(labels: Sequence[str]) -> bool:
     return any(not label.strip("-0") for label in labels)
 
 
-def _noted(parsed: Parsed, problem: str) -> Parsed:
+def noted(parsed: Parsed, problem: str) -> Parsed:
     """`parsed` with a fix noted: picks that needed one are `repaired`."""
     if parsed.status == "invalid":
         return parsed
@@ -127,13 +130,16 @@ def read_ranking(body: str, question: Question, cut: bool) -> Parsed:
 
 def _list(body: str, question: Question, cut: bool, ranked: bool) -> Parsed:
     shape = grammar(_has_letters(question))
+    whole = body
     if not is_only_a_list(body, shape):
         texts = candidate_texts(question)
         body = mask_quotes(mask_candidates(body, texts), texts)
-    lists = find_lists(body, shape)
+    lists = find_lists(body, shape, leading=cut)
     if cut:
         lists = [listed for listed in lists if listed.closed and listed.meant > PROSE]
     meant = meant_list(lists, question.k, in_order=ranked)
+    if meant == "no_answer" and (parsed := _sole_answer(whole, question)):
+        return parsed
     if isinstance(meant, str):
         return invalid(meant)
     spare = len(meant.labels) - question.k
@@ -156,6 +162,8 @@ def _owns(label: str, position: int, question: Question) -> bool:
 
 def read_object(body: str, question: Question, cut: bool) -> Parsed:
     """The picks in a JSON object; one that broke off is no object."""
+    if cut and not _LEADING_OBJECT.match(body):
+        return invalid("no_answer")
     core = _FENCE.sub("", body)
     answers = [pair for pair in json_objects(core) if "picks" in pair[0]]
     if answers and not is_one_object(core):
@@ -163,10 +171,12 @@ def read_object(body: str, question: Question, cut: bool) -> Parsed:
         answers = [pair for pair in json_objects(masked) if "picks" in pair[0]]
     shape = grammar(_has_letters(question))
     if not answers:
+        if parsed := _sole_answer(core, question):
+            return parsed
         listed = shape.bracket.fullmatch(readable(core))
         if listed is None:
             return invalid("no_answer")
-        return _noted(_picked(labels_in(listed[0], shape), question), "bare_list")
+        return noted(_picked(labels_in(listed[0], shape), question), "bare_list")
     if any("picks" in value.get(REPEATED_KEYS, ()) for value, _ in answers):
         return invalid("ambiguous")
     read = [_labels(value["picks"], shape) for value, _ in answers]
@@ -175,7 +185,37 @@ def read_object(body: str, question: Question, cut: bool) -> Parsed:
         return invalid(meant)
     parsed = _picked(meant.labels, question)
     loose = any(fixed for _, fixed in answers) or any(fixed for _, fixed in read)
-    return _noted(parsed, "loose_json") if loose else parsed
+    return noted(parsed, "loose_json") if loose else parsed
+
+
+def _sole_answer(body: str, question: Question) -> Parsed | None:
+    """The picks in an object whose only list or number holds labels, whatever its key.
+
+    None unless it is the only object, alone on its lines.
+    """
+    core = _FENCE.sub("", body)
+    if not has_one_object(core):
+        return None
+    for value, _ in json_objects(core):
+        labels = _sole_labels(value, question)
+        if labels:
+            return noted(_picked(labels, question), "other_key")
+    return None
+
+
+def _sole_labels(value: dict[str, Any], question: Question) -> tuple[str, ...]:
+    """The labels in the only list or number of `value`, or of the only object in it."""
+    if REPEATED_KEYS in value:
+        return ()
+    held = [one for one in value.values() if not isinstance(one, str | bool | None)]
+    if len(value) == 1 and not held:  # a letter is text
+        held = [one for one in value.values() if one in question.labels]
+    if len(held) != 1:
+        return ()
+    if isinstance(held[0], dict):
+        return _sole_labels(held[0], question)
+    labels, _ = _labels(held[0], grammar(_has_letters(question)))
+    return labels if all(_position(label, question) is not None for label in labels) else ()
 
 
 def _labels(value: Any, shape: Grammar) -> tuple[tuple[str, ...], bool]:
@@ -211,12 +251,12 @@ def read_scores(body: str, question: Question, cut: bool) -> Parsed:
     shape = grammar(_has_letters(question))
     texts = candidate_texts(question)
     masked = mask_candidates(body, texts)
-    objects = json_objects(masked)
+    objects = json_objects(masked) if not cut or _LEADING_OBJECT.match(masked) else []
     scored = [label for value, _ in objects for label in _in_object(value, shape)]
     loose = bool(scored) and any(fixed for _, fixed in objects)
     if not scored:
         lines = readable(mask_quotes(masked, texts))
-        scored = _in_lines(lines.rpartition("\n")[0] if cut else lines, shape)
+        scored = _in_lines(_leading_lines(lines, shape) if cut else lines, shape)
     placed = [(_position(label, question), score) for label, score, _ in scored]
     scores = {place: score for place, score in placed if place is not None}
     unknown = any(place is None for place, _ in placed)
@@ -233,8 +273,16 @@ def read_scores(body: str, question: Question, cut: bool) -> Parsed:
     tied = ("tied",) if k < m and scores[best[k - 1]] == scores[best[k]] else ()
     shown = tuple(float(scores[place]) for place in range(m))
     parsed = Parsed(best[:k], "ok", tied, best, shown)
-    parsed = _noted(parsed, "out_of_range") if unknown else parsed
-    return _noted(parsed, "loose_json") if loose else parsed
+    parsed = noted(parsed, "out_of_range") if unknown else parsed
+    return noted(parsed, "loose_json") if loose else parsed
+
+
+def _leading_lines(text: str, shape: Grammar) -> str:
+    """The whole lines of a text that broke off and begins with scores, else nothing."""
+    lines = text.split("\n")[:-1]
+    first = next((line for line in lines if not line.endswith(":") and line[:1] != "|"), "")
+    table = any(line[:1] == "|" for line in lines[:2])
+    return "\n".join(lines) if table or _in_lines(first, shape) else ""
 
 
 def _in_lines(text: str, shape: Grammar) -> list[ScoredLabel]:

@@ -6,9 +6,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from selectllm.core.types import Question
+from selectllm.prompting.replies.reasoning import without_reasoning
 
 MASK = "\ufffc"
 """Stands where quoted text was: a word that is no label."""
@@ -17,6 +19,9 @@ OWN_TEXT = 0xF0000
 REPEATED_KEYS = "\x00repeated keys"
 """Key under which `json_objects` lists the keys that an object gave more than once."""
 
+LONGEST_REPLY, LONGEST_ANSWER = 1_000_000, 100_000
+"""Characters of a reply with and without its reasoning; what is longer answers nothing."""
+
 # Unicode forms that mean an ASCII character. A fixed table rather than NFKC: the table is linear
 # in time (NFKC sorts runs of combining marks) and the same in every Python.
 _FORMS: dict[int, str | None] = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
@@ -24,16 +29,15 @@ _FORMS |= {ord(sign): "[" for sign in "【〔〖"} | {ord(sign): "]" for sign in
 _FORMS |= {ord("№"): "#", ord("。"): ".", ord("､"): "、", ord("’"): "'", 0x3000: " ", 0xA0: " "}
 _FORMS |= dict.fromkeys([0xAD, 0x2060, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F)])
 
-_REASONING = re.compile(
-    r"<(/?)(?:think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad)"
-    r"(?: [^<>\n]{0,80})?>|\[(/?)THINK\]",
-    re.IGNORECASE,
+# What colours a terminal and the like (ECMA-48: control sequences and strings).
+_ESCAPE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]{0,40}[ -/]{0,9}[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\n]{0,400}"
+    r"(?:\x07|\x1b\\|\x9c)|\x1b[ -/]{0,9}[0-~]"
 )
-_CHANNEL = "<|channel|>"
-_FINAL_CHANNEL = "<|channel|>final"
-_CHANNEL_END = re.compile(r"<\|(?:end|return|start|channel|call)\|>")
-_SPECIAL_TOKEN = re.compile(r"<\|[a-z_]{1,24}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
-_ANSWER_TAG = re.compile(r"<(/?)(?:answer|final|final_answer|picks|selection)>", re.IGNORECASE)
+_SPECIAL_TOKEN = re.compile(
+    r"<\|(?:im_)?start\|>\w{0,20}|<\|[\w:.-]{1,40}\|?>|<[\w:.-]{1,40}\|>|</?s>|\[/?INST\]"
+    r"|<(?:start|end)_of_turn>|\[END FINAL RESPONSE\]"
+)
 _BOXED = re.compile(r"\\boxed\{ ?(\[[^\[\]{}\n]{1,400}\]) ?\}")
 _PRIVATE = re.compile(r"[\U000F0000-\U000FFFFD]")
 _BLANKS = re.compile(r"[^\S\n]+")
@@ -41,7 +45,7 @@ _LINE_EDGES = re.compile(r"\s*\n\s*")
 
 _EMPHASIS = re.compile(
     r"(?<![\w*])\*{1,3}(?=\S)|(?<=\S)\*{1,3}(?![\w*])|(?<!\w)__?(?=\S)|(?<=\S)__?(?!\w)|`|^#+ "
-    r"|</?(?:b|i|em|strong|code|pre|p)>",
+    r"|</?(?:b|i|u|em|strong|code|pre|p|div|span|ul|ol|li|br ?/?)>",
     re.MULTILINE,
 )
 _NUMPY = re.compile(r"\b(?:np\.|numpy\.)?u?int\d{0,2}\((\d{1,9})\)")
@@ -57,20 +61,35 @@ Texts = Sequence[tuple[str, int]]
 """Texts that a reply may quote, and the position of the candidate that each belongs to."""
 
 
-def answer_text(text: str) -> str:
+@dataclass(frozen=True, slots=True)
+class AnswerText:
+    """The part of a reply that answers, made ready for reading.
+
+    `unknown`: it holds a mark that may open reasoning and that nobody knows (reasoning.py).
+    `escaped`: codes for a terminal, such as colours, were left out.
+    """
+
+    text: str
+    unknown: bool = False
+    escaped: bool = False
+
+
+def answer_text(text: str, cut: bool = False) -> AnswerText:
     """The part of a reply that answers: ASCII forms, single blanks, no reasoning, no tokens.
 
-    Reasoning is what <think>, <reasoning> and the like enclose; all before a stray closing tag;
-    all after an opening tag that is never closed; every channel but the final one.
+    `cut`: the reply broke off. What is longer than LONGEST_REPLY, or than LONGEST_ANSWER without
+    its reasoning, is no answer: its text is empty.
     """
-    text = _PRIVATE.sub("", without_forms(text))
-    text = _without_reasoning(_final_channel(text))
-    text = _SPECIAL_TOKEN.sub("", text)
-    if "<" in text:
-        text = _ANSWER_TAG.sub(lambda tag: "\n" if tag[1] else "\nFinal answer: ", text)
+    if len(text) > LONGEST_REPLY:
+        return AnswerText("")
+    text, escapes = _ESCAPE.subn("", _PRIVATE.sub("", without_forms(text)))
+    spoken = without_reasoning(text, cut)
+    if len(spoken.text) > LONGEST_ANSWER:
+        return AnswerText("", spoken.unknown)
+    text = _SPECIAL_TOKEN.sub("\n", spoken.text)
     if "\\boxed" in text:
         text = _BOXED.sub(r"\nFinal answer: \1\n", text)
-    return tidy(text)
+    return AnswerText(tidy(text), spoken.unknown, escapes > 0)
 
 
 def without_forms(text: str) -> str:
@@ -82,31 +101,6 @@ def tidy(text: str) -> str:
     """`text` with single blanks, none at the edges of lines, LF line ends and no empty lines."""
     text = _BLANKS.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _LINE_EDGES.sub("\n", text).strip()
-
-
-def _final_channel(text: str) -> str:
-    if _CHANNEL not in text:
-        return text
-    _, final, rest = text.rpartition(_FINAL_CHANNEL)
-    if not final:
-        return ""
-    return _CHANNEL_END.split(rest.removeprefix("<|message|>"), maxsplit=1)[0]
-
-
-def _without_reasoning(text: str) -> str:
-    kept: list[str] = []
-    start, inside = 0, False
-    for tag in _REASONING.finditer(text):
-        if tag[1] or tag[2]:
-            if not inside:  # a stray closing tag: all before it was reasoning
-                kept.clear()
-            start, inside = tag.end(), False
-        elif not inside:
-            kept.append(text[start : tag.start()])
-            inside = True
-    if not inside:
-        kept.append(text[start:])
-    return "\n".join(kept)
 
 
 def candidate_texts(question: Question) -> Texts:
@@ -191,6 +185,15 @@ def json_objects(text: str) -> list[tuple[dict[str, Any], bool]]:
 def is_one_object(text: str) -> bool:
     """Whether `text` is one pair of braces and nothing around it."""
     return _braces(text) == [(0, len(text))]
+
+
+def has_one_object(text: str) -> bool:
+    """Whether `text` holds one pair of braces, and nothing else on the lines that it is on."""
+    spans = _braces(text)
+    if len(spans) != 1:
+        return False
+    start, end = spans[0]
+    return not (text[:start].rpartition("\n")[2] + text[end:].partition("\n")[0]).strip()
 
 
 _BRACES = re.compile(r"\\.|[\"{}\n]")

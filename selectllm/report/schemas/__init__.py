@@ -1,8 +1,6 @@
 """JSON Schemas of every file that selectllm reads or writes; they ship in the wheel.
 
-Those of `generated` are made from the types of their files (`python -m
-selectllm.report.schemas`); the others are written by hand, and the tests hold real files against
-them.
+All are generated from the types of their files: `python -m selectllm.report.schemas`.
 """
 
 from __future__ import annotations
@@ -46,32 +44,40 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def generated() -> dict[str, dict[str, Any]]:
-    """By name, the schemas of files that are written from types, as these say it now."""
-    from selectllm.core.document import Document
+    """All of them by name, as the types say it now."""
     from selectllm.downstream.outcomes.schema import ExportManifest, results_schema
     from selectllm.downstream.student.schema import StudentScores
     from selectllm.downstream.trials.schema import StudentsCompared
+    from selectllm.evaluation.comparison.schema import BaselineFile
     from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
-    from selectllm.evaluation.runs.schema import RunResults
+    from selectllm.evaluation.runs.schema import RunFile, RunResults
     from selectllm.evaluation.sets.schema import SetsResults
     from selectllm.evaluation.suite import Suite
+    from selectllm.models.wrappers.schema import RecordedRequest
     from selectllm.optimization.schema import json_schema as optimize
-    from selectllm.utility.schema import ValidationFile
+    from selectllm.selection.schema import ClustersFile, SelectedLine, decision_schema
+    from selectllm.utility.annotation.schema import ratings_schema
+    from selectllm.utility.schema import ValidationFile, utilities_schema, utility_file_schema
 
-    documents: dict[str, type[Document]] = {
-        "results": RunResults,
-        "sets": SetsResults,
-        "plan": PlanResults,
-        "plan_sets": SetsPlanResults,
-        "compare": StudentsCompared,
-        "validation": ValidationFile,
-        "student_scores": StudentScores,
-        "export": ExportManifest,
-    }
-    made = {name: document.json_schema() for name, document in documents.items()}
     return {
         "suite": Suite.json_schema(),
-        "optimize": optimize(),
+        "run": RunFile.json_schema(),
+        "clusters": ClustersFile.json_schema(),
+        "utilities": utilities_schema(),
+        "decision": decision_schema(),
+        "results": RunResults.json_schema(),
+        "pack": RecordedRequest.json_schema(),
+        "selection": SelectedLine.json_schema(),
+        "baseline": BaselineFile.json_schema(),
+        "ratings": ratings_schema(),
+        "plan": PlanResults.json_schema(),
+        "sets": SetsResults.json_schema(),
+        "plan_sets": SetsPlanResults.json_schema(),
+        "export": ExportManifest.json_schema(),
         "outcomes": results_schema(),
-        **made,
+        "compare": StudentsCompared.json_schema(),
+        "validation": ValidationFile.json_schema(),
+        "student_scores": StudentScores.json_schema(),
+        "utility_file": utility_file_schema(),
+        "optimize": optimize(),
     }

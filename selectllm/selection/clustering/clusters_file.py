@@ -17,6 +17,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write
 from selectllm.core.names import listed
 from selectllm.core.types import Cluster, Pool
+from selectllm.selection.schema import ClusterEntry
 
 FORMAT = 1
 
@@ -35,7 +36,10 @@ def write_clusters(
 
     `encoder`: the identity of the encoder behind the vectors, None where none was used.
     """
-    entries = [_entry(cluster) for cluster in clusters]
+    entries = [
+        ClusterEntry(id=cluster.id, members=cluster.members, group=cluster.group).to_json()
+        for cluster in clusters
+    ]
     content = {
         "by": by,
         "clusters": entries,
@@ -54,11 +58,6 @@ def write_clusters(
                 text = f"[\n    {lines}\n  ]"
             handle.write(f'  "{name}": {text},\n')
         handle.write(f'  "sha256": "{sha256_json(content)}"\n}}\n')
-
-
-def _entry(cluster: Cluster) -> dict[str, Any]:
-    entry: dict[str, Any] = {"id": cluster.id, "members": list(cluster.members)}
-    return entry if cluster.group is None else entry | {"group": cluster.group}
 
 
 def read_clusters(path: Path, pool: Pool | None = None) -> tuple[Cluster, ...]:

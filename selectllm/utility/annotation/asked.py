@@ -6,6 +6,7 @@ It says nothing about arms or picks: whoever rates may read it.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from selectllm.core.files import write_text
 from selectllm.utility.annotation.scale import Range, check_range
 
 FORMAT = 1
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def _asking(content: Any) -> Asking:
             "raters": int(raters),
             "ids": [*ids],
             "rubric": str(rubric),
-        } if all(isinstance(each, str) for each in ids):
+        } if SHA256.fullmatch(pool_sha256) and all(isinstance(each, str) for each in ids):
             bounds = float(low), float(high)
             return Asking(suite, pool_sha256, bounds, differing, raters, tuple(ids), rubric)
     raise TypeError(f"it is no asking of format {FORMAT}")

@@ -26,9 +26,8 @@ from selectllm.utility.annotation.rater_agreement import (
     reliability,
 )
 from selectllm.utility.annotation.scale import Range, check_range, item_id, on_scale
+from selectllm.utility.annotation.schema import RatedItem, RatingsBegin, RatingsHeader
 from selectllm.utility.annotation.sheet_files import PlacedRow
-
-FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +67,6 @@ class RatingsFile:
         """Of the values, from 0 to 1; see `rater_agreement.reliability`."""
         return reliability(self.ratings)
 
-    def header(self) -> dict[str, Any]:
-        """What the first line of the file says, under the key `ratings`."""
-        return {
-            "format": FORMAT,
-            "suite": self.suite,
-            "pool_sha256": self.pool_sha256,
-            "range": None if self.range is None else [float(bound) for bound in self.range],
-            "raters": list(self.raters),
-            "items": len(self.values),
-            "asked": self.asked,
-            "differing": self.differing,
-            "alpha": self.alpha,
-            "rater_noise": self.rater_noise,
-            "reliability": self.reliability,
-        }
-
 
 def write_ratings(path: Path, ratings: Ratings, asking: Asking) -> RatingsFile:
     """Write what `filled_sheets.read_sheets` read; returns what is in the file.
@@ -101,11 +84,24 @@ def write_ratings(path: Path, ratings: Ratings, asking: Asking) -> RatingsFile:
         differing=asking.differing,
         asked=len(asking.ids),
     )
+    low, high = asking.range
+    header = RatingsHeader(
+        suite=asking.suite,
+        pool_sha256=asking.pool_sha256,
+        range=(float(low), float(high)),
+        raters=content.raters,
+        items=len(content.values),
+        asked=len(asking.ids),
+        differing=asking.differing,
+        alpha=content.alpha,
+        rater_noise=content.rater_noise,
+        reliability=content.reliability,
+    )
     with atomic_write(path) as handle:
-        handle.write(canonical_json({"ratings": content.header()}) + "\n")
+        handle.write(canonical_json(RatingsBegin(ratings=header).to_json()) + "\n")
         for item, value in sorted(content.values.items()):
-            row = {"id": item, "value": value, "ratings": dict(ratings[item])}
-            handle.write(canonical_json(row) + "\n")
+            rated = RatedItem(id=item, value=value, ratings=ratings[item])
+            handle.write(canonical_json(rated.to_json()) + "\n")
     return content
 
 
@@ -122,29 +118,30 @@ def from_rows(path: Path, rows: Sequence[PlacedRow]) -> RatingsFile:
     values or the number of items show that the file was edited or cut.
     """
     place, first = rows[0]
-    match first["ratings"]:
-        case {
-            "format": 1,
-            "suite": str(suite),
-            "pool_sha256": str(pool_sha256),
-            "range": [int() | float() as low, int() | float() as high],
-            "items": int(items),
-            "asked": int(asked),
-            "differing": bool(differing),
-        }:
-            bounds = float(low), float(high)
-        case _:
-            fault = f"does not begin a ratings file of format {FORMAT}"
-            raise UtilityError(f"{place}: {fault}; import the sheets again")
+    try:
+        header = RatingsHeader.exactly(first["ratings"])
+    except ValueError as error:
+        raise UtilityError(
+            f"{place}: does not begin a ratings file of format 1 ({error}); import the sheets again"
+        ) from None
+    bounds = header.range
     check_range(place, bounds)
     ratings = {item: _ratings(where, row, bounds) for where, item, row in by_item(rows[1:])}
-    if len(ratings) != items or not items:
+    if len(ratings) != header.items:
         raise UtilityError(
-            f"{path}: holds {len(ratings)} items, and its first line says {items}; it was edited "
-            "or cut: import the sheets again"
+            f"{path}: holds {len(ratings)} items, and its first line says {header.items}; it was "
+            "edited or cut: import the sheets again"
         )
     values = mean_ratings(ratings)
-    return RatingsFile(values, ratings, bounds, suite, pool_sha256, differing, asked)
+    return RatingsFile(
+        values=values,
+        ratings=ratings,
+        range=bounds,
+        suite=header.suite,
+        pool_sha256=header.pool_sha256,
+        differing=header.differing,
+        asked=header.asked,
+    )
 
 
 def by_item(rows: Iterable[PlacedRow]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

@@ -14,7 +14,8 @@ from scipy import stats
 
 from selectllm.core.arrays import Floats
 from selectllm.core.codec import canonical_json
-from selectllm.downstream.outcomes.agreement import SetAgreement, set_agreement
+from selectllm.downstream.outcomes.agreement import set_agreement
+from selectllm.downstream.outcomes.schema import SetAgreement
 from selectllm.downstream.outcomes.scores import Runs
 from selectllm.stats.rank_correlation import (
     DRAWS,
@@ -159,7 +160,7 @@ def test_there_is_no_interval_below_8_arms() -> None:
     for count, there in ((7, False), (8, True)):
         found = set_agreement(side(numbers(count, 0)), side(numbers(count, 1)))
         for figure in (found.spearman, found.kendall, found.decisions):
-            assert (figure.interval is not None) == there
+            assert (figure.low is not None) == there
 
 
 def test_the_interval_of_spearman_is_that_of_bonett_and_wright() -> None:

@@ -19,7 +19,6 @@ from selectllm.downstream.trials.blocks import block_values, blocks
 from selectllm.downstream.trials.comparison import (
     FEWEST_RANDOM,
     LEAST_RELIABILITY,
-    TrialNoise,
     compare,
     noise_of,
     refusal,
@@ -32,6 +31,7 @@ from selectllm.downstream.trials.gains import (
     test_reliability,
 )
 from selectllm.downstream.trials.log import BASE, Trial
+from selectllm.downstream.trials.schema import GainNoise
 from selectllm.downstream.trials.study import agreements
 from selectllm.downstream.trials.training_set import (
     DRAWN,
@@ -194,18 +194,18 @@ class TestWhatItIsHeldAgainst:
         (found,) = compare([arm, *random], "per_token").arms
         values = [each.value("per_token") for each in random]
         reach = scipy.stats.t.ppf(0.975, 8) * np.std(values, ddof=1) * np.sqrt(1 + 1 / 9)
-        interval = found.over_random.interval
-        assert interval is not None
+        assert found.over_random.high is not None
         assert found.over_random.estimate == pytest.approx(0.2 - np.mean(values))
-        assert interval.high - found.over_random.estimate == pytest.approx(reach, rel=1e-6)
+        assert found.over_random.high - found.over_random.estimate == pytest.approx(reach, rel=1e-6)
 
     def test_the_draw_of_the_test_items_widens_it(self) -> None:
         random = [gains(RANDOM, "random", each, n, 0.0) for n, each in enumerate(_levels(9))]
         reaches = []
         for noise in (0.0, 0.3):
             arm = gains("p + m", "selector", 0.2, noise=noise)
-            interval = compare([arm, *random], "per_token").arms[0].over_random.interval
-            assert interval is not None
+            interval = compare([arm, *random], "per_token").arms[0].over_random
+            assert interval.low is not None
+            assert interval.high is not None
             reaches.append(interval.high - interval.low)
         assert reaches[1] > 1.5 * reaches[0]
 
@@ -247,12 +247,21 @@ class TestWhatItIsHeldAgainst:
 class TestWhenNoVerdictIsGiven:
     """Too little to go by is said, and no word is given."""
 
-    GOOD = TrialNoise(sets=0.1, seeds=0.01, items=0.1, seed_reliability=0.9, test_reliability=0.9)
+    GOOD = GainNoise(sets=0.1, seeds=0.01, items=0.1, seed_reliability=0.9, test_reliability=0.9)
 
     def test_with_fewer_than_eight_random_sets(self) -> None:
         found = compare([gains("good", "selector", 0.4), *chance(FEWEST_RANDOM - 1)], "per_token")
         assert found.refused == "7 random sets are too few for a verdict; train 8 or more"
         assert [arm.verdict for arm in found.arms] == [None]
+
+    def test_of_a_single_test_item(self) -> None:
+        made = [gains("good", "selector", 0.4), *chance(8)]
+        single = [replace(each, saved=each.saved[:, :1], tokens=each.tokens[:1]) for each in made]
+        found = compare(single, "per_token")
+        assert "of a single test item" in str(found.refused)
+        assert found.noise.items is None
+        (arm,) = found.arms
+        assert (arm.over_random.low, arm.over_random.p, arm.verdict) == (None, None, None)
 
     def test_where_no_set_was_trained_twice(self) -> None:
         made = [gains("good", "selector", 0.4), *chance(8)]
@@ -262,8 +271,11 @@ class TestWhenNoVerdictIsGiven:
 
     @pytest.mark.parametrize("which", ["seed_reliability", "test_reliability"])
     def test_below_a_reliability_of_one_half(self, which: str) -> None:
-        low = TrialNoise(
-            0.1, 0.01, 0.1, **{"seed_reliability": 0.9, "test_reliability": 0.9, which: 0.4}
+        low = GainNoise(
+            sets=0.1,
+            seeds=0.01,
+            items=0.1,
+            **{"seed_reliability": 0.9, "test_reliability": 0.9, which: 0.4},
         )
         assert refusal(8, self.GOOD) is None
         assert f"reliability 0.40 is below {LEAST_RELIABILITY}" in str(refusal(8, low))

@@ -25,13 +25,11 @@ from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.regress import regress_word
 from selectllm.evaluation.comparison.ruling import Bounds, WordOf, rule
 from selectllm.evaluation.comparison.swap import swap_word
-from selectllm.evaluation.planning.forecast import Forecast, Pace, Unasked, outlay, pace_of
+from selectllm.evaluation.planning.forecast import Forecast, Unasked, outlay, pace_of
 from selectllm.evaluation.planning.prices import Priced, price_table, priced
 from selectllm.evaluation.planning.reach import (
     ASSUMED,
-    Clusters,
     Lifts,
-    Spread,
     clusters_of,
     independent_differing,
     power_of,
@@ -39,6 +37,7 @@ from selectllm.evaluation.planning.reach import (
     reach,
     retention,
 )
+from selectllm.evaluation.planning.schema import CallPace, PlannedClusters, PlannedSpread
 from selectllm.evaluation.planning.tokenizer import FILES, own_tokenizer
 from selectllm.evaluation.suite import Gate
 from selectllm.models.model import ModelSpec, Price, Vote
@@ -48,9 +47,27 @@ from selectllm.stats.paired import Paired
 GATE = Gate(margin=0.1, alpha=0.05)
 
 
-def counted(number: int, *, groups: int | None = None, asked: int | None = None) -> Clusters:
+def counted(number: int, *, groups: int | None = None, asked: int | None = None) -> PlannedClusters:
     asked = asked or number
-    return Clusters(asked, 1000, number, asked - number, 0, 0, groups, number * 10, 0)
+    return PlannedClusters(
+        asked=asked,
+        pool=1000,
+        counted=number,
+        flat=asked - number,
+        whole=0,
+        unrated=0,
+        groups=groups,
+        items=number * 10,
+        to_rate=0,
+    )
+
+
+def piloted(sd: float, scale: float) -> PlannedSpread:
+    return PlannedSpread(sd=sd, scale=scale, source="pilot")
+
+
+def paced(tokens_out: float, seconds: float, asks: float) -> CallPace:
+    return CallPace(asks=asks, seconds=seconds, tokens_out=tokens_out, source="pilot")
 
 
 # --- how far two random pickers differ
@@ -147,7 +164,7 @@ def test_without_a_utility_every_item_is_to_be_rated() -> None:
 def test_power_is_that_of_statsmodels(kind: KindName, sd: float, n: int) -> None:
     side = "two-sided" if kind in ("eval", "ab") else "larger"
     test = TTestPower()
-    found = power_of(KINDS[kind], Spread(sd, 0.5, "pilot"), counted(n), GATE)
+    found = power_of(KINDS[kind], piloted(sd, 0.5), counted(n), GATE)
     assert found.detectable is not None
     at_detectable = test.power(found.detectable / sd, n, 0.05, alternative=side)
     assert at_detectable == pytest.approx(0.8, abs=1e-9)
@@ -161,7 +178,7 @@ def test_power_is_that_of_statsmodels(kind: KindName, sd: float, n: int) -> None
 
 def test_as_many_clusters_as_it_says_show_equal_arms_equivalent_in_8_of_10_tries() -> None:
     sd, tries = 0.3, 4000
-    n = power_of(KINDS["ab"], Spread(sd, 0.5, "pilot"), counted(50), GATE).for_equal
+    n = power_of(KINDS["ab"], piloted(sd, 0.5), counted(50), GATE).for_equal
     assert n is not None
     d = np.random.default_rng(1).normal(0, sd, (tries, n))
     half = t.ppf(0.95, n - 1) * d.std(axis=1, ddof=1) / math.sqrt(n)
@@ -170,7 +187,7 @@ def test_as_many_clusters_as_it_says_show_equal_arms_equivalent_in_8_of_10_tries
 
 
 def test_several_arms_share_alpha_and_groups_are_the_units() -> None:
-    spread, n = Spread(0.4, 0.5, "pilot"), 100
+    spread, n = piloted(0.4, 0.5), 100
     alone = power_of(KINDS["ab"], spread, counted(n), GATE)
     shared = power_of(KINDS["ab"], spread, counted(n), GATE, contrasts=3)
     assert shared.alpha == pytest.approx(0.05 / 3)
@@ -212,7 +229,7 @@ def word(kind: KindName, values: np.ndarray, scale: float, margin: float | None)
 def test_the_rule_gives_its_word_to_zeros_from_so_many_clusters_on(
     kind: KindName, scale: float
 ) -> None:
-    spread = Spread(0.4, scale, "pilot")
+    spread = piloted(0.4, scale)
     found = reach(KINDS[kind], 0.1, spread, counted(15), 0.05)
     assert found is not None
     assert found.zeros is not None
@@ -225,7 +242,13 @@ def test_the_rule_gives_its_word_to_zeros_from_so_many_clusters_on(
 
 
 def test_15_clusters_cannot_pass_at_the_usual_margin() -> None:
-    found = reach(KINDS["regress"], 0.1, Spread(0.4, 0.5, "pilot"), counted(15, asked=20), 0.05)
+    found = reach(
+        KINDS["regress"],
+        0.1,
+        piloted(0.4, 0.5),
+        counted(15, asked=20),
+        0.05,
+    )
     assert found is not None
     assert (found.word, found.zeros, found.least) == ("pass", 80, 80)
     assert found.asked == math.ceil(80 * 20 / 15)
@@ -251,7 +274,7 @@ def test_groups_are_the_bets() -> None:
 def test_swap_reaches_safe_where_the_rule_says_safe_of_equal_models() -> None:
     scale, captured, retain = 0.5, 0.8, 0.5
     margin = (1 - retain) * captured
-    found = reach(KINDS["swap"], margin, Spread(0.4, scale, "pilot"), counted(15), 0.05)
+    found = reach(KINDS["swap"], margin, piloted(0.4, scale), counted(15), 0.05)
     assert found is not None
     assert (found.zeros, found.possible) == (None, False)
     x = np.full(found.least, margin * scale)
@@ -267,7 +290,7 @@ def test_swap_reaches_safe_where_the_rule_says_safe_of_equal_models() -> None:
 
 
 def test_clusters_to_retain_are_those_of_statsmodels() -> None:
-    spread = Spread(0.42, 0.5, "assumption")
+    spread = PlannedSpread(sd=0.42, scale=0.5, source="assumption")
     for share in (0.9, 0.8, 0.7):
         found = retention(share, 0.3, spread, None, 0.05)
         assert found.sd == pytest.approx(0.42 * math.sqrt((1 + share**2) / 2))
@@ -279,7 +302,7 @@ def test_clusters_to_retain_are_those_of_statsmodels() -> None:
 def test_independent_arms_spread_in_x_as_simulated() -> None:
     rng, retain = np.random.default_rng(2), 0.7
     a, b = rng.normal(0, 0.3, (2, 200_000))
-    found = retention(retain, 0.3, Spread(float(np.std(b - a)), 0.5, "pilot"), None, 0.05)
+    found = retention(retain, 0.3, piloted(float(np.std(b - a)), 0.5), None, 0.05)
     assert found.sd == pytest.approx(np.std(b - retain * a), rel=0.01)
 
 
@@ -306,7 +329,7 @@ def asking(*unasked: Unasked, spec: ModelSpec = SPEC, tokens_by: str = "estimate
 
 def test_an_outlay_is_the_sum_of_its_calls() -> None:
     found = asking(Unasked(100, 50, 32, 3), Unasked(300, 50, 32, 1), tokens_by="o200k_base")
-    spent = outlay(found, Pace(20.0, 3.6, 1.5, "pilot"), PRICE, 4)
+    spent = outlay(found, paced(20.0, 3.6, 1.5), PRICE, 4)
     assert (spent.calls, spent.calls_most) == (3, 4)
     assert (spent.tokens_in, spent.tokens_out) == (600, 60)
     assert spent.usd == pytest.approx((600 * 2 + 60 * 10) / 1e6)
@@ -323,30 +346,30 @@ def test_an_outlay_is_the_sum_of_its_calls() -> None:
 def test_the_pace_of_a_vote_is_shared_by_its_ballots(asks: float, calls: int) -> None:
     voting = ModelSpec(name="m", id="openai/m", vote=Vote(orders=3))
     found = asking(Unasked(100, 50, 32, 3), Unasked(100, 50, 32, 3), spec=voting)
-    spent = outlay(found, Pace(20.0, 3.6, asks, "pilot"), PRICE, 1)
+    spent = outlay(found, paced(20.0, 3.6, asks), PRICE, 1)
     assert (spent.calls, spent.tokens_in, spent.tokens_out) == (calls, 100 * calls, 20 * calls)
 
 
 def test_no_pace_of_a_pilot_expects_more_calls_than_there_may_be() -> None:
     found = asking(Unasked(100, 50, 32, 3), Unasked(100, 50, 32, 1))
-    spent = outlay(found, Pace(20.0, 3.6, 9.0, "pilot"), PRICE, 1)
+    spent = outlay(found, paced(20.0, 3.6, 9.0), PRICE, 1)
     assert spent.calls == spent.calls_most == 4
 
 
 def test_the_ceiling_allows_for_the_error_of_an_estimate() -> None:
-    spent = outlay(asking(Unasked(100, 50, 32, 1)), Pace(5, 1, 1, "pilot"), PRICE, 1)
+    spent = outlay(asking(Unasked(100, 50, 32, 1)), paced(5, 1, 1), PRICE, 1)
     assert spent.usd_most == pytest.approx((130 * 2 + 50 * 10) / 1e6)
 
 
 def test_what_is_not_priced_is_not_free() -> None:
-    spent = outlay(asking(Unasked(100, 50, 32, 1)), Pace(5, 1, 1, "pilot"), None, 1)
+    spent = outlay(asking(Unasked(100, 50, 32, 1)), paced(5, 1, 1), None, 1)
     assert (spent.usd, spent.usd_most) == (None, None)
-    nothing = outlay(asking(), Pace(5, 1, 1, "pilot"), None, 1)
+    nothing = outlay(asking(), paced(5, 1, 1), None, 1)
     assert (nothing.usd, nothing.usd_most, nothing.calls) == (0.0, 0.0, 0)
 
 
 def test_the_embedded_engine_takes_one_call_at_a_time() -> None:
-    call, pace = Unasked(100, 50, 32, 1), Pace(5, 36, 1, "pilot")
+    call, pace = Unasked(100, 50, 32, 1), paced(5, 36, 1)
     local = asking(call, spec=ModelSpec(name="l", id="local/smollm2-135m"))
     assert outlay(local, pace, None, 8).hours == pytest.approx(0.01)
     assert outlay(asking(call), pace, None, 8).hours == pytest.approx(0.01 / 8)
@@ -359,7 +382,7 @@ def decision(*attempts: tuple[int | None, float]) -> Decision:
 
 def test_a_pace_is_the_mean_of_calls_that_were_made() -> None:
     made = [decision((4, 1.0), (8, 3.0)), decision((6, 2.0)), decision()]
-    assert pace_of(made, "pilot") == Pace(6.0, 2.0, 1.5, "pilot")
+    assert pace_of(made, "pilot") == paced(6.0, 2.0, 1.5)
     assert pace_of([decision((None, 1.0))], "pilot") is None
     assert pace_of([], "replies") is None
 

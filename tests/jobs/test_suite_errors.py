@@ -1,4 +1,4 @@
-"""Bad suites, and folders, logs, clusters and caches that do not fit: exit 2, nothing written."""
+"""Bad suites, and ratings, packs and clusters that do not fit them: one error, nothing written."""
 
 from __future__ import annotations
 
@@ -9,8 +9,28 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Command, pool_rows, write_jsonl
-from tests.support.cli_files import MOCK, RATED, assert_refused, files, write_suite
+import selectllm as sl
+from selectllm.core.errors import UsageError
+from tests.conftest import pool_rows, write_jsonl
+from tests.support.cli_files import RATED, files, write_suite
+
+
+@pytest.fixture(autouse=True)
+def pool(forty: Path) -> Path:
+    """Every test has 40 rated items."""
+    return forty
+
+
+def refused(suite: Path | str, *words: str) -> UsageError:
+    """The error of an evaluation that writes nothing; it holds `words`."""
+    before = files()
+    with pytest.raises(UsageError) as caught:
+        sl.evaluate(suite, out="run")
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert files() == before
+    return caught.value
 
 
 @pytest.mark.parametrize(
@@ -47,6 +67,22 @@ from tests.support.cli_files import MOCK, RATED, assert_refused, files, write_su
         ("structured: on", ("structured: ", "'auto' or 'off'")),
         ("gate: {inconclusive: maybe}", ("gate.inconclusive: 'maybe'",)),
         ("[mock/first] -> [{id: mock/first, timeout: 0}]", ("models.0.timeout: 0",)),
+        ("size: 5 -> size: 5, sise: 5", ("did you mean 'size'?",)),
+        ("knn: 5", ("unknown key 'knn'",)),
+        ("[mock/first] -> [{id: a/b, price: {input: .inf, output: 1}}]", ("finite number",)),
+        ("[mock/first] -> [{id: a/b, extra: {since: 2024-01-01}}]", ("what JSON can carry",)),
+        # what the suite names and is not there
+        ("pool: pool.jsonl -> pool: none.jsonl", ("none.jsonl",)),
+        ("replies: none.jsonl", ("none.jsonl",)),
+        ("size: 5 -> size: 5, file: none.json", ("none.json",)),
+        ("size: 5 -> size: 5, group: topic", ("no column 'topic'",)),
+        ("[short@1] -> [shrt@1]", ("no prompt 'shrt@1'",)),
+        ("[short@1] -> [short@9]", ("short@9",)),
+        ("[mock/first] -> [mock/frist]", ("mock/first, mock/random",)),
+        ("[mock/first] -> [gpt-4o]", ("openai/gpt-4o",)),
+        ("[mock/first] -> [local/smollm]", ("smollm2-135m",)),
+        ("[mock/first] -> [{id: openai/m, api_base: 'not a url'}]", ("not a url",)),
+        ("strategies: [longst]", ("did you mean 'longest'?",)),
         # parts that contradict each other
         ("picks: 2 -> picks: 5", ("picks: 5 of clusters of 5 is no choice", "smaller")),
         ("[short@1] -> [short@1, short@1]", ("prompts: 'short@1' stands twice",)),
@@ -70,16 +106,15 @@ from tests.support.cli_files import MOCK, RATED, assert_refused, files, write_su
         # utilities that the pool cannot give
         (RATED.replace("[1, 5]", "[5, 1]"), ("range [5.0, 1.0] is empty",)),
         (RATED.replace("column: rating", "column: response"), ("is not a number",)),
+        (RATED.replace("column: rating", "column: ratng"), ("did you mean 'rating'",)),
+        (RATED.replace("[1, 5]", "[1, 4]"), ("outside range",)),
         ("[mock/first] -> [mock/oracle]", ("needs a utility to pick by",)),
     ],
 )
 def test_a_bad_suite_gets_one_clear_error_and_writes_nothing(
-    selectllm: Command, pool_file: Path, change: str, words: tuple[str, ...]
+    change: str, words: tuple[str, ...]
 ) -> None:
-    suite = write_suite(change)
-    before = files()
-    assert_refused(selectllm("eval", suite, "-o", "run"), *words)
-    assert files() == before
+    refused(write_suite(change), *words)
 
 
 @pytest.mark.parametrize(
@@ -93,23 +128,21 @@ def test_a_bad_suite_gets_one_clear_error_and_writes_nothing(
         (None, ("suite.yaml: cannot be read (No such file or directory)",)),
     ],
 )
-def test_a_file_that_is_no_suite_is_refused(
-    selectllm: Command, content: bytes | None, words: tuple[str, ...]
-) -> None:
+def test_a_file_that_is_no_suite_is_refused(content: bytes | None, words: tuple[str, ...]) -> None:
+    Path("suite.yaml").unlink()
     if content is not None:
         Path("suite.yaml").write_bytes(content)
-    assert_refused(selectllm("eval", "suite.yaml"), *words)
-    assert set(files()) <= {"suite.yaml"}
+    assert refused("suite.yaml", *words).argument == "suite"
 
 
-def test_a_folder_is_no_suite(selectllm: Command) -> None:
+def test_a_folder_is_no_suite() -> None:
     Path("eval").mkdir()
-    assert_refused(selectllm("eval", "eval"), "eval: cannot be read (Is a directory)")
+    assert refused("eval", "eval: cannot be read (Is a directory)").argument == "suite"
 
 
-def test_every_mistake_of_a_suite_is_told_at_once(selectllm: Command, pool_file: Path) -> None:
+def test_every_mistake_of_a_suite_is_told_at_once() -> None:
     suite = write_suite("picks: 2 -> pick: 2", "size: 5 -> sise: 5")
-    assert_refused(selectllm("eval", suite), "'pick'", "'clusters.sise'")
+    refused(suite, "'pick'", "'clusters.sise'")
 
 
 @pytest.mark.parametrize(
@@ -120,43 +153,35 @@ def test_every_mistake_of_a_suite_is_told_at_once(selectllm: Command, pool_file:
         (9, "item 'item-007': rating (9) is outside range [1.0, 5.0]"),
     ],
 )
-def test_one_bad_rating_names_its_item(selectllm: Command, value: object, words: str) -> None:
+def test_one_bad_rating_names_its_item(value: object, words: str) -> None:
     rows = pool_rows(10)
     rows[7]["rating"] = value
     write_jsonl(Path("pool.jsonl"), rows)
-    outcome = selectllm("eval", write_suite(RATED), "-o", "run")
-    assert_refused(outcome, f"utility rating: {words}")
-    assert not Path("run").exists()
+    refused(write_suite(RATED), f"utility rating: {words}")
 
 
-def test_knn_needs_responses(selectllm: Command, pool_file: Path) -> None:
+def test_knn_needs_responses() -> None:
     write_jsonl(Path("test.jsonl"), [{"instruction": "Explain topic 3."}] * 5)
     knn = "utilities: [{name: near, source: knn, test: test.jsonl, k: 2, answer: rouge-l}]"
-    outcome = selectllm("eval", write_suite(knn), "-o", "run")
-    assert_refused(outcome, "near", "response")
-    assert not Path("run").exists()
+    refused(write_suite(knn), "near", "response")
 
 
 @pytest.mark.parametrize(
     ("line", "fault"),
     [(b"{", "pack.jsonl:1"), (b'\n{"key": "k"}', "pack.jsonl:2"), (b"\xff", "pack.jsonl:1")],
 )
-def test_damaged_recorded_replies_are_refused(
-    selectllm: Command, pool_file: Path, line: bytes, fault: str
-) -> None:
+def test_damaged_recorded_replies_are_refused(line: bytes, fault: str) -> None:
     Path("pack.jsonl").write_bytes(line)
-    outcome = selectllm("eval", write_suite("replies: pack.jsonl"), "-o", "run")
-    assert_refused(outcome, f"{fault}: not a recorded reply", "eval SUITE --record")
-    assert not Path("run").exists()
+    refused(write_suite("replies: pack.jsonl"), f"{fault}: not a recorded reply")
 
 
 # --- clusters.json
 
 
 @pytest.fixture
-def clusters(selectllm: Command, pool_file: Path) -> Path:
+def clusters() -> Path:
     """clusters.json of a run, as a suite may name it."""
-    assert selectllm("eval", write_suite(), "-o", "made").code == 0
+    sl.evaluate(write_suite(), out="made")
     return Path("made/clusters.json").rename("clusters.json")
 
 
@@ -183,12 +208,11 @@ def edited(change: Callable[[Any], object]) -> Callable[[Path], None]:
     ],
 )
 def test_a_damaged_clusters_file_is_refused(
-    selectllm: Command, clusters: Path, damage: Callable[[Path], None], words: str
+    clusters: Path, damage: Callable[[Path], None], words: str
 ) -> None:
     damage(clusters)
     suite = write_suite("size: 5 -> file: clusters.json", "by: random, -> ")
-    assert_refused(selectllm("eval", suite, "-o", "run"), "clusters.json", words)
-    assert not Path("run").exists()
+    refused(suite, "clusters.json", words)
 
 
 @pytest.mark.parametrize(
@@ -200,28 +224,30 @@ def test_a_damaged_clusters_file_is_refused(
     ],
 )
 def test_the_clusters_of_another_pool_are_refused(
-    selectllm: Command, clusters: Path, rows: list[Any], words: str
+    clusters: Path, rows: list[Any], words: str
 ) -> None:
     write_jsonl(Path("pool.jsonl"), rows)
     suite = write_suite("size: 5 -> file: clusters.json", "by: random, -> ")
-    outcome = selectllm("eval", suite, "-o", "run")
-    assert_refused(outcome, "clusters.json", words, "use the pool that it was made from")
-    assert not Path("run").exists()
+    refused(suite, "clusters.json", words, "use the pool that it was made from")
 
 
-def test_a_clusters_file_without_a_choice_is_refused(selectllm: Command, clusters: Path) -> None:
+def test_a_clusters_file_without_a_choice_is_refused(clusters: Path) -> None:
     change = ("size: 5 -> file: clusters.json", "by: random, -> ", "picks: 2 -> picks: 5")
-    outcome = selectllm("eval", write_suite(*change), "-o", "run")
-    assert_refused(outcome, "picks: 5 of clusters of at most 5 items is no choice")
-    assert not Path("run").exists()
+    refused(write_suite(*change), "picks: 5 of clusters of at most 5 items is no choice")
 
 
-def test_a_damaged_remembered_partition_is_refused(selectllm: Command, pool_file: Path) -> None:
-    assert selectllm("eval", write_suite(), "-o", "made").code == 0
+def test_a_damaged_remembered_partition_is_refused() -> None:
+    suite = write_suite()
+    sl.evaluate(suite, out="made")
     [remembered] = Path("cache/clusters").iterdir()
     edited(lambda content: content["clusters"].pop())(remembered)
-    for asked in (("eval", "suite.yaml", "-o", "run"), ("select", pool_file, *MOCK)):
-        size = () if asked[0] == "eval" else ("--budget", 8, "--cluster-size", 5)
-        assert_refused(selectllm(*asked, *size, "--quiet"), remembered.name, "sha256 does not fit")
-    assert not Path("run").exists()
-    assert not Path("pool.selected.jsonl").exists()
+    refused(suite, remembered.name, "sha256 does not fit")
+    with pytest.raises(UsageError, match=f"{remembered.name}.*sha256 does not fit"):
+        sl.select(
+            "pool.jsonl",
+            budget=8,
+            cluster_size=5,
+            by="random",
+            prompt="short@1",
+            model="mock/first",
+        )

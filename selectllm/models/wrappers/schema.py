@@ -1,0 +1,32 @@
+"""A line of a reply pack, typed; nothing here computes.
+
+Packs and the cache have a reply for every call that was ever made, so they are written and read
+as plain rows (cache.py, recorded.py); the JSON Schema is generated from these types.
+"""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict
+
+from selectllm.core.document import Amount, Document, Number, Part, Sha256
+
+
+class RecordedReply(Part):
+    """A reply with what it took when it was made; null: not reported, or not priced."""
+
+    text: str
+    finish_reason: str
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: Number | None
+    seconds: Amount
+
+
+class RecordedRequest(Document):
+    """The reply to one request."""
+
+    model_config = ConfigDict(title="one line of a reply pack")
+
+    key: Sha256
+    model: str
+    reply: RecordedReply

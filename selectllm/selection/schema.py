@@ -1,0 +1,112 @@
+"""Lines of decision logs and of selections, and clusters.json, typed; nothing here computes.
+
+A run of a large pool has hundreds of thousands of decisions, so their rows are written and read
+as they are (decision_log.py); a model for each would take longer than reading the file. The JSON
+Schemas are generated from these types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from selectllm.core.document import Document, Part, Sha256, Tally, schema_of
+from selectllm.core.types import Attempt, Status
+
+Members = Annotated[tuple[str, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
+
+
+class LogBegin(Part):
+    """The first line: what the log belongs to."""
+
+    manifest: Mapping[str, Any]
+    manifest_sha256: Sha256
+
+
+class DecisionLine(Part):
+    """What one selector picked of a cluster, by item id.
+
+    `shown`: in shown order. `ranking`: best first; missing unless the selector ordered all
+    candidates.
+    """
+
+    # Of attempts as well: what has a default may be missing.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+    absent: ClassVar[frozenset[str]] = frozenset({"ranking"})
+
+    cluster: Tally
+    order: Tally
+    repeat: Tally
+    round: Tally
+    shown: tuple[str, ...]
+    picks: tuple[str, ...]
+    status: Status
+    problems: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+    ranking: tuple[str, ...] | None = None
+
+
+class ModelDecisionLine(DecisionLine):
+    """A decision of a prompt run through a model."""
+
+    prompt: str
+    prompt_sha256: Sha256
+    model: str
+
+
+class StrategyDecisionLine(DecisionLine):
+    """A decision of a strategy."""
+
+    strategy: str
+
+
+def decision_schema() -> dict[str, Any]:
+    """The JSON Schema of a line of a decision log."""
+    lines = LogBegin | ModelDecisionLine | StrategyDecisionLine
+    return schema_of(lines, title="one line of a decision log")
+
+
+class SelectionMark(Part):
+    """Why an item was selected. `filled`: at random, where a model gave no usable answer."""
+
+    cluster: Tally
+    round: Tally
+    by: str
+    filled: bool
+
+
+class SelectedLine(Document):
+    """A selected row of the pool with all its columns."""
+
+    model_config = ConfigDict(title="one line of a selection", extra="allow")
+
+    mark: SelectionMark = Field(alias="_selectllm")
+
+
+class ClusterEntry(Part):
+    """A cluster."""
+
+    absent: ClassVar[frozenset[str]] = frozenset({"group"})
+
+    id: Tally
+    members: Members
+    group: str | None = Field(
+        default=None, description="The value of clusters.group that its items share."
+    )
+
+
+class ClustersFile(Document):
+    """Which items are in which cluster, and what they were made from."""
+
+    model_config = ConfigDict(title="clusters.json of a run folder")
+
+    format: Literal[1] = 1
+    by: str
+    size: Tally
+    seed: int
+    encoder: str | None
+    pool_sha256: Sha256
+    clusters: tuple[ClusterEntry, ...]
+    sha256: Sha256 = Field(description="Of the canonical JSON of the rest.")

@@ -1,0 +1,76 @@
+"""Lines of a ratings file, typed; nothing here computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from selectllm.core.document import Amount, Document, Number, Part, Range, Sha256, Share, schema_of
+from selectllm.core.strict import Count, Name
+
+Alpha = Annotated[int | float, WithJsonSchema({"type": "number", "maximum": 1})]
+
+
+class RatingsHeader(Part):
+    """What was asked, and how far the raters agree."""
+
+    format: Literal[1] = 1
+    suite: str = Field(description="Its name.")
+    pool_sha256: Sha256
+    range: Range = Field(description="The lowest and the highest rating allowed.")
+    raters: tuple[str, ...] = Field(min_length=1, json_schema_extra={"uniqueItems": True})
+    items: Count = Field(description="How many lines follow.")
+    asked: Count = Field(description="How many items the raters were asked about.")
+    differing: bool = Field(
+        description="Whether only items that exactly one arm picked were asked about."
+    )
+    alpha: Alpha | None = Field(description="Krippendorff's, interval level.")
+    rater_noise: Amount | None = Field(
+        description="Standard deviation of one rating, on the rating scale."
+    )
+    reliability: Share | None = Field(description="Of the values.")
+
+
+class RatingsBegin(Part):
+    """The first line."""
+
+    ratings: RatingsHeader
+
+
+class RatedItem(Part):
+    """An item."""
+
+    id: Name
+    value: Number = Field(description="The mean of the ratings.")
+    ratings: Mapping[str, Number] = Field(min_length=1, description="By rater.")
+
+
+def ratings_schema() -> dict[str, Any]:
+    """The JSON Schema of a line of a ratings file."""
+    return schema_of(RatingsBegin | RatedItem, title="one line of a ratings file")
+
+
+class SuiteRatings(Part):
+    """How a suite names a ratings file."""
+
+    name: str = "rating"
+    source: Literal["import"] = "import"
+    file: str
+    range: Range
+
+
+class RatingsImported(Document):
+    """What `utility import --json` prints of sheets: what was asked for, and what came back."""
+
+    file: str
+    items: Count
+    asked: Count
+    raters: tuple[str, ...] = Field(min_length=1)
+    raters_asked: Count
+    alpha: Alpha | None = Field(description="Krippendorff's, interval level.")
+    rater_noise: Amount | None = Field(
+        description="Standard deviation of one rating, on the rating scale."
+    )
+    utility: SuiteRatings
