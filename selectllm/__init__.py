@@ -19,6 +19,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selectllm.jobs.listed import PUBLIC as _PUBLIC
+
 if TYPE_CHECKING:
     from selectllm.core.errors import SelectLLMError as SelectLLMError
     from selectllm.core.types import Item as Item
@@ -75,7 +77,6 @@ _HOME = {
     "Verdict": "jobs.comparing",
     "load_pool": "data.pool",
 }
-_JOBS = ("ab", "evaluate", "optimize", "plan", "regress", "select", "swap")
 _FORMER = {
     "PARTITIONS": "selection.clustering.partition",
     "UTILITIES": "utility.sources",
@@ -94,7 +95,7 @@ _FORMER = {
 }
 """Public names until 0.1; they work for one more release."""
 
-__all__ = sorted([*_HOME, *_JOBS, *(f"{name}_async" for name in _JOBS)])
+__all__ = sorted([*_HOME, *_PUBLIC, *(f"{name}_async" for name in _PUBLIC)])
 __path__.append(str(Path(__file__).parent / "jobs" / "former"))
 
 
@@ -112,7 +113,7 @@ def __getattr__(name: str) -> Any:
         globals()[name] = former = getattr(importlib.import_module(place), name)
         return former
     bare = name.removesuffix("_async")
-    if bare not in _JOBS:
+    if bare not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from selectllm.jobs.methods import job
     from selectllm.jobs.sync import blocking

@@ -8,9 +8,9 @@ Nothing of selectllm loads before a test calls its gate.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from selectllm.jobs.gating import GateResult
 
 MARKER = "selection: gates of selection prompts and models; needs recorded replies or a provider"
+
+NO_VERDICT = pytest.StashKey[bool]()
 
 
 class SelectionGate(Protocol):
@@ -43,6 +45,15 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
             item.add_marker(pytest.mark.selection)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A test that reached no verdict is an error of its set-up, in every kind of report."""
+    report = yield
+    if item.stash.get(NO_VERDICT, False) and report.when == "call" and report.failed:
+        report.when = "setup"
+    return report
+
+
 @pytest.fixture
 def selection_gate(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -51,8 +62,9 @@ def selection_gate(
 
     Paths are relative to the test's file. An inconclusive gate fails too, or skips the test if
     the suite says `gate: {inconclusive: warn}`. What keeps a verdict from being reached, such as
-    a missing reply with `offline`, fails the test with the reason and the fix. The run folder is
-    a temporary one. Returns the result of a gate that passed.
+    a missing reply with `offline`, is an error with the reason and the fix: no test that failed,
+    which would be a regression. The run folder is a temporary one. Returns the result of a gate
+    that passed.
     """
 
     def judge(suite: Path | str, baseline: Path | str, *, offline: bool = True) -> GateResult:
@@ -64,6 +76,7 @@ def selection_gate(
             return _passed(gate(folder / suite, folder / baseline, offline=offline, out=out))
         except SelectLLMError as error:
             reason = f"no verdict: {error}"
+        request.node.stash[NO_VERDICT] = True
         pytest.fail(reason, pytrace=False)  # out here, or pytest would show the reason twice
 
     return judge

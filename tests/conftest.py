@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import diskcache
 import pytest
 from hypothesis import settings
 
@@ -33,9 +34,18 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-# A busy machine is no failure: no example has a deadline.
-settings.register_profile("selectllm", deadline=None)
+# A busy machine is no failure: no example has a deadline. Every run draws 50 other examples.
+settings.register_profile("selectllm", deadline=None, max_examples=50)
 settings.load_profile("selectllm")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_syncing() -> Iterator[None]:
+    """No test pulls the plug: nothing waits for the disk, which takes longer than most tests do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        patch.setitem(diskcache.DEFAULT_SETTINGS, "sqlite_synchronous", 0)
+        yield
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,12 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(asyncio, "sleep", at_once)
     monkeypatch.setattr(EndpointPace, "turn", no_turn)
+
+
+@pytest.fixture
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise from 40 resamples, where its figures are not the subject; 2000 take seconds."""
+    monkeypatch.setattr("selectllm.evaluation.comparison.aa.RESAMPLES", 40)
 
 
 @pytest.fixture

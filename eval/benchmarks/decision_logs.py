@@ -1,9 +1,20 @@
-"""Paired differences of real runs: one of scripted models, which is made, and any run folder."""
+"""Decision logs of any size, and paired differences of real runs (a scripted one, or any folder).
+
+    python eval/benchmarks/decision_logs.py [--decisions 300000]
+
+writes a log of that many decisions and reads it back in a process of its own: CPU seconds and peak
+memory.
+"""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
+import subprocess
+import sys
+import tempfile
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +22,14 @@ from pathlib import Path
 import yaml
 
 from selectllm.cli import main as selectllm
+from selectllm.core.codec import sha256_text
+from selectllm.core.types import Attempt, Decision
 from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.rated_differences import differing
 from selectllm.evaluation.comparison.run_inputs import read_run_inputs
-from selectllm.selection.decision_log import read_log
+from selectllm.selection.decision_log import DecisionLog, read_log
 from selectllm.stats.paired import Paired
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,3 +76,57 @@ def real_differences(folder: Path) -> Paired:
         f"{found.nonzero} differ, sd(d) {found.sd:.2f}; one alone picked {share:.0%} of the items"
     )
     return found
+
+
+READ = """
+import sys, time
+from pathlib import Path
+from selectllm.selection.decision_log import read_log
+
+count = len(read_log(Path(sys.argv[1])).latest)
+status = Path("/proc/self/status").read_text()  # getrusage counts what the parent had, too
+peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+print(f"read back: {count:,} decisions, {time.process_time():.1f} CPU s, {peak:.0f} MB at the peak")
+"""
+
+
+def write_log(path: Path, decisions: int) -> None:
+    """A log of `decisions`, each of 10 candidates, 2 picks and one short reply."""
+    with DecisionLog(path, {"format": 1}) as log:
+        for number in range(decisions):
+            shown = tuple(f"item-{(number * 10 + i) % decisions:06}" for i in range(10))
+            key = sha256_text(str(number))
+            reply = Attempt(key, f"[{number % 10 + 1}, 2]", "stop", 350, 8, 0.0004, 0.81, False)
+            log.append(
+                Decision(
+                    cluster=number // 10,
+                    order=number % 10,
+                    repeat=0,
+                    round=0,
+                    shown=shown,
+                    picks=shown[:2],
+                    status="ok",
+                    prompt="short@1",
+                    prompt_sha256=sha256_text("short"),
+                    model="gpt",
+                    attempts=(reply,),
+                )
+            )
+
+
+def main() -> None:
+    """Write a log, and read it back."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--decisions", type=int, default=300_000)
+    decisions = parser.parse_args().decisions
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "decisions.jsonl"
+        began = time.process_time()
+        write_log(path, decisions)
+        size = path.stat().st_size / 1e6
+        print(f"written: {size:.0f} MB, {time.process_time() - began:.1f} CPU s", flush=True)
+        subprocess.run([sys.executable, "-c", READ, str(path)], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -27,7 +27,7 @@ from selectllm.evaluation.suite import Gate
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import Paired
-from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
+from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks, tail
 
 ALPHA, MARGIN, RETAIN = 0.05, 0.10, 0.9
 VERDICTS = {"ab": ab, "swap": swap, "regress": regress}
@@ -65,14 +65,13 @@ def judge(
     found: Paired,
     bounds: Bounds,
     margin: float | None,
-    bets: tuple[float, float],
-    differences: Paired | None = None,
+    alphas: tuple[float, float],
 ) -> tuple[Word, Word]:
     """The word by the whole rule, and by the bounds alone; arguments as those of `rule`."""
     alone = word_of(bounds, margin)
     if alone == "inconclusive":
-        return alone, alone  # the small-n rule only takes words back, and its bets take time
-    return rule(word_of, found, bounds, margin, bets, differences).word, alone
+        return alone, alone  # one more cluster only takes words back
+    return rule(word_of, found, bounds, margin, alphas).word, alone
 
 
 def estimated(found: Paired) -> Estimate:
@@ -89,16 +88,19 @@ def fixed(found: Paired, margin: float | None = MARGIN) -> Outcome:
     return Outcome(*judge(ab_word, found, bounds, margin, (ALPHA / 2, ALPHA)), interval, len(found))
 
 
-def sequential(found: Paired, margin: float | None = MARGIN) -> Outcome:
-    """`ab` look by look, up to the first word; `found` has as many clusters as the cap."""
+def sequential(found: Paired, margin: float | None = MARGIN, by_t: bool = False) -> Outcome:
+    """`ab` look by look, up to the first word; `found` has as many clusters as the cap.
+
+    `by_t`: a word of the intervals alone ends it.
+    """
     plan = plan_of(len(found))
-    bet = ALPHA / len(plan.looks)
     for counted, *z in zip(plan.looks, plan.outer, plan.inner, strict=True):
         part = found.first(counted)
         estimate = estimated(part)
         outer, inner = (_repeated(estimate, each) for each in z)
-        words = judge(ab_word, part, Bounds.of(outer, inner), margin, (bet / 2, bet))
-        if words[0] != "inconclusive":
+        tails = tail(z[0]), tail(z[1])
+        words = judge(ab_word, part, Bounds.of(outer, inner), margin, tails)
+        if words[by_t] != "inconclusive":
             break
     return Outcome(*words, outer, counted)
 
@@ -120,13 +122,17 @@ def gated(found: Paired) -> Outcome:
 def swapped(gain_from: Floats, gain_to: Floats, chance: Floats) -> Outcome:
     """`swap` by G of two models that always answer, and r; all of shape (n,)."""
     s_from, s_to = gain_from - chance, gain_to - chance
-    kept, incumbent, d = (
-        Paired(values, 1 - chance)
-        for values in (s_to - RETAIN * s_from, s_from, gain_to - gain_from)
+    r = float(chance.mean())
+    kept = Paired(
+        s_to - RETAIN * s_from,
+        1 - chance,
+        least=-r - RETAIN * (1 - r),
+        most=1 - r + RETAIN * r,
     )
+    incumbent = Paired(s_from, 1 - chance, least=-r, most=1 - r)
     interval = estimated(kept).interval(1 - 2 * ALPHA)
-    words = judge(swap_word, kept, Bounds.of(interval, interval), None, (ALPHA, ALPHA), d)
-    if words[0] == "safe" and not incumbent.above_zero(ALPHA):
+    words = judge(swap_word, kept, Bounds.of(interval, interval), None, (ALPHA, ALPHA))
+    if words[0] == "safe" and incumbent.p_above() >= ALPHA:
         words = ("inconclusive", words[1])
     return Outcome(*words, interval, len(kept))
 

@@ -162,19 +162,6 @@ def _measured(clusters: Clusters) -> Floats:
     return np.stack([*gains, clusters.chance, totals[1] - totals[0], clusters.unlike])
 
 
-def unusual(name: str, mean: float, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
-    """Differences d of a mean that few clusters make up, in units of G.
-
-    sparse: 85 % of the clusters are unchanged. rare: all gain a little, few lose a lot.
-    """
-    few = rng.random(shape)
-    if name == "sparse":
-        return np.where(few < 0.15, mean / 0.15 + rng.uniform(-0.5, 0.5, shape), 0.0)
-    share, loss = (0.03, 0.6) if mean == 0 else (0.05, 1.0)
-    rest = (mean + share * loss) / (1 - share)
-    return np.where(few < share, -loss, rest + rng.uniform(-0.1, 0.1, shape))
-
-
 def losing(trial: Trials, loss: float, mean: float, rng: np.random.Generator) -> Floats:
     """G of a selector that picks as `a` does, but for a few clusters in which it loses `loss` of G.
 
@@ -208,6 +195,7 @@ class Skills:
 
 
 ARMS = (Arm("p@1", "m"), Arm("p@2", "m"))
+NO_HASH = "0" * 64
 
 
 def as_run(
@@ -225,7 +213,7 @@ def as_run(
         tuple(_decision(arm, names[row], row, columns) for row, columns in enumerate(picked))
         for arm, picked in zip(ARMS, clusters.picked, strict=True)
     ]
-    entry = Entry(ARMS[0].prompt or "", "", "m", {}, made[0], gain={})
+    entry = Entry(ARMS[0].prompt or "", NO_HASH, "m", {}, made[0], gain={})
     inputs = RunInputs(
         suite="made-up",
         picks=clusters.lab.picks,
@@ -233,7 +221,7 @@ def as_run(
         clusters=members,
         utilities=(utility,),
         pairs=(("p@2", "m"),),
-        prompts={"p@1": "", "p@2": ""},
+        prompts={"p@1": NO_HASH, "p@2": NO_HASH},
         specs={"m": {}},
         strategies=(),
         gate=gate,

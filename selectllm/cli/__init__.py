@@ -61,9 +61,11 @@ class Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The verb's own command, or None."""
+        """The verb's own command. Raises UsageError with the closest one for no verb."""
         if name not in VERBS:
-            return None
+            from selectllm.core.names import unknown
+
+            raise UsageError(unknown("command", name, VERBS))
         module, _, attribute = VERBS[name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
@@ -98,24 +100,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
+    except click.ClickException as error:  # also click's own 1, for a file: that is an answer
         error.show()
-        return error.exit_code
+        return UsageError.exit_code
     except SelectLLMError as error:
         from selectllm.cli.terminal import spoken
+        from selectllm.core.shown import visible
 
-        click.echo(f"selectllm: {spoken(str(error), error.argument)}", err=True)
+        click.echo(visible(f"selectllm: {spoken(str(error), error.argument)}"), err=True)
         return error.exit_code
     except OSError as error:  # a folder that cannot be written, a full disk: never a verdict
         reason = f"{error.strerror or error}; check the path, its permissions and the space left"
         click.echo(f"selectllm: {error.filename or 'a file'}: {reason}", err=True)
         return UsageError.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stop:
+        if _was_a_question(stop):
+            click.echo(
+                "selectllm: the question was not answered; answer it, or give --yes", err=True
+            )
+            return UsageError.exit_code
         click.echo("selectllm: interrupted; run the same command again to go on", err=True)
         return INTERRUPTED
+    except (Exception, SystemExit) as error:
+        from selectllm.cli.defect import tell_defect
+
+        return tell_defect(error)
     return code if isinstance(code, int) else 0
+
+
+def _was_a_question(stop: BaseException) -> bool:
+    """Whether input ended where a verb asked; click makes the same of it as of Ctrl-C."""
+    return isinstance(stop, click.Abort) and isinstance(stop.__context__, EOFError)
 
 
 def script() -> None:
     """The entry point of the `selectllm` command."""
-    sys.exit(main())
+    from selectllm.cli.streams import prepare
+
+    prepare()
+    code = main()
+    try:
+        sys.stdout.flush()
+    except UsageError as error:
+        click.echo(f"selectllm: {error}", err=True)
+        code = error.exit_code
+    sys.exit(code)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.options import FILE
+from selectllm.core.shown import visible
 from selectllm.jobs.gating import keep_baseline
 
 
@@ -29,4 +30,5 @@ def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
     """Write the picks of RUN's pairs, judged by its deciding utility, to a baseline file."""
     kept = keep_baseline(folder, out, prompts)
     names = ", ".join(entry.name for entry in kept.entries)
-    click.echo(f"{out}: {names}, {len(kept.clusters)} clusters, utility {kept.utility.name}")
+    told = f"{out}: {names}, {len(kept.clusters)} clusters, utility {kept.utility.name}"
+    click.echo(visible(told))

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from selectllm.cli.named_model import shown_argument
 from selectllm.cli.options import DIRECTORY, FILE, grouped
 from selectllm.cli.reports import write_reports
 from selectllm.cli.session import SETTINGS, CommandSession
@@ -19,6 +20,7 @@ from selectllm.core.errors import ReplyMissing
 from selectllm.jobs.evaluating import Evaluating
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.gating import nearby
+from selectllm.models.secrets import shown_url
 
 NOT_REPEATED = {*SETTINGS, "as_json", "quiet", "out", "record", "junit", "markdown", "report"}
 """Options that say where a command works and what it prints, not what it asks."""
@@ -61,7 +63,8 @@ def _words(parameter: click.Parameter, value: Any) -> list[str]:
     if isinstance(parameter, click.Option) and parameter.is_flag:
         return [flag]
     values = value if parameter.multiple else [value]
-    return [word for each in values for word in (flag, str(each))]
+    shown = {"model_arg": shown_argument, "api_base": shown_url}.get(str(parameter.name), str)
+    return [word for each in values for word in (flag, shown(each))]
 
 
 def show(session: CommandSession, evaluation: Evaluation) -> None:

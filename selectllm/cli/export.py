@@ -9,6 +9,7 @@ import click
 from selectllm.cli.options import AS_JSON, DIRECTORY, Common, grouped, map_option
 from selectllm.cli.session import open_session
 from selectllm.core.codec import canonical_json
+from selectllm.core.shown import visible
 from selectllm.downstream.outcomes.export import LAYOUTS, RECIPE
 from selectllm.downstream.outcomes.exported import MANIFEST
 from selectllm.jobs import exporting
@@ -43,7 +44,7 @@ def export(source: Path, settings: ExportSettings, as_json: bool) -> None:
     """
     session = open_session(Common(as_json=as_json), Path.cwd())
     exported = finished(exporting.export(source, settings, session=session))
-    click.echo(canonical_json(exported.manifest.to_json()) if as_json else _text(exported))
+    click.echo(canonical_json(exported.manifest.to_json()) if as_json else visible(_text(exported)))
 
 
 def _text(exported: Export) -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from selectllm.cli.options import ModelOptions
 from selectllm.core.errors import ModelError, UsageError
 from selectllm.core.names import unknown
+from selectllm.core.shown import shortened
 from selectllm.models.model import ModelSpec
+from selectllm.models.secrets import MASK, is_secret_name, masked
 
 if TYPE_CHECKING:
     from selectllm.evaluation.suite import ModelEntry
@@ -61,8 +63,8 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
             entry["extra"][inner] = value
         elif key not in known:
             raise ModelError(
-                f"--model-arg {argument!r}: {unknown('setting', key, known)}; a provider's own "
-                f"setting is written extra.{key}=VALUE"
+                f"--model-arg {shown_argument(argument)!r}: {unknown('setting', key, known)}; "
+                f"a provider's own setting is written extra.{key}=VALUE"
             )
         elif dot:
             whole = entry.get(part)
@@ -74,7 +76,9 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ModelError(f"--model-arg {where}={first['input']!r}: {first['msg']}") from None
+        raise ModelError(
+            f"--model-arg {where}={shortened(first['input'])}: {first['msg']}"
+        ) from None
 
 
 def _settings() -> set[str]:
@@ -87,14 +91,27 @@ def _settings() -> set[str]:
     return (ModelEntry.model_fields.keys() - {"id", "extra"}) | nested
 
 
-def _key_value(argument: str) -> tuple[str, Any]:
-    """KEY=VALUE, the value read as YAML: 0.7 is a number, true a truth value."""
+def shown_argument(argument: str) -> str:
+    """KEY=VALUE as it may be shown: a secret is masked."""
     import yaml
 
     key, equals, text = argument.partition("=")
-    if not equals:
-        raise UsageError(f"--model-arg {argument!r}: is not KEY=VALUE")
     try:
-        return key, yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
+        value = text
+    secret = any(is_secret_name(part) for part in key.split("."))
+    return argument if masked(value, secret) == value else f"{key}{equals}{MASK}"
+
+
+def _key_value(argument: str) -> tuple[str, Any]:
+    """KEY=VALUE, the value read as YAML: 0.7 is a number, true a truth value."""
+    from selectllm.core.yaml_text import YamlFault, load_yaml
+
+    key, equals, text = argument.partition("=")
+    if not equals:
+        raise UsageError(f"--model-arg {shown_argument(argument)!r}: is not KEY=VALUE")
+    try:
+        return key, load_yaml(text, like_numbers=True)
+    except YamlFault:
         return key, text

@@ -87,6 +87,7 @@ def _show(session: CommandSession, search: Optimization) -> None:
     from rich.console import Console
 
     from selectllm.report.grid import render_optimized
+    from selectllm.report.layout import Visible
 
-    Console().print(render_optimized(search.results))
+    Console().print(Visible(render_optimized(search.results)))
     session.note(f"{session.spent}; folder: {nearby(search.folder)}")

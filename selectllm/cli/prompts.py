@@ -14,6 +14,7 @@ import click
 from selectllm.cli.options import AS_JSON, FILE, PROMPTS, grouped
 from selectllm.core.codec import pretty_json, seeded_hash
 from selectllm.core.errors import PromptError
+from selectllm.core.shown import visible
 from selectllm.core.types import Item, Message
 from selectllm.data.pool import load_pool
 from selectllm.jobs.workspace import find_workspace
@@ -45,7 +46,7 @@ class Where:
 
     def say(self, data: Any, text: str) -> None:
         """Either as JSON or as text, on stdout."""
-        click.echo(pretty_json(data) if self.as_json else text, nl=False)
+        click.echo(pretty_json(data) if self.as_json else visible(text), nl=False)
 
 
 where_options = grouped("where", Where, PROMPTS, AS_JSON)
@@ -77,11 +78,13 @@ def list_(where: Where) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from selectllm.report.layout import Visible
+
     table = Table("prompt", "reply", "labels", "locked", "sha256", "description", box=None)
     for each in versions:
         locked = "yes" if each.locked else "no"
         table.add_row(each.ref, each.reply, each.labels, locked, each.sha256[:12], each.description)
-    Console().print(table, markup=False)
+    Console().print(Visible(table), markup=False)
 
 
 @prompts.command()

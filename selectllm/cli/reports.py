@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -14,26 +14,19 @@ import click
 from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
-from selectllm.core.files import unwritable, write_text
+from selectllm.core.files import write_text
+from selectllm.jobs.outputs import read_by, real, unfit, values
+from selectllm.jobs.workspace import find_workspace
 
 if TYPE_CHECKING:
     from selectllm.report.formats import Place
 
 STDOUT = "-"
 META = f"{__name__}.asked"
-OF_A_RUN = frozenset(
-    (
-        *("run.json", "clusters.json", "utilities.jsonl", "baseline.json", "decisions.jsonl"),
-        *("results.json", "sets.jsonl", "sets.json", "proposals.jsonl", "optimize.json"),
-        *("compare.json",),
-    )
-)
-"""What commands write into their folder under these names, which a report must not replace."""
-LOGS = ("run.json", "decisions.jsonl", "sets.jsonl")
-"""By one of these a folder is known for such a folder."""
+FILES = ("record", "junit", "markdown")
+"""Other options that name a file to be written."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Named = TypeVar("Named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,60 +84,53 @@ def _asked(text: str, kinds: Sequence[type[Document]], verdicts: bool) -> Report
 
 
 def _check_files(context: click.Context) -> None:
-    """Raise UsageError for a FILE that cannot be written, or that would replace another.
+    """Raise UsageError for a file to be written that cannot be, or that would replace another.
 
-    That is one which the command line or its suite names, a run's own, or another report's.
+    That is one which is read, which is the cache's or a run's own, or which is written already.
     """
-    reports: Sequence[Report] = context.meta.get(META, ())
-    asked = [(each.asked, each.file) for each in reports if each.file is not None]
+    asked = list(_written(context))
     if not asked:
         return
-    named = _named(context)
+    start, read = _read(context)
+    named = (context.params.get(name) for name in ("prompts", "cache"))
+    prompts, cache = (path if isinstance(path, Path) else None for path in named)
+    workspace = find_workspace(start, prompts=prompts, cache=cache)
     taken: set[Path] = set()
     for words, given in asked:
-        problem = unwritable(given)
-        file = Path(os.path.realpath(given))
-        if problem is None and file in taken:
+        problem = unfit(given, read, workspace, context.params.get("out"))
+        if problem is None and real(given) in taken:
             problem = "is another report's file"
-        elif problem is None and file in named:
-            problem = "is named on the command line or in the suite, and is not overwritten"
-        elif problem is None and _is_of_a_run(file, context.params.get("out")):
-            problem = "is a file of the run itself, which is not overwritten"
         if problem is not None:
-            raise UsageError(f"--report {words}: {given} {problem}; name another file")
-        taken.add(file)
+            raise UsageError(f"{words}: {given} {problem}; name another file")
+        taken.add(real(given))
 
 
-def _named(context: click.Context) -> set[Path]:
-    """Every path that the command line names, and what its suite names."""
-    paths = {Path(os.path.realpath(value)) for value in _values(context.params.values(), Path)}
-    if isinstance(file := context.params.get("suite_file"), Path):
-        from selectllm.evaluation.suite import load_suite
-
-        suite = load_suite(file)
-        words = _values(suite.model_dump().values(), str)
-        paths |= {Path(os.path.realpath(suite.at(word))) for word in words if "\0" not in word}
-    return paths
+def _written(context: click.Context) -> Iterator[tuple[str, Path]]:
+    """Every file that is to be written, after the words that ask for it."""
+    for name in FILES:
+        if isinstance(file := context.params.get(name), Path):
+            yield f"--{name} {file}", file
+    for each in context.meta.get(META, ()):
+        if each.file is not None:
+            yield f"--report {each.asked}", each.file
 
 
-def _values(values: Iterable[Any], kind: type[Named]) -> Iterator[Named]:
-    """Those of the kind, however deep in lists and mappings."""
-    for value in values:
-        if isinstance(value, kind):
-            yield value
-        elif isinstance(value, Mapping):
-            yield from _values(value.values(), kind)
-        elif isinstance(value, (list, tuple)):
-            yield from _values(value, kind)
+def _read(context: click.Context) -> tuple[Path, set[Path]]:
+    """Where the workspace is looked for, and every path that is read.
 
+    The pack of a suite is read and, with --record, written.
+    """
+    params = {name: value for name, value in context.params.items() if name not in FILES}
+    read = {real(path) for path in values(params.values(), Path)}
+    if not isinstance(file := params.get("suite_file"), Path):
+        return Path.cwd(), read
+    from selectllm.evaluation.suite import load_suite
 
-def _is_of_a_run(file: Path, out: Path | None) -> bool:
-    """Whether a command keeps its own under that name in that folder; `out`: its own folder."""
-    folder = file.parent
-    return file.name in OF_A_RUN and (
-        (out is not None and folder == Path(os.path.realpath(out)))
-        or any((folder / name).exists() for name in LOGS)
-    )
+    suite = load_suite(file)
+    read |= read_by(suite)
+    if suite.replies is not None and isinstance(record := context.params.get("record"), Path):
+        read -= {real(suite.at(suite.replies))} & {real(record)}
+    return suite.folder, read
 
 
 def place_of(workspace: Path | None) -> Place:
@@ -182,8 +168,9 @@ def show(result: Document, *, as_json: bool) -> None:
     from rich.console import Console
 
     from selectllm.report.formats import RENDERED, WIDTHS
+    from selectllm.report.layout import Visible
 
     console, kind = Console(), type(result)
     if not console.is_terminal:  # a file or a pipe has all the room that it takes
         console.width = max(console.width, WIDTHS.get(kind, 0))
-    console.print(RENDERED[kind](result))
+    console.print(Visible(RENDERED[kind](result)))

@@ -11,7 +11,8 @@ from selectllm.cli.options import Common, ModelOptions, common_options, model_op
 from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import ReplyMissing, SelectLLMError
+from selectllm.core.errors import ReplyMissing, SelectionShort
+from selectllm.core.shown import visible
 from selectllm.data.pool import write_rejected
 from selectllm.jobs import selecting
 from selectllm.jobs.selecting import SelectionPlan
@@ -104,11 +105,11 @@ def _report(session: CommandSession, selection: Selection, out: Path) -> None:
         }
         click.echo(canonical_json(summary))
     else:
-        click.echo(f"{len(selection)} items in {out} ({', '.join(selection.by)})")
+        click.echo(visible(f"{len(selection)} items in {out} ({', '.join(selection.by)})"))
         if selection.filled:
             click.echo(f"{selection.filled} of them fill gaps that the model left: marked `filled`")
     if selection.short:
-        raise SelectLLMError(
+        raise SelectionShort(
             f"{len(selection)} of {selection.budget} items: replies were not valid, and "
             "--on-invalid is skip"
         )

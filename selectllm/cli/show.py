@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def show(content: Any, tables: Callable[[Any, Console], None], *, as_json: bool) -> None:
+DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+def show(
+    content: DocumentT, tables: Callable[[DocumentT, Console], None], *, as_json: bool
+) -> None:
     """Print `content`: as one line of JSON, or by `tables`."""
     if as_json:
-        is_typed = isinstance(content, Document)
-        click.echo(canonical_json(content.to_json() if is_typed else content))
+        click.echo(canonical_json(content.to_json()))
         return
     from rich.console import Console
 

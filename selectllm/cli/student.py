@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli import reports
 from selectllm.cli.options import DIRECTORY, FILE, grouped
-from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.show import show
 from selectllm.cli.student_options import (
@@ -143,7 +143,7 @@ def score(
 )
 @trial_options
 @student_options
-@reports(StudentsCompared)
+@reports.reports(StudentsCompared)
 @local_options
 def compare(
     sets_folder: Path,
@@ -158,14 +158,12 @@ def compare(
     trainings are kept in the cache: run again, or with more selectors, seeds or random sets, it
     goes on.
     """
-    from selectllm.report.students_compared import print_trials
-
     session = open_session(local.common(), sets_folder.resolve())
     job = comparing_students.compare_students(
         sets_folder, settings, trials, student, session=session
     )
     compared = finished(job)
-    if not write_reports(compared.results, session.workspace.root):
-        show(compared.results, print_trials, as_json=local.as_json)
+    if not reports.write_reports(compared.results, session.workspace.root):
+        reports.show(compared.results, as_json=local.as_json)
     if not local.as_json:
         session.note(f"folder: {compared.folder}")

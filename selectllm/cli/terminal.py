@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import click
 
+from selectllm.core.shown import visible
 from selectllm.core.types import Progress
 
 # Arguments that the command line calls otherwise than `max_cost` -> --max-cost.
@@ -21,6 +22,7 @@ FLAGS = {
     "models": "--api-base and --model-arg",
     "asked": "--ask",
     "out": "-o",
+    "path": "-o",
     "log": "-o",
     "scale": "--range",
     "kind": "--for",
@@ -67,7 +69,7 @@ class Terminal:
     def note(self, text: str) -> None:
         """A line for people."""
         if not self.quiet:
-            click.echo(spoken(text), err=True)
+            click.echo(visible(spoken(text)), err=True)
 
     @contextlib.contextmanager
     def progress(self, description: str) -> Iterator[Progress | None]:

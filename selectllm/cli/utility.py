@@ -25,6 +25,7 @@ from selectllm.cli.show import show
 from selectllm.cli.utility_values import ifd, knn, student, validate
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
+from selectllm.core.shown import visible
 from selectllm.downstream.outcomes.schema import OutcomeAgreement
 from selectllm.jobs import agreeing, importing, rating
 from selectllm.jobs.agreeing import AgreeSettings
@@ -134,10 +135,14 @@ def import_(
     session = open_session(output.common(), Path.cwd())
     if results.export is not None:
         read = finished(importing.import_results(files, results, out, session=session)).summary
-        click.echo(canonical_json(read.to_json()) if output.as_json else results_text(read))
+        click.echo(
+            canonical_json(read.to_json()) if output.as_json else visible(results_text(read))
+        )
     else:
         rated = finished(importing.import_sheets(files, out, sheets, session=session)).summary
-        click.echo(canonical_json(rated.to_json()) if output.as_json else ratings_text(rated))
+        click.echo(
+            canonical_json(rated.to_json()) if output.as_json else visible(ratings_text(rated))
+        )
 
 
 @utility.command()

@@ -18,9 +18,8 @@ from selectllm.cli.options import (
     grouped,
     map_option,
 )
-from selectllm.cli.reports import reports, write_reports
+from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
-from selectllm.cli.show import show
 from selectllm.cli.student_options import (
     Local,
     columns_option,
@@ -32,6 +31,7 @@ from selectllm.cli.student_options import (
 )
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
+from selectllm.core.shown import visible
 from selectllm.core.strict import Strict
 from selectllm.jobs import validating, valuing
 from selectllm.jobs.sync import finished
@@ -117,7 +117,7 @@ def _say(valued: Valued, as_json: bool) -> None:
     from selectllm.report.utilities import valued_text
 
     saved = valued.summary
-    click.echo(canonical_json(saved.to_json()) if as_json else valued_text(saved))
+    click.echo(canonical_json(saved.to_json()) if as_json else visible(valued_text(saved)))
 
 
 @click.command("student")
@@ -198,8 +198,6 @@ def validate(
     `student compare`; the Spearman correlation of gains and sums (LDS) is written to a file for
     each utility, for its `validation:` in the suite.
     """
-    from selectllm.report.validation import print_validations
-
     session = open_session(common, suite_file.resolve().parent)
     job = validating.validate(suite_file, settings, trials, student, session=session)
     validated = finished(job)
@@ -209,7 +207,7 @@ def validate(
     if common.as_json:
         click.echo(canonical_json([one.to_json() for one in validated.validations]))
         return
-    show(validated.validations, print_validations, as_json=False)
+    show(found, as_json=False)
     click.echo(
         f"in the suite, for each utility: validation: {validated.folder}/NAME.validation.json"
     )

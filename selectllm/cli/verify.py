@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from selectllm.core.codec import canonical_json
+from selectllm.core.shown import visible
 from selectllm.evaluation.runs.verify import RESULTS, Verification, verification
 
 LISTED = 20
@@ -22,7 +23,7 @@ def verify(ctx: click.Context, folder: Path, as_json: bool) -> None:
     No model is loaded or asked. Exit code 1 if anything differs.
     """
     done = verification(folder)
-    click.echo(canonical_json(done.to_json()) if as_json else _told(done))
+    click.echo(canonical_json(done.to_json()) if as_json else visible(_told(done)))
     ctx.exit(1 if done.differences else 0)
 
 

@@ -7,6 +7,58 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+MOST_LEVELS = 100  # of lists and objects in one another; what we write has some ten
+MOST_DIGITS = 300  # of a whole number: what a float can still hold
+
+
+def load_json(data: str | bytes) -> Any:
+    """What JSON from outside says; bytes are UTF-8, with or without a byte order mark.
+
+    Raises ValueError whatever is wrong with it, also where Python's own reader would fail
+    otherwise or let pass what cannot be written again: NaN and infinity, half of a surrogate pair,
+    more than MOST_DIGITS digits, more than MOST_LEVELS levels.
+    """
+    text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    if text.count("[") + text.count("{") > MOST_LEVELS and isinstance(value, dict | list):
+        _check_levels(value)
+    if "\\ud" in text or "\\uD" in text:  # UnicodeEncodeError, which is a ValueError
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_constant=_refused)
+TOO_DEEP = f"nested more than {MOST_LEVELS} levels deep"
+
+
+def _check_levels(value: Any) -> None:
+    """Raise ValueError for too many; level by level, since recursion is what must not happen."""
+    level: list[Any] = [value]
+    for _ in range(MOST_LEVELS + 1):
+        level = [each for outer in level for each in _inside(outer)]
+        if not level:
+            return
+    raise ValueError(TOO_DEEP)
+
+
+def _inside(value: Any) -> list[Any]:
+    """The lists and objects in a list or object."""
+    values: Iterable[Any] = value.values() if isinstance(value, dict) else value
+    return [each for each in values if isinstance(each, dict | list)]
+
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, repr floats and text as it is.

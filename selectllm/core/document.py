@@ -25,9 +25,8 @@ from pydantic_core import CoreSchema
 from selectllm.core.codec import pretty_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import read_json, write_text
+from selectllm.core.shown import excerpt, shortened
 from selectllm.core.strict import DIALECT, Strict
-
-SHOWN = 60  # characters of a value in a message
 
 # Bounds of figures are told, not checked: a run that was paid for must not fail of a last digit.
 # And they stay what was computed: 0 is not turned into 0.0, which would be other bytes.
@@ -152,6 +151,6 @@ def _why(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{place} is not known; was it written by a later version?"
     reason = re.sub(r"^(Input should|Value error, should)", "should", first["msg"])
-    value = str(first["input"])
-    shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
+    value = first["input"]
+    shown = excerpt(value) if isinstance(value, str) else shortened(value)
     return f"{place}: {shown} {reason}"

@@ -2,14 +2,17 @@
 
 SelectLLMError                 exit code
 ├── UsageError                 2    bad input: what, where, which value, how to fix
+│   ├── ArgumentError              also a TypeError: an unknown argument, or one that is missing
 │   ├── PoolError
 │   ├── PromptError
 │   ├── SuiteError
 │   ├── UtilityError
 │   ├── EncoderError
 │   ├── ModelError                  a model name or setting that cannot work
-│   ├── CacheError                  a cache holds what selectllm did not write
+│   ├── CacheError                  a cache cannot be used
+│   │   └── CacheDamaged            it holds what selectllm did not write
 │   └── RunError                    an output folder or log that does not fit the call
+├── SelectionShort             1    an answer: fewer items than asked for, or none, could be had
 ├── BudgetReached              4    --max-cost would be exceeded
 ├── ReplyMissing               5    --offline and no recorded or cached reply
 └── ProviderError              6    the provider failed after retries, or refused the call
@@ -35,13 +38,13 @@ if TYPE_CHECKING:
 
 
 class SelectLLMError(Exception):
-    """Base of all errors below. `exit_code` is what the command line ends with.
+    """Base of all errors below. `exit_code` is what the command line ends with; 1 is an answer.
 
     `argument`: the name of the argument that is wrong, None if it is no argument's fault.
     `attempts`: what the question that it ended had sent, as far as that was paid for or failed.
     """
 
-    exit_code = 1
+    exit_code = 2
     argument: str | None = None
     attempts: tuple[Attempt, ...] = ()
 
@@ -54,7 +57,9 @@ class SelectLLMError(Exception):
 class UsageError(SelectLLMError):
     """The call or one of its files is wrong; nothing was written."""
 
-    exit_code = 2
+
+class ArgumentError(UsageError, TypeError):
+    """A job was called with an argument that it has not, or without one that it needs."""
 
 
 @contextmanager
@@ -115,11 +120,21 @@ class ModelError(UsageError):
 
 
 class CacheError(UsageError):
-    """A cache folder cannot be used, or holds rows that selectllm did not write."""
+    """A cache folder cannot be used."""
+
+
+class CacheDamaged(CacheError):
+    """A cache is damaged, or holds rows that selectllm did not write."""
 
 
 class RunError(UsageError):
     """An output folder or log belongs to another call, or is damaged."""
+
+
+class SelectionShort(SelectLLMError):
+    """Too few replies were valid for the selection that was asked for."""
+
+    exit_code = 1
 
 
 class BudgetReached(SelectLLMError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from selectllm.core.codec import load_json
 from selectllm.core.errors import RunError
 
 
@@ -62,7 +62,7 @@ def write_text(path: Path, text: str) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """One of a run folder's JSON files. Raises RunError if it is missing or damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path.read_bytes())
     except FileNotFoundError:
         raise RunError(f"{path}: there is no such file; is the folder a finished run?") from None
     except (OSError, ValueError) as error:

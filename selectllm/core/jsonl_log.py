@@ -6,6 +6,7 @@ dropped. The last row of a key wins.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Generic, Self, TypeVar
 
-from selectllm.core.codec import canonical_json, sha256_json
+from selectllm.core.codec import canonical_json, load_json, sha256_json
 from selectllm.core.errors import RunError
 
 if sys.platform != "win32":
@@ -54,24 +55,30 @@ class LogContent(Generic[KeyT, RowT]):
 def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]:
     """Read a log without changing it; a torn last line is left out.
 
-    Raises RunError with file and line for anything else that is no log.
+    Raises RunError with file and line for anything else that is no log, and for a file that
+    cannot be read. Line by line: a log may be larger than memory, were it there twice.
     """
-    data = path.read_bytes()
-    intact = data.rfind(b"\n") + 1
     manifest: Any = None
     latest: dict[KeyT, RowT] = {}
-    for number, line in enumerate(data[:intact].split(b"\n")[:-1], start=1):
-        try:
-            fields = json.loads(line)
-            if number == 1:
-                manifest = fields["manifest"]
-                continue
-            row = form.from_json(fields)
-            latest[form.key(row)] = row
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise RunError(
-                f"{path}:{number}: not a {form.what}; the log is damaged, remove it to start over"
-            ) from None
+    intact = 0
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                intact += len(line)
+                fields = load_json(line)
+                if number == 1:
+                    manifest = fields["manifest"]
+                    continue
+                row = form.from_json(fields)
+                latest[form.key(row)] = row
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        raise RunError(
+            f"{path}:{number}: not a {form.what}; the log is damaged, remove it to start over"
+        ) from None
     return LogContent(manifest, latest, intact)
 
 
@@ -94,7 +101,7 @@ class RowLog(Generic[KeyT, RowT]):
         self.path = path
         self._argument = argument
         self._form = form
-        self._handle: IO[str] | None = None
+        self._handle: IO[bytes] | None = None
         self.latest: dict[KeyT, RowT] = {}
         if path is not None:
             self._open(path, manifest)
@@ -102,7 +109,7 @@ class RowLog(Generic[KeyT, RowT]):
     def _open(self, path: Path, manifest: Mapping[str, Any]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle: IO[str] = open(path, "a", encoding="utf-8", newline="\n")
+            handle = open(path, "ab", buffering=0)
         except OSError as error:
             raise RunError(
                 f"{path}: cannot be written to ({error.strerror}); check the path and its "
@@ -131,14 +138,30 @@ class RowLog(Generic[KeyT, RowT]):
         return self.latest[key]
 
     def append(self, row: RowT) -> None:
-        """Write one row through to the operating system."""
-        self.latest[self._form.key(row)] = row
+        """Write one row through to the operating system.
+
+        Raises RunError if it does not take all of it; the log then ends with the row before.
+        """
         self._write(self._form.to_json(row))
+        self.latest[self._form.key(row)] = row
 
     def _write(self, fields: Mapping[str, Any]) -> None:
-        if self._handle is not None:
-            self._handle.write(canonical_json(fields) + "\n")
-            self._handle.flush()
+        if self._handle is None:
+            return
+        line = memoryview((canonical_json(fields) + "\n").encode("utf-8"))
+        start = self._handle.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._handle.write(line) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):  # half a line would join the next one
+                self._handle.truncate(start)
+            raise RunError(
+                f"{self.path}: cannot be written to ({error.strerror}); make room or mend the "
+                "folder, then run the same command again: what the log and the reply cache hold "
+                "is not asked again",
+                argument=self._argument,
+            ) from None
 
     def close(self) -> None:
         """Close the file."""
@@ -157,7 +180,7 @@ class RowLog(Generic[KeyT, RowT]):
         self.close()
 
 
-def _lock(handle: IO[str], path: Path, argument: str) -> None:
+def _lock(handle: IO[bytes], path: Path, argument: str) -> None:
     """Keep other processes out until `handle` is closed, or its process ends."""
     if sys.platform == "win32":
         return

@@ -13,7 +13,9 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None if none is alike."""
     from rapidfuzz import fuzz, process
 
-    match = process.extractOne(name, list(known), scorer=fuzz.WRatio, score_cutoff=60)
+    # A letter or two stand in nearly every longer name, and are what nobody means by it.
+    alike = [each for each in known if len(each) > 2 or len(name) <= 4]
+    match = process.extractOne(name, alike, scorer=fuzz.WRatio, score_cutoff=60)
     return match[0] if match else None
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from selectllm.core.codec import canonical_json
+from selectllm.core.yaml_text import as_number
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 """Of the JSON Schemas that are generated from types."""
@@ -23,7 +24,11 @@ class Strict(BaseModel):
 
 
 def _json(value: Any) -> Any:
-    """`value`, if JSON can carry it; YAML also has dates, infinity and keys that are numbers."""
+    """`value`, if JSON can carry it; YAML also has dates, infinity and keys that are numbers.
+
+    Where YAML 1.1 reads 1e-2 as text, it becomes the number that it means.
+    """
+    value = as_number(value)
     try:
         canonical_json(value)
     except (TypeError, ValueError):

@@ -68,12 +68,14 @@ def unanswered(items: Iterable[Item]) -> list[str]:
 class Pool:
     """The unlabelled instructions on offer, in file order; ids are unique.
 
-    `sha256` covers ids, instructions, inputs and responses, in file order.
+    `sha256` covers ids, instructions, inputs and responses, in file order. `notes`: sentences about
+    what of its file is not shown, or not as it was written.
     """
 
     items: Sequence[Item]
     sha256: str
     source: str = ""
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
     def from_records(cls, records: Any, *, columns: Mapping[str, str] | None = None) -> Pool:

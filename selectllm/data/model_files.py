@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Any
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import SelectLLMError
 
+LOADING = ("huggingface_hub", "transformers", "sentence_transformers")
+"""Libraries that take part in loading a model, by the names of their loggers."""
 MODEL_FILES = frozenset({".safetensors", ".bin", ".pt", ".json", ".txt", ".model"})
 
 
@@ -62,7 +65,7 @@ def loading(source: str, role: ModelRole, fix: str) -> Iterator[bool]:
     with `fix`, for what transformers raises.
     """
     local = Path(source).is_dir()
-    with _quiet(local or not sys.stderr.isatty()):
+    with _quiet(local or not sys.stderr.isatty()), _silent():
         try:
             yield local
         except (ImportError, OSError, ValueError) as error:
@@ -71,11 +74,25 @@ def loading(source: str, role: ModelRole, fix: str) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """No warnings of the libraries that load: tries again and guesses, which the error follows."""
+    loggers = [logging.getLogger(name) for name in LOADING]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
 def _quiet(quiet: bool) -> Iterator[None]:
     """No progress bars of transformers' own, which it draws even where nobody watches."""
-    from transformers.utils import logging
+    from transformers.utils import logging as bars_of
 
-    bars: Any = logging
+    bars: Any = bars_of
     silence = quiet and bars.is_progress_bar_enabled()
     if silence:
         bars.disable_progress_bar()

@@ -15,7 +15,8 @@ from selectllm.core.codec import canonical_json, sha256_texts
 from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.files import atomic_write
 from selectllm.core.types import Item, Pool
-from selectllm.data.readers import BadRow, place, scan_rows, shortened
+from selectllm.core.whole_text import all_whole, are_whole
+from selectllm.data.readers import BadRow, MendedRow, place, scan_rows, shortened
 
 # What other data sets call the canonical columns (Alpaca: output; Dolly: context). The first
 # name that a file has is taken, so that a canonical column always wins.
@@ -26,8 +27,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "response": ("response", "output", "completion"),
 }
 CHATS = ("messages", "conversations")
+_SYSTEM = ("system", "developer")
 _USERS = ("user", "human")
 _ASSISTANTS = ("assistant", "gpt")
+_TEXT_PARTS = ("text", "input_text", "output_text")
+_THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
 _LIKELY = ("instruction", "prompt", "question", "query", "task", "text")
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 
@@ -59,7 +63,8 @@ def load_pool(
     `columns` (`--map`) says which column of the file holds a canonical one, and overrides what
     the first row shows: canonical columns, Alpaca, Dolly, prompt/completion or chat. Items of a
     file without ids are named by a hash of (instruction, input), repeats get `-2`, `-3`.
-    `skip_bad` leaves bad rows out and reports them in `rejected`.
+    `skip_bad` leaves bad rows out and reports them in `rejected`. What of the file is not shown,
+    or not as it was written, is counted in the pool's `notes`.
 
     Raises PoolError, naming file, place and fix, on a file that cannot be read, a missing
     column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical
@@ -71,7 +76,7 @@ def load_pool(
             "Pool.from_records(...)"
         )
     path = Path(path)
-    builder = _Builder(partial(place, path), columns or {})
+    builder = _Builder(partial(place, path), _checked(columns))
     items: list[Item] = []
     rejected: list[Rejected] = []
     for number, row in scan_rows(path):
@@ -84,22 +89,44 @@ def load_pool(
             rejected.append(Rejected(number, bad.reason, text))
     if not items:
         raise _nothing_in(path, rejected)
-    pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path))
+    pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path), builder.notes())
     return LoadedPool(pool, tuple(rejected))
 
 
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
     """See `Pool.from_records`."""
-    builder = _Builder("record {}".format, columns or {})
+    builder = _Builder("record {}".format, _checked(columns))
     items: list[Item] = []
     for number, row in enumerate(_rows_of(records), start=1):
         try:
-            items.append(builder.item(number, row))
+            items.append(builder.item(number, _mended(row)))
         except BadRow as bad:
             raise bad.at(f"record {number}", of_file=False) from None
     if not items:
         raise PoolError("the pool is empty; give it at least one record")
-    return Pool(tuple(items), sha256_texts(_identity(items)))
+    return Pool(tuple(items), sha256_texts(_identity(items)), notes=builder.notes())
+
+
+def _mended(row: Any) -> Any:
+    """A record as a file would have it: U+FFFD for each half of a surrogate pair."""
+    if not isinstance(row, dict) or are_whole(row):
+        return row
+    return MendedRow(all_whole(row))
+
+
+def _checked(columns: Mapping[str, str] | None) -> Mapping[str, str]:
+    """`columns`, none if there are none. Raises UsageError for what is no mapping of names."""
+    columns = {} if columns is None else columns
+    named = isinstance(columns, Mapping) and all(
+        isinstance(name, str) for pair in columns.items() for name in pair
+    )
+    if not named:
+        raise UsageError(
+            f"`columns` {shortened(columns)}: is no mapping of names; write it as "
+            '{"instruction": "COL"}',
+            argument="columns",
+        )
+    return columns
 
 
 def _rows_of(records: Any) -> Iterable[Any]:
@@ -237,16 +264,38 @@ def _no_instruction(row: Mapping[str, Any], where: str) -> PoolError:
 
 def _exchange(row: Mapping[str, Any], chat: str) -> tuple[Any, Any]:
     """The first user turn of a chat and the first assistant turn after it; None where missing."""
+    said = (
+        (_role(turn), _content(turn.get("content", turn.get("value"))))
+        for turn in _turns(row, chat)
+    )
+    asked = next((text for role, text in said if role in _USERS), None)
+    return asked, next((text for role, text in said if role in _ASSISTANTS), None)
+
+
+def _turns(row: Mapping[str, Any], chat: str) -> list[dict[str, Any]]:
     turns = row.get(chat)
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         reason = f"{chat} is no list of turns: {shortened(turns)}"
         raise BadRow(reason, "write each turn as an object with role and content")
-    said = (
-        (turn.get("role", turn.get("from")), turn.get("content", turn.get("value")))
-        for turn in turns
-    )
-    asked = next((text for role, text in said if role in _USERS), None)
-    return asked, next((text for role, text in said if role in _ASSISTANTS), None)
+    return turns
+
+
+def _role(turn: Mapping[str, Any]) -> Any:
+    return turn.get("role", turn.get("from"))
+
+
+def _content(value: Any) -> Any:
+    """The text of a turn that is written in parts, without thinking; else `value` as it is."""
+    if not isinstance(value, list) or not value:
+        return value
+    parts = [{"type": "text", "text": part} if isinstance(part, str) else part for part in value]
+    if not all(isinstance(part, dict) for part in parts):
+        return value
+    said = [part for part in parts if part.get("type") not in _THINKING_PARTS]
+    texts = [part.get("text") for part in said if part.get("type", "text") in _TEXT_PARTS]
+    if len(texts) < len(said) or not all(isinstance(text, str) for text in texts):
+        return value  # an image is no text
+    return "".join(map(str, texts))
 
 
 def _text(value: Any, field: str, column: str | None) -> str | None:
@@ -271,6 +320,7 @@ class _Builder:
         self._layout: _Layout | None = None
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
+        self._chats = self._with_system = self._with_more = self._mended = 0
 
     def item(self, number: int, row: Any) -> Item:
         """The item of row `number`, as `scan_rows` yields it. Raises BadRow, PoolError."""
@@ -287,7 +337,43 @@ class _Builder:
         else:
             name = self._explicit(row.get(self._layout.id), self._layout.id)
         self._given[name] = number
+        self._count(row)
         return Item(name, instruction, given, response, row)
+
+    def _count(self, row: Mapping[str, Any]) -> None:
+        """Count what of a row that became an item is not shown."""
+        self._mended += isinstance(row, MendedRow)
+        chat = self._layout.chat if self._layout and self._layout.instruction is None else None
+        if chat is None:
+            return
+        roles = [_role(turn) for turn in _turns(row, chat)]
+        self._chats += 1
+        self._with_system += any(role in _SYSTEM for role in roles)
+        self._with_more += sum(role in _USERS for role in roles) > 1
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what is not shown as it was written, each with its count."""
+        notes = []
+        unseen = [
+            f"{count:,} have {what}"
+            for count, what in (
+                (self._with_system, "a system turn"),
+                (self._with_more, "more than one user turn"),
+            )
+            if count
+        ]
+        if unseen:
+            notes.append(
+                f"of {self._chats:,} conversations, {' and '.join(unseen)}: only the first user "
+                "turn and the answer to it are shown and exported, the other turns are not"
+            )
+        if self._mended:
+            rows = "1 row holds" if self._mended == 1 else f"{self._mended:,} rows hold"
+            notes.append(
+                f"{rows} half of a surrogate pair, which is no character: "
+                "the replacement character U+FFFD stands for it"
+            )
+        return tuple(notes)
 
     def _explicit(self, value: Any, column: str) -> str:
         if value is None or value == "":
@@ -295,7 +381,11 @@ class _Builder:
         if isinstance(value, bool) or not isinstance(value, str | int):
             reason = f"id (column {column!r}) is {_kind(value)}: {shortened(value)}"
             raise BadRow(reason, "write it as text")
-        name = str(value)
+        try:
+            name = str(value)
+        except ValueError:  # the interpreter's limit on the digits of an int
+            reason = f"id (column {column!r}) is {shortened(value)}"
+            raise BadRow(reason, "write it as text") from None
         if name in self._given:
             first = self._place(self._given[name])
             raise BadRow(f"id {shortened(name)} is taken by {first}", "make ids unique")

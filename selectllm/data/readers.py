@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from selectllm.core.errors import PoolError
+from selectllm.core.shown import shortened as shortened
+from selectllm.core.whole_text import all_whole, is_whole
 from selectllm.data.hub import hub_rows, is_hub
 
 if TYPE_CHECKING:
@@ -27,6 +29,13 @@ _SLICE = 50_000  # rows of a Parquet file in memory at a time
 _PLAIN_TYPES = ("String", "Boolean", "Int64", "Int32")  # of Parquet; the same in JSON
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SAVE_AS_UTF8 = "save the file as UTF-8"
+MOST_DEPTH = 200
+"""Of lists and objects in a row of JSON, which must be written again from deep inside a program."""
+_TOO_DEEP = "the JSON is nested too deeply"
+
+
+class MendedRow(dict[str, Any]):
+    """A row in which U+FFFD stands for each half of a surrogate pair that its file had."""
 
 
 class BadRow(Exception):
@@ -117,23 +126,9 @@ def place(path: Path, number: int) -> str:
     return f"{path}:{number}" if unit == "line" else f"{path}: {unit} {number}"
 
 
-def shortened(value: Any) -> str:
-    """`value` as an error message shows it: at most 60 characters."""
-    text = repr(value[:100]) if isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _open(path: Path) -> IO[bytes]:
     zipped = path.suffix.lower() == ".gz"
     return cast("IO[bytes]", gzip.open(path, "rb") if zipped else path.open("rb"))
-
-
-def _is_text(text: str) -> bool:
-    """Whether UTF-8 can carry `text`, which then holds no half of a surrogate pair."""
-    try:
-        return text.isascii() or bool(text.encode("utf-8"))
-    except UnicodeEncodeError:
-        return False
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[int, Any]]:
@@ -160,12 +155,12 @@ def _array_rows(path: Path) -> Iterator[tuple[int, Any]]:
             for part in (text[: error.pos], text[error.pos :][:100])
         )
         error = json.JSONDecodeError(error.msg, before + behind, len(before))
+        if error.msg == _TOO_DEEP:
+            raise PoolError(f"{path}:{error.lineno}: {_TOO_DEEP}; flatten it") from None
         raise PoolError(
             f"{path}:{error.lineno}: {_fault(error)}; a .json pool is one array of objects: "
             "correct it, or name the file .jsonl if it holds one object a line"
         ) from None
-    except RecursionError:
-        raise PoolError(f"{path}: the JSON is nested too deeply; flatten it") from None
 
 
 def _elements(text: str) -> Iterator[tuple[int, int]]:
@@ -178,7 +173,10 @@ def _elements(text: str) -> Iterator[tuple[int, int]]:
     if _ahead(text, at)[0] != "]":
         while True:
             start = _ahead(text, at)[1]
-            _, end = end_of(text, start)
+            try:
+                _, end = end_of(text, start)
+            except RecursionError:
+                raise json.JSONDecodeError(_TOO_DEEP, text, start) from None
             yield start, end
             if _ahead(text, end)[0] == "]":
                 at = end
@@ -212,8 +210,9 @@ def _fault(error: json.JSONDecodeError) -> str:
 class _StrictJson:
     """Decodes rows of JSON and refuses what the json module lets pass.
 
-    That is repeated keys, NaN and Infinity, numbers that overflow a float and halves of
-    surrogate pairs. Keys are interned: a million rows share theirs.
+    That is repeated keys, NaN and Infinity, numbers that overflow a float and values nested more
+    than MOST_DEPTH deep. Halves of surrogate pairs become U+FFFD, in a MendedRow. Keys are
+    interned: a million rows share theirs.
     """
 
     def __init__(self) -> None:
@@ -235,14 +234,31 @@ class _StrictJson:
         except json.JSONDecodeError as error:
             return BadRow(_fault(error), "write one JSON object there", text)
         except RecursionError:
-            return BadRow("the JSON is nested too deeply", "flatten it", text)
+            return BadRow(_TOO_DEEP, "flatten it", text)
         except ValueError:  # the interpreter's limit on turning text into int
             return BadRow("a number has too many digits", "write it as text", text)
+        if text.count("[") + text.count("{") > MOST_DEPTH and _is_deep(row):
+            return BadRow(_TOO_DEEP, "flatten it", text)
         # Text that was UTF-8 can only have got half a pair from an escape.
-        if ("\\ud" in text or "\\uD" in text) and not _is_text(json.dumps(row, ensure_ascii=False)):
-            reason = "a \\u escape names half of a surrogate pair, which is no character"
-            return BadRow(reason, "write the whole pair", text)
+        if ("\\ud" in text or "\\uD" in text) and not is_whole(json.dumps(row, ensure_ascii=False)):
+            made = all_whole(row)
+            return MendedRow(made) if isinstance(made, dict) else made
         return row
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects are nested more than MOST_DEPTH deep in `value`."""
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -275,7 +291,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
         )
         records = _csv_records(text, path)
         line, header = next(records, (1, []))
-        if not all(map(_is_text, header)):
+        if not all(map(is_whole, header)):
             raise PoolError(f"{path}:{line}: the header is not UTF-8; {_SAVE_AS_UTF8}")
         if twice := next((name for name in header if header.count(name) > 1), None):
             raise PoolError(f"{path}:{line}: two columns are named {twice!r}; rename one")
@@ -303,7 +319,7 @@ def _csv_records(text: io.TextIOWrapper, path: Path) -> Iterator[tuple[int, list
 
 
 def _csv_row(header: list[str], fields: list[str]) -> Any:
-    if len(fields) == len(header) and all(map(_is_text, fields)):
+    if len(fields) == len(header) and all(map(is_whole, fields)):
         return dict(zip(header, fields, strict=True))
     read = json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogateescape")
     text = read.decode("utf-8", "backslashreplace")

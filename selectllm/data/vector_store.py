@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import sys
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.arrays import Ints, Vectors
-from selectllm.core.codec import canonical_json, sha256_text
+from selectllm.core.codec import canonical_json, load_json, sha256_text
 from selectllm.core.errors import EncoderError
 
 if sys.platform != "win32":
@@ -77,6 +76,8 @@ class VectorStore:
                 return self._read_header(handle)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def __len__(self) -> int:
         return len(self._records())
@@ -97,6 +98,12 @@ class VectorStore:
 
     def add(self, keys: NDArray[np.bytes_], vectors: Vectors) -> None:
         """Append vectors (n, dim) under their keys; they survive this process being killed."""
+        try:
+            self._append(keys, vectors)
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _append(self, keys: NDArray[np.bytes_], vectors: Vectors) -> None:
         dim = vectors.shape[1]
         records = np.empty(len(keys), dtype=_record(dim))
         records["key"], records["vector"] = keys, vectors
@@ -147,6 +154,13 @@ class VectorStore:
                 fcntl.flock(handle, fcntl.LOCK_EX)
             yield handle
 
+    def _unusable(self, error: OSError) -> EncoderError:
+        return EncoderError(
+            f"{self.path}: cannot be used ({error.strerror}); make room, mend the folder's "
+            "permissions or delete the file, or name another folder with `cache`",
+            argument="cache",
+        )
+
     def _header(self, dim: int) -> bytes:
         fields = {"dim": dim, "identity": self.identity, "vectors": FORMAT}
         text = canonical_json(fields).encode("utf-8")
@@ -163,7 +177,7 @@ class VectorStore:
             return None
         fields: Any = None
         with contextlib.suppress(ValueError):
-            fields = json.loads(data)
+            fields = load_json(data)
         match fields:
             case {"dim": int(dim), "identity": self.identity, "vectors": 1} if dim > 0:
                 return dim

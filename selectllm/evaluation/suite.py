@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,7 +26,9 @@ from pydantic import (
 from selectllm.core.errors import SuiteError
 from selectllm.core.names import closest
 from selectllm.core.plugins import REFERENCE, is_reference
+from selectllm.core.shown import shortened
 from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict
+from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.models.model import Answer, ModelSpec, Price, Rule, Vote
 from selectllm.selection.clustering.partition import PARTITIONS
 from selectllm.utility.entries import (
@@ -230,31 +231,16 @@ class Suite(Strict):
         return tuple(entry.spec() for entry in self.models)
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error: the first value would be lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key if isinstance(key, str) else id(key_node))
-        return super().construct_mapping(node, deep)
-
-
 def load_suite(path: Path) -> Suite:
     """Read and check a suite. Raises SuiteError naming file, key, value and fix."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        content = load_yaml(path.read_text(encoding="utf-8"), like_numbers=True)
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise SuiteError(f"{path}: is not UTF-8; save it as UTF-8") from None
-    except yaml.YAMLError as error:
-        raise SuiteError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    except YamlFault as fault:
+        raise SuiteError(f"{path}: not YAML ({fault})") from None
     if not isinstance(content, dict):
         raise SuiteError(f"{path}: a suite is a mapping that begins with `name:`")
     try:
@@ -284,7 +270,7 @@ def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     if error["type"] == NO_SOURCE:
         return no_source(where, error["input"])
     reason = re.sub(r"^(Input should|Value error, should)", "should", error["msg"])
-    return f"{where}: {error['input']!r} {reason}"
+    return f"{where}: {shortened(error['input'])} {reason}"
 
 
 def _tag(before: Any, part: Any) -> bool:

@@ -103,6 +103,8 @@ async def ab(
     see `evaluate`.
     """
     told = {"a": (a,), "b": (b,) if isinstance(b, str) else tuple(b)}
+    if not told["b"]:
+        raise UsageError("`b`: is empty; name at least one arm", argument="b")
 
     def arms(halves: Halves) -> ComparisonDesign:
         named = halves.with_default(prompt=prompt, model=model)

@@ -19,6 +19,7 @@ from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
+from selectllm.jobs.outputs import check_written, read_by, real
 from selectllm.jobs.session import Session, Settings, opened, ticks
 from selectllm.models.connect import settled
 from selectllm.models.wrappers.recorded import read_pack, write_pack
@@ -115,6 +116,7 @@ def open_run(
     `prompts`: those of the suite, if they are loaded already. `record`: where its replies will
     be written; the suite's own `replies` need not exist then.
     """
+    _check_record(session, suite, record)
     if prompts is None:
         prompts = load_prompts(suite, session.library)
     for spec in suite.specs():
@@ -125,7 +127,17 @@ def open_run(
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
     with session.computing("embedding") as progress:
         sources = Sources(session.embedder(progress), session.clusters, baseline, partial)
-        return prepare(suite, sources, asking, comparison)
+        run = prepare(suite, sources, asking, comparison)
+    session.note_pool(run.pool)
+    return run
+
+
+def _check_record(session: Session, suite: Suite, record: Path | str | None) -> None:
+    """Raise UsageError for replies that would replace what the suite reads, but for its pack."""
+    if record is None:
+        return
+    pack = set() if suite.replies is None else {real(suite.at(suite.replies))}
+    check_written("record", session.path(record), read_by(suite) - pack, session.workspace)
 
 
 def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:

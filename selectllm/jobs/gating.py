@@ -23,8 +23,10 @@ from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, divided, open_run, suite_of
 from selectllm.jobs.evaluation import Evaluation
+from selectllm.jobs.outputs import check_written, real
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.sync import finished
+from selectllm.jobs.workspace import find_workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,9 @@ async def regress(
     suite = evaluating.applied(suite_of(suite, session))
     async with opened(session, settings, suite.folder) as session:
         path = session.path(baseline)
+        if evaluating.record is not None:
+            file = session.path(evaluating.record)
+            check_written("record", file, {real(path)}, session.workspace)
         with blaming("baseline"):
             recorded = read_baseline(path)
             check_suite(recorded, suite, path)
@@ -141,6 +146,7 @@ def keep_baseline(folder: Path, out: Path, prompts: Sequence[str] = ()) -> Basel
     `prompts`: only these prompts of the run. Raises RunError for a run that is not finished or
     can be no baseline.
     """
+    check_written("out", out, (), find_workspace(folder))
     read_json(folder / "results.json")  # an unfinished run is no baseline
     inputs = read_run_inputs(folder)
     decisions = finished_decisions(folder, inputs)

@@ -182,8 +182,8 @@ class ImportedResults:
         if read.unsettled:
             rows = read.unsettled + read.results
             yield (
-                f"{read.unsettled} of {rows} rows have no value (preference: null), and were left "
-                "out"
+                f"{read.unsettled} of {rows} rows have no value (null, or no number), and were "
+                "left out"
             )
         if absent := read.without_result:
             count = f"{len(absent)} of {read.exported}"

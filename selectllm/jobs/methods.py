@@ -7,27 +7,18 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from selectllm.jobs.arguments import checked
+from selectllm.jobs.listed import JOBS
 from selectllm.jobs.sync import blocking
-
-JOBS = {
-    "aa": "comparing",
-    "ab": "comparing",
-    "evaluate": "evaluating",
-    "optimize": "optimizing",
-    "plan": "planning",
-    "plan_sets": "planning",
-    "regress": "gating",
-    "select": "selecting",
-    "sets": "sets",
-    "swap": "comparing",
-}
-"""The module of every job that is a method."""
 
 
 def job(name: str) -> Callable[..., Any]:
-    """The job of that name, to be awaited; its module loads when it is used."""
+    """The job of that name, to be awaited, its arguments held to its signature.
+
+    Its module loads when it is used.
+    """
     function: Callable[..., Any] = getattr(import_module(f"selectllm.jobs.{JOBS[name]}"), name)
-    return function
+    return checked(function)
 
 
 class Jobs:

@@ -57,21 +57,23 @@ def rendered(results: Document, format: str) -> str:
 
 def account(verdicts: Sequence[Verdict]) -> str:
     """Verdicts as a terminal shows them, without colour."""
+    from selectllm.report.layout import Visible
     from selectllm.report.verdict import render_verdict
 
     console = _console()
     with console.capture() as captured:
         for verdict in verdicts:
-            console.print(render_verdict(verdict))
+            console.print(Visible(render_verdict(verdict)))
             console.print()
     return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
 
 
 def _html(results: Document) -> str:
     from selectllm.report.formats import RENDERED
+    from selectllm.report.layout import Visible
 
     console = _console(record=True)
-    console.print(RENDERED[type(results)](results))
+    console.print(Visible(RENDERED[type(results)](results)))
     code = '<pre style="line-height:normal;overflow-x:auto">{code}</pre>'
     return console.export_html(inline_styles=True, code_format=code)
 

@@ -198,7 +198,9 @@ def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -
         )
     path = Path(pool) if session.folder is None else located(session.folder, str(pool))
     with blaming("pool"):
-        return load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
+        loaded = load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
+    session.note_pool(loaded.pool)
+    return loaded
 
 
 # --- by a model

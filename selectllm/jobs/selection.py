@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import UsageError
+from selectllm.core.files import unwritable
 from selectllm.core.types import Decision, Item, Pool
 from selectllm.data.pool import Rejected
 from selectllm.jobs import tables
+from selectllm.jobs.arguments import check
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.output import write_selection
 
@@ -74,13 +76,19 @@ class Selection:
         `path`: of JSON lines, relative to the current folder. Raises UsageError for a name of
         another format, such as .csv, and for the pool's own file.
         """
+        check({"path": path}, {"path": Path | str})
         out = Path(path)
+        if problem := unwritable(out):
+            raise UsageError(f"`path` {out}: {problem}; name another file", argument="path")
         if out.suffix.lower() in OTHERS:
             raise UsageError(
                 f"{out}: the selection is JSON lines; end the name in .jsonl", argument="path"
             )
         if self.pool.source and out.resolve() == Path(self.pool.source).resolve():
-            raise UsageError(f"{out}: is the pool itself, which is not overwritten; name another")
+            raise UsageError(
+                f"{out}: is the pool itself, which is not overwritten; name another",
+                argument="path",
+            )
         write_selection(out, self.pool, self.chosen)
 
     def rows(self) -> list[dict[str, Any]]:

@@ -13,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 
-from selectllm.core.errors import UsageError, blaming, check_number, check_whole
+from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
 from selectllm.core.stopping import DRAIN_SECONDS, Drain, draining
-from selectllm.core.types import Progress
+from selectllm.core.types import Pool, Progress
+from selectllm.jobs.arguments import check, hints_of
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 
 MOST_CALLS = 512  # in flight
-SESSION = ("folder", "start", "notes", "watcher", "engine")
-"""What a session takes beside its settings."""
 
 
 class Watcher(Protocol):
@@ -135,6 +134,9 @@ class Session(Jobs):
         from selectllm.models.wrappers.pace import Paces
         from selectllm.prompting.library import PromptLibrary
 
+        own: dict[str, object] = {"folder": folder, "start": start, "notes": notes}
+        own |= {"watcher": watcher, "engine": engine}
+        check(own | dict(settings), hints_of(Session.__init__))
         self.folder = None if folder is None else Path(folder)
         self.settings = self._settings(settings)
         self.watcher: Watcher = watcher or Notes(notes)
@@ -193,7 +195,7 @@ class Session(Jobs):
         if not self._caches:
             from selectllm.models.wrappers.cache import ReplyCache
 
-            self._caches.append(ReplyCache(self.workspace.cache / "replies"))
+            self._caches.append(ReplyCache(self.workspace.cache / "replies", self.note))
         return self._caches[0]
 
     def for_job(self) -> Self:
@@ -217,10 +219,10 @@ class Session(Jobs):
             path = settings.get(name)
             if isinstance(path, str | Path):
                 settings[name] = self.path(path)
-        known = {*Settings.__annotations__, *SESSION}
+        known = hints_of(Session.__init__)
         for name in settings:
             if name not in known:
-                raise TypeError(f"session: {unknown('argument', name, known)}")
+                raise ArgumentError(f"session: {unknown('argument', name, known)}", argument=name)
         return SessionSettings(**settings)  # type: ignore[arg-type]
 
     def path(self, path: Path | str) -> Path:
@@ -235,6 +237,11 @@ class Session(Jobs):
     def note(self, text: str) -> None:
         """Tell the watcher."""
         self.watcher.note(text)
+
+    def note_pool(self, pool: Pool) -> None:
+        """Tell the watcher what of a pool's file is not shown, or not as it was written."""
+        for sentence in pool.notes:
+            self.note(f"note: {pool.source or 'the pool'}: {sentence}")
 
     def progress(self, description: str) -> contextlib.AbstractContextManager[Progress | None]:
         """Show the watcher how far something is."""
@@ -322,7 +329,10 @@ async def opened(
                 yield session.for_job()
         return
     if settings:
-        raise TypeError(f"{', '.join(settings)}: settings of a session; give them to Session(...)")
+        raise ArgumentError(
+            f"{', '.join(settings)}: settings of a session; give them to Session(...)",
+            argument=next(iter(settings)),
+        )
     with draining(session.drain):
         yield session.for_job()
 

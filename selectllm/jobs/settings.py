@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from selectllm.core.errors import UsageError, check_number, check_whole
-from selectllm.core.names import unknown
 from selectllm.core.types import empty
-from selectllm.jobs.session import SESSION, Settings
+from selectllm.jobs.session import Settings
 from selectllm.models.model import ModelSpec
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.by_model import OnInvalid
@@ -142,10 +141,6 @@ def divided(arguments: SelectArguments) -> tuple[SelectRequest, Settings]:
     """What belongs to the selection, checked, and what to the session."""
     own = {name: arguments[name] for name in SelectRequest.__slots__ if name in arguments}  # type: ignore[literal-required]
     rest = {name: value for name, value in arguments.items() if name not in own}
-    known = {*SelectArguments.__annotations__, *SESSION}
-    for name in rest:
-        if name not in known:
-            raise TypeError(f"select: {unknown('argument', name, known)}")
     request = SelectRequest(**own)
     request.check()
     return request, Settings(**rest)  # type: ignore[typeddict-item]

@@ -107,7 +107,9 @@ class Workshop:
 
 def read_pool(session: Session, file: str, columns: Mapping[str, str]) -> Pool:
     """A pool file, or a pool on the hub, seen from the session's folder."""
-    return load_pool(located(Path.cwd() / session.path("."), file), columns=columns).pool
+    pool = load_pool(located(Path.cwd() / session.path("."), file), columns=columns).pool
+    session.note_pool(pool)
+    return pool
 
 
 def answered_items(session: Session, file: str, columns: Mapping[str, str]) -> tuple[Item, ...]:

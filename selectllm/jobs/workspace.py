@@ -6,11 +6,12 @@ and `eval/` are used. Outside one: the bundled prompts and the user's cache fold
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,11 @@ PARTS = {
     "eval/data": "selectllm.starter_data",
 }
 KEPT = (".jinja", ".yaml", ".jsonl", ".md")
+ATTRIBUTES = ".gitattributes"
+BYTE_FOR_BYTE = (
+    "# Versions of prompts are hashed byte for byte: git leaves their line ends alone.\n"
+    "{where} -text\n"
+)
 LEFT_OUT = ("gate.yaml",)  # our own gate: of no use without its recorded replies and baseline
 
 
@@ -67,11 +73,31 @@ def find_workspace(
     if cache_dir is None:
         cache_dir = found / "cache" if found else user_cache(env)
     prompts_dir = prompts or (found / "prompts" if found else None)
-    return Workspace(root=found or start, prompts=prompts_dir, cache=cache_dir.expanduser())
+    with _at_home(cache_dir):
+        cache_dir = cache_dir.expanduser()
+    return Workspace(root=found or start, prompts=prompts_dir, cache=cache_dir)
+
+
+@contextlib.contextmanager
+def _at_home(folder: Path | str) -> Iterator[None]:
+    """A home folder that is not there is told as such."""
+    try:
+        yield
+    except RuntimeError:
+        raise UsageError(
+            f"{folder}: there is no such home folder; set HOME, or name a cache folder with "
+            "`cache` or SELECTLLM_CACHE_DIR",
+            argument="cache",
+        ) from None
 
 
 def user_cache(env: Mapping[str, str]) -> Path:
-    """The platform's per-user cache folder for selectllm."""
+    """The platform's per-user cache folder for selectllm. Raises UsageError without a home."""
+    with _at_home("~"):
+        return _user_cache(env)
+
+
+def _user_cache(env: Mapping[str, str]) -> Path:
     if sys.platform == "win32":
         base = Path(env.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -82,7 +108,7 @@ def user_cache(env: Mapping[str, str]) -> Path:
 
 
 async def make_workspace(folder: Path) -> None:
-    """Fill `folder` with prompts/, eval/suites/, eval/data/ and cache/.
+    """Fill `folder` with prompts/, eval/suites/, eval/data/, cache/ and .gitattributes.
 
     Raises UsageError if one of them exists; nothing that exists is overwritten.
     """
@@ -104,6 +130,11 @@ async def make_workspace(folder: Path) -> None:
             _copy(files(package), whole / place)
         lock(whole / "prompts")
         write_text(whole / "cache" / ".gitignore", "*\n!.gitignore\n")
+        # What stands in the folder stays as it is; the prompts' own says the same there.
+        if (folder / ATTRIBUTES).exists():
+            write_text(whole / "prompts" / ATTRIBUTES, BYTE_FOR_BYTE.format(where="*"))
+        else:
+            write_text(whole / ATTRIBUTES, BYTE_FOR_BYTE.format(where="prompts/**"))
         for part in sorted(whole.iterdir()):
             shutil.move(part, folder / part.name)
 

@@ -87,7 +87,7 @@ def shown_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:  # of brackets that do not match; then it is called nowhere either
         return url
-    path = "/".join(MASK if _may_be_key(each) else each for each in parts.path.split("/"))
+    path = "/".join(MASK if may_be_key(each) else each for each in parts.path.split("/"))
     return urlunsplit(parts._replace(path=path))
 
 
@@ -97,12 +97,13 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 def path_secrets(url: str) -> list[str]:
     """The segments of the path of `url` that `shown_url` masks."""
     try:
-        return [each for each in urlsplit(url).path.split("/") if _may_be_key(each)]
+        return [each for each in urlsplit(url).path.split("/") if may_be_key(each)]
     except ValueError:
         return []
 
 
-def _may_be_key(segment: str) -> bool:
+def may_be_key(segment: str) -> bool:
+    """Whether a part of a path, or a name, has the form of a key rather than of a word."""
     if _UUID.search(segment):
         return True
     runs = re.findall(r"[A-Za-z0-9]{16,}", segment)

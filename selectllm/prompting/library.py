@@ -20,6 +20,7 @@ from selectllm.core.errors import PromptError
 from selectllm.core.files import write_text
 from selectllm.core.modules import importable
 from selectllm.core.names import unknown
+from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.prompting.prompt import Prompt, parse_prompt, with_parent
 
 LOCK = "LOCK.yaml"
@@ -55,6 +56,13 @@ class _Folder:
         file, locked = self.files[ref], self.locks.get(ref)
         data, (name, version) = file.read_bytes(), _key(ref)
         if locked not in (None, hashlib.sha256(data).hexdigest()):
+            if locked in _with_other_line_ends(data):
+                raise PromptError(
+                    f"{file}: {ref} has other line ends than at its release ({LOCK}), and is "
+                    "otherwise the same; a version is kept byte for byte: write `prompts/** -text` "
+                    "into the .gitattributes of the repository, then check the file out again "
+                    f"(git rm --cached {file.name}, git checkout HEAD -- {file.name} in its folder)"
+                )
             raise PromptError(
                 f"{file}: {ref} was changed after its release ({LOCK}); an edit is a new version: "
                 f"run `selectllm prompts new {name} --from {file}`, then restore this file"
@@ -63,13 +71,19 @@ class _Folder:
         return replace(prompt, bundled=self.bundled, locked=locked is not None)
 
 
+def _with_other_line_ends(data: bytes) -> set[str]:
+    """The hashes that `data` has with the line ends of Unix and of Windows."""
+    unix = data.replace(b"\r\n", b"\n")
+    return {hashlib.sha256(each).hexdigest() for each in (unix, unix.replace(b"\n", b"\r\n"))}
+
+
 def _read_lock(file: Traversable) -> Mapping[str, str]:
     if not file.is_file():
         return {}
     try:
-        locks = yaml.safe_load(file.read_bytes()) or {}
-    except yaml.YAMLError as error:
-        raise PromptError(f"{file}: not YAML; restore it") from error
+        locks = load_yaml(file.read_bytes().decode("utf-8")) or {}
+    except (YamlFault, UnicodeDecodeError) as error:
+        raise PromptError(f"{file}: not YAML ({error}); restore it") from None
     if not isinstance(locks, dict) or {*map(type, locks), *map(type, locks.values())} - {str}:
         raise PromptError(f"{file}: must map name@version to sha256; restore it")
     return locks

@@ -1,9 +1,12 @@
 """One version of a prompt: its file, and the messages that one cluster is shown as.
 
-A file is YAML front matter between two lines `---`, then the Jinja blocks `system` (optional) and
-`user`. A template sees `items` (each `.label .instruction .input`, and `.response` for ratings of
-answered items), `k`, `m` and the prompt's own variables, and is the same text on every machine: no
-includes, no randomness, nothing appended and nothing stripped.
+A file is YAML front matter between two lines `---`, then the Jinja blocks `system` and `user`.
+`user` may stand alone; so may `system`, whose text is then the one user message, as in the paper's
+prompt, which stood in the system role alone: many providers (Anthropic, Gemini) and chat templates
+take no conversation without a user's turn. A template sees `items` (each `.label .instruction
+.input`, and `.response` for ratings of answered items), `k`, `m` and the prompt's own variables,
+and is the same text on every machine: no includes, no randomness, nothing appended and nothing
+stripped. What one render may do and make is limited (metering.py).
 Whitespace is the template's own to control (`{%-`), which cannot reach items. Which file a name
 stands for is the matter of library.py.
 """
@@ -11,6 +14,7 @@ stands for is the matter of library.py.
 from __future__ import annotations
 
 import hashlib
+import math
 import operator
 import re
 import traceback
@@ -22,23 +26,18 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, get_args
 
-import yaml
-from jinja2 import (
-    StrictUndefined,
-    Template,
-    TemplateError,
-    TemplateSyntaxError,
-    Undefined,
-    UndefinedError,
-)
+from jinja2 import Template, TemplateError, TemplateSyntaxError, Undefined, UndefinedError
 from jinja2 import meta as jinja_meta
 from jinja2 import nodes as jinja
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from selectllm.core.errors import PromptError
 from selectllm.core.names import unknown
+from selectllm.core.shown import excerpt, shortened
 from selectllm.core.types import Item, LabelKind, Message, ReplyKind
+from selectllm.core.yaml_text import YamlFault, load_yaml
+from selectllm.prompting.metering import metered
 from selectllm.prompting.replies.formats import reply_format
+from selectllm.prompting.sandbox import Sandbox
 from selectllm.prompting.variables import CONTEXT, Value, Variables, read_variables, settled
 
 ROLES = ("system", "user")
@@ -46,12 +45,19 @@ SEES = "a prompt sees items (each label, instruction, input, response if it has 
 REQUIRED = ("description", "reply", "labels")
 FRONT_MATTER = (*REQUIRED, "variables", "parent", "notes", "search", "verdict")
 LABELS = get_args(LabelKind)
+MESSAGE = 300  # characters of what Jinja and Python say of a mistake
 
 _FRONT = re.compile(r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?\n", re.DOTALL | re.MULTILINE)
 # A key and its value, which may go on in lines that are indented.
 _OF_ONE_VERSION = re.compile(r"^(?:parent|search|verdict):.*\r?\n(?:[ \t]+.*\r?\n)*", re.MULTILINE)
 # What a template can raise while it runs; each is a mistake in the template, never in an item.
-_RUN_ERRORS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_RUN_ERRORS = (
+    *(TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(RecursionError, MemoryError),
+)
+# What Jinja and Python raise on loading a template that is too deep, too long, or holds a number of
+# thousands of digits.
+_TOO_MUCH = (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +145,9 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
 
     The prompt's variables have their defaults (`with_settings` gives them other values). Item text
     stands in the messages byte for byte and is never read as a template. A system message that
-    comes out blank is left out. Raises PromptError when k is not in 1..m, the labels do not
-    suffice, or the template fails, as it does on the response of an item that has none (absent or
-    blank); the message names its file and line.
+    comes out blank is left out; a system block without a user block is the user message. Raises
+    PromptError when k is not in 1..m, the labels do not suffice, or the template fails, as it does
+    on the response of an item that has none (absent or blank); the message names its file and line.
     """
     m, k = len(items), operator.index(k)  # in a list numpy 2 writes np.int64(2)
     if not 1 <= k <= m:
@@ -153,7 +159,11 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
     settings, path = settings_of(prompt), prompt.path
     template = _compile(prompt.source, path, tuple(settings))
     context = {"items": candidates, "k": k, "m": m, **settings}
-    texts = {r: _run(template, r, context, path) for r in ROLES if r in template.blocks}
+    given = sum(len(i.instruction) + len(i.input) + len(i.response or "") for i in items)
+    with metered(given):
+        texts = {r: _run(template, r, context, path) for r in ROLES if r in template.blocks}
+    if "user" not in texts:
+        return (Message(role="user", content=texts["system"]),)
     return tuple(Message(role=r, content=t) for r, t in texts.items() if t.strip() or r == "user")
 
 
@@ -165,30 +175,16 @@ def _response(item: Item) -> str | Undefined:
 
 def _run(template: Template, block: str, context: Mapping[str, Any], path: str) -> str:
     try:
-        return "".join(template.blocks[block](template.new_context(dict(context))))
+        return _ENVIRONMENT.concat(template.blocks[block](template.new_context(dict(context))))
     except _RUN_ERRORS as error:
         frames = traceback.walk_tb(error.__traceback__)
         lines = [line for frame, line in frames if frame.f_code.co_filename == "<template>"]
-        line = template.get_corresponding_lineno(lines[-1])
+        line = template.get_corresponding_lineno(lines[-1] if lines else 1)
         hint = f"; {SEES}" if isinstance(error, UndefinedError) else ""
-        raise PromptError(f"{path}:{line}: {error}{hint}") from error
+        raise PromptError(f"{path}:{line}: {excerpt(str(error), MESSAGE)}{hint}") from error
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, which need not look twice at the fields of a candidate."""
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """As Jinja says; a candidate's own fields are text and always safe."""
-        if type(obj) is Candidate and attr in Candidate.__slots__:
-            return True  # a fifth of the time of rendering otherwise
-        return super().is_safe_attribute(obj, attr, value)
-
-
-_ENVIRONMENT = _Sandbox(
-    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-)
-# The same cluster must give the same bytes every time: what draws at random is taken away.
-del _ENVIRONMENT.globals["lipsum"], _ENVIRONMENT.filters["random"]
+_ENVIRONMENT = Sandbox(plain=Candidate)
 
 
 @lru_cache(maxsize=512)
@@ -201,7 +197,13 @@ def _compile(source: str, path: str, variables: tuple[str, ...]) -> Template:
         read = jinja_meta.find_undeclared_variables(tree)
         template = _ENVIRONMENT.from_string(body)
     except TemplateSyntaxError as error:
-        raise PromptError(f"{path}:{error.lineno}: {error.message}") from error
+        message = excerpt(error.message or "", MESSAGE)
+        raise PromptError(f"{path}:{error.lineno}: {message}") from error
+    except _TOO_MUCH as error:
+        raise PromptError(
+            f"{path}:{_longest_line(body)}: the template is nested too deeply, or holds a number "
+            "of too many digits; make it simpler"
+        ) from error
     for name in tree.find_all(jinja.Name):
         if name.name in read - CONTEXT - {*variables}:
             raise PromptError(f"{path}:{name.lineno}: {name.name!r} is undefined; {SEES}")
@@ -214,6 +216,12 @@ def _compile(source: str, path: str, variables: tuple[str, ...]) -> Template:
     return template
 
 
+def _longest_line(body: str) -> int:
+    """The line that such a mistake most likely stands in."""
+    lines = body.split("\n")
+    return 1 + max(range(len(lines)), key=lambda number: len(lines[number]))
+
+
 def _body(source: str, path: str) -> str:
     """The template of a prompt file, its line numbers true to the file."""
     front = _front(source, path)
@@ -222,14 +230,17 @@ def _body(source: str, path: str) -> str:
 
 
 def _check_tree(tree: jinja.Template, path: str) -> None:
-    """Raises PromptError unless the file is a `user` and perhaps a `system` block and no more."""
+    """Raises PromptError unless the file is a `user` or a `system` block, or both, and no more."""
     for node in tree.find_all((jinja.Extends, jinja.Include, jinja.Import, jinja.FromImport)):
         word = "import" if isinstance(node, jinja.FromImport) else type(node).__name__.lower()
         raise PromptError(f"{path}:{node.lineno}: {word} is not allowed; a prompt is one file")
     for block in tree.find_all(jinja.Block):
         if block.name not in ROLES:
             raise PromptError(f"{path}:{block.lineno}: {unknown('block', block.name, ROLES)}")
-    if not any(isinstance(node, jinja.Block) and node.name == "user" for node in tree.body):
+    for number in tree.find_all(jinja.Const):
+        if isinstance(number.value, float) and math.isinf(number.value):
+            raise PromptError(f"{path}:{number.lineno}: a number is too large; make it smaller")
+    if not any(isinstance(node, jinja.Block) for node in tree.body):
         raise PromptError(f"{path}: no block 'user'; add {{% block user %}} ... {{% endblock %}}")
     for top in tree.body:
         parts = top.nodes if isinstance(top, jinja.Output) else [top]
@@ -247,12 +258,10 @@ def _front(source: str, path: str) -> re.Match[str]:
 def _front_matter(source: str, path: str) -> dict[str, Any]:
     """The checked front matter: known keys, texts, variables, reply and labels of known kinds."""
     try:
-        values = yaml.safe_load(_front(source, path)["yaml"])
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 2 if mark else 1
-        problem = getattr(error, "problem", None) or error
-        raise PromptError(f"{path}:{line}: front matter is not YAML: {problem}") from error
+        values = load_yaml(_front(source, path)["yaml"])
+    except YamlFault as fault:
+        line = fault.line + 1
+        raise PromptError(f"{path}:{line}: front matter is not YAML: {fault.reason}") from None
     if not isinstance(values, dict):
         raise PromptError(f"{path}:2: front matter must be keys with values; add `reply: indices`")
     for key, value in values.items():
@@ -261,7 +270,7 @@ def _front_matter(source: str, path: str) -> dict[str, Any]:
         if key == "variables":
             continue
         if not isinstance(value, str) or not value.strip():
-            raise PromptError(f"{path}: {key} must be a text, not {value!r}")
+            raise PromptError(f"{path}: {key} must be a text, not {shortened(value)}")
         if key == "labels" and value not in LABELS:
             raise PromptError(f"{path}: {unknown('labels kind', value, LABELS)}")
     values = _with_variables(values, path) if "variables" in values else values

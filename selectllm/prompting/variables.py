@@ -17,6 +17,7 @@ from jinja2.defaults import DEFAULT_NAMESPACE
 
 from selectllm.core.errors import PromptError
 from selectllm.core.names import unknown
+from selectllm.core.shown import shortened
 from selectllm.core.types import LabelKind
 
 Value = bool | int | float | str
@@ -38,7 +39,7 @@ def read_variables(declared: Any, path: str) -> Variables:
     """
     if not isinstance(declared, dict) or not declared:
         raise PromptError(
-            f"{path}: variables must be names with their values, not {declared!r}; "
+            f"{path}: variables must be names with their values, not {shortened(declared)}; "
             "write `variables: {criteria: [true, false]}` or leave it out"
         )
     return tuple(
@@ -49,7 +50,8 @@ def read_variables(declared: Any, path: str) -> Variables:
 def _name(name: Any, path: str) -> str:
     if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
         raise PromptError(
-            f"{path}: variables: {name!r} is no name; use letters, digits and _, no word of Python"
+            f"{path}: variables: {shortened(name)} is no name; use letters, digits and _, no word "
+            "of Python"
         )
     if name in CONTEXT | _OF_JINJA:
         raise PromptError(f"{path}: variables: {name!r} already means something; rename it")
@@ -63,11 +65,13 @@ def _values(name: str, given: Any, path: str) -> tuple[Value, ...]:
     for number, value in enumerate(values):
         if not isinstance(value, Value) or (isinstance(value, float) and not math.isfinite(value)):
             raise PromptError(
-                f"{path}: variable {name!r}: {value!r} is neither true or false nor a number nor "
-                "a text; put quotes around it to make it a text"
+                f"{path}: variable {name!r}: {shortened(value)} is neither true or false nor a "
+                "number nor a text; put quotes around it to make it a text"
             )
         if value in values[:number]:  # 1, 1.0 and true are one value, as in any mapping
-            raise PromptError(f"{path}: variable {name!r} has {value!r} twice; leave one out")
+            raise PromptError(
+                f"{path}: variable {name!r} has {shortened(value)} twice; leave one out"
+            )
         if name == "labels" and value not in _LABELS:
             raise PromptError(f"{path}: variables: {unknown('labels kind', str(value), _LABELS)}")
     return values

@@ -8,6 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.core.shown import visible
+
 # What Markdown, HTML or a table cell could take for structure; as references they are only text.
 SPECIAL = str.maketrans({char: f"&#{ord(char)};" for char in "&<>|`\\*_[]~$"})
 
@@ -21,7 +23,7 @@ def as_markdown(report: RenderableType) -> str:
 
 def plain(text: str) -> str:
     """Text that stays text, on one line."""
-    return " ".join(text.split()).translate(SPECIAL)
+    return visible(" ".join(text.split())).translate(SPECIAL)
 
 
 def grid(head: Iterable[str], rule: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

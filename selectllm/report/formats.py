@@ -27,6 +27,7 @@ from selectllm.report import github, sets, students_compared, validation
 from selectllm.report.as_markdown import as_markdown
 from selectllm.report.grid import render_grid
 from selectllm.report.junit import junit
+from selectllm.report.layout import Visible
 from selectllm.report.markdown import markdown
 from selectllm.report.optimize import render_report
 from selectllm.report.plan import render_plan
@@ -93,7 +94,7 @@ def _terminal(result: Document, place: Place) -> str:
     """As a terminal without colours shows it."""
     console = Console(width=WIDTHS.get(type(result), WIDTH), color_system=None)
     with console.capture() as captured:
-        console.print(RENDERED[type(result)](result))
+        console.print(Visible(RENDERED[type(result)](result)))
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 

@@ -9,10 +9,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from selectllm.core.shown import visible
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report.verdict_sentences import difference, lead, utility
+from selectllm.report.verdict_sentences import clusters, difference, lead, utility
 from selectllm.report.wording import subject
 
 LEVELS = {"bad": "error", "open": "warning", "good": "notice"}
@@ -48,6 +49,7 @@ def _annotation(verdict: Verdict, root: Path | None, workspace: Path | None) -> 
         f"{subject(verdict)}: {verdict.word}",
         *(f"{label}: {text}" for label, text in lead(verdict)),
         f"difference: {difference(verdict)}",
+        *(f"{label}: {text}" for label, text in clusters(verdict) if verdict.groups is not None),
         *(f"{label}: {text}" for label, text in utility(verdict)),
     ]
     level = LEVELS[POLARITY[verdict.word]]
@@ -68,4 +70,4 @@ def _file(verdict: Verdict, root: Path | None, workspace: Path | None) -> str | 
 def command(name: str, properties: Mapping[str, str], message: str) -> str:
     """`::name key=value,key=value::message`, escaped so that it stays one command on one line."""
     pairs = ",".join(f"{key}={value.translate(PROPERTY)}" for key, value in properties.items())
-    return f"::{name} {pairs}::{message.translate(DATA)}"
+    return f"::{name} {pairs}::{visible(message.translate(DATA))}"

@@ -23,9 +23,9 @@ FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 REPLACEMENT = "\ufffd"
 PROPERTIES = (
     *("kind", "word", "a", "utility.name", "utility.kind", "unit", "alpha", "margin"),
-    *("margin_share", "clusters", "flat_clusters", "nonzero"),
+    *("margin_share", "clusters", "flat_clusters", "nonzero", "groups"),
     *("captured.a.estimate", "captured.b.estimate"),
-    *("difference.estimate", "difference.low", "difference.high", "betting.low", "betting.high"),
+    *("difference.estimate", "difference.low", "difference.high", "one_more.low", "one_more.high"),
     *(
         "utility.ceiling",
         "utility.length.estimate",

@@ -6,10 +6,28 @@ Names are wrapped in `Text`, so that square brackets in a path are not read as m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from selectllm.core.shown import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What is shown, with the control characters in its text as visible ones."""
+
+    shown: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The same pieces with the same colours."""
+        for piece in console.render(self.shown, options):
+            text = piece.text if piece.is_control else visible(piece.text)
+            yield Segment(text, piece.style, piece.control)
 
 
 def table(

@@ -14,6 +14,7 @@ from selectllm.report.terminal import render_results
 from selectllm.report.verdict_sentences import Fact, figures, lead
 from selectllm.report.wording import (
     count,
+    counted,
     estimate,
     spread,
     subject,
@@ -21,7 +22,7 @@ from selectllm.report.wording import (
 
 MARKS = {"good": "✓", "bad": "✗", "open": "?"}
 KEY_FACTS = (
-    *("change", "difference", "error rate", "retention", "assay", "margin", "cost"),
+    *("change", "difference", "one more", "error rate", "retention", "assay", "margin", "cost"),
     *("utility", "ceiling"),
 )
 
@@ -76,8 +77,15 @@ def _row(verdict: Verdict) -> list[str]:
         estimate(verdict.captured.a),
         estimate(verdict.captured.b),
         told,
-        count(verdict.clusters),
+        _clusters(verdict),
     ]
+
+
+def _clusters(verdict: Verdict) -> str:
+    """`120`, or `120 in 10 groups`."""
+    groups = verdict.groups
+    told = count(verdict.clusters)
+    return told if groups is None else f"{told} in {counted(groups, 'group')}"
 
 
 def _section(verdict: Verdict) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from selectllm.evaluation.comparison.schema import Noise
-from selectllm.report.verdict_sentences import KAPPA, Fact, utility
-from selectllm.report.wording import around, counted, number, percent
+from selectllm.report.verdict_sentences import KAPPA, Fact, compared, utility
+from selectllm.report.wording import around, number, percent
 
 
 def noise_facts(noise: Noise) -> list[Fact]:
@@ -49,6 +49,8 @@ def _false_alarms(noise: Noise) -> Iterator[Fact]:
 def _detectable(noise: Noise) -> Iterator[Fact]:
     smallest, margin = noise.detectable, noise.margin
     if smallest is None:
+        if noise.difference is not None:
+            yield "detectable", f"nothing: {compared(noise)} are too few to show any difference"
         return
     text = (
         f"were this noise all, a difference of {number(smallest, 3)} captured or more would be "
@@ -62,7 +64,7 @@ def _detectable(noise: Noise) -> Iterator[Fact]:
 
 
 def _clusters(noise: Noise) -> Iterator[Fact]:
-    text = f"{counted(noise.clusters, 'cluster')} compared"
+    text = f"{compared(noise)} compared"
     if noise.flat_clusters:
         text += f", {noise.flat_clusters:,} flat left out (one utility for all items)"
     yield "clusters", f"{text}; the pair scores differently in {noise.nonzero:,}"

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selectllm.evaluation.planning.schema import PairAsking, PlanResults, RatingsBill
-from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.layout import Visible, add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import count, counted, named, number, percent, usd
 
@@ -22,7 +22,7 @@ SPREADS = {
 
 def print_plan(plan: PlanResults, console: Console) -> None:
     """Print a plan."""
-    console.print(render_plan(plan))
+    console.print(Visible(render_plan(plan)))
 
 
 def render_plan(plan: PlanResults) -> RenderableType:
@@ -170,23 +170,35 @@ def _spread(plan: PlanResults) -> Iterator[Fact]:
 
 
 def _power(plan: PlanResults) -> Iterator[Fact]:
-    power, found = plan.power, plan.clusters.counted
+    power, found = plan.power, plan.clusters
     level = f"{'two' if power.sides == 2 else 'one'}-sided {percent(power.alpha)}"
+    there = counted(found.counted, "counted cluster") + _in(found.groups)
     if power.detectable is None:
-        yield "detectable", f"nothing: {counted(found, 'counted cluster')} give no interval"
+        yield "detectable", f"nothing: {there} are too few to show any difference"
     else:
         yield (
             "detectable",
             f"a difference of {number(power.detectable, 3)} captured or more, with 80 % power "
-            f"({level}, {counted(found, 'counted cluster')})",
+            f"({level}, {there})",
+        )
+    if found.groups is not None:
+        yield (
+            "groups",
+            f"verdicts go by the {counted(found.groups, 'group')}, not by the clusters in them: "
+            "few groups say little, however many clusters each has",
         )
     if plan.for_ == "swap":
         return
     text = f"{power.margin:g} captured needs {power.for_margin:,} counted clusters"
+    text += _in(power.groups_for_margin)
     text += " to pass at equal quality" if plan.for_ == "regress" else " to be found"
     if power.for_equal is not None:
         text += f", and {power.for_equal:,} to show equal arms equivalent"
-    yield "margin", f"{text}, with 80 % power; below 100 the betting bound must agree"
+    yield "margin", f"{text}, with 80 % power"
+
+
+def _in(groups: int | None) -> str:
+    return "" if groups is None else f" in {counted(groups, 'group')}"
 
 
 def _retention(plan: PlanResults) -> Iterator[Fact]:
@@ -213,15 +225,24 @@ def _reach(plan: PlanResults) -> Iterator[Fact]:
     else:
         case = f"even if every d were 0, `{found.word}` needs"
     same = " (identical picks in all clusters pass outright)" if word == "regress" else ""
-    need = f"{case} {found.least:,} counted clusters{same}"
+    more = "cluster" if found.groups is None else "group"
+    need = (
+        f"{case} {found.least:,} counted clusters{_in(found.groups)}{same}, so that one more "
+        f"{more} that goes as badly as it can would not change it"
+    )
     if found.possible:
-        more = found.zeros and found.zeros > found.least
-        sparse = f"; {found.zeros:,} where fewer than 20 differ" if more else ""
-        yield "reach", f"`{found.word}` can be said: {need}{sparse}"
+        yield "reach", f"`{found.word}` can be said: {need}"
         return
-    asked = found.asked
-    if asked is not None and asked <= counts.pool:
-        fix = f"raise clusters.limit to {asked:,} or more; the pool gives {counts.pool:,}"
-    else:
-        fix = f"the pool gives {counts.pool:,} at most: add items, or make clusters.size smaller"
-    yield "OUT OF REACH", f"{need}, and this suite has {counts.counted:,}; {fix}"
+    here = f"{counts.counted:,}{_in(counts.groups)}"
+    yield "OUT OF REACH", f"{need}. This suite has {here}; {_remedy(plan)}"
+
+
+def _remedy(plan: PlanResults) -> str:
+    """What brings a word within reach."""
+    found, pool = plan.reach, plan.clusters.pool
+    if found is not None and found.groups is not None:
+        return "raise clusters.limit, or add items of other groups"
+    asked = None if found is None else found.asked
+    if asked is not None and asked <= pool:
+        return f"raise clusters.limit to {asked:,} or more; the pool gives {pool:,}"
+    return f"the pool gives {pool:,} at most: add items, or make clusters.size smaller"

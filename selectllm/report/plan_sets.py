@@ -10,14 +10,14 @@ from rich.text import Text
 
 from selectllm.core.names import STRATEGY
 from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults
-from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.layout import Visible, add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import count, counted, usd
 
 
 def print_sets_plan(plan: SetsPlanResults, console: Console) -> None:
     """Print a plan."""
-    console.print(render_sets_plan(plan))
+    console.print(Visible(render_sets_plan(plan)))
 
 
 def render_sets_plan(plan: SetsPlanResults) -> RenderableType:

@@ -16,7 +16,7 @@ from selectllm.downstream.outcomes.schema import (
     OutcomeAgreement,
     SetAgreement,
 )
-from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.layout import Visible, add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
 
@@ -43,8 +43,8 @@ MEANINGS: tuple[Fact, ...] = (
 def print_agreement(found: OutcomeAgreement, console: Console) -> None:
     """Print what `utility agree` found."""
     for line in _head(found):
-        console.print(Text(line), soft_wrap=True)
-    console.print(_tables(found))
+        console.print(Visible(Text(line)), soft_wrap=True)
+    console.print(Visible(_tables(found)))
 
 
 def render_outcome_agreement(found: OutcomeAgreement) -> RenderableType:

@@ -12,7 +12,7 @@ from rich.text import Text
 from selectllm.core.names import STRATEGY
 from selectllm.evaluation.sets.schema import SelectorSets, SetsResults, SetsUtility, Summary
 from selectllm.report.as_markdown import LEFT, RIGHT, grid, plain
-from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.layout import Visible, add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import (
     UNKNOWN,
@@ -41,7 +41,7 @@ class Column:
 
 def print_sets(found: SetsResults, console: Console) -> None:
     """Print sets.json."""
-    console.print(render_sets(found))
+    console.print(Visible(render_sets(found)))
 
 
 def render_sets(found: SetsResults) -> RenderableType:

@@ -19,7 +19,7 @@ from selectllm.downstream.student.schema import (
     StudentScores,
     TrainedStudent,
 )
-from selectllm.report.layout import add_row, table
+from selectllm.report.layout import Visible, add_row, table
 from selectllm.report.wording import counted, number
 
 DIGITS = 3
@@ -87,7 +87,7 @@ def _cut(cut: CutExamples, max_length: int, what: str) -> str:
 
 def print_scores(scores: StudentScores, console: Console) -> None:
     """Print scores as a table and sentences."""
-    console.print(render_scores(scores))
+    console.print(Visible(render_scores(scores)))
 
 
 def render_scores(scores: StudentScores) -> RenderableType:

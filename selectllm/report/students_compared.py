@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from statistics import fmean
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,13 +20,6 @@ from selectllm.report.wording import counted, named, number, p_alone, spread
 BY: Mapping[Aggregation, str] = {"per_token": "per token", "per_item": "per item"}
 DIGITS = 3
 WIDTH = 126
-
-
-def print_trials(content: StudentsCompared, console: Console) -> None:
-    """Print the tables and sentences of a comparison of students."""
-    if not console.is_terminal:  # a file or a pipe has all the room that it takes
-        console.width = max(console.width, WIDTH)
-    console.print(render_trials(content))
 
 
 def render_trials(content: StudentsCompared) -> RenderableType:

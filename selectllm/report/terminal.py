@@ -10,7 +10,7 @@ from rich.text import Text
 
 from selectllm.evaluation.metrics.schema import UtilityAgreement
 from selectllm.evaluation.runs.schema import RunResults, RunUtility
-from selectllm.report.layout import add_row, table
+from selectllm.report.layout import Visible, add_row, table
 from selectllm.report.verdict import headline, render_noise, render_verdict
 from selectllm.report.wording import (
     UNVALIDATED,
@@ -31,7 +31,7 @@ SLOTS_ALPHA = 0.01  # below this p the slots that a pair prefers are printed
 
 def print_results(results: RunResults, console: Console) -> None:
     """Print the verdicts and tables of a run and the sentences that go with them."""
-    console.print(render_results(results))
+    console.print(Visible(render_results(results)))
 
 
 def render_results(results: RunResults) -> RenderableType:

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from selectllm.report.layout import add_row, table
 from selectllm.report.wording import UNKNOWN, counted, number, p_value, spread
 from selectllm.utility.schema import Correlation, Validation
 
-WIDTH = 110
-
-
-def print_validations(validations: Sequence[Validation], console: Console) -> None:
-    """Print a row for every validation, all of the same subsets, and the notes below."""
-    if not console.is_terminal:  # a file or a pipe has all the room that it takes
-        console.width = max(console.width, WIDTH)
-    console.print(render_validations(validations))
+WIDTH = 110  # columns where there is no terminal to limit them
 
 
 def render_validations(validations: Sequence[Validation]) -> RenderableType:

@@ -38,10 +38,10 @@ def lead(verdict: Verdict) -> list[Fact]:
 def figures(verdict: Verdict) -> list[Fact]:
     """The figures behind the word, and how often such a word is wrong."""
     if verdict.difference is None:
-        return [*_change(verdict), *_clusters(verdict), *_design(verdict), *_overlap(verdict)]
+        return [*_change(verdict), *clusters(verdict), *_design(verdict), *_overlap(verdict)]
     parts = (
-        *(_change, _difference, _error_rate, _tests, _betting, _retention, _margin),
-        *(_clusters, _design, _arms, _valid, _overlap, _cost, utility),
+        *(_change, _difference, _one_more, _error_rate, _tests, _retention, _margin),
+        *(clusters, _design, _arms, _valid, _overlap, _cost, utility),
     )
     return [fact for part in parts for fact in part(verdict)]
 
@@ -71,6 +71,8 @@ def _needed(verdict: Verdict) -> Iterator[Fact]:
         costs.append(f"about {usd(needed.usd)} USD")
     price = f" ({', '.join(costs)})" if costs else ""
     more = counted(needed.clusters, "more cluster")
+    if needed.groups is not None:
+        more += f" in {counted(needed.groups, 'more group')}"
     yield "to decide", f"{more}{price} would decide it with 80 % power"
 
 
@@ -94,6 +96,21 @@ def _change(verdict: Verdict) -> Iterator[Fact]:
 
 def _difference(verdict: Verdict) -> Iterator[Fact]:
     yield "difference", difference(verdict)
+
+
+def _one_more(verdict: Verdict) -> Iterator[Fact]:
+    """What keeps words from resting on losses that happen not to have shown up."""
+    ends = verdict.one_more
+    if ends is None:
+        return
+    more = "cluster" if verdict.groups is None else "group of average size"
+    of = "" if verdict.swap is None else " of what is kept"
+    yield (
+        "one more",
+        f"if one more {more} went as badly for {verdict.b} as it can, the interval{of} would "
+        f"begin at {ends.low:+.3f}; if it went as well as it can, it would end at "
+        f"{ends.high:+.3f}. A verdict has to hold either way",
+    )
 
 
 def _error_rate(verdict: Verdict) -> Iterator[Fact]:
@@ -128,16 +145,6 @@ def _tests(verdict: Verdict) -> Iterator[Fact]:
         )
     if verdict.p_holm is not None:
         yield "Holm", f"{p_value(verdict.p_holm)}: t test, adjusted for the number of arms"
-
-
-def _betting(verdict: Verdict) -> Iterator[Fact]:
-    if verdict.betting is not None:
-        yield (
-            "few clusters",
-            f"betting bounds, which hold at any number of clusters: "
-            f"{spread(verdict.betting, 3)} {UNITS[verdict.unit]}; a word that names a "
-            "direction needs them as well",
-        )
 
 
 def _retention(verdict: Verdict) -> Iterator[Fact]:
@@ -185,8 +192,15 @@ def _margin(verdict: Verdict) -> Iterator[Fact]:
         )
 
 
-def _clusters(verdict: Verdict) -> Iterator[Fact]:
-    text = f"{counted(verdict.clusters, 'cluster')} compared"
+def compared(found: Verdict | Noise) -> str:
+    """`120 clusters`, and of how many groups they are."""
+    text = counted(found.clusters, "cluster")
+    return text if found.groups is None else f"{text} in {counted(found.groups, 'group')}"
+
+
+def clusters(verdict: Verdict) -> Iterator[Fact]:
+    """What was compared, and in how much of it the arms differ."""
+    text = f"{compared(verdict)} compared"
     if verdict.flat_clusters:
         text += f", {verdict.flat_clusters:,} flat left out (one utility for all items)"
     yield "clusters", f"{text}; the two arms score differently in {verdict.nonzero:,}"

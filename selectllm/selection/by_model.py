@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from selectllm.core.codec import seeded_hash, sha256_texts
-from selectllm.core.errors import SelectLLMError, UsageError
+from selectllm.core.errors import SelectionShort, UsageError
 from selectllm.core.types import Cluster, Decision, Item, Pool
 from selectllm.models.tokens import estimate_tokens
 from selectllm.selection.ask import first_request, make_decisions
@@ -237,7 +237,7 @@ def fill(
     if settings.on_invalid == "skip":
         return []
     if settings.on_invalid == "fail":
-        raise SelectLLMError(
+        raise SelectionShort(
             f"{complaint} and `on_invalid` is fail; nothing was written. Use fill or skip, or look "
             "at the replies in the decision log",
             argument="on_invalid",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, read_rows
-from selectllm.core.types import Attempt, Decision
+from selectllm.core.types import Attempt, Decision, Status
 
 RARE = ("kind", "status", "waited", "at_most_usd")
 """Fields of an attempt that old logs have not, nor calls that were answered at once."""
@@ -57,12 +58,50 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
 def decision_from_row(row: Mapping[str, Any]) -> Decision:
     """The inverse of `decision_row`. Raises KeyError or TypeError on other rows."""
     fields = dict(row)
-    for name in ("shown", "picks", "problems"):
-        fields[name] = tuple(fields[name])
-    fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])
-    if fields.get("ranking") is not None:
-        fields["ranking"] = tuple(fields["ranking"])
+    for name in ("cluster", "order", "repeat", "round"):
+        if type(fields[name]) is not int:
+            raise TypeError(name)
+    for name in ("prompt", "prompt_sha256", "model", "strategy"):
+        if name in fields and fields[name] is not None:
+            fields[name] = sys.intern(fields[name])
+    fields["status"] = STATUSES[fields["status"]]
+    for name in ("shown", "picks", "problems", "ranking"):
+        if fields.get(name) is not None or name != "ranking":
+            fields[name] = _texts(fields[name])
+    fields["attempts"] = tuple(map(_attempt, fields["attempts"]))
     return Decision(**fields)
+
+
+STATUSES: Mapping[str, Status] = {status: status for status in get_args(Status)}
+
+
+SHORT = 32  # characters: replies of labels alone, of which there are few
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    """Interned: the same ids stand in many rows, and a log has hundreds of thousands."""
+    if not isinstance(values, list):
+        raise TypeError(values)
+    return tuple(map(sys.intern, values))
+
+
+def _attempt(fields: Any) -> Attempt:
+    match fields:
+        case {
+            "request_sha256": str(),
+            "reply": str(reply),
+            "finish_reason": str(reason),
+            "tokens_in": int() | None,
+            "tokens_out": int() | None,
+            "cost_usd": int() | float() | None,
+            "seconds": int() | float(),
+            "cached": bool(),
+        }:
+            shared = {"finish_reason": sys.intern(reason)}
+            if len(reply) <= SHORT:
+                shared["reply"] = sys.intern(reply)
+            return Attempt(**fields | shared)
+    raise TypeError("not an attempt")
 
 
 DECISIONS: RowFormat[Key, Decision] = RowFormat(

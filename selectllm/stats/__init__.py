@@ -1,4 +1,4 @@
-"""Statistics on plain arrays: intervals, betting bounds, sequential looks, power, ranks.
+"""Statistics on plain arrays: intervals, paired differences, sequential looks, power, ranks.
 
 Nothing here knows what is measured.
 """

@@ -12,6 +12,7 @@ and statsmodels, as the reference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,18 @@ class Estimate:
         _check_confidence(confidence)
         reach = float(stdtrit(self.df, (1 + confidence) / 2) * self.std_error)
         return Interval(self.mean, self.mean - reach, self.mean + reach)
+
+    def low(self, alpha: float) -> float:
+        """Student's one-sided lower bound; `alpha` in [0, 1), at 0 there is none: -infinity."""
+        if self.std_error == 0:
+            return self.mean
+        if alpha == 0:
+            return -math.inf  # where stdtrit says +infinity
+        return self.mean + float(stdtrit(self.df, alpha)) * self.std_error
+
+    def high(self, alpha: float) -> float:
+        """As `low`, from above."""
+        return -Estimate(-self.mean, self.std_error, self.df).low(alpha)
 
     def p_two_sided(self, value: float = 0.0) -> float:
         """The two-sided p-value of the hypothesis that the true mean is `value`."""
@@ -142,13 +155,23 @@ def sign_flip_p(
     if len(values) == 0:
         return None
     rounding = 1e-12 * np.abs(values).sum()  # sums this close are one number added up two ways
-    units = _group_sums(values, groups)
+    units = group_sums(values, groups)
     units = units[np.abs(units) > rounding]
     far = abs(units.sum()) - rounding
     if len(units) <= MOST_ENUMERATED:
         return float(np.mean(np.abs(_all_flips(units)) >= far))
     hits = sum(int((np.abs(sums) >= far).sum()) for sums in _drawn_flips(units, seed))
     return (1 + hits) / (1 + FLIPS)
+
+
+def group_sums(values: Floats, groups: Sequence[Hashable] | None) -> Floats:
+    """The sum of `values` per group, groups in order of appearance; without groups, `values`."""
+    if groups is None:
+        return values
+    rank = {group: index for index, group in enumerate(dict.fromkeys(groups))}
+    sums = np.zeros(len(rank))
+    np.add.at(sums, [rank[group] for group in groups], values)
+    return sums
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -174,7 +197,7 @@ def _ratio(num: Floats, den: Floats, groups: Sequence[Hashable] | None) -> Estim
     if len(num) < 2 or total == 0:
         return None
     estimate = float(num.sum() / total)
-    errors = _group_sums(num - estimate * den, groups)
+    errors = group_sums(num - estimate * den, groups)
     n = len(errors)
     if n < 2:
         return None
@@ -197,16 +220,6 @@ def _drawn_flips(units: Floats, seed: int) -> Iterator[Floats]:
     for start in range(0, FLIPS, rows):
         shape = (min(rows, FLIPS - start), len(units))
         yield units.sum() - 2 * (rng.integers(0, 2, shape, dtype=np.int8) @ units)
-
-
-def _group_sums(values: Floats, groups: Sequence[Hashable] | None) -> Floats:
-    """The sum of `values` per group, groups in order of appearance; without groups, `values`."""
-    if groups is None:
-        return values
-    rank = {group: index for index, group in enumerate(dict.fromkeys(groups))}
-    sums = np.zeros(len(rank))
-    np.add.at(sums, [rank[group] for group in groups], values)
-    return sums
 
 
 def _check(num: Floats, den: Floats, groups: Sequence[Hashable] | None) -> None:

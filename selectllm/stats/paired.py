@@ -3,22 +3,28 @@
 d = G_b - G_a, with G the range capture of agreement.py, lies in [-1, 1]. Divided by the mean of
 1 - r over the same clusters it is a difference in captured units: sum(d) / sum(1 - r) is exactly
 the difference of the two arms' captured.
+
+A t interval trusts that the sample shows how far values stray. Where losses are rare and large a
+sample may hold none, and the interval fails. So nothing is taken for shown that one more cluster
+would undo, had it gone as badly as a cluster can: with groups, one more group of average size.
+How often that errs is simulated, not proven: eval/benchmarks/verdicts.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from selectllm.core.arrays import Floats
-from selectllm.stats.betting import lower_bound, upper_bound
-from selectllm.stats.intervals import Estimate, mean_estimate, sign_flip_p
-
-FEW_CLUSTERS = 100
-FEW_NONZERO = 20
-"""Below either a t interval may have seen no loss at all (research: statistics of rare losses)."""
+from selectllm.stats.intervals import (
+    Estimate,
+    group_sums,
+    mean_estimate,
+    ratio_estimate,
+    sign_flip_p,
+)
 
 SAME = 1e-12  # a difference below this is rounding
 
@@ -29,12 +35,14 @@ class Paired:
 
     `headroom`: what a cluster's difference can be at most by doing better than random, 1 - r, for
     captured units; 1 for shares of the rating range. `groups`: one label per cluster, None
-    without groups.
+    without groups. `least`, `most`: what the value of a cluster can be, in the unit of `values`.
     """
 
     values: Floats
     headroom: Floats
     groups: tuple[Hashable, ...] | None = None
+    least: float = -1.0
+    most: float = 1.0
 
     def __len__(self) -> int:
         return len(self.values)
@@ -45,9 +53,9 @@ class Paired:
         return int((np.abs(self.values) > SAME).sum())
 
     @property
-    def few(self) -> bool:
-        """Whether a directional word needs a bound that holds at any size."""
-        return len(self) < FEW_CLUSTERS or self.nonzero < FEW_NONZERO
+    def group_count(self) -> int | None:
+        """How many groups the clusters are of; None without groups."""
+        return None if self.groups is None else len(set(self.groups))
 
     @property
     def sd(self) -> float:
@@ -59,17 +67,11 @@ class Paired:
         """What 1 in the unit of report is worth in d."""
         return float(self.headroom.mean())
 
-    def above_zero(self, alpha: float) -> bool:
-        """Whether the mean lies above 0, one-sided `alpha`; with few clusters by the bet too."""
-        estimate = self.estimate()
-        if estimate is None or estimate.p_above() >= alpha:
-            return False
-        return not self.few or self.bet_low(alpha) > 0
-
     def first(self, clusters: int) -> Paired:
         """The same with its first clusters only."""
         groups = None if self.groups is None else self.groups[:clusters]
-        return Paired(self.values[:clusters], self.headroom[:clusters], groups)
+        values, headroom = self.values[:clusters], self.headroom[:clusters]
+        return Paired(values, headroom, groups, self.least, self.most)
 
     def estimate(self) -> Estimate | None:
         """The mean of d in the unit of report; None below two clusters (or groups)."""
@@ -79,35 +81,48 @@ class Paired:
         """Two-sided sign-flip p of 'the arms are exchangeable'."""
         return sign_flip_p(self.values, self.groups)
 
-    def bet_low(self, alpha: float) -> float:
-        """The mean is above this with confidence 1 - alpha at any size; in the unit of report.
+    def with_one_more(self, value: float) -> Estimate:
+        """The mean in the unit of report, had there been one more cluster of `value`.
 
-        The betting bound. Clusters of a group count as one: their sum, over that of the largest
-        group, is bounded as a single d is.
+        With groups, one more group of average size, all of whose clusters have that value.
+        Raises ValueError without clusters.
         """
-        return self._bet(lower_bound, alpha)
+        if len(self) == 0:
+            raise ValueError("there is no cluster to which one more could be added")
+        sums = group_sums(self.values / self.scale, self.groups)
+        sizes = group_sums(np.ones(len(self)), self.groups)
+        more = sizes.mean()
+        found = ratio_estimate(np.append(sums, value / self.scale * more), np.append(sizes, more))
+        assert found is not None  # of two units at least
+        return found
 
-    def bet_high(self, alpha: float) -> float:
-        """As `bet_low`, from above."""
-        return self._bet(upper_bound, alpha)
+    def low_with_one_more(self, alpha: float) -> float:
+        """One-sided lower t bound of the mean, had one more cluster gone as badly as it can.
 
-    def _bet(self, bound: Callable[[Floats, float], float], alpha: float) -> float:
-        if self.groups is None:
-            return bound(self.values, alpha) / self.scale
-        sums, sizes = _by_group(self.values, self.groups)
-        units = len(sums) * sizes.max() / len(self.values)
-        return float(bound(sums / sizes.max(), alpha) * units / self.scale)
+        In the unit of report, never below what is possible. `alpha`: in [0, 1).
+        """
+        return max(self.with_one_more(self.least).low(alpha), self.least / self.scale)
 
+    def high_with_one_more(self, alpha: float) -> float:
+        """As `low_with_one_more`, from above: had it gone as well as it can."""
+        return min(self.with_one_more(self.most).high(alpha), self.most / self.scale)
 
-def _by_group(values: Floats, groups: tuple[Hashable, ...]) -> tuple[Floats, Floats]:
-    """Sum and number of the values of each group, in order of appearance."""
-    sums: dict[Hashable, list[float]] = {}
-    for group, value in zip(groups, values.tolist(), strict=True):
-        sums.setdefault(group, []).append(value)
-    return (
-        np.array([sum(members) for members in sums.values()]),
-        np.array([float(len(members)) for members in sums.values()]),
-    )
+    def p_above(self, value: float = 0.0) -> float:
+        """One-sided p of 'the mean is at most `value`': by t, and with one more cluster as well.
+
+        `value`: in the unit of report. 1 where there is no estimate.
+        """
+        estimate = self.estimate()
+        if estimate is None:
+            return 1.0
+        return max(estimate.p_above(value), self.with_one_more(self.least).p_above(value))
+
+    def p_below(self, value: float = 0.0) -> float:
+        """As `p_above`, of 'the mean is at least `value`'."""
+        estimate = self.estimate()
+        if estimate is None:
+            return 1.0
+        return max(estimate.p_below(value), self.with_one_more(self.most).p_below(value))
 
 
 def paired(
@@ -120,7 +135,7 @@ def paired(
     """The differences of the clusters of `chance` (r by cluster), in captured units.
 
     None without clusters. All three are of the same: KeyError for one that an arm lacks. `order`:
-    all clusters in the seeded order in which they were asked, which the bets follow.
+    all clusters in the seeded order in which they were asked, which looks follow.
     """
     clusters = [cluster for cluster in order if cluster in chance]
     if not clusters:

@@ -9,6 +9,11 @@ for the Behavioral Sciences, chapter 2).
 is taken to look in its direction. With an `sd` of 0 every cluster says the same, and two
 clusters show any effect.
 
+With `extreme` the whole rule of paired.py is asked: t has to show the effect with one more
+cluster as well, one that speaks against it as strongly as a cluster can. `extreme` is how far
+from 0 its value lies, in the unit of `sd`. Given the standard deviation of a sample, the rule is
+a bar for its mean; the chance to pass it is averaged over the distribution of the former.
+
 What has no closed form is found by bisection: `threshold`, `least_integer`.
 """
 
@@ -17,47 +22,56 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from scipy.special import chdtrc, nctdtr, stdtrit
+import numpy as np
+from scipy.special import chdtrc, chdtri, nctdtr, ndtr, stdtrit
 
 HALVINGS = 60  # of an interval, until a float has no finer
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)  # over the shares of samples
 
 
-def power(effect: float, sd: float, n: int, alpha: float, sides: int = 2) -> float:
+def power(
+    effect: float, sd: float, n: int, alpha: float, sides: int = 2, extreme: float | None = None
+) -> float:
     """The probability, in [0, 1], that a test of level `alpha` on n clusters finds `effect`.
 
-    0 below two clusters, where there is no test; `alpha` for no effect. Raises ValueError on an
-    `alpha` outside (0, 0.5), `sides` other than 1 and 2, and an `effect` or `sd` that is not
-    finite, or an `sd` below 0.
+    0 below two clusters, where there is no test; by t alone, `alpha` for no effect. Raises
+    ValueError on an `alpha` outside (0, 0.5), `sides` other than 1 and 2, and an `effect`, `sd` or
+    `extreme` that is not finite, or one of the latter two below 0.
     """
-    _check(effect, sd, alpha, sides)
-    if n < 2:
-        return 0.0
-    if effect == 0:
-        return alpha
-    return _power(math.sqrt(n) * _ratio(effect, sd), n - 1, alpha, sides)
+    _check(effect, sd, alpha, sides, extreme)
+    return _found(effect, sd, n, alpha / sides, sides, extreme)
 
 
 def clusters_needed(
-    effect: float, sd: float, alpha: float, *, power: float = 0.8, sides: int = 2
+    effect: float,
+    sd: float,
+    alpha: float,
+    *,
+    power: float = 0.8,
+    sides: int = 2,
+    extreme: float | None = None,
 ) -> int:
     """The fewest clusters, at least 2, that find `effect` with probability `power` or more.
 
     Raises ValueError for an effect of 0, which no number of clusters finds, a `power` outside
     (0, 1), and as the function `power` does.
     """
-    _check(effect, sd, alpha, sides, power)
+    _check(effect, sd, alpha, sides, extreme, power)
     if effect == 0:
         raise ValueError("no number of clusters finds an effect of 0; give the least that matters")
-    ratio = _ratio(effect, sd)
-
-    def enough(n: int) -> bool:
-        return _power(math.sqrt(n) * ratio, n - 1, alpha, sides) >= power
-
-    return least_integer(enough, start=2)  # power grows with n
+    return least_integer(  # power grows with n
+        lambda n: _found(effect, sd, n, alpha / sides, sides, extreme) >= power, start=2
+    )
 
 
 def clusters_to_decide(
-    effect: float, margin: float | None, sd: float, alpha: float, *, power: float = 0.8
+    effect: float,
+    margin: float | None,
+    sd: float,
+    alpha: float,
+    *,
+    power: float = 0.8,
+    extreme: float | None = None,
 ) -> int | None:
     """The fewest clusters that show `effect`, or that it is inside +-`margin`, with `power`.
 
@@ -65,42 +79,64 @@ def clusters_to_decide(
     may happen their chances are added up to 1. None if no number does: an effect of 0 without a
     margin. Raises as `clusters_needed` does.
     """
-    _check(effect, sd, alpha, 2, power)
+    _check(effect, sd, alpha, 2, extreme, power)
     size = abs(effect)
     inside = margin is not None and size < margin
     if size == 0 and not inside:
         return None
 
     def found(n: int) -> float:
-        shown = _power(math.sqrt(n) * _ratio(size, sd), n - 1, alpha, 2) if size else 0.0
+        shown = _found(size, sd, n, alpha / 2, 2, extreme) if size else 0.0
         if margin is None or not inside:
             return shown
         ends = (margin - size, margin + size)
-        missed = sum(1 - _power(math.sqrt(n) * _ratio(end, sd), n - 1, alpha, 1) for end in ends)
+        beyond = None if extreme is None else max(0.0, extreme - margin)
+        missed = sum(1 - _found(end, sd, n, alpha, 1, beyond) for end in ends)
         return shown + max(0.0, 1 - missed)
 
     return least_integer(lambda n: found(n) >= power, start=2)
 
 
-def detectable(sd: float, n: int, alpha: float, *, power: float = 0.8, sides: int = 2) -> float:
+def detectable(
+    sd: float,
+    n: int,
+    alpha: float,
+    *,
+    power: float = 0.8,
+    sides: int = 2,
+    extreme: float | None = None,
+) -> float:
     """The least effect that n clusters find with probability `power`, in the unit of `sd`.
 
-    Infinite below two clusters. Raises ValueError on a `power` outside (0, 1), and as the
-    function `power` does.
+    Infinite below two clusters, and where it would have to be larger than `extreme`. Raises
+    ValueError on a `power` outside (0, 1), and as the function `power` does.
     """
-    _check(0.0, sd, alpha, sides, power)
+    _check(0.0, sd, alpha, sides, extreme, power)
     if n < 2:
         return math.inf
+    if extreme is not None:
+
+        def found(effect: float) -> bool:
+            return _found(effect, sd, n, alpha / sides, sides, extreme) >= power
+
+        return threshold(found, 0.0, extreme)[1] if found(extreme) else math.inf
 
     def enough(shift: float) -> bool:
-        return _power(shift, n - 1, alpha, sides) >= power
+        return _power(shift, n - 1, alpha / sides, sides) >= power
 
     above = least_integer(enough, start=0)
     _, shift = threshold(enough, above - 1, above) if above else (0.0, 0.0)
     return shift * sd / math.sqrt(n)
 
 
-def _check(effect: float, sd: float, alpha: float, sides: int, power: float = 0.8) -> None:
+def _check(
+    effect: float,
+    sd: float,
+    alpha: float,
+    sides: int,
+    extreme: float | None,
+    power: float = 0.8,
+) -> None:
     if not 0 < alpha < 0.5:
         raise ValueError(f"alpha must be between 0 and 0.5, got {alpha}")
     if not 0 < power < 1:
@@ -109,20 +145,53 @@ def _check(effect: float, sd: float, alpha: float, sides: int, power: float = 0.
         raise ValueError(f"a test has 1 or 2 sides, got {sides}")
     if not (math.isfinite(effect) and math.isfinite(sd) and sd >= 0):
         raise ValueError(f"need a finite effect and an sd of 0 or more, got {effect} and {sd}")
+    if extreme is not None and not (math.isfinite(extreme) and extreme >= 0):
+        raise ValueError(f"a cluster's most extreme value must be 0 or more, got {extreme}")
 
 
-def _ratio(effect: float, sd: float) -> float:
-    """The size of the effect in standard deviations."""
-    return abs(effect) / sd if sd > 0 else math.inf
+def _found(
+    effect: float, sd: float, n: int, tail: float, sides: int, extreme: float | None
+) -> float:
+    """The power where each side of the test errs by `tail`."""
+    if n < 2:
+        return 0.0
+    size = abs(effect)
+    if extreme is not None:
+        directions = (size,) if sides == 1 else (size, -size)
+        return min(1.0, sum(_passed(each, sd, n, tail, extreme) for each in directions))
+    if size == 0:
+        return tail * sides
+    return _power(math.sqrt(n) * size / sd if sd > 0 else math.inf, n - 1, tail, sides)
 
 
-def _power(shift: float, df: int, alpha: float, sides: int) -> float:
+def _power(shift: float, df: int, tail: float, sides: int) -> float:
     """The probability that t with noncentrality `shift` >= 0 is beyond its critical values."""
     if math.isinf(shift):
         return 1.0
-    bar = -float(stdtrit(df, alpha / sides))
+    bar = -float(stdtrit(df, tail))
     above = 1 - _below(shift, df, bar)
     return above if sides == 1 else min(1.0, above + 1 - _below(-shift, df, bar))
+
+
+def _passed(mean: float, sd: float, n: int, tail: float, extreme: float) -> float:
+    """The probability that n clusters show a mean above 0, and would with one more at -`extreme`.
+
+    With n values of mean m and standard deviation s, those and one of w have the lower bound
+    (n m + w - t sqrt((n + 1) (n - 1) s^2 / n + (m - w)^2)) / (n + 1), t on n degrees of freedom.
+    It lies above 0 where m is beyond the larger root of a quadratic equation; where t >= n, never.
+    """
+    t = -float(stdtrit(n, tail))
+    if t >= n:
+        return 0.0
+    s = sd * np.sqrt(chdtri(n - 1, (NODES + 1) / 2) / (n - 1))
+    w = -extreme
+    square, linear = n**2 - t**2, w * (n + t**2)
+    rest = w**2 * (1 - t**2) - t**2 * (n**2 - 1) * s**2 / n
+    bar = (np.sqrt(linear**2 - square * rest) - linear) / square
+    bar = np.maximum(bar, -float(stdtrit(n - 1, tail)) * s / math.sqrt(n))
+    error = sd / math.sqrt(n)
+    beyond = ndtr((mean - bar) / error) if error > 0 else mean > bar
+    return float(WEIGHTS @ beyond) / 2
 
 
 def _below(shift: float, df: int, bar: float) -> float:

@@ -71,10 +71,15 @@ def boundaries(fractions: Sequence[float], alpha: float) -> tuple[float, ...]:
     return tuple(bounds)
 
 
+def tail(z: float) -> float:
+    """The one-sided error of the boundary `z`, in [0, 1)."""
+    return float(ndtr(-z))
+
+
 def critical(z: float, df: int) -> float:
     """The t quantile on `df` degrees of freedom with the same tail probability as `z`, z >= 0."""
-    tail = ndtr(-z)
-    return math.inf if tail == 0 else -float(stdtrit(df, tail))
+    error = tail(z)
+    return math.inf if error == 0 else -float(stdtrit(df, error))
 
 
 def _times(fractions: Sequence[float], alpha: float) -> Floats:

@@ -6,13 +6,12 @@ knows the values and the pool that it is of, so that no other utility can borrow
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from selectllm.core.codec import pretty_json, sha256_json
+from selectllm.core.codec import load_json, pretty_json, sha256_json
 from selectllm.core.errors import UtilityError
 from selectllm.core.files import write_text
 from selectllm.utility.schema import Validation
@@ -30,7 +29,7 @@ def write_validation(path: Path, validation: Validation) -> None:
 def read_validation(path: Path) -> Validation:
     """What `write_validation` wrote. Raises UtilityError if it is missing, none, or edited."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path.read_bytes())
     except OSError as error:
         raise UtilityError(
             f"{path}: cannot be read ({error.strerror}); name a file that selectllm utility "

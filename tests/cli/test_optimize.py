@@ -33,6 +33,8 @@ from tests.support.optimize_cases import (
 )
 from tests.support.provider_server import FAULTS, Answer, ProviderServer
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 USELESS = proposal("You choose with great care.")
 SILENT = "mock/reply:I would rather not."
 SEARCH = ("--budget", 90, "-o", "out", "--quiet")

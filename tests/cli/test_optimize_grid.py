@@ -23,6 +23,8 @@ from tests.support.optimize_cases import PLANTED, make_suite, served
 from tests.support.optimize_cases import PROMPT as PLAIN
 from tests.support.provider_server import ProviderServer
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 VARIABLES = "variables: {hint: [none, vague, number]}\n"
 PROMPT = (
     "---\ndescription: d\nreply: indices\nlabels: numbers\n" + VARIABLES + "---\n"

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from selectllm.report.schemas import schema
 from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
-from tests.support.cli_files import assert_refused, files
+from tests.support.cli_files import assert_refused
 from tests.support.made_vectors import random_vectors
 
 STRATEGIES = ("random", "longest", "shortest", "first", "has-input")
@@ -139,27 +139,6 @@ def test_a_file_of_one_model_is_of_the_arm_that_is_named(selectllm: Command) -> 
     named = (found["arm"], found["budget"], found["seed"], found["training_seed"])
     assert named == ("strategy:longest", 8, 1, 7)
     assert found["value"] == 0.25
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--export", "out", "--partial"), "are for sheets"),
-        (("--export", "out", "--add", "r.jsonl"), "are for sheets"),
-        (("--arm", "strategy:first"), "are for results; add --export"),
-        (("--training-seed", 3), "are for results; add --export"),
-        (("--export", "out", "--budget", 4), "name its --arm too"),
-        (("--export", "out", "-o", "found.jsonl"), "is one of the files to read"),
-        (("--export", "sets"), "sets/manifest.json"),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(
-    selectllm: Command, options: tuple[object, ...], words: str
-) -> None:
-    write_jsonl(Path("found.jsonl"), rows())
-    before = files()
-    assert_refused(selectllm("utility", "import", "found.jsonl", *options), words)
-    assert files() == before
 
 
 # --- utility agree

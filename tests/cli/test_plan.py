@@ -74,27 +74,6 @@ def test_nothing_is_written_or_sent(
     assert server.count == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--a", "short@1", "--b", "rank@1"), ("--a goes with --for ab",)),
-        (("--for", "ab", "--a", "short@1"), ("--a needs --b",)),
-        (("--for", "swap", "--to", "mock/first"), ("--to needs --from",)),
-        (("--for", "ab", "--from", "a", "--to", "b"), ("--from goes with --for swap",)),
-        (("--for", "ab", "--a", "short@1", "--b", "short@1"), ("twice",)),
-        (("--for", "ab", "--a", "nope", "--b", "short@1"), ("'nope'", "short@1")),
-        (("--for", "swap", "--from", "mock/frist", "--to", "mock/first"), ("did you mean",)),
-        (("--rating-cost", "nan"), ("--rating-cost",)),
-        (("--pilot", "nowhere"), ("nowhere",)),
-    ],
-)
-def test_what_cannot_be_planned_is_refused(
-    selectllm: Command, pool_file: Path, options: tuple[str, ...], words: tuple[str, ...]
-) -> None:
-    outcome = selectllm("plan", write_suite(TWO, RATED), *options)
-    assert_refused(outcome, *words)
-
-
 def test_an_unfinished_pilot_is_refused(selectllm: Command, pool_file: Path) -> None:
     suite = write_suite(RATED)
     assert selectllm("eval", suite, "-o", "pilot").code == 0

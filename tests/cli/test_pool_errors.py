@@ -30,11 +30,6 @@ BAD = {
         GOOD + b'{"id": "c", "instruction": "caf\xe9"}\n',
         ("pool.jsonl:3: byte 32 (0xe9) is not UTF-8", "save the file as UTF-8"),
     ),
-    "lone surrogate": Bad(
-        "pool.jsonl",
-        GOOD + b'{"id": "c", "instruction": "half \\ud83d"}\n',
-        ("pool.jsonl:3: ", "half of a surrogate pair", "write the whole pair"),
-    ),
     "not JSON": Bad(
         "pool.jsonl",
         GOOD + b'{"id": "c", "instruction": "open\n',
@@ -168,24 +163,6 @@ def test_map_is_the_way_out_of_a_missing_column(selectllm: Command) -> None:
     assert selectllm("eval", write_suite("columns: {instruction: question}")).code == 0
 
 
-@pytest.mark.parametrize(
-    ("flag", "words"),
-    [
-        ("instruction", ("--map instruction: no column", "--map instruction=COL")),
-        ("instrction=a", ("no canonical column 'instrction'", "did you mean 'instruction'")),
-        ("instruction=qestion", ("pool.jsonl:1", "did you mean 'question'")),
-    ],
-)
-def test_a_map_that_cannot_work_is_refused(
-    selectllm: Command, flag: str, words: tuple[str, ...]
-) -> None:
-    write_jsonl(Path("pool.jsonl"), [{"question": "Say a."}])
-    before = files()
-    outcome = selectllm("select", "pool.jsonl", "--budget", 1, "--map", flag, *MOCK)
-    assert_refused(outcome, *words)
-    assert files() == before
-
-
 def test_columns_of_a_suite_that_are_not_there_are_refused(
     selectllm: Command, pool_file: Path
 ) -> None:
@@ -198,7 +175,7 @@ def test_columns_of_a_suite_that_are_not_there_are_refused(
 def test_skip_bad_goes_on_and_says_which_rows_and_why(selectllm: Command) -> None:
     bad = {
         41: (b'{"id": "x", "instruction": "caf\xe9"}', "byte 32 (0xe9) is not UTF-8"),
-        42: (b'{"id": "x", "instruction": "\\ud83d"}', "half of a surrogate pair"),
+        42: (b'{"id": "x", "instruction": "q", "n": ' + b"9" * 6000 + b"}", "too many digits"),
         43: (b'{"id": "x"', "not JSON"),
         44: (b"7", "the row is no object: 7"),
         45: (b'{"id": "x", "instruction": ""}', "instruction is empty"),

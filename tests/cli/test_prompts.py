@@ -147,6 +147,15 @@ class TestLockAndCheck:
         assert output("lock") == "nothing new to lock\n"
         assert json.loads(output("lock", "--json")) == []
 
+    def test_controls_in_a_pool_are_shown_as_text_and_kept_in_json(self, workspace: Path) -> None:
+        row = {"id": "a", "instruction": "Say \x1b]0;t\x07 \u202ehi"}
+        other = {"id": "b", "instruction": "Sing."}
+        write_text(workspace / "pool.jsonl", f"{json.dumps(row)}\n{json.dumps(other)}\n")
+        told = output("render", "short@1", "pool.jsonl", "--k", "1")
+        assert r"Say \x1b]0;t\x07 \u202ehi" in told
+        messages = json.loads(output("render", "short@1", "pool.jsonl", "--k", "1", "--json"))
+        assert row["instruction"] in messages[-1]["content"]
+
     def test_check_is_content_with_a_workspace_in_order(self, workspace: Path) -> None:
         assert output("check") == "prompts are fine\n"
         assert json.loads(output("check", "--json")) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_a_planted_row_is_refused_unread_and_clear_removes_it(
     before = files()
     for column, value in row.items():
         plant(column, value)
-    words = ("the cache holds a row that selectllm did not write", "selectllm cache clear")
+    words = ("holds a row that this version of selectllm did not write", "selectllm cache clear")
     assert_refused(selectllm("eval", suite, "-o", "run"), *words)
     asked = ("select", pool_file, "--budget", 8, *ASKING, "--cluster-size", 5, *at(server))
     assert selectllm("cache", "ls").code == 2
@@ -175,15 +176,32 @@ def test_a_planted_key_is_refused_unread(
     with sqlite3.connect("cache/replies/cache.db") as database:
         database.execute("UPDATE Cache SET raw = 0, key = ? WHERE rowid = 1", (PICKLE,))
     database.close()
-    assert_refused(selectllm("cache", "ls"), "a row that selectllm did not write")
+    assert_refused(selectllm("cache", "ls"), "a row that this version of selectllm did not write")
     assert not Path("planted.txt").exists()
+
+
+def test_a_cache_that_takes_no_reply_is_told_once_and_the_log_has_all_that_was_paid_for(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    assert selectllm("eval", write_suite(served(server)), "-o", "first").code == 0
+    with closing(sqlite3.connect("cache/replies/cache.db")) as database, database:
+        database.execute("DELETE FROM Cache")
+        refusal = "SELECT RAISE(ABORT, 'page 7 is malformed')"
+        database.execute(f"CREATE TRIGGER broken BEFORE INSERT ON Cache BEGIN {refusal}; END")
+    outcome = selectllm("eval", "suite.yaml", "-o", "second")
+    assert outcome.code == 0
+    assert outcome.err.count("page 7 is malformed") == 1
+    assert "selectllm cache verify --repair" in outcome.err
+    assert server.count == 16
+    attempts = [row["attempts"] for row in read_jsonl(Path("second/decisions.jsonl"))[1:]]
+    assert [each["cached"] for asked in attempts for each in asked] == [False] * 8
 
 
 def test_a_file_that_is_no_cache_is_refused(selectllm: Command, pool_file: Path) -> None:
     Path("cache/replies").mkdir(parents=True)
     Path("cache/replies/cache.db").write_bytes(b"not a database" * 100)
     outcome = selectllm("select", pool_file, "--budget", 3, *MOCK)
-    assert_refused(outcome, "cache", "cannot be opened", "--cache DIR")
+    assert_refused(outcome, "cache/replies: the reply cache is damaged", "cache verify --repair")
     assert list(files()) == ["pool.jsonl"]
 
 

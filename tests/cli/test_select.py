@@ -19,7 +19,6 @@ from selectllm.jobs.sync import finished
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support.provider_server import ProviderServer, echoing_key
 
-FORTY = ("--by", "random", "--cluster-size", "40")
 MOCK = ("--prompt", "short@1", "--model", "mock/random", "--by", "random")
 
 
@@ -153,47 +152,6 @@ def test_bad_rows_are_an_error_or_left_out(selectllm: Command, tmp_path: Path) -
     assert not Path("pool.selected.jsonl").exists()
     assert selectllm("select", pool, "--budget", 3, "--skip-bad", *MOCK).code == 0
     assert len(read_jsonl(Path("pool.selected.jsonl.rejected.jsonl"))) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--budget", "0", *MOCK), "--budget 0: must be from 1 to 40"),
-        (("--budget", "41", *MOCK), "--budget 41: must be from 1 to 40"),
-        (("--budget", "3"), "either --prompt and --model, or --strategy"),
-        (("--budget", "3", "--prompt", "short@1"), "either --prompt and --model, or --strategy"),
-        (("--budget", "3", "--strategy", "random", *MOCK), "either --prompt and --model"),
-        (("--budget", "3", "--strategy", "longst"), "no strategy 'longst'; did you mean 'longest'"),
-        (("--budget", "3", "--cluster-size", "1", *MOCK), "--cluster-size 1: 40 clusters of one"),
-        (("--budget", "3", "--cluster-size", "x", *MOCK), "--cluster-size 'x'"),
-        (("--budget", "3", "--prompt", "shrt@1", "--model", "mock/first"), "shrt"),
-        (("--budget", "3", "--prompt", "short@1", "--model", "mock/frist"), "mock/first"),
-        (("--budget", "3", "--prompt", "short@1", "--model", "mock/oracle"), "needs a utility"),
-        (("--budget", "3", "--prompt", "short@1", "--model", "gpt-4o"), "gpt-4o"),
-        (("--budget", "3", "-o", "out.csv", *MOCK), "end the name in .jsonl"),
-        (("--budget", "3", "-o", "./pool.jsonl", *MOCK), "is the pool itself"),
-        (("--budget", "3", "--cluster-size", "²", *MOCK), "--cluster-size '²'"),
-        (("--budget", "3", "--prompt", "short@1", "--model", ""), "either --prompt and --model"),
-        (("--budget", "3", "--strategy", "random", "--api-base", "http://x"), "asks none"),
-        (
-            ("--budget", "3", "--prompt", "letters@1", "--model", "mock/first", *FORTY),
-            "26",
-        ),
-        (("--budget", "3", "--map", "instruction=nope", *MOCK), "nope"),
-        (("--budget", "3", "--env-file", "none.env", *MOCK), "there is no such file"),
-        (("--budget", "3", "--model-arg", "temprature=1", *MOCK), "did you mean 'temperature'"),
-        (("--budget", "3", "--model-arg", "temperature", *MOCK), "is not KEY=VALUE"),
-        (("--budget", "3", "--model-arg", "temperature=hot", *MOCK), "temperature='hot'"),
-    ],
-)
-def test_bad_input_gets_one_clear_error_and_writes_nothing(
-    selectllm: Command, pool_file: Path, arguments: tuple[str, ...], message: str
-) -> None:
-    outcome = selectllm("select", pool_file, *arguments)
-    assert outcome.code == 2
-    assert message in outcome.err
-    assert "Traceback" not in outcome.err
-    assert sorted(p.name for p in Path().glob("*.jsonl")) == ["pool.jsonl"]
 
 
 def test_a_note_says_when_nothing_is_known_of_the_picks(

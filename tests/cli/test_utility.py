@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from selectllm.cli import main
 from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import assert_refused, write_suite
 
@@ -17,20 +20,34 @@ MODELS = "models: [mock/first] -> models: [mock/first, mock/random]"
 ARMS = ("--a", "mock/first", "--b", "mock/random")
 
 
+def instructions() -> list[dict[str, Any]]:
+    """Items without responses and ratings."""
+    names = ("id", "instruction", "input")
+    return [{name: row[name] for name in names} for row in pool_rows(600)]
+
+
 @pytest.fixture(autouse=True)
 def unlabelled(selectllm: Command) -> list[dict[str, Any]]:
     """600 instructions without a rating, in the current folder."""
-    names = ("id", "instruction", "input")
-    rows = [{name: row[name] for name in names} for row in pool_rows(600)]
-    write_jsonl(Path("pool.jsonl"), rows)
-    return rows
+    write_jsonl(Path("pool.jsonl"), instructions())
+    return instructions()
+
+
+@pytest.fixture(scope="module")
+def undecided(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An `ab` that nobody could decide yet, with its suite and its cache."""
+    folder = tmp_path_factory.mktemp("undecided")
+    with contextlib.chdir(folder):
+        write_jsonl(Path("pool.jsonl"), instructions())
+        words = ["ab", str(write_suite(MODELS)), *ARMS, "-o", "run", "--quiet"]
+        assert main([*words, "--cache", "cache"]) == 3
+    return folder
 
 
 @pytest.fixture
-def run(selectllm: Command) -> Path:
-    """An `ab` that nobody could decide yet."""
-    outcome = selectllm("ab", write_suite(MODELS), *ARMS, "-o", "run", "--quiet")
-    assert outcome.code == 3
+def run(unlabelled: list[dict[str, Any]], undecided: Path) -> Path:
+    """The same in the current folder."""
+    shutil.copytree(undecided, ".", dirs_exist_ok=True)
     return Path("run")
 
 

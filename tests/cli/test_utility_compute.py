@@ -14,7 +14,7 @@ from selectllm.utility.ifd import worth
 from selectllm.utility.utility_file import read_utility
 from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
 from tests.selection.scorers.test_likelihood import HashModel
-from tests.support.cli_files import assert_refused, files, write_suite
+from tests.support.cli_files import assert_refused, write_suite
 
 NAMED = "in the suite: "
 
@@ -75,23 +75,6 @@ def test_test_items_that_are_in_the_pool_too_are_refused_in_a_suite(selectllm: C
     write_jsonl(Path("test.jsonl"), [*read_jsonl(Path("test.jsonl")), *asked_too])
     entry = {"name": "near", "source": "knn", "test": "test.jsonl"}
     assert_refused(run(selectllm, entry), "utility near: 2 of 7 test items are also in the pool")
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--name", ""), "--name: '' is no name"),
-        (("-o", "near.csv"), "-o near.csv: a utility file is JSON lines"),
-        (("--map", "response=missing"), "--map response=missing: no column 'missing'"),
-        (("--vectors", "v.npy"), "--vectors v.npy: there is no such file"),
-    ],
-)
-def test_options_that_cannot_work_are_refused_at_once(
-    selectllm: Command, options: tuple[str, ...], words: str
-) -> None:
-    before = files()
-    assert_refused(knn(selectllm, *options), words)
-    assert files() == before
 
 
 def test_values_of_another_pool_are_refused(selectllm: Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from selectllm.cli import main
 from selectllm.data.pool import load_pool
 from selectllm.downstream.outcomes.validation import lds
 from selectllm.report.schemas import schema
@@ -20,6 +22,8 @@ from selectllm.utility.validation import write_validation
 from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import assert_refused, write_suite
 from tests.support.made_vectors import random_vectors
+
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 MODELS = "mock/first -> mock/first, mock/random"
 SETS = "sets: {budgets: [4, 8], seeds: [0, 1], groups: 6}\nstrategies: [longest]"
@@ -39,14 +43,23 @@ VERBS: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """pool.jsonl of 40 rated items, its vectors, and a baseline."""
+    folder = tmp_path_factory.mktemp("ready")
+    with contextlib.chdir(folder):
+        write_jsonl(Path("pool.jsonl"), pool_rows())
+        np.save("v.npy", random_vectors(40))
+        assert main(["eval", str(suite(PLAIN)), "-o", "first", "--cache", "cache"]) == 0
+        assert main(["baseline", "set", "first", "-o", "baseline.json"]) == 0
+        shutil.rmtree("first")
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def pool(selectllm: Command) -> None:
-    """pool.jsonl of 40 rated items, its vectors, and a baseline, in the current folder."""
-    write_jsonl(Path("pool.jsonl"), pool_rows())
-    np.save("v.npy", random_vectors(40))
-    assert selectllm("eval", suite(PLAIN), "-o", "first").code == 0
-    assert selectllm("baseline", "set", "first", "-o", "baseline.json").code == 0
-    shutil.rmtree("first")
+def pool(selectllm: Command, ready: Path) -> None:
+    """The same in the current folder, with the cache that goes with it."""
+    shutil.copytree(ready, ".", dirs_exist_ok=True)
 
 
 def suite(*utilities: str) -> Path:

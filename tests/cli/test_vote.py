@@ -38,24 +38,3 @@ def test_select_takes_log_probabilities_on_the_command_line(selectllm: Command) 
     told = ("--prompt", "best@1", "--model", "mock/first", "--model-arg", "answer=logprobs")
     assert select(selectllm, *told).code == 0
     assert all("ranking" in row for row in read_jsonl(LOG)[1:])
-
-
-@pytest.mark.parametrize(
-    ("argument", "words"),
-    [
-        ("vote.order=3", ("vote.order", "did you mean 'vote.orders'")),
-        ("vote.orders=1", ("vote", "orders or repeats above 1; one reply is no vote")),
-        ("vote.by=borda", ("vote", "orders or repeats above 1")),
-        ("vote.orders=0", ("vote.orders=0", "greater than or equal to 1")),
-        ("vote.orders=101", ("vote.orders=101", "less than or equal to 100")),
-        ("vote.orders=true", ("vote.orders=True", "valid integer")),
-        ("vote.by=plurality", ("vote.by='plurality'", "'borda' or 'majority'")),
-        ("vote=3", ("vote=3",)),
-        ("answer=letters", ("answer='letters'", "'text' or 'logprobs'")),
-    ],
-)
-def test_a_vote_that_cannot_be_is_refused(
-    selectllm: Command, argument: str, words: tuple[str, ...]
-) -> None:
-    outcome = select(selectllm, "--model", "mock/first", "--model-arg", argument)
-    assert_refused(outcome, *words)

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Command
 from tests.support.written_by_0_1_0 import OTHERS, RUNS, SELECTED, VECTORS
 
-pytestmark = pytest.mark.usefixtures("workspace")
+pytestmark = pytest.mark.usefixtures("workspace", "few_resamples")
 
 OFFLINE = ("--offline",)
 PLAN = ("plan", "suites/asked.yaml", *VECTORS)

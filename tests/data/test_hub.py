@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -22,7 +23,10 @@ from tests.support.cli_files import MOCK, RATED, assert_refused, write_suite
 from tests.support.hub_server import COMMIT, HubServer
 from tests.support.pool_files import WRITERS, Row, jsonl, parquet
 
-datasets = pytest.importorskip("datasets", reason='needs the extra: pip install "selectllm[hf]"')
+pytestmark = pytest.mark.skipif(  # it loads for seconds: not before a test needs it
+    importlib.util.find_spec("datasets") is None,
+    reason='needs the extra: pip install "selectllm[hf]"',
+)
 ROOT = Path(__file__).parents[2]
 
 # Names
@@ -90,8 +94,8 @@ def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def offline(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with HF_HUB_OFFLINE=1 and HF_HOME, which are read once, when the library is imported."""
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", hub_cache)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", hub_cache)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from selectllm.core.errors import EncoderError, ModelError, SelectLLMError
 from selectllm.data.encoders import load_encoder
-from selectllm.data.model_files import ModelRole, find_model
+from selectllm.data.model_files import LOADING, ModelRole, find_model, loading
 from selectllm.selection.scorers.language_model import load_language_model
 
 
@@ -66,3 +67,21 @@ def test_a_folder_is_known_by_its_name_and_what_is_in_its_model_files(tmp_path: 
 def test_a_folder_without_model_files_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SelectLLMError, match=r"^model folder .* holds no model files"):
         find_model(str(tmp_path), ROLE)
+
+
+@pytest.mark.parametrize("library", LOADING)
+def test_tries_again_are_no_noise_beside_the_error(
+    library: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger(f"{library}.inside")
+    monkeypatch.setattr(logging.getLogger(library), "propagate", True)
+
+    def load() -> None:
+        with loading("nosuch", ROLE, "check the name"):
+            logger.warning("Retrying in 1s")
+            raise OSError("gone")
+
+    with pytest.raises(ModelError, match="cannot load model nosuch: gone"):
+        load()
+    logger.warning("something else")
+    assert {record.getMessage() for record in caplog.records} == {"something else"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import UsageError
-from selectllm.core.types import Item
+from selectllm.core.types import Item, Pool
 from selectllm.data.pool import Rejected, load_pool, parse_mapping, write_rejected
 from tests.support.pool_files import GOOD_ROW, Folder, Row, jsonl, parquet
 
@@ -261,8 +261,10 @@ BAD_ROWS = [
         b'{"instruction": "q", "n": {"a": 1, "a": 1}}',
         "key 'a' appears twice in one object; remove one of them",
     ),
-    (b'{"instruction": "\\ud800"}', "a \\u escape names half of a surrogate pair, which is no "),
-    (b'{"instruction": "q", "\\uDFFF": 1}', "a \\u escape names half of a surrogate pair"),
+    (
+        b'{"instruction": "q", "n": ' + b"[" * 201 + b"]" * 201 + b"}",
+        "the JSON is nested too deeply",
+    ),
     (b'{"instruction": "caf\xe9"}', "byte 21 (0xe9) is not UTF-8; save the file as UTF-8"),
     (b'{"instruction": "\xed\xa0\x80"}', "byte 18 (0xed) is not UTF-8; save the file as UTF-8"),
 ]
@@ -291,6 +293,70 @@ def test_a_bad_row_can_be_left_out(folder: Folder, row: bytes, complaint: str) -
         (rejected,) = loaded.rejected
         assert rejected.line == 2
         assert complaint.startswith(rejected.reason[:40])
+
+
+def test_two_hundred_thousand_brackets_are_an_error_with_their_line(folder: Folder) -> None:
+    row = b'{"instruction": "q", "n": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    message = folder.complaint("pool.jsonl", GOOD_ROW + b"\n" + row)
+    assert message.startswith("pool.jsonl:2: the JSON is nested too deeply; flatten it")
+    message = folder.complaint("pool.json", b"[" + GOOD_ROW + b",\n" + row + b"]")
+    assert message == "pool.json:2: the JSON is nested too deeply; flatten it"
+
+
+def test_half_of_a_surrogate_pair_becomes_the_replacement_character(folder: Folder) -> None:
+    rows = [
+        b'{"instruction": "half \\ud83d", "\\uDFFF": ["\\ude00"]}',
+        b'{"instruction": "whole \\ud83d\\ude00"}',
+    ]
+    pool = folder.load("pool.jsonl", b"\n".join(rows)).pool
+    assert [item.instruction for item in pool.items] == ["half \ufffd", "whole \U0001f600"]
+    assert pool.items[0].row["\ufffd"] == ["\ufffd"]
+    assert pool.notes == (
+        "1 row holds half of a surrogate pair, which is no character: "
+        "the replacement character U+FFFD stands for it",
+    )
+    records = Pool.from_records([{"instruction": "half \ud83d"}, {"instruction": "\ud83d\ude00"}])
+    assert [item.instruction for item in records.items] == ["half \ufffd", "\U0001f600"]
+    assert len(records.notes) == 1
+
+
+def turns(*said: tuple[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"role": role, "content": text} for role, text in said]}
+
+
+def test_turns_that_are_not_shown_are_counted_in_one_note(folder: Folder) -> None:
+    rows = [
+        turns(("system", "Be a pirate."), ("user", "a"), ("assistant", "b"), ("user", "c")),
+        turns(("user", "d"), ("assistant", "e"), ("user", "f")),
+        turns(("user", "g"), ("assistant", "h")),
+    ]
+    pool = folder.load("pool.jsonl", jsonl(rows)).pool
+    assert [item.instruction for item in pool.items] == ["a", "d", "g"]
+    (note,) = pool.notes
+    assert note.startswith("of 3 conversations, 1 have a system turn and 2 have more than one user")
+    assert folder.load("pool.jsonl", jsonl(rows[2:])).pool.notes == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"type": "text", "text": "Name 2 uses"}, {"type": "text", "text": " of a river."}],
+        [{"type": "input_text", "text": "Name 2 uses of a river."}],
+        [{"type": "thinking", "thinking": "Hm."}, {"text": "Name 2 uses of a river."}],
+        ["Name 2 uses ", "of a river."],
+    ],
+)
+def test_a_turn_in_parts_of_text_is_read(folder: Folder, content: Any) -> None:
+    row = turns(("user", content), ("assistant", content))
+    (item,) = folder.load("pool.jsonl", jsonl([row])).pool.items
+    assert item.instruction == item.response == "Name 2 uses of a river."
+
+
+def test_a_turn_with_an_image_is_no_text(folder: Folder) -> None:
+    image = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": "x"}]
+    assert "instruction (column 'messages') is a list, not text" in folder.complaint(
+        "pool.jsonl", jsonl([turns(("user", image))])
+    )
 
 
 def test_a_long_value_is_shown_shortened(folder: Folder) -> None:

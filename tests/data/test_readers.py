@@ -232,7 +232,7 @@ NO_ARRAY = (
         ),
         ("pool.json", b"[" + GOOD_ROW + b",]", "pool.json:1: not JSON at column 38 (Expecting val"),
         ("pool.json", b"[" + GOOD_ROW + b"]]", "pool.json:1: not JSON at column 38 (text behind"),
-        ("pool.json", b"[" * 100_000, "pool.json: the JSON is nested too deeply; flatten it"),
+        ("pool.json", b"[" * 100_000, "pool.json:1: the JSON is nested too deeply; flatten it"),
         ("pool.csv", b"a,a\n", "pool.csv:1: two columns are named 'a'; rename one"),
         (
             "pool.csv",

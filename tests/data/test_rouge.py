@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rouge_score.rouge_scorer import RougeScorer
 
 from selectllm.data.rouge import highest_rouge_l, rouge_l, rouge_l_of_pairs
 
@@ -20,6 +19,8 @@ several = st.lists(plain_words.map(" ".join), min_size=1, max_size=12)
 
 
 def by_the_package(candidate: str, reference: str) -> float:
+    from rouge_score.rouge_scorer import RougeScorer  # it loads all of nltk
+
     return RougeScorer(["rougeL"], use_stemmer=False).score(reference, candidate)["rougeL"].fmeasure
 
 

@@ -69,12 +69,25 @@ def test_a_header_that_was_cut_off_counts_as_an_empty_store(tmp_path: Path, size
     assert len(filled(tmp_path)) == 10
 
 
-@pytest.mark.parametrize("header", [b"not json", b"[]", b'{"dim": 6, "identity": "other"}'])
+@pytest.mark.parametrize(
+    "header", [b"not json", b"[]", b"[" * 4_096, b"9" * 4_096, b'{"dim": 6, "identity": "other"}']
+)
 def test_a_file_that_is_no_store_of_this_encoder_is_an_error(tmp_path: Path, header: bytes) -> None:
     store = filled(tmp_path)
     store.path.write_bytes(header.ljust(4_096) + store.path.read_bytes()[4_096:])
     with pytest.raises(EncoderError, match=r"holds no vectors of hash@1; delete the file"):
         store.find(text_keys(["a"]))
+
+
+def test_a_folder_in_its_place_and_a_file_in_its_folders_are_errors(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.path.mkdir(parents=True)
+    for use in (lambda: store.dim, lambda: filled(tmp_path)):
+        with pytest.raises(EncoderError, match=r"cannot be used \(Is a directory\).*`cache`"):
+            use()
+    (tmp_path / "file").touch()
+    with pytest.raises(EncoderError, match=r"cannot be used \("):
+        filled(tmp_path / "file")
 
 
 def test_rows_are_read_in_any_order_and_more_than_once(tmp_path: Path) -> None:

@@ -47,6 +47,34 @@ models:
     assert (full.temperature, dict(full.extra)) == (0.5, {"min_p": 0.1})
 
 
+def test_models_share_settings_by_merge_keys(tmp_path: Path) -> None:
+    models = """
+models:
+  - &base {id: mock/first, name: a, max_tokens: 512}
+  - {<<: *base, name: b, temperature: 0.5}
+"""
+    first, second = load(tmp_path, GOOD.replace("models: [mock/first]", models)).specs()
+    assert (first.name, first.max_tokens, first.temperature) == ("a", 512, 0.0)
+    assert (second.name, second.max_tokens, second.temperature) == ("b", 512, 0.5)
+
+
+def test_a_number_without_a_dot_is_a_number_wherever_one_can_stand(tmp_path: Path) -> None:
+    models = """
+models:
+  - {id: mock/first, temperature: 1e-2, extra: {min_p: 1e-2, of: [{top_a: 5e-1}], tag: '1e-2'}}
+"""
+    (spec,) = load(tmp_path, GOOD.replace("models: [mock/first]", models)).specs()
+    assert spec.temperature == 0.01
+    assert dict(spec.extra) == {"min_p": 0.01, "of": [{"top_a": 0.5}], "tag": "1e-2"}
+
+
+def test_a_large_value_is_shown_shortened(tmp_path: Path) -> None:
+    rows = ", ".join(["[x, x, x, x, x, x, x, x, x, x]"] * 500)
+    with pytest.raises(SuiteError, match=r"picks: \[\['x', .*\.\.\. should be") as caught:
+        load(tmp_path, GOOD.replace("picks: 2", f"picks: [{rows}]"))
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize("written", ["off", "'off'", "false"])
 def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
     assert load(tmp_path, GOOD + f"structured: {written}\n").structured == "off"

@@ -49,6 +49,7 @@ def test_a_model_may_take_the_place_of_its_equal(folder: Path) -> None:
     assert sl.swap("suite.yaml", from_="oracle", to="random").word == "not safe"
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_a_pair_against_itself_shows_noise(folder: Path) -> None:
     run = finished(aa("suite.yaml", model="random"))
     assert run.run.suite.orders == 2

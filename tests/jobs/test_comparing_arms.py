@@ -60,14 +60,14 @@ class TestWords:
         assert (needed.calls, needed.ratings) == (2 * needed.clusters, 5 * needed.clusters)
         assert needed.usd == 0
 
-    def test_few_clusters_need_the_bound_that_holds_at_any_size(self, suite: Path) -> None:
+    def test_what_one_more_cluster_would_change_is_inconclusive(self, suite: Path) -> None:
         rated(40)
         verdict = sl.ab(suite, "mock/first", "mock/oracle")
-        betting = verdict.details.betting
+        one_more = verdict.details.one_more
         assert verdict.difference is not None
         assert verdict.difference.low > 0  # the t interval alone would say better
-        assert betting is not None
-        assert (verdict.word == "inconclusive") == (betting.low <= 0)
+        assert one_more is not None
+        assert (verdict.word == "inconclusive") == (one_more.low <= 0)
 
     def test_the_other_utilities_and_controls_stand_beside(self) -> None:
         rows = read_jsonl(Path("pool.jsonl"))
@@ -91,7 +91,7 @@ class TestWords:
         rated(40)
         verdict = sl.ab(suite, "mock/first", ["mock/oracle", "strategy:first"])
         assert verdict.word == "inconclusive"
-        assert "t interval alone would say better" in verdict.reason
+        assert "one more cluster that goes as badly as it can would change" in verdict.reason
 
     def test_grouped_clusters_are_paired_with_their_groups(self) -> None:
         rows = [row | {"topic": f"t{n % 12}"} for n, row in enumerate(pool_rows(1200))]

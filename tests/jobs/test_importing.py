@@ -218,7 +218,7 @@ def test_annotations_that_nobody_could_settle_do_not_keep_runs_from_comparison()
         path.write_text(json.dumps(found), encoding="utf-8")
     NOTES.clear()
     finished(importing_files(paths))
-    assert NOTES[0] == ("note: 2 of 72 rows have no value (preference: null), and were left out")
+    assert NOTES[0] == ("note: 2 of 72 rows have no value (null, or no number), and were left out")
     found = agreed()
     assert "2 of 6 tests were left out, which not every run was scored on" in printed(found)
     assert found["tests"] == {"shared": 4, "left_out": 2}

@@ -15,6 +15,8 @@ from tests.conftest import Command, read_jsonl
 from tests.support.optimize_cases import BETTER, Scripted, make_suite, proposal, served
 from tests.support.provider_server import ProviderServer
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 
 def test_a_search_gives_back_what_it_found_and_wrote(selectllm: Command) -> None:
     notes: list[str] = []

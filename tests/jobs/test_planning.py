@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import tiktoken
 from jsonschema import Draft202012Validator
-from statsmodels.stats.power import TTestPower
 
 from selectllm.core.errors import UsageError
 from selectllm.jobs.comparing import ab
@@ -22,6 +21,7 @@ from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.planning import PlanArguments, plan
 from selectllm.jobs.sync import finished
 from selectllm.report.schemas import schema
+from selectllm.stats.power import clusters_needed, detectable
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import RATED, SUITE, files, write_suite
 from tests.support.provider_server import Answer, ProviderServer, completion
@@ -305,10 +305,9 @@ def test_the_spread_of_random_picks_and_what_it_detects() -> None:
     content = planned(write_suite(RATED), kind="ab")
     spread, power = content["spread"], content["power"]
     assert spread["source"] == "random picks"
-    test = TTestPower()
-    assert test.power(power["detectable"] / spread["sd"], 8, 0.05) == pytest.approx(0.8, abs=1e-9)
-    needed = test.solve_power(0.1 / spread["sd"], alpha=0.05, power=0.8)
-    assert power["for_margin"] == math.ceil(needed)
+    extreme = 1 / spread["scale"]
+    assert power["detectable"] == detectable(spread["sd"], 8, 0.05, extreme=extreme)
+    assert power["for_margin"] == clusters_needed(0.1, spread["sd"], 0.05, extreme=extreme)
     one = planned(write_suite(RATED), kind="regress")["power"]
     assert (one["sides"], one["for_equal"]) == (1, None)
     assert one["detectable"] < power["detectable"]
@@ -362,12 +361,30 @@ def test_a_suite_out_of_reach_is_told_plainly() -> None:
     suite = write_suite(RATED, "size: 5} -> size: 5, limit: 15}")
     reach = planned(suite, kind="regress")["reach"]
     assert (reach["word"], reach["possible"]) == ("pass", False)
-    assert 60 < reach["zeros"] < 100
+    assert 40 < reach["least"] < 60
     text = told(suite, kind="regress")
     assert f"even if every d were 0, `pass` needs {reach['least']} counted clusters" in text
     assert f"raise clusters.limit to {reach['asked']} or more" in text
     assert "identical picks in all clusters pass outright" in text
     assert planned(suite, kind="regress", limit=reach["asked"])["reach"]["possible"]
+
+
+def test_few_groups_say_little_and_that_is_said_first() -> None:
+    write_jsonl(
+        Path("pool.jsonl"), [r | {"topic": f"t{n % 4}"} for n, r in enumerate(pool_rows(400))]
+    )
+    suite = write_suite(RATED, "size: 5} -> size: 5, group: topic}")
+    content = planned(suite, kind="regress")
+    assert (content["clusters"]["counted"], content["clusters"]["groups"]) == (80, 4)
+    assert content["power"]["detectable"] is None
+    reach = content["reach"]
+    assert not reach["possible"]
+    assert reach["least"] == 20 * reach["groups"]
+    text = told(suite, kind="regress")
+    assert "verdicts go by the 4 groups, not by the clusters in them: few groups say little" in text
+    assert "nothing: 80 counted clusters in 4 groups are too few to show any difference" in text
+    assert f"needs {reach['least']:,} counted clusters in {reach['groups']} groups" in text
+    assert "raise clusters.limit, or add items of other groups" in text
 
 
 def test_a_pool_that_is_too_small_is_told_plainly() -> None:
@@ -417,13 +434,13 @@ def test_swap_takes_the_incumbent_from_the_pilot() -> None:
     suite = write_suite(RATED, "[mock/first] -> [mock/first, mock/oracle]")
     evaluated(suite, out="pilot")
     arms: PlanArguments = {"kind": "swap", "from_": "mock/oracle", "to": "mock/first"}
-    swap = planned(suite, **arms, pilot="pilot")["swap"]
+    content = planned(suite, **arms, pilot="pilot")
+    swap, scale = content["swap"], content["spread"]["scale"]
     assert (swap["source"], swap["captured"]) == ("pilot", pytest.approx(1.0))
     first = swap["retain"][0]
-    needed = TTestPower().solve_power(
-        0.1 / first["sd"], alpha=0.05, power=0.8, alternative="larger"
-    )
-    assert first["clusters"] == math.ceil(needed)
+    worst = (1 - scale + 0.9 * scale) / scale  # of x, in captured units
+    needed = clusters_needed(0.1, first["sd"], 0.05, sides=1, extreme=worst)
+    assert first["clusters"] == pytest.approx(needed, abs=1)
     text = told(suite, **arms, pilot="pilot")
     assert "captures 1.00 in the pilot" in text
     assert f"retain 90 % {first['clusters']} counted clusters show" in text

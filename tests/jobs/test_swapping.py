@@ -101,12 +101,15 @@ class TestSwap:
         assert valid.b == pytest.approx(90 / 120)
 
     def test_rare_large_losses_are_not_called_safe(self) -> None:
-        """As many clusters differ as a t interval is not to be trusted with."""
+        """Nor would they be if one more such loss had been seen."""
         with ProviderServer(respond=_rarely_wrong) as server:
             suite = beside(server, "mock/first")
             details = sl.swap(suite, "mock/first", "m", retain=0.5).details
         assert 0 < details.nonzero < 20
-        assert details.betting is not None
+        assert details.word == "inconclusive"
+        assert details.swap is not None
+        assert details.one_more is not None
+        assert details.one_more.low < known(details.swap.retention).low
 
     def test_retention_is_what_is_kept_less_the_share_demanded(self, suite: Path) -> None:
         verdict = sl.swap(suite, "best", "again", retain=0.8)

@@ -80,18 +80,30 @@ def test_a_session_touches_no_cache_folder_before_it_is_used() -> None:
         assert Path("fine/replies").is_dir()
     with Session(cache=Path("taken/cache")) as session, pytest.raises(CacheError) as caught:
         assert session.cache
-    assert "the cache cannot be opened" in str(caught.value)
+    assert "the reply cache cannot be used; Not a directory" in str(caught.value)
     assert caught.value.argument == "cache"
 
 
 def test_a_new_workspace_is_whole_and_its_prompts_are_released() -> None:
     finished(make_workspace(Path("work")))
-    assert {path.name for path in Path("work").iterdir()} == {"prompts", "eval", "cache"}
+    assert {path.name for path in Path("work").iterdir()} == {
+        *("prompts", "eval", "cache", ".gitattributes")
+    }
+    assert "\nprompts/** -text\n" in Path("work/.gitattributes").read_text("utf-8")
     assert Path("work/eval/suites/quickstart.yaml").is_file()
     assert Path("work/eval/data/quickstart.jsonl").is_file()
     assert not Path("work/eval/suites/gate.yaml").exists()
     assert check(Path("work/prompts")) == []
     assert Session("work").workspace.root == Path("work").resolve()
+
+
+def test_a_workspace_within_a_repository_leaves_its_attributes_alone() -> None:
+    Path("work").mkdir()
+    Path("work/.gitattributes").write_text("*.txt text\n", encoding="utf-8")
+    finished(make_workspace(Path("work")))
+    assert Path("work/.gitattributes").read_text("utf-8") == "*.txt text\n"
+    assert "\n* -text\n" in Path("work/prompts/.gitattributes").read_text("utf-8")
+    assert check(Path("work/prompts")) == []
 
 
 def test_nothing_that_exists_is_overwritten() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import selectllm as sl
-from selectllm.core.errors import PoolError, RunError, UsageError
+from selectllm.core.errors import ArgumentError, PoolError, RunError, SelectLLMError, UsageError
+from selectllm.jobs.arguments import hints_of
+from tests.conftest import pool_rows, write_jsonl
+from tests.support.cli_files import RATED, files, write_suite
 
 MODEL = {"prompt": "short@1", "model": "mock/first"}
 
@@ -111,6 +115,112 @@ def test_a_number_of_an_evaluation_is_not_given_as_text(folder: Path, name: str)
     with pytest.raises(UsageError, match="is str; give a whole number") as told:
         sl.evaluate("suite.yaml", **arguments)
     assert told.value.argument == name
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "ab": {"suite": "suite.yaml", "a": "strategy:first", "b": "strategy:random"},
+    "evaluate": {"suite": "suite.yaml"},
+    "optimize": {"suite": "suite.yaml", "grid": True},
+    "plan": {"suite": "suite.yaml"},
+    "regress": {"suite": "suite.yaml", "baseline": "nowhere.json"},
+    "select": {"pool": "pool.jsonl", "budget": 2, "strategy": "first"},
+    "swap": {"suite": "suite.yaml", "from_": "mock/first", "to": "mock/random"},
+}
+"""A call of every job."""
+OPEN = {"session", "watcher", "engine", "notes"}
+ANYTHING: tuple[Any, ...] = (None, 3, 1.5, True, [], {}, object(), b"x", "\ud800", "a\0b", ["x"])
+
+
+def arguments_of(job: str) -> list[str]:
+    return sorted(hints_of(getattr(sl, f"{job}_async").__wrapped__))
+
+
+@pytest.fixture
+def tiny(folder: Path) -> Path:
+    """Two clusters of a pool of 10."""
+    write_jsonl(folder / "pool.jsonl", pool_rows(10))
+    write_suite(RATED, "[mock/first] -> [mock/first, mock/random]", "strategies: []")
+    return folder
+
+
+def test_every_public_job_has_a_call() -> None:
+    jobs = {name.removesuffix("_async") for name in sl.__all__ if name.endswith("_async")}
+    assert set(CALLS) == jobs
+
+
+@pytest.mark.parametrize(
+    ("job", "argument"), [(job, argument) for job in CALLS for argument in arguments_of(job)]
+)
+def test_whatever_an_argument_is_the_error_is_ours(tiny: Path, job: str, argument: str) -> None:
+    for value in ANYTHING:
+        with suppress(SelectLLMError):
+            getattr(sl, job)(**CALLS[job] | {argument: value})
+
+
+@pytest.mark.parametrize(
+    ("job", "argument"),
+    [(job, argument) for job in CALLS for argument in arguments_of(job) if argument not in OPEN],
+)
+def test_what_no_argument_can_be_is_told_with_its_name_and_kind(
+    tiny: Path, job: str, argument: str
+) -> None:
+    before = files()
+    with pytest.raises(UsageError, match=argument) as caught:
+        getattr(sl, job)(**CALLS[job] | {argument: object()})
+    assert caught.value.argument == argument
+    assert "object" in str(caught.value)
+    assert files() == before
+
+
+@pytest.mark.parametrize("job", CALLS)
+def test_an_argument_that_is_missing_or_unknown_is_named(tiny: Path, job: str) -> None:
+    call = CALLS[job]
+    first = next(iter(call))
+    with pytest.raises(ArgumentError) as caught:
+        getattr(sl, job)(**{name: value for name, value in call.items() if name != first})
+    assert caught.value.argument == first
+    with pytest.raises(ArgumentError, match="did you mean 'max_cost'") as caught:
+        getattr(sl, job)(**call, max_cots=3)
+    assert caught.value.argument == "max_cots"
+    assert isinstance(caught.value, TypeError)
+
+
+@pytest.mark.parametrize("argument", sorted(hints_of(sl.Session.__init__)))
+def test_a_session_tells_the_argument_that_is_wrong(tiny: Path, argument: str) -> None:
+    arguments: Any = {argument: object()}
+    with pytest.raises(UsageError) as caught:
+        sl.Session(**arguments)
+    assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize("place", [".", "pool.jsonl/out.jsonl", "a\0b", "\ud800", None, 3, b"x"])
+def test_a_selection_is_not_written_where_it_cannot_be(tiny: Path, place: Any) -> None:
+    chosen = sl.select("pool.jsonl", budget=2, strategy="first")
+    before = files()
+    with pytest.raises(UsageError, match=r"`path`") as caught:
+        chosen.write(place)
+    assert caught.value.argument == "path"
+    assert files() == before
+
+
+@pytest.mark.parametrize("value", [*ANYTHING, "x", [3], [None]])
+def test_what_are_no_records_is_one_of_our_errors(value: Any) -> None:
+    with pytest.raises(PoolError):
+        sl.Pool.from_records(value)
+
+
+@pytest.mark.parametrize("columns", [["instruction"], 3, {"instruction": 3}, {3: "x"}, "x"])
+def test_columns_that_are_no_mapping_are_told(columns: Any) -> None:
+    with pytest.raises(UsageError, match=r"`columns`") as caught:
+        sl.Pool.from_records([{"instruction": "say"}], columns=columns)
+    assert caught.value.argument == "columns"
+
+
+@pytest.mark.parametrize("field", ["instruction", "input", "response", "id"])
+def test_half_a_character_in_a_record_is_told_with_its_record(field: str) -> None:
+    rows = [{"instruction": "say"}, {"instruction": "say", field: "so \ud800"}]
+    with pytest.raises(PoolError, match=f"record 2: {field}"):
+        sl.Pool.from_records(rows)
 
 
 def test_an_unknown_keyword_is_told_with_the_one_most_like_it(folder: Path) -> None:

@@ -140,6 +140,10 @@ class TestLock:
         path = put(tmp_path, "trial@1")
         lock(tmp_path)
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        [problem] = check(tmp_path)
+        assert "trial@1 has other line ends than at its release" in problem
+        assert "`prompts/** -text` into the .gitattributes" in problem
+        path.write_bytes(path.read_bytes() + b"more\r\n")
         assert "changed after its release" in check(tmp_path)[0]
 
     def test_a_released_version_that_vanished_is_reported(self, tmp_path: Path) -> None:

@@ -206,6 +206,12 @@ class TestRender:
         messages = render(load_text(tmp_path, HEAD + BODY), ITEMS, 1)
         assert [message["role"] for message in messages] == ["user"]
 
+    def test_a_system_block_alone_is_the_user_message(self, tmp_path: Path) -> None:
+        prompt = load_text(tmp_path, HEAD + BODY.replace("user", "system"))
+        whole = render(load_text(tmp_path / "user", HEAD + BODY), ITEMS, 1)
+        assert render(prompt, ITEMS, 1) == whole
+        assert [message["role"] for message in whole] == ["user"]
+
     def test_a_system_message_that_comes_out_blank_is_left_out(self, tmp_path: Path) -> None:
         system = "{% block system %}{% if k > 1 %}several{% endif %} {% endblock %}"
         prompt = load_text(tmp_path, HEAD + system + BODY)
@@ -288,7 +294,6 @@ class TestMalformedFiles:
             (HEAD.replace(": d\n", ": 3\n") + BODY, r"description must be a text, not 3"),
             (HEAD.replace(": d\n", ": ''\n") + BODY, r"description must be a text, not ''"),
             (HEAD, r"no block 'user'"),
-            (HEAD + "{% block system %}{% endblock %}", r"no block 'user'"),
             (HEAD + "\n{% block usr %}{% endblock %}", r"v1.jinja:7: .*'usr'; did you mean 'user'"),
             (HEAD + BODY + "stray", r"v1.jinja:7: what stands outside the blocks is never sent"),
             (HEAD + "{{ k }}" + BODY, r"v1.jinja:6: what stands outside"),

@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console, RenderableType
 
+from selectllm.core.shown import visible
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.report import github, terminal
@@ -143,6 +144,7 @@ NOISE: dict[str, Any] = {
     "false_alarms": {"ab": 0.05, "regress": 0.04, "naive": 0.47},
     **{"resamples": 2000, "detectable": 0.12, "alpha": 0.05, "margin": 0.1},
 }
+ONE_MORE = {"low": 0.01, "high": 0.24}
 # Nothing is known: every field that may be null is.
 NEITHER = {"a": None, "b": None}
 EMPTY_AB = {
@@ -162,7 +164,9 @@ EMPTY_NOISE = {
 }
 EVERY = {
     "ab": ab(),
-    "betting": ab(betting={"low": -0.05, "high": 0.3}, clusters=60),
+    "of 0.1.0": ab(betting={"low": -0.05, "high": 0.3}, clusters=60),
+    "one more": ab(one_more=ONE_MORE),
+    "groups": ab(one_more=ONE_MORE, groups=10),
     "several arms": ab(p_holm=0.024),
     "sequential": sequential(),
     "differing": differing(),
@@ -412,8 +416,13 @@ VALIDATED = {"status": "validated", "lds": 0.62, "p": 0.01, "subsets": 16}
 
 
 def everywhere(utility: dict[str, Any]) -> list[str]:
-    """A verdict by `utility` in every form that there is, without what only the form needs."""
-    found = run(ab(utility=utility))
+    """A verdict by `utility` in every form that there is."""
+    return in_every_form(ab(utility=utility))
+
+
+def in_every_form(verdict: dict[str, Any]) -> list[str]:
+    """A verdict in every form that there is, without what only the form needs."""
+    found = run(verdict)
     forms = [shown(render_verdict(found["verdicts"][0])), junit(found), markdown(found)]
     return [" ".join(each.split()) for each in (*forms, *annotations(found, None))]
 
@@ -455,9 +464,23 @@ def test_several_arms_show_the_holm_p_and_its_error_rate() -> None:
     assert "wrongly better or worse, for any arm, in at most 5 of 100 comparisons" in text
 
 
-def test_few_clusters_show_the_betting_bounds() -> None:
-    assert "hold at any number of clusters: -0.050 to +0.300 captured" in said(EVERY["betting"])
-    assert "betting" not in said(ab())
+def test_one_more_cluster_is_told_with_what_it_would_change() -> None:
+    assert (
+        "one more if one more cluster went as badly for criteria@1 + gpt as it can, the interval "
+        "would begin at +0.010; if it went as well as it can, it would end at +0.240. A verdict "
+        "has to hold either way"
+    ) in said(EVERY["one more"])
+    assert "if one more group of average size went as badly" in said(EVERY["groups"])
+    assert "one more" not in said(EVERY["of 0.1.0"])
+
+
+def test_every_form_names_the_groups_where_there_are_any() -> None:
+    for verdict, groups in ((EVERY["groups"], True), (EVERY["one more"], False)):
+        for form in in_every_form(verdict):
+            assert ("120 clusters in 10 groups" in form or "120 in 10 groups" in form) == groups
+            assert ("group" in form) == groups
+    text = shown(render_noise(NOISE | {"groups": 10}))
+    assert "98 clusters in 10 groups compared" in text
 
 
 def test_differing_items_alone_claim_no_captured_figure() -> None:
@@ -569,7 +592,7 @@ def test_no_text_breaks_out_of_its_cell_or_line(name: str, other: str, note: str
     cells = [tokens[place + 1] for place, token in enumerate(tokens) if token.type == "td_open"]
     assert len(cells) == 6
     one_line = f"{' '.join(name.split())} against {' '.join(other.split())}"
-    assert inner_text(cells[0]) == one_line.replace("\0", "\ufffd")
+    assert inner_text(cells[0]) == visible(one_line)
     assert [token.type for token in tokens].count("heading_open") == 2
     assert [token.type for token in tokens].count("bullet_list_open") == 1
     assert [token.content for token in tokens if token.type == "html_block"] == [

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from selectllm.core.shown import visible
 from tests.report.test_report import (
     BAD,
     CHARACTERS,
@@ -102,7 +103,8 @@ def test_any_text_stays_in_its_command(name: str, reason: str, path: str) -> Non
     assert level == "error"
     file = Path(os.path.normpath(path)).as_posix()
     assert properties == {"file": file, "line": "1", "title": "selectllm fail"}
-    assert message.startswith(f"{name} against criteria@1 + gpt: fail\nreason: {reason}\n")
+    said = f"{name} against criteria@1 + gpt: fail\nreason: {reason}\n"
+    assert message.startswith("\r".join(map(visible, said.split("\r"))))
 
 
 def test_a_run_without_verdicts_annotates_nothing() -> None:

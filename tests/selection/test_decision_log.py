@@ -47,6 +47,10 @@ OF_A_STRATEGY = replace(
 MANIFEST = {"format": 1, "seed": 0}
 
 
+def of_cluster(cluster: int) -> Decision:
+    return replace(DECISION, cluster=cluster)
+
+
 @pytest.mark.parametrize("decision", [DECISION, OF_A_STRATEGY])
 def test_a_row_reads_back_and_keeps_to_its_schema(decision: Decision) -> None:
     row = json.loads(json.dumps(decision_row(decision)))
@@ -150,3 +154,54 @@ def test_two_processes_never_write_to_one_log(tmp_path: Path) -> None:
             DecisionLog(path, MANIFEST)
         assert path.read_bytes() == before
     DecisionLog(path, MANIFEST).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
+def test_a_full_disk_leaves_a_log_that_ends_with_a_whole_row(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "log.jsonl"
+    log = DecisionLog(path, MANIFEST)
+    log.append(of_cluster(0))
+    size = path.stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
+    try:
+        with pytest.raises(RunError, match=r"cannot be written to .*run the same command again"):
+            log.append(of_cluster(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.stat().st_size == size
+    assert list(read_log(path).latest.values()) == log.decisions() == [of_cluster(0)]
+    log.append(of_cluster(2))
+    log.close()
+    assert list(read_log(path).latest.values()) == [of_cluster(0), of_cluster(2)]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cluster": "0"},
+        {"cluster": True},
+        {"shown": "ab"},
+        {"shown": ["a", 5]},
+        {"picks": None},
+        {"status": "fine"},
+        {"model": 5},
+        {"attempts": [{}]},
+        {"attempts": [5]},
+        {"attempts": {"a": 1}},
+        {"ranking": "ab"},
+        {"later": 1},
+    ],
+)
+def test_a_row_with_a_field_of_another_type_is_named(
+    tmp_path: Path, changed: dict[str, object]
+) -> None:
+    path = tmp_path / "log.jsonl"
+    with DecisionLog(path, MANIFEST) as log:
+        log.append(of_cluster(0))
+    rows = path.read_text(encoding="utf-8").split("\n")
+    path.write_text(f"{rows[0]}\n{json.dumps(json.loads(rows[1]) | changed)}\n", encoding="utf-8")
+    with pytest.raises(RunError, match=r"log\.jsonl:2: not a decision"):
+        read_log(path)

@@ -1,6 +1,8 @@
-"""Paired differences: their mean, its error and p, and the bounds that hold at any size."""
+"""Paired differences: their mean, its error and p, and both with one more cluster."""
 
 from __future__ import annotations
+
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,19 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from selectllm.stats.paired import FEW_CLUSTERS, FEW_NONZERO, Paired, paired
+from selectllm.stats.paired import Paired, paired
 from tests.support.verdict_cases import CLOSE, differences, ends
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
 d_values = st.lists(st.integers(-8, 8).map(lambda i: i / 8), min_size=2, max_size=40)
 headrooms = st.floats(0.1, 1.0)
 ALPHA = 0.05
-
-
-def spread(n: int, mean: float = 0.0, seed: int = 0) -> Paired:
-    """Clusters that all differ, with sd .2."""
-    d = np.random.default_rng(seed).normal(size=n)
-    return differences(mean + 0.2 * (d - d.mean()) / d.std(), headroom=0.5)
+levels = st.sampled_from([0.001, 0.01, 0.025, 0.05, 0.1])
 
 
 class TestPairing:
@@ -112,101 +109,124 @@ class TestEstimate:
         assert differences(d).p_sign_flip() == pytest.approx(theirs.pvalue, **CLOSE)
 
 
-class TestFew:
-    """When a t interval is not to be trusted."""
+def test_rounding_is_no_difference() -> None:
+    assert differences([0.3 - (0.1 + 0.2), 1e-15, 1e-9]).nonzero == 1
 
-    @pytest.mark.parametrize(
-        ("clusters", "nonzero", "few"),
-        [
-            (FEW_CLUSTERS - 1, FEW_CLUSTERS - 1, True),
-            (FEW_CLUSTERS, FEW_NONZERO - 1, True),
-            (FEW_CLUSTERS, FEW_NONZERO, False),
-            (5000, FEW_NONZERO - 1, True),
-            (5000, 0, True),
-        ],
-    )
-    def test_below_100_clusters_or_20_that_differ(
-        self, clusters: int, nonzero: int, few: bool
+
+def test_groups_are_counted_where_there_are_any() -> None:
+    assert differences([0.1, 0.2, 0.3], groups=("x", "y", "x")).group_count == 2
+    assert differences([0.1, 0.2]).group_count is None
+
+
+class TestOneMore:
+    """What the sample would show, had it held one more cluster (or group) of some value."""
+
+    @unhurried
+    @given(d_values, headrooms, levels)
+    def test_is_student_s_t_of_the_values_and_that_one(
+        self, d: list[float], headroom: float, alpha: float
     ) -> None:
-        found = differences([0.5] * nonzero + [0.0] * (clusters - nonzero))
-        assert (len(found), found.nonzero, found.few) == (clusters, nonzero, few)
+        found, longer = differences(d, headroom), np.append(d, -1) / headroom
+        if len(set(longer)) == 1:
+            assert found.low_with_one_more(alpha) == pytest.approx(longer[0])
+            return
+        t = reference.ttest_1samp(longer, 0, alternative="greater")
+        bound = t.confidence_interval(1 - alpha).low
+        assert found.low_with_one_more(alpha) == pytest.approx(max(bound, -1 / headroom), **CLOSE)
+        if len(set(d)) > 1:
+            alone = reference.ttest_1samp(np.array(d) / headroom, 0, alternative="greater")
+            assert found.p_above() == pytest.approx(max(t.pvalue, alone.pvalue), **CLOSE)
 
-    def test_rounding_is_no_difference(self) -> None:
-        assert differences([0.3 - (0.1 + 0.2), 1e-15, 1e-9]).nonzero == 1
-
-    def test_the_first_clusters_may_be_few(self) -> None:
-        assert not spread(200).few
-        assert spread(200).first(99).few
-
-
-class TestAboveZero:
-    """One-sided: by t, and by the bet too where there is little to go by."""
-
-    def test_of_many_clusters_t_decides(self) -> None:
-        se = 0.2 / np.sqrt(199)  # the builder's sd is that of the sample
-        bar = reference.t.isf(ALPHA, 199)
-        assert spread(200, 1.001 * bar * se).above_zero(ALPHA)
-        assert not spread(200, 0.999 * bar * se).above_zero(ALPHA)
-        assert not spread(200, -0.5).above_zero(ALPHA)
-
-    def test_of_few_the_bet_must_agree(self) -> None:
-        estimate = spread(60, 0.05).estimate()
-        assert estimate is not None
-        assert estimate.p_above() < ALPHA
-        assert not spread(60, 0.05).above_zero(ALPHA)
-        assert spread(60, 0.2).above_zero(ALPHA)
-
-    def test_one_cluster_shows_nothing(self) -> None:
-        assert not differences([1.0]).above_zero(ALPHA)
-
-
-class TestBets:
-    """Bounds that hold at any size."""
-
-    @unhurried
-    @given(d_values, headrooms)
-    def test_lie_on_both_sides_of_the_mean_and_within_what_is_possible(
-        self, d: list[float], headroom: float
+    @pytest.mark.parametrize("sizes", [[3, 3, 3, 3, 3], [1, 2, 6], [1, 1, 1, 13]])
+    def test_of_groups_is_a_group_of_average_size_all_of_whose_clusters_have_it(
+        self, sizes: list[int]
     ) -> None:
-        found, mean = differences(d, headroom), np.mean(d) / headroom
-        least = np.array([-1 / headroom, found.bet_low(ALPHA), mean, found.bet_high(ALPHA)])
-        most = np.append(least[1:], 1 / headroom)
-        assert (least <= most + 1e-12).all()
+        rng = np.random.default_rng(len(sizes))
+        labels = np.repeat(np.arange(len(sizes)), sizes)
+        d = rng.uniform(-1, 1, len(labels))
+        more = round(np.mean(sizes))
+        fit = sm.OLS(np.append(d, [-1] * more), np.ones(len(d) + more)).fit(
+            cov_type="cluster",
+            cov_kwds={"groups": np.append(labels, [len(sizes)] * more)},
+            use_t=True,
+        )
+        found = differences(d, 0.5, groups=tuple(labels.tolist())).with_one_more(-1)
+        assert (found.mean, found.df) == (pytest.approx(fit.params[0] / 0.5), len(sizes))
+        # statsmodels also multiplies by (n - 1) / (n - 1): one coefficient.
+        assert found.std_error == pytest.approx(fit.bse[0] / 0.5, **CLOSE)
 
     @unhurried
-    @given(d_values)
-    def test_mirror_when_the_arms_change_places(self, d: list[float]) -> None:
-        found, mirrored = differences(d), differences([-each for each in d])
-        assert found.bet_low(ALPHA) == pytest.approx(-mirrored.bet_high(ALPHA), abs=1e-12)
+    @given(d_values, levels)
+    def test_groups_of_one_cluster_are_no_groups(self, d: list[float], alpha: float) -> None:
+        alone, grouped = differences(d), differences(d, groups=tuple(range(len(d))))
+        assert grouped.low_with_one_more(alpha) == alone.low_with_one_more(alpha)
+        assert grouped.p_above(-0.1) == alone.p_above(-0.1)
 
     @unhurried
-    @given(d_values, headrooms)
-    def test_are_in_the_unit_of_report(self, d: list[float], headroom: float) -> None:
-        wide, narrow = differences(d, 1.0), differences(d, headroom)
-        assert narrow.bet_low(ALPHA) == pytest.approx(wide.bet_low(ALPHA) / headroom, **CLOSE)
-
-    @unhurried
-    @given(d_values)
-    def test_take_a_group_of_equal_clusters_for_one(self, d: list[float]) -> None:
-        groups = tuple(range(len(d)))
-        twice = differences(np.repeat(d, 2), groups=tuple(np.repeat(groups, 2).tolist()))
-        assert twice.bet_low(ALPHA) == pytest.approx(differences(d).bet_low(ALPHA), **CLOSE)
-        assert differences(d, groups=groups).bet_low(ALPHA) == pytest.approx(
-            differences(d).bet_low(ALPHA), **CLOSE
+    @given(st.lists(st.tuples(st.integers(-8, 8), st.integers(0, 5)), min_size=2), st.randoms())
+    def test_groups_may_have_any_names_and_clusters_any_order(
+        self, rows: list[tuple[int, int]], random: Random
+    ) -> None:
+        shuffled = random.sample(rows, len(rows))
+        names = tuple(f"g{group}" for _, group in shuffled)
+        one = differences([d / 8 for d, _ in rows], groups=tuple(group for _, group in rows))
+        other = differences([d / 8 for d, _ in shuffled], groups=names)
+        assert other.low_with_one_more(ALPHA) == pytest.approx(
+            one.low_with_one_more(ALPHA), **CLOSE
         )
 
-    def test_of_uneven_groups_are_near_the_mean_if_there_are_many(self) -> None:
-        sizes = np.tile([1, 2, 5], 400)
-        found = differences(np.full(3200, 0.4), groups=tuple(np.repeat(range(1200), sizes)))
-        assert 0.3 < found.bet_low(ALPHA) <= 0.4
-        assert 0.4 <= found.bet_high(ALPHA) < 0.5
+    @unhurried
+    @given(d_values, headrooms)
+    def test_mirrors_when_the_arms_change_places(self, d: list[float], headroom: float) -> None:
+        found, mirrored = (differences(each, headroom) for each in (d, [-each for each in d]))
+        low, high = found.low_with_one_more(ALPHA), mirrored.high_with_one_more(ALPHA)
+        assert low == pytest.approx(-high, **CLOSE)
+        assert found.p_above(0.1) == pytest.approx(mirrored.p_below(-0.1), **CLOSE)
 
-    def test_of_uneven_groups_seldom_lie_above_the_truth(self) -> None:
-        rng = np.random.default_rng(3)
-        sizes = np.tile([1, 2, 5], 20)
-        groups = tuple(np.repeat(np.arange(60), sizes).tolist())
-        above = 0
-        for _ in range(200):
-            shared = np.where(rng.random(60) < 0.9, 1 / 9, -1.0)  # of mean 0
-            above += differences(np.repeat(shared, sizes), groups=groups).bet_low(ALPHA) > 0
-        assert above <= 200 * ALPHA
+    @unhurried
+    @given(d_values, st.floats(-3, -1), st.floats(-3, -1), levels)
+    def test_the_worse_it_could_go_the_less_is_shown(
+        self, d: list[float], one: float, other: float, alpha: float
+    ) -> None:
+        worse, milder = (
+            differences(d, least=least, most=3.0) for least in (min(one, other), max(one, other))
+        )
+        rounding = 1e-9
+        assert worse.low_with_one_more(alpha) <= milder.low_with_one_more(alpha) + rounding
+        if worse.p_above() < 0.1:  # where it is anything but shown, its size means nothing
+            assert milder.p_above() <= worse.p_above() + rounding
+
+    def test_no_bound_lies_beyond_what_is_possible(self) -> None:
+        found = differences([0.1, 0.2], 0.5)
+        assert found.low_with_one_more(1e-6) == -2.0
+        assert found.low_with_one_more(0.0) == -2.0
+        assert found.high_with_one_more(0.0) == 2.0
+
+    def test_where_there_is_no_estimate_nothing_is_shown(self) -> None:
+        assert differences([1.0]).p_above() == differences([1.0]).p_below() == 1.0
+        assert differences([1.0, 1.0], groups=("x", "x")).p_above() == 1.0
+        with pytest.raises(ValueError, match="no cluster"):
+            differences([]).with_one_more(-1)
+
+    def test_rare_large_losses_fool_the_t_test_and_not_this_one(self) -> None:
+        rng = np.random.default_rng(7)
+        samples = np.where(rng.random((500, 60)) < 0.02, -0.9, 0.9 * 0.02 / 0.98)  # of mean 0
+        fooled = [each for each in map(differences, samples) if by_t(each) < ALPHA]
+        wrong = [each for each in fooled if each.p_above() < ALPHA]
+        assert len(fooled) > 75  # three times the 25 that it promises
+        assert len(wrong) <= 25
+
+    def test_a_group_that_loses_is_as_rare_as_it_may_be(self) -> None:
+        """One group in 12 loses .7: of 10 groups, none of which may have been seen."""
+        rng, groups = np.random.default_rng(8), np.repeat(np.arange(10), 11)
+        effects = np.where(rng.random((300, 10)) < 1 / 12, -0.7, 0.7 / 11)
+        values = effects[:, groups] + rng.normal(0, 0.3, (300, 110))
+        found = [differences(row, groups=tuple(groups.tolist())) for row in values]
+        assert sum(by_t(each) < ALPHA for each in found) > 60
+        assert not any(each.p_above() < ALPHA for each in found)
+
+
+def by_t(found: Paired) -> float:
+    estimate = found.estimate()
+    assert estimate is not None
+    return estimate.p_above()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 from statsmodels.stats.power import TTestPower
 
-from selectllm.stats.power import clusters_needed, detectable, least_integer, power, threshold
+from selectllm.stats.power import (
+    clusters_needed,
+    clusters_to_decide,
+    detectable,
+    least_integer,
+    power,
+    threshold,
+)
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
 ALTERNATIVE = {1: "larger", 2: "two-sided"}
@@ -179,3 +187,64 @@ def test_few_questions_are_enough(least: int) -> None:
     asked: list[int] = []
     assert least_integer(lambda n: not asked.append(n) and n >= least, 0) == least
     assert len(asked) <= 3 * least.bit_length()
+
+
+class TestWithOneMore:
+    """The power of the rule that one more cluster, as far against the effect as can be, holds."""
+
+    @pytest.mark.parametrize(
+        ("effect", "sd", "n", "alpha", "extreme"),
+        [
+            (0.2, 0.2, 20, 0.05, 1.0),
+            (0.056, 0.2, 100, 0.05, 1.0),
+            (0.12, 0.35, 60, 0.025, 2.0),
+            (0.9, 0.1, 5, 0.05, 1.0),
+        ],
+    )
+    def test_is_that_of_samples_tested_one_by_one(
+        self, effect: float, sd: float, n: int, alpha: float, extreme: float
+    ) -> None:
+        x = np.random.default_rng(n).normal(effect, sd, (20_000, n))
+        more = np.column_stack((x, np.full(len(x), -extreme)))
+        p, p_more = (
+            reference.ttest_1samp(each, 0, axis=1, alternative="greater").pvalue
+            for each in (x, more)
+        )
+        shown = float(np.mean(np.maximum(p, p_more) < alpha))
+        assert power(effect, sd, n, alpha, 1, extreme) == pytest.approx(shown, abs=0.012)
+
+    def test_without_spread_it_is_a_matter_of_arithmetic(self) -> None:
+        # (n m - W - t (m + W)) / (n + 1) is above 0: t is 1.692 on 33 degrees, 1.694 on 32.
+        assert clusters_needed(0.08, 0.0, 0.05, sides=1, extreme=0.92) == 33
+        assert (1.694 + 1) / 33 > 0.08 > (1.692 + 1) / 34
+
+    @unhurried
+    @given(effects, spreads, st.integers(2, 500), levels, sides_of_a_test)
+    def test_is_less_the_worse_it_can_go_and_never_more_than_that_of_t(
+        self, effect: float, sd: float, n: int, alpha: float, sides: int
+    ) -> None:
+        found = [power(effect, sd, n, alpha, sides, extreme) for extreme in (3.0, 1.0, 0.5)]
+        assert found == sorted(found)
+        assert found[-1] <= power(effect, sd, n, alpha, sides) + 1e-4
+
+    @pytest.mark.parametrize("sides", [1, 2])
+    def test_what_is_detectable_is_found_so_often_and_needs_so_many(self, sides: int) -> None:
+        effect = detectable(0.4, 150, 0.05, sides=sides, extreme=2.0)
+        assert power(effect, 0.4, 150, 0.05, sides, 2.0) == pytest.approx(0.8)
+        assert clusters_needed(effect, 0.4, 0.05, sides=sides, extreme=2.0) == 150
+        assert effect > detectable(0.4, 150, 0.05, sides=sides)
+
+    def test_too_few_units_show_nothing_that_is_possible(self) -> None:
+        assert detectable(0.0, 3, 0.05, extreme=2.0) == math.inf
+        assert power(1.9, 0.0, 3, 0.05, 2, 2.0) == 0.0
+
+    def test_to_decide_takes_more_than_by_t_alone(self) -> None:
+        by_t = clusters_to_decide(0.02, 0.1, 0.4, 0.05)
+        found = clusters_to_decide(0.02, 0.1, 0.4, 0.05, extreme=2.0)
+        assert by_t is not None
+        assert found is not None
+        assert by_t < found < 2 * by_t
+
+    def test_a_distance_below_nothing_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="most extreme value"):
+            power(0.1, 0.2, 10, 0.05, 1, -1.0)

@@ -1,4 +1,4 @@
-"""A hub on 127.0.0.1 that serves one data set, a gated one and one that takes no questions."""
+"""A hub on 127.0.0.1 with one data set, a gated one and one that takes no questions; or none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
+
+import pytest
 
 COMMIT = "a" * 40
 _REFUSALS = {
@@ -86,6 +89,12 @@ class HubServer:
             {"type": "file", "path": n, "size": len(self.files[n]), "oid": _digest(self.files[n])}
             for n in files
         ] + [{"type": "directory", "path": name, "oid": _digest(b"")} for name in folders]
+
+
+def without_hub(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    """No hub and an empty `cache`: as with HF_HUB_OFFLINE=1 and HF_HOME before the first import."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
 
 
 def _digest(content: bytes) -> str:

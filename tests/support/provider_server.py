@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import ssl
 import threading
 import time
 import urllib.request
@@ -143,7 +144,8 @@ class ProviderServer:
     """The server; a context manager. Safe to ask for counts from any thread.
 
     `latency`: seconds before every default answer. With `process=True`, `respond` and `reply`
-    must be importable functions, and `requests` and `queue` are not to be had.
+    must be importable functions, and `requests` and `queue` are not to be had. `tls`: it speaks
+    https with this.
     """
 
     def __init__(
@@ -153,16 +155,17 @@ class ProviderServer:
         reply: Reply = choose_two,
         latency: float = 0.0,
         process: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.state = _State(respond, reply, latency, keep=not process)
+        self.state = _State(respond, reply, latency, keep=not process, tls=tls)
         self._process = process
         self._port = 0
         self._stop: Callable[[], None] = lambda: None
 
     @property
     def root(self) -> str:
-        """http://127.0.0.1:PORT, for Ollama, Anthropic and Gemini."""
-        return f"http://127.0.0.1:{self._port}"
+        """http://127.0.0.1:PORT, for Ollama, Anthropic and Gemini; https with `tls`."""
+        return f"{'http' if self.state.tls is None else 'https'}://127.0.0.1:{self._port}"
 
     @property
     def base_url(self) -> str:
@@ -217,6 +220,7 @@ class _State:
     reply: Reply
     latency: float
     keep: bool
+    tls: ssl.SSLContext | None = None
     seen: list[Seen] = field(default_factory=list)
     open: set[asyncio.Transport] = field(default_factory=set)
     scripted: deque[Answer | Respond] = field(default_factory=deque)
@@ -386,7 +390,7 @@ def _serve(state: _State, pipe: Connection) -> None:
 
 async def _serve_until_told(state: _State, pipe: Connection) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(state), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Connection(state), "127.0.0.1", 0, ssl=state.tls)
     told = asyncio.Event()
     loop.add_reader(pipe.fileno(), told.set)
     pipe.send(server.sockets[0].getsockname()[1])

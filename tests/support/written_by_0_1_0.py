@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
+from selectllm.evaluation.runs.verify import RULED
 from tests.conftest import Command, Outcome
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "written_by_0_1_0"
@@ -53,9 +55,21 @@ def written(folder: str = ".") -> dict[str, bytes]:
     }
 
 
+def measured(path: Path) -> Any:
+    """A results.json without what comparisons end with: their rule for few clusters has changed."""
+    results = json.loads(path.read_text(encoding="utf-8"))
+    parts = [*results.get("verdicts", ()), results.get("noise")]
+    for part in filter(None, parts):
+        for name in RULED & part.keys():
+            del part[name]
+    return results
+
+
 def without_versions(path: Path) -> bytes:
-    """What the file holds, but for the versions of packages."""
+    """What the file holds, but for the versions of packages, and what comparisons end with."""
     content = path.read_bytes()
+    if path.name == "results.json":
+        return json.dumps(measured(path)).encode()
     if path.name in ("run.json", "optimize.json"):
         with contextlib.suppress(ValueError):  # it may have been damaged for a test
             return json.dumps(json.loads(content) | {"versions": None}).encode()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from selectllm.core.codec import sha256_json
+from selectllm.core.codec import load_json, sha256_json
 from selectllm.core.errors import RunError, UtilityError
 from selectllm.core.names import unknown
 from selectllm.downstream.outcomes.results import ResultsFile
@@ -98,7 +97,7 @@ def read_exported(folder: Path) -> Exported:
     """What the manifest of an exported folder says. Raises RunError if there is none to use."""
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path.read_bytes())
         manifest = ExportManifest.of(content)
     except OSError as error:
         raise RunError(

@@ -12,6 +12,7 @@ AlpacaEval       annotations.json: for each instruction, how far the model was p
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from selectllm.core.errors import UtilityError
 from selectllm.core.types import empty
 from selectllm.data.readers import place, shortened
 from selectllm.downstream.outcomes.exported import SetReference
-from selectllm.utility.annotation.scale import is_blank, on_scale
+from selectllm.utility.annotation.scale import is_blank, number, on_scale
 from selectllm.utility.annotation.sheet_files import read_csv, read_objects
 
 OWN_TESTS = "test"  # the benchmark of rows that name a test item alone
@@ -202,12 +203,18 @@ def _lm_eval(path: Path, content: Mapping[str, Any]) -> Iterator[ResultValue]:
                 where=f"{path}: results.{task}.{key}",
                 benchmark=task,
                 metric=metric if variant in ("", "none") else key,
-                value=on_scale(value, None, f"{path}: results.{task}.{key}"),
+                value=_finite(value),
                 higher_is_better=not _LOWER.search(metric.lower())
                 if higher is None
                 else bool(higher),
                 models=models,
             )
+
+
+def _finite(value: Any) -> float | None:
+    """A metric of lm-eval; None for a list, "N/A" and the like: that metric alone has no value."""
+    found = number(value)
+    return found if found is not None and math.isfinite(found) else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -259,8 +266,8 @@ def _annotations(path: Path, content: Sequence[Any]) -> Iterator[ResultValue]:
     file order, with or without a preference, so that it is the same one in the files of others.
     """
     seen: Counter[tuple[str, str]] = Counter()
-    for number, row in enumerate(content, 1):
-        where = place(path, number)
+    for place_in_file, row in enumerate(content, 1):
+        where = place(path, place_in_file)
         if not isinstance(row, dict) or not {"instruction", "preference"} <= row.keys():
             raise UtilityError(f"{where}: is no annotation with instruction and preference")
         model, instruction = str(row.get("generator_2")), str(row["instruction"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from selectllm.core.codec import sha256_json
 from selectllm.core.errors import RunError
+from selectllm.core.files import read_json
 from selectllm.core.jsonl_log import LogContent, read_rows
 from selectllm.core.names import for_files
 from selectllm.core.types import Item, Pool
@@ -83,8 +83,10 @@ def _left_out(folder: Path) -> set[str]:
     path = folder / "sets.json"
     if not path.is_file():
         raise RunError(f"{folder}: is not finished; give the command that began it again")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return {each["selector"] for each in content["left_out"]}
+    try:
+        return {str(each["selector"]) for each in read_json(path)["left_out"]}
+    except (KeyError, TypeError):
+        raise RunError(f"{path}: was not written by `sets`, or is damaged; select again") from None
 
 
 def _keys(manifest: Mapping[str, Any], left_out: Set[str]) -> list[SetKey]:
@@ -118,7 +120,7 @@ def set_of_selection(path: Path, columns: Mapping[str, str] | None = None) -> Tr
             else Arm(manifest["prompt"], manifest["model"]["name"])
         )
         pool_sha256, seed = str(manifest["pool_sha256"]), int(manifest["seed"])
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError(f"{log_path}:1: is no manifest of `select`; select again") from None
     foreign = [item.id for item in items if "_selectllm" not in item.row]
     if foreign or len(items) > budget:

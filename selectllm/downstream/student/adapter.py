@@ -17,7 +17,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, cast
 
-from selectllm.core.codec import pretty_json, sha256_json, sha256_texts
+from selectllm.core.codec import load_json, pretty_json, sha256_json, sha256_texts
 from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write, write_text
 from selectllm.core.types import Item
@@ -143,10 +143,12 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = load_json(path.read_bytes())
         adapter = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError:
         raise RunError(f"{folder} holds no trained student; train one there first") from None
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be read ({error.strerror}); check its files") from None
     except ValueError as error:
         raise RunError(f"{path} is no JSON ({error}); train again in another folder") from None
     try:

@@ -44,7 +44,15 @@ class Trial:
 
 
 def _from_json(row: Mapping[str, Any]) -> Trial:
-    return Trial(**{**row, "nats": tuple(row["nats"])})
+    match row:
+        case {
+            "items_sha256": str(),
+            "training_seed": int(),
+            "tokens": int(),
+            "nats": [*nats],
+        } if all(isinstance(each, int | float) for each in nats):
+            return Trial(**{**row, "nats": tuple(nats)})
+    raise TypeError("not a trial")
 
 
 TRIALS: RowFormat[TrialKey, Trial] = RowFormat(

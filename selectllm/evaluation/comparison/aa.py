@@ -70,6 +70,7 @@ def noise(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> Noise:
         if utility is None
         else arm_results[arm].measured[utility.name].flat_clusters,
         nonzero=0 if paired is None else paired.nonzero,
+        groups=None if paired is None else paired.group_count,
         consistency=CONSISTENCY[by](decisions, inputs.picks),
         alpha=gate.alpha,
         margin=gate.margin,
@@ -100,14 +101,16 @@ def _spread(comparison: PairedComparison, seed: int) -> dict[str, Any]:
         "sd": paired.sd,
         "difference": estimate.interval(1 - gate.alpha),
         "false_alarms": _false_alarms(paired, gate, seed),
-        "detectable": _detectable(estimate, gate.alpha),
+        "detectable": _detectable(paired, estimate, gate.alpha),
     }
 
 
-def _detectable(estimate: Estimate, alpha: float) -> float:
+def _detectable(paired: Paired, estimate: Estimate, alpha: float) -> float | None:
     """With groups these are the units that err independently; n = df + 1 of them."""
     n = estimate.df + 1
-    return detectable(estimate.std_error * math.sqrt(n), n, alpha)
+    extreme = paired.most / paired.scale
+    found = detectable(estimate.std_error * math.sqrt(n), n, alpha, extreme=extreme)
+    return found if math.isfinite(found) else None
 
 
 def _false_alarms(paired: Paired, gate: Gate, seed: int) -> FalseAlarms:
@@ -155,8 +158,8 @@ def _alarms(paired: Paired, gate: Gate) -> tuple[bool, bool, bool]:
     )
 
 
-def _alarm(word_of: WordOf, paired: Paired, bounds: Bounds, gate: Gate, bet: float) -> bool:
-    """`bet`: one-sided error rate of the betting bound for a direction."""
+def _alarm(word_of: WordOf, paired: Paired, bounds: Bounds, gate: Gate, alpha: float) -> bool:
+    """`alpha`: one-sided, of a direction."""
     if word_of(bounds, gate.margin) not in ALARMS:
-        return False  # the small-n rule only takes words back, and its bets cost milliseconds
-    return rule(word_of, paired, bounds, gate.margin, (bet, gate.alpha)).word in ALARMS
+        return False  # one more cluster only takes words back
+    return rule(word_of, paired, bounds, gate.margin, (alpha, gate.alpha)).word in ALARMS

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selectllm.core.verdict_words import Word
-from selectllm.evaluation.comparison.advice import clusters_to_decide, needed
+from selectllm.evaluation.comparison.advice import needed, units_to_decide
 from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.guards import no_estimate, unless_rarer
@@ -31,7 +31,7 @@ from selectllm.selection.strategies.controls import BESIDE
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import Estimate, holm
 from selectllm.stats.paired import Paired
-from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
+from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks, tail
 
 
 def ab_word(bounds: Bounds, margin: float | None) -> Word:
@@ -73,39 +73,42 @@ def _controls(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> tuple[
 def _fixed(comparisons: Sequence[PairedComparison], beside: Mapping[str, Any]) -> list[Verdict]:
     """The verdicts of a fixed design; of several, every family of words by Holm."""
     alpha = comparisons[0].inputs.gate.alpha
-    differ = [c.estimate.p_two_sided() if c.estimate else 1.0 for c in comparisons]
-    alike = [_p_inside(c.estimate, c.margin) for c in comparisons]
+    differ = [_p_apart(c.paired) for c in comparisons]
+    alike = [_p_inside(c.paired, c.margin) for c in comparisons]
     several = len(comparisons) > 1
-    adjusted = holm(differ) if several else [None]
+    by_t = [c.estimate.p_two_sided() if c.estimate else 1.0 for c in comparisons]
+    adjusted = holm(by_t) if several else [None]
     levels = zip(holm_levels(differ, alpha), holm_levels(alike, alpha), strict=True)
     return [
-        _verdict(comparison, level, alpha / len(comparisons), {**beside, "p_holm": p_holm})
+        _verdict(comparison, level, {**beside, "p_holm": p_holm})
         for comparison, level, p_holm in zip(comparisons, levels, adjusted, strict=True)
     ]
 
 
-def _p_inside(estimate: Estimate | None, margin: float | None) -> float:
+def _p_apart(paired: Paired | None) -> float:
+    """Two-sided p of 'no difference'."""
+    return 1.0 if paired is None else min(1.0, 2 * min(paired.p_above(), paired.p_below()))
+
+
+def _p_inside(paired: Paired | None, margin: float | None) -> float:
     """P of the two one-sided tests of 'at least the margin apart'."""
-    if estimate is None or margin is None:
+    if paired is None or margin is None:
         return 1.0
-    return max(estimate.p_above(-margin), estimate.p_below(margin))
+    return max(paired.p_above(-margin), paired.p_below(margin))
 
 
 def _verdict(
-    comparison: PairedComparison, levels: tuple[float, float], bet: float, beside: Mapping[str, Any]
+    comparison: PairedComparison, levels: tuple[float, float], beside: Mapping[str, Any]
 ) -> Verdict:
-    """One verdict. `levels`: of direction and of equivalence; `bet`: of the betting bounds."""
+    """One verdict. `levels`: of direction, two-sided, and of equivalence, each side."""
     paired, estimate, margin = comparison.paired, comparison.estimate, comparison.margin
     if paired is None or estimate is None:
         return verdict_of(comparison, "ab", no_estimate(comparison), **beside)
     alpha = comparison.inputs.gate.alpha
-    direction, inside = levels
-    bounds = Bounds.of(estimate.interval(1 - direction), estimate.interval(1 - 2 * inside))
-    by_utility = rule(ab_word, paired, bounds, margin, (bet / 2, bet))
+    by_utility = _ruling(paired, estimate, margin, levels)
     ruling = unless_rarer(comparison, by_utility)
-    if ab_word(bounds, margin) == "inconclusive" and levels < (alpha, alpha):
-        alone = Bounds.of(estimate.interval(1 - alpha), estimate.interval(1 - 2 * alpha))
-        ruling = corrected(ruling, ab_word(alone, margin))
+    if by_utility.word == "inconclusive" and levels < (alpha, alpha):
+        ruling = corrected(ruling, _ruling(paired, estimate, margin, (alpha, alpha)).word)
     return verdict_of(
         comparison,
         "ab",
@@ -118,6 +121,14 @@ def _verdict(
     )
 
 
+def _ruling(
+    paired: Paired, estimate: Estimate, margin: float | None, levels: tuple[float, float]
+) -> Ruling:
+    direction, inside = levels
+    bounds = Bounds.of(estimate.interval(1 - direction), estimate.interval(1 - 2 * inside))
+    return rule(ab_word, paired, bounds, margin, (direction / 2, inside))
+
+
 def _needed(comparison: PairedComparison, ruling: Ruling) -> Needed | None:
     """What would decide, if the difference is what was seen: showing it, or that it is small.
 
@@ -128,7 +139,7 @@ def _needed(comparison: PairedComparison, ruling: Ruling) -> Needed | None:
     design = comparison.inputs.comparison
     assert design is not None
     alpha = comparison.inputs.gate.alpha / (len(design.arms) - 1)  # Holm's hardest level
-    return needed(comparison, [clusters_to_decide(comparison, alpha)])
+    return needed(comparison, [units_to_decide(comparison, alpha)])
 
 
 def why_fixed(inputs: RunInputs) -> str | None:
@@ -178,11 +189,10 @@ def _sequential(comparison: PairedComparison, beside: Mapping[str, Any]) -> Verd
     alpha, plan = inputs.gate.alpha, inputs.comparison.looks
     shares = [counted / plan[-1][1] for _, counted in plan]
     done = [counted for asked, counted in plan if asked <= len(inputs.clusters)]
-    outer = _repeated(paired, done, boundaries(shares, alpha))
-    inner = _repeated(paired, done, boundaries(shares, 2 * alpha))
-    bet = alpha / len(plan)  # the bets are laid anew at each look
-    bounds = Bounds.of(outer[-1], inner[-1])
-    by_utility = rule(ab_word, paired, bounds, margin, (bet / 2, bet))
+    z_outer, z_inner = boundaries(shares, alpha), boundaries(shares, 2 * alpha)
+    outer, inner = _repeated(paired, done, z_outer), _repeated(paired, done, z_inner)
+    tails = tail(z_outer[len(done) - 1]), tail(z_inner[len(done) - 1])
+    by_utility = rule(ab_word, paired, Bounds.of(outer[-1], inner[-1]), margin, tails)
     ruling = unless_rarer(comparison, by_utility)
     history = [
         Look(clusters=counted, low=interval.low, high=interval.high)

@@ -1,7 +1,8 @@
 """What would settle an open question: clusters, and what they take in calls, ratings and USD. Pure.
 
 By what was seen: the standard deviation of the differences, their mean where that is to be shown,
-and the rates at which clusters count, calls are made and items are rated.
+and the rates at which clusters count, calls are made and items are rated. Units are what errs
+independently: the counted clusters, or with groups these.
 """
 
 from __future__ import annotations
@@ -13,61 +14,63 @@ from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.rated_differences import differing
 from selectllm.evaluation.comparison.schema import Needed
 from selectllm.stats import power
-from selectllm.stats.betting import least_clusters
-from selectllm.stats.paired import FEW_CLUSTERS, FEW_NONZERO, Paired
+from selectllm.stats.intervals import Estimate
+from selectllm.stats.paired import Paired
 
 RATED = ("human", "model")  # kinds of utility whose values somebody is paid for
 
 
-def clusters_to_decide(comparison: PairedComparison, alpha: float) -> int | None:
-    """Counted clusters that show, with 80 % power, what was seen or that it is small."""
-    if comparison.paired is None or comparison.estimate is None:
+def units_to_decide(comparison: PairedComparison, alpha: float) -> int | None:
+    """Units that show, with 80 % power, what was seen or that it is small; None if never."""
+    paired, estimate = comparison.paired, comparison.estimate
+    if paired is None or estimate is None:
         return None
-    sd = comparison.estimate.std_error * math.sqrt(len(comparison.paired))
-    return power.clusters_to_decide(comparison.estimate.mean, comparison.margin, sd, alpha)
+    return power.clusters_to_decide(
+        estimate.mean, comparison.margin, _sd(estimate), alpha, extreme=paired.most / paired.scale
+    )
 
 
-def clusters_for(
-    comparison: PairedComparison, effect: float, alpha: float, sides: int
-) -> int | None:
-    """Counted clusters that show `effect` (unit of report) with 80 % power; None if never."""
-    if comparison.paired is None or comparison.estimate is None or effect <= 0:
+def units_for(paired: Paired, effect: float, alpha: float, extreme: float) -> int | None:
+    """Units that show `effect` (unit of report), one-sided, with 80 % power; None if never.
+
+    `extreme`: how far from what is to be ruled out a cluster's value can lie, in d.
+    """
+    estimate = paired.estimate()
+    if estimate is None or effect <= 0:
         return None
-    sd = comparison.estimate.std_error * math.sqrt(len(comparison.paired))
-    return power.clusters_needed(effect, sd, alpha, sides=sides)
+    far = max(0.0, extreme / paired.scale)
+    return power.clusters_needed(effect, _sd(estimate), alpha, sides=1, extreme=far)
+
+
+def _sd(estimate: Estimate) -> float:
+    """Between units."""
+    return estimate.std_error * math.sqrt(estimate.df + 1)
 
 
 def needed(comparison: PairedComparison, targets: Iterable[int | None]) -> Needed | None:
-    """What the least of `targets` (counted clusters) takes beyond what is there.
+    """What the least of `targets` (units) takes beyond what is there.
 
     None if no number of clusters would do.
     """
     counts = [target for target in targets if target is not None]
-    paired = comparison.paired
-    if not counts or paired is None:
+    paired, estimate = comparison.paired, comparison.estimate
+    if not counts or paired is None or estimate is None:
         return None
-    enough = max(min(counts), FEW_CLUSTERS, _until_enough_differ(comparison, paired))
+    units = estimate.df + 1
+    missing = max(1, min(counts) - units)
     asked = len(comparison.inputs.clusters)
-    more = math.ceil(max(1, enough - len(paired)) * asked / len(paired))
+    more = math.ceil(missing * asked / units)
     calls = (comparison.a.calls + comparison.b.calls) / asked
     costs = (comparison.a.cost_usd, comparison.b.cost_usd)
     per_cluster = None if None in costs else sum(cost or 0.0 for cost in costs) / asked
     ratings = _ratings_per_cluster(comparison)
     return Needed(
         clusters=more,
+        groups=None if paired.groups is None else missing,
         calls=math.ceil(more * calls),
         ratings=None if ratings is None else math.ceil(more * ratings),
         usd=None if per_cluster is None else more * per_cluster,
     )
-
-
-def _until_enough_differ(comparison: PairedComparison, paired: Paired) -> int:
-    """Clusters by which FEW_NONZERO of them differ; or that the betting bound needs."""
-    if paired.nonzero:
-        return math.ceil(FEW_NONZERO * len(paired) / paired.nonzero)
-    margin = comparison.margin
-    least = margin and min(1.0, margin * paired.scale)
-    return least_clusters(least, comparison.inputs.gate.alpha) if least else 0
 
 
 def _ratings_per_cluster(comparison: PairedComparison) -> float | None:

@@ -7,7 +7,6 @@ neither the run nor the machine that it was made on. It carries a hash of its ow
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selectllm.core.codec import canonical_json, sha256_json
+from selectllm.core.codec import canonical_json, load_json, sha256_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write
 from selectllm.core.names import listed
@@ -134,7 +133,7 @@ def _lines(rows: Sequence[Any]) -> str:
 def read_baseline(path: Path) -> Baseline:
     """The baseline in `path`. Raises RunError if it is missing, damaged or of another format."""
     try:
-        content: Any = json.loads(path.read_bytes())
+        content: Any = load_json(path.read_bytes())
     except FileNotFoundError:
         raise RunError(
             f"{path}: there is no baseline; make one from a run: selectllm baseline set RUN "

@@ -44,7 +44,7 @@ def rarer(comparison: PairedComparison) -> Ruling | None:
     if drops is None or (drop := float(drops.values.mean())) <= VALID_DROP + ROUNDING:
         return None
     text = f"valid replies are {drop:.1%} rarer"
-    if drops.above_zero(comparison.inputs.gate.alpha):
+    if drops.p_above() < comparison.inputs.gate.alpha:
         return Ruling("fail", text)
     return Ruling("inconclusive", f"{text}, which so few clusters may show by chance")
 

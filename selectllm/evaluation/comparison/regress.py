@@ -18,7 +18,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.names import unknown
 from selectllm.core.types import Decision
 from selectllm.core.verdict_words import Word
-from selectllm.evaluation.comparison.advice import clusters_for, needed
+from selectllm.evaluation.comparison.advice import needed, units_for
 from selectllm.evaluation.comparison.arm_results import VALID, ArmResult, arm_result_of, arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import SETTINGS, Baseline, Entry
@@ -35,6 +35,7 @@ from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.schema import Needed, PromptChange, Verdict
 from selectllm.evaluation.comparison.verdict import verdict_of
 from selectllm.evaluation.suite import Suite
+from selectllm.stats.paired import Paired
 
 
 def baseline_of(
@@ -172,19 +173,16 @@ def regress(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Ver
         for pair, entry in entries.items()
     ]
     alpha = inputs.gate.alpha
-    below = [c.estimate.p_below() if c.estimate else 1.0 for c in comparisons]
-    levels = holm_levels(below, alpha)
+    levels = holm_levels([c.paired.p_below() if c.paired else 1.0 for c in comparisons], alpha)
     judged = zip(comparisons, entries.items(), levels, strict=True)
     return [
-        _verdict(comparison, _changes(comparison, pair, entry), level, alpha / len(comparisons))
+        _verdict(comparison, _changes(comparison, pair, entry), level)
         for comparison, (pair, entry), level in judged
     ]
 
 
-def _verdict(
-    comparison: PairedComparison, changes: PromptChange, fail_level: float, bet: float
-) -> Verdict:
-    """One pair's verdict. `fail_level`: of failing; `bet`: of the betting bound for it."""
+def _verdict(comparison: PairedComparison, changes: PromptChange, fail_level: float) -> Verdict:
+    """One pair's verdict. `fail_level`: of failing."""
     paired, estimate, margin = comparison.paired, comparison.estimate, comparison.margin
     beside: dict[str, Any] = {"regress": changes, "notes": _notes(changes)}
     same = changes.identical and _all_valid(comparison)
@@ -195,11 +193,12 @@ def _verdict(
     alpha = comparison.inputs.gate.alpha
     shown = estimate.interval(1 - 2 * alpha)
     bounds = Bounds.of(estimate.interval(1 - 2 * fail_level), shown)
-    ruling = SAME if same else rule(regress_word, paired, bounds, margin, (bet, alpha))
+    ruling = SAME if same else rule(regress_word, paired, bounds, margin, (fail_level, alpha))
     if against is not None and ruling.word != "fail":
-        ruling = replace(against, betting=ruling.betting)
-    elif regress_word(bounds, margin) == "inconclusive" and fail_level < alpha:
-        ruling = corrected(ruling, regress_word(Bounds.of(shown, shown), margin))
+        ruling = replace(against, one_more=ruling.one_more)
+    elif ruling.word == "inconclusive" and fail_level < alpha:
+        by_itself = rule(regress_word, paired, Bounds.of(shown, shown), margin, (alpha, alpha))
+        ruling = corrected(ruling, by_itself.word)
     undecided = ruling.word == "inconclusive" and against is None
     return verdict_of(
         comparison,
@@ -208,18 +207,19 @@ def _verdict(
         difference=shown,
         inner=shown,
         p=paired.p_sign_flip(),
-        needed=_needed(comparison, estimate.mean) if undecided else None,
+        needed=_needed(comparison, paired, estimate.mean) if undecided else None,
         **beside,
     )
 
 
-def _needed(comparison: PairedComparison, mean: float) -> Needed | None:
+def _needed(comparison: PairedComparison, paired: Paired, mean: float) -> Needed | None:
     """What would show the loss, or that it is no margin, if `mean` is the difference."""
     alpha, margin = comparison.inputs.gate.alpha, comparison.margin
-    failing = clusters_for(comparison, -mean, alpha, sides=1)
+    failing = units_for(paired, -mean, alpha, paired.most)
     if margin is None:
         return needed(comparison, [failing])
-    return needed(comparison, [clusters_for(comparison, mean + margin, alpha, sides=1), failing])
+    least = -paired.least - margin * paired.scale
+    return needed(comparison, [units_for(paired, mean + margin, alpha, least), failing])
 
 
 def _all_valid(comparison: PairedComparison) -> bool:

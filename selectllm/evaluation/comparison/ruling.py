@@ -12,10 +12,9 @@ Nor is anything equivalent or passed where valid replies are rarer by more than 
 picks as well as chance does, which a utility may not tell from a poor model. Several arms, and
 several pairs of `regress`, share their error rate by Holm's step-down.
 
-Everything else is inconclusive. With few clusters or few that differ (paired.FEW_CLUSTERS,
-FEW_NONZERO) a t interval is not to be trusted, since losses that are rare and large may not have
-shown up at all; a word is then given only if the betting bound, which holds at any size, says the
-same. Error rates: eval/benchmarks/verdicts.py.
+Everything else is inconclusive. And so is what one more cluster would undo, had it gone as badly
+for the word as a cluster can (paired.py): losses that are rare and large may not have shown up at
+all, and t does not know of them. Error rates: eval/benchmarks/verdicts.py.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from dataclasses import dataclass, replace
 
 from selectllm.core.verdict_words import REASONS, Word
 from selectllm.stats.interval import Interval
-from selectllm.stats.paired import FEW_CLUSTERS, FEW_NONZERO, Paired
+from selectllm.stats.paired import Paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +45,29 @@ class Bounds:
         """From two intervals."""
         return cls(outer.low, outer.high, inner.low, inner.high)
 
+    @classmethod
+    def with_one_more(cls, paired: Paired, alphas: tuple[float, float]) -> Bounds:
+        """Each as it would be had one more cluster gone as badly, or as well, as it can.
+
+        `alphas`: one-sided, of direction and of the margin.
+        """
+        direction, inside = alphas
+        return cls(
+            paired.low_with_one_more(direction),
+            paired.high_with_one_more(direction),
+            paired.low_with_one_more(inside),
+            paired.high_with_one_more(inside),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A word and why. `betting`: the bounds that hold at any size, where they were asked for."""
+    """A word and why. `one_more`: the bounds with one more cluster, where it was asked for."""
 
     word: Word
     reason: str
     notes: tuple[str, ...] = ()
-    betting: Bounds | None = None
+    one_more: Bounds | None = None
 
 
 WordOf = Callable[[Bounds, float | None], Word]
@@ -66,30 +79,18 @@ def rule(
     paired: Paired,
     bounds: Bounds,
     margin: float | None,
-    bet_alpha: tuple[float, float],
-    differences: Paired | None = None,
+    alphas: tuple[float, float],
 ) -> Ruling:
-    """The word for `bounds`, held against the betting bounds where there is little to go by.
+    """The word for `bounds`, if one more cluster could not change it.
 
-    `word_of`: the rule of the kind of comparison, such as ab.ab_word.
-    `bet_alpha`: one-sided error rates of the betting bounds for direction and for the margin.
-    `differences`: by which there is little to go by, where `paired` holds something else than d.
+    `word_of`: the rule of the kind of comparison, such as ab.ab_word. `alphas`: the one-sided
+    error rates of `bounds`, for direction and for the margin.
     """
     word = word_of(bounds, margin)
-    notes = _certain_but_small(word, bounds)
-    differences = differences or paired
-    if not differences.few:
-        return Ruling(word, REASONS[word], notes)
-    direction, inside = bet_alpha
-    bets = Bounds(
-        paired.bet_low(direction),
-        paired.bet_high(direction),
-        paired.bet_low(inside),
-        paired.bet_high(inside),
-    )
-    if word == "inconclusive" or word_of(bets, margin) == word:
-        return Ruling(word, REASONS[word], notes, bets)
-    return Ruling("inconclusive", _too_few(differences, word), betting=bets)
+    one_more = Bounds.with_one_more(paired, alphas)
+    if word == "inconclusive" or word_of(one_more, margin) == word:
+        return Ruling(word, REASONS[word], _certain_but_small(word, bounds), one_more)
+    return Ruling("inconclusive", _would_change(paired, word), one_more=one_more)
 
 
 def _certain_but_small(word: Word, bounds: Bounds) -> tuple[str, ...]:
@@ -102,12 +103,12 @@ def _certain_but_small(word: Word, bounds: Bounds) -> tuple[str, ...]:
     return ()
 
 
-def _too_few(paired: Paired, word: Word) -> str:
+def _would_change(paired: Paired, word: Word) -> str:
+    more = "cluster" if paired.groups is None else "group of clusters"
+    badly = "badly as it can" if word != "equivalent" else "badly, or as well, as it can"
     return (
-        f"the t interval alone would say {word}, but with {len(paired)} clusters of which "
-        f"{paired.nonzero} differ it can miss rare losses (it is trusted from {FEW_CLUSTERS} "
-        f"clusters and {FEW_NONZERO} that differ), and the bound that holds at any size does not "
-        "say so"
+        f"the interval would say {word}, but one more {more} that goes as {badly} would change "
+        "that, and so few cannot rule it out"
     )
 
 

@@ -6,15 +6,14 @@ the suite, the pool or a model.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from selectllm.core.codec import sha256_json
-from selectllm.core.errors import RunError
+from selectllm.core.codec import load_json, sha256_json
+from selectllm.core.errors import RunError, UtilityError
 from selectllm.core.files import read_json
 from selectllm.core.types import Cluster
 from selectllm.core.verdict_words import KindName
@@ -166,7 +165,7 @@ def read_run_inputs(folder: Path) -> RunInputs:
         values = _read_values(folder / "utilities.jsonl", manifest)
         baseline = read_baseline(folder / "baseline.json") if manifest["baseline_sha256"] else None
         inputs = run_inputs(manifest, clusters, values, baseline)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UtilityError) as error:
         raise RunError(
             f"{folder}: run.json is not a manifest that this version can read ({error!r}); "
             "run it again"
@@ -186,13 +185,20 @@ def read_manifest(folder: Path) -> Mapping[str, Any]:
 def _read_values(path: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     values: dict[str, dict[str, float]] = {row["name"]: {} for row in manifest["utilities"]}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        for line in lines[1:]:
-            row = json.loads(line)
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); run it again") from None
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = load_json(line) if line else {}
+            if number == 1 or not line:  # the header, and what follows the last line
+                continue
             for name, value in row["values"].items():
                 values[name][row["id"]] = float(value)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: cannot be read as utilities ({error!r})") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise RunError(
+                f"{path}:{number}: cannot be read as utilities ({error!r}); run it again"
+            ) from None
     return values
 
 

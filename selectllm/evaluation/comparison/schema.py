@@ -54,7 +54,18 @@ class Control(Part):
 
 
 class BettingBounds(Part):
-    """Two ends that hold at any number of clusters."""
+    """Two ends that hold at any number of clusters; of version 0.1.0."""
+
+    low: Number
+    high: Number
+
+
+class OneMore(Part):
+    """What the ends of the interval would be, had one more cluster gone otherwise than all seen.
+
+    `low`: had it gone as badly for `b` as a cluster can, `high`: as well; with groups, one more
+    group of average size. A word has to hold with these ends, too.
+    """
 
     low: Number
     high: Number
@@ -103,10 +114,14 @@ class Design(Part):
 class Needed(Part):
     """How many more would decide an inconclusive verdict with 80 % power, if what was seen holds.
 
-    `usd`, `ratings`: null where not known or none are needed.
+    `usd`, `ratings`: null where not known or none are needed. `groups`: of which the clusters
+    have to be, one of average size each; null without groups.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"groups"})
+
     clusters: Tally
+    groups: Tally | None = None
     calls: Tally | None
     ratings: Tally | None = None
     usd: Amount | None = None
@@ -165,6 +180,7 @@ class Verdict(Part):
     """A verdict with everything that it rests on."""
 
     model_config = ConfigDict(json_schema_extra=_kinds)
+    later: ClassVar[frozenset[str]] = frozenset({"groups", "one_more"})
 
     kind: VerdictKind
     word: Word
@@ -186,6 +202,7 @@ class Verdict(Part):
     clusters: Tally = Field(0, description="Counted.")
     flat_clusters: Tally | None = Field(0, description="Left out.")
     nonzero: Tally = Field(0, description="Of the counted: where the arms differ.")
+    groups: Tally | None = Field(None, description="Of the counted; null without groups.")
     captured: Intervals = Intervals()
     difference: Interval | None = Field(
         None,
@@ -195,8 +212,10 @@ class Verdict(Part):
     inner: Interval | None = Field(None, description="1 - 2 alpha: what equivalence is read from.")
     betting: BettingBounds | None = Field(
         None,
-        description="Bounds that hold at any size; null where the rule for few clusters asks for "
-        "none.",
+        description="In files of version 0.1.0: what its rule for few clusters asked for.",
+    )
+    one_more: OneMore | None = Field(
+        None, description="Of the difference (swap: of x); null where no interval decides."
     )
     p: Share | None = Field(None, description="Sign-flip, two-sided; null in a sequential design.")
     p_holm: Share | None = Field(None, description="Of t, adjusted for several arms.")
@@ -217,8 +236,8 @@ class FalseAlarms(Part):
     """Shares of the resamples, in each of which nothing changed; null where d is not known.
 
     `ab`: called better or worse. Near alpha where the noise is large beside the margin; below it
-    where small differences are called equivalent, which wins over both words, and where the
-    small-n rule holds words back. `regress`: called fail. `naive`: the rule 'the score must not
+    where small differences are called equivalent, which wins over both words, and where one more
+    cluster could change the word. `regress`: called fail. `naive`: the rule 'the score must not
     drop' raises an alarm, since the mean of d lies below 0.
     """
 
@@ -234,11 +253,14 @@ class Noise(Part):
     the halves score differently. `sd`: standard deviation of d over clusters, `difference`: the
     mean of d with its two-sided 1 - `alpha` interval, `detectable`: the least difference that as
     many clusters find with 80 % power (two-sided `alpha`) if this noise were all that varies: a
-    lower limit, since two prompts also pick differently; all three and `margin` in captured
-    units. `consistency`: kappa of the pair's own picks, over all its orders or repeats.
+    lower limit, since two prompts also pick differently; null if there is none that so few can
+    show; all three and `margin` in captured units. `groups`: of the counted clusters.
+    `consistency`: kappa of the pair's own picks, over all its orders or repeats.
 
     null: undefined, without a utility or below two clusters (or groups).
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"groups"})
 
     pair: str
     by: By
@@ -246,6 +268,7 @@ class Noise(Part):
     clusters: Tally
     flat_clusters: Tally | None
     nonzero: Tally
+    groups: Tally | None = None
     sd: Amount | None = None
     difference: Interval | None = None
     consistency: Interval | None

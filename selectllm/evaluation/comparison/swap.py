@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from selectllm.core.verdict_words import Word
-from selectllm.evaluation.comparison.advice import clusters_for, needed
+from selectllm.evaluation.comparison.advice import needed, units_for
 from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.guards import no_estimate, rarer, valid_drops
@@ -65,7 +65,11 @@ def swap(inputs: RunInputs, arm_results: Mapping[Arm, ArmResult]) -> list[Verdic
 
 
 def _lifts(comparison: PairedComparison, retain: float) -> tuple[Paired, Paired]:
-    """X and the incumbent's s by cluster; both lie in [-1, 1]."""
+    """X and the incumbent's s by cluster, of which one more is taken to have the average r.
+
+    There G may be 0 or 1 for each, so that s lies in [-r, 1 - r], and x in [-r - retain * (1 - r),
+    1 - r + retain * r].
+    """
     utility = comparison.inputs.headline
     assert utility is not None
     assert comparison.paired is not None
@@ -73,9 +77,16 @@ def _lifts(comparison: PairedComparison, retain: float) -> tuple[Paired, Paired]
     clusters = [cluster for cluster in comparison.inputs.order if cluster in b.chance]
     s_from = np.array([a.gain[cluster] - a.chance[cluster] for cluster in clusters])
     s_to = np.array([b.gain[cluster] - b.chance[cluster] for cluster in clusters])
+    best = comparison.paired.scale
+    worst = best - 1
     return (
-        replace(comparison.paired, values=s_to - retain * s_from),
-        replace(comparison.paired, values=s_from),
+        replace(
+            comparison.paired,
+            values=s_to - retain * s_from,
+            least=worst - retain * best,
+            most=best - retain * worst,
+        ),
+        replace(comparison.paired, values=s_from, least=worst, most=best),
     )
 
 
@@ -88,12 +99,12 @@ def _ruling(comparison: PairedComparison, retention: Paired, incumbent: Paired) 
     assert kept is not None
     interval = kept.interval(1 - 2 * alpha)
     bounds = Bounds.of(interval, interval)
-    ruling = rule(swap_word, retention, bounds, None, (alpha, alpha), comparison.paired)
-    if ruling.word == "safe" and not incumbent.above_zero(alpha):
+    ruling = rule(swap_word, retention, bounds, None, (alpha, alpha))
+    if ruling.word == "safe" and incumbent.p_above() >= alpha:
         return Ruling(
             "inconclusive",
             "the incumbent is not shown to beat random picks here, so there is nothing to keep",
-            betting=ruling.betting,
+            one_more=ruling.one_more,
         )
     return ruling
 
@@ -101,11 +112,14 @@ def _ruling(comparison: PairedComparison, retention: Paired, incumbent: Paired) 
 def _needed(comparison: PairedComparison, retention: Paired, incumbent: Paired) -> Needed | None:
     """What would settle x and show the incumbent to beat random picks, if both are as seen."""
     alpha = comparison.inputs.gate.alpha
-    counts = []
-    for part, size in ((retention, abs), (incumbent, float)):
-        judged = replace(comparison, paired=part, estimate=part.estimate())
-        mean = 0.0 if judged.estimate is None else size(judged.estimate.mean)
-        counts.append(clusters_for(judged, mean, alpha, sides=1))
+    kept, assay = retention.estimate(), incumbent.estimate()
+    assert kept is not None
+    assert assay is not None
+    against = -retention.least if kept.mean > 0 else retention.most
+    counts = (
+        units_for(retention, abs(kept.mean), alpha, against),
+        units_for(incumbent, assay.mean, alpha, -incumbent.least),
+    )
     return None if None in counts else needed(comparison, [max(count or 0 for count in counts)])
 
 

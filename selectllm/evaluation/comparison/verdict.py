@@ -9,11 +9,11 @@ from selectllm.core.verdict_words import VerdictKind
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison, paired_gains
 from selectllm.evaluation.comparison.ruling import Bounds, Ruling
 from selectllm.evaluation.comparison.schema import (
-    BettingBounds,
     DecidingUtility,
     Design,
     Intervals,
     Look,
+    OneMore,
     OtherUtility,
     Shares,
     Verdict,
@@ -52,8 +52,9 @@ def verdict_of(
         clusters=len(paired) if paired else 0,
         flat_clusters=comparison.flat_clusters,
         nonzero=paired.nonzero if paired else 0,
+        groups=paired.group_count if paired else None,
         captured=Intervals(a=captured, b=comparison.captured(b)),
-        betting=_outer(ruling.betting),
+        one_more=_outer(ruling.one_more),
         design=_design(comparison, looks),
         others=tuple(_others(comparison)),
         valid_rate=Shares(a=a.valid_rate, b=b.valid_rate),
@@ -63,8 +64,8 @@ def verdict_of(
     )
 
 
-def _outer(bounds: Bounds | None) -> BettingBounds | None:
-    return None if bounds is None else BettingBounds(low=bounds.low, high=bounds.high)
+def _outer(bounds: Bounds | None) -> OneMore | None:
+    return None if bounds is None else OneMore(low=bounds.low, high=bounds.high)
 
 
 def _design(comparison: PairedComparison, looks: Sequence[Look]) -> Design:

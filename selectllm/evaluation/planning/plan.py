@@ -181,7 +181,10 @@ class EvaluationPlan:
         margin = self.power.margin
         if self.aim.kind.judges == "retention":
             margin = (1 - self.aim.retain) * self.incumbent
-        return reach(self.aim.kind, margin, self.spread, self.clusters, self.power.alpha)
+        return reach(
+            *(self.aim.kind, margin, self.spread, self.clusters, self.power.alpha),
+            retain=self.aim.retain,
+        )
 
     @property
     def strategies_asking(self) -> tuple[StrategyAsking, ...]:
@@ -244,7 +247,10 @@ class EvaluationPlan:
             captured=self.incumbent,
             source="assumption" if self.lifts is None else "pilot",
             retain=tuple(
-                retention(share, self.incumbent, self.spread, self.lifts, alpha) for share in shares
+                retention(
+                    *(share, self.incumbent, self.spread, self.lifts, self.clusters), alpha=alpha
+                )
+                for share in shares
             ),
         )
 

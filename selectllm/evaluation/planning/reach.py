@@ -26,10 +26,8 @@ from selectllm.evaluation.planning.schema import (
     Retention,
 )
 from selectllm.evaluation.suite import Gate
-from selectllm.stats.betting import least_clusters, lower_bound
 from selectllm.stats.intervals import mean_estimate
-from selectllm.stats.paired import FEW_CLUSTERS
-from selectllm.stats.power import clusters_needed, detectable, least_integer
+from selectllm.stats.power import clusters_needed, detectable
 
 POWER = 0.8
 RETAIN = (0.9, 0.8, 0.7)
@@ -118,20 +116,39 @@ def power_of(
     of equal arms both succeed with probability 2 p - 1 if one does with p.
     """
     alpha, sides = gate.alpha / contrasts, kind.words.sides
-    units = clusters.groups or clusters.counted
+    units, extreme = _units(clusters), 1 / spread.scale
     sd = spread.sd * math.sqrt(units / max(1, clusters.counted))
-    least = detectable(sd, units, alpha, power=POWER, sides=sides)
-    equal = None
-    if kind.words.equal == "equivalent":
-        equal = clusters_needed(gate.margin, spread.sd, alpha, power=(1 + POWER) / 2, sides=1)
+    least = detectable(sd, units, alpha, power=POWER, sides=sides, extreme=extreme)
+    beyond = max(0.0, extreme - gate.margin)
+
+    def within(power: float) -> int:
+        """Units that rule out a loss of the margin, of equal arms."""
+        return clusters_needed(gate.margin, sd, alpha, power=power, sides=1, extreme=beyond)
+
+    if sides == 1:
+        margin = within(POWER)
+    else:
+        margin = clusters_needed(gate.margin, sd, alpha, power=POWER, sides=sides, extreme=extreme)
+    equal = within((1 + POWER) / 2) if kind.words.equal == "equivalent" else None
     return PlannedPower(
         alpha=alpha,
         sides=sides,
         margin=gate.margin,
         detectable=least if math.isfinite(least) else None,
-        for_margin=clusters_needed(gate.margin, spread.sd, alpha, power=POWER, sides=sides),
-        for_equal=equal,
+        for_margin=_in_clusters(margin, clusters),
+        for_equal=None if equal is None else _in_clusters(equal, clusters),
+        groups_for_margin=margin if clusters.groups else None,
     )
+
+
+def _units(clusters: PlannedClusters) -> int:
+    """What errs independently: the groups, or without groups the counted clusters."""
+    return clusters.groups or clusters.counted
+
+
+def _in_clusters(units: int, clusters: PlannedClusters) -> int:
+    """So many units in counted clusters, at as many a group as there are."""
+    return math.ceil(units * clusters.counted / clusters.groups) if clusters.groups else units
 
 
 def reach(
@@ -140,6 +157,7 @@ def reach(
     spread: PlannedSpread,
     clusters: PlannedClusters,
     alpha: float,
+    retain: float = RETAIN[0],
 ) -> PlannedReach | None:
     """Whether the suite can reach a good end; None for a `margin` of 0 or less.
 
@@ -149,24 +167,22 @@ def reach(
     if margin <= 0:
         return None
     inside = min(1.0, margin * spread.scale)
-    zeros = None if kind.judges == "retention" else least_clusters(inside, alpha)
-    bound = zeros or _least_above_0(inside, alpha)
-    bets = clusters.groups or clusters.counted  # the clusters of a group are one bet
-    least = FEW_CLUSTERS if clusters.groups else min(bound, FEW_CLUSTERS)
-    possible = clusters.counted >= FEW_CLUSTERS or bets >= bound
+    extreme = 1 - inside if kind.judges == "difference" else _most_lost(retain, spread.scale)
+    units = clusters_needed(inside, 0.0, alpha, sides=1, extreme=extreme)  # d strays by nothing
+    least = _in_clusters(units, clusters)
     asked = math.ceil(least * clusters.asked / clusters.counted) if clusters.counted else None
     return PlannedReach(
-        word=kind.words.equal, zeros=zeros, least=least, possible=possible, asked=asked
+        word=kind.words.equal,
+        least=least,
+        groups=units if clusters.groups else None,
+        possible=_units(clusters) >= units,
+        asked=asked,
     )
 
 
-def _least_above_0(x: float, alpha: float) -> int:
-    """The fewest clusters of a constant `x` with a betting bound above 0; at most FEW_CLUSTERS."""
-
-    def enough(n: int) -> bool:
-        return n >= FEW_CLUSTERS or lower_bound(np.full(n, x), alpha) > 0
-
-    return least_integer(enough, start=1)
+def _most_lost(retain: float, scale: float) -> float:
+    """How far below 0 x can lie in a cluster of average r; swap.py has why."""
+    return 1 - scale + retain * scale
 
 
 @dataclass(frozen=True)
@@ -182,7 +198,12 @@ class Lifts:
 
 
 def retention(
-    retain: float, captured: float, spread: PlannedSpread, lifts: Lifts | None, alpha: float
+    retain: float,
+    captured: float,
+    spread: PlannedSpread,
+    lifts: Lifts | None,
+    clusters: PlannedClusters,
+    alpha: float,
 ) -> Retention:
     """At equal quality the mean of x is (1 - retain) * `captured`; one-sided `alpha`.
 
@@ -198,5 +219,7 @@ def retention(
     effect = (1 - retain) * captured
     if effect <= 0:
         return Retention(retain=retain, sd=sd, clusters=None)
-    needed = clusters_needed(effect, sd, alpha, power=POWER, sides=1)
-    return Retention(retain=retain, sd=sd, clusters=needed)
+    between = sd * math.sqrt(_units(clusters) / max(1, clusters.counted))
+    extreme = _most_lost(retain, spread.scale) / spread.scale
+    units = clusters_needed(effect, between, alpha, power=POWER, sides=1, extreme=extreme)
+    return Retention(retain=retain, sd=sd, clusters=_in_clusters(units, clusters))

@@ -163,42 +163,45 @@ class PlannedSpread(Part):
 class PlannedPower(Part):
     """What the counted clusters can show with 80 % power, in captured units.
 
-    `for_margin`, of regress: those that pass at equal quality. It and `for_equal` are by the t
-    test alone; below 100 of them the betting bound must agree.
+    `for_margin`, of regress: those that pass at equal quality. All by the rule that one more
+    cluster, or group of average size, must not change the word.
     """
 
     alpha: Number
     sides: Literal[1, 2]
     margin: Number
     detectable: Amount | None = Field(
-        description="Least difference found, captured units; null below two clusters."
+        description="Least difference found, captured units; null if none can be."
     )
     for_margin: Positive = Field(description="Counted clusters that find the margin.")
     for_equal: int | None = Field(
         description="Counted clusters that show equal arms equivalent; null where that is no "
         "verdict."
     )
+    groups_for_margin: Positive | None = Field(
+        None, description="Of which those for the margin have to be; null without groups."
+    )
 
 
 class PlannedReach(Part):
     """Whether the suite can reach a good end, `word`, at all where nothing was lost.
 
-    `zeros`: by the betting bound, which also decides where fewer than 20 differ. `least`: as many
-    as the bound needs, or 100 if that is fewer. `asked`: as flat ones
-    are rare here; null if none is counted.
+    `least`: if d is 0 in every one (swap: if both models are equally good), since one more that
+    goes as badly as it can must not change the word. `asked`: as flat ones are rare here; null if
+    none is counted.
     """
 
     word: EqualWord
-    zeros: Positive | None = Field(
-        description="Counted clusters needed by the betting bound if every d is 0; null for swap."
-    )
     least: Positive = Field(description="Counted clusters from which on the word can be said.")
+    groups: Positive | None = Field(
+        None, description="Of which those have to be; null without groups."
+    )
     possible: bool
     asked: int | None = Field(description="Clusters to ask for as many counted ones.")
 
 
 class Retention(Part):
-    """What it takes to show a model of equal quality to keep the share `retain`, by t alone.
+    """What it takes to show a model of equal quality to keep the share `retain`.
 
     `clusters`: null also where nothing is left over (`retain` 1), or the model in use is no better
     than random picks.

@@ -31,6 +31,12 @@ SHOWN = 80  # characters of a value on a terminal
 RESULTS, DECISIONS = "results.json", "decisions.jsonl"
 LATER = frozenset({"source", "rater", "reliability", "ceiling", "validation", "length"})
 """Said of every utility since they can be validated; results of earlier versions lack some."""
+RULED = frozenset(
+    {"word", "reason", "notes", "betting", "one_more", "needed", "groups"}
+    | {"false_alarms", "detectable"}
+)
+"""What a comparison ends with by a rule that version 0.1.0 had otherwise for few clusters."""
+FORMER_RULE = "0.1."
 ALLOWED = [status for status in get_args(Status) if status != "error"]
 
 
@@ -107,7 +113,36 @@ def verification(folder: Path) -> Verification:
             f"{folder}: its results cannot be computed from it ({error!r}); the folder was "
             "changed, run it again"
         ) from None
-    return Verification(_figures(found), tuple(differences(found, recomputed)))
+    figures = _figures(found)
+    if _written_by(folder).startswith(FORMER_RULE):
+        found, recomputed = _without_words(found), _without_words(recomputed)
+    return Verification(figures, tuple(differences(found, recomputed)))
+
+
+def _written_by(folder: Path) -> str:
+    """The version of selectllm that made the run; empty where that is not told."""
+    versions = read_json(folder / "run.json").get("versions")
+    return str(versions.get("selectllm", "")) if isinstance(versions, dict) else ""
+
+
+def _without_words(content: Any) -> Any:
+    """Results without what their comparisons end with; all figures that are measured stay."""
+    if not isinstance(content, dict):
+        return content
+    kept = dict(content)
+    for name in ("verdicts", "noise"):
+        parts = content.get(name)
+        if isinstance(parts, list):
+            kept[name] = [_unruled(part) for part in parts]
+        elif name in content:
+            kept[name] = _unruled(parts)
+    return kept
+
+
+def _unruled(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return part
+    return {name: value for name, value in part.items() if name not in RULED}
 
 
 def finished_decisions(folder: Path, inputs: RunInputs) -> list[Decision]:

@@ -74,7 +74,13 @@ class SelectedSet:
 
 def _from_json(row: Mapping[str, Any]) -> SelectedSet:
     """The inverse of `to_json`. Raises KeyError or TypeError on other rows."""
-    fields = dict(row)
+    match row:
+        case {"selector": str(), "budget": int(), "seed": int(), "ids": [*ids]} if all(
+            isinstance(each, str) for each in ids
+        ):
+            fields = dict(row)
+        case _:
+            raise TypeError("not a set")
     cost = Spent(**{name: fields.pop(name) for name in Spent.__slots__})
     return SelectedSet(**fields | {"ids": tuple(fields["ids"])}, spent=cost)
 

@@ -10,18 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from selectllm.models.providers.body import (
-    Usage,
-    count_of,
-    error_in,
-    is_blocked,
-    json_of,
-    listed_in,
-    text_of,
-    usage_of,
-    written_in,
-)
+from selectllm.models.providers.body import is_blocked, json_of, listed_in, text_of, written_in
 from selectllm.models.providers.failures import Fault, refusal
+from selectllm.models.providers.said import error_in
+from selectllm.models.providers.usage import Usage, count_of, usage_of
 from selectllm.models.providers.wordings import finish_word
 from selectllm.models.token_logprobs import Listed
 

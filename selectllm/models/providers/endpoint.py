@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from selectllm.core.errors import ModelError
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.providers import provider_of
-from selectllm.models.secrets import SHORTEST_SECRET, path_secrets, secret_values
+from selectllm.models.secrets import SHORTEST_SECRET, may_be_key, path_secrets, secret_values
 
 NO_KEY = "none"  # sent where no key may go: with an empty one litellm would look for a real one
 
@@ -93,6 +93,11 @@ def api_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     if spec.api_key_env is not None:
         if environment.get(spec.api_key_env):
             return _key_in(spec.api_key_env, spec, environment)
+        if not is_variable(spec.api_key_env):
+            raise ModelError(
+                f"model {spec.name!r}: api_key_env holds no name of a variable; put the key into "
+                "a variable, for example MY_KEY, and write api_key_env: MY_KEY"
+            )
         raise ModelError(
             f"model {spec.name!r}: its key should be in {spec.api_key_env}, which is not set; "
             f"set it, or correct api_key_env"
@@ -107,6 +112,11 @@ def api_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
             "api_base; name the key for it with api_key_env, or use openai/ for that server"
         )
     return NO_KEY
+
+
+def is_variable(name: str) -> bool:
+    """Whether `name` can be that of an environment variable, and is not a key put in its place."""
+    return re.fullmatch(r"[A-Za-z_]\w*", name) is not None and not may_be_key(name)
 
 
 def _key_in(variable: str, spec: ModelSpec, environment: Mapping[str, str]) -> str:
@@ -159,11 +169,7 @@ def secrets(spec: ModelSpec, environment: Mapping[str, str]) -> tuple[str, ...]:
     the user info and what may be a key in its path.
     """
     url = _url(spec, environment) or ""
-    found = {
-        value
-        for name, value in environment.items()
-        if len(value) >= SHORTEST_SECRET and _SECRET_NAME.search(name)
-    }
+    found = environment_secrets(environment)
     found.update(each for each in secret_values(spec.extra) if len(each) >= SHORTEST_SECRET)
     if spec.api_key_env is not None:
         found.add(environment.get(spec.api_key_env, ""))
@@ -171,6 +177,15 @@ def secrets(spec: ModelSpec, environment: Mapping[str, str]) -> tuple[str, ...]:
     password = user_info.partition(":")[2]
     found.update({user_info, password, unquote(password), *path_secrets(url)})
     return tuple(sorted(found - {""}, key=lambda value: (-len(value), value)))
+
+
+def environment_secrets(environment: Mapping[str, str]) -> set[str]:
+    """The values that must not be shown of variables that are named like keys."""
+    return {
+        value
+        for name, value in environment.items()
+        if len(value) >= SHORTEST_SECRET and _SECRET_NAME.search(name)
+    }
 
 
 def _url(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:

@@ -18,19 +18,11 @@ from typing import Any
 from selectllm.core.errors import ProviderError
 from selectllm.core.types import Reply
 from selectllm.models.model import ModelSpec
-from selectllm.models.providers.body import (
-    MOST_OF_AN_ERROR,
-    MOST_READ,
-    Said,
-    Usage,
-    clean,
-    json_of,
-    said_by,
-    text_of_bytes,
-    usage_of,
-)
+from selectllm.models.providers.body import clean, json_of, text_of_bytes
 from selectllm.models.providers.endpoint import key_variable
 from selectllm.models.providers.providers import provider_of
+from selectllm.models.providers.said import MOST_OF_AN_ERROR, MOST_READ, Said, said_by
+from selectllm.models.providers.usage import Usage, usage_of
 from selectllm.models.providers.waits import asked_wait
 from selectllm.models.providers.wordings import is_of_the_account, kind_in
 from selectllm.models.secrets import scrub, scrub_echo, shown_url
@@ -123,7 +115,7 @@ def diagnose(error: BaseException, heard: Sequence[Any] = ()) -> Fault:
     told_by = [link.response for link in links if isinstance(link, httpx.HTTPStatusError)]
     last = next(iter((*heard[-1:], *told_by)), None)
     if any(isinstance(link, httpx.TooManyRedirects) for link in links):
-        return Fault("redirect", "it is sent round in a circle", last and last.status_code)
+        return Fault("redirect", "in a circle, or to another host", last and last.status_code)
     if last is not None and last.status_code >= 300:
         return _refusal(last)
     for classes, fault in _by_cause().items():

@@ -18,7 +18,6 @@ from selectllm.core.errors import ModelError, ProviderError
 from selectllm.core.types import Reply
 from selectllm.models.model import ModelSpec, Price, Request
 from selectllm.models.providers.answers import Answered, read_heard, read_response
-from selectllm.models.providers.body import Usage
 from selectllm.models.providers.endpoint import (
     api_key,
     base_url,
@@ -36,6 +35,7 @@ from selectllm.models.providers.litellm_quirks import (
     ours,
 )
 from selectllm.models.providers.providers import provider_of
+from selectllm.models.providers.usage import Usage
 from selectllm.models.secrets import scrub
 from selectllm.models.token_logprobs import as_text
 

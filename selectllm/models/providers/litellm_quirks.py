@@ -191,8 +191,11 @@ def _ask_nothing_of_our_models() -> None:
 def _hear_the_servers() -> None:
     """Let every client that litellm makes keep the responses to calls of ours for us.
 
-    What litellm raises does not hold them where it could not read them.
+    What litellm raises does not hold them where it could not read them. Nor does a call of ours
+    follow a redirect to another host.
     """
+    import httpx
+
     try:
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
         from litellm.llms.openai.common_utils import BaseOpenAILLM
@@ -201,8 +204,14 @@ def _hear_the_servers() -> None:
 
     async def hear(response: Any) -> None:
         heard = _HEARD.get()
-        if heard is not None:
-            heard.append(response)
+        if heard is None:
+            return
+        heard.append(response)
+        asked = response.request.url
+        if response.has_redirect_location:
+            there = asked.join(response.headers["location"])
+            if there.host != asked.host:  # its key would go along under any name but one
+                raise httpx.TooManyRedirects("to another host", request=response.request)
 
     def hearing(make: Callable[..., Any]) -> Callable[..., Any]:
         def made(*args: Any, **options: Any) -> Any:

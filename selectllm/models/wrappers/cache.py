@@ -7,18 +7,20 @@ row would run code, CVE-2025-69872), and the open folder mode.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
+import shlex
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import diskcache
 
-from selectllm.core.codec import canonical_json
-from selectllm.core.errors import CacheError, ReplyMissing
+from selectllm.core.codec import canonical_json, load_json, sha256_json
+from selectllm.core.errors import CacheDamaged, CacheError, ReplyMissing
 from selectllm.core.types import Reply
 from selectllm.models.model import Model, Request
 from selectllm.models.wrappers.single_flight import single_flight
@@ -38,7 +40,7 @@ class JSONOnlyDisk(diskcache.Disk):  # type: ignore[misc]
     def get(self, key: Any, raw: bool) -> Any:
         """A key from its stored form; a pickled one is refused."""
         if not raw or not isinstance(key, str):
-            raise CacheError(self._refusal())
+            raise CacheDamaged(self._refusal())
         return key
 
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:
@@ -48,33 +50,81 @@ class JSONOnlyDisk(diskcache.Disk):  # type: ignore[misc]
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
         """A value from its stored form; a pickled or binary one is refused."""
         if mode not in (diskcache.core.MODE_RAW, diskcache.core.MODE_TEXT):
-            raise CacheError(self._refusal())
+            raise CacheDamaged(self._refusal())
         text = super().fetch(mode, filename, value, read)
         try:
-            return json.loads(text)
+            return load_json(text)
         except (TypeError, ValueError):
-            raise CacheError(self._refusal()) from None
+            raise CacheDamaged(self._refusal()) from None
 
     def _refusal(self) -> str:
-        return _refusal(self._directory, "not JSON")
+        return _refusal(Path(self._directory), "not JSON")
 
 
-def _refusal(folder: object, why: str) -> str:
+def _refusal(folder: Path, why: str) -> str:
     return (
-        f"{folder}: the cache holds a row that selectllm did not write ({why}); "
-        "it was not read. Remove the folder, or run: selectllm cache clear"
+        f"{folder}: the cache holds a row that this version of selectllm did not write, or that "
+        f"was damaged since ({why}); it was not used. {remedy(folder)}"
+    )
+
+
+def remedy(folder: Path) -> str:
+    """What to do about a damaged cache, as commands to copy."""
+    cache = shlex.quote(str(folder.parent))
+    return (
+        f"To keep the replies that are whole, run: selectllm cache verify --repair --cache {cache}."
+        f" To remove all of them, run: selectllm cache clear --cache {cache}"
+    )
+
+
+FROM_BELOW = (  # the latter of settings that were damaged: diskcache takes those as they come
+    *(OSError, sqlite3.Error, diskcache.Timeout),
+    *(ValueError, TypeError, KeyError, AttributeError, OverflowError),
+)
+"""What diskcache and sqlite raise about what is on the disk."""
+REASONS = {
+    sqlite3.SQLITE_BUSY: "another process has locked it: wait for that one",
+    sqlite3.SQLITE_LOCKED: "another process has locked it: wait for that one",
+    sqlite3.SQLITE_FULL: "there is no space left: make room",
+    sqlite3.SQLITE_READONLY: "it may not be written: check the folder's permissions",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check the folder and its permissions",
+    sqlite3.SQLITE_IOERR: "it cannot be read or written: check the disk and the space left",
+    sqlite3.SQLITE_PERM: "it may not be opened: check the folder's permissions",
+}
+"""What is wrong and helps, by sqlite's primary result code; anything else is damage."""
+
+
+def unusable(folder: Path, error: BaseException) -> CacheError:
+    """Our error for what diskcache or sqlite raised about the cache in `folder`."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(error, diskcache.Timeout):
+        code = sqlite3.SQLITE_BUSY
+    reason = REASONS.get(code)
+    if reason is None and isinstance(error, OSError):
+        reason = f"{error.strerror or error}: check the folder, its permissions and the space left"
+    if reason is not None:
+        return CacheError(
+            f"{folder}: the reply cache cannot be used; {reason}, or name another folder with "
+            "`cache`",
+            argument="cache",
+        )
+    return CacheDamaged(
+        f"{folder}: the reply cache is damaged ({error}). {remedy(folder)}", argument="cache"
     )
 
 
 class ReplyCache:
     """Replies on disk in `folder`, by request key; safe for many threads and processes.
 
-    Raises CacheError if the folder cannot be made or opened.
+    `note` hears, once, that replies cannot be kept. All methods raise CacheError for a folder that
+    cannot be made, opened, read or written, and for rows that are no replies.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, note: Callable[[str], object] = lambda text: None) -> None:
         self.folder = folder
-        try:
+        self._note = note
+        self._unkept: dict[str, Reply] = {}  # by key: what the disk did not take
+        with self._edge():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(folder, 0o700)
             self._store = diskcache.Cache(
@@ -84,11 +134,14 @@ class ReplyCache:
                 size_limit=UNBOUNDED,
                 cull_limit=0,
             )
-        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
-            raise CacheError(
-                f"{folder}: the cache cannot be opened ({error}); name another with `cache` DIR",
-                argument="cache",
-            ) from error
+
+    @contextlib.contextmanager
+    def _edge(self) -> Iterator[None]:
+        """Nothing of diskcache or sqlite passes."""
+        try:
+            yield
+        except FROM_BELOW as error:
+            raise unusable(self.folder, error) from error
 
     @property
     def lock_file(self) -> Path:
@@ -97,13 +150,31 @@ class ReplyCache:
 
     def get(self, key: str) -> Reply | None:
         """The reply under `key`, marked as cached, with its original cost and latency."""
+        if key in self._unkept:
+            return replace(self._unkept[key], cached=True)
         row = self._row(key)
-        return None if row is None else Reply(**row["reply"], cached=True)
+        return None if row is None else replace(reply_from(row["reply"]), cached=True)
 
     def put(self, request: Request, reply: Reply) -> None:
         """Keep `reply` under the request's key, with what `cache ls` shows of it."""
-        row = {"model": request.model.id, "at": time.time(), "reply": reply_fields(reply)}
-        self._store.set(request.key, row)
+        with self._edge():
+            self._store.set(request.key, cache_row(request.model.id, time.time(), reply))
+
+    def keep(self, request: Request, reply: Reply) -> None:
+        """`put` what was paid for; what the disk does not take is known to this process alone.
+
+        `note` is then told once. The reply is not lost: it is handed out, and the log of what it
+        was asked for holds it.
+        """
+        try:
+            self.put(request, reply)
+        except CacheError as error:
+            if not self._unkept:
+                self._note(
+                    f"Note: {error}. This run goes on, and its log keeps every reply; but another "
+                    "run cannot find them in the cache, and would pay for them again."
+                )
+            self._unkept[request.key] = reply
 
     def by_model(self) -> dict[str, dict[str, Any]]:
         """Model -> its `replies`, `tokens_in`, `tokens_out`, `cost_usd` when they were made."""
@@ -120,34 +191,59 @@ class ReplyCache:
     @property
     def size(self) -> int:
         """Bytes of the folder's files."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        with self._edge():
+            return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every (key, row): `model` (its id), `at` (Unix time stored), `reply` (its fields)."""
-        for key in self._store:
+        with self._edge():
+            keys = iter(self._store)
+        while True:
+            with self._edge():
+                key = next(keys, None)
+            if key is None:
+                return
             row = self._row(key)
             if row is not None:  # another process may have cleared the cache meanwhile
                 yield key, row
 
     def _row(self, key: str) -> dict[str, Any] | None:
-        row = self._store.get(key)
-        match row:
-            case None:
-                return None
-            case {"model": str(), "at": float(), "reply": {**reply}} if reply.keys() == REPLY_KEYS:
-                return dict(row)
-        raise CacheError(_refusal(self.folder, "not a reply"))
+        with self._edge():
+            row = self._store.get(key)
+        try:
+            return None if row is None else checked_row(row)
+        except ValueError as error:
+            raise CacheDamaged(_refusal(self.folder, str(error))) from None
 
     def clear(self) -> int:
         """Remove every reply; returns how many there were."""
-        return int(self._store.clear())
+        with self._edge():
+            return int(self._store.clear())
 
     def close(self) -> None:
         """Close the database of this process."""
         self._store.close()
 
     def __len__(self) -> int:
-        return len(self._store)
+        with self._edge():
+            return len(self._store)
+
+
+def cache_row(model: str, at: float, reply: Reply) -> dict[str, Any]:
+    """What the cache keeps of a reply; `sha256`: of its fields, for what no database notices."""
+    fields = reply_fields(reply)
+    return {"model": model, "at": at, "reply": fields, "sha256": sha256_json(fields)}
+
+
+def checked_row(row: Any) -> dict[str, Any]:
+    """`row` if it is a whole one, which need not have a `sha256`. Raises ValueError otherwise."""
+    match row:
+        case {"model": str(), "at": float(), "reply": reply}:
+            reply_from(reply)
+            if row.get("sha256") not in (None, sha256_json(reply)):
+                raise ValueError("not the reply that was kept")
+            return dict(row)
+    raise ValueError("not a reply")
 
 
 def reply_fields(reply: Reply) -> dict[str, Any]:
@@ -165,6 +261,21 @@ def reply_fields(reply: Reply) -> dict[str, Any]:
 REPLY_KEYS = reply_fields(Reply("")).keys()
 
 
+def reply_from(fields: Any) -> Reply:
+    """The inverse of `reply_fields`. Raises ValueError for anything else."""
+    match fields:
+        case {
+            "text": str(),
+            "finish_reason": str(),
+            "tokens_in": int() | None,
+            "tokens_out": int() | None,
+            "cost_usd": int() | float() | None,
+            "seconds": int() | float(),
+        } if fields.keys() == REPLY_KEYS:
+            return Reply(**fields)
+    raise ValueError("not a reply")
+
+
 class Cached:
     """A model whose replies are kept: each request identity is asked once, ever.
 
@@ -180,7 +291,7 @@ class Cached:
 
         async def work() -> Reply:
             reply = await self._inner.complete(request)
-            self._cache.put(request, reply)
+            self._cache.keep(request, reply)
             return reply
 
         def look() -> Reply | None:

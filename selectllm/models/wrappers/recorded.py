@@ -6,17 +6,17 @@ give the same bytes. A suite's `replies:` names one; `eval --record FILE` writes
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from selectllm.core.codec import canonical_json
+from selectllm.core.codec import canonical_json, load_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write
 from selectllm.core.types import Attempt, Decision, Reply
 from selectllm.models.model import Model, Request
-from selectllm.models.wrappers.cache import reply_fields
+from selectllm.models.wrappers.cache import reply_fields, reply_from
 
 
 def read_pack(path: Path) -> dict[str, Reply]:
@@ -30,14 +30,27 @@ def read_pack(path: Path) -> dict[str, Reply]:
         if not line:
             continue
         try:
-            row = json.loads(line)
-            replies[row["key"]] = Reply(**row["reply"], cached=True)
-        except (ValueError, KeyError, TypeError):
+            key, reply = _entry(load_json(line))
+        except ValueError:
             raise RunError(
                 f"{path}:{number}: not a recorded reply; record the pack again with "
                 f"selectllm eval SUITE --record {path}"
             ) from None
+        replies[key] = reply
     return replies
+
+
+def _entry(row: Any) -> tuple[str, Reply]:
+    """Key and reply of a row. Raises ValueError for anything else."""
+    match row:
+        case {"key": str(key), "reply": {"text": _, **fields} as reply}:
+            absent = {name: NONE[name] for name in NONE.keys() - fields.keys()}
+            return key, replace(reply_from({**absent, **reply}), cached=True)
+    raise ValueError("not a recorded reply")
+
+
+NONE = {name: value for name, value in reply_fields(Reply("")).items() if name != "text"}
+"""What is not said of a reply."""
 
 
 def write_pack(path: Path, decisions: Iterable[Decision], *, keep: bool = False) -> int:
@@ -60,7 +73,7 @@ def write_pack(path: Path, decisions: Iterable[Decision], *, keep: bool = False)
 def _rows(path: Path) -> dict[str, dict[str, Any]]:
     """The rows of a pack that `read_pack` takes, without their keys."""
     read_pack(path)
-    rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
+    rows = [load_json(line) for line in path.read_bytes().split(b"\n") if line]
     return {row.pop("key"): row for row in rows}
 
 

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from selectllm.core.errors import SelectLLMError
+from selectllm.core.errors import CacheError, SelectLLMError
 from selectllm.core.stopping import rest
 
 if sys.platform != "win32":
@@ -105,6 +105,8 @@ async def _byte_lock(lock_file: Path, key: str) -> AsyncIterator[None]:
         except (BlockingIOError, PermissionError):
             await rest(wait)
             wait = min(wait * 2, LAST_POLL)
+        except OSError as error:
+            raise _unusable(lock_file, error) from None
     try:
         yield
     finally:
@@ -115,5 +117,16 @@ def _descriptor(lock_file: Path) -> int:
     with _guard:
         if lock_file not in _descriptors:
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            _descriptors[lock_file] = os.open(lock_file, flags, 0o600)
+            try:
+                _descriptors[lock_file] = os.open(lock_file, flags, 0o600)
+            except OSError as error:
+                raise _unusable(lock_file, error) from None
         return _descriptors[lock_file]
+
+
+def _unusable(lock_file: Path, error: OSError) -> CacheError:
+    return CacheError(
+        f"{lock_file}: cannot be locked ({error.strerror}); check the folder and its permissions, "
+        "or name another with `cache`",
+        argument="cache",
+    )

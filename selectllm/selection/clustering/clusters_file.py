@@ -6,13 +6,12 @@ both read the membership from this file. It carries a hash of its own content.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selectllm.core.codec import canonical_json, sha256_json
+from selectllm.core.codec import canonical_json, load_json, sha256_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write
 from selectllm.core.names import listed
@@ -77,7 +76,7 @@ def read_clusters(path: Path, pool: Pool | None = None) -> tuple[Cluster, ...]:
 def _content(path: Path) -> Mapping[str, Any]:
     """The file's JSON object, once its own hash fits."""
     try:
-        content: Any = json.loads(path.read_bytes())
+        content: Any = load_json(path.read_bytes())
         claimed = content.pop("sha256", None) if isinstance(content, dict) else None
         intact = claimed == sha256_json(content)
     except FileNotFoundError as error:

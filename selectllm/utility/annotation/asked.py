@@ -5,13 +5,12 @@ It says nothing about arms or picks: whoever rates may read it.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from selectllm.core.codec import pretty_json
+from selectllm.core.codec import load_json, pretty_json
 from selectllm.core.errors import UsageError, UtilityError
 from selectllm.core.files import write_text
 from selectllm.utility.annotation.scale import Range, check_range
@@ -93,7 +92,7 @@ def write_asking(path: Path, asking: Asking) -> None:
 def read_asking(path: Path) -> Asking:
     """The asking in `path`. Raises UtilityError if there is none that can be used."""
     try:
-        content = json.loads(path.read_bytes())
+        content = load_json(path.read_bytes())
     except OSError as error:
         raise UtilityError(
             f"{path}: cannot be read ({error.strerror}); name the .ask.json of the sheets"

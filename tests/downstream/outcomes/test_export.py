@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,22 @@ SUITE: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pool.jsonl and, in `sets`, what every selector selected of it."""
+    return tmp_path_factory.mktemp("finished")
+
+
 @pytest.fixture(autouse=True)
-def sets(selectllm: Command) -> list[dict[str, Any]]:
-    """pool.jsonl, and in `sets` what every selector selected of it; returns the finished sets."""
-    np.save("v.npy", random_vectors(40))
-    write_jsonl(Path("pool.jsonl"), pool_rows())
-    made(selectllm)
+def sets(selectllm: Command, finished: Path) -> list[dict[str, Any]]:
+    """That folder's content, in the current folder; returns the finished sets."""
+    if any(finished.iterdir()):
+        shutil.copytree(finished, ".", dirs_exist_ok=True)
+    else:
+        np.save("v.npy", random_vectors(40))
+        write_jsonl(Path("pool.jsonl"), pool_rows())
+        made(selectllm)
+        shutil.copytree(".", finished, dirs_exist_ok=True)
     return read_jsonl(Path("sets/sets.jsonl"))[1:]
 
 

@@ -284,14 +284,19 @@ def test_a_file_that_names_an_arm_of_several_sets_leaves_the_rest_to_say(
         from_json(exported, tmp_path, content, given=SetReference(LONGEST, 2))
 
 
-def test_a_figure_of_lm_eval_that_is_not_finite_is_named(
-    exported: Exported, tmp_path: Path
+@pytest.mark.parametrize("odd", [[], "N/A", None, {}, float("nan"), float("inf")])
+def test_a_figure_of_lm_eval_that_is_no_number_is_left_out_alone(
+    exported: Exported, tmp_path: Path, odd: Any
 ) -> None:
     name = name_of(exported, LONGEST, 2)
-    for value, fault in ((float("nan"), "is not finite"), ("N/A", "is not a number")):
-        results = {"mmlu": {"acc,none": value}}
-        with pytest.raises(UtilityError, match=rf"results\.mmlu\.acc,none .* {fault}"):
-            from_json(exported, tmp_path, lm_eval(name, results=results))
+    results = {"mmlu": {"acc,none": 0.4, "acc_stderr,none": "N/A", "submission,none": odd}}
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(lm_eval(name, results=results)), encoding="utf-8")
+    content = import_results([path], exported)
+    assert [(each.metric, each.value) for each in content.results] == [("acc", 0.4)]
+    assert content.unsettled == 1
+    with pytest.raises(UtilityError, match="none of its 1 rows has a value"):
+        from_json(exported, tmp_path, lm_eval(name, results={"mmlu": {"acc,none": odd}}))
 
 
 # --- AlpacaEval

@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.comparison.schema import BettingBounds
+from selectllm.evaluation.comparison.schema import OneMore
 from selectllm.evaluation.suite import Gate
 from selectllm.utility.utility import Utility
 from tests.support.verdict_cases import (
@@ -58,14 +58,33 @@ class TestWhatAVerdictIs:
         assert ends(found.inner)[1:] == pytest.approx(test.confidence_interval(0.90), **CLOSE)
 
     @pytest.mark.parametrize(("arms", "level"), [((A, B), 0.025), ((A, B, C), 0.0125)])
-    def test_bets_share_the_error_rate_over_sides_and_arms(
+    def test_one_more_cluster_is_held_against_the_level_of_the_interval(
         self, arms: tuple[Arm, ...], level: float
     ) -> None:
         up, down = [[3]] * 40, [[1]] * 40
         case = Case.of(even(40), down, up, up, comparison=ComparisonDesign("ab", arms))
-        found = verdict_of(case).betting
         d = differences([0.5] * 40, headroom=EVEN)
-        assert found == BettingBounds(low=d.bet_low(level), high=d.bet_high(level))
+        assert verdict_of(case).one_more == OneMore(
+            low=d.low_with_one_more(level), high=d.high_with_one_more(level)
+        )
+
+    def test_groups_are_counted_and_few_of_them_say_nothing(self) -> None:
+        case = simulated(300, 0.1, 0.8)
+        assert (verdict_of(case).word, verdict_of(case).groups) == ("better", None)
+        for count, word in ((4, "inconclusive"), (60, "better")):
+            clusters = tuple(
+                replace(each, group=f"g{each.id % count}") for each in case.inputs.clusters
+            )
+            found = verdict_of(case.where(clusters=clusters))
+            assert (found.word, found.groups) == (word, count)
+        assert (
+            "one more group of clusters"
+            in verdict_of(
+                case.where(
+                    clusters=tuple(replace(c, group=f"g{c.id % 4}") for c in case.inputs.clusters)
+                )
+            ).reason
+        )
 
     @pytest.mark.parametrize(
         ("skills", "word"),
@@ -136,7 +155,7 @@ class TestSeveralArms:
 
     def test_a_word_that_only_holds_alone_is_lost_and_says_so(self) -> None:
         # d is +1 or -1 in so many clusters that p lies between .025 and .05, twice.
-        ups, downs = 60, 40
+        ups, downs = 61, 39
         a = [[0]] * ups + [[4]] * downs
         b = [[4]] * ups + [[0]] * downs
         alone = verdict_of(Case.of(even(100), a, b))
@@ -148,7 +167,7 @@ class TestSeveralArms:
             assert verdict.difference == alone.difference
 
     def test_the_more_certain_word_goes_first_and_helps_the_other(self) -> None:
-        ups, downs = 60, 40
+        ups, downs = 61, 39
         a = [[0]] * ups + [[4]] * downs
         b = [[4]] * ups + [[0]] * downs
         case = Case.of(even(100), a, [[4]] * 100, b, comparison=THREE)
@@ -164,17 +183,21 @@ class TestNeeded:
     def test_so_many_clusters_decide_about_four_times_in_five(
         self, skills: tuple[float, float], margin: float
     ) -> None:
-        found = verdict_of(simulated(110, *skills, seed=4, gate=Gate(margin=margin)))
+        case = simulated(110, *skills, seed=4, gate=Gate(margin=margin))
+        found = verdict_of(case)
         assert found.word == "inconclusive"
         assert found.needed is not None
         n = 110 + found.needed.clusters
         mean, low, high = ends(found.difference)
         sd = (high - low) / 2 / reference.t.isf(0.025, 109) * np.sqrt(110)
-        drawn = np.random.default_rng(0).normal(mean, sd, (2000, n))
-        means, errors = drawn.mean(axis=1), drawn.std(axis=1, ddof=1) / np.sqrt(n)
-        shown = np.abs(means) > reference.t.isf(0.025, n - 1) * errors
-        inside = np.abs(means) + reference.t.isf(0.05, n - 1) * errors < margin
-        assert 0.75 < np.mean(shown | inside) < 0.9
+        drawn = np.random.default_rng(0).normal(mean, sd, (1000, n))
+        scale = 1 - np.mean(list(case.arm_results[A].measured["u"].chance.values()))
+        decided = 0
+        for row in drawn * scale:
+            d = differences(row, scale)
+            shown = min(d.p_above(), d.p_below()) < 0.025
+            decided += shown or max(d.p_above(-margin), d.p_below(margin)) < 0.05
+        assert 0.75 < decided / len(drawn) < 0.9
 
     def test_calls_and_ratings_follow_the_clusters(self) -> None:
         found = verdict_of(simulated(110, 0.4, 0.48, seed=4))
@@ -188,11 +211,16 @@ class TestNeeded:
     def test_a_decided_verdict_needs_nothing(self) -> None:
         assert verdict_of(simulated(150, 0.1, 0.8)).needed is None
 
-    def test_few_clusters_need_at_least_a_hundred(self) -> None:
-        found = verdict_of(simulated(20, 0.2, 0.5))
-        assert found.word == "inconclusive"
+    def test_groups_are_needed_where_there_are_groups(self) -> None:
+        case = simulated(120, 0.2, 0.35)
+        clusters = tuple(replace(each, group=f"g{each.id // 10}") for each in case.inputs.clusters)
+        found = verdict_of(case.where(clusters=clusters))
+        assert (found.word, found.groups) == ("inconclusive", 12)
         assert found.needed is not None
-        assert 20 + found.needed.clusters >= 100
+        assert found.needed.groups is not None
+        assert found.needed.clusters == 10 * found.needed.groups
+        alone = verdict_of(case).needed
+        assert alone is None or (alone.groups is None and alone.clusters < found.needed.clusters)
 
 
 def test_other_utilities_are_reported_and_decide_nothing() -> None:

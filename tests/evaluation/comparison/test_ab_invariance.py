@@ -42,9 +42,9 @@ def test_arms_that_change_places_mirror_it(n: int, seed: int) -> None:
     middle, low, high = ends(forth.difference)
     assert ends(back.difference) == pytest.approx((-middle, -high, -low), **CLOSE)
     assert back.p == forth.p
-    assert (back.betting is None) == (forth.betting is None) == (n >= 100)
-    if forth.betting and back.betting:
-        assert back.betting.low == pytest.approx(-forth.betting.high, **CLOSE)
+    assert forth.one_more is not None
+    assert back.one_more is not None
+    assert back.one_more.low == pytest.approx(-forth.one_more.high, **CLOSE)
 
 
 @few_examples

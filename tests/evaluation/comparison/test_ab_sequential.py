@@ -12,7 +12,6 @@ from scipy import stats as reference
 from selectllm.core.types import Attempt
 from selectllm.evaluation.comparison.ab import looks_of, why_fixed
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.comparison.schema import BettingBounds
 from selectllm.stats.sequential import LEAST_CAP, boundaries, critical, looks
 from tests.support.verdict_cases import (
     AB,
@@ -75,15 +74,16 @@ class TestSequential:
             reach * critical(inner, asked - 1) / critical(z, asked - 1)
         )
 
-    def test_bets_share_the_error_rate_over_the_looks(self) -> None:
+    def test_one_more_cluster_is_held_against_the_boundary_of_the_look(self) -> None:
         few = [[4]] * 10 + [[0]] * 240  # 10 of 250 clusters differ
         case = Case.of(even(250), [[0]] * 250, few)
         case = case.where(comparison=replace(AB, looks=looks_of(case.inputs)))
         d = differences([1.0] * 10 + [0.0] * 90, headroom=EVEN)
-        level = 0.05 / 2 / 5
-        assert verdict_of(case.first(100)).betting == BettingBounds(
-            low=d.bet_low(level), high=d.bet_high(level)
-        )
+        level = reference.norm.sf(boundaries([count / 250 for count in looks(250)], 0.05)[0])
+        found = verdict_of(case.first(100)).one_more
+        assert found is not None
+        assert found.low == pytest.approx(d.low_with_one_more(level), rel=1e-6)
+        assert found.high == pytest.approx(d.high_with_one_more(level), rel=1e-6)
 
     def test_an_early_look_needs_more_than_a_fixed_design_of_its_size(self) -> None:
         case = sequential(500, 0.3, 0.55)

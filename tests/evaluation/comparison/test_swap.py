@@ -86,17 +86,29 @@ class TestRetention:
     def test_the_same_picks_keep_all_and_no_more(self, retain: float, word: Word) -> None:
         assert swapped(made(GOOD * 5, GOOD * 5), retain).word == word
 
-    def test_few_differing_clusters_need_the_bet(self) -> None:
-        lost = apart(4, N)  # t sees little of such losses, and may have seen none
+    def test_what_one_more_cluster_would_undo_is_not_safe(self) -> None:
+        lost = apart(5, N)  # t sees little of such losses, and may have seen none
         rarely = [0 if row in lost else pick for row, pick in enumerate(GOOD)]
         found = swapped(made(GOOD, rarely))
-        assert found.nonzero == 4
         assert found.swap is not None
         assert found.swap.retention.low > 0
         assert found.word == "inconclusive"
-        assert "of which 4 differ" in found.reason
-        assert found.betting is not None
-        assert found.betting.low <= 0
+        assert "one more cluster that goes as badly as it can would change that" in found.reason
+        assert found.one_more is not None
+        assert found.one_more.low <= 0
+
+    def test_the_worst_is_that_the_newcomer_picks_the_worst_and_the_incumbent_the_best(
+        self,
+    ) -> None:
+        found = swapped(made(GOOD, LESS), 0.7)
+        x = (np.array(LESS) / 4 - 0.5) - 0.7 * (np.array(GOOD) / 4 - 0.5)
+        ends_of = [
+            reference.ttest_1samp(np.append(x, value) / 0.5, 0).confidence_interval(0.90)
+            for value in (-0.5 - 0.7 * 0.5, 0.5 + 0.7 * 0.5)  # r is a half
+        ]
+        assert found.one_more is not None
+        assert found.one_more.low == pytest.approx(ends_of[0].low, **CLOSE)
+        assert found.one_more.high == pytest.approx(ends_of[1].high, **CLOSE)
 
 
 class TestAssay:
@@ -120,7 +132,9 @@ class TestAssay:
         assert fewer.needed is not None
         assay = ends(fewer.swap.assay if fewer.swap else None)
         sd = (assay[2] - assay[0]) / reference.t.isf(0.05, 119) * np.sqrt(120)
-        assert 120 + fewer.needed.clusters == clusters_needed(assay[0], sd, 0.05, sides=1)
+        # One more s could be -r, which is one in captured units where r is a half.
+        needed = clusters_needed(assay[0], sd, 0.05, sides=1, extreme=1.0)
+        assert 120 + fewer.needed.clusters == needed
 
     def test_an_incumbent_seen_to_be_worse_than_random_needs_no_more(self) -> None:
         assert swapped(made([0, 1, 0, 1] * (N // 4), GOOD)).needed is None

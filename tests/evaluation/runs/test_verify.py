@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selectllm.cli import main
 from selectllm.evaluation.runs.verify import ABSENT, Difference, differences
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import RATED, assert_refused, write_suite
@@ -28,11 +31,21 @@ VALUES = st.recursive(
 )
 
 
-@pytest.fixture
-def run(selectllm: Command, pool_file: Path) -> Path:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of two models and the default strategies on 8 clusters of 5."""
-    outcome = selectllm("eval", write_suite(TWO, RATED), "-o", RUN)
-    assert outcome.code == 0, outcome.err
+    folder = tmp_path_factory.mktemp("finished")
+    with contextlib.chdir(folder):
+        write_jsonl(Path("pool.jsonl"), pool_rows())
+        suite = write_suite(TWO, RATED)
+        assert main(["eval", str(suite), "-o", str(RUN), "--cache", "cache"]) == 0
+    return folder
+
+
+@pytest.fixture
+def run(selectllm: Command, finished: Path) -> Path:
+    """The same in the current folder, with its pool and suite."""
+    shutil.copytree(finished, ".", dirs_exist_ok=True)
     return RUN
 
 
@@ -83,6 +96,7 @@ def test_every_figure_of_a_run_follows_from_its_folder(selectllm: Command, run: 
     ],
     ids=lambda command: command[0],
 )
+@pytest.mark.usefixtures("few_resamples")
 def test_verdicts_and_noise_follow_from_it_too(
     selectllm: Command, pool_file: Path, command: tuple[str, ...]
 ) -> None:

@@ -46,6 +46,7 @@ from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
+clustering = settings(max_examples=30)  # k-means takes 20 milliseconds
 randoms = st.randoms(use_true_random=False)
 few_values = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=12)
 labels = st.lists(st.integers(0, 4), min_size=1, max_size=20)
@@ -183,7 +184,7 @@ class TestGroups:
         assert adjusted_rand_score(np.repeat(np.arange(6), 30), groups.labels) == 1.0
         assert groups.sizes.tolist() == [30] * 6
 
-    @unhurried
+    @clustering
     @given(vectors(), st.integers(0, 5), randoms, st.data())
     def test_the_order_of_the_file_only_reorders_the_labels(
         self, rows: Vectors, seed: int, random: Random, data: st.DataObject
@@ -195,7 +196,7 @@ class TestGroups:
         shuffled = kmeans_groups(seeded(rows[order], [ids[i] for i in order], seed), count, seed)
         np.testing.assert_array_equal(shuffled.labels, groups.labels[order])
 
-    @unhurried
+    @clustering
     @given(vectors(), st.data())
     def test_groups_are_numbered_without_gaps_and_hold_every_item(
         self, rows: Vectors, data: st.DataObject

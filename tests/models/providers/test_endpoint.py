@@ -269,3 +269,30 @@ def test_the_entry_overrides_what_is_known() -> None:
 def test_an_unknown_server_behind_openai_is_told_by_its_models_name() -> None:
     assert not takes_schema(spec("openai/llama", api_base="http://localhost:8000/v1"))
     assert takes_schema(spec("openai/gpt-4o-mini", api_base="http://localhost:8000/v1"))
+
+
+@pytest.mark.parametrize("value", ["sk-0123456789abcdef", "hf_0a1b2c3d4e5f6a7b8c9d", "my key"])
+def test_a_key_in_place_of_its_variables_name_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(ModelError, match="api_key_env holds no name of a variable") as caught:
+        api_key(spec("openai/m", api_key_env=value), {})
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"\t{KEY}", f"{KEY}\x00", f"{KEY}é", f"{KEY}\r\nX: 1"])
+@pytest.mark.parametrize("named", [None, "MY_KEY"])
+def test_a_key_that_no_header_can_carry_is_refused_with_its_variable(
+    key: str, named: str | None
+) -> None:
+    variable = named or "OPENAI_API_KEY"
+    with pytest.raises(ModelError, match=f"the key in {variable} ") as caught:
+        api_key(spec("openai/m", api_key_env=named), {variable: key})
+    assert KEY not in str(caught.value)
+
+
+def test_secrets_are_found_in_extra_and_in_the_path_of_the_url() -> None:
+    there = spec(
+        "openai/m",
+        api_base="https://gate.example/0a1b2c3d4e5f6a7b8c9d/v1",
+        extra={"extra_headers": {"Authorization": "Bearer abcdefghij", "X-Title": "mine-to-show"}},
+    )
+    assert secrets(there, {}) == ("0a1b2c3d4e5f6a7b8c9d", "Bearer abcdefghij", "abcdefghij")

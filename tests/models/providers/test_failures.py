@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selectllm.models.model import ModelSpec
-from tests.support.provider_calls import KEY, PROVIDER_KEYS, at, failure, load_litellm
+from tests.support.certificates import CERTIFICATES, serving
+from tests.support.provider_calls import KEY, PROVIDER_KEYS, ask, at, failure, load_litellm
 from tests.support.provider_server import (
     FAULTS,
     Answer,
@@ -174,6 +177,79 @@ def test_a_host_that_does_not_exist_may_be_asked_again(provider: str) -> None:
     raised = failure(spec)
     assert "cannot be reached: no such host." in str(raised)
     assert (raised.status, raised.retryable, raised.fatal) == (None, True, True)
+
+
+@pytest.mark.parametrize("certificate", CERTIFICATES)
+def test_a_certificate_that_cannot_be_verified_is_fatal_at_once(
+    certificate: str, provider: str, tmp_path: Path
+) -> None:
+    context, _ = serving(certificate, tmp_path)
+    with ProviderServer(tls=context) as server:
+        raised = failure(at(server, f"{provider}/m"))
+    assert re.search("certificate cannot be verified: (self.signed|certificate)", str(raised))
+    assert "set SSL_CERT_FILE to a file" in str(raised)
+    assert (raised.kind, raised.status) == ("certificate", None)
+    assert {"retryable": raised.retryable, "fatal": raised.fatal} == FATAL
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        ("of 127.0.0.1", None),
+        ("expired in 2001", "certificate has expired"),
+        ("of elsewhere.example", "IP address mismatch"),
+    ],
+)
+def test_the_certificate_that_ssl_cert_file_names_is_trusted_and_still_checked(
+    certificate: str,
+    reason: str | None,
+    provider: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context, file = serving(certificate, tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with ProviderServer(tls=context) as server:
+        if reason is None:
+            assert ask(at(server, f"{provider}/m")).text == "[1, 2]"
+        else:
+            assert reason in str(failure(at(server, f"{provider}/m")))
+
+
+def test_a_redirect_in_a_circle_is_one_try(server: ProviderServer, provider: str) -> None:
+    server.state.respond = lambda *_: Answer(307, b"", {"Location": "/v1/chat/completions"})
+    raised = failure(at(server, f"{provider}/m"))
+    assert "in a circle, or to another host" in str(raised)
+    assert "Correct api_base" in str(raised)
+    assert (raised.kind, raised.status) == ("redirect", 307)
+    assert {"retryable": raised.retryable, "fatal": raised.fatal} == FATAL
+    assert server.count <= 21  # what a client follows, once
+
+
+@pytest.mark.parametrize("model_id", ["openai/m", "hosted_vllm/m", "anthropic/m", "gemini/m"])
+def test_no_redirect_to_another_host_is_followed(model_id: str, server: ProviderServer) -> None:
+    with ProviderServer() as other:
+        elsewhere = other.root.replace("127.0.0.1", "localhost")
+        server.queue(Answer(307, b"", {"Location": f"{elsewhere}/v1/chat/completions"}))
+        raised = failure(at(server, model_id, api_key_env="MY_KEY"), {"MY_KEY": KEY})
+        assert (raised.kind, raised.status, raised.fatal) == ("redirect", 307, True)
+        assert (server.count, other.count) == (1, 0)
+
+
+def test_a_redirect_that_leads_nowhere_is_told(server: ProviderServer, provider: str) -> None:
+    server.queue(Answer(307, b""))
+    raised = failure(at(server, f"{provider}/m"))
+    assert (raised.kind, raised.status, raised.fatal) == ("redirect", 307, True)
+
+
+def test_a_403_without_a_word_of_the_key_may_be_about_the_prompt_alone(
+    server: ProviderServer, provider: str
+) -> None:
+    server.queue(Answer(403, b"<html>Forbidden</html>"), Answer(403, error("Wrong API key.")))
+    raised = failure(at(server, f"{provider}/m"))
+    assert (raised.kind, raised.fatal, raised.doubtful) == ("forbidden", False, True)
+    raised = failure(at(server, f"{provider}/m"))
+    assert (raised.kind, raised.fatal, raised.doubtful) == ("key", True, False)
 
 
 def test_an_unknown_provider_fails_before_anything_is_sent() -> None:

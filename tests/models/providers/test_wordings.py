@@ -115,10 +115,10 @@ REFUSED: list[tuple[str, int, Any]] = [
      innererror={"code": "ResponsibleAIPolicyViolation"})),
     ("Azure", 400, said("Filtered.", innererror={"code": "ResponsibleAIPolicyViolation"})),
     ("Azure", 400, said("The response was filtered due to the content management policy.")),
-    ("Azure", 400, said("Bad.", innererror={"content_filter_result": {"hate": {"filtered": True}}})),
+    ("Azure", 400, said("Bad.", innererror={"content_filter_result": {"x": {"filtered": True}}})),
     ("Azure", 500, said("The model produced invalid content. Consider modifying your prompt.")),
-    ("OpenAI", 400, said("Invalid prompt: your prompt was flagged as potentially violating our usage "
-     "policy.", type="invalid_request_error", code="invalid_prompt")),
+    ("OpenAI", 400, said("Invalid prompt: your prompt was flagged as potentially violating our "
+     "usage policy.", type="invalid_request_error", code="invalid_prompt")),
     ("OpenAI", 400, said("It may be violating our usage policies.")),
     ("OpenAI", 400, said("This request has been flagged for potentially high-risk cyber activity.",
      type="invalid_request", code="cyber_policy")),

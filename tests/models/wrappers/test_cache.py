@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pickle
+import re
 import signal
 import sqlite3
 import stat
@@ -13,16 +15,18 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import diskcache
 import pytest
 
-from selectllm.core.errors import CacheError, ProviderError, ReplyMissing
+from selectllm.core.errors import CacheDamaged, CacheError, ProviderError, ReplyMissing
 from selectllm.core.types import Item, Question, Reply
 from selectllm.models.model import ModelSpec, Request, Vote
-from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache
+from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache, unusable
 
 QUESTION = Question((Item("a", "A"), Item("b", "B")), ("1", "2"), 1, "indices")
 REQUEST = Request(
@@ -217,16 +221,79 @@ def test_a_row_that_is_no_reply_is_refused(tmp_path: Path, value: str) -> None:
     with sqlite3.connect(tmp_path / "cache.db") as database:
         database.execute("UPDATE Cache SET value = ?", (value,))
     database.close()
-    with pytest.raises(CacheError, match="selectllm did not write"):
+    with pytest.raises(CacheError, match="did not write"):
         cache.get(REQUEST.key)
-    with pytest.raises(CacheError, match="selectllm did not write"):
+    with pytest.raises(CacheError, match="did not write"):
         list(cache.rows())
 
 
 def test_a_database_that_is_none_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "cache.db").write_bytes(b"no database" * 100)
-    with pytest.raises(CacheError, match=r"cannot be opened .*; name another with `cache`"):
+    with pytest.raises(CacheError, match=r"is damaged .*cache verify --repair"):
         ReplyCache(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
+def test_a_reply_that_the_disk_does_not_take_is_handed_out_and_told_once(tmp_path: Path) -> None:
+    import resource
+
+    notes: list[str] = []
+    upstream, cache = Upstream(), ReplyCache(tmp_path, notes.append)
+    model = Cached(upstream, cache)
+    complete(model, replace(REQUEST, repeat=1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))  # no file may grow: a full disk
+    try:
+        replies = [complete(model, replace(REQUEST, repeat=repeat)) for repeat in (2, 3, 2)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [reply.text for reply in replies] == ["answer 2", "answer 3", "answer 2"]
+    assert [reply.cached for reply in replies] == [False, False, True]
+    assert len(notes) == 1
+    assert str(tmp_path) in notes[0]
+    assert "would pay for them again" in notes[0]
+    assert complete(model, replace(REQUEST, repeat=1)).text == "answer 1"
+    assert upstream.calls == 3
+
+
+def test_a_reply_whose_text_is_none_is_refused(tmp_path: Path) -> None:
+    cache = ReplyCache(tmp_path)
+    cache.put(REQUEST, Reply("[1]"))
+    for wrong in ("5", '["[1]"]', "null", "true"):
+        with closing(sqlite3.connect(tmp_path / "cache.db")) as database, database:
+            row = ("UPDATE Cache SET value = json_set(value, '$.reply.text', json(?))", (wrong,))
+            database.execute(*row)
+        with pytest.raises(CacheDamaged, match="not a reply"):
+            cache.get(REQUEST.key)
+
+
+@pytest.mark.parametrize("name", ["flight.lock", "cache.db"])
+def test_a_folder_in_the_place_of_a_file_is_our_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(CacheError, match=re.escape(str(tmp_path))):
+        complete(Cached(Upstream(), ReplyCache(tmp_path)))
+
+
+def test_a_locked_cache_is_told_as_locked(tmp_path: Path) -> None:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    assert "another process has locked it" in str(unusable(tmp_path, error))
+    assert "another process has locked it" in str(unusable(tmp_path, diskcache.Timeout()))
+
+
+def test_a_truncated_database_is_our_error_at_whatever_length(tmp_path: Path) -> None:
+    with closing(ReplyCache(tmp_path / "whole")) as cache:
+        for repeat in range(60):
+            cache.put(replace(REQUEST, repeat=repeat), Reply("reply " * 20))
+    whole = (tmp_path / "whole" / "cache.db").read_bytes()
+    for size in range(1, len(whole), 7_001):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        (folder / "cache.db").write_bytes(whole[:size])
+        with contextlib.suppress(CacheError), closing(ReplyCache(folder)) as cache:
+            for repeat in range(60):
+                reply = cache.get(replace(REQUEST, repeat=repeat).key)
+                assert reply is None or reply.text == "reply " * 20
 
 
 def test_the_folder_is_private(tmp_path: Path) -> None:
@@ -236,7 +303,7 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CacheError, match="`cache` DIR"):
+    with pytest.raises(CacheError, match="another folder with `cache`"):
         ReplyCache(tmp_path / "file" / "cache")
 
 

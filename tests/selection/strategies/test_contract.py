@@ -30,6 +30,7 @@ ALL = (
 
 WORDS = ["ask", "Tell", "why", "42", ""]
 seeds = st.integers(-1, 3)
+each = settings(deadline=None, max_examples=25)  # of each of two dozen strategies
 
 
 @st.composite
@@ -72,7 +73,7 @@ def chosen(strategy: Strategy, pool: Candidates, n: int) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(deadline=None, max_examples=60)
+@each
 @given(pool=pools(), data=st.data())
 def test_exactly_n_distinct_items_come_out_and_the_same_ones_again(
     name: str, pool: Candidates, data: st.DataObject
@@ -85,7 +86,7 @@ def test_exactly_n_distinct_items_come_out_and_the_same_ones_again(
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name not in BY_PLACE])
-@settings(deadline=None, max_examples=60)
+@each
 @given(pool=pools(), random=st.randoms(use_true_random=False), data=st.data())
 def test_the_order_of_the_file_changes_nothing(
     name: str, pool: Candidates, random: Random, data: st.DataObject
@@ -96,7 +97,7 @@ def test_the_order_of_the_file_changes_nothing(
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if find_strategy(name).ranks])
-@settings(deadline=None, max_examples=60)
+@each
 @given(pool=pools(), data=st.data())
 def test_a_larger_n_only_adds_to_a_ranking(
     name: str, pool: Candidates, data: st.DataObject

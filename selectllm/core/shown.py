@@ -1,0 +1,52 @@
+"""Values as messages show them: short, never written out in full first; and text without controls.
+
+What a stranger wrote may hold codes that a terminal obeys, or that turn the order of words round.
+"""
+
+from __future__ import annotations
+
+from reprlib import Repr
+from typing import Any
+
+SHOWN = 60  # characters of a value in a message
+
+_REPR = Repr()
+_REPR.maxlevel, _REPR.maxlist, _REPR.maxtuple, _REPR.maxdict, _REPR.maxset = 3, 20, 20, 20, 20
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 2 * SHOWN
+
+
+def shortened(value: Any) -> str:
+    """`value` as Python writes it, at most SHOWN characters of it."""
+    if isinstance(value, str):
+        return excerpt(repr(value[: 2 * SHOWN]))
+    if isinstance(value, int) and value.bit_length() > 4 * SHOWN:
+        return f"a number of about {value.bit_length() * 3 // 10:,} digits"
+    return excerpt(_REPR.repr(value))
+
+
+def excerpt(text: str, most: int = SHOWN) -> str:
+    """`text`, or its beginning and three dots: at most `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+# C0 but for tab and line feed, DEL, C1, what changes the direction of writing (as Unicode's UAX 9
+# has it), separators that a terminal may take for line ends, and halves of surrogate pairs.
+_CONTROLS = {
+    code: (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+    for code in (
+        *(code for code in range(0x20) if code not in (0x09, 0x0A)),
+        *range(0x7F, 0xA0),
+        *(0x061C, 0x200E, 0x200F, 0x2028, 0x2029),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+        *range(0xD800, 0xE000),
+    )
+} | {0x0D: "\\r"}
+
+
+def visible(text: str) -> str:
+    r"""`text` with every control character as it is written in Python, ESC as \x1b.
+
+    Tabs and line feeds stay. For people: JSON and files for machines keep the text itself.
+    """
+    return text if text.isascii() and text.isprintable() else text.translate(_CONTROLS)

@@ -1,0 +1,85 @@
+"""Files that are written where somebody says: never over what is read, kept, or a run's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from selectllm.core.errors import UsageError
+from selectllm.core.files import unwritable
+
+if TYPE_CHECKING:
+    from selectllm.evaluation.suite import Suite
+    from selectllm.jobs.workspace import Workspace
+
+OF_A_RUN = frozenset(
+    (
+        *("run.json", "clusters.json", "utilities.jsonl", "baseline.json", "decisions.jsonl"),
+        *("results.json", "sets.jsonl", "sets.json", "proposals.jsonl", "optimize.json"),
+        *("compare.json",),
+    )
+)
+"""What jobs write into their folder under these names, which nothing else must replace."""
+LOGS = ("run.json", "decisions.jsonl", "sets.jsonl")
+"""By one of these a folder is known for such a folder."""
+
+Named = TypeVar("Named")
+
+
+def real(path: Path | str) -> Path:
+    """The file itself, whatever it is called."""
+    return Path(os.path.realpath(path))
+
+
+def read_by(suite: Suite) -> set[Path]:
+    """The suite's own file and every path that it names."""
+    words = values(suite.model_dump().values(), str)
+    paths = {real(suite.at(word)) for word in words if "\0" not in word}
+    return paths if suite.source is None else paths | {real(suite.source)}
+
+
+def unfit(
+    file: Path, read: Collection[Path], workspace: Workspace, out: Path | None = None
+) -> str | None:
+    """Why nothing is written to `file`, as the end of a sentence; None: it can be written.
+
+    `read`: real paths of the files that are read. `out`: the job's own folder.
+    """
+    if problem := unwritable(file):
+        return problem
+    file = real(file)
+    if file in read:
+        return "is read, and is not overwritten"
+    if is_of_a_run(file, out):
+        return "is a file of the run itself, which is not overwritten"
+    for what, folder in (("cache", workspace.cache), ("prompts", workspace.prompts)):
+        if folder is not None and file.is_relative_to(real(folder)):
+            return f"lies in the {what} folder, where nothing else is written"
+    return None
+
+
+def check_written(argument: str, file: Path, read: Collection[Path], workspace: Workspace) -> None:
+    """Raise UsageError, which names the argument, for a file that is not to be written."""
+    if problem := unfit(file, read, workspace):
+        raise UsageError(f"`{argument}` {file}: {problem}; name another file", argument=argument)
+
+
+def is_of_a_run(file: Path, out: Path | None = None) -> bool:
+    """Whether a job keeps its own under that name in that folder; `out`: its own folder."""
+    folder = file.parent
+    return file.name in OF_A_RUN and (
+        (out is not None and folder == real(out)) or any((folder / name).exists() for name in LOGS)
+    )
+
+
+def values(among: Iterable[Any], kind: type[Named]) -> Iterator[Named]:
+    """Those of the kind, however deep in lists and mappings."""
+    for value in among:
+        if isinstance(value, kind):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from values(value.values(), kind)
+        elif isinstance(value, (list, tuple)):
+            yield from values(value, kind)
