@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from selectllm.cli import main
+from selectllm.models.wrappers.pace import EndpointPace
 from tests.support.provider_server import ProviderServer
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -83,13 +84,16 @@ def selectllm(
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits between tries take no time; how long they are is tested in test_retry.py."""
+    """Waits for a try take no time; how long they are is tested in test_retry.py, test_pace.py."""
     sleep = asyncio.sleep
+
+    async def no_turn(pace: EndpointPace) -> None: ...
 
     async def at_once(seconds: float, result: Any = None) -> Any:
         return await sleep(0, result)
 
     monkeypatch.setattr(asyncio, "sleep", at_once)
+    monkeypatch.setattr(EndpointPace, "turn", no_turn)
 
 
 @pytest.fixture

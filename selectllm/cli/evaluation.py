@@ -82,6 +82,5 @@ def show(session: CommandSession, evaluation: Evaluation) -> None:
     from selectllm.report.terminal import print_results
 
     print_results(evaluation.results, Console())
-    unpriced = session.ledger.unpriced_calls
-    note = f" ({unpriced} calls are not priced)" if unpriced else ""
-    session.note(f"spent {session.ledger.spent:.4f} USD{note}; run folder: {evaluation.folder}")
+    session.note_tries(evaluation.decisions)
+    session.note(f"{session.spent}; run folder: {evaluation.folder}")

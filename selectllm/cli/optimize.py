@@ -90,6 +90,4 @@ def _show(session: CommandSession, search: Optimization) -> None:
     from selectllm.report.layout import Visible
 
     Console().print(Visible(render_optimized(search.results)))
-    unpriced = session.ledger.unpriced_calls
-    note = f" ({unpriced} calls are not priced)" if unpriced else ""
-    session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {nearby(search.folder)}")
+    session.note(f"{session.spent}; folder: {nearby(search.folder)}")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from selectllm.core.plugins import is_reference
+from selectllm.core.stopping import DRAIN_SECONDS
 
 Function = Callable[..., Any]
 
@@ -47,6 +48,7 @@ class Common:
     cache: Path | None = None
     encoder: str | None = None
     vectors: Path | None = None
+    drain: float = DRAIN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,14 @@ COMMON = (
         type=FILE,
         metavar="FILE.npy",
         help="The pool's vectors, made elsewhere: float32, a row of length 1 for each of its rows.",
+    ),
+    click.option(
+        "--drain",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        default=DRAIN_SECONDS,
+        show_default=True,
+        help="After Ctrl-C wait at most so long for replies that are on their way.",
     ),
 )
 OUTPUT = (AS_JSON, click.option("--quiet", is_flag=True, help="No notes."))

@@ -95,6 +95,7 @@ def _print_ahead(session: CommandSession, plan: SelectionPlan) -> None:
 
 def _report(session: CommandSession, selection: Selection, out: Path) -> None:
     """What was selected; an error where it is short of the budget."""
+    session.note_tries(selection.decisions)
     if session.common.as_json:
         summary = {
             "out": str(out),

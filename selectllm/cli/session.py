@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from selectllm.cli.options import Common
 from selectllm.cli.terminal import Terminal
+from selectllm.core.types import Decision
 from selectllm.jobs.session import Session, SessionSettings
 
 SETTINGS = tuple(field.name for field in fields(SessionSettings))
@@ -18,6 +20,27 @@ class CommandSession(Session):
     """A session that knows its command's options."""
 
     common: Common
+
+    @property
+    def spent(self) -> str:
+        """What the command has spent, as the beginning of a note."""
+        ledger, doubts = self.ledger, []
+        if ledger.unpriced_calls:
+            doubts.append(f"{ledger.unpriced_calls} calls are not priced")
+        if ledger.assumed_calls:
+            doubts.append(
+                f"{ledger.assumed_calls} calls did not say what they cost and are counted with the "
+                f"most that it can be, {ledger.assumed:.4f} USD"
+            )
+        return f"spent {ledger.spent:.4f} USD" + (f" ({'; '.join(doubts)})" if doubts else "")
+
+    def note_tries(self, decisions: Iterable[Decision]) -> None:
+        """Tell how the provider behind `decisions` failed and was waited for, if it did."""
+        from selectllm.report.tries import tries_told
+
+        told = tries_told(attempt for decision in decisions for attempt in decision.attempts)
+        if told is not None:
+            self.note(told)
 
 
 def open_session(common: Common, start: Path) -> CommandSession:

@@ -90,6 +90,4 @@ def _show(session: CommandSession, comparison: making.Sets) -> None:
         return
     show(comparison.results, as_json=session.common.as_json)
     if not session.common.as_json:
-        unpriced = session.ledger.unpriced_calls
-        note = f" ({unpriced} calls are not priced)" if unpriced else ""
-        session.note(f"spent {session.ledger.spent:.4f} USD{note}; folder: {comparison.folder}")
+        session.note(f"{session.spent}; folder: {comparison.folder}")

@@ -32,10 +32,10 @@ FLAGS = {
 ARGUMENTS = frozenset(
     """
     a add allow_unpriced answers api_base arm b baseline budget by cache cluster_size concurrency
-    demonstrations design dev differing distinct encoder env_file grid jobs learning_rate limit
-    matched max_cost max_length model model_arg new_tokens offline on_invalid only partial pilot
-    pool prefilter prompt prompts rating_cost reask record results retain rubric seed skip_bad
-    strategy teacher threshold to training_seed unanswered vectors
+    demonstrations design dev differing distinct drain encoder env_file grid jobs learning_rate
+    limit matched max_cost max_length model model_arg new_tokens offline on_invalid only partial
+    pilot pool prefilter prompt prompts rating_cost reask record results retain rubric seed
+    skip_bad strategy teacher threshold to training_seed unanswered vectors
     """.split()
 )
 

@@ -34,17 +34,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from selectllm.core.types import Reply
+    from selectllm.core.types import Attempt, Reply
 
 
 class SelectLLMError(Exception):
     """Base of all errors below. `exit_code` is what the command line ends with; 1 is an answer.
 
     `argument`: the name of the argument that is wrong, None if it is no argument's fault.
+    `attempts`: what the question that it ended had sent, as far as that was paid for or failed.
     """
 
     exit_code = 2
     argument: str | None = None
+    attempts: tuple[Attempt, ...] = ()
 
     def __init__(self, message: str, *, argument: str | None = None) -> None:
         super().__init__(message)
@@ -166,9 +168,11 @@ class ProviderError(SelectLLMError):
     `doubtful`: it may be about this one request or about all of them; which one shows when other
     requests are answered, or meet the same.
     `reply`: what came back and was paid for, of no use as an answer; None if nothing did.
+    `at_most_usd`: what the call may have been billed where nobody says, None if nothing.
     """
 
     exit_code = 6
+    at_most_usd: float | None = None
 
     def __init__(
         self,

@@ -149,6 +149,9 @@ class Reply:
     provider says the prompt does not fit its context) or another word of the provider's.
     `tokens_in`, `tokens_out`: as billed, None if not reported. `cost_usd`: None if not priced.
     `seconds`: the original latency, also on a cache hit; `cached`: nothing was sent this time.
+
+    Of this time alone, and kept in no cache: `waited`, `at_most_usd` as in Attempt, and `failed`,
+    the tries before it.
     """
 
     text: str
@@ -158,14 +161,22 @@ class Reply:
     cost_usd: float | None = None
     seconds: float = 0.0
     cached: bool = False
+    waited: float | None = None
+    at_most_usd: float | None = None
+    failed: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request of a decision and what came back, as the decision log has it as well.
+    """One request of a decision and what came back, or that it failed; the log has it as well.
 
-    A field that has a default may be missing there; the JSON Schema of a decision is generated
-    from these types.
+    `kind`: what went wrong (ProviderError.kind); None where it was answered. `status`: the HTTP
+    status of a failure, None where no response came. `waited`: seconds from when it could have
+    been sent to when it was; None for none. `at_most_usd`: what it may have been billed, where
+    the provider did not say what it was; None where it did, or where nothing is billed.
+
+    A field that has a default may be missing in the log; the JSON Schema of a decision is
+    generated from these types.
     """
 
     request_sha256: Sha256
@@ -176,6 +187,10 @@ class Attempt:
     cost_usd: float | None
     seconds: Amount
     cached: bool
+    kind: str | None = None
+    status: int | None = None
+    waited: Amount | None = None
+    at_most_usd: Amount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +215,13 @@ class Decision:
     problems: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     ranking: tuple[str, ...] | None = None
+
+    @property
+    def replies(self) -> tuple[Attempt, ...]:
+        """The attempts that were answered; what these took is what the decision takes."""
+        return answered(self.attempts)
+
+
+def answered(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
+    """Those of `attempts` that did not fail."""
+    return tuple(attempt for attempt in attempts if attempt.kind is None)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 
 from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
+from selectllm.core.stopping import DRAIN_SECONDS, Drain, draining
 from selectllm.core.types import Pool, Progress
 from selectllm.jobs.arguments import check, hints_of
 from selectllm.jobs.computing import interruptible
@@ -77,6 +78,7 @@ class SessionSettings:
     cache: Path | None = None
     encoder: str | None = None
     vectors: Path | None = None
+    drain: float = DRAIN_SECONDS
 
 
 class Settings(TypedDict, total=False):
@@ -91,6 +93,7 @@ class Settings(TypedDict, total=False):
     cache: Path | str | None
     encoder: str | None
     vectors: Path | str | None
+    drain: float
 
 
 class Session(Jobs):
@@ -111,7 +114,8 @@ class Session(Jobs):
     reply that is neither recorded nor cached raises ReplyMissing. `env_file`: a file of
     environment variables, set for this process where they are not set already. `prompts`,
     `cache`: folders to use instead of the workspace's. `encoder`: name or path of a
-    sentence-transformers model. `vectors`: a .npy file of the pool's vectors.
+    sentence-transformers model. `vectors`: a .npy file of the pool's vectors. `drain`: seconds
+    that a job which is interrupted waits for replies that are on their way; 0 for not at all.
 
     Raises UsageError for a setting that cannot work.
     """
@@ -127,6 +131,7 @@ class Session(Jobs):
         **settings: Unpack[Settings],
     ) -> None:
         from selectllm.models.wrappers.budget import Ledger
+        from selectllm.models.wrappers.pace import Paces
         from selectllm.prompting.library import PromptLibrary
 
         own: dict[str, object] = {"folder": folder, "start": start, "notes": notes}
@@ -147,6 +152,7 @@ class Session(Jobs):
         )
         self.library = PromptLibrary(self.workspace.prompts)
         self.ledger = Ledger(self.settings.max_cost, allow_unpriced=self.settings.allow_unpriced)
+        self.paces = Paces()
         self.given: GivenVectors | None = None
         if self.settings.vectors is not None:
             from selectllm.data.vector_file import GivenVectors, open_vectors
@@ -241,6 +247,11 @@ class Session(Jobs):
         """Show the watcher how far something is."""
         return self.watcher.progress(description)
 
+    @property
+    def drain(self) -> Drain:
+        """What happens to calls in flight when a job is interrupted."""
+        return Drain(self.settings.drain, self.note)
+
     @contextlib.contextmanager
     def computing(self, description: str) -> Iterator[Progress | None]:
         """The same around what computes and seldom awaits: Ctrl-C ends it at once."""
@@ -261,6 +272,7 @@ class Session(Jobs):
             cache=self.cache,
             environment=os.environ,
             ledger=self.ledger,
+            paces=self.paces,
             offline=self.settings.offline,
             pack=pack or {},
             utility=utility,
@@ -313,14 +325,16 @@ async def opened(
     """
     if session is None:
         async with Session(start=start, **settings) as session:
-            yield session.for_job()
+            with draining(session.drain):
+                yield session.for_job()
         return
     if settings:
         raise ArgumentError(
             f"{', '.join(settings)}: settings of a session; give them to Session(...)",
             argument=next(iter(settings)),
         )
-    yield session.for_job()
+    with draining(session.drain):
+        yield session.for_job()
 
 
 def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
@@ -337,6 +351,11 @@ def _check(settings: SessionSettings) -> None:
         raise UsageError(
             f"`concurrency` {settings.concurrency}: is not from 1 to {MOST_CALLS}",
             argument="concurrency",
+        )
+    check_number("drain", settings.drain)
+    if settings.drain is None or not 0 <= settings.drain < math.inf:
+        raise UsageError(
+            f"`drain` {settings.drain}: is no number of seconds of at least 0", argument="drain"
         )
     cost = settings.max_cost
     if cost is not None and (math.isnan(cost) or cost < 0):

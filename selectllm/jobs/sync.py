@@ -10,6 +10,8 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
+from selectllm.jobs.computing import terminable
+
 Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
 
@@ -55,11 +57,26 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
 
 
 def _run(job: Coroutine[Any, Any, Value]) -> Value:
-    """`asyncio.run`, which at its end writes out the repr of what its task returned."""
+    """`asyncio.run`, which at its end writes out the repr of what its task returned.
+
+    KeyboardInterrupt if the job was interrupted or terminated.
+    """
     values: list[Value] = []
+    terminated: list[int] = []
 
     async def keep() -> None:
-        values.append(await job)
+        task = asyncio.current_task()
+        assert task is not None
+        with terminable(task) as came:
+            try:
+                values.append(await job)
+            finally:
+                terminated.extend(came)
 
-    asyncio.run(keep())
+    try:
+        asyncio.run(keep())
+    except asyncio.CancelledError:
+        if terminated:
+            raise KeyboardInterrupt from None
+        raise
     return values[0]

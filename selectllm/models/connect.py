@@ -1,6 +1,6 @@
 """From a model's settings to a model that answers: the wrappers, in the order they act.
 
-    Replayed(pack) > Cached > TruncationGuard > Budgeted > Retrying > LiteLLMModel, OwnModel or
+    Replayed(pack) > Cached > Retrying > TruncationGuard > Budgeted > LiteLLMModel, OwnModel or
     the embedded engine
 
 Only the innermost one talks to a provider; a reply that the pack or the cache holds never loads
@@ -24,6 +24,7 @@ from selectllm.models.providers.own import OwnModel, find_factory, own_identity
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.budget import Budgeted, Ledger
 from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache
+from selectllm.models.wrappers.pace import Paces
 from selectllm.models.wrappers.recorded import Replayed
 from selectllm.models.wrappers.retry import Retrying, RetryPolicy
 from selectllm.models.wrappers.truncation_guard import TruncationGuard
@@ -47,6 +48,7 @@ class Connections:
     utility: Mapping[str, float] | None = None
     num_ctx: int | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    paces: Paces = field(default_factory=Paces)
     base: Path | None = None
     innermost: Callable[[ModelSpec, Connections], Model] | None = None
 
@@ -91,11 +93,13 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
 
 
 def _live(spec: ModelSpec, shared: Connections) -> Model:
-    model = Retrying((shared.innermost or innermost)(spec, shared), shared.policy)
-    if provider_of(spec).way == "embedded":
-        return TruncationGuard(model)
-    price = _costs_nothing if provider_of(spec).way == "own" else price_per_token
-    return TruncationGuard(Budgeted(model, shared.ledger, price))
+    model = (shared.innermost or innermost)(spec, shared)
+    way = provider_of(spec).way
+    if way != "embedded":
+        price = _costs_nothing if way == "own" else price_per_token
+        model = Budgeted(model, shared.ledger, price)
+    where = spec.id if way != "network" else endpoint(spec, shared.environment) or spec.provider
+    return Retrying(TruncationGuard(model), shared.policy, shared.paces, where)
 
 
 def _costs_nothing(spec: ModelSpec) -> Price:

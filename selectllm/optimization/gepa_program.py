@@ -141,7 +141,7 @@ def _classes() -> _Classes:
 
         async def aforward(self, cluster: int) -> Any:
             decision = await self.decide(self.instructions, cluster)
-            reply = decision.attempts[-1].reply if decision.attempts else ""
+            reply = decision.replies[-1].reply if decision.replies else ""
             made = dspy.Prediction(
                 picks=list(decision.picks), status=decision.status, reply=reply, decision=decision
             )

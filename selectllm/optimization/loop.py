@@ -19,17 +19,21 @@ class LoopRunner:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._asked: Future[Any] | None = None
+        self._asked: asyncio.Task[Any] | None = None
         self._stopped = False
 
     async def in_thread(self, search: Callable[[], T]) -> T:
-        """What `search` returns, called in a thread; cancelled, it ends at its next question."""
+        """What `search` returns, called in a thread; cancelled, it ends at its next question.
+
+        The question that it has ends in good order first (core/stopping.py).
+        """
         try:
             return await asyncio.to_thread(search)
         except asyncio.CancelledError:
             self._stopped = True
-            if self._asked is not None:
+            if self._asked is not None and not self._asked.done():
                 self._asked.cancel()
+                await asyncio.wait({self._asked})
             raise
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
@@ -37,11 +41,17 @@ class LoopRunner:
         if self._stopped:
             coro.close()
         else:
-            future: Future[T] = asyncio.run_coroutine_threadsafe(coro, self._loop)
-            self._asked = future
+            future: Future[T] = asyncio.run_coroutine_threadsafe(self._known(coro), self._loop)
             try:
                 return future.result()
             except CancelledError:
                 self._stopped = True
         # No Exception: code that calls this takes those for failures of what it tried.
         raise KeyboardInterrupt
+
+    async def _known(self, coro: Coroutine[Any, Any, T]) -> T:
+        self._asked = asyncio.current_task()
+        if self._stopped:
+            coro.close()
+            raise asyncio.CancelledError
+        return await coro

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from selectllm.core.codec import seeded_hash
-from selectllm.core.errors import ProviderError, ReplyMissing
+from selectllm.core.errors import ProviderError, ReplyMissing, SelectLLMError
 from selectllm.core.types import Attempt, Decision, Message, Parsed, Question, Reply
 from selectllm.models.model import Request
 from selectllm.models.providers.providers import provider_of, takes_schema, tokens_to_list
@@ -31,7 +31,7 @@ async def make_decisions(
     """`ask` what the log does not hold yet, and log it; `tick` hears of every new decision.
 
     Raises as `ask` does, and ProviderError when any decision is an `error`: what succeeded is in
-    the log, and the same call made again asks the rest.
+    the log, and the same call made again asks the rest, what failed after the others.
     """
     tasks = list(tasks)
     errors: list[Decision] = []
@@ -42,7 +42,9 @@ async def make_decisions(
             errors.append(decision)
         tick(decision)
 
-    await ask((task for task in tasks if not log.done(task.key)), settings, record)
+    missing = [task for task in tasks if not log.done(task.key)]
+    missing.sort(key=lambda task: task.key in log)  # what failed before comes last
+    await ask(missing, settings, record)
     if errors:
         kept = log.path or "the reply cache"
         raise ProviderError(
@@ -58,9 +60,9 @@ async def ask(
     """Make every decision and hand each to `record` as it is made.
 
     A call that fails after its retries gives a decision with status `error` and the loop goes
-    on. What cannot get better (a wrong key, an exhausted budget, one model failing
-    FAILURES_IN_A_ROW times) ends it: calls in flight still finish and are recorded, then the
-    error is raised. Offline, all missing replies are counted before ReplyMissing is raised.
+    on. What cannot get better (a wrong key, an exhausted budget, a provider that is down, see
+    FailureStreak) ends it: calls in flight still finish and are recorded, then the error is
+    raised. Offline, all missing replies are counted before ReplyMissing is raised.
     """
     asking = _Asking(settings, record)
     await run_all(tasks, asking.decide, settings.concurrency)
@@ -79,14 +81,17 @@ class _Asking:
     async def decide(self, task: Task) -> None:
         """Make one decision and record it; raises what cannot get better."""
         patience = self._patience[task.selector.spec.name]
+        decisions: list[Decision] = []
         try:
-            replies = [await self._answered(question, patience) for question in task.questions]
+            for question in task.questions:
+                if (decision := await self._answered(question, patience)) is not None:
+                    decisions.append(decision)
         except ProviderError as error:
-            self._record(failed(task, error))
+            before = [attempt for decision in decisions for attempt in decision.attempts]
+            self._record(failed(task, error, before))
             patience.failed(error)
             return
-        decisions = [reply for reply in replies if reply is not None]
-        if len(decisions) == len(replies):
+        if len(decisions) == len(task.questions):
             self._record(counted(task, decisions))
 
     async def _answered(self, question: Task, patience: FailureStreak) -> Decision | None:
@@ -96,7 +101,8 @@ class _Asking:
         except ReplyMissing:
             self._missing[question.selector.prompt.ref, question.selector.spec.name] += 1
             return None
-        patience.answered()
+        if any(not attempt.cached for attempt in decision.replies):
+            patience.answered()
         return decision
 
     def check_missing(self) -> None:
@@ -133,22 +139,28 @@ async def _decide_one(task: Task, settings: AskSettings) -> Decision:
     reask = reasks(selector.spec, settings.reask)
     attempts: list[Attempt] = []
     problems: list[str] = []
+    asked = 0
     while True:
-        reply = await selector.model.complete(request)
-        attempts.append(attempt(request, reply))
+        try:
+            reply = await selector.model.complete(request)
+        except SelectLLMError as error:
+            error.attempts = (*attempts, *error.attempts)  # these were paid for
+            raise
+        asked += 1
+        attempts += tried(request, reply)
         if reply.finish_reason == "refused":
             return _decision(task, Parsed((), "refused", tuple(problems)), attempts)
         if reply.finish_reason == "too_long":
             return _decision(task, Parsed((), "invalid", (*problems, "too_long")), attempts)
         parsed = _read(reply, request)
         problems += [word for word in parsed.problems if word not in problems]
-        if parsed.status in ("ok", "repaired") or len(attempts) > reask:
+        if parsed.status in ("ok", "repaired") or asked > reask:
             break
         request = _asking_again(request, reply, complaint(parsed, question))
         if not fits(request):
             problems.append("too_long")
             break
-    status = "repaired" if parsed.status == "ok" and len(attempts) > 1 else parsed.status
+    status = "repaired" if parsed.status == "ok" and asked > 1 else parsed.status
     return _decision(task, replace(parsed, status=status, problems=tuple(problems)), attempts)
 
 
@@ -174,9 +186,12 @@ def fits(request: Request) -> bool:
     return estimate_tokens(request.messages) <= context - request.max_tokens
 
 
-def failed(task: Task, error: ProviderError) -> Decision:
-    """The decision of a call that could not be made: status `error`, never a pick."""
-    return _decision(task, Parsed((), "error", (str(error),)), [])
+def failed(task: Task, error: ProviderError, before: Sequence[Attempt] = ()) -> Decision:
+    """The decision of a call that could not be made: status `error`, never a pick.
+
+    `before`: the attempts of the ballots before it.
+    """
+    return _decision(task, Parsed((), "error", (str(error),)), [*before, *error.attempts])
 
 
 def first_request(task: Task, settings: AskSettings) -> Request:
@@ -227,9 +242,9 @@ def _asking_again(request: Request, reply: Reply, text: str) -> Request:
     return replace(request, messages=request.messages + said)
 
 
-def attempt(request: Request, reply: Reply) -> Attempt:
-    """What the log keeps of one request and what came back."""
-    return Attempt(
+def tried(request: Request, reply: Reply) -> tuple[Attempt, ...]:
+    """What the log keeps of one request: the tries that failed, and what came back."""
+    answer = Attempt(
         request_sha256=request.key,
         reply=reply.text,
         finish_reason=reply.finish_reason,
@@ -238,7 +253,10 @@ def attempt(request: Request, reply: Reply) -> Attempt:
         cost_usd=reply.cost_usd,
         seconds=reply.seconds,
         cached=reply.cached,
+        waited=reply.waited,
+        at_most_usd=reply.at_most_usd,
     )
+    return (*reply.failed, answer)
 
 
 def _decision(task: Task, parsed: Parsed, attempts: list[Attempt]) -> Decision:

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
 from selectllm.core.errors import ProviderError, SelectLLMError
+from selectllm.core.stopping import stopped, to_the_end
 
 FAILURES_IN_A_ROW = 8  # of one model, each after its retries: the provider is down, stop asking
+DOWN = ("busy", "timeout", "unreachable")  # the kinds of failures that may say so
 
 Thing = TypeVar("Thing")
 
@@ -19,7 +21,7 @@ async def run_all(
     """`do` every thing, `concurrency` of them at once, begun in the order of `things`.
 
     The first SelectLLMError of a `do` ends it: what is in flight still finishes, then the error is
-    raised.
+    raised. Cancelled, it begins nothing more and waits for what is in flight (stopping.py).
     """
     stop: list[SelectLLMError] = []
 
@@ -29,29 +31,43 @@ async def run_all(
                 await do(thing)
             except SelectLLMError as error:
                 stop.append(error)
-            if stop:
+            if stop or stopped():
                 return
 
-    queue = iter(things)
-    async with asyncio.TaskGroup() as group:  # a defect of ours in one worker stops the others
-        for _ in range(max(1, concurrency)):
-            group.create_task(work(queue))
+    async def all_of_them() -> None:
+        queue = iter(things)
+        async with asyncio.TaskGroup() as group:  # a defect of ours in one worker stops the others
+            for _ in range(max(1, concurrency)):
+                group.create_task(work(queue))
+
+    await to_the_end(all_of_them())
     if stop:
         raise stop[0]
 
 
 class FailureStreak:
-    """How many calls of one model failed in a row."""
+    """What speaks against going on with one model: how its calls failed, one after the other."""
 
     def __init__(self) -> None:
-        self._failures = 0
+        self._down = 0  # failures in a row that may mean that the provider is down
+        self._doubtful = 0  # failures of the first calls that may be about all of them
+        self._answered = False
 
     def answered(self) -> None:
         """A call succeeded."""
-        self._failures = 0
+        self._down = 0
+        self._answered = True
 
     def failed(self, error: ProviderError) -> None:
-        """A call failed after its retries; raises `error` if it makes no sense to go on."""
-        self._failures += 1
-        if error.fatal or self._failures >= FAILURES_IN_A_ROW:
+        """A call failed after its retries; raises `error` if it makes no sense to go on.
+
+        That is so at once where no call can succeed, and after FAILURES_IN_A_ROW where the provider
+        seems to be down, or where it forbade the first calls, all of them. What is about one
+        question alone never counts.
+        """
+        if error.fatal and not (error.retryable and self._answered):
+            raise error
+        self._down += error.kind in DOWN or (not error.kind and error.retryable)
+        self._doubtful += error.doubtful and not self._answered
+        if max(self._down, self._doubtful) >= FAILURES_IN_A_ROW:
             raise error

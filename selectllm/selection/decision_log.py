@@ -10,6 +10,9 @@ from typing import Any, get_args
 from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, read_rows
 from selectllm.core.types import Attempt, Decision, Status
 
+RARE = ("kind", "status", "waited", "at_most_usd")
+"""Fields of an attempt that old logs have not, nor calls that were answered at once."""
+
 Key = tuple[str, str, int, int, int, int]
 
 
@@ -42,11 +45,14 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         }
     if decision.ranking is not None:
         row["ranking"] = list(decision.ranking)
-    row["attempts"] = [
-        {name: getattr(attempt, name) for name in Attempt.__slots__}
-        for attempt in decision.attempts
-    ]
+    row["attempts"] = [_attempt_row(attempt) for attempt in decision.attempts]
     return row
+
+
+def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as JSON fields; of the last four only those that there are."""
+    row = {name: getattr(attempt, name) for name in Attempt.__slots__}
+    return {name: value for name, value in row.items() if value is not None or name not in RARE}
 
 
 def decision_from_row(row: Mapping[str, Any]) -> Decision:

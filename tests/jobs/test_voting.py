@@ -171,7 +171,9 @@ def test_a_failed_ballot_is_an_error_and_a_rerun_asks_only_what_is_missing(
         evaluated(*changes, concurrency=1)
     assert Counter(statuses(Path("run/decisions.jsonl"))) == {"error": 1, "ok": CLUSTERS - 1}
     failed = next(row for row in logged() if row["status"] == "error")
-    assert (failed["picks"], failed["attempts"]) == ([], [])
+    assert failed["picks"] == []
+    paid, refused = failed["attempts"]  # both are kept: one was paid for, one says why
+    assert (paid["reply"], refused["kind"], refused["status"]) == ("[1, 2]", "request", 400)
     asked = server.count
     evaluated(*changes, concurrency=1)
     assert server.count == asked + 2

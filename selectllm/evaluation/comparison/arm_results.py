@@ -35,18 +35,18 @@ class ArmResult:
     @property
     def calls(self) -> int:
         """Requests behind the decisions, re-asked ones included."""
-        return sum(len(decision.attempts) for decision in self.decisions)
+        return sum(len(decision.replies) for decision in self.decisions)
 
     @property
     def cost_usd(self) -> float | None:
         """What the replies cost when they were made; None if any is not priced."""
-        costs = [a.cost_usd for decision in self.decisions for a in decision.attempts]
+        costs = [a.cost_usd for decision in self.decisions for a in decision.replies]
         return None if None in costs else float(sum(cost or 0.0 for cost in costs))
 
     @property
     def seconds(self) -> float:
         """Seconds of all its requests, one after the other."""
-        return sum(a.seconds for decision in self.decisions for a in decision.attempts)
+        return sum(a.seconds for decision in self.decisions for a in decision.replies)
 
 
 def arm_results(inputs: RunInputs, decisions: Iterable[Decision]) -> dict[Arm, ArmResult]:

@@ -164,11 +164,11 @@ def _counting(spec: ModelSpec, needed: bool) -> tuple[Callable[[Sequence[Message
 
 def pace_of(decisions: Sequence[Decision], source: PaceSource) -> CallPace | None:
     """The mean of calls that were made; None if no reply came with its tokens."""
-    attempts = [attempt for decision in decisions for attempt in decision.attempts]
+    attempts = [attempt for decision in decisions for attempt in decision.replies]
     tokens_out = [a.tokens_out for a in attempts if a.tokens_out is not None]
     if not tokens_out:
         return None
-    asked = sum(bool(decision.attempts) for decision in decisions)
+    asked = sum(bool(decision.replies) for decision in decisions)
     seconds = fmean(attempt.seconds for attempt in attempts)
     return CallPace(
         asks=len(attempts) / asked, seconds=seconds, tokens_out=fmean(tokens_out), source=source

@@ -138,7 +138,7 @@ def _choosable(inputs: RunInputs) -> list[Cluster]:
 
 def _spent(decisions: Sequence[Decision]) -> dict[str, Any]:
     """Tokens, USD and seconds of the calls behind `decisions`."""
-    attempts = [attempt for decision in decisions for attempt in decision.attempts]
+    attempts = [attempt for decision in decisions for attempt in decision.replies]
     return {
         "tokens_in": _total(attempts, "tokens_in"),
         "tokens_out": _total(attempts, "tokens_out"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.jsonl_log import RowFormat, RowLog
-from selectllm.core.types import Attempt
+from selectllm.core.types import Attempt, answered
 
 SetKey = tuple[str, int, int]
 """(selector, budget, seed)."""
@@ -29,7 +29,8 @@ class Spent:
 
 
 def spent(attempts: Sequence[Attempt]) -> Spent:
-    """The sum over `attempts`; without any nothing was spent."""
+    """The sum over those of `attempts` that were answered; without any nothing was spent."""
+    attempts = answered(attempts)
 
     def total(name: str) -> Any:
         values = [getattr(attempt, name) for attempt in attempts]

@@ -62,7 +62,7 @@ def write_pack(path: Path, decisions: Iterable[Decision], *, keep: bool = False)
     rows |= {
         attempt.request_sha256: {"model": decision.model, "reply": _reply_fields(attempt)}
         for decision in decisions
-        for attempt in decision.attempts
+        for attempt in decision.replies
     }
     with atomic_write(path) as handle:
         for key, row in sorted(rows.items()):

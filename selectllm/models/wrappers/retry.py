@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
-
-from selectllm.core.errors import ProviderError
-from selectllm.core.types import Reply
+from selectllm.core.errors import ProviderError, SelectLLMError
+from selectllm.core.stopping import rest
+from selectllm.core.types import Attempt, Reply
 from selectllm.models.model import Model, Request
+from selectllm.models.wrappers.pace import EndpointPace, Paces
+
+PACED = (429, 503, 529)  # the statuses by which an endpoint says that it is asked too fast
+BUSY = (408, 409, 425, 500, 502, 504, *PACED)
+UNNOTICED = 0.001  # seconds; a shorter wait is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,60 +25,148 @@ class RetryPolicy:
     `longest_wait`. A provider that says how long to wait is obeyed, plus a draw of up to
     `first_wait` so that callers do not return in step; one that asks for more than
     `longest_retry_after` is not waited for.
+
+    Most failures are tried `attempts` times. A busy endpoint is no failure but a slow one: the
+    call goes on until it has waited for `patience`, and until it was refused `busy_attempts` times
+    or the endpoint has answered nobody for as long.
     """
 
     attempts: int = 6
     first_wait: float = 0.5
     longest_wait: float = 30.0
     longest_retry_after: float = 120.0
+    patience: float = 120.0
+    busy_attempts: int = 12
 
-    def again(self, error: BaseException) -> bool:
-        """Whether the same request is worth another try after `error`."""
-        return (
-            isinstance(error, ProviderError)
-            and error.retryable
-            and (error.retry_after or 0.0) <= self.longest_retry_after
-        )
+    def wait(self, error: ProviderError, tries: int, crowded: bool) -> float:
+        """Seconds to wait after try number `tries`, which failed with `error`.
 
-    def wait(self, state: RetryCallState) -> float:
-        """Seconds to wait after the failed try that `state` describes."""
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, ProviderError) else None
-        if asked is not None:
-            return asked + random.uniform(0.0, self.first_wait)
-        wait = min(self.longest_wait, self.first_wait * 2.0 ** (state.attempt_number - 1))
-        return random.uniform(wait / 2, wait)
+        `crowded`: the pace of the endpoint holds everybody back, and this call need not as well.
+        """
+        wait = self.first_wait
+        if not crowded:
+            wait = min(self.longest_wait, wait * 2.0 ** (tries - 1))
+        drawn = random.uniform(wait / 2, wait)
+        if error.retry_after is None:
+            return drawn
+        asked = error.retry_after + random.uniform(0.0, self.first_wait)
+        return asked if tries < self.attempts else max(asked, drawn)
+
+
+def is_busy(error: ProviderError) -> bool:
+    """Whether `error` says no more than that the provider is busy."""
+    return error.kind == "busy" or (not error.kind and error.status in BUSY)
 
 
 class Retrying:
-    """A model that asks `inner` again as `policy` says.
+    """A model that asks `inner` again as `policy` says, at the pace of its `endpoint`.
 
-    Raises what `inner` raised last; a ProviderError then says how often it was tried.
+    Raises what `inner` raised last; a ProviderError then says how often it was tried, and holds
+    every try.
     """
 
-    def __init__(self, inner: Model, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        inner: Model,
+        policy: RetryPolicy | None = None,
+        paces: Paces | None = None,
+        endpoint: str = "",
+    ) -> None:
         self._inner = inner
         self._policy = policy or RetryPolicy()
+        self._paces = paces or Paces()
+        self._endpoint = endpoint
 
     async def complete(self, request: Request) -> Reply:
         """The reply of the first try that succeeds."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(self._policy.again),
-            wait=self._policy.wait,
-            stop=stop_after_attempt(self._policy.attempts),
-            retry_error_callback=_give_up,
-            reraise=True,
-        )
-        return await retrying(self._inner.complete, request)
+        call = _Call(request, self._policy, self._paces.of(self._endpoint))
+        while True:
+            outcome = await call.once(self._inner)
+            if isinstance(outcome, Reply):
+                return outcome
+            if isinstance(outcome, SelectLLMError):
+                raise outcome
+            await rest(outcome)
 
     async def close(self) -> None:
         """Close the inner model."""
         await self._inner.close()
 
 
-def _give_up(state: RetryCallState) -> Reply:
-    """Raise the last error again, with the number of tries in its text."""
-    error = state.outcome.exception() if state.outcome else None
-    if not isinstance(error, ProviderError):
-        raise AssertionError("only provider errors are tried again")
-    raise error.reworded(f"{error} Gave up after {state.attempt_number} tries.")
+class _Call:
+    """One call and its tries."""
+
+    def __init__(self, request: Request, policy: RetryPolicy, pace: EndpointPace) -> None:
+        self._request, self._policy, self._pace = request, policy, pace
+        self._clock = asyncio.get_running_loop().time
+        self._begun = self._ready = self._clock()  # when the next try could have been sent
+        self._failed: list[Attempt] = []
+        self._rested = 0.0  # seconds of the waits between tries, as they were drawn
+
+    async def once(self, inner: Model) -> Reply | SelectLLMError | float:
+        """What came of one try: the reply, an error to end with, or seconds to wait."""
+        await self._pace.turn()
+        sent = self._clock()
+        waited = sent - self._ready if sent - self._ready >= UNNOTICED else None
+        try:
+            reply = await inner.complete(self._request)
+        except ProviderError as error:
+            self._failed.append(_attempt(self._request, error, self._clock() - sent, waited))
+            return self._after(error)
+        except SelectLLMError as error:
+            error.attempts = tuple(self._failed)
+            return error
+        self._pace.answered()
+        if waited is not None or self._failed:
+            return replace(reply, waited=waited, failed=tuple(self._failed))
+        return reply
+
+    def _after(self, error: ProviderError) -> ProviderError | float:
+        """The seconds to wait after a failed try, or the error if that is the end."""
+        if error.status in PACED and error.retryable:
+            self._pace.refused(error.retry_after)
+        elif error.status is not None:
+            self._pace.answered()
+        tries = len(self._failed)
+        crowded = self._pace.crowded and error.status in PACED
+        wait = self._policy.wait(error, tries, crowded)
+        too_long = (error.retry_after or 0.0) > self._policy.longest_retry_after
+        if error.retryable and not too_long and not self._over(error, wait):
+            self._ready = self._clock()
+            self._rested += wait
+            return wait
+        last = error if tries == 1 else error.reworded(f"{error} Gave up after {tries} tries.")
+        last.attempts = tuple(self._failed)
+        return last
+
+    def _over(self, error: ProviderError, wait: float) -> bool:
+        """Whether the call was tried enough."""
+        policy, tries = self._policy, len(self._failed)
+        if not is_busy(error):
+            return tries >= policy.attempts
+        now = self._clock()
+        if max(self._rested, now - self._begun) + wait < policy.patience:
+            return False
+        silent = self._pace.silent_since(max(self._begun, now - policy.patience))
+        return silent or tries >= policy.busy_attempts
+
+
+def _attempt(
+    request: Request, error: ProviderError, seconds: float, waited: float | None
+) -> Attempt:
+    """What the log keeps of a try that failed."""
+    reply = error.reply or Reply("", "")
+    return Attempt(
+        request_sha256=request.key,
+        reply=reply.text,
+        finish_reason=reply.finish_reason,
+        tokens_in=reply.tokens_in,
+        tokens_out=reply.tokens_out,
+        cost_usd=reply.cost_usd,
+        seconds=reply.seconds or seconds,
+        cached=False,
+        kind=error.kind or ("busy" if is_busy(error) else "failed"),
+        status=error.status,
+        waited=waited,
+        at_most_usd=error.at_most_usd,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import os
 import sys
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from selectllm.core.errors import CacheError, SelectLLMError
+from selectllm.core.stopping import rest
 
 if sys.platform != "win32":
     import fcntl
@@ -55,8 +57,13 @@ async def single_flight(
                 flight = _flights[lock_file, key] = Future()
         if leads:
             return await _lead(lock_file, key, flight, look, work)
-        # shield: a waiter that is cancelled must not cancel the flight of the others
-        await asyncio.shield(asyncio.wrap_future(flight))
+        try:
+            # shield: a waiter that is cancelled must not cancel the flight of the others
+            await asyncio.shield(asyncio.wrap_future(flight))
+        except SelectLLMError as error:
+            own = copy.copy(error)
+            own.attempts = ()  # they are the leader's: who waited has sent nothing
+            raise own from None
 
 
 async def _lead(
@@ -96,7 +103,7 @@ async def _byte_lock(lock_file: Path, key: str) -> AsyncIterator[None]:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
             break
         except (BlockingIOError, PermissionError):
-            await asyncio.sleep(wait)
+            await rest(wait)
             wait = min(wait * 2, LAST_POLL)
         except OSError as error:
             raise _unusable(lock_file, error) from None

@@ -17,7 +17,7 @@ from selectllm.core.errors import ModelError
 from selectllm.core.types import Attempt, Item, Question, Reply, Status
 from selectllm.models.connect import Connections, connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec, Request
-from selectllm.selection.ask import attempt, fits
+from selectllm.selection.ask import fits, tried
 from selectllm.selection.scorers.ask_items import Rated, Tick, no_tick, one_by_one
 from selectllm.selection.scorers.item_scorer import Ahead, ItemScorer, Measured, Meter, answered
 from selectllm.selection.task import AskSettings
@@ -122,11 +122,11 @@ async def _sampled(requests: Sequence[Request], sampler: Sampler) -> Rated:
     attempts: list[Attempt] = []
     for request in requests:
         reply = await sampler.model.complete(request)
-        attempts.append(attempt(request, reply))
+        attempts += tried(request, reply)
         if problem := _problem(reply):
             status: Status = "refused" if problem == "refused" else "invalid"
             return Rated(math.nan, tuple(attempts), status, (problem,))
-    value = unique_bigrams([each.reply for each in attempts])
+    value = unique_bigrams([each.reply for each in attempts if each.kind is None])
     return Rated(float(value), tuple(attempts), "ok")
 
 

@@ -83,8 +83,8 @@ def rating_task(item: Item, selector: Selector, seed: int = 0) -> Task:
 def _rated(decision: Decision, item: Item, selector: Selector) -> Rated:
     """The decision's score: that of its last reply, since only a reply without one is re-asked."""
     scores = None
-    if decision.attempts:
-        last, prompt = decision.attempts[-1], selector.prompt
+    if decision.replies:
+        last, prompt = decision.replies[-1], selector.prompt
         question = Question((item,), labels_for(prompt, 1), 1, prompt.reply, prompt.folder)
         scores = parse(last.reply, question, last.finish_reason).scores
     value = math.nan if scores is None else scores[0]

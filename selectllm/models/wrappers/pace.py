@@ -1,0 +1,118 @@
+"""How fast an endpoint is asked: as fast as it answers, and no faster.
+
+All models at one endpoint share its pace, since the limit is the account's or the server's. It is
+unlimited until a good part of the calls is refused as busy (429, 503, 529). From then on calls
+start at a rate that is held close to what is accepted, so that the limit is used to the full and
+about one try in four is refused; a wait that the endpoint asks for then holds for everybody. A few
+refusals among many answers slow nobody down but the calls that got them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from weakref import WeakKeyDictionary
+
+from selectllm.core.stopping import rest
+
+WINDOW, FEWEST = 1.0, 8  # the rate is set anew after that many seconds, and that many calls
+TOLERATED = 0.2  # share of refused calls below which nothing is slowed
+MEMORY = 16  # answers that the share is of, where it decides on a pause
+ABOVE = 1.1  # the first rate, and one that was far off: that many times what was accepted
+FAR_OFF = 0.4  # share of accepted calls below which it was
+DOWN, UP = 0.9, 1.05  # the rate after refusals, and after none; UP once more each time in a row
+FASTER = 1.5  # after none, as long as it stays below DOWN of the rate that was last refused
+SLOWEST = 0.5  # calls a second: what refuses everything is asked so often
+
+
+class EndpointPace:
+    """The pace of one endpoint, within one event loop, whose clock it goes by."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._order = asyncio.Lock()  # who comes first is served first
+        self._next = -math.inf  # when the next call may start
+        self._rate: float | None = None  # calls a second; None: unlimited
+        self._too_fast = math.inf  # the rate at which calls were last refused
+        self._since: float | None = None  # when the window began; at first with the first answer
+        self._sent = self._refused = 0  # calls in the window
+        self._clean = 0  # windows in a row in which none was refused
+        self._held = False  # whether the rate held any of them back
+        self._good = self._bad = 0.0  # answers and refusals of late
+        self._answered = -math.inf  # when the last answer came
+
+    async def turn(self) -> None:
+        """Wait until a call may start."""
+        if self._rate is not None or self._next > self._loop.time() or self._order.locked():
+            async with self._order:
+                while (wait := self._next - self._loop.time()) > 0:
+                    self._held = True
+                    await rest(wait)
+                if self._rate is not None:
+                    self._next = self._loop.time() + 1 / self._rate
+        self._sent += 1
+
+    def answered(self) -> None:
+        """A call was answered, be it by an error: the endpoint is not busy."""
+        self._answered = self._loop.time()
+        self._note(good=1)
+
+    def refused(self, retry_after: float | None) -> None:
+        """A call found the endpoint busy; `retry_after`: seconds that it asks to wait."""
+        self._refused += 1
+        if self.crowded and retry_after is not None:
+            self._next = self._loop.time() + retry_after
+        self._note(bad=1)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much is refused that a limit of the endpoint's must be the reason."""
+        return self._bad >= TOLERATED * (self._good + self._bad)
+
+    def silent_since(self, moment: float) -> bool:
+        """Whether nothing was answered after `moment`, of the loop's clock."""
+        return self._answered <= moment
+
+    def _note(self, good: int = 0, bad: int = 0) -> None:
+        fade = 1 - 1 / MEMORY
+        self._good, self._bad = self._good * fade + good, self._bad * fade + bad
+        now = self._loop.time()
+        if self._since is None:
+            self._since = now
+        seconds = now - self._since
+        if seconds >= WINDOW and self._sent >= FEWEST:
+            self._rate = self._next_rate(max(0, self._sent - self._refused) / seconds)
+            self._since, self._sent, self._refused, self._held = now, 0, 0, False
+
+    def _next_rate(self, accepted: float) -> float | None:
+        """The rate after a window in which calls were accepted at the rate `accepted`."""
+        rate = self._rate
+        self._clean = 0 if self._refused else self._clean + 1
+        if rate is None:
+            crowded = self._refused >= TOLERATED * self._sent
+            return max(ABOVE * accepted, SLOWEST) if crowded else None
+        if self._refused:
+            self._too_fast = rate
+            far_off = accepted < FAR_OFF * rate
+            slower = max(ABOVE * accepted, rate / 2) if far_off else DOWN * rate
+            return max(slower, SLOWEST)
+        if not self._held:
+            return None
+        if FASTER * rate < DOWN * self._too_fast:
+            return FASTER * rate
+        return UP**self._clean * rate
+
+
+class Paces:
+    """The paces of a session's endpoints, by name; each event loop has its own."""
+
+    def __init__(self) -> None:
+        self._of: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, EndpointPace]]
+        self._of = WeakKeyDictionary()
+
+    def of(self, endpoint: str) -> EndpointPace:
+        """The pace of `endpoint` in the loop that is running."""
+        paces = self._of.setdefault(asyncio.get_running_loop(), {})
+        if endpoint not in paces:
+            paces[endpoint] = EndpointPace()
+        return paces[endpoint]
