@@ -1,25 +1,31 @@
 """Modules of the user's own code: of each folder its own, as its files are now.
 
 Python knows one module by a name for as long as it runs. Here two folders may each have a module
-of one name, neither is an installed one of that name, and an edit is loaded anew.
+of one name, neither is an installed one of that name, and an edit is loaded anew. For that the
+modules of a folder are loaded under names that only we use, and what they import, when they are
+loaded or later, is looked for in their folder first.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module, invalidate_caches
-from importlib.machinery import ModuleSpec
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
+from typing import Any
 
-_LEFT: dict[str, ModuleType] = {}
-"""What code of the folder that was loaded from last has imported of it, by name."""
+_PREFIX = "_selectllm_of_"
+_NOT_BESIDE = frozenset({"selectllm", *sys.stdlib_module_names})
+"""Names that code never imports of its folder: they mean the same to it as to us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,49 +40,17 @@ class Code:
     sha256: str | None
 
 
-@contextmanager
-def importable(folder: Path | None) -> Iterator[None]:
-    """While modules are looked for in `folder` as well, after all other places."""
-    if folder is None:
-        yield
-        return
-    place = str(folder.resolve())
-    invalidate_caches()  # a module may have been written a moment ago
-    sys.path.append(place)
-    try:
-        yield
-    finally:
-        sys.path.remove(place)
-
-
-def load_code(name: str, folder: Path | None) -> Code:
-    """The module `name`: one in `folder`, a file or part of a package, else an installed one.
+def load_code(name: str, *folders: Path) -> Code:
+    """The module `name`: of the first of `folders` that has it, else an installed one.
 
     Raises whatever its code raises, and ModuleNotFoundError if there is none.
     """
-    top, _, rest = name.partition(".")
-    sources = {} if folder is None else _sources(top, folder.resolve())
-    if folder is None or not sources:
-        with importable(folder):
-            return _installed(name)
-    sha256 = next(iter(sources.values()))
-    if len(sources) > 1:
-        sha256 = _sha256("".join([sha256, *sorted([*sources.values()][1:])]).encode())
-    place = _sha256(str(folder.resolve()).encode())[:16]
-    root = f"_selectllm_{place}_{sha256}_{top}"
-    private = f"{root}.{rest}" if rest else root
-    try:
-        if private not in sys.modules:
-            with _on_its_own(folder.resolve(), root):
-                if root not in sys.modules:
-                    _execute(root, next(iter(sources)), folder.resolve() / top)
-                import_module(private)
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith(root):
-            raise
-        public = error.name.replace(root, top)
-        raise ModuleNotFoundError(f"No module named {public!r}", name=public) from None
-    return Code(sys.modules[private], sha256)
+    invalidate_caches()  # a module may have been written a moment ago
+    top = name.partition(".")[0]
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
+        if _place(top, folder):
+            return _of_folder(name, folder)
+    return _installed(name)
 
 
 def _installed(name: str) -> Code:
@@ -87,27 +61,55 @@ def _installed(name: str) -> Code:
     return Code(module, None)
 
 
+def _of_folder(name: str, folder: Path) -> Code:
+    first, *others = _sources(name.partition(".")[0], folder).values()
+    sha256 = _sha256("".join([first, *sorted(others)]).encode()) if others else first
+    root = f"{_PREFIX}{_sha256(str(folder).encode())[:16]}_{sha256}"
+    if root not in sys.modules:
+        package = sys.modules[root] = ModuleType(root)
+        package.__path__ = [str(folder)]
+    try:
+        return Code(import_module(f"{root}.{name}"), sha256)
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith(root):
+            raise
+        public = error.name.removeprefix(f"{root}.")
+        raise ModuleNotFoundError(f"No module named {public!r}", name=public) from None
+
+
+def _place(top: str, folder: Path) -> Path | None:
+    """The file, or the folder, of the module or package `top` that lies in `folder`."""
+    stem = folder / top
+    if (stem / "__init__.py").is_file():
+        return stem
+    if (file := folder / f"{top}.py").is_file():
+        return file
+    # A folder of data may bear the name of an installed package.
+    if stem.is_dir() and any(stem.glob("*.py")) and PathFinder.find_spec(top) is None:
+        return stem
+    return None
+
+
 def _sources(name: str, folder: Path) -> Mapping[Path, str]:
     """The files of the module or package `name` in `folder`, then those of what it imports there.
 
-    Each with its sha256; empty if there is no such module.
+    Each with its sha256.
     """
     sources: dict[Path, str] = {}
-    waiting, known = [name], {name, "selectllm", *sys.stdlib_module_names}
+    waiting, known = [name], {name}
     while waiting:
-        stem = folder / waiting.pop(0)
-        file = stem.with_name(f"{stem.name}.py")
-        for path in [file] if file.is_file() else sorted(stem.rglob("*.py")):
+        place = _place(waiting.pop(0), folder)
+        for path in [] if place is None else sorted(place.rglob("*.py")) or [place]:
             code = path.read_bytes()
             sources[path] = _sha256(code)
-            new = [each for each in _imported(code) if each not in known]
+            new = [each for each in _imported(code) if each not in known | _NOT_BESIDE]
             waiting += new
             known.update(new)
     return sources
 
 
 def _imported(code: bytes) -> list[str]:
-    """The top-level names that a source imports, in the order in which they stand."""
+    """The top-level names that a source imports, each once."""
     try:
         nodes = list(ast.walk(ast.parse(code)))
     except (SyntaxError, ValueError, RecursionError):
@@ -121,47 +123,76 @@ def _imported(code: bytes) -> list[str]:
     return list(dict.fromkeys(name.partition(".")[0] for name in names))
 
 
-@contextmanager
-def _on_its_own(folder: Path, root: str) -> Iterator[None]:
-    """While code of `folder` is loaded: what it imports there is not another folder's."""
-    for name, module in _LEFT.items():
-        if sys.modules.get(name) is module:
-            del sys.modules[name]
-    _LEFT.clear()
-    before = {*sys.modules}
-    try:
-        with importable(folder):
-            yield
-    except BaseException:
-        for name in [name for name in sys.modules if name.startswith(root)]:
-            del sys.modules[name]
-        raise
-    finally:
-        _LEFT.update(
-            (name, module)
-            for name, module in sys.modules.items()
-            if name not in before
-            and not name.startswith(root)
-            and folder in Path(getattr(module, "__file__", None) or "/").parents
+class _Finder(MetaPathFinder):
+    """Finds the modules of folders under our names for them."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec of a module of a folder, None for every other name."""
+        if not fullname.startswith(_PREFIX) or not path:
+            return None
+        name = fullname.rpartition(".")[2]
+        stem = Path(path[0]) / name
+        if stem.is_dir() and not (stem / "__init__.py").is_file():
+            if (file := stem.with_name(f"{name}.py")).is_file():
+                return spec_from_file_location(fullname, file, loader=_Loader(fullname, str(file)))
+            spec = ModuleSpec(fullname, None, is_package=True)
+            spec.submodule_search_locations = [str(stem)]
+            return spec
+        package = stem.is_dir()
+        file = stem / "__init__.py" if package else stem.with_name(f"{name}.py")
+        if not file.is_file():
+            return None
+        return spec_from_file_location(
+            fullname,
+            file,
+            loader=_Loader(fullname, str(file)),
+            submodule_search_locations=[str(stem)] if package else None,
         )
 
 
-def _execute(root: str, file: Path, package: Path) -> None:
-    """Make the module `root` of a file, or of a package, which may have no file of its own."""
-    spec: ModuleSpec | None
-    if file.parent != package.parent and not (package / "__init__.py").is_file():
-        spec = ModuleSpec(root, None, is_package=True)
-        spec.submodule_search_locations = [str(package)]
-        sys.modules[root] = module_from_spec(spec)
-        return
-    places = None if file.parent == package.parent else [str(package)]
-    file = file if places is None else package / "__init__.py"
-    spec = spec_from_file_location(root, file, submodule_search_locations=places)
-    assert spec is not None  # it has a file of Python code
-    module = sys.modules[root] = module_from_spec(spec)
-    # Compiled here: an edit within a second would be taken for the file that was cached.
-    exec(compile(file.read_bytes(), file, "exec"), module.__dict__)
+class _Loader(SourceFileLoader):
+    """Loads a source as it is now, whose imports look in its folder first."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Compiled here: Python's cache takes an edit within a second for what it was."""
+        return compile(self.get_data(self.path), self.path, "exec", dont_inherit=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the code with an `import` of its own."""
+        root = sys.modules[module.__name__.split(".")[0]]
+        own = {**vars(builtins), "__import__": _importing(root)}
+        module.__dict__["__builtins__"] = own
+        super().exec_module(module)
+
+
+def _importing(root: ModuleType) -> Callable[..., Any]:
+    """`__import__` for modules of the folder that `root` stands for."""
+    folder = Path(root.__path__[0])
+
+    def own_import(
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        top = name.partition(".")[0]
+        if level or top in _NOT_BESIDE or not _place(top, folder):
+            return builtins.__import__(name, globals, locals, fromlist or (), level)
+        module = import_module(f"{root.__name__}.{name}")
+        for part in fromlist or ():  # a name that is no attribute yet may be a module
+            if part != "*" and not hasattr(module, part) and hasattr(module, "__path__"):
+                with suppress(ModuleNotFoundError):
+                    import_module(f"{module.__name__}.{part}")
+        return module if fromlist else sys.modules[f"{root.__name__}.{top}"]
+
+    return own_import
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+sys.meta_path.insert(0, _Finder())

@@ -68,20 +68,21 @@ def is_reference(name: str) -> bool:
     return re.match(REFERENCE, name) is not None
 
 
-def find(port: Port[T], name: str, base: Path | None = None) -> Plugin[T]:
+def find(port: Port[T], name: str, *folders: Path | None) -> Plugin[T]:
     """What `name` stands for: a built-in one, or code of the user's (see `load`).
 
-    Raises the port's error with the closest match for a name that is neither.
+    `folders`: where that code may be, None for nowhere. Raises the port's error with the closest
+    match for a name that is neither.
     """
     if name in port.known:
         return Plugin(port.known[name])
     if not is_reference(name):
         raise port.error(unknown(port.what, name, port.names))
-    return load(port, name, base)
+    return load(port, name, *folders)
 
 
-def load(port: Port[T], reference: str, base: Path | None = None) -> Plugin[T]:
-    """The object that `reference` names: of an installed module, or of one in the folder `base`.
+def load(port: Port[T], reference: str, *folders: Path | None) -> Plugin[T]:
+    """The object that `reference` names: of an installed module, or of one in one of `folders`.
 
     Raises the port's error for a module that is not there or does not import, an attribute that
     it has not, and an object of another kind.
@@ -89,7 +90,7 @@ def load(port: Port[T], reference: str, base: Path | None = None) -> Plugin[T]:
     module, _, attr = reference.partition(":")
     cannot = f"{port.what} {reference!r} cannot be used"
     try:
-        code = load_code(module, base)
+        code = load_code(module, *(folder for folder in folders if folder is not None))
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise port.error(f"{cannot} ({_mistake(error)}); correct its module") from None
@@ -104,10 +105,11 @@ def load(port: Port[T], reference: str, base: Path | None = None) -> Plugin[T]:
         raise port.error(f"{cannot} ({_mistake(error)}); correct its module") from error
     try:
         one: T = getattr(code.module, attr)
-    except AttributeError as error:
+    except AttributeError:
         match = closest(attr, [name for name in vars(code.module) if not name.startswith("_")])
         hint = f"did you mean {match!r}?" if match else "correct the name"
-        raise port.error(f"{cannot} ({error}); {hint}") from None
+        lacks = f"module {module!r} has no attribute {attr!r}"
+        raise port.error(f"{cannot} ({lacks}); {hint}") from None
     if not port.is_one(one):
         raise port.error(
             f"{port.what} {reference!r} is no {port.kind} but {type(one).__name__}; "

@@ -114,14 +114,14 @@ class Cluster:
 class Question:
     """What one prompt asks: the candidates in shown order, their labels, and how many to pick.
 
-    `folder`: where code of the user's own that `reply` names may be.
+    `folders`: where code of the user's own that `reply` names may be.
     """
 
     shown: tuple[Item, ...]
     labels: tuple[str, ...]
     k: int
     reply: ReplyKind
-    folder: Path | None = None
+    folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,7 @@ def narrowed(suite: Suite, prompts: Mapping[str, Prompt], arms: Sequence[Arm]) -
     Structured output is used for all of them or for none: it would be a head start.
     """
     wanted = {arm.prompt for arm in arms}
-    with_schema = {p.ref for p in prompts.values() if reply_format(p.reply, p.folder).schema}
+    with_schema = {p.ref for p in prompts.values() if reply_format(p.reply, p.folders).schema}
     specs = {spec.name: spec for spec in suite.specs()}
     asked = [specs[arm.model] for arm in arms if arm.model and arm.prompt in with_schema]
     # The embedded model's replies are constrained in any case.

@@ -99,7 +99,7 @@ def _checked(prompt: Prompt, source: str, text: str) -> Prompt:
         data = source.encode("utf-8")
     except UnicodeEncodeError:
         raise PromptError(f"{prompt.ref}: the new system text is not valid Unicode") from None
-    made = parse_prompt(data, prompt.path, prompt.name, version=0)
+    made = parse_prompt(data, prompt.path, prompt.name, 0, prompt.folders)
     expected = text if text.strip() else ""
     if _system(made) != expected or _user(made) != _user(prompt):
         raise PromptError(
@@ -139,12 +139,12 @@ def demonstration(
 
     Raises PromptError for a prompt that asks for scores: on what scale, only its own words say.
     """
-    if reply_format(prompt.reply, prompt.folder).scores:
+    if reply_format(prompt.reply, prompt.folders).scores:
         raise PromptError(
             f"{prompt.ref}: asks for scores, and only its own words say on what scale, so there "
             "are no demonstrations of them; take a prompt that picks or ranks"
         )
-    question = Question(shown, labels_for(prompt, len(shown)), k, prompt.reply, prompt.folder)
+    question = Question(shown, labels_for(prompt, len(shown)), k, prompt.reply, prompt.folders)
     best = sorted(range(len(shown)), key=lambda position: -utility[shown[position].id])
     return Demonstration(render(prompt, shown, k)[-1]["content"], write_reply(question, best))
 

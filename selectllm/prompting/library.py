@@ -18,7 +18,6 @@ import yaml
 
 from selectllm.core.errors import PromptError
 from selectllm.core.files import write_text
-from selectllm.core.modules import importable
 from selectllm.core.names import unknown
 from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.prompting.prompt import Prompt, parse_prompt, with_parent
@@ -51,8 +50,11 @@ class _Folder:
         }
         return cls(files, _read_lock(root.joinpath(LOCK)), bundled)
 
-    def read(self, ref: str) -> Prompt:
-        """One file. Raises PromptError if it is malformed, or locked with other bytes."""
+    def read(self, ref: str, base: Path) -> Prompt:
+        """One file; code that it names may lie in `base` as well.
+
+        Raises PromptError if it is malformed, or locked with other bytes.
+        """
         file, locked = self.files[ref], self.locks.get(ref)
         data, (name, version) = file.read_bytes(), _key(ref)
         if locked not in (None, hashlib.sha256(data).hexdigest()):
@@ -66,7 +68,7 @@ class _Folder:
                     f"{file.name}); if the change is meant, {new}"
                 )
             raise PromptError(f"{changed}; an edit is a new version: {new}, then restore this file")
-        prompt = parse_prompt(data, str(file), name, version)
+        prompt = parse_prompt(data, str(file), name, version, (base,))
         return replace(prompt, bundled=self.bundled, locked=locked is not None)
 
 
@@ -116,7 +118,7 @@ class PromptLibrary:
 
     def list(self) -> tuple[Prompt, ...]:
         """Every version of every prompt, by name and number. Raises as `load` does."""
-        return tuple(_read_agreed(ref, self._folders) for ref in self.refs)
+        return tuple(_read_agreed(ref, self._folders, Path()) for ref in self.refs)
 
     def load(self, ref: str, base: Path | None = None) -> Prompt:
         """The prompt that `ref` names: `name@3`, `name@latest`, or a path.
@@ -125,12 +127,9 @@ class PromptLibrary:
         current folder). Raises PromptError for an unknown or versionless name, a malformed file,
         a released version whose bytes changed, and a `name@version` with two contents.
         """
-        with importable(base or Path()):  # a reply format of the user's own may be there
-            return self._load(ref, base or Path())
-
-    def _load(self, ref: str, base: Path) -> Prompt:
+        base = base or Path()
         if ref.startswith(("./", "/")) or ref.endswith(".jinja"):
-            return self._load_path(base / ref)
+            return self._load_path(base / ref, base)
         name, _, version = ref.partition("@")
         versions = self.versions(name)
         if versions and version == "latest":
@@ -139,9 +138,9 @@ class PromptLibrary:
             raise PromptError(f"{ref!r} names no version; write {name}@latest or {versions[-1]}")
         elif ref not in versions:
             raise PromptError(unknown("prompt", ref, self.refs))
-        return _read_agreed(ref, self._folders)
+        return _read_agreed(ref, self._folders, base)
 
-    def _load_path(self, path: Path) -> Prompt:
+    def _load_path(self, path: Path, base: Path) -> Prompt:
         if not path.is_file():
             raise PromptError(f"{path}: no such prompt file")
         place = path.resolve()
@@ -149,13 +148,13 @@ class PromptLibrary:
         if version and _NAME.fullmatch(place.parent.name):
             ref = f"{place.parent.name}@{version[1]}"
             alone = _Folder({ref: place}, _read_lock(place.parent.parent / LOCK), bundled=False)
-            return _read_agreed(ref, [*self._folders, alone])
-        return parse_prompt(path.read_bytes(), str(path), name=path.stem, version=0)
+            return _read_agreed(ref, [*self._folders, alone], base)
+        return parse_prompt(path.read_bytes(), str(path), path.stem, 0, (base,))
 
 
-def _read_agreed(ref: str, folders: Sequence[_Folder]) -> Prompt:
+def _read_agreed(ref: str, folders: Sequence[_Folder], base: Path) -> Prompt:
     """The one content that all folders with `ref` hold; PromptError where they differ."""
-    first, *others = (folder.read(ref) for folder in folders if ref in folder.files)
+    first, *others = (folder.read(ref, base) for folder in folders if ref in folder.files)
     for other in others:
         if other.sha256 != first.sha256:
             raise PromptError(

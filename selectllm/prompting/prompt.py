@@ -36,7 +36,7 @@ from selectllm.core.shown import excerpt, shortened
 from selectllm.core.types import Item, LabelKind, Message, ReplyKind
 from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.prompting.metering import metered
-from selectllm.prompting.replies.formats import reply_format
+from selectllm.prompting.replies.formats import load_reply_format
 from selectllm.prompting.sandbox import Sandbox
 from selectllm.prompting.variables import CONTEXT, Value, Variables, read_variables, settled
 
@@ -70,7 +70,7 @@ class Prompt:
     `parent`: the `name@version` that it was made from. `locked`: LOCK.yaml holds its hash.
     `search`, `verdict`: how `optimize` found it, and what came of it against `parent`.
     `variables`: names that its template reads, with the values that each can take.
-    `folder`: of its file, where code of the user's own that `reply` names may be.
+    `folders`: where code of the user's own that `reply` names may be.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Prompt:
     variables: Variables = ()
     bundled: bool = False
     locked: bool = False
-    folder: Path = field(default=Path(), repr=False)
+    folders: tuple[Path, ...] = field(default=(), repr=False)
 
     @property
     def ref(self) -> str:
@@ -293,8 +293,12 @@ def _with_variables(values: Mapping[str, Any], path: str) -> dict[str, Any]:
     return {**values, "variables": variables, "labels": labels}
 
 
-def parse_prompt(data: bytes, path: str, name: str, version: int) -> Prompt:
+def parse_prompt(
+    data: bytes, path: str, name: str, version: int, folders: tuple[Path, ...] = ()
+) -> Prompt:
     """The prompt in a file's bytes, its template compiled once so that mistakes show on load.
+
+    `folders`: where a form of reply of the user's own may be, besides the file's own.
 
     Raises PromptError, with file and line, for bytes, front matter or a template that is malformed.
     """
@@ -304,8 +308,9 @@ def parse_prompt(data: bytes, path: str, name: str, version: int) -> Prompt:
         line = data[: error.start].count(b"\n") + 1
         raise PromptError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from error
     front = _front_matter(source, path)
+    folders = tuple(dict.fromkeys([Path(path).parent, *folders]))
     try:
-        reply_format(front["reply"], Path(path).parent)
+        load_reply_format(front["reply"], folders)
     except PromptError as error:
         raise PromptError(f"{path}: {error}") from error.__cause__
     _compile(source, path, tuple(name for name, _ in front.get("variables", ())))
@@ -316,7 +321,7 @@ def parse_prompt(data: bytes, path: str, name: str, version: int) -> Prompt:
         source=source,
         sha256=hashlib.sha256(data).hexdigest(),
         path=path,
-        folder=Path(path).parent,
+        folders=folders,
     )
 
 
@@ -351,7 +356,8 @@ def with_settings(prompt: Prompt, settings: Mapping[str, Value]) -> Prompt:
     front = _front(prompt.source, prompt.path)
     start, end = front.span("yaml")
     source = prompt.source[:start] + settled(front["yaml"], chosen) + prompt.source[end:]
-    rewritten = parse_prompt(source.encode("utf-8"), prompt.path, prompt.name, version=0)
+    data = source.encode("utf-8")
+    rewritten = parse_prompt(data, prompt.path, prompt.name, 0, prompt.folders)
     if settings_of(rewritten) != chosen or len(all_settings(rewritten)) != 1:
         raise PromptError(f"{prompt.path}: its variables cannot be settled; write them plainly")
     return rewritten

@@ -198,7 +198,7 @@ def first_request(task: Task, settings: AskSettings) -> Request:
     """What one question is asked with, before anything is asked again."""
     prompt, spec = task.selector.prompt, task.selector.spec
     question = Question(
-        task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply, prompt.folder
+        task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply, prompt.folders
     )
     if spec.answer == "logprobs":
         # Which one is best: its rivals for that one token are the next picks. No grammar, since
@@ -213,7 +213,7 @@ def first_request(task: Task, settings: AskSettings) -> Request:
             seed=task.seed,
             repeat=task.repeat,
         )
-    form = reply_format(prompt.reply, prompt.folder)
+    form = reply_format(prompt.reply, prompt.folders)
     limited = provider_of(spec).constrained and spec.structured is not False
     grammar = form.grammar(question) if form.grammar and limited else None
     schema = form.schema(question) if form.schema and settings.structured else None

@@ -28,7 +28,7 @@ class Selector:
     def __post_init__(self) -> None:
         prompt = self.prompt
         one_letter = (
-            prompt.labels == "letters" and reply_format(prompt.reply, prompt.folder).is_label
+            prompt.labels == "letters" and reply_format(prompt.reply, prompt.folders).is_label
         )
         if self.spec.answer == "logprobs" and not one_letter:
             raise PromptError(

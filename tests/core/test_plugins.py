@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from selectllm.core.errors import ModelError, UsageError
-from selectllm.core.modules import importable
 from selectllm.core.plugins import Plugin, Port, calling, find, is_reference, load
 
 PORT: Port[int] = Port(
@@ -21,6 +21,13 @@ PORT: Port[int] = Port(
     known={"one": 1, "two": 2},
     error=ModelError,
 )
+
+
+LATE = """import own_part
+def both():
+    from own_late import N
+    return own_part.N, N
+"""
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -58,12 +65,11 @@ def test_a_folder_without_the_module_does_not_get_that_of_another_folder(
         load(PORT, "own_numbers:SEVEN", tmp_path_factory.mktemp("another"))
 
 
-def test_the_path_is_as_it_was_afterwards(folder: Path) -> None:
-    before = list(sys.path)
-    with importable(folder):
-        assert str(folder) in sys.path
+def test_the_path_and_the_modules_of_others_are_as_they_were_afterwards(folder: Path) -> None:
+    path, modules = list(sys.path), {*sys.modules}
     load(PORT, "own_numbers:SEVEN", folder)
-    assert sys.path == before
+    assert sys.path == path
+    assert all(name.startswith("_selectllm_of_") for name in sys.modules.keys() - modules)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +113,9 @@ def test_an_edit_makes_it_other_code(folder: Path) -> None:
 def test_an_edit_of_what_it_imports_of_its_folder_makes_it_other_code(tmp_path: Path) -> None:
     write(tmp_path, {"own_main.py": "from own_part import N\n", "own_part.py": "N = 1\n"})
     before = load(PORT, "own_main:N", tmp_path)
-    write(tmp_path, {"own_part.py": "N = 22\n"})
+    write(tmp_path, {"own_part.py": "N = 2\n"})  # as long as before, in the same second
     after = load(PORT, "own_main:N", tmp_path)
-    assert (before.object, after.object) == (1, 22)
+    assert (before.object, after.object) == (1, 2)
     assert before.code_sha256 != after.code_sha256
 
 
@@ -124,6 +130,19 @@ def test_folders_that_take_turns_keep_their_own_code(
     assert [plugin.object for plugin in once] == [0, 1]
     assert once == again
     assert once[0].code_sha256 != once[1].code_sha256
+
+
+def test_what_a_folder_has_goes_before_modules_of_that_name_elsewhere(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, elsewhere = tmp_path_factory.mktemp("suite"), tmp_path_factory.mktemp("elsewhere")
+    write(elsewhere, {"own_part.py": "N = 3\n", "own_late.py": "N = 4\n"})
+    monkeypatch.syspath_prepend(elsewhere)
+    for name in ("own_part", "own_late"):
+        monkeypatch.setitem(sys.modules, name, importlib.import_module(name))
+    write(folder, {"own_part.py": "N = 1\n", "own_late.py": "N = 2\n", "own_main.py": LATE})
+    port: Port[Callable[[], int]] = Port("thing", "function", "the README")
+    assert load(port, "own_main:both", folder).object() == (1, 2)
 
 
 @pytest.mark.parametrize("initial", ["", "from .part import N\n"])

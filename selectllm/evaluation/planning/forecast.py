@@ -143,7 +143,7 @@ async def _recalled(
 
 def _usual(request: Request) -> int:
     """Tokens of a reply that holds to the format and says nothing else."""
-    form = reply_format(request.question.reply, request.question.folder)
+    form = reply_format(request.question.reply, request.question.folders)
     usual = form.tokens(request.question, constrained=request.grammar is not None)
     return min(request.max_tokens, usual)
 

@@ -166,19 +166,26 @@ _PORT: Port[ReplyFormat] = Port(
 )
 
 
-def reply_format(kind: ReplyKind, base: Path | None = None) -> ReplyFormat:
+def reply_format(kind: ReplyKind, folders: tuple[Path, ...] = ()) -> ReplyFormat:
     """The form called `kind`: a built-in one, or `module:attr`.
 
-    `base`: a folder in which that module may be, needed the first time. Raises PromptError with
-    the closest match for a name that is neither, and for code that cannot be used.
+    `folders`: where that module may be. Raises PromptError with the closest match for a name that
+    is neither, and for code that cannot be used.
     """
-    return REPLY_FORMATS.get(kind) or _own(kind, base)
+    return REPLY_FORMATS.get(kind) or _own(kind, folders)
+
+
+def load_reply_format(kind: ReplyKind, folders: tuple[Path, ...]) -> None:
+    """Load the form as its code is now; `reply_format` gives it from then on. Raises as that."""
+    if kind not in REPLY_FORMATS:
+        _own.cache_clear()
+    reply_format(kind, folders)
 
 
 @cache
-def _own(kind: ReplyKind, base: Path | None) -> ReplyFormat:
+def _own(kind: ReplyKind, folders: tuple[Path, ...]) -> ReplyFormat:
     """A form of the user's own, whose mistakes become our errors."""
-    form = find(_PORT, kind, base).object
+    form = find(_PORT, kind, *folders).object
 
     def read(text: str, question: Question, cut: bool) -> Parsed:
         parsed = form.read(text, question, cut)
@@ -232,4 +239,4 @@ def _check(kind: ReplyKind, parsed: object, question: Question) -> None:
 
 def write_reply(question: Question, preference: Sequence[int]) -> str:
     """A reply in the question's form that prefers positions in the order given, best first."""
-    return reply_format(question.reply, question.folder).write(question, preference)
+    return reply_format(question.reply, question.folders).write(question, preference)

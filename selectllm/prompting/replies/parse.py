@@ -56,7 +56,7 @@ def parse(text: str, question: Question, finish_reason: str = "stop") -> Parsed:
     if not text.strip():
         return invalid("empty")
     cut = finish_reason == "length"
-    form = reply_format(question.reply, question.folder)
+    form = reply_format(question.reply, question.folders)
     answer = answer_text(text, cut)
     if answer.unknown:
         return invalid("unknown_mark")
@@ -71,7 +71,7 @@ def parse(text: str, question: Question, finish_reason: str = "stop") -> Parsed:
 def complaint(parsed: Parsed, question: Question) -> str:
     """What to tell a model whose reply could not be used: what was wrong, and what is needed."""
     wrong = "; ".join(PROBLEMS.get(word, word) for word in parsed.problems) or PROBLEMS["no_answer"]
-    needed = reply_format(question.reply, question.folder).needed(question)
+    needed = reply_format(question.reply, question.folders).needed(question)
     return (
         f"Your reply could not be used: {wrong}. "
         f"Reply again with {needed}. Write nothing else after it."

@@ -60,7 +60,7 @@ def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
     PromptError if it asks for anything but scores; UnfitError if it shows responses and an item
     has none, or a blank one.
     """
-    if not reply_format(prompt.reply, prompt.folder).scores:
+    if not reply_format(prompt.reply, prompt.folders).scores:
         raise PromptError(
             f"{prompt.ref} asks for {prompt.reply}, and a rating needs scores; use a prompt with "
             "`reply: scores`, such as quality@1"
@@ -85,7 +85,7 @@ def _rated(decision: Decision, item: Item, selector: Selector) -> Rated:
     scores = None
     if decision.replies:
         last, prompt = decision.replies[-1], selector.prompt
-        question = Question((item,), labels_for(prompt, 1), 1, prompt.reply, prompt.folder)
+        question = Question((item,), labels_for(prompt, 1), 1, prompt.reply, prompt.folders)
         scores = parse(last.reply, question, last.finish_reason).scores
     value = math.nan if scores is None else scores[0]
     return Rated(value, decision.attempts, decision.status, decision.problems)
