@@ -192,7 +192,13 @@ def _load(encoder: SentenceEncoder) -> Any:
     """The SentenceTransformer, kept for the process: encoders come and go, weights stay."""
     if encoder.weights_sha256 is not None:
         _check_weights(Path(encoder.source, "model.safetensors"), encoder.weights_sha256)
-    from sentence_transformers import SentenceTransformer
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise EncoderError(
+            f"an encoder needs sentence-transformers, which cannot be imported ({error}); install "
+            "it with: pip install sentence-transformers"
+        ) from None
 
     fix = (
         'pip install "selectllm[local]" brings it without a download'

@@ -221,11 +221,11 @@ def test_a_version_that_does_no_better_in_validation_is_not_confirmed(selectllm:
 
 
 class Slightly(Scripted):
-    """Picks the best if told PLANTED, in five of ten clusters."""
+    """Picks the best if told PLANTED, in three of ten clusters."""
 
     def __call__(self, messages: Any) -> str:
         text = "\n".join(str(message["content"]) for message in messages)
-        lucky = sum(map(ord, str(messages[-1]["content"]))) % 10 < 5
+        lucky = sum(map(ord, str(messages[-1]["content"]))) % 10 < 3
         return super().__call__(messages) if lucky or TEACHERS in text else "[1]"
 
 

@@ -79,7 +79,7 @@ def test_a_cache_folder_that_cannot_be_made_is_refused(
     Path("taken").touch()
     monkeypatch.setenv("SELECTLLM_CACHE_DIR", "taken")
     outcome = selectllm("select", pool_file, "--budget", 2, *MOCK, *option)
-    assert_refused(outcome, "the cache cannot be opened", "--cache DIR")
+    assert_refused(outcome, "the reply cache cannot be used", "--cache")
     assert sorted(files()) == ["pool.jsonl", "taken"]
 
 

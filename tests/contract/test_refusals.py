@@ -58,6 +58,7 @@ LINES = {
     "cache clear": "--yes",
     "cache ls": "",
     "cache stats": "",
+    "cache verify": "",
 }
 """A verb, and arguments with which it could go on."""
 PICK = "select pool.jsonl --budget 3"
@@ -305,7 +306,7 @@ ROWS = [
     for call, mark, named in (line.partition("|") for line in REFUSALS.splitlines())
     if mark
 ]
-NO_ROWS = {"models list", "cache clear", "cache ls", "cache stats"}
+NO_ROWS = {"models list", "cache clear", "cache ls", "cache stats", "cache verify"}
 """They take nothing that has a meaning of its own."""
 
 

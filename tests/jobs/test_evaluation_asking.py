@@ -117,11 +117,11 @@ def test_a_prompt_that_the_provider_finds_too_long_is_invalid_and_not_a_failure(
     assert pair.status_counts["invalid"] == 8
 
 
-def test_a_down_provider_is_not_asked_for_ever() -> None:
+def test_a_no_to_each_question_is_about_that_question_alone() -> None:
     with ProviderServer(lambda *_: Answer(400, error("no"))) as server:
         with pytest.raises(ProviderError):
             sl.evaluate(asking(server, "orders: 10"), concurrency=1)
-        assert server.count == 8
+        assert server.count == 80
 
 
 # --- money and load

@@ -218,7 +218,8 @@ def test_columns_that_are_no_mapping_are_told(columns: Any) -> None:
 
 @pytest.mark.parametrize("field", ["instruction", "input", "response", "id"])
 def test_half_a_character_in_a_record_is_replaced_and_counted(field: str) -> None:
-    rows = [{"instruction": "say"}, {"instruction": "say", field: "so \ud800"}]
+    rows = [{"id": "a", "instruction": "say"}, {"id": "b", "instruction": "say"}]
+    rows[1][field] = "so \ud800"
     pool = sl.Pool.from_records(rows)
     assert getattr(pool.items[1], field) == "so \ufffd"
     assert any("1" in note for note in pool.notes)

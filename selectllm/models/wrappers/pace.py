@@ -39,7 +39,7 @@ class EndpointPace:
         self._clean = 0  # windows in a row in which none was refused
         self._held = False  # whether the rate held any of them back
         self._good = self._bad = 0.0  # answers and refusals of late
-        self._answered = -math.inf  # when the last answer came
+        self._silent_from: float | None = None  # of the first refusal that no answer followed
 
     async def turn(self) -> None:
         """Wait until a call may start."""
@@ -54,12 +54,14 @@ class EndpointPace:
 
     def answered(self) -> None:
         """A call was answered, be it by an error: the endpoint is not busy."""
-        self._answered = self._loop.time()
+        self._silent_from = None
         self._note(good=1)
 
     def refused(self, retry_after: float | None) -> None:
         """A call found the endpoint busy; `retry_after`: seconds that it asks to wait."""
         self._refused += 1
+        if self._silent_from is None:
+            self._silent_from = self._loop.time()
         if self.crowded and retry_after is not None:
             self._next = self._loop.time() + retry_after
         self._note(bad=1)
@@ -69,9 +71,10 @@ class EndpointPace:
         """Whether so much is refused that a limit of the endpoint's must be the reason."""
         return self._bad >= TOLERATED * (self._good + self._bad)
 
-    def silent_since(self, moment: float) -> bool:
-        """Whether nothing was answered after `moment`, of the loop's clock."""
-        return self._answered <= moment
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the first of the refusals that no answer has followed; 0 for none."""
+        return 0.0 if self._silent_from is None else self._loop.time() - self._silent_from
 
     def _note(self, good: int = 0, bad: int = 0) -> None:
         fade = 1 - 1 / MEMORY

@@ -26,9 +26,9 @@ class RetryPolicy:
     `first_wait` so that callers do not return in step; one that asks for more than
     `longest_retry_after` is not waited for.
 
-    Most failures are tried `attempts` times. A busy endpoint is no failure but a slow one: the
-    call goes on until it has waited for `patience`, and until it was refused `busy_attempts` times
-    or the endpoint has answered nobody for as long.
+    Most failures are tried `attempts` times. An endpoint that is asked too fast (429, 503, 529) is
+    no failure but a slow one: the call goes on until it has waited for `patience` and was refused
+    `busy_attempts` times. Where the endpoint has answered nobody for `patience`, `attempts` do.
     """
 
     attempts: int = 6
@@ -142,13 +142,12 @@ class _Call:
     def _over(self, error: ProviderError, wait: float) -> bool:
         """Whether the call was tried enough."""
         policy, tries = self._policy, len(self._failed)
-        if not is_busy(error):
+        if error.status not in PACED:
             return tries >= policy.attempts
-        now = self._clock()
-        if max(self._rested, now - self._begun) + wait < policy.patience:
-            return False
-        silent = self._pace.silent_since(max(self._begun, now - policy.patience))
-        return silent or tries >= policy.busy_attempts
+        waited = max(self._rested, self._clock() - self._begun) + wait >= policy.patience
+        if self._pace.silent_for + wait >= policy.patience:
+            return waited or tries >= policy.attempts
+        return waited and tries >= policy.busy_attempts
 
 
 def _attempt(

@@ -129,7 +129,7 @@ class TestRefusedFolders:
         [
             ("run.json", "is the folder a finished run?"),
             ("clusters.json", "does not exist"),
-            ("utilities.jsonl", "cannot be read as utilities"),
+            ("utilities.jsonl", "cannot be read (No such file"),
             ("baseline.json", "there is no baseline"),
         ],
     )

@@ -23,7 +23,7 @@ REQUEST = Request(
     messages=(Message(role="user", content="hi"),),
     question=Question(shown=(), labels=(), k=0, reply="indices"),
 )
-BUSY = ProviderError("busy.", status=500, retryable=True, kind="busy")
+BUSY = ProviderError("busy.", status=429, retryable=True, kind="busy")
 BROKEN = ProviderError("broken.", retryable=True, kind="broken")
 
 
@@ -99,11 +99,31 @@ def test_an_error_tells_of_every_try_and_what_it_was_paid_for() -> None:
 
 
 def test_a_busy_endpoint_is_asked_until_it_was_waited_for_long_enough() -> None:
-    model = Scripted([BUSY] * 99)
+    model = Scripted([BUSY] * 999)
     with pytest.raises(ProviderError, match="Gave up after"):
         ask(model, RetryPolicy(patience=300.0))
-    assert 300 - 30 <= model.asked[-1] <= 300
+    assert 300 - 30 <= model.asked[-1] <= 300 + 5
     assert len(model.asked) > 12
+
+
+def test_where_nobody_was_answered_for_long_a_further_call_is_tried_as_others_are() -> None:
+    model = Scripted([BUSY] * 999)
+
+    async def asked() -> None:
+        retrying = Retrying(model, RetryPolicy(patience=60.0))
+        for expected in ("Gave up after", "Gave up after 6 tries"):
+            with pytest.raises(ProviderError, match=expected):
+                await retrying.complete(REQUEST)
+
+    run(asked())
+    assert model.asked[-1] < 60 + 20
+
+
+def test_a_server_that_fails_is_tried_as_often_as_others() -> None:
+    model = Scripted([ProviderError("failed.", status=500, retryable=True, kind="busy")] * 99)
+    with pytest.raises(ProviderError, match="Gave up after 6 tries"):
+        ask(model)
+    assert model.asked[-1] < 20
 
 
 def test_as_long_as_it_answers_others_a_call_has_twelve_tries() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from selectllm.core.types import Item, Parsed, Question
 from selectllm.prompting.replies.formats import (
     REPLY_FORMATS,
     ReplyFormat,
+    load_reply_format,
     reply_format,
     write_reply,
 )
@@ -53,11 +53,9 @@ MODULE = "own_reply_form"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Path:
     """A folder in which a module holds `FORM`; see `own`."""
-    monkeypatch.delitem(sys.modules, MODULE, raising=False)
-    yield tmp_path
-    sys.modules.pop(MODULE, None)
+    return tmp_path
 
 
 def own(folder: Path, read: str) -> ReplyFormat:
@@ -69,12 +67,16 @@ def own(folder: Path, read: str) -> ReplyFormat:
         "    needed=lambda question: 'nothing', write=lambda question, preference: 'nothing')\n",
         encoding="utf-8",
     )
-    return reply_format(f"{MODULE}:FORM", folder)
+    load_reply_format(f"{MODULE}:FORM", (folder,))
+    return reply_format(f"{MODULE}:FORM", (folder,))
 
 
 def test_it_is_read_by_its_name_once_it_was_loaded(folder: Path) -> None:
     own(folder, "Parsed((1, 0), 'ok')")
-    assert parse("whatever", question(f"{MODULE}:FORM")).picks == (1, 0)
+    asked = replace(question(f"{MODULE}:FORM"), folders=(folder,))
+    assert parse("whatever", asked).picks == (1, 0)
+    own(folder, "Parsed((0, 1), 'ok')")
+    assert parse("whatever", asked).picks == (0, 1)
 
 
 @pytest.mark.parametrize(
