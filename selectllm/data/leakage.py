@@ -137,20 +137,23 @@ def check_no_leak(
     tests: Sequence[Item], others: Sequence[Item], where: str = "the training items"
 ) -> None:
     """Raise UsageError if test items are also in `others`; `where` is what messages call those."""
-    _refuse(leaked(tests, others), tests, where)
+    if known := leaked(tests, others):
+        raise UsageError(f"{_seen(known, tests, where)}: take them out of one of the two")
 
 
 def check_not_trained_on(tests: Sequence[Item], asked: Collection[str]) -> None:
     """Raise UsageError if a student whose training items `asked` so has seen test items."""
     seen = set(asked)
-    known = [item.id for item in tests if not seen.isdisjoint(_hashes(item))]
-    _refuse(known, tests, "the items that the student was trained on")
-
-
-def _refuse(known: Sequence[str], tests: Sequence[Item], where: str) -> None:
-    if known:
+    if known := [item.id for item in tests if not seen.isdisjoint(_hashes(item))]:
         raise UsageError(
-            f"student: {len(known)} of {len(tests)} test items are also in {where}: "
-            f"{listed(known)}; a student may not be tested on what it could learn by heart: take "
-            "them out of one of the two"
+            f"{_seen(known, tests, 'the items that the student was trained on')}: give other "
+            "items for `test`, or train it anew with these as its `test` and `drop_leaks`",
+            argument="test",
         )
+
+
+def _seen(known: Sequence[str], tests: Sequence[Item], where: str) -> str:
+    return (
+        f"student: {len(known)} of {len(tests)} test items are also in {where}: {listed(known)}; "
+        "a student may not be tested on what it could learn by heart"
+    )

@@ -105,7 +105,7 @@ def settle(session: Session, found: Sequence[Found], dropping: Dropping) -> None
     if not dropping.drop:
         files = " and ".join(f"`{name}`" for name in dict.fromkeys(one.held.name for one in found))
         raise UsageError(
-            f"{'; '.join(one.text for one in found)}. What is learned from cannot measure what "
+            f"{'; '.join(one.text for one in found)}. Items that are learned from cannot test what "
             f"was learned. All of them are named in {dropping.leaks}. Leave the copies out with "
             f"`drop_leaks`, or give other items for {files}",
             argument=found[0].held.name,
@@ -142,15 +142,18 @@ def remaining_pool(
     found: Sequence[Found],
     dropping: Dropping,
     columns: Mapping[str, str],
-) -> Pool:
-    """The pool without the items that leaks name, as OUT.pool.jsonl has it from now on."""
+) -> tuple[Pool, Path | None]:
+    """The pool without the items that leaks name, and OUT.pool.jsonl, which it is read from now.
+
+    Without leaks the pool itself, and None.
+    """
     if not found:
-        return pool
+        return pool, None
     file = dropping.beside("pool")
     place = _place(session, dropping, file)
     write_remainder(place, pool, to_leave_out(found))
     session.note(f"note: the pool without them is {file}; name it as the pool from here on")
-    return load_pool(place, columns=columns).pool
+    return load_pool(place, columns=columns).pool, file
 
 
 def _place(session: Session, dropping: Dropping, file: Path) -> Path:

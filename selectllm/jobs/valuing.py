@@ -65,11 +65,15 @@ class ValueSettings:
 
 @dataclass(frozen=True, slots=True)
 class Valued:
-    """A utility in `file`, whose values have the sha256 of its header."""
+    """A utility in `file`, whose values have the sha256 of its header.
+
+    `pool`: the file of the pool that it is of, where leaks were dropped from the one named.
+    """
 
     file: Path
     sha256: str
     utility: Utility
+    pool: Path | None = None
 
     @property
     def summary(self) -> UtilitySaved:
@@ -84,6 +88,7 @@ class Valued:
             items=len(utility.values),
             cost=dict(utility.cost),
             sha256=self.sha256,
+            pool=None if self.pool is None else str(self.pool),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -108,7 +113,7 @@ async def value(
     base = Path.cwd() / session.path(".")
     loaded = load_pool(located(base, pool_file), columns=settings.columns)
     session = session.of_pool(loaded)
-    pool = loaded.pool
+    pool, rest = loaded.pool, None
     began = time.process_time()
     try:
         utility = _computed(session, base, entry, pool)
@@ -118,10 +123,10 @@ async def value(
         read = (pool.source, error.tests.source)
         dropping = Dropping(settings.drop_leaks, path, read)
         settle(session, found, dropping)
-        pool = remaining_pool(session, pool, found, dropping, settings.columns)
+        pool, rest = remaining_pool(session, pool, found, dropping, settings.columns)
         utility = _computed(session, base, entry, pool)
     cost = {"cpu_seconds": round(time.process_time() - began, 3)}
-    return _written(session, path, replace(utility, cost=cost), pool.sha256)
+    return _written(session, path, replace(utility, cost=cost), (pool, rest))
 
 
 def _computed(session: Session, base: Path, entry: KnnEntry | IfdEntry, pool: Pool) -> Utility:
@@ -154,7 +159,7 @@ async def value_by_training(
     dropping = Dropping(settings.drop_leaks, path, (pool.source,))
     whole = Source("the pool", pool_file, pool.items)
     held = held_out(session, trials, whole, dropping, settings.columns)
-    pool = remaining_pool(session, pool, held.found, dropping, settings.columns)
+    pool, rest = remaining_pool(session, pool, held.found, dropping, settings.columns)
     held = replace(held, rest=tuple(pool.items))
     sets = blocks(held.rest, divided.size, divided.passes, divided.seed)
     session.note(f"{len(sets)} blocks, {trials.seeds} trainings each")
@@ -165,7 +170,7 @@ async def value_by_training(
         block_values(trained.gains, divided.primary, name=name, student=trained.student),
         cost={"cpu_seconds": round(trained.seconds, 3)},
     )
-    return _written(session, path, utility, pool.sha256)
+    return _written(session, path, utility, (pool, rest))
 
 
 def out_file(pool: Path, source: str, out: Path | None) -> Path:
@@ -191,6 +196,10 @@ def out_file(pool: Path, source: str, out: Path | None) -> Path:
     return out
 
 
-def _written(session: Session, path: Path, utility: Utility, pool_sha256: str) -> Valued:
-    header = write_utility(session.path(path), utility, pool_sha256)
-    return Valued(path, header.sha256, utility)
+def _written(
+    session: Session, path: Path, utility: Utility, of: tuple[Pool, Path | None]
+) -> Valued:
+    """`of`: the pool, and the file that it was written to, if it was."""
+    pool, rest = of
+    header = write_utility(session.path(path), utility, pool.sha256)
+    return Valued(path, header.sha256, utility, rest)

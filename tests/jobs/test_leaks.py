@@ -18,6 +18,8 @@ from selectllm.jobs.training import TrainSettings, train
 from selectllm.jobs.validating import ValidateSettings, validate
 from selectllm.jobs.valuing import BlockSettings, ValueSettings, value, value_by_training
 from selectllm.jobs.workshop import TrialSettings
+from selectllm.report.formats import FORMATS, Place
+from selectllm.report.utilities import valued_text
 from selectllm.utility.entries import KnnEntry
 from selectllm.utility.utility_file import read_utility
 from tests.conftest import read_jsonl, write_jsonl
@@ -121,6 +123,8 @@ class TestKnn:
         assert "note: the pool without them is v.jsonl.pool.jsonl; name it as the pool " in "".join(
             heard.notes
         )
+        assert result.to_json()["pool"] == "v.jsonl.pool.jsonl"
+        assert "\nits pool, in the suite: v.jsonl.pool.jsonl\n" in valued_text(result.summary)
         # The values are those of that pool.
         again = value(
             "v.jsonl.pool.jsonl",
@@ -247,6 +251,9 @@ class TestTraining:
         # The first six of the pool have one copy among them.
         assert sizes["strategy:first", "selector"] == 5
         assert sizes[DRAWN, "random"] == 6
+        told = " ".join(FORMATS["terminal"].text(results, Place()).split())
+        assert "sets of fewer than 6 items, because some of theirs are held out: " in told
+        assert "first 5" in told
         note = next(note for note in heard.notes if "sets have lost items" in note)
         assert "strategy:first seed 0: 1 of 6" in note
         assert "select anew from a pool without" in note

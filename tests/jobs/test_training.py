@@ -340,7 +340,7 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
             "`answers` a: is ",
             "answers",
         ),
-        ("out", {"test": "leak.jsonl"}, "2 of 5 test items are also in the items that", None),
+        ("out", {"test": "leak.jsonl"}, "2 of 5 test items are also in the items that", "test"),
     ],
 )
 def test_what_cannot_be_scored_is_named_and_nothing_is_written(
