@@ -29,6 +29,7 @@ from selectllm.jobs.workshop import (
     held_out,
     open_workshop,
 )
+from selectllm.utility.entries import UtilityEntry
 from selectllm.utility.schema import Validation
 from selectllm.utility.sources import UtilitySources, utility_of
 from selectllm.utility.utility import Utility
@@ -104,10 +105,11 @@ async def validate(
     folder = base / "validations" if settings.out is None else settings.out
     student = student or StudentSettings()
     student.check(trials.dev)
+    entries = _entries(suite, settings.utility)
     dropping = Dropping(settings.drop_leaks, folder, (str(place), pool.source))
     with interruptible():
         held = held_out(session, trials, Source("the pool", pool.source, pool.items), dropping)
-        utilities = _utilities(session, suite, pool, base, settings.utility)
+        utilities = _utilities(session, suite, pool, entries)
         size = settings.size or _size(suite, pool)
         sets = random_sets(held.rest, size, settings.subsets)
         shop = open_workshop(session, student, trials, held, size)
@@ -122,9 +124,8 @@ async def validate(
     return Validated(folder, validations)
 
 
-def _utilities(
-    session: Session, suite: Suite, pool: Pool, base: Path, wanted: Sequence[str]
-) -> list[Utility]:
+def _entries(suite: Suite, wanted: Sequence[str]) -> list[UtilityEntry]:
+    """Those of the suite that are to be validated. Raises UsageError if there are none."""
     names = [entry.name for entry in suite.utilities]
     for name in wanted:
         if name not in names:
@@ -134,10 +135,16 @@ def _utilities(
     entries = [entry for entry in suite.utilities if not wanted or entry.name in wanted]
     if not entries:
         raise UsageError(f"suite {suite.name}: has no utilities to validate; name some")
+    return entries
+
+
+def _utilities(
+    session: Session, suite: Suite, pool: Pool, entries: Sequence[UtilityEntry]
+) -> list[Utility]:
     with session.progress("embedding") as progress:
         embedder = session.embedder(progress).of_pool(pool)
         cache = session.workspace.cache
-        sources = UtilitySources(base, embedder, cache, columns=suite.columns)
+        sources = UtilitySources(suite.folder, embedder, cache, columns=suite.columns)
         return [utility_of(entry, pool, sources) for entry in entries]
 
 
