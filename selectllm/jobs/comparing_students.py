@@ -23,7 +23,7 @@ from selectllm.downstream.trials.training_set import (
 )
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.jobs.computing import interruptible
-from selectllm.jobs.leaks import Dropping, Source, remaining, remaining_pool
+from selectllm.jobs.leaks import Dropping, Source, remaining, write_rest
 from selectllm.jobs.workshop import (
     HeldOut,
     StudentSettings,
@@ -97,8 +97,8 @@ async def compare_students(
     whole = Source("the pool", settings.pool, pool.items)
     dropping = Dropping(settings.drop_leaks, folder)
     held = held_out(session, trials, whole, dropping, settings.columns)
-    chosen = _without(session, chosen, held)
-    remaining_pool(session, pool, held.found, dropping, settings.columns)
+    rest = write_rest(session, pool, held.found, dropping)
+    chosen = _without(session, chosen, held, rest)
     with interruptible():
         shop = open_workshop(session, student, trials, held, budget)
         sets = [*chosen, *_yardsticks(chosen, held.rest, settings, budget, shop)]
@@ -142,8 +142,12 @@ def _selectors(folder: Path, pool: Pool, settings: ComparedSets) -> tuple[list[T
     return [one for one in selectors_sets(sets, budget) if one.arm in wanted], budget
 
 
-def _without(session: Session, chosen: Sequence[TrialSet], held: HeldOut) -> list[TrialSet]:
+def _without(
+    session: Session, chosen: Sequence[TrialSet], held: HeldOut, rest: Path | None
+) -> list[TrialSet]:
     """The sets without what is held out; tells which of them are smaller than the others now.
+
+    `rest`: the file of the pool without it.
 
     Raises UsageError for a set of which nothing is left.
     """
@@ -166,7 +170,7 @@ def _without(session: Session, chosen: Sequence[TrialSet], held: HeldOut) -> lis
     session.note(
         f"note: sets have lost items ({'; '.join(sorted(lost))}). They are smaller than the random "
         "sets beside them, and gains grow with the number of items: to compare selectors at one "
-        "size, select anew from a pool without what is held out"
+        f"size, select anew from {rest}, the pool without what is held out"
     )
     return clean
 

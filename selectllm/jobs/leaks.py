@@ -136,6 +136,17 @@ def remaining(items: Iterable[Item], found: Iterable[Found]) -> tuple[Item, ...]
     return tuple(item for item in items if item.id not in out)
 
 
+def write_rest(
+    session: Session, pool: Pool, found: Sequence[Found], dropping: Dropping
+) -> Path | None:
+    """OUT.pool.jsonl, written now: the pool without the items that leaks name. None without any."""
+    if not found:
+        return None
+    file = dropping.beside("pool")
+    write_remainder(_place(session, dropping, file), pool, to_leave_out(found))
+    return file
+
+
 def remaining_pool(
     session: Session,
     pool: Pool,
@@ -143,17 +154,15 @@ def remaining_pool(
     dropping: Dropping,
     columns: Mapping[str, str],
 ) -> tuple[Pool, Path | None]:
-    """The pool without the items that leaks name, and OUT.pool.jsonl, which it is read from now.
+    """The pool without the items that leaks name, read from OUT.pool.jsonl, and that file.
 
     Without leaks the pool itself, and None.
     """
-    if not found:
+    file = write_rest(session, pool, found, dropping)
+    if file is None:
         return pool, None
-    file = dropping.beside("pool")
-    place = _place(session, dropping, file)
-    write_remainder(place, pool, to_leave_out(found))
     session.note(f"note: the pool without them is {file}; name it as the pool from here on")
-    return load_pool(place, columns=columns).pool, file
+    return load_pool(session.path(file), columns=columns).pool, file
 
 
 def _place(session: Session, dropping: Dropping, file: Path) -> Path:

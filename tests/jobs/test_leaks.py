@@ -256,7 +256,7 @@ class TestTraining:
         assert "first 5" in told
         note = next(note for note in heard.notes if "sets have lost items" in note)
         assert "strategy:first seed 0: 1 of 6" in note
-        assert "select anew from a pool without" in note
+        assert "select anew from sets/students.pool.jsonl, the pool without" in note
         rest = read_jsonl(heard.folder / "sets/students.pool.jsonl")
         assert [row["id"] for row in rest] == REST
 
