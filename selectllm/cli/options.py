@@ -157,7 +157,10 @@ def model_options(function: Function) -> Function:
 
 
 def grouped(name: str, kind: type[Any], *options: Function) -> Callable[[Function], Function]:
-    """Decorate a verb with `options` whose values arrive together as one `kind` called `name`."""
+    """Decorate a verb with `options` whose values arrive together as one `kind` called `name`.
+
+    A field without an option keeps its default.
+    """
     return lambda function: _grouped(function, name, kind, options)
 
 
@@ -186,7 +189,8 @@ def _grouped(
 
     @functools.wraps(function)
     def gathered(**arguments: Any) -> Any:
-        values: Mapping[str, Any] = {member: arguments.pop(member) for member in members}
+        given = [member for member in members if member in arguments]
+        values: Mapping[str, Any] = {member: arguments.pop(member) for member in given}
         return function(**{name: kind(**values)}, **arguments)
 
     for option in reversed(options):

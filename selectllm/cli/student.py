@@ -14,6 +14,7 @@ from selectllm.cli.student_options import (
     Local,
     columns_option,
     dev_option,
+    drop_leaks_option,
     local_options,
     primary_option,
     setting,
@@ -45,9 +46,10 @@ def student() -> None:
     click.option("-o", "--out", type=DIRECTORY, required=True, help="Folder of the student."),
     dev_option,
     click.option(
-        "--test", metavar="FILE", help="Refuse if any of these items is in SELECTION or --dev."
+        "--test", metavar="FILE", help="Train on none of these items: refuse, or --drop-leaks."
     ),
     setting("seed", "Of the order of the items and of the adapter."),
+    drop_leaks_option,
     columns_option,
 )
 @student_options
@@ -140,6 +142,7 @@ def score(
         "repeatable; `none` for none.",
     ),
     primary_option("The gain that verdicts are about; name it before you look."),
+    drop_leaks_option,
 )
 @trial_options
 @student_options

@@ -49,6 +49,11 @@ test_option = click.option(
     "--test", metavar="FILE", required=True, help="Held-out items with responses."
 )
 dev_option = click.option("--dev", metavar="FILE", help="Choose the learning rate on these items.")
+drop_leaks_option = click.option(
+    "--drop-leaks",
+    is_flag=True,
+    help="Leave out what is also a test or dev item, and say how much, rather than refuse.",
+)
 
 
 def setting(name: str, words: str) -> Any:

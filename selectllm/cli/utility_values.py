@@ -23,6 +23,7 @@ from selectllm.cli.session import open_session
 from selectllm.cli.student_options import (
     Local,
     columns_option,
+    drop_leaks_option,
     local_options,
     primary_option,
     student_options,
@@ -47,7 +48,7 @@ PRIMARY = primary_option("How a gain is a mean over the test items.")
 pool_argument = click.argument("pool_file", metavar="POOL")
 
 
-def _value_options(source: str) -> Callable[[Function], Function]:
+def _value_options(source: str, *more: Function) -> Callable[[Function], Function]:
     """Where the utility goes, what it is called and how the pool is read; `source`: the verb."""
     return grouped(
         "settings",
@@ -57,6 +58,7 @@ def _value_options(source: str) -> Callable[[Function], Function]:
         ),
         click.option("--name", default=source, show_default=True, help="What it is called."),
         map_option("Column of the pool that holds instruction, input, response or id; repeatable."),
+        *more,
     )
 
 
@@ -71,7 +73,7 @@ def _value_options(source: str) -> Callable[[Function], Function]:
     show_default=True,
     help="How well one response serves for another.",
 )
-@_value_options("knn")
+@_value_options("knn", drop_leaks_option)
 @common_options
 def knn(pool_file: str, settings: ValueSettings, common: Common, **entry: Any) -> None:
     """How well the responses of POOL's items would serve held-out test items: a proxy.
@@ -128,6 +130,7 @@ def _say(valued: Valued, as_json: bool) -> None:
     click.option("-o", "--out", type=FILE, help="Utility file [POOL.student.utility.jsonl]."),
     columns_option,
     click.option("--name", default="student", show_default=True),
+    drop_leaks_option,
 )
 @grouped(
     "divided",
@@ -180,6 +183,7 @@ def student(
     ),
     click.option("--size", type=click.IntRange(1), help="Items of each [the suite's budget]."),
     PRIMARY,
+    drop_leaks_option,
 )
 @trial_options
 @student_options

@@ -23,7 +23,7 @@ DEFAULT_ON_HUB = f"sentence-transformers/{DEFAULT}"
 # model.safetensors as published by its authors
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BATCH = 64  # texts encoded, then stored: what a killed run can lose
-ROLE = ModelRole("encoder", EncoderError)
+ROLE = ModelRole("encoder", EncoderError, "encoder")
 
 
 class Encoder(Protocol):

@@ -24,10 +24,14 @@ MODEL_FILES = frozenset({".safetensors", ".bin", ".pt", ".json", ".txt", ".model
 
 @dataclass(frozen=True, slots=True)
 class ModelRole:
-    """What a model is to messages, such as "encoder", and the error that they come as."""
+    """What a model is to messages, such as "encoder", and the error that they come as.
+
+    `argument`: what always names it, None if suites and strategies may, too.
+    """
 
     name: str
     error: type[SelectLLMError]
+    argument: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,11 @@ def find_model(name: str, role: ModelRole) -> ModelSource:
         identity = f"{folder.resolve().name}@{_folder_sha256(folder, role)[:12]}"
         return ModelSource(identity, str(folder.resolve()))
     if name.startswith((".", "/", "~")):
-        raise role.error(f"no {role.name} folder {name}; give a folder or a name on the hub")
+        how = f" with `{role.argument}`" if role.argument else ""
+        raise role.error(
+            f"no {role.name} folder {name}; give a folder or a name on the hub{how}",
+            argument=role.argument,
+        )
     source, _, revision = name.partition("@")
     return ModelSource(name, source, revision or None)
 
@@ -112,7 +120,8 @@ def _folder_sha256(folder: Path, role: ModelRole) -> str:
     )
     if not names:
         raise role.error(
-            f"{role.name} folder {folder} holds no model files; give the model's folder"
+            f"{role.name} folder {folder} holds no model files; give the model's folder",
+            argument=role.argument,
         )
     return sha256_texts(text for name in names for text in (name, file_sha256(folder / name)))
 

@@ -131,13 +131,18 @@ def _open(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path, "rb") if zipped else path.open("rb"))
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    decoder = _StrictJson()
+def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a JSONL file that are not blank, with their numbers, without their ends."""
     with _open(path) as handle:
         for number, line in enumerate(handle, 1):
             data = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             if data.strip():
-                yield number, decoder.row(data.rstrip(b"\r\n"))
+                yield number, data.rstrip(b"\r\n")
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    decoder = _StrictJson()
+    return ((number, decoder.row(data)) for number, data in jsonl_lines(path))
 
 
 def _array_rows(path: Path) -> Iterator[tuple[int, Any]]:

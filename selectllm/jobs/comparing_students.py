@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selectllm.core.errors import UsageError
-from selectllm.core.types import Pool
+from selectllm.core.types import Item, Pool
 from selectllm.downstream.outcomes.training_sets import sets_of_run
 from selectllm.downstream.student import items_sha256
 from selectllm.downstream.student.schema import Aggregation
@@ -23,12 +23,15 @@ from selectllm.downstream.trials.training_set import (
 )
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.jobs.computing import interruptible
+from selectllm.jobs.leaks import Dropping, Source, remaining, write_rest
 from selectllm.jobs.workshop import (
+    HeldOut,
     StudentSettings,
     TrialSettings,
     Workshop,
     answered_pool,
     carried_out,
+    held_out,
     open_workshop,
 )
 
@@ -46,7 +49,8 @@ class ComparedSets:
     `out`: the folder to write, students/ in that of the sets if None. `budget`: the size of the
     sets, None for the only one. `random`: random sets, at least 2. `only`: selectors, () for all.
     `matched`: those beside which random items of as many tokens are trained on, () for all,
-    ("none",) for none. `primary`: the gain that verdicts are about.
+    ("none",) for none. `primary`: the gain that verdicts are about. `drop_leaks`: leave what is
+    held out, too, out of every set, rather than refuse.
     """
 
     pool: str
@@ -57,6 +61,7 @@ class ComparedSets:
     only: tuple[str, ...] = ()
     matched: tuple[str, ...] = ()
     primary: Aggregation = "per_token"
+    drop_leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +84,24 @@ async def compare_students(
 
     Every set is trained with each seed and scored on the same held-out responses. Finished
     trainings are kept in the cache: run again, or with more selectors, seeds or random sets, it
-    goes on.
+    goes on. Raises UsageError for items that are in two of pool, test and dev file, unless they
+    are to be dropped.
     """
     place = session.path(sets_folder)
+    student = student or StudentSettings()
+    student.check(trials.dev)
+    folder = sets_folder / "students" if settings.out is None else settings.out
     pool = answered_pool(session, settings.pool, settings.columns)
     chosen, budget = _selectors(place, pool, settings)
     compared = SetsResults.read(place / "sets.json", DAMAGED)
+    whole = Source("the pool", settings.pool, pool.items)
+    dropping = Dropping(settings.drop_leaks, folder)
+    held = held_out(session, trials, whole, dropping, settings.columns)
+    rest = write_rest(session, pool, held.found, dropping)
+    chosen = _without(session, chosen, held, rest)
     with interruptible():
-        student = student or StudentSettings()
-        shop = open_workshop(session, student, trials, pool, budget, settings.columns)
-        sets = [*chosen, *_yardsticks(chosen, pool, settings, budget, shop)]
+        shop = open_workshop(session, student, trials, held, budget)
+        sets = [*chosen, *_yardsticks(chosen, held.rest, settings, budget, shop)]
         with carried_out(shop, sets) as log:
             figures, gains = study(sets, shop.seeds, log.latest, shop.test_tokens, settings.primary)
     config = {name: value for name, value in asdict(shop.config).items() if name != "seed"}
@@ -104,7 +117,6 @@ async def compare_students(
         learning_rate=shop.choice,
         agreement=foretellings(gains, compared, budget),
     )
-    folder = sets_folder / "students" if settings.out is None else settings.out
     results.write(session.path(folder) / "compare.json")
     return ComparedStudents(folder, results)
 
@@ -130,6 +142,39 @@ def _selectors(folder: Path, pool: Pool, settings: ComparedSets) -> tuple[list[T
     return [one for one in selectors_sets(sets, budget) if one.arm in wanted], budget
 
 
+def _without(
+    session: Session, chosen: Sequence[TrialSet], held: HeldOut, rest: Path | None
+) -> list[TrialSet]:
+    """The sets without what is held out; tells which of them are smaller than the others now.
+
+    `rest`: the file of the pool without it.
+
+    Raises UsageError for a set of which nothing is left.
+    """
+    clean = [replace(one, items=remaining(one.items, held.found)) for one in chosen]
+    lost = {
+        f"{old.arm} seed {old.seed}: {len(old.items) - len(new.items)} of {len(old.items)}"
+        for old, new in zip(chosen, clean, strict=True)
+        if len(new.items) < len(old.items)
+    }
+    if not lost:
+        return clean
+    empty = [one.arm for one in clean if not one.items]
+    if empty:
+        raise UsageError(
+            f"every item of the sets of {', '.join(dict.fromkeys(empty))} is also a test or dev "
+            "item, so there is nothing to train on; give other items for `test`, or select anew "
+            "from a pool without them",
+            argument="test",
+        )
+    session.note(
+        f"note: sets have lost items ({'; '.join(sorted(lost))}). They are smaller than the random "
+        "sets beside them, and gains grow with the number of items: to compare selectors at one "
+        f"size, select anew from {rest}, the pool without what is held out"
+    )
+    return clean
+
+
 def _check_names(folder: Path, settings: ComparedSets, arms: Sequence[str]) -> None:
     if NONE in settings.matched and len(settings.matched) > 1:
         raise UsageError(
@@ -146,15 +191,19 @@ def _check_names(folder: Path, settings: ComparedSets, arms: Sequence[str]) -> N
 
 
 def _yardsticks(
-    chosen: Sequence[TrialSet], pool: Pool, settings: ComparedSets, budget: int, shop: Workshop
+    chosen: Sequence[TrialSet],
+    items: Sequence[Item],
+    settings: ComparedSets,
+    budget: int,
+    shop: Workshop,
 ) -> list[TrialSet]:
     """Random sets, beside those of the strategy `random`, and sets of as many tokens."""
     there = sum(one.role == "random" for one in chosen)
-    more = random_sets(pool.items, budget, max(0, settings.random - there))
-    encoded = shop.student.encode(pool.items, shop.config)
+    more = random_sets(items, budget, max(0, settings.random - there))
+    encoded = shop.student.encode(items, shop.config)
     tokens = {one.id: len(one.response) for one in encoded}
     matched = [
-        matched_set(one, pool.items, tokens)
+        matched_set(one, items, tokens)
         for one in chosen
         if one.role == "selector" and (not settings.matched or one.arm in settings.matched)
     ]

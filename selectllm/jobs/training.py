@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import RunError
 from selectllm.core.types import Item
-from selectllm.data.leakage import check_no_leak
 from selectllm.downstream.student import (
     Manifest,
     RateChoice,
@@ -24,7 +23,13 @@ from selectllm.downstream.student.adapter import copy_trained, is_begun, recorde
 from selectllm.downstream.student.learning_rate import GRID, rate_folder
 from selectllm.downstream.student.schema import TrainedStudent
 from selectllm.jobs.computing import interruptible
-from selectllm.jobs.workshop import StudentSettings, answered_items, recorded_choice
+from selectllm.jobs.leaks import Dropping, Source
+from selectllm.jobs.workshop import (
+    StudentSettings,
+    answered_items,
+    held_out,
+    recorded_choice,
+)
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
@@ -38,7 +43,8 @@ class TrainSettings:
 
     `out`: its folder. `dev`: a pool file on whose items the learning rate is chosen. `test`: one
     of whose items none may be trained on. `seed`: of the order of the items and of the adapter.
-    `columns`: of all files, canonical name -> the file's column.
+    `columns`: of all files, canonical name -> the file's column. `drop_leaks`: leave out what is
+    held out, too, rather than refuse.
     """
 
     out: Path
@@ -46,6 +52,7 @@ class TrainSettings:
     test: str | None = None
     seed: int = 0
     columns: Mapping[str, str] = field(default_factory=dict)
+    drop_leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +99,19 @@ async def train(
 
     Writes a peft adapter and a manifest to a folder. Run again, it goes on after the last whole
     epoch, and ends with the same adapter. Raises UsageError for items without responses, for
-    items that are in two of the files, and RunError if the folder holds another training.
+    items that are in two of the files unless they are to be dropped, and RunError if the folder
+    holds another training.
     """
     student = student or StudentSettings()
     config = student.config(settings.seed)
+    student.check(settings.dev)
     items = answered_items(session, selection, settings.columns)
-    dev = _dev_items(session, settings, student, items)
+    if settings.dev is not None:
+        _check_folder(session.path(settings.out), settings.out)
+    chosen = Source("the selection", selection, items)
+    dropping = Dropping(settings.drop_leaks, settings.out)
+    held = held_out(session, settings, chosen, dropping, settings.columns)
+    items, dev = held.rest, held.dev
     out = session.path(settings.out)
     begun, started = is_begun(out), time.monotonic()
     with interruptible():
@@ -113,26 +127,6 @@ async def train(
         session.note(f"note: {settings.out} held this training already; it was not begun anew")
     seconds = time.monotonic() - started
     return Trained(settings.out, manifest, choice, len(dev), begun, seconds)
-
-
-def _dev_items(
-    session: Session, settings: TrainSettings, student: StudentSettings, items: Sequence[Item]
-) -> tuple[Item, ...]:
-    """The items that the learning rate is chosen on, none without a dev file.
-
-    Raises UsageError if a test item is among them or among `items`, and if a dev item is.
-    """
-    dev: tuple[Item, ...] = ()
-    if settings.dev is not None:
-        dev = answered_items(session, settings.dev, settings.columns)
-        student.check_free_rate()
-        _check_folder(session.path(settings.out), settings.out)
-        check_no_leak(dev, items, "SELECTION")
-    if settings.test is not None:
-        tests = answered_items(session, settings.test, settings.columns)
-        check_no_leak(tests, items)
-        check_no_leak(tests, dev, "the dev items")
-    return dev
 
 
 def _check_folder(out: Path, name: Path) -> None:

@@ -20,13 +20,16 @@ from selectllm.downstream.trials.gains import Gains, gains_of
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.computing import interruptible
+from selectllm.jobs.leaks import Dropping, Source
 from selectllm.jobs.workshop import (
     StudentSettings,
     TrialSettings,
     Workshop,
     carried_out,
+    held_out,
     open_workshop,
 )
+from selectllm.utility.entries import UtilityEntry
 from selectllm.utility.schema import Validation
 from selectllm.utility.sources import UtilitySources, utility_of
 from selectllm.utility.utility import Utility
@@ -60,7 +63,8 @@ class ValidateSettings:
 
     `out`: the folder to write, validations/ beside the suite if None. `utility`: names of those
     to be validated, () for all. `size`: items of a subset, the suite's first budget if None.
-    `primary`: how a gain is a mean over the test items.
+    `primary`: how a gain is a mean over the test items. `drop_leaks`: train on no item of the pool
+    that is held out, too, rather than refuse.
     """
 
     out: Path | None = None
@@ -68,6 +72,7 @@ class ValidateSettings:
     subsets: int = 16
     size: int | None = None
     primary: Aggregation = "per_token"
+    drop_leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +102,30 @@ async def validate(
     base = place.resolve().parent
     pool = load_pool(located(base, suite.pool), columns=suite.columns).pool
     check_responses(pool.items, str(suite.pool))
+    folder = base / "validations" if settings.out is None else settings.out
+    student = student or StudentSettings()
+    student.check(trials.dev)
+    entries = _entries(suite, settings.utility)
+    dropping = Dropping(settings.drop_leaks, folder, (str(place), pool.source))
     with interruptible():
-        utilities = _utilities(session, suite, pool, base, settings.utility)
+        held = held_out(session, trials, Source("the pool", pool.source, pool.items), dropping)
+        utilities = _utilities(session, suite, pool, entries)
         size = settings.size or _size(suite, pool)
-        sets = random_sets(pool.items, size, settings.subsets)
-        shop = open_workshop(session, student or StudentSettings(), trials, pool, size, {})
+        sets = random_sets(held.rest, size, settings.subsets)
+        shop = open_workshop(session, student, trials, held, size)
         trained = gains_by_training(shop, sets)
     tests = items_sha256(shop.tests)
     validations = tuple(
         _validation(one, trained, settings.primary, pool, tests) for one in utilities
     )
-    folder = base / "validations" if settings.out is None else settings.out
     for one in validations:
         name = f"{for_files(one.utility)}.validation.json"
         write_validation(session.path(folder) / name, one)
     return Validated(folder, validations)
 
 
-def _utilities(
-    session: Session, suite: Suite, pool: Pool, base: Path, wanted: Sequence[str]
-) -> list[Utility]:
+def _entries(suite: Suite, wanted: Sequence[str]) -> list[UtilityEntry]:
+    """Those of the suite that are to be validated. Raises UsageError if there are none."""
     names = [entry.name for entry in suite.utilities]
     for name in wanted:
         if name not in names:
@@ -126,9 +135,16 @@ def _utilities(
     entries = [entry for entry in suite.utilities if not wanted or entry.name in wanted]
     if not entries:
         raise UsageError(f"suite {suite.name}: has no utilities to validate; name some")
+    return entries
+
+
+def _utilities(
+    session: Session, suite: Suite, pool: Pool, entries: Sequence[UtilityEntry]
+) -> list[Utility]:
     with session.progress("embedding") as progress:
         embedder = session.embedder(progress).of_pool(pool)
-        sources = UtilitySources(base, embedder, session.workspace.cache)
+        cache = session.workspace.cache
+        sources = UtilitySources(suite.folder, embedder, cache, columns=suite.columns)
         return [utility_of(entry, pool, sources) for entry in entries]
 
 

@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import UsageError
+from selectllm.core.types import Pool
 from selectllm.data.hub import is_hub, located, parse_hub
+from selectllm.data.leakage import ItemsLeaked
 from selectllm.data.pool import load_pool
 from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.blocks import block_values, blocks
 from selectllm.jobs.computing import interruptible
+from selectllm.jobs.leaks import Dropping, Found, Source, remaining_pool, settle
 from selectllm.jobs.validating import gains_by_training
 from selectllm.jobs.workshop import (
     StudentSettings,
     TrialSettings,
     answered_pool,
+    held_out,
     open_workshop,
 )
 from selectllm.utility.entries import IfdEntry, KnnEntry
@@ -50,20 +54,26 @@ class ValueSettings:
     """How the pool is read and where its utility goes.
 
     `out`: the file, by default beside the pool (see `out_file`). `columns`: of the pool, canonical
-    name -> the file's column.
+    name -> the file's column. `drop_leaks`: value the pool without the items that are held out,
+    too, rather than refuse; that pool is written beside the file.
     """
 
     out: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    drop_leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Valued:
-    """A utility in `file`, whose values have the sha256 of its header."""
+    """A utility in `file`, whose values have the sha256 of its header.
+
+    `pool`: the file of the pool that it is of, where leaks were dropped from the one named.
+    """
 
     file: Path
     sha256: str
     utility: Utility
+    pool: Path | None = None
 
     @property
     def summary(self) -> UtilitySaved:
@@ -78,6 +88,7 @@ class Valued:
             items=len(utility.values),
             cost=dict(utility.cost),
             sha256=self.sha256,
+            pool=None if self.pool is None else str(self.pool),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -94,21 +105,36 @@ async def value(
 ) -> Valued:
     """Compute the utility of a pool's items as a suite with `entry` does, and write its file.
 
-    Raises UsageError for items without responses and for test items that are in the pool too.
+    Raises UsageError for items without responses, and for test items that are in the pool, too,
+    unless they are to be dropped. All of those are named in a file.
     """
     settings = settings or ValueSettings()
     path = out_file(Path(pool_file), entry.source, settings.out)
     base = Path.cwd() / session.path(".")
     loaded = load_pool(located(base, pool_file), columns=settings.columns)
     session = session.of_pool(loaded)
+    pool, rest = loaded.pool, None
     began = time.process_time()
+    try:
+        utility = _computed(session, base, entry, pool)
+    except ItemsLeaked as error:
+        held = Source("test", error.file, error.tests.items)
+        found = [Found(held, Source("the pool", pool_file, pool.items), error.leaks)]
+        read = (pool.source, error.tests.source)
+        dropping = Dropping(settings.drop_leaks, path, read)
+        settle(session, found, dropping)
+        pool, rest = remaining_pool(session, pool, found, dropping, settings.columns)
+        utility = _computed(session, base, entry, pool)
+    cost = {"cpu_seconds": round(time.process_time() - began, 3)}
+    return _written(session, path, replace(utility, cost=cost), (pool, rest))
+
+
+def _computed(session: Session, base: Path, entry: KnnEntry | IfdEntry, pool: Pool) -> Utility:
     words = "embedding" if entry.source == "knn" else "scoring"
     with session.computing(words) as progress:
         embedder = session.embedder(progress)
         sources = UtilitySources(base, embedder, session.workspace.cache, progress=progress)
-        utility = utility_of(entry, loaded.pool, sources)
-    cost = {"cpu_seconds": round(time.process_time() - began, 3)}
-    return _written(session, path, replace(utility, cost=cost), loaded.pool.sha256)
+        return utility_of(entry, pool, sources)
 
 
 async def value_by_training(
@@ -122,22 +148,29 @@ async def value_by_training(
     """Value a pool's items by students trained on blocks of them, and write the utility's file.
 
     Every pass divides the pool into blocks, and a student is trained on each: an outcome, but a
-    noisy one, with its reliability.
+    noisy one, with its reliability. Raises UsageError for items that are in two of pool, test and
+    dev file, unless they are to be dropped.
     """
     settings = settings or ValueSettings()
     divided, trials, student = trainings
     path = out_file(Path(pool_file), "student", settings.out)
+    student.check(trials.dev)
     pool = answered_pool(session, pool_file, settings.columns)
-    sets = blocks(pool.items, divided.size, divided.passes, divided.seed)
+    dropping = Dropping(settings.drop_leaks, path, (pool.source,))
+    whole = Source("the pool", pool_file, pool.items)
+    held = held_out(session, trials, whole, dropping, settings.columns)
+    pool, rest = remaining_pool(session, pool, held.found, dropping, settings.columns)
+    held = replace(held, rest=tuple(pool.items))
+    sets = blocks(held.rest, divided.size, divided.passes, divided.seed)
     session.note(f"{len(sets)} blocks, {trials.seeds} trainings each")
     with interruptible():
-        shop = open_workshop(session, student, trials, pool, divided.size, settings.columns)
+        shop = open_workshop(session, student, trials, held, divided.size)
         trained = gains_by_training(shop, sets)
     utility = replace(
         block_values(trained.gains, divided.primary, name=name, student=trained.student),
         cost={"cpu_seconds": round(trained.seconds, 3)},
     )
-    return _written(session, path, utility, pool.sha256)
+    return _written(session, path, utility, (pool, rest))
 
 
 def out_file(pool: Path, source: str, out: Path | None) -> Path:
@@ -163,6 +196,10 @@ def out_file(pool: Path, source: str, out: Path | None) -> Path:
     return out
 
 
-def _written(session: Session, path: Path, utility: Utility, pool_sha256: str) -> Valued:
-    header = write_utility(session.path(path), utility, pool_sha256)
-    return Valued(path, header.sha256, utility)
+def _written(
+    session: Session, path: Path, utility: Utility, of: tuple[Pool, Path | None]
+) -> Valued:
+    """`of`: the pool, and the file that it was written to, if it was."""
+    pool, rest = of
+    header = write_utility(session.path(path), utility, pool.sha256)
+    return Valued(path, header.sha256, utility, rest)

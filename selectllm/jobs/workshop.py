@@ -6,16 +6,15 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.codec import sha256_json
 from selectllm.core.errors import UsageError
-from selectllm.core.types import Item, Pool
+from selectllm.core.types import EMPTY, Item, Pool
 from selectllm.data.hub import located
-from selectllm.data.leakage import check_no_leak
 from selectllm.data.pool import load_pool
 from selectllm.downstream.student import (
     RateChoice,
@@ -30,6 +29,7 @@ from selectllm.downstream.student.template import check_responses
 from selectllm.downstream.trials.log import TrialLog, trial_manifest
 from selectllm.downstream.trials.train_sets import Bench, carry_out
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
+from selectllm.jobs.leaks import Dropping, Found, Source, found_in, remaining, settle
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
@@ -56,13 +56,31 @@ class StudentSettings:
         named = {name: value for name, value in asdict(self).items() if value is not None}
         return StudentConfig(**named, seed=seed)
 
-    def check_free_rate(self) -> None:
-        """Raise UsageError if a learning rate is named though dev items are to choose one."""
-        if self.learning_rate is not None:
+    def check(self, dev: str | None) -> None:
+        """Raise UsageError for a value out of range, and for a learning rate beside dev items.
+
+        `dev`: the file of the items that are to choose it, None if none are.
+        """
+        self.config()
+        if dev is not None and self.learning_rate is not None:
             raise UsageError(
                 "`dev` chooses the learning rate; leave `learning_rate` out",
                 argument="learning_rate",
             )
+
+
+class HeldFiles(Protocol):
+    """Settings that name files of held-out items; None: there are none."""
+
+    @property
+    def test(self) -> str | None:
+        """Of test items."""
+        ...
+
+    @property
+    def dev(self) -> str | None:
+        """Of items that choose the learning rate."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,35 +142,63 @@ def answered_pool(session: Session, file: str, columns: Mapping[str, str]) -> Po
     return pool
 
 
-def open_workshop(
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Items to measure by, and the `rest` of the pool, none of which is one of them.
+
+    `dev`: those that choose the learning rate, none of them a test item. `found`: what was left
+    out of the pool for it.
+    """
+
+    tests: tuple[Item, ...]
+    dev: tuple[Item, ...]
+    rest: tuple[Item, ...]
+    found: tuple[Found, ...] = ()
+
+
+def held_out(
     session: Session,
-    student: StudentSettings,
-    trials: TrialSettings,
-    pool: Pool,
-    size: int,
-    columns: Mapping[str, str],
+    files: HeldFiles,
+    pool: Source,
+    dropping: Dropping,
+    columns: Mapping[str, str] = EMPTY,
+) -> HeldOut:
+    """The items of test and dev files (`columns`: theirs), and the pool without them.
+
+    Raises UsageError for items that are in two of the three, unless they are to be dropped from
+    the pool and from the dev items. All of them are named in a file.
+    """
+    tests, dev = (
+        Source(name, file or "", () if file is None else answered_items(session, file, columns))
+        for name, file in (("test", files.test), ("dev", files.dev))
+    )
+    read = (*dropping.read, pool.file, *filter(None, (files.test, files.dev)))
+    both = found_in(tests, replace(dev, name="the dev items"))
+    found = [*found_in(tests, pool), *found_in(dev, pool)]
+    settle(session, [*found, *both], replace(dropping, read=read))
+    return HeldOut(
+        tests=tuple(tests.items),
+        dev=remaining(dev.items, both),
+        rest=remaining(pool.items, found),
+        found=tuple(found),
+    )
+
+
+def open_workshop(
+    session: Session, student: StudentSettings, trials: TrialSettings, held: HeldOut, size: int
 ) -> Workshop:
-    """What sets of `size` items of `pool` are trained with; `columns`: of test and dev files.
+    """What sets of `size` items are trained with.
 
     With dev items the learning rate is chosen on them, by a random set of the pool; what was
-    chosen once is kept in the cache. Raises UsageError for test or dev items that are also in the
-    pool or in each other, and as `open_student` and `train` do.
+    chosen once is kept in the cache. Raises UsageError as `open_student` and `train` do.
     """
     config = student.config()
-    tests = answered_items(session, trials.test, columns)
-    check_no_leak(tests, pool.items, "the pool")
-    dev: tuple[Item, ...] = ()
-    if trials.dev is not None:
-        student.check_free_rate()
-        dev = answered_items(session, trials.dev, columns)
-        check_no_leak(tests, dev, "the dev items")
-        check_no_leak(dev, pool.items, "the pool")
-    (drawn,) = random_sets(pool.items, size, 1, seed=-1)
+    (drawn,) = random_sets(held.rest, size, 1, seed=-1)
     opened = open_student(config.model, session.workspace.cache)
-    shop = Workshop(session, opened, config, tests, trials)
-    if not dev:
+    shop = Workshop(session, opened, config, held.tests, trials)
+    if not held.dev:
         return shop
-    choice = _chosen_rate(shop, drawn, dev)
+    choice = _chosen_rate(shop, drawn, held.dev)
     return replace(shop, config=replace(config, learning_rate=choice.rate), choice=choice)
 
 

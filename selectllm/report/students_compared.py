@@ -131,3 +131,14 @@ def _sentences(content: StudentsCompared, by: Aggregation) -> Iterator[str]:
     )
     if compared.refused:
         yield f"no verdict: {compared.refused}"
+    smaller = [
+        f"{each.arm.removeprefix(STRATEGY)} {each.items}"
+        for each in content.sets
+        if each.role in ("selector", "random") and each.items < content.budget
+    ]
+    if smaller:
+        yield (
+            f"sets of fewer than {content.budget} items, because some of theirs are held out: "
+            f"{', '.join(smaller)}; a smaller set teaches less, so that these gains are too low "
+            "beside those of whole sets"
+        )

@@ -12,13 +12,18 @@ from selectllm.utility.schema import UtilitySaved
 def valued_text(saved: UtilitySaved) -> str:
     """A utility file, and how a suite names it."""
     known = "unknown" if saved.reliability is None else f"{saved.reliability:.2f}"
-    name = saved.file.replace("\\", "/").rpartition("/")[2]
+    name = _last(saved.file)
     entry = {"name": saved.name, "source": "import", "file": name}
     shown = yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=10**6).strip()
+    pool = "" if saved.pool is None else f"its pool, in the suite: {_last(saved.pool)}\n"
     return (
         f"{saved.file}: {saved.items} items, kind: {saved.kind}, reliability {known}\n"
-        f"in the suite: {shown}"
+        f"{pool}in the suite: {shown}"
     )
+
+
+def _last(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def ratings_text(imported: RatingsImported) -> str:

@@ -153,7 +153,12 @@ def utility_file_schema() -> dict[str, Any]:
 
 
 class UtilitySaved(Document):
-    """What `utility knn --json`, `ifd` and `student` print: a utility file, without its values."""
+    """What `utility knn --json`, `ifd` and `student` print: a utility file, without its values.
+
+    `pool`: what it is a utility of, where that was written beside it.
+    """
+
+    absent: ClassVar[frozenset[str]] = frozenset({"pool"})
 
     file: str
     name: str
@@ -163,6 +168,7 @@ class UtilitySaved(Document):
     items: Count
     cost: Mapping[str, Number] = Field(description="By unit, such as cpu_seconds.")
     sha256: Sha256 = Field(description="As the header of the file has it.")
+    pool: str | None = None
 
 
 class Correlation(Part):

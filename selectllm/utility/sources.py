@@ -8,18 +8,19 @@ user's: see `UtilitySource`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.plugins import Port, calling, load
-from selectllm.core.types import Item, Pool, Progress
+from selectllm.core.types import Pool, Progress
 from selectllm.data.embedder import Embedder
 from selectllm.data.hub import located
-from selectllm.data.leakage import leaked
+from selectllm.data.leakage import ItemsLeaked, leaks_of
 from selectllm.data.pool import load_pool
 from selectllm.selection.scorers.language_model import load_language_model
 from selectllm.selection.scorers.likelihood import ifd_scores
@@ -46,7 +47,8 @@ class UtilitySources:
 
     `base`: the folder that files are named from. `embedder`: of the pool. `cache`: where
     likelihoods and converted weights are kept. `partial`: a column of ratings may have gaps.
-    `progress(done, total)` hears of texts whose likelihoods are computed.
+    `progress(done, total)` hears of texts whose likelihoods are computed. `columns`: of the pool,
+    canonical name -> the file's column.
     """
 
     base: Path
@@ -54,6 +56,7 @@ class UtilitySources:
     cache: Path
     partial: bool = False
     progress: Progress | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 class UtilitySource(Protocol):
@@ -112,7 +115,7 @@ def _knn(entry: KnnEntry, pool: Pool, sources: UtilitySources) -> Utility:
     # Looked at first: embedding a large pool takes minutes.
     ours = responses_of(entry.name, "pool", pool.items)
     theirs = responses_of(entry.name, "test pool", tests.items)
-    _check_no_leak(entry.name, tests.items, pool.items)
+    _check_no_leak(entry, tests, pool, sources.columns)
     vectors = KnnVectors(
         items=embedder.of(pool.items),
         tests=embedder.beside([item.text for item in tests.items]),
@@ -126,14 +129,24 @@ def _knn(entry: KnnEntry, pool: Pool, sources: UtilitySources) -> Utility:
     return knn_utility(pool, tests, vectors, name=entry.name, k=entry.k, answer=entry.answer)
 
 
-def _check_no_leak(name: str, tests: Sequence[Item], items: Sequence[Item]) -> None:
+def _check_no_leak(entry: KnnEntry, tests: Pool, pool: Pool, columns: Mapping[str, str]) -> None:
     """An item that is a test item too would be its own nearest answer."""
-    found = leaked(tests, items)
-    if found:
-        raise UtilityError(
-            f"utility {name}: {len(found)} of {len(tests)} test items are also in the pool: "
-            f"{listed(found)}; take them out of one of the two"
-        )
+    leaks = leaks_of(tests.items, pool.items)
+    if not leaks:
+        return
+    ids = {leak.number: leak.test for leak in leaks}
+    words = ["selectllm", "utility", "knn", pool.source, "--test", tests.source]
+    words += ["--k", str(entry.k), "--answer", entry.answer, "--name", entry.name]
+    words += [word for pair in columns.items() for word in ("--map", "=".join(pair))]
+    raise ItemsLeaked(
+        f"utility {entry.name}: {len(ids)} of {len(tests)} test items are also in the pool: "
+        f"{listed([ids[number] for number in sorted(ids)])}. Name another test file, or run "
+        f"{shlex.join(words)} --drop-leaks, which leaves their copies out of the pool; then name "
+        "the pool and the utility that it writes in the suite",
+        entry.test,
+        tests,
+        leaks,
+    )
 
 
 def _ifd(entry: IfdEntry, pool: Pool, sources: UtilitySources) -> Utility:

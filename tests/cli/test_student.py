@@ -180,7 +180,7 @@ def test_answers_are_written_and_counted(selectllm: Command) -> None:
             ("--test", "dev.jsonl", "--dev", "dev.jsonl"),
             "--dev chooses the learning rate; leave --learning-rate out",
         ),
-        (("--learning-rate", "-1"), "student: learning_rate is -1.0; write a number above 0"),
+        (("--learning-rate", "-1"), "student: --learning-rate is -1.0; write a number above 0"),
         (("--model", "./nowhere"), "no language model folder ./nowhere"),
         (("--test", "nowhere.jsonl"), "nowhere.jsonl"),
         (("--map", "response=answer"), "--map response=answer"),

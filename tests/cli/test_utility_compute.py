@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -70,11 +71,37 @@ def test_what_was_written_is_told_as_text_or_json(selectllm: Command) -> None:
     assert outcome.out.endswith(f"{NAMED}{{name: knn, source: import, file: {told['file']}}}\n")
 
 
-def test_test_items_that_are_in_the_pool_too_are_refused_in_a_suite(selectllm: Command) -> None:
+def test_test_items_that_are_in_the_pool_too_are_refused_with_the_command_that_drops_them(
+    selectllm: Command,
+) -> None:
     asked_too = [{**row, "instruction": row["instruction"].upper()} for row in pool_rows()[:2]]
     write_jsonl(Path("test.jsonl"), [*read_jsonl(Path("test.jsonl")), *asked_too])
-    entry = {"name": "near", "source": "knn", "test": "test.jsonl"}
-    assert_refused(run(selectllm, entry), "utility near: 2 of 7 test items are also in the pool")
+    assert_refused(
+        knn(selectllm, "-o", "near.jsonl"),
+        "2 of 7 test items are also in the pool",
+        "named in near.jsonl.leaks.jsonl. Leave the copies out with --drop-leaks, or give other "
+        "items for --test",
+    )
+    ids = [row["id"] for row in pool_rows()]
+    assert [row["id"] for row in read_jsonl(Path("near.jsonl.leaks.jsonl"))] == ids[:2]
+    entry = {"name": "near", "source": "knn", "test": "test.jsonl", "answer": "rouge-l"}
+    refused = run(selectllm, entry)
+    assert_refused(refused, "utility near: 2 of 7 test items are also in the pool")
+    command = refused.err.partition("or run selectllm ")[2].partition(", which leaves")[0]
+    told = selectllm(*shlex.split(command))
+    assert told.code == 0, told.err
+    assert "note: 2 of 40 items of " in told.err
+    assert "test.jsonl and are left out; they are named in " in told.err
+    (line,) = (line for line in told.err.splitlines() if "the pool without them is " in line)
+    rest = line.partition("without them is ")[2].partition(";")[0]
+    assert [row["id"] for row in read_jsonl(Path(rest))] == ids[2:]
+    suite = write_suite(
+        f"pool: pool.jsonl -> pool: {rest}",
+        f"utilities: [{told.out.splitlines()[-1].removeprefix(NAMED)}]",
+    )
+    outcome = selectllm("eval", suite, "-o", "run", "--json", "--quiet")
+    assert outcome.code == 0, outcome.err
+    assert [*values_of_run()] == sorted(ids[2:])
 
 
 def test_values_of_another_pool_are_refused(selectllm: Command) -> None:

@@ -212,7 +212,6 @@ utility import pool.jsonl --export sets             | sets/manifest.json
 
 utility knn nowhere.jsonl --test pool.jsonl         | nowhere.jsonl
 utility knn pool.jsonl --test nowhere.jsonl         | nowhere.jsonl
-utility knn pool.jsonl --test pool.jsonl            | 160 'i000'
 {KNN} --name=                                       | --name ''
 {KNN} -o near.csv                                   | -o near.csv
 {KNN} -o pool.jsonl                                 | -o pool.jsonl
@@ -221,7 +220,7 @@ utility knn pool.jsonl --test pool.jsonl            | 160 'i000'
 
 utility student nowhere.jsonl --test test.jsonl     | nowhere.jsonl
 utility student pool.jsonl --test nowhere.jsonl     | nowhere.jsonl
-utility student pool.jsonl --test test.jsonl --learning-rate -1 | learning_rate -1.0
+utility student pool.jsonl --test test.jsonl --learning-rate -1 | --learning-rate -1.0
 
 utility validate nowhere.yaml --test test.jsonl     | nowhere.yaml
 utility validate {SUITE} --test nowhere.jsonl       | nowhere.jsonl
@@ -246,8 +245,8 @@ student score --test nowhere.jsonl                  | nowhere.jsonl
 
 student train nowhere.jsonl -o new                  | nowhere.jsonl
 {TRAIN} --test nowhere.jsonl | nowhere.jsonl
-{TRAIN} --learning-rate -1 | learning_rate -1.0
-{TRAIN} --epochs 0        | epochs 0
+{TRAIN} --learning-rate -1 | --learning-rate -1.0
+{TRAIN} --epochs 0        | --epochs 0
 {TRAIN} --model ./nowhere | ./nowhere
 {TRAIN} --map response    | --map response
 {TRAIN} --test pool.jsonl --dev pool.jsonl --learning-rate 1 | --dev --learning-rate

@@ -148,12 +148,6 @@ def test_agreement_with_the_utilities_is_told_with_what_length_alone_foretells(
 @pytest.mark.parametrize(
     ("named", "words", "argument"),
     [
-        ({"test": "pool.jsonl"}, "40 of 40 test items are also in the pool", None),
-        (
-            {"dev": "test.jsonl", "learning_rate": None},
-            "12 of 12 test items are also in the dev items",
-            None,
-        ),
         ({"dev": "dev.jsonl"}, "`dev` chooses the learning rate", "learning_rate"),
         ({"budget": 7}, "`budget` 7: ", "budget"),
         ({"only": ("strategy:best",)}, "strategy:best: ", "only"),
@@ -161,7 +155,7 @@ def test_agreement_with_the_utilities_is_told_with_what_length_alone_foretells(
         ({"matched": ("none", "strategy:first")}, "`matched` none: and others", "matched"),
         ({"pool": "test.jsonl"}, "which has other items", "pool"),
         ({"model": "./nowhere"}, "./nowhere", None),
-        ({"learning_rate": -1}, "learning_rate is -1", None),
+        ({"learning_rate": -1}, "`learning_rate` is -1", "learning_rate"),
         ({"test": "bare.jsonl"}, "'x'", "columns"),
     ],
 )

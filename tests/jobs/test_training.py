@@ -217,8 +217,8 @@ def test_a_diverged_training_says_what_to_lower(fresh: Heard) -> None:
 @pytest.mark.parametrize(
     ("named", "words", "argument"),
     [
-        ({"learning_rate": float("nan")}, "student: learning_rate is nan; write", None),
-        ({"epochs": 0}, "student: epochs is 0; write 1 or more", None),
+        ({"learning_rate": float("nan")}, "student: `learning_rate` is nan", "learning_rate"),
+        ({"epochs": 0}, "student: `epochs` is 0; write 1 or more", "epochs"),
         ({"max_length": 513}, "takes 512 tokens; write that or less", None),
         ({"blocks": 4}, "has 4; write less, or use mode full", None),
         ({"test": "nowhere.jsonl"}, "nowhere.jsonl", None),
@@ -226,21 +226,6 @@ def test_a_diverged_training_says_what_to_lower(fresh: Heard) -> None:
         ({"columns": {"response": "answer"}}, "`columns` response=answer", "columns"),
         ({"selection": "bare.jsonl"}, "bare.jsonl: 2 of 4 items have no response", "columns"),
         ({"test": "bare.jsonl"}, "bare.jsonl: 2 of 4 items have no response", "columns"),
-        (
-            {"dev": "selection.jsonl", "learning_rate": None},
-            "8 of 8 test items are also in SELECTION",
-            None,
-        ),
-        (
-            {"dev": "dev.jsonl", "test": "dev.jsonl", "learning_rate": None},
-            "4 of 4 test items are also in the dev items",
-            None,
-        ),
-        (
-            {"test": "leak.jsonl"},
-            "2 of 5 test items are also in the training items: 'item-00', 'item-01'",
-            None,
-        ),
     ],
 )
 def test_what_cannot_be_trained_is_named_and_nothing_is_written(
@@ -249,7 +234,6 @@ def test_what_cannot_be_trained_is_named_and_nothing_is_written(
     heard, _ = trained_once
     bare = [*rows(2, 300), {"id": "x", "instruction": "Why?"}, {"id": "y", "instruction": "How?"}]
     write_jsonl(heard.folder / "bare.jsonl", bare)
-    write_jsonl(heard.folder / "leak.jsonl", [*rows(3, 100), *rows(2)])
     before = files(heard.folder)
     fails(training(heard, out=Path("none"), **named), words, argument=argument)
     assert files(heard.folder) == before
@@ -356,7 +340,7 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
             "`answers` a: is ",
             "answers",
         ),
-        ("out", {"test": "leak.jsonl"}, "2 of 5 test items are also in the items that", None),
+        ("out", {"test": "leak.jsonl"}, "2 of 5 test items are also in the items that", "test"),
     ],
 )
 def test_what_cannot_be_scored_is_named_and_nothing_is_written(

@@ -92,13 +92,6 @@ class TestKnn:
         fails(self.valuing(heard), *words, kind=UtilityError)
         assert finished(self.valuing(heard, columns={"response": "answer"})).utility.values
 
-    def test_test_items_that_are_in_the_pool_too_are_counted(self, heard: Heard) -> None:
-        held = read_jsonl(heard.folder / "test.jsonl")
-        asked_too = [{**row, "instruction": row["instruction"].upper()} for row in pool_rows()[:2]]
-        write_jsonl(heard.folder / "test.jsonl", [*held, *asked_too])
-        fails(self.valuing(heard), "2 of 7 test items are also in the pool", "take them out")
-        assert not (heard.folder / "pool.knn.utility.jsonl").exists()
-
     @pytest.mark.parametrize(
         ("file", "content", "words"),
         [
@@ -186,7 +179,6 @@ class TestByTraining:
         ("named", "words", "argument"),
         [
             ({"size": 30}, "blocks of 30 items leave no choice among 30", None),
-            ({"test": "pool.jsonl"}, "30 of 30 test items are also in the pool", None),
             ({"out": Path("values.csv")}, "end the name in .jsonl", "out"),
             ({"file": "bare.jsonl"}, "bare.jsonl: 12 of 12 items have no response", "columns"),
         ],
@@ -245,7 +237,6 @@ class TestValidate:
         [
             ({"utility": ("rating",)}, "`utility` rating: the suite has length, noise", "utility"),
             ({"size": 31}, "a random set of 31 needs as many items; there are 30", None),
-            ({"test": "pool.jsonl"}, "30 of 30 test items are also in the pool", None),
         ],
     )
     def test_what_cannot_be_validated_is_named(

@@ -183,7 +183,9 @@ def _utility(entry: UtilityEntry, suite: Suite, pool: Pool, sources: Sources) ->
     Likelihoods are kept as for strategies.
     """
     cache = sources.cache.parent
-    within = UtilitySources(suite.folder, sources.embedder, cache, sources.partial)
+    within = UtilitySources(
+        suite.folder, sources.embedder, cache, sources.partial, columns=suite.columns
+    )
     utility = utility_of(entry, pool, within)
     if entry.validation is None:
         return utility

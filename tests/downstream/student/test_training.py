@@ -473,9 +473,9 @@ def test_a_model_without_an_end_token_is_an_error(tmp_path: Path) -> None:
     ("name", "value", "said"),
     [
         ("mode", "slow", "write fast or full"),
-        ("rank", 0, "rank is 0; write 1 or more"),
-        ("max_length", 31, "max_length is 31; write 32 or more"),
-        ("seed", -1, "seed is -1; write 0 or more"),
+        ("rank", 0, "`rank` is 0; write 1 or more"),
+        ("max_length", 31, "`max_length` is 31; write 32 or more"),
+        ("seed", -1, "`seed` is -1; write 0 or more"),
         ("learning_rate", 0.0, "write a number above 0"),
         ("learning_rate", float("nan"), "write a number above 0"),
     ],
