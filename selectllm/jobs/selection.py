@@ -15,6 +15,7 @@ from selectllm.core.types import Decision, Item, Pool
 from selectllm.data.pool import Rejected
 from selectllm.jobs import tables
 from selectllm.jobs.arguments import check
+from selectllm.jobs.contents import SELECTION, replaceable
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.output import write_selection
 
@@ -74,7 +75,7 @@ class Selection:
         """Write the rows with all their columns and `_selectllm`, whole or not at all.
 
         `path`: of JSON lines, relative to the current folder. Raises UsageError for a name of
-        another format, such as .csv, and for the pool's own file.
+        another format, such as .csv, and for a file that holds anything but a selection.
         """
         check({"path": path}, {"path": Path | str})
         out = Path(path)
@@ -89,6 +90,8 @@ class Selection:
                 f"{out}: is the pool itself, which is not overwritten; name another",
                 argument="path",
             )
+        if problem := replaceable(out, SELECTION):
+            raise UsageError(f"`path` {out}: {problem}; name another file", argument="path")
         write_selection(out, self.pool, self.chosen)
 
     def rows(self) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ from selectllm.downstream.trials.gains import Gains, gains_of
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.computing import interruptible
+from selectllm.jobs.contents import VALIDATION
+from selectllm.jobs.outputs import check_written, read_by, real
 from selectllm.jobs.workshop import (
     StudentSettings,
     TrialSettings,
@@ -97,8 +99,12 @@ async def validate(
     base = place.resolve().parent
     pool = load_pool(located(base, suite.pool), columns=suite.columns).pool
     check_responses(pool.items, str(suite.pool))
+    folder = base / "validations" if settings.out is None else settings.out
     with interruptible():
         utilities = _utilities(session, suite, pool, base, settings.utility)
+        for one in utilities:
+            file = session.path(folder) / _file_name(one.name)
+            check_written("out", file, VALIDATION, read_by(suite) - {real(file)}, session.workspace)
         size = settings.size or _size(suite, pool)
         sets = random_sets(pool.items, size, settings.subsets)
         shop = open_workshop(session, student or StudentSettings(), trials, pool, size, {})
@@ -107,11 +113,13 @@ async def validate(
     validations = tuple(
         _validation(one, trained, settings.primary, pool, tests) for one in utilities
     )
-    folder = base / "validations" if settings.out is None else settings.out
     for one in validations:
-        name = f"{for_files(one.utility)}.validation.json"
-        write_validation(session.path(folder) / name, one)
+        write_validation(session.path(folder) / _file_name(one.utility), one)
     return Validated(folder, validations)
+
+
+def _file_name(utility: str) -> str:
+    return f"{for_files(utility)}.validation.json"
 
 
 def _utilities(

@@ -14,6 +14,8 @@ from selectllm.data.pool import load_pool
 from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.blocks import block_values, blocks
 from selectllm.jobs.computing import interruptible
+from selectllm.jobs.contents import UTILITY
+from selectllm.jobs.outputs import check_written
 from selectllm.jobs.validating import gains_by_training
 from selectllm.jobs.workshop import (
     StudentSettings,
@@ -98,6 +100,8 @@ async def value(
     """
     settings = settings or ValueSettings()
     path = out_file(Path(pool_file), entry.source, settings.out)
+    read = (session.path(pool_file), *([session.path(entry.test)] if entry.source == "knn" else []))
+    check_written("out", session.path(path), UTILITY, read, session.workspace)
     base = Path.cwd() / session.path(".")
     loaded = load_pool(located(base, pool_file), columns=settings.columns)
     session = session.of_pool(loaded)
@@ -127,6 +131,8 @@ async def value_by_training(
     settings = settings or ValueSettings()
     divided, trials, student = trainings
     path = out_file(Path(pool_file), "student", settings.out)
+    read = (session.path(pool_file), session.path(trials.test))
+    check_written("out", session.path(path), UTILITY, read, session.workspace)
     pool = answered_pool(session, pool_file, settings.columns)
     sets = blocks(pool.items, divided.size, divided.passes, divided.seed)
     session.note(f"{len(sets)} blocks, {trials.seeds} trainings each")
