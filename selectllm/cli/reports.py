@@ -1,4 +1,4 @@
-"""`--report FORMAT=FILE`, on every verb that gives a result: asked for first, carried out last."""
+"""`--report FORMAT=FILE`, on the verbs whose results are reports: asked for first, carried out last."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from selectllm.core.errors import ReplyMissing, blaming
 from selectllm.core.files import read_json
@@ -23,11 +23,15 @@ from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.contents import BASELINE, PACK
 from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, divided, open_run, suite_of
-from selectllm.jobs.evaluation import Evaluation
+from selectllm.jobs.evaluation import Evaluation, TableName
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.sync import finished
 from selectllm.jobs.workspace import find_workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,14 @@ class GateResult:
         from selectllm.jobs.reporting import account
 
         return account(self.run.results.verdicts)
+
+    def to_polars(self, rows: TableName = "verdicts") -> pl.DataFrame:
+        """The verdicts, or another table of the run; see Evaluation."""
+        return self.run.to_polars(rows)
+
+    def to_pandas(self, rows: TableName = "verdicts") -> pd.DataFrame:
+        """The same as a pandas DataFrame."""
+        return self.run.to_pandas(rows)
 
     def _repr_html_(self) -> str:
         return self.run.report("html")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
-from selectllm.core.errors import PoolError, blaming
+from selectllm.core.errors import EncoderError, PoolError, UsageError, blaming
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
@@ -303,7 +303,13 @@ class _Dividing:
         session = self.job.session
         settings = ClusterSettings(self.job.request.by, size, seed, session.base)
         with session.computing("embedding") as advance:
-            return cluster_pool(part, settings, session.embedder(advance), session.clusters)
+            embedder = session.embedder(advance)
+            try:
+                return cluster_pool(part, settings, embedder, session.clusters)
+            except UsageError as error:
+                if error.argument is None and not isinstance(error, EncoderError):
+                    error.argument = "by"  # a partition of the user's own may give anything
+                raise
 
 
 # --- by a strategy
@@ -340,7 +346,8 @@ class _ByStrategy:
         settings, threshold = job.settings, job.request.threshold
         with DecisionLog(job.log, self._manifest(job), "log") as log:
             if not log.decisions():
-                log.append(await self._decide(job))
+                with blaming("strategy"):  # one of the user's own may give anything
+                    log.append(await self._decide(job))
             decision = log.decisions()[0]
         if threshold is not None:
             settings = replace(settings, budget=len(decision.picks))

@@ -113,8 +113,8 @@ async def validate(
     validations = tuple(
         _validation(one, trained, settings.primary, pool, tests) for one in utilities
     )
-    for one in validations:
-        write_validation(session.path(folder) / _file_name(one.utility), one)
+    for done in validations:
+        write_validation(session.path(folder) / _file_name(done.utility), done)
     return Validated(folder, validations)
 
 
