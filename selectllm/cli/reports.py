@@ -1,4 +1,4 @@
-"""`--report FORMAT=FILE`, on the verbs whose results are reports: asked for first, carried out last."""
+"""`--report FORMAT=FILE`, where a result can be told: asked for first, carried out last."""
 
 from __future__ import annotations
 
