@@ -12,6 +12,8 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.files import read_json, write_text
+from selectllm.jobs.contents import REPORT
+from selectllm.jobs.outputs import check_written
 from selectllm.jobs.reporting import read_finished
 from selectllm.jobs.workspace import find_workspace
 
@@ -40,11 +42,15 @@ def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> N
 def _write(result: Document, folder: Path, form: str, out: Path | None) -> None:
     from selectllm.report.formats import report as told
 
+    file = None if out is None or str(out) == STDOUT else out
+    workspace = find_workspace(folder)
+    if file is not None:
+        check_written("out", file, REPORT, (), workspace)
     try:
-        text = told(result, form, place_of(find_workspace(folder).root))
+        text = told(result, form, place_of(workspace.root))
     except UsageError as error:
         raise UsageError(f"--as {form}: {error}") from None
-    if out is None or str(out) == STDOUT:
-        click.echo(text, nl=False)
+    if file is not None:
+        write_text(file, text)
     else:
-        write_text(out, text)
+        click.echo(text, nl=False)

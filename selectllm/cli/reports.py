@@ -1,4 +1,4 @@
-"""`--report FORMAT=FILE`, on every verb that gives a result: asked for first, carried out last."""
+"""`--report FORMAT=FILE`, where a result can be told: asked for first, carried out last."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.files import write_text
+from selectllm.jobs.contents import PACK, REPORT
 from selectllm.jobs.outputs import read_by, real, unfit, values
 from selectllm.jobs.workspace import find_workspace
 
@@ -97,7 +98,8 @@ def _check_files(context: click.Context) -> None:
     workspace = find_workspace(start, prompts=prompts, cache=cache)
     taken: set[Path] = set()
     for words, given in asked:
-        problem = unfit(given, read, workspace, context.params.get("out"))
+        kind = PACK if words.startswith("--record ") else REPORT
+        problem = unfit(given, kind, read, workspace, context.params.get("out"))
         if problem is None and real(given) in taken:
             problem = "is another report's file"
         if problem is not None:

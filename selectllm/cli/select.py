@@ -15,6 +15,8 @@ from selectllm.core.errors import ReplyMissing, SelectionShort
 from selectllm.core.shown import visible
 from selectllm.data.pool import write_rejected
 from selectllm.jobs import selecting
+from selectllm.jobs.contents import REJECTED, SELECTION
+from selectllm.jobs.outputs import check_written
 from selectllm.jobs.selecting import SelectionPlan
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished
@@ -36,6 +38,10 @@ def select(
     out = out_file(pool_file, options.out)
     arguments = arguments_of(options, model_options, _beside(out, "decisions"))
     session = open_session(common, Path.cwd())
+    rejected = _beside(out, "rejected")
+    check_written("out", out, SELECTION, {pool_file}, session.workspace)
+    if options.skip_bad:
+        check_written("out", rejected, REJECTED, {pool_file}, session.workspace)
     if options.dry_run:
         plan = finished(selecting.ahead(pool_file, session=session, **arguments))
         _print_ahead(session, plan)
@@ -45,7 +51,6 @@ def select(
     except ReplyMissing as error:
         raise ReplyMissing(f"{error}. {_recording(pool_file, options)}") from None
     if selection.rejected:
-        rejected = _beside(out, "rejected")
         write_rejected(rejected, selection.rejected)
         session.note(f"{len(selection.rejected)} bad rows left out: {rejected}")
     selection.write(out)

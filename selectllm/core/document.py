@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import KeysView
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -90,12 +91,30 @@ class Part(Strict):
 
 
 class Document(Part):
-    """A whole file that we write."""
+    """A whole file that we write.
+
+    Read as attributes (`results.pairs[0].model`, typed), or by key as its JSON has it
+    (`results["pairs"][0]["model"]`, `dict(results)`).
+    """
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """The JSON Schema of such files, as their types say it now."""
         return schema_of(cls)
+
+    def keys(self) -> KeysView[str]:
+        """The names of what the file holds; with them a document reads like its JSON."""
+        return self.to_json().keys()
+
+    def __getitem__(self, name: str) -> Any:
+        """What the file has under `name`, as plain lists, objects and values.
+
+        Raises KeyError for a name that it has not.
+        """
+        return self.to_json()[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.to_json()
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all; equal content gives equal bytes."""

@@ -17,13 +17,17 @@ from types import TracebackType
 from typing import IO, Any, Generic, Self, TypeVar
 
 from selectllm.core.codec import canonical_json, load_json, sha256_json
-from selectllm.core.errors import RunError
+from selectllm.core.errors import RunError, blaming
 
 if sys.platform != "win32":
     import fcntl
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 RowT = TypeVar("RowT")
+
+
+BEGIN = b'{"manifest":'
+"""What every log begins with, be its first line torn or whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
+                if number == 1 and not BEGIN.startswith(line[: len(BEGIN)]):
+                    raise _no_log(path)
                 if not line.endswith(b"\n"):
                     break
                 intact += len(line)
@@ -76,10 +82,17 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror}); check the file") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        if number == 1:
+            raise _no_log(path) from None
         raise RunError(
-            f"{path}:{number}: not a {form.what}; the log is damaged, remove it to start over"
+            f"{path}:{number}: not a {form.what}; the log is damaged, or one of something else: "
+            "move it away to start over"
         ) from None
     return LogContent(manifest, latest, intact)
+
+
+def _no_log(path: Path) -> RunError:
+    return RunError(f"{path}: is no log of selectllm, and is left as it is; name another file")
 
 
 class RowLog(Generic[KeyT, RowT]):
@@ -118,7 +131,8 @@ class RowLog(Generic[KeyT, RowT]):
             ) from None
         try:
             _lock(handle, path, self._argument)
-            content = read_rows(path, self._form)
+            with blaming(self._argument):
+                content = read_rows(path, self._form)
             if content.latest:
                 check_manifest(path, content.manifest, manifest, self._argument)
         except RunError:

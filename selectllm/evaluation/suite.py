@@ -198,10 +198,16 @@ class Suite(Strict):
     repeats: Count = 1
     reask: Annotated[int, Field(ge=0)] = 2
     seed: int = 0
-    structured: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = "auto"
+    structured: Annotated[
+        Literal["auto", "off"],
+        BeforeValidator(_off, json_schema_input_type=Literal["auto", "off", False]),
+    ] = "auto"
     replies: str | None = None
     prompts: tuple[str, ...] = ()
-    models: tuple[Annotated[ModelEntry, BeforeValidator(_bare_id)], ...] = ()
+    models: tuple[
+        Annotated[ModelEntry, BeforeValidator(_bare_id, json_schema_input_type=Name | ModelEntry)],
+        ...,
+    ] = ()
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
     sets: SetsEntry | None = None

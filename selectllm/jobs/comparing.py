@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
@@ -27,13 +27,17 @@ from selectllm.jobs.evaluating import (
     open_run,
     suite_of,
 )
-from selectllm.jobs.evaluation import Evaluation
+from selectllm.jobs.evaluation import Evaluation, TableName
 from selectllm.jobs.session import Session, opened
 from selectllm.models.providers.providers import provider_of, takes_schema
 from selectllm.prompting.prompt import Prompt
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.ask import first_request
 from selectllm.stats.interval import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 LEAST = 2  # orders or repeats that a pair needs to be held against itself
 
@@ -58,6 +62,14 @@ class Verdict:
     run: Evaluation = field(repr=False)
     details: VerdictRow = field(repr=False)
     further: tuple[Verdict, ...] = ()
+
+    def to_polars(self, rows: TableName = "verdicts") -> pl.DataFrame:
+        """The verdict and the further ones, or another table of the run; see Evaluation."""
+        return self.run.to_polars(rows)
+
+    def to_pandas(self, rows: TableName = "verdicts") -> pd.DataFrame:
+        """The same as a pandas DataFrame."""
+        return self.run.to_pandas(rows)
 
     def _repr_html_(self) -> str:
         return self.run.report("html")

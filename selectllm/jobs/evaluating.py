@@ -17,10 +17,12 @@ from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_pro
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.jobs.contents import PACK
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
 from selectllm.jobs.outputs import check_written, read_by, real
 from selectllm.jobs.session import Session, Settings, opened, ticks
+from selectllm.jobs.turns import turn
 from selectllm.models.connect import settled
 from selectllm.models.wrappers.recorded import read_pack, write_pack
 from selectllm.prompting.prompt import Prompt
@@ -137,7 +139,8 @@ def _check_record(session: Session, suite: Suite, record: Path | str | None) -> 
     if record is None:
         return
     pack = set() if suite.replies is None else {real(suite.at(suite.replies))}
-    check_written("record", session.path(record), read_by(suite) - pack, session.workspace)
+    read = read_by(suite) - pack
+    check_written("record", session.path(record), PACK, read, session.workspace)
 
 
 def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
@@ -170,8 +173,15 @@ def folder_of(session: Session, run: Run, evaluating: Evaluating) -> Path:
 
 
 async def carry_out(session: Session, run: Run, evaluating: Evaluating) -> Evaluation:
-    """Ask what is not decided yet, and write the run folder."""
+    """Ask what is not decided yet, and write the run folder; one job at a time does."""
     folder = folder_of(session, run, evaluating)
+    async with turn(folder):
+        return await _carried_out(session, run, evaluating, folder)
+
+
+async def _carried_out(
+    session: Session, run: Run, evaluating: Evaluating, folder: Path
+) -> Evaluation:
     check_folder(folder, run)
     before = session.ledger.spent
     with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:

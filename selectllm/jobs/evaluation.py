@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-Part = Literal["decisions", "pairs", "strategies", "verdicts"]
+TableName = Literal["decisions", "pairs", "strategies", "verdicts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +85,11 @@ class Evaluation:
     def _repr_html_(self) -> str:
         return self.report("html")
 
-    def to_polars(self, rows: Part = "decisions") -> pl.DataFrame:
+    def to_polars(self, rows: TableName = "decisions") -> pl.DataFrame:
         """Decisions, pairs, strategies or verdicts as a polars DataFrame, one row each."""
         return tables.to_polars(self._rows(rows))
 
-    def to_pandas(self, rows: Part = "decisions") -> pd.DataFrame:
+    def to_pandas(self, rows: TableName = "decisions") -> pd.DataFrame:
         """The same as a pandas DataFrame."""
         return tables.to_pandas(self._rows(rows))
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from selectllm.core.errors import ReplyMissing, blaming
 from selectllm.core.files import read_json
@@ -21,12 +21,17 @@ from selectllm.evaluation.comparison.run_inputs import (
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Suite
+from selectllm.jobs.contents import BASELINE, PACK
 from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, divided, open_run, suite_of
-from selectllm.jobs.evaluation import Evaluation
-from selectllm.jobs.outputs import check_written, real
+from selectllm.jobs.evaluation import Evaluation, TableName
+from selectllm.jobs.outputs import check_written
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.sync import finished
 from selectllm.jobs.workspace import find_workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,14 @@ class GateResult:
 
         return account(self.run.results.verdicts)
 
+    def to_polars(self, rows: TableName = "verdicts") -> pl.DataFrame:
+        """The verdicts, or another table of the run; see Evaluation."""
+        return self.run.to_polars(rows)
+
+    def to_pandas(self, rows: TableName = "verdicts") -> pd.DataFrame:
+        """The same as a pandas DataFrame."""
+        return self.run.to_pandas(rows)
+
     def _repr_html_(self) -> str:
         return self.run.report("html")
 
@@ -78,7 +91,7 @@ async def regress(
         path = session.path(baseline)
         if evaluating.record is not None:
             file = session.path(evaluating.record)
-            check_written("record", file, {real(path)}, session.workspace)
+            check_written("record", file, PACK, {path}, session.workspace)
         with blaming("baseline"):
             recorded = read_baseline(path)
             check_suite(recorded, suite, path)
@@ -146,7 +159,7 @@ def keep_baseline(folder: Path, out: Path, prompts: Sequence[str] = ()) -> Basel
     `prompts`: only these prompts of the run. Raises RunError for a run that is not finished or
     can be no baseline.
     """
-    check_written("out", out, (), find_workspace(folder))
+    check_written("out", out, BASELINE, (), find_workspace(folder))
     read_json(folder / "results.json")  # an unfinished run is no baseline
     inputs = read_run_inputs(folder)
     decisions = finished_decisions(folder, inputs)

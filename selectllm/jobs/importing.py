@@ -13,6 +13,9 @@ from selectllm.downstream.outcomes.exported import Exported, SetReference, read_
 from selectllm.downstream.outcomes.importing import import_results as tied_to_sets
 from selectllm.downstream.outcomes.results import ResultsFile, write_results
 from selectllm.downstream.outcomes.schema import ResultsImported
+from selectllm.jobs.contents import RATINGS
+from selectllm.jobs.contents import RESULTS as IMPORTED
+from selectllm.jobs.outputs import check_written
 from selectllm.utility.annotation.asked import Asking
 from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
 from selectllm.utility.annotation.ratings_file import RatingsFile, write_ratings
@@ -89,6 +92,7 @@ async def import_sheets(
     first = files[0]
     stem = first.name.partition(".")[0].rsplit("-", 1)[0] if len(files) > 1 else first.stem
     path = out or first.with_name(f"{stem}.ratings.jsonl")
+    check_written("out", session.path(path), RATINGS, places, session.workspace)
     imported = ImportedRatings(path, asking, write_ratings(session.path(path), ratings, asking))
     answered = len(imported.ratings.raters)
     if answered < asking.raters:
@@ -202,8 +206,7 @@ async def import_results(
         raise UsageError("`export`: name the folder that was exported", argument="export")
     path = RESULTS if out is None else out
     places = [session.path(file) for file in files]
-    if session.path(path).resolve() in [place.resolve() for place in places]:
-        raise UsageError(f"`out` {path}: is one of the files to read; name another", argument="out")
+    check_written("out", session.path(path), IMPORTED, places, session.workspace)
     exported = read_exported(session.path(settings.export))
     content = tied_to_sets(places, exported, settings.given, settings.training_seed)
     write_results(session.path(path), content)

@@ -169,5 +169,5 @@ def _place(session: Session, dropping: Dropping, file: Path) -> Path:
     """Where a file is written. Raises UsageError if it is one that is read."""
     read = {real(session.path(name)) for name in dropping.read}
     place = session.path(file)
-    check_written("out", place, read, session.workspace)
+    check_written("out", place, None, read, session.workspace)
     return place

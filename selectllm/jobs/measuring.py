@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import UsageError, blaming
 from selectllm.core.types import Decision, Pool
 from selectllm.jobs.session import Session
 from selectllm.models.model import ModelSpec
@@ -98,7 +98,7 @@ async def candidates_for(
     """The pool with the vectors and values that `strategy` needs. Raises as `score` does."""
     vectors, values, measured = None, None, NOTHING
     if strategy.needs_vectors:
-        with session.computing("embedding") as advance:
+        with session.computing("embedding") as advance, blaming("encoder"):
             vectors = session.embedder(advance).of(pool.items)
     if strategy.scorer is not None:
         with session.computing("measuring") as advance:

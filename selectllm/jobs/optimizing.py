@@ -16,6 +16,7 @@ from selectllm.evaluation.suite import ModelEntry, Suite
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import Evaluating, open_run, suite_of
 from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.turns import turn
 from selectllm.models.connect import settled
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.endpoint import api_key, key_variable
@@ -116,16 +117,17 @@ async def optimize(
         job = _job(session, suite, search)
         session.note(_ahead(job))
         folder = _folder(session, suite, job, search)
-        before = session.ledger.spent
-        outcome = await job.carry_out(folder, session.progress)
-        results: OptimizeResults = outcome.results()
-        text = outcome.version_file()
-        if text is not None:
-            as_version = search.force or (results.verdict and results.verdict.word) == "better"
-            written = _keep(folder, prompts, results.plan.parent, text, as_version=as_version)
-            results = results.model_copy(update={"written": written})
-        results.write(folder / "optimize.json")
-        return Optimization(results, folder, session.ledger.spent - before)
+        async with turn(folder):
+            before = session.ledger.spent
+            outcome = await job.carry_out(folder, session.progress)
+            results: OptimizeResults = outcome.results()
+            text = outcome.version_file()
+            if text is not None:
+                as_version = search.force or (results.verdict and results.verdict.word) == "better"
+                written = _keep(folder, prompts, results.plan.parent, text, as_version=as_version)
+                results = results.model_copy(update={"written": written})
+            results.write(folder / "optimize.json")
+            return Optimization(results, folder, session.ledger.spent - before)
 
 
 def _divided(arguments: SearchingArguments) -> tuple[Searching, Settings]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from selectllm.core.errors import UsageError
 from selectllm.core.files import unwritable
+from selectllm.jobs.contents import replaceable
 
 if TYPE_CHECKING:
     from selectllm.evaluation.suite import Suite
@@ -41,11 +42,17 @@ def read_by(suite: Suite) -> set[Path]:
 
 
 def unfit(
-    file: Path, read: Collection[Path], workspace: Workspace, out: Path | None = None
+    file: Path,
+    kind: str | None,
+    read: Collection[Path],
+    workspace: Workspace,
+    out: Path | None = None,
 ) -> str | None:
     """Why nothing is written to `file`, as the end of a sentence; None: it can be written.
 
-    `read`: real paths of the files that are read. `out`: the job's own folder.
+    `kind`: what is to be written, a word of jobs.contents; only the same kind is replaced. None:
+    whoever writes looks at that. `read`: real paths of the files that are read. `out`: the job's
+    own folder.
     """
     if problem := unwritable(file):
         return problem
@@ -57,12 +64,21 @@ def unfit(
     for what, folder in (("cache", workspace.cache), ("prompts", workspace.prompts)):
         if folder is not None and file.is_relative_to(real(folder)):
             return f"lies in the {what} folder, where nothing else is written"
-    return None
+    return None if kind is None else replaceable(file, kind)
 
 
-def check_written(argument: str, file: Path, read: Collection[Path], workspace: Workspace) -> None:
-    """Raise UsageError, which names the argument, for a file that is not to be written."""
-    if problem := unfit(file, read, workspace):
+def check_written(
+    argument: str,
+    file: Path,
+    kind: str | None,
+    read: Collection[Path | str],
+    workspace: Workspace,
+) -> None:
+    """Raise UsageError, which names the argument, for a file that is not to be written.
+
+    `kind`: see `unfit`. `read`: the files that are read.
+    """
+    if problem := unfit(file, kind, {*map(real, read)}, workspace):
         raise UsageError(f"`{argument}` {file}: {problem}; name another file", argument=argument)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
@@ -29,6 +29,7 @@ from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_prompts, prepare
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
+from selectllm.jobs import tables
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import Evaluating, suite_of
 from selectllm.jobs.session import Session, Settings, opened
@@ -38,6 +39,10 @@ from selectllm.models.wrappers.recorded import read_pack
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.strategies import find_strategy
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 ARMS: Mapping[str, tuple[str, str]] = {"ab": ("a", "b"), "swap": ("from_", "to")}
 """The arguments that name the arms of a comparison, by its kind."""
@@ -157,6 +162,19 @@ class SuitePlan:
         from selectllm.jobs.reporting import rendered
 
         return rendered(self.results, format)
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row for each pair, strategy or selector of sets: its calls, tokens and price."""
+        return tables.to_polars(self._rows())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The same as a pandas DataFrame."""
+        return tables.to_pandas(self._rows())
+
+    def _rows(self) -> list[Mapping[str, Any]]:
+        if isinstance(self.results, SetsPlanResults):
+            return [row.to_json() for row in self.results.asking]
+        return [row.to_json() for row in (*self.results.pairs, *self.results.strategies)]
 
     def _repr_html_(self) -> str:
         return self.report("html")

@@ -29,6 +29,8 @@ from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
 from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.student.scores_file import Answers, StudentLosses, student_scores
 from selectllm.jobs.computing import interruptible
+from selectllm.jobs.contents import ANSWERS, SCORES
+from selectllm.jobs.outputs import check_written
 from selectllm.jobs.workshop import answered_items
 from selectllm.selection.scorers.language_model import LOCAL
 
@@ -65,14 +67,14 @@ class ScoreSettings:
                 "`new_tokens`: is of answers; name a file for them with `answers`",
                 argument="new_tokens",
             )
-        read = {Path(self.test).resolve()}
-        for argument, path in (("out", self.out), ("answers", self.answers)):
-            if path is not None and path.resolve() in read:
-                raise UsageError(
-                    f"`{argument}` {path}: is read too, and not overwritten; name another",
-                    argument=argument,
-                )
-            read |= {path.resolve()} if path else set()
+
+    def check_files(self, session: Session) -> None:
+        """Raise UsageError for files that would replace what is read, kept, or each other."""
+        read: list[Path | str] = [session.path(self.test)]
+        for argument, path, kind in (("out", self.out, SCORES), ("answers", self.answers, ANSWERS)):
+            if path is not None:
+                check_written(argument, session.path(path), kind, read, session.workspace)
+                read.append(session.path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ async def score(
     if manifest is not None:
         check_not_trained_on(tests, manifest.plan.asked)
     settings.check(config)
+    settings.check_files(session)
     with interruptible():
         student = open_student(config.model, session.workspace.cache)
         scoring = _Scoring(session, student, config, tests)

@@ -7,16 +7,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
-from selectllm.core.errors import PoolError, blaming
+from selectllm.core.errors import EncoderError, PoolError, UsageError, blaming
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
 from selectllm.evaluation.runs.run import evaluated_before
 from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots, note_used_up
+from selectllm.jobs.outputs import check_written
 from selectllm.jobs.prefilter import left_of
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.session import Session, opened, ticks
 from selectllm.jobs.settings import SelectArguments, SelectRequest, divided
+from selectllm.jobs.turns import turn
 from selectllm.models.model import ModelSpec
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.by_model import (
@@ -93,7 +95,8 @@ async def select(
         spent = session.ledger.spent
         loaded, job, way = await _opened(pool, request, session)
         try:
-            chosen, decisions = await way.pick(job)
+            async with turn(job.log, "log"):
+                chosen, decisions = await way.pick(job)
         finally:
             await way.close()
         place = {item.id: position for position, item in enumerate(job.pool.items)}
@@ -164,6 +167,7 @@ async def _opened(
 ) -> tuple[LoadedPool, _Job, _Way]:
     """The selection that is asked for, and how it is done; a prefilter asks what it has to."""
     loaded = _loaded(pool, request, session)
+    _check_log(request, loaded.pool, session)
     # With a threshold, how many reach it is known only once the items are measured.
     budget = len(loaded.pool) if request.budget is None else request.budget
     check_budget(budget, loaded.pool)
@@ -201,6 +205,17 @@ def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -
         loaded = load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
     session.note_pool(loaded.pool)
     return loaded
+
+
+def _check_log(request: SelectRequest, pool: Pool, session: Session) -> None:
+    """Raise UsageError for a log that would be written into a file that is read."""
+    if request.log is None:
+        return
+    prompt = request.prompt
+    named = prompt.path if isinstance(prompt, Prompt) else prompt and session.base / prompt
+    read = (pool.source, named, session.settings.vectors, session.settings.env_file)
+    log = session.path(request.log)
+    check_written("log", log, None, [path for path in read if path], session.workspace)
 
 
 # --- by a model
@@ -288,7 +303,13 @@ class _Dividing:
         session = self.job.session
         settings = ClusterSettings(self.job.request.by, size, seed, session.base)
         with session.computing("embedding") as advance:
-            return cluster_pool(part, settings, session.embedder(advance), session.clusters)
+            embedder = session.embedder(advance)
+            try:
+                return cluster_pool(part, settings, embedder, session.clusters)
+            except UsageError as error:
+                if error.argument is None and not isinstance(error, EncoderError):
+                    error.argument = "by"  # a partition of the user's own may give anything
+                raise
 
 
 # --- by a strategy
@@ -325,7 +346,8 @@ class _ByStrategy:
         settings, threshold = job.settings, job.request.threshold
         with DecisionLog(job.log, self._manifest(job), "log") as log:
             if not log.decisions():
-                log.append(await self._decide(job))
+                with blaming("strategy"):  # one of the user's own may give anything
+                    log.append(await self._decide(job))
             decision = log.decisions()[0]
         if threshold is not None:
             settings = replace(settings, budget=len(decision.picks))

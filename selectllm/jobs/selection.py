@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from selectllm.core.errors import UsageError
 from selectllm.core.files import unwritable
+from selectllm.core.names import unknown
 from selectllm.core.types import Decision, Item, Pool
 from selectllm.data.pool import Rejected
 from selectllm.jobs import tables
 from selectllm.jobs.arguments import check
+from selectllm.jobs.contents import SELECTION, replaceable
 from selectllm.selection.by_model import Chosen
+from selectllm.selection.decision_log import decision_row
 from selectllm.selection.output import write_selection
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+TableName = Literal["items", "decisions"]
 SHOWN = 10  # items in a notebook
 WIDTH = 120  # characters of a cell
 OTHERS = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather", ".xlsx", ".gz", ".zip")
@@ -74,7 +78,7 @@ class Selection:
         """Write the rows with all their columns and `_selectllm`, whole or not at all.
 
         `path`: of JSON lines, relative to the current folder. Raises UsageError for a name of
-        another format, such as .csv, and for the pool's own file.
+        another format, such as .csv, and for a file that holds anything but a selection.
         """
         check({"path": path}, {"path": Path | str})
         out = Path(path)
@@ -89,6 +93,8 @@ class Selection:
                 f"{out}: is the pool itself, which is not overwritten; name another",
                 argument="path",
             )
+        if problem := replaceable(out, SELECTION):
+            raise UsageError(f"`path` {out}: {problem}; name another file", argument="path")
         write_selection(out, self.pool, self.chosen)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -107,13 +113,19 @@ class Selection:
             for choice in self.chosen
         ]
 
-    def to_polars(self) -> pl.DataFrame:
-        """`rows` as a data frame."""
-        return tables.to_polars(self.rows())
+    def to_polars(self, rows: TableName = "items") -> pl.DataFrame:
+        """The items as `rows` has them, or the decisions, as a polars DataFrame."""
+        return tables.to_polars(self._rows(rows))
 
-    def to_pandas(self) -> pd.DataFrame:
-        """`rows` as a data frame. Raises UsageError if pandas is not installed."""
-        return tables.to_pandas(self.rows())
+    def to_pandas(self, rows: TableName = "items") -> pd.DataFrame:
+        """The same as a pandas DataFrame. Raises UsageError if pandas is not installed."""
+        return tables.to_pandas(self._rows(rows))
+
+    def _rows(self, rows: str) -> list[dict[str, Any]]:
+        known = get_args(TableName)
+        if rows not in known:
+            raise UsageError(f"`rows`: {unknown('table', rows, known)}", argument="rows")
+        return self.rows() if rows == "items" else [*map(decision_row, self.decisions)]
 
     def _repr_html_(self) -> str:
         """What was selected, and the first items."""

@@ -150,7 +150,8 @@ class Session(Jobs):
             prompts=self.settings.prompts,
             cache=self.settings.cache,
         )
-        self.library = PromptLibrary(self.workspace.prompts)
+        with blaming("prompts"):
+            self.library = PromptLibrary(self.workspace.prompts)
         self.ledger = Ledger(self.settings.max_cost, allow_unpriced=self.settings.allow_unpriced)
         self.paces = Paces()
         self.given: GivenVectors | None = None

@@ -22,6 +22,7 @@ from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.session import Session, Settings, opened, ticks
+from selectllm.jobs.turns import turn
 from selectllm.selection.by_model import Divide
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.partition import find_partition
@@ -134,15 +135,16 @@ async def sets(
         protocol = opening.protocol
         default = session.workspace.runs / protocol.default_name
         folder = default if out is None else session.path(out)
-        with SetLog(folder / "sets.jsonl", protocol.manifest) as log:
-            results = await _results(session, opening, log, folder)
-            made = tuple(
-                log[arm.name, *draw]
-                for arm in protocol.arms
-                for draw in protocol.draws
-                if (arm.name, *draw) in log
-            )
-        results.write(folder / "sets.json")
+        async with turn(folder):
+            with SetLog(folder / "sets.jsonl", protocol.manifest) as log:
+                results = await _results(session, opening, log, folder)
+                made = tuple(
+                    log[arm.name, *draw]
+                    for arm in protocol.arms
+                    for draw in protocol.draws
+                    if (arm.name, *draw) in log
+                )
+            results.write(folder / "sets.json")
         return Sets(made, results, folder, session.ledger.spent - spent)
 
 

@@ -89,13 +89,23 @@ class SelectRequest:
         check_number("threshold", self.threshold)
         by_model = bool(self.prompt and self.model)
         if (self.budget is None) == (self.threshold is None):
-            raise UsageError("select needs either `budget` or, with `strategy`, `threshold`")
+            raise UsageError(
+                "select needs either `budget` or, with `strategy`, `threshold`",
+                argument="budget" if self.budget is None else "threshold",
+            )
         if by_model and self.budget is None:
-            raise UsageError("`threshold` goes with `strategy`; a model picks `budget` items")
+            raise UsageError(
+                "`threshold` goes with `strategy`; a model picks `budget` items",
+                argument="threshold",
+            )
         if by_model == (self.strategy is not None) or (
             self.strategy is not None and (self.prompt or self.model)
         ):
-            raise UsageError("select needs either `prompt` and `model`, or `strategy`")
+            lacking = "model" if self.prompt else "prompt" if self.model else "strategy"
+            raise UsageError(
+                "select needs either `prompt` and `model`, or `strategy`",
+                argument="strategy" if self.strategy is not None else lacking,
+            )
         self._check_values()
 
     def _check_values(self) -> None:

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 from selectllm.jobs.computing import terminable
+from selectllm.jobs.turns import standing_still
 
 Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
@@ -35,7 +36,7 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
     a thread and a loop of its own, and interrupting the cell cancels it.
     """
     try:
-        asyncio.get_running_loop()
+        here = asyncio.get_running_loop()
     except RuntimeError:
         return _run(job)
     running: SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = SimpleQueue()
@@ -46,7 +47,7 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
         running.put((asyncio.get_running_loop(), task))
         return await job
 
-    with ThreadPoolExecutor(1, thread_name_prefix="selectllm job") as pool:
+    with standing_still(here), ThreadPoolExecutor(1, thread_name_prefix="selectllm job") as pool:
         future = pool.submit(copy_context().run, _run, known())
         try:
             return future.result()

@@ -20,7 +20,9 @@ from selectllm.downstream.trials.gains import Gains, gains_of
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.computing import interruptible
+from selectllm.jobs.contents import VALIDATION
 from selectllm.jobs.leaks import Dropping, Source
+from selectllm.jobs.outputs import check_written, read_by, real
 from selectllm.jobs.workshop import (
     StudentSettings,
     TrialSettings,
@@ -106,6 +108,9 @@ async def validate(
     student = student or StudentSettings()
     student.check(trials.dev)
     entries = _entries(suite, settings.utility)
+    for entry in entries:
+        file = session.path(folder) / _file_name(entry.name)
+        check_written("out", file, VALIDATION, read_by(suite) - {real(file)}, session.workspace)
     dropping = Dropping(settings.drop_leaks, folder, (str(place), pool.source))
     with interruptible():
         held = held_out(session, trials, Source("the pool", pool.source, pool.items), dropping)
@@ -118,10 +123,13 @@ async def validate(
     validations = tuple(
         _validation(one, trained, settings.primary, pool, tests) for one in utilities
     )
-    for one in validations:
-        name = f"{for_files(one.utility)}.validation.json"
-        write_validation(session.path(folder) / name, one)
+    for done in validations:
+        write_validation(session.path(folder) / _file_name(done.utility), done)
     return Validated(folder, validations)
+
+
+def _file_name(utility: str) -> str:
+    return f"{for_files(utility)}.validation.json"
 
 
 def _entries(suite: Suite, wanted: Sequence[str]) -> list[UtilityEntry]:

@@ -16,7 +16,9 @@ from selectllm.data.pool import load_pool
 from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.blocks import block_values, blocks
 from selectllm.jobs.computing import interruptible
+from selectllm.jobs.contents import UTILITY
 from selectllm.jobs.leaks import Dropping, Found, Source, remaining_pool, settle
+from selectllm.jobs.outputs import check_written
 from selectllm.jobs.validating import gains_by_training
 from selectllm.jobs.workshop import (
     StudentSettings,
@@ -110,6 +112,8 @@ async def value(
     """
     settings = settings or ValueSettings()
     path = out_file(Path(pool_file), entry.source, settings.out)
+    read = (session.path(pool_file), *([session.path(entry.test)] if entry.source == "knn" else []))
+    check_written("out", session.path(path), UTILITY, read, session.workspace)
     base = Path.cwd() / session.path(".")
     loaded = load_pool(located(base, pool_file), columns=settings.columns)
     session = session.of_pool(loaded)
@@ -120,8 +124,8 @@ async def value(
     except ItemsLeaked as error:
         held = Source("test", error.file, error.tests.items)
         found = [Found(held, Source("the pool", pool_file, pool.items), error.leaks)]
-        read = (pool.source, error.tests.source)
-        dropping = Dropping(settings.drop_leaks, path, read)
+        sources = (pool.source, error.tests.source)
+        dropping = Dropping(settings.drop_leaks, path, sources)
         settle(session, found, dropping)
         pool, rest = remaining_pool(session, pool, found, dropping, settings.columns)
         utility = _computed(session, base, entry, pool)
@@ -155,6 +159,8 @@ async def value_by_training(
     divided, trials, student = trainings
     path = out_file(Path(pool_file), "student", settings.out)
     student.check(trials.dev)
+    read = (session.path(pool_file), session.path(trials.test))
+    check_written("out", session.path(path), UTILITY, read, session.workspace)
     pool = answered_pool(session, pool_file, settings.columns)
     dropping = Dropping(settings.drop_leaks, path, (pool.source,))
     whole = Source("the pool", pool_file, pool.items)

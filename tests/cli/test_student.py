@@ -203,7 +203,7 @@ def test_bad_options_of_train_are_one_line_and_nothing_is_written(
         (("nowhere",), "nowhere holds no trained student; train one there first"),
         (("trained", "--new-tokens", 5), "--new-tokens: is of answers; name a file for them"),
         (("trained", "--answers", "a", "--new-tokens", 97), "new_tokens is 97; write 1 to 96"),
-        (("trained", "-o", "test.jsonl"), "-o test.jsonl: is read too, and not overwritten"),
+        (("trained", "-o", "test.jsonl"), "-o test.jsonl: is read, and is not overwritten"),
         (("trained", "--model", "gone"), "the base model gone is not there; name its folder with"),
         (("trained", "-o", "a", "--answers", "a", "--new-tokens", 5), "--answers a: is "),
     ],

@@ -245,7 +245,7 @@ def test_results_that_cannot_be_of_these_sets_are_refused(row: dict[str, Any], w
     ("named", "words", "argument"),
     [
         ({"budget": 4}, "name its `arm` too", "arm"),
-        ({"out": "found.jsonl"}, "is one of the files to read", "out"),
+        ({"out": "found.jsonl"}, "is read, and is not overwritten", "out"),
         ({"export": Path("sets")}, "sets/manifest.json", None),
         ({"export": None}, "`export`: name the folder", "export"),
     ],

@@ -17,6 +17,19 @@ from tests.support.cli_files import RATED, files, write_suite
 
 MODEL = {"prompt": "short@1", "model": "mock/first"}
 
+MINE = """
+from selectllm import Strategy
+
+def zeros(rows, clusters, seed):
+    return [0] * len(rows)
+
+def fails(rows, clusters):
+    raise ValueError("of mine")
+
+SHORT = Strategy("short", lambda candidates, n: [0] * n)
+FAILS = Strategy("fails", fails)
+"""
+
 
 @pytest.mark.parametrize(
     ("argument", "job"),
@@ -27,6 +40,19 @@ MODEL = {"prompt": "short@1", "model": "mock/first"}
         ("prompt", lambda: sl.select("pool.jsonl", budget=3, **MODEL | {"prompt": "shrt@1"})),
         ("model", lambda: sl.select("pool.jsonl", budget=3, **MODEL | {"model": "mock/frst"})),
         ("by", lambda: sl.select("pool.jsonl", budget=3, **MODEL, by="divers")),
+        ("by", lambda: sl.select("pool.jsonl", budget=3, **MODEL, by="mine:zeros")),
+        ("by", lambda: sl.select("pool.jsonl", budget=3, **MODEL, by="mine:fails")),
+        ("strategy", lambda: sl.select("pool.jsonl", budget=3, strategy="mine:SHORT")),
+        ("strategy", lambda: sl.select("pool.jsonl", budget=3, strategy="mine:FAILS")),
+        ("strategy", lambda: sl.select("pool.jsonl", budget=3)),
+        ("strategy", lambda: sl.select("pool.jsonl", budget=3, strategy="first", **MODEL)),
+        ("strategy", lambda: sl.select("pool.jsonl", budget=3, strategy="first", model="a/b")),
+        ("model", lambda: sl.select("pool.jsonl", budget=3, prompt="short@1")),
+        ("prompt", lambda: sl.select("pool.jsonl", budget=3, model="mock/first")),
+        ("budget", lambda: sl.select("pool.jsonl", strategy="longest")),
+        ("threshold", lambda: sl.select("pool.jsonl", budget=3, threshold=1, strategy="longest")),
+        ("threshold", lambda: sl.select("pool.jsonl", threshold=1, **MODEL)),
+        ("prompts", lambda: sl.Session(prompts="no")),
         (
             "encoder",
             lambda: sl.select("pool.jsonl", budget=3, strategy="centroid", encoder="./nowhere"),
@@ -43,6 +69,7 @@ MODEL = {"prompt": "short@1", "model": "mock/first"}
 def test_an_error_names_the_argument_that_is_wrong(
     folder: Path, argument: str, job: Callable[[], object]
 ) -> None:
+    Path("mine.py").write_text(MINE, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         job()
     assert caught.value.argument == argument
@@ -69,7 +96,7 @@ def test_a_log_that_is_another_calls_or_cannot_be_written_names_log(
     with pytest.raises(RunError, match=r"name another place with `log`, or remove it") as caught:
         sl.select("pool.jsonl", budget=5, log="log.jsonl", **how)
     assert caught.value.argument == "log"
-    with pytest.raises(RunError, match=r"cannot be written to .* name another place with `log`"):
+    with pytest.raises(UsageError, match=r"`log` \.: is a folder; name another file"):
         sl.select("pool.jsonl", budget=4, log=".", **how)
 
 

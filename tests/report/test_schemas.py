@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from selectllm.core.types import Attempt
+from selectllm.evaluation.suite import load_suite
 from selectllm.report.schemas import NAMES, generated, schema
 from tests.support.written_by_0_1_0 import GOLDEN
 
 GENERATED = generated()
 SHA256 = "ab" * 32
+ROOT = Path(__file__).parents[2]
 
 BY_FILE = {
     "run.json": "run",
@@ -103,6 +107,40 @@ def test_files_of_the_first_release_keep_to_them(file: str) -> None:
     assert found
     for content in found:
         validator.validate(content)
+
+
+SUITES = sorted((*(ROOT / "eval" / "suites").glob("*.yaml"), *(GOLDEN / "suites").glob("*.yaml")))
+SHORT = """\
+name: demo
+pool: pool.jsonl
+structured: off
+prompts: [short@1]
+models: [mock/first, {id: mock/first, name: again, vote: {orders: 3}}]
+strategies: [random]
+"""
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.name)
+def test_every_suite_that_ships_keeps_to_the_schema(path: Path) -> None:
+    Draft202012Validator(schema("suite")).validate(yaml.safe_load(path.read_text("utf-8")))
+
+
+def test_a_suite_may_say_models_by_their_ids_and_off_without_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(SHORT, encoding="utf-8")
+    assert [spec.name for spec in load_suite(path).specs()] == ["mock/first", "again"]
+    assert valid("suite", yaml.safe_load(SHORT))
+    for wrong in ({"models": [3]}, {"models": [""]}, {"models": [{"name": "a"}]}, {"more": 1}):
+        assert not valid("suite", yaml.safe_load(SHORT) | wrong)
+
+
+@pytest.mark.parametrize("file", ["README.md", "eval/README.md", ".github/CONTRIBUTING.md"])
+def test_the_suites_that_are_shown_keep_to_the_schema(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    for block in re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL):
+        content = {"name": "shown", "pool": "pool.jsonl"} | yaml.safe_load(block)
+        if "jobs" not in content:
+            Draft202012Validator(schema("suite")).validate(content)
 
 
 def test_every_format_has_a_file_of_the_first_release() -> None:

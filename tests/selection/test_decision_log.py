@@ -116,9 +116,16 @@ def test_a_log_of_another_call_is_refused_untouched(tmp_path: Path) -> None:
 
 def test_a_log_that_begins_with_something_else_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    for content in (b"\n", b"[]\n", b'{"other": 1}\n', b'\n{"manifest": 1}\n', b"\xff\n"):
+    for content in (
+        b"\n",
+        b"[]\n",
+        b'{"other": 1}\n',
+        b'\n{"manifest": 1}\n',
+        b"\xff\n",
+        b"one line",
+    ):
         path.write_bytes(content)
-        with pytest.raises(RunError, match=r"log\.jsonl:1: not a decision"):
+        with pytest.raises(RunError, match=r"log\.jsonl: is no log of selectllm"):
             DecisionLog(path, MANIFEST)
         assert path.read_bytes() == content
 
