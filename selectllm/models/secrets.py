@@ -87,6 +87,8 @@ def shown_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:  # of brackets that do not match; then it is called nowhere either
         return url
+    if not parts.netloc:  # it is no address, but the identity of an embedded or own model
+        return url
     path = "/".join(MASK if may_be_key(each) else each for each in parts.path.split("/"))
     return urlunsplit(parts._replace(path=path))
 

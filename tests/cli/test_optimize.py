@@ -221,11 +221,11 @@ def test_a_version_that_does_no_better_in_validation_is_not_confirmed(selectllm:
 
 
 class Slightly(Scripted):
-    """Picks the best if told PLANTED, in three of ten clusters."""
+    """Picks the best if told PLANTED, in half of the clusters."""
 
     def __call__(self, messages: Any) -> str:
         text = "\n".join(str(message["content"]) for message in messages)
-        lucky = sum(map(ord, str(messages[-1]["content"]))) % 10 < 3
+        lucky = sum(map(ord, str(messages[-1]["content"]))) % 10 < 5
         return super().__call__(messages) if lucky or TEACHERS in text else "[1]"
 
 
@@ -233,7 +233,7 @@ def test_an_inconclusive_winner_is_kept_with_the_search_and_written_only_by_forc
     selectllm: Command,
 ) -> None:
     with ProviderServer(reply=Slightly(proposal(BETTER))) as server:
-        make_suite(selectllm, model=served(server))
+        make_suite(selectllm, clusters=40, model=served(server))
         done = selectllm(*RUN)
         assert done.code == 3, done.err
         assert "nothing; the verdict is inconclusive, and --force was not given" in done.out
