@@ -20,7 +20,8 @@ from selectllm.jobs.scoring import BaseSettings, Scores, ScoreSettings, score
 from selectllm.jobs.sync import finished
 from selectllm.jobs.training import Trained, TrainSettings, train
 from selectllm.jobs.workshop import answered_items
-from selectllm.report.student import print_scores, trained_text
+from selectllm.report.layout import Visible
+from selectllm.report.student import render_scores, trained_text
 from tests.conftest import Command, read_jsonl, write_jsonl
 from tests.downstream.student.test_training import items, made, one_thread
 from tests.support.cli_files import files
@@ -94,7 +95,7 @@ def shown(content: Any) -> str:
 
     console = Console(width=200)
     with console.capture() as text:
-        print_scores(StudentScores.of(content), console)
+        console.print(Visible(render_scores(StudentScores.of(content))))
     return text.get()
 
 
