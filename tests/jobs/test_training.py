@@ -334,11 +334,11 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
         ("out", {"new_tokens": 5}, "`new_tokens`: is of answers; name a file", "new_tokens"),
         ("out", {"answers": Path("a"), "new_tokens": 97}, "new_tokens is 97; write 1 to 96", None),
         ("out", {"answers": Path("a"), "new_tokens": 0}, "new_tokens is 0; write 1 to 96", None),
-        ("out", {"out": Path("test.jsonl")}, "`out` test.jsonl: is read too", "out"),
+        ("out", {"out": Path("test.jsonl")}, "test.jsonl: is read, and is not overwritten", "out"),
         (
             "out",
             {"out": Path("a"), "answers": Path("a"), "new_tokens": 5},
-            "`answers` a: is ",
+            "a: is read, and is not overwritten",
             "answers",
         ),
         ("out", {"test": "leak.jsonl"}, "2 of 5 test items are also in the items that", "test"),
