@@ -9,7 +9,6 @@ import click
 from selectllm.cli import reports
 from selectllm.cli.options import DIRECTORY, FILE, grouped
 from selectllm.cli.session import open_session
-from selectllm.cli.show import show
 from selectllm.cli.student_options import (
     Local,
     columns_option,
@@ -24,6 +23,7 @@ from selectllm.cli.student_options import (
 )
 from selectllm.core.codec import canonical_json
 from selectllm.downstream.student.generation import NEW_TOKENS
+from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.jobs import comparing_students, scoring, training
 from selectllm.jobs.comparing_students import ComparedSets
@@ -101,6 +101,7 @@ def train(selection: str, settings: TrainSettings, student: StudentSettings, loc
     click.option("--mode", type=click.Choice(["fast", "full"]), help="[DIR's, or fast]"),
     click.option("--max-length", type=int, help="Tokens of an item [DIR's, or 512]."),
 )
+@reports.reports(StudentScores)
 @local_options
 def score(
     folder: Path | None,
@@ -114,11 +115,10 @@ def score(
     Without DIR the base model alone is scored. Test items are laid out and cut as they would be
     in training; those that the student was trained on are refused.
     """
-    from selectllm.report.student import print_scores
-
     session = open_session(local.common(encoder), Path.cwd())
     scores = finished(scoring.score(folder, settings, base, session=session))
-    show(scores.results, print_scores, as_json=local.as_json)
+    if not reports.write_reports(scores.results):
+        reports.show(scores.results, as_json=local.as_json)
 
 
 @student.command()

@@ -20,7 +20,7 @@ from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.contents import PACK
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
-from selectllm.jobs.outputs import check_written, read_by, real
+from selectllm.jobs.outputs import check_begun, check_written, read_by, real
 from selectllm.jobs.session import Session, Settings, opened, ticks
 from selectllm.jobs.turns import turn
 from selectllm.models.connect import settled
@@ -183,6 +183,7 @@ async def _carried_out(
     session: Session, run: Run, evaluating: Evaluating, folder: Path
 ) -> Evaluation:
     check_folder(folder, run)
+    check_begun(folder)
     before = session.ledger.spent
     with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
         start_folder(folder, run)

@@ -15,6 +15,7 @@ from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.suite import ModelEntry, Suite
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import Evaluating, open_run, suite_of
+from selectllm.jobs.outputs import check_begun
 from selectllm.jobs.session import Session, Settings, opened
 from selectllm.jobs.turns import turn
 from selectllm.models.connect import settled
@@ -118,6 +119,7 @@ async def optimize(
         session.note(_ahead(job))
         folder = _folder(session, suite, job, search)
         async with turn(folder):
+            check_begun(folder)
             before = session.ledger.spent
             outcome = await job.carry_out(folder, session.progress)
             results: OptimizeResults = outcome.results()

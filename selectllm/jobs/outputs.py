@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import RunError, UsageError
 from selectllm.core.files import unwritable
 from selectllm.jobs.contents import replaceable
 
@@ -19,11 +19,11 @@ OF_A_RUN = frozenset(
     (
         *("run.json", "clusters.json", "utilities.jsonl", "baseline.json", "decisions.jsonl"),
         *("results.json", "sets.jsonl", "sets.json", "proposals.jsonl", "optimize.json"),
-        *("compare.json",),
+        *("winner.jinja", "compare.json"),
     )
 )
 """What jobs write into their folder under these names, which nothing else must replace."""
-LOGS = ("run.json", "decisions.jsonl", "sets.jsonl")
+LOGS = ("run.json", "decisions.jsonl", "sets.jsonl", "proposals.jsonl")
 """By one of these a folder is known for such a folder."""
 
 Named = TypeVar("Named")
@@ -80,6 +80,22 @@ def check_written(
     """
     if problem := unfit(file, kind, {*map(real, read)}, workspace):
         raise UsageError(f"`{argument}` {file}: {problem}; name another file", argument=argument)
+
+
+def check_begun(folder: Path) -> None:
+    """Raise RunError for a folder where no job has begun, but somebody keeps what one would write.
+
+    A job begins with one of LOGS.
+    """
+    if any((folder / name).exists() for name in LOGS):
+        return
+    for name in sorted(OF_A_RUN):
+        if (folder / name).exists():
+            raise RunError(
+                f"`out` {folder}: holds {name}, which no job has begun there, and is not "
+                "overwritten; name another folder",
+                argument="out",
+            )
 
 
 def is_of_a_run(file: Path, out: Path | None = None) -> bool:

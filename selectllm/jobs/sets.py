@@ -21,6 +21,7 @@ from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
 from selectllm.jobs.evaluating import open_run, suite_of
+from selectllm.jobs.outputs import check_begun
 from selectllm.jobs.session import Session, Settings, opened, ticks
 from selectllm.jobs.turns import turn
 from selectllm.selection.by_model import Divide
@@ -136,6 +137,7 @@ async def sets(
         default = session.workspace.runs / protocol.default_name
         folder = default if out is None else session.path(out)
         async with turn(folder):
+            check_begun(folder)
             with SetLog(folder / "sets.jsonl", protocol.manifest) as log:
                 results = await _results(session, opening, log, folder)
                 made = tuple(

@@ -18,6 +18,7 @@ from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.downstream.outcomes.schema import OutcomeAgreement
+from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
@@ -34,6 +35,7 @@ from selectllm.report.plan import render_plan
 from selectllm.report.plan_sets import render_sets_plan
 from selectllm.report.set_agreement import render_outcome_agreement
 from selectllm.report.sets import markdown_sets, render_sets
+from selectllm.report.student import render_scores
 from selectllm.report.students_compared import render_trials
 from selectllm.report.terminal import render_results
 from selectllm.report.validation import render_validations
@@ -59,6 +61,7 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     SetsPlanResults: render_sets_plan,
     OutcomeAgreement: render_outcome_agreement,
     StudentsCompared: render_trials,
+    StudentScores: render_scores,
     Validations: lambda found: render_validations(found.validations),
 }
 """What a terminal shows, by the kind of result."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +19,7 @@ from selectllm.downstream.student.schema import (
     StudentScores,
     TrainedStudent,
 )
-from selectllm.report.layout import Visible, add_row, table
+from selectllm.report.layout import add_row, table
 from selectllm.report.wording import counted, number
 
 DIGITS = 3
@@ -83,11 +83,6 @@ def _cut(cut: CutExamples, max_length: int, what: str) -> str:
     if not lost:
         return f"nothing was cut: all fit into {max_length} tokens"
     return f"cut to fit into {max_length} tokens, and not {what}: {', '.join(lost)}"
-
-
-def print_scores(scores: StudentScores, console: Console) -> None:
-    """Print scores as a table and sentences."""
-    console.print(Visible(render_scores(scores)))
 
 
 def render_scores(scores: StudentScores) -> RenderableType:

@@ -15,14 +15,14 @@ from selectllm.cli.optimize import optimize
 from selectllm.cli.plan import plan
 from selectllm.cli.regress import regress
 from selectllm.cli.sets import sets
-from selectllm.cli.student import compare
+from selectllm.cli.student import compare, score
 from selectllm.cli.swap import swap
 from selectllm.cli.utility import agree
 from selectllm.cli.utility_values import validate
 from selectllm.report.formats import FORMATS
 from tests.conftest import Command
 
-VERBS = (eval_, ab, aa, swap, regress, sets, plan, optimize, compare, agree, validate)
+VERBS = (eval_, ab, aa, swap, regress, sets, plan, optimize, compare, score, agree, validate)
 SUITE = """\
 name: demo
 pool: pool.jsonl

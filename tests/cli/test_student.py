@@ -153,7 +153,8 @@ def test_a_training_that_is_stopped_goes_on_and_ends_with_the_same_adapter(
 
 def test_scores_are_a_table_or_json_that_keeps_to_its_schema(selectllm: Command) -> None:
     content = scored(selectllm, "trained")
-    told = score(selectllm, "trained").out
+    told = score(selectllm, "trained", "--report", "json=told.json").out
+    assert json.loads(Path("told.json").read_text("utf-8")) == content
     assert "loss per token, tiny" in told
     assert f"{content['losses']['gain']['per_token']:.3f}" in told
     base = scored(selectllm, *SHAPE, "--mode", "full")

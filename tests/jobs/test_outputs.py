@@ -94,6 +94,33 @@ def test_what_was_written_by_the_same_verb_is_written_anew(selectllm: Command) -
         assert [selectllm(*words, file).code for _ in range(2)] == [0, 0]
 
 
+UTILITY = ("utility", "ifd", "pool.jsonl", "-o")
+RECORD = ("eval", "suites/asked.yaml", "--record")
+
+
+@pytest.mark.parametrize("words", [UTILITY, RECORD])
+@pytest.mark.parametrize("file", ["chosen.jsonl", "pool.jsonl", "runs/asked/decisions.jsonl"])
+@pytest.mark.usefixtures("workspace")
+def test_values_and_replies_replace_no_other_kind(
+    selectllm: Command, words: tuple[str, ...], file: str
+) -> None:
+    before = Path(file).read_bytes()
+    refused = selectllm(*words, file)
+    assert (refused.code, "overwritten" in refused.err) == (2, True)
+    assert Path(file).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["clusters.json", "results.json", "baseline.json"])
+def test_a_run_begins_in_no_folder_that_holds_its_files(folder: Path, name: str) -> None:
+    Path("mine").mkdir()
+    Path("mine", name).write_text("{}", encoding="utf-8")
+    with pytest.raises(RunError, match=f"mine: holds {name}, which no job has begun") as caught:
+        sl.evaluate("suite.yaml", out="mine")
+    assert caught.value.argument == "out"
+    assert [*Path("mine").iterdir()] == [Path("mine", name)]
+    assert Path("mine", name).read_text(encoding="utf-8") == "{}"
+
+
 @pytest.fixture
 def workspace(selectllm: Command) -> None:
     shutil.copytree(GOLDEN, ".", dirs_exist_ok=True)

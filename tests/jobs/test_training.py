@@ -20,7 +20,8 @@ from selectllm.jobs.scoring import BaseSettings, Scores, ScoreSettings, score
 from selectllm.jobs.sync import finished
 from selectllm.jobs.training import Trained, TrainSettings, train
 from selectllm.jobs.workshop import answered_items
-from selectllm.report.student import print_scores, trained_text
+from selectllm.report.layout import Visible
+from selectllm.report.student import render_scores, trained_text
 from tests.conftest import Command, read_jsonl, write_jsonl
 from tests.downstream.student.test_training import items, made, one_thread
 from tests.support.cli_files import files
@@ -94,7 +95,7 @@ def shown(content: Any) -> str:
 
     console = Console(width=200)
     with console.capture() as text:
-        print_scores(StudentScores.of(content), console)
+        console.print(Visible(render_scores(StudentScores.of(content))))
     return text.get()
 
 
@@ -333,11 +334,11 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
         ("out", {"new_tokens": 5}, "`new_tokens`: is of answers; name a file", "new_tokens"),
         ("out", {"answers": Path("a"), "new_tokens": 97}, "new_tokens is 97; write 1 to 96", None),
         ("out", {"answers": Path("a"), "new_tokens": 0}, "new_tokens is 0; write 1 to 96", None),
-        ("out", {"out": Path("test.jsonl")}, "`out` test.jsonl: is read too", "out"),
+        ("out", {"out": Path("test.jsonl")}, "test.jsonl: is read, and is not overwritten", "out"),
         (
             "out",
             {"out": Path("a"), "answers": Path("a"), "new_tokens": 5},
-            "`answers` a: is ",
+            "a: is read, and is not overwritten",
             "answers",
         ),
         ("out", {"test": "leak.jsonl"}, "2 of 5 test items are also in the items that", "test"),
