@@ -12,6 +12,7 @@ HTTP/1.1 keep-alive parser on asyncio, cheap enough to answer thousands of calls
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import multiprocessing
 import ssl
@@ -23,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -62,6 +64,11 @@ Respond = Callable[[Any, Mapping[str, str], int], Answer | None]  # (json, heade
 def choose_two(messages: Sequence[Mapping[str, Any]]) -> str:
     """The default reply."""
     return "[1, 2]"
+
+
+def fingerprint(body: Any) -> str:
+    """What tells one question from another: the sha256 of its messages."""
+    return hashlib.sha256(json.dumps(body["messages"], sort_keys=True).encode()).hexdigest()
 
 
 def completion(content: str | None = "[1, 2]", **changes: Any) -> dict[str, Any]:
@@ -145,7 +152,9 @@ class ProviderServer:
 
     `latency`: seconds before every default answer. With `process=True`, `respond` and `reply`
     must be importable functions, and `requests` and `queue` are not to be had. `tls`: it speaks
-    https with this.
+    https with this. `journal`: it appends a line for every request as it arrives, `asked` and its
+    fingerprint, and `answered` and the same once all bytes of its answer were handed to a
+    connection that was open.
     """
 
     def __init__(
@@ -156,8 +165,10 @@ class ProviderServer:
         latency: float = 0.0,
         process: bool = False,
         tls: ssl.SSLContext | None = None,
+        journal: Path | None = None,
     ) -> None:
-        self.state = _State(respond, reply, latency, keep=not process, tls=tls)
+        keep = not process
+        self.state = _State(respond, reply, latency, keep=keep, tls=tls, journal=journal)
         self._process = process
         self._port = 0
         self._stop: Callable[[], None] = lambda: None
@@ -221,12 +232,19 @@ class _State:
     latency: float
     keep: bool
     tls: ssl.SSLContext | None = None
+    journal: Path | None = None
     seen: list[Seen] = field(default_factory=list)
     open: set[asyncio.Transport] = field(default_factory=set)
     scripted: deque[Answer | Respond] = field(default_factory=deque)
     stats: dict[str, int] = field(default_factory=lambda: {"count": 0, "in_flight": 0, "peak": 0})
 
+    def note(self, word: str, seen: Seen) -> None:
+        if self.journal is not None:
+            with self.journal.open("a", encoding="utf-8") as lines:
+                lines.write(f"{word} {fingerprint(seen.body)}\n")
+
     def answer(self, seen: Seen) -> Answer:
+        self.note("asked", seen)
         n = self.stats["count"]
         self.stats["count"] += 1
         if self.keep:
@@ -342,14 +360,15 @@ class _Connection(asyncio.Protocol):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif answer.delay:
-            loop.call_later(answer.delay, self._send, answer)
+            loop.call_later(answer.delay, self._send, seen, answer)
         else:
-            self._send(answer)
+            self._send(seen, answer)
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, seen: Seen, answer: Answer) -> None:
         self._state.stats["in_flight"] -= 1
         if not self._transport.is_closing():
             self._transport.write(_wire(answer))
+            self._state.note("answered", seen)
 
     async def _slowly(self, answer: Answer) -> None:
         """An answer that drips, or breaks off."""
