@@ -17,6 +17,8 @@ HERE = Path(__file__).parent
 BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "startup.py": ([], ["--runs", "3"]),
     "asking.py": ([], ["--calls", "200", "--pairs", "1"]),
+    "faults.py": ([], ["--calls", "200"]),
+    "crashes.py": ([], ["--signals", "20"]),
     "partition.py": ([], ["--max-items", "2000"]),
     "knn_shapley.py": ([], []),
     "geometry.py": ([], ["--max-items", "2000"]),

@@ -60,6 +60,26 @@ def interruptible() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """While it lasts Ctrl-C waits; then it raises KeyboardInterrupt. Keep it to milliseconds.
+
+    For what would complain if it was thrown away half made, such as an event loop.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 def _is_ours(handler: Any) -> bool:
     """Whether a handler is that of the event loop's runner, or `terminable`'s."""
     of_runner = getattr(getattr(handler, "func", None), "__self__", None)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from selectllm.jobs.computing import terminable
+from selectllm.jobs.computing import terminable, uninterrupted
 from selectllm.jobs.turns import standing_still
 
 Value = TypeVar("Value")
@@ -58,7 +60,7 @@ def finished(job: Coroutine[Any, Any, Value]) -> Value:
 
 
 def _run(job: Coroutine[Any, Any, Value]) -> Value:
-    """`asyncio.run`, which at its end writes out the repr of what its task returned.
+    """As `asyncio.run`, which at its end writes out the repr of what its task returned.
 
     KeyboardInterrupt if the job was interrupted or terminated.
     """
@@ -74,10 +76,19 @@ def _run(job: Coroutine[Any, Any, Value]) -> Value:
             finally:
                 terminated.extend(came)
 
+    kept = keep()
     try:
-        asyncio.run(keep())
+        with contextlib.ExitStack() as opened:
+            with uninterrupted():
+                runner = opened.enter_context(asyncio.Runner())
+            runner.run(kept)
     except asyncio.CancelledError:
         if terminated:
             raise KeyboardInterrupt from None
         raise
+    finally:
+        for begun in (kept, job):
+            # Of what an interrupt did not let begin, Python would say that it was never awaited.
+            if inspect.getcoroutinestate(begun) == inspect.CORO_CREATED:
+                begun.close()
     return values[0]

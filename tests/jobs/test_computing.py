@@ -1,10 +1,14 @@
-"""Ctrl-C while a job computes."""
+"""Ctrl-C while a job computes, and before it does anything."""
 
 from __future__ import annotations
 
 import signal
+import socket
+import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +56,24 @@ def test_somebody_elses_handler_is_left_alone(tmp_path: Path) -> None:
 
     assert finished(job()) == "ended"
     assert heard == [signal.SIGINT]
+
+
+def test_before_anything_has_begun_it_is_told_as_an_interrupt_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pair, complaints = socket.socketpair, []
+
+    def interrupted() -> Any:  # an event loop is made of such a pair
+        signal.raise_signal(signal.SIGINT)
+        return pair()
+
+    async def job() -> None: ...
+
+    monkeypatch.setattr(socket, "socketpair", interrupted)
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(KeyboardInterrupt):
+            finished(job())
+    assert (complaints, [str(warning.message) for warning in warned]) == ([], [])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

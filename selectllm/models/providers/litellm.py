@@ -8,6 +8,7 @@ So every failure is diagnosed by HTTP status and cause, and told anew with every
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import weakref
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ from selectllm.models.providers.providers import provider_of
 from selectllm.models.providers.usage import Usage
 from selectllm.models.secrets import scrub
 from selectllm.models.token_logprobs import as_text
+
+PREPARING = 60.0  # seconds that litellm may take before it sends a call
 
 # Names that `extra` may not hold: each has a field of its own, or would change what a call is.
 _OURS = frozenset(
@@ -106,13 +109,13 @@ class LiteLLMModel:
         """What came of one call, without any key in it."""
         started = time.perf_counter()
         heard: list[Any] = []
+        limit = _Limit(self._spec.timeout)
         try:
-            with QUIET, ours(heard):
+            with QUIET, ours(heard, limit.sent):
                 litellm = self._load()
                 call = self._call(request)
                 started = time.perf_counter()
-                # litellm's own time-out restarts with every byte; this one does not.
-                async with asyncio.timeout(self._spec.timeout):
+                async with limit.begun():
                     response = await litellm.acompletion(**call)
                 outcome = read_response(response, heard)
         except Exception as error:  # providers, SDKs and transports raise what they like
@@ -199,6 +202,31 @@ class LiteLLMModel:
         """`text` as it is, unless a server echoes the key that it was sent."""
         key = self._settings.get("api_key")
         return scrub(text, (key,)) if key in self._hidden else text
+
+
+class _Limit:
+    """The time-out of one call, `seconds` from when it is sent.
+
+    litellm's own restarts with every byte; this one does not. Before that litellm prepares the call
+    in a thread, where it loads much of itself the first time: that is no fault of the provider, and
+    litellm loses what it has prepared if it is ended meanwhile. So this is waited for longer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout: asyncio.Timeout | None = None
+
+    def begun(self) -> asyncio.Timeout:
+        """The context in which the call is made."""
+        self._timeout = timeout = asyncio.timeout(self._seconds + PREPARING)
+        return timeout
+
+    def sent(self) -> None:
+        """The time counts from now; a redirect does not give more."""
+        timeout, self._timeout = self._timeout, None
+        if timeout is not None:
+            with contextlib.suppress(RuntimeError):  # it is over already
+                timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
 
 # Models that have been asked and not closed: they share litellm's HTTP clients.

@@ -19,6 +19,7 @@ from functools import cache
 from typing import Any
 
 _OURS: ContextVar[bool] = ContextVar("a call of selectllm's", default=False)
+_SENT: ContextVar[Callable[[], object]] = ContextVar("hears of sending", default=lambda: None)
 _HEARD: ContextVar[list[Any] | None] = ContextVar("what its server sent", default=None)
 
 # What our calls find there. `drop_params`: a setting that a provider does not take is an error, not
@@ -73,17 +74,21 @@ def load_litellm() -> Any:
 
 
 @contextmanager
-def ours(heard: list[Any] | None = None) -> Iterator[None]:
+def ours(
+    heard: list[Any] | None = None, sent: Callable[[], object] = lambda: None
+) -> Iterator[None]:
     """Mark what happens inside as a call of ours; litellm need not log it either.
 
     Logging takes a tenth of a call's CPU time. `heard`: takes the httpx responses that arrive
-    inside, oldest first, whatever litellm then makes of them.
+    inside, oldest first, whatever litellm then makes of them. `sent`: is called when a request
+    goes out.
     """
     unlogged = _unlogged()
-    marks = _OURS.set(True), unlogged.set(True), _HEARD.set(heard)
+    marks = _OURS.set(True), unlogged.set(True), _HEARD.set(heard), _SENT.set(sent)
     try:
         yield
     finally:
+        _SENT.reset(marks[3])
         _HEARD.reset(marks[2])
         unlogged.reset(marks[1])
         _OURS.reset(marks[0])
@@ -192,7 +197,7 @@ def _hear_the_servers() -> None:
     """Let every client that litellm makes keep the responses to calls of ours for us.
 
     What litellm raises does not hold them where it could not read them. Nor does a call of ours
-    follow a redirect to another host.
+    follow a redirect to another host. They also tell when a request goes out.
     """
     import httpx
 
@@ -201,6 +206,9 @@ def _hear_the_servers() -> None:
         from litellm.llms.openai.common_utils import BaseOpenAILLM
     except ImportError:  # not every version has them; then the chain of causes is all there is
         return
+
+    async def tell(request: Any) -> None:
+        _SENT.get()()
 
     async def hear(response: Any) -> None:
         heard = _HEARD.get()
@@ -218,7 +226,10 @@ def _hear_the_servers() -> None:
             client = make(*args, **options)
             if client is not None and hear not in client.event_hooks["response"]:
                 hooks = client.event_hooks
-                client.event_hooks = {**hooks, "response": [*hooks["response"], hear]}
+                client.event_hooks = {
+                    "request": [*hooks["request"], tell],
+                    "response": [*hooks["response"], hear],
+                }
             return client
 
         return made

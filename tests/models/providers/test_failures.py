@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 import traceback
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selectllm.models.model import ModelSpec
+from selectllm.models.providers.litellm import LiteLLMModel
 from tests.support.certificates import CERTIFICATES, serving
-from tests.support.provider_calls import KEY, PROVIDER_KEYS, ask, at, failure, load_litellm
+from tests.support.provider_calls import KEY, PROVIDER_KEYS, ask, at, failure, load_litellm, request
 from tests.support.provider_server import (
     FAULTS,
     Answer,
@@ -77,6 +81,26 @@ def test_a_fault_is_told_by_its_status_and_cause(
     assert str(raised).startswith(f"arm ({provider}/some-model at {server.base_url}): ")
     assert raised.status == status
     assert {"retryable": raised.retryable, "fatal": raised.fatal} == expected
+
+
+@pytest.mark.parametrize("provider", ["openai", "hosted_vllm"])
+def test_what_litellm_does_before_it_sends_is_no_time_of_the_provider(
+    server: ProviderServer, provider: str
+) -> None:
+    spec = at(server, f"{provider}/m", timeout=1.0)
+
+    async def behind_other_work() -> str:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))  # which litellm prepares its calls in
+        busy = loop.run_in_executor(None, time.sleep, 1.5 * spec.timeout)
+        model = LiteLLMModel(spec, environment={})
+        reply = await model.complete(request(spec))
+        assert busy.done()
+        await model.close()
+        return reply.text
+
+    assert asyncio.run(behind_other_work()) == "[1, 2]"
+    assert server.count == 1
 
 
 @pytest.mark.parametrize(
