@@ -33,6 +33,7 @@ from tests.support.provider_server import HTML, Answer, completion, error  # noq
 
 CONCURRENCY = 32
 TIMEOUT = 2.0  # seconds, of a call
+JUDGED = 2000  # calls from which seconds are judged: of fewer, one time-out is most of them
 WRONG, RIGHT = "[1]", "[2]"
 USAGE = {"prompt_tokens": 300, "completion_tokens": 5, "total_tokens": 305}
 
@@ -186,7 +187,10 @@ def main() -> None:
     print(f"\ntarget: picks that nobody made 0: {'met' if not silent else f'missed, {silent}'}")
     print(f"target: all as it should be: {'met' if not missed else f'missed, {missed}'}")
     ratio = runs["usual"]["seconds"] / runs["none"]["seconds"]
-    print(f"target: the usual faults take at most 1.14 times: {ratio:.3f}")
+    verdict = "met" if ratio <= 1.14 else "missed"
+    if arguments.calls < JUDGED:
+        verdict = f"not judged ({JUDGED:,} calls are)"
+    print(f"target: the usual faults take at most 1.14 times: {verdict}, {ratio:.3f}")
 
 
 def measured(mix: str, calls: int, seed: int) -> dict[str, Any]:
