@@ -103,8 +103,8 @@ def test_a_file_that_cannot_be_written_is_bad_input_and_no_verdict(
     out = Path("file") / "out.jsonl"
     told = selectllm("select", pool_file, "--budget", 3, "--strategy", "first", "-o", out)
     assert told.code == 2
-    assert told.err.startswith("selectllm: file")
-    assert "check the path" in told.err
+    assert told.err.startswith(f"selectllm: -o {out}: cannot be written")
+    assert "name another file" in told.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
