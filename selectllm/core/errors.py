@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -212,13 +213,6 @@ class ProviderError(SelectLLMError):
 
     def reworded(self, message: str) -> ProviderError:
         """The same error with another message."""
-        return ProviderError(
-            message,
-            status=self.status,
-            retryable=self.retryable,
-            retry_after=self.retry_after,
-            fatal=self.fatal,
-            kind=self.kind,
-            doubtful=self.doubtful,
-            reply=self.reply,
-        )
+        other = copy(self)  # with all that it holds, what it may have cost and its tries too
+        other.args = (message,)
+        return other

@@ -26,3 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def forty(folder: Path) -> Path:
     """The same with 40 rated items: 8 clusters of 5."""
     return write_jsonl(folder / "pool.jsonl", pool_rows())
+
+
+@pytest.fixture
+def notes() -> list[str]:
+    """What a session has to say, for `Session(notes=notes.append)`."""
+    return []

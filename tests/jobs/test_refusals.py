@@ -27,11 +27,6 @@ LOG = Path("log.jsonl")
 
 
 @pytest.fixture
-def notes() -> list[str]:
-    return []
-
-
-@pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: list[str]) -> Iterator[Session]:
     monkeypatch.chdir(tmp_path)
     with Session(cache=tmp_path / "cache", notes=notes.append) as session:

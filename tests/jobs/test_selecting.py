@@ -41,11 +41,6 @@ LOG = Path("log.jsonl")
 
 
 @pytest.fixture
-def notes() -> list[str]:
-    return []
-
-
-@pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: list[str]) -> Iterator[Session]:
     """A session in the current folder, with pool.jsonl: 40 rated items."""
     monkeypatch.chdir(tmp_path)

@@ -98,6 +98,22 @@ def test_an_error_tells_of_every_try_and_what_it_was_paid_for() -> None:
     )
 
 
+def test_the_error_at_the_end_is_the_last_one_with_all_that_it_holds() -> None:
+    last = ProviderError("no use.", kind="broken", status=200, retryable=True, retry_after=0.5)
+    last.at_most_usd = 0.25
+    with pytest.raises(ProviderError, match=r"^no use\. Gave up after 6 tries\.$") as caught:
+        ask(Scripted([*[BROKEN] * 5, last]))
+    told = caught.value
+    assert (told.kind, told.status, told.retry_after, told.at_most_usd) == (
+        "broken",
+        200,
+        0.5,
+        0.25,
+    )
+    assert len(told.attempts) == 6
+    assert str(last) == "no use."
+
+
 def test_a_busy_endpoint_is_asked_until_it_was_waited_for_long_enough() -> None:
     model = Scripted([BUSY] * 999)
     with pytest.raises(ProviderError, match="Gave up after"):
