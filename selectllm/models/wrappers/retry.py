@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from dataclasses import dataclass, replace
 
@@ -101,6 +102,7 @@ class _Call:
         self._clock = asyncio.get_running_loop().time
         self._begun = self._ready = self._clock()  # when the next try could have been sent
         self._failed: list[Attempt] = []
+        self._refused = math.inf  # when it was first refused as too fast
         self._rested = 0.0  # seconds of the waits between tries, as they were drawn
 
     async def once(self, inner: Model) -> Reply | SelectLLMError | float:
@@ -125,6 +127,7 @@ class _Call:
         """The seconds to wait after a failed try, or the error if that is the end."""
         if error.status in PACED and error.retryable:
             self._pace.refused(error.retry_after)
+            self._refused = min(self._refused, self._clock())
         elif error.status is not None:
             self._pace.answered()
         tries = len(self._failed)
@@ -145,9 +148,11 @@ class _Call:
         if error.status not in PACED:
             return tries >= policy.attempts
         waited = max(self._rested, self._clock() - self._begun) + wait >= policy.patience
-        if self._pace.silent_for + wait >= policy.patience:
+        silent = self._pace.silent_for
+        if silent >= policy.patience:
             return waited or tries >= policy.attempts
-        return waited and tries >= policy.busy_attempts
+        nobody = silent >= self._clock() - self._refused  # was answered since this call was not
+        return waited and (nobody or tries >= policy.busy_attempts)
 
 
 def _attempt(

@@ -150,7 +150,7 @@ def test_as_long_as_it_answers_others_a_call_has_twelve_tries() -> None:
             return await super().complete(request)
 
     model = AnswersOthers([BUSY] * 99)
-    policy = RetryPolicy(patience=10.0)
+    policy = RetryPolicy(patience=10.0, first_wait=2.0)  # waited for before the twelfth
 
     async def asked() -> None:
         retrying = Retrying(model, policy)
