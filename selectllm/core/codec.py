@@ -60,15 +60,18 @@ def _inside(value: Any) -> list[Any]:
     return [each for each in values if isinstance(each, dict | list)]
 
 
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, repr floats and text as it is.
 
     Equal values give equal text on every platform. Raises ValueError on NaN and infinity,
     which JSON cannot carry: use None for 'undefined'.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _CANONICAL.encode(value)
 
 
 def pretty_json(value: Any) -> str:

@@ -10,7 +10,6 @@ import string
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from selectllm.core.types import Message
 
@@ -19,26 +18,26 @@ MESSAGE_OVERHEAD = 4  # tokens that a chat template adds to each message, and to
 CUT_SHARE = 0.5  # a prompt counts as cut when fewer than this share of its tokens were read...
 CUT_MARGIN = 200  # ...and at least this many are missing
 
-_ANY = 1e9  # a run of whatever length is one token
+_ANY = 2**62  # a run of whatever length is one token
 
 # Characters of one class in a row that make one token. Chosen between the vocabularies of
 # cl100k, o200k and Claude 2 so that none reads less than half of the estimate on real text.
 _WIDTHS = {
-    "skipped": _ANY,  # spaces, and the bytes of a character after its first
-    "letter": 8.0,  # most English words are one token, longer runs two
-    "digit": 3.0,
+    "skipped": _ANY,  # spaces
+    "letter": 8,  # most English words are one token, longer runs two
+    "digit": 3,
     "mark": _ANY,  # punctuation
     "newline": _ANY,
-    "alphabet": 3.0,  # Greek, Cyrillic, Hebrew, Arabic, ...
-    "script": 2.0,  # Indic scripts, Thai, Georgian, ...
-    "ideograph": 1.0,  # Chinese, Japanese, Korean; emoji
+    "alphabet": 3,  # Greek, Cyrillic, Hebrew, Arabic, ...
+    "script": 2,  # Indic scripts, Thai, Georgian, ...
+    "ideograph": 1,  # Chinese, Japanese, Korean; emoji
 }
 _CLASSES = list(_WIDTHS)
 _WIDTH = np.array([*_WIDTHS.values()])
 
 
-def _byte_classes() -> NDArray[np.uint8]:
-    """The class of each of the 256 bytes that UTF-8 text is made of; (256,)."""
+def _byte_classes() -> bytes:
+    """The class of each of the 256 bytes that UTF-8 text is made of."""
     table = np.zeros(256, dtype=np.uint8)
     for chars, kind in (
         (string.ascii_letters, "letter"),
@@ -58,10 +57,11 @@ def _byte_classes() -> NDArray[np.uint8]:
         (0xF0, "ideograph"),  # emoji
     ):
         table[first:] = _CLASSES.index(kind)
-    return table
+    return table.tobytes()
 
 
 _BYTE_CLASS = _byte_classes()
+_NOT_FIRST = bytes(range(0x80, 0xC0))  # the bytes of a character after its first
 
 
 def estimate_tokens(prompt: str | Sequence[Message]) -> int:
@@ -75,17 +75,16 @@ def estimate_tokens(prompt: str | Sequence[Message]) -> int:
     if not isinstance(prompt, str):
         inside = sum(estimate_tokens(message["content"]) for message in prompt)
         return inside + MESSAGE_OVERHEAD * (len(prompt) + 1)
-    data = np.frombuffer(prompt.encode("utf-8", errors="replace"), dtype=np.uint8)
-    kinds = _BYTE_CLASS[data[(data & 0xC0) != 0x80]]  # one byte per character: its first
+    firsts = prompt.encode("utf-8", errors="replace").translate(_BYTE_CLASS, _NOT_FIRST)
+    kinds = np.frombuffer(firsts, dtype=np.uint8)  # one byte per character
     if not len(kinds):
         return 0
-    begins = np.empty(len(kinds), dtype=bool)
-    begins[0] = True
-    np.not_equal(kinds[1:], kinds[:-1], out=begins[1:])
-    starts = np.flatnonzero(begins)
-    runs = kinds[starts]
-    ends = np.append(starts[1:], len(kinds))
-    return int((np.ceil((ends - starts) / _WIDTH[runs]) * (runs != 0)).sum())
+    ends = np.append(np.flatnonzero(kinds[1:] != kinds[:-1]), len(kinds) - 1)
+    runs = kinds[ends]
+    follow = np.diff(ends, prepend=-1) - 1  # characters of a run after its first
+    widths = _WIDTH[runs]
+    long = np.flatnonzero(follow >= widths)
+    return int(np.count_nonzero(runs) + (follow[long] // widths[long]).sum())
 
 
 def looks_cut(estimate: int, tokens_in: int | None) -> bool:

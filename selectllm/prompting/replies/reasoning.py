@@ -133,6 +133,8 @@ def _spelt(text: str) -> Iterator[_Found]:
     lower = text.lower()
     if len(lower) != len(text):  # a few letters are two in lower case
         lower = text
+    if not _ANY_SPELLING.search(lower):  # nearly every reply
+        return
     for row in MARKS:
         family = (*row.opens, *row.closes, "")[0].lower()
         for kind, spelling in _spellings(row):
@@ -147,6 +149,11 @@ def _spellings(row: Mark) -> Iterator[tuple[Kind, str]]:
     yield from (("opens", spelling) for spelling in row.opens)
     yield from (("closes", spelling) for spelling in row.closes)
     yield from (("answers", spelling) for spelling in row.answers)
+
+
+_ANY_SPELLING = re.compile(
+    "|".join(re.escape(spelling.lower()) for row in MARKS for _, spelling in _spellings(row))
+)
 
 
 def _places(part: str, text: str) -> Iterator[int]:
