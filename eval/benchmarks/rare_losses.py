@@ -93,7 +93,7 @@ def shown_by_groups(
     found = _low(means * sizes, sizes, alpha) > 0
     if worst is None:
         return found
-    more = sizes.mean(axis=1, keepdims=True)
+    more = (np.square(sizes).sum(axis=1) / sizes.sum(axis=1))[:, None]
     sums = np.hstack((means * sizes, worst * more))
     both: Flags = found & (_low(sums, np.hstack((sizes, more)), alpha) > 0)
     return both

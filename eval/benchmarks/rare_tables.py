@@ -5,6 +5,8 @@ Differences are in units of d, whose clusters leave a headroom of a half: the ma
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from bench import Bench, row
 from outcomes import ALPHA, MARGIN, plan_of
@@ -16,7 +18,8 @@ COLUMNS = (20, 60, 100, 150, 400)
 ALL = (20, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 350, 400)
 MOST = 0.055  # .05 and simulation error
 LOSS = MARGIN / 2
-GROUPS = ((10, 110), (10, 400), (20, 400), (30, 400), (60, 400))
+GROUPS = ((10, 110), (20, 400), (30, 400), (60, 400), (120, 600), (200, 600))
+Sizes = Callable[[int, int, int, np.random.Generator], Floats]
 GAIN = 2.8  # standard errors: what t finds with a power of .80, two-sided
 
 
@@ -117,14 +120,14 @@ def several(bench: Bench) -> None:
 
 def groups(bench: Bench) -> None:
     print("Clusters in groups that share an effect: wrongly better (one-sided .05), by t / rule.")
-    print("Sizes equal, then unequal (Dirichlet(2)), then with a group of half of all clusters")
+    print("Sizes equal; unequal: Dirichlet(2), Dirichlet(.5); a group of a fifth, of half of all")
     row("groups, clusters", *(f"{G}, {n}" for G, n in GROUPS), width=22)
     wrong = []
-    for sizes_of in (_equal, _unequal, _one_large):
+    for kind, sizes_of in SIZES.items():
         for name, generator in EFFECTS.items():
             cells = []
             for count, n in GROUPS:
-                rng = bench.rng("groups", name, count, n, sizes_of.__name__)
+                rng = bench.rng("groups", name, count, n, kind)
                 sizes = sizes_of(bench.replicates, count, n, rng)
                 means = generator((bench.replicates, count), rng)
                 means = means + rng.normal(0, 0.3, means.shape) / np.sqrt(sizes)
@@ -134,36 +137,54 @@ def groups(bench: Bench) -> None:
                         for worst in (None, -1.0)
                     ]
                 )
-            row(name, *(_slashed(*cell) for cell in cells), width=22)
+            row(f"{kind}: {name}", *(_slashed(*cell) for cell in cells), width=22)
             wrong += [cell[1] for cell in cells]
     bench.check("wrongly better, in groups", wrong, high=MOST)
     counts = (10, 20, 30, 60, 120)
-    print("A gain of 2.8 standard errors found in 400 clusters, effects normal with sd .15")
+    print("A gain of 2.8 standard errors found in 600 clusters, effects normal with sd .15")
+    counts = (10, 20, 30, 60, 120, 200)
     row("groups", *counts, width=22)
-    cells = []
-    for count in counts:
-        rng, size = bench.rng("gain", count), 400 / count
-        spread = (0.15**2 + 0.09 / size) ** 0.5
-        means = rng.normal(GAIN * spread / count**0.5, spread, (bench.replicates, count))
-        sizes = np.full(means.shape, size)
-        cells.append(
-            [float(shown_by_groups(means, sizes, ALPHA, worst).mean()) for worst in (None, -1.0)]
-        )
-    row("power", *(_slashed(*cell) for cell in cells), width=22)
+    for kind, sizes_of in SIZES.items():
+        cells = []
+        for count in counts:
+            rng = bench.rng("gain", kind, count)
+            sizes = sizes_of(bench.replicates, count, 600, rng)
+            spread = (0.15**2 + 0.09 / sizes) ** 0.5
+            error = np.sqrt((sizes**2 * spread**2).sum(axis=1, keepdims=True)) / 600
+            means = rng.normal(GAIN * error, spread)
+            cells.append(
+                [float(shown_by_groups(means, sizes, ALPHA, worst).mean()) for worst in (None, -1)]
+            )
+        row(f"power, {kind}", *(_slashed(*cell) for cell in cells), width=22)
 
 
 def _equal(replicates: int, count: int, n: int, rng: np.random.Generator) -> Floats:
     return np.full((replicates, count), n / count)
 
 
-def _unequal(replicates: int, count: int, n: int, rng: np.random.Generator) -> Floats:
-    return np.maximum(1.0, np.round(rng.dirichlet(np.full(count, 2.0), replicates) * n))
+def _dirichlet(spread: float) -> Sizes:
+    def sizes(replicates: int, count: int, n: int, rng: np.random.Generator) -> Floats:
+        return np.maximum(1.0, np.round(rng.dirichlet(np.full(count, spread), replicates) * n))
 
-
-def _one_large(replicates: int, count: int, n: int, rng: np.random.Generator) -> Floats:
-    sizes = np.full((replicates, count), n / 2 / (count - 1))
-    sizes[:, 0] = n / 2
     return sizes
+
+
+def _one_of(share: float) -> Sizes:
+    def sizes(replicates: int, count: int, n: int, rng: np.random.Generator) -> Floats:
+        made = np.full((replicates, count), n * (1 - share) / (count - 1))
+        made[:, 0] = n * share
+        return made
+
+    return sizes
+
+
+SIZES: dict[str, Sizes] = {
+    "equal": _equal,
+    "D(2)": _dirichlet(2.0),
+    "D(.5)": _dirichlet(0.5),
+    "a fifth": _one_of(0.2),
+    "half": _one_of(0.5),
+}
 
 
 def price(bench: Bench) -> None:

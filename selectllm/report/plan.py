@@ -8,7 +8,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selectllm.evaluation.planning.schema import PairAsking, PlanResults, RatingsBill
+from selectllm.evaluation.planning.schema import (
+    PairAsking,
+    PlannedClusters,
+    PlanResults,
+    RatingsBill,
+)
 from selectllm.report.layout import Visible, add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import count, counted, named, number, percent, usd
@@ -185,7 +190,7 @@ def _power(plan: PlanResults) -> Iterator[Fact]:
         yield (
             "groups",
             f"verdicts go by the {counted(found.groups, 'group')}, not by the clusters in them: "
-            "few groups say little, however many clusters each has",
+            f"few groups say little, however many clusters each has{_uneven(found)}",
         )
     if plan.for_ == "swap":
         return
@@ -195,6 +200,18 @@ def _power(plan: PlanResults) -> Iterator[Fact]:
     if power.for_equal is not None:
         text += f", and {power.for_equal:,} to show equal arms equivalent"
     yield "margin", f"{text}, with 80 % power"
+
+
+def _uneven(found: PlannedClusters) -> str:
+    """What groups of unequal size cost, where it is much."""
+    if not (found.groups and found.effective_groups):
+        return ""
+    if found.effective_groups > 0.9 * found.groups:
+        return ""
+    return (
+        f". As they differ in size, they say only as much as {int(found.effective_groups)} "
+        "groups of one size"
+    )
 
 
 def _in(groups: int | None) -> str:

@@ -103,7 +103,7 @@ def _one_more(verdict: Verdict) -> Iterator[Fact]:
     ends = verdict.one_more
     if ends is None:
         return
-    more = "cluster" if verdict.groups is None else "group of average size"
+    more = "cluster" if verdict.groups is None else "group, as large as that of an average cluster,"
     of = "" if verdict.swap is None else " of what is kept"
     yield (
         "one more",

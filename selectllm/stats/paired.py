@@ -6,7 +6,9 @@ the difference of the two arms' captured.
 
 A t interval trusts that the sample shows how far values stray. Where losses are rare and large a
 sample may hold none, and the interval fails. So nothing is taken for shown that one more cluster
-would undo, had it gone as badly as a cluster can: with groups, one more group of average size.
+would undo, had it gone as badly as a cluster can: with groups, one more group, as large as the
+group of an average cluster (the sum of squared sizes by their sum; where groups are of one size,
+that size). One large group among small ones is so believed only if a second could not undo it.
 How often that errs is simulated, not proven: eval/benchmarks/verdicts.py.
 """
 
@@ -84,14 +86,15 @@ class Paired:
     def with_one_more(self, value: float) -> Estimate:
         """The mean in the unit of report, had there been one more cluster of `value`.
 
-        With groups, one more group of average size, all of whose clusters have that value.
+        With groups, one more group, as large as the group of an average cluster, all of whose
+        clusters have that value.
         Raises ValueError without clusters.
         """
         if len(self) == 0:
             raise ValueError("there is no cluster to which one more could be added")
         sums = group_sums(self.values / self.scale, self.groups)
         sizes = group_sums(np.ones(len(self)), self.groups)
-        more = sizes.mean()
+        more = np.square(sizes).sum() / sizes.sum()
         found = ratio_estimate(np.append(sums, value / self.scale * more), np.append(sizes, more))
         assert found is not None  # of two units at least
         return found

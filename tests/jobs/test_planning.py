@@ -387,6 +387,18 @@ def test_few_groups_say_little_and_that_is_said_first() -> None:
     assert "raise clusters.limit, or add items of other groups" in text
 
 
+def test_one_large_group_among_small_ones_is_told() -> None:
+    topics = ["large" if n < 200 else f"t{n // 20}" for n in range(400)]
+    write_jsonl(
+        Path("pool.jsonl"),
+        [r | {"topic": t} for r, t in zip(pool_rows(400), topics, strict=True)],
+    )
+    suite = write_suite(RATED, "size: 5} -> size: 5, group: topic}")
+    found = planned(suite, kind="regress")["clusters"]
+    assert (found["groups"], found["effective_groups"]) == (11, pytest.approx(80**2 / 1760))
+    assert "they say only as much as 3 groups of one size" in told(suite, kind="regress")
+
+
 def test_a_pool_that_is_too_small_is_told_plainly() -> None:
     text = told(write_suite(RATED), kind="ab")
     assert "`equivalent` needs" in text

@@ -470,7 +470,9 @@ def test_one_more_cluster_is_told_with_what_it_would_change() -> None:
         "would begin at +0.010; if it went as well as it can, it would end at +0.240. A verdict "
         "has to hold either way"
     ) in said(EVERY["one more"])
-    assert "if one more group of average size went as badly" in said(EVERY["groups"])
+    assert "if one more group, as large as that of an average cluster, went as badly" in said(
+        EVERY["groups"]
+    )
     assert "one more" not in said(EVERY["of 0.1.0"])
 
 

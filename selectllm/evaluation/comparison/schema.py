@@ -64,7 +64,7 @@ class OneMore(Part):
     """What the ends of the interval would be, had one more cluster gone otherwise than all seen.
 
     `low`: had it gone as badly for `b` as a cluster can, `high`: as well; with groups, one more
-    group of average size. A word has to hold with these ends, too.
+    group, as large as that of an average cluster. A word has to hold with these ends, too.
     """
 
     low: Number

@@ -9,6 +9,7 @@ values stray more); else it is assumed.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ def clusters_of(
     rated = [c for c in choices if all(member in known for member in c.members)]
     flat = {c.id for c in rated if len({known[member] for member in c.members}) == 1}
     counted = [cluster for cluster in choices if cluster.id not in flat]
-    groups = {cluster.group for cluster in counted} - {None}
+    sizes = Counter(cluster.group for cluster in counted if cluster.group is not None).values()
     members = [member for cluster in counted for member in cluster.members]
     return PlannedClusters(
         asked=len(choices),
@@ -85,7 +86,8 @@ def clusters_of(
         flat=None if values is None else len(flat),
         whole=len(clusters) - len(choices),
         unrated=len(choices) - len(rated),
-        groups=len(groups) or None,
+        groups=len(sizes) or None,
+        effective_groups=sum(sizes) ** 2 / sum(size**2 for size in sizes) if sizes else None,
         items=len(members),
         to_rate=sum(member not in known for member in members),
     )
@@ -111,9 +113,10 @@ def power_of(
 ) -> PlannedPower:
     """What the counted clusters can show. Of several contrasts each gets an even share of alpha.
 
-    Groups of clusters are the units that err, taken to be of one size and their clusters to be
-    independent. Arms are shown to be equivalent by two one-sided tests, each of which may fail:
-    of equal arms both succeed with probability 2 p - 1 if one does with p.
+    Groups of clusters are the units that err, as many as say as much if they were of one size
+    (Kish 1965, Survey Sampling, section 11.7); their clusters are taken to be independent. Arms
+    are shown to be equivalent by two one-sided tests, each of which may fail: of equal arms both
+    succeed with probability 2 p - 1 if one does with p.
     """
     alpha, sides = gate.alpha / contrasts, kind.words.sides
     units, extreme = _units(clusters), 1 / spread.scale
@@ -142,13 +145,14 @@ def power_of(
 
 
 def _units(clusters: PlannedClusters) -> int:
-    """What errs independently: the groups, or without groups the counted clusters."""
-    return clusters.groups or clusters.counted
+    """What errs independently: the effective groups, or without groups the counted clusters."""
+    return int(clusters.effective_groups or clusters.counted)
 
 
 def _in_clusters(units: int, clusters: PlannedClusters) -> int:
-    """So many units in counted clusters, at as many a group as there are."""
-    return math.ceil(units * clusters.counted / clusters.groups) if clusters.groups else units
+    """So many units in counted clusters, at as many an effective group as there are."""
+    effective = clusters.effective_groups
+    return math.ceil(units * clusters.counted / effective) if effective else units
 
 
 def reach(

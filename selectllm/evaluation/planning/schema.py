@@ -5,7 +5,7 @@ USD is null where a model is not priced.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
@@ -114,6 +114,8 @@ class PlanTotal(Outlays):
 class PlannedClusters(Part):
     """What there is to decide by."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"effective_groups"})
+
     asked: Tally
     pool: Tally = Field(description="That the pool gives without a limit.")
     counted: Tally = Field(
@@ -123,6 +125,11 @@ class PlannedClusters(Part):
     whole: Tally = Field(description="No more items than picks: not asked.")
     unrated: Tally = Field(description="Asked, with items that have no value.")
     groups: Positive | None
+    effective_groups: Number | None = Field(
+        None,
+        ge=1,
+        description="How many groups of one size say as much: (sum of sizes)^2 / sum of squares.",
+    )
     items: Tally = Field(description="Of the counted.")
     to_rate: Tally = Field(description="Of the items, without a value.")
 
@@ -164,7 +171,7 @@ class PlannedPower(Part):
     """What the counted clusters can show with 80 % power, in captured units.
 
     `for_margin`, of regress: those that pass at equal quality. All by the rule that one more
-    cluster, or group of average size, must not change the word.
+    cluster, or group, must not change the word.
     """
 
     alpha: Number

@@ -56,6 +56,7 @@ def counted(number: int, *, groups: int | None = None, asked: int | None = None)
         whole=0,
         unrated=0,
         groups=groups,
+        effective_groups=groups,
         items=number * 10,
         to_rate=0,
     )
@@ -152,7 +153,14 @@ def test_without_a_utility_every_item_is_to_be_rated() -> None:
     clusters = [cluster(0, "a", "b", "c", group="x"), cluster(1, "d", "e", "f", group="y")]
     found = clusters_of(clusters, 2, 1, None)
     assert (found.flat, found.counted, found.unrated, found.to_rate) == (None, 2, 2, 6)
-    assert found.groups == 2
+    assert (found.groups, found.effective_groups) == (2, 2)
+
+
+def test_groups_of_unequal_size_say_as_much_as_fewer_groups_of_one_size() -> None:
+    groups = ["x"] * 6 + ["y", "z"]
+    clusters = [cluster(n, f"{n}a", f"{n}b", group=group) for n, group in enumerate(groups)]
+    found = clusters_of(clusters, 16, 1, None)
+    assert (found.groups, found.effective_groups) == (3, pytest.approx(8**2 / 38))
 
 
 # --- power
@@ -222,6 +230,15 @@ def test_groups_are_the_units_and_few_of_them_say_little() -> None:
         assert power.for_margin == math.ceil(power.groups_for_margin * n / groups)
         assert power.for_margin > alone.for_margin
     assert alone.groups_for_margin is None
+
+
+def test_what_groups_can_show_goes_by_their_effective_number() -> None:
+    spread, uneven = piloted(0.4, 0.5), counted(400, groups=100)
+    uneven = uneven.model_copy(update={"effective_groups": 20.0})
+    even = counted(400, groups=20)
+    assert power_of(KINDS["regress"], spread, uneven, GATE) == power_of(
+        KINDS["regress"], spread, even, GATE
+    )
 
 
 def test_one_cluster_detects_nothing() -> None:
