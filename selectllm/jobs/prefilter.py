@@ -95,4 +95,4 @@ def _filter(text: str, session: Session) -> tuple[Strategy, Fraction]:
             "such as longest:0.5",
             argument="prefilter",
         )
-    return find_strategy(name, session.base), number
+    return find_strategy(session.library.numbered(name), session.base), number

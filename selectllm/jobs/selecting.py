@@ -331,7 +331,7 @@ def _by_strategy(
         if isinstance(strategy, Strategy):
             strategy = held(strategy)
         else:
-            strategy = find_strategy(strategy, session.base)
+            strategy = find_strategy(session.library.numbered(strategy), session.base)
         meter = meter_for(session, pool, strategy, settings, request.models)
     if request.threshold is not None:
         check_descending(strategy)
