@@ -63,7 +63,8 @@ def selection_gate(
     Paths are relative to the test's file. An inconclusive gate fails too, or skips the test if
     the suite says `gate: {inconclusive: warn}`. What keeps a verdict from being reached, such as
     a missing reply with `offline`, is an error with the reason and the fix: no test that failed,
-    which would be a regression. The run folder is a temporary one. Returns the result of a gate
+    which would be a regression. A prompt of which the suite does not test the newest version is a
+    warning. The run folder is a temporary one. Returns the result of a gate
     that passed.
     """
 
@@ -73,7 +74,10 @@ def selection_gate(
 
         folder, out = request.path.parent, tmp_path_factory.mktemp("selection_gate")
         try:
-            return _passed(gate(folder / suite, folder / baseline, offline=offline, out=out))
+            result = gate(folder / suite, folder / baseline, offline=offline, out=out)
+            for newer in result.newer:
+                request.node.warn(pytest.PytestWarning(newer))
+            return _passed(result)
         except SelectLLMError as error:
             reason = f"no verdict: {error}"
         request.node.stash[NO_VERDICT] = True

@@ -112,7 +112,10 @@ def _report(session: CommandSession, selection: Selection, out: Path) -> None:
     else:
         click.echo(visible(f"{len(selection)} items in {out} ({', '.join(selection.by)})"))
         if selection.filled:
-            click.echo(f"{selection.filled} of them fill gaps that the model left: marked `filled`")
+            click.echo(
+                f"{selection.filled} of them were chosen at random, where no answer could be used; "
+                "they are marked `filled`"
+            )
     if selection.short:
         raise SelectionShort(
             f"{len(selection)} of {selection.budget} items: replies were not valid, and "

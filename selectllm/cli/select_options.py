@@ -30,6 +30,7 @@ class SelectOptions:
     by: str
     size: str
     on_invalid: OnInvalid
+    max_filled: float
     reask: int
     seed: int
     columns: tuple[str, ...]
@@ -74,6 +75,14 @@ select_options = grouped(
         default="fill",
         show_default=True,
         help="Picks that the model did not make: filled at random, skipped, or a failure.",
+    ),
+    click.option(
+        "--max-filled",
+        type=float,
+        default=0.2,
+        show_default=True,
+        metavar="SHARE",
+        help="Write nothing (exit 1) if more than this share of the picks would be random.",
     ),
     click.option(
         "--reask",
@@ -151,6 +160,7 @@ def arguments_of(options: SelectOptions, named: ModelOptions, log: Path) -> Sele
         by=options.by,
         cluster_size=given_size(options.size),
         on_invalid=options.on_invalid,
+        max_filled=options.max_filled,
         reask=options.reask,
         seed=options.seed,
         columns=parse_mapping(options.columns),

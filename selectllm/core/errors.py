@@ -13,6 +13,7 @@ SelectLLMError                 exit code
 │   │   └── CacheDamaged            it holds what selectllm did not write
 │   └── RunError                    an output folder or log that does not fit the call
 ├── SelectionShort             1    an answer: fewer items than asked for, or none, could be had
+│   └── SelectionOverFilled         too many of them would have been chosen at random
 ├── BudgetReached              4    --max-cost would be exceeded
 ├── ReplyMissing               5    --offline and no recorded or cached reply
 └── ProviderError              6    the provider failed after retries, or refused the call
@@ -136,6 +137,18 @@ class SelectionShort(SelectLLMError):
     """Too few replies were valid for the selection that was asked for."""
 
     exit_code = 1
+
+
+class SelectionOverFilled(SelectionShort):
+    """More picks than `max_filled` allows would have been chosen at random.
+
+    `filled` of `picks` picks had no usable answer. Every reply that was paid for is kept.
+    """
+
+    def __init__(self, message: str, *, filled: int, picks: int) -> None:
+        super().__init__(message, argument="max_filled")
+        self.filled = filled
+        self.picks = picks
 
 
 class BudgetReached(SelectLLMError):

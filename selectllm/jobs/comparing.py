@@ -30,6 +30,7 @@ from selectllm.jobs.evaluating import (
 from selectllm.jobs.evaluation import Evaluation, TableName
 from selectllm.jobs.session import Session, opened
 from selectllm.models.providers.providers import provider_of, takes_schema
+from selectllm.prompting.library import PromptLibrary
 from selectllm.prompting.prompt import Prompt
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.ask import first_request
@@ -204,7 +205,7 @@ async def compare(
     suite = evaluating.applied(suite_of(suite, session))
     async with opened(session, settings, suite.folder) as session:
         prompts = load_prompts(suite, session.library)
-        design = arms(halves(suite, prompts))
+        design = arms(halves(suite, prompts, session.library))
         suite = narrowed(suite, prompts, design.arms)
         if design.by is not None:
             least = max(LEAST, getattr(suite, design.by))
@@ -215,10 +216,11 @@ async def compare(
         return await carry_out(session, run, evaluating)
 
 
-def halves(suite: Suite, prompts: Mapping[str, Prompt]) -> Halves:
+def halves(suite: Suite, prompts: Mapping[str, Prompt], library: PromptLibrary) -> Halves:
     """What the arms of a suite are made of."""
     references = {reference: prompt.ref for reference, prompt in prompts.items()}
-    return Halves(references, [spec.name for spec in suite.specs()], folder=suite.folder)
+    models = [spec.name for spec in suite.specs()]
+    return Halves(references, models, folder=suite.folder, numbered=library.numbered)
 
 
 def narrowed(suite: Suite, prompts: Mapping[str, Prompt], arms: Sequence[Arm]) -> Suite:

@@ -13,7 +13,14 @@ from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.execute import evaluate as decide
 from selectllm.evaluation.runs.execute import tasks
-from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_prompts, prepare
+from selectllm.evaluation.runs.prepare import (
+    SelectorSources,
+    Sources,
+    load_prompts,
+    newer_versions,
+    numbered,
+    prepare,
+)
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
@@ -121,6 +128,9 @@ def open_run(
     _check_record(session, suite, record)
     if prompts is None:
         prompts = load_prompts(suite, session.library)
+    for newer in newer_versions(suite, prompts, session.library):
+        session.note(f"note: {newer}")
+    suite = numbered(suite, session.library)
     for spec in suite.specs():
         settled(spec, suite.folder)
     _warn_of_equal_repeats(session, suite)

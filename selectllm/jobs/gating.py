@@ -18,6 +18,7 @@ from selectllm.evaluation.comparison.run_inputs import (
     read_manifest,
     read_run_inputs,
 )
+from selectllm.evaluation.runs.prepare import load_prompts, newer_versions
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Suite
@@ -28,6 +29,7 @@ from selectllm.jobs.outputs import check_written
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.sync import finished
 from selectllm.jobs.workspace import find_workspace
+from selectllm.prompting.library import PromptLibrary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +43,14 @@ class GateResult:
     `verdicts`: one per prompt x model of the suite, as results.json has them. `passed`: whether
     `selectllm regress` ends with exit code 0. `inconclusive`: no pair failed, and at least one is
     not decided; such a gate has passed only with the suite's `gate: {inconclusive: warn}`.
-    `run`: the evaluation.
+    `run`: the evaluation. `newer`: a sentence for each prompt whose newest version is not tested.
     """
 
     verdicts: tuple[Mapping[str, Any], ...] = field(repr=False)
     passed: bool
     inconclusive: bool
     run: Evaluation
+    newer: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -95,21 +98,24 @@ async def regress(
         with blaming("baseline"):
             recorded = read_baseline(path)
             check_suite(recorded, suite, path)
+        prompts = load_prompts(suite, session.library)
         run = open_run(
             session,
             gated(suite, recorded),
             ComparisonDesign("regress", ()),
+            prompts=prompts,
             baseline=recorded,
             record=evaluating.record,
         )
         matched(recorded, run.inputs.pairs)  # before anything is paid for
         try:
-            return _gate_result(await carry_out(session, run, evaluating), suite)
+            done = await carry_out(session, run, evaluating)
         except ReplyMissing as error:
             raise ReplyMissing(f"{_moved(recorded, run)}{error}", pack=error.pack) from None
+        return _gate_result(done, suite, newer_versions(suite, prompts, session.library))
 
 
-def _gate_result(run: Evaluation, suite: Suite) -> GateResult:
+def _gate_result(run: Evaluation, suite: Suite, newer: tuple[str, ...]) -> GateResult:
     news = {POLARITY[word] for word in run.results.words}
     may_be_open = suite.gate.inconclusive == "warn"
     return GateResult(
@@ -117,6 +123,7 @@ def _gate_result(run: Evaluation, suite: Suite) -> GateResult:
         passed="bad" not in news and ("open" not in news or may_be_open),
         inconclusive="open" in news and "bad" not in news,
         run=run,
+        newer=newer,
     )
 
 
@@ -162,6 +169,8 @@ def keep_baseline(folder: Path, out: Path, prompts: Sequence[str] = ()) -> Basel
     check_written("out", out, BASELINE, (), find_workspace(folder))
     read_json(folder / "results.json")  # an unfinished run is no baseline
     inputs = read_run_inputs(folder)
+    library = PromptLibrary(find_workspace(folder).prompts)
+    prompts = tuple(map(library.numbered, prompts))
     decisions = finished_decisions(folder, inputs)
     baseline = baseline_of(read_manifest(folder), inputs, decisions, prompts)
     write_baseline(out, baseline)

@@ -168,7 +168,9 @@ def _prompts_folder(session: Session) -> Path:
 def _job(session: Session, suite: Suite, search: Searching) -> GepaJob | GridJob:
     """The search, after everything that can be wrong was looked at."""
     prompts = load_prompts(suite, session.library)
-    named = halves(suite, prompts).with_default(prompt=search.prompt, model=search.model)
+    named = halves(suite, prompts, session.library).with_default(
+        prompt=search.prompt, model=search.model
+    )
     arm = named.only()
     if not suite.utilities:
         raise UtilityError(

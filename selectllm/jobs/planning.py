@@ -26,7 +26,13 @@ from selectllm.evaluation.planning.sets import measure_forecast
 from selectllm.evaluation.planning.sets import plan_sets as forecast_sets
 from selectllm.evaluation.planning.sets_json import sets_plan_json
 from selectllm.evaluation.runs.execute import tasks
-from selectllm.evaluation.runs.prepare import SelectorSources, Sources, load_prompts, prepare
+from selectllm.evaluation.runs.prepare import (
+    SelectorSources,
+    Sources,
+    load_prompts,
+    numbered,
+    prepare,
+)
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
@@ -196,7 +202,8 @@ async def plan(
     suite = Evaluating(seed=request.seed, limit=request.limit).applied(suite)
     async with opened(session, settings, suite.folder) as session:
         prompts = load_prompts(suite, session.library)
-        arms = request.arms(halves(suite, prompts))
+        suite = numbered(suite, session.library)
+        arms = request.arms(halves(suite, prompts, session.library))
         if arms:
             suite = narrowed(suite, prompts, arms)
         run = _open(session, suite, prompts, arms)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import SelectionShort, UsageError
 from selectllm.core.types import Pool, empty
 from selectllm.data.deduplicate import distinct
 from selectllm.jobs.measuring import candidates_for, meter_for
@@ -53,6 +53,12 @@ async def left_of(
             strategy = find_strategy("random")
         candidates, _ = await candidates_for(session, pool, strategy, settings, meter)
         kept = sorted(strategy.choose(candidates, count))
+        if not kept:
+            raise SelectionShort(
+                f"`prefilter` {strategy.name}: none of {len(pool)} items could be measured, so "
+                "nothing is left to select from; leave the prefilter out, or choose another",
+                argument="prefilter",
+            )
         session.note(f"{len(kept)} of {len(pool)} items are left by `prefilter`")
         pool = narrowed(pool, [pool.items[position] for position in kept])
     if request.budget is not None:
@@ -89,4 +95,4 @@ def _filter(text: str, session: Session) -> tuple[Strategy, Fraction]:
             "such as longest:0.5",
             argument="prefilter",
         )
-    return find_strategy(name, session.base), number
+    return find_strategy(session.library.numbered(name), session.base), number

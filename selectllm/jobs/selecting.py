@@ -34,6 +34,7 @@ from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster
 from selectllm.selection.clustering.partition import find_partition, named
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.output import manifest_by_model, manifest_by_strategy
+from selectllm.selection.overfilled import Filled
 from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.strategies import Strategy, find_strategy
@@ -83,11 +84,12 @@ async def select(
     is given, `log`, from which the same call made again goes on.
 
     The other arguments are those of selectllm.jobs.settings.SelectRequest, where each is explained
-    (budget, threshold, prompt, model, strategy, models, by, cluster_size, on_invalid, reask, seed,
-    columns, skip_bad, distinct, prefilter, log), and the settings of a Session.
+    (budget, threshold, prompt, model, strategy, models, by, cluster_size, on_invalid, max_filled,
+    reask, seed, columns, skip_bad, distinct, prefilter, log), and the settings of a Session.
 
     Fewer items come back only if `on_invalid` is skip, more or fewer with a `threshold`. Raises
-    UsageError for what cannot work, before anything is asked; ReplyMissing, BudgetReached or
+    UsageError for what cannot work, before anything is asked; SelectionOverFilled where more than
+    the share `max_filled` of the picks would be random; ReplyMissing, BudgetReached or
     ProviderError where asking ends: what was paid for is in the reply cache, and in `log`.
     """
     request, settings = divided(arguments)
@@ -176,6 +178,7 @@ async def _opened(
         size=request.cluster_size,
         seed=request.seed,
         on_invalid=request.on_invalid,
+        max_filled=request.max_filled,
         ask=AskSettings(concurrency=session.settings.concurrency, reask=request.reask),
     )
     session = session.of_pool(loaded)
@@ -256,12 +259,13 @@ class _ByModel:
             session.progress("deciding") as advance,
         ):
             tick = ticks(advance, calls)
-            chosen = await select_by_model(
-                job.pool, selector, job.settings, _Dividing(job), log, tick
-            )
-            decisions = log.decisions()
-            note_used_up(session, [selector.spec], decisions)
-            return chosen, decisions
+            try:
+                chosen = await select_by_model(
+                    job.pool, selector, job.settings, _Dividing(job), log, tick
+                )
+            finally:
+                note_used_up(session, [selector.spec], log.decisions())
+            return chosen, log.decisions()
 
     def _note_unknown(self, job: _Job, last: RoundAhead) -> None:
         runs, selector = job.session.workspace.runs, self.selector
@@ -327,7 +331,7 @@ def _by_strategy(
         if isinstance(strategy, Strategy):
             strategy = held(strategy)
         else:
-            strategy = find_strategy(strategy, session.base)
+            strategy = find_strategy(session.library.numbered(strategy), session.base)
         meter = meter_for(session, pool, strategy, settings, request.models)
     if request.threshold is not None:
         check_descending(strategy)
@@ -351,7 +355,19 @@ class _ByStrategy:
             decision = log.decisions()[0]
         if threshold is not None:
             settings = replace(settings, budget=len(decision.picks))
-        return chosen_by(decision, job.pool.items, settings), (decision,)
+        chosen = chosen_by(decision, job.pool.items, settings)
+        self._filled(decision, sum(choice.filled for choice in chosen), settings.budget).check(
+            settings.max_filled, log.path
+        )
+        return chosen, (decision,)
+
+    def _filled(self, decision: Decision, filled: int, picks: int) -> Filled:
+        """How much of the selection is filled, and a reply that gave no value."""
+        scorer, useless = self.strategy.scorer, None
+        if scorer is not None:
+            wrong = ((reply, scorer.problems(reply, self.meter)) for reply in decision.replies)
+            useless = next((each for each in wrong if each[1]), None)
+        return Filled(filled, picks, f"{self.strategy.name} has no value", *(useless or ()))
 
     def _manifest(self, job: _Job) -> dict[str, Any]:
         strategy, request = self.strategy, job.request

@@ -14,6 +14,7 @@ from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.data.hub import located
 from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.runs.prepare import numbered
 from selectllm.evaluation.sets.log import SelectedSet, SetLog
 from selectllm.evaluation.sets.protocol import LeftOut, Maker, Protocol, arm_of, sets_entry
 from selectllm.evaluation.sets.results import pool_facts, set_results
@@ -51,7 +52,7 @@ class SetsRequest:
 
     def applied(self, suite: Suite, session: Session) -> Suite:
         """The suite with what was said instead. Raises SuiteError as sets_entry does."""
-        entry = sets_entry(suite)
+        suite, entry = numbered(suite, session.library), sets_entry(suite)
         changes: dict[str, Any] = {}
         if self.budgets:
             changes["budgets"] = tuple(dict.fromkeys(self.budgets))
@@ -173,7 +174,10 @@ def open_protocol(session: Session, suite: Suite, only: Sequence[str] = ()) -> O
     find_partition(suite.clusters.by, suite.folder)
     names = usual_controls(run.pool.items) if suite.strategies is None else suite.strategies
     strategies = [find_strategy(name, suite.folder) for name in names]
-    wanted = _wanted([*map(arm_of, run.selectors), *map(arm_of, strategies)], only)
+    wanted = _wanted(
+        [*map(arm_of, run.selectors), *map(arm_of, strategies)],
+        [*map(session.library.numbered, only)],
+    )
     run = replace(run, selectors=tuple(s for s in run.selectors if arm_of(s) in wanted))
     able: list[Strategy] = []
     left_out: list[LeftOut] = []

@@ -32,8 +32,9 @@ class SelectRequest:
     `by`: how the pool is divided into clusters, a name of PARTITIONS or `module:attr`.
     `cluster_size`: candidates per cluster, None for pool / budget within 5 to 50. `on_invalid`:
     picks that the model did not make are filled at random (`fill`), left out (`skip`), or an
-    error (`fail`). `reask`: further attempts after a reply that is not valid. `seed`: of clusters,
-    orders, ties and fills.
+    error (`fail`). `max_filled`: the largest share of picks, 0 to 1, that may be filled;
+    above it nothing is selected. `reask`: further attempts after a reply that is not valid.
+    `seed`: of clusters, orders, ties and fills.
 
     `columns`: canonical column (id, instruction, input, response) -> the pool file's. `skip_bad`:
     leave bad rows out. `distinct`: leave near-duplicates out first, `exact` for those of the same
@@ -51,6 +52,7 @@ class SelectRequest:
     by: str = "diverse"
     cluster_size: int | None = None
     on_invalid: OnInvalid = "fill"
+    max_filled: float = 0.2
     reask: int = 2
     seed: int = 0
     columns: Mapping[str, str] = field(default_factory=empty)
@@ -87,6 +89,7 @@ class SelectRequest:
         for name in ("budget", "cluster_size", "reask", "seed"):
             check_whole(name, getattr(self, name))
         check_number("threshold", self.threshold)
+        check_number("max_filled", self.max_filled)
         by_model = bool(self.prompt and self.model)
         if (self.budget is None) == (self.threshold is None):
             raise UsageError(
@@ -120,6 +123,11 @@ class SelectRequest:
                 f"`on_invalid` {self.on_invalid!r}: must be one of {', '.join(known)}",
                 argument="on_invalid",
             )
+        if not 0 <= self.max_filled <= 1:
+            raise UsageError(
+                f"`max_filled` {self.max_filled:g}: must be a share from 0 to 1, such as 0.2",
+                argument="max_filled",
+            )
         if self.reask < 0:
             raise UsageError(f"`reask` {self.reask}: must be 0 or more", argument="reask")
         if self.threshold is not None and math.isnan(self.threshold):
@@ -138,6 +146,7 @@ class SelectArguments(Settings, total=False):
     by: str
     cluster_size: int | None
     on_invalid: OnInvalid
+    max_filled: float
     reask: int
     seed: int
     columns: Mapping[str, str]

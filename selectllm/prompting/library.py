@@ -26,6 +26,7 @@ LOCK = "LOCK.yaml"
 LOCK_HEADER = "# sha256 of every released version; an edit is a new version (prompts new NAME)\n"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_LATEST = re.compile(r"(?<![\w@/.-])([a-z0-9][a-z0-9_-]*)@latest(?![\w@/.-])")
 _FILE = re.compile(r"v([1-9][0-9]*)\.jinja")
 
 
@@ -116,6 +117,18 @@ class PromptLibrary:
         """Every `name@version` of one name, by number."""
         return tuple(ref for ref in self.refs if _key(ref)[0] == name)
 
+    def numbered(self, text: str) -> str:
+        """`text` with the number of every `NAME@latest`: the newest version, locked or not.
+
+        `text`: a reference, or what holds some, such as PROMPT+MODEL; an unknown name stays.
+        """
+        return _LATEST.sub(lambda found: (found[0], *self.versions(found[1]))[-1], text)
+
+    def newer(self, prompt: Prompt) -> str | None:
+        """The newest version of the prompt's name if that is a later one, else None."""
+        newest = self.versions(prompt.name)[-1:] if prompt.version else ()
+        return newest[0] if newest and _key(newest[0])[1] > prompt.version else None
+
     def list(self) -> tuple[Prompt, ...]:
         """Every version of every prompt, by name and number. Raises as `load` does."""
         return tuple(_read_agreed(ref, self._folders, Path()) for ref in self.refs)
@@ -130,11 +143,10 @@ class PromptLibrary:
         base = base or Path()
         if ref.startswith(("./", "/")) or ref.endswith(".jinja"):
             return self._load_path(base / ref, base)
+        ref = self.numbered(ref)
         name, _, version = ref.partition("@")
         versions = self.versions(name)
-        if versions and version == "latest":
-            ref = versions[-1]
-        elif versions and not version:
+        if versions and not version:
             raise PromptError(f"{ref!r} names no version; write {name}@latest or {versions[-1]}")
         elif ref not in versions:
             raise PromptError(unknown("prompt", ref, self.refs))

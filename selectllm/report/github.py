@@ -13,7 +13,7 @@ from selectllm.core.shown import visible
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report.verdict_sentences import clusters, difference, lead, utility
+from selectllm.report.verdict_sentences import clusters, difference, in_full, lead, utility
 from selectllm.report.wording import subject
 
 LEVELS = {"bad": "error", "open": "warning", "good": "notice"}
@@ -45,15 +45,16 @@ def with_files(results: RunResults, workspace: Path) -> RunResults:
 def _annotation(verdict: Verdict, root: Path | None, workspace: Path | None) -> str:
     file = _file(verdict, root, workspace)
     where = {"file": file, "line": "1"} if file else {}
+    told = in_full(verdict, verdict.word)
     message = [
-        f"{subject(verdict)}: {verdict.word}",
+        f"{subject(verdict)}: {told}",
         *(f"{label}: {text}" for label, text in lead(verdict)),
         f"difference: {difference(verdict)}",
         *(f"{label}: {text}" for label, text in clusters(verdict) if verdict.groups is not None),
         *(f"{label}: {text}" for label, text in utility(verdict)),
     ]
     level = LEVELS[POLARITY[verdict.word]]
-    return command(level, where | {"title": f"selectllm {verdict.word}"}, "\n".join(message))
+    return command(level, where | {"title": f"selectllm {told}"}, "\n".join(message))
 
 
 def _file(verdict: Verdict, root: Path | None, workspace: Path | None) -> str | None:

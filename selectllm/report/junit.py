@@ -15,7 +15,7 @@ from typing import Any
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report.verdict_sentences import figures, lead
+from selectllm.report.verdict_sentences import figures, in_full, lead
 from selectllm.report.wording import subject
 
 # What XML 1.0 cannot hold, not even escaped (section 2.2, production Char).
@@ -70,15 +70,15 @@ def _case(verdict: Verdict, suite: str, seconds: float | None) -> ET.Element:
     listed = ET.SubElement(case, "properties")
     for name, value in _figures(verdict):
         ET.SubElement(listed, "property", {"name": name, "value": _clean(str(value))})
-    reason = _clean(verdict.reason)
+    reason = _clean(in_full(verdict, verdict.reason))
     ended = POLARITY[verdict.word]
     if ended == "bad":
         failure = ET.SubElement(case, "failure", {"message": reason, "type": verdict.word})
-        failure.text = _clean(_in_full(verdict))
+        failure.text = _clean(_all_of(verdict))
     elif ended == "open":
         ET.SubElement(case, "skipped", {"message": reason})
     if ended != "bad":
-        ET.SubElement(case, "system-out").text = _clean(_in_full(verdict))
+        ET.SubElement(case, "system-out").text = _clean(_all_of(verdict))
     return case
 
 
@@ -92,7 +92,7 @@ def _figures(verdict: Verdict) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _in_full(verdict: Verdict) -> str:
+def _all_of(verdict: Verdict) -> str:
     facts = [*lead(verdict), *figures(verdict)]
     return "\n".join([subject(verdict), *(f"{label}: {text}" for label, text in facts)])
 

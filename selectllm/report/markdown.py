@@ -11,7 +11,7 @@ from selectllm.evaluation.runs.schema import RunResults
 from selectllm.report.as_markdown import as_markdown, plain
 from selectllm.report.noise import noise_facts
 from selectllm.report.terminal import render_results
-from selectllm.report.verdict_sentences import Fact, figures, lead
+from selectllm.report.verdict_sentences import Fact, figures, in_full, lead
 from selectllm.report.wording import (
     count,
     counted,
@@ -56,7 +56,10 @@ def _heading(results: RunResults) -> str:
     title = f"selectllm, {plain(results.suite)}"
     if word is None:
         return f"## {title}"
-    return f"## {MARKS[POLARITY[word]]} {title}: {word}"
+    told = str(word)
+    if len(results.verdicts) == 1:
+        told = plain(in_full(results.verdicts[0], told))
+    return f"## {MARKS[POLARITY[word]]} {title}: {told}"
 
 
 def _table(verdicts: Sequence[Verdict]) -> str:
@@ -70,13 +73,14 @@ def _table(verdicts: Sequence[Verdict]) -> str:
 
 def _row(verdict: Verdict) -> list[str]:
     difference = verdict.difference
-    told = f"{difference.estimate:+.3f} ({spread(difference, 3)})" if difference else "-"
+    figure = f"{difference.estimate:+.3f} ({spread(difference, 3)})" if difference else "-"
+    told = plain(in_full(verdict, verdict.word))
     return [
         f"{_name(verdict.b)} against {_name(verdict.a)}",
-        f"{MARKS[POLARITY[verdict.word]]} **{verdict.word}**",
+        f"{MARKS[POLARITY[verdict.word]]} {told.replace(verdict.word, f'**{verdict.word}**', 1)}",
         estimate(verdict.captured.a),
         estimate(verdict.captured.b),
-        told,
+        figure,
         _clusters(verdict),
     ]
 
@@ -91,7 +95,8 @@ def _clusters(verdict: Verdict) -> str:
 def _section(verdict: Verdict) -> str:
     """What the table cannot say: the reason, notes, what would decide it, and the error rate."""
     facts = [*lead(verdict), *(fact for fact in figures(verdict) if fact[0] in KEY_FACTS)]
-    return f"### {plain(subject(verdict))}: {verdict.word}\n\n{_list(facts)}"
+    told = plain(in_full(verdict, verdict.word))
+    return f"### {plain(subject(verdict))}: {told}\n\n{_list(facts)}"
 
 
 def _list(facts: Iterable[Fact]) -> str:

@@ -16,6 +16,7 @@ from selectllm.evaluation.metrics.schema import SlotHistogram
 from selectllm.optimization.schema import GuardedVersions, Optimized, SearchAhead, SearchResults
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict import render_verdict
+from selectllm.report.verdict_sentences import in_full
 from selectllm.report.wording import (
     ceiling,
     counted,
@@ -172,4 +173,6 @@ def written(told: Optimized, nothing_better: str) -> str:
         return f"{told.written}; release it with selectllm prompts lock"
     if told.verdict is None:
         return f"nothing; {nothing_better}"
-    return f"nothing; the verdict is {told.verdict.word}, and --force was not given"
+    return (
+        f"nothing; the verdict is {in_full(told.verdict, told.verdict.word)}; --force was not given"
+    )

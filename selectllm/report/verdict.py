@@ -13,7 +13,7 @@ from selectllm.core.verdict_words import KIND_WORDS, POLARITY
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.noise import noise_facts
-from selectllm.report.verdict_sentences import figures, lead
+from selectllm.report.verdict_sentences import figures, lead, worse_than_random
 from selectllm.report.wording import (
     count,
     estimate,
@@ -39,9 +39,15 @@ def render_verdict(verdict: Verdict) -> RenderableType:
 
 
 def headline(verdict: Verdict) -> Text:
-    """`BETTER  criteria@1 + gpt against short@1 + gpt`."""
+    """`BETTER  criteria@1 + gpt against short@1 + gpt`.
+
+    And, after a colon, which of them is worse than random picks.
+    """
     word = Text(verdict.word.upper(), style=STYLES[POLARITY[verdict.word]])
-    return Text.assemble(word, "  ", Text(subject(verdict), style="bold"))
+    parts: list[str | Text] = [word, "  ", Text(subject(verdict), style="bold")]
+    if worse := worse_than_random(verdict):
+        parts += [": ", Text(worse, style=STYLES["bad"])]
+    return Text.assemble(*parts)
 
 
 def render_noise(noise: Noise) -> RenderableType:

@@ -29,10 +29,28 @@ UNITS = {"captured": "captured", "range": "of the rating range per pick"}
 KAPPA = "0 = as random picks overlap, 1 = the same picks"
 
 
+def worse_than_random(verdict: Verdict) -> str:
+    """`both are worse than random picks`, or which arm is: what no word says; mostly empty.
+
+    Said of an arm whose whole interval of captured lies below 0.
+    """
+    arms = ((verdict.a, verdict.captured.a), (verdict.b, verdict.captured.b))
+    worse = [name for name, captured in arms if captured is not None and captured.high < 0]
+    if len(worse) == len(arms):
+        return "both are worse than random picks"
+    return f"{worse[0]} is worse than random picks" if worse else ""
+
+
+def in_full(verdict: Verdict, text: str) -> str:
+    """`equivalent, and both are worse than random picks`: what is to be said after `text`."""
+    worse = worse_than_random(verdict)
+    return f"{text}, and {worse}" if worse else text
+
+
 def lead(verdict: Verdict) -> list[Fact]:
     """Why this word, what to know beside it, and what would decide it if it is inconclusive."""
     notes = [("note", note) for note in verdict.notes]
-    return [("reason", verdict.reason), *notes, *_needed(verdict)]
+    return [("reason", in_full(verdict, verdict.reason)), *notes, *_needed(verdict)]
 
 
 def figures(verdict: Verdict) -> list[Fact]:

@@ -20,6 +20,7 @@ from selectllm.models.tokens import estimate_tokens
 from selectllm.selection.ask import first_request, make_decisions
 from selectllm.selection.clustering.partition import show_order
 from selectllm.selection.decision_log import DecisionLog, decision_key
+from selectllm.selection.overfilled import Filled
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import AskSettings, Task, calls_per_decision, with_ballots
 
@@ -36,13 +37,14 @@ class SelectSettings:
 
     `size`: candidates per cluster, None for auto. `on_invalid`: what happens to a pick that the
     model did not make: filled at random (marked), skipped (the selection comes out short), or
-    the command fails.
+    the command fails. `max_filled`: the largest share of picks that may be filled, 0 to 1.
     """
 
     budget: int
     size: int | None = None
     seed: int = 0
     on_invalid: OnInvalid = "fill"
+    max_filled: float = 1.0
     ask: AskSettings = field(default_factory=AskSettings)
 
 
@@ -185,7 +187,8 @@ async def select_by_model(
     """Exactly `settings.budget` items (fewer only under `skip`), decided cluster by cluster.
 
     Decisions go to `log` as they are made; those it holds already are not asked again. Raises
-    as ask.make_decisions does; a failed call never becomes a pick.
+    as ask.make_decisions does; a failed call never becomes a pick. Raises SelectionOverFilled after
+    the first round of whose picks more than `settings.max_filled` were filled.
     """
     check_budget(settings.budget, pool)
     rounds_ahead(len(pool), settings)
@@ -199,6 +202,7 @@ async def select_by_model(
         decided = {decision_key(decision): decision for decision in log.decisions()}
         decisions = {task.cluster: decided[task.key] for task in tasks}
         chosen = harvest(pool, this, decisions, settings)
+        _filled(this, decisions, chosen).check(settings.max_filled, log.path)
         if this.final or not chosen:  # under `skip` no winner may be left to divide
             return chosen
         pool = narrowed(pool, [choice.item for choice in chosen])
@@ -228,6 +232,21 @@ def harvest(
                 for i in filler[: k - len(ids)]
             ]
     return chosen
+
+
+def _filled(this: Round, decisions: Mapping[int, Decision], chosen: Sequence[Chosen]) -> Filled:
+    """How much of a round is filled."""
+    gaps = [
+        decisions[cluster.id] for cluster, k in this.asked if len(decisions[cluster.id].picks) < k
+    ]
+    first = next((gap for gap in gaps if gap.replies), None)
+    return Filled(
+        sum(choice.filled for choice in chosen),
+        sum(this.picks),
+        "The model gave no usable answer",
+        first.replies[0] if first else None,
+        first.problems if first else (),
+    )
 
 
 def fill(

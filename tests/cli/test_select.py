@@ -37,11 +37,26 @@ def test_the_command_writes_what_the_job_gives(selectllm: Command, pool_file: Pa
 
 def test_filled_gaps_are_counted(selectllm: Command, pool_file: Path) -> None:
     model = ("--prompt", "short@1", "--model", "mock/reply:no idea", "--by", "random")
-    outcome = selectllm("select", pool_file, "--budget", 6, *model)
-    assert (outcome.code, outcome.out.splitlines()[1:]) == (
-        0,
-        ["6 of them fill gaps that the model left: marked `filled`"],
-    )
+    outcome = selectllm("select", pool_file, "--budget", 6, "--max-filled", 1, *model)
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[1].startswith("6 of them were chosen at random")
+
+
+def test_above_max_filled_no_file_is_written_or_replaced(
+    selectllm: Command, pool_file: Path
+) -> None:
+    model = ("--prompt", "short@1", "--model", "mock/reply:no idea", "--by", "random")
+    asked = ("select", pool_file, "--budget", 6, *model)
+    out = Path("pool.selected.jsonl")
+    outcome = selectllm(*asked)
+    assert (outcome.code, outcome.out, out.exists()) == (1, "", False)
+    for words in ("6 of 6 picks", '"no idea"', f"{out}.decisions.jsonl", "--max-filled 1"):
+        assert words in outcome.err
+    assert selectllm(*asked, "--max-filled", 1).code == 0
+    written = out.read_bytes()
+    assert selectllm(*asked, "--max-filled", 0.5).code == 1
+    assert out.read_bytes() == written
+    assert selectllm(*asked, "--max-filled", "20%").code == 2
 
 
 def test_a_dry_run_of_a_strategy_is_a_line_or_json(selectllm: Command, pool_file: Path) -> None:

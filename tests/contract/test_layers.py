@@ -45,7 +45,7 @@ INSIDE = {
     "selection": (
         {"schema"},
         {"clustering"},
-        {"selector", "task", "decision_log", "voting", "concurrency"},
+        {"selector", "task", "decision_log", "voting", "concurrency", "overfilled"},
         {"ask"},
         {"scorers"},
         {"strategies"},

@@ -327,3 +327,16 @@ def test_our_own_gate_says_so_where_another_engine_is_installed(tmp_path: Path) 
     assert "xllamacpp==0.0.1, then " in tested.out
     assert f"xllamacpp=={recorded_engine()}" in tested.out
     assert "Record them: selectllm regress " in tested.out
+
+
+def test_a_newer_version_that_the_suite_does_not_test_is_a_warning(
+    selectllm: Command, pool: Path
+) -> None:
+    make_workspace(selectllm)
+    set_baseline(selectllm, FIRST, "[short@1] -> [mine@1]")
+    put_prompt("mine@2", HEAD + BODY)
+    write_test(GATE)
+    tested = run_pytest("-W", "default")
+    assert tested.code == 0, tested.out
+    assert "1 passed, 1 warning" in tested.out
+    assert "mine@2 is not tested" in tested.out

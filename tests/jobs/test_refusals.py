@@ -42,6 +42,7 @@ def chosen(session: Session, respond: Respond, **fields: Any) -> tuple[Selection
             select(
                 Pool.from_records(RECORDS),
                 budget=3,
+                max_filled=1,
                 prompt="short@1",
                 model=spec,
                 by="random",

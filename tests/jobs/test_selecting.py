@@ -17,6 +17,8 @@ from selectllm.core.errors import (
     ProviderError,
     ReplyMissing,
     RunError,
+    SelectionOverFilled,
+    SelectionShort,
     SelectLLMError,
     UsageError,
 )
@@ -250,9 +252,57 @@ def test_a_log_of_another_call_is_not_mixed_up(session: Session) -> None:
 
 
 def test_invalid_replies_are_filled_and_marked(session: Session) -> None:
-    selection = chosen(session, budget=6, **INVALID)
+    selection = chosen(session, budget=6, max_filled=1, **INVALID)
     assert (len(selection), selection.filled) == (6, 6)
     assert all(choice.filled for choice in selection.chosen)
+
+
+@pytest.mark.parametrize("budget", [6, 1])  # of one round, and of a tournament
+def test_random_picks_above_their_limit_are_an_error_that_keeps_the_log(
+    session: Session, budget: int
+) -> None:
+    with pytest.raises(SelectionOverFilled, match='"no idea"') as refused:
+        chosen(session, budget=budget, log=LOG, **INVALID)
+    assert (refused.value.argument, refused.value.exit_code) == ("max_filled", 1)
+    assert refused.value.filled == refused.value.picks == len(read_jsonl(LOG)) - 1
+    assert isinstance(refused.value, SelectionShort)
+
+
+def test_the_limit_is_a_share_of_the_picks(session: Session) -> None:
+    def useful(messages: Any) -> str:  # in one of two clusters
+        return "[1]" if "topic 0 " in str(messages) else "?"
+
+    with ProviderServer(reply=useful) as server:
+        asked: SelectArguments = {**MOCK, "model": served(server), "cluster_size": 20}
+        assert chosen(session, budget=2, max_filled=0.5, **asked).filled == 1
+        with pytest.raises(SelectionOverFilled):
+            chosen(session, budget=2, max_filled=0.49, **asked)
+
+
+def test_a_rerun_with_a_higher_limit_asks_nothing(session: Session) -> None:
+    with ProviderServer(reply=lambda messages: "?") as server:
+        asked: SelectArguments = {**MOCK, "model": served(server), "budget": 6, "log": LOG}
+        with pytest.raises(SelectionOverFilled):
+            chosen(session, **asked)
+        before = server.count
+        assert chosen(session, max_filled=1, **asked).filled == 6
+        assert server.count == before > 0
+
+
+def test_a_strategy_that_measures_nothing_is_over_the_limit(session: Session) -> None:
+    with ProviderServer(reply=lambda messages: "fine") as server:
+        for _ in range(2):  # from the replies, and from the log
+            with pytest.raises(SelectionOverFilled, match=r'"fine".*not score every') as refused:
+                chosen(session, **rated(server, budget=4, log=LOG))
+            assert (refused.value.filled, refused.value.picks) == (4, 4)
+        assert chosen(session, **rated(server, budget=4, log=LOG, max_filled=1)).filled == 4
+
+
+def test_a_prefilter_that_measures_nothing_leaves_nothing(session: Session) -> None:
+    useless = "rating:quality@1+mock/reply:fine:0.5"
+    with pytest.raises(SelectionShort, match="none of 40 items") as refused:
+        chosen(session, budget=4, strategy="first", prefilter=useless)
+    assert refused.value.argument == "prefilter"
 
 
 def test_on_invalid_skip_is_short_and_fail_an_error(session: Session) -> None:
@@ -336,6 +386,7 @@ def test_what_is_wrong_with_an_argument_is_told_with_its_name(
         ({"budget": 3, "strategy": "longst"}, "did you mean 'longest'"),
         ({"budget": 3, "strategy": "first", "prefilter": "nosuch:0.5"}, "nosuch"),
         ({"budget": 3, **MOCK, "by": "divers"}, "diverse"),
+        ({"budget": 3, **MOCK, "max_filled": 20}, "`max_filled` 20: must be a share from 0 to 1"),
         ({"budget": 3, **MOCK, "prompt": "shrt@1"}, "shrt"),
         ({"budget": 3, **MOCK, "model": "mock/frist"}, "mock/first"),
         ({"budget": 3, **MOCK, "columns": {"instruction": "nope"}}, "nope"),

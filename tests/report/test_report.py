@@ -244,6 +244,41 @@ def said(verdict: Mapping[str, Any]) -> str:
     return " ".join(shown(render_verdict(verdict)).split())
 
 
+# --- arms that are worse than random picks
+
+BELOW = {"a": interval(-0.3), "b": interval(-0.2)}
+CASES = (
+    (ab(word="equivalent", captured=BELOW), "equivalent", "both are worse than random picks"),
+    (regress(word="pass", captured=BELOW), "pass", "both are worse than random picks"),
+    (swap(captured=BELOW | {"a": interval(0.3)}), "safe", "short@1 + llama is worse than random"),
+    (open_question(captured=BELOW | {"b": None}), "inconclusive", "short@1 + gpt is worse than"),
+)
+
+
+@pytest.mark.parametrize(("verdict", "word", "worse"), CASES)
+def test_what_is_worse_than_random_picks_is_told_beside_the_word_in_every_format(
+    verdict: dict[str, Any], word: str, worse: str
+) -> None:
+    file = io.StringIO()
+    print_results(run(verdict), Console(file=file, width=200, no_color=True))
+    lines = file.getvalue().splitlines()
+    heads = [line for line in lines if line.startswith(word.upper()) and worse in line]
+    assert len(heads) == 2
+    assert lines[-1] == heads[1]
+    comments = markdown(run(verdict)).splitlines()
+    assert worse in next(line for line in comments if line.startswith("## "))
+    assert worse in next(line for line in comments if f"**{word}**" in line)
+    (annotation,) = annotations(run(verdict), None)
+    assert annotation.count(worse) == 3  # its title, its first line, and the reason
+    assert worse in junit(run(verdict))
+
+
+def test_an_arm_that_may_be_as_good_as_random_picks_is_not_called_worse() -> None:
+    unsure = {"a": interval(-0.05), "b": interval(0.3)}
+    for verdict in (ab(captured=unsure), ab(**EMPTY_AB), differing()):
+        assert "worse than random picks" not in said(verdict).partition("captured")[0]
+
+
 # --- the schema
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Halves:
 
     `prompts`: what the suite writes -> `name@version`. `models`: names. `prompt` and `model`:
     what an arm takes that names only the other half; None if the suite has several. `folder`:
-    where strategies of the user's own lie.
+    where strategies of the user's own lie. `numbered`: gives `NAME@latest` in a text its number.
     """
 
     prompts: Mapping[str, str]
@@ -44,6 +44,7 @@ class Halves:
     prompt: str | None = None
     model: str | None = None
     folder: Path | None = None
+    numbered: Callable[[str], str] = str
 
     def with_default(self, *, prompt: str | None, model: str | None) -> Halves:
         """With the halves that are named, else the only one that the suite has."""
@@ -96,6 +97,7 @@ class Halves:
 
     def _prompts(self, text: str) -> list[str]:
         """The prompts that `text` may mean: as written, by reference, or by name alone."""
+        text = text if text in self.prompts else self.numbered(text)
         exact = {ref for written, ref in self.prompts.items() if text in (written, ref)}
         named = {ref for ref in self.prompts.values() if ref.partition("@")[0] == text}
         return sorted(exact or named)
@@ -129,7 +131,7 @@ class Halves:
         )
 
     def _strategy(self, argument: str, text: str) -> Arm:
-        name = text.removeprefix(STRATEGY)
+        name = self.numbered(text.removeprefix(STRATEGY))
         try:
             find_strategy(name, self.folder)
         except UsageError as error:

@@ -88,6 +88,31 @@ def load_prompts(suite: Suite, library: PromptLibrary) -> dict[str, Prompt]:
     return {reference: library.load(reference, suite.folder) for reference in suite.prompts}
 
 
+def newer_versions(
+    suite: Suite, prompts: Mapping[str, Prompt], library: PromptLibrary
+) -> tuple[str, ...]:
+    """A sentence for each prompt of `suite` of which it does not test the newest version.
+
+    `prompts`: as `load_prompts` gives them.
+    """
+    tested = {prompt.ref for prompt in prompts.values()}
+    return tuple(
+        f"{prompt.ref} is not the newest version of {prompt.name}: {newest} is not tested. To test "
+        f"it, write {prompt.name}@latest instead of {reference} under prompts: in "
+        f"{suite.source or 'the suite'}"
+        for reference, prompt in prompts.items()
+        if (newest := library.newer(prompt)) and newest not in tested
+    )
+
+
+def numbered(suite: Suite, library: PromptLibrary) -> Suite:
+    """The suite whose strategies name the number of every prompt that they call NAME@latest."""
+    if suite.strategies is None:
+        return suite
+    names = tuple(map(library.numbered, suite.strategies))
+    return suite.model_copy(update={"strategies": names})
+
+
 def read_data(
     suite: Suite, sources: Sources, comparison: ComparisonDesign | None = None
 ) -> SuiteData:

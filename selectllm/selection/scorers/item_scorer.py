@@ -99,6 +99,10 @@ class ItemScorer(ABC):
         """What its values depend on besides the items, as JSON, for manifests."""
         return {}
 
+    def problems(self, reply: Attempt, meter: Meter) -> Sequence[str]:
+        """Why a reply gives no value (words of parse.PROBLEMS); nothing if it does, or unknown."""
+        return ()
+
     @abstractmethod
     async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
         """The value of every item by its id; NaN where there is none, which is never picked.

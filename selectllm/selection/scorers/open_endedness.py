@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from selectllm.core.errors import ModelError
-from selectllm.core.types import Attempt, Item, Question, Reply, Status
+from selectllm.core.types import Attempt, Item, Question, Status
 from selectllm.models.connect import Connections, connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec, Request
 from selectllm.selection.ask import fits, tried
@@ -123,18 +123,18 @@ async def _sampled(requests: Sequence[Request], sampler: Sampler) -> Rated:
     for request in requests:
         reply = await sampler.model.complete(request)
         attempts += tried(request, reply)
-        if problem := _problem(reply):
+        if problem := _problem(reply.text, reply.finish_reason):
             status: Status = "refused" if problem == "refused" else "invalid"
             return Rated(math.nan, tuple(attempts), status, (problem,))
     value = unique_bigrams([each.reply for each in attempts if each.kind is None])
     return Rated(float(value), tuple(attempts), "ok")
 
 
-def _problem(reply: Reply) -> str | None:
+def _problem(text: str, finish_reason: str) -> str | None:
     """Why a reply does not count (a word of parse.PROBLEMS), None if it does."""
-    if reply.finish_reason in ("refused", "too_long"):
-        return reply.finish_reason
-    return None if reply.text.strip() else "empty"
+    if finish_reason in ("refused", "too_long"):
+        return finish_reason
+    return None if text.strip() else "empty"
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,11 @@ class OpenEndednessScorer(ItemScorer):
         """The model's settings."""
         sampler = self._sampler(meter)
         return {"model": sampler.spec.recorded(sampler.endpoint)}
+
+    def problems(self, reply: Attempt, meter: Meter) -> Sequence[str]:
+        """That it is empty, or was refused."""
+        problem = _problem(reply.reply, reply.finish_reason)
+        return () if problem is None else (problem,)
 
     async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
         """See `open_endedness`."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from selectllm.core.errors import PromptError, UnfitError
 from selectllm.core.names import listed
-from selectllm.core.types import Decision, Item, Question, unanswered
+from selectllm.core.types import Attempt, Decision, Item, Parsed, Question, unanswered
 from selectllm.prompting.prompt import Prompt, labels_for
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.prompting.replies.parse import parse
@@ -84,11 +84,15 @@ def _rated(decision: Decision, item: Item, selector: Selector) -> Rated:
     """The decision's score: that of its last reply, since only a reply without one is re-asked."""
     scores = None
     if decision.replies:
-        last, prompt = decision.replies[-1], selector.prompt
-        question = Question((item,), labels_for(prompt, 1), 1, prompt.reply, prompt.folders)
-        scores = parse(last.reply, question, last.finish_reason).scores
+        scores = _read(decision.replies[-1], item, selector).scores
     value = math.nan if scores is None else scores[0]
     return Rated(value, decision.attempts, decision.status, decision.problems)
+
+
+def _read(reply: Attempt, item: Item, selector: Selector) -> Parsed:
+    prompt = selector.prompt
+    question = Question((item,), labels_for(prompt, 1), 1, prompt.reply, prompt.folders)
+    return parse(reply.reply, question, reply.finish_reason)
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,11 @@ class RatingScorer(ItemScorer):
         rater = self._rater(meter)
         model = rater.spec.recorded(rater.endpoint)
         return {"prompt_sha256": rater.prompt.sha256, "model": model}
+
+    def problems(self, reply: Attempt, meter: Meter) -> Sequence[str]:
+        """What keeps the reply from being a score."""
+        parsed = _read(reply, Item("", ""), self._rater(meter))
+        return parsed.problems if parsed.scores is None else ()
 
     async def score(self, items: Sequence[Item], meter: Meter) -> Measured:
         """See `rate`."""
