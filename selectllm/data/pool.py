@@ -14,9 +14,11 @@ from selectllm.core import names
 from selectllm.core.codec import canonical_json, sha256_texts
 from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.files import atomic_write
+from selectllm.core.shown import shortened
 from selectllm.core.types import Item, Pool
 from selectllm.core.whole_text import all_whole, are_whole
-from selectllm.data.readers import BadRow, MendedRow, place, scan_rows, shortened
+from selectllm.data.readers import format_of, place, scan_rows
+from selectllm.data.readers.records import BadRow, MendedRow
 
 # What other data sets call the canonical columns (Alpaca: output; Dolly: context). The first
 # name that a file has is taken, so that a canonical column always wins.
@@ -89,7 +91,8 @@ def load_pool(
             rejected.append(Rejected(number, bad.reason, text))
     if not items:
         raise _nothing_in(path, rejected)
-    pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path), builder.notes())
+    notes = (*format_of(path).notes(path), *builder.notes())
+    pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path), notes)
     return LoadedPool(pool, tuple(rejected))
 
 

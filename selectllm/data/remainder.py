@@ -8,7 +8,8 @@ from pathlib import Path
 
 from selectllm.core.files import atomic_write
 from selectllm.core.types import Pool
-from selectllm.data.readers import FORMATS, format_of, jsonl_lines
+from selectllm.data.readers import FORMATS, format_of
+from selectllm.data.readers.json_rows import jsonl_lines
 
 
 def write_remainder(path: Path, pool: Pool, without: Collection[str]) -> None:

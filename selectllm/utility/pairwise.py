@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
-from selectllm.data.readers import shortened
+from selectllm.core.shown import shortened
 from selectllm.utility.annotation.scale import is_blank, item_id
 from selectllm.utility.annotation.sheet_files import read_placed
 from selectllm.utility.schema import UtilityKind

@@ -27,15 +27,18 @@ from selectllm.evaluation.sets.log import SETS
 from selectllm.evaluation.suite import load_suite
 from selectllm.models.wrappers.cache import ReplyCache
 from selectllm.models.wrappers.recorded import read_pack
+from selectllm.prompting.library import check
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.decision_log import read_log
-from selectllm.utility.annotation.asked import read_asking
+from selectllm.utility.annotation.asked import Asking, read_asking
+from selectllm.utility.annotation.filled_sheets import read_sheets
 from selectllm.utility.utility_file import read_utility
 from selectllm.utility.validation import read_validation
 from tests.models.wrappers.test_cache import REQUEST
 from tests.support.written_by_0_1_0 import GOLDEN
 
 RUN = GOLDEN / "runs" / "asked"
+ASKED = Asking("asked", "a" * 64, (1.0, 5.0), False, 1, ("a", "b"), "Rate it.")
 
 
 def read_run_beside(path: Path) -> object:
@@ -61,6 +64,14 @@ READERS: dict[str, tuple[str, Callable[[Path], object], Path | None]] = {
     "utility": ("knn.utility.jsonl", read_utility, None),
     "export": ("sets.json", lambda path: read_exported(path.parent), None),
     "pool": ("pool.jsonl", load_pool, GOLDEN / "pool.jsonl"),
+    "table": ("pool.csv", load_pool, None),
+    "text": ("pool.txt", load_pool, None),
+    "workbook": ("pool.xlsx", load_pool, None),
+    "sheet": ("sheet.csv", lambda path: read_sheets([path], ASKED), None),
+    "sheet lines": ("sheet.jsonl", lambda path: read_sheets([path], ASKED), None),
+    "sheet workbook": ("sheet.xlsx", lambda path: read_sheets([path], ASKED), None),
+    "argilla": ("records.json", lambda path: read_sheets([path], ASKED), None),
+    "lock": ("LOCK.yaml", lambda path: check(path.parent), None),
     "suite": ("suite.yaml", load_suite, GOLDEN / "suites" / "asked.yaml"),
 }
 HOSTILE = [

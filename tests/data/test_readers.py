@@ -15,6 +15,7 @@ from selectllm.core.errors import PoolError
 from selectllm.core.types import Item
 from selectllm.data.pool import load_pool
 from selectllm.data.readers import read_rows
+from selectllm.data.readers.delimited import SAVE_AS_UTF8
 from tests.support.pool_files import GOOD_ROW, WRITERS, Folder, jsonl, parquet
 
 # Formats
@@ -82,7 +83,7 @@ def test_a_large_whole_number_in_a_row_is_kept_exactly(folder: Folder) -> None:
 def test_blank_lines_are_no_rows_but_count_as_lines(folder: Folder) -> None:
     content = '\n{"instruction": "q"}\r\n \n{"instruction": ""}\n'
     assert folder.complaint("pool.jsonl", content).startswith("pool.jsonl:4: ")
-    assert folder.complaint("pool.csv", "\ninstruction,input\n\nq,\n\n,\n").startswith(
+    assert folder.complaint("pool.csv", "\ninstruction,input\n\nq,\n\n,x\n").startswith(
         "pool.csv:6: "
     )
 
@@ -156,6 +157,8 @@ def test_read_rows_gives_numbers_and_rows_as_they_are(folder: Folder) -> None:
 
 # Bad lines
 
+QUOTE = "put fields that hold the delimiter in quotes"
+
 
 @pytest.mark.parametrize(
     ("line", "complaint"),
@@ -184,11 +187,17 @@ def test_a_line_that_is_not_json_is_named_with_its_column(
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        (b"caf\xe9,x", "a byte is not UTF-8; save the file as UTF-8"),
-        (b"q", "1 fields where the header names 2; put fields that hold commas in quotes"),
-        (b"q,r,s", "3 fields where the header names 2; put fields that hold commas in quotes"),
+        (b"caf\xe9,x", f"byte 0xe9 is not UTF-8 (in Windows-1252 it is 'é'); {SAVE_AS_UTF8}"),
+        (b"q", "1 fields where the header names 2; put fields that hold the delimiter in quotes"),
+        (
+            b"q,r,s",
+            "3 fields where the header names 2; put fields that hold the delimiter in quotes",
+        ),
         (b",x", "instruction is empty; fill it"),
-        (b'"two\nlines \xff",x', "a byte is not UTF-8; save the file as UTF-8"),
+        (
+            b'"two\nlines \xff",x',
+            f"byte 0xff is not UTF-8 (in Windows-1252 it is 'ÿ'); {SAVE_AS_UTF8}",
+        ),
     ],
 )
 def test_a_bad_csv_row_is_named_or_left_out(folder: Folder, line: bytes, complaint: str) -> None:
@@ -237,7 +246,7 @@ NO_ARRAY = (
         (
             "pool.csv",
             b"caf\xe9\nx\n",
-            "pool.csv:1: the header is not UTF-8; save the file as UTF-8",
+            f"pool.csv:1: the header is not UTF-8; {SAVE_AS_UTF8}",
         ),
         ("pool.csv", b'instruction\nq\n"a"b\n', "pool.csv:3: broken CSV ("),
         ("pool.csv", b'instruction\nq\n"a\nb\n', "pool.csv:3: broken CSV (unexpected end of data)"),
@@ -250,10 +259,10 @@ NO_ARRAY = (
             "pool.json.gz: broken gzip (CRC check failed",
         ),
         (
-            "pool.xlsx",
+            "pool.ods",
             b"",
-            "pool.xlsx: no pool format has the suffix '.xlsx'; there are: "
-            ".jsonl, .json, .csv, .parquet, .jsonl.gz, .json.gz, .csv.gz",
+            "pool.ods: no pool format has the suffix '.ods'; there are: .jsonl, .json, .csv, .tsv, "
+            ".txt, .xlsx, .parquet, .jsonl.gz, .json.gz, .csv.gz, .tsv.gz, .txt.gz",
         ),
         ("pool", b"", "pool: no pool format has the suffix ''; there are: .jsonl"),
         ("pool.parquet.gz", b"", "pool.parquet.gz: no pool format has the suffix '.parquet.gz'"),
@@ -287,7 +296,10 @@ def test_a_folder_is_not_a_pool(tmp_path: Path) -> None:
     ),
     skip_bad=st.booleans(),
 )
-@pytest.mark.parametrize("name", ["pool.jsonl", "pool.json", "pool.csv", "pool.json.gz"])
+@pytest.mark.parametrize(
+    "name",
+    ["pool.jsonl", "pool.json", "pool.csv", "pool.json.gz", "pool.tsv", "pool.txt", "pool.xlsx"],
+)
 def test_whatever_a_file_holds_it_is_a_pool_or_a_pool_error(
     shared_folder: Folder, name: str, content: bytes, skip_bad: bool
 ) -> None:

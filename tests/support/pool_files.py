@@ -6,9 +6,11 @@ import csv
 import gzip
 import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -40,6 +42,65 @@ def csv_table(rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode()
 
 
+def tsv_table(rows: Sequence[Row]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), dialect="excel-tab")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def utf16_table(rows: Sequence[Row]) -> bytes:
+    """What a spreadsheet calls Unicode text: tabs, UTF-16 with its mark."""
+    return tsv_table(rows).decode().encode("utf-16")
+
+
+def workbook(sheets: Mapping[str, Sequence[Sequence[str | float | None]]]) -> bytes:
+    """An Excel file, of the parts that every reader needs."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Default Extension="xml" ContentType="application/xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r" '
+        f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+    }
+    named = linked = ""
+    for number, (name, rows) in enumerate(sheets.items(), 1):
+        named += f'<sheet name="{name}" sheetId="{number}" r:id="r{number}"/>'
+        target = f"worksheets/sheet{number}.xml"
+        linked += f'<Relationship Id="r{number}" Type="{office}/worksheet" Target="{target}"/>'
+        lines = "".join(
+            f'<row r="{row}">{"".join(_cell(*placed, row) for placed in enumerate(cells))}</row>'
+            for row, cells in enumerate(rows, 1)
+        )
+        parts[f"xl/{target}"] = (
+            f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>'
+        )
+    parts["xl/workbook.xml"] = (
+        f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{named}</sheets></workbook>'
+    )
+    parts["xl/_rels/workbook.xml.rels"] = (
+        f'<Relationships xmlns="{package}/relationships">{linked}</Relationships>'
+    )
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return data.getvalue()
+
+
+def _cell(at: int, value: str | float | None, row: int) -> str:
+    place = f'r="{chr(ord("A") + at)}{row}"'
+    if value is None:
+        return f"<c {place}/>"
+    if isinstance(value, str):
+        return f'<c {place} t="inlineStr"><is><t>{escape(value)}</t></is></c>'
+    return f"<c {place}><v>{value}</v></c>"
+
+
 def parquet(rows: Sequence[Row]) -> bytes:
     import polars as pl
 
@@ -57,6 +118,8 @@ WRITERS = {
     "escaped.jsonl": escaped_jsonl,
     "pool.json": json_array,
     "pool.csv": csv_table,
+    "pool.tsv": tsv_table,
+    "utf-16.csv": utf16_table,
     "pool.parquet": parquet,
     "pool.jsonl.gz": zipped(jsonl),
     "pool.json.gz": zipped(json_array),

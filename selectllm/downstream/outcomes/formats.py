@@ -22,8 +22,9 @@ from typing import Any
 
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import UtilityError
+from selectllm.core.shown import shortened
 from selectllm.core.types import empty
-from selectllm.data.readers import place, shortened
+from selectllm.data.readers import place
 from selectllm.downstream.outcomes.exported import SetReference
 from selectllm.utility.annotation.scale import is_blank, number, on_scale
 from selectllm.utility.annotation.sheet_files import read_csv, read_objects

@@ -18,7 +18,7 @@ from selectllm.core.document import Part
 from selectllm.core.errors import UtilityError
 from selectllm.core.files import atomic_write
 from selectllm.core.names import listed
-from selectllm.data.readers import shortened
+from selectllm.core.shown import shortened
 from selectllm.downstream.outcomes.schema import (
     Result,
     ResultsBegin,

@@ -15,7 +15,7 @@ from typing import Any
 
 from selectllm.core.errors import UsageError, UtilityError
 from selectllm.core.files import write_text
-from selectllm.data.readers import shortened
+from selectllm.core.shown import shortened
 from selectllm.utility.annotation.asked import Asking
 from selectllm.utility.annotation.scale import item_id, shown
 from selectllm.utility.annotation.sheet_files import read_objects

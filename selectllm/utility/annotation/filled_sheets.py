@@ -10,11 +10,11 @@ from typing import Any
 
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
-from selectllm.data.readers import shortened
+from selectllm.core.shown import shortened
 from selectllm.utility.annotation.argilla import exported
 from selectllm.utility.annotation.asked import Asking, ask_path, read_asking
 from selectllm.utility.annotation.scale import is_blank, item_id, on_scale
-from selectllm.utility.annotation.sheet_files import read_csv, read_objects, rearmed
+from selectllm.utility.annotation.sheet_files import TABLES, read_csv, read_objects, rearmed
 from selectllm.utility.annotation.sheets import ASK_MARK
 
 NEEDED = ("id", "rating")  # the columns without which a CSV file is no sheet
@@ -42,8 +42,8 @@ def read_sheets(
 ) -> dict[str, dict[str, float]]:
     """The ratings on all sheets together: item -> rater -> value, both sorted.
 
-    Sheets are `.csv` and `.tsv` as a spreadsheet saves them (columns in any order, more of them,
-    any delimiter of `sheet_files.DELIMITERS`), `.jsonl`, and what Argilla exports (a folder, or
+    Sheets are `.csv`, `.tsv` and `.xlsx` as a spreadsheet saves them (columns in any order, more of
+    them, divided by commas, semicolons or tabs), `.jsonl`, and what Argilla exports (a folder, or
     its records.json). A rater who gave no name is called like the sheet (its stem); a blank
     rating is none. Items that nobody rated are an error, with `partial` they are left out.
 
@@ -102,7 +102,7 @@ def _ratings(path: Path) -> Iterator[Rating]:
     if path.is_dir() or suffix in (".json", ".argilla"):
         for place, rater, item, value in exported(path):
             yield Rating(place, rater, item, value)
-    elif suffix in (".csv", ".tsv"):
+    elif suffix in TABLES:
         for line, cells in read_csv(path, NEEDED).rows:
             yield from _filled(
                 path, f"{path}:{line}", {**cells, "id": rearmed(cells.get("id", ""))}
@@ -113,8 +113,8 @@ def _ratings(path: Path) -> Iterator[Rating]:
                 yield from _filled(path, place, row)
     else:
         raise UtilityError(
-            f"{path}: a sheet cannot be read from suffix {suffix!r}; save it as .csv (CSV UTF-8), "
-            "or name a .jsonl file or an export of Argilla"
+            f"{path}: a sheet cannot be read from suffix {suffix!r}; save it as .csv (CSV UTF-8) "
+            "or .xlsx, or name a .jsonl file or an export of Argilla"
         )
 
 
@@ -135,7 +135,7 @@ def _filled(path: Path, place: str, row: Mapping[str, Any]) -> Iterator[Rating]:
 def _named_asking(sheet: Path) -> str | None:
     """The file that a sheet names as its asking."""
     suffix = sheet.suffix.lower()
-    if suffix in (".csv", ".tsv"):
+    if suffix in TABLES:
         marks = [each.lstrip("# ") for each in read_csv(sheet, NEEDED).comments]
         names = [mark.removeprefix(ASK_MARK) for mark in marks if mark.startswith(ASK_MARK)]
         return names[-1].strip() if names else None

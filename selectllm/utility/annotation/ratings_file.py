@@ -15,8 +15,8 @@ from typing import Any
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UtilityError
 from selectllm.core.files import atomic_write
+from selectllm.core.shown import shortened
 from selectllm.core.types import empty
-from selectllm.data.readers import shortened
 from selectllm.utility.annotation.asked import Asking
 from selectllm.utility.annotation.rater_agreement import (
     Ratings,

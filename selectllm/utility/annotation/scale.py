@@ -8,22 +8,27 @@ from decimal import Decimal
 from typing import Any
 
 from selectllm.core.errors import UtilityError
-from selectllm.data.readers import shortened
+from selectllm.core.shown import shortened
 
 Range = tuple[float, float]  # the lowest and the highest value of a scale, both included
 # What a spreadsheet or another program writes; not the `1_000`, `nan` and `inf` of Python.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+\s*", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}", re.ASCII)  # or a decimal comma: nobody can say
 
 
 def number(value: Any) -> float | None:
     """`value` as a float (not necessarily finite), or None if it is not a number.
 
     Numbers are ints, floats, decimals, booleans, and text that is a plain number as spreadsheets
-    and other programs write it.
+    and other programs write it, also with a decimal comma: 3,5 is 3.5. 1,234 is none, since it may
+    be meant as thousands.
     """
     if isinstance(value, str):
-        return float(value) if NUMBER.fullmatch(value.strip()) else None
+        text = value.strip()
+        if _DECIMAL_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text):
+            text = text.replace(",", ".")
+        return float(text) if NUMBER.fullmatch(text) else None
     if not isinstance(value, (int, float, Decimal)):
         return None
     try:
@@ -74,9 +79,9 @@ def _within(value: float, bounds: Range | None) -> bool:
 def _fault(value: Any, found: float | None, bounds: Range | None) -> str:
     if is_blank(value):
         return "is missing; write a number"
-    if found is None and isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):
-        point = value.strip().replace(",", ".")
-        return f"is not a number; write it with a decimal point: {point}"
+    if found is None and isinstance(value, str) and _THOUSANDS.fullmatch(value.strip()):
+        point, none = value.strip().replace(",", "."), value.strip().replace(",", "")
+        return f"may be {point} or {none}; write the one that is meant"
     if found is None:
         return "is not a number; write one such as 4 or 4.5"
     if not math.isfinite(found) or bounds is None:

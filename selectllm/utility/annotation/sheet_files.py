@@ -6,7 +6,6 @@ CSV is written so that a spreadsheet runs nothing, and read whatever a spreadshe
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,33 +14,28 @@ from typing import Any
 
 from selectllm.core.errors import PoolError, UtilityError
 from selectllm.core.files import atomic_write
-from selectllm.data.readers import BadRow, place, scan_rows, shortened
+from selectllm.core.shown import shortened
+from selectllm.core.whole_text import is_whole
+from selectllm.data.readers import place, scan_rows
+from selectllm.data.readers.delimited import SAVE_AS_UTF8, not_utf8, opened_table
+from selectllm.data.readers.excel import excel_table
+from selectllm.data.readers.records import BadRow, reading
+from selectllm.data.readers.table import Table
 
-DELIMITERS = (",", ";", "\t")  # Excel writes the second in many locales
+TABLES = (".csv", ".tsv", ".xlsx")
 
 PlacedRow = tuple[str, Mapping[str, Any]]
 """A row, behind its file and line for messages."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-_LONGEST_CELL = 2**31 - 1  # the largest limit that every platform takes
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A CSV file: the comments above its header, and its rows with the lines they begin on."""
+class Sheet:
+    """The comments above a header, and the rows under it with the lines they begin on."""
 
     comments: tuple[str, ...]
     rows: tuple[tuple[int, dict[str, str]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """A file up to its header, as one delimiter divides it. `lines`: how many it takes."""
-
-    delimiter: str
-    comments: tuple[str, ...]
-    header: tuple[str, ...]
-    lines: int
 
 
 def disarmed(text: str) -> str:
@@ -69,45 +63,68 @@ def write_csv(
         writer.writerows([disarmed(cell) for cell in row] for row in rows)
 
 
-def read_csv(path: Path, needed: Sequence[str]) -> Table:
-    """A CSV file that has the columns `needed`, though a spreadsheet may have written it.
+def read_csv(path: Path, needed: Sequence[str]) -> Sheet:
+    """A table with the columns `needed`, though a spreadsheet may have written it.
 
-    The delimiter is whichever of DELIMITERS makes a header of the first row that is no comment
-    (a row whose first cell begins with #). Column names are taken in lower case. Blank rows are
-    skipped, short rows lack their last columns. Cells are as written, apostrophes included.
+    Of a .csv or .tsv file (see `delimited`), or of the first filled sheet of an .xlsx file. The
+    header is the first row that is no comment (a row whose first cell begins with #). Column names
+    are taken in lower case. Blank rows are skipped, short rows lack their last columns. Cells are
+    as written, apostrophes included.
 
     Raises UtilityError, naming file and line, on a file that cannot be read, is not UTF-8 or not
     CSV, lacks a needed column or has it twice, and on a row longer than the header.
     """
-    csv.field_size_limit(_LONGEST_CELL)
-    lines = io.StringIO(_decoded(path), newline="").readlines()
-    openings = [_opening(lines, delimiter) for delimiter in DELIMITERS]
-    best = max(openings, key=lambda opening: len(set(needed).intersection(opening.header)))
+    try:
+        with reading(path):
+            if path.suffix.lower() == ".xlsx":
+                return _read(path, excel_table(path, commented=True), needed)
+            with opened_table(path, needed, commented=True) as table:
+                return _read(path, table, needed)
+    except PoolError as error:
+        raise UtilityError(str(error)) from None
+
+
+def _read(path: Path, table: Table, needed: Sequence[str]) -> Sheet:
+    header = [name.strip().lower() for name in table.header]
+    _check_whole(path, table.line, header)
     for name in needed:
-        count = best.header.count(name)
-        if count != 1:
-            has = ", ".join(repr(each) for each in best.header) or "nothing"
-            found = f"{count} columns" if count else "no column"
+        if header.count(name) != 1:
+            has = ", ".join(map(repr, header)) or "nothing"
+            found = f"{header.count(name)} columns" if name in header else "no column"
             fault = f"the header has {found} {name!r}; it holds: {has}"
-            raise UtilityError(f"{path}:{max(best.lines, 1)}: {fault}; name one column {name!r}")
-    return Table(best.comments, tuple(_rows(path, lines, best)))
+            raise UtilityError(f"{path}:{table.line}: {fault}; name one column {name!r}")
+    rows = []
+    for line, cells in table.rows:
+        _check_whole(path, line, cells)
+        if len(cells) > len(header):
+            raise UtilityError(
+                f"{path}:{line}: {len(cells)} cells where the header names {len(header)}; "
+                "put text that holds a delimiter in quotes"
+            )
+        rows.append((line, dict(zip(header, cells, strict=False))))
+    return Sheet(table.comments, tuple(rows))
+
+
+def _check_whole(path: Path, line: int, cells: Sequence[str]) -> None:
+    if not all(map(is_whole, cells)):
+        raise UtilityError(f"{path}:{line}: {not_utf8(cells)}; {SAVE_AS_UTF8}")
 
 
 def read_placed(path: Path, needed: Sequence[str], what: str) -> Iterator[PlacedRow]:
-    """The rows of a .csv or .jsonl file, of a .csv with the columns `needed`.
+    """The rows of a .jsonl file, or of a table (see `read_csv`) with the columns `needed`.
 
     `what`: what the rows are to messages. Raises UtilityError as `read_csv` and `read_objects`
     do, and for another suffix.
     """
     suffix = path.suffix.lower()
-    if suffix == ".csv":
+    if suffix in TABLES:
         for line, cells in read_csv(path, needed).rows:
             yield f"{path}:{line}", cells
     elif suffix == ".jsonl":
         yield from read_objects(path)
     else:
         raise UtilityError(
-            f"{path}: {what} cannot be read from suffix {suffix!r}; write .jsonl or .csv"
+            f"{path}: {what} cannot be read from suffix {suffix!r}; write .jsonl, .csv or .xlsx"
         )
 
 
@@ -126,58 +143,3 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield where, row
     except PoolError as error:
         raise UtilityError(str(error)) from None
-
-
-def _decoded(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UtilityError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        raise UtilityError(
-            f"{path}: cannot be read ({error.strerror}); check the path and the file's rights"
-        ) from None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UtilityError(
-            f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8; "
-            "save the file as 'CSV UTF-8' in the spreadsheet"
-        ) from None
-
-
-def _opening(lines: list[str], delimiter: str) -> _Opening:
-    comments: list[str] = []
-    reader = csv.reader(lines, delimiter=delimiter)
-    for fields in reader:
-        if not any(field.strip() for field in fields):
-            continue
-        if not fields[0].lstrip().startswith("#"):
-            header = tuple(field.strip().lower() for field in fields)
-            return _Opening(delimiter, tuple(comments), header, reader.line_num)
-        comments.append(fields[0].strip())
-    return _Opening(delimiter, tuple(comments), (), reader.line_num)
-
-
-def _rows(path: Path, lines: list[str], opening: _Opening) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.reader(lines[opening.lines :], delimiter=opening.delimiter, strict=True)
-    width = len(opening.header)
-    while True:
-        line = opening.lines + reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            # Where quoting is broken, nobody can say where the next row begins.
-            raise UtilityError(
-                f"{path}:{line}: broken CSV ({error}); save the file again in a spreadsheet"
-            ) from None
-        if any(field.strip() for field in fields[width:]):
-            raise UtilityError(
-                f"{path}:{line}: {len(fields)} cells where the header names {width}; "
-                "put text that holds a delimiter in quotes"
-            )
-        if any(field.strip() for field in fields):
-            yield line, dict(zip(opening.header, fields, strict=False))

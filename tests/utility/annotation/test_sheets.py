@@ -26,6 +26,7 @@ from selectllm.utility.annotation.asked import (
 from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
 from selectllm.utility.annotation.sheet_files import disarmed, rearmed
 from selectllm.utility.annotation.sheets import write_sheets
+from tests.support.pool_files import workbook
 
 ITEMS = [
     Item(f"item-{n:02}", f"Explain topic {n}.", "a context" if n % 3 else "", f"Answer {n}")
@@ -289,6 +290,20 @@ class TestSpreadsheets:
         save(tmp_path / "sheet.csv", rows, delimiter=delimiter, end=end)
         assert read_sheets([tmp_path / "sheet.csv"], self.ASKED) == self.READ
 
+    def test_a_workbook_is_a_sheet_too(self, tmp_path: Path) -> None:
+        rows = [
+            ["# ask: sheet.ask.json"],
+            ["rater", "id", "instruction", "rating", None],
+            [None, "a", "one; two", 1],
+            [None, "b", "do it", "4,5"],
+        ]
+        (tmp_path / "sheet.xlsx").write_bytes(workbook({"Sheet1": rows}))
+        assert read_sheets([tmp_path / "sheet.xlsx"], self.ASKED) == self.READ
+
+    def test_a_decimal_comma_is_a_decimal_point(self, tmp_path: Path) -> None:
+        sheet = a_sheet(tmp_path, "a;1,0", "b;4,5", header="id;rating")
+        assert read_sheets([sheet], self.ASKED) == self.READ
+
     def test_columns_may_be_moved_added_dropped_and_capitalised(self, tmp_path: Path) -> None:
         sheet = a_sheet(tmp_path, "1,note,a", "4.5,,b", header="Rating , my notes,ID")
         assert read_sheets([sheet], self.ASKED) == self.READ
@@ -308,7 +323,10 @@ class TestSpreadsheets:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (b"id,rating\na,1\n\xe9,2\n", r"sheet\.csv:3: byte 0xe9 is not UTF-8; .*'CSV UTF-8'"),
+            (
+                b"id,rating\na,1\n\xe9,2\n",
+                r"sheet\.csv:3: byte 0xe9 is .*'é'.*'CSV UTF-8'",
+            ),
             (b"# x\nid,score\na,1\n", r"sheet\.csv:2: the header has no column 'rating'.*'score'"),
             (b"rating;comment\n1;x\n", r"sheet\.csv:1: the header has no column 'id'"),
             (b"id,rating,rating\na,1,2\n", r"sheet\.csv:1: the header has 2 columns 'rating'"),
@@ -331,11 +349,11 @@ class TestSpreadsheets:
         [
             ("none.csv", r"none\.csv: no such file"),
             ("none", r"none: no such file"),
-            ("a.xlsx", r"a\.xlsx: .*suffix '\.xlsx'; save it as \.csv"),
+            ("a.ods", r"a\.ods: .*suffix '\.ods'; save it as \.csv .* or \.xlsx"),
         ],
     )
     def test_what_is_no_sheet_is_named(self, tmp_path: Path, name: str, message: str) -> None:
-        (tmp_path / "a.xlsx").touch()
+        (tmp_path / "a.ods").touch()
         with pytest.raises(UtilityError, match=message):
             read_sheets([tmp_path / name], self.ASKED)
 
@@ -356,7 +374,7 @@ class TestReading:
         ("value", "fault"),
         [
             ("good", r"'good'\) is not a number; write one such as"),
-            ("3,5", r"'3,5'\) is not a number; write it with a decimal point: 3\.5"),
+            ("1,500", r"'1,500'\) may be 1\.500 or 1500"),
             ("nan", r"'nan'\) is not a number"),
             ("1e999", r"'1e999'\) is not finite"),
             ("6", r"'6'\) is outside the range \[1, 5\]"),

@@ -1,0 +1,180 @@
+"""Pools in JSON: an object a line, or an array of objects; strict, and row by row."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.errors import PoolError
+from selectllm.core.shown import shortened
+from selectllm.core.whole_text import all_whole, is_whole
+from selectllm.data.readers.records import BadRow, MendedRow, opened
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_SAVE_AS_UTF8 = "save the file as UTF-8"
+MOST_DEPTH = 200
+"""Of lists and objects in a row of JSON, which must be written again from deep inside a program."""
+_TOO_DEEP = "the JSON is nested too deeply"
+
+
+def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a JSONL file that are not blank, with their numbers, without their ends."""
+    with opened(path) as handle:
+        for number, line in enumerate(handle, 1):
+            data = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if data.strip():
+                yield number, data.rstrip(b"\r\n")
+
+
+def jsonl_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """The JSON value on every line that is not blank, or the BadRow in its place."""
+    decoder = _StrictJson()
+    return ((number, decoder.row(data)) for number, data in jsonl_lines(path))
+
+
+def array_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """The elements of one array, likewise. Raises PoolError where the file is no array."""
+    with opened(path) as handle:
+        # One character a byte: rows end where they end in the decoded text, a byte that is not
+        # UTF-8 spoils its own row only, and no emoji quadruples the memory of the whole file.
+        text = handle.read().removeprefix(codecs.BOM_UTF8).decode("latin-1")
+    decoder = _StrictJson()
+    try:
+        for number, (start, end) in enumerate(_elements(text), 1):
+            yield number, decoder.row(text[start:end].encode("latin-1"))
+    except json.JSONDecodeError as error:
+        before, behind = (
+            part.encode("latin-1").decode("utf-8", "replace")
+            for part in (text[: error.pos], text[error.pos :][:100])
+        )
+        error = json.JSONDecodeError(error.msg, before + behind, len(before))
+        if error.msg == _TOO_DEEP:
+            raise PoolError(f"{path}:{error.lineno}: {_TOO_DEEP}; flatten it") from None
+        raise PoolError(
+            f"{path}:{error.lineno}: {_fault(error)}; a .json pool is one array of objects: "
+            "correct it, or name the file .jsonl if it holds one object a line"
+        ) from None
+
+
+def _elements(text: str) -> Iterator[tuple[int, int]]:
+    """Where each element of a JSON array begins and ends. Raises json.JSONDecodeError."""
+    # Numbers stay text: only their ends are wanted.
+    end_of = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
+    if not _ahead(text, 0)[0]:
+        return  # an empty pool, as an empty file is in the other formats
+    at = _pass("[", text, 0)
+    if _ahead(text, at)[0] != "]":
+        while True:
+            start = _ahead(text, at)[1]
+            try:
+                _, end = end_of(text, start)
+            except RecursionError:
+                raise json.JSONDecodeError(_TOO_DEEP, text, start) from None
+            yield start, end
+            if _ahead(text, end)[0] == "]":
+                at = end
+                break
+            at = _pass(",", text, end)
+    at = _pass("]", text, at)
+    if _ahead(text, at)[0]:
+        raise json.JSONDecodeError("text behind the array", text, at)
+
+
+def _ahead(text: str, at: int) -> tuple[str, int]:
+    """The first character from `at` on that is not white space ("" at the end), and its place."""
+    spaces = _SPACE.match(text, at)
+    at = spaces.end() if spaces else at
+    return text[at : at + 1], at
+
+
+def _pass(mark: str, text: str, at: int) -> int:
+    """The place behind the next character, which must be `mark`."""
+    char, at = _ahead(text, at)
+    if char != mark:
+        raise json.JSONDecodeError(f"Expecting {mark!r}", text, at)
+    return at + 1
+
+
+def _fault(error: json.JSONDecodeError) -> str:
+    near = shortened(error.doc[max(0, error.pos - 10) : error.pos + 30])
+    return f"not JSON at column {error.colno} ({error.msg}), near {near}"
+
+
+class _StrictJson:
+    """Decodes rows of JSON and refuses what the json module lets pass.
+
+    That is repeated keys, NaN and Infinity, numbers that overflow a float and values nested more
+    than MOST_DEPTH deep. Halves of surrogate pairs become U+FFFD, in a MendedRow. Keys are
+    interned: a million rows share theirs.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+        )
+
+    def row(self, data: bytes) -> Any:
+        """The one JSON value that `data` holds, or the BadRow that it is."""
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            reason = f"byte {error.start + 1} ({data[error.start]:#04x}) is not UTF-8"
+            return BadRow(reason, _SAVE_AS_UTF8, data.decode("utf-8", "backslashreplace"))
+        try:
+            row = self._decoder.decode(text)
+        except BadRow as bad:
+            return BadRow(bad.reason, bad.fix, text)
+        except json.JSONDecodeError as error:
+            return BadRow(_fault(error), "write one JSON object there", text)
+        except RecursionError:
+            return BadRow(_TOO_DEEP, "flatten it", text)
+        except ValueError:  # the interpreter's limit on turning text into int
+            return BadRow("a number has too many digits", "write it as text", text)
+        if text.count("[") + text.count("{") > MOST_DEPTH and _is_deep(row):
+            return BadRow(_TOO_DEEP, "flatten it", text)
+        # Text that was UTF-8 can only have got half a pair from an escape.
+        if ("\\ud" in text or "\\uD" in text) and not is_whole(json.dumps(row, ensure_ascii=False)):
+            made = all_whole(row)
+            return MendedRow(made) if isinstance(made, dict) else made
+        return row
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects are nested more than MOST_DEPTH deep in `value`."""
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = {sys.intern(key): value for key, value in pairs}
+    if len(row) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in row if keys.count(key) > 1)
+        raise BadRow(f"key {shortened(twice)} appears twice in one object", "remove one of them")
+    return row
+
+
+def _constant(name: str) -> None:
+    raise BadRow(f"{name} is not JSON", "write null")
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise BadRow(f"number {shortened(digits)} is too large", "write it as text")
+    return number
