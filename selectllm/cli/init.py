@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from selectllm.core.extras import missing, pip_line
 from selectllm.jobs.sync import finished
 from selectllm.jobs.workspace import make_workspace
 
@@ -19,3 +20,9 @@ def init(folder: Path) -> None:
     """
     finished(make_workspace(folder))
     click.echo(f"workspace in {folder}; try: selectllm eval {folder}/eval/suites/quickstart.yaml")
+    if absent := missing("embed", "local"):
+        click.echo(
+            "The quickstart runs an embedded model and an encoder, and this installation lacks "
+            f"some of that. Before you try it, run: {pip_line(*absent)}",
+            err=True,
+        )

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from selectllm.cli.options import AS_JSON
+from selectllm.core.extras import pip_line
 from selectllm.models.providers import embedded_server, weights
 from selectllm.models.providers.weights import LOCAL_MODELS, LocalModel
 
@@ -90,4 +91,4 @@ def _row(model: LocalModel) -> dict[str, Any]:
 
 
 def _install_engine() -> str:
-    return f"{weights.ENGINE} is not installed; run pip install 'selectllm[local]'"
+    return f"{weights.ENGINE} is not installed; run {pip_line('local')}"

@@ -3,6 +3,7 @@
 SelectLLMError                 exit code
 ├── UsageError                 2    bad input: what, where, which value, how to fix
 │   ├── ArgumentError              also a TypeError: an unknown argument, or one that is missing
+│   ├── ExtraMissing               an optional part of the installation is not there
 │   ├── PoolError
 │   ├── PromptError
 │   ├── SuiteError
@@ -91,6 +92,10 @@ def check_number(argument: str, value: object) -> None:
             f"`{argument}` {value!r}: is {type(value).__name__}; give a number",
             argument=argument,
         )
+
+
+class ExtraMissing(UsageError):
+    """An optional part of the installation is not there; see core/extras.py."""
 
 
 class UnfitError(UsageError):

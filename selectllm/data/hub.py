@@ -27,6 +27,7 @@ from typing import Any
 
 from selectllm.core import names
 from selectllm.core.errors import PoolError
+from selectllm.core.extras import need
 
 PREFIX = "hf:"
 _PART = r"(?::(?:(?P<configuration>[^:/]+)/)?(?P<split>\w+(?:\.\w+)*))?"
@@ -186,13 +187,7 @@ def _source(name: HubName, path: Path) -> dict[str, str | None]:
 def _library(path: Path) -> Any:
     for setting, value in _PRIVATE.items():
         os.environ.setdefault(setting, value)
-    try:
-        import datasets
-    except ImportError as error:
-        raise PoolError(
-            f'{path}: needs the datasets library ({error}); pip install "selectllm[hf]"'
-        ) from None
-    return datasets
+    return need("hf", "datasets", f"{path}: a data set of the hub")
 
 
 def _builder(name: HubName, source: Mapping[str, str | None]) -> Any:

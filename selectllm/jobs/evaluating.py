@@ -136,6 +136,8 @@ def open_run(
     _warn_of_equal_repeats(session, suite)
     partial = comparison is not None and comparison.differing
     shared = session.connections(pack=_recorded(session, suite, record))
+    if baseline is not None:
+        shared = replace(shared, recorded=baseline.endpoints)
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
     with session.computing("embedding") as progress:
         sources = Sources(session.embedder(progress), session.clusters, baseline, partial)

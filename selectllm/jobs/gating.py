@@ -144,9 +144,9 @@ def nearby(path: Path) -> Path:
 def _moved(recorded: Baseline, run: Run) -> str:
     """Why recorded replies may not be found: models that now answer from another endpoint.
 
-    Of an embedded model that is another version of the engine, or none.
+    Of an embedded model that is another version of the engine.
     """
-    before = {entry.model: entry.spec.get("endpoint") for entry in recorded.entries}
+    before = recorded.endpoints
     moved = [
         f"{spec['name']} (now {spec['endpoint']}, then {before[spec['name']]})"
         for spec in run.manifest["models"].values()

@@ -48,6 +48,8 @@ async def left_of(
         if request.budget is not None:
             check_budget(request.budget, narrowed(pool, pool.items[:count]), "left of")
         meter = meter_for(session, pool, strategy, settings)
+        if strategy.needs_vectors:
+            session.check_encoder()
         if dry_run and (strategy.scorer is not None or strategy.needs_vectors):
             calls = len(pool) * strategy.calls_per_item
             strategy = find_strategy("random")

@@ -25,6 +25,7 @@ from selectllm.downstream.student import (
     read_manifest,
 )
 from selectllm.downstream.student import score as score_student
+from selectllm.downstream.student.failures import check_extra
 from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
 from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.student.scores_file import Answers, StudentLosses, student_scores
@@ -122,6 +123,9 @@ async def score(
         check_not_trained_on(tests, manifest.plan.asked)
     settings.check(config)
     settings.check_files(session)
+    check_extra()
+    if settings.answers is not None:
+        session.check_encoder()
     with interruptible():
         student = open_student(config.model, session.workspace.cache)
         scoring = _Scoring(session, student, config, tests)

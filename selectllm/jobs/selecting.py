@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
-from selectllm.core.errors import EncoderError, PoolError, UsageError, blaming
+from selectllm.core.errors import EncoderError, ExtraMissing, PoolError, UsageError, blaming
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
@@ -235,8 +235,18 @@ def _by_model(request: SelectRequest, session: Session) -> _ByModel:
         selector = open_selector(prompt, spec, session.connections())
     with blaming("by"):
         find_partition(request.by, session.base)
+        if request.by != "random":
+            _check_encoder(session)
     note_equal_ballots(session, spec)
     return _ByModel(selector)
+
+
+def _check_encoder(session: Session) -> None:
+    """Raise ExtraMissing, before a prefilter asks anything, if the pool cannot be embedded."""
+    try:
+        session.check_encoder()
+    except ExtraMissing as error:
+        raise ExtraMissing(f"{error}, or choose `by` random, which needs no vectors") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +343,8 @@ def _by_strategy(
         else:
             strategy = find_strategy(session.library.numbered(strategy), session.base)
         meter = meter_for(session, pool, strategy, settings, request.models)
+    if strategy.needs_vectors:
+        session.check_encoder()
     if request.threshold is not None:
         check_descending(strategy)
     return _ByStrategy(strategy, meter)

@@ -295,6 +295,13 @@ class Session(Jobs):
             given=self.given,
         )
 
+    def check_encoder(self) -> None:
+        """Raise ExtraMissing if items need vectors, none are given, and none can be made here."""
+        from selectllm.data.encoders import check_encoder
+
+        if self.given is None:
+            check_encoder(self.embedder().encoder)
+
     def of_pool(self, loaded: LoadedPool) -> Self:
         """The same session for a job on one pool, whose rows are those of the given vectors.
 

@@ -24,6 +24,7 @@ from selectllm.downstream.student import (
     items_sha256,
     open_student,
 )
+from selectllm.downstream.student.failures import check_extra
 from selectllm.downstream.student.schema import LearningRateChoice
 from selectllm.downstream.student.template import check_responses
 from selectllm.downstream.trials.log import TrialLog, trial_manifest
@@ -57,11 +58,12 @@ class StudentSettings:
         return StudentConfig(**named, seed=seed)
 
     def check(self, dev: str | None) -> None:
-        """Raise UsageError for a value out of range, and for a learning rate beside dev items.
+        """Raise UsageError for a value out of range, a rate beside dev items, a missing extra.
 
         `dev`: the file of the items that are to choose it, None if none are.
         """
         self.config()
+        check_extra()
         if dev is not None and self.learning_rate is not None:
             raise UsageError(
                 "`dev` chooses the learning rate; leave `learning_rate` out",

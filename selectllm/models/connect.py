@@ -36,8 +36,9 @@ class Connections:
 
     `environment`: where keys and base URLs are looked up. `utility`: what mock/oracle picks by.
     `num_ctx`: the context that Ollama is told to make room for, tokens. `base`: a folder in which
-    code of the user's own may be. `innermost`: what makes the model that talks to a provider; None
-    for `innermost` below.
+    code of the user's own may be. `recorded`: the endpoints that a baseline holds, by model: an
+    embedded model whose engine is not installed is known by its own there. `innermost`: what makes
+    the model that talks to a provider; None for `innermost` below.
     """
 
     cache: ReplyCache
@@ -50,6 +51,7 @@ class Connections:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     paces: Paces = field(default_factory=Paces)
     base: Path | None = None
+    recorded: Mapping[str, str] = field(default_factory=empty)
     innermost: Callable[[ModelSpec, Connections], Model] | None = None
 
 
@@ -59,7 +61,7 @@ def request_endpoint(spec: ModelSpec, shared: Connections) -> str | None:
     if way == "scripted":
         return None
     if way == "embedded":
-        return weights.identity(spec.id.removeprefix("local/"))
+        return weights.identity(spec.id.removeprefix("local/"), shared.recorded.get(spec.name))
     if way == "own":
         return own_identity(spec, shared.base)
     return endpoint(spec, shared.environment)

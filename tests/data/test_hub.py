@@ -306,15 +306,15 @@ def test_without_the_library_the_extra_to_install_is_named(folder: Path) -> None
     (message,) = in_a_child(
         "import sys; sys.modules['datasets'] = None\n"
         "from pathlib import Path\n"
-        "from selectllm.core.errors import PoolError\n"
+        "from selectllm.core.errors import ExtraMissing\n"
         "from selectllm.data.pool import load_pool\n"
         "try:\n"
         "    load_pool(Path('hf:./set'))\n"
-        "except PoolError as error:\n"
+        "except ExtraMissing as error:\n"
         "    print(error)\n"
     )
-    assert message.startswith("hf:./set: needs the datasets library (")
-    assert message.endswith('; pip install "selectllm[hf]"')
+    assert message.startswith("hf:./set: a data set of the hub needs datasets")
+    assert message.endswith('; run pip install "selectllm[hf]"')
 
 
 # The hub

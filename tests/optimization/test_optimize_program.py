@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from selectllm.core.errors import ProviderError, UsageError
+from selectllm.core.errors import ExtraMissing, ProviderError
 from selectllm.core.types import Decision, Reply
 from selectllm.models.connect import Connections
 from selectllm.models.model import ModelSpec, Request
@@ -189,5 +189,5 @@ def test_dspy_that_cannot_be_loaded_is_told_with_the_line_that_installs_it(
 ) -> None:
     load_dspy.cache_clear()
     monkeypatch.setitem(sys.modules, "dspy", None)
-    with pytest.raises(UsageError, match="pip install dspy-ai"):
+    with pytest.raises(ExtraMissing, match=r'dspy-ai.*pip install "selectllm\[optimize\]"'):
         load_dspy()

@@ -7,9 +7,9 @@ import errno
 from collections.abc import Iterator
 
 from selectllm.core.errors import ModelError
+from selectllm.core.extras import check
 from selectllm.downstream.student.config import StudentConfig
 
-EXTRA = 'pip install "selectllm[student]"'
 _NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
@@ -23,13 +23,9 @@ class LossNotFinite(ModelError):
 
 
 def check_extra() -> None:
-    """Raise ModelError if what trains students is not installed."""
-    try:
-        import peft  # noqa: F401
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise ModelError(f"a student needs the extra `student` ({error}); run {EXTRA}") from None
+    """Raise ExtraMissing if what trains students is not installed."""
+    for module in ("torch", "transformers", "peft"):
+        check("student", module, "training a student")
 
 
 def memory_errors(config: StudentConfig) -> contextlib.AbstractContextManager[None]:

@@ -71,6 +71,12 @@ class Baseline:
         """Hash of its content."""
         return sha256_json(self.content)
 
+    @property
+    def endpoints(self) -> Mapping[str, str]:
+        """Where its models answered, by name, as far as that is told; see model.Request."""
+        told = ((entry.model, entry.spec.get("endpoint")) for entry in self.entries)
+        return {model: where for model, where in told if isinstance(where, str)}
+
     @cached_property
     def content(self) -> Mapping[str, Any]:
         """The file's content without its hash (schema: schemas/baseline.json)."""

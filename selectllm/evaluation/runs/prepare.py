@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selectllm.core.codec import seeded_hash, sha256_texts
-from selectllm.core.errors import SuiteError, UtilityError
+from selectllm.core.errors import ExtraMissing, SuiteError, UtilityError
 from selectllm.core.names import listed
 from selectllm.core.types import Cluster, Item, Pool
 from selectllm.data.embedder import Embedder
@@ -301,11 +301,16 @@ def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster
     encoder = None if entry.by == "random" else sources.embedder.identity
     division = ClusterSettings(entry.by, entry.size, suite.seed, suite.folder)
     parts = [pool] if entry.group is None else _parts(pool, entry.group)
-    clusters = [
-        cluster
-        for part in parts
-        for cluster in cluster_pool(part, division, sources.embedder, sources.cache)
-    ]
+    try:
+        clusters = [
+            cluster
+            for part in parts
+            for cluster in cluster_pool(part, division, sources.embedder, sources.cache)
+        ]
+    except ExtraMissing as error:
+        raise ExtraMissing(
+            f"{error}, or write clusters: {{by: random}}, which needs no vectors, in the suite"
+        ) from None
     if len(parts) > 1:
         clusters.sort(key=lambda c: seeded_hash("clusters", suite.seed, *c.members))
         clusters = [Cluster(number, c.members) for number, c in enumerate(clusters)]

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from selectllm.core.errors import ModelError, ProviderError
+from selectllm.core.extras import need
 from selectllm.models.providers.weights import (
     ENGINE,
     LocalModel,
@@ -80,14 +81,8 @@ def start(name: str, *, slots: int = 1, port: int = 0) -> EmbeddedServer:
 
 
 def _launch(model: LocalModel, slots: int, port: int) -> EmbeddedServer:
+    xllamacpp = need("local", ENGINE, f"local/{model.name}")
     weights = find_weights(model.name)
-    try:
-        import xllamacpp
-    except ImportError as error:
-        raise ModelError(
-            f"local/{model.name}: the engine {ENGINE} cannot be imported ({error}); "
-            f"run pip install 'selectllm[local]'"
-        ) from None
     parameters = _parameters(xllamacpp.CommonParams(), model, slots)
     parameters.model.path = str(weights)
     parameters.port = port

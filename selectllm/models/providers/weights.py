@@ -82,15 +82,19 @@ def engine_version() -> str:
         return NO_ENGINE
 
 
-def identity(name: str) -> str:
+def identity(name: str, recorded: str | None = None) -> str:
     """What tells replies of `name` from those of other weights or engines: part of cache keys.
 
     Made of the pinned sha256 and the engine's version; neither weights nor engine are needed or
-    read. Without an engine the version is "none": such an identity matches no reply that an
-    engine gave, so recorded replies need the engine version that recorded them. Raises ModelError
-    for an unknown name.
+    read. Without an engine the version is "none", which matches no reply that an engine gave;
+    `recorded`, an identity of the same weights that a baseline holds, then stands for it. Raises
+    ModelError for an unknown name.
     """
-    return f"sha256:{local_model(name).sha256} {ENGINE}=={engine_version()}"
+    version = engine_version()
+    known = f"sha256:{local_model(name).sha256} {ENGINE}=="
+    if version == NO_ENGINE and recorded is not None and recorded.startswith(known):
+        return recorded
+    return known + version
 
 
 def find_weights(name: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from selectllm.core.arrays import Vectors
+from selectllm.core.extras import need
 from selectllm.selection.clustering.seeded_rows import SeededRows
 
 LLOYD_UP_TO = 100_000  # items; mini-batches beyond
@@ -35,6 +36,7 @@ def kmeans_centres(
     k-means++ with one draw a centre (Arthur & Vassilvitskii 2007), since greedy draws take longer
     than all that follows, and mini-batches from the first rows, which are in random order.
     """
+    need("embed", "sklearn", "dividing by k-means")
     from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
     from sklearn.exceptions import ConvergenceWarning
 

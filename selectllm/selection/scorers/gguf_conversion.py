@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from selectllm.core.codec import pretty_json
 from selectllm.core.errors import ModelError
+from selectllm.core.extras import need
 from selectllm.core.files import write_text
 from selectllm.models.providers.weights import find_weights
 
@@ -44,7 +45,7 @@ def convert(name: str, folder: Path) -> None:
 
     Weights are float32 (538 MB for smollm2-135m, some 5 seconds of CPU time once). The folder
     appears whole or not at all, and several processes may ask for it at once. Raises ModelError
-    for missing or wrong weights, missing packages, and weights of a kind it cannot convert.
+    for missing or wrong weights, and weights of a kind it cannot convert; ExtraMissing.
     """
     if folder.is_dir():
         return
@@ -66,13 +67,7 @@ class _Gguf:
 
     def __init__(self, name: str) -> None:
         path = find_weights(name)
-        try:
-            import gguf
-        except ImportError as error:
-            raise ModelError(
-                f"local/{name}: its weights cannot be read without the package gguf ({error}); "
-                'run pip install "selectllm[local]"'
-            ) from None
+        gguf = need("embed", "gguf", f"reading the weights of local/{name}")
         self._reader = gguf.GGUFReader(path)
         kind = self._value("general.architecture"), self._value("tokenizer.ggml.pre")
         if kind != ("llama", "smollm"):

@@ -12,6 +12,7 @@ import numpy as np
 
 from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import ModelError
+from selectllm.core.extras import need
 from selectllm.data.model_files import ModelRole, find_model, loading
 from selectllm.models.providers.weights import local_model
 from selectllm.selection.scorers.gguf_conversion import convert
@@ -212,9 +213,10 @@ def load_weights(model: CausalModel, role: ModelRole = ROLE) -> tuple[Any, Any]:
     The network is float32, in evaluation mode and without gradients, on the GPU if torch sees
     one. Raises the error of `role` if it cannot be loaded.
     """
+    torch = need("embed", "torch", f"scoring with {model.identity}")
+    need("embed", "transformers", f"scoring with {model.identity}")
     if model.embedded:
         convert(model.embedded, Path(model.source))
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     fix = "check the name, or give the folder of a causal language model"

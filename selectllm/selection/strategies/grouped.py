@@ -7,6 +7,7 @@ import numpy as np
 from selectllm.core.arrays import Ints
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UnfitError
+from selectllm.core.extras import need
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 from selectllm.selection.strategies.kcenter import farthest_first
@@ -52,6 +53,7 @@ def _hdbscan(rows: SeededRows) -> Ints:
     """The group of each row, 0 for noise."""
     if len(rows) <= MIN_GROUP:
         return np.zeros(len(rows), dtype=np.intp)
+    need("embed", "sklearn", "strategy k-center-hdbscan")
     from sklearn.cluster import HDBSCAN
 
     # Trees need less memory, but at hundreds of dimensions ten times as long.

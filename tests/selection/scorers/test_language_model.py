@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from selectllm.core.arrays import Floats
-from selectllm.core.errors import ModelError
+from selectllm.core.errors import ExtraMissing, ModelError
 from selectllm.models.providers import embedded_server, weights
 from selectllm.selection.scorers import gguf_conversion
 from selectllm.selection.scorers.gguf_conversion import convert
@@ -162,7 +162,7 @@ def test_without_gguf_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "gguf", None)
-    with pytest.raises(ModelError, match=r'without the package gguf.*"selectllm\[local\]"'):
+    with pytest.raises(ExtraMissing, match=r'needs gguf.*"selectllm\[embed\]"'):
         load_language_model(None, tmp_path).log_likelihoods([("", "x")])
 
 
