@@ -35,6 +35,7 @@ MORE = {
         "Fine-tune a student on a selection, and measure it.",
     ),
     "export": ("selectllm.cli.export:export", "Training files of selected sets, and a recipe."),
+    "runs": ("selectllm.cli.runs:runs", "List the runs of a workspace, newest first."),
     "report": ("selectllm.cli.report:report", "Print the table of a run again."),
     "aa": ("selectllm.cli.aa:aa", "A pair against itself: the noise, and false alarms."),
     "verify": (

@@ -26,7 +26,8 @@ from selectllm.jobs.workspace import find_workspace
 def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> None:
     """Print the tables of the run in folder RUN; nothing is asked or computed.
 
-    RUN is a folder that eval, ab, aa, swap, regress, sets, optimize or student compare wrote.
+    RUN is a folder that eval, ab, aa, swap, regress, sets, optimize or student compare wrote, or
+    a file of any verb's --report json=FILE. `selectllm runs` lists the folders.
     """
     result, path = read_finished(folder)
     if as_json and (form or out):

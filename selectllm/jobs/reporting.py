@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selectllm.core.document import Document
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import RunError, UsageError
+from selectllm.core.files import read_json
 from selectllm.core.names import unknown
+from selectllm.downstream.outcomes.schema import OutcomeAgreement
+from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.comparison.schema import Verdict
+from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
-from selectllm.optimization.schema import read_optimize
+from selectllm.optimization.schema import GridResults, SearchResults, read_optimize
+from selectllm.utility.schema import Validations
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,15 +36,47 @@ READERS: Mapping[str, Callable[[Path], Document]] = {
     RUN: lambda path: RunResults.read(path, "not the results of a run ({why}); run eval again"),
 }
 """By the file that a folder holds when it is finished."""
+BY_KEYS: Sequence[tuple[frozenset[str], type[Document]]] = (
+    (frozenset({"suite", "pairs", "verdicts"}), RunResults),
+    (frozenset({"suite", "for"}), PlanResults),
+    (frozenset({"suite", "sets", "overlaps"}), SetsResults),
+    (frozenset({"suite", "student", "agreement"}), StudentsCompared),
+    (frozenset({"suite", "metric", "agreement"}), OutcomeAgreement),
+    (frozenset({"kind", "plan", "splits"}), SearchResults),
+    (frozenset({"student", "losses", "bands"}), StudentScores),
+    (frozenset({"validations"}), Validations),
+)
+"""What a file of JSON holds, by the keys that only it has."""
 
 
-def read_finished(folder: Path) -> tuple[Document, Path]:
-    """What a command left in `folder`, and the file that holds it.
+def read_finished(place: Path) -> tuple[Document, Path]:
+    """What a command left in the folder `place`, and the file that holds it.
 
-    Raises RunError if that is none of READERS, not finished, or damaged.
+    `place` may also be such a file, or a result that was written with --report json=FILE, as of
+    a plan. Raises RunError if it is none of these, not finished, or damaged.
     """
-    name = next((name for name in READERS if (folder / name).exists()), RUN)
-    return READERS[name](folder / name), folder / name
+    if place.is_file():
+        return _read_file(place), place
+    name = next((name for name in READERS if (place / name).exists()), RUN)
+    return READERS[name](place / name), place / name
+
+
+def _read_file(path: Path) -> Document:
+    if path.name in READERS:
+        return READERS[path.name](path)
+    content = read_json(path)
+    keys = content.keys() if isinstance(content, Mapping) else frozenset()
+    kind = next((kind for marks, kind in BY_KEYS if marks <= keys), None)
+    if kind is None:
+        raise RunError(
+            f"{path}: not a result that selectllm wrote; name the folder of a run, or a file that "
+            "was written with --report json=FILE"
+        )
+    if kind is PlanResults and content["for"] == "sets":
+        kind = SetsPlanResults
+    if kind is SearchResults and content["kind"] == "grid":
+        kind = GridResults
+    return kind.read(path, "not a whole result ({why}); write it again")
 
 
 def rendered(results: Document, format: str) -> str:
