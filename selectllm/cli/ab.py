@@ -59,10 +59,15 @@ ab_options = grouped(
 @click.command()
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @ab_options
+@click.option(
+    "--details", is_flag=True, help="Print every figure and table, not the verdict alone."
+)
 @evaluating_options
 @reports(RunResults)
 @common_options
-def ab(suite_file: Path, options: AbOptions, evaluating: Evaluating, common: Common) -> None:
+def ab(
+    suite_file: Path, options: AbOptions, details: bool, evaluating: Evaluating, common: Common
+) -> None:
     """Say whether arm B selects better than arm A, on the clusters of SUITE.
 
     An ARM is a prompt of the suite, a model of it, PROMPT+MODEL, or strategy:NAME. Exit code: 0
@@ -73,4 +78,4 @@ def ab(suite_file: Path, options: AbOptions, evaluating: Evaluating, common: Com
     told = asdict(options) | asdict(evaluating)
     with recordable():
         verdict = finished(comparing.ab(suite, session=session, **told))
-    finish(session, verdict.run)
+    finish(session, verdict.run, details=details)

@@ -10,8 +10,8 @@ from selectllm.cli.session import CommandSession
 from selectllm.jobs.evaluation import Evaluation
 
 
-def finish(session: CommandSession, evaluation: Evaluation) -> None:
+def finish(session: CommandSession, evaluation: Evaluation, *, details: bool = True) -> None:
     """Print the results and end with the exit code of their verdicts."""
-    show(session, evaluation)
+    show(session, evaluation, details=details)
     code = exit_code(evaluation.results.words)
     click.get_current_context().exit(code)

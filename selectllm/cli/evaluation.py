@@ -19,11 +19,13 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
 from selectllm.jobs.evaluating import Evaluating
 from selectllm.jobs.evaluation import Evaluation
-from selectllm.jobs.gating import nearby
+from selectllm.jobs.gating import recorded_into
+from selectllm.jobs.outputs import nearby
 from selectllm.models.secrets import shown_url
 
-NOT_REPEATED = {*SETTINGS, "as_json", "quiet", "out", "record", "junit", "markdown", "report"}
-"""Options that say where a command works and what it prints, not what it asks."""
+WHERE = {"prompts", "cache", "encoder", "vectors", "env_file"}
+NOT_REPEATED = {*SETTINGS, "as_json", "quiet", "record", "junit", "markdown", "report"} - WHERE
+"""Options that say how a command works and what it prints, not what it asks."""
 
 evaluating_options = grouped(
     "evaluating",
@@ -46,14 +48,20 @@ def recordable() -> Iterator[None]:
 
 def _record_command(pack: Path | None) -> str:
     """The command that is running, with --record and without what is for this time only."""
+    suite = click.get_current_context().params["suite_file"]
+    return recorded_into([*same_command("out"), "--record"], suite, pack)
+
+
+def same_command(*left_out: str) -> list[str]:
+    """The words of the command that is running, without what is for this time only."""
     context = click.get_current_context()
     words = ["selectllm", str(context.info_name)]
     for parameter in context.command.params:
         name = str(parameter.name)
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and name not in NOT_REPEATED:
+        if given and name not in (*NOT_REPEATED, *left_out):
             words += _words(parameter, context.params[name])
-    return shlex.join([*words, "--record", str(nearby(pack or Path("FILE")))])
+    return words
 
 
 def _words(parameter: click.Parameter, value: Any) -> list[str]:
@@ -67,10 +75,10 @@ def _words(parameter: click.Parameter, value: Any) -> list[str]:
     return [word for each in values for word in (flag, shown(each))]
 
 
-def show(session: CommandSession, evaluation: Evaluation) -> None:
+def show(session: CommandSession, evaluation: Evaluation, *, details: bool = True) -> None:
     """Write the reports that were asked for, and print the results.
 
-    As JSON alone, or as tables with what was spent.
+    As JSON alone, or as tables with what was spent; without `details` the verdicts alone.
     """
     if write_reports(evaluation.results, session.workspace.root):
         return
@@ -81,6 +89,13 @@ def show(session: CommandSession, evaluation: Evaluation) -> None:
 
     from selectllm.report.terminal import print_results
 
-    print_results(evaluation.results, Console())
+    print_results(evaluation.results, Console(), details=details)
     session.note_tries(evaluation.decisions)
     session.note(f"{session.spent}; run folder: {evaluation.folder}")
+    folder = shlex.quote(str(nearby(evaluation.folder)))
+    if evaluation.results.verdicts and not evaluation.results.utilities:
+        session.note(
+            f"To collect ratings, run: selectllm utility ask {folder} --differing -o sheet.csv"
+        )
+    if not details:
+        session.note(f"For all figures, run: selectllm report {folder}")

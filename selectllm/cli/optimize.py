@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from selectllm.cli.evaluation import same_command
 from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
 from selectllm.cli.reports import reports, write_reports
@@ -15,8 +17,8 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import optimizing
-from selectllm.jobs.gating import nearby
 from selectllm.jobs.optimizing import Optimization, Searching
+from selectllm.jobs.outputs import nearby
 from selectllm.jobs.sync import finished
 from selectllm.optimization.schema import GridResults, SearchResults
 
@@ -69,7 +71,8 @@ def optimize(suite_file: Path, options: Searching, common: Common) -> None:
     try:
         search = finished(optimizing.optimize(suite, session=session, **asdict(options)))
     except ReplyMissing as error:
-        raise ReplyMissing(f"{error}. Ask for them by the same call without --offline") from None
+        command = shlex.join(same_command())
+        raise ReplyMissing(f"{error}. To ask for them, run: {command}") from None
     _show(session, search)
     click.get_current_context().exit(INCONCLUSIVE if search.word == "inconclusive" else 0)
 

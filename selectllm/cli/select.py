@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.evaluation import same_command
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
 from selectllm.cli.session import CommandSession, open_session
@@ -49,7 +50,8 @@ def select(
     try:
         selection = finished(selecting.select(pool_file, session=session, **arguments))
     except ReplyMissing as error:
-        raise ReplyMissing(f"{error}. {_recording(pool_file, options)}") from None
+        command = shlex.join(same_command())
+        raise ReplyMissing(f"{error}. To record them, run: {command}") from None
     if selection.rejected:
         write_rejected(rejected, selection.rejected)
         session.note(f"{len(selection.rejected)} bad rows left out: {rejected}")
@@ -59,17 +61,6 @@ def select(
 
 def _beside(out: Path, what: str) -> Path:
     return out.with_name(f"{out.name}.{what}.jsonl")
-
-
-def _recording(pool_file: Path, options: SelectOptions) -> str:
-    """How missing replies are recorded."""
-    same = "Record them by the same call without --offline"
-    if options.strategy is not None:
-        return same
-    selector = ("--prompt", options.prompt or "", "--model", options.model or "")
-    budget = ("--budget", str(options.budget))
-    command = shlex.join(("selectllm", "select", str(pool_file), *budget, *selector))
-    return f"{same}: {command} and its other options"
 
 
 def _print_ahead(session: CommandSession, plan: SelectionPlan) -> None:

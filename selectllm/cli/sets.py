@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from selectllm.cli.evaluation import same_command
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
 from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import CommandSession, open_session
@@ -75,7 +77,8 @@ def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     try:
         comparison = finished(job)
     except ReplyMissing as error:
-        raise ReplyMissing(f"{error}. Record them by the same call without --offline") from None
+        command = shlex.join(same_command())
+        raise ReplyMissing(f"{error}. To record them, run: {command}") from None
     if options.markdown is not None:
         write_text(options.markdown, comparison.report("markdown"))
     _show(session, comparison)

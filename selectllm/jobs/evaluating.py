@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Unpack, cast
 
-from selectllm.core.errors import ReplyMissing, UsageError, blaming, check_whole
+from selectllm.core.errors import ReplyMissing, UsageError, UtilityError, blaming, check_whole
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
+from selectllm.evaluation.comparison.rated_differences import ASK
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.execute import evaluate as decide
 from selectllm.evaluation.runs.execute import tasks
@@ -27,7 +29,7 @@ from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.contents import PACK
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
-from selectllm.jobs.outputs import check_begun, check_written, read_by, real
+from selectllm.jobs.outputs import check_begun, check_written, nearby, read_by, real
 from selectllm.jobs.session import Session, Settings, opened, ticks
 from selectllm.jobs.turns import turn
 from selectllm.models.connect import settled
@@ -206,7 +208,11 @@ async def _carried_out(
             raise ReplyMissing(str(error), pack=pack or None) from None
     specs = {selector.spec.name: selector.spec for selector in run.selectors}
     note_used_up(session, specs.values(), decisions)
-    content = results(run.inputs, decisions)
+    try:
+        content = results(run.inputs, decisions)
+    except UtilityError as error:
+        ask = ASK.replace("RUN", shlex.quote(str(nearby(folder))))
+        raise UtilityError(str(error).replace(ASK, f"{ask} -o sheet.csv")) from None
     content.write(folder / "results.json")
     if evaluating.record is not None:
         _record(session, run, session.path(evaluating.record), decisions)

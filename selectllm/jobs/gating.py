@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from selectllm.core.errors import ReplyMissing, blaming
+from selectllm.core.errors import ReplyMissing, RunError, blaming
 from selectllm.core.files import read_json
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.baseline import Baseline, read_baseline, write_baseline
@@ -25,7 +25,7 @@ from selectllm.evaluation.suite import Suite
 from selectllm.jobs.contents import BASELINE, PACK
 from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, divided, open_run, suite_of
 from selectllm.jobs.evaluation import Evaluation, TableName
-from selectllm.jobs.outputs import check_written
+from selectllm.jobs.outputs import check_written, nearby
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.sync import finished
 from selectllm.jobs.workspace import find_workspace
@@ -96,6 +96,7 @@ async def regress(
             file = session.path(evaluating.record)
             check_written("record", file, PACK, {path}, session.workspace)
         with blaming("baseline"):
+            _check_there(path, suite, session)
             recorded = read_baseline(path)
             check_suite(recorded, suite, path)
         prompts = load_prompts(suite, session.library)
@@ -130,15 +131,31 @@ def _gate_result(run: Evaluation, suite: Suite, newer: tuple[str, ...]) -> GateR
 def recording(suite: Path, baseline: Path, pack: Path | None) -> str:
     """The shell command that records the replies that a gate lacks."""
     words = ["selectllm", "regress", str(suite), "--baseline", str(baseline)]
-    return shlex.join([*words, "--record", str(nearby(pack or Path("FILE")))])
+    return recorded_into([*words, "--record"], suite, pack)
 
 
-def nearby(path: Path) -> Path:
-    """`path` from the current folder where it lies below it."""
-    try:
-        return path.resolve().relative_to(Path.cwd())
-    except ValueError:
-        return path
+def recorded_into(command: Sequence[str], suite: Path, pack: Path | None) -> str:
+    """`command` with the file that it records replies in: the suite's own, else one beside it."""
+    words = shlex.join([*command, str(nearby(pack or suite.with_suffix(".replies.jsonl")))])
+    if pack is not None:
+        return words
+    return f"{words} and write replies: {suite.stem}.replies.jsonl into {suite}"
+
+
+def _check_there(baseline: Path, suite: Suite, session: Session) -> None:
+    """Raise RunError, with the commands that make it, if there is no baseline."""
+    if baseline.exists():
+        return
+    run = str(nearby(session.workspace.runs / f"{suite.name}-baseline"))
+    file = "the suite" if suite.source is None else str(suite.source)
+    steps = (
+        ["selectllm", "eval", file, "-o", run],
+        ["selectllm", "baseline", "set", run, "-o", str(nearby(baseline))],
+    )
+    raise RunError(
+        f"{baseline}: there is no baseline; to make one of the suite as it is now, run: "
+        f"{' && '.join(map(shlex.join, steps))}"
+    )
 
 
 def _moved(recorded: Baseline, run: Run) -> str:

@@ -175,7 +175,8 @@ def _job(session: Session, suite: Suite, search: Searching) -> GepaJob | GridJob
     if not suite.utilities:
         raise UtilityError(
             "optimize needs a utility to score decisions by, and the suite has none; add one "
-            "under `utilities:`, or get ratings with selectllm utility ask"
+            f"under `utilities:`, or get ratings with selectllm utility ask "
+            f"{suite.source or 'SUITE'} -o sheet.csv"
         )
     teacher = None if search.grid else _teacher(session, suite, search.teacher or arm.model or "")
     suite = narrowed(suite, prompts, [arm])

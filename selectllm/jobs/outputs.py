@@ -34,6 +34,14 @@ def real(path: Path | str) -> Path:
     return Path(os.path.realpath(path))
 
 
+def nearby(path: Path) -> Path:
+    """`path` from the current folder where it lies below it."""
+    try:
+        return path.resolve().relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
 def read_by(suite: Suite) -> set[Path]:
     """The suite's own file and every path that it names."""
     words = values(suite.model_dump().values(), str)

@@ -86,8 +86,8 @@ def _effects(told: GridResults) -> Table:
         "effects, in captured",
         f"each value against its default, on the {counted(len(first.clusters), 'cluster')} of "
         "round one, averaged over the values of the other variables; that does not show what it "
-        "does beside one choice of them, nor with another model; interval: of 95 %, of each effect "
-        "alone; p: by Holm over all of them",
+        "does beside one choice of them, nor with another model; interval: of 95 %, of each "
+        "effect alone; p: by Holm over all of them",
         ["variable", "value"],
         ["effect", "interval", "p (Holm)"],
     )
@@ -119,7 +119,8 @@ def _arms(confirmation: GridConfirmation) -> Table:
     made = table(
         "on the confirmation clusters",
         "consistency: 0 = as random picks overlap from one order to another, 1 = the same picks; "
-        "slots: picks by place shown; tokens: in + out, of one decision",
+        "slots: picks by place shown; tokens: in + out, of one decision; valid: share of answers "
+        "that can be used; captured: 0 = random picks, 1 = the best possible",
         ["prompt"],
         ["captured", "consistency", "slots", "tokens", "valid"],
     )

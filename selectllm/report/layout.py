@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selectllm.core.shown import visible
+from selectllm.report.fitting import FittedTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Visible:
 def table(
     title: str, caption: str, names: Sequence[str] = (), figures: Sequence[str] = ()
 ) -> Table:
-    """An empty table: columns `names` fold long names; columns `figures` fold last."""
-    made = Table(
+    """An empty table: columns `names` say what a row is of; columns `figures` are never folded."""
+    made = FittedTable(
         title=Text(title, style="bold"),
         title_justify="left",
         caption=Text(caption, style="table.caption"),

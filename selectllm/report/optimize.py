@@ -98,8 +98,9 @@ def _guards(told: SearchResults, guards: GuardedVersions) -> Table:
     made = table(
         "before and after, on the confirmation clusters",
         "consistency: 0 = as random picks overlap from one order to another, 1 = the same picks; "
-        "slots: picks by place shown, and how likely as uneven a spread is by chance; tokens: of "
-        "one decision",
+        "slots: picks by place shown, and how likely as uneven a spread is by chance; tokens in, "
+        "out: "
+        "of the prompt and the reply of one decision; valid: share of answers that can be used",
         ["version"],
         ["order consistency", "slots", "tokens in", "tokens out", "valid"],
     )
@@ -173,6 +174,5 @@ def written(told: Optimized, nothing_better: str) -> str:
         return f"{told.written}; release it with selectllm prompts lock"
     if told.verdict is None:
         return f"nothing; {nothing_better}"
-    return (
-        f"nothing; the verdict is {in_full(told.verdict, told.verdict.word)}; --force was not given"
-    )
+    word = in_full(told.verdict, told.verdict.word)
+    return f"nothing; the verdict is {word}, and --force was not given"

@@ -16,7 +16,7 @@ from selectllm.evaluation.planning.schema import (
 )
 from selectllm.report.layout import Visible, add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
-from selectllm.report.wording import count, counted, named, number, percent, usd
+from selectllm.report.wording import SD, count, counted, named, number, percent, usd
 
 SPREADS = {
     "pilot": "as between the pilot's arms",
@@ -149,8 +149,12 @@ def _pairs_table(plan: PlanResults) -> Table:
     """What each pair takes."""
     made = table(
         "what will be sent",
-        "known: recorded or cached; ~: an estimate, no tokenizer of the model being at hand; most: "
-        "if every reply were as long as allowed, and every question asked again",
+        "calls: to be sent; known: replies that are recorded or cached; tokens in: of the "
+        "prompts; "
+        "out: of the replies; ~: an estimate, since the model's tokenizer is not at hand; USD: "
+        "what "
+        "is expected; most: if every reply were as long as allowed, and every question asked "
+        "again",
         ["selector"],
         ["calls", "known", "tokens in", "out", "USD", "most"],
     )
@@ -171,7 +175,7 @@ def _pairs_table(plan: PlanResults) -> Table:
 
 def _spread(plan: PlanResults) -> Iterator[Fact]:
     spread = plan.spread
-    yield "sd(d)", f"{spread.sd:.3f} captured between clusters, {SPREADS[spread.source]}"
+    yield "sd(d)", f"{spread.sd:.3f}, {SPREADS[spread.source]}; {SD}"
 
 
 def _power(plan: PlanResults) -> Iterator[Fact]:

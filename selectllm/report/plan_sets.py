@@ -70,7 +70,9 @@ def _table(plan: SetsPlanResults) -> Table:
     over = counted(len(plan.seeds), "seed")
     made = table(
         f"what will be sent, over {over}",
-        "~: an estimate, no tokenizer of the model being at hand; most: if every reply were as "
+        "budget: items of a set; calls: to be sent; tokens in: of the prompts; out: of the "
+        "replies; ~: an estimate, since the model's tokenizer is not at hand; USD: what is expected; "
+        "most: if every reply were as "
         "long as allowed, and every question asked again; a strategy is measured once for all "
         "its sets",
         ["selector"],

@@ -64,7 +64,8 @@ def _gains(content: StudentsCompared, by: Aggregation) -> Table:
     verdict = ["verdict"] if by == content.primary else []
     made = table(
         f"gain {BY[by]}, in nats" + (" (primary)" if verdict else ""),
-        "over random: less the mean of the random sets (interval of 95 %, of each selector alone); "
+        "tokens: that the student learns from; gain: what training took off the loss; over random: "
+        "less the mean of the random sets (interval of 95 %, of each selector alone); "
         "p: of that, by Holm over all selectors, as the verdict has it; above: share of random "
         "sets that gained less; over matched: less random items of as many tokens",
         ["selector"],

@@ -11,12 +11,13 @@ from rich.text import Text
 from selectllm.evaluation.metrics.schema import UtilityAgreement
 from selectllm.evaluation.runs.schema import RunResults, RunUtility
 from selectllm.report.layout import Visible, add_row, table
-from selectllm.report.verdict import headline, render_noise, render_verdict
+from selectllm.report.verdict import headline, in_brief, render_noise, render_verdict
 from selectllm.report.wording import (
     UNVALIDATED,
     ceiling,
     count,
     estimate,
+    explained,
     in_words,
     length_alone,
     named,
@@ -26,12 +27,26 @@ from selectllm.report.wording import (
     standing,
 )
 
+REPLIES = {
+    "valid": "share of the decisions with an answer that can be used",
+    "not ok": "decisions that needed a repair, or have no full answer",
+    "consistency": "of the picks over orders: 0 = as random picks overlap, 1 = the same picks",
+    "slots p": "how likely picks as uneven over the places shown are by chance",
+    "in": "tokens of the prompts",
+    "out": "tokens of the replies",
+    "USD": "what all of it costs if nothing is cached",
+}
+"""The columns of how pairs answered, and what they mean."""
 SLOTS_ALPHA = 0.01  # below this p the slots that a pair prefers are printed
 
 
-def print_results(results: RunResults, console: Console) -> None:
-    """Print the verdicts and tables of a run and the sentences that go with them."""
-    console.print(Visible(render_results(results)))
+def print_results(results: RunResults, console: Console, *, details: bool = True) -> None:
+    """Print the verdicts and tables of a run and the sentences that go with them.
+
+    Without `details`: of each verdict the word and what it rests on, a few lines.
+    """
+    shown = render_results(results) if details else Group(*map(in_brief, results.verdicts))
+    console.print(Visible(shown))
 
 
 def render_results(results: RunResults) -> RenderableType:
@@ -79,7 +94,7 @@ def _agreement_table(results: RunResults, utility: RunUtility) -> Table:
         measures += ["ndcg", "tau"]
     made = table(
         f"agreement with {named(utility)}",
-        "captured: 0 = random picks, 1 = the best possible; interval of 95 %",
+        explained(("captured", "interval", *measures)),
         ["selector"],
         ["captured", "interval", *measures],
     )
@@ -119,13 +134,9 @@ def _sentences(results: RunResults, utility: RunUtility) -> Iterator[Text]:
 
 def _answers_table(results: RunResults) -> Table:
     """How the pairs answered: validity, consistency, slots, tokens, cost."""
-    made = table(
-        "replies", "slots p: are all slots alike; consistency: of picks over orders", ["selector"]
-    )
     in_orders = any(pair.order_consistency for pair in results.pairs)
-    consistency = ["consistency"] if in_orders else []
-    for column in ("valid", "not ok", *consistency, "slots p", "in", "out", "USD"):
-        made.add_column(column, justify="right", overflow="fold")
+    columns = [name for name in REPLIES if in_orders or name != "consistency"]
+    made = table("replies", explained(columns, REPLIES), ["selector"], columns)
     for pair in results.pairs:
         counts = pair.status_counts
         odd = [f"{counts[s]} {s}" for s in counts if s != "ok" and counts[s]]

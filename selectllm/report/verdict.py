@@ -13,7 +13,7 @@ from selectllm.core.verdict_words import KIND_WORDS, POLARITY
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.noise import noise_facts
-from selectllm.report.verdict_sentences import figures, lead, worse_than_random
+from selectllm.report.verdict_sentences import brief, figures, lead, worse_than_random
 from selectllm.report.wording import (
     count,
     estimate,
@@ -36,6 +36,11 @@ def render_verdict(verdict: Verdict) -> RenderableType:
         if made is not None:
             parts += [Text(), made]
     return Group(*parts)
+
+
+def in_brief(verdict: Verdict) -> RenderableType:
+    """The word, what is to be known beside it, and the five lines that tell most."""
+    return Group(headline(verdict), Text(), labelled(brief(verdict)), Text())
 
 
 def headline(verdict: Verdict) -> Text:
@@ -67,7 +72,9 @@ def _swap_table(verdict: Verdict) -> Table | None:
         return None
     made = table(
         "consistency over orders, and what 1,000 selected items take",
-        "consistency: 0 = as random picks overlap, 1 = the same picks; not priced is not free",
+        "consistency: 0 = as random picks overlap, 1 = the same picks; USD: not priced is not "
+        "free; "
+        "seconds: of all calls, one after the other",
         ["arm"],
         ["consistency", "USD", "seconds"],
     )

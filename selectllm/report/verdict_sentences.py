@@ -64,6 +64,16 @@ def figures(verdict: Verdict) -> list[Fact]:
     return [fact for part in parts for fact in part(verdict)]
 
 
+def brief(verdict: Verdict) -> list[Fact]:
+    """Reason, difference, what both arms captured, and what would decide it, or the utility.
+
+    Notes come on top.
+    """
+    last = [*_needed(verdict), *utility(verdict)][:1]
+    reason, *notes = [fact for fact in lead(verdict) if fact[0] in ("reason", "note")]
+    return [reason, *notes, *_difference(verdict), *_arms(verdict), *last]
+
+
 def difference(verdict: Verdict) -> str:
     """`+0.120 captured, interval of 95 % from +0.030 to +0.210`."""
     found = verdict.difference

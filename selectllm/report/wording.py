@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from selectllm.evaluation.comparison.schema import OtherUtility, Verdict
@@ -30,6 +31,25 @@ REPEATS = {
     "student": "over passes",
 }
 UNKNOWN = "-"
+MEASURES = {
+    "captured": "share of the possible gain over random picks: 0 = random picks, 1 = the best "
+    "possible",
+    "interval": "of captured, with 95 % confidence",
+    "hit": "share of the picks that are among the best items of their cluster",
+    "kappa": "hit with chance taken out: 0 = as random picks, 1 = the best possible",
+    "nuc": "captured, where a cluster counts by how much there is to gain in it",
+    "auc": "chance that a picked item is better than one that was not picked: 0.5 = random picks",
+    "ndcg": "how well the whole order has the best items first: 1 = the best possible",
+    "tau": "how well the whole order agrees with the utility: 0 = by chance, 1 = the same order",
+}
+"""Columns that say how picks agree with a utility; README's glossary has the same words."""
+SD = "standard deviation, from cluster to cluster, of the difference d between two arms in captured"
+"""What sd(d) is."""
+
+
+def explained(columns: Iterable[str], meanings: Mapping[str, str] = MEASURES) -> str:
+    """A caption that says what each of `columns` means."""
+    return ";\n".join(f"{name}: {meanings[name]}" for name in columns)
 
 
 def subject(verdict: Verdict) -> str:

@@ -49,6 +49,37 @@ def test_each_word_has_its_exit_code(
     )
 
 
+def test_the_verdict_is_a_few_lines_and_details_are_asked_for(
+    selectllm: Command, suite: Path
+) -> None:
+    asked = ("ab", suite, "--a", "mock/random", "--b", "mock/oracle", "-o", "my run")
+    told = selectllm(*asked)
+    lines = [line for line in told.out.splitlines() if line and not line.startswith("  ")]
+    assert lines[0] == "BETTER  short@1 + mock/oracle against short@1 + mock/random"
+    labels = ["reason", "difference", "captured", "captured", "utility"]
+    assert [line.split()[0] for line in lines[1:]] == labels
+    assert "agreement with" not in told.out
+    assert "selectllm report 'my run'" in told.err
+    full = selectllm(*asked, "--details").out
+    assert "agreement with" in full
+    assert full == selectllm("report", "my run").out
+
+
+def test_without_ratings_the_command_that_collects_them_is_told(selectllm: Command) -> None:
+    told = selectllm(
+        *("ab", write_suite(MODELS), "--a", "mock/first", "--b", "mock/random", "-o", "run")
+    )
+    assert told.code == 3
+    asked = told.err.partition("selectllm utility ask")[2].splitlines()[0].split()
+    assert selectllm("utility", "ask", *asked).code == 0
+    rated = RATED.replace("ratings, column: rating", "import, file: sheet.ratings.jsonl")
+    write_jsonl(Path("sheet.ratings.jsonl"), [{"id": "item-000", "value": 3}])
+    arms = ("--a", "mock/first", "--b", "mock/random", "--differing", "-o", "differing")
+    refused = selectllm("ab", write_suite(rated, MODELS), *arms)
+    assert refused.code == 2
+    assert "selectllm utility ask differing --differing -o sheet.csv" in refused.err
+
+
 def test_options_reach_the_comparison(selectllm: Command) -> None:
     suite = write_suite(RATED, MODELS, "short@1 -> short@1, criteria@1")
     arms = {"a": "short", "b": "criteria"}

@@ -102,7 +102,9 @@ def test_a_changed_prompt_is_exit_5_with_the_command_that_records_it(
     put_prompt("mine@2", text)
     suite.write_text(suite.read_text("utf-8").replace("mine@1", "mine@2"), encoding="utf-8")
     offline = ("--offline", "--cache", "empty")
-    command = "selectllm regress suite.yaml --baseline base.json --record replies.jsonl"
+    command = (
+        "selectllm regress suite.yaml --baseline base.json --cache empty --record replies.jsonl"
+    )
     assert_refused(regress(selectllm, suite, *offline), command, "mine@2 with m", code=5)
     assert selectllm(*command.split()[1:], "--quiet").code in (0, 3)
     assert regress(selectllm, suite, *offline).code in (0, 3)

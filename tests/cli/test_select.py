@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -83,6 +84,18 @@ def test_on_invalid_skip_is_short_and_fail_writes_nothing(
     assert outcome.code == 1
     assert "no valid picks" in outcome.err
     assert not Path("pool.selected.jsonl").exists()
+
+
+def test_replies_that_are_missing_are_told_with_the_command_that_records_them(
+    selectllm: Command, pool_file: Path
+) -> None:
+    asked = ("select", pool_file, "--budget", "4", "--prompt", "short@1", "--by", "random")
+    told = selectllm(*asked, "--model", "openai/m", "--offline", "-o", "my out.jsonl")
+    assert told.code == 5
+    command = shlex.split(told.err.partition("run: ")[2])
+    assert sorted(command[2:]) == sorted(
+        [*map(str, asked[1:]), "--model", "openai/m", "--out", "my out.jsonl"]
+    )
 
 
 def test_a_wrong_key_ends_at_once_with_the_providers_reason_and_no_key(

@@ -152,7 +152,8 @@ def test_what_keeps_a_gate_from_a_verdict_is_an_error_with_the_reason_and_the_fi
     junit = Path("junit.xml").read_text(encoding="utf-8")
     assert 'errors="1" failures="0"' in junit
     assert "no verdict: baseline.json" in junit
-    assert "selectllm baseline set RUN -o baseline.json" in tested.out
+    assert "selectllm eval suite.yaml -o eval/runs/demo-baseline && " in tested.out
+    assert "selectllm baseline set eval/runs/demo-baseline -o baseline.json" in tested.out
     assert "no verdict: baseline.json: there is no baseline" in tested.out
     for internal in ("Traceback", "During handling", "def judge"):
         assert internal not in tested.out

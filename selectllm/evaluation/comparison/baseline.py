@@ -142,13 +142,12 @@ def read_baseline(path: Path) -> Baseline:
         content: Any = load_json(path.read_bytes())
     except FileNotFoundError:
         raise RunError(
-            f"{path}: there is no baseline; make one from a run: selectllm baseline set RUN "
-            f"-o {path}"
+            f"{path}: there is no baseline; make one with selectllm baseline set"
         ) from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: the baseline cannot be read as JSON ({error})") from None
     if not isinstance(content, dict) or not NEEDED <= content.keys() | {"format"}:
-        raise RunError(f"{path}: is not a baseline; make one with selectllm baseline set RUN")
+        raise RunError(f"{path}: is not a baseline; make one with selectllm baseline set")
     if content.get("format") != FORMAT:
         raise RunError(
             f"{path}: not a baseline of format {FORMAT} (format: {content.get('format')}); set it "

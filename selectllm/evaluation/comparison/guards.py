@@ -26,7 +26,7 @@ def no_estimate(comparison: PairedComparison) -> Ruling:
         return Ruling(
             "inconclusive",
             "there is no utility, so how good the picks are is not known; rate the items in "
-            "which the arms differ (selectllm utility ask RUN --differing)",
+            "which the arms differ (selectllm utility ask, with --differing)",
         )
     if comparison.paired is None:
         flat = comparison.flat_clusters

@@ -23,6 +23,10 @@ Weights = dict[int, dict[str, float]]
 """By cluster and item."""
 
 
+ASK = "selectllm utility ask RUN --differing"
+"""The command that writes the sheet; who knows the run folder puts it in RUN's place."""
+
+
 def weights(decisions: Iterable[Decision], k: int) -> Weights:
     """The chance of every candidate to be among the k picks, over orders and repeats of a cluster.
 
@@ -77,7 +81,7 @@ def paired_ratings(
         raise UtilityError(
             f"utility {utility.name}: {len(missing)} of the {len(items)} items that exactly one "
             f"arm picked are not rated: {listed(missing)}; get a sheet of them "
-            "with selectllm utility ask RUN --differing"
+            f"with {ASK}"
         )
     clusters = [cluster for cluster in order if cluster in different]
     if not clusters:

@@ -132,7 +132,7 @@ def read_data(
             f"the pool has {len(pool)} items"
         )
     if comparison is None or not comparison.differing:
-        _check_covered(utilities, clusters)
+        _check_covered(utilities, clusters, suite)
     else:
         _check_differing(suite, utilities, comparison)
     return SuiteData(pool, utilities, _with_groups(suite, pool, clusters), encoder)
@@ -236,7 +236,7 @@ def _check_differing(
             )
 
 
-def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster]) -> None:
+def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster], suite: Suite) -> None:
     """Every item of the clusters has a value, before anything is spent on them."""
     members = [member for cluster in clusters for member in cluster.members]
     for utility in utilities:
@@ -245,7 +245,8 @@ def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster]) ->
             raise UtilityError(
                 f"utility {utility.name}: no value for {len(missing)} of the {len(members)} items "
                 f"of the suite's clusters: {listed(missing)}; get them with "
-                "selectllm utility ask, or compare by rated differences alone: ab --differing"
+                f"selectllm utility ask {suite.source or 'SUITE'} -o sheet.csv, or "
+                "compare by rated differences alone: ab --differing"
             )
 
 

@@ -33,8 +33,8 @@ def read_pack(path: Path) -> dict[str, Reply]:
             key, reply = _entry(load_json(line))
         except ValueError:
             raise RunError(
-                f"{path}:{number}: not a recorded reply; record the pack again with "
-                f"selectllm eval SUITE --record {path}"
+                f"{path}:{number}: not a recorded reply; run selectllm eval with the suite that "
+                f"names this file, and --record {path}, to record it again"
             ) from None
         replies[key] = reply
     return replies
