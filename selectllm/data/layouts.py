@@ -29,6 +29,8 @@ from selectllm.data.readers.records import BadRow
 
 TURNS = "turns"
 """The key of a mapping that says which turns of a chat are shown."""
+MAP_IT = "name it with `columns` {flag}"
+RENAME_IT = "rename {name} to instruction in this file, or to what the pool calls it"
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 _NOTHING = Exchange(None, None)
 
@@ -137,15 +139,18 @@ def _named(row: Mapping[str, Any], chat: str | None, asked: str | None) -> dict[
     return named
 
 
-def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:
-    """What is said of a file whose first rows are `rows`, with the column that looks likely."""
+def no_instruction(rows: Sequence[Mapping[str, Any]], where: str, fix: str) -> PoolError:
+    """What is said of a file whose first rows are `rows`, with the column that looks likely.
+
+    `fix`: MAP_IT or RENAME_IT.
+    """
     likely = likely_instruction(rows)
-    flag = shlex.quote(f"instruction={likely or 'COL'}")
+    name = likely or "COL"
+    done = fix.format(name=name, flag=shlex.quote(f"instruction={name}"))
     found = ", ".join(dict.fromkeys(paths_of(rows[0]))) or "none"
     none = "" if likely else ", and none looks like one"
     return PoolError(
-        f"{where}: no column holds the instruction{none} (columns: {found}); "
-        f"name it with `columns` {flag}",
+        f"{where}: no column holds the instruction{none} (columns: {found}); {done}",
         argument="columns",
     )
 
@@ -173,8 +178,8 @@ def parse_mapping(texts: Sequence[str]) -> dict[str, str]:
 
 
 def check_canonical(field: str) -> None:
-    """Raise UsageError for what is no canonical column."""
-    if field not in COLUMNS:
+    """Raise UsageError for what is no canonical column, nor TURNS."""
+    if field not in (*COLUMNS, TURNS):
         reason = names.unknown("canonical column", field, COLUMNS)
         raise UsageError(f"`columns`: {reason}", argument="columns")
 

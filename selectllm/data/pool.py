@@ -19,14 +19,14 @@ from selectllm.core.types import Item, Pool
 from selectllm.core.whole_text import all_whole, are_whole
 from selectllm.data.chats import notes_on
 from selectllm.data.layouts import (
+    MAP_IT,
+    RENAME_IT,
+    TURNS,
     Layout,
     Texts,
     kind_of,
     layout_of,
     no_instruction,
-)
-from selectllm.data.layouts import (
-    parse_mapping as parse_mapping,
 )
 from selectllm.data.likely import SAMPLE
 from selectllm.data.paths import value_at
@@ -79,9 +79,13 @@ def load_pool(
             f"the pool is {type(path).__name__}, not a file; make records a pool with "
             "Pool.from_records(...)"
         )
-    path = Path(path)
+    return _loaded(Path(path), _checked(columns), skip_bad, MAP_IT)
+
+
+def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool, unnamed: str) -> LoadedPool:
+    """`load_pool`; `unnamed`: what to do where no column holds the instruction."""
     rows = scan_rows(path)
-    builder = _Builder(partial(place, path), _checked(columns), rows)
+    builder = _Builder(partial(place, path), columns, rows, unnamed)
     items: list[Item] = []
     rejected: list[Rejected] = []
     for number, row in rows:
@@ -97,6 +101,21 @@ def load_pool(
     notes = (*format_of(path).notes(path), *builder.notes())
     pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path), notes)
     return LoadedPool(pool, tuple(rejected))
+
+
+def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
+    """The items of a file that goes with a pool, such as its test items.
+
+    `columns`: those of the pool. Where the file lacks one of them, its own names count alone.
+    Raises PoolError as `load_pool` does.
+    """
+    turns = {name: value for name, value in columns.items() if name == TURNS}
+    try:
+        return load_pool(path, columns=columns).pool
+    except PoolError as error:
+        if error.argument != "columns":
+            raise
+    return _loaded(path, turns, False, RENAME_IT).pool
 
 
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
@@ -188,10 +207,12 @@ class _Builder:
         place: Callable[[int], str],
         mapped: Mapping[str, str],
         rows: Iterator[tuple[int, Any]],
+        unnamed: str = MAP_IT,
     ) -> None:
         self._place = place
         self._mapped = mapped
         self._rows = rows
+        self._unnamed = unnamed
         self._layout: Layout | None = None
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
@@ -209,7 +230,7 @@ class _Builder:
         if self._layout is None:
             self._layout = layout_of(row, self._mapped, self._place(number))
             if self._layout is None:
-                raise no_instruction([row, *self._ahead()], self._place(number))
+                raise no_instruction([row, *self._ahead()], self._place(number), self._unnamed)
         texts = self._layout.texts(row)
         if self._layout.id is None:
             name = self._free(sha256_texts((texts.instruction, texts.input))[:16])

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item, Pool
-from selectllm.data.pool import Rejected, load_pool, parse_mapping, write_rejected
+from selectllm.data.layouts import parse_mapping
+from selectllm.data.pool import Rejected, load_pool, write_rejected
 from tests.support.pool_files import GOOD_ROW, Folder, Row, jsonl, parquet
 
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
