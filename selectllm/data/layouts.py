@@ -46,7 +46,7 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PoolLayout:
     """The path of each field; the turns of `chat` tell what has none, and ids are made.
 
     `shown`: which of them. `note`: what is said of a file that was recognised.
@@ -90,7 +90,7 @@ class Layout:
         return exchange_of(turns, self.shown if self.instruction is None else "first")
 
 
-def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> Layout | None:
+def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> PoolLayout | None:
     """The layout of a file whose first row is `row`; None if nothing says what it asks.
 
     `mapped`: canonical column -> path, and which TURNS are shown. Raises PoolError on a path that
@@ -116,7 +116,7 @@ def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> 
     if asked is not None and is_chat(value_at(row, asked)):
         asked, chat = None, asked
     # A first row without input or response does not keep later ones from having them.
-    return Layout(
+    return PoolLayout(
         id=paths.get("id"),
         instruction=asked,
         input=paths.get("input", "input" if note is None and asked != "input" else None),

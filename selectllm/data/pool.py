@@ -22,7 +22,7 @@ from selectllm.data.layouts import (
     MAP_IT,
     RENAME_IT,
     TURNS,
-    Layout,
+    PoolLayout,
     Texts,
     kind_of,
     layout_of,
@@ -213,7 +213,7 @@ class _Builder:
         self._mapped = mapped
         self._rows = rows
         self._unnamed = unnamed
-        self._layout: Layout | None = None
+        self._layout: PoolLayout | None = None
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
         self._chats = self._several = self._with_system = self._mended = 0
