@@ -17,6 +17,7 @@ Function = Callable[..., Any]
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+_TURNS = "selectllm.turns"  # what --turns says, until it is part of the columns
 
 
 class OrOwn(click.Choice[str]):
@@ -165,8 +166,8 @@ def grouped(name: str, kind: type[Any], *options: Function) -> Callable[[Functio
 
 
 def map_option(help_text: str) -> Function:
-    """--map NAME=COL, repeatable; a verb receives it as `columns`, name -> column."""
-    return click.option(
+    """--map NAME=COL, repeatable, and --turns; a verb receives both as `columns`."""
+    mapped = click.option(
         "--map",
         "columns",
         multiple=True,
@@ -174,12 +175,26 @@ def map_option(help_text: str) -> Function:
         callback=_columns,
         help=help_text,
     )
+    turns = click.option(
+        "--turns",
+        type=click.Choice(["first", "last", "all"]),
+        is_eager=True,
+        expose_value=False,
+        callback=_turns,
+        help="Which user turns of a chat with several are shown [last, behind what came before].",
+    )
+    return lambda function: mapped(turns(function))
+
+
+def _turns(ctx: click.Context, param: click.Parameter, shown: str | None) -> None:
+    ctx.meta[_TURNS] = {} if shown is None else {"turns": shown}
 
 
 def _columns(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
-    from selectllm.data.pool import parse_mapping
+    from selectllm.data.layouts import parse_mapping
 
-    return parse_mapping(texts)
+    turns: dict[str, str] = ctx.meta[_TURNS]
+    return parse_mapping(texts) | turns
 
 
 def _grouped(

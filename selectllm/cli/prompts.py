@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from selectllm.cli.options import AS_JSON, FILE, PROMPTS, grouped
+from selectllm.cli.options import AS_JSON, FILE, PROMPTS, grouped, map_option
+from selectllm.cli.terminal import Terminal
 from selectllm.core.codec import pretty_json, seeded_hash
 from selectllm.core.errors import PromptError
 from selectllm.core.shown import visible
@@ -52,6 +53,7 @@ class Where:
 where_options = grouped("where", Where, PROMPTS, AS_JSON)
 pool_argument = click.argument("pool", type=FILE)
 k_option = click.option("--k", type=click.IntRange(1), default=2, show_default=True, help="Picks.")
+columns_option = map_option("Column of POOL that holds instruction, input or id; repeatable.")
 size_option = click.option(
     "--size",
     type=click.IntRange(1),
@@ -101,15 +103,24 @@ def show(where: Where, ref: str) -> None:
 @where_options
 @click.argument("ref")
 @pool_argument
+@columns_option
 @k_option
 @size_option
 @click.option("--seed", type=int, help="Shuffle the candidates [file order].")
-def render_(where: Where, ref: str, pool: Path, k: int, size: int, seed: int | None) -> None:
+def render_(
+    where: Where,
+    ref: str,
+    pool: Path,
+    columns: Mapping[str, str],
+    k: int,
+    size: int,
+    seed: int | None,
+) -> None:
     """Print what a model would be shown of POOL.
 
     These are the messages for its first items.
     """
-    prompt, items = where.library.load(ref), _first(pool, size)
+    prompt, items = where.library.load(ref), _first(pool, columns, size)
     if seed is not None:
         items = sorted(items, key=lambda item: seeded_hash("render", seed, item.id))
     messages = render(prompt, items, k)
@@ -121,14 +132,23 @@ def render_(where: Where, ref: str, pool: Path, k: int, size: int, seed: int | N
 @click.argument("a")
 @click.argument("b")
 @click.option("--pool", type=FILE, help="Compare the messages for the first items of POOL too.")
+@columns_option
 @k_option
 @size_option
-def diff(where: Where, a: str, b: str, pool: Path | None, k: int, size: int) -> None:
+def diff(
+    where: Where,
+    a: str,
+    b: str,
+    pool: Path | None,
+    columns: Mapping[str, str],
+    k: int,
+    size: int,
+) -> None:
     """Compare two prompts, line by line."""
     old, new = (where.library.load(ref) for ref in (a, b))
     lines = {"source": _difference(old, new, old.source, new.source)}
     if pool is not None:
-        items = _first(pool, size)
+        items = _first(pool, columns, size)
         before, after = (_transcript(render(prompt, items, k)) for prompt in (old, new))
         lines["rendered"] = _difference(old, new, before, after)
     where.say(lines, "".join(lines.values()))
@@ -169,8 +189,11 @@ def check_(ctx: click.Context, where: Where) -> None:
     ctx.exit(1 if problems else 0)
 
 
-def _first(pool: Path, size: int) -> Sequence[Item]:
-    return load_pool(pool).pool.items[:size]
+def _first(file: Path, columns: Mapping[str, str], size: int) -> Sequence[Item]:
+    pool = load_pool(file, columns=columns).pool
+    for note in pool.notes:
+        Terminal().note(f"note: {file}: {note}")
+    return pool.items[:size]
 
 
 def _transcript(messages: Sequence[Message]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -9,10 +10,9 @@ from typing import get_args
 import click
 
 from selectllm.cli.named_model import NamedModels, named_model
-from selectllm.cli.options import FILE, ModelOptions, OrOwn, grouped
+from selectllm.cli.options import FILE, ModelOptions, OrOwn, grouped, map_option
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
-from selectllm.data.pool import parse_mapping
 from selectllm.jobs.settings import SelectArguments
 from selectllm.selection.by_model import OnInvalid
 from selectllm.selection.clustering.partition import PARTITIONS
@@ -33,7 +33,7 @@ class SelectOptions:
     max_filled: float
     reask: int
     seed: int
-    columns: tuple[str, ...]
+    columns: Mapping[str, str]
     skip_bad: bool
     dry_run: bool
     distinct: str | None
@@ -92,13 +92,7 @@ select_options = grouped(
         help="Further attempts after a reply that is not valid.",
     ),
     click.option("--seed", type=int, default=0, show_default=True),
-    click.option(
-        "--map",
-        "columns",
-        multiple=True,
-        metavar="NAME=COLUMN",
-        help="Where the pool keeps id, instruction, input or response; repeatable.",
-    ),
+    map_option("Where the pool keeps id, instruction, input or response; repeatable."),
     click.option("--skip-bad", is_flag=True, help="Leave bad rows out, into OUT.rejected.jsonl."),
     click.option(
         "--dry-run", is_flag=True, help="Say what would be asked; send and write nothing."
@@ -163,7 +157,7 @@ def arguments_of(options: SelectOptions, named: ModelOptions, log: Path) -> Sele
         max_filled=options.max_filled,
         reask=options.reask,
         seed=options.seed,
-        columns=parse_mapping(options.columns),
+        columns=options.columns,
         skip_bad=options.skip_bad,
         distinct=options.distinct,
         prefilter=options.prefilter,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,13 +23,15 @@ SAME_ENCODER = 0.9  # median cosine: two encoders come to about 0, two machines 
 class Embedder:
     """Where vectors come from: an encoder with its store on disk, or a file for the pool's items.
 
-    `progress(done, total)` hears of texts encoded. `given`: see `of_pool`.
+    `progress(done, total)` hears of texts encoded. `given`: see `of_pool`. `heard(items)` hears of
+    items that the encoder is to tell apart.
     """
 
     encoder: Encoder
     folder: Path
     progress: Progress | None = None
     given: GivenVectors | None = None
+    heard: Callable[[Sequence[Item]], None] | None = None
 
     @property
     def identity(self) -> str:
@@ -47,6 +49,8 @@ class Embedder:
         """(n_items, dim) float32, rows of length 1: the vectors of items of the pool."""
         if self.given is not None:
             return self.given.of(items)
+        if self.heard is not None:
+            self.heard(items)
         return self.vectors([item.text for item in items])
 
     def vectors(self, texts: Sequence[str]) -> Vectors:

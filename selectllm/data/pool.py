@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from selectllm.core import names
 from selectllm.core.codec import canonical_json, sha256_texts
 from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.files import atomic_write
 from selectllm.core.shown import shortened
 from selectllm.core.types import Item, Pool
 from selectllm.core.whole_text import all_whole, are_whole
+from selectllm.data.chats import notes_on
+from selectllm.data.layouts import (
+    MAP_IT,
+    RENAME_IT,
+    TURNS,
+    PoolLayout,
+    Texts,
+    kind_of,
+    layout_of,
+    no_instruction,
+)
+from selectllm.data.likely import SAMPLE
+from selectllm.data.paths import value_at
 from selectllm.data.readers import format_of, place, scan_rows
 from selectllm.data.readers.records import BadRow, MendedRow
 
-# What other data sets call the canonical columns (Alpaca: output; Dolly: context). The first
-# name that a file has is taken, so that a canonical column always wins.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "id": ("id",),
-    "instruction": ("instruction", "prompt"),
-    "input": ("input", "context"),
-    "response": ("response", "output", "completion"),
-}
-CHATS = ("messages", "conversations")
-_SYSTEM = ("system", "developer")
-_USERS = ("user", "human")
-_ASSISTANTS = ("assistant", "gpt")
-_TEXT_PARTS = ("text", "input_text", "output_text")
-_THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
-_LIKELY = ("instruction", "prompt", "question", "query", "task", "text")
-_KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
+_FEW = 10  # items, of which nothing is said
+_MANY = 100_000  # different texts, which are not nearly all equal whatever the pool
+_ALIKE = 0.1  # of the texts are different where nearly all are equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,10 @@ def load_pool(
 
     `path`: a pool file, or an `hf:` name as hub.py describes it (a Path keeps its text).
 
-    `columns` (`--map`) says which column of the file holds a canonical one, and overrides what
-    the first row shows: canonical columns, Alpaca, Dolly, prompt/completion or chat. Items of a
+    `columns` (`--map`) says which column of the file holds a canonical one, also inside objects
+    (`body.messages`), and overrides what the first row shows: canonical columns, Alpaca, Dolly,
+    prompt/completion, chat, or a file of another tool (exports.py). Its key `turns` says which
+    turns of chats are shown (chats.py). Items of a
     file without ids are named by a hash of (instruction, input), repeats get `-2`, `-3`.
     `skip_bad` leaves bad rows out and reports them in `rejected`. What of the file is not shown,
     or not as it was written, is counted in the pool's `notes`.
@@ -77,11 +79,16 @@ def load_pool(
             f"the pool is {type(path).__name__}, not a file; make records a pool with "
             "Pool.from_records(...)"
         )
-    path = Path(path)
-    builder = _Builder(partial(place, path), _checked(columns))
+    return _loaded(Path(path), _checked(columns), skip_bad, MAP_IT)
+
+
+def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool, unnamed: str) -> LoadedPool:
+    """`load_pool`; `unnamed`: what to do where no column holds the instruction."""
+    rows = scan_rows(path)
+    builder = _Builder(partial(place, path), columns, rows, unnamed)
     items: list[Item] = []
     rejected: list[Rejected] = []
-    for number, row in scan_rows(path):
+    for number, row in rows:
         try:
             items.append(builder.item(number, row))
         except BadRow as bad:
@@ -96,13 +103,29 @@ def load_pool(
     return LoadedPool(pool, tuple(rejected))
 
 
+def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
+    """The items of a file that goes with a pool, such as its test items.
+
+    `columns`: those of the pool. Where the file lacks one of them, its own names count alone.
+    Raises PoolError as `load_pool` does.
+    """
+    turns = {name: value for name, value in columns.items() if name == TURNS}
+    try:
+        return load_pool(path, columns=columns).pool
+    except PoolError as error:
+        if error.argument != "columns":
+            raise
+    return _loaded(path, turns, False, RENAME_IT).pool
+
+
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
     """See `Pool.from_records`."""
-    builder = _Builder("record {}".format, _checked(columns))
+    rows = ((number, _mended(row)) for number, row in enumerate(_rows_of(records), start=1))
+    builder = _Builder("record {}".format, _checked(columns), rows)
     items: list[Item] = []
-    for number, row in enumerate(_rows_of(records), start=1):
+    for number, row in rows:
         try:
-            items.append(builder.item(number, _mended(row)))
+            items.append(builder.item(number, row))
         except BadRow as bad:
             raise bad.at(f"record {number}", of_file=False) from None
     if not items:
@@ -156,34 +179,6 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
         handle.writelines(canonical_json(asdict(one)) + "\n" for one in rejected)
 
 
-def parse_mapping(texts: Sequence[str]) -> dict[str, str]:
-    """Repeated `instruction=COL` texts as canonical name -> the file's column.
-
-    Raises UsageError on a text of another form, an unknown canonical name and a repeated one.
-    """
-    columns: dict[str, str] = {}
-    for text in texts:
-        field, equals, column = text.partition("=")
-        if not (equals and column):
-            raise UsageError(
-                f"`columns` {text}: no column; write `columns` instruction=COL", argument="columns"
-            )
-        _check_canonical(field)
-        if field in columns:
-            raise UsageError(
-                f"`columns` {text}: {field} is already mapped to {columns[field]!r}; give it once",
-                argument="columns",
-            )
-        columns[field] = column
-    return columns
-
-
-def _check_canonical(field: str) -> None:
-    if field not in COLUMNS:
-        reason = names.unknown("canonical column", field, COLUMNS)
-        raise UsageError(f"`columns`: {reason}", argument="columns")
-
-
 def _nothing_in(path: Path, rejected: Sequence[Rejected]) -> PoolError:
     if not rejected:
         return PoolError(f"{path}: the pool is empty; give it at least one row")
@@ -200,130 +195,30 @@ def _identity(items: Iterable[Item]) -> Iterator[str]:
         yield "none" if item.response is None else f"text:{item.response}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """The column of each field; the turns of `chat` tell what has none, and ids are made."""
-
-    id: str | None
-    instruction: str | None
-    input: str
-    response: str | None
-    chat: str | None
-
-    def texts(self, row: Mapping[str, Any]) -> tuple[str, str, str | None]:
-        """Instruction, input and response of `row`. Raises BadRow."""
-        asked, answered = (None, None) if self.chat is None else _exchange(row, self.chat)
-        if self.instruction is not None:
-            asked = row.get(self.instruction)
-        if self.response is not None:
-            answered = row.get(self.response)
-        instruction = _text(asked, "instruction", self.instruction or self.chat)
-        if instruction is None:
-            source = f" ({self.chat} has no user turn)" if self.instruction is None else ""
-            raise BadRow(f"instruction is missing{source}", "fill it")
-        if not instruction or instruction.isspace():
-            raise BadRow("instruction is empty", "fill it")
-        response = _text(answered, "response", self.response or self.chat)
-        return instruction, _text(row.get(self.input), "input", self.input) or "", response
-
-
-def _layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> _Layout:
-    """The layout of a file whose first row is `row`. Raises PoolError on a missing column."""
-    for field, column in mapped.items():
-        _check_canonical(field)
-        if column not in row:
-            reason = names.unknown("column", column, row)
-            raise PoolError(f"{where}: `columns` {field}={column}: {reason}", argument="columns")
-    chat = next((name for name in CHATS if name in row and "instruction" not in row), None)
-    found: dict[str, str | None] = {}
-    for field, aliases in COLUMNS.items():
-        # In a chat the turns are instruction and response, unless a canonical column says so.
-        known = aliases[:1] if chat and field in ("instruction", "response") else aliases
-        found[field] = mapped.get(field, next((name for name in known if name in row), None))
-    if found["instruction"] is None and chat is None:
-        raise _no_instruction(row, where)
-    # A first row without input or response does not keep later ones from having them.
-    return _Layout(
-        id=found["id"],
-        instruction=found["instruction"],
-        input=found["input"] or "input",
-        response=found["response"] if chat else found["response"] or "response",
-        chat=chat,
-    )
-
-
-def _no_instruction(row: Mapping[str, Any], where: str) -> PoolError:
-    spoken_for = {alias for aliases in COLUMNS.values() for alias in aliases}
-    texts = [n for n, value in row.items() if isinstance(value, str) and n not in spoken_for]
-    alike = (names.closest(word, texts) for word in _LIKELY)
-    flag = f"instruction={next(filter(None, alike), 'COL')}"
-    found = ", ".join(row) or "none"
-    return PoolError(
-        f"{where}: no column holds the instruction (columns: {found}); "
-        f"name it with `columns` {shlex.quote(flag)}, in a suite under columns",
-        argument="columns",
-    )
-
-
-def _exchange(row: Mapping[str, Any], chat: str) -> tuple[Any, Any]:
-    """The first user turn of a chat and the first assistant turn after it; None where missing."""
-    said = (
-        (_role(turn), _content(turn.get("content", turn.get("value"))))
-        for turn in _turns(row, chat)
-    )
-    asked = next((text for role, text in said if role in _USERS), None)
-    return asked, next((text for role, text in said if role in _ASSISTANTS), None)
-
-
-def _turns(row: Mapping[str, Any], chat: str) -> list[dict[str, Any]]:
-    turns = row.get(chat)
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        reason = f"{chat} is no list of turns: {shortened(turns)}"
-        raise BadRow(reason, "write each turn as an object with role and content")
-    return turns
-
-
-def _role(turn: Mapping[str, Any]) -> Any:
-    return turn.get("role", turn.get("from"))
-
-
-def _content(value: Any) -> Any:
-    """The text of a turn that is written in parts, without thinking; else `value` as it is."""
-    if not isinstance(value, list) or not value:
-        return value
-    parts = [{"type": "text", "text": part} if isinstance(part, str) else part for part in value]
-    if not all(isinstance(part, dict) for part in parts):
-        return value
-    said = [part for part in parts if part.get("type") not in _THINKING_PARTS]
-    texts = [part.get("text") for part in said if part.get("type", "text") in _TEXT_PARTS]
-    if len(texts) < len(said) or not all(isinstance(text, str) for text in texts):
-        return value  # an image is no text
-    return "".join(map(str, texts))
-
-
-def _text(value: Any, field: str, column: str | None) -> str | None:
-    """`value` if it is text or null. Raises BadRow."""
-    if value is None or isinstance(value, str):
-        return value
-    label = field if column in (None, field) else f"{field} (column {column!r})"
-    reason = f"{label} is {_kind(value)}, not text: {shortened(value)}"
-    raise BadRow(reason, f"write it as text, use `columns` {field}=COL")
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), f"of type {type(value).__name__}")
-
-
 class _Builder:
-    """Makes the rows of one file into items with unique ids."""
+    """Makes the rows of one file into items with unique ids.
 
-    def __init__(self, place: Callable[[int], str], mapped: Mapping[str, str]) -> None:
+    `rows`: the same that are handed to `item`; what is still ahead shows what a file holds whose
+    first row does not say it.
+    """
+
+    def __init__(
+        self,
+        place: Callable[[int], str],
+        mapped: Mapping[str, str],
+        rows: Iterator[tuple[int, Any]],
+        unnamed: str = MAP_IT,
+    ) -> None:
         self._place = place
         self._mapped = mapped
-        self._layout: _Layout | None = None
+        self._rows = rows
+        self._unnamed = unnamed
+        self._layout: PoolLayout | None = None
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
-        self._chats = self._with_system = self._with_more = self._mended = 0
+        self._chats = self._several = self._with_system = self._mended = 0
+        self._items = 0
+        self._seen: set[int] = set()  # hashes of different texts
 
     def item(self, number: int, row: Any) -> Item:
         """The item of row `number`, as `scan_rows` yields it. Raises BadRow, PoolError."""
@@ -333,42 +228,50 @@ class _Builder:
             reason = f"the row is no object: {shortened(row)}"
             raise BadRow(reason, 'write it as {"instruction": ...}')
         if self._layout is None:
-            self._layout = _layout_of(row, self._mapped, self._place(number))
-        instruction, given, response = self._layout.texts(row)
+            self._layout = layout_of(row, self._mapped, self._place(number))
+            if self._layout is None:
+                raise no_instruction([row, *self._ahead()], self._place(number), self._unnamed)
+        texts = self._layout.texts(row)
         if self._layout.id is None:
-            name = self._free(sha256_texts((instruction, given))[:16])
+            name = self._free(sha256_texts((texts.instruction, texts.input))[:16])
         else:
-            name = self._explicit(row.get(self._layout.id), self._layout.id)
+            name = self._explicit(value_at(row, self._layout.id), self._layout.id)
         self._given[name] = number
-        self._count(row)
-        return Item(name, instruction, given, response, row)
+        self._count(row, texts)
+        return Item(name, texts.instruction, texts.input, texts.response, row)
 
-    def _count(self, row: Mapping[str, Any]) -> None:
-        """Count what of a row that became an item is not shown."""
+    def _ahead(self) -> list[dict[str, Any]]:
+        """The next rows that are objects, until one cannot be read."""
+        ahead: list[dict[str, Any]] = []
+        with contextlib.suppress(PoolError):
+            for _, row in islice(self._rows, SAMPLE):
+                if isinstance(row, dict):
+                    ahead.append(row)
+        return ahead
+
+    def _count(self, row: Mapping[str, Any], texts: Texts) -> None:
+        """Count what of a row that became an item is not shown, and different texts."""
+        self._items += 1
         self._mended += isinstance(row, MendedRow)
-        chat = self._layout.chat if self._layout and self._layout.instruction is None else None
-        if chat is None:
-            return
-        roles = [_role(turn) for turn in _turns(row, chat)]
-        self._chats += 1
-        self._with_system += any(role in _SYSTEM for role in roles)
-        self._with_more += sum(role in _USERS for role in roles) > 1
+        if texts.chat is not None:
+            self._chats += 1
+            self._several += texts.chat.several
+            self._with_system += texts.chat.hides_system
+        if len(self._seen) < _MANY:
+            self._seen.add(hash((texts.instruction, texts.input)))
 
     def notes(self) -> tuple[str, ...]:
         """Sentences about what is not shown as it was written, each with its count."""
-        notes = []
-        unseen = [
-            f"{count:,} have {what}"
-            for count, what in (
-                (self._with_system, "a system turn"),
-                (self._with_more, "more than one user turn"),
-            )
-            if count
-        ]
-        if unseen:
+        layout = self._layout
+        notes: list[str] = []
+        if layout is not None:
+            notes += filter(None, [layout.note])
+            notes += notes_on(self._chats, self._several, self._with_system, layout.shown)
+        if self._items >= _FEW and len(self._seen) <= min(_ALIKE * self._items, _MANY - 1):
             notes.append(
-                f"of {self._chats:,} conversations, {' and '.join(unseen)}: only the first user "
-                "turn and the answer to it are shown and exported, the other turns are not"
+                f"Nearly all of its texts are equal: {self._items:,} items have only "
+                f"{len(self._seen):,} different ones. Is the instruction in another column? "
+                "`columns` instruction=COL names it; `distinct` exact leaves repeats out."
             )
         if self._mended:
             rows = "1 row holds" if self._mended == 1 else f"{self._mended:,} rows hold"
@@ -382,7 +285,7 @@ class _Builder:
         if value is None or value == "":
             raise BadRow(f"id (column {column!r}) is empty", "give every row its own")
         if isinstance(value, bool) or not isinstance(value, str | int):
-            reason = f"id (column {column!r}) is {_kind(value)}: {shortened(value)}"
+            reason = f"id (column {column!r}) is {kind_of(value)}: {shortened(value)}"
             raise BadRow(reason, "write it as text")
         try:
             name = str(value)

@@ -184,6 +184,9 @@ def _off(value: Any) -> Any:
 class Suite(Strict):
     """A suite file. Paths are relative to the file, and stay as written here.
 
+    `columns`: canonical name -> the pool's column, and which `turns` of chats are shown. `encoder`:
+    name or folder of a sentence-transformers model, where the call names none.
+
     `source`: the file it was loaded from, which a changed copy keeps; None for a suite made in
     Python, whose paths are relative to the current folder.
     """
@@ -191,6 +194,7 @@ class Suite(Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     pool: Name
     columns: Mapping[str, str] = {}
+    encoder: Name | None = None
     utilities: tuple[UtilityEntry, ...] = ()
     clusters: ClustersEntry = ClustersEntry()
     picks: Count = 1
@@ -226,6 +230,13 @@ class Suite(Strict):
     def at(self, path: str) -> Path:
         """Where a path of the suite leads."""
         return self.folder / path
+
+    @property
+    def encoder_name(self) -> str | None:
+        """The encoder: a folder beside the suite, or a name as it is."""
+        if self.encoder is None or not self.at(self.encoder).is_dir():
+            return self.encoder
+        return str(self.at(self.encoder))
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:

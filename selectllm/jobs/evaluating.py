@@ -142,7 +142,8 @@ def open_run(
         shared = replace(shared, recorded=baseline.endpoints)
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
     with session.computing("embedding") as progress:
-        sources = Sources(session.embedder(progress), session.clusters, baseline, partial)
+        embedder = session.embedder(progress, suite.encoder_name)
+        sources = Sources(embedder, session.clusters, baseline, partial)
         run = prepare(suite, sources, asking, comparison)
     session.note_pool(run.pool)
     return run
@@ -226,7 +227,7 @@ async def _carried_out(
 
 
 async def _decisions(session: Session, run: Run, log: DecisionLog) -> Sequence[Decision]:
-    embedder = session.embedder().of_pool(run.pool)
+    embedder = session.embedder(named=run.suite.encoder_name).of_pool(run.pool)
     with session.progress("deciding") as progress:
         tick = ticks(progress, sum(not log.done(task.key) for task in tasks(run)))
         watched = replace(run, meter=replace(run.meter, progress=progress))

@@ -188,7 +188,7 @@ def _job(session: Session, suite: Suite, search: Searching) -> GepaJob | GridJob
             f"selectllm prompts new {parent.name} --from {parent.path}",
             argument="prompt",
         )
-    embedder = session.embedder().of_pool(run.pool)
+    embedder = session.embedder(named=run.suite.encoder_name).of_pool(run.pool)
     if teacher is None:
         return GridJob.of(run, embedder, budget=search.budget)
     return GepaJob.of(

@@ -267,8 +267,10 @@ def _open(
     shared = session.connections(utility={})
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
     with session.computing("embedding") as advance:
-        sources = Sources(session.embedder(advance), session.clusters)
+        embedder = session.embedder(advance, suite.encoder_name)
+        sources = Sources(embedder, session.clusters)
         run = prepare(suite, sources, asking, ComparisonDesign("ab", arms, differing=True))
+    session.note_pool(run.pool)
     if arms:
         return run
     # else those of the arms

@@ -12,6 +12,7 @@ from selectllm.core.errors import PoolError, RunError, UsageError
 from selectllm.core.files import read_json
 from selectllm.core.types import Pool
 from selectllm.data.hub import located
+from selectllm.data.layouts import TURNS
 from selectllm.data.pool import load_pool
 from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
@@ -143,8 +144,10 @@ def _of_suite(path: Path, limit: int | None, session: Session) -> _Source:
     if limit is not None:
         bare["clusters"] = suite.clusters.model_copy(update={"limit": limit})
     with session.computing("embedding") as progress:
-        sources = Sources(session.embedder(progress), session.clusters)
+        embedder = session.embedder(progress, suite.encoder_name)
+        sources = Sources(embedder, session.clusters)
         data = read_data(suite.model_copy(update=bare), sources)
+    session.note_pool(data.pool)
     members = [member for cluster in data.clusters for member in cluster.members]
     return _Source(suite.name, data.pool, members, _range_of(suite))
 
@@ -181,6 +184,9 @@ def _pool_of(folder: Path) -> Pool:
     where = Path(os.path.normpath(located(folder.resolve(), place)))
     try:
         pool = load_pool(where, columns=columns).pool
+        if pool.sha256 != expected and TURNS not in columns:  # 0.2.0 showed first turns
+            first = load_pool(where, columns={**columns, TURNS: "first"}).pool
+            pool = first if first.sha256 == expected else pool
     except PoolError as error:
         raise RunError(
             f"{error}. {folder}/run.json says that the run's pool is there, seen from the folder: "

@@ -7,8 +7,9 @@ import copy
 import itertools
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
 from selectllm.core.stopping import DRAIN_SECONDS, Drain, draining
-from selectllm.core.types import Pool, Progress
+from selectllm.core.types import Item, Pool, Progress
 from selectllm.jobs.arguments import check, hints_of
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
@@ -160,6 +161,7 @@ class Session(Jobs):
 
             self.given = GivenVectors(open_vectors(self.settings.vectors))
         self._caches: list[ReplyCache] = []  # one, once somebody asks for it
+        self._encoders: set[str] = set()  # whose scripts were looked at
         self.closed = False
 
     def __enter__(self) -> Self:
@@ -282,17 +284,21 @@ class Session(Jobs):
             innermost=self.engine.model,
         )
 
-    def embedder(self, progress: Progress | None = None) -> Embedder:
-        """The encoder that was asked for, with the store on disk, and the given vectors."""
+    def embedder(self, progress: Progress | None = None, named: str | None = None) -> Embedder:
+        """The encoder that was asked for, with the store on disk, and the given vectors.
+
+        `named`: what a suite names, which counts where the session's settings name none.
+        """
         from selectllm.data.embedder import Embedder
 
         with blaming("encoder"):
-            encoder = self.engine.encoder(self.settings.encoder)
+            encoder = self.engine.encoder(self.settings.encoder or named)
         return Embedder(
             encoder=encoder,
             folder=self.workspace.cache / "vectors",
             progress=announced(progress, self.note),
             given=self.given,
+            heard=partial(self._note_scripts, encoder.identity),
         )
 
     def check_encoder(self) -> None:
@@ -301,6 +307,15 @@ class Session(Jobs):
 
         if self.given is None:
             check_encoder(self.embedder().encoder)
+
+    def _note_scripts(self, encoder: str, items: Sequence[Item]) -> None:
+        """Tell the watcher once if an encoder does not know what items are written in."""
+        from selectllm.data.scripts import unknown_script
+
+        if encoder not in self._encoders:
+            self._encoders.add(encoder)
+            if sentence := unknown_script(encoder, items):
+                self.note(f"note: {sentence}")
 
     def of_pool(self, loaded: LoadedPool) -> Self:
         """The same session for a job on one pool, whose rows are those of the given vectors.

@@ -187,7 +187,7 @@ def open_protocol(session: Session, suite: Suite, only: Sequence[str] = ()) -> O
             able.append(strategy)
     if not (able or run.selectors):
         raise UnfitError(f"no selector of the suite can do with this pool: {left_out[0].reason}")
-    embedder = session.embedder().of_pool(run.pool)
+    embedder = session.embedder(named=suite.encoder_name).of_pool(run.pool)
     protocol = Protocol(run, entry, tuple(able), embedder.identity)
     return Opened(protocol, embedder, tuple(left_out), bool(only))
 
@@ -223,7 +223,8 @@ async def _results(session: Session, opening: Opened, log: SetLog, folder: Path)
     """Make what the log lacks, then measure and compare all of it."""
     protocol = opening.protocol
     with session.computing("embedding") as advance:
-        embedder = session.embedder(advance).of_pool(protocol.pool)
+        embedder = session.embedder(advance, protocol.run.suite.encoder_name)
+        embedder = embedder.of_pool(protocol.pool)
         vectors = embedder.of(protocol.pool.items)
     facts, notes = pool_facts(protocol, vectors)
     maker = Maker(

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from selectllm.core.errors import UsageError
 from selectllm.core.names import for_files
 from selectllm.core.types import Pool
-from selectllm.data.hub import located
-from selectllm.data.pool import load_pool
 from selectllm.downstream.outcomes.validation import lds
 from selectllm.downstream.student import items_sha256
 from selectllm.downstream.student.schema import Aggregation
@@ -19,6 +17,7 @@ from selectllm.downstream.student.template import check_responses
 from selectllm.downstream.trials.gains import Gains, gains_of
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
 from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.evaluation.suite_columns import suite_pool, suite_words
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.contents import VALIDATION
 from selectllm.jobs.leaks import Dropping, Source
@@ -102,7 +101,8 @@ async def validate(
     place = session.path(suite_file)
     suite = load_suite(place)
     base = place.resolve().parent
-    pool = load_pool(located(base, suite.pool), columns=suite.columns).pool
+    pool = suite_pool(suite)
+    session.note_pool(pool)
     check_responses(pool.items, str(suite.pool))
     folder = base / "validations" if settings.out is None else settings.out
     student = student or StudentSettings()
@@ -113,7 +113,9 @@ async def validate(
         check_written("out", file, VALIDATION, read_by(suite) - {real(file)}, session.workspace)
     dropping = Dropping(settings.drop_leaks, folder, (str(place), pool.source))
     with interruptible():
-        held = held_out(session, trials, Source("the pool", pool.source, pool.items), dropping)
+        whole = Source("the pool", pool.source, pool.items)
+        with suite_words():
+            held = held_out(session, trials, whole, dropping, suite.columns)
         utilities = _utilities(session, suite, pool, entries)
         size = settings.size or _size(suite, pool)
         sets = random_sets(held.rest, size, settings.subsets)
@@ -150,10 +152,11 @@ def _utilities(
     session: Session, suite: Suite, pool: Pool, entries: Sequence[UtilityEntry]
 ) -> list[Utility]:
     with session.progress("embedding") as progress:
-        embedder = session.embedder(progress).of_pool(pool)
+        embedder = session.embedder(progress, suite.encoder_name).of_pool(pool)
         cache = session.workspace.cache
         sources = UtilitySources(suite.folder, embedder, cache, columns=suite.columns)
-        return [utility_of(entry, pool, sources) for entry in entries]
+        with suite_words():
+            return [utility_of(entry, pool, sources) for entry in entries]
 
 
 def _size(suite: Suite, pool: Pool) -> int:

@@ -116,11 +116,12 @@ async def value(
     check_written("out", session.path(path), UTILITY, read, session.workspace)
     base = Path.cwd() / session.path(".")
     loaded = load_pool(located(base, pool_file), columns=settings.columns)
+    session.note_pool(loaded.pool)
     session = session.of_pool(loaded)
     pool, rest = loaded.pool, None
     began = time.process_time()
     try:
-        utility = _computed(session, base, entry, pool)
+        utility = _computed(session, base, entry, pool, settings.columns)
     except ItemsLeaked as error:
         held = Source("test", error.file, error.tests.items)
         found = [Found(held, Source("the pool", pool_file, pool.items), error.leaks)]
@@ -128,16 +129,24 @@ async def value(
         dropping = Dropping(settings.drop_leaks, path, sources)
         settle(session, found, dropping)
         pool, rest = remaining_pool(session, pool, found, dropping, settings.columns)
-        utility = _computed(session, base, entry, pool)
+        utility = _computed(session, base, entry, pool, settings.columns)
     cost = {"cpu_seconds": round(time.process_time() - began, 3)}
     return _written(session, path, replace(utility, cost=cost), (pool, rest))
 
 
-def _computed(session: Session, base: Path, entry: KnnEntry | IfdEntry, pool: Pool) -> Utility:
+def _computed(
+    session: Session,
+    base: Path,
+    entry: KnnEntry | IfdEntry,
+    pool: Pool,
+    columns: Mapping[str, str],
+) -> Utility:
     words = "embedding" if entry.source == "knn" else "scoring"
     with session.computing(words) as progress:
         embedder = session.embedder(progress)
-        sources = UtilitySources(base, embedder, session.workspace.cache, progress=progress)
+        sources = UtilitySources(
+            base, embedder, session.workspace.cache, progress=progress, columns=columns
+        )
         return utility_of(entry, pool, sources)
 
 

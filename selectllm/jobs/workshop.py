@@ -15,7 +15,7 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.errors import UsageError
 from selectllm.core.types import EMPTY, Item, Pool
 from selectllm.data.hub import located
-from selectllm.data.pool import load_pool
+from selectllm.data.pool import load_beside, load_pool
 from selectllm.downstream.student import (
     RateChoice,
     Student,
@@ -144,6 +144,14 @@ def answered_pool(session: Session, file: str, columns: Mapping[str, str]) -> Po
     return pool
 
 
+def _beside(session: Session, file: str, columns: Mapping[str, str]) -> tuple[Item, ...]:
+    """The items of a test or dev file, whose columns may be called otherwise than the pool's."""
+    pool = load_beside(located(Path.cwd() / session.path("."), file), columns)
+    session.note_pool(pool)
+    check_responses(pool.items, file)
+    return tuple(pool.items)
+
+
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """Items to measure by, and the `rest` of the pool, none of which is one of them.
@@ -165,13 +173,13 @@ def held_out(
     dropping: Dropping,
     columns: Mapping[str, str] = EMPTY,
 ) -> HeldOut:
-    """The items of test and dev files (`columns`: theirs), and the pool without them.
+    """The items of test and dev files (`columns`: the pool's), and the pool without them.
 
     Raises UsageError for items that are in two of the three, unless they are to be dropped from
     the pool and from the dev items. All of them are named in a file.
     """
     tests, dev = (
-        Source(name, file or "", () if file is None else answered_items(session, file, columns))
+        Source(name, file or "", () if file is None else _beside(session, file, columns))
         for name, file in (("test", files.test), ("dev", files.dev))
     )
     read = (*dropping.read, pool.file, *filter(None, (files.test, files.dev)))

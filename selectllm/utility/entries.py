@@ -36,10 +36,15 @@ class RatingsEntry(TurnableEntry):
 
 
 class KnnEntry(NamedEntry):
-    """How well the items' responses serve labelled test items: always a proxy."""
+    """How well the items' responses serve labelled test items: always a proxy.
+
+    `columns`: of the test file, as the suite has them of the pool; by default those of the pool,
+    where the file has them.
+    """
 
     source: Literal["knn"]
     test: Name
+    columns: Mapping[str, str] = {}
     k: Count = 5
     answer: Literal["cosine", "rouge-l"] = "cosine"
 

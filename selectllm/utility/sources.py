@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from selectllm.core.errors import UtilityError
+from selectllm.core.errors import PoolError, UtilityError
 from selectllm.core.names import listed
 from selectllm.core.plugins import Port, calling, load
 from selectllm.core.types import Pool, Progress
 from selectllm.data.embedder import Embedder
 from selectllm.data.hub import located
 from selectllm.data.leakage import ItemsLeaked, leaks_of
-from selectllm.data.pool import load_pool
+from selectllm.data.pool import load_beside, load_pool
 from selectllm.selection.scorers.language_model import load_language_model
 from selectllm.selection.scorers.likelihood import ifd_scores
 from selectllm.utility.entries import (
@@ -111,7 +111,7 @@ def _pairwise(entry: PairwiseEntry, pool: Pool, sources: UtilitySources) -> Util
 
 def _knn(entry: KnnEntry, pool: Pool, sources: UtilitySources) -> Utility:
     embedder = sources.embedder
-    tests = load_pool(located(sources.base, entry.test)).pool
+    tests = _tests(entry, sources)
     # Looked at first: embedding a large pool takes minutes.
     ours = responses_of(entry.name, "pool", pool.items)
     theirs = responses_of(entry.name, "test pool", tests.items)
@@ -127,6 +127,23 @@ def _knn(entry: KnnEntry, pool: Pool, sources: UtilitySources) -> Utility:
             test_responses=embedder.vectors(theirs),
         )
     return knn_utility(pool, tests, vectors, name=entry.name, k=entry.k, answer=entry.answer)
+
+
+def _tests(entry: KnnEntry, sources: UtilitySources) -> Pool:
+    """The labelled test items."""
+    path = located(sources.base, entry.test)
+    if entry.columns:
+        return load_pool(path, columns=entry.columns).pool
+    try:
+        return load_beside(path, sources.columns)
+    except PoolError as error:
+        if error.argument != "columns":
+            raise
+        raise PoolError(
+            f"{error}; in a suite, the entry of {entry.name} may say what it is called: "
+            "columns: {instruction: COL}",
+            argument="columns",
+        ) from None
 
 
 def _check_no_leak(entry: KnnEntry, tests: Pool, pool: Pool, columns: Mapping[str, str]) -> None:

@@ -63,7 +63,7 @@ BAD = {
     "missing column": Bad(
         "pool.jsonl",
         b'{"id": "a", "question": "Say a."}\n',
-        ("pool.jsonl:1: no column holds the instruction", "instruction=question"),
+        ("pool.jsonl:1: no column holds the instruction", "instruction", "question"),
     ),
     "empty pool": Bad(
         "pool.jsonl", b"\n", ("pool.jsonl: the pool is empty", "give it at least one row")
@@ -71,7 +71,7 @@ BAD = {
     "empty array": Bad("pool.json", b"[]", ("pool.json: the pool is empty",)),
     "header alone": Bad("pool.csv", b"id,instruction\n", ("pool.csv: the pool is empty",)),
     "unknown suffix": Bad(
-        "pool.txt", GOOD, ("pool.txt: no pool format has the suffix '.txt'", ".jsonl, .json, .csv")
+        "pool.doc", GOOD, ("pool.doc: no pool format has the suffix '.doc'", ".jsonl, .json, .csv")
     ),
     "no suffix": Bad("pool", GOOD, ("pool: no pool format has the suffix ''", ".parquet")),
     "zipped Parquet": Bad("pool.parquet.gz", GOOD, ("no pool format has the suffix",)),
@@ -87,7 +87,7 @@ BAD = {
     "CSV not UTF-8": Bad(
         "pool.csv",
         b"id,instruction\na,Say a.\nb,caf\xe9\n",
-        ("pool.csv:3: a byte is not UTF-8", "save the file as UTF-8"),
+        ("pool.csv:3: byte 0xe9 is not UTF-8", "save the file as UTF-8"),
     ),
     "CSV ragged": Bad(
         "pool.csv",

@@ -52,7 +52,13 @@ INSIDE = {
         {"by_model", "by_strategy", "output"},
     ),
     "utility": ({"schema"}, {"utility"}, {"annotation"}),
-    "evaluation": ({"suite", "metrics"}, {"comparison"}, {"runs"}, {"sets"}, {"planning"}),
+    "evaluation": (
+        {"suite", "suite_columns", "metrics"},
+        {"comparison"},
+        {"runs"},
+        {"sets"},
+        {"planning"},
+    ),
     "downstream": ({"student"}, {"outcomes"}, {"trials"}),
 }
 # These may hold state or talk to the world; every other module is pure or reads and writes files.

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item, Pool
-from selectllm.data.pool import Rejected, load_pool, parse_mapping, write_rejected
+from selectllm.data.layouts import parse_mapping
+from selectllm.data.pool import Rejected, load_pool, write_rejected
 from tests.support.pool_files import GOOD_ROW, Folder, Row, jsonl, parquet
 
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -63,10 +64,10 @@ ANSWERED = {"role": "assistant", "content": "r"}
         ({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "r"}]}, "r"),
     ],
 )
-def test_a_chat_is_its_first_user_turn_and_the_answer_to_it(
+def test_the_first_turn_of_a_chat_is_its_user_turn_and_the_answer_to_it(
     folder: Folder, row: Row, response: str | None
 ) -> None:
-    (item,) = folder.items("pool.jsonl", jsonl([row]))
+    (item,) = folder.items("pool.jsonl", jsonl([row]), columns={"turns": "first"})
     assert (item.instruction, item.input, item.response) == ("q", "", response)
     assert item.row == row
 
@@ -324,19 +325,6 @@ def turns(*said: tuple[str, Any]) -> dict[str, Any]:
     return {"messages": [{"role": role, "content": text} for role, text in said]}
 
 
-def test_turns_that_are_not_shown_are_counted_in_one_note(folder: Folder) -> None:
-    rows = [
-        turns(("system", "Be a pirate."), ("user", "a"), ("assistant", "b"), ("user", "c")),
-        turns(("user", "d"), ("assistant", "e"), ("user", "f")),
-        turns(("user", "g"), ("assistant", "h")),
-    ]
-    pool = folder.load("pool.jsonl", jsonl(rows)).pool
-    assert [item.instruction for item in pool.items] == ["a", "d", "g"]
-    (note,) = pool.notes
-    assert note.startswith("of 3 conversations, 1 have a system turn and 2 have more than one user")
-    assert folder.load("pool.jsonl", jsonl(rows[2:])).pool.notes == ()
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -404,14 +392,14 @@ def test_a_file_without_an_instruction_column_names_the_columns_and_the_flag(
 ) -> None:
     for row, flag in (
         ({"Instruction": "q", "n": 1}, "instruction=Instruction"),
+        ({"status": "done", "words": "Name a colour."}, "instruction=words"),
         ({"n": 1, "question": "q"}, "instruction=question"),
         ({"id": "a", "question": "q"}, "instruction=question"),
-        ({"my text": "q"}, "'instruction=my text'"),
-        ({"n": 1}, "instruction=COL"),
+        ({"my text": "Name a colour."}, "'instruction=my text'"),
     ):
         assert folder.complaint("pool.jsonl", jsonl([row]), skip_bad=True) == (
             f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}); "
-            f"name it with `columns` {flag}, in a suite under columns"
+            f"name it with `columns` {flag}"
         )
 
 

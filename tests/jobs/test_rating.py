@@ -218,7 +218,7 @@ def test_a_scale_and_a_rubric_of_ones_own(heard: Heard) -> None:
     assert imported(heard, "sheet.csv").to_json()["utility"]["range"] == [0, 10]
 
 
-@pytest.mark.parametrize("value", ["6", "nan", "inf", "good", "4,5", "-1"])
+@pytest.mark.parametrize("value", ["6", "nan", "inf", "good", "1,234", "-1"])
 def test_a_rating_that_is_none_names_file_item_and_value(heard: Heard, value: str) -> None:
     asked(heard)
     sheet = heard.folder / "sheet.csv"

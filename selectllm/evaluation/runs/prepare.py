@@ -11,8 +11,6 @@ from selectllm.core.errors import ExtraMissing, SuiteError, UtilityError
 from selectllm.core.names import listed
 from selectllm.core.types import Cluster, Item, Pool
 from selectllm.data.embedder import Embedder
-from selectllm.data.hub import located
-from selectllm.data.pool import load_pool
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, agreed, check_pool
 from selectllm.evaluation.comparison.kinds import kind_of
@@ -20,6 +18,7 @@ from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, decidin
 from selectllm.evaluation.runs.execute import context_needed
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
+from selectllm.evaluation.suite_columns import suite_pool, suite_words
 from selectllm.models.connect import Connections
 from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.prompting.library import PromptLibrary
@@ -113,11 +112,12 @@ def numbered(suite: Suite, library: PromptLibrary) -> Suite:
     return suite.model_copy(update={"strategies": names})
 
 
+@suite_words()
 def read_data(
     suite: Suite, sources: Sources, comparison: ComparisonDesign | None = None
 ) -> SuiteData:
     """The data of `suite`, divided. Raises a UsageError for whatever in it cannot work."""
-    pool = load_pool(located(suite.folder, suite.pool), columns=suite.columns).pool
+    pool = suite_pool(suite)
     sources = replace(sources, embedder=sources.embedder.of_pool(pool))
     if sources.baseline is not None:
         check_pool(sources.baseline, pool)
@@ -138,6 +138,7 @@ def read_data(
     return SuiteData(pool, utilities, _with_groups(suite, pool, clusters), encoder)
 
 
+@suite_words()
 def prepare(
     suite: Suite,
     sources: Sources,

@@ -1,0 +1,161 @@
+"""Conversations: which turn is the instruction, what came before it, and which turn answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+from selectllm.core.errors import UsageError
+from selectllm.core.names import unknown
+from selectllm.core.shown import shortened
+from selectllm.data.readers.records import BadRow
+
+Turns = Literal["first", "last", "all"]
+"""Which user turns of a chat with several are shown; see `exchange_of`."""
+DEFAULT_TURNS: Turns = "last"
+
+_SYSTEM = ("system", "developer")
+_USERS = ("user", "human")
+_ASSISTANTS = ("assistant", "gpt")
+_TEXT_PARTS = ("text", "input_text", "output_text")
+_THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
+_SPEAKERS = {"human": "User", "gpt": "Assistant"}
+_SHOWN = {
+    "first": "the first one is shown, without what comes after it",
+    "last": "the last one is shown, with what came before as context",
+    "all": "all of them are shown, as one text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What of a chat an item shows.
+
+    `asked`, `answered`: as the turns hold them, None where there is none. `context`: the turns
+    before, as one text. `several`: whether there are several user turns. `hides_system`: whether
+    there is a system turn that is not shown.
+    """
+
+    asked: Any
+    answered: Any
+    context: str = ""
+    several: bool = False
+    hides_system: bool = False
+
+
+def exchange_of(turns: Sequence[Mapping[str, Any]], shown: Turns) -> Exchange:
+    """The instruction that a chat holds, and the first assistant turn behind it.
+
+    Of a chat with one user turn it is that turn. Of several, `first` takes the first; `last` the
+    last, with all turns before it as context; `all` takes all turns up to the last user turn as
+    one text, which then also begins with the system turn of a chat with one user turn.
+    """
+    places = [number for number, turn in enumerate(turns) if _role(turn) in _USERS]
+    if not places:
+        return Exchange(None, None)
+    at = places[0] if shown == "first" else places[-1]
+    asked, several = text_of(_said(turns[at])), len(places) > 1
+    begins = several or _role(turns[0]) in _SYSTEM
+    before = _transcript(turns[:at]) if shown != "first" else ""
+    context = before if shown == "last" and several else ""
+    if shown == "all" and begins and before and isinstance(asked, str):
+        asked = f"{before}\n\nUser: {asked}"
+    return Exchange(
+        asked=asked,
+        answered=answer_of(turns[at:]),
+        context=context,
+        several=several,
+        hides_system=shown != "all"
+        and not context
+        and any(_role(turn) in _SYSTEM for turn in turns),
+    )
+
+
+def answer_of(turns: Sequence[Mapping[str, Any]]) -> Any:
+    """The first assistant turn; None if there is none."""
+    return next((text_of(_said(turn)) for turn in turns if _role(turn) in _ASSISTANTS), None)
+
+
+def check_turns(shown: str) -> Turns:
+    """`shown` if it says which turns are shown. Raises UsageError."""
+    if shown not in get_args(Turns):
+        reason = unknown("choice", shown, get_args(Turns))
+        raise UsageError(f"`columns` turns={shown}: {reason}", argument="columns")
+    return cast(Turns, shown)
+
+
+def is_chat(value: Any) -> bool:
+    """Whether a value of JSON is a list of turns, each with a role."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(turn, dict) and isinstance(_role(turn), str) for turn in value)
+    )
+
+
+def turns_of(value: Any, column: str) -> list[dict[str, Any]]:
+    """`value` as turns. Raises BadRow if it is no list of objects."""
+    if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
+        reason = f"{column} is no list of turns: {shortened(value)}"
+        raise BadRow(reason, "write each turn as an object with role and content")
+    return value
+
+
+def text_of(value: Any) -> Any:
+    """The text of a turn that is written in parts, without thinking; else `value` as it is."""
+    parts = _parts(value)
+    if parts is None or not all(isinstance(text, str) for _, text in parts):
+        return value  # an image is no text
+    return "".join(text or "" for _, text in parts)
+
+
+def notes_on(chats: int, several: int, with_system: int, shown: Turns) -> tuple[str, ...]:
+    """What is said of a pool of `chats`, counted."""
+    notes = []
+    if several:
+        notes.append(f"{several:,} of {chats:,} chats have several user turns; {_SHOWN[shown]}.")
+    if with_system:
+        notes.append(f"{with_system:,} of {chats:,} chats have a system turn, which is not shown.")
+    return tuple(notes)
+
+
+def _role(turn: Mapping[str, Any]) -> Any:
+    return turn.get("role", turn.get("from"))
+
+
+def _said(turn: Mapping[str, Any]) -> Any:
+    return turn.get("content", turn.get("value"))
+
+
+def _parts(value: Any) -> list[tuple[str, str | None]] | None:
+    """(type, text or None) of each part but thinking; None for what is not written in parts."""
+    if not isinstance(value, list) or not value:
+        return None
+    parts = [{"type": "text", "text": part} if isinstance(part, str) else part for part in value]
+    if not all(isinstance(part, dict) for part in parts):
+        return None
+    said = [part for part in parts if part.get("type") not in _THINKING_PARTS]
+    return [
+        (str(kind), text if kind in _TEXT_PARTS and isinstance(text, str) else None)
+        for part in said
+        for kind, text in [(part.get("type", "text"), part.get("text"))]
+    ]
+
+
+def _transcript(turns: Sequence[Mapping[str, Any]]) -> str:
+    """Turns as one text, each behind who speaks; what is no text is named in brackets."""
+    return "\n\n".join(
+        f"{_SPEAKERS.get(role, role.capitalize())}: {_spelled(said)}"
+        for role, said in ((str(_role(turn)), _said(turn)) for turn in turns)
+        if said is not None
+    )
+
+
+def _spelled(said: Any) -> str:
+    if isinstance(said, str):
+        return said
+    parts = _parts(said)
+    if parts is None:
+        return "[no text]"
+    return "".join(f"[{kind}]" if text is None else text for kind, text in parts)

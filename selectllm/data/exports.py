@@ -1,0 +1,89 @@
+"""Files that other tools write, recognised by their columns: where their instructions lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from selectllm.data.chats import is_chat
+from selectllm.data.columns import CHATS, COLUMNS
+
+LIKELY = ("instruction", "prompt", "question", "query", "task", "text", "input")
+"""Names of columns that hold an instruction, the likeliest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """One tool's file.
+
+    `columns`: the first row has all of them. `inside`: the object that holds the texts, "" for the
+    row itself. `id`, `response`: columns of the row, where it has them.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    inside: str = ""
+    id: str = "id"
+    response: str | None = None
+
+
+EXPORTS = (
+    ExportFormat("an OpenAI batch file", ("custom_id", "body"), "body", id="custom_id"),
+    ExportFormat(
+        "an OpenAI preference file",
+        ("input", "preferred_output"),
+        "input",
+        response="preferred_output",
+    ),
+    ExportFormat("records of Argilla", ("fields",), "fields"),
+    ExportFormat("an export of Label Studio", ("data",), "data"),
+    ExportFormat("an export of Label Studio", ("annotation_id", "lead_time")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A row of a tool's file: the format, and the path of each canonical column that it has."""
+
+    format: ExportFormat
+    paths: Mapping[str, str]
+
+
+def recognised(row: Mapping[str, Any]) -> Recognised | None:
+    """The format of a file whose first row is `row`; None if it is none of EXPORTS."""
+    for format in EXPORTS:
+        content = row.get(format.inside) if format.inside else row
+        if all(name in row for name in format.columns) and isinstance(content, Mapping):
+            instruction = _instruction(content)
+            if instruction is not None:
+                return Recognised(format, _paths(row, format, content, instruction))
+    return None
+
+
+def _paths(
+    row: Mapping[str, Any], format: ExportFormat, content: Mapping[str, Any], instruction: str
+) -> dict[str, str]:
+    before = f"{format.inside}." if format.inside else ""
+    paths = {"instruction": before + instruction}
+    for field in ("input", "response"):
+        names = (name for name in COLUMNS[field] if name in content and name != instruction)
+        if name := next(names, None):
+            paths[field] = before + name
+    if format.response is not None:
+        paths["response"] = format.response
+    if row.get(format.id) is not None:
+        paths["id"] = format.id
+    return paths
+
+
+def _instruction(content: Mapping[str, Any]) -> str | None:
+    """The name of the chat, or of the text, that asks."""
+    chats = [name for name, value in content.items() if is_chat(value)]
+    texts = [name for name, value in content.items() if isinstance(value, str) and value.strip()]
+    for names, known in ((chats, (*CHATS, *LIKELY)), (texts, LIKELY)):
+        if name := next((name for name in known if name in names), None):
+            return name
+        if len(names) == 1:
+            return names[0]
+    return None

@@ -1,0 +1,200 @@
+"""Which columns of a file hold what: by their names, by a mapping, or by the tool that wrote it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selectllm.core import names
+from selectllm.core.errors import PoolError, UsageError
+from selectllm.core.shown import shortened
+from selectllm.data.chats import (
+    DEFAULT_TURNS,
+    Exchange,
+    Turns,
+    answer_of,
+    check_turns,
+    exchange_of,
+    is_chat,
+    text_of,
+    turns_of,
+)
+from selectllm.data.columns import CHATS, COLUMNS
+from selectllm.data.exports import recognised
+from selectllm.data.likely import likely_instruction
+from selectllm.data.paths import has, paths_of, value_at
+from selectllm.data.readers.records import BadRow
+
+TURNS = "turns"
+"""The key of a mapping that says which turns of a chat are shown."""
+MAP_IT = "name it with `columns` {flag}"
+RENAME_IT = "rename {name} to instruction in this file, or to what the pool calls it"
+_KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
+_NOTHING = Exchange(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What an item is made of; `chat`: the exchange where its turns are the instruction."""
+
+    instruction: str
+    input: str
+    response: str | None
+    chat: Exchange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLayout:
+    """The path of each field; the turns of `chat` tell what has none, and ids are made.
+
+    `shown`: which of them. `note`: what is said of a file that was recognised.
+    """
+
+    id: str | None
+    instruction: str | None
+    input: str | None
+    response: str | None
+    chat: str | None
+    shown: Turns = DEFAULT_TURNS
+    note: str | None = None
+
+    def texts(self, row: Mapping[str, Any]) -> Texts:
+        """Instruction, input and response of `row`. Raises BadRow."""
+        exchange = self._exchange(row)
+        asked, answered = exchange.asked, exchange.answered
+        if self.instruction is not None:
+            asked = value_at(row, self.instruction)
+        if self.response is not None:
+            answered = value_at(row, self.response)
+            answered = answer_of(answered) if is_chat(answered) else answered
+        instruction = _text(asked, "instruction", self.instruction or self.chat)
+        if instruction is None:
+            source = f" ({self.chat} has no user turn)" if self.instruction is None else ""
+            raise BadRow(f"instruction is missing{source}", "fill it")
+        if not instruction or instruction.isspace():
+            raise BadRow("instruction is empty", "fill it")
+        response = _text(answered, "response", self.response or self.chat)
+        given = None if self.input is None else value_at(row, self.input)
+        given = _text(given, "input", self.input) or ""
+        if self.instruction is not None:
+            return Texts(instruction, given, response)
+        parts = filter(None, (exchange.context, given))
+        return Texts(instruction, "\n\n".join(parts), response, exchange)
+
+    def _exchange(self, row: Mapping[str, Any]) -> Exchange:
+        if self.chat is None:
+            return _NOTHING
+        turns = turns_of(value_at(row, self.chat), self.chat)
+        return exchange_of(turns, self.shown if self.instruction is None else "first")
+
+
+def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> PoolLayout | None:
+    """The layout of a file whose first row is `row`; None if nothing says what it asks.
+
+    `mapped`: canonical column -> path, and which TURNS are shown. Raises PoolError on a path that
+    leads nowhere, UsageError on what is no canonical column and on turns that there are none of.
+    """
+    shown = check_turns(mapped.get(TURNS, DEFAULT_TURNS))
+    mapped = {field: path for field, path in mapped.items() if field != TURNS}
+    for field, path in mapped.items():
+        check_canonical(field)
+        if not has(row, path):
+            reason = names.unknown("column", path, dict.fromkeys([*row, *paths_of(row)]))
+            raise PoolError(f"{where}: `columns` {field}={path}: {reason}", argument="columns")
+    named = next((name for name in CHATS if name in row and "instruction" not in row), None)
+    paths = {**_named(row, named, mapped.get("instruction")), **mapped}
+    note = None
+    if "instruction" not in paths and named is None:
+        export = recognised(row)
+        if export is None:
+            return None
+        paths = {**export.paths, **mapped}
+        note = f"It is read as {export.format.name}: the instruction is {paths['instruction']}."
+    asked, chat = paths.get("instruction"), named
+    if asked is not None and is_chat(value_at(row, asked)):
+        asked, chat = None, asked
+    # A first row without input or response does not keep later ones from having them.
+    return PoolLayout(
+        id=paths.get("id"),
+        instruction=asked,
+        input=paths.get("input", "input" if note is None and asked != "input" else None),
+        response=paths.get("response", "response" if chat is None and note is None else None),
+        chat=chat,
+        shown=shown,
+        note=note,
+    )
+
+
+def _named(row: Mapping[str, Any], chat: str | None, asked: str | None) -> dict[str, str]:
+    """The columns that are called like canonical ones, but that which is mapped to be asked."""
+    named = {}
+    for field, aliases in COLUMNS.items():
+        # In a chat the turns are instruction and response, unless a canonical column says so.
+        known = aliases[:1] if chat and field in ("instruction", "response") else aliases
+        name = next((name for name in known if name in row and name != asked), None)
+        if name is not None:
+            named[field] = name
+    return named
+
+
+def no_instruction(rows: Sequence[Mapping[str, Any]], where: str, fix: str) -> PoolError:
+    """What is said of a file whose first rows are `rows`, with the column that looks likely.
+
+    `fix`: MAP_IT or RENAME_IT.
+    """
+    likely = likely_instruction(rows)
+    name = likely or "COL"
+    done = fix.format(name=name, flag=shlex.quote(f"instruction={name}"))
+    found = ", ".join(dict.fromkeys(paths_of(rows[0]))) or "none"
+    none = "" if likely else ", and none looks like one"
+    return PoolError(
+        f"{where}: no column holds the instruction{none} (columns: {found}); {done}",
+        argument="columns",
+    )
+
+
+def parse_mapping(texts: Sequence[str]) -> dict[str, str]:
+    """Repeated `instruction=COL` texts as canonical name -> the file's column.
+
+    Raises UsageError on a text of another form, an unknown canonical name and a repeated one.
+    """
+    columns: dict[str, str] = {}
+    for text in texts:
+        field, equals, column = text.partition("=")
+        if not (equals and column):
+            raise UsageError(
+                f"`columns` {text}: no column; write `columns` instruction=COL", argument="columns"
+            )
+        check_canonical(field)
+        if field in columns:
+            raise UsageError(
+                f"`columns` {text}: {field} is already mapped to {columns[field]!r}; give it once",
+                argument="columns",
+            )
+        columns[field] = column
+    return columns
+
+
+def check_canonical(field: str) -> None:
+    """Raise UsageError for what is no canonical column, nor TURNS."""
+    if field not in (*COLUMNS, TURNS):
+        reason = names.unknown("canonical column", field, COLUMNS)
+        raise UsageError(f"`columns`: {reason}", argument="columns")
+
+
+def _text(value: Any, field: str, column: str | None) -> str | None:
+    """`value` if it is text, or parts of text, or null. Raises BadRow."""
+    if isinstance(value, list) and all(isinstance(part, dict) for part in value):
+        value = text_of(value)
+    if value is None or isinstance(value, str):
+        return value
+    label = field if column in (None, field) else f"{field} (column {column!r})"
+    reason = f"{label} is {kind_of(value)}, not text: {shortened(value)}"
+    raise BadRow(reason, f"write it as text, use `columns` {field}=COL")
+
+
+def kind_of(value: Any) -> str:
+    """What a value of a row is called in messages."""
+    return _KINDS.get(type(value), f"of type {type(value).__name__}")

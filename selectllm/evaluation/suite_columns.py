@@ -1,0 +1,44 @@
+"""What a suite says of its pool's columns: the pool that it reads, and the words of its errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Pool
+from selectllm.data.hub import located
+from selectllm.data.pool import load_pool
+from selectllm.evaluation.suite import Suite
+
+# What messages tell to map, as it is written as an argument, in quotes where a shell needs them.
+_MAPPED = re.compile(r"`columns` ('?)(\w+)=(.+?)\1(?=[;:,.]? |[;:,.)]?$|\))")
+_PLAIN = re.compile(r"[A-Za-z_][\w.-]*")
+
+
+def suite_pool(suite: Suite) -> Pool:
+    """The pool of a suite, its notes in a suite's words. Raises as `load_pool` does."""
+    with suite_words():
+        pool = load_pool(located(suite.folder, suite.pool), columns=suite.columns).pool
+    return replace(pool, notes=tuple(map(_in_suite, pool.notes)))
+
+
+@contextmanager
+def suite_words() -> Iterator[None]:
+    """While a suite is read: errors say what to write in it, not what to give as an argument."""
+    try:
+        yield
+    except UsageError as error:
+        error.args = (_in_suite(str(error)), *error.args[1:])
+        raise
+
+
+def _in_suite(text: str) -> str:
+    return _MAPPED.sub(lambda match: f"`columns: {{{match[2]}: {_quoted(match[3])}}}`", text)
+
+
+def _quoted(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
