@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,13 +23,15 @@ SAME_ENCODER = 0.9  # median cosine: two encoders come to about 0, two machines 
 class Embedder:
     """Where vectors come from: an encoder with its store on disk, or a file for the pool's items.
 
-    `progress(done, total)` hears of texts encoded. `given`: see `of_pool`.
+    `progress(done, total)` hears of texts encoded. `given`: see `of_pool`. `before`: called before
+    anything is encoded, to raise what would be in vain afterwards.
     """
 
     encoder: Encoder
     folder: Path
     progress: Progress | None = None
     given: GivenVectors | None = None
+    before: Callable[[], None] | None = None
 
     @property
     def identity(self) -> str:
@@ -52,7 +54,7 @@ class Embedder:
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """(n_texts, dim) float32, rows of length 1; only texts never seen before are encoded."""
         store = VectorStore(self.folder, self.encoder.identity)
-        return embed(texts, self.encoder, store, self.progress)
+        return embed(texts, self.encoder, store, self.progress, self.before)
 
     def beside(self, texts: Sequence[str]) -> Vectors:
         """`vectors` of texts that are to be compared with the pool's items.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import itertools
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from selectllm.data.pool import LoadedPool
     from selectllm.data.vector_file import GivenVectors
     from selectllm.models.connect import Connections
+    from selectllm.models.model import ModelSpec
     from selectllm.models.wrappers.cache import ReplyCache
 
 
@@ -282,8 +284,14 @@ class Session(Jobs):
             innermost=self.engine.model,
         )
 
-    def embedder(self, progress: Progress | None = None) -> Embedder:
-        """The encoder that was asked for, with the store on disk, and the given vectors."""
+    def embedder(
+        self, progress: Progress | None = None, asking: Iterable[ModelSpec] = ()
+    ) -> Embedder:
+        """The encoder that was asked for, with the store on disk, and the given vectors.
+
+        `asking`: models that are asked afterwards; before anything is encoded they are looked at,
+        so that nobody waits for vectors only to hear that a key or a server is missing.
+        """
         from selectllm.data.embedder import Embedder
 
         with blaming("encoder"):
@@ -293,6 +301,7 @@ class Session(Jobs):
             folder=self.workspace.cache / "vectors",
             progress=announced(progress, self.note),
             given=self.given,
+            before=None if self.settings.offline else functools.partial(_check_ready, [*asking]),
         )
 
     def check_encoder(self) -> None:
@@ -343,6 +352,13 @@ async def opened(
         )
     with draining(session.drain):
         yield session.for_job()
+
+
+def _check_ready(specs: Iterable[ModelSpec]) -> None:
+    from selectllm.models.providers.readiness import check_ready
+
+    for spec in specs:
+        check_ready(spec, os.environ)
 
 
 def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
