@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,13 +35,15 @@ class RowFormat(Generic[KeyT, RowT]):
     """What the rows of a log are. `what`: one of them, in messages: `decision`.
 
     `key`: what a row answers. `from_json`: the inverse of `to_json`; raises KeyError, TypeError,
-    ValueError or AttributeError on other rows.
+    ValueError or AttributeError on other rows. `fruitless`: whether all the rows of a log are worth
+    nothing, so that another call may write it anew.
     """
 
     what: str
     key: Callable[[RowT], KeyT]
     to_json: Callable[[RowT], Mapping[str, Any]]
     from_json: Callable[[Mapping[str, Any]], RowT]
+    fruitless: Callable[[Collection[RowT]], bool] = lambda rows: not rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +135,15 @@ class RowLog(Generic[KeyT, RowT]):
             _lock(handle, path, self._argument)
             with blaming(self._argument):
                 content = read_rows(path, self._form)
-            if content.latest:
+            ours = content.latest and is_manifest(content.manifest, manifest)
+            if not ours and not self._form.fruitless(content.latest.values()):
                 check_manifest(path, content.manifest, manifest, self._argument)
         except RunError:
             handle.close()
             raise
-        self._handle, self.latest = handle, content.latest
-        # A log without rows may be another call's: one that failed before anything was paid for.
-        intact = content.intact if content.latest else 0
+        # A fruitless log may be another call's: one that got no answer and paid for nothing.
+        self._handle, self.latest = handle, content.latest if ours else {}
+        intact = content.intact if ours else 0
         os.truncate(path, intact)
         if not intact:
             self._write({"manifest": manifest, "manifest_sha256": sha256_json(manifest)})
@@ -208,23 +211,63 @@ def _lock(handle: IO[bytes], path: Path, argument: str) -> None:
         ) from None
 
 
+def is_manifest(found: Any, expected: Mapping[str, Any]) -> bool:
+    """Whether `found`, as it was read, is the manifest `expected`."""
+    return bool(found == json.loads(canonical_json(expected)))
+
+
 def check_manifest(
     path: Path, found: Any, expected: Mapping[str, Any], argument: str = "out"
 ) -> None:
     """Raise RunError unless the manifest at `path`, given as `argument`, is this call's."""
-    wanted = json.loads(canonical_json(expected))
-    if found == wanted:
+    if is_manifest(found, expected):
         return
-    different = sorted(_differences(found, wanted))
+    what, gone = ("log", path) if path.suffix == ".jsonl" else ("run", path.parent)
+    wanted = json.loads(canonical_json(expected))
     raise RunError(
-        f"{path}: belongs to another call ({', '.join(different[:5])} differ); "
-        f"name another place with `{argument}`, or remove it",
+        f"{path}: this {what} was written with {_different(found, wanted)}. Choose another "
+        f"output with `{argument}`, or delete {gone} to start over",
         argument=argument,
     )
 
 
-def _differences(found: Any, expected: Mapping[str, Any]) -> Iterable[str]:
+def _different(found: Any, expected: Mapping[str, Any]) -> str:
+    """What differs between two manifests, with what was found where that is short."""
     if not isinstance(found, dict):
-        return ["the manifest"]
-    names = found.keys() | expected.keys()
-    return [name for name in names if found.get(name) != expected.get(name)]
+        return "another version of selectllm"
+    differing = [
+        name
+        for name in sorted(found.keys() | expected.keys())
+        if found.get(name) != expected.get(name)
+    ]
+    # Where a name differs, the hash of what bears it says nothing more.
+    names = [
+        n for n in differing if n.removesuffix("_sha256") not in differing or n[-7:] != "_sha256"
+    ]
+    names = [n for n in names if n in found] or names  # what only this call has comes of the rest
+    return " and ".join(_told(name, found.get(name), expected.get(name)) for name in names[:5])
+
+
+WORDS: Mapping[str, str] = {
+    "by": "`by`",
+    "by_sha256": "`by`",
+    "reask": "`reask`",
+}
+"""What a message calls settings whose names say too little."""
+
+
+def _told(name: str, found: Any, expected: Any) -> str:
+    word = WORDS.get(name) or name.removesuffix("_sha256").replace("_", " ")
+    one = f"different {word}" if word.endswith("s") else f"a different {word}"
+    if isinstance(found, dict) and isinstance(expected, dict) and "id" in found:
+        changed = sorted(
+            n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n)
+        )
+        if "id" not in changed:
+            return f"other settings of the {word} ({', '.join(changed)})"
+        found = found["id"]
+    return (
+        f"{one} ({found})"
+        if isinstance(found, str | int | float) and name[-7:] != "_sha256"
+        else one
+    )

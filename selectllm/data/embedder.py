@@ -24,7 +24,8 @@ class Embedder:
     """Where vectors come from: an encoder with its store on disk, or a file for the pool's items.
 
     `progress(done, total)` hears of texts encoded. `given`: see `of_pool`. `heard(items)` hears of
-    items that the encoder is to tell apart.
+    items that the encoder is to tell apart. `before`: called before anything is encoded, to raise
+    what would be in vain afterwards.
     """
 
     encoder: Encoder
@@ -32,6 +33,7 @@ class Embedder:
     progress: Progress | None = None
     given: GivenVectors | None = None
     heard: Callable[[Sequence[Item]], None] | None = None
+    before: Callable[[], None] | None = None
 
     @property
     def identity(self) -> str:
@@ -56,7 +58,7 @@ class Embedder:
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """(n_texts, dim) float32, rows of length 1; only texts never seen before are encoded."""
         store = VectorStore(self.folder, self.encoder.identity)
-        return embed(texts, self.encoder, store, self.progress)
+        return embed(texts, self.encoder, store, self.progress, self.before)
 
     def beside(self, texts: Sequence[str]) -> Vectors:
         """`vectors` of texts that are to be compared with the pool's items.

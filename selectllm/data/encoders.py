@@ -117,12 +117,14 @@ def embed(
     encoder: Encoder,
     store: VectorStore,
     progress: Progress | None = None,
+    before: Callable[[], None] | None = None,
 ) -> Vectors:
     """(n_texts, dim) float32, rows L2-normalised, in the order of `texts`.
 
     Only texts that the store lacks are encoded, each once, and stored batch by batch, so that a
     killed run goes on where it was. See `batches` for their order.
-    `progress(done, total)` counts the texts that are new; it is not called if none is. No texts
+    `progress(done, total)` counts the texts that are new; it is not called if none is, nor is
+    `before`, which else is called first and may raise. No texts
     give (0, dim), with dim 0 while the store is empty. Raises EncoderError for vectors that
     cannot be used, and what `encoder` raises.
     """
@@ -133,6 +135,8 @@ def embed(
     absent = np.flatnonzero(rows < 0)
     if not len(absent):
         return store.read(rows)
+    if before is not None:
+        before()
     # In the order of their hashes, so that batches do not depend on the order of the texts.
     new = absent[np.unique(keys[absent], return_index=True)[1]]
     report = progress or (lambda done, total: None)

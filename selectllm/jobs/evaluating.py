@@ -33,6 +33,7 @@ from selectllm.jobs.outputs import check_begun, check_written, nearby, read_by, 
 from selectllm.jobs.session import Session, Settings, opened, ticks
 from selectllm.jobs.turns import turn
 from selectllm.models.connect import settled
+from selectllm.models.model import ModelSpec
 from selectllm.models.wrappers.recorded import read_pack, write_pack
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.decision_log import DecisionLog
@@ -141,12 +142,19 @@ def open_run(
     if baseline is not None:
         shared = replace(shared, recorded=baseline.endpoints)
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
+    asked = () if suite.replies is not None else _asked(suite, comparison)
     with session.computing("embedding") as progress:
-        embedder = session.embedder(progress, suite.encoder_name)
+        embedder = session.embedder(progress, suite.encoder_name, asked)
         sources = Sources(embedder, session.clusters, baseline, partial)
         run = prepare(suite, sources, asking, comparison)
     session.note_pool(run.pool)
     return run
+
+
+def _asked(suite: Suite, comparison: ComparisonDesign | None) -> list[ModelSpec]:
+    """The models of the suite, or those of the arms, which are asked once the pool is divided."""
+    arms = {arm.model for arm in comparison.arms} if comparison and comparison.arms else None
+    return [spec for spec in suite.specs() if arms is None or spec.name in arms]
 
 
 def _check_record(session: Session, suite: Suite, record: Path | str | None) -> None:

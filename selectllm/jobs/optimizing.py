@@ -20,8 +20,7 @@ from selectllm.jobs.session import Session, Settings, opened
 from selectllm.jobs.turns import turn
 from selectllm.models.connect import settled
 from selectllm.models.model import ModelSpec
-from selectllm.models.providers.endpoint import api_key, key_variable
-from selectllm.models.providers.providers import provider_of
+from selectllm.models.providers.endpoint import missing_key
 from selectllm.optimization.gepa_job import GepaJob
 from selectllm.optimization.gepa_program import load_dspy
 from selectllm.optimization.gepa_report import write_version
@@ -206,14 +205,9 @@ def _teacher(session: Session, suite: Suite, name: str) -> ModelSpec:
         spec = ModelEntry(id=name).spec()
         spec = replace(spec, temperature=1.0, max_tokens=TEACHER_TOKENS)
     spec = settled(spec, suite.folder)
-    if session.settings.offline or not provider_of(spec).needs_key:
-        return spec
-    if api_key(spec, os.environ) is None:
-        raise ModelError(
-            f"`teacher` {spec.name}: no key for it; set {key_variable(spec)}, or name another "
-            "teacher",
-            argument="teacher",
-        )
+    missing = None if session.settings.offline else missing_key(spec, os.environ)
+    if missing is not None:
+        raise ModelError(f"`teacher` {missing}; or name another teacher", argument="teacher")
     return spec
 
 

@@ -271,11 +271,12 @@ class _ByModel:
             tick = ticks(advance, calls)
             try:
                 chosen = await select_by_model(
-                    job.pool, selector, job.settings, _Dividing(job), log, tick
+                    job.pool, selector, job.settings, _Dividing(job, selector.spec), log, tick
                 )
             finally:
-                note_used_up(session, [selector.spec], log.decisions())
-            return chosen, log.decisions()
+                decisions = log.decisions()
+                note_used_up(session, [selector.spec], decisions)
+            return chosen, decisions
 
     def _note_unknown(self, job: _Job, last: RoundAhead) -> None:
         runs, selector = job.session.workspace.runs, self.selector
@@ -308,16 +309,17 @@ class _ByModel:
 
 @dataclass(frozen=True, slots=True)
 class _Dividing:
-    """Divides the pool of a job, or a part of it."""
+    """Divides the pool of a job, or a part of it, for a model."""
 
     job: _Job
+    spec: ModelSpec
 
     def __call__(self, part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
         """Clusters of about `size`."""
         session = self.job.session
         settings = ClusterSettings(self.job.request.by, size, seed, session.base)
         with session.computing("embedding") as advance:
-            embedder = session.embedder(advance)
+            embedder = session.embedder(advance, asking=[self.spec])
             try:
                 return cluster_pool(part, settings, embedder, session.clusters)
             except UsageError as error:

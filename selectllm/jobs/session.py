@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import itertools
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from selectllm.data.pool import LoadedPool
     from selectllm.data.vector_file import GivenVectors
     from selectllm.models.connect import Connections
+    from selectllm.models.model import ModelSpec
     from selectllm.models.wrappers.cache import ReplyCache
 
 
@@ -284,10 +285,17 @@ class Session(Jobs):
             innermost=self.engine.model,
         )
 
-    def embedder(self, progress: Progress | None = None, named: str | None = None) -> Embedder:
+    def embedder(
+        self,
+        progress: Progress | None = None,
+        named: str | None = None,
+        asking: Iterable[ModelSpec] = (),
+    ) -> Embedder:
         """The encoder that was asked for, with the store on disk, and the given vectors.
 
         `named`: what a suite names, which counts where the session's settings name none.
+        `asking`: models that are asked afterwards; before anything is encoded they are looked at,
+        so that nobody waits for vectors only to hear that a key or a server is missing.
         """
         from selectllm.data.embedder import Embedder
 
@@ -298,7 +306,8 @@ class Session(Jobs):
             folder=self.workspace.cache / "vectors",
             progress=announced(progress, self.note),
             given=self.given,
-            heard=partial(self._note_scripts, encoder.identity),
+            heard=functools.partial(self._note_scripts, encoder.identity),
+            before=None if self.settings.offline else functools.partial(_check_ready, [*asking]),
         )
 
     def check_encoder(self) -> None:
@@ -358,6 +367,13 @@ async def opened(
         )
     with draining(session.drain):
         yield session.for_job()
+
+
+def _check_ready(specs: Iterable[ModelSpec]) -> None:
+    from selectllm.models.providers.readiness import check_ready
+
+    for spec in specs:
+        check_ready(spec, os.environ)
 
 
 def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:

@@ -43,7 +43,8 @@ async def make_decisions(
         tick(decision)
 
     missing = [task for task in tasks if not log.done(task.key)]
-    missing.sort(key=lambda task: task.key in log)  # what failed before comes last
+    # What failed before comes last, and first what cannot be sent: before anything is paid for.
+    missing.sort(key=lambda task: (not task.selector.keyless, task.key in log))
     await ask(missing, settings, record)
     if errors:
         kept = log.path or "the reply cache"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -104,14 +104,33 @@ def _attempt(fields: Any) -> Attempt:
     raise TypeError("not an attempt")
 
 
+def fruitless(decisions: Collection[Decision]) -> bool:
+    """Whether models failed and nothing else came of it: no answer, and nothing was paid for.
+
+    What strategies picked meanwhile took no call.
+    """
+    if not any(decision.status == "error" for decision in decisions):
+        return not decisions
+    return not any(
+        (decision.model is not None and decision.status != "error")
+        or any(a.reply or a.cost_usd or a.at_most_usd for a in decision.attempts)
+        for decision in decisions
+    )
+
+
 DECISIONS: RowFormat[Key, Decision] = RowFormat(
-    "decision", decision_key, decision_row, decision_from_row
+    "decision", decision_key, decision_row, decision_from_row, fruitless
 )
 
 
 def read_log(path: Path) -> LogContent[Key, Decision]:
     """Read a log without changing it; see jsonl_log.read_rows."""
     return read_rows(path, DECISIONS)
+
+
+def is_fruitless(path: Path) -> bool:
+    """Whether the log at `path` is not there, or holds nothing of worth. Raises RunError."""
+    return not path.exists() or fruitless(read_log(path).latest.values())
 
 
 class DecisionLog(RowLog[Key, Decision]):

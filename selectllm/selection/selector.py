@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from selectllm.core.errors import PromptError
 from selectllm.models.connect import Connections, connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec
+from selectllm.models.providers.endpoint import missing_key
 from selectllm.models.providers.providers import tokens_to_list
 from selectllm.prompting.prompt import Prompt
 from selectllm.prompting.replies.formats import reply_format, write_reply
@@ -16,6 +17,7 @@ from selectllm.prompting.replies.formats import reply_format, write_reply
 class Selector:
     """A prompt run through a model. `endpoint` is part of the request identity (model.Request).
 
+    `keyless`: its model has no key that it needs, so that only what is cached can be answered.
     Raises PromptError for a prompt whose answer is more than one token, if log-probabilities are
     to answer it.
     """
@@ -24,6 +26,7 @@ class Selector:
     spec: ModelSpec
     model: Model
     endpoint: str | None = None
+    keyless: bool = False
 
     def __post_init__(self) -> None:
         prompt = self.prompt
@@ -48,4 +51,5 @@ def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selec
         spec=spec,
         model=connect(spec, shared, write_reply),
         endpoint=request_endpoint(spec, shared),
+        keyless=missing_key(spec, shared.environment) is not None,
     )

@@ -312,7 +312,7 @@ def test_the_guards_stand_before_and_after(selectllm: Command) -> None:
         ([], ("--budget", 31), "--budget 31: one round takes 32 decisions"),
         ([], ("--budget", 43, "--demonstrations", 1), "one round takes 44 decisions"),
         ([], ("--demonstrations", 19), "of which there are 18; ask for that many at most"),
-        ([], ("--teacher", "openai/gpt-4o"), "--teacher openai/gpt-4o: no key for it; set OPENAI"),
+        ([], ("--teacher", "openai/gpt-4o"), "--teacher openai/gpt-4o: OPENAI_API_KEY is not set"),
         ([], ("--teacher", "gpt-4o"), "'gpt-4o' names no provider"),
         ([], ("--prompt", "other@1"), "--prompt 'other@1' is not in the suite"),
         ([("[mine@1]", "[./draft.jinja]")], (), "is no version of a prompt"),

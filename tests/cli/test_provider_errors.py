@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import sqlite3
@@ -272,6 +273,78 @@ def test_a_model_that_cannot_work_is_refused_before_anything_is_written(
 ) -> None:
     assert_refused(select(selectllm, *model), *words)
     assert list(files()) == ["pool.jsonl"]
+
+
+# --- keys and servers that are missing, before anything is embedded or asked
+
+
+def nothing(*_: object, **__: object) -> None:
+    raise AssertionError("too early")
+
+
+@pytest.fixture
+def unkeyed(monkeypatch: pytest.MonkeyPatch, server: ProviderServer) -> ProviderServer:
+    """The server of all models of openai/, none of whose keys is set; nothing may be embedded."""
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr("selectllm.data.encoders.SentenceEncoder.encode", nothing)
+    return server
+
+
+@pytest.mark.parametrize("by", ["random", "diverse"])
+def test_a_key_that_is_not_set_is_named_before_anything_is_embedded_or_asked(
+    selectllm: Command,
+    pool_file: Path,
+    unkeyed: ProviderServer,
+    by: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("selectllm.models.providers.litellm.load_litellm", nothing)
+    outcome = select(selectllm, "--model", "openai/m", "--by", by)
+    assert_refused(outcome, "OPENAI_API_KEY is not set", "--model-arg api_key_env=NAME")
+    assert not OUT.exists()
+    clusters = f"random, size: 5 -> {by}, size: 5"
+    suite = write_suite("mock/first -> {name: m, id: openai/m}", clusters)
+    assert_refused(selectllm("eval", suite, "-o", "run"), "OPENAI_API_KEY is not set")
+    assert unkeyed.count == 0
+
+
+def test_with_a_key_missing_no_other_model_is_asked_either(
+    selectllm: Command, pool_file: Path, unkeyed: ProviderServer
+) -> None:
+    other = json.dumps({"name": "served", "id": "openai/m", "api_base": unkeyed.base_url})
+    suite = write_suite(f"mock/first -> {other}, {{name: m, id: groq/m}}")
+    assert_refused(selectllm("eval", suite, "-o", "run"), "GROQ_API_KEY is not set")
+    assert unkeyed.count == 0
+
+
+def test_what_is_all_cached_needs_no_key_and_no_litellm(
+    selectllm: Command,
+    pool_file: Path,
+    unkeyed: ProviderServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as keyed:
+        keyed.setenv("OPENAI_API_KEY", KEY)
+        assert select(selectllm, "--model", "openai/m").code == 0
+    first = OUT.read_bytes()
+    asked = unkeyed.count
+    OUT.unlink()
+    LOG.unlink()
+    monkeypatch.setattr("selectllm.models.providers.litellm.load_litellm", nothing)
+    assert select(selectllm, "--model", "openai/m").code == 0
+    assert (OUT.read_bytes(), unkeyed.count) == (first, asked)
+
+
+@pytest.mark.usefixtures("unkeyed")
+def test_a_server_that_is_not_there_is_named_before_anything_is_embedded(
+    selectllm: Command, pool_file: Path
+) -> None:
+    url = f"http://127.0.0.1:{closed_port()}/v1"
+    there = ("--model", "openai/m", "--api-base", url, "--by", "diverse")
+    words = ("the server cannot be reached", "connection refused", "or correct api_base")
+    assert_refused(select(selectllm, *there), url, *words, code=6)
+    assert_refused(select(selectllm, *there, "--offline", "--by", "random"), code=5)
 
 
 # --- the budget: exit 4

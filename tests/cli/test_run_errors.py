@@ -11,8 +11,18 @@ from typing import Any
 import pytest
 
 from tests.conftest import Command, read_jsonl
-from tests.support.cli_files import ASKING, MOCK, assert_refused, at, files, served, write_suite
-from tests.support.provider_server import ProviderServer
+from tests.support.cli_files import (
+    ASKING,
+    LOG,
+    MOCK,
+    assert_refused,
+    at,
+    files,
+    select,
+    served,
+    write_suite,
+)
+from tests.support.provider_server import FAULTS, ProviderServer
 
 # --- logs and run folders of another call
 
@@ -20,14 +30,14 @@ from tests.support.provider_server import ProviderServer
 @pytest.mark.parametrize(
     ("change", "different"),
     [
-        (("--budget", 4), "budget"),
-        (("--seed", 1), "seed"),
-        (("--prompt", "rank@1"), "prompt, prompt_sha256"),
-        (("--model", "mock/random"), "model"),
-        (("--model-arg", "temperature=1"), "model"),
-        (("--cluster-size", 7), "cluster_size"),
-        (("--by", "similar"), "by"),
-        (("--reask", 0), "reask"),
+        (("--budget", 4), "a different budget (3)."),
+        (("--seed", 1), "a different seed (0)."),
+        (("--prompt", "rank@1"), "a different prompt (short@1)."),
+        (("--model", "mock/random"), "a different model (mock/first)."),
+        (("--model-arg", "temperature=1"), "other settings of the model (temperature)."),
+        (("--cluster-size", 7), "a different cluster size (auto)."),
+        (("--by", "similar"), "a different --by (random)."),
+        (("--reask", 0), "a different --reask (2)."),
     ],
 )
 def test_the_log_of_another_selection_is_refused(
@@ -37,7 +47,9 @@ def test_the_log_of_another_selection_is_refused(
     assert selectllm(*first).code == 0
     before = files()
     outcome = selectllm(*first, *change)
-    assert_refused(outcome, f"belongs to another call ({different} differ)", "-o", "remove it")
+    assert_refused(
+        outcome, f"this log was written with {different}", "-o", "delete /", f"{LOG} to start over"
+    )
     assert files() == before
 
 
@@ -45,8 +57,23 @@ def test_a_strategy_does_not_go_on_in_a_models_log(selectllm: Command, pool_file
     assert selectllm("select", pool_file, "--budget", 3, *MOCK).code == 0
     before = files()
     outcome = selectllm("select", pool_file, "--budget", 3, "--strategy", "first")
-    assert_refused(outcome, "belongs to another call", "strategy")
+    assert_refused(outcome, "this log was written with", "a different prompt (short@1)")
     assert files() == before
+
+
+def test_a_log_of_failures_alone_is_replaced_by_the_corrected_call(
+    selectllm: Command, pool_file: Path
+) -> None:
+    with ProviderServer(lambda *request: FAULTS["404"]) as server:
+        assert select(selectllm, *at(server)).code == 6
+        assert [row["status"] for row in read_jsonl(LOG)[1:]]
+        suite = write_suite(served(server))
+        assert selectllm("eval", suite, "-o", "run").code == 6
+    assert select(selectllm, "--model", "mock/first").code == 0
+    assert {row["model"] for row in read_jsonl(LOG)[1:]} == {"mock/first"}
+    assert selectllm("eval", write_suite(), "-o", "run").code == 0
+    assert selectllm("verify", "run").code == 0
+    assert selectllm("eval", write_suite("seed: 7"), "-o", "run").code == 2
 
 
 @pytest.mark.parametrize("line", [b"{", b'"text"', b'{"cluster": 0}', b"\xff"])
@@ -70,7 +97,7 @@ def test_a_damaged_log_is_refused_with_its_line(
     ("name", "content", "words"),
     [
         ("run.json", b"[]", "run.json: is not a JSON object"),
-        ("run.json", b"{}", "run.json: belongs to another call"),
+        ("run.json", b"{}", "run.json: this run was written with another version"),
     ],
 )
 def test_a_damaged_run_folder_is_refused(

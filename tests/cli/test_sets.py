@@ -118,9 +118,7 @@ def test_a_failing_provider_is_exit_6_and_what_is_finished_stays(
 def test_a_folder_of_other_sets_is_refused_and_left_alone(selectllm: Command) -> None:
     found(selectllm)
     before = files("out")
-    assert_refused(
-        sets(selectllm, "--seed", 9, "--quiet"), "out/sets.jsonl", "another call (sets differ)"
-    )
+    assert_refused(sets(selectllm, "--seed", 9, "--quiet"), "out/sets.jsonl", "with different sets")
     assert files("out") == before
 
 

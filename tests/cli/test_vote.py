@@ -31,7 +31,7 @@ def test_a_selection_is_not_continued_with_another_vote(
 ) -> None:
     assert select(selectllm, *at(server), "--model-arg", "vote.orders=3").code == 0
     outcome = select(selectllm, *at(server))
-    assert_refused(outcome, "belongs to another call (model differ")
+    assert_refused(outcome, "with other settings of the model (vote)")
 
 
 def test_select_takes_log_probabilities_on_the_command_line(selectllm: Command) -> None:

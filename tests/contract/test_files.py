@@ -116,5 +116,5 @@ def test_a_log_is_left_alone_by_a_call_with_another_pool(selectllm: Command, fil
     shutil.rmtree("cache")
     before = written()
     outcome = selectllm(*LOGS[file], "--offline")
-    assert_refused(outcome, "belongs to another call", "pool_sha256")
+    assert_refused(outcome, "a different pool", "to start over")
     assert written() == before

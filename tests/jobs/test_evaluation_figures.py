@@ -199,7 +199,10 @@ def test_the_default_folder_is_named_after_suite_and_content() -> None:
 def test_another_evaluation_in_the_same_folder_is_refused() -> None:
     results = sl.evaluate(write_suite(), out="run").folder / "results.json"
     before = results.read_bytes()
-    with pytest.raises(RunError, match="belongs to another call"):
+    with pytest.raises(
+        RunError,
+        match=r"this run was written with .*a different seed \(0\).* `out`, or delete run ",
+    ):
         sl.evaluate(write_suite("seed: 5"), out="run")
     assert results.read_bytes() == before
 

@@ -117,7 +117,7 @@ def test_a_selection_by_other_vectors_is_another_call(
     assert ids(first) == ids(again)
     before = Path("log.jsonl").read_bytes()
     np.save("v.npy", random_vectors(40))
-    with pytest.raises(RunError, match=r"another call \(encoder differ\)"):
+    with pytest.raises(RunError, match=r"a different encoder"):
         chosen(log="log.jsonl", **how)
     assert Path("log.jsonl").read_bytes() == before
 

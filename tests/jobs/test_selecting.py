@@ -243,7 +243,7 @@ def test_a_rerun_asks_nothing_and_gives_the_same(session: Session, server: Provi
 def test_a_log_of_another_call_is_not_mixed_up(session: Session) -> None:
     chosen(session, budget=3, log=LOG, **MOCK)
     before = LOG.read_bytes()
-    with pytest.raises(RunError, match=r"belongs to another call \(budget differ\)"):
+    with pytest.raises(RunError, match=r"a different budget \(3\).* `log`, or delete"):
         chosen(session, budget=4, log=LOG, **MOCK)
     assert LOG.read_bytes() == before
 

@@ -270,7 +270,7 @@ def test_what_is_finished_stays_when_the_provider_fails(no_waiting: None) -> Non
 def test_a_folder_of_other_sets_is_refused_and_left_alone() -> None:
     made()
     before = files("out")
-    with pytest.raises(RunError, match=r"out/sets.jsonl.*another call \(sets differ\)"):
+    with pytest.raises(RunError, match=r"out/sets.jsonl.*written with different sets"):
         made(seeds=[9])
     assert files("out") == before
 

@@ -109,7 +109,7 @@ def test_a_log_of_another_call_is_refused_untouched(tmp_path: Path) -> None:
     with DecisionLog(path, MANIFEST) as log:
         log.append(DECISION)
     before = path.read_bytes()
-    with pytest.raises(RunError, match=r"another call \(seed differ\)"):
+    with pytest.raises(RunError, match=r"a different seed \(0\)"):
         DecisionLog(path, MANIFEST | {"seed": 1})
     assert path.read_bytes() == before
 

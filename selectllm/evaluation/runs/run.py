@@ -10,7 +10,6 @@ results.json     what came of it; the same inputs and replies give the same byte
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any
 from selectllm.core.codec import canonical_json, pretty_json, sha256_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write, read_json, write_text
-from selectllm.core.jsonl_log import check_manifest
+from selectllm.core.jsonl_log import check_manifest, is_manifest
 from selectllm.core.types import Cluster, Pool
 from selectllm.core.versions import installed
 from selectllm.data.hub import seen_from
@@ -33,6 +32,7 @@ from selectllm.evaluation.comparison.run_inputs import (
 )
 from selectllm.evaluation.suite import Suite
 from selectllm.selection.clustering.clusters_file import write_clusters
+from selectllm.selection.decision_log import is_fruitless
 from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.selector import Selector
 from selectllm.selection.strategies import Strategy
@@ -141,9 +141,10 @@ class Run:
 
 
 def check_folder(folder: Path, run: Run) -> None:
-    """Raise RunError if `folder` holds a run with another manifest."""
+    """Raise RunError if `folder` holds a run with another manifest that got any answer."""
     described = folder / "run.json"
-    if described.exists():
+    begun = (folder / "results.json").exists() or not is_fruitless(folder / "decisions.jsonl")
+    if described.exists() and begun:
         check_manifest(described, read_json(described).get("manifest"), run.manifest)
 
 
@@ -152,8 +153,7 @@ def is_begun(folder: Path, run: Run) -> bool:
     described = folder / "run.json"
     if not described.exists():
         return False
-    wanted = json.loads(canonical_json(run.manifest))
-    return bool(read_json(described).get("manifest") == wanted)
+    return is_manifest(read_json(described).get("manifest"), run.manifest)
 
 
 def start_folder(folder: Path, run: Run) -> None:
@@ -172,7 +172,7 @@ def start_folder(folder: Path, run: Run) -> None:
     _write_utilities(folder / "utilities.jsonl", run)
     if run.baseline is not None:
         write_baseline(folder / "baseline.json", run.baseline)
-    if not described.exists():
+    if not is_begun(folder, run):
         content = {
             "manifest": run.manifest,
             "versions": versions(),

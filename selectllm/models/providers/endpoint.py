@@ -114,6 +114,19 @@ def api_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     return NO_KEY
 
 
+def missing_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
+    """What to say of a model whose provider takes no call without a key, if none is set."""
+    provider = provider_of(spec)
+    if not provider.needs_key or spec.api_base is not None or spec.api_key_env is not None:
+        return None
+    if any(environment.get(name) for name in provider.key_variables):
+        return None
+    return (
+        f"{spec.name}: {' or '.join(provider.key_variables)} is not set. Set it, or name another "
+        "variable with --model-arg api_key_env=NAME (in a suite, api_key_env: NAME)"
+    )
+
+
 def is_variable(name: str) -> bool:
     """Whether `name` can be that of an environment variable, and is not a key put in its place."""
     return re.fullmatch(r"[A-Za-z_]\w*", name) is not None and not may_be_key(name)

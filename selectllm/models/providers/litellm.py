@@ -25,6 +25,7 @@ from selectllm.models.providers.endpoint import (
     check_headers,
     check_model_id,
     endpoint,
+    missing_key,
     secrets,
 )
 from selectllm.models.providers.failures import Fault, diagnose, told
@@ -78,6 +79,7 @@ class LiteLLMModel:
         self._spec = spec
         self._endpoint = endpoint(spec, environment) or provider_of(spec).default_endpoint
         self._hidden = secrets(spec, environment)
+        self._lacking = missing_key(spec, environment)
         self._settings = _settings(
             spec, base_url(spec, environment), api_key(spec, environment), num_ctx
         )
@@ -90,8 +92,10 @@ class LiteLLMModel:
 
         A prompt that does not fit the model's context is a reply with finish reason `too_long`,
         and one that the provider's filter stopped is `refused`. Raises ProviderError, with what
-        was billed where a reply came back that cannot be used.
+        was billed where a reply came back that cannot be used, and ModelError without a key.
         """
+        if self._lacking is not None:
+            raise ModelError(self._lacking)
         outcome = await self._attempt(request)
         if isinstance(outcome, ProviderError):
             raise outcome  # here, where neither litellm's exception nor the key is in reach

@@ -95,6 +95,11 @@ def _ollama(name: str) -> Provider:
     )
 
 
+def _keyed(name: str) -> Provider:
+    """Of which litellm's own table of keys says no more than that it takes NAME_API_KEY."""
+    return Provider(name=name, needs_key=True)
+
+
 PROVIDERS: Mapping[str, Provider] = {
     known.name: known
     for known in (
@@ -212,6 +217,25 @@ PROVIDERS: Mapping[str, Provider] = {
             key=("FRIENDLIAI_API_KEY", "FRIENDLI_TOKEN"),
         ),
         Provider(name="lambda_ai", base=("LAMBDA_API_BASE",), key=("LAMBDA_API_KEY",)),
+        *map(_keyed, ("ai21", "baseten", "cerebras", "codestral", "dashscope", "deepinfra")),
+        *map(
+            _keyed,
+            ("inception", "wandb", "moonshot", "nebius", "nlp_cloud", "novita", "nvidia_nim"),
+        ),
+        Provider(
+            name="featherless_ai",
+            key=("FEATHERLESS_AI_API_KEY", "FEATHERLESS_API_KEY"),
+            needs_key=True,
+        ),
+        Provider(
+            name="replicate", key=("REPLICATE_API_KEY", "REPLICATE_API_TOKEN"), needs_key=True
+        ),
+        Provider(
+            name="vercel_ai_gateway",
+            key=("VERCEL_AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"),
+            needs_key=True,
+        ),
+        Provider(name="volcengine", key=("ARK_API_KEY", "VOLCENGINE_API_KEY"), needs_key=True),
     )
 }
 """Providers of which more is known than their name."""

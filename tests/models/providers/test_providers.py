@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from selectllm.models.model import ModelSpec
-from selectllm.models.providers.endpoint import api_key, endpoint, key_variable
+from selectllm.models.providers.endpoint import api_key, endpoint, key_variable, missing_key
 from selectllm.models.providers.failures import Fault, told
+from selectllm.models.providers.litellm_quirks import load_litellm
 from selectllm.models.providers.providers import (
     PROVIDERS,
     Provider,
@@ -27,6 +29,24 @@ def test_a_record_stands_under_its_name_and_its_pattern_compiles(name: str) -> N
     known = PROVIDERS[name]
     assert known.name == name
     re.compile(known.takes_schema or "")
+
+
+@pytest.mark.parametrize("name", [n for n, known in PROVIDERS.items() if known.needs_key])
+def test_a_provider_that_needs_a_key_names_it_as_litellm_does(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in PROVIDERS[name].key_variables:
+        monkeypatch.delenv(variable, raising=False)
+    found = load_litellm().validate_environment(f"{name}/m")["missing_keys"]
+    if name not in ("cohere_chat", "deepseek"):  # of these its table says nothing, its code does
+        assert found
+    known = set(PROVIDERS[name].key_variables)
+    assert set(found) <= known
+    said = missing_key(spec(f"{name}/m"), {})
+    assert said is not None
+    assert f"{PROVIDERS[name].key_variables[0]} " in said
+    assert missing_key(spec(f"{name}/m"), {PROVIDERS[name].key_variables[-1]: "k"}) is None
+    assert missing_key(replace(spec(f"{name}/m"), api_base="http://h"), {}) is None
 
 
 def test_nothing_is_taken_for_granted_of_a_provider_that_nobody_knows() -> None:
