@@ -72,8 +72,8 @@ def _table(plan: SetsPlanResults) -> Table:
         f"what will be sent, over {over}",
         "budget: items of a set; calls: to be sent; tokens in: of the prompts; out: of the "
         "replies; ~: an estimate, since the model's tokenizer is not at hand; USD: what is "
-        "expected; most: if every reply were as long as allowed, and every question asked again; a "
-        "strategy is measured once for all its sets",
+        "expected; most: if every reply were as long as allowed, and every question asked again; "
+        "a strategy is measured once for all its sets",
         ["selector"],
         ["budget", "calls", "tokens in", "out", "USD", "most"],
     )

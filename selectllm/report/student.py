@@ -99,7 +99,9 @@ def _table(scores: StudentScores, by: Aggregation) -> Table:
     title, meaning = BY[by]
     made = table(
         f"{title}, {scores.student}",
-        meaning + ("; gain: base less tuned, higher is better" if tuned else ""),
+        meaning
+        + "; items: responses of that length; base: before training"
+        + ("; tuned: after it; gain: base less tuned, higher is better" if tuned else ""),
         ["response"],
         ["items", *whose],
     )

@@ -21,8 +21,8 @@ def render_validations(validations: Sequence[Validation]) -> RenderableType:
     made = table(
         f"do sums foretell what training {first.student} on {of} gains?",
         "LDS: Spearman of sums and gains, 0 = by chance, 1 = the same order; interval of 95 %; "
-        "given tokens: the same at equal learned tokens; tokens alone: Spearman of these with the "
-        "gains",
+        "one-sided: p of an LDS above 0; given tokens: the same at equal learned tokens; tokens "
+        "alone: Spearman of these with the gains; status: what that says of the utility",
         ["utility"],
         ["LDS", "interval", "one-sided", "given tokens", "tokens alone", "status"],
     )

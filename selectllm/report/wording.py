@@ -49,7 +49,7 @@ SD = "standard deviation, from cluster to cluster, of the difference d between t
 
 def explained(columns: Iterable[str], meanings: Mapping[str, str] = MEASURES) -> str:
     """A caption that says what each of `columns` means."""
-    return ";\n".join(f"{name}: {meanings[name]}" for name in columns)
+    return "\n".join(f"{name}: {meanings[name]}." for name in columns)
 
 
 def subject(verdict: Verdict) -> str:

@@ -346,8 +346,8 @@ def test_offline_a_missing_reply_is_told_with_the_command_that_gets_it(
         make_suite(selectllm, model=served(server))
         done = selectllm(*RUN, "--offline")
         assert server.count == 0
-    words = "reply of m. Ask for them by the same call without --offline"
-    assert_refused(done, words, code=5)
+    assert_refused(done, "reply of m. To ask for them, run: selectllm optimize ", code=5)
+    assert "--offline" not in done.err.partition("run: ")[2]
 
 
 def test_the_ceiling_on_cost_holds_for_task_and_teacher_together(selectllm: Command) -> None:

@@ -126,7 +126,7 @@ def test_offline_what_is_missing_is_counted_by_selector(
     selectllm: Command, server: ProviderServer
 ) -> None:
     outcome = sets(selectllm, "--offline", "--quiet", models=[served(server)])
-    assert_refused(outcome, "8 of short@1 with m", "without --offline", code=5)
+    assert_refused(outcome, "8 of short@1 with m", "run: selectllm sets ", code=5)
 
 
 # --- what cannot be

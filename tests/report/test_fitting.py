@@ -87,4 +87,4 @@ def test_each_measure_is_explained_in_the_words_of_the_glossary() -> None:
     for name, meaning in {**MEASURES, "sd(d)": SD}.items():
         if name != "interval":
             assert f"| {name} | {meaning}" in README
-    assert explained(["hit", "auc"]).splitlines()[0] == f"hit: {MEASURES['hit']};"
+    assert explained(["hit", "auc"]).splitlines()[0] == f"hit: {MEASURES['hit']}."
