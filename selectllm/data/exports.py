@@ -17,8 +17,9 @@ LIKELY = ("instruction", "prompt", "question", "query", "task", "text", "input")
 class ExportFormat:
     """One tool's file.
 
-    `columns`: the first row has all of them. `inside`: the object that holds the texts, "" for the
-    row itself. `id`, `response`: columns of the row, where it has them.
+    `columns`: the first row has all of them, and one of `beside` if there are any. `inside`: the
+    object that holds the texts, "" for the row itself. `id`, `response`: columns of the row, where
+    it has them.
     """
 
     name: str
@@ -26,6 +27,12 @@ class ExportFormat:
     inside: str = ""
     id: str = "id"
     response: str | None = None
+    beside: tuple[str, ...] = ()
+
+    def fits(self, row: Mapping[str, Any]) -> bool:
+        """Whether a file whose first row is `row` is one of these."""
+        beside = not self.beside or any(name in row for name in self.beside)
+        return beside and all(name in row for name in self.columns)
 
 
 EXPORTS = (
@@ -36,8 +43,18 @@ EXPORTS = (
         "input",
         response="preferred_output",
     ),
-    ExportFormat("records of Argilla", ("fields",), "fields"),
-    ExportFormat("an export of Label Studio", ("data",), "data"),
+    ExportFormat(
+        "records of Argilla",
+        ("fields",),
+        "fields",
+        beside=("responses", "suggestions", "vectors", "_server_id"),
+    ),
+    ExportFormat(
+        "an export of Label Studio",
+        ("data",),
+        "data",
+        beside=("annotations", "predictions", "completions"),
+    ),
     ExportFormat("an export of Label Studio", ("annotation_id", "lead_time")),
 )
 
@@ -54,7 +71,7 @@ def recognised(row: Mapping[str, Any]) -> Recognised | None:
     """The format of a file whose first row is `row`; None if it is none of EXPORTS."""
     for format in EXPORTS:
         content = row.get(format.inside) if format.inside else row
-        if all(name in row for name in format.columns) and isinstance(content, Mapping):
+        if format.fits(row) and isinstance(content, Mapping):
             instruction = _instruction(content)
             if instruction is not None:
                 return Recognised(format, _paths(row, format, content, instruction))
@@ -80,7 +97,11 @@ def _paths(
 def _instruction(content: Mapping[str, Any]) -> str | None:
     """The name of the chat, or of the text, that asks."""
     chats = [name for name, value in content.items() if is_chat(value)]
-    texts = [name for name, value in content.items() if isinstance(value, str) and value.strip()]
+    texts = [
+        name
+        for name, value in content.items()
+        if isinstance(value, str) and value.strip() and name != "model"  # of a batch, who is asked
+    ]
     for names, known in ((chats, (*CHATS, *LIKELY)), (texts, LIKELY)):
         if name := next((name for name in known if name in names), None):
             return name

@@ -269,7 +269,7 @@ class _Builder:
             notes += notes_on(self._chats, self._several, self._with_system, layout.shown)
         if self._items >= _FEW and len(self._seen) <= min(_ALIKE * self._items, _MANY - 1):
             notes.append(
-                f"Nearly all of its texts are equal: {self._items:,} items have only "
+                f"Warning: nearly all of its texts are equal: {self._items:,} items have only "
                 f"{len(self._seen):,} different ones. Is the instruction in another column? "
                 "`columns` instruction=COL names it; `distinct` exact leaves repeats out."
             )

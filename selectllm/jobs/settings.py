@@ -36,9 +36,10 @@ class SelectRequest:
     above it nothing is selected. `reask`: further attempts after a reply that is not valid.
     `seed`: of clusters, orders, ties and fills.
 
-    `columns`: canonical column (id, instruction, input, response) -> the pool file's. `skip_bad`:
-    leave bad rows out. `distinct`: leave near-duplicates out first, `exact` for those of the same
-    text, or from this cosine on. `prefilter`: STRATEGY:SHARE, keep only this share of the pool.
+    `columns`: canonical column (id, instruction, input, response) -> the pool file's; `turns` ->
+    which turns of chats are shown (first, last, all). `skip_bad`: leave bad rows out. `distinct`:
+    leave near-duplicates out first, `exact` for those of the same text, or from this cosine on.
+    `prefilter`: STRATEGY:SHARE, keep only this share of the pool.
     `log`: a file of JSON lines for the decisions, from which the same call made again goes on;
     None to keep them in memory.
     """

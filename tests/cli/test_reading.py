@@ -99,6 +99,9 @@ def test_a_suite_says_which_turns_are_shown(selectllm: Command) -> None:
     assert "10 of 10 chats have several user turns; the first one is shown" in done.err
     assert selectllm("utility", "ask", "run", "-o", "sheet.csv").code == 0
     assert "Now in rhyme" not in Path("sheet.csv").read_text("utf-8-sig")
+    described = Path("run/run.json")  # as 0.2.0 wrote it, which knew no turns but the first
+    described.write_text(described.read_text("utf-8").replace('"turns": "first"', ""), "utf-8")
+    assert selectllm("utility", "ask", "run", "-o", "again.csv").code == 0
     suite = write_suite("columns: {turns: frist}")
     refused = selectllm("eval", suite)
     assert refused.code == 2

@@ -115,6 +115,18 @@ def test_a_canonical_column_comes_before_what_a_tool_writes() -> None:
     assert only(row)[1] == "Name a lake."
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"custom_id": "r-1", "body": {"model": "gpt"}},
+        {"fields": {"name": "Elbe"}, "ask": "Why does a river bend?"},
+        {"data": {"name": "Elbe"}, "ask": "Why does a river bend?"},
+    ],
+)
+def test_what_only_resembles_them_is_not_guessed_at(folder: Folder, row: Row) -> None:
+    assert "no column holds the instruction" in folder.complaint("pool.jsonl", jsonl([row]))
+
+
 # Paths
 
 

@@ -140,6 +140,10 @@ def test_the_first_sheet_that_holds_anything_is_read_and_the_others_are_told(
             "pool.xlsx: row 2: instruction is empty",
         ),
         (
+            workbook({"A": [[], [None], [], ["id", "instruction"], [1, None]]}),
+            "pool.xlsx: row 5: instruction is empty",
+        ),
+        (
             workbook({"A": [["instruction"], ["x", "y"]]}),
             "pool.xlsx: row 2: 2 cells where the header names 1",
         ),

@@ -13,7 +13,7 @@ from selectllm.data.readers.table import Table, check_names, table_of
 if TYPE_CHECKING:
     import polars as pl
 
-_AS_TEXT = {"dtypes": "string"}  # 7, not 7.0; dates as 2024-02-03 00:00:00
+_AS_TEXT = {"dtypes": "string", "skip_rows": 0}  # 7, not 7.0; empty rows above count, too
 
 
 def excel_rows(path: Path) -> Iterator[tuple[int, Any]]:
@@ -68,7 +68,6 @@ def _sheets(path: Path) -> dict[str, pl.DataFrame]:
             has_header=False,
             raise_if_empty=False,
             drop_empty_rows=False,
-            drop_empty_cols=False,
             read_options=_AS_TEXT,
         )
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as error:
