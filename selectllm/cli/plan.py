@@ -8,7 +8,8 @@ from typing import Literal
 
 import click
 
-from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
+from selectllm.cli.ahead import show_ahead
+from selectllm.cli.options import DIRECTORY, Common, OrOwn, common_options, grouped, map_option
 from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.terminal import flag
@@ -18,17 +19,19 @@ from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.planning.reach import RETAIN
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.suite import load_suite
-from selectllm.jobs import planning
+from selectllm.jobs import planning, selecting
 from selectllm.jobs.sets import SetsArguments
 from selectllm.jobs.sync import finished
+from selectllm.selection.clustering.partition import PARTITIONS
 
 OF_SETS = ("pool", "budget", "only")
+OF_POOLS = ("by", "columns")
 OF_OTHERS = ("limit", "pilot", "prompt", "model", "rating_cost")
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What `plan` is told besides the suite and the common options."""
+    """What `plan` is told besides the suite or pool and the common options."""
 
     kind: KindName | Literal["sets"]
     a: str | None
@@ -46,6 +49,8 @@ class PlanOptions:
     pool: str | None
     budget: tuple[int, ...]
     only: tuple[str, ...]
+    by: str | None
+    columns: dict[str, str]
 
 
 plan_options = grouped(
@@ -83,14 +88,21 @@ plan_options = grouped(
     click.option("--limit", type=click.IntRange(1), help="Only the first clusters."),
     click.option("--pool", metavar="FILE", help="For sets: instead of the suite's pool."),
     click.option(
-        "--budget", type=click.IntRange(1), multiple=True, help="For sets: instead of the suite's."
+        "--budget",
+        type=click.IntRange(1),
+        multiple=True,
+        help="Of a pool: how many items are selected. For sets: instead of the suite's.",
     ),
     click.option("--only", multiple=True, metavar="SELECTOR", help="For sets: only this one."),
+    click.option(
+        "--by", type=OrOwn(sorted(PARTITIONS)), help="Of a pool: how it is divided [diverse]."
+    ),
+    map_option("Of a pool: read NAME from the column COL."),
 )
 
 
 @click.command()
-@click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
+@click.argument("suite_file", metavar="SUITE|POOL", type=click.Path(path_type=Path))
 @plan_options
 @reports(PlanResults, SetsPlanResults)
 @common_options
@@ -98,19 +110,49 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     """Say what SUITE will take and what it can show, before anything is spent.
 
     Clusters, calls, tokens, USD, hours, ratings and their price; the least difference that can be
-    detected, and whether the suite can reach a pass at all. Nothing is sent.
+    detected, and whether the suite can reach a pass at all. Nothing is sent. Of a POOL: what
+    `select POOL --budget N --prompt P --model M` will take.
     """
+    if suite_file.suffix.lower() not in ("", ".yaml", ".yml"):
+        _plan_pool(suite_file, options, common)
+        return
     _check(options)
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     if options.kind == "sets":
         job = planning.plan_sets(suite, session=session, **_of_sets(options))
     else:
-        given = {name: value for name, value in asdict(options).items() if name not in OF_SETS}
+        others = {*OF_SETS, *OF_POOLS}
+        given = {name: value for name, value in asdict(options).items() if name not in others}
         job = planning.plan(suite, session=session, **given)
     planned = finished(job)
     if not write_reports(planned.results, session.workspace.root):
         show(planned.results, as_json=common.as_json)
+
+
+def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
+    """Say what a selection from a pool will take."""
+    given = {name: value for name, value in asdict(options).items() if value}
+    fitting = ("budget", "prompt", "model", "seed", *OF_POOLS, "kind", "retain", "raters")
+    for name in given:
+        if name not in fitting:
+            raise UsageError(f"{flag(name)} goes with a suite, and {pool_file} is a pool")
+    if len(options.budget) != 1 or not (options.prompt and options.model):
+        raise UsageError(
+            f"{pool_file} is a pool, not a suite (.yaml); say what is to be selected from it with "
+            "one --budget N, --prompt NAME and --model PROVIDER/MODEL"
+        )
+    ahead = selecting.ahead(
+        pool_file,
+        session=open_session(common, Path.cwd()),
+        budget=options.budget[0],
+        prompt=options.prompt,
+        model=options.model,
+        by=options.by or "diverse",
+        seed=options.seed or 0,
+        columns=options.columns,
+    )
+    show_ahead(finished(ahead), as_json=common.as_json)
 
 
 def _of_sets(options: PlanOptions) -> SetsArguments:
@@ -124,6 +166,9 @@ def _of_sets(options: PlanOptions) -> SetsArguments:
 
 def _check(options: PlanOptions) -> None:
     """Raise UsageError for options of sets with another verb, and of others with sets."""
+    for name in OF_POOLS:
+        if getattr(options, name):
+            raise UsageError(f"{flag(name)} goes with a pool; a suite says so itself")
     is_sets = options.kind == "sets"
     for name in OF_OTHERS if is_sets else OF_SETS:
         if getattr(options, name):

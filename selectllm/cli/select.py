@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.ahead import show_ahead
 from selectllm.cli.evaluation import same_command
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
@@ -18,7 +19,6 @@ from selectllm.data.pool import write_rejected
 from selectllm.jobs import selecting
 from selectllm.jobs.contents import REJECTED, SELECTION
 from selectllm.jobs.outputs import check_written
-from selectllm.jobs.selecting import SelectionPlan
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished
 
@@ -45,7 +45,7 @@ def select(
         check_written("out", rejected, REJECTED, {pool_file}, session.workspace)
     if options.dry_run:
         plan = finished(selecting.ahead(pool_file, session=session, **arguments))
-        _print_ahead(session, plan)
+        show_ahead(plan, as_json=common.as_json)
         return
     try:
         selection = finished(selecting.select(pool_file, session=session, **arguments))
@@ -63,32 +63,6 @@ def _beside(out: Path, what: str) -> Path:
     return out.with_name(f"{out.name}.{what}.jsonl")
 
 
-def _print_ahead(session: CommandSession, plan: SelectionPlan) -> None:
-    """What would be asked, as text or as JSON."""
-    if session.common.as_json:
-        click.echo(canonical_json(plan.to_json()))
-        return
-    if plan.prefilter_calls:
-        click.echo(
-            f"the prefilter takes {plan.prefilter_calls} calls first, if every reply is valid"
-        )
-    for number, this in enumerate(plan.rounds):
-        asked = f"{this.clusters} clusters of about {this.size}, {this.picks} or more picks each"
-        whole = f"{this.clusters} clusters of {this.size} are taken whole, unasked"
-        click.echo(f"round {number}: {asked if this.calls else whole}")
-    if plan.rounds:
-        click.echo(
-            f"at most {plan.calls_at_most} calls, {plan.calls} if every reply is valid; about "
-            f"{plan.tokens} prompt tokens (an estimate) to {plan.selector}"
-        )
-        return
-    count = "those that reach the threshold" if plan.budget is None else plan.budget
-    click.echo(
-        f"strategy {plan.selector} would take {count} of {plan.items} items, with {plan.calls} "
-        f"calls ({plan.calls_at_most} at most)"
-    )
-
-
 def _report(session: CommandSession, selection: Selection, out: Path) -> None:
     """What was selected; an error where it is short of the budget."""
     session.note_tries(selection.decisions)
@@ -98,6 +72,7 @@ def _report(session: CommandSession, selection: Selection, out: Path) -> None:
             "selected": len(selection),
             "filled": selection.filled,
             "spent_usd": selection.spent_usd,
+            **_taken(selection),
         }
         click.echo(canonical_json(summary))
     else:
@@ -107,8 +82,31 @@ def _report(session: CommandSession, selection: Selection, out: Path) -> None:
                 f"{selection.filled} of them were chosen at random, where no answer could be used; "
                 "they are marked `filled`"
             )
+    if selection.replies:
+        session.note(_told(session, selection))
     if selection.short:
         raise SelectionShort(
             f"{len(selection)} of {selection.budget} items: replies were not valid, and "
             "--on-invalid is skip"
         )
+
+
+def _taken(selection: Selection) -> dict[str, float]:
+    """Replies, tokens and seconds behind a selection."""
+    replies = selection.replies
+    return {
+        "replies": len(replies),
+        "cached": sum(reply.cached for reply in replies),
+        "tokens_in": sum(reply.tokens_in or 0 for reply in replies),
+        "tokens_out": sum(reply.tokens_out or 0 for reply in replies),
+        "seconds": round(selection.seconds, 1),
+    }
+
+
+def _told(session: CommandSession, selection: Selection) -> str:
+    taken = _taken(selection)
+    return (
+        f"{taken['replies']:,} replies, {taken['cached'] / taken['replies']:.0%} of them from the "
+        f"cache; {taken['tokens_in']:,} tokens in and {taken['tokens_out']:,} out. This call took "
+        f"{taken['seconds']:,} s and {session.spent}"
+    )

@@ -266,8 +266,5 @@ def _told(name: str, found: Any, expected: Any) -> str:
         if "id" not in changed:
             return f"other settings of the {word} ({', '.join(changed)})"
         found = found["id"]
-    return (
-        f"{one} ({found})"
-        if isinstance(found, str | int | float) and name[-7:] != "_sha256"
-        else one
-    )
+    short = isinstance(found, str | int | float) and not name.endswith("_sha256")
+    return f"{one} ({found})" if short else one

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
@@ -16,6 +17,7 @@ from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballo
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.prefilter import left_of
 from selectllm.jobs.selection import Selection
+from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session, opened, ticks
 from selectllm.jobs.settings import SelectArguments, SelectRequest, divided
 from selectllm.jobs.turns import turn
@@ -30,7 +32,11 @@ from selectllm.selection.by_model import (
     select_by_model,
 )
 from selectllm.selection.by_strategy import check_descending, chosen_by, reaching, strategy_decision
-from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
+from selectllm.selection.clustering.cluster_pool import (
+    ClusterSettings,
+    cluster_pool,
+    known_clusters,
+)
 from selectllm.selection.clustering.partition import find_partition, named
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.output import manifest_by_model, manifest_by_strategy
@@ -43,36 +49,6 @@ from selectllm.selection.task import AskSettings, calls_per_decision, most_calls
 
 Picked = tuple[Sequence[Chosen], Sequence[Decision]]
 """What was chosen, and the decisions behind it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SelectionPlan:
-    """What a selection would ask; nothing was divided, sent or written.
-
-    `items`: that are selected from. `budget`: None where a threshold decides. `selector`: the
-    strategy, or the name of the model. `rounds`: of a model's tournament. `calls`: if every reply
-    is valid; `calls_at_most`: with all re-asks. `prefilter_calls`: those that come first.
-    `tokens`: of the prompts, estimated; None for a strategy.
-    """
-
-    items: int
-    budget: int | None
-    selector: str
-    calls: int
-    calls_at_most: int
-    rounds: tuple[RoundAhead, ...] = ()
-    prefilter_calls: int = 0
-    tokens: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Rounds, calls and tokens."""
-        plan: dict[str, Any] = {
-            "rounds": [asdict(this) for this in self.rounds],
-            "calls": self.calls,
-            "calls_at_most": self.calls_at_most,
-            "prefilter_calls": self.prefilter_calls,
-        }
-        return plan if self.tokens is None else plan | {"tokens": self.tokens}
 
 
 async def select(
@@ -94,7 +70,7 @@ async def select(
     """
     request, settings = divided(arguments)
     async with opened(session, settings) as session:
-        spent = session.ledger.spent
+        spent, began = session.ledger.spent, time.monotonic()
         loaded, job, way = await _opened(pool, request, session)
         try:
             async with turn(job.log, "log"):
@@ -109,6 +85,7 @@ async def select(
             spent_usd=session.ledger.spent - spent,
             decisions=tuple(decisions),
             rejected=loaded.rejected,
+            seconds=time.monotonic() - began,
         )
 
 
@@ -123,7 +100,7 @@ async def ahead(
     async with opened(session, settings) as session:
         _, job, way = await _opened(pool, request, session, dry_run=True)
         try:
-            return way.plan(job)
+            return await way.plan(job)
         finally:
             await way.close()
 
@@ -155,7 +132,7 @@ class _Way(Protocol):
         """What is chosen."""
         ...
 
-    def plan(self, job: _Job) -> SelectionPlan:
+    async def plan(self, job: _Job) -> SelectionPlan:
         """What would be asked."""
         ...
 
@@ -287,10 +264,16 @@ class _ByModel:
                 "not known"
             )
 
-    def plan(self, job: _Job) -> SelectionPlan:
+    async def plan(self, job: _Job) -> SelectionPlan:
         """Every round's questions."""
+        from selectllm.evaluation.planning.selection import forecast_selection, laid_out
+
         rounds, spec = questions_ahead(job.pool, self.selector, job.settings), self.selector.spec
         calls = sum(this.calls for this in rounds)
+        session, known = job.session, _Dividing(job, spec).known
+        asked, looked_up = await forecast_selection(
+            *(job.pool, self.selector, job.settings, rounds, known, session.cache.get)
+        )
         return SelectionPlan(
             items=len(job.pool),
             budget=job.request.budget,
@@ -300,6 +283,7 @@ class _ByModel:
             calls_at_most=calls // calls_per_decision(spec) * most_calls(spec, job.request.reask),
             prefilter_calls=job.prefilter_calls,
             tokens=sum(this.tokens for this in rounds),
+            sent=laid_out(asked, looked_up, session.settings.concurrency),
         )
 
     async def close(self) -> None:
@@ -326,6 +310,12 @@ class _Dividing:
                 if error.argument is None and not isinstance(error, EncoderError):
                     error.argument = "by"  # a partition of the user's own may give anything
                 raise
+
+    def known(self, part: Pool, size: int, seed: int) -> tuple[Cluster, ...] | None:
+        """The same where nothing has to be embedded for it, None elsewhere."""
+        session = self.job.session
+        settings = ClusterSettings(self.job.request.by, size, seed, session.base)
+        return known_clusters(part, settings, session.embedder(), session.clusters)
 
 
 # --- by a strategy
@@ -405,9 +395,18 @@ class _ByStrategy:
         attempts = [a for item in job.pool.items for a in measured.attempts.get(item.id, ())]
         return strategy_decision(candidates, self.strategy, budget, attempts)
 
-    def plan(self, job: _Job) -> SelectionPlan:
+    async def plan(self, job: _Job) -> SelectionPlan:
         """The calls that measure the items."""
-        strategy, request = self.strategy, job.request
+        from selectllm.evaluation.planning.selection import laid_out
+        from selectllm.evaluation.planning.sets import measure_forecast
+
+        strategy, request, session = self.strategy, job.request, job.session
+        sent = None
+        if strategy.scorer is not None and strategy.calls_per_item:
+            asked = await measure_forecast(
+                *(self.meter, strategy.scorer, job.pool.items, job.settings.ask, session.cache.get)
+            )
+            sent = laid_out(asked, asked.decisions, session.settings.concurrency)
         calls = strategy.calls_per_item * len(job.pool)
         asks_again = strategy.scorer is not None and strategy.scorer.asks_again
         return SelectionPlan(
@@ -417,6 +416,7 @@ class _ByStrategy:
             calls=calls,
             calls_at_most=calls * (1 + request.reask) if asks_again else calls,
             prefilter_calls=job.prefilter_calls,
+            sent=sent,
         )
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from selectllm.core.errors import UsageError
 from selectllm.core.files import unwritable
 from selectllm.core.names import unknown
-from selectllm.core.types import Decision, Item, Pool
+from selectllm.core.types import Attempt, Decision, Item, Pool
 from selectllm.data.pool import Rejected
 from selectllm.jobs import tables
 from selectllm.jobs.arguments import check
@@ -41,7 +41,7 @@ class Selection:
     pool order, each with where it was picked and by whom. `budget`: items asked for, None with a
     threshold. `spent_usd`: what the session spent meanwhile; 0 for what was cached or has no
     price. `decisions`: what the model decided on each cluster, or the strategy on the pool.
-    `rejected`: rows of the file that `skip_bad` left out.
+    `rejected`: rows of the file that `skip_bad` left out. `seconds`: that it took, on the clock.
     """
 
     pool: Pool = field(repr=False)
@@ -50,6 +50,7 @@ class Selection:
     spent_usd: float = 0.0
     decisions: tuple[Decision, ...] = field(default=(), repr=False)
     rejected: tuple[Rejected, ...] = ()
+    seconds: float = 0.0
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -68,6 +69,11 @@ class Selection:
     def short(self) -> int:
         """How many of `budget` are missing; above 0 only if `on_invalid` is skip."""
         return 0 if self.budget is None else self.budget - len(self.chosen)
+
+    @property
+    def replies(self) -> tuple[Attempt, ...]:
+        """The replies behind it, those from the cache and of earlier calls included."""
+        return tuple(reply for decision in self.decisions for reply in decision.replies)
 
     @property
     def by(self) -> tuple[str, ...]:

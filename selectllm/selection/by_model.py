@@ -164,16 +164,18 @@ def questions_ahead(pool: Pool, selector: Selector, settings: SelectSettings) ->
         calls = count * calls_per_decision(selector.spec) if k < size else 0
         tokens = 0
         if calls:
-            shown = tuple(_sample(pool, size, settings.seed))
-            request = first_request(Task(selector, 0, shown, k), settings.ask)
+            task = sample_task(pool, selector, size, k, settings.seed)
+            request = first_request(task, settings.ask)
             tokens = calls * estimate_tokens(request.messages)
         rounds.append(RoundAhead(count, size, k, calls, tokens))
         left = count
     return rounds
 
 
-def _sample(pool: Pool, size: int, seed: int) -> list[Item]:
-    return heapq.nsmallest(size, pool.items, key=lambda item: seeded_hash("sample", seed, item.id))
+def sample_task(pool: Pool, selector: Selector, size: int, k: int, seed: int) -> Task:
+    """A question about a random sample of the pool, which stands for one about a cluster."""
+    items = heapq.nsmallest(size, pool.items, lambda item: seeded_hash("sample", seed, item.id))
+    return Task(selector, 0, tuple(items), k)
 
 
 async def select_by_model(
@@ -195,9 +197,7 @@ async def select_by_model(
     number = 0
     while True:
         this = plan_round(pool, number, settings, divide)
-        tasks = [
-            _task(pool, selector, this, cluster, k, settings.seed) for cluster, k in this.asked
-        ]
+        tasks = round_tasks(pool, selector, this, settings.seed)
         await make_decisions(tasks, settings.ask, log, tick)
         decided = {decision_key(decision): decision for decision in log.decisions()}
         decisions = {task.cluster: decided[task.key] for task in tasks}
@@ -262,6 +262,11 @@ def fill(
             argument="on_invalid",
         )
     return sorted(unpicked, key=lambda i: seeded_hash("fill", settings.seed, number, i))
+
+
+def round_tasks(pool: Pool, selector: Selector, this: Round, seed: int) -> list[Task]:
+    """The decisions of a round."""
+    return [_task(pool, selector, this, cluster, k, seed) for cluster, k in this.asked]
 
 
 def _task(pool: Pool, selector: Selector, this: Round, cluster: Cluster, k: int, seed: int) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -62,13 +63,14 @@ def test_above_max_filled_no_file_is_written_or_replaced(
 
 def test_a_dry_run_of_a_strategy_is_a_line_or_json(selectllm: Command, pool_file: Path) -> None:
     rating = ("--strategy", "rating:quality@1+openai/m", "--dry-run")
-    assert selectllm("select", pool_file, "--threshold", 3, *rating).out == (
+    assert selectllm("select", pool_file, "--threshold", 3, *rating).out.splitlines()[0] == (
         "strategy rating:quality@1+openai/m would take those that reach the threshold of 40 items, "
-        "with 40 calls (120 at most)\n"
+        "with 40 calls (120 at most)"
     )
-    assert selectllm("select", pool_file, "--budget", 3, *rating, "--json").json == {
-        **{"rounds": [], "calls": 40, "calls_at_most": 120, "prefilter_calls": 0},
-    }
+    planned = selectllm("select", pool_file, "--budget", 3, *rating, "--json").json
+    assert (planned["calls"], planned["calls_at_most"]) == (40, 120)
+    assert (planned["cached"], planned["looked_up"], planned["sent"]["calls"]) == (0, 40, 40)
+    assert planned["sent"]["usd"] is None  # a model that nobody prices
     assert list(Path().glob("*.jsonl")) == [Path("pool.jsonl")]
 
 
@@ -151,6 +153,9 @@ def test_a_dry_run_tells_its_rounds_calls_and_tokens(selectllm: Command, pool_fi
         "round 1: 1 clusters of about 4, 2 or more picks each",
         f"at most 15 calls, 5 if every reply is valid; about {told['tokens']} prompt tokens "
         "(an estimate) to mock/random",
+        "cached: 0 of 4 decisions that could be looked up",
+        f"to be sent: about 5 calls, {told['sent']['tokens_in']:,} tokens in and "
+        f"{told['sent']['tokens_out']:,} out, for 0.0000 USD (0.0000 at most), in about 0 s",
     ]
 
 
@@ -198,3 +203,51 @@ def test_a_note_says_when_nothing_is_known_of_the_picks(
     results.with_name("run.json").write_text('{"manifest": {"prompts": 1}}', "utf-8")
     results.touch()
     assert unknown in selectllm(*arguments).err
+
+
+def test_what_a_selection_takes_is_told_before_and_after(
+    selectllm: Command, pool_file: Path, server: ProviderServer
+) -> None:
+    price = ("--model-arg", "price={input: 100, output: 200}")
+    named = ("--prompt", "short@1", "--by", "random", "--model", "openai/m")
+    asked = ("select", pool_file, "--budget", 8, *named, "--api-base", server.base_url, *price)
+    before = selectllm(*asked, "--dry-run", "--json").json
+    assert (before["cached"], before["looked_up"], before["sent"]["calls"]) == (0, 8, 8)
+    assert 0 < before["sent"]["usd"] < before["sent"]["usd_most"]
+    assert before["sent"]["hours"] > 0
+    done = selectllm(*asked)
+    assert "8 replies, 0% of them from the cache; " in done.err
+    assert re.search(r"This call took [\d.]+ s and spent \d\.\d{4} USD", done.err)
+    after = selectllm(*asked, "--dry-run", "--json").json
+    assert (after["cached"], after["looked_up"], after["sent"]["calls"]) == (8, 8, 0)
+    assert after["sent"]["usd"] == 0
+    again = selectllm(*asked, "-o", "again.jsonl", "--json").json
+    assert (again["replies"], again["cached"], again["spent_usd"]) == (8, 8, 0.0)
+    assert again["tokens_in"] > again["tokens_out"] > 0
+    assert "cached: 8 of 8 decisions" in selectllm(*asked, "--dry-run").out
+
+
+def test_what_is_cached_is_not_claimed_before_the_pool_is_embedded(
+    selectllm: Command, pool_file: Path
+) -> None:
+    planned = selectllm(
+        *("select", pool_file, "--budget", 8, "--prompt", "short@1", "--model", "mock/first"),
+        "--dry-run",
+    )
+    assert "cached: not known before the pool is embedded" in planned.out
+
+
+def test_plan_of_a_pool_is_the_dry_run_of_its_selection(
+    selectllm: Command, pool_file: Path
+) -> None:
+    asked = (pool_file, "--budget", 8, *MOCK)
+    assert selectllm("plan", *asked).out == selectllm("select", *asked, "--dry-run").out
+    assert selectllm("plan", *asked, "--json").json["sent"]["calls"] == 8
+    for words, said in (
+        ((pool_file,), "--budget N"),
+        ((*asked, "--limit", 3), "--limit goes with a suite"),
+        (("suite.yaml", "--by", "random"), "--by goes with a pool"),
+    ):
+        outcome = selectllm("plan", *words)
+        assert outcome.code == 2
+        assert said in outcome.err

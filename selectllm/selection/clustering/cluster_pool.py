@@ -37,9 +37,7 @@ def cluster_pool(
     function = find_partition(division.by, division.base)
     needs_vectors = division.by != "random"
     encoder = embedder.identity if needs_vectors else None
-    by, *code = named(division.by, division.base).values()
-    made_from = [pool.sha256, by, division.size, division.seed, encoder, *code]
-    path = cache / f"{sha256_json(made_from)}.json"
+    path = _place(pool, division, encoder, cache)
     if path.exists():
         return read_clusters(path, pool)
     vectors = embedder.of(pool.items) if needs_vectors else None
@@ -55,3 +53,24 @@ def cluster_pool(
         encoder=encoder,
     )
     return clusters
+
+
+def known_clusters(
+    pool: Pool, division: ClusterSettings, embedder: Embedder, cache: Path
+) -> tuple[Cluster, ...] | None:
+    """What `cluster_pool` would give if that takes no vectors: by chance, or from `cache`.
+
+    None otherwise. Nothing is written.
+    """
+    if division.by == "random":
+        ids = [item.id for item in pool.items]
+        return partition(ids, None, "random", division.size, division.seed)
+    path = _place(pool, division, embedder.identity, cache)
+    return read_clusters(path, pool) if path.exists() else None
+
+
+def _place(pool: Pool, division: ClusterSettings, encoder: str | None, cache: Path) -> Path:
+    """Where the clusters are remembered: under what they are made from."""
+    by, *code = named(division.by, division.base).values()
+    made_from = [pool.sha256, by, division.size, division.seed, encoder, *code]
+    return cache / f"{sha256_json(made_from)}.json"

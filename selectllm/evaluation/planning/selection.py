@@ -1,0 +1,86 @@
+"""What `select` will ask and what that takes, before anything is divided by vectors or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from selectllm.core.types import Cluster, Pool
+from selectllm.evaluation.planning.forecast import (
+    Forecast,
+    Recall,
+    assumed_pace,
+    forecast,
+    outlay,
+    pace_of,
+)
+from selectllm.evaluation.planning.prices import priced
+from selectllm.evaluation.planning.schema import Outlay
+from selectllm.selection.by_model import (
+    RoundAhead,
+    SelectSettings,
+    plan_round,
+    round_tasks,
+    sample_task,
+)
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import calls_per_decision
+
+Known = Callable[[Pool, int, int], tuple[Cluster, ...] | None]
+"""(pool, cluster size, seed) -> its clusters, None where they are not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionOutlay:
+    """What a selection is going to send, beyond what is cached.
+
+    `cached`: of `looked_up` decisions, those whose replies are all cached. Of the others the
+    clusters are not known yet, and they count as not cached.
+    """
+
+    outlay: Outlay
+    cached: int
+    looked_up: int
+
+
+def laid_out(asked: Forecast, looked_up: int, concurrency: int) -> SelectionOutlay:
+    """What the calls of a forecast take."""
+    pace = pace_of(asked.known, "replies") or assumed_pace(asked)
+    price = priced(asked.spec) if asked.unasked else None
+    return SelectionOutlay(outlay(asked, pace, price, concurrency), len(asked.known), looked_up)
+
+
+async def forecast_selection(
+    pool: Pool,
+    selector: Selector,
+    settings: SelectSettings,
+    rounds: list[RoundAhead],
+    known: Known,
+    recall: Recall,
+) -> tuple[Forecast, int]:
+    """What all `rounds` will ask, and how many decisions could be looked up.
+
+    A sample of the pool stands for clusters that are not known: those of later rounds, and all of
+    them where the pool would have to be embedded.
+    """
+    found: list[Cluster] = []
+
+    def divide(part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
+        found.extend(known(part, size, seed) or ())
+        return tuple(found) or (Cluster(0, tuple(item.id for item in part.items)),)
+
+    tasks = round_tasks(pool, selector, plan_round(pool, 0, settings, divide), settings.seed)
+    total = await forecast(selector, tasks if found else [], settings.ask, recall)
+    for this in rounds[1 if found else 0 :]:
+        if this.calls:
+            task = sample_task(pool, selector, this.size, this.picks, settings.seed)
+            one = await forecast(selector, [task], settings.ask, lambda key: None)
+            decisions = this.calls // calls_per_decision(selector.spec)
+            total = replace(
+                total,
+                decisions=total.decisions + decisions,
+                too_long=total.too_long + one.too_long * decisions,
+                unasked=total.unasked + one.unasked * this.calls,
+                tokens_by=one.tokens_by,
+            )
+    return total, len(tasks) if found else 0
