@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -335,7 +337,8 @@ class TestHolm:
     @pytest.mark.parametrize("n", [1, 2, 3, 5, 9, 30])
     def test_it_adjusts_as_statsmodels_does(self, n: int) -> None:
         p_values = np.random.default_rng(n).beta(0.3, 3.0, n).round(2).tolist()  # some tie
-        expected = multipletests(p_values, method="holm")[1]
+        with patch("gc.collect"):  # by which it takes a hundred times as long
+            expected = multipletests(p_values, method="holm")[1]
         assert holm(p_values) == pytest.approx(expected.tolist(), **TIGHT)
 
     def test_a_single_p_value_stays_and_none_stay_none(self) -> None:
