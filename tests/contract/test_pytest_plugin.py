@@ -39,7 +39,11 @@ FIRST = "mock/first -> {name: m, id: mock/first}"
 WARN = "gate: {inconclusive: warn}"
 # The plugin is named, and installed ones stay out, so that nothing depends on what is installed.
 PLUGIN = ("-p", "selectllm.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers")
-ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+ALONE = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_ADDOPTS": "",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Done:
 def run_python(*arguments: object, folder: Path | str = ".", path: str = "") -> Done:
     """A new interpreter in `folder`; `path`: PYTHONPATH."""
     done = subprocess.run(
-        [sys.executable, "-B", "-W", "error", *map(str, arguments)],
+        [sys.executable, "-W", "error", *map(str, arguments)],
         cwd=folder,
         env={**os.environ, **ALONE, "PYTHONPATH": path},
         capture_output=True,

@@ -53,6 +53,7 @@ def become(asked: dict[str, object]) -> None:
     os.chdir(str(asked["folder"]))
     os.environ.clear()
     os.environ.update(asked["env"])  # type: ignore[call-overload]
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
 
 def writer(number: int, by_lines: bool) -> TextIO:
