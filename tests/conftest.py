@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +32,11 @@ gc.disable()
 
 def pytest_collection_finish() -> None:
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)  # torch and litellm, once loaded, make each search long
     gc.enable()
 
+
+CONVERTED = "converted-weights"
 
 # A busy machine is no failure: no example has a deadline. Every run draws 50 other examples.
 settings.register_profile("selectllm", deadline=None, max_examples=50)
@@ -46,6 +50,27 @@ def _no_syncing() -> Iterator[None]:
         patch.setattr(os, "fsync", lambda _: None)
         patch.setitem(diskcache.DEFAULT_SETTINGS, "sqlite_synchronous", 0)
         yield
+
+
+@pytest.fixture(scope="session")
+def weights_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache in which the embedded weights are converted, once for all processes of the tests."""
+    from filelock import FileLock
+
+    from selectllm.selection.scorers.language_model import load_language_model
+
+    folder = tmp_path_factory.getbasetemp() / CONVERTED
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parents[1] / CONVERTED
+    with FileLock(folder.with_suffix(".lock")):
+        load_language_model(None, folder).log_likelihoods([("", "converted")])
+    return folder
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    used = session.config._tmp_path_factory._basetemp
+    if used is not None and "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(used / CONVERTED, ignore_errors=True)  # half a gigabyte
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from selectllm.prompting.prompt import render
 from selectllm.report.schemas import schema
 from selectllm.selection.clustering.clusters_file import read_clusters
 from tests.conftest import Command, read_jsonl
+from tests.support import forked
 from tests.support.cli_files import assert_refused, files
 from tests.support.optimize_cases import (
     BETTER,
@@ -161,11 +159,10 @@ def test_a_search_made_again_asks_nothing_and_finds_the_same(selectllm: Command)
 def test_a_search_that_is_killed_goes_on_where_it_was(selectllm: Command) -> None:
     with ProviderServer(reply=Scripted(USELESS, proposal(BETTER)), latency=0.02) as server:
         make_suite(selectllm, model=served(server))
-        call = [sys.executable, "-m", "selectllm", *map(str, RUN), "-j", "1"]
-        running = subprocess.Popen(call, stderr=subprocess.DEVNULL)
+        running = forked.selectllm(*RUN, "-j", "1", loads=forked.SEARCHING)
         while server.count < 30 and running.poll() is None:
             time.sleep(0.005)
-        os.kill(running.pid, signal.SIGKILL)
+        running.send_signal(signal.SIGKILL)
         assert running.wait() == -signal.SIGKILL
         done = selectllm(*RUN)
         assert done.code == 0, done.err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Command, pool_rows, write_jsonl
+from tests.support import forked
 from tests.support.cli_files import MOCK, RATED, write_suite
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(3[0-9]|9[0-7])[0-9;]*m")
@@ -48,17 +48,17 @@ def on_terminals(arguments: Sequence[str], **environment: str) -> Shown:
             pass
 
     ours, theirs = zip(pty.openpty(), pty.openpty(), strict=True)
-    command = [sys.executable, "-m", "selectllm", *arguments]
-    process = subprocess.Popen(command, env=env, stdout=theirs[0], stderr=theirs[1])
-    for end in theirs:
-        os.close(end)
+    names = {name: os.ttyname(end) for name, end in zip(shown, theirs, strict=True)}
+    process = forked.selectllm(*arguments, env=env, **names)
     readers = [threading.Thread(target=read, args=pair) for pair in zip(shown, ours, strict=True)]
     for reader in readers:
         reader.start()
-    assert process.wait() == 0
-    for reader, end in zip(readers, ours, strict=True):
+    code = process.wait()
+    for reader, *ends in zip(readers, ours, theirs, strict=True):
+        os.close(ends[1])
         reader.join()
-        os.close(end)
+        os.close(ends[0])
+    assert code == 0, shown
     return Shown(shown["stdout"].decode(), shown["stderr"].decode())
 
 

@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Command, read_jsonl
+from tests.support import forked
 from tests.support.cli_files import (
     ASKING,
     AT_ONCE,
@@ -429,7 +429,6 @@ def test_offline_needs_no_key(
 def test_an_interrupted_command_keeps_what_is_in_flight_and_a_rerun_asks_none_of_it_again(
     selectllm: Command, pool_file: Path, verb: str, number: str
 ) -> None:
-    # A test run in the background ignores SIGINT and so would the command.
     heard = "default_int_handler" if number == "SIGINT" else "SIG_IGN"
     program = (
         f"import signal; signal.signal(signal.SIGINT, signal.{heard})\n"
@@ -445,15 +444,13 @@ def test_an_interrupted_command_keeps_what_is_in_flight_and_a_rerun_asks_none_of
             "select": (LOG, OUT),
             "eval": (Path("run/decisions.jsonl"), Path("run/results.json")),
         }[verb]
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, encoding="utf-8"
-        )
+        process = forked.fork("-c", program, *arguments, loads=forked.ASKING)
         deadline = time.monotonic() + 300
         while server.count < 4 and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.Signals[number])
-        _, told = process.communicate()
-        assert process.returncode == 130, told
+        assert process.wait() == 130, process.err
+        told = process.err
         assert "Stopping: replies that are on their way are waited for" in told
         assert "interrupted; run the same command again to go on" in told
         assert "Traceback" not in told

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,6 +17,7 @@ from selectllm.jobs.selecting import select
 from selectllm.jobs.settings import SelectArguments
 from selectllm.jobs.sync import finished
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
+from tests.support import forked
 from tests.support.provider_server import ProviderServer, echoing_key
 
 MOCK = ("--prompt", "short@1", "--model", "mock/random", "--by", "random")
@@ -127,12 +126,12 @@ def test_after_sigkill_nothing_is_paid_for_twice(selectllm: Command, pool_file: 
             *("--model", "openai/m", "--api-base", server.base_url, "-j", "1"),
             *("--cluster-size", "2"),
         ]
-        process = subprocess.Popen([sys.executable, "-m", "selectllm", *arguments])
+        process = forked.selectllm(*arguments, loads=forked.ASKING)
         deadline = time.monotonic() + 300
         while server.count < 6 and time.monotonic() < deadline:
             time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
         assert not Path("pool.selected.jsonl").exists()
         assert selectllm(*arguments).code == 0
         assert len(read_jsonl(Path("pool.selected.jsonl"))) == 20

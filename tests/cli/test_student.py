@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +20,7 @@ from selectllm.report.schemas import schema
 from tests.conftest import Command, Outcome, read_jsonl, write_jsonl
 from tests.contract.test_layers import HEAVY, loaded_by
 from tests.downstream.student.test_training import items, made, one_thread
+from tests.support import forked
 from tests.support.cli_files import assert_refused, files
 from tests.support.student_files import rows, student_files
 
@@ -67,20 +66,6 @@ def scored(selectllm: Command, *options: object) -> Any:
 
 def adapter(folder: str) -> bytes:
     return Path(folder, "adapter_model.safetensors").read_bytes()
-
-
-def started(*arguments: object) -> subprocess.Popen[str]:
-    """The command in a process of its own, which may be killed."""
-    words = [sys.executable, "-m", "selectllm", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
-
-
-def run_python(code: str, *arguments: object) -> Outcome:
-    words = [sys.executable, "-c", code, *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 # Training
@@ -132,15 +117,17 @@ def test_a_training_that_is_stopped_goes_on_and_ends_with_the_same_adapter(
 ) -> None:
     end = signal.Signals[name]
     options = ("student", "train", "selection.jsonl", *TRAINING, "--epochs", 16, "-o")
-    process = started(*options, "out")
+    process = forked.selectllm(*options, "out", loads=forked.TRAINING)
     unfinished, until = Path("out/unfinished.safetensors"), time.monotonic() + 300
     while not unfinished.exists() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
     process.send_signal(end)
-    _, err = process.communicate()
+    process.wait()
     assert not Path("out/student.json").exists()
     assert process.returncode == (130 if end == signal.SIGINT else -end)
-    assert ("interrupted; run the same command again to go on" in err) == (end == signal.SIGINT)
+    assert ("interrupted; run the same command again to go on" in process.err) == (
+        end == signal.SIGINT
+    )
     kept = unfinished.read_bytes()
     assert selectllm(*options, "out").code == 0
     assert selectllm(*options, "whole").code == 0
@@ -259,9 +246,9 @@ def test_too_little_memory_says_what_to_lower(selectllm: Command) -> None:
         AutoModelForCausalLM.from_config(config).save_pretrained(model)
     long = {"id": "a", "instruction": "Say y", "response": "y" * 9_000}
     write_jsonl(Path("long.jsonl"), [long])
-    outcome = run_python(OUT_OF_MEMORY)
-    assert outcome.code == 0, outcome.err
-    assert outcome.err.splitlines() == [
+    process = forked.fork("-c", OUT_OF_MEMORY, loads=forked.TRAINING)
+    assert process.wait() == 0, process.err
+    assert process.err.splitlines() == [
         "selectllm: student large does not fit into memory; take a smaller model",
         "selectllm: student wide ran out of memory: lower max_length (now 10000) or take a smaller "
         "model; batch_size does not matter",

@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from selectllm.cli import main
 from selectllm.report.schemas import schema
 from tests.conftest import Command, Outcome
 from tests.downstream.student.test_training import one_thread
+from tests.support import forked
 from tests.support.cli_files import assert_refused
 from tests.support.student_files import trial_files
 
@@ -51,16 +50,12 @@ def compare(selectllm: Command, *options: object) -> Outcome:
     return selectllm("student", "compare", "sets", *places, *TRAINING, *rate, *options)
 
 
-def begun(*options: str) -> subprocess.Popen[str]:
+def begun(*options: str) -> forked.Forked:
     """A comparison in a process of its own."""
     words = ["student", "compare", "sets", "--pool", "pool.jsonl", "--test", "test.jsonl"]
     words += [*map(str, (*TRAINING, *RATE, *FEW)), *options]
-    return subprocess.Popen(
-        [sys.executable, "-m", "selectllm", *words],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return forked.selectllm(*words, env=env, loads=forked.TRAINING)
 
 
 def test_killed_it_goes_on_where_it_was(selectllm: Command) -> None:
@@ -70,7 +65,7 @@ def test_killed_it_goes_on_where_it_was(selectllm: Command) -> None:
     while time.monotonic() < until and sum(len(read(p)) for p in folder.glob("*.jsonl")) < 3:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     (log,) = folder.glob("*.jsonl")
     kept = read(log)
     assert len(kept) >= 3
@@ -94,8 +89,8 @@ def test_a_training_that_the_system_kills_is_one_clear_error(selectllm: Command)
         ]
         time.sleep(0.02)
     os.kill(workers[0], signal.SIGKILL)
-    _, told = process.communicate(timeout=300)
-    assert process.returncode == 2
+    assert process.wait() == 2
+    told = process.err
     assert "one of 2 trainings at a time was killed" in told
     assert "lower --jobs or --max-length" in told
     assert "Traceback" not in told

@@ -26,6 +26,7 @@ from tests.support.cli_files import (
     served,
     write_suite,
 )
+from tests.support.forked import GATING, fork
 from tests.support.provider_server import ProviderServer
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,11 @@ FIRST = "mock/first -> {name: m, id: mock/first}"
 WARN = "gate: {inconclusive: warn}"
 # The plugin is named, and installed ones stay out, so that nothing depends on what is installed.
 PLUGIN = ("-p", "selectllm.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers")
+ALONE = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_ADDOPTS": "",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -50,21 +56,23 @@ class Done:
 
 def run_python(*arguments: object, folder: Path | str = ".", path: str = "") -> Done:
     """A new interpreter in `folder`; `path`: PYTHONPATH."""
-    settings = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTHONPATH": path}
     done = subprocess.run(
-        [sys.executable, "-B", "-W", "error", *map(str, arguments)],
+        [sys.executable, "-W", "error", *map(str, arguments)],
         cwd=folder,
-        env={**os.environ, **settings},
+        env={**os.environ, **ALONE, "PYTHONPATH": path},
         capture_output=True,
         text=True,
     )
     return Done(done.returncode, done.stdout + done.stderr)
 
 
-def run_pytest(*arguments: object, folder: Path | str = ".", path: str = "") -> Done:
-    """`python -m pytest`, with every warning an error."""
-    options = ("-m", "pytest", *PLUGIN, "-W", "error", "-ra")
-    return run_python(*options, *arguments, folder=folder, path=path)
+def run_pytest(*arguments: object, path: str = "") -> Done:
+    """`python -m pytest`, with every warning an error; `path`: PYTHONPATH of a new interpreter."""
+    words = ("-m", "pytest", *PLUGIN, "-W", "error", "-ra", *arguments)
+    if path:
+        return run_python(*words, path=path)
+    done = fork(*words, loads=GATING, env={**os.environ, **ALONE})
+    return Done(done.wait(), done.out + done.err)
 
 
 def write_test(text: str, name: str = "test_gate.py") -> Path:
@@ -191,6 +199,7 @@ def test_a_changed_prompt_is_tested_once_the_printed_command_has_recorded_it(
     assert tested.code == 0, tested.out
 
 
+@pytest.mark.usefixtures("selectllm")
 def test_tests_that_use_the_fixture_bear_the_marker(tmp_path: Path) -> None:
     (tmp_path / "test_all.py").write_text(
         "import pytest\n"
@@ -202,11 +211,11 @@ def test_tests_that_use_the_fixture_bear_the_marker(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     listing = ("--collect-only", "-q", "-m")
-    chosen = run_pytest(*listing, "selection", folder=tmp_path).out
+    chosen = run_pytest(*listing, "selection").out
     assert "test_direct" in chosen
     assert "test_through_another" in chosen
     assert "test_other" not in chosen
-    rest = run_pytest(*listing, "not selection", folder=tmp_path).out
+    rest = run_pytest(*listing, "not selection").out
     assert "test_other" in rest
     assert "2 deselected" in rest
 

@@ -8,14 +8,13 @@ verb refuses by what the words mean. The sentences of messages are tested where 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
 
 from selectllm.cli import cli
 from tests.conftest import Command
-from tests.support.written_by_0_1_0 import written
+from tests.support.cli_files import files
 
 pytestmark = pytest.mark.usefixtures("workspace")
 
@@ -332,23 +331,23 @@ def test_every_verb_has_a_call_and_refusals() -> None:
     assert refusing == set(VERBS) - NO_ROWS
 
 
-def assert_named(selectllm: Command, words: list[str], *named: str) -> None:
-    """The call is bad input: it says so with these words, and leaves everything as it was."""
-    before = written()
+def assert_named(
+    selectllm: Command, before: dict[str, bytes], words: list[str], *named: str
+) -> None:
+    """The call is bad input: it says so with these words, and all files are as they were before."""
     told = selectllm(*words)
     assert (told.code, told.out) == (2, ""), words
     for word in named:
         assert word in told.err, words
     assert "Traceback" not in told.err
-    assert written() == before
-    assert not Path("new").exists()
+    assert files() == before, words
 
 
 @pytest.mark.parametrize(("words", "named"), ROWS, ids=[" ".join(words) for words, _ in ROWS])
 def test_what_the_words_mean_is_refused(
     selectllm: Command, words: list[str], named: list[str]
 ) -> None:
-    assert_named(selectllm, words, *named)
+    assert_named(selectllm, files(), words, *named)
 
 
 def wrong(option: click.Parameter) -> str | None:
@@ -365,14 +364,14 @@ def wrong(option: click.Parameter) -> str | None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_refuses_what_is_not_of_its_type(selectllm: Command, verb: str) -> None:
-    call = [*verb.split(), *LINES[verb].split()]
-    assert_named(selectllm, [*call, "--nonesuch"], "--nonesuch")
+    call, before = [*verb.split(), *LINES[verb].split()], files()
+    assert_named(selectllm, before, [*call, "--nonesuch"], "--nonesuch")
     for option in (each for each in VERBS[verb].params if isinstance(each, click.Option)):
         flag, value = option.opts[-1], wrong(option)
-        assert_named(selectllm, [*call, flag[:-1] + "\u00e9"], flag[:-1] + "\u00e9")
+        assert_named(selectllm, before, [*call, flag[:-1] + "\u00e9"], flag[:-1] + "\u00e9")
         if value is not None:
             values = [value] * option.nargs
-            assert_named(selectllm, [*call, flag, *values], flag, value)
+            assert_named(selectllm, before, [*call, flag, *values], flag, value)
 
 
 REQUIRING = {

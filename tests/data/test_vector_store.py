@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
@@ -147,12 +148,19 @@ def add_one_by_one(folder: Path, worker: int) -> None:
         store_in(folder).add(text_keys([text]), HashEncoder().encode([text]))
 
 
+def forking() -> BaseContext:
+    """Processes that load what this module needs once for all of them."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="files are not locked there")
 @pytest.mark.parametrize(
     "workers",
     [
         pytest.param(lambda: ThreadPoolExecutor(4), id="threads"),
-        pytest.param(lambda: ProcessPoolExecutor(4, get_context("spawn")), id="processes"),
+        pytest.param(lambda: ProcessPoolExecutor(4, forking()), id="processes"),
     ],
 )
 def test_several_may_add_at_once(tmp_path: Path, workers: Callable[[], Executor]) -> None:

@@ -172,7 +172,7 @@ class TestWhatBlocksAVerdict:
     """Nothing that failed ever reads as a verdict."""
 
     def test_an_arm_that_never_answers_is_not_equivalent(self) -> None:
-        rated(4000)
+        rated(1000)
         suite = write_suite(RATED, "mock/first] -> mock/first, {name: mute, id: 'mock/reply:no'}]")
         for a, b in (("mock/first", "mute"), ("mute", "mock/first")):
             verdict = sl.ab(suite, a, b)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from selectllm.jobs.sync import finished
 from selectllm.jobs.workshop import TrialSettings
 from tests.conftest import read_jsonl, write_jsonl
 from tests.downstream.student.test_training import one_thread
+from tests.support.forked import TRAINING, fork
 from tests.support.jobs import Heard, fails
 from tests.support.student_files import rows, tiny, trial_files
 
@@ -111,11 +113,31 @@ def test_more_seeds_and_random_sets_are_added_to_what_is_there(
     assert len(more["sets"]) > len(few["sets"])
 
 
-def test_two_at_a_time_give_the_same_numbers(heard: Heard, content: Any, tmp_path: Path) -> None:
-    named: dict[str, Any] = {"only": ("strategy:first",), "random": 2, "matched": ("none",)}
-    two = compared(heard, jobs=2, seeds=1, cache=tmp_path, out=tmp_path / "out", **named)
+TWO_AT_A_TIME = """
+import multiprocessing, sys
+from selectllm.cli import main
+if sys.argv[1] == "fork":  # torch is loaded here and has not worked yet
+    fork = multiprocessing.get_context("fork")
+    multiprocessing.get_context = lambda method: fork
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+@pytest.mark.parametrize("how", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_two_at_a_time_give_the_same_numbers(
+    heard: Heard, content: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.chdir(heard.folder)
+    settings = ("--model", "tiny", "--max-length", 128, "--blocks", 2, "--learning-rate", 1e-2)
+    of_set = ("--only", "strategy:first", "--random", 2, "--matched", "none", "--seeds", 1)
+    data = ("--pool", "pool.jsonl", "--test", "test.jsonl", "--epochs", 1, "--jobs", 2)
+    words = ("student", "compare", "sets", *data, *settings, *of_set)
+    places = ("--cache", tmp_path, "-o", tmp_path / "out", "--json")
+    two = fork("-c", TWO_AT_A_TIME, how, *words, *places, loads=TRAINING)
+    assert two.wait() == 0, two.err
     one = {row["sha256"]: row for row in content["sets"]}
-    for row in two["sets"]:
+    for row in json.loads(two.out)["sets"]:
         for by in ("per_token", "per_item"):  # other threads add up in another order
             there = one[row["sha256"]]["runs"][by]["0"]
             assert row["runs"][by]["0"] == pytest.approx(there, rel=1e-3)

@@ -34,7 +34,7 @@ def suite(folder: Path) -> Path:
 
 def beside(server: ProviderServer, model: str, *changes: str, **settings: object) -> Path:
     """A suite of the provider's model m, and a scripted one."""
-    named = served(server, **settings).replace("-> ", f"-> {model}, ")
+    named = served(server, **{"id": "hosted_vllm/m"} | settings).replace("-> ", f"-> {model}, ")
     return write_suite(RATED, named, *changes)
 
 

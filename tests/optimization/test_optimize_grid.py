@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.regression import linear_model
 
 from selectllm.core.errors import PromptError, UsageError
 from selectllm.core.types import Item
@@ -153,7 +153,7 @@ def test_effects_are_those_of_least_squares_with_errors_clustered() -> None:
     ]
     y, a, b, cluster = map(np.array, zip(*rows, strict=True))
     design = np.column_stack([np.ones_like(a), a, b])
-    fitted = sm.OLS(y / headroom, design).fit(
+    fitted = linear_model.OLS(y / headroom, design).fit(
         cov_type="cluster", cov_kwds={"groups": cluster.astype(int), "use_correction": False}
     )
     found = effects(DESIGN, gains, chance)
@@ -174,7 +174,7 @@ def test_the_interval_of_an_effect_is_that_of_its_mean_over_clusters() -> None:
     headroom = 1 - np.mean(list(chance.values()))
     off, on = (np.array([list(gains[n].values()) for n in pair]) for pair in ((0, 1), (2, 3)))
     values = (on.mean(axis=0) - off.mean(axis=0)) / headroom
-    reference = sm.OLS(values, np.ones_like(values)).fit()
+    reference = linear_model.OLS(values, np.ones_like(values)).fit()
     told = effects(DESIGN, gains, chance)[0].told().to_json()
     assert [told["effect"]["low"], told["effect"]["high"]] == pytest.approx(
         reference.conf_int()[0].tolist()

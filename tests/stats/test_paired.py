@@ -6,10 +6,10 @@ from random import Random
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
+from statsmodels.regression import linear_model
 
 from selectllm.stats.paired import Paired, paired
 from tests.support.verdict_cases import CLOSE, differences, ends
@@ -82,7 +82,7 @@ class TestEstimate:
     def test_clusters_of_a_group_are_allowed_to_depend_on_each_other(self) -> None:
         d = np.random.default_rng(1).normal(size=30) / 5
         groups = tuple(number % 7 for number in range(30))
-        fit = sm.OLS(d, np.ones(30)).fit(
+        fit = linear_model.OLS(d, np.ones(30)).fit(
             cov_type="cluster", cov_kwds={"groups": np.array(groups)}, use_t=True
         )
         estimate = differences(d, groups=groups).estimate()
@@ -145,7 +145,7 @@ class TestOneMore:
         labels = np.repeat(np.arange(len(sizes)), sizes)
         d = rng.uniform(-1, 1, len(labels))
         more = round(np.square(sizes).sum() / sum(sizes))
-        fit = sm.OLS(np.append(d, [-1] * more), np.ones(len(d) + more)).fit(
+        fit = linear_model.OLS(np.append(d, [-1] * more), np.ones(len(d) + more)).fit(
             cov_type="cluster",
             cov_kwds={"groups": np.append(labels, [len(sizes)] * more)},
             use_t=True,

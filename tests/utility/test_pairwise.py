@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.genmod import families
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from selectllm.core.errors import UtilityError
 from selectllm.utility import pairwise
@@ -70,8 +71,8 @@ def by_regression(judgements: list[Judgement], prior: float) -> dict[str, float]
         won += [0.5] * len(IDS)
         weights += [prior] * len(IDS)
     columns = np.array(design, dtype=float)[:, 0 if prior else 1 :]
-    family = sm.families.Binomial()
-    fitted = sm.GLM(np.array(won), columns, family=family, freq_weights=np.array(weights)).fit(
+    family = families.Binomial()
+    fitted = GLM(np.array(won), columns, family=family, freq_weights=np.array(weights)).fit(
         tol=1e-13
     )
     found = fitted.params if prior else np.concatenate([[0.0], fitted.params])

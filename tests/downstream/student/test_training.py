@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -139,10 +138,9 @@ def test_the_loss_at_the_start_is_that_of_transformers(
 
 @needs_weights
 def test_the_embedded_student_starts_from_the_loss_of_transformers_in_both_modes_and_learns(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+    weights_cache: Path, tmp_path: Path
 ) -> None:
-    cache = tmp_path_factory.getbasetemp() / "student-cache"
-    student = open_student(f"local/{SMOLLM}", cache)
+    student = open_student(f"local/{SMOLLM}", weights_cache)
     shown = [
         Item("a", "What is the capital of France?", "", "Paris, on the river Seine."),
         Item("b", "Add the numbers.", "12 and 30", "42"),
@@ -155,7 +153,6 @@ def test_the_embedded_student_starts_from_the_loss_of_transformers_in_both_modes
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
     train(student, shown, config, tmp_path)
     assert score(student, shown, config, tmp_path).token_weighted < sum(expected) / 19 - 0.5
-    shutil.rmtree(cache)  # half a gigabyte
 
 
 def test_last_blocks_that_do_not_give_the_loss_of_the_whole_model_are_an_error(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -217,13 +218,13 @@ class TestRule:
 class TestHolm:
     """Several verdicts share one error rate."""
 
-    @settings(deadline=None, max_examples=20)  # the reference collects garbage each time
     @given(p_values, st.sampled_from([0.01, 0.05, 0.2]))
     def test_p_is_at_most_its_level_exactly_where_statsmodels_rejects(
         self, p: list[float], alpha: float
     ) -> None:
         ours = [each <= level for each, level in zip(p, holm_levels(p, alpha), strict=True)]
-        adjusted = multipletests(p, alpha, method="holm")[1]
+        with patch("gc.collect"):  # by which it takes a hundred times as long
+            adjusted = multipletests(p, alpha, method="holm")[1]
         assert all(  # at the bound itself rounding decides
             rejected == (q <= alpha)
             for rejected, q in zip(ours, adjusted, strict=True)

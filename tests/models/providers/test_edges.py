@@ -88,9 +88,9 @@ def test_a_reply_of_ten_million_characters_is_read(server: ProviderServer) -> No
     )
 
 
-def test_an_error_of_ten_million_characters_is_cut(server: ProviderServer, provider: str) -> None:
-    raised = fails(server, Answer(400, error("no " * 3_000_000)), f"{provider}/m")
-    assert len(str(raised)) < 450
+def test_an_error_of_a_million_characters_is_cut(server: ProviderServer, provider: str) -> None:
+    raised = fails(server, Answer(400, error("no " * 300_000)), f"{provider}/m")
+    assert len(str(raised)) < 450  # litellm takes seconds for each million
 
 
 # Content in parts

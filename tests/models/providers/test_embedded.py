@@ -178,7 +178,7 @@ class TestLife:
     def test_closing_answers_what_is_in_flight_first(self) -> None:
         program = (
             "from tests.models.providers.test_embedded import chat\n"
-            "ask = lambda: print(len(chat(server.base_url, 'river ' * 300)['choices']))\n"
+            "ask = lambda: print(len(chat(server.base_url, 'river ' * 100)['choices']))\n"
             "asking = threading.Thread(target=ask)\n"
             "asking.start()\n"
             "metrics = server.base_url.replace('v1', 'metrics')\n"

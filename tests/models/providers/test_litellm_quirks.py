@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.support.forked import ASKING, fork
 from tests.support.provider_server import ProviderServer
 
 # A program of somebody's that uses litellm, and selectllm in the middle of it.
@@ -163,19 +166,11 @@ print("as it was")
 
 
 def test_what_others_set_after_our_first_call_is_theirs_alone(
-    server: ProviderServer, tmp_path: Path
+    server: ProviderServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", SET_AFTERWARDS, server.base_url],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["as it was"]
-    assert "of theirs" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = fork("-c", SET_AFTERWARDS, server.base_url, loads=ASKING)
+    assert done.wait() == 0, done.err
+    assert done.out.splitlines() == ["as it was"]
+    assert "of theirs" in done.err
     assert server.count == 2

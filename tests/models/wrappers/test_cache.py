@@ -27,6 +27,7 @@ from selectllm.core.errors import CacheDamaged, CacheError, ProviderError, Reply
 from selectllm.core.types import Item, Question, Reply
 from selectllm.models.model import ModelSpec, Request, Vote
 from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache, unusable
+from tests.support.forked import Forked, fork
 
 QUESTION = Question((Item("a", "A"), Item("b", "B")), ("1", "2"), 1, "indices")
 REQUEST = Request(
@@ -140,13 +141,9 @@ print(asyncio.run(Cached(Upstream(), ReplyCache(folder)).complete(REQUEST)).text
 """
 
 
-def worker(folder: Path, calls: Path, seconds: float) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder), str(calls), str(seconds)],
-        cwd=Path(__file__).parents[3],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def worker(folder: Path, calls: Path, seconds: float) -> Forked:
+    loads = ("tests.models.wrappers.test_cache",)
+    return fork("-c", WORKER, folder, calls, seconds, loads=loads)
 
 
 def called(calls: Path) -> int:
@@ -156,8 +153,8 @@ def called(calls: Path) -> int:
 def test_four_processes_with_one_request_make_one_call(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     processes = [worker(tmp_path / "cache", calls, 1.0) for _ in range(4)]
-    answers = [process.communicate(timeout=300)[0].strip() for process in processes]
-    assert answers == ["answer"] * 4
+    assert [process.wait() for process in processes] == [0] * 4
+    assert [process.out.strip() for process in processes] == ["answer"] * 4
     assert called(calls) == 1
 
 
@@ -170,9 +167,10 @@ def test_a_killed_holder_blocks_nobody(tmp_path: Path) -> None:
         time.sleep(0.02)
     waiter = worker(tmp_path / "cache", calls, 0)
     time.sleep(0.5)
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.communicate()
-    assert waiter.communicate(timeout=300)[0].strip() == "answer"
+    holder.send_signal(signal.SIGKILL)
+    assert holder.wait() == -signal.SIGKILL
+    assert waiter.wait() == 0, waiter.err
+    assert waiter.out.strip() == "answer"
     assert called(calls) == 2
 
 

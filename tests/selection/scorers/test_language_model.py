@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +50,8 @@ PAIRS = (
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the embedded weights are converted, once for every test of the session."""
-    folder = tmp_path_factory.getbasetemp() / "cache"
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)  # half a gigabyte
-
-
-@pytest.fixture(scope="session")
-def smollm(cache: Path) -> LanguageModel:
-    model = load_language_model(None, cache)
-    model.log_likelihoods([("", "converted")])
-    return model
+def smollm(weights_cache: Path) -> LanguageModel:
+    return load_language_model(None, weights_cache)
 
 
 def converted(cache: Path) -> Path:
@@ -95,9 +85,9 @@ def by_transformers(folder: Path, pairs: Pairs, start: int) -> Floats:
 
 @needs_weights
 def test_the_embedded_model_gives_the_loss_of_transformers(
-    smollm: LanguageModel, cache: Path
+    smollm: LanguageModel, weights_cache: Path
 ) -> None:
-    expected = by_transformers(converted(cache), PAIRS, start=0)
+    expected = by_transformers(converted(weights_cache), PAIRS, start=0)
     np.testing.assert_allclose(smollm.log_likelihoods(PAIRS), expected, rtol=1e-5, atol=1e-4)
 
 
@@ -147,14 +137,14 @@ def test_converted_weights_and_tokens_are_those_of_llama_cpp(
 
 @needs_weights
 def test_weights_are_converted_once_and_then_gguf_is_not_needed(
-    smollm: LanguageModel, cache: Path, monkeypatch: pytest.MonkeyPatch
+    smollm: LanguageModel, weights_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "gguf", None)
-    again = load_language_model(f"local/{NAME}", cache)
+    again = load_language_model(f"local/{NAME}", weights_cache)
     np.testing.assert_array_equal(
         again.log_likelihoods([("", "x")]), smollm.log_likelihoods([("", "x")])
     )
-    assert [path.name for path in converted(cache).parent.iterdir()] == ["b179c9523d0e"]
+    assert [path.name for path in converted(weights_cache).parent.iterdir()] == ["b179c9523d0e"]
 
 
 @needs_weights

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rouge_score.rouge_scorer import RougeScorer
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
@@ -27,6 +26,8 @@ def candidates(texts: Sequence[str], seed: int = 0, ids: Sequence[str] | None = 
 
 def by_the_package(texts: Sequence[str]) -> list[float]:
     """Each text's highest ROUGE-L F1 with any other, pair by pair."""
+    from rouge_score.rouge_scorer import RougeScorer  # it loads all of nltk
+
     scorer = RougeScorer(["rougeL"], use_stemmer=False)
     return [
         max(

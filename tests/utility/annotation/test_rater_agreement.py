@@ -7,10 +7,10 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
+from statsmodels.regression import linear_model
 
 from selectllm.utility.annotation.rater_agreement import (
     Level,
@@ -145,7 +145,7 @@ def test_noise_is_the_mean_square_within_items(missing: float) -> None:
     ratings = draws(1, 30, 4, missing)
     values = [value for raters in ratings.values() for value in raters.values()]
     owner = np.repeat(np.arange(len(ratings)), [len(raters) for raters in ratings.values()])
-    fit = sm.OLS(values, np.eye(len(ratings))[owner]).fit()
+    fit = linear_model.OLS(values, np.eye(len(ratings))[owner]).fit()
     assert rater_noise(ratings) == pytest.approx(np.sqrt(fit.mse_resid), **TIGHT)
 
 
