@@ -47,15 +47,17 @@ class Exchange:
 def exchange_of(turns: Sequence[Mapping[str, Any]], shown: Turns) -> Exchange:
     """The instruction that a chat holds, and the first assistant turn behind it.
 
-    Of a chat with one user turn it is that turn. Of several, `first` takes the first; `last` the
-    last, with all turns before it as context; `all` takes all turns up to the last user turn as
-    one text, which then also begins with the system turn of a chat with one user turn.
+    Of a chat with one user turn it is that turn. Of several that hold text, `first` takes the first;
+    `last` the last, with all turns before it as context; `all` takes all turns up to the last as
+    one text, which also begins with the system turn of a chat with one user turn.
     """
     places = [number for number, turn in enumerate(turns) if _role(turn) in _USERS]
     if not places:
         return Exchange(None, None)
-    at = places[0] if shown == "first" else places[-1]
-    asked, several = text_of(_said(turns[at])), len(places) > 1
+    # What a tool said may stand in a user turn; it asks nothing.
+    spoken = [place for place in places if _asks(turns[place])] or places[:1]
+    at = places[0] if shown == "first" else spoken[-1]
+    asked, several = text_of(_said(turns[at])), len(spoken) > 1
     begins = several or _role(turns[0]) in _SYSTEM
     before = _transcript(turns[:at]) if shown != "first" else ""
     context = before if shown == "last" and several else ""
@@ -118,6 +120,13 @@ def notes_on(chats: int, several: int, with_system: int, shown: Turns) -> tuple[
     if with_system:
         notes.append(f"{with_system:,} of {chats:,} chats have a system turn, which is not shown.")
     return tuple(notes)
+
+
+def _asks(turn: Mapping[str, Any]) -> bool:
+    """Whether there is any text in it, beside images or alone."""
+    said = _said(turn)
+    texts = [said] if isinstance(said, str) else [text for _, text in _parts(said) or ()]
+    return any(text and not text.isspace() for text in texts)
 
 
 def _role(turn: Mapping[str, Any]) -> Any:

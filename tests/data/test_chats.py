@@ -59,6 +59,13 @@ def test_a_last_turn_that_nobody_answered_has_no_response() -> None:
     assert shown(chat(ASKED, ANSWERED, THEN), None)[2] is None
 
 
+def test_a_user_turn_that_holds_what_a_tool_said_asks_nothing() -> None:
+    result = ("user", [{"type": "tool_result", "content": "7"}])
+    assert shown(chat(ASKED, ("assistant", None), result, RHYMED), None) == (ASKED[1], "", None)
+    assert shown(chat(ASKED, ANSWERED, THEN, RHYMED, result), None)[0] == THEN[1]
+    assert shown(chat(ASKED, ANSWERED, ("user", " ")), None)[0] == ASKED[1]
+
+
 def test_a_pool_without_several_turns_is_the_same_whatever_is_shown(folder: Folder) -> None:
     content = jsonl([chat(SYSTEM, ASKED, ANSWERED), chat(THEN, RHYMED)])
     plain, first, last = (

@@ -92,7 +92,7 @@ class TestRatings:
             return
         assert isfinite(utility.values["a"])
 
-    @pytest.mark.parametrize("value", ["n/a", "4,5", "1_000", "٤", "nan", "inf", "0x10", [4], {}])
+    @pytest.mark.parametrize("value", ["n/a", "1,234", "1_000", "٤", "nan", "inf", "0x10", [4], {}])
     def test_what_is_no_number_is_named_with_its_item(self, value: Any) -> None:
         with pytest.raises(UtilityError) as error:
             ratings(rated(3, value), name="quality", column="rating")

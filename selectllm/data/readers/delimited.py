@@ -14,7 +14,7 @@ import io
 import json
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
 
 def text_rows(path: Path) -> Iterator[tuple[int, Any]]:
     """The lines of a text that are not blank, each an instruction."""
-    dialect = _how_written(path)
+    dialect, _, _ = _how_written(path)
     with opened(path) as handle, _decoded(path, handle, dialect) as text:
         for number, line in enumerate(text, 1):
             if line.strip():
@@ -97,14 +97,15 @@ def _decoded(path: Path, handle: Any, dialect: _Dialect) -> Iterator[io.TextIOWr
         raise PoolError(f"{path}: is broken UTF-16 ({error}); {SAVE_AS_UTF8}") from None
 
 
-def _how_written(path: Path) -> _Dialect:
-    """Encoding and line ends, as the beginning of the file shows them."""
+def _how_written(path: Path) -> tuple[_Dialect, str, bool]:
+    """Encoding and line ends; the text that shows them, and whether it is all there is."""
     with opened(path) as handle:
         head = handle.read(_HEAD)
     encoding = _encoding(head)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
     first = re.search(r"\r\n|\r|\n", text)
-    return _Dialect(encoding, "\r" if first and first[0] == "\r" else "\n")
+    newline = "\r" if first and first[0] == "\r" else "\n"
+    return _Dialect(encoding, newline), text, len(head) < _HEAD
 
 
 def _encoding(head: bytes) -> str:
@@ -120,13 +121,9 @@ def _encoding(head: bytes) -> str:
 
 def _how_divided(path: Path, known: Collection[str], commented: bool) -> _Dialect:
     """The same with the delimiter that makes the best table of the beginning."""
-    written = _how_written(path)
-    with opened(path) as handle:
-        head = handle.read(_HEAD)
-    text = codecs.getincrementaldecoder(written.encoding)("replace").decode(head)
+    written, text, whole = _how_written(path)
     if told := _SEPARATOR.match(text):
-        return _Dialect(written.encoding, written.newline, told[1], told=True)
-    whole = len(head) < _HEAD
+        return replace(written, delimiter=told[1], told=True)
     scores = {
         mark: score
         for mark in DELIMITERS
@@ -134,7 +131,7 @@ def _how_divided(path: Path, known: Collection[str], commented: bool) -> _Dialec
     }
     preferred = "\t" if ".tsv" in path.suffixes[-2:] else ","
     if not scores:
-        return _Dialect(written.encoding, written.newline, preferred)
+        return replace(written, delimiter=preferred)
     best = [mark for mark, score in scores.items() if score == max(scores.values())]
     if len(best) > 1 and "\t" in best and preferred == "\t":
         best = ["\t"]
@@ -143,7 +140,7 @@ def _how_divided(path: Path, known: Collection[str], commented: bool) -> _Dialec
             f"{path}: {' and '.join(DELIMITERS[mark] for mark in best)} divide it into columns "
             f"equally well; write sep={best[0]} or sep={best[1]} alone into its first line"
         )
-    return _Dialect(written.encoding, written.newline, best[0])
+    return replace(written, delimiter=best[0])
 
 
 def _score(
