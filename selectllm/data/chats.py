@@ -47,9 +47,9 @@ class Exchange:
 def exchange_of(turns: Sequence[Mapping[str, Any]], shown: Turns) -> Exchange:
     """The instruction that a chat holds, and the first assistant turn behind it.
 
-    Of a chat with one user turn it is that turn. Of several that hold text, `first` takes the first;
-    `last` the last, with all turns before it as context; `all` takes all turns up to the last as
-    one text, which also begins with the system turn of a chat with one user turn.
+    Of a chat with one user turn it is that turn. Of several that hold text, `first` takes the
+    first; `last` the last, with all turns before it as context; `all` takes all turns up to the
+    last as one text, which also begins with the system turn of a chat with one user turn.
     """
     places = [number for number, turn in enumerate(turns) if _role(turn) in _USERS]
     if not places:
