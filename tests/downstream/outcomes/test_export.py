@@ -225,7 +225,8 @@ def test_items_without_a_response_need_to_be_wanted(selectllm: Command) -> None:
 
 
 def test_another_pool_is_refused(selectllm: Command) -> None:
-    write_jsonl(Path("pool.jsonl"), [{**row, "instruction": "x"} for row in pool_rows()])
+    others = [{**row, "instruction": f"Do {row['id']}."} for row in pool_rows()]
+    write_jsonl(Path("pool.jsonl"), others)
     outcome = selectllm("export", "sets", "--pool", "pool.jsonl", "-o", "out")
     assert_refused(outcome, "sets: its sets are not of", "pool.jsonl, which has other")
     assert not Path("out").exists()
