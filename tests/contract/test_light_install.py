@@ -175,7 +175,7 @@ def recorded(light: Light, files: Path) -> None:
         (("student", "train", "pool.jsonl", "-o", "student"), "student"),
         (("utility", "ifd", "pool.jsonl"), "embed"),
         (("sets", "sets.yaml"), "embed"),
-        (("eval", ROOT / "eval/suites/quickstart.yaml"), "embed"),
+        (("eval", ROOT / "eval/suites/quickstart.yaml"), "local"),
     ],
 )
 def test_what_needs_more_names_the_line_that_brings_it(
