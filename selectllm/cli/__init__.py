@@ -91,10 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
     0: done, or a verdict that lets pass. 1: an answer that was computed and is none to go on with
-    (worse, fail, not safe, a difference, a selection that is short). 2: bad input. 3: inconclusive.
-    4: the budget is reached. 5: a reply is missing, offline. 6: the provider failed after retries.
-    70: an internal error, nothing is decided. 130: interrupted. After 4, 5, 6 and 130 what was
-    paid for is kept, and the same call goes on from there.
+    (worse, fail, not safe, a difference, a selection that is short or too random). 2: bad input.
+    3: inconclusive. 4: the budget is reached. 5: a reply is missing, offline. 6: the provider
+    failed after retries. 70: an internal error, nothing is decided. 130: interrupted. After 4, 5,
+    6 and 130 what was paid for is kept, and the same call goes on from there.
     """
     try:
         # A verb ends with another code than 0 through `ctx.exit`, which click returns here.

@@ -125,7 +125,8 @@ async def ab(
         if len(set(arms)) < len(arms):
             raise UsageError(
                 f"`a` and `b`: {', '.join(arm.name for arm in arms)} has an arm twice; compare "
-                "different arms, or see an arm's own noise with selectllm aa",
+                "different arms, or see an arm's own noise with selectllm aa "
+                f"{suite.source or 'SUITE' if isinstance(suite, Suite) else suite}",
                 argument="b",
             )
         return ComparisonDesign("ab", arms, differing=differing)

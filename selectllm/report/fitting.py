@@ -1,7 +1,7 @@
 """Tables that lose nothing on a narrow terminal: columns move to a further table, names shorten.
 
-A figure is never folded, and a name only after a sign such as + or /. What is too long even so is
-shortened in the middle, and stands in full below the table.
+A figure is never folded, and a name only between words or after a sign such as / or -. What is too
+long even so is shortened in the middle, and stands in full below the table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.text import Text
 
 LONGEST = 24  # columns that a cell of figures takes before it is wrapped between words
 LEAST = 16  # columns that names get at least, if they are so long
-_PIECE = re.compile(r"[^\s+/:@_=,\[-]*[\s+/:@_=,\[-]+|[^\s+/:@_=,\[-]+")
+_PIECE = re.compile(r"[^+/:@_=,\[-]*[+/:@_=,\[-]+\s*|[^+/:@_=,\[-]+")
 
 
 class FittedTable(Table):
@@ -130,17 +130,18 @@ def _least(column: Column) -> int:
 
 
 def _name(cell: object, room: int, full: dict[str, str]) -> Text:
-    """A name in lines of at most `room`, broken after signs; too long a piece is shortened."""
-    name = _text(cell).plain
+    """A name in lines of at most `room`: broken between words, then after signs, else shortened."""
     lines = [""]
-    for piece in _PIECE.findall(name):
-        if len(piece.rstrip()) > room:
-            short = shortened(piece.rstrip(), room)
-            full[short] = piece.rstrip()
-            piece = short
-        if len(lines[-1]) + len(piece.rstrip()) > room and lines[-1]:
-            lines.append("")
-        lines[-1] += piece
+    for word in re.findall(r"\S+\s*", _text(cell).plain):
+        whole = len(word.rstrip()) <= room
+        for piece in [word] if whole else _PIECE.findall(word):
+            bare = piece.rstrip()
+            if len(bare) > room:
+                full[shortened(bare, room)] = bare
+                piece = bare = shortened(bare, room)
+            if len(lines[-1]) + len(bare) > room and lines[-1]:
+                lines.append("")
+            lines[-1] += piece
     return Text("\n".join(line.rstrip() for line in lines))
 
 

@@ -65,13 +65,14 @@ def figures(verdict: Verdict) -> list[Fact]:
 
 
 def brief(verdict: Verdict) -> list[Fact]:
-    """Reason, difference, what both arms captured, and what would decide it, or the utility.
+    """Reason, difference, what both arms captured, what would decide it, and the utility.
 
     Notes come on top.
     """
-    last = [*_needed(verdict), *utility(verdict)][:1]
     reason, *notes = [fact for fact in lead(verdict) if fact[0] in ("reason", "note")]
-    return [reason, *notes, *_difference(verdict), *_arms(verdict), *last]
+    captured = "; ".join(text for _, text in _arms(verdict))
+    known = [*_difference(verdict), ("captured", captured)]
+    return [reason, *notes, *known, *_needed(verdict), *[*utility(verdict)][:1]]
 
 
 def difference(verdict: Verdict) -> str:

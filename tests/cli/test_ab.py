@@ -56,7 +56,7 @@ def test_the_verdict_is_a_few_lines_and_details_are_asked_for(
     told = selectllm(*asked)
     lines = [line for line in told.out.splitlines() if line and not line.startswith("  ")]
     assert lines[0] == "BETTER  short@1 + mock/oracle against short@1 + mock/random"
-    labels = ["reason", "difference", "captured", "captured", "utility"]
+    labels = ["reason", "difference", "captured", "utility"]
     assert [line.split()[0] for line in lines[1:]] == labels
     assert "agreement with" not in told.out
     assert "selectllm report 'my run'" in told.err

@@ -45,6 +45,21 @@ def test_every_verb_has_help(selectllm: Command, verb: str) -> None:
     assert "Usage:" in outcome.out
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (("evla",), "'eval'"),
+        (("prompts", "lst"), "'list'"),
+        (("select", "pool.jsonl", "--budgt", "3"), "'--budget'"),
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_with_what_was_meant(
+    selectllm: Command, typed: tuple[str, ...], meant: str
+) -> None:
+    refused = selectllm(*typed)
+    assert (refused.code, meant in refused.err.partition("id you mean")[2]) == (2, True)
+
+
 def test_python_m_selectllm_is_the_same_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "selectllm", "--version"], capture_output=True, text=True
