@@ -22,7 +22,7 @@ demo: install
 test: install
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --dist worksteal -m "not slow"
 
-# What starts environments, clusters or browsers.
+# What starts environments, clusters, browsers or processes that each load torch.
 test-slow: install
 	$(BIN)/python -m pytest -m slow
 

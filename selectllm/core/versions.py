@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 from collections.abc import Iterable
 
@@ -11,6 +12,7 @@ def installed(packages: Iterable[str]) -> dict[str, str | None]:
     return {package: _version(package) for package in packages}
 
 
+@functools.cache  # what a process has loaded stays as it was, and to read it takes milliseconds
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
