@@ -40,6 +40,7 @@ LINES = {
     "student train": "spread.jsonl -o new",
     "export": "sets --pool pool.jsonl -o new",
     "report": "runs/ab",
+    "runs": "",
     "aa": f"{SUITE} --model mock/random",
     "verify": "runs/ab",
     "baseline set": "runs/asked -o new.json",
