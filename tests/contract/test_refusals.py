@@ -255,6 +255,8 @@ export nowhere -o new                               | nowhere
 export sets -o new                                  | sets --pool
 export sets --pool nowhere.jsonl -o new             | nowhere.jsonl
 
+runs nowhere                                        | nowhere
+
 report nowhere                                      | nowhere/results.json
 report suites                                       | suites/results.json
 report runs/ab --as markdwon                        | --as markdwon 'markdown'?
