@@ -38,6 +38,7 @@ class SelectOptions:
     dry_run: bool
     distinct: str | None
     prefilter: str | None
+    sort: bool
     out: Path | None
 
 
@@ -107,6 +108,12 @@ select_options = grouped(
         metavar="STRATEGY:SHARE",
         help="Keep only this share of the pool, by a strategy, e.g. longest:0.5.",
     ),
+    click.option(
+        "--sort",
+        is_flag=True,
+        help="Write the best of every cluster first, then the second best, and so on; picks made "
+        "at random come last. Without it rows keep the pool's order.",
+    ),
     click.option("-o", "--out", type=FILE, help="Where the selection goes [POOL.selected.jsonl]."),
 )
 
@@ -161,5 +168,6 @@ def arguments_of(options: SelectOptions, named: ModelOptions, log: Path) -> Sele
         skip_bad=options.skip_bad,
         distinct=options.distinct,
         prefilter=options.prefilter,
+        sort=options.sort,
         log=log,
     )
