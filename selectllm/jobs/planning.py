@@ -183,7 +183,9 @@ class SuitePlan:
         return [row.to_json() for row in (*self.results.pairs, *self.results.strategies)]
 
     def _repr_html_(self) -> str:
-        return self.report("html")
+        from selectllm.jobs.reporting import in_a_notebook
+
+        return in_a_notebook(self.results)
 
 
 async def plan(
