@@ -117,7 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort) as stop:
         if _was_a_question(stop):
             click.echo(
-                "selectllm: the question was not answered; answer it, or give --yes", err=True
+                "selectllm: the question was not answered. Answer it, or give the option that says "
+                "it beforehand (see --help)",
+                err=True,
             )
             return UsageError.exit_code
         click.echo("selectllm: interrupted; run the same command again to go on", err=True)

@@ -71,6 +71,9 @@ KNN = "utility knn pool.jsonl --test test.jsonl"
 REFUSALS = f"""
 init pool.jsonl                                     | pool.jsonl
 init .                                              | prompts, cache
+init new --pool nowhere.jsonl                       | nowhere.jsonl
+init new --pool pool.jsonl --map instrction=a       | --map 'instrction' 'instruction'?
+init new --map instruction=a                        | --map --pool
 
 plan nowhere.yaml                                   | nowhere.yaml
 plan suites                                         | suites
