@@ -12,10 +12,10 @@ from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.shown import shortened
 from selectllm.utility.annotation.argilla import exported
-from selectllm.utility.annotation.asked import Asking, ask_path, read_asking
+from selectllm.utility.annotation.asked import Asking, ask_path, read_asking, sheet_asking
 from selectllm.utility.annotation.scale import is_blank, item_id, on_scale
 from selectllm.utility.annotation.sheet_files import TABLES, read_csv, read_objects, rearmed
-from selectllm.utility.annotation.sheets import ASK_MARK
+from selectllm.utility.annotation.sheets import ASK_MARK, HOW_TO_FILL, SHEET_MARK
 
 NEEDED = ("id", "rating")  # the columns without which a CSV file is no sheet
 
@@ -72,13 +72,16 @@ def read_sheets(
 def find_asking(sheet: Path, given: Path | None = None) -> Asking:
     """What the raters of `sheet` were asked.
 
-    From `given` if it is; else from the `.ask.json` in the sheet's folder that the sheet names
-    above its rows, or that has the sheet's name (with or without the rater's number behind).
+    From `given` if it is; else from the sheet itself, if a report saved it; else from the
+    `.ask.json` in the sheet's folder that the sheet names above its rows, or that has the sheet's
+    name (with or without the rater's number behind).
 
     Raises UtilityError if there is none, or it cannot be used, or the sheet cannot be read.
     """
     if given is not None:
         return read_asking(given)
+    if (own_asking := _own_asking(sheet)) is not None:
+        return own_asking
     named = _named_asking(sheet)
     folder = sheet.parent if sheet.parent.suffix.lower() == ".argilla" else sheet
     own = ask_path(folder)
@@ -130,6 +133,21 @@ def _filled(path: Path, place: str, row: Mapping[str, Any]) -> Iterator[Rating]:
         )
     rater = row.get("rater")
     yield Rating(place, path.stem if is_blank(rater) else str(rater).strip(), item, value)
+
+
+def _own_asking(sheet: Path) -> Asking | None:
+    """The asking that a table carries in its comments."""
+    if sheet.is_dir() or sheet.suffix.lower() not in TABLES:
+        return None
+    read = read_csv(sheet, NEEDED)
+    lines = [line.removeprefix("#").strip() for line in read.comments]
+    marked = [at for at, line in enumerate(lines) if line.startswith(SHEET_MARK)]
+    if not marked:
+        return None
+    rubric = "\n".join(line for line in lines[: marked[-1]] if line != HOW_TO_FILL)
+    ids = (rearmed(cells.get("id", "")) for _, cells in read.rows)
+    text = lines[marked[-1]].removeprefix(SHEET_MARK)
+    return sheet_asking(str(sheet), text, (each for each in ids if each), rubric)
 
 
 def _named_asking(sheet: Path) -> str | None:
