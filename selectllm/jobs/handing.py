@@ -117,9 +117,11 @@ async def hand_over(source: Path, settings: HandoverSettings, *, session: Sessio
 
     Raises RunError for what is neither, UsageError for a run of several pairs without `arm`.
     """
-    place, out = session.path(source), handover_path(source, settings.to, settings.out)
+    place = session.path(source)
     if not place.exists():
         raise UsageError(f"{source}: no such file or folder; check the path")
+    named = source if source.name else place.resolve()  # the current folder has no name
+    out = handover_path(named, settings.to, settings.out)
     check_handover(session.path(out), settings.to, place, session)
     if place.is_dir():
         handed, rows = _of_run(place, settings, session), session.path(out)

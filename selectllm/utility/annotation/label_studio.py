@@ -1,21 +1,29 @@
-"""What people answered in Label Studio: its exports as JSON, as JSON-MIN, and as CSV or TSV.
+"""Label Studio: items to be rated there, and its exports as JSON, JSON-MIN, CSV or TSV.
 
-Layouts: https://labelstud.io/guide/export and label_studio_sdk/converter (converter.py, utils.py,
-exports/csv2.py). An item is known by the field `item_id` of its task, since exports in columns call
-the number of the task `id`. One control of the labelling configuration holds the answer.
+Layouts: https://labelstud.io/guide/tasks, https://labelstud.io/guide/export, and its converter
+(label_studio_sdk/converter: converter.py, utils.py, exports/csv2.py). An item is known by the field
+`item_id` of its task, since exports in columns call the number of the task `id`. One control of the
+labelling configuration holds the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 from selectllm.core.codec import load_json
 from selectllm.core.errors import UtilityError
 from selectllm.core.shown import shortened
+from selectllm.utility.annotation.asked import Asking
 from selectllm.utility.annotation.scale import item_id
 
 ITEM = "item_id"
+CONFIG = ".config.xml"
+"""Added to the name of the tasks: the labelling configuration that shows them."""
+TEXTS = {"instruction": "Instruction", "input": "Input", "response": "Present answer"}
+MOST_STARS = 10
 EXPORT_AGAIN = "export the project again, as JSON"
 
 Response = tuple[str, str, Any]
@@ -104,3 +112,41 @@ def _name(annotator: Any) -> str:
     if isinstance(annotator, dict):
         annotator = annotator.get("email") or annotator.get("id")
     return "" if annotator is None else str(annotator)
+
+
+def shown_texts(shown: Sequence[str]) -> str:
+    """The tags of a configuration that show these texts of an item, names of TEXTS."""
+    return "".join(
+        f'  <Header value={quoteattr(TEXTS[name])}/>\n  <Text name="{name}" value="${name}"/>\n'
+        for name in shown
+    )
+
+
+def rating_tasks(rows: Sequence[Mapping[str, str | None]], asking: Asking, ask_name: str) -> str:
+    """The tasks in which `rows` are rated, for all raters together; the rubric stands in each."""
+    texts = [name for name in TEXTS if name in rows[0]]
+    tasks = [
+        {
+            "data": {
+                ITEM: row["id"],
+                **{name: row[name] or "" for name in texts},
+                "rubric": asking.rubric,
+                "ask": ask_name,
+            }
+        }
+        for row in rows
+    ]
+    return json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
+
+
+def rating_config(rows: Sequence[Mapping[str, str | None]], asking: Asking) -> str:
+    """The configuration: stars for a scale from 1 in whole numbers, else a field for a number."""
+    low, high = asking.range
+    texts = shown_texts([name for name in TEXTS if name in rows[0]])
+    control = f'<Number name="rating" toName="instruction" min="{low:g}" max="{high:g}" step="any"'
+    if low == 1 and float(high).is_integer() and high <= MOST_STARS:
+        control = f'<Rating name="rating" toName="instruction" maxRating="{high:g}"'
+    return (
+        f'<View>\n  <Text name="rubric" value="$rubric"/>\n{texts}'
+        f'  <Header value="Rating"/>\n  {control} required="true"/>\n</View>\n'
+    )

@@ -18,7 +18,7 @@ ANSWER = "answer"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GivenAnswer:
     """What a file says of one item. `place`: file and line. `text`: None if it is not answered."""
 
     place: str
@@ -27,7 +27,7 @@ class Answer:
     text: str | None
 
 
-def read_answers(path: Path) -> list[Answer]:
+def read_answers(path: Path) -> list[GivenAnswer]:
     """Every item that the file has, answered or not, in its order.
 
     Files: `.csv`, `.tsv`, `.xlsx` and `.jsonl` with an id and an answer; exports of Label Studio as
@@ -49,12 +49,12 @@ def read_answers(path: Path) -> list[Answer]:
     )
 
 
-def _of_table(path: Path) -> Iterator[Answer]:
+def _of_table(path: Path) -> Iterator[GivenAnswer]:
     for line, cells in read_csv(path, (ANSWER,)).rows:
         yield _of_row(f"{path}:{line}", cells)
 
 
-def _of_objects(path: Path) -> Iterator[Answer]:
+def _of_objects(path: Path) -> Iterator[GivenAnswer]:
     for place, row in read_objects(path):
         if label_studio.is_task(row):
             for annotator, item, value in label_studio.task_responses(place, row, ANSWER):
@@ -66,7 +66,7 @@ def _of_objects(path: Path) -> Iterator[Answer]:
             yield _of_row(place, row)
 
 
-def _of_row(place: str, row: Mapping[str, Any]) -> Answer:
+def _of_row(place: str, row: Mapping[str, Any]) -> GivenAnswer:
     if label_studio.is_record(row):
         return _answer(place, *label_studio.record_response(place, row, ANSWER))
     item = item_id(row.get("id", row.get(label_studio.ITEM)))
@@ -78,22 +78,22 @@ def _of_row(place: str, row: Mapping[str, Any]) -> Answer:
     return _answer(place, "" if is_blank(annotator) else str(annotator).strip(), item, row[ANSWER])
 
 
-def _of_argilla(path: Path) -> Iterator[Answer]:
+def _of_argilla(path: Path) -> Iterator[GivenAnswer]:
     """Records without a response are listed, too."""
-    given: dict[str, list[Answer]] = {}
+    given: dict[str, list[GivenAnswer]] = {}
     for place, annotator, item, value in exported(path, ANSWER):
         given.setdefault(item, []).append(_answer(place, annotator, item, value))
     records = path if path.is_file() else path / "records.json"
     for place, record in read_objects(records):
         item = item_id(record.get("id")) or ""
-        yield from given.pop(item, [Answer(place, "", item, None)])
+        yield from given.pop(item, [GivenAnswer(place, "", item, None)])
 
 
-def _answer(place: str, annotator: str, item: str, value: Any) -> Answer:
+def _answer(place: str, annotator: str, item: str, value: Any) -> GivenAnswer:
     if is_blank(value):
-        return Answer(place, annotator, item, None)
+        return GivenAnswer(place, annotator, item, None)
     if not isinstance(value, str):
         raise UtilityError(
             f"{place}: item {item!r}: the answer {shortened(value)} is no text; write it as text"
         )
-    return Answer(place, annotator, item, value)
+    return GivenAnswer(place, annotator, item, value)

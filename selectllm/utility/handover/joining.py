@@ -9,7 +9,7 @@ from typing import Any, Literal
 from selectllm.core.types import Item
 from selectllm.data.columns import COLUMNS
 from selectllm.utility.annotation.sheet_files import rearmed
-from selectllm.utility.handover.answers import Answer
+from selectllm.utility.handover.answers import GivenAnswer
 
 Keep = Literal["first", "last"]
 MARK = "_selectllm"  # of a row that was selected
@@ -41,7 +41,7 @@ class Joined:
 
 def joined(
     items: Sequence[Item],
-    answers: Iterable[Answer],
+    answers: Iterable[GivenAnswer],
     *,
     keep: Keep | None = None,
     column: str | None = None,
@@ -54,7 +54,7 @@ def joined(
     they have, else `response`.
     """
     by_id = {item.id: item for item in items}
-    given: dict[str, dict[str, Answer]] = {}
+    given: dict[str, dict[str, GivenAnswer]] = {}
     listed: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for answer in answers:
@@ -82,7 +82,7 @@ def joined(
     return Joined(tuple(rows), len(asked), missing, twice, tuple(unknown), keep is not None)
 
 
-def _row(item: Item, answer: Answer, column: str | None) -> Mapping[str, Any]:
+def _row(item: Item, answer: GivenAnswer, column: str | None) -> Mapping[str, Any]:
     """All columns of the pool's row, with the answer as its response."""
     row = {name: value for name, value in item.row.items() if name != MARK}
     name = column or next((name for name in COLUMNS["response"] if name in row), "response")

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from xml.sax.saxutils import quoteattr
 
+from selectllm.utility.annotation.label_studio import CONFIG, TEXTS, shown_texts
 from selectllm.utility.handover.handed import HandedItem
 
-CONFIG = ".config.xml"
-_TEXTS = {"instruction": "Instruction", "input": "Input", "response": "Present answer"}
 _WHY = ("about", "reason", "rivals")
 
 
 def label_studio_files(handed: Sequence[HandedItem]) -> Mapping[str, bytes]:
     """The tasks, and beside them the configuration that shows them with a field for the answer."""
     tasks = [{"data": _data(one)} for one in handed]
-    shown = [name for name in _TEXTS if any(task["data"][name] for task in tasks)]
+    shown = [name for name in TEXTS if any(task["data"][name] for task in tasks)]
     return {
         "": (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode(),
         CONFIG: answer_config(shown).encode(),
@@ -57,12 +55,4 @@ def answer_config(shown: Sequence[str]) -> str:
         '  <Collapse>\n    <Panel value="Why this was selected, and what was not">\n'
         f"{why}    </Panel>\n  </Collapse>\n"
     )
-    return f"<View>\n{texts(shown)}{answer}{panel}</View>\n"
-
-
-def texts(shown: Sequence[str]) -> str:
-    """The tags that show these texts of an item."""
-    return "".join(
-        f'  <Header value={quoteattr(_TEXTS[name])}/>\n  <Text name="{name}" value="${name}"/>\n'
-        for name in shown
-    )
+    return f"<View>\n{shown_texts(shown)}{answer}{panel}</View>\n"

@@ -10,8 +10,9 @@ from typing import Literal
 from selectllm.core.errors import UsageError
 from selectllm.core.files import write_bytes
 from selectllm.utility.annotation.argilla import answer_files
+from selectllm.utility.annotation.label_studio import CONFIG
 from selectllm.utility.handover.handed import HandedItem
-from selectllm.utility.handover.label_studio import CONFIG, label_studio_files
+from selectllm.utility.handover.label_studio import label_studio_files
 from selectllm.utility.handover.tables import csv_files, jsonl_files, xlsx_files
 
 TargetName = Literal["label-studio", "argilla", "csv", "xlsx", "jsonl"]
