@@ -35,6 +35,14 @@ MORE = {
         "Fine-tune a student on a selection, and measure it.",
     ),
     "export": ("selectllm.cli.export:export", "Training files of selected sets, and a recipe."),
+    "handover": (
+        "selectllm.cli.handover:handover",
+        "Write selected items for the people who answer them.",
+    ),
+    "answers": (
+        "selectllm.cli.handover:answers",
+        "Join their answers to the items: a training file.",
+    ),
     "runs": ("selectllm.cli.runs:runs", "List the runs of a workspace, newest first."),
     "report": ("selectllm.cli.report:report", "Print the table of a run again."),
     "aa": ("selectllm.cli.aa:aa", "A pair against itself: the noise, and false alarms."),

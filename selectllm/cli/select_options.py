@@ -10,12 +10,14 @@ from typing import get_args
 import click
 
 from selectllm.cli.named_model import NamedModels, named_model
-from selectllm.cli.options import FILE, ModelOptions, OrOwn, grouped, map_option
+from selectllm.cli.options import ModelOptions, OrOwn, grouped, map_option
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
+from selectllm.jobs.handing import handover_path
 from selectllm.jobs.settings import SelectArguments
 from selectllm.selection.by_model import OnInvalid
 from selectllm.selection.clustering.partition import PARTITIONS
+from selectllm.utility.handover.targets import TARGETS, TargetName
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class SelectOptions:
     distinct: str | None
     prefilter: str | None
     sort: bool
+    to: TargetName | None
     out: Path | None
 
 
@@ -114,26 +117,43 @@ select_options = grouped(
         help="Write the best of every cluster first, then the second best, and so on; picks made "
         "at random come last. Without it rows keep the pool's order.",
     ),
-    click.option("-o", "--out", type=FILE, help="Where the selection goes [POOL.selected.jsonl]."),
+    click.option(
+        "--to",
+        type=click.Choice([*TARGETS]),
+        help="Write the items for the people who answer them, as this tool imports them.",
+    ),
+    click.option(
+        "-o",
+        "--out",
+        type=click.Path(path_type=Path),
+        help="Where the selection goes [POOL.selected.jsonl; with --to POOL.handover.SUFFIX].",
+    ),
 )
 
 
-def out_file(pool_file: Path, out: Path | None) -> Path:
+def out_file(pool_file: Path, out: Path | None, to: TargetName | None = None) -> Path:
     """Where the selection goes: `out`, or POOL without its suffixes and with .selected.jsonl.
 
-    Of a pool on the hub NAME.selected.jsonl in the current folder.
-    Raises UsageError for a name that is not .jsonl, and for the pool itself.
+    Of a pool on the hub NAME.selected.jsonl in the current folder. `to`: for which tool.
+    Raises UsageError for a name that is not .jsonl, or not the tool's, and for the pool itself.
     """
-    if out is None and is_hub(pool_file):
-        return Path(f"{Path(parse_hub(pool_file).source).name}.selected.jsonl")
-    if out is None:
-        name = pool_file.with_suffix("") if pool_file.suffix.lower() == ".gz" else pool_file
-        return name.with_name(f"{name.stem}.selected.jsonl")
-    if out.suffix != ".jsonl":
+    if is_hub(pool_file):
+        pool_file = Path(Path(parse_hub(pool_file).source).name)
+    if to is not None:
+        out = handover_path(pool_file, to, out)
+    elif out is None:
+        return _plain_out(pool_file)
+    if to is None and out.suffix != ".jsonl":
         raise UsageError(f"-o {out}: the selection is JSON lines; end the name in .jsonl")
     if out.resolve() == pool_file.resolve():
         raise UsageError(f"-o {out}: is the pool itself, which is not overwritten; name another")
     return out
+
+
+def _plain_out(pool_file: Path) -> Path:
+    """POOL without its suffixes and with .selected.jsonl."""
+    name = pool_file.with_suffix("") if pool_file.suffix.lower() == ".gz" else pool_file
+    return name.with_name(f"{name.stem}.selected.jsonl")
 
 
 def given_size(text: str) -> int | None:

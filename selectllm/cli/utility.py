@@ -49,7 +49,11 @@ for verb in (knn, ifd, student, validate):
     "settings",
     RatingRequest,
     click.option(
-        "-o", "--out", type=click.Path(path_type=Path), required=True, help=".csv .jsonl .argilla"
+        "-o",
+        "--out",
+        type=click.Path(path_type=Path),
+        required=True,
+        help=".csv .jsonl .argilla .json",
     ),
     click.option("--differing", is_flag=True, help="Only the items that exactly one arm picked."),
     click.option("--raters", type=click.IntRange(1), default=1, show_default=True),
@@ -122,9 +126,9 @@ def import_(
 ) -> None:
     """Read filled-in SHEETs into one ratings file, or RESULTs of training elsewhere into another.
 
-    Sheets (.csv, .jsonl, Argilla exports): several raters of an item give their mean, with their
-    noise and agreement. Results of sets that `export` wrote (rows in .jsonl or .csv, files of
-    lm-evaluation-harness and AlpacaEval): what each selector's sets were worth.
+    Sheets (.csv, .jsonl, exports of Argilla and Label Studio): several raters of an item give
+    their mean, with their noise and agreement. Results of sets that `export` wrote (rows in .jsonl
+    or .csv, files of lm-evaluation-harness and AlpacaEval): what each selector's sets were worth.
     """
     from selectllm.report.utilities import ratings_text, results_text
 

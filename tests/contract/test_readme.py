@@ -65,7 +65,7 @@ def test_every_command_and_option_it_names_exists(selectllm: Command) -> None:
 
 
 VERBS_WITH_OPTIONS = (
-    *("select", "eval", "ab", "swap", "regress", "utility ask"),
+    *("select", "eval", "ab", "swap", "regress", "utility ask", "answers"),
     *("student compare", "utility validate", "optimize"),
 )
 
