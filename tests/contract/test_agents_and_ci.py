@@ -110,6 +110,23 @@ class TestAction:
         assert (ROOT / "constraints.txt").exists()
 
 
+class TestReadme:
+    """The snippets for CI services in README."""
+
+    def test_each_is_yaml_whose_commands_exist_and_install_the_light_one(self) -> None:
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
+        (github,) = (yaml.safe_load(block) for block in blocks if "runs-on:" in block)
+        (gitlab,) = (yaml.safe_load(block) for block in blocks if "CI_PIPELINE_SOURCE" in block)
+        steps = [step["run"] for step in github["jobs"]["gate"]["steps"] if "run" in step]
+        for lines in (steps, gitlab["gate"]["script"]):
+            assert "pip install selectllm" in lines
+            (gate,) = (line.split()[1:] for line in lines if line.startswith("selectllm "))
+            assert unknown_in(gate) == []
+        written = {gitlab["gate"]["artifacts"]["reports"]["junit"]}
+        assert written < set(gate)
+
+
 class TestHook:
     """.pre-commit-hooks.yaml."""
 
