@@ -177,8 +177,8 @@ class GepaOutcome:
             return None
         said = "" if found.reply is None else f" Its last reply was: {shortened(found.reply)}"
         return (
-            f"None of {found.proposals} proposals could be used ({found.problem}). "
-            f'{self.job.plan.teacher} was asked for a JSON object of this form: {{"{ANSWER}": "..."}}.'
+            f"None of {found.proposals} proposals could be used ({found.problem}). The teacher "
+            f'{self.job.plan.teacher} was asked for a JSON object such as {{"{ANSWER}": "..."}}.'
             f"{said}"
         )
 
