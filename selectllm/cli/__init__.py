@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
 from selectllm.core.errors import SelectLLMError, UsageError
 
 INTERRUPTED = 130
+COMPLETE = "_SELECTLLM_COMPLETE"
+"""The variable in which a shell asks for a script, or what a line could go on with."""
 
 EVERYDAY = {
     "init": ("selectllm.cli.init:init", "Make a workspace that runs at once."),
@@ -57,6 +61,7 @@ MORE = {
     ),
     "prompts": ("selectllm.cli.prompts:prompts", "List, show, render, compare, lock prompts."),
     "models": ("selectllm.cli.models:models", "List, install, serve embedded models."),
+    "doctor": ("selectllm.cli.doctor:doctor", "What is installed, set and kept here; is it whole."),
     "cache": ("selectllm.cli.cache:cache", "Look into the reply cache, or clear it."),
 }
 VERBS = EVERYDAY | MORE
@@ -72,6 +77,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The verb's own command. Raises UsageError with the closest one for no verb."""
         if name not in VERBS:
+            if ctx.resilient_parsing:  # the shell asks what could follow, and nothing could
+                return None
             from selectllm.core.names import unknown
 
             raise UsageError(unknown("command", name, VERBS))
@@ -79,6 +86,15 @@ class Verbs(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs that begin so, without loading them, and the options of the group."""
+        items = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in VERBS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The verbs with one line each, without loading them."""
@@ -149,6 +165,8 @@ def script() -> None:
     from selectllm.cli.streams import prepare
 
     prepare()
+    if COMPLETE in os.environ:
+        cli(prog_name="selectllm")  # click answers the shell, and exits
     code = main()
     try:
         sys.stdout.flush()

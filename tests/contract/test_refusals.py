@@ -55,6 +55,7 @@ LINES = {
     "models install": "smollm2-135m",
     "models list": "",
     "models serve": "smollm2-135m",
+    "doctor": "",
     "cache clear": "--yes",
     "cache ls": "",
     "cache stats": "",
@@ -310,7 +311,7 @@ ROWS = [
     for call, mark, named in (line.partition("|") for line in REFUSALS.splitlines())
     if mark
 ]
-NO_ROWS = {"models list", "cache clear", "cache ls", "cache stats", "cache verify"}
+NO_ROWS = {"doctor", "models list", "cache clear", "cache ls", "cache stats", "cache verify"}
 """They take nothing that has a meaning of its own."""
 
 

@@ -37,7 +37,12 @@ def test_the_wheel_holds_our_packages_and_nothing_else(wheel: Path) -> None:
         "selectllm",
         next(name for name in names if name.endswith("METADATA")).split("/")[0],
     }
-    for part in ("py.typed", "report/schemas/results.json", "starter_data/quickstart.jsonl"):
+    for part in (
+        "py.typed",
+        "report/schemas/results.json",
+        "starter_data/quickstart.jsonl",
+        "skills/selectllm/SKILL.md",
+    ):
         assert f"selectllm/{part}" in names
     assert "selectllm/starter_suites/quickstart.yaml" in names
 
