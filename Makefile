@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint bench clean
+.PHONY: install demo test test-slow lint docs docs-refresh bench clean
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,docs,test]"
 	$(BIN)/selectllm models install smollm2-135m
 	touch $(STAMP)
 
@@ -35,8 +35,18 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/selectllm prompts check
 
+# The site, with llms.txt and a Markdown twin of every page, in docs/_build.
+docs: install
+	$(BIN)/cog -P -I docs -r docs/*.md
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+# After words, options or figures changed: what the pages show of the code and of commands, anew.
+docs-refresh: install
+	$(BIN)/cog -P -I docs -r docs/*.md
+	$(BIN)/python -m tests.support.page_blocks
+
 bench: install
 	$(BIN)/python eval/benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build docs/_build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
