@@ -144,7 +144,7 @@ def test_the_suites_that_are_shown_keep_to_the_schema(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
     for block in re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL):
         content = {"name": "shown", "pool": "pool.jsonl"} | yaml.safe_load(block)
-        if "jobs" not in content:
+        if "jobs" not in content and "script" not in (content.get("gate") or {}):  # of a suite
             Draft202012Validator(schema("suite")).validate(content)
 
 

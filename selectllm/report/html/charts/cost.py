@@ -15,7 +15,7 @@ UNPRICED = "tokens for a decision"
 
 
 @dataclass(frozen=True, slots=True)
-class Priced:
+class PricedPair:
     """A pair: what it pays, in one of the two units, and what it captured. `front`: see `cost`."""
 
     prompt: str
@@ -90,12 +90,12 @@ def _told_apart(field: str, names: Iterable[str], marks: Sequence[str]) -> dict[
     return {"field": field, "type": "nominal", "scale": scale, "legend": {"title": None}}
 
 
-def _priced(results: RunResults, utility: str, unit: str) -> Iterator[Priced]:
+def _priced(results: RunResults, utility: str, unit: str) -> Iterator[PricedPair]:
     found = []
     for pair in results.pairs:
         captured, paid = pair.agreement[utility].captured, _paid(pair, results.picks, unit)
         if captured is not None and paid is not None:
-            found.append(Priced(pair.prompt, pair.model, paid, captured.estimate))
+            found.append(PricedPair(pair.prompt, pair.model, paid, captured.estimate))
     for each in found:
         yield replace(each, front=not _is_beaten(each, found))
 
@@ -111,7 +111,7 @@ def _paid(pair: PairFigures, picks: int, unit: str) -> float | None:
     return (pair.tokens_in + pair.tokens_out) / pair.decisions
 
 
-def _is_beaten(one: Priced, among: Sequence[Priced]) -> bool:
+def _is_beaten(one: PricedPair, among: Sequence[PricedPair]) -> bool:
     return any(
         other.paid <= one.paid
         and other.captured >= one.captured
