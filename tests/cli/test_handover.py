@@ -300,6 +300,27 @@ def test_an_export_of_argilla_comes_back(selectllm: Command) -> None:
         check_training(rows)
 
 
+def test_ids_that_look_like_formulas_stay_apart(
+    selectllm: Command, pool: list[dict[str, Any]]
+) -> None:
+    ids = ["=1", "'=1", "''=1", "0012", "é", "a,b"]
+    rows = [{**row, "id": name} for row, name in zip(pool, ids, strict=False)]
+    write_jsonl(Path("pool.jsonl"), rows)
+    first = ("select", "pool.jsonl", "--budget", 6, "--strategy", "first", "--to")
+    for to, read in (("csv", "back.csv"), ("xlsx", "back.xlsx")):
+        assert selectllm(*first, to).code == 0
+        table = cells(Path("pool.handover.csv"))
+        filled = [
+            {**cell, "id": row["id"] if to == "xlsx" else cell["id"], "answer": answer_of(row)}
+            for cell, row in zip(table, rows, strict=True)
+        ]
+        save(Path("back.csv"), filled)
+        lines = [list(filled[0]), *(list(row.values()) for row in filled)]
+        Path("back.xlsx").write_bytes(workbook({"items": lines}))
+        assert answers(selectllm, f"pool.handover.{to}.selection.jsonl", read).code == 0
+        check_training(rows)
+
+
 def test_what_is_missing_twice_or_unknown_is_told(selectllm: Command) -> None:
     out = handed_over(selectllm, "jsonl")
     source = f"{out}.selection.jsonl"

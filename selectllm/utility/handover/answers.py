@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,30 @@ from selectllm.core.shown import shortened
 from selectllm.utility.annotation import label_studio
 from selectllm.utility.annotation.argilla import exported
 from selectllm.utility.annotation.scale import is_blank, item_id
-from selectllm.utility.annotation.sheet_files import TABLES, read_csv, read_objects
+from selectllm.utility.annotation.sheet_files import TABLES, read_csv, read_objects, rearmed
 
 ANSWER = "answer"
 
 
 @dataclass(frozen=True, slots=True)
 class GivenAnswer:
-    """What a file says of one item. `place`: file and line. `text`: None if it is not answered."""
+    """What a file says of one item.
+
+    `place`: file and line. `item`: its id as the file has it; `disarmed`: as CSV is written, with
+    an apostrophe before what looks like a formula. `text`: None if it is not answered.
+    """
 
     place: str
     annotator: str
     item: str
     text: str | None
+    disarmed: bool = False
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """What the id may be, the likelier one first: spreadsheets move tables between formats."""
+        bare = rearmed(self.item)
+        return (bare, self.item) if self.disarmed else (self.item, bare)
 
 
 def read_answers(path: Path) -> list[GivenAnswer]:
@@ -51,7 +62,8 @@ def read_answers(path: Path) -> list[GivenAnswer]:
 
 def _of_table(path: Path) -> Iterator[GivenAnswer]:
     for line, cells in read_csv(path, (ANSWER,)).rows:
-        yield _of_row(f"{path}:{line}", cells)
+        answer = _of_row(f"{path}:{line}", cells)
+        yield replace(answer, disarmed=path.suffix.lower() != ".xlsx")
 
 
 def _of_objects(path: Path) -> Iterator[GivenAnswer]:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from selectllm.core.types import Item
 from selectllm.data.columns import COLUMNS
-from selectllm.utility.annotation.sheet_files import rearmed
 from selectllm.utility.handover.answers import GivenAnswer
 
 Keep = Literal["first", "last"]
@@ -58,9 +57,8 @@ def joined(
     listed: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for answer in answers:
-        # A spreadsheet shows an id that looks like a formula behind an apostrophe.
-        item_id = answer.item if answer.item in by_id else rearmed(answer.item)
-        if item_id not in by_id:
+        item_id = next((item_id for item_id in answer.ids if item_id in by_id), None)
+        if item_id is None:
             if answer.text is not None:
                 unknown[answer.item] = None
             continue

@@ -33,7 +33,14 @@ def csv_files(handed: Sequence[HandedItem]) -> Mapping[str, bytes]:
 
 def xlsx_files(handed: Sequence[HandedItem]) -> Mapping[str, bytes]:
     """A workbook of one sheet. Raises UsageError for text that Excel would cut."""
-    import xlsxwriter
+    try:
+        import xlsxwriter
+    except ImportError:
+        raise UsageError(
+            "Excel files are written by xlsxwriter, which is not installed; run pip install "
+            "xlsxwriter, or write csv",
+            argument="to",
+        ) from None
 
     content = io.BytesIO()
     texts = ("strings_to_formulas", "strings_to_numbers", "strings_to_urls")
