@@ -74,7 +74,7 @@ FORMS_TAKE = {
 WHEN = {
     0: "Done. For a verdict: {good}.",
     1: "An answer that was computed and says no: {bad}; a check that found a difference; a "
-    "selection that is too short or too random.",
+    "selection that is too short or too random; answers that are missing.",
     2: "Bad input: an argument, a file, a cache or an output folder that cannot be used. The "
     "message says which value is wrong and how to fix it.",
     3: "The verdict is {open}: the data cannot tell.",
