@@ -47,3 +47,5 @@ picks as before, which is a PASS. Exit code 1: in CI this check would be red.
 END
 rm "$runs/output.txt"
 printf '\nFor all figures of a verdict, run: selectllm report %s\n' "$runs/ab"
+echo 'Both pickers on one page; open it in a browser:'
+"$selectllm" report "$runs/ab" --html

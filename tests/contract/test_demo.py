@@ -26,6 +26,7 @@ def test_the_simulated_part_shows_three_verdicts_and_goes_on_after_exit_code_1(
     assert verdicts == ["BETTER", "NOT SAFE", "FAIL", "PASS"]
     assert done.stdout.count("What this says: ") == 3
     assert "SIMULATED" in done.stdout
+    assert (tmp_path / "runs" / "ab" / "report.html").is_file()
 
 
 def test_it_stops_where_a_command_fails(tmp_path: Path) -> None:
