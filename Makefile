@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint docs docs-refresh bench clean
+.PHONY: install demo test test-slow browser lint docs docs-refresh bench clean
 
 install: $(STAMP)
 
@@ -28,6 +28,12 @@ test: install
 # What starts environments, clusters, browsers or processes that each load torch.
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+# Reports in Debian's Chromium, which apt installs (as root); without it `make test` leaves these out.
+browser: install
+	command -v chromium > /dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[browser]"
+	$(BIN)/python -m pytest -m browser tests/browser
 
 lint: install
 	$(BIN)/ruff check .

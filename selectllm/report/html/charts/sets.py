@@ -20,6 +20,8 @@ from selectllm.report.html.chart import (
 )
 from selectllm.report.wording import number
 
+WRITTEN = 7  # selectors up to which there is room for figures in the cells
+
 
 def set_charts(results: SetsResults) -> Iterator[Chart]:
     """Budget curves, and overlaps at the highest budget."""
@@ -75,7 +77,7 @@ def _curves(results: SetsResults) -> Chart | None:
                     "x": x,
                     "y": {**y, "field": "mean"},
                     "color": color,
-                    "strokeDash": {**dash, "legend": None},
+                    "strokeDash": dash,
                 },
             },
             {
@@ -138,7 +140,7 @@ def _overlap(results: SetsResults) -> Chart | None:
     letters = {name: chr(ord("A") + n) for n, name in enumerate(names)}
     values = [
         {
-            "name": f"{letters[a]}: {a}",
+            "name": letters[a],
             "other": letters[b],
             "overlap": of.get(frozenset((a, b))),
             "told": number(of.get(frozenset((a, b)))),
@@ -153,30 +155,33 @@ def _overlap(results: SetsResults) -> Chart | None:
         "sort": list(letters.values()),
         "axis": axis(None, labelAngle=0, orient="top"),
     }
-    rows_y = {"field": "name", "type": "nominal", "sort": None, "axis": axis(None, labelLimit=150)}
+    rows_y = {"field": "name", "type": "nominal", "sort": None, "axis": axis(None)}
     opacity = {
         "field": "overlap",
         "type": "quantitative",
         "scale": {"domain": [0, 1], "range": [0.03, 0.6], "clamp": True},
         "legend": None,
     }
+    told = {
+        "mark": {"type": "text", "color": INK, "fontSize": 11},
+        "encoding": {"text": {"field": "told"}},
+    }
     body = {
-        "height": {"step": 30},
+        "height": 28 * len(names),
         "data": {"values": values},
         "encoding": {"x": x, "y": rows_y},
         "layer": [
             {"mark": {"type": "rect", "color": ACCENT}, "encoding": {"opacity": opacity}},
-            {
-                "mark": {"type": "text", "color": INK, "fontSize": 11},
-                "encoding": {"text": {"field": "told"}},
-            },
+            *([told] if len(names) <= WRITTEN else []),
         ],
     }
     return chart(
         "overlap",
         "How far sets are the same",
         f"Overlap of the sets of two selectors at {budget:,} items, with chance taken out: 1 the "
-        "same items, 0 as many in common as random sets.",
+        "same items, 0 as many in common as random sets. The darker, the more. "
+        + ", ".join(f"{letter}: {name}" for name, letter in letters.items())
+        + ".",
         body,
         ("selector", *letters.values()),
         (
