@@ -129,9 +129,9 @@ def test_the_documented_line_gives_a_script_that_completes_commands(
 ) -> None:
     from selectllm.cli import script
 
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/install.md").read_text(encoding="utf-8")
     for shell in ("bash", "zsh", "fish"):
-        assert f"_SELECTLLM_COMPLETE={shell}_source selectllm" in readme
+        assert f"_SELECTLLM_COMPLETE={shell}_source selectllm" in page
         monkeypatch.setenv("_SELECTLLM_COMPLETE", f"{shell}_source")
         monkeypatch.setattr("sys.argv", ["selectllm"])
         with pytest.raises(SystemExit) as ended:

@@ -110,12 +110,12 @@ class TestAction:
         assert (ROOT / "constraints.txt").exists()
 
 
-class TestReadme:
-    """The snippets for CI services in README."""
+class TestSnippets:
+    """The snippets for CI services in docs/ci-gate.md."""
 
     def test_each_is_yaml_whose_commands_exist_and_install_the_light_one(self) -> None:
-        readme = (ROOT / "README.md").read_text(encoding="utf-8")
-        blocks = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
+        page = (ROOT / "docs/ci-gate.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
         (github,) = (yaml.safe_load(block) for block in blocks if "runs-on:" in block)
         (gitlab,) = (yaml.safe_load(block) for block in blocks if "CI_PIPELINE_SOURCE" in block)
         steps = [step["run"] for step in github["jobs"]["gate"]["steps"] if "run" in step]

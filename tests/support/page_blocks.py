@@ -6,7 +6,8 @@ A page of docs/ marks a block by the words behind its fence:
 ```python run           a session of the interpreter, as doctest reads it
 ```LANGUAGE file=NAME   a file that later blocks of the page use
 <!-- given: NAME... -->  files of docs/examples/ that are there, `... in FOLDER` if not in the
-                       first one; `checkout` is this repository's prompts/ and eval/
+                       first one; `workspace` is what `selectllm init .` makes, `checkout` is this
+                       repository's prompts/ and eval/
 
 The blocks of a page run one after another in one new folder, in this process, without any key.
 After a command with another exit code than 0 the page has to show it: `$ echo $?`.
@@ -142,7 +143,9 @@ def run_page(text: str) -> tuple[str, list[str]]:
 def _give(names: list[str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        if name == "checkout":
+        if name == "workspace":
+            assert _call(["init", str(folder)])[1] == 0
+        elif name == "checkout":
             for part in ("prompts", "eval"):
                 ignored = shutil.ignore_patterns("runs", "benchmarks", "__pycache__")
                 shutil.copytree(DOCS.parent / part, folder / part, ignore=ignored)
