@@ -223,7 +223,7 @@ from selectllm.cli import main
 
 def train(file, model, length):
     options = ["--model", model, "--max-length", length, "--blocks", "2", "--epochs", "1"]
-    return main(["student", "train", file, "-o", f"{model}-out", *options])
+    return main(["student", "train", file, "-o", f"{model}-out", "--quiet", *options])
 
 assert train("selection.jsonl", "tiny", "128") == 0  # all libraries are loaded
 pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -286,7 +286,7 @@ def test_a_dry_run_of_scoring_counts_the_test_items_for_student_and_base(
     selectllm: Command,
 ) -> None:
     before = files()
-    base = score(selectllm, "--dry-run", "--json", *SHAPE).json["scoring"]
+    base = score(selectllm, "--dry-run", "--json", *SHAPE, "--mode", "full").json["scoring"]
     both = score(selectllm, "trained", "--dry-run", "--json").json["scoring"]
     assert (base["tests"], both["tests"], both["trainings"]) == (9, 9, 0)
     assert 2 * base["scored_tokens"] == both["scored_tokens"]
