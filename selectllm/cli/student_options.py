@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +10,8 @@ from typing import Any, get_args
 import click
 
 from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, Common, grouped, map_option
-from selectllm.downstream.student.schema import Aggregation
+from selectllm.core.codec import canonical_json
+from selectllm.downstream.student.schema import Aggregation, StudentPlan
 from selectllm.jobs.workshop import DEFAULT, StudentSettings, TrialSettings
 
 
@@ -56,11 +57,29 @@ drop_leaks_option = click.option(
 )
 
 
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Train nothing; tell items, tokens, epochs, and how long it takes here, by a few steps.",
+)
+
+
 def setting(name: str, words: str) -> Any:
     """The option of one field of StudentConfig, with its default."""
     value = getattr(DEFAULT, name)
     option = f"--{name.replace('_', '-')}"
     return click.option(option, type=type(value), default=value, show_default=True, help=words)
+
+
+def show_plan(plan: Mapping[str, StudentPlan], *, json: bool) -> None:
+    """Print what is going to be computed, each part by its name."""
+    from selectllm.report.student import plan_text
+
+    if json:
+        click.echo(canonical_json({name: part.to_json() for name, part in plan.items()}))
+        return
+    for name, part in plan.items():
+        click.echo(f"{name}: {plan_text(part)}")
 
 
 def primary_option(words: str) -> Callable[[Any], Any]:

@@ -86,7 +86,12 @@ class TestAction:
         done = carried_out("Run the gate", **inputs, ARGUMENTS="--offline --quiet")
         assert done.returncode == 0, done.stderr
         reports = tmp_path / "selectllm-gate"
-        assert {each.name for each in reports.iterdir()} == {"run", "gate.xml", "gate.md"}
+        assert {each.name for each in reports.iterdir()} == {
+            "run",
+            "gate.xml",
+            "gate.md",
+            "gate.html",
+        }
         assert (tmp_path / "OUTPUT.txt").read_text() == "exit-code=0\n"
         assert "selectllm, gate: pass" in (tmp_path / "STEP_SUMMARY.txt").read_text("utf-8")
         done = carried_out("Comment on the pull request", PULL_REQUEST="URL", GH_EXIT="1")
