@@ -27,7 +27,7 @@ ASSETS = Path(__file__).parents[3] / "selectllm" / "report" / "html" / "assets"
 SUITE = """\
 name: demo
 pool: pool.jsonl
-utilities: [{name: rating, source: ratings, column: rating}]
+utilities: [{name: rating, source: ratings, column: rating, range: [0, 100]}]
 clusters: {by: random, size: 5}
 prompts: [short@1]
 models: [mock/first, mock/oracle]
