@@ -10,7 +10,7 @@ from selectllm.core.errors import PromptError, RunError, SelectLLMError
 from selectllm.core.types import Attempt, Decision, Item, Pool
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_manifest, read_run_inputs
-from selectllm.evaluation.metrics.gains import Gains
+from selectllm.evaluation.metrics.gains import DecisionGains
 from selectllm.evaluation.metrics.lengths import length_edges, picks_by_length
 from selectllm.jobs.provenance import provenance
 from selectllm.jobs.rating import SCALE, pool_of_run
@@ -117,7 +117,7 @@ def _gains(inputs: RunInputs, by_arm: Mapping[Arm, Sequence[Decision]]) -> ByArm
     utility = inputs.headline
     if utility is None or utility not in inputs.covering:
         return {}
-    gains = Gains(utility.values, inputs.picks)
+    gains = DecisionGains(utility.values, inputs.picks)
     return {arm.name: gains.of(decisions) for arm, decisions in by_arm.items()}
 
 

@@ -40,6 +40,10 @@ def test_the_wheel_holds_our_packages_and_nothing_else(wheel: Path) -> None:
     for part in (
         "py.typed",
         "report/schemas/results.json",
+        "report/html/assets/page.html.jinja",
+        "report/html/assets/explorer.js",
+        "report/html/assets/vega.js",
+        "report/html/assets/VEGA-LICENSES.txt",
         "starter_data/quickstart.jsonl",
         "skills/selectllm/SKILL.md",
     ):

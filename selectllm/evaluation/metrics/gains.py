@@ -10,7 +10,7 @@ from selectllm.core.types import Decision
 
 
 @dataclass(slots=True)
-class Gains:
+class DecisionGains:
     """What decisions gain of a utility that has a value for all items they show, `k` picks each."""
 
     values: Mapping[str, float]

@@ -38,14 +38,15 @@ def page(result: Document, report: RenderableType, evidence: RunEvidence | None 
     """`result` as a page. `report`: what a terminal shows of it. `evidence`: its cases."""
     deciding = _deciding(result, evidence) if isinstance(result, RunResults) else None
     drawn = tuple(charts(result, evidence, deciding))
+    parts = tuple(figures(report))
     packed = evidence is not None and len(evidence.choices) > PACKED
     data = "" if evidence is None else _data(evidence.to_json(), packed)
     script, style, vega = _script(), _asset("page.css"), _asset("vega.js") if drawn else ""
     return _template().render(
-        opening=opening(result),
+        opening=opening(result, next((part for part in parts if isinstance(part, str)), "")),
         matrices=matrices(result, deciding) if isinstance(result, RunResults) else (),
         charts=drawn,
-        figures=tuple(figures(report)),
+        figures=parts,
         evidence=evidence,
         provenance=None if evidence is None else evidence.provenance,
         specs=Markup(_json({chart.name: chart.spec for chart in drawn})),
@@ -54,7 +55,7 @@ def page(result: Document, report: RenderableType, evidence: RunEvidence | None 
         script=Markup(script),
         style=Markup(style),
         vega=Markup(vega),
-        policy=_policy([vega, script] if drawn else [script], style),
+        policy=_policy([script, vega] if drawn else [script], style),
     )
 
 

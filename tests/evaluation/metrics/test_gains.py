@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from selectllm.core.types import Decision
 from selectllm.evaluation.metrics.agreement import Choice, agreement
-from selectllm.evaluation.metrics.gains import Gains
+from selectllm.evaluation.metrics.gains import DecisionGains
 from selectllm.evaluation.metrics.lengths import PicksByLength, length_edges, picks_by_length
 
 ITEMS = tuple("abcdefgh")
@@ -32,11 +32,11 @@ def test_the_gain_is_that_of_agreement(
     decisions = [decision(0, n, tuple(each), ITEMS[:4]) for n, each in enumerate(picks)]
     decisions.append(decision(1, 0, tuple(others), ITEMS[4:]))
     expected = agreement(map(Choice.of, decisions), utility, 2).gain
-    assert Gains(utility, 2).of(decisions) == pytest.approx(expected)
+    assert DecisionGains(utility, 2).of(decisions) == pytest.approx(expected)
 
 
 def test_a_cluster_without_a_choice_is_left_out() -> None:
-    assert Gains({"a": 1.0, "b": 2.0}, 2).of([decision(0, 0, ("a", "b"), ("a", "b"))]) == {}
+    assert DecisionGains({"a": 1.0, "b": 2.0}, 2).of([decision(0, 0, ("a", "b"), ("a", "b"))]) == {}
 
 
 def test_picks_are_counted_by_the_length_of_what_was_shown() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from selectllm.evaluation.runs.schema import RunResults
+from selectllm.optimization.schema import GridResults
 from selectllm.report.formats import RENDERED, Place, report
 from selectllm.report.html.figures import Figures, figures
 from selectllm.report.html.opening import opening
@@ -20,12 +21,13 @@ from tests.browser.large_page import large_page
 from tests.conftest import Command, pool_rows, write_jsonl
 from tests.report.html.test_charts import comparison
 from tests.report.test_report import NASTY, ab, open_question, regress, sequential, swap
+from tests.report.test_report_grid import told as grid
 
 ASSETS = Path(__file__).parents[3] / "selectllm" / "report" / "html" / "assets"
 SUITE = """\
 name: demo
 pool: pool.jsonl
-utilities: [{name: rating, source: ratings, column: rating}]
+utilities: [{name: rating, source: ratings, column: rating, range: [0, 100]}]
 clusters: {by: random, size: 5}
 prompts: [short@1]
 models: [mock/first, mock/oracle]
@@ -211,6 +213,16 @@ def test_the_verdict_comes_first_as_a_sentence(verdict: dict[str, Any], sentence
     assert opening(result).sentences[0].text == sentence
     first = report(result, "html").partition("<h1>")[2].partition("</h1>")[0]
     assert re.sub("<[^>]+>", "", first) == sentence
+
+
+def test_a_plan_and_a_grid_are_pages_as_well(page: str, selectllm: Command) -> None:
+    assert selectllm("plan", "suite.yaml", "--report", "html=plan.html").code == 0
+    plan = Path("plan.html").read_text(encoding="utf-8")
+    for text in (plan, report(GridResults.model_validate(grid()), "html")):
+        first = re.sub("<[^>]+>", "", text.partition("<h1>")[2].partition("</h1>")[0])
+        assert first.strip()
+        assert "connect-src 'none'" in policy(text)
+    assert "demo" in plan
 
 
 def test_every_table_of_a_terminal_is_on_the_page() -> None:
