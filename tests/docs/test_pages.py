@@ -13,6 +13,7 @@ import pytest
 import yaml
 from cogapp import Cog
 
+import selectllm as sl
 from selectllm.cli import VERBS, cli, main
 from tests.support.page_blocks import DOCS, PAGES, run_page, same
 
@@ -59,6 +60,13 @@ def test_every_command_and_option_it_names_exists() -> None:
     assert named <= VERBS.keys()
     options = set(re.findall(r"`(--[a-z][a-z-]+)", everything))
     assert options <= set(re.findall(r"--[a-z][a-z-]+", TEXTS["cli"])) | {"--help"}
+
+
+def test_every_public_name_is_in_the_api_reference() -> None:
+    documented = set(re.findall(r"auto(?:function|class):: (\w+)$", TEXTS["api"], re.MULTILINE))
+    public = {name for name in sl.__all__ if not name.endswith("_async")} - {"STRATEGIES"}
+    assert documented == public
+    assert "`selectllm.STRATEGIES`" in TEXTS["api"]
 
 
 def test_every_verb_has_its_place() -> None:
