@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.option_words import example
 from selectllm.core.extras import missing, pip_line
 from selectllm.jobs.sync import finished
 from selectllm.jobs.workspace import make_workspace
 
 
-@click.command()
+@click.command(epilog=example("init my-project"))
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 def init(folder: Path) -> None:
     """Make a workspace in DIR: prompts/, eval/suites/, eval/data/, cache/.
