@@ -136,9 +136,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UsageError.exit_code
     except SelectLLMError as error:
         from selectllm.cli.terminal import spoken
-        from selectllm.core.shown import visible
+        from selectllm.core.shown import sentence, visible
 
-        click.echo(visible(f"selectllm: {spoken(str(error), error.argument)}"), err=True)
+        said = sentence(spoken(str(error), error.argument))
+        click.echo(visible(f"selectllm: {said}"), err=True)
         return error.exit_code
     except OSError as error:  # a folder that cannot be written, a full disk: never a verdict
         reason = f"{error.strerror or error}. Check the path, its permissions and the space left."

@@ -124,7 +124,9 @@ async def train(
             with session.progress("training") as progress:
                 manifest = train_student(opened, items, config, out, progress)
     if begun:
-        session.note(f"note: {settings.out} held this training already; it was not begun anew")
+        session.note(
+            f"Note: {settings.out} already held this training, so it was not started again"
+        )
     seconds = time.monotonic() - started
     return Trained(settings.out, manifest, choice, len(dev), begun, seconds)
 
@@ -132,8 +134,8 @@ async def train(
 def _check_folder(out: Path, name: Path) -> None:
     if is_begun(out) and not (out / RATES).is_dir():
         raise RunError(
-            f"{name} holds a training whose learning rate was not chosen with `dev`; take "
-            "another folder",
+            f"{name} holds a training whose learning rate was not chosen with `dev`. Take another "
+            "folder",
             argument="out",
         )
 

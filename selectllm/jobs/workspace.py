@@ -84,7 +84,7 @@ def _at_home(folder: Path | str) -> Iterator[None]:
         yield
     except RuntimeError:
         raise UsageError(
-            f"{folder}: there is no such home folder; set HOME, or name a cache folder with "
+            f"{folder}: there is no such home folder. Set HOME, or name a cache folder with "
             "`cache` or SELECTLLM_CACHE_DIR",
             argument="cache",
         ) from None
@@ -119,7 +119,7 @@ async def make_workspace(folder: Path) -> None:
     taken = [name for name in ("prompts", "eval", "cache") if (folder / name).exists()]
     if taken:
         raise UsageError(
-            f"{folder}: {', '.join(taken)} exist already and are not overwritten; name an empty "
+            f"{folder}: {', '.join(taken)} exist already and are not overwritten. Name an empty "
             "folder"
         )
     folder.mkdir(parents=True, exist_ok=True)

@@ -45,14 +45,14 @@ class MockModel:
         if name.startswith(REPLY):
             self._answer: Callable[[Request], str] = lambda request: name.removeprefix(REPLY)
         elif name == "oracle" and utility is None:
-            raise ModelError(f"{spec.id}: needs a utility to pick by; name one in the suite")
+            raise ModelError(f"{spec.id} needs a utility to pick by. Name one in the suite")
         elif name in ("first", "random", "oracle"):
             self._answer = lambda request: _written(
                 request, _preference(name, request, utility or {}), write or picks_in_brackets
             )
         else:
             raise ModelError(
-                f"{spec.id}: no such scripted model; there are mock/first, mock/random, "
+                f"{spec.id} is not a scripted model. There are mock/first, mock/random, "
                 "mock/oracle and mock/reply:TEXT"
             )
 

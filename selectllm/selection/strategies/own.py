@@ -55,7 +55,7 @@ def _held(name: str, pick: Pick) -> Pick:
         last = len(candidates.items) - 1
         if len(positions) != n or len({*positions}) < n or not {*positions} <= {*range(last + 1)}:
             raise UsageError(
-                f"strategy {name}: pick gave {positions[:10]!r}; of {last + 1} candidates it picks "
+                f"strategy {name}: pick gave {positions[:10]!r}. Of {last + 1} candidates it picks "
                 f"{n} different positions from 0 to {last}"
             )
         return positions
