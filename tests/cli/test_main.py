@@ -119,8 +119,8 @@ def test_a_file_that_cannot_be_written_is_bad_input_and_no_verdict(
     out = Path("file") / "out.jsonl"
     told = selectllm("select", pool_file, "--budget", 3, "--strategy", "first", "-o", out)
     assert told.code == 2
-    assert told.err.startswith(f"selectllm: -o {out}: cannot be written")
-    assert "name another file" in told.err
+    assert told.err.startswith(f"selectllm: -o {out} cannot be written")
+    assert "choose another file" in told.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
@@ -160,7 +160,7 @@ def test_a_damaged_cache_is_told_repaired_and_cleared(selectllm: Command, tmp_pa
     assert 100 <= examined.json["whole"] < 120
     told = selectllm("cache", "verify")
     assert told.code == 1
-    assert f"{examined.json['whole']} replies are whole; others are damaged" in told.out
+    assert f"{examined.json['whole']} replies are whole. Others are damaged" in told.out
     assert selectllm("cache", "verify", "--repair").code == 0
     assert selectllm("cache", "verify", "--json").json == {
         "folder": str(database.parent),

@@ -58,7 +58,7 @@ def test_install_says_so_when_there_is_nothing_to_do(selectllm: Command) -> None
 def test_an_unknown_name_is_a_usage_error(selectllm: Command, verb: str) -> None:
     told = selectllm("models", verb, "smollm")
     assert (told.code, told.out) == (2, "")
-    assert f"no embedded model 'smollm'; did you mean '{NAME}'?" in told.err
+    assert f"no embedded model 'smollm'. Did you mean '{NAME}'?" in told.err
 
 
 @needs_engine

@@ -38,7 +38,7 @@ BAD = {
     "no object": Bad(
         "pool.jsonl",
         GOOD + b'["c", "Say c."]\n',
-        ("pool.jsonl:3: the row is no object: ['c', 'Say c.']", '{"instruction": ...}'),
+        ("pool.jsonl:3: the row is not an object: ['c', 'Say c.']", '{"instruction": ...}'),
     ),
     "instruction empty": Bad(
         "pool.jsonl",
@@ -78,7 +78,7 @@ BAD = {
     "array element": Bad(
         "pool.json",
         b'[{"instruction": "Say a."},\n 7]',
-        ("pool.json: element 2: the row is no object: 7",),
+        ("pool.json: element 2: the row is not an object: 7",),
     ),
     "broken array": Bad(
         "pool.json", b'[{"instruction": "Say a."},\n {', ("pool.json:2: not JSON at column",)
@@ -177,7 +177,7 @@ def test_skip_bad_goes_on_and_says_which_rows_and_why(selectllm: Command) -> Non
         41: (b'{"id": "x", "instruction": "caf\xe9"}', "byte 32 (0xe9) is not UTF-8"),
         42: (b'{"id": "x", "instruction": "q", "n": ' + b"9" * 6000 + b"}", "too many digits"),
         43: (b'{"id": "x"', "not JSON"),
-        44: (b"7", "the row is no object: 7"),
+        44: (b"7", "the row is not an object: 7"),
         45: (b'{"id": "x", "instruction": ""}', "instruction is empty"),
         46: (b'{"id": "x", "instruction": 7}', "instruction is a number, not text: 7"),
         47: (b'{"id": "item-000", "instruction": "Twice."}', "id 'item-000' is taken by"),
@@ -200,7 +200,7 @@ def test_skip_bad_goes_on_and_says_which_rows_and_why(selectllm: Command) -> Non
 def test_skip_bad_does_not_save_a_pool_without_any_good_row(selectllm: Command) -> None:
     Path("pool.jsonl").write_bytes(b'7\n{"instruction": ""}\n')
     outcome = selectllm("select", "pool.jsonl", "--budget", 1, "--skip-bad", *MOCK)
-    assert_refused(outcome, "all of its 2 rows are bad", "pool.jsonl:1: the row is no object")
+    assert_refused(outcome, "all of its 2 rows are bad", "pool.jsonl:1: the row is not an object")
     assert list(files()) == ["pool.jsonl"]
 
 

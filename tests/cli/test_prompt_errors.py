@@ -87,10 +87,10 @@ class TestAReference:
     @pytest.mark.parametrize(
         ("prompt", "words"),
         [
-            ("mine@7", ("no prompt 'mine@7'; did you mean 'mine@1'?", "There are:")),
-            ("mien@1", ("no prompt 'mien@1'; did you mean 'mine@1'?",)),
-            ("mine", ("'mine' names no version; write mine@latest or mine@1",)),
-            ("mine@", ("'mine@' names no version; write mine@latest or mine@1",)),
+            ("mine@7", ("no prompt 'mine@7'. Did you mean 'mine@1'?", "There are:")),
+            ("mien@1", ("no prompt 'mien@1'. Did you mean 'mine@1'?",)),
+            ("mine", ("'mine' names no version. Write mine@latest or mine@1",)),
+            ("mine@", ("'mine@' names no version. Write mine@latest or mine@1",)),
             ("nothing@latest", ("no prompt 'nothing@latest'",)),
             ("./none.jinja", ("none.jinja: no such prompt file",)),
             ("none.jinja", ("none.jinja: no such prompt file",)),
@@ -132,7 +132,7 @@ class TestATemplate:
             (HEAD + BODY.replace("{{ k }}", "{{ n }}"), (":6: 'n' is undefined", "k and m")),
             (HEAD + BODY.replace("{{ k }}", "{{ k"), (":6:",)),
             (HEAD, ("no block 'user'",)),
-            (HEAD + BODY.replace("user", "usr"), (":6: no block 'usr'; did you mean 'user'?",)),
+            (HEAD + BODY.replace("user", "usr"), (":6: no block 'usr'. Did you mean 'user'?",)),
             (BODY, (":1: no front matter",)),
             (HEAD.replace("indices", "indexes") + BODY, ("did you mean 'indices'",)),
             (HEAD.replace("numbers", "roman") + BODY, ("no labels kind 'roman'", "letters")),
@@ -176,14 +176,14 @@ class TestATemplate:
         assert outcome.code == 0, outcome.err
         write_jsonl(Path("pool.jsonl"), pool_rows(54))
         outcome = selectllm("eval", "suite.yaml", "-o", "other")
-        assert_refused(outcome, "mine@2: letters label at most 26 candidates, not 27; show fewer")
+        assert_refused(outcome, "mine@2: letters label at most 26 candidates, not 27. Show fewer")
         assert not Path("other").exists()
 
     def test_letters_end_at_26_in_select(self, selectllm: Command, workspace: Path) -> None:
         put_prompt("mine@2", LETTERS + BODY)
         before = files()
         outcome = select_by(selectllm, "mine@2", "--cluster-size", 40)
-        assert_refused(outcome, "mine@2: letters label at most 26 candidates, not 40; show fewer")
+        assert_refused(outcome, "mine@2: letters label at most 26 candidates, not 40. Show fewer")
         assert files() == before
         assert select_by(selectllm, "mine@2", "--cluster-size", 26).code == 0
 
@@ -191,4 +191,4 @@ class TestATemplate:
         self, selectllm: Command, workspace: Path
     ) -> None:
         rendered = selectllm("prompts", "render", "mine@1", "pool.jsonl", "--size", 3, "--k", 4)
-        assert_refused(rendered, "mine@1: cannot pick 4 of 3 candidates; k must be 1 to m")
+        assert_refused(rendered, "mine@1: cannot pick 4 of 3 candidates. K must be 1 to m")

@@ -101,7 +101,7 @@ class TestShowRenderDiff:
         assert output("show", "trial@latest") == HEAD + BODY
 
     def test_show_says_what_is_unknown(self, workspace: Path) -> None:
-        assert "no prompt 'tril@1'; did you mean 'trial@1'?" in error("show", "tril@1")
+        assert "no prompt 'tril@1'. Did you mean 'trial@1'?" in error("show", "tril@1")
 
     def test_render_shows_the_first_items_in_file_order(self, workspace: Path, pool: Path) -> None:
         text = output("render", "trial@1", pool, "--size", "3")

@@ -219,7 +219,7 @@ class TestAskAndImport:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (("--differing",), ("--differing: suite.yaml is no run folder",)),
+            (("--differing",), ("--differing: suite.yaml is not a run folder",)),
             (("--rubric", "none.txt"), ("--rubric none.txt: cannot be read as text",)),
             (("-o", "sheet.txt"), (".csv",)),
         ],

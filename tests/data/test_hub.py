@@ -192,8 +192,8 @@ def test_a_bad_row_is_named_by_its_number_or_left_out(folder: Path) -> None:
     rows = [{"instruction": text} for text in ("a", "", "b", None)]
     put("set/train.jsonl", rows)
     assert complaint("hf:./set:train") == (
-        "hf:./set:train row 2: instruction is empty; fill it or leave the row out "
-        "(select: `skip_bad`)"
+        "hf:./set:train row 2: instruction is empty. Fill it or leave the row out (select: "
+        "`skip_bad`)"
     )
     loaded = load("hf:./set", skip_bad=True)
     assert [item.instruction for item in loaded.pool.items] == ["a", "b"]
@@ -229,11 +229,11 @@ def test_the_split_is_the_only_one_else_train_else_the_one_named(folder: Path) -
     assert [item.instruction for item in load("hf:./two:test").pool.items] == ["test"]
     message = complaint("hf:./two:tset")
     assert message == (
-        "hf:./two:tset: no split 'tset'; did you mean 'test'? There are: test, train"
+        "hf:./two:tset: no split 'tset'. Did you mean 'test'? There are: test, train"
     )
     Path("two/train.jsonl").rename("two/validation.jsonl")
     assert complaint("hf:./two") == (
-        "hf:./two: has the splits validation, test and none called train; name one: "
+        "hf:./two: has the splits validation, test and none called train. Name one: "
         "hf:./two:validation"
     )
 
@@ -252,10 +252,10 @@ def test_a_configuration_is_named_before_the_split(folder: Path) -> None:
         put(f"set/{language}.jsonl", [{"instruction": language}])
     assert [item.instruction for item in load("hf:./set:de/train").pool.items] == ["de"]
     assert complaint("hf:./set") == (
-        "hf:./set: has several configurations (en, de); name one and its split: hf:./set:en/train"
+        "hf:./set: has several configurations (en, de). Name one and its split: hf:./set:en/train"
     )
     assert complaint("hf:./set:dee/train") == (
-        "hf:./set:dee/train: no configuration 'dee'; did you mean 'de'? There are: de, en"
+        "hf:./set:dee/train: no configuration 'dee'. Did you mean 'de'? There are: de, en"
     )
 
 
@@ -265,11 +265,11 @@ def test_a_configuration_is_named_before_the_split(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "no such folder or file; check the path"),
+        ({}, "no such folder or file. Check the path"),
         ({"notes.unknown": b"x"}, "cannot be read as a data set: No (supported) data files"),
         ({"set.py": b"raise SystemExit"}, "comes with a program that makes it, which is not run"),
-        ({"train.jsonl": b""}, "the pool is empty; give it at least one row"),
-        ({"train.csv": b"id,instruction\n"}, "the pool is empty; give it at least one row"),
+        ({"train.jsonl": b""}, "the pool is empty. Give it at least one row"),
+        ({"train.csv": b"id,instruction\n"}, "the pool is empty. Give it at least one row"),
         ({"train.jsonl": b'{"instruction": "a"}\n{"instr'}, "cannot be read as a data set: JSON "),
     ],
 )
@@ -353,7 +353,7 @@ def test_a_data_set_of_the_hub_is_fetched_once_and_a_revision_is_never_another(
     assert sorted(path.rpartition("/")[2] for path in fetched) == ["test.jsonl", "train.jsonl"]
     assert told[2].startswith("hf:org/name@v9: Revision 'v9' doesn't exist for dataset 'org/name'")
     assert "accept the terms at https://huggingface.co/datasets/org/gated, and log in" in told[3]
-    assert "'org/secret' doesn't exist on the Hub or cannot be accessed; check the name" in told[4]
+    assert "'org/secret' doesn't exist on the Hub or cannot be accessed. Check the name" in told[4]
 
     kept = in_a_child(
         f"NAMES = ['hf:org/name:test', 'hf:org/name@{COMMIT}:test', 'hf:org/name@v1']\n{LOADING}",

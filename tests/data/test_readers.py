@@ -151,7 +151,7 @@ def test_read_rows_gives_numbers_and_rows_as_they_are(folder: Folder) -> None:
     path.write_text('{"a": 1}\n\n[2, null]\nNaN\n', encoding="utf-8")
     rows = read_rows(path)
     assert [next(rows), next(rows)] == [(1, {"a": 1}), (3, [2, None])]
-    with pytest.raises(PoolError, match=r"rows\.jsonl:4: NaN is not JSON; write null"):
+    with pytest.raises(PoolError, match=r"rows\.jsonl:4: NaN is not JSON. Write null"):
         next(rows)
 
 
@@ -172,7 +172,7 @@ QUOTE = "put fields that hold the delimiter in quotes"
         ('{"instruction": "q"} {"instruction": "q"}', "not JSON at column 22 (Extra data)"),
         ('{"instruction": "a\tb"}', "not JSON at column 19 (Invalid control character at)"),
         ("{'instruction': 'q'}", "not JSON at column 2 ("),
-        ("[" * 100_000, "the JSON is nested too deeply; flatten it"),
+        ("[" * 100_000, "the JSON is nested too deeply. Flatten it"),
     ],
 )
 def test_a_line_that_is_not_json_is_named_with_its_column(
@@ -188,12 +188,12 @@ def test_a_line_that_is_not_json_is_named_with_its_column(
     ("line", "complaint"),
     [
         (b"caf\xe9,x", f"byte 0xe9 is not UTF-8 (in Windows-1252 it is 'é'); {SAVE_AS_UTF8}"),
-        (b"q", "1 fields where the header names 2; put fields that hold the delimiter in quotes"),
+        (b"q", "1 fields where the header names 2. Put fields that hold the delimiter in quotes"),
         (
             b"q,r,s",
-            "3 fields where the header names 2; put fields that hold the delimiter in quotes",
+            "3 fields where the header names 2. Put fields that hold the delimiter in quotes",
         ),
-        (b",x", "instruction is empty; fill it"),
+        (b",x", "instruction is empty. Fill it"),
         (
             b'"two\nlines \xff",x',
             f"byte 0xff is not UTF-8 (in Windows-1252 it is 'ÿ'); {SAVE_AS_UTF8}",
@@ -223,7 +223,7 @@ NO_ARRAY = (
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("pool.jsonl", b"", "pool.jsonl: the pool is empty; give it at least one row"),
+        ("pool.jsonl", b"", "pool.jsonl: the pool is empty. Give it at least one row"),
         ("pool.jsonl", b"\n\r\n", "pool.jsonl: the pool is empty; "),
         ("pool.json", b" ", "pool.json: the pool is empty; "),
         ("pool.json", b"[ ]", "pool.json: the pool is empty; "),
@@ -241,8 +241,8 @@ NO_ARRAY = (
         ),
         ("pool.json", b"[" + GOOD_ROW + b",]", "pool.json:1: not JSON at column 38 (Expecting val"),
         ("pool.json", b"[" + GOOD_ROW + b"]]", "pool.json:1: not JSON at column 38 (text behind"),
-        ("pool.json", b"[" * 100_000, "pool.json:1: the JSON is nested too deeply; flatten it"),
-        ("pool.csv", b"a,a\n", "pool.csv:1: two columns are named 'a'; rename one"),
+        ("pool.json", b"[" * 100_000, "pool.json:1: the JSON is nested too deeply. Flatten it"),
+        ("pool.csv", b"a,a\n", "pool.csv:1: two columns are named 'a'. Rename one"),
         (
             "pool.csv",
             b"caf\xe9\nx\n",
@@ -261,12 +261,12 @@ NO_ARRAY = (
         (
             "pool.ods",
             b"",
-            "pool.ods: no pool format has the suffix '.ods'; there are: .jsonl, .json, .csv, .tsv, "
-            ".txt, .xlsx, .parquet, .jsonl.gz, .json.gz, .csv.gz, .tsv.gz, .txt.gz",
+            "pool.ods: no pool format has the suffix '.ods'. There are: .jsonl, .json, .csv, "
+            ".tsv, .txt, .xlsx, .parquet, .jsonl.gz, .json.gz, .csv.gz, .tsv.gz, .txt.gz",
         ),
-        ("pool", b"", "pool: no pool format has the suffix ''; there are: .jsonl"),
+        ("pool", b"", "pool: no pool format has the suffix ''. There are: .jsonl"),
         ("pool.parquet.gz", b"", "pool.parquet.gz: no pool format has the suffix '.parquet.gz'"),
-        (".jsonl", b"", ".jsonl: no pool format has the suffix ''; there are: .jsonl"),
+        (".jsonl", b"", ".jsonl: no pool format has the suffix ''. There are: .jsonl"),
     ],
 )
 def test_a_file_that_is_no_pool_is_one_error(
@@ -277,14 +277,14 @@ def test_a_file_that_is_no_pool_is_one_error(
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     for name in ("pool.jsonl", "pool.csv.gz", "pool.parquet"):
-        with pytest.raises(PoolError, match=f"{re.escape(name)}: no such file; check the path$"):
+        with pytest.raises(PoolError, match=f"{re.escape(name)} does not exist. Check the path$"):
             load_pool(tmp_path / name)
 
 
 def test_a_folder_is_not_a_pool(tmp_path: Path) -> None:
     for name in ("pool.jsonl", "pool.parquet"):
         (tmp_path / name).mkdir()
-        with pytest.raises(PoolError, match=f"{re.escape(name)}: is a folder; name the pool file"):
+        with pytest.raises(PoolError, match=f"{re.escape(name)} is a folder. Name the pool file"):
             load_pool(tmp_path / name)
 
 

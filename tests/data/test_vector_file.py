@@ -94,12 +94,12 @@ def test_another_number_of_rows_than_items_is_an_error_with_both(tmp_path: Path,
     [
         (
             np.eye(3),
-            r"holds float64, not float32; convert it: v = np\.load\('.*v\.npy'\); np\.save",
+            r"holds float64, not float32. Convert it: v = np\.load\('.*v\.npy'\). Np\.save",
         ),
         (np.eye(3, dtype=np.float16), r"holds float16, .* v\.astype\(np\.float32\)\)"),
         (np.eye(3, dtype=">f4"), "holds >f4, not float32"),
         (np.eye(3, dtype=np.int64), "holds int64"),
-        (np.ones(3, dtype=np.float32), r"has shape \(3,\); save an array of shape \(items in"),
+        (np.ones(3, dtype=np.float32), r"has shape \(3,\). Save an array of shape \(items in"),
         (np.ones((1, 3, 2), dtype=np.float32), r"has shape \(1, 3, 2\)"),
         (np.ones((3, 0), dtype=np.float32), r"has shape \(3, 0\)"),
         (np.ones((0, 3), dtype=np.float32), r"has shape \(0, 3\)"),
@@ -171,7 +171,7 @@ def test_rows_of_another_length_are_an_error_with_the_line_that_divides_them(
     vectors = random_vectors(30)
     vectors[7:9] *= 3
     pool = pool_of(30)
-    message = r"2 rows are not of length 1 \(row 7, from 0, has 3\); divide each by its length: "
+    message = r"2 rows are not of length 1 \(row 7, from 0, has 3\). Divide each by its length: "
     with pytest.raises(EncoderError, match=message) as raised:
         given_to(pool, tmp_path, vectors).of(pool.items[:2])
     line = str(raised.value).partition("length: ")[2]
@@ -190,7 +190,7 @@ def test_lengths_may_be_off_by_a_thousandth(tmp_path: Path, length: float) -> No
 def test_rows_without_a_direction_are_named(tmp_path: Path, value: float) -> None:
     pool, vectors = pool_of(30), random_vectors(30)
     vectors[[4, 17]] = value
-    message = r"2 rows hold NaN, infinity or nothing but zeros \(row 4, 17, from 0\); embed"
+    message = r"2 rows hold NaN, infinity or nothing but zeros \(row 4, 17, from 0\). Embed"
     with pytest.raises(EncoderError, match=message):
         given_to(pool, tmp_path, vectors).of(pool.items)
 

@@ -83,27 +83,27 @@ def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("picks:", "pikcs:"), "unknown key 'pikcs'; did you mean 'picks'"),
-        (("column:", "colum:"), "'utilities.0.column' is missing; unknown key"),
+        (("picks:", "pikcs:"), "unknown key 'pikcs'. Did you mean 'picks'"),
+        (("column:", "colum:"), "'utilities.0.column' is missing. Unknown key"),
         (("picks: 2", "picks: 0"), "picks: 0 should be greater than or equal to 1"),
         (("picks: 2", "picks: two"), "picks: 'two' should be a valid integer"),
         (
             ("source: ratings", "source: rating"),
-            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own; "
-            "did you mean 'ratings'?",
+            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own. "
+            "Did you mean 'ratings'?",
         ),
         (("[mock/first]", "[mock/first, mock/first]"), "models: 'mock/first' stands twice"),
-        (("[mock/first]", "[]"), "models is empty; a prompt needs a model"),
+        (("[mock/first]", "[]"), "models is empty. A prompt needs a model"),
         (("name: demo", "name: de/mo"), "name: 'de/mo' String should match pattern"),
         (("name: demo", "name: demo\nname: twice"), "the key 'name' stands twice"),
         (("picks: 2", "picks: 10"), "picks: 10 of clusters of 10 is no choice"),
         (("pool: pool.jsonl", ""), "'pool' is missing"),
         (("picks: 2", "gate: {utility: rated}"), "gate.utility: 'rated' is none of"),
-        (("picks: 2", "clusters: {sise: 5}"), "unknown key 'clusters.sise'; did you mean 'size'"),
+        (("picks: 2", "clusters: {sise: 5}"), "unknown key 'clusters.sise'. Did you mean 'size'"),
         (("picks: 2", "clusters: {by: kmeans}"), "clusters.by: 'kmeans' should be 'diverse'"),
         (
             ("[mock/first]", "[{id: a/b, prise: 1}]"),
-            "unknown key 'models.0.prise'; did you mean 'price'",
+            "unknown key 'models.0.prise'. Did you mean 'price'",
         ),
         (("name: demo", "- demo"), "not YAML"),
     ],

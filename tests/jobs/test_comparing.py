@@ -80,6 +80,6 @@ def test_arms_that_there_are_not_are_refused(
 
 
 def test_a_half_that_is_open_is_asked_for(folder: Path) -> None:
-    with pytest.raises(UsageError, match="has several: oracle, random; say which one") as raised:
+    with pytest.raises(UsageError, match=r"has several: oracle, random\. Say which one") as raised:
         finished(aa("suite.yaml"))
     assert raised.value.argument == "model"

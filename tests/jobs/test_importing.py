@@ -332,7 +332,7 @@ def test_only_what_is_named_is_looked_at() -> None:
         ({"metric": "ac"}, "no metric 'ac'"),
         ({"budget": 5}, "no budget '5'"),
         ({"benchmark": ("mlu",)}, "no benchmark 'mlu'"),
-        ({"utility": ("ratings",)}, "no utility 'ratings'; did you mean 'rating'?"),
+        ({"utility": ("ratings",)}, "no utility 'ratings'. Did you mean 'rating'?"),
         ({"export": Path("sets")}, "sets/manifest.json"),
     ],
 )
@@ -343,9 +343,9 @@ def test_what_is_not_there_is_refused(named: dict[str, Any], words: str) -> None
 
 def test_several_of_a_kind_have_to_be_named() -> None:
     imported([*rows(), *rows("f1")])
-    fails(agreeing(), "several of metric: 'acc', 'f1'; name one")
+    fails(agreeing(), "several of metric: 'acc', 'f1'. Name one")
     imported([*rows(), *rows(budget=8)])
-    fails(agreeing(), "several of budget: '4', '8'; name one")
+    fails(agreeing(), "several of budget: '4', '8'. Name one")
 
 
 def test_results_of_other_sets_are_refused() -> None:
@@ -367,14 +367,15 @@ def test_results_of_other_sets_are_refused() -> None:
         (
             "walk",
             {"seeds": [7, 8]},
-            "results.jsonl: is of sets of suite 'demo', and other holds those of suite 'walk'; "
-            "name the folder that `sets` wrote for suite 'demo'",
+            "results.jsonl: is of sets of suite 'demo', and other holds those of suite 'walk'. "
+            "Name the folder that `sets` wrote for suite 'demo'",
         ),
         (
             "demo",
             {"seeds": [1, 7]},
-            "other: lacks 6 of the 12 sets that the results are of, such as 'short@1 + mock/first'"
-            ", budget 4, seed 0; it has budgets 4, 8 and seeds 1, 7: name the folder that was",
+            "other: lacks 6 of the 12 sets that the results are of, such as 'short@1 + "
+            "mock/first', budget 4, seed 0. It has budgets 4, 8 and seeds 1, 7: name the folder "
+            "that was",
         ),
         ("demo", {"budgets": [8]}, "other: lacks 12 of the 12 sets"),
     ],
@@ -407,7 +408,7 @@ def test_results_that_were_edited_are_refused() -> None:
     imported(rows())
     header, first, *others = read_jsonl(Path("results.jsonl"))
     for changed, words in (
-        ({"budget": "4"}, "results.jsonl:2: budget ('4') must be a whole number; it was edited"),
+        ({"budget": "4"}, "results.jsonl:2: budget ('4') must be a whole number. It was edited"),
         ({"value": 0.99}, "results.jsonl: is not what was written"),
     ):
         write_jsonl(Path("results.jsonl"), [header, {**first, **changed}, *others])
@@ -421,7 +422,7 @@ def test_sets_without_utilities_foretell_nothing() -> None:
     compared.write_text(json.dumps({**content, "utilities": []}), encoding="utf-8")
     fails(agreeing(), "sets.json: has no utilities")
     compared.write_text(json.dumps({**content, "seeds": None}), encoding="utf-8")
-    fails(agreeing(), "sets.json: is damaged; run `sets` again")
+    fails(agreeing(), "sets.json: is damaged. Run `sets` again")
     compared.unlink()
     fails(agreeing(), "sets.json: there is no such file")
 

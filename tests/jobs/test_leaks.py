@@ -120,7 +120,7 @@ class TestKnn:
         assert read_jsonl(heard.folder / "v.jsonl.leaks.jsonl") == FOUND
         told = "note: 4 of 30 items of pool.jsonl are also in "
         assert [note for note in heard.notes if note.startswith(told)]
-        assert "note: the pool without them is v.jsonl.pool.jsonl; name it as the pool " in "".join(
+        assert "note: the pool without them is v.jsonl.pool.jsonl. Name it as the pool " in "".join(
             heard.notes
         )
         assert result.to_json()["pool"] == "v.jsonl.pool.jsonl"
@@ -161,7 +161,7 @@ class TestKnn:
     def test_a_file_that_is_read_is_not_overwritten(self, heard: Heard) -> None:
         test = "v.jsonl.leaks.jsonl"
         write_jsonl(heard.folder / test, held())
-        words = f"{test}: is read, and is not overwritten"
+        words = f"{test} is read, and is not overwritten"
         fails(valuing(heard, test=test, out=Path("v.jsonl")), words, argument="out")
 
 
@@ -194,7 +194,7 @@ class TestTraining:
         rest = load_pool(heard.folder / "v.jsonl.pool.jsonl").pool
         assert header.pool_sha256 == rest.sha256
         assert heard.notes[0] == (
-            "note: 4 of 30 items of pool.jsonl are also in test.jsonl and are left out; they are "
+            "note: 4 of 30 items of pool.jsonl are also in test.jsonl and are left out. They are "
             "named in v.jsonl.leaks.jsonl"
         )
         assert "2 blocks, 1 trainings each" in heard.notes
@@ -222,9 +222,9 @@ class TestTraining:
         trained = finished(job(drop_leaks=True))
         assert (trained.manifest.plan.items, trained.dev_items) == (9, 3)
         assert heard.notes[:2] == [
-            "note: 3 of 12 items of chosen.jsonl are also in test.jsonl and dev.jsonl and are left "
-            "out; they are named in out.leaks.jsonl",
-            "note: 1 of 4 items of dev.jsonl are also in test.jsonl and are left out; they are "
+            "note: 3 of 12 items of chosen.jsonl are also in test.jsonl and dev.jsonl and are "
+            "left out. They are named in out.leaks.jsonl",
+            "note: 1 of 4 items of dev.jsonl are also in test.jsonl and are left out. They are "
             "named in out.leaks.jsonl",
         ]
         assert len(read_jsonl(heard.folder / "out.leaks.jsonl")) == 4
@@ -274,4 +274,4 @@ class TestTraining:
         # There are 26 items to draw from, and every subset holds them all.
         (validation,) = finished(job(drop_leaks=True)).validations
         assert (validation.size, validation.subsets) == (26, 4)
-        fails(job(drop_leaks=True, size=27), "a random set of 27 needs as many items; there are 26")
+        fails(job(drop_leaks=True, size=27), "a random set of 27 needs as many items. There are 26")

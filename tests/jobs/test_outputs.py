@@ -141,7 +141,7 @@ def test_a_log_is_never_written_into_a_file_of_something_else(
     assert caught.value.argument == "log"
     assert "remove" not in str(caught.value)
     assert Path(log).read_bytes() == before
-    expected = "is read, and is not" if "pool" in log else "is no log of selectllm"
+    expected = "is read, and is not" if "pool" in log else "is not a log of selectllm"
     assert expected in str(caught.value)
     assert isinstance(caught.value, RunError) == ("pool" not in log)
 

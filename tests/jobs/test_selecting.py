@@ -204,7 +204,7 @@ def test_frames_have_a_row_for_each_item(session: Session, library: str) -> None
 def test_a_notebook_shows_the_first_items_escaped(session: Session) -> None:
     rows = [{"id": f"<{n}>", "instruction": "<b>" + "x" * 500} for n in range(30)]
     page = chosen(session, pool_of(*rows), budget=20, strategy="first")._repr_html_()
-    assert "20 of 30 items (strategy:first); spent 0.0000 USD" in page
+    assert "20 of 30 items (strategy:first). Spent 0.0000 USD" in page
     assert "&lt;0&gt;" in page
     assert "<b>" not in page
     assert "and 10 more" in page
@@ -465,7 +465,7 @@ def test_a_threshold_takes_all_that_reach_it(session: Session) -> None:
         selection = chosen(session, **rated(server, threshold=10))
         assert ids(selection) == ["item-009", "item-019", "item-029", "item-039"]
         assert (selection.budget, selection.short) == (None, 0)
-        with pytest.raises(UsageError, match="no item reaches it; the highest is 10"):
+        with pytest.raises(UsageError, match=r"no item reaches it\. The highest is 10"):
             chosen(session, **rated(server, threshold=11))
 
 
@@ -513,7 +513,7 @@ def test_a_rating_may_filter_before_a_model_selects(
         ("oracle:instruction", "instruction"),
         ("rating:short@1+openai/m", "asks for indices"),
         ("rating:nothing@1+openai/m", "nothing"),
-        ("rating:quality@1+gpt", "no model 'gpt'; name one as PROVIDER/MODEL"),
+        ("rating:quality@1+gpt", "no model 'gpt'. Name one as PROVIDER/MODEL"),
         ("open-endedness:gpt", "no model 'gpt'"),
         ("perplexity-low:./nowhere", "./nowhere"),
     ],

@@ -37,19 +37,19 @@ def refused(suite: Path | str, *words: str) -> UsageError:
     ("change", "words"),
     [
         # unknown keys, at every level, with the closest match
-        ("picks: 2 -> pick: 2", ("unknown key 'pick'; did you mean 'picks'?",)),
-        ("gate: {margn: 0.1}", ("unknown key 'gate.margn'; did you mean 'margin'?",)),
+        ("picks: 2 -> pick: 2", ("unknown key 'pick'. Did you mean 'picks'?",)),
+        ("gate: {margn: 0.1}", ("unknown key 'gate.margn'. Did you mean 'margin'?",)),
         (
             "[mock/first] -> [{id: mock/first, temprature: 1}]",
-            ("unknown key 'models.0.temprature'; did you mean 'temperature'?",),
+            ("unknown key 'models.0.temprature'. Did you mean 'temperature'?",),
         ),
         (
             "[mock/first] -> [{id: mock/first, price: {inptu: 1, input: 1, output: 1}}]",
-            ("unknown key 'models.0.price.inptu'; did you mean 'input'?",),
+            ("unknown key 'models.0.price.inptu'. Did you mean 'input'?",),
         ),
         (
             "utilities: [{name: r, source: ratings, colum: rating}]",
-            ("unknown key 'utilities.0.colum'; did you mean 'column'?",),
+            ("unknown key 'utilities.0.colum'. Did you mean 'column'?",),
         ),
         (  # knn is always a proxy, so nobody may say otherwise
             "utilities: [{name: near, source: knn, test: pool.jsonl, kind: human}]",
@@ -93,11 +93,11 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         ),
         (f"{RATED}{RATED}", ("the key 'utilities' stands twice",)),
         ("strategies: [first, first]", ("strategies: 'first' stands twice",)),
-        ("[short@1] -> []", ("prompts is empty; a prompt needs a model",)),
-        ("[mock/first] -> []", ("models is empty; a prompt needs a model",)),
+        ("[short@1] -> []", ("prompts is empty. A prompt needs a model",)),
+        ("[mock/first] -> []", ("models is empty. A prompt needs a model",)),
         (
             "prompts: [short@1]\nmodels: [mock/first]\n -> seed: 1\n",
-            ("nothing to evaluate; name prompts and models, or strategies",),
+            ("nothing to evaluate. Name prompts and models, or strategies",),
         ),
         ("gate: {utility: taste}", ("gate.utility: 'taste' is none of", "it has none")),
         # not a suite at all
@@ -148,7 +148,7 @@ def test_every_mistake_of_a_suite_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (None, "rating is missing for 1 of 10 items: 'item-007'; rate them"),
+        (None, "rating is missing for 1 of 10 items: 'item-007'. Rate them"),
         ("good", "item 'item-007': rating ('good') is not a number"),
         (9, "item 'item-007': rating (9) is outside range [1.0, 5.0]"),
     ],
@@ -172,7 +172,7 @@ def test_knn_needs_responses() -> None:
 )
 def test_damaged_recorded_replies_are_refused(line: bytes, fault: str) -> None:
     Path("pack.jsonl").write_bytes(line)
-    refused(write_suite("replies: pack.jsonl"), f"{fault}: not a recorded reply")
+    refused(write_suite("replies: pack.jsonl"), f"{fault} is not a recorded reply")
 
 
 # --- clusters.json

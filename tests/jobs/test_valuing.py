@@ -236,7 +236,7 @@ class TestValidate:
         ("named", "words", "argument"),
         [
             ({"utility": ("rating",)}, "`utility` rating: the suite has length, noise", "utility"),
-            ({"size": 31}, "a random set of 31 needs as many items; there are 30", None),
+            ({"size": 31}, "a random set of 31 needs as many items. There are 30", None),
         ],
     )
     def test_what_cannot_be_validated_is_named(

@@ -59,7 +59,7 @@ class TestReferences:
         assert not listed["trial@1"].locked
 
     def test_a_name_alone_is_refused_with_the_way_to_say_it(self) -> None:
-        with pytest.raises(PromptError, match="'short' names no version; write short@latest"):
+        with pytest.raises(PromptError, match=r"'short' names no version\. Write short@latest"):
             PromptLibrary().load("short")
 
     @pytest.mark.parametrize("ref", ["shrt@1", "short@99", "short@01", "short@x", "shrt@latest"])
@@ -128,7 +128,7 @@ class TestLock:
         path = put(tmp_path, "trial@1")
         lock(tmp_path)
         path.write_bytes(path.read_bytes() + b"\n")
-        said = r"trial@1 was changed after its release \(LOCK\.yaml\); an edit is a new version"
+        said = r"trial@1 was changed after its release \(LOCK\.yaml\). An edit is a new version"
         with pytest.raises(PromptError, match=said):
             PromptLibrary(tmp_path).load("trial@1")
         with pytest.raises(PromptError, match=said):
@@ -144,7 +144,7 @@ class TestLock:
         assert "trial@1 was changed after its release (LOCK.yaml): only its line ends" in problem
         assert "`prompts/** -text` into .gitattributes" in problem
         path.write_bytes(path.read_bytes() + b"more\r\n")
-        assert "(LOCK.yaml); an edit is a new version" in check(tmp_path)[0]
+        assert "(LOCK.yaml). An edit is a new version" in check(tmp_path)[0]
 
     def test_a_released_version_that_vanished_is_reported(self, tmp_path: Path) -> None:
         put(tmp_path, "other@1")

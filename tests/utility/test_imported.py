@@ -182,7 +182,7 @@ class TestFaults:
             ('{"id": "", "value": 2}', "2: id is ''"),
             ('{"value": 2}', "2: id is None"),
             ('{"id": true, "value": 2}', "2: id is True"),
-            ("[2]", r"2: \[2\] is no object"),
+            ("[2]", r"2: \[2\] is not an object"),
             ("{", "2: not JSON"),
         ],
     )
@@ -211,10 +211,10 @@ class TestFaults:
         [
             ("v.jsonl", None, "no such file"),
             ("v.csv", None, "no such file"),
-            ("v.txt", b"", r"suffix '\.txt'; write \.jsonl, \.csv or \.xlsx"),
+            ("v.txt", b"", r"suffix '\.txt'. Write \.jsonl, \.csv or \.xlsx"),
             ("v.jsonl", b"", "holds no values"),
             ("v.csv", b"id,value\n", "holds no values"),
-            ("v.csv", b"id,score\na,1\n", "no column 'value'; it holds: 'id', 'score'"),
+            ("v.csv", b"id,score\na,1\n", "no column 'value'. It holds: 'id', 'score'"),
             ("v.jsonl", b'{"id": "\xff", "value": 1}', "is not UTF-8"),
         ],
     )

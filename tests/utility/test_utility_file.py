@@ -137,9 +137,9 @@ def test_what_no_file_could_hold_is_not_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: rows.pop(), "holds 2 items, and its first line says 3; it was edited or cut"),
-        (lambda rows: rows[1].update(value=0.9), "it was edited; compute it again"),
-        (lambda rows: rows[1].update(id="z"), "it was edited; compute it again"),
+        (lambda rows: rows.pop(), "holds 2 items, and its first line says 3. It was edited or cut"),
+        (lambda rows: rows[1].update(value=0.9), "it was edited. Compute it again"),
+        (lambda rows: rows[1].update(id="z"), "it was edited. Compute it again"),
         (lambda rows: rows[0]["utility"].update(kind="human"), "it was edited"),
         (lambda rows: rows[0]["utility"].update(reliability=0.9), "it was edited"),
         (lambda rows: rows[0]["utility"].update(pool_sha256="cd" * 32), "it was edited"),
@@ -155,8 +155,8 @@ def test_what_no_file_could_hold_is_not_written(tmp_path: Path) -> None:
         (lambda rows: rows[0]["utility"].pop("rows"), ":1: does not begin a utility file"),
         (lambda rows: rows[0]["utility"].update(range=[1]), ":1: does not begin .*range"),
         (lambda rows: rows[0]["utility"].update(range=[1, 1]), r":1: range \[1, 1\] is empty"),
-        (lambda rows: rows.pop(0), "is no utility file"),
-        (lambda rows: rows.clear(), "is no utility file"),
+        (lambda rows: rows.pop(0), "is not a utility file"),
+        (lambda rows: rows.clear(), "is not a utility file"),
     ],
 )
 def test_a_file_that_is_not_as_it_was_written_is_refused(
@@ -184,7 +184,7 @@ def test_what_the_suite_says_counts(path: Path) -> None:
 
 
 def test_a_suite_cannot_make_an_outcome_of_a_proxy(path: Path) -> None:
-    with pytest.raises(UtilityError, match=r"utility mine: kind: outcome, .* of kind proxy; leave"):
+    with pytest.raises(UtilityError, match=r"utility mine: kind: outcome, .* of kind proxy. Leave"):
         imported(path, name="mine", kind="outcome")
 
 

@@ -113,7 +113,7 @@ def test_rows_of_csv_are_the_same_as_of_json_lines(exported: Exported, tmp_path:
         ({"benchmark": None}, ":2: benchmark or test_id is missing"),
         ({"arm": RANDOM}, r":2: 'strategy:random', budget 2 may be any of several sets"),
         ({"budget": 3}, r":2: 'strategy:longest', budget 3 was not exported"),
-        ({"seed": 2021}, r"seed 2021 was not exported; a seed of the training goes into"),
+        ({"seed": 2021}, r"seed 2021 was not exported. A seed of the training goes into"),
         ({"seed": "zero"}, r":2: seed \('zero'\) must be a whole number"),
         ({"value": None}, r":2: value \(None\) is missing"),
         ({"value": "good"}, r":2: value \('good'\) is not a number"),
@@ -224,7 +224,7 @@ def test_a_model_of_another_name_needs_to_be_said(exported: Exported, tmp_path: 
     names = "'runs/my-model/last', 'base', 'runs', 'my-model', 'last'"
     with pytest.raises(UtilityError, match=rf"names \({names}\) is that .* `arm`, `budget` and"):
         from_json(exported, tmp_path, content)
-    with pytest.raises(UtilityError, match=r"found\.json: does not name its model; say which set"):
+    with pytest.raises(UtilityError, match=r"found\.json: does not name its model. Say which set"):
         from_json(exported, tmp_path, {**content, "model_name": None, "config": {}})
     found = from_json(exported, tmp_path, content, given=SetReference(LONGEST, 4))
     assert {(each.arm, each.budget) for each in found} == {(LONGEST, 4)}
@@ -405,8 +405,8 @@ def test_a_leaderboard_gives_the_win_rates_of_exported_sets(
     ("name", "text", "message"),
     [
         ("a.json", "{", r"a\.json: is not JSON"),
-        ("a.json", '{"scores": 1}', r"a\.json: is no result file that is known here; give rows"),
-        ("a.json", "[]", r"is no result file that is known here"),
+        ("a.json", '{"scores": 1}', r"a\.json: is not a result file that is known here. Give rows"),
+        ("a.json", "[]", r"is not a result file that is known here"),
         ("a.jsonl", "", "holds no results"),
         ("a.txt", "", r"suffix '\.txt'"),
         ("a.csv", "arm,value\n", "no column 'metric'"),
@@ -573,9 +573,9 @@ def test_losses_have_their_sign_turned() -> None:
 @pytest.mark.parametrize(
     ("extra", "arguments", "message"),
     [
-        (result(LONGEST, metric="f1"), {}, "several of metric: 'acc', 'f1'; name one"),
-        (result(LONGEST, budget=4), {}, "several of budget: '2', '4'; name one"),
-        (result(LONGEST), {"metric": "ac"}, "no metric 'ac'; did you mean 'acc'"),
+        (result(LONGEST, metric="f1"), {}, "several of metric: 'acc', 'f1'. Name one"),
+        (result(LONGEST, budget=4), {}, "several of budget: '2', '4'. Name one"),
+        (result(LONGEST), {"metric": "ac"}, "no metric 'ac'. Did you mean 'acc'"),
         (result(LONGEST), {"benchmarks": ["c"]}, "no benchmark 'c'"),
         (result(LONGEST, benchmark="c"), {}, "'strategy:longest', seed 0: lacks benchmark 'b'"),
         (result(benchmark="c", higher_is_better=False), {}, "higher is better on some benchmarks"),

@@ -143,7 +143,7 @@ class TestRefusedFolders:
         [
             ("run.json", "{", "cannot be read as JSON"),
             ("run.json", "[]", "is not a JSON object"),
-            ("run.json", "{}", "has no manifest; is the folder a run?"),
+            ("run.json", "{}", "has no manifest. Is the folder a run?"),
             ("clusters.json", "{", "is not JSON"),
             ("utilities.jsonl", "{}\n{", "cannot be read as utilities"),
             ("utilities.jsonl", '{}\n{"id": "x"}\n', "cannot be read as utilities"),
