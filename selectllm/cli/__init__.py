@@ -148,7 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort) as stop:
         if _was_a_question(stop):
             click.echo(
-                "selectllm: The question was not answered. Answer it, or add --yes.", err=True
+                "selectllm: The question was not answered. Answer it, or add the option that "
+                "answers "
+                "it beforehand (see --help).",
+                err=True,
             )
             return UsageError.exit_code
         click.echo(

@@ -85,7 +85,7 @@ def show(session: CommandSession, evaluation: Evaluation, *, details: bool = Tru
 
     As JSON alone, or as tables with what was spent; without `details` the verdicts alone.
     """
-    if write_reports(evaluation.results, session.workspace.root):
+    if write_reports(evaluation.results, session.workspace, evaluation.folder):
         return
     if session.common.as_json:
         click.echo(canonical_json(evaluation.results.to_json()))

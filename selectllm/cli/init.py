@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from selectllm.cli.option_words import example
-from selectllm.core.extras import missing, pip_line
+from selectllm.cli.option_words import example, option
+from selectllm.cli.options import map_option
+from selectllm.core.shown import visible
+from selectllm.jobs.starter_files import WORKFLOW
+from selectllm.jobs.starting import Started, make_workspace
 from selectllm.jobs.sync import finished
-from selectllm.jobs.workspace import make_workspace
 
 
-@click.command(epilog=example("init my-project"))
+@click.command(epilog=example("init my-project", "init my-project --pool pool.jsonl"))
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-def init(folder: Path) -> None:
-    """Make a workspace in DIR: prompts/, eval/suites/, eval/data/, cache/.
+@option("--pool", show_default="the quickstart's", help="Start from this pool of your own.")
+@map_option
+def init(folder: Path, pool: str | None, columns: Mapping[str, str]) -> None:
+    """Make a workspace in DIR: prompts/, eval/, cache/, and a gate in pytest and on GitHub.
 
-    Nothing that exists is overwritten.
+    The command asks for a pool unless you name one. Without a terminal it asks nothing. Files that
+    exist are not overwritten.
     """
-    finished(make_workspace(folder))
-    click.echo(f"workspace in {folder}; try: selectllm eval {folder}/eval/suites/quickstart.yaml")
-    if absent := missing("embed", "local"):
+    if pool is None and on_a_terminal():
+        question = "A pool of your own (a file; leave it empty for the quickstart's)"
+        pool = click.prompt(question, default="", show_default=False, err=True) or None
+    started = finished(make_workspace(folder, pool, columns))
+    click.echo(visible(_told(started)))
+    if started.first:
         click.echo(
-            "The quickstart runs an embedded model and an encoder, and this installation lacks "
-            f"some of that. Before you try it, run: {pip_line(*absent)}",
+            "These commands run an embedded model and an encoder, and this installation lacks some "
+            f"of that. Before them, run: {' && '.join(started.first)}",
             err=True,
         )
+
+
+def on_a_terminal() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _told(started: Started) -> str:
+    """What was made, and how to go on."""
+    gate = started.folder / "eval"
+    then = (
+        f"Then commit all of it. The workflow on GitHub runs this gate, and so does: pytest {gate}"
+        if started.rated
+        else "The gate needs ratings. Once the sheet is filled in, run selectllm utility import, "
+        "and put the line that it prints into the suite. selectllm regress then says what is left."
+    )
+    lines = [
+        f"There is a workspace in {started.folder}.",
+        started.recognised,
+        "Next, run:",
+        *(f"  {command}" for command in started.commands),
+        then,
+    ]
+    if started.elsewhere is not None:
+        lines.append(
+            f"GitHub reads workflows at the root of a repository: move {started.folder / WORKFLOW} "
+            f"to {started.elsewhere / WORKFLOW}, and give its job the working directory "
+            f"{started.folder}."
+        )
+    return "\n".join(lines)

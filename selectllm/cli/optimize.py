@@ -94,7 +94,7 @@ def _show(session: CommandSession, search: Optimization) -> None:
 
     As JSON alone, or as tables with what was spent.
     """
-    if write_reports(search.results, session.workspace.root):
+    if write_reports(search.results, session.workspace):
         return
     if session.common.as_json:
         click.echo(canonical_json(search.results.to_json()))

@@ -135,7 +135,7 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
         given = {name: value for name, value in asdict(options).items() if name not in others}
         job = planning.plan(suite, session=session, **given)
     planned = finished(job)
-    if not write_reports(planned.results, session.workspace.root):
+    if not write_reports(planned.results, session.workspace):
         show(planned.results, as_json=common.as_json)
 
 

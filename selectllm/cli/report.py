@@ -24,25 +24,38 @@ from selectllm.jobs.workspace import find_workspace
 )
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @option(
-    "--as", "form", metavar="FORMAT", help="Print as terminal, markdown, junit, github or json."
+    "--as",
+    "form",
+    metavar="FORMAT",
+    help="Print as terminal, markdown, html, junit, github or json.",
 )
+@option("--html", is_flag=True, help="Write a page to look at in a browser: report.html in RUN.")
 @option("-o", "--out", type=FILE, show_default="stdout")
 @AS_JSON
-def report(folder: Path, form: str | None, out: Path | None, as_json: bool) -> None:
+def report(folder: Path, form: str | None, html: bool, out: Path | None, as_json: bool) -> None:
     """Print the tables of the run in the folder RUN. Nothing is asked or computed.
 
     RUN is a folder that eval, ab, aa, swap, regress, sets, optimize or student compare wrote, or
     a file that any command wrote with --report json=FILE. To list the folders, run: selectllm runs
     """
     result, path = read_finished(folder)
-    if as_json and (form or out):
+    if as_json and (form or html or out):
         raise UsageError("--json prints to stdout only. To write a file, use: --as json -o FILE")
+    if html and form not in (None, "html"):
+        raise UsageError(f"--html and --as {form} are two formats. Ask for one of them.")
+    if html:
+        form, out = "html", out or page_of(folder)
     if as_json:
         click.echo(canonical_json(read_json(path)))
     elif form is None and out is None:
         show(result, as_json=False)
     else:
         _write(result, folder, form or "terminal", out)
+
+
+def page_of(run: Path) -> Path:
+    """Where the page of a run goes unless told otherwise: into its folder, or beside its file."""
+    return run / "report.html" if run.is_dir() else run.with_suffix(".html")
 
 
 def _write(result: Document, folder: Path, form: str, out: Path | None) -> None:
@@ -53,10 +66,12 @@ def _write(result: Document, folder: Path, form: str, out: Path | None) -> None:
     if file is not None:
         check_written("out", file, REPORT, (), workspace)
     try:
-        text = told(result, form, place_of(workspace.root))
+        text = told(result, form, place_of(workspace, {form}, folder))
     except UsageError as error:
         raise UsageError(f"--as {form}: {error}") from None
     if file is not None:
         write_text(file, text)
+        if form == "html":
+            click.echo(f"{file}", err=True)
     else:
         click.echo(text, nl=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -18,7 +18,7 @@ from selectllm.core.errors import UsageError
 from selectllm.core.files import write_text
 from selectllm.jobs.contents import PACK, REPORT
 from selectllm.jobs.outputs import read_by, real, unfit, values
-from selectllm.jobs.workspace import find_workspace
+from selectllm.jobs.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
     from selectllm.report.formats import Place
@@ -56,8 +56,8 @@ def reports(*kinds: type[Document], verdicts: bool = True) -> Callable[[Function
         metavar="FORMAT=FILE",
         expose_value=False,
         callback=asked,
-        help="Write a report to FILE, as terminal, markdown, junit, github or json. With - as "
-        "FILE it is printed to stdout instead of the tables.",
+        help="Write a report to FILE, as terminal, markdown, html, junit, github or json. With - "
+        "as FILE it is printed to stdout instead of the tables.",
     )
 
     def add(verb: Function) -> Function:
@@ -136,24 +136,33 @@ def _read(context: click.Context) -> tuple[Path, set[Path]]:
     return suite.folder, read
 
 
-def place_of(workspace: Path | None) -> Place:
-    """Where reports are read: `workspace`, the folder that prompts lie in, and the checkout."""
+def place_of(workspace: Workspace | None, formats: Collection[str], run: Path | None) -> Place:
+    """Where reports in these formats are read, and of the folder `run` what a page shows."""
     from selectllm.report.formats import Place
 
-    return Place(workspace, Path(os.environ.get("GITHUB_WORKSPACE", ".")).resolve())
+    checkout = Path(os.environ.get("GITHUB_WORKSPACE", ".")).resolve()
+    if workspace is None:
+        return Place(None, checkout)
+    if "html" not in formats or run is None:
+        return Place(workspace.root, checkout)
+    from selectllm.jobs.evidence import place_of_run
+
+    return place_of_run(run, workspace, checkout)
 
 
-def write_reports(result: Document, workspace: Path | None = None) -> bool:
+def write_reports(
+    result: Document, workspace: Workspace | None = None, run: Path | None = None
+) -> bool:
     """Write the reports of `result` that were asked for; whether one of them went to stdout.
 
-    `workspace`: the folder that prompts lie in.
+    `workspace`: where prompts lie. `run`: the folder of the run that `result` is of.
     """
     asked: Sequence[Report] = click.get_current_context().meta.get(META, ())
     if not asked:
         return False
     from selectllm.report.formats import report
 
-    place = place_of(workspace)
+    place = place_of(workspace, {each.format for each in asked}, run)
     texts = [(each.file, report(result, each.format, place)) for each in asked]
     for file, text in texts:
         if file is not None:

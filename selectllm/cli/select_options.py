@@ -39,6 +39,7 @@ class SelectOptions:
     dry_run: bool
     distinct: str | None
     prefilter: str | None
+    sort: bool
     out: Path | None
 
 
@@ -115,6 +116,12 @@ select_options = grouped(
         help="First keep only the share of the pool that a strategy ranks highest, such as "
         "longest:0.5.",
     ),
+    option(
+        "--sort",
+        is_flag=True,
+        help="Write the best item of every cluster first, then the second best, and so on. Picks "
+        "that were made at random come last. Without --sort, the order of the pool is kept.",
+    ),
     option("-o", "--out", type=FILE, show_default="POOL.selected.jsonl"),
 )
 
@@ -173,5 +180,6 @@ def arguments_of(options: SelectOptions, named: ModelOptions, log: Path) -> Sele
         skip_bad=options.skip_bad,
         distinct=options.distinct,
         prefilter=options.prefilter,
+        sort=options.sort,
         log=log,
     )

@@ -80,7 +80,7 @@ def _show(session: CommandSession, comparison: making.Sets) -> None:
 
     As JSON alone, or as tables with what was spent.
     """
-    if write_reports(comparison.results, session.workspace.root):
+    if write_reports(comparison.results, session.workspace):
         return
     show(comparison.results, as_json=session.common.as_json)
     if not session.common.as_json:

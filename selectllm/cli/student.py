@@ -174,7 +174,7 @@ def compare(
         sets_folder, settings, trials, student, session=session
     )
     compared = finished(job)
-    if not reports.write_reports(compared.results, session.workspace.root):
+    if not reports.write_reports(compared.results, session.workspace):
         reports.show(compared.results, as_json=local.as_json)
     if not local.as_json:
         session.note(f"folder: {compared.folder}")

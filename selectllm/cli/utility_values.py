@@ -226,7 +226,7 @@ def validate(
     job = validating.validate(suite_file, settings, trials, student, session=session)
     validated = finished(job)
     found = Validations(validations=validated.validations)
-    if write_reports(found, session.workspace.root):
+    if write_reports(found, session.workspace):
         return
     if common.as_json:
         click.echo(canonical_json([one.to_json() for one in validated.validations]))

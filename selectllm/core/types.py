@@ -199,6 +199,7 @@ class Decision:
 
     `shown`, `picks` and `ranking` are item ids: `shown` in shown order, `ranking` best first and
     only when the selector ordered all candidates. `model` and `prompt` are None for a strategy.
+    `scores`: the numbers that a strategy picked by, one for each of `picks`, if it goes by any.
     """
 
     cluster: int
@@ -215,6 +216,7 @@ class Decision:
     problems: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     ranking: tuple[str, ...] | None = None
+    scores: tuple[float, ...] | None = None
 
     @property
     def replies(self) -> tuple[Attempt, ...]:

@@ -73,7 +73,7 @@ class Verdict:
         return self.run.to_pandas(rows)
 
     def _repr_html_(self) -> str:
-        return self.run.report("html")
+        return self.run._repr_html_()
 
 
 def verdict_of(run: Evaluation) -> Verdict:

@@ -74,16 +74,24 @@ class Evaluation:
         return agreement[utility].captured
 
     def report(self, format: str = "terminal") -> str:
-        """The results as `terminal` (text), `markdown`, `junit`, `json` or `html`.
+        """The results as `terminal` (text), `markdown`, `junit`, `json` or `html`, a whole page.
 
         `junit` is for verdicts of regress. Raises UsageError for a format that there is not.
         """
         from selectllm.jobs.reporting import rendered
 
-        return rendered(self.results, format)
+        if format != "html":
+            return rendered(self.results, format)
+        from selectllm.jobs.evidence import place_of_run
+        from selectllm.jobs.workspace import find_workspace
+
+        place = place_of_run(self.folder, find_workspace(self.run.suite.folder))
+        return rendered(self.results, format, place)
 
     def _repr_html_(self) -> str:
-        return self.report("html")
+        from selectllm.jobs.reporting import in_a_notebook
+
+        return in_a_notebook(self.results)
 
     def to_polars(self, rows: TableName = "decisions") -> pl.DataFrame:
         """Decisions, pairs, strategies or verdicts as a polars DataFrame, one row each."""

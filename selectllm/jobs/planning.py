@@ -38,6 +38,7 @@ from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import Evaluating, suite_of
+from selectllm.jobs.outputs import nearby
 from selectllm.jobs.session import Session, Settings, opened
 from selectllm.jobs.sets import SetsArguments, divided, open_protocol
 from selectllm.models.connect import settled
@@ -184,7 +185,9 @@ class SuitePlan:
         return [row.to_json() for row in (*self.results.pairs, *self.results.strategies)]
 
     def _repr_html_(self) -> str:
-        return self.report("html")
+        from selectllm.jobs.reporting import in_a_notebook
+
+        return in_a_notebook(self.results)
 
 
 async def plan(
@@ -308,7 +311,13 @@ async def _measuring(run: Run, recall: Recall) -> dict[str, Forecast]:
 
 def _recall(session: Session, suite: Suite) -> Recall:
     """The recorded or cached reply to a request, by its key."""
-    pack: Mapping[str, Reply] = read_pack(suite.at(suite.replies)) if suite.replies else {}
+    pack: Mapping[str, Reply] = {}
+    if suite.replies:
+        path = suite.at(suite.replies)
+        if path.exists():
+            pack = read_pack(path)
+        else:  # a plan comes before they are recorded
+            session.note(f"note: no replies are recorded yet in {nearby(path)}")
     return lambda key: pack.get(key) or session.cache.get(key)
 
 

@@ -167,7 +167,7 @@ def _range_of(suite: Suite) -> tuple[float, float] | None:
 def _of_run(folder: Path, only_differing: bool) -> _Source:
     """The items of a run's clusters, or those in which its arms differ."""
     inputs = read_run_inputs(folder)
-    pool = _pool_of(folder)
+    pool = pool_of_run(folder)
     headline = inputs.headline
     ids: Collection[str] = [m for cluster in inputs.clusters for m in cluster.members]
     if only_differing:
@@ -175,7 +175,7 @@ def _of_run(folder: Path, only_differing: bool) -> _Source:
     return _Source(inputs.suite, pool, ids, headline.range if headline else None)
 
 
-def _pool_of(folder: Path) -> Pool:
+def pool_of_run(folder: Path) -> Pool:
     """The pool of a run, found where run.json says it was."""
     described = read_json(folder / "run.json")
     try:

@@ -24,7 +24,8 @@ from selectllm.utility.schema import Validations
 if TYPE_CHECKING:
     from rich.console import Console
 
-HTML = "html"
+    from selectllm.report.formats import Place
+
 WIDTH = 100  # columns
 RUN = "results.json"
 READERS: Mapping[str, Callable[[Path], Document]] = {
@@ -79,17 +80,17 @@ def _read_file(path: Path) -> Document:
     return kind.read(path, "not a whole result ({why}). Write it again")
 
 
-def rendered(results: Document, format: str) -> str:
-    """The results in one of report.formats.FORMATS that is for such, or in HTML.
+def rendered(results: Document, format: str, place: Place | None = None) -> str:
+    """The results in one of report.formats.FORMATS that is for such.
 
     Raises UsageError for another.
     """
     from selectllm.report.formats import formats_of, report
 
-    known = [*formats_of(type(results)), HTML]
+    known = formats_of(type(results))
     if format not in known:
         raise UsageError(f"`format`: {unknown('format', format, known)}", argument="format")
-    return _html(results) if format == HTML else report(results, format)
+    return report(results, format, place)
 
 
 def account(verdicts: Sequence[Verdict]) -> str:
@@ -105,7 +106,8 @@ def account(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
 
 
-def _html(results: Document) -> str:
+def in_a_notebook(results: Document) -> str:
+    """The results as a terminal shows them, as HTML that stands within another page."""
     from selectllm.report.formats import RENDERED
     from selectllm.report.layout import Visible
 

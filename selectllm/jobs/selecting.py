@@ -27,6 +27,7 @@ from selectllm.selection.by_model import (
     Chosen,
     RoundAhead,
     SelectSettings,
+    by_worth,
     check_budget,
     questions_ahead,
     select_by_model,
@@ -61,7 +62,7 @@ async def select(
 
     The other arguments are those of selectllm.jobs.settings.SelectRequest, where each is explained
     (budget, threshold, prompt, model, strategy, models, by, cluster_size, on_invalid, max_filled,
-    reask, seed, columns, skip_bad, distinct, prefilter, log), and the settings of a Session.
+    reask, seed, columns, skip_bad, distinct, prefilter, sort, log), and the settings of a Session.
 
     Fewer items come back only if `on_invalid` is skip, more or fewer with a `threshold`. Raises
     UsageError for what cannot work, before anything is asked; SelectionOverFilled where more than
@@ -78,9 +79,10 @@ async def select(
         finally:
             await way.close()
         place = {item.id: position for position, item in enumerate(job.pool.items)}
+        chosen = sorted(chosen, key=lambda choice: place[choice.item.id])
         return Selection(
             pool=job.pool,
-            chosen=tuple(sorted(chosen, key=lambda choice: place[choice.item.id])),
+            chosen=tuple(sorted(chosen, key=by_worth) if request.sort else chosen),
             budget=request.budget,
             spent_usd=session.ledger.spent - spent,
             decisions=tuple(decisions),

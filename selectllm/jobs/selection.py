@@ -38,7 +38,8 @@ class Selection:
     """The items that were selected of a pool.
 
     `pool`: what was selected from, without what `distinct` and `prefilter` left out. `chosen`: in
-    pool order, each with where it was picked and by whom. `budget`: items asked for, None with a
+    pool order, or in order of worth if `sort` was asked for (see by_worth), each with where it was
+    picked, by whom, and its rank, score and reason. `budget`: items asked for, None with a
     threshold. `spent_usd`: what the session spent meanwhile; 0 for what was cached or has no
     price. `decisions`: what the model decided on each cluster, or the strategy on the pool.
     `rejected`: rows of the file that `skip_bad` left out. `seconds`: that it took, on the clock.
@@ -57,7 +58,7 @@ class Selection:
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """The selected items, in pool order."""
+        """The selected items, in the order of `chosen`."""
         return tuple(choice.item for choice in self.chosen)
 
     @property
@@ -102,10 +103,10 @@ class Selection:
             )
         if problem := replaceable(out, SELECTION):
             raise UsageError(f"`path` {out} {problem}. Choose another file", argument="path")
-        write_selection(out, self.pool, self.chosen)
+        write_selection(out, self.chosen)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row an item: its texts, and where and by whom it was picked."""
+        """One row an item: its texts, and what a selection file says of it (SelectionMark)."""
         return [
             {
                 "id": choice.item.id,
@@ -116,6 +117,9 @@ class Selection:
                 "round": choice.round,
                 "by": choice.by,
                 "filled": choice.filled,
+                "rank": choice.rank,
+                "score": choice.score,
+                "reason": choice.reason,
             }
             for choice in self.chosen
         ]

@@ -110,7 +110,9 @@ class Sets:
         return rendered(self.results, format)
 
     def _repr_html_(self) -> str:
-        return self.report("html")
+        from selectllm.jobs.reporting import in_a_notebook
+
+        return in_a_notebook(self.results)
 
 
 async def sets(

@@ -40,6 +40,8 @@ class SelectRequest:
     which turns of chats are shown (first, last, all). `skip_bad`: leave bad rows out. `distinct`:
     leave near-duplicates out first, `exact` for those of the same text, or from this cosine on.
     `prefilter`: STRATEGY:SHARE, keep only this share of the pool.
+    `sort`: the items come in order of worth instead of pool order: the first rank of every cluster,
+    the second, and so on, equal ranks by cluster; last what nobody chose, fills at the end.
     `log`: a file of JSON lines for the decisions, from which the same call made again goes on;
     None to keep them in memory.
     """
@@ -60,6 +62,7 @@ class SelectRequest:
     skip_bad: bool = False
     distinct: Distinct | None = None
     prefilter: str | None = None
+    sort: bool = False
     log: Path | str | None = None
 
     @property
@@ -154,6 +157,7 @@ class SelectArguments(Settings, total=False):
     skip_bad: bool
     distinct: Distinct | None
     prefilter: str | None
+    sort: bool
     log: Path | str | None
 
 

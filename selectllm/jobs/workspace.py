@@ -1,4 +1,4 @@
-"""Where a command finds its prompts, cache and runs; and a workspace that runs at once.
+"""Where a command finds its prompts, cache and runs.
 
 A workspace is the nearest parent folder that has `prompts/LOCK.yaml`; its `prompts/`, `cache/`
 and `eval/` are used. Outside one: the bundled prompts and the user's cache folder.
@@ -8,31 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from selectllm.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
-# Where each part of a workspace comes from; the packages are named by string, see pyproject.toml.
-PARTS = {
-    "prompts": "selectllm.prompts",
-    "eval/suites": "selectllm.starter_suites",
-    "eval/data": "selectllm.starter_data",
-}
-KEPT = (".jinja", ".yaml", ".jsonl", ".md")
-BYTE_FOR_BYTE = """\
-# Versions of prompts are hashed byte for byte: git leaves their line ends alone.
-* -text
-"""
-LEFT_OUT = ("gate.yaml",)  # our own gate: of no use without its recorded replies and baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,44 +85,3 @@ def _user_cache(env: Mapping[str, str]) -> Path:
     else:
         base = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "selectllm"
-
-
-async def make_workspace(folder: Path) -> None:
-    """Fill `folder` with prompts/, eval/suites/, eval/data/ and cache/.
-
-    Raises UsageError if one of them exists; nothing that exists is overwritten.
-    """
-    from importlib.resources import files
-
-    from selectllm.core.files import write_text
-    from selectllm.prompting.library import lock
-
-    taken = [name for name in ("prompts", "eval", "cache") if (folder / name).exists()]
-    if taken:
-        raise UsageError(
-            f"{folder}: {', '.join(taken)} exist already and are not overwritten. Name an empty "
-            "folder"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".init-") as name:
-        whole = Path(name)
-        for place, package in PARTS.items():
-            _copy(files(package), whole / place)
-        lock(whole / "prompts")
-        write_text(whole / "cache" / ".gitignore", "*\n!.gitignore\n")
-        write_text(whole / "prompts" / ".gitattributes", BYTE_FOR_BYTE)
-        for part in sorted(whole.iterdir()):
-            shutil.move(part, folder / part.name)
-
-
-def _copy(source: Traversable, target: Path) -> None:
-    """Copy the files of a packaged folder, byte for byte."""
-    from importlib.resources import as_file
-
-    for entry in source.iterdir():
-        if entry.is_dir():
-            _copy(entry, target / entry.name)
-        elif entry.name.endswith(KEPT) and entry.name not in LEFT_OUT:
-            target.mkdir(parents=True, exist_ok=True)
-            with as_file(entry) as path:
-                shutil.copyfile(path, target / entry.name)

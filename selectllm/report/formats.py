@@ -27,6 +27,7 @@ from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report import github, sets, students_compared, validation
 from selectllm.report.as_markdown import as_markdown
 from selectllm.report.grid import render_grid
+from selectllm.report.html.evidence import RunEvidence
 from selectllm.report.junit import junit
 from selectllm.report.layout import Visible
 from selectllm.report.markdown import markdown
@@ -46,10 +47,14 @@ WIDTH = 100  # columns of a report that is written to a file
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a report will be read: the workspace that prompts lie in, and GitHub's checkout."""
+    """Where a report will be read: the workspace that prompts lie in, and GitHub's checkout.
+
+    `evidence`: of a run, the cases that a page lets one look into.
+    """
 
     workspace: Path | None = None
     checkout: Path | None = None
+    evidence: RunEvidence | None = None
 
 
 RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
@@ -123,9 +128,16 @@ def _json(result: Document, place: Place) -> str:
     return pretty_json(result.to_json())
 
 
+def _html(result: Document, place: Place) -> str:
+    from selectllm.report.html.page import page
+
+    return page(result, RENDERED[type(result)](result), place.evidence)
+
+
 FORMATS: Mapping[str, Format] = {
     "terminal": Format(_terminal),
     "markdown": Format(_markdown),
+    "html": Format(_html),
     "junit": Format(_junit, verdicts_alone=True),
     "github": Format(_github, verdicts_alone=True),
     "json": Format(_json),

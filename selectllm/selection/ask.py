@@ -198,12 +198,17 @@ def failed(task: Task, error: ProviderError, before: Sequence[Attempt] = ()) -> 
     return _decision(task, Parsed((), "error", (str(error),)), [*before, *error.attempts])
 
 
+def question_of(task: Task) -> Question:
+    """What one question asks for."""
+    prompt = task.selector.prompt
+    labels = labels_for(prompt, len(task.shown))
+    return Question(task.shown, labels, task.k, prompt.reply, prompt.folders)
+
+
 def first_request(task: Task, settings: AskSettings) -> Request:
     """What one question is asked with, before anything is asked again."""
     prompt, spec = task.selector.prompt, task.selector.spec
-    question = Question(
-        task.shown, labels_for(prompt, len(task.shown)), task.k, prompt.reply, prompt.folders
-    )
+    question = question_of(task)
     if spec.answer == "logprobs":
         # Which one is best: its rivals for that one token are the next picks. No grammar, since
         # the engine lists its tokens as they were before any.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from selectllm.core.codec import seeded_hash, sha256_texts
@@ -20,6 +20,7 @@ from selectllm.models.tokens import estimate_tokens
 from selectllm.selection.ask import first_request, make_decisions
 from selectllm.selection.clustering.partition import show_order
 from selectllm.selection.decision_log import DecisionLog, decision_key
+from selectllm.selection.merits import merits_of
 from selectllm.selection.overfilled import Filled
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import AskSettings, Task, calls_per_decision, with_ballots
@@ -50,13 +51,30 @@ class SelectSettings:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """One selected item: where it was picked, by whom, and whether it only filled a gap."""
+    """One selected item: where it was picked, by whom, and whether it only filled a gap.
+
+    `rank`: from 1, the best: its place among the model's picks of this cluster, in the order of
+    the answer, or in the pool, if a strategy picked. None if nobody chose the item: it fills a gap,
+    or its cluster was taken whole. `score`, `reason`: see Merit; of a strategy the number that it
+    goes by.
+    """
 
     item: Item
     cluster: int
     round: int
     by: str
     filled: bool = False
+    rank: int | None = None
+    score: float | None = None
+    reason: str | None = None
+
+
+def by_worth(choice: Chosen) -> tuple[bool, bool, int, int]:
+    """The order of worth: what fills gaps comes last, before it clusters that were taken whole.
+
+    All others come by rank, the best of every cluster first, and equal ranks by cluster.
+    """
+    return choice.filled, choice.rank is None, choice.rank or 0, choice.cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +222,7 @@ async def select_by_model(
         chosen = harvest(pool, this, decisions, settings)
         _filled(this, decisions, chosen).check(settings.max_filled, log.path)
         if this.final or not chosen:  # under `skip` no winner may be left to divide
-            return chosen
+            return _with_merits(chosen, tasks, decisions, settings)
         pool = narrowed(pool, [choice.item for choice in chosen])
         number += 1
 
@@ -220,7 +238,11 @@ def harvest(
             ids, by = cluster.members[:k], "all"  # k is 0 or the whole cluster
         else:
             ids, by = decision.picks, f"{decision.prompt}+{decision.model}"
-        chosen += [Chosen(pool.by_id[i], cluster.id, this.number, by) for i in ids]
+        ranks = [None if decision is None else rank for rank in range(1, len(ids) + 1)]
+        chosen += [
+            Chosen(pool.by_id[i], cluster.id, this.number, by, rank=rank)
+            for i, rank in zip(ids, ranks, strict=True)
+        ]
         if len(ids) < k:
             complaint = (
                 f"cluster {cluster.id} of round {this.number}: the model gave no valid picks"
@@ -232,6 +254,26 @@ def harvest(
                 for i in filler[: k - len(ids)]
             ]
     return chosen
+
+
+def _with_merits(
+    chosen: Sequence[Chosen],
+    tasks: Sequence[Task],
+    decisions: Mapping[int, Decision],
+    settings: SelectSettings,
+) -> list[Chosen]:
+    """`chosen` with the scores and reasons that the model gave."""
+    merits = {
+        (task.cluster, item): merit
+        for task in tasks
+        for item, merit in merits_of(task, decisions[task.cluster], settings.ask).items()
+    }
+    return [
+        choice
+        if choice.filled or (choice.cluster, choice.item.id) not in merits
+        else replace(choice, **asdict(merits[choice.cluster, choice.item.id]))
+        for choice in chosen
+    ]
 
 
 def _filled(this: Round, decisions: Mapping[int, Decision], chosen: Sequence[Chosen]) -> Filled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def strategy_decision(
 ) -> Decision:
     """What `strategy` picks: the whole pool is one cluster."""
     ids = tuple(item.id for item in candidates.items)
-    picks = tuple(ids[position] for position in strategy.choose(candidates, budget))
+    positions, scores = strategy.choose(candidates, budget), strategy.scores(candidates)
+    picks = tuple(ids[position] for position in positions)
     return Decision(
         cluster=0,
         order=0,
@@ -40,6 +42,7 @@ def strategy_decision(
         status="ok" if len(picks) == budget else "partial" if picks else "invalid",
         strategy=strategy.name,
         attempts=tuple(attempts),
+        scores=None if scores is None else tuple(scores[position] for position in positions),
     )
 
 
@@ -47,7 +50,12 @@ def chosen_by(decision: Decision, items: Sequence[Item], settings: SelectSetting
     """The items that a strategy's decision on the whole pool gives, filled up to the budget."""
     by = f"strategy:{decision.strategy}"
     left = {item.id: item for item in items}
-    chosen = [Chosen(left.pop(item_id), 0, 0, by) for item_id in decision.picks]
+    chosen = [
+        Chosen(left.pop(item_id), 0, 0, by, rank=rank, score=score)
+        for rank, (item_id, score) in enumerate(
+            zip(decision.picks, decision.scores or repeat(None), strict=False), start=1
+        )
+    ]
     missing = settings.budget - len(chosen)
     if missing > 0:
         complaint = f"{decision.strategy}: only {len(chosen)} of the items could be measured"

@@ -45,6 +45,8 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         }
     if decision.ranking is not None:
         row["ranking"] = list(decision.ranking)
+    if decision.scores is not None:
+        row["scores"] = list(decision.scores)
     row["attempts"] = [_attempt_row(attempt) for attempt in decision.attempts]
     return row
 
@@ -68,6 +70,8 @@ def decision_from_row(row: Mapping[str, Any]) -> Decision:
     for name in ("shown", "picks", "problems", "ranking"):
         if fields.get(name) is not None or name != "ranking":
             fields[name] = _texts(fields[name])
+    if "scores" in fields:
+        fields["scores"] = tuple(map(float, fields["scores"]))
     fields["attempts"] = tuple(map(_attempt, fields["attempts"]))
     return Decision(**fields)
 

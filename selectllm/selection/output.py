@@ -17,16 +17,25 @@ from selectllm.selection.strategies import Strategy
 FORMAT = 1
 
 
-def write_selection(out: Path, pool: Pool, chosen: Sequence[Chosen]) -> None:
-    """JSON lines in pool order; `_selectllm` is {cluster, round, by, filled}."""
-    place = {item.id: position for position, item in enumerate(pool.items)}
+def write_selection(out: Path, chosen: Sequence[Chosen]) -> None:
+    """JSON lines in the order given; `_selectllm` is SelectionMark."""
     with atomic_write(out) as handle:
-        for choice in sorted(chosen, key=lambda choice: place[choice.item.id]):
-            mark = SelectionMark(
-                cluster=choice.cluster, round=choice.round, by=choice.by, filled=choice.filled
-            )
-            row = {**choice.item.row, "_selectllm": mark.to_json()}
+        for choice in chosen:
+            row = {**choice.item.row, "_selectllm": mark_of(choice).to_json()}
             handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def mark_of(choice: Chosen) -> SelectionMark:
+    """What is written beside a selected item."""
+    return SelectionMark(
+        cluster=choice.cluster,
+        round=choice.round,
+        by=choice.by,
+        filled=choice.filled,
+        rank=choice.rank,
+        score=choice.score,
+        reason=choice.reason,
+    )
 
 
 def manifest_by_strategy(

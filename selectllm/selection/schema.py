@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Document, Part, Sha256, Tally, schema_of
+from selectllm.core.document import Document, Number, Part, Sha256, Tally, schema_of
+from selectllm.core.strict import Count
 from selectllm.core.types import Attempt, Status
 
 Members = Annotated[tuple[str, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
@@ -29,12 +30,13 @@ class DecisionLine(Part):
     """What one selector picked of a cluster, by item id.
 
     `shown`: in shown order. `ranking`: best first; missing unless the selector ordered all
-    candidates.
+    candidates. `scores`: of the picks, in their order; missing unless a strategy of `select` goes
+    by a number.
     """
 
     # Of attempts as well: what has a default may be missing.
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
-    absent: ClassVar[frozenset[str]] = frozenset({"ranking"})
+    absent: ClassVar[frozenset[str]] = frozenset({"ranking", "scores"})
 
     cluster: Tally
     order: Tally
@@ -46,6 +48,7 @@ class DecisionLine(Part):
     problems: tuple[str, ...]
     attempts: tuple[Attempt, ...]
     ranking: tuple[str, ...] | None = None
+    scores: tuple[Number, ...] | None = None
 
 
 class ModelDecisionLine(DecisionLine):
@@ -71,10 +74,25 @@ def decision_schema() -> dict[str, Any]:
 class SelectionMark(Part):
     """Why an item was selected. `filled`: at random, where a model gave no usable answer."""
 
+    absent: ClassVar[frozenset[str]] = frozenset({"rank", "score", "reason"})
+
     cluster: Tally
     round: Tally
     by: str
     filled: bool
+    rank: Count | None = Field(
+        default=None,
+        description="From 1, the best: among the model's picks of this cluster, in the order of "
+        "its answer; in the pool, if a strategy picked. Missing where nobody chose the item.",
+    )
+    score: Number | None = Field(
+        default=None,
+        description="What the model gave the item, what its votes add up to, or what the strategy "
+        "goes by; missing where there is no such number.",
+    )
+    reason: str | None = Field(
+        default=None, description="What the model wrote about the item, or about its picks."
+    )
 
 
 class SelectedLine(Document):

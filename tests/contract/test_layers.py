@@ -46,7 +46,7 @@ INSIDE = {
         {"schema"},
         {"clustering"},
         {"selector", "task", "decision_log", "voting", "concurrency", "overfilled"},
-        {"ask"},
+        {"ask", "merits"},
         {"scorers"},
         {"strategies"},
         {"by_model", "by_strategy", "output"},

@@ -325,7 +325,7 @@ def test_our_own_gate_needs_no_engine_no_weights_and_no_encoder(tmp_path: Path) 
     evaluated = f"sys.exit(main(['eval', {str(OWN_SUITE)!r}, '--offline', '-o', 'run']))"
     alone = run_python("-c", code.format(call=evaluated), path=path)
     assert alone.code != 0  # without a baseline the pool is divided, and that takes an encoder
-    assert "sentence_transformers" in alone.out
+    assert "selectllm[embed]" in alone.out
 
 
 @pytest.mark.usefixtures("selectllm")

@@ -40,6 +40,7 @@ LINES = {
     "student train": "spread.jsonl -o new",
     "export": "sets --pool pool.jsonl -o new",
     "report": "runs/ab",
+    "runs": "",
     "aa": f"{SUITE} --model mock/random",
     "verify": "runs/ab",
     "baseline set": "runs/asked -o new.json",
@@ -70,6 +71,9 @@ KNN = "utility knn pool.jsonl --test test.jsonl"
 REFUSALS = f"""
 init pool.jsonl                                     | pool.jsonl
 init .                                              | prompts, cache
+init new --pool nowhere.jsonl                       | nowhere.jsonl
+init new --pool pool.jsonl --map instrction=a       | --map 'instrction' 'instruction'?
+init new --map instruction=a                        | --map --pool
 
 plan nowhere.yaml                                   | nowhere.yaml
 plan suites                                         | suites
@@ -253,6 +257,8 @@ student train nowhere.jsonl -o new                  | nowhere.jsonl
 export nowhere -o new                               | nowhere
 export sets -o new                                  | sets --pool
 export sets --pool nowhere.jsonl -o new             | nowhere.jsonl
+
+runs nowhere                                        | nowhere
 
 report nowhere                                      | nowhere/results.json
 report suites                                       | suites/results.json

@@ -45,20 +45,20 @@ def test_selecting(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     chosen = sl.select(
         "pool.jsonl",
-        budget=100,
+        budget=60,
         prompt="criteria@1",
         model="openai/gpt-4o-mini",
         by="random",
         max_cost=2.0,
     )
-    assert len(chosen.items) == 100
+    assert len(chosen.items) == 60
     place = {row["id"]: number for number, row in enumerate(pool_rows(150))}
     assert [place[item.id] for item in chosen.items] == sorted(place[i.id] for i in chosen.items)
     assert isinstance(chosen.filled, int)
     assert 0 < chosen.spent_usd < 2
     assert not Path("pool.selected.jsonl").exists()
     chosen.write("pool.selected.jsonl")
-    assert len(Path("pool.selected.jsonl").read_text(encoding="utf-8").splitlines()) == 100
+    assert len(Path("pool.selected.jsonl").read_text(encoding="utf-8").splitlines()) == 60
 
 
 def shortest(candidates: Candidates, k: int) -> Sequence[int]:

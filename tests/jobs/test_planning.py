@@ -76,7 +76,7 @@ def test_calls_are_clusters_x_orders_x_repeats_x_pairs() -> None:
     content = planned(suite)
     assert content["clusters"] | {"flat": 0} == {
         **{"asked": 8, "pool": 8, "counted": 8, "flat": 0, "whole": 0, "unrated": 0},
-        **{"groups": None, "items": 40, "to_rate": 0},
+        **{"groups": None, "effective_groups": None, "items": 40, "to_rate": 0},
     }
     assert [pair["decisions"] for pair in content["pairs"]] == [8 * 3 * 2] * 2
     assert content["total"]["decisions"] == content["total"]["calls"] == 8 * 3 * 2 * 2

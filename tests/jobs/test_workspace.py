@@ -1,4 +1,4 @@
-"""Which folders a session uses, and the workspace that `init` makes."""
+"""Which folders a session uses."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import pytest
 
 from selectllm.core.errors import CacheError, PromptError
 from selectllm.jobs.session import Session
-from selectllm.jobs.sync import finished
-from selectllm.jobs.workspace import find_workspace, make_workspace
-from selectllm.prompting.library import check, lock
-from tests.support.cli_files import files, put_prompt
-from tests.support.jobs import fails
+from selectllm.jobs.workspace import find_workspace
+from selectllm.prompting.library import lock
+from tests.support.cli_files import put_prompt
 
 
 @pytest.fixture(autouse=True)
@@ -82,22 +80,3 @@ def test_a_session_touches_no_cache_folder_before_it_is_used() -> None:
         assert session.cache
     assert "the reply cache cannot be used; Not a directory" in str(caught.value)
     assert caught.value.argument == "cache"
-
-
-def test_a_new_workspace_is_whole_and_its_prompts_are_released() -> None:
-    finished(make_workspace(Path("work")))
-    assert {path.name for path in Path("work").iterdir()} == {"prompts", "eval", "cache"}
-    assert "\n* -text\n" in Path("work/prompts/.gitattributes").read_text("utf-8")
-    assert Path("work/eval/suites/quickstart.yaml").is_file()
-    assert Path("work/eval/data/quickstart.jsonl").is_file()
-    assert not Path("work/eval/suites/gate.yaml").exists()
-    assert check(Path("work/prompts")) == []
-    assert Session("work").workspace.root == Path("work").resolve()
-
-
-def test_nothing_that_exists_is_overwritten() -> None:
-    Path("work/eval").mkdir(parents=True)
-    Path("work/eval/mine.txt").write_text("mine", encoding="utf-8")
-    before = files("work")
-    fails(make_workspace(Path("work")), "work: eval exist already and are not overwritten")
-    assert files("work") == before

@@ -93,7 +93,7 @@ def test_a_log_that_is_another_calls_or_cannot_be_written_names_log(
     folder: Path, how: dict[str, str]
 ) -> None:
     sl.select("pool.jsonl", budget=4, log="log.jsonl", **how)
-    with pytest.raises(RunError, match=r"choose another place with `log`, or remove it") as caught:
+    with pytest.raises(RunError, match=r"different budget \(4\).*`log`") as caught:
         sl.select("pool.jsonl", budget=5, log="log.jsonl", **how)
     assert caught.value.argument == "log"
     with pytest.raises(UsageError, match=r"`log` \.: is a folder. Choose another file"):

@@ -55,14 +55,14 @@ def test_results_without_a_markdown_of_their_own_are_told_as_on_a_terminal() -> 
 
 @pytest.mark.parametrize("kind", RENDERED)
 def test_what_is_for_verdicts_alone_is_refused_to_other_results(kind: type) -> None:
-    possible = list(FORMATS) if kind is RunResults else ["terminal", "markdown", "json"]
+    possible = list(FORMATS) if kind is RunResults else ["terminal", "markdown", "html", "json"]
     assert formats_of(kind) == possible
 
 
 def test_a_format_that_makes_no_sense_names_those_that_do() -> None:
-    with pytest.raises(UsageError, match=r"junit .* write terminal, markdown, json"):
+    with pytest.raises(UsageError, match=r"junit .* write terminal, markdown, html, json"):
         report(GRID, "junit")
-    assert formats_of(RunResults, SetsResults) == ["terminal", "markdown", "json"]
+    assert formats_of(RunResults, SetsResults) == ["terminal", "markdown", "html", "json"]
 
 
 def test_an_unknown_format_is_met_with_the_nearest() -> None:

@@ -66,14 +66,28 @@ def measured(path: Path) -> Any:
 
 
 def without_versions(path: Path) -> bytes:
-    """What the file holds, but for the versions of packages, and what comparisons end with."""
+    """What the file holds, but for the versions of packages, and what comparisons end with.
+
+    Of a selection without ranks, scores and reasons, which rows have since.
+    """
     content = path.read_bytes()
     with contextlib.suppress(ValueError):  # it may have been damaged for a test
         if path.name == "results.json":
             return json.dumps(measured(path)).encode()
+        if path.name in SELECTED:
+            return unranked(content)
         if path.name in ("run.json", "optimize.json"):
             return json.dumps(json.loads(content) | {"versions": None}).encode()
     return content
+
+
+def unranked(selection: bytes) -> bytes:
+    """The lines of a selection without what 0.1.0 did not say of a pick."""
+    rows = [json.loads(line) for line in selection.splitlines()]
+    for row in rows:
+        for name in ("rank", "score", "reason"):
+            row["_selectllm"].pop(name, None)
+    return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
 
 
 def again(selectllm: Command, *words: object, out: str) -> Outcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from selectllm.selection.strategies.candidates import Candidates
 from selectllm.selection.strategies.controls import (
     first,
     has_input,
+    lengths,
     longest,
     random,
     shortest,
@@ -78,8 +80,8 @@ STRATEGIES: Mapping[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
         Strategy("random", _by(random), analytic=True),
-        Strategy("longest", _by(longest)),
-        Strategy("shortest", _by(shortest)),
+        Strategy("longest", _by(longest), score=lengths),
+        Strategy("shortest", _by(shortest), score=lengths),
         Strategy("first", _by(first)),
         Strategy("has-input", _by(has_input)),
         Strategy("rouge-diversity", rouge_diversity),
@@ -184,8 +186,8 @@ def _score_first(name: str, given: str, base: Path | None) -> Strategy:
             f"strategy {name!r}: {scoring.name} does not rank items. Name one that does"
         )
     pick = score_first(cutoff, scoring.pick)
-    return Strategy(
-        name, pick, needs_vectors=True, scorer=scoring.scorer, code_sha256=scoring.code_sha256
+    return replace(
+        scoring, name=name, pick=pick, needs_vectors=True, analytic=False, descending=False
     )
 
 

@@ -52,14 +52,19 @@ def first(candidates: Candidates) -> list[int]:
     return list(range(len(candidates.items)))
 
 
+def lengths(candidates: Candidates) -> list[float]:
+    """Characters of instruction and input."""
+    return [float(len(item.text)) for item in candidates.items]
+
+
 def longest(candidates: Candidates) -> list[int]:
     """Most characters of instruction and input first (the paper's length baseline)."""
-    return by_score(candidates, [float(len(item.text)) for item in candidates.items])
+    return by_score(candidates, lengths(candidates))
 
 
 def shortest(candidates: Candidates) -> list[int]:
     """Fewest characters of instruction and input first (the paper's length baseline)."""
-    return by_score(candidates, [-float(len(item.text)) for item in candidates.items])
+    return by_score(candidates, [-length for length in lengths(candidates)])
 
 
 def has_input(candidates: Candidates) -> list[int]:

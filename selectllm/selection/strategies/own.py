@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ from selectllm.core.errors import UsageError
 from selectllm.core.plugins import Port, calling, find
 from selectllm.selection.scorers.own import OwnScorer
 from selectllm.selection.strategies.candidates import Candidates
-from selectllm.selection.strategies.strategy import Pick, Strategy
+from selectllm.selection.strategies.strategy import Pick, Score, Strategy
 
 
 def own_strategy(name: str, known: Mapping[str, Strategy | None], base: Path | None) -> Strategy:
@@ -35,6 +36,7 @@ def own_strategy(name: str, known: Mapping[str, Strategy | None], base: Path | N
         strategy,
         name=name,
         pick=_held(name, strategy.pick),
+        score=strategy.score and _held_score(name, strategy.score),
         analytic=False,
         scorer=None if scorer is None else OwnScorer(name, scorer, plugin.code_sha256),
         code_sha256=plugin.code_sha256,
@@ -42,8 +44,12 @@ def own_strategy(name: str, known: Mapping[str, Strategy | None], base: Path | N
 
 
 def held(strategy: Strategy) -> Strategy:
-    """A Strategy object of the user's, whose `pick` is held to what a pick is."""
-    return replace(strategy, pick=_held(strategy.name, strategy.pick))
+    """A Strategy object of the user's, whose `pick` and `score` are held to what they are."""
+    return replace(
+        strategy,
+        pick=_held(strategy.name, strategy.pick),
+        score=strategy.score and _held_score(strategy.name, strategy.score),
+    )
 
 
 def _held(name: str, pick: Pick) -> Pick:
@@ -61,3 +67,19 @@ def _held(name: str, pick: Pick) -> Pick:
         return positions
 
     return picked
+
+
+def _held_score(name: str, score: Score) -> Score:
+    """`score`, or a UsageError for what is no finite number for each candidate."""
+
+    def scored(candidates: Candidates) -> list[float]:
+        with calling(f"strategy {name}"):
+            numbers = [float(number) for number in score(candidates)]
+        if len(numbers) != len(candidates.items) or not all(map(math.isfinite, numbers)):
+            raise UsageError(
+                f"strategy {name}: score gave {numbers[:10]!r}. It gives a finite number for each "
+                f"of {len(candidates.items)} candidates"
+            )
+        return numbers
+
+    return scored

@@ -16,6 +16,8 @@ from selectllm.selection.strategies.candidates import Candidates
 
 Pick = Callable[[Candidates, int], list[int]]
 """(candidates, n) -> n different positions (0-based), best first."""
+Score = Callable[[Candidates], Sequence[float]]
+"""candidates -> the number of each, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Strategy:
     scorer. `ranks`: a larger n only adds to the picks of a smaller one, so that all of them make
     a ranking. `analytic`: `eval` reports its exact expectation instead of one draw.
     `descending`: it goes from the highest value of its scorer down, so that a threshold is a
-    number of picks. `code_sha256`: of the code of a strategy of one's own, see find_strategy.
+    number of picks. `score`: the number of each candidate that it goes by, where no scorer has to
+    give it first. `code_sha256`: of the code of a strategy of one's own, see find_strategy.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Strategy:
     scorer: ItemScorer | None = None
     descending: bool = False
     code_sha256: str | None = None
+    score: Score | None = None
 
     def choose(self, candidates: Candidates, n: int) -> list[int]:
         """The picks among the candidates that could be measured: n, or fewer where they are fewer.
@@ -54,6 +58,17 @@ class Strategy:
             return []
         picked = self.pick(candidates.only(known), min(n, len(known)))
         return [int(known[position]) for position in picked]
+
+    def scores(self, candidates: Candidates) -> Sequence[float] | None:
+        """The number of each candidate that it goes by, NaN where there is none.
+
+        None if it goes by no number, or by one that is not finite and that JSON cannot carry.
+        """
+        if self.score is not None:
+            return self.score(candidates)
+        if self.scorer is None or candidates.values is None or np.isinf(candidates.values).any():
+            return None
+        return candidates.values.tolist()  # type: ignore[no-any-return]
 
     @property
     def needs_responses(self) -> bool:

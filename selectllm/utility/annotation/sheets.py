@@ -20,6 +20,7 @@ HOW_TO_FILL = (
     "empty). Leave the column id as it is."
 )
 ASK_MARK = "ask: "  # before the name of the asking's file, in the last comment of a CSV sheet
+SHEET_MARK = "asked: "  # before the asking itself, in a sheet that says all of it (see asked_here)
 
 
 def write_sheets(

@@ -1,0 +1,270 @@
+"""What a run's page shows beside its figures, read from the run folder; nothing is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from selectllm.core.errors import PromptError, RunError, SelectLLMError
+from selectllm.core.types import Attempt, Decision, Item, Message, Pool
+from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.comparison.run_inputs import RunInputs, read_manifest, read_run_inputs
+from selectllm.evaluation.metrics.agreement import Choice, agreement
+from selectllm.evaluation.metrics.lengths import length_edges, picks_by_length
+from selectllm.jobs.provenance import provenance
+from selectllm.jobs.rating import SCALE, pool_of_run
+from selectllm.jobs.workspace import Workspace
+from selectllm.prompting.library import PromptLibrary
+from selectllm.prompting.parts import Numbered, parts_of
+from selectllm.prompting.prompt import Prompt, render
+from selectllm.report.formats import Place
+from selectllm.report.html.evidence import (
+    AskedRatings,
+    LengthBin,
+    PromptShape,
+    RunEvidence,
+    Showing,
+    ShownArm,
+    ShownAttempt,
+    ShownChoice,
+    ShownCluster,
+    ShownItem,
+)
+from selectllm.selection.decision_log import read_log
+from selectllm.utility.annotation.asked import default_rubric
+from selectllm.utility.annotation.sheets import HOW_TO_FILL, SHEET_MARK
+
+Gains = Mapping[str, Mapping[int, float]]
+"""G by arm and cluster: 0 for the worst possible picks, 1 for the best."""
+
+
+def place_of_run(folder: Path, workspace: Workspace, checkout: Path | None = None) -> Place:
+    """Where a page of the run in `folder` is read, with its cases; prompts lie in `workspace`."""
+    evidence = read_evidence(folder, PromptLibrary(workspace.prompts))
+    return Place(workspace.root, checkout, evidence)
+
+
+def read_evidence(folder: Path, library: PromptLibrary) -> RunEvidence | None:
+    """The cases of the run in `folder`; None if it is the folder of no run.
+
+    `library`: where its prompts are looked for. A pool or a prompt that is not there any more, or
+    has changed, is told in the notes. Raises RunError for a run that is damaged, with the line.
+    """
+    if not (folder / "decisions.jsonl").exists():
+        return None
+    manifest, inputs = read_manifest(folder), read_run_inputs(folder)
+    log = read_log(folder / "decisions.jsonl")
+    if log.manifest != manifest:
+        raise RunError(
+            f"{folder / 'decisions.jsonl'} is the log of another run than {folder / 'run.json'}. "
+            "Restore the one that belongs to it, or run the suite again"
+        )
+    decisions = [log.latest[key] for key in sorted(log.latest)]
+    inputs = inputs.first(inputs.asked({decision.cluster for decision in decisions}))
+    collected = _collected(folder, inputs, decisions, library)
+    gains = _gains(inputs, collected.by_arm)
+    reference, judged = _compared(inputs, list(collected.by_arm))
+    headline = inputs.headline
+    return RunEvidence(
+        picks=inputs.picks,
+        arms=tuple(ShownArm(arm.name, *_parts(arm)) for arm in collected.by_arm),
+        utilities=tuple(utility.name for utility in inputs.utilities),
+        deciding=None if headline is None else headline.name,
+        reference=reference,
+        judged=judged,
+        items=tuple(collected.items()),
+        clusters=tuple(_clusters(inputs, gains, list(collected.by_arm))),
+        showings=tuple(collected.showings.values()),
+        choices=tuple(collected.choices),
+        replies=collected.replies.texts,
+        pieces=collected.pieces.texts,
+        shapes=tuple(collected.shapes),
+        labels={prompt.ref: prompt.labels for prompt in collected.prompts.values()},
+        lengths=tuple(collected.lengths()),
+        asked=_asked(inputs, manifest["pool_sha256"]) if len(collected.by_arm) > 1 else None,
+        provenance=provenance(folder, manifest),
+        notes=tuple(collected.notes),
+    )
+
+
+def _collected(
+    folder: Path, inputs: RunInputs, decisions: Sequence[Decision], library: PromptLibrary
+) -> _Collected:
+    """Raises RunError for decisions on items that are not the run's."""
+    try:
+        collected = _Collected(inputs, decisions, *_pool(folder))
+        collected.render_with(library)
+    except KeyError as error:
+        raise RunError(
+            f"{folder / 'decisions.jsonl'}: speaks of {error}, which is not in the run. The log "
+            "was changed: restore it, or run the suite again"
+        ) from None
+    return collected
+
+
+def _parts(arm: Arm) -> tuple[str | None, str | None, str | None]:
+    return arm.prompt, arm.model, arm.strategy
+
+
+def _pool(folder: Path) -> tuple[Pool | None, list[str]]:
+    try:
+        return pool_of_run(folder), []
+    except SelectLLMError as error:
+        return None, [f"The texts of the items are not shown: {error}."]
+
+
+def _gains(inputs: RunInputs, by_arm: Mapping[Arm, Sequence[Decision]]) -> Gains:
+    utility = inputs.headline
+    if utility is None or utility not in inputs.covering:
+        return {}
+    return {
+        arm.name: agreement(
+            map(Choice.of, decisions), utility.values, inputs.picks, inputs.groups
+        ).gain
+        for arm, decisions in by_arm.items()
+    }
+
+
+def _clusters(inputs: RunInputs, gains: Gains, arms: Sequence[Arm]) -> Iterator[ShownCluster]:
+    for cluster in inputs.clusters:
+        found = (gains.get(arm.name, {}).get(cluster.id) for arm in arms)
+        lost = tuple(None if gain is None else round(1 - gain, 4) for gain in found)
+        yield ShownCluster(cluster.id, cluster.group, lost)
+
+
+def _compared(inputs: RunInputs, arms: Sequence[Arm]) -> tuple[int, int]:
+    """The numbers of two arms that are held against each other first."""
+    named = inputs.comparison.arms if inputs.comparison is not None else ()
+    numbers = [arms.index(arm) for arm in named if arm in arms]
+    numbers += [number for number in range(len(arms)) if number not in numbers]
+    return (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
+
+
+def _asked(inputs: RunInputs, pool_sha256: str) -> AskedRatings:
+    utility = inputs.headline
+    scale = (utility.range if utility else None) or SCALE
+    rubric = default_rubric(scale)
+    return AskedRatings(inputs.suite, pool_sha256, scale, rubric, HOW_TO_FILL, SHEET_MARK)
+
+
+@dataclass
+class _Collected:
+    """Everything that stands once on the page, gathered decision by decision."""
+
+    inputs: RunInputs
+    decisions: Sequence[Decision]
+    pool: Pool | None
+    notes: list[str]
+    by_arm: dict[Arm, list[Decision]] = field(init=False)
+    numbers: dict[str, int] = field(init=False)
+    showings: dict[tuple[str, ...], Showing] = field(default_factory=dict)
+    choices: list[ShownChoice] = field(default_factory=list)
+    shapes: dict[tuple[PromptShape, ...], int] = field(default_factory=dict)
+    prompts: dict[str, Prompt] = field(default_factory=dict)
+    replies: Numbered = field(default_factory=Numbered)
+    pieces: Numbered = field(default_factory=Numbered)
+
+    def __post_init__(self) -> None:
+        members = (member for cluster in self.inputs.clusters for member in cluster.members)
+        self.numbers = {member: number for number, member in enumerate(members)}
+        arms = [Arm(*pair) for pair in self.inputs.pairs]
+        arms += [Arm(strategy=name) for name in self.inputs.strategies]
+        found: dict[Arm, list[Decision]] = {arm: [] for arm in arms}
+        for decision in self.decisions:
+            found[Arm(decision.prompt, decision.model, decision.strategy)].append(decision)
+        self.by_arm = {arm: made for arm, made in found.items() if made}
+
+    def items(self) -> Iterator[ShownItem]:
+        """Every item of the clusters, by its number."""
+        utilities = self.inputs.utilities
+        for member in self.numbers:
+            item = Item(member, "") if self.pool is None else self.pool.by_id[member]
+            values = tuple(utility.values.get(member) for utility in utilities)
+            yield ShownItem(member, item.instruction, item.input, values)
+
+    def render_with(self, library: PromptLibrary) -> None:
+        """Put together the choices, each with the shape of what it was shown."""
+        self._load(library)
+        positions = {cluster.id: at for at, cluster in enumerate(self.inputs.clusters)}
+        shaped: dict[tuple[str | None, int], int | None] = {}
+        order = {showing: at for at, showing in enumerate(self._show(positions))}
+        for number, decisions in enumerate(self.by_arm.values()):
+            for decision in decisions:
+                showing = order[decision.shown]
+                key = decision.prompt, showing
+                if key not in shaped:
+                    shaped[key] = self._shape(decision)
+                self.choices.append(self._choice(decision, number, showing, shaped[key]))
+
+    def _show(self, positions: Mapping[int, int]) -> dict[tuple[str, ...], Showing]:
+        for decision in self.decisions:
+            if decision.shown not in self.showings:
+                items = tuple(self.numbers[item] for item in decision.shown)
+                cluster = positions[decision.cluster]
+                self.showings[decision.shown] = Showing(cluster, decision.order, items)
+        return self.showings
+
+    def _load(self, library: PromptLibrary) -> None:
+        for ref, sha256 in self.inputs.prompts.items():
+            try:
+                prompt = library.load(ref)
+            except PromptError as error:
+                self.notes.append(f"Prompt {ref} is not shown: {error}.")
+                continue
+            if prompt.sha256 == sha256:
+                self.prompts[ref] = prompt
+            else:
+                self.notes.append(
+                    f"Prompt {ref} is not shown: its file is not the one that the run used."
+                )
+
+    def _shape(self, decision: Decision) -> int | None:
+        prompt = self.prompts.get(decision.prompt or "")
+        if prompt is None or self.pool is None:
+            return None
+        items = [self.pool.by_id[item] for item in decision.shown]
+        try:
+            messages = render(prompt, items, self.inputs.picks)
+        except PromptError:
+            return None
+        shape = tuple(self._message(message, items) for message in messages)
+        return self.shapes.setdefault(shape, len(self.shapes))
+
+    def _message(self, message: Message, items: Sequence[Item]) -> PromptShape:
+        parts = parts_of(message, items)
+        numbers = (part if isinstance(part, tuple) else self.pieces.of(part) for part in parts)
+        return PromptShape(message["role"], tuple(numbers))
+
+    def _choice(self, decision: Decision, arm: int, showing: int, shape: int | None) -> ShownChoice:
+        slots = {item: slot for slot, item in enumerate(decision.shown)}
+        return ShownChoice(
+            arm=arm,
+            showing=showing,
+            repeat=decision.repeat,
+            picks=tuple(slots[item] for item in decision.picks),
+            status=decision.status,
+            problems=decision.problems,
+            attempts=tuple(map(self._attempt, decision.attempts)),
+            shape=shape,
+        )
+
+    def _attempt(self, attempt: Attempt) -> ShownAttempt:
+        return ShownAttempt(
+            self.replies.of(attempt.reply),
+            attempt.finish_reason,
+            attempt.tokens_in,
+            attempt.tokens_out,
+            attempt.cost_usd,
+            attempt.kind,
+        )
+
+    def lengths(self) -> Iterator[LengthBin]:
+        """How often items were picked by their length, of every arm."""
+        if self.pool is None:
+            return
+        lengths = {member: len(self.pool.by_id[member].text) for member in self.numbers}
+        edges = length_edges(lengths.values())
+        for arm, decisions in self.by_arm.items():
+            for each in picks_by_length(decisions, lengths, edges):
+                yield LengthBin(arm.name, each.low, each.high, each.shown, each.picked)

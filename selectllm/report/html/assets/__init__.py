@@ -1,0 +1,1 @@
+"""What a page brings: template, style, scripts, and one copy of Vega with its licences."""
