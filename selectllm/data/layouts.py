@@ -150,7 +150,7 @@ def no_instruction(rows: Sequence[Mapping[str, Any]], where: str, fix: str) -> P
     found = ", ".join(dict.fromkeys(paths_of(rows[0]))) or "none"
     none = "" if likely else ", and none looks like one"
     return PoolError(
-        f"{where}: No column holds the instruction{none} (columns: {found}). {done}",
+        f"{where}: no column holds the instruction{none} (columns: {found}). {done}",
         argument="columns",
     )
 

@@ -181,10 +181,10 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
 
 def _nothing_in(path: Path, rejected: Sequence[Rejected]) -> PoolError:
     if not rejected:
-        return PoolError(f"{path}: The pool is empty. Give it at least one row")
+        return PoolError(f"{path}: the pool is empty. Give it at least one row")
     first = f"{place(path, rejected[0].line)}: {rejected[0].reason}"
     return PoolError(
-        f"{path}: None of its {len(rejected)} rows can be read. Correct them ({first})"
+        f"{path}: none of its {len(rejected)} rows can be read. Correct them ({first})"
     )
 
 

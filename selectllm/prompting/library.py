@@ -42,7 +42,7 @@ class _Folder:
     def open(cls, root: Traversable, *, bundled: bool = False) -> _Folder:
         if not root.is_dir():
             raise PromptError(
-                f"{root}: This folder of prompts does not exist. To make one, run: selectllm init"
+                f"{root}: this folder of prompts does not exist. To make one, run: selectllm init"
             )
         files = {
             f"{folder.name}@{match[1]}": file

@@ -214,7 +214,7 @@ def _compile(source: str, path: str, variables: tuple[str, ...]) -> Template:
     for variable in variables:
         if variable not in read | {"labels"}:
             raise PromptError(
-                f"{path}: Nothing in the template reads the variable {variable!r}. Leave it out"
+                f"{path}: nothing in the template reads the variable {variable!r}. Leave it out"
             )
     return template
 
@@ -247,7 +247,7 @@ def _check_tree(tree: jinja.Template, path: str) -> None:
             raise PromptError(f"{path}:{number.lineno}: a number is too large. Make it smaller")
     if not any(isinstance(node, jinja.Block) for node in tree.body):
         raise PromptError(
-            f"{path}: There is no block 'user'. Add {{% block user %}} ... {{% endblock %}}"
+            f"{path}: there is no block 'user'. Add {{% block user %}} ... {{% endblock %}}"
         )
     for top in tree.body:
         parts = top.nodes if isinstance(top, jinja.Output) else [top]
@@ -259,7 +259,7 @@ def _check_tree(tree: jinja.Template, path: str) -> None:
 def _front(source: str, path: str) -> re.Match[str]:
     if (front := _FRONT.match(source)) is None:
         raise PromptError(
-            f"{path}:1: There is no front matter. Begin the file with ---, {', '.join(REQUIRED)}, "
+            f"{path}:1: there is no front matter. Begin the file with ---, {', '.join(REQUIRED)}, "
             "---"
         )
     return front

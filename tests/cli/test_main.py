@@ -160,7 +160,7 @@ def test_a_damaged_cache_is_told_repaired_and_cleared(selectllm: Command, tmp_pa
     assert 100 <= examined.json["whole"] < 120
     told = selectllm("cache", "verify")
     assert told.code == 1
-    assert f"{examined.json['whole']} replies are whole. Others are damaged" in told.out
+    assert f"{examined.json['whole']} replies are whole; others are damaged" in told.out
     assert selectllm("cache", "verify", "--repair").code == 0
     assert selectllm("cache", "verify", "--json").json == {
         "folder": str(database.parent),

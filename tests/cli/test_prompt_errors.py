@@ -61,9 +61,9 @@ class TestTheLock:
 
     def test_a_damaged_lock_file_is_refused(self, selectllm: Command, workspace: Path) -> None:
         Path("prompts/LOCK.yaml").write_text("mine@1: [", encoding="utf-8")
-        assert_both_refuse(selectllm, "mine@1", "LOCK.yaml: not YAML", "restore it")
+        assert_both_refuse(selectllm, "mine@1", "LOCK.yaml is not YAML", "Restore it")
         Path("prompts/LOCK.yaml").write_text("- mine@1\n", encoding="utf-8")
-        assert_both_refuse(selectllm, "mine@1", "LOCK.yaml: must map name@version to sha256")
+        assert_both_refuse(selectllm, "mine@1", "LOCK.yaml must map name@version to sha256")
 
     def test_shadowing_a_bundled_version_is_refused(
         self, selectllm: Command, workspace: Path
@@ -119,7 +119,7 @@ class TestAReference:
             draft = Path("eval/suites", folder, "draft.jinja")
             draft.write_text(HEAD + BODY + folder * 0, encoding="utf-8")
         outcome = eval_by(selectllm, "./a/draft.jinja', './b/draft.jinja")
-        assert_refused(outcome, "two of them are draft@draft", "name one of them differently")
+        assert_refused(outcome, "two of them are draft@draft", "Name one of them differently")
         assert not Path("run").exists()
 
 
@@ -134,9 +134,9 @@ class TestATemplate:
             (HEAD, ("no block 'user'",)),
             (HEAD + BODY.replace("user", "usr"), (":6: no block 'usr'. Did you mean 'user'?",)),
             (BODY, (":1: no front matter",)),
-            (HEAD.replace("indices", "indexes") + BODY, ("did you mean 'indices'",)),
+            (HEAD.replace("indices", "indexes") + BODY, ("Did you mean 'indices'",)),
             (HEAD.replace("numbers", "roman") + BODY, ("no labels kind 'roman'", "letters")),
-            (HEAD.replace("reply", "replies") + BODY, ("did you mean 'reply'",)),
+            (HEAD.replace("reply", "replies") + BODY, ("Did you mean 'reply'",)),
             (HEAD.replace("description: d\n", "") + BODY, ("front matter has no description",)),
             (HEAD.replace(": d", ": [") + BODY, ("front matter is not YAML",)),
             (HEAD + "{% include 'x' %}" + BODY, (":6: include is not allowed",)),
@@ -150,7 +150,7 @@ class TestATemplate:
 
     def test_that_is_not_utf8_is_refused(self, selectllm: Command, workspace: Path) -> None:
         put_prompt("mine@2").write_bytes((HEAD + BODY).encode() + b"caf\xe9")
-        assert_both_refuse(selectllm, "mine@2", "mine/v2.jinja:9: not UTF-8")
+        assert_both_refuse(selectllm, "mine@2", "mine/v2.jinja:9 is not UTF-8")
 
     def test_that_fails_only_when_it_runs_is_refused_by_eval(
         self, selectllm: Command, workspace: Path

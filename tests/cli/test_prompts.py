@@ -175,7 +175,7 @@ class TestLockAndCheck:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        assert "run `selectllm init` or name one by --prompts DIR" in error(command)
+        assert "Run `selectllm init` or name one by --prompts DIR" in error(command)
 
     def test_the_whole_command_line_ends_with_the_right_code(
         self, workspace: Path, capsys: pytest.CaptureFixture[str]
@@ -227,7 +227,7 @@ class TestNew:
         self, workspace: Path
     ) -> None:
         path = put(workspace, "trial@1", HEAD.replace(": d", ": better") + BODY)
-        assert f"run `selectllm prompts new trial --from {path}`" in error("new", "trial")
+        assert f"Run `selectllm prompts new trial --from {path}`" in error("new", "trial")
         output("new", "trial", "--from", path)
         put(workspace, "trial@1")
         assert PromptLibrary(workspace / "prompts").load("trial@2").description == "better"

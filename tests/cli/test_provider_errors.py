@@ -259,7 +259,7 @@ def test_a_server_that_is_not_there_is_named(
     [
         (("--model", "m"), ("names no provider", "openai/m")),
         (("--model", "openai/m", "--api-base", "localhost:1"), ("is not an http(s) URL",)),
-        (("--model", "hosted_vllm/m"), ("set api_base or HOSTED_VLLM_API_BASE",)),
+        (("--model", "hosted_vllm/m"), ("Set api_base or HOSTED_VLLM_API_BASE",)),
         (
             ("--model", "openai/m", "--model-arg", "api_key_env=NO_SUCH_KEY"),
             ("its key should be in NO_SUCH_KEY, which is not set",),
@@ -356,7 +356,7 @@ def test_a_selection_stops_at_its_budget_and_a_rerun_goes_on(
     price = ("--model-arg", "price={input: 100, output: 200}", "--model-arg", "max_tokens=100")
     limited = (*at(server), *price, "-j", 1, "--max-cost", "0.15")
     outcome = select(selectllm, *limited)
-    assert_refused(outcome, "--max-cost 0.15 USD reached", "run the same command", code=4)
+    assert_refused(outcome, "--max-cost 0.15 USD reached", "Run the same command", code=4)
     paid = server.count
     assert 0 < paid < 8
     assert (OUT.exists(), statuses(LOG)) == (False, ["repaired"] * paid)

@@ -99,7 +99,7 @@ def test_a_run_without_verdicts_has_no_format_for_verdicts(
     [
         ("markdown", "write FORMAT=FILE"),
         ("markdown=", "write FORMAT=FILE"),
-        ("markdwon=a.md", "did you mean 'markdown'?"),
+        ("markdwon=a.md", "Did you mean 'markdown'?"),
         ("markdown=.", "is a folder"),
         ("markdown=suite.yaml/report.md", "suite.yaml is not a folder"),
         (f"markdown={'a' * 300}/b", "File name too long"),
@@ -163,4 +163,4 @@ def test_a_report_of_sets_is_told_from_their_folder(selectllm: Command, pool_fil
 
 def test_a_report_of_no_run_is_refused(selectllm: Command, suite: str) -> None:
     done = selectllm("report", ".", "--as", "junit")
-    assert (done.code, "is the folder a finished run?" in done.err) == (2, True)
+    assert (done.code, "Is the folder a finished run?" in done.err) == (2, True)

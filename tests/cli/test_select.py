@@ -150,8 +150,8 @@ def test_a_dry_run_tells_its_rounds_calls_and_tokens(selectllm: Command, pool_fi
     assert selectllm(*arguments).out.splitlines() == [
         "round 0: 4 clusters of about 10, 1 or more picks each",
         "round 1: 1 clusters of about 4, 2 or more picks each",
-        f"at most 15 calls, 5 if every reply is valid. About {told['tokens']} prompt tokens (an "
-        "estimate) to mock/random",
+        f"at most 15 calls, 5 if every reply is valid; about {told['tokens']} prompt tokens "
+        "(an estimate) to mock/random",
         "cached: 0 of 4 decisions that could be looked up",
         f"to be sent: about 5 calls, {told['sent']['tokens_in']:,} tokens in and "
         f"{told['sent']['tokens_out']:,} out, for 0.0000 USD (0.0000 at most), in about 0 s",

@@ -166,14 +166,14 @@ def test_answers_are_written_and_counted(selectllm: Command) -> None:
     [
         (
             ("--test", "dev.jsonl", "--dev", "dev.jsonl"),
-            "--dev chooses the learning rate. Leave --learning-rate out",
+            "--dev chooses the learning rate; leave --learning-rate out",
         ),
         (("--learning-rate", "-1"), "student: --learning-rate is -1.0. Write a number above 0"),
         (("--model", "./nowhere"), "no language model folder ./nowhere"),
         (("--test", "nowhere.jsonl"), "nowhere.jsonl"),
         (("--map", "response=answer"), "--map response=answer"),
         (("--map", "response"), "--map response: no column. Write --map instruction=COL"),
-        (("--test", "bare.jsonl"), "fill them in (--map response=COL names their column)"),
+        (("--test", "bare.jsonl"), "Fill them in (--map response=COL names their column)"),
     ],
 )
 def test_bad_options_of_train_are_one_line_and_nothing_is_written(
@@ -189,7 +189,7 @@ def test_bad_options_of_train_are_one_line_and_nothing_is_written(
     ("options", "said"),
     [
         (("nowhere",), "nowhere holds no trained student. Train one there first"),
-        (("trained", "--new-tokens", 5), "--new-tokens: is of answers. Name a file for them"),
+        (("trained", "--new-tokens", 5), "--new-tokens is of answers. Name a file for them"),
         (("trained", "--answers", "a", "--new-tokens", 97), "new_tokens is 97. Write 1 to 96"),
         (("trained", "-o", "test.jsonl"), "-o test.jsonl: is read, and is not overwritten"),
         (("trained", "--model", "gone"), "the base model gone is not there. Name its folder with"),
@@ -250,8 +250,8 @@ def test_too_little_memory_says_what_to_lower(selectllm: Command) -> None:
     assert process.wait() == 0, process.err
     assert process.err.splitlines() == [
         "selectllm: student large does not fit into memory. Take a smaller model",
-        "selectllm: student wide ran out of memory: lower max_length (now 10000) or take a "
-        "smaller model. Batch_size does not matter",
+        "selectllm: student wide ran out of memory: lower max_length (now 10000) or take a smaller "
+        "model; batch_size does not matter",
     ]
 
 

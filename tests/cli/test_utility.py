@@ -220,7 +220,7 @@ class TestAskAndImport:
         ("options", "words"),
         [
             (("--differing",), ("--differing: suite.yaml is not a run folder",)),
-            (("--rubric", "none.txt"), ("--rubric none.txt: cannot be read as text",)),
+            (("--rubric", "none.txt"), ("--rubric none.txt cannot be read as text",)),
             (("-o", "sheet.txt"), (".csv",)),
         ],
     )
@@ -237,7 +237,7 @@ class TestAskAndImport:
         assert_refused(refused, "sheet.csv:", "item-003", "good")
         Path("sheet.ask.json").unlink()
         refused = selectllm("utility", "import", "sheet.csv")
-        assert_refused(refused, "name the .ask.json that was written with the sheet: --ask FILE")
+        assert_refused(refused, "Name the .ask.json that was written with the sheet: --ask FILE")
 
 
 def test_ratings_of_another_pool_are_refused(

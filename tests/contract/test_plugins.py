@@ -136,11 +136,11 @@ def test_a_strategy_stands_in_a_suite_under_its_reference(selectllm: Command) ->
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("my_strategy:STRATEGI", "did you mean 'STRATEGY'?"),
-        ("my_strategy:every_other", "is not a Strategy but function. See selectllm.Strategy"),
+        ("my_strategy:STRATEGI", "Did you mean 'STRATEGY'?"),
+        ("my_strategy:every_other", "is no Strategy but function. See selectllm.Strategy"),
         ("my_stratgy:STRATEGY", "no strategy 'my_stratgy:STRATEGY'"),
-        ("my_scorer:SCORER", "is not a Strategy but Questions"),
-        ("highest:my_strategy:STRATEGY", "is not an ItemScorer but Strategy"),
+        ("my_scorer:SCORER", "is no Strategy but Questions"),
+        ("highest:my_strategy:STRATEGY", "is no ItemScorer but Strategy"),
         ("highest:questions", "write highest:MODULE:ATTR"),
     ],
 )
@@ -155,7 +155,7 @@ def test_a_strategy_that_cannot_be_used_is_refused(
 @pytest.mark.parametrize(
     ("new", "says"),
     [
-        ("[0] * n", "pick gave [0, 0, 0]. Of 40 candidates it picks 3 different positions"),
+        ("[0] * n", "pick gave [0, 0, 0]; of 40 candidates it picks 3 different positions"),
         ("[0.5, 1, 2]", "failed: TypeError"),
         ("[1 // 0]", "failed: ZeroDivisionError: integer division"),
         ("[0, 1, 40]", "from 0 to 39"),
@@ -324,9 +324,9 @@ def test_a_partition_divides_the_pool_of_select(selectllm: Command) -> None:
 @pytest.mark.parametrize(
     ("by", "says"),
     [
-        ("my_partition:in_trun", "did you mean 'in_turn'?"),
+        ("my_partition:in_trun", "Did you mean 'in_turn'?"),
         ("my_partitoin:in_turn", "no partition 'my_partitoin:in_turn'"),
-        ("my_strategy:STRATEGY", "is not a function but Strategy"),
+        ("my_strategy:STRATEGY", "is no function but Strategy"),
         ("my_strategy:every_other", "partition my_strategy:every_other failed: TypeError"),
         ("kmeans", "clusters.by: 'kmeans' should be 'diverse', 'similar', 'kcenter' or 'random'"),
     ],
@@ -364,8 +364,8 @@ def test_a_prompt_of_a_workspace_may_have_its_format_beside_it(selectllm: Comman
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("my_format:FORMAT -> my_format:FROMAT", "did you mean 'FORMAT'?"),
-        ("my_format:FORMAT -> my_format:read", "is not a ReplyFormat but function"),
+        ("my_format:FORMAT -> my_format:FROMAT", "Did you mean 'FORMAT'?"),
+        ("my_format:FORMAT -> my_format:read", "is no ReplyFormat but function"),
         ("my_format:FORMAT -> indicse", "no reply kind 'indicse'. Did you mean 'indices'?"),
     ],
 )
@@ -417,10 +417,10 @@ def test_a_model_selects_and_its_replies_can_be_recorded(selectllm: Command) -> 
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        ("python/my_model:Longset", "did you mean 'Longest'?"),
+        ("python/my_model:Longset", "Did you mean 'Longest'?"),
         ("python/my_modle:Longest", "No module named 'my_modle'"),
-        ("python/my_model", "write a model of your own as python/MODULE:ATTR"),
-        ("python/my_strategy:STRATEGY", "is not a function or class but Strategy"),
+        ("python/my_model", "Write a model of your own as python/MODULE:ATTR"),
+        ("python/my_strategy:STRATEGY", "is no function or class but Strategy"),
         ("python/my_utility:by_words", "failed: TypeError"),
     ],
 )

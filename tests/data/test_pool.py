@@ -80,9 +80,9 @@ def test_a_chat_in_parquet_reads_as_in_jsonl(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("turns", "complaint"),
     [
-        ("hello", "messages is not a list of turns: 'hello'; "),
-        (["hello"], "messages is not a list of turns: ['hello']; "),
-        ([SYSTEM], "instruction is missing (messages has no user turn); "),
+        ("hello", "messages is not a list of turns: 'hello'. "),
+        (["hello"], "messages is not a list of turns: ['hello']. "),
+        ([SYSTEM], "instruction is missing (messages has no user turn). "),
         ([{"role": "user", "content": [1]}], "instruction (column 'messages') is a list, not text"),
     ],
 )
@@ -127,8 +127,8 @@ def test_flags_become_a_mapping() -> None:
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["instruction"], "`columns` instruction: no column. Write `columns` instruction=COL"),
-        (["input="], "`columns` input=: no column. Write `columns` instruction=COL"),
+        (["instruction"], "`columns` instruction names no column. Write it like"),
+        (["input="], "`columns` input= names no column. Write it like"),
         (
             ["instuction=q"],
             "`columns`: no canonical column 'instuction'. Did you mean 'instruction'?",
@@ -182,10 +182,10 @@ def test_explicit_ids_are_kept_and_whole_numbers_become_text(folder: Folder) -> 
     ("value", "complaint"),
     [
         ("", "id (column 'id') is empty. Give every row its own or leave the row out"),
-        (None, "id (column 'id') is empty; "),
+        (None, "id (column 'id') is empty. "),
         (1.5, "id (column 'id') is a number: 1.5. Write it as text or leave the row out"),
-        (True, "id (column 'id') is a boolean: True; "),
-        ([1], "id (column 'id') is a list: [1]; "),
+        (True, "id (column 'id') is a boolean: True. "),
+        ([1], "id (column 'id') is a list: [1]. "),
         (1, "id '1' is taken by pool.jsonl:1. Make ids unique or leave the row out"),
     ],
 )
@@ -243,8 +243,8 @@ BAD_ROWS = [
     (b'{"instruction": "q", "input": {}}', "input is an object, not text: {}. Write it as text"),
     (
         b'{"instruction": "q", "output": 42}',
-        "response (column 'output') is a number, not text: 42. Write it as text, use `columns` "
-        "response=COL",
+        "response (column 'output') is a number, not text: 42; "
+        "Write it as text, use `columns` response=COL",
     ),
     (b'["q"]', "the row is not an object: ['q']. Write it as {\"instruction\": ...}"),
     (b"null", 'the row is no object: None; write it as {"instruction": ...}'),
@@ -313,8 +313,8 @@ def test_half_of_a_surrogate_pair_becomes_the_replacement_character(folder: Fold
     assert [item.instruction for item in pool.items] == ["half \ufffd", "whole \U0001f600"]
     assert pool.items[0].row["\ufffd"] == ["\ufffd"]
     assert pool.notes == (
-        "1 row holds half of a surrogate pair, which is not a character: the replacement "
-        "character U+FFFD stands for it",
+        "1 row holds half of a surrogate pair, which is not a character: "
+        "the replacement character U+FFFD stands for it",
     )
     records = Pool.from_records([{"instruction": "half \ud83d"}, {"instruction": "\ud83d\ude00"}])
     assert [item.instruction for item in records.items] == ["half \ufffd", "\U0001f600"]
@@ -380,7 +380,8 @@ def test_rejected_rows_are_written_with_line_reason_and_row(folder: Folder) -> N
 def test_a_pool_of_bad_rows_only_is_an_error_even_when_they_are_skipped(folder: Folder) -> None:
     content = jsonl([{"instruction": ""}, {"instruction": 1}])
     assert folder.complaint("pool.jsonl", content, skip_bad=True) == (
-        "pool.jsonl: all of its 2 rows are bad. Correct them (pool.jsonl:1: instruction is empty)"
+        "pool.jsonl: none of its 2 rows can be read. Correct them (pool.jsonl:1: instruction is "
+        "empty)"
     )
 
 
@@ -398,8 +399,8 @@ def test_a_file_without_an_instruction_column_names_the_columns_and_the_flag(
         ({"my text": "Name a colour."}, "'instruction=my text'"),
     ):
         assert folder.complaint("pool.jsonl", jsonl([row]), skip_bad=True) == (
-            f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}). Name it "
-            f"with `columns` {flag}"
+            f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}); "
+            f"Name it with `columns` {flag}"
         )
 
 

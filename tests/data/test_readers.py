@@ -136,7 +136,7 @@ def test_rows_share_the_names_of_their_columns(folder: Folder, name: str) -> Non
 
 def test_parquet_bytes_are_refused_rather_than_guessed_at(folder: Folder) -> None:
     content = parquet([{"instruction": b"q"}])
-    expected = "pool.parquet: row 1: the value b'q' is none that JSON can carry; "
+    expected = "pool.parquet: row 1: the value b'q' is none that JSON can carry. "
     assert folder.complaint("pool.parquet", content).startswith(expected)
 
 
@@ -151,13 +151,13 @@ def test_read_rows_gives_numbers_and_rows_as_they_are(folder: Folder) -> None:
     path.write_text('{"a": 1}\n\n[2, null]\nNaN\n', encoding="utf-8")
     rows = read_rows(path)
     assert [next(rows), next(rows)] == [(1, {"a": 1}), (3, [2, None])]
-    with pytest.raises(PoolError, match=r"rows\.jsonl:4: NaN is not JSON. Write null"):
+    with pytest.raises(PoolError, match=r"rows\.jsonl:4: NaN is not JSON\. Write null"):
         next(rows)
 
 
 # Bad lines
 
-QUOTE = "put fields that hold the delimiter in quotes"
+QUOTE = "Put fields that hold the delimiter in quotes"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_bad_csv_row_is_named_or_left_out(folder: Folder, line: bytes, complai
 
 BROKEN_GZIP = gzip.compress(b'{"instruction": "q"}\n' * 1000, mtime=0)
 NO_ARRAY = (
-    "a .json pool is one array of objects: correct it, or name the file .jsonl if it holds one "
+    "A .json pool is one array of objects: correct it, or name the file .jsonl if it holds one "
     "object a line"
 )
 
@@ -224,11 +224,11 @@ NO_ARRAY = (
     ("name", "content", "complaint"),
     [
         ("pool.jsonl", b"", "pool.jsonl: the pool is empty. Give it at least one row"),
-        ("pool.jsonl", b"\n\r\n", "pool.jsonl: the pool is empty; "),
-        ("pool.json", b" ", "pool.json: the pool is empty; "),
-        ("pool.json", b"[ ]", "pool.json: the pool is empty; "),
-        ("pool.csv", b"", "pool.csv: the pool is empty; "),
-        ("pool.csv", b"instruction\r\n", "pool.csv: the pool is empty; "),
+        ("pool.jsonl", b"\n\r\n", "pool.jsonl: the pool is empty. "),
+        ("pool.json", b" ", "pool.json: the pool is empty. "),
+        ("pool.json", b"[ ]", "pool.json: the pool is empty. "),
+        ("pool.csv", b"", "pool.csv: the pool is empty. "),
+        ("pool.csv", b"instruction\r\n", "pool.csv: the pool is empty. "),
         ("pool.parquet", parquet([{"instruction": "q"}])[:-9], "pool.parquet: broken Parquet ("),
         ("pool.parquet", b"", "pool.parquet: broken Parquet ("),
         ("pool.json", GOOD_ROW, "pool.json:1: not JSON at column 1 (Expecting '['), near "),
@@ -251,18 +251,18 @@ NO_ARRAY = (
         ("pool.csv", b'instruction\nq\n"a"b\n', "pool.csv:3: broken CSV ("),
         ("pool.csv", b'instruction\nq\n"a\nb\n', "pool.csv:3: broken CSV (unexpected end of data)"),
         ("pool.csv", b"instruction\nq\na\rb\n", "pool.csv:3: broken CSV (new-line character"),
-        ("pool.jsonl.gz", b"no gzip", "pool.jsonl.gz: broken gzip (Not a gzipped file"),
-        ("pool.jsonl.gz", BROKEN_GZIP[:-30], "pool.jsonl.gz: broken gzip (Compressed file ended"),
+        ("pool.jsonl.gz", b"no gzip", "pool.jsonl.gz is broken gzip (Not a gzipped file"),
+        ("pool.jsonl.gz", BROKEN_GZIP[:-30], "pool.jsonl.gz is broken gzip (Compressed file ended"),
         (
             "pool.json.gz",
             BROKEN_GZIP[:-8] + bytes(8),
-            "pool.json.gz: broken gzip (CRC check failed",
+            "pool.json.gz is broken gzip (CRC check failed",
         ),
         (
             "pool.ods",
             b"",
-            "pool.ods: no pool format has the suffix '.ods'. There are: .jsonl, .json, .csv, "
-            ".tsv, .txt, .xlsx, .parquet, .jsonl.gz, .json.gz, .csv.gz, .tsv.gz, .txt.gz",
+            "pool.ods: no pool format has the suffix '.ods'. There are: .jsonl, .json, .csv, .tsv, "
+            ".txt, .xlsx, .parquet, .jsonl.gz, .json.gz, .csv.gz, .tsv.gz, .txt.gz",
         ),
         ("pool", b"", "pool: no pool format has the suffix ''. There are: .jsonl"),
         ("pool.parquet.gz", b"", "pool.parquet.gz: no pool format has the suffix '.parquet.gz'"),
@@ -284,7 +284,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_is_not_a_pool(tmp_path: Path) -> None:
     for name in ("pool.jsonl", "pool.parquet"):
         (tmp_path / name).mkdir()
-        with pytest.raises(PoolError, match=f"{re.escape(name)} is a folder. Name the pool file"):
+        with pytest.raises(PoolError, match=f"{re.escape(name)} is a folder. Name a pool file"):
             load_pool(tmp_path / name)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.pool_files import Folder, workbook
 
-TEXTS = ["Name a colour. Or two, please.", 'Say "grün"\nin two lines.']
+TEXTS = ["Name a colour; or two, please.", 'Say "grün"\nin two lines.']
 QUOTED = ['"Name a colour; or two, please."', '"Say ""grün""\nin two lines."']
 
 
@@ -31,13 +31,13 @@ def test_old_line_ends_of_a_mac_are_read(folder: Folder) -> None:
 
 def test_a_header_without_delimiters_is_one_column(folder: Folder) -> None:
     content = 'instruction\n"One, two; three\tfour"\nFive\n'
-    assert instructions(folder, "pool.csv", content) == ["One, two. Three\tfour", "Five"]
+    assert instructions(folder, "pool.csv", content) == ["One, two; three\tfour", "Five"]
 
 
 def test_known_names_tell_the_delimiter_of_a_header_that_holds_several(folder: Folder) -> None:
     content = "instruction;notes, if any\nName a colour.;x\n"
     assert instructions(folder, "pool.csv", content) == ["Name a colour."]
-    content = "instruction,notes. If any\nName a colour.,x\n"
+    content = "instruction,notes; if any\nName a colour.,x\n"
     assert instructions(folder, "pool.csv", content) == ["Name a colour."]
 
 
@@ -75,23 +75,23 @@ def test_a_code_page_is_refused_with_what_works(folder: Folder, name: str) -> No
 
 def test_half_of_a_utf_16_file_is_refused(folder: Folder) -> None:
     content = "id\tinstruction\na\tone\n".encode("utf-16")[:-1]
-    assert folder.complaint("pool.csv", content).startswith("pool.csv: is broken UTF-16")
+    assert folder.complaint("pool.csv", content).startswith("pool.csv is broken UTF-16")
 
 
 @pytest.mark.parametrize("content", ["id;instruction\n", "id,instruction", "sep=;\n"])
 def test_a_header_alone_is_an_empty_pool(folder: Folder, content: str) -> None:
-    assert "the pool is empty" in folder.complaint("pool.csv", content)
+    assert "The pool is empty" in folder.complaint("pool.csv", content)
 
 
 def test_a_text_is_an_instruction_a_line(folder: Folder) -> None:
     content = '\ufeffName a colour; or two, please.\r\n\r\n  Say "grün".\r\n7\r\n'
     items = folder.items("pool.txt", content)
     assert [item.instruction for item in items] == [
-        "Name a colour. Or two, please.",
+        "Name a colour; or two, please.",
         '  Say "grün".',
         "7",
     ]
-    assert items[0].row == {"instruction": "Name a colour. Or two, please."}
+    assert items[0].row == {"instruction": "Name a colour; or two, please."}
     assert instructions(folder, "pool.txt", content.lstrip("\ufeff").encode("utf-16"))[2] == "7"
 
 
@@ -130,8 +130,8 @@ def test_the_first_sheet_that_holds_anything_is_read_and_the_others_are_told(
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"PK\x03\x04", "pool.xlsx: is not an Excel workbook"),
-        (b"", "pool.xlsx: is not an Excel workbook"),
+        (b"PK\x03\x04", "pool.xlsx is not an Excel workbook"),
+        (b"", "pool.xlsx is not an Excel workbook"),
         (workbook({"Empty": []}), "pool.xlsx: the pool is empty"),
         (workbook({"A": [["instruction"]]}), "pool.xlsx: the pool is empty"),
         (workbook({"A": [["a", "a"], ["x", "y"]]}), "pool.xlsx:1: two columns are named 'a'"),

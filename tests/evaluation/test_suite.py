@@ -84,19 +84,19 @@ def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
     ("change", "message"),
     [
         (("picks:", "pikcs:"), "unknown key 'pikcs'. Did you mean 'picks'"),
-        (("column:", "colum:"), "'utilities.0.column' is missing. Unknown key"),
+        (("column:", "colum:"), "'utilities.0.column' is missing; unknown key"),
         (("picks: 2", "picks: 0"), "picks: 0 should be greater than or equal to 1"),
         (("picks: 2", "picks: two"), "picks: 'two' should be a valid integer"),
         (
             ("source: ratings", "source: rating"),
-            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own. "
+            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own; "
             "Did you mean 'ratings'?",
         ),
         (("[mock/first]", "[mock/first, mock/first]"), "models: 'mock/first' stands twice"),
         (("[mock/first]", "[]"), "models is empty. A prompt needs a model"),
         (("name: demo", "name: de/mo"), "name: 'de/mo' String should match pattern"),
         (("name: demo", "name: demo\nname: twice"), "the key 'name' stands twice"),
-        (("picks: 2", "picks: 10"), "picks: 10 of clusters of 10 is no choice"),
+        (("picks: 2", "picks: 10"), "picks: 10 of clusters of 10 is not a choice"),
         (("pool: pool.jsonl", ""), "'pool' is missing"),
         (("picks: 2", "gate: {utility: rated}"), "gate.utility: 'rated' is none of"),
         (("picks: 2", "clusters: {sise: 5}"), "unknown key 'clusters.sise'. Did you mean 'size'"),

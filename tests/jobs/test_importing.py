@@ -230,7 +230,7 @@ def test_annotations_that_nobody_could_settle_do_not_keep_runs_from_comparison()
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"arm": "strategy:longst"}, "did you mean 'strategy:longest'"),
+        ({"arm": "strategy:longst"}, "Did you mean 'strategy:longest'"),
         ({"pool_sha256": "cd" * 32}, "found.jsonl:1: the result is of another pool"),
         ({"value": "nan"}, "found.jsonl:1: value ('nan')"),
         ({"value": 1e999}, "found.jsonl:1"),
@@ -244,7 +244,7 @@ def test_results_that_cannot_be_of_these_sets_are_refused(row: dict[str, Any], w
 @pytest.mark.parametrize(
     ("named", "words", "argument"),
     [
-        ({"budget": 4}, "name its `arm` too", "arm"),
+        ({"budget": 4}, "Name its `arm` too", "arm"),
         ({"out": "found.jsonl"}, "is read, and is not overwritten", "out"),
         ({"export": Path("sets")}, "sets/manifest.json", None),
         ({"export": None}, "`export`: name the folder", "export"),
@@ -358,7 +358,7 @@ def test_results_of_other_sets_are_refused() -> None:
     content = json.loads(compared.read_text(encoding="utf-8"))
     content["pool"]["sha256"] = "cd" * 32
     compared.write_text(json.dumps(content), encoding="utf-8")
-    fails(agreeing(), "results.jsonl: is of another pool", "cdcdcdcdcdcd")
+    fails(agreeing(), "results.jsonl is of another pool", "cdcdcdcdcdcd")
 
 
 @pytest.mark.parametrize(
@@ -367,15 +367,14 @@ def test_results_of_other_sets_are_refused() -> None:
         (
             "walk",
             {"seeds": [7, 8]},
-            "results.jsonl: is of sets of suite 'demo', and other holds those of suite 'walk'. "
+            "results.jsonl is of sets of suite 'demo', and other holds those of suite 'walk'; "
             "Name the folder that `sets` wrote for suite 'demo'",
         ),
         (
             "demo",
             {"seeds": [1, 7]},
-            "other: lacks 6 of the 12 sets that the results are of, such as 'short@1 + "
-            "mock/first', budget 4, seed 0. It has budgets 4, 8 and seeds 1, 7: name the folder "
-            "that was",
+            "other: lacks 6 of the 12 sets that the results are of, such as 'short@1 + mock/first'"
+            ", budget 4, seed 0. It has budgets 4, 8 and seeds 1, 7: name the folder that was",
         ),
         ("demo", {"budgets": [8]}, "other: lacks 12 of the 12 sets"),
     ],
@@ -401,7 +400,7 @@ def test_results_of_a_selection_are_of_no_sets() -> None:
     one = ExportSettings(out=Path("one"))
     finished(export(Path("picked.jsonl"), one, session=Session()))
     imported(rows()[2:3], export=Path("one"))
-    fails(agreeing(), "results.jsonl: is of one selection of `select`, and sets")
+    fails(agreeing(), "results.jsonl is of one selection of `select`, and sets")
 
 
 def test_results_that_were_edited_are_refused() -> None:
@@ -409,7 +408,7 @@ def test_results_that_were_edited_are_refused() -> None:
     header, first, *others = read_jsonl(Path("results.jsonl"))
     for changed, words in (
         ({"budget": "4"}, "results.jsonl:2: budget ('4') must be a whole number. It was edited"),
-        ({"value": 0.99}, "results.jsonl: is not what was written"),
+        ({"value": 0.99}, "results.jsonl is not what was written"),
     ):
         write_jsonl(Path("results.jsonl"), [header, {**first, **changed}, *others])
         fails(agreeing(), words, "import the results again")
@@ -420,9 +419,9 @@ def test_sets_without_utilities_foretell_nothing() -> None:
     compared = Path("sets/sets.json")
     content = json.loads(compared.read_text(encoding="utf-8"))
     compared.write_text(json.dumps({**content, "utilities": []}), encoding="utf-8")
-    fails(agreeing(), "sets.json: has no utilities")
+    fails(agreeing(), "sets.json has no utilities")
     compared.write_text(json.dumps({**content, "seeds": None}), encoding="utf-8")
-    fails(agreeing(), "sets.json: is damaged. Run `sets` again")
+    fails(agreeing(), "sets.json: is damaged; run `sets` again")
     compared.unlink()
     fails(agreeing(), "sets.json: there is no such file")
 

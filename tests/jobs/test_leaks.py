@@ -161,7 +161,7 @@ class TestKnn:
     def test_a_file_that_is_read_is_not_overwritten(self, heard: Heard) -> None:
         test = "v.jsonl.leaks.jsonl"
         write_jsonl(heard.folder / test, held())
-        words = f"{test} is read, and is not overwritten"
+        words = f"{test}: is read, and is not overwritten"
         fails(valuing(heard, test=test, out=Path("v.jsonl")), words, argument="out")
 
 
@@ -215,15 +215,15 @@ class TestTraining:
             "2 of 6 test items are also in the selection: 't1', 't2'; "
             "1 of 4 dev items are also in the selection: 'p0'; "
             "1 of 6 test items are also in the dev items: 't6'",
-            "give other items for `test` and `dev`",
+            "Give other items for `test` and `dev`",
             argument="test",
         )
         assert not (heard.folder / "out").exists()
         trained = finished(job(drop_leaks=True))
         assert (trained.manifest.plan.items, trained.dev_items) == (9, 3)
         assert heard.notes[:2] == [
-            "note: 3 of 12 items of chosen.jsonl are also in test.jsonl and dev.jsonl and are "
-            "left out. They are named in out.leaks.jsonl",
+            "note: 3 of 12 items of chosen.jsonl are also in test.jsonl and dev.jsonl and are left "
+            "out. They are named in out.leaks.jsonl",
             "note: 1 of 4 items of dev.jsonl are also in test.jsonl and are left out. They are "
             "named in out.leaks.jsonl",
         ]

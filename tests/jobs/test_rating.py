@@ -140,7 +140,7 @@ def test_other_layouts_are_written(heard: Heard, out: str) -> None:
         ("same", {"differing": True}, ("nothing to rate", "same items"), None),
         ("run", {"out": "sheet.txt"}, (".csv",), None),
         ("run", {"out": "sheet"}, (".csv",), None),
-        ("run", {"rubric": Path("none.txt")}, ("`rubric` none.txt: cannot be read",), "rubric"),
+        ("run", {"rubric": Path("none.txt")}, ("`rubric` none.txt cannot be read",), "rubric"),
     ],
 )
 def test_what_cannot_be_asked_is_named(
@@ -200,7 +200,7 @@ def test_what_is_rated_already_is_not_asked_again(heard: Heard) -> None:
     rated = Path("first.ratings.jsonl")
     assert asked(heard, "suite.yaml", "more.csv", limit=30, rated=rated).items == 50
     nothing = asking(heard, "suite.yaml", "none.csv", limit=20, rated=rated)
-    fails(nothing, "nothing to rate. First.ratings.jsonl has all 100 items")
+    fails(nothing, "nothing to rate; first.ratings.jsonl has all 100 items")
     fill(heard.folder / "more.csv", quality, "anna")
     joined = imported(heard, "more.csv", out="sheet.ratings.jsonl", add=rated)
     assert len(joined.ratings.values) == 150

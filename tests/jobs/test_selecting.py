@@ -187,7 +187,7 @@ def test_json_lines_are_not_written_under_the_name_of_another_format(
     session: Session, name: str
 ) -> None:
     selection = chosen(session, budget=4, **MOCK)
-    with pytest.raises(UsageError, match=r"end the name in \.jsonl") as refused:
+    with pytest.raises(UsageError, match=r"End the name in \.jsonl") as refused:
         selection.write(name)
     assert refused.value.argument == "path"
     assert not Path(name).exists()
@@ -383,10 +383,10 @@ def test_what_is_wrong_with_an_argument_is_told_with_its_name(
         ({"strategy": "longest"}, "either `budget` or"),
         ({"strategy": RATER, "budget": 3, "threshold": 3}, "either `budget` or"),
         ({"threshold": 3, **MOCK}, "`threshold` goes with `strategy`"),
-        ({"budget": 3, "strategy": "longst"}, "did you mean 'longest'"),
+        ({"budget": 3, "strategy": "longst"}, "Did you mean 'longest'"),
         ({"budget": 3, "strategy": "first", "prefilter": "nosuch:0.5"}, "nosuch"),
         ({"budget": 3, **MOCK, "by": "divers"}, "diverse"),
-        ({"budget": 3, **MOCK, "max_filled": 20}, "`max_filled` 20: must be a share from 0 to 1"),
+        ({"budget": 3, **MOCK, "max_filled": 20}, "`max_filled` 20 must be a share from 0 to 1"),
         ({"budget": 3, **MOCK, "prompt": "shrt@1"}, "shrt"),
         ({"budget": 3, **MOCK, "model": "mock/frist"}, "mock/first"),
         ({"budget": 3, **MOCK, "columns": {"instruction": "nope"}}, "nope"),
@@ -415,7 +415,7 @@ def test_exact_repeats_go_whatever_their_case_and_spaces(
     selection = chosen(session, pool_of(*ALIKE), strategy="random", budget=3, distinct="exact")
     assert ids(selection) == ["a", "c", "d"]
     assert "3 of 4 items are distinct" in notes[0]
-    with pytest.raises(UsageError, match="`budget` 4: must be from 1 to 3"):
+    with pytest.raises(UsageError, match="`budget` 4 must be from 1 to 3"):
         chosen(session, pool_of(*ALIKE), strategy="random", budget=4, distinct="exact")
 
 

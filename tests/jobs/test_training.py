@@ -178,7 +178,7 @@ def test_the_learning_rate_is_chosen_on_dev_items(fresh: Heard) -> None:
     for tried, loss in losses.items():
         assert f"{tried} {loss:.3f}" in told
     highest = content["edge"] == "highest"
-    assert ("it is the highest rate that was tried" in told) == highest == (rate == 1.6e-2)
+    assert ("It is the highest rate that was tried" in told) == highest == (rate == 1.6e-2)
     assert trained(fresh, **named).to_json()["learning_rate"] == content
     trained(fresh, out=Path("alone"), learning_rate=rate)
     assert adapter(fresh) == adapter(fresh, f"out/rates/rate-{rate:g}") == adapter(fresh, "alone")
@@ -200,7 +200,7 @@ def test_another_training_in_the_folder_is_left_alone(
     model = trained_once[0].folder
     before = files(again.folder)
     other = training(again, model=model, seed=1)
-    fails(other, "out holds another training than this one. Choose another folder", kind=RunError)
+    fails(other, "out holds another training than this one. Take another folder", kind=RunError)
     named = training(again, model=model, dev="dev.jsonl", learning_rate=None)
     fails(named, "learning rate was not chosen with `dev`", argument="out", kind=RunError)
     assert files(again.folder) == before

@@ -118,7 +118,7 @@ def test_what_could_never_end_is_an_error(tmp_path: Path) -> None:
     async def holding() -> None:
         async with turn(tmp_path):
             with pytest.raises(
-                RunError, match=r"await it first, or choose another .* `log`"
+                RunError, match=r"Await it first, or choose another .* `log`"
             ) as told:
                 finished(empty())  # this loop stands still meanwhile, and the turn with it
             assert told.value.argument == "log"

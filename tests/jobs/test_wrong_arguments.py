@@ -96,7 +96,7 @@ def test_a_log_that_is_another_calls_or_cannot_be_written_names_log(
     with pytest.raises(RunError, match=r"different budget \(4\).*`log`") as caught:
         sl.select("pool.jsonl", budget=5, log="log.jsonl", **how)
     assert caught.value.argument == "log"
-    with pytest.raises(UsageError, match=r"`log` \.: is a folder. Choose another file"):
+    with pytest.raises(UsageError, match=r"`log` \. is a folder; choose another file"):
         sl.select("pool.jsonl", budget=4, log=".", **how)
 
 
@@ -107,7 +107,7 @@ def test_a_record_cannot_be_skipped_by_an_argument() -> None:
 
 @pytest.mark.parametrize("pool", [None, [{"instruction": "say"}], 3])
 def test_what_is_no_pool_is_sent_to_from_records(folder: Path, pool: Any) -> None:
-    with pytest.raises(PoolError, match=r"make records a pool with Pool\.from_records") as caught:
+    with pytest.raises(PoolError, match=r"Make records a pool with Pool\.from_records") as caught:
         sl.select(pool, budget=1, strategy="random")
     assert caught.value.argument == "pool"
     with pytest.raises(PoolError, match=r"Pool\.from_records"):
@@ -131,7 +131,7 @@ def test_a_pool_is_loaded_by_its_name_as_text(folder: Path) -> None:
     ],
 )
 def test_a_number_is_not_given_as_text(folder: Path, name: str, value: Any) -> None:
-    with pytest.raises(UsageError, match=f"`{name}` {value!r} is {type(value).__name__}") as told:
+    with pytest.raises(UsageError, match=f"`{name}` {value!r}: is {type(value).__name__}") as told:
         sl.select("pool.jsonl", **{"budget": 3, "strategy": "random"} | {name: value})
     assert told.value.argument == name
 
@@ -206,7 +206,7 @@ def test_an_argument_that_is_missing_or_unknown_is_named(tiny: Path, job: str) -
     with pytest.raises(ArgumentError) as caught:
         getattr(sl, job)(**{name: value for name, value in call.items() if name != first})
     assert caught.value.argument == first
-    with pytest.raises(ArgumentError, match="did you mean 'max_cost'") as caught:
+    with pytest.raises(ArgumentError, match="Did you mean 'max_cost'") as caught:
         getattr(sl, job)(**call, max_cots=3)
     assert caught.value.argument == "max_cots"
     assert isinstance(caught.value, TypeError)

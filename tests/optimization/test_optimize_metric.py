@@ -42,7 +42,7 @@ def test_the_feedback_names_what_was_missed_and_what_was_chosen_instead() -> Non
     feedback = scored("ab").feedback
     assert feedback.startswith("Score 0.60,")
     assert "The best choice was [2] (worth 5), [3] (worth 3)" in feedback
-    assert "missed: [3] (worth 3). Chosen instead: [1] (worth 1)." in feedback
+    assert "missed: [3] (worth 3); chosen instead: [1] (worth 1)." in feedback
 
 
 def test_the_feedback_on_the_best_choice_has_nothing_to_say_against_it() -> None:

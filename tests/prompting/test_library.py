@@ -38,7 +38,7 @@ class TestFolders:
             PromptLibrary(tmp_path)
 
     def test_a_folder_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(PromptError, match="absent: no such folder of prompts"):
+        with pytest.raises(PromptError, match="absent does not exist of prompts"):
             PromptLibrary(tmp_path / "absent")
 
 
@@ -64,7 +64,7 @@ class TestReferences:
 
     @pytest.mark.parametrize("ref", ["shrt@1", "short@99", "short@01", "short@x", "shrt@latest"])
     def test_an_unknown_one_is_answered_with_the_closest(self, ref: str) -> None:
-        with pytest.raises(PromptError, match=rf"no prompt '{ref}'; did you mean 'short@1'\?"):
+        with pytest.raises(PromptError, match=rf"no prompt '{ref}'\. Did you mean 'short@1'\?"):
             PromptLibrary().load(ref)
 
     def test_a_path_is_relative_to_the_base(self, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ class TestLock:
         path = put(tmp_path, "trial@1")
         lock(tmp_path)
         path.write_bytes(path.read_bytes() + b"\n")
-        said = r"trial@1 was changed after its release \(LOCK\.yaml\). An edit is a new version"
+        said = r"trial@1 was changed after its release \(LOCK\.yaml\)\. An edit is a new version"
         with pytest.raises(PromptError, match=said):
             PromptLibrary(tmp_path).load("trial@1")
         with pytest.raises(PromptError, match=said):
@@ -168,7 +168,7 @@ class TestLock:
             write_text(tmp_path / stray, HEAD + BODY)
         problems = check(tmp_path)
         assert len(problems) == 6
-        assert sum("call it <name>/v<N>.jinja" in problem for problem in problems) == 4
+        assert sum("Call it <name>/v<N>.jinja" in problem for problem in problems) == 4
 
 
 def test_a_version_that_is_locked_but_gone_is_not_numbered_again(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ notes: "n"
             with_settings(PARTS, {"reason": "none"})
 
     def test_a_value_that_was_not_declared_is_an_error(self) -> None:
-        said = r"reasons cannot be 'behind'. Its values are 'none', 'before', 'after'"
+        said = r"reasons cannot be 'behind'\. Its values are 'none', 'before', 'after'"
         with pytest.raises(PromptError, match=said):
             with_settings(PARTS, {"reasons": "behind"})
 
@@ -246,7 +246,7 @@ notes: "n"
 WHY = (
     "Both take several steps.",
     "It asks for 3 steps, and I have seen it 10 times less than the others.",
-    "I chose this as a good answer would teach reasoning. The others are trivial.",
+    "I chose this as a good answer would teach reasoning; the others are trivial.",
     "Candidate {0} takes thought, and {1} is a plain question.",
     "Unlike [{1}], [{0}] is rare.",
     "- [{0}] takes thought\n- the others do not",

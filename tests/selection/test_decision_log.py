@@ -125,7 +125,7 @@ def test_a_log_that_begins_with_something_else_is_refused_untouched(tmp_path: Pa
         b"one line",
     ):
         path.write_bytes(content)
-        with pytest.raises(RunError, match=r"log\.jsonl: is not a log of selectllm"):
+        with pytest.raises(RunError, match=r"log\.jsonl is not a log of selectllm"):
             DecisionLog(path, MANIFEST)
         assert path.read_bytes() == content
 

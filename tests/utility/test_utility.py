@@ -97,8 +97,8 @@ class TestRatings:
         with pytest.raises(UtilityError) as error:
             ratings(rated(3, value), name="quality", column="rating")
         assert str(error.value) == (
-            f"utility quality: item 'b': rating ({value!r}) is not a number. Write one such as 4 "
-            "or 4.5"
+            f"utility quality: item 'b': rating ({value!r}) is not a number; "
+            "Write one such as 4 or 4.5"
         )
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, "1e999"])
@@ -109,7 +109,7 @@ class TestRatings:
     @pytest.mark.parametrize("value", [None, "", "  "])
     def test_a_missing_value_is_refused(self, value: Any) -> None:
         with pytest.raises(
-            UtilityError, match=r"rating is missing for 1 of 2 items: 'b'. Rate them"
+            UtilityError, match=r"rating is missing for 1 of 2 items: 'b'\. Rate them"
         ):
             ratings(rated(3, value), name="r", column="rating")
 

@@ -58,7 +58,7 @@ def format_of(path: Path) -> FileFormat:
         return inner
     zipped = [f"{name}.gz" for name, known in FORMATS.items() if known.zippable]
     raise PoolError(
-        f"{path}: No pool format has the suffix {''.join(path.suffixes[-2:])!r}. There are: "
+        f"{path}: no pool format has the suffix {''.join(path.suffixes[-2:])!r}. There are: "
         f"{', '.join([*FORMATS, *zipped])}"
     )
 

@@ -182,7 +182,7 @@ def _records(
         except csv.Error as error:
             # Where quoting is broken, nobody can say where the next record begins.
             raise PoolError(
-                f"{path}:{line}: broken CSV ({error}); put fields that hold "
+                f"{path}:{line}: broken CSV ({error}). Put fields that hold "
                 f"{DELIMITERS.get(dialect.delimiter, 'delimiters')}, quotes or line ends in "
                 'quotes, and write a quote inside them as ""'
             ) from None

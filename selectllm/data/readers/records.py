@@ -33,8 +33,8 @@ class BadRow(Exception):
 
     def at(self, place: str, *, of_file: bool = True) -> PoolError:
         """The error to raise when bad rows are not to be skipped; only those of a file can be."""
-        how = " (with select: `skip_bad`)" if of_file else ""
-        return PoolError(f"{place}: {self.reason}. {capital(self.fix)}, or leave the row out{how}")
+        how = " (select: `skip_bad`)" if of_file else ""
+        return PoolError(f"{place}: {self.reason}. {capital(self.fix)} or leave the row out{how}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,9 @@ def test_last_blocks_that_do_not_give_the_loss_of_the_whole_model_are_an_error(
 
     student = open_student(str(made(tmp_path / "tiny")), tmp_path / "cache")
     student.blocks[-1].register_forward_hook(lambda _, __, out: out + torch.randn_like(out))
-    with pytest.raises(ModelError, match=r"last blocks alone are .* off the whole model. Use mode"):
+    with pytest.raises(
+        ModelError, match=r"last blocks alone are .* off the whole model\. Use mode"
+    ):
         score(student, items(1), TINY)
 
 
@@ -337,7 +339,7 @@ def test_a_folder_of_another_training_is_an_error(
             train(student, items(3), TINY, tmp_path, dies_after(200))
     else:
         train(student, items(3), TINY, tmp_path)
-    with pytest.raises(RunError, match=r"another training than this one\. Choose another folder"):
+    with pytest.raises(RunError, match=r"another training than this one\. Take another folder"):
         train(student, items(3), replace(TINY, **change), tmp_path)
 
 
@@ -350,7 +352,7 @@ def test_other_items_are_another_training(student: Student, tmp_path: Path) -> N
 def test_a_damaged_state_is_an_error(student: Student, tmp_path: Path) -> None:
     (tmp_path / "unfinished.safetensors").write_bytes(b"half")
     with pytest.raises(
-        RunError, match=r"unfinished\.safetensors is damaged .*. Delete it to train"
+        RunError, match=r"unfinished\.safetensors is damaged .*\. Delete it to train"
     ):
         train(student, items(3), TINY, tmp_path)
 
@@ -382,13 +384,13 @@ def test_a_folder_without_a_student_is_an_error(student: Student, tmp_path: Path
 def test_a_student_of_another_shape_is_not_scored(student: Student, tmp_path: Path) -> None:
     train(student, items(3), TINY, tmp_path)
     with pytest.raises(
-        RunError, match=r"a student with rank 4, but this one has 2\. Take the same"
+        RunError, match=r"A student with rank 4, but this one has 2\. Take the same"
     ):
         score(student, items(1), replace(TINY, rank=2), tmp_path)
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(student: Student, tmp_path: Path) -> None:
-    with pytest.raises(LossNotFinite, match=r"is (nan|inf): training has diverged. Lower lear"):
+    with pytest.raises(LossNotFinite, match=r"is (nan|inf): training has diverged; lower lear"):
         train(student, items(6), replace(TINY, learning_rate=1e30), tmp_path)
     assert not (tmp_path / "student.json").exists()
 
@@ -475,12 +477,12 @@ def test_a_model_without_an_end_token_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("mode", "slow", "write fast or full"),
+        ("mode", "slow", "Write fast or full"),
         ("rank", 0, "`rank` is 0. Write 1 or more"),
         ("max_length", 31, "`max_length` is 31. Write 32 or more"),
         ("seed", -1, "`seed` is -1. Write 0 or more"),
-        ("learning_rate", 0.0, "write a number above 0"),
-        ("learning_rate", float("nan"), "write a number above 0"),
+        ("learning_rate", 0.0, "Write a number above 0"),
+        ("learning_rate", float("nan"), "Write a number above 0"),
     ],
 )
 def test_a_setting_out_of_range_is_an_error(name: str, value: Any, said: str) -> None:
@@ -492,7 +494,7 @@ def test_a_window_or_blocks_that_the_model_does_not_have_are_errors(student: Stu
     with pytest.raises(UsageError, match=r"max_length is 513, but .* takes 512 tokens"):
         score(student, items(1), replace(TINY, max_length=513))
     with pytest.raises(
-        UsageError, match=r"blocks is 4, but .* has 4. Write less, or use mode full"
+        UsageError, match=r"blocks is 4, but .* has 4\. Write less, or use mode full"
     ):
         score(student, items(1), replace(TINY, blocks=4))
 

@@ -127,7 +127,7 @@ class TestRefusedFolders:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("run.json", "is the folder a finished run?"),
+            ("run.json", "Is the folder a finished run?"),
             ("clusters.json", "does not exist"),
             ("utilities.jsonl", "cannot be read (No such file"),
             ("baseline.json", "there is no baseline"),
@@ -174,7 +174,7 @@ class TestRefusedFolders:
         assert (tmp_path / "run.json").read_bytes() == manifest
         message = self.refused(tmp_path)
         assert named in message
-        assert "the folder was changed, run it again" in message
+        assert "The folder was changed, run it again" in message
 
     def test_a_value_was_edited(self, tmp_path: Path) -> None:
         started(tmp_path)

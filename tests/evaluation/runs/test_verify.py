@@ -325,7 +325,7 @@ def test_a_run_that_is_not_finished_says_how_to_finish_it(selectllm: Command, ru
 
 def test_a_folder_that_is_no_run_is_refused(selectllm: Command) -> None:
     Path("empty").mkdir()
-    assert_refused(selectllm("verify", "empty"), "run.json", "is the folder a finished run?")
+    assert_refused(selectllm("verify", "empty"), "run.json", "Is the folder a finished run?")
 
 
 # --- what counts as a difference

@@ -163,13 +163,13 @@ def test_a_cluster_number_used_twice_is_an_error(tmp_path: Path) -> None:
 
 
 def test_items_that_the_pool_lacks_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"2 items are not in pool\.jsonl: 'c', 'd'. Use the pool"):
+    with pytest.raises(RunError, match=r"2 items are not in pool\.jsonl: 'c', 'd'\. Use the pool"):
         read_clusters(written(tmp_path), pool_of("a", "b"))
 
 
 def test_no_more_than_five_missing_items_are_named(tmp_path: Path) -> None:
     path = written(tmp_path, (Cluster(0, tuple("abcdefg")),))
-    with pytest.raises(RunError, match=r"6 items .*'b', 'c', 'd', 'e', 'f', \.\.\.. Use"):
+    with pytest.raises(RunError, match=r"6 items .*'b', 'c', 'd', 'e', 'f', \.\.\.; use"):
         read_clusters(path, pool_of("a"))
 
 

@@ -264,7 +264,7 @@ def test_a_folder_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"holds no config\.json. Give a language model's"):
+    with pytest.raises(ModelError, match=r"holds no config\.json\. Give a language model's"):
         load_language_model(str(tmp_path), tmp_path)
 
 

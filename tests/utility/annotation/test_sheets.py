@@ -279,7 +279,7 @@ class TestSpreadsheets:
         self, tmp_path: Path, delimiter: str, end: str
     ) -> None:
         rows = [
-            ["# Rate it. Alone, please.", "", "", ""],
+            ["# Rate it; alone, please.", "", "", ""],
             ["# ask: sheet.ask.json", "", "", ""],
             ["rater", "id", "instruction", "rating"],
             ["", "a", "one; two, three\tfour\nfive", "1"],
@@ -330,7 +330,7 @@ class TestSpreadsheets:
             (b"# x\nid,score\na,1\n", r"sheet\.csv:2: the header has no column 'rating'.*'score'"),
             (b"rating;comment\n1;x\n", r"sheet\.csv:1: the header has no column 'id'"),
             (b"id,rating,rating\na,1,2\n", r"sheet\.csv:1: the header has 2 columns 'rating'"),
-            (b"", r"sheet\.csv:1: the header has no column 'id'. It holds: nothing"),
+            (b"", r"sheet\.csv:1: the header has no column 'id'\. It holds: nothing"),
             (b"id,rating\na,1,x\n", r"sheet\.csv:2: 3 cells where the header names 2"),
             (b'id,rating\na,1\nb,"2\n', r"sheet\.csv:3: broken CSV"),
         ],
@@ -347,9 +347,9 @@ class TestSpreadsheets:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("none.csv", r"none\.csv: no such file"),
-            ("none", r"none: no such file"),
-            ("a.ods", r"a\.ods: .*suffix '\.ods'. Save it as \.csv .* or \.xlsx"),
+            ("none.csv", r"none\.csv does not exist"),
+            ("none", r"none does not exist"),
+            ("a.ods", r"a\.ods: .*suffix '\.ods'\. Save it as \.csv .* or \.xlsx"),
         ],
     )
     def test_what_is_no_sheet_is_named(self, tmp_path: Path, name: str, message: str) -> None:
@@ -373,7 +373,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("value", "fault"),
         [
-            ("good", r"'good'\) is not a number. Write one such as"),
+            ("good", r"'good'\) is not a number\. Write one such as"),
             ("1,500", r"'1,500'\) may be 1\.500 or 1500"),
             ("nan", r"'nan'\) is not a number"),
             ("1e999", r"'1e999'\) is not finite"),
