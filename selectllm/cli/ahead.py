@@ -6,6 +6,7 @@ import click
 
 from selectllm.core.codec import canonical_json
 from selectllm.jobs.selection_plan import SelectionPlan
+from selectllm.report.wording import counted
 
 
 def show_ahead(plan: SelectionPlan, *, as_json: bool) -> None:

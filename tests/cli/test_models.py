@@ -50,7 +50,7 @@ def test_list_says_what_to_expect_of_a_model_and_which_engine_runs_it(selectllm:
 @needs_engine
 def test_install_says_so_when_there_is_nothing_to_do(selectllm: Command) -> None:
     told = selectllm("models", "install", NAME)
-    assert (told.code, told.out) == (0, f"local/{NAME} was installed already\n")
+    assert (told.code, told.out) == (0, f"local/{NAME} is already installed.\n")
     assert told.err == ""
 
 

@@ -108,7 +108,7 @@ BAD = {
         ("pool.jsonl.gz:3 is not JSON",),
     ),
     "broken Parquet": Bad(
-        "pool.parquet", b"PAR1 no more", ("pool.parquet: broken Parquet", "Write the file again")
+        "pool.parquet", b"PAR1 no more", ("pool.parquet is broken Parquet", "Write the file again")
     ),
 }
 
@@ -186,7 +186,7 @@ def test_skip_bad_goes_on_and_says_which_rows_and_why(selectllm: Command) -> Non
     pool.write_bytes(pool.read_bytes() + b"".join(row + b"\n" for row, _ in bad.values()))
     outcome = selectllm("select", pool, "--budget", 40, "--skip-bad", *MOCK)
     assert outcome.code == 0, outcome.err
-    assert "7 bad rows left out: pool.selected.jsonl.rejected.jsonl" in outcome.err
+    assert "7 bad rows were left out. They are in pool.selected.jsonl.rejected.jsonl" in outcome.err
     rejected = read_jsonl(Path("pool.selected.jsonl.rejected.jsonl"))
     assert {row["line"] for row in rejected} == bad.keys()
     for row in rejected:

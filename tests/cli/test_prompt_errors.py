@@ -92,9 +92,9 @@ class TestAReference:
             ("mine", ("'mine' names no version. Write mine@latest or mine@1",)),
             ("mine@", ("'mine@' names no version. Write mine@latest or mine@1",)),
             ("nothing@latest", ("no prompt 'nothing@latest'",)),
-            ("./none.jinja", ("none.jinja: no such prompt file",)),
-            ("none.jinja", ("none.jinja: no such prompt file",)),
-            ("./prompts", ("prompts: no such prompt file",)),
+            ("./none.jinja", ("none.jinja does not exist",)),
+            ("none.jinja", ("none.jinja does not exist",)),
+            ("./prompts", ("prompts does not exist",)),
         ],
     )
     def test_to_nothing_is_refused(
@@ -119,7 +119,7 @@ class TestAReference:
             draft = Path("eval/suites", folder, "draft.jinja")
             draft.write_text(HEAD + BODY + folder * 0, encoding="utf-8")
         outcome = eval_by(selectllm, "./a/draft.jinja', './b/draft.jinja")
-        assert_refused(outcome, "two of them are draft@draft", "Name one of them differently")
+        assert_refused(outcome, "Two of them are draft@draft", "Rename one of them")
         assert not Path("run").exists()
 
 
@@ -132,8 +132,11 @@ class TestATemplate:
             (HEAD + BODY.replace("{{ k }}", "{{ n }}"), (":6: 'n' is undefined", "k and m")),
             (HEAD + BODY.replace("{{ k }}", "{{ k"), (":6:",)),
             (HEAD, ("no block 'user'",)),
-            (HEAD + BODY.replace("user", "usr"), (":6: no block 'usr'. Did you mean 'user'?",)),
-            (BODY, (":1: no front matter",)),
+            (
+                HEAD + BODY.replace("user", "usr"),
+                (":6: there is no block 'usr'. Did you mean 'user'?",),
+            ),
+            (BODY, (":1: there is no front matter",)),
             (HEAD.replace("indices", "indexes") + BODY, ("Did you mean 'indices'",)),
             (HEAD.replace("numbers", "roman") + BODY, ("no labels kind 'roman'", "letters")),
             (HEAD.replace("reply", "replies") + BODY, ("Did you mean 'reply'",)),

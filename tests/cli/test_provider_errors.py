@@ -451,8 +451,8 @@ def test_an_interrupted_command_keeps_what_is_in_flight_and_a_rerun_asks_none_of
         process.send_signal(signal.Signals[number])
         assert process.wait() == 130, process.err
         told = process.err
-        assert "Stopping: replies that are on their way are waited for" in told
-        assert "interrupted. Run the same command again to go on" in told
+        assert "Stopping. Waiting for replies that are still on their way" in told
+        assert "Interrupted. Run the same command again to continue where it stopped" in told
         assert "Traceback" not in told
         assert not result.exists()
         sent = server.count

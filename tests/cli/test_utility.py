@@ -182,7 +182,7 @@ class TestAskAndImport:
         outcome = selectllm("utility", "ask", run, "--raters", 2, "-o", "sheet.csv")
         assert outcome.out == (
             "sheet-1.csv, sheet-2.csv: 600 items for 2 rater(s)\n"
-            "when they are filled in: selectllm utility import sheet-1.csv sheet-2.csv\n"
+            "Once they are filled in, run: selectllm utility import sheet-1.csv sheet-2.csv\n"
         )
         told = ask(selectllm, run, "-o", "one.csv", "--json").json
         assert told == {"sheets": ["one.csv"], "items": 600, "raters": 1}

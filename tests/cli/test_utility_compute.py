@@ -92,8 +92,8 @@ def test_test_items_that_are_in_the_pool_too_are_refused_with_the_command_that_d
     assert told.code == 0, told.err
     assert "note: 2 of 40 items of " in told.err
     assert "test.jsonl and are left out. They are named in " in told.err
-    (line,) = (line for line in told.err.splitlines() if "The pool without them is " in line)
-    rest = line.partition("without them is ")[2].partition(";")[0]
+    (line,) = (line for line in told.err.splitlines() if "The pool without these items is " in line)
+    rest = line.partition("without these items is ")[2].partition(". ")[0]
     assert [row["id"] for row in read_jsonl(Path(rest))] == ids[2:]
     suite = write_suite(
         f"pool: pool.jsonl -> pool: {rest}",

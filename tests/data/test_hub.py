@@ -60,7 +60,7 @@ def test_a_name_has_one_reading_and_a_path_keeps_its_text(text: str, name: HubNa
 )
 def test_a_name_that_cannot_be_read_is_told_how_to_be_written(text: str) -> None:
     with pytest.raises(
-        PoolError, match=f"^{re.escape(text)}: is not the name .* Write hf:ORG/NAME,"
+        PoolError, match=f"^{re.escape(text)} is not the name .* Write hf:ORG/NAME,"
     ):
         parse_hub(text)
 
@@ -231,7 +231,7 @@ def test_the_split_is_the_only_one_else_train_else_the_one_named(folder: Path) -
     assert [item.instruction for item in load("hf:./two:test").pool.items] == ["test"]
     message = complaint("hf:./two:tset")
     assert message == (
-        "hf:./two:tset: no split 'tset'. Did you mean 'test'? There are: test, train"
+        "hf:./two:tset: there is no split 'tset'. Did you mean 'test'? There are: test, train"
     )
     Path("two/train.jsonl").rename("two/validation.jsonl")
     assert complaint("hf:./two") == (
@@ -257,7 +257,7 @@ def test_a_configuration_is_named_before_the_split(folder: Path) -> None:
         "hf:./set: has several configurations (en, de). Name one and its split: hf:./set:en/train"
     )
     assert complaint("hf:./set:dee/train") == (
-        "hf:./set:dee/train: no configuration 'dee'. Did you mean 'de'? There are: de, en"
+        "hf:./set:dee/train: there is no configuration 'dee'. Did you mean 'de'? There are: de, en"
     )
 
 

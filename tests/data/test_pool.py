@@ -131,7 +131,7 @@ def test_flags_become_a_mapping() -> None:
         (["input="], "`columns` input= names no column. Write it like"),
         (
             ["instuction=q"],
-            "`columns`: no canonical column 'instuction'. Did you mean 'instruction'?",
+            "`columns`: there is no canonical column 'instuction'. Did you mean 'instruction'?",
         ),
         (["id=a", "id=b"], "`columns` id=b: id is already mapped to 'a'. Give it once"),
     ],
@@ -247,7 +247,7 @@ BAD_ROWS = [
         "Write it as text, use `columns` response=COL",
     ),
     (b'["q"]', "the row is not an object: ['q']. Write it as {\"instruction\": ...}"),
-    (b"null", 'the row is no object: None; write it as {"instruction": ...}'),
+    (b"null", 'the row is not an object: None. Write it as {"instruction": ...}'),
     (
         b'{"instruction": "q", "n": NaN}',
         "NaN is not JSON. Write null",
@@ -411,11 +411,14 @@ def test_a_mapping_to_a_column_that_is_not_there_is_an_error(folder: Folder) -> 
             "pool.jsonl", content, columns={"response": "anwser"}, skip_bad=skip_bad
         )
         assert message == (
-            "pool.jsonl:1: `columns` response=anwser: no column 'anwser'. Did you mean 'answer'? "
+            "pool.jsonl:1: `columns` response=anwser: there is no column 'anwser'. Did you mean "
+            "'answer'? "
             "There are: answer, instruction"
         )
     message = folder.complaint("pool.jsonl", content, columns={"respons": "answer"})
-    assert message.startswith("`columns`: no canonical column 'respons'. Did you mean 'response'?")
+    assert message.startswith(
+        "`columns`: there is no canonical column 'respons'. Did you mean 'response'?"
+    )
 
 
 # Real data

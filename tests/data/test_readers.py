@@ -214,7 +214,7 @@ def test_a_bad_csv_row_is_named_or_left_out(folder: Folder, line: bytes, complai
 
 BROKEN_GZIP = gzip.compress(b'{"instruction": "q"}\n' * 1000, mtime=0)
 NO_ARRAY = (
-    "A .json pool is one array of objects: correct it, or name the file .jsonl if it holds one "
+    "A .json pool is one array of objects. Correct it, or call the file .jsonl if it holds one "
     "object a line"
 )
 
@@ -229,8 +229,8 @@ NO_ARRAY = (
         ("pool.json", b"[ ]", "pool.json: the pool is empty. "),
         ("pool.csv", b"", "pool.csv: the pool is empty. "),
         ("pool.csv", b"instruction\r\n", "pool.csv: the pool is empty. "),
-        ("pool.parquet", parquet([{"instruction": "q"}])[:-9], "pool.parquet: broken Parquet ("),
-        ("pool.parquet", b"", "pool.parquet: broken Parquet ("),
+        ("pool.parquet", parquet([{"instruction": "q"}])[:-9], "pool.parquet is broken Parquet ("),
+        ("pool.parquet", b"", "pool.parquet is broken Parquet ("),
         ("pool.json", GOOD_ROW, "pool.json:1: not JSON at column 1 (Expecting '['), near "),
         ("pool.json", b"[" + GOOD_ROW, "pool.json:1: not JSON at column 37 (Expecting ',')"),
         (
@@ -246,7 +246,7 @@ NO_ARRAY = (
         (
             "pool.csv",
             b"caf\xe9\nx\n",
-            f"pool.csv:1: the header is not UTF-8; {SAVE_AS_UTF8}",
+            f"pool.csv:1: the header is not UTF-8. S{SAVE_AS_UTF8[1:]}",
         ),
         ("pool.csv", b'instruction\nq\n"a"b\n', "pool.csv:3: broken CSV ("),
         ("pool.csv", b'instruction\nq\n"a\nb\n', "pool.csv:3: broken CSV (unexpected end of data)"),

@@ -190,7 +190,7 @@ def test_lengths_may_be_off_by_a_thousandth(tmp_path: Path, length: float) -> No
 def test_rows_without_a_direction_are_named(tmp_path: Path, value: float) -> None:
     pool, vectors = pool_of(30), random_vectors(30)
     vectors[[4, 17]] = value
-    message = r"2 rows hold NaN, infinity or nothing but zeros \(row 4, 17, from 0\); embed"
+    message = r"2 rows hold NaN, infinity or nothing but zeros \(row 4, 17, from 0\)\. Embed"
     with pytest.raises(EncoderError, match=message):
         given_to(pool, tmp_path, vectors).of(pool.items)
 

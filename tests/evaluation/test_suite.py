@@ -84,7 +84,7 @@ def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
     ("change", "message"),
     [
         (("picks:", "pikcs:"), "unknown key 'pikcs'. Did you mean 'picks'"),
-        (("column:", "colum:"), "'utilities.0.column' is missing; unknown key"),
+        (("column:", "colum:"), "'utilities.0.column' is missing"),
         (("picks: 2", "picks: 0"), "picks: 0 should be greater than or equal to 1"),
         (("picks: 2", "picks: two"), "picks: 'two' should be a valid integer"),
         (

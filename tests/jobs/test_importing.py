@@ -149,7 +149,7 @@ def test_what_was_read_is_told_and_kept() -> None:
         "exported": 24,
     }
     (note,) = NOTES
-    assert note.startswith("note: 12 of 24 exported sets have no result: ")
+    assert note.startswith("Note: 12 of 24 exported sets have no result: ")
     header, *kept = read_jsonl(Path("results.jsonl"))
     assert len(kept) == header["results"]["rows"] == 24
     for line in (header, *kept):
@@ -218,7 +218,9 @@ def test_annotations_that_nobody_could_settle_do_not_keep_runs_from_comparison()
         path.write_text(json.dumps(found), encoding="utf-8")
     NOTES.clear()
     finished(importing_files(paths))
-    assert NOTES[0] == ("note: 2 of 72 rows have no value (null, or no number), and were left out")
+    assert NOTES[0] == (
+        "Note: 2 of 72 rows have no value (null, or not a number). They were left out"
+    )
     found = agreed()
     assert "2 of 6 tests were left out, which not every run was scored on" in printed(found)
     assert found["tests"] == {"shared": 4, "left_out": 2}
@@ -244,10 +246,10 @@ def test_results_that_cannot_be_of_these_sets_are_refused(row: dict[str, Any], w
 @pytest.mark.parametrize(
     ("named", "words", "argument"),
     [
-        ({"budget": 4}, "Name its `arm` too", "arm"),
-        ({"out": "found.jsonl"}, "is read, and is not overwritten", "out"),
+        ({"budget": 4}, "Name the `arm` as well", "arm"),
+        ({"out": "found.jsonl"}, "is read by this command, so it is not overwritten", "out"),
         ({"export": Path("sets")}, "sets/manifest.json", None),
-        ({"export": None}, "`export`: name the folder", "export"),
+        ({"export": None}, "with `export`", "export"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(

@@ -118,10 +118,11 @@ class TestKnn:
         assert sorted(utility.values) == sorted(REST)
         assert header.pool_sha256 == load_pool(rest).pool.sha256
         assert read_jsonl(heard.folder / "v.jsonl.leaks.jsonl") == FOUND
-        told = "note: 4 of 30 items of pool.jsonl are also in "
+        told = "Note: 4 of 30 items of pool.jsonl are also in "
         assert [note for note in heard.notes if note.startswith(told)]
-        assert "note: the pool without them is v.jsonl.pool.jsonl. Name it as the pool " in "".join(
-            heard.notes
+        assert (
+            "Note: The pool without these items is v.jsonl.pool.jsonl. Use it as the pool "
+            in "".join(heard.notes)
         )
         assert result.to_json()["pool"] == "v.jsonl.pool.jsonl"
         assert "\nits pool, in the suite: v.jsonl.pool.jsonl\n" in valued_text(result.summary)
@@ -161,7 +162,7 @@ class TestKnn:
     def test_a_file_that_is_read_is_not_overwritten(self, heard: Heard) -> None:
         test = "v.jsonl.leaks.jsonl"
         write_jsonl(heard.folder / test, held())
-        words = f"{test}: is read, and is not overwritten"
+        words = f"{test} is read by this command, so it is not overwritten"
         fails(valuing(heard, test=test, out=Path("v.jsonl")), words, argument="out")
 
 
@@ -194,7 +195,7 @@ class TestTraining:
         rest = load_pool(heard.folder / "v.jsonl.pool.jsonl").pool
         assert header.pool_sha256 == rest.sha256
         assert heard.notes[0] == (
-            "note: 4 of 30 items of pool.jsonl are also in test.jsonl and are left out. They are "
+            "Note: 4 of 30 items of pool.jsonl are also in test.jsonl and are left out. They are "
             "named in v.jsonl.leaks.jsonl"
         )
         assert "2 blocks, 1 trainings each" in heard.notes
@@ -222,9 +223,9 @@ class TestTraining:
         trained = finished(job(drop_leaks=True))
         assert (trained.manifest.plan.items, trained.dev_items) == (9, 3)
         assert heard.notes[:2] == [
-            "note: 3 of 12 items of chosen.jsonl are also in test.jsonl and dev.jsonl and are left "
+            "Note: 3 of 12 items of chosen.jsonl are also in test.jsonl and dev.jsonl and are left "
             "out. They are named in out.leaks.jsonl",
-            "note: 1 of 4 items of dev.jsonl are also in test.jsonl and are left out. They are "
+            "Note: 1 of 4 items of dev.jsonl are also in test.jsonl and are left out. They are "
             "named in out.leaks.jsonl",
         ]
         assert len(read_jsonl(heard.folder / "out.leaks.jsonl")) == 4

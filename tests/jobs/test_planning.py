@@ -501,7 +501,7 @@ def test_nothing_is_written_or_sent(server: ProviderServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"a": "short@1", "b": "rank@1"}, "`a` goes with `kind` ab, not `kind` eval"),
+        ({"a": "short@1", "b": "rank@1"}, "`a` goes with `kind` ab, not with `kind` eval"),
         ({"kind": "ab", "a": "short@1"}, "`a` needs `b`"),
         ({"kind": "swap", "to": "mock/first"}, "`to` needs `from_`"),
         ({"kind": "ab", "from_": "a", "to": "b"}, "`from_` goes with `kind` swap"),

@@ -452,7 +452,7 @@ def test_the_highest_rated_are_selected_and_every_reply_is_in_the_log(
     with ProviderServer(reply=marks) as server:
         selection = chosen(session, **rated(server, budget=8, log=LOG))
         asked = server.count
-    assert notes == ["1 of 40 items could not be measured: never picked"]
+    assert notes == ["1 of 40 items could not be measured, so they are not picked."]
     assert ids(selection) == [f"item-{number:03}" for number in (8, 9, 18, 19, 28, 29, 38, 39)]
     assert asked == 39 + 3  # an invalid reply is asked again twice
     (decision,) = selection.decisions
@@ -502,7 +502,7 @@ def test_a_rating_may_filter_before_a_model_selects(
         monkeypatch.setenv("OPENAI_API_BASE", server.base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
         selection = chosen(session, budget=2, prefilter=f"{RATER}:0.2", **MOCK)
-    assert "8 of 40 items are left by `prefilter`" in notes
+    assert "`prefilter` keeps 8 of 40 items." in notes
     assert {int(name[-1]) for name in ids(selection)} <= {8, 9}
 
 
@@ -513,7 +513,7 @@ def test_a_rating_may_filter_before_a_model_selects(
         ("oracle:instruction", "instruction"),
         ("rating:short@1+openai/m", "asks for indices"),
         ("rating:nothing@1+openai/m", "nothing"),
-        ("rating:quality@1+gpt", "no model 'gpt'. Name one as PROVIDER/MODEL"),
+        ("rating:quality@1+gpt", "'gpt' is not a model. Write it as PROVIDER/MODEL"),
         ("open-endedness:gpt", "no model 'gpt'"),
         ("perplexity-low:./nowhere", "./nowhere"),
     ],

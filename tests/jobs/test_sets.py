@@ -304,7 +304,7 @@ def test_a_strategy_that_cannot_run_is_left_out_with_its_reason() -> None:
 
 @pytest.mark.usefixtures("unanswered")
 def test_a_suite_that_nothing_is_left_of_is_an_error() -> None:
-    with pytest.raises(UnfitError, match=r"no selector of the suite.*ifd needs responses"):
+    with pytest.raises(UnfitError, match=r"No selector of the suite.*ifd needs responses"):
         made({"strategies": ["ifd"], "prompts": [], "models": []})
 
 

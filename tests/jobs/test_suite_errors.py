@@ -233,7 +233,7 @@ def test_the_clusters_of_another_pool_are_refused(
 
 def test_a_clusters_file_without_a_choice_is_refused(clusters: Path) -> None:
     change = ("size: 5 -> file: clusters.json", "by: random, -> ", "picks: 2 -> picks: 5")
-    refused(write_suite(*change), "picks: 5 of clusters of at most 5 items is not a choice")
+    refused(write_suite(*change), "picks: 5 of clusters of at most 5 items leaves no choice")
 
 
 def test_a_damaged_remembered_partition_is_refused() -> None:

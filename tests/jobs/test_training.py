@@ -190,7 +190,7 @@ def test_a_finished_training_is_not_repeated(trained_once: tuple[Heard, Trained]
     result = trained(heard)
     assert result.begun
     assert result.manifest == first.manifest
-    assert heard.notes[-1] == "note: out held this training already. It was not begun anew"
+    assert heard.notes[-1] == "Note: out already held this training, so it was not started again"
     assert {path: path.stat().st_mtime_ns for path in (heard.folder / "out").iterdir()} == before
 
 
@@ -220,7 +220,7 @@ def test_a_diverged_training_says_what_to_lower(fresh: Heard) -> None:
     [
         ({"learning_rate": float("nan")}, "student: `learning_rate` is nan", "learning_rate"),
         ({"epochs": 0}, "student: `epochs` is 0. Write 1 or more", "epochs"),
-        ({"max_length": 513}, "takes 512 tokens. Write that or less", None),
+        ({"max_length": 513}, "takes 512 tokens. Give at most that many", None),
         ({"blocks": 4}, "has 4. Write less, or use mode full", None),
         ({"test": "nowhere.jsonl"}, "nowhere.jsonl", None),
         ({"dev": "dev.jsonl"}, "`dev` chooses the learning rate", "learning_rate"),
@@ -334,11 +334,16 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
         ("out", {"new_tokens": 5}, "`new_tokens` is of answers. Name a file", "new_tokens"),
         ("out", {"answers": Path("a"), "new_tokens": 97}, "new_tokens is 97. Write 1 to 96", None),
         ("out", {"answers": Path("a"), "new_tokens": 0}, "new_tokens is 0. Write 1 to 96", None),
-        ("out", {"out": Path("test.jsonl")}, "test.jsonl: is read, and is not overwritten", "out"),
+        (
+            "out",
+            {"out": Path("test.jsonl")},
+            "test.jsonl is read by this command, so it is not overwritten",
+            "out",
+        ),
         (
             "out",
             {"out": Path("a"), "answers": Path("a"), "new_tokens": 5},
-            "a: is read, and is not overwritten",
+            "a is read by this command, so it is not overwritten",
             "answers",
         ),
         ("out", {"test": "leak.jsonl"}, "2 of 5 test items are also in the items that", "test"),

@@ -96,7 +96,7 @@ def test_a_log_that_is_another_calls_or_cannot_be_written_names_log(
     with pytest.raises(RunError, match=r"different budget \(4\).*`log`") as caught:
         sl.select("pool.jsonl", budget=5, log="log.jsonl", **how)
     assert caught.value.argument == "log"
-    with pytest.raises(UsageError, match=r"`log` \. is a folder; choose another file"):
+    with pytest.raises(UsageError, match=r"`log` \. is a folder\. Choose another file"):
         sl.select("pool.jsonl", budget=4, log=".", **how)
 
 

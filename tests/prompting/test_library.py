@@ -74,7 +74,7 @@ class TestReferences:
             assert (prompt.ref, prompt.version) == ("draft@draft", 0)
 
     def test_a_path_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(PromptError, match=r"none\.jinja: no such prompt file"):
+        with pytest.raises(PromptError, match=r"none\.jinja does not exist"):
             PromptLibrary().load("./none.jinja", tmp_path)
 
     def test_a_path_into_a_folder_of_prompts_obeys_its_lock(self, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ class TestShadowing:
 
     def test_other_bytes_under_a_bundled_name_are_an_error(self, tmp_path: Path) -> None:
         path = put(tmp_path, "short@1")
-        said = r"short@1 already stands for .* `selectllm prompts new short --from "
+        said = r"short@1 already stands for .* selectllm prompts new short --from "
         with pytest.raises(PromptError, match=said):
             PromptLibrary(tmp_path).load("short@1")
         with pytest.raises(PromptError, match=said):
@@ -141,7 +141,7 @@ class TestLock:
         lock(tmp_path)
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
         [problem] = check(tmp_path)
-        assert "trial@1 was changed after its release (LOCK.yaml): only its line ends" in problem
+        assert "trial@1 was changed after its release (LOCK.yaml). Only its line ends" in problem
         assert "`prompts/** -text` into .gitattributes" in problem
         path.write_bytes(path.read_bytes() + b"more\r\n")
         assert "(LOCK.yaml). An edit is a new version" in check(tmp_path)[0]
@@ -152,7 +152,7 @@ class TestLock:
         lock(tmp_path)
         (tmp_path / "trial" / "v1.jinja").unlink()
         [problem] = check(tmp_path)
-        assert "LOCK.yaml: trial@1 is locked but its file is missing" in problem
+        assert "LOCK.yaml: trial@1 is locked, but its file is missing" in problem
 
     def test_a_malformed_prompt_keeps_the_lock_as_it_was(self, tmp_path: Path) -> None:
         put(tmp_path, "good@1")

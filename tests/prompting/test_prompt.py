@@ -282,8 +282,8 @@ class TestMalformedFiles:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            (BODY, r"v1.jinja:1: no front matter\. Begin with ---"),
-            ("---\ndescription: d\n" + BODY, r"v1.jinja:1: no front matter"),
+            (BODY, r"v1.jinja:1: there is no front matter\. Begin with ---"),
+            ("---\ndescription: d\n" + BODY, r"v1.jinja:1: there is no front matter"),
             ("---\nreply: [\n---\n" + BODY, r"v1.jinja:3: front matter is not YAML"),
             ("---\njust text\n---\n" + BODY, r"v1.jinja:2: front matter must be keys"),
             (HEAD.replace("description: d\n", "") + BODY, r"front matter has no description"),

@@ -120,7 +120,7 @@ class TestDeclaration:
             ("{a: [[x]]}", r"variable 'a': \['x'\] is neither"),
             ("{a: {b: c}}", "variable 'a': {'b': 'c'} is neither"),
             ("{a: .nan}", "variable 'a': nan is neither"),
-            ("{a: 2024-01-02}", "variable 'a': datetime.date.* put quotes around it"),
+            ("{a: 2024-01-02}", "variable 'a': datetime.date.* Put quotes around it"),
             ("{a b: x}", "variables: 'a b' is not a name"),
             ("{1: x}", "variables: 1 is not a name"),
             ("{not: x}", "variables: 'not' is not a name"),

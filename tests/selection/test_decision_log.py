@@ -157,7 +157,7 @@ def test_two_processes_never_write_to_one_log(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with DecisionLog(path, MANIFEST):
         before = path.read_bytes()
-        with pytest.raises(RunError, match="another process is writing"):
+        with pytest.raises(RunError, match="Another process is writing"):
             DecisionLog(path, MANIFEST)
         assert path.read_bytes() == before
     DecisionLog(path, MANIFEST).close()

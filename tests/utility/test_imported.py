@@ -106,7 +106,7 @@ class TestRatingsFile:
         assert content.ratings == ratings
 
     def test_another_suffix_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(UtilityError, match=r"r\.csv: .*name it \.jsonl"):
+        with pytest.raises(UtilityError, match=r"r\.csv: .*Name it \.jsonl"):
             write_ratings(tmp_path / "r.csv", THREE, asking("a", "b", "c"))
 
 

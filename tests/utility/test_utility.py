@@ -97,7 +97,7 @@ class TestRatings:
         with pytest.raises(UtilityError) as error:
             ratings(rated(3, value), name="quality", column="rating")
         assert str(error.value) == (
-            f"utility quality: item 'b': rating ({value!r}) is not a number; "
+            f"utility quality: item 'b': rating ({value!r}) is not a number. "
             "Write one such as 4 or 4.5"
         )
 

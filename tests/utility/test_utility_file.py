@@ -122,7 +122,7 @@ def test_a_utility_comes_back_as_it_was(
 
 
 def test_what_no_file_could_hold_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(UtilityError, match=r"u\.csv: .*name it \.jsonl"):
+    with pytest.raises(UtilityError, match=r"u\.csv: .*Name it \.jsonl"):
         write_utility(tmp_path / "u.csv", NEAR, POOL)
     with pytest.raises(UtilityError, match="utility none has no items"):
         write_utility(tmp_path / "u.jsonl", Utility("none", "knn", "proxy", {}), POOL)

@@ -97,7 +97,7 @@ class TestWhatANameDoesNotFind:
             (SEVERAL, "rank@3", ["leaves the model open", "pass `model`"]),
             (SEVERAL, "gpt", ["leaves the prompt open", "pass `prompt`"]),
             (SEVERAL, "rank+gtp", ["is none of the suite's arms", "gpt, llama+lora, short"]),
-            (Halves({}, ()), "x", ["prompts: none; models: none"]),
+            (Halves({}, ()), "x", ["the prompts none and the models none"]),
         ],
     )
     def test_is_an_error_with_the_list(self, halves: Halves, text: str, words: list[str]) -> None:

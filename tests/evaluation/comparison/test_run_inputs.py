@@ -174,7 +174,7 @@ class TestRefusedFolders:
         assert (tmp_path / "run.json").read_bytes() == manifest
         message = self.refused(tmp_path)
         assert named in message
-        assert "The folder was changed, run it again" in message
+        assert "The folder was changed. Run the evaluation again" in message
 
     def test_a_value_was_edited(self, tmp_path: Path) -> None:
         started(tmp_path)

@@ -275,7 +275,7 @@ class TestWithResponses:
             check_rating(ANSWERED, ITEMS)
 
     def test_a_prompt_that_asks_for_no_scores_cannot_rate(self) -> None:
-        said = "criteria@1 asks for indices, and a rating needs scores; use .* quality@1"
+        said = "criteria@1 asks for indices, and a rating needs scores. Use .* quality@1"
         with pytest.raises(PromptError, match=said):
             check_rating(PromptLibrary().load("criteria@1"), ITEMS)
 

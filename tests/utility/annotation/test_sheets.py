@@ -478,14 +478,14 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"format": 2}, "no asking of format 1"),
+            ({"format": 2}, "not an asking of format 1"),
             ({"ids": ["b", "a"]}, "sorted and distinct"),
             ({"ids": ["a", "a"]}, "sorted and distinct"),
             ({"ids": []}, "no items"),
-            ({"ids": [1]}, "no asking of format 1"),
+            ({"ids": [1]}, "not an asking of format 1"),
             ({"raters": 0}, "raters is 0"),
             ({"range": [5, 1]}, r"range \[5, 1\] is empty"),
-            ({"range": [1]}, "no asking of format 1"),
+            ({"range": [1]}, "not an asking of format 1"),
         ],
     )
     def test_a_damaged_one_is_named(
