@@ -20,9 +20,8 @@ def show_ahead(plan: SelectionPlan, *, as_json: bool) -> None:
         )
     for number, this in enumerate(plan.rounds):
         asked = (
-            f"{this.clusters} clusters of about {this.size} items, with at least {this.picks} "
-            "picks "
-            "from each."
+            f"{counted(this.clusters, 'cluster')} of about {this.size} items, with at least "
+            f"{counted(this.picks, 'pick')} from each."
         )
         whole = f"{this.clusters} clusters of {this.size} items are taken whole, without asking."
         click.echo(f"Round {number}: {asked if this.calls else whole}")

@@ -106,7 +106,7 @@ class TestAReference:
         self, selectllm: Command, workspace: Path
     ) -> None:
         for place, verb in (("draft.jinja", select_by), ("eval/suites/draft.jinja", eval_by)):
-            assert_refused(verb(selectllm, "./draft.jinja"), "draft.jinja: no such prompt file")
+            assert_refused(verb(selectllm, "./draft.jinja"), "draft.jinja does not exist")
             Path(place).write_text(HEAD + BODY, encoding="utf-8")
             assert verb(selectllm, "./draft.jinja").code == 0
             Path(place).unlink()

@@ -64,8 +64,7 @@ def test_a_dry_run_of_a_strategy_is_a_line_or_json(selectllm: Command, pool_file
     rating = ("--strategy", "rating:quality@1+openai/m", "--dry-run")
     assert selectllm("select", pool_file, "--threshold", 3, *rating).out.splitlines()[0] == (
         "The strategy rating:quality@1+openai/m would select the items at or above the threshold "
-        "of 40 "
-        "with 40 calls (120 at most)"
+        "of 40 items, with 40 calls (120 at most)."
     )
     planned = selectllm("select", pool_file, "--budget", 3, *rating, "--json").json
     assert (planned["calls"], planned["calls_at_most"]) == (40, 120)

@@ -409,4 +409,4 @@ def test_a_suite_on_a_data_set_is_run_resumed_verified_and_found_again(
 
     shutil.rmtree("data")
     refused = selectllm("utility", "ask", "runs/one", "-o", "again.csv", "--quiet")
-    assert_refused(refused, "no such folder or file", "run.json")
+    assert_refused(refused, "does not exist", "run.json")

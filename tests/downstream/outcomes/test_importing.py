@@ -224,7 +224,7 @@ def test_a_model_of_another_name_needs_to_be_said(exported: Exported, tmp_path: 
     names = "'runs/my-model/last', 'base', 'runs', 'my-model', 'last'"
     with pytest.raises(UtilityError, match=rf"names \({names}\) is that .* `arm`, `budget` and"):
         from_json(exported, tmp_path, content)
-    with pytest.raises(UtilityError, match=r"found\.json: does not name its model\. Say which set"):
+    with pytest.raises(UtilityError, match=r"found\.json.*does not name its model\. Say which set"):
         from_json(exported, tmp_path, {**content, "model_name": None, "config": {}})
     found = from_json(exported, tmp_path, content, given=SetReference(LONGEST, 4))
     assert {(each.arm, each.budget) for each in found} == {(LONGEST, 4)}
