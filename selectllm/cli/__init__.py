@@ -17,54 +17,84 @@ COMPLETE = "_SELECTLLM_COMPLETE"
 """The variable in which a shell asks for a script, or what a line could go on with."""
 
 EVERYDAY = {
-    "init": ("selectllm.cli.init:init", "Make a workspace that runs at once."),
+    "init": ("selectllm.cli.init:init", "Make a workspace with a suite that runs as it is."),
     "plan": (
         "selectllm.cli.plan:plan",
-        "Before spending: clusters, calls, tokens, USD, ratings needed.",
+        "Report calls, tokens, USD and ratings before anything is spent.",
     ),
     "select": ("selectllm.cli.select:select", "Select exactly N items of a pool."),
-    "eval": ("selectllm.cli.eval:eval_", "Evaluate prompts x models on a suite; write a run."),
-    "ab": ("selectllm.cli.ab:ab", "Is one prompt or model better than another: a verdict."),
-    "swap": ("selectllm.cli.swap:swap", "Is another model a safe swap; what both cost."),
-    "regress": ("selectllm.cli.regress:regress", "Has a prompt got worse than its baseline."),
+    "eval": ("selectllm.cli.eval:eval_", "Evaluate the prompts and models of a suite."),
+    "ab": ("selectllm.cli.ab:ab", "Find out whether one prompt or model is better than another."),
+    "swap": ("selectllm.cli.swap:swap", "Find out whether one model can safely replace another."),
+    "regress": (
+        "selectllm.cli.regress:regress",
+        "Test whether a prompt has become worse than its baseline.",
+    ),
     "utility": (
         "selectllm.cli.utility:utility",
-        "Utilities: rate, compute, import, validate them.",
+        "Collect, compute or check utilities.",
     ),
 }
 MORE = {
-    "sets": ("selectllm.cli.sets:sets", "Every selector's set at every budget and seed; a table."),
+    "sets": (
+        "selectllm.cli.sets:sets",
+        "Select a set with every selector of a suite, and compare them.",
+    ),
     "student": (
         "selectllm.cli.student:student",
-        "Fine-tune a student on a selection, and measure it.",
+        "Fine-tune a model on a selection, and measure it.",
     ),
-    "export": ("selectllm.cli.export:export", "Training files of selected sets, and a recipe."),
+    "export": ("selectllm.cli.export:export", "Write training files for selected sets."),
     "handover": (
         "selectllm.cli.handover:handover",
         "Write selected items for the people who answer them.",
     ),
     "answers": (
         "selectllm.cli.handover:answers",
-        "Join their answers to the items: a training file.",
+        "Join the answers to their items, and write a training file.",
     ),
     "runs": ("selectllm.cli.runs:runs", "List the runs of a workspace, newest first."),
     "report": ("selectllm.cli.report:report", "Print the table of a run again."),
-    "aa": ("selectllm.cli.aa:aa", "A pair against itself: the noise, and false alarms."),
+    "aa": ("selectllm.cli.aa:aa", "Compare a prompt and model with themselves to see the noise."),
     "verify": (
         "selectllm.cli.verify:verify",
-        "Compute a run's figures anew; name what differs.",
+        "Compute the figures of a run again, and list those that differ.",
     ),
-    "baseline": ("selectllm.cli.baseline:baseline", "Keep a run as what regress compares with."),
+    "baseline": (
+        "selectllm.cli.baseline:baseline",
+        "Keep the picks of a run for regress to compare with.",
+    ),
     "optimize": (
         "selectllm.cli.optimize:optimize",
-        "Search a better prompt; confirm it on clusters never seen.",
+        "Search for a better prompt, and confirm it on new clusters.",
     ),
-    "prompts": ("selectllm.cli.prompts:prompts", "List, show, render, compare, lock prompts."),
-    "models": ("selectllm.cli.models:models", "List, install, serve embedded models."),
-    "doctor": ("selectllm.cli.doctor:doctor", "What is installed, set and kept here; is it whole."),
-    "cache": ("selectllm.cli.cache:cache", "Look into the reply cache, or clear it."),
+    "prompts": ("selectllm.cli.prompts:prompts", "List, show, compare, write and lock prompts."),
+    "models": ("selectllm.cli.models:models", "List, install or serve embedded models."),
+    "doctor": (
+        "selectllm.cli.doctor:doctor",
+        "Show what is installed and set here, and what is broken.",
+    ),
+    "cache": ("selectllm.cli.cache:cache", "List, check, repair or clear the cached replies."),
 }
 VERBS = EVERYDAY | MORE
+EXIT_CODES = """\b
+Exit codes:
+  0    done, or the verdict is pass, better, equivalent or safe
+  1    the verdict is worse, fail or not safe; a check failed; or a selection
+       has too few valid picks
+  2    bad input, or a file that cannot be used
+  3    the verdict is inconclusive
+  4    the limit of --max-cost is reached
+  5    a reply is missing with --offline
+  6    the provider of the model failed
+  70   an internal error
+  130  interrupted
+After 4, 5, 6 and 130, run the same command again to continue.
+
+\b
+Example:
+  selectllm select pool.jsonl --budget 100 --strategy longest
+"""
 
 
 class Verbs(click.Group):
@@ -104,7 +134,10 @@ class Verbs(click.Group):
 
 
 @click.group(
-    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    epilog=EXIT_CODES,
 )
 @click.version_option(package_name="selectllm")
 def cli() -> None:
@@ -130,23 +163,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UsageError.exit_code
     except SelectLLMError as error:
         from selectllm.cli.terminal import spoken
-        from selectllm.core.shown import visible
+        from selectllm.core.shown import sentence, visible
 
-        click.echo(visible(f"selectllm: {spoken(str(error), error.argument)}"), err=True)
+        said = sentence(spoken(str(error), error.argument))
+        click.echo(visible(f"selectllm: {said}"), err=True)
         return error.exit_code
     except OSError as error:  # a folder that cannot be written, a full disk: never a verdict
-        reason = f"{error.strerror or error}; check the path, its permissions and the space left"
+        reason = f"{error.strerror or error}. Check the path, its permissions and the space left."
         click.echo(f"selectllm: {error.filename or 'a file'}: {reason}", err=True)
         return UsageError.exit_code
     except (KeyboardInterrupt, click.Abort) as stop:
         if _was_a_question(stop):
             click.echo(
-                "selectllm: the question was not answered. Answer it, or give the option that says "
-                "it beforehand (see --help)",
+                "selectllm: The question was not answered. Answer it, or add the option that "
+                "answers "
+                "it beforehand (see --help).",
                 err=True,
             )
             return UsageError.exit_code
-        click.echo("selectllm: interrupted; run the same command again to go on", err=True)
+        click.echo(
+            "selectllm: Interrupted. Run the same command again to continue where it stopped.",
+            err=True,
+        )
         return INTERRUPTED
     except (Exception, SystemExit) as error:
         from selectllm.cli.defect import tell_defect

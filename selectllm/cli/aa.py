@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from selectllm.cli.evaluation import evaluating_options, reaching_verdicts, show
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
@@ -31,29 +32,30 @@ class AaOptions:
 aa_options = grouped(
     "options",
     AaOptions,
-    click.option("--prompt", metavar="P", help="The prompt [the suite's only one]."),
-    click.option("--model", metavar="M", help="The model [the suite's only one]."),
-    click.option(
+    option("--prompt", show_default="the suite's only one"),
+    option("--model", show_default="the suite's only one"),
+    option(
         "--by",
         type=click.Choice(["orders", "repeats"]),
         default="orders",
         show_default=True,
-        help="What is varied; at least two of them are asked.",
+        help="Compare the same clusters in other orders, or asked again in the same order.",
     ),
 )
 
 
-@click.command()
+@click.command(epilog=example("aa suite.yaml --prompt short@1 --model gpt"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @aa_options
 @evaluating_options
 @reports(RunResults, verdicts=False)
 @common_options
 def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Common) -> None:
-    """Hold a pair against itself, shown in other orders or asked again, on the clusters of SUITE.
+    """Compare a prompt and model with themselves, on the clusters of SUITE.
 
-    What differs then is noise: its size, how often each gate would raise a false alarm, and the
-    least effect that these clusters can show.
+    The same clusters are shown in other orders, or asked again. All that differs then is noise.
+    The report says how large it is, how often each gate would raise a false alarm, and how small
+    an effect these clusters can still show.
     """
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)

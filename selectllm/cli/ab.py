@@ -10,6 +10,7 @@ import click
 
 from selectllm.cli.comparing import finish
 from selectllm.cli.evaluation import evaluating_options, reaching_verdicts
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
@@ -35,43 +36,42 @@ class AbOptions:
 ab_options = grouped(
     "options",
     AbOptions,
-    click.option("--a", required=True, metavar="ARM", help="The arm to be compared with."),
-    click.option(
-        "--b", required=True, multiple=True, metavar="ARM", help="An arm to be judged; repeatable."
-    ),
-    click.option("--prompt", metavar="P", help="Prompt of arms that name only a model."),
-    click.option("--model", metavar="M", help="Model of arms that name only a prompt."),
-    click.option(
+    option("--a", required=True),
+    option("--b", required=True, multiple=True),
+    option("--prompt"),
+    option("--model"),
+    option(
         "--design",
         type=click.Choice(["fixed", "sequential"]),
         default="fixed",
         show_default=True,
-        help="sequential: look at the clusters so far in between, stop once decided.",
+        help="fixed: ask all clusters, then decide. sequential: check after each batch and stop "
+        "as soon as the result is clear.",
     ),
-    click.option(
+    option(
         "--differing",
         is_flag=True,
-        help="Decide by ratings of only the items that exactly one arm picked.",
+        help="Compare using ratings only for items that one arm picked and the other did not.",
     ),
 )
 
 
-@click.command()
+@click.command(epilog=example("ab suite.yaml --a short@1 --b criteria@1 --model gpt"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @ab_options
-@click.option(
-    "--details", is_flag=True, help="Print every figure and table, not the verdict alone."
-)
+@option("--details", is_flag=True, help="Print every figure and table, not only the verdict.")
 @evaluating_options
 @reports(RunResults)
 @common_options
 def ab(
     suite_file: Path, options: AbOptions, details: bool, evaluating: Evaluating, common: Common
 ) -> None:
-    """Say whether arm B selects better than arm A, on the clusters of SUITE.
+    """Find out whether arm B selects better than arm A, on the clusters of SUITE.
 
-    An ARM is a prompt of the suite, a model of it, PROMPT+MODEL, or strategy:NAME. Exit code: 0
-    better or equivalent, 1 worse, 3 inconclusive.
+    An ARM is a prompt of the suite, one of its models, PROMPT+MODEL, or strategy:NAME. An arm that
+    names only a prompt is asked with --model, and one that names only a model with --prompt.
+
+    Exit codes: 0 B is better or equivalent; 1 B is worse; 3 inconclusive.
     """
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE
 from selectllm.core.shown import visible
 from selectllm.jobs.gating import keep_baseline
@@ -13,22 +14,22 @@ from selectllm.jobs.gating import keep_baseline
 
 @click.group("baseline")
 def baseline() -> None:
-    """Baselines: what each pair of a run picked, for regress; they never change by themselves."""
+    """Keep the picks of a run as a baseline that selectllm regress compares with."""
 
 
-@baseline.command("set")
+@baseline.command("set", epilog=example("baseline set eval/runs/NAME -o eval/baselines/suite.json"))
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=FILE, required=True, help="The baseline file to write.")
-@click.option(
-    "--prompt",
-    "prompts",
-    multiple=True,
-    metavar="P",
-    help="Only these prompts of the run; repeatable.",
-)
+@option("-o", "--out", type=FILE, required=True)
+@option("--prompt", "prompts", multiple=True, show_default="all of the run")
 def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
-    """Write the picks of RUN's pairs, judged by its deciding utility, to a baseline file."""
+    """Write what every prompt and model of RUN picked to a baseline file.
+
+    A baseline never changes by itself: set it again when a change is meant.
+    """
     kept = keep_baseline(folder, out, prompts)
     names = ", ".join(entry.name for entry in kept.entries)
-    told = f"{out}: {names}, {len(kept.clusters)} clusters, utility {kept.utility.name}"
+    told = (
+        f"The baseline {out} holds the picks of {names} in {len(kept.clusters)} clusters, with the "
+        f"utility {kept.utility.name}."
+    )
     click.echo(visible(told))

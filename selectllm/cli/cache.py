@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON, DIRECTORY
 from selectllm.core.shown import visible
 from selectllm.jobs.workspace import find_workspace
@@ -18,17 +19,17 @@ from selectllm.models.wrappers.cache_repair import clear as clear_cache
 
 @click.group()
 def cache() -> None:
-    """Look into the reply cache, check, repair or clear it."""
+    """List, check, repair or clear the cached replies."""
 
 
-FOLDER = click.option("--cache", "folder", type=DIRECTORY, help="Folder of the cache.")
+FOLDER = option("--cache", "folder", type=DIRECTORY, show_default="the workspace's cache/")
 
 
-@cache.command()
+@cache.command(epilog=example("cache stats"))
 @FOLDER
 @AS_JSON
 def stats(folder: Path | None, as_json: bool) -> None:
-    """Replies, tokens and original cost, by model."""
+    """Count the cached replies, their tokens and what they cost, for each model."""
     store = _open(folder)
     models, size = store.by_model(), store.size
     if as_json:
@@ -43,12 +44,18 @@ def stats(folder: Path | None, as_json: bool) -> None:
         )
 
 
-@cache.command()
+@cache.command(epilog=example("cache ls --limit 10"))
 @FOLDER
 @AS_JSON
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@option(
+    "--limit",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Show only the newest N replies.",
+)
 def ls(folder: Path | None, as_json: bool, limit: int) -> None:
-    """The newest replies: key, model, when, tokens, text."""
+    """List the newest replies, each with its key, time, model, tokens and text."""
     rows = sorted(_open(folder).rows(), key=lambda pair: -pair[1]["at"])[:limit]
     for key, row in rows:
         if as_json:
@@ -61,16 +68,23 @@ def ls(folder: Path | None, as_json: bool, limit: int) -> None:
         click.echo(visible(line))
 
 
-@cache.command()
+@cache.command(epilog=example("cache verify", "cache verify --repair"))
 @FOLDER
 @AS_JSON
-@click.option("--repair", "mend", is_flag=True, help="Keep the replies that are whole, alone.")
+@option(
+    "--repair",
+    "mend",
+    is_flag=True,
+    help="Keep the replies that are whole and remove those that are damaged.",
+)
 @click.pass_context
 def verify(ctx: click.Context, folder: Path | None, as_json: bool, mend: bool) -> None:
-    """Check that every cached reply can be read and is what was kept.
+    """Check that every cached reply can be read and is unchanged.
 
-    Exit code 0 if it is so, 1 if not. With --repair, 0 once the damaged rows are gone; the damaged
-    database is kept beside the new one. No other command may use the cache meanwhile.
+    With --repair the damaged replies are removed, and the old database is kept beside the new one.
+    No other command may use the cache meanwhile.
+
+    Exit codes: 0 all replies are whole, or were repaired; 1 at least one is damaged.
     """
     place = _place(folder)
     state = repair(place) if mend else examine(place)
@@ -91,26 +105,28 @@ SHOWN = 20
 
 def _tell(place: Path, state: CacheState, mended: bool) -> None:
     if not state.damaged:
-        click.echo(f"{place}: {state.whole} replies, all of them whole")
+        click.echo(f"All {state.whole} replies in {place} are whole.")
     elif mended:
-        click.echo(f"{place}: {state.whole} replies are whole and were kept.")
-        click.echo(f"The damaged database is {place / ASIDE}; remove it once you are sure.")
+        click.echo(f"The {state.whole} replies in {place} that are whole were kept.")
+        click.echo(f"The damaged database is now {place / ASIDE}. Remove it once you are sure.")
     else:
-        click.echo(f"{place}: {state.whole} replies are whole; others are damaged. {remedy(place)}")
+        click.echo(
+            f"{state.whole} replies in {place} are whole, and others are damaged. {remedy(place)}"
+        )
 
 
-@cache.command()
+@cache.command(epilog=example("cache clear --yes"))
 @FOLDER
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@option("--yes", is_flag=True, help="Remove the replies without asking.")
 def clear(folder: Path | None, yes: bool) -> None:
-    """Remove every cached reply; asking again costs again."""
+    """Remove every cached reply. To ask for them again costs their price again."""
     place = _place(folder)
     if not yes and not click.confirm(f"Remove every reply from {place}?", err=True):
-        click.echo("nothing removed")
+        click.echo("Nothing was removed.")
         return
     count = clear_cache(place)
     removed = "the damaged cache" if count is None else f"{count} replies"
-    click.echo(f"removed {removed} from {place}")
+    click.echo(f"Removed {removed} from {place}.")
 
 
 def _place(folder: Path | None) -> Path:

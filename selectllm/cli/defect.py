@@ -27,8 +27,9 @@ def tell_defect(error: BaseException) -> int:
     path = _record(error)
     place = f"The traceback is in {path}" if path else "The traceback could not be written"
     click.echo(
-        f"selectllm: an internal error ({kind}); nothing was decided, and what was paid for is "
-        f"kept. {place}; please report it with the command that you ran.",
+        f"selectllm: There was an internal error ({kind}). Nothing was decided, and all replies "
+        "that "
+        f"were paid for are kept. {place}. Please report it with the command that you ran.",
         err=True,
     )
     return INTERNAL

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.option_words import example
 from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, Common
 from selectllm.cli.session import open_session
 from selectllm.core.codec import canonical_json
@@ -15,7 +16,7 @@ from selectllm.jobs.diagnosis import Diagnosis, InstalledPart, diagnose
 from selectllm.jobs.sync import finished
 
 
-@click.command()
+@click.command(epilog=example("doctor"))
 @AS_JSON
 @ENV_FILE
 @CACHE

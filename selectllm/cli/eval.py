@@ -9,6 +9,7 @@ import click
 
 from selectllm.cli.evaluation import evaluating_options, reaching_verdicts, show
 from selectllm.cli.named_model import named_entry
+from selectllm.cli.option_words import example
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
@@ -19,7 +20,7 @@ from selectllm.jobs.evaluating import Evaluating, evaluate
 from selectllm.jobs.sync import finished
 
 
-@click.command("eval")
+@click.command("eval", epilog=example("eval suite.yaml", "eval suite.yaml --record replies.jsonl"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @evaluating_options
 @reports(RunResults, verdicts=False)
@@ -28,10 +29,11 @@ from selectllm.jobs.sync import finished
 def eval_(
     suite_file: Path, evaluating: Evaluating, model_options: ModelOptions, common: Common
 ) -> None:
-    """Evaluate the prompts x models and strategies of SUITE against its utilities.
+    """Evaluate every prompt with every model of SUITE, and its strategies.
 
-    Writes a run folder and prints its tables. Run again, it goes on where it stopped; the same
-    inputs and replies give a byte-identical results.json.
+    The picks are compared with the utilities of the suite. The command writes a run folder and
+    prints its tables. If it was stopped, run it again to continue where it stopped. The same inputs
+    and replies always give the same results.json, byte for byte.
     """
     suite = _with_model(load_suite(suite_file), model_options)
     session = open_session(common, suite.folder)
@@ -46,7 +48,7 @@ def _with_model(suite: Suite, named: ModelOptions) -> Suite:
         return suite
     if len(suite.models) != 1:
         raise UsageError(
-            f"--api-base and --model-arg are for the one model of a suite; this suite has "
-            f"{len(suite.models)}: write them into its model entries"
+            "--api-base and --model-arg apply to a suite with one model, and this suite has "
+            f"{len(suite.models)}. Write these settings into its model entries instead."
         )
     return suite.model_copy(update={"models": (named_entry(suite.models[0], named),)})

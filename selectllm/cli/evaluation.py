@@ -12,7 +12,8 @@ import click
 from click.core import ParameterSource
 
 from selectllm.cli.named_model import shown_argument
-from selectllm.cli.options import DIRECTORY, FILE, grouped
+from selectllm.cli.option_words import option
+from selectllm.cli.options import DIRECTORY, FILE, LIMIT, SUITE_SEED, grouped
 from selectllm.cli.reports import append_summary, write_reports, write_unreached
 from selectllm.cli.session import SETTINGS, CommandSession
 from selectllm.core.codec import canonical_json
@@ -30,10 +31,14 @@ NOT_REPEATED = {*SETTINGS, "as_json", "quiet", "record", "junit", "markdown", "r
 evaluating_options = grouped(
     "evaluating",
     Evaluating,
-    click.option("-o", "--out", type=DIRECTORY, help="Run folder [eval/runs/SUITE-<hash>]."),
-    click.option("--seed", type=int, help="Instead of the suite's seed."),
-    click.option("--limit", type=click.IntRange(1), help="Only the first clusters."),
-    click.option("--record", type=FILE, help="Write the replies to FILE, for `replies:`."),
+    option("-o", "--out", type=DIRECTORY, show_default="eval/runs/SUITE-HASH"),
+    SUITE_SEED,
+    LIMIT,
+    option(
+        "--record",
+        type=FILE,
+        help="Write all replies to this file. A suite that names it under replies: needs no model.",
+    ),
 )
 
 
@@ -46,7 +51,7 @@ def reaching_verdicts(suite: str) -> Iterator[None]:
     try:
         yield
     except ReplyMissing as error:
-        told = ReplyMissing(f"{error}. Record them: {_record_command(error.pack)}")
+        told = ReplyMissing(f"{error}. To record them, run: {_record_command(error.pack)}")
         write_unreached(suite, told)
         raise told from None
     except SelectLLMError as error:
@@ -100,7 +105,7 @@ def show(session: CommandSession, evaluation: Evaluation, *, details: bool = Tru
 
     print_results(evaluation.results, Console(), details=details)
     session.note_tries(evaluation.decisions)
-    session.note(f"{session.spent}; run folder: {evaluation.folder}")
+    session.note(f"{session.spent.capitalize()}. The run is in {evaluation.folder}.")
     folder = shlex.quote(str(nearby(evaluation.folder)))
     if evaluation.results.verdicts and not evaluation.results.utilities:
         session.note(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON, DIRECTORY, Common, grouped, map_option
 from selectllm.cli.session import open_session
 from selectllm.core.codec import canonical_json
@@ -17,30 +18,34 @@ from selectllm.jobs.exporting import Export, ExportSettings
 from selectllm.jobs.sync import finished
 
 
-@click.command()
+@click.command(epilog=example("export eval/runs/SETS --pool pool.jsonl -o training"))
 @click.argument("source", metavar="SETS_FOLDER|SELECTION", type=click.Path(path_type=Path))
 @grouped(
     "settings",
     ExportSettings,
-    click.option("-o", "--out", type=DIRECTORY, required=True, help="Folder to write."),
-    click.option("--pool", metavar="FILE", help="What the sets of SETS_FOLDER were selected from."),
-    map_option("As the items were selected with: instruction=COL; repeatable."),
-    click.option(
+    option("-o", "--out", type=DIRECTORY, required=True),
+    option("--pool", help="The pool that the sets were selected from."),
+    map_option,
+    option(
         "--layout",
         type=click.Choice([*LAYOUTS]),
         multiple=True,
-        help="Only these; repeatable [all].",
+        show_default="all",
+        help="Write only this layout.",
     ),
-    click.option(
-        "--unanswered", is_flag=True, help="Items without a response too, with empty output."
+    option(
+        "--unanswered",
+        is_flag=True,
+        help="Also write items that have no response, with an empty output.",
     ),
 )
 @AS_JSON
 def export(source: Path, settings: ExportSettings, as_json: bool) -> None:
-    """Write training files of every set in SETS_FOLDER, or of one SELECTION of select.
+    """Write training files for every set in SETS_FOLDER, or for one SELECTION.
 
-    With a manifest that ties results to sets, and a recipe to fill in. A folder that is there is
-    left as it is, and must hold the same.
+    SETS_FOLDER is what selectllm sets wrote, and SELECTION what selectllm select wrote. The folder
+    also gets a manifest that assigns results to sets, and a recipe to fill in. A folder that exists
+    is not overwritten: it must hold the same files.
     """
     session = open_session(Common(as_json=as_json), Path.cwd())
     exported = finished(exporting.export(source, settings, session=session))
@@ -50,8 +55,9 @@ def export(source: Path, settings: ExportSettings, as_json: bool) -> None:
 def _text(exported: Export) -> str:
     sets, layouts = exported.manifest.sets, ", ".join(exported.manifest.layouts)
     empty = max(row.unanswered for row in sets)
-    note = f"; up to {empty} items of a set have no response" if empty else ""
+    note = f" Up to {empty} items of a set have no response." if empty else ""
     return (
-        f"{exported.folder}: {len(sets)} set(s) as {layouts}{note}\n"
-        f"{MANIFEST} ties results to them; fill in {RECIPE} when training"
+        f"Wrote {len(sets)} {'set' if len(sets) == 1 else 'sets'} as {layouts} to "
+        f"{exported.folder}.{note}\n{MANIFEST} says which set a result belongs to. "
+        f"Fill in {RECIPE} when you train."
     )

@@ -7,6 +7,7 @@ from typing import get_args
 
 import click
 
+from selectllm.cli.option_words import TOOL, example, option
 from selectllm.cli.options import FILE, Output, grouped, map_option, output_options
 from selectllm.cli.session import open_session
 from selectllm.core.codec import canonical_json
@@ -20,34 +21,36 @@ from selectllm.utility.handover.joining import Keep
 from selectllm.utility.handover.targets import TARGETS
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "handover pool.selected.jsonl --to label-studio", "handover eval/runs/NAME --to csv"
+    )
+)
 @click.argument("source", metavar="SELECTION|RUN", type=click.Path(path_type=Path))
 @grouped(
     "settings",
     HandoverSettings,
-    click.option(
-        "--to", type=click.Choice([*TARGETS]), required=True, help="The tool that they answer in."
-    ),
-    click.option(
+    option("--to", type=click.Choice([*TARGETS]), required=True, help=TOOL),
+    option(
         "-o",
         "--out",
         type=click.Path(path_type=Path),
-        help="Where the items go [NAME.handover and the tool's suffix].",
+        show_default="the name of SELECTION or RUN with .handover and the tool's suffix",
     ),
-    click.option(
+    option(
         "--pool",
-        metavar="FILE",
-        help="What SELECTION was selected from, to show the items that were not selected.",
+        help="The pool that SELECTION was selected from, to show the items that were not selected.",
     ),
-    map_option("As the items were selected with: instruction=COL; repeatable."),
-    click.option("--arm", metavar="PROMPT+MODEL", help="Of a RUN with several pairs, which one."),
+    map_option,
+    option("--arm", metavar="PROMPT+MODEL", help="The pair to take, if the RUN has several."),
 )
 @output_options
 def handover(source: Path, settings: HandoverSettings, output: Output) -> None:
     """Write selected items for the people who answer them.
 
-    SELECTION is a file that select wrote; of a RUN, the picks of one pair are taken. OUT can be
-    imported as it is, and OUT.README.md says how. To bring the answers back: selectllm answers.
+    SELECTION is a file that selectllm select wrote. Of a RUN, the picks of one pair are taken. OUT
+    can be imported as it is, and OUT.README.md says how. To bring the answers back, use
+    selectllm answers.
     """
     session = open_session(output.common(), Path.cwd())
     handed = finished(handing.hand_over(source, settings, session=session))
@@ -63,7 +66,7 @@ def told(handed: HandedOver) -> str:
     )
 
 
-@click.command()
+@click.command(epilog=example("answers pool.selected.jsonl sheet.csv -o training.jsonl"))
 @click.argument("pool", metavar="POOL|SELECTION", type=FILE)
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -71,26 +74,27 @@ def told(handed: HandedOver) -> str:
 @grouped(
     "settings",
     AnswerSettings,
-    click.option(
-        "-o", "--out", type=FILE, required=True, help="The training file to write, as JSON lines."
-    ),
-    map_option("As the items were selected with: instruction=COL; repeatable."),
-    click.option(
+    option("-o", "--out", type=FILE, required=True),
+    map_option,
+    option(
         "--keep",
         type=click.Choice(get_args(Keep)),
-        help="Which answer to keep where an item has different ones [such items are left out].",
+        show_default="such items are left out",
+        help="Which answer to keep if an item has several that differ.",
     ),
 )
-@click.option("--partial", is_flag=True, help="End with exit code 0 although answers are missing.")
+@option("--partial", is_flag=True, help="End with exit code 0 even if answers are missing.")
 @output_options
 def answers(
     pool: Path, files: tuple[Path, ...], settings: AnswerSettings, partial: bool, output: Output
 ) -> None:
-    """Join answers to their items and write a training file.
+    """Join the answers to their items, and write a training file.
 
-    FILEs are what the annotators filled in or exported: .csv, .tsv, .xlsx, .jsonl, exports of Label
-    Studio (JSON, JSON-MIN, CSV) and of Argilla. Name the SELECTION that was handed over to learn
-    which of its answers are missing; of a POOL, the items that the FILEs list count as asked.
+    FILEs are what people filled in or exported: .csv, .tsv, .xlsx or .jsonl files, and exports of
+    Label Studio (JSON, JSON-MIN, CSV) or Argilla. Name the SELECTION that was handed over to learn
+    which of its answers are missing. With a POOL, only the items in the FILEs count as asked.
+
+    Exit codes: 0 every answer is there; 1 answers are missing, differ, or belong to no item.
     """
     session = open_session(output.common(), Path.cwd())
     joined = finished(answering.join_answers(pool, files, settings, session=session))

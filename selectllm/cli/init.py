@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import map_option
 from selectllm.core.shown import visible
 from selectllm.jobs.starter_files import WORKFLOW
@@ -15,15 +16,15 @@ from selectllm.jobs.starting import Started, make_workspace
 from selectllm.jobs.sync import finished
 
 
-@click.command()
+@click.command(epilog=example("init my-project", "init my-project --pool pool.jsonl"))
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-@click.option("--pool", metavar="FILE", help="Your own pool [asked for; else the quickstart's].")
-@map_option("Column of the pool that holds instruction, input, response or id; repeatable.")
+@option("--pool", show_default="the quickstart's", help="Start from this pool of your own.")
+@map_option
 def init(folder: Path, pool: str | None, columns: Mapping[str, str]) -> None:
     """Make a workspace in DIR: prompts/, eval/, cache/, and a gate in pytest and on GitHub.
 
-    Asks for a pool unless you name one; without a terminal it asks nothing. Nothing that exists is
-    overwritten.
+    The command asks for a pool unless you name one. Without a terminal it asks nothing. Files that
+    exist are not overwritten.
     """
     if pool is None and on_a_terminal():
         question = "A pool of your own (a file; leave it empty for the quickstart's)"
@@ -50,7 +51,7 @@ def _told(started: Started) -> str:
         f"Then commit all of it. The workflow on GitHub runs this gate, and so does: pytest {gate}"
         if started.rated
         else "The gate needs ratings. Once the sheet is filled in, run selectllm utility import, "
-        "and put the line that it prints into the suite; selectllm regress then says what is left."
+        "and put the line that it prints into the suite. selectllm regress then says what is left."
     )
     lines = [
         f"There is a workspace in {started.folder}.",

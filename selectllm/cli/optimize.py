@@ -10,7 +10,8 @@ import click
 
 from selectllm.cli.evaluation import same_command
 from selectllm.cli.exit_codes import INCONCLUSIVE
-from selectllm.cli.options import DIRECTORY, Common, common_options, grouped
+from selectllm.cli.option_words import example, option
+from selectllm.cli.options import DIRECTORY, LIMIT, SUITE_SEED, Common, common_options, grouped
 from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
@@ -26,36 +27,47 @@ from selectllm.optimization.schema import GridResults, SearchResults
 optimize_options = grouped(
     "options",
     Searching,
-    click.option("--prompt", metavar="P", help="The prompt to improve [the suite's only one]."),
-    click.option("--model", metavar="M", help="The model to improve it for [the suite's only]."),
-    click.option(
-        "--grid", is_flag=True, help="Try the values that the prompt's variables declare."
+    option("--prompt", show_default="the suite's only one"),
+    option("--model", show_default="the suite's only one"),
+    option(
+        "--grid",
+        is_flag=True,
+        help="Try the values of the variables that the prompt declares, instead of rewriting it.",
     ),
-    click.option(
-        "--teacher", metavar="MODEL", help="Who rewrites: a model of the suite or an id [M]."
+    option(
+        "--teacher",
+        metavar="MODEL",
+        show_default="the model of --model",
+        help="The model that rewrites the prompt: its name in the suite, or PROVIDER/MODEL.",
     ),
-    click.option(
+    option(
         "--budget",
         type=click.IntRange(1),
         metavar="DECISIONS",
-        help="The most that the search may take; measuring what it found on all training clusters "
-        "and the confirmation come on top, and are told beforehand.",
+        help="The most decisions that the search may ask for. Measuring the result on all "
+        "training clusters and confirming it come on top, and are announced before the search "
+        "starts.",
     ),
-    click.option(
+    option(
         "--demonstrations",
         type=click.IntRange(0, 20),
         default=0,
         show_default=True,
-        help="Worked examples to try with the best text, from training clusters.",
+        help="Also try up to N worked examples from training clusters in the prompt.",
     ),
-    click.option("--force", is_flag=True, help="Write what was found though it is not better."),
-    click.option("-o", "--out", type=DIRECTORY, help="Folder of the search [eval/runs/...]."),
-    click.option("--seed", type=int, help="Instead of the suite's seed."),
-    click.option("--limit", type=click.IntRange(1), help="Only the first clusters."),
+    option("--force", is_flag=True, help="Write the new version even if it is not better."),
+    option("-o", "--out", type=DIRECTORY, show_default="eval/runs/optimize-SUITE-HASH"),
+    SUITE_SEED,
+    LIMIT,
 )
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "optimize suite.yaml --prompt short@1 --model gpt --teacher openai/gpt-4o --budget 600",
+        "optimize suite.yaml --prompt parts@1 --model gpt --grid",
+    )
+)
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @optimize_options
 @reports(SearchResults, GridResults)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from selectllm.cli.option_words import option
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
 
@@ -72,72 +73,73 @@ class Output:
         return Common(as_json=self.as_json, quiet=self.quiet)
 
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
-ENV_FILE = click.option(
-    "--env-file", type=FILE, help="Read environment variables (keys) from FILE."
+AS_JSON = option("--json", "as_json", is_flag=True)
+QUIET = option("--quiet", is_flag=True)
+ENV_FILE = option(
+    "--env-file", type=FILE, help="Read environment variables, such as keys, from this file."
 )
-CACHE = click.option("--cache", type=DIRECTORY, help="Folder of the cache [workspace's cache/].")
-PROMPTS = click.option(
-    "--prompts", type=DIRECTORY, help="Folder of prompts [workspace's prompts/]."
-)
+CACHE = option("--cache", type=DIRECTORY, show_default="the workspace's cache/")
+PROMPTS = option("--prompts", type=DIRECTORY, show_default="the workspace's prompts/")
+ENCODER = option("--encoder", show_default="all-MiniLM-L6-v2")
+LIMIT = option("--limit", type=click.IntRange(1))
+SUITE_SEED = option("--seed", type=int, show_default="the suite's")
 COMMON = (
-    click.option(
+    option(
         "-j",
         "--concurrency",
         type=click.IntRange(1, 512),
         default=8,
         show_default=True,
-        help="Calls in flight.",
+        help="The number of calls that may be under way at the same time.",
     ),
-    click.option(
+    option(
         "--max-cost",
         type=click.FloatRange(0),
         metavar="USD",
-        help="Stop before spending more (exit 4); a rerun goes on.",
+        help="Stop before the total cost exceeds USD (exit code 4). Run the same command again "
+        "with a higher limit to continue.",
     ),
-    click.option(
+    option(
         "--allow-unpriced",
         is_flag=True,
-        help="With --max-cost: call models without a known price too.",
+        help="With --max-cost: also call models whose price is not known.",
     ),
-    click.option(
+    option(
         "--offline",
         is_flag=True,
-        help="Send nothing: a reply that is not recorded or cached is missing (exit 5).",
+        help="Send nothing to any model. If a reply is neither recorded nor cached, stop "
+        "(exit code 5).",
     ),
     AS_JSON,
-    click.option("--quiet", is_flag=True, help="No progress and no notes."),
+    QUIET,
     ENV_FILE,
     PROMPTS,
     CACHE,
-    click.option(
-        "--encoder",
-        metavar="NAME",
-        help="sentence-transformers model, by name or path [all-MiniLM-L6-v2].",
-    ),
-    click.option(
+    ENCODER,
+    option(
         "--vectors",
         type=FILE,
         metavar="FILE.npy",
-        help="The pool's vectors, made elsewhere: float32, a row of length 1 for each of its rows.",
+        help="Use these vectors instead of embedding the pool: a float32 array with one row of "
+        "length 1 for each row of the pool.",
     ),
-    click.option(
+    option(
         "--drain",
         type=click.FloatRange(0),
         metavar="SECONDS",
         default=DRAIN_SECONDS,
         show_default=True,
-        help="After Ctrl-C wait at most so long for replies that are on their way.",
+        help="After Ctrl-C, wait at most this long for replies that are still on their way.",
     ),
 )
-OUTPUT = (AS_JSON, click.option("--quiet", is_flag=True, help="No notes."))
+OUTPUT = (AS_JSON, QUIET)
 MODEL = (
-    click.option("--api-base", metavar="URL", help="Base URL of the model's server."),
-    click.option(
+    option("--api-base", metavar="URL", help="The base URL of the model's server."),
+    option(
         "--model-arg",
         multiple=True,
         metavar="KEY=VALUE",
-        help="A setting of the model, e.g. temperature=0.7 or extra.min_p=0.1; repeatable.",
+        help="A setting of the model, such as temperature=0.7 or extra.min_p=0.1.",
     ),
 )
 
@@ -165,25 +167,19 @@ def grouped(name: str, kind: type[Any], *options: Function) -> Callable[[Functio
     return lambda function: _grouped(function, name, kind, options)
 
 
-def map_option(help_text: str) -> Function:
+def map_option(function: Function) -> Function:
     """--map NAME=COL, repeatable, and --turns; a verb receives both as `columns`."""
-    mapped = click.option(
-        "--map",
-        "columns",
-        multiple=True,
-        metavar="NAME=COL",
-        callback=_columns,
-        help=help_text,
-    )
-    turns = click.option(
+    mapped = option("--map", "columns", multiple=True, callback=_columns)
+    turns = option(
         "--turns",
         type=click.Choice(["first", "last", "all"]),
         is_eager=True,
         expose_value=False,
         callback=_turns,
-        help="Which user turns of a chat with several are shown [last, behind what came before].",
+        show_default="last",
     )
-    return lambda function: mapped(turns(function))
+    decorated: Function = mapped(turns(function))
+    return decorated
 
 
 def _turns(ctx: click.Context, param: click.Parameter, shown: str | None) -> None:
@@ -208,6 +204,6 @@ def _grouped(
         values: Mapping[str, Any] = {member: arguments.pop(member) for member in given}
         return function(**{name: kind(**values)}, **arguments)
 
-    for option in reversed(options):
-        gathered = option(gathered)
+    for decorator in reversed(options):
+        gathered = decorator(gathered)
     return gathered

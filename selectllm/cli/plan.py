@@ -9,7 +9,17 @@ from typing import Literal
 import click
 
 from selectllm.cli.ahead import show_ahead
-from selectllm.cli.options import DIRECTORY, Common, OrOwn, common_options, grouped, map_option
+from selectllm.cli.option_words import example, option
+from selectllm.cli.options import (
+    DIRECTORY,
+    LIMIT,
+    SUITE_SEED,
+    Common,
+    OrOwn,
+    common_options,
+    grouped,
+    map_option,
+)
 from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.terminal import flag
@@ -56,62 +66,61 @@ class PlanOptions:
 plan_options = grouped(
     "options",
     PlanOptions,
-    click.option(
+    option(
         "--for",
         "kind",
         type=click.Choice([*(kind.name for kind in KINDS.values() if kind.is_planned), "sets"]),
         default="eval",
         show_default=True,
-        help="The verb that is planned.",
+        help="The command to plan.",
     ),
-    click.option("--a", metavar="ARM", help="For ab: the arm to be compared with."),
-    click.option("--b", multiple=True, metavar="ARM", help="For ab: an arm to be judged."),
-    click.option("--from", "from_", metavar="M1", help="For swap: the model in use."),
-    click.option("--to", metavar="M2", help="For swap: the model to take its place."),
-    click.option("--prompt", metavar="P", help="Prompt of arms that name only a model."),
-    click.option("--model", metavar="M", help="Model of arms that name only a prompt."),
-    click.option(
-        "--retain",
-        type=click.FloatRange(0, 1, min_open=True),
-        default=RETAIN[0],
-        show_default=True,
-        help="For swap: share of M1's lift that M2 must keep.",
+    option("--a"),
+    option("--b", multiple=True),
+    option("--from", "from_"),
+    option("--to"),
+    option("--prompt"),
+    option("--model"),
+    option(
+        "--retain", type=click.FloatRange(0, 1, min_open=True), default=RETAIN[0], show_default=True
     ),
-    click.option(
-        "--pilot", type=DIRECTORY, help="A finished run that shows how arms differ and reply."
+    option(
+        "--pilot",
+        type=DIRECTORY,
+        help="A finished run that shows how much the arms differ and how long replies are.",
     ),
-    click.option("--raters", type=click.IntRange(1), default=1, help="Ratings per item [1]."),
-    click.option(
-        "--rating-cost", type=click.FloatRange(0), metavar="USD", help="Price of one rating."
+    option("--raters", type=click.IntRange(1), default=1, show_default=True),
+    option(
+        "--rating-cost", type=click.FloatRange(0), metavar="USD", help="The price of one rating."
     ),
-    click.option("--seed", type=int, help="Instead of the suite's seed."),
-    click.option("--limit", type=click.IntRange(1), help="Only the first clusters."),
-    click.option("--pool", metavar="FILE", help="For sets: instead of the suite's pool."),
-    click.option(
-        "--budget",
-        type=click.IntRange(1),
-        multiple=True,
-        help="Of a pool: how many items are selected. For sets: instead of the suite's.",
-    ),
-    click.option("--only", multiple=True, metavar="SELECTOR", help="For sets: only this one."),
-    click.option(
-        "--by", type=OrOwn(sorted(PARTITIONS)), help="Of a pool: how it is divided [diverse]."
-    ),
-    map_option("Of a pool: read NAME from the column COL."),
+    SUITE_SEED,
+    LIMIT,
+    option("--pool"),
+    option("--budget", type=click.IntRange(1), multiple=True),
+    option("--only", multiple=True),
+    option("--by", type=OrOwn(sorted(PARTITIONS)), show_default="diverse"),
+    map_option,
 )
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "plan suite.yaml --for ab --a short@1 --b criteria@1 --model gpt --rating-cost 0.5",
+        "plan pool.jsonl --budget 100 --prompt short@1 --model openai/gpt-4o-mini",
+    )
+)
 @click.argument("suite_file", metavar="SUITE|POOL", type=click.Path(path_type=Path))
 @plan_options
 @reports(PlanResults, SetsPlanResults)
 @common_options
 def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
-    """Say what SUITE will take and what it can show, before anything is spent.
+    """Report what SUITE will cost and what it can show. Nothing is sent.
 
-    Clusters, calls, tokens, USD, hours, ratings and their price; the least difference that can be
-    detected, and whether the suite can reach a pass at all. Nothing is sent. Of a POOL: what
-    `select POOL --budget N --prompt P --model M` will take.
+    The plan has clusters, calls, tokens, USD, hours, ratings and their price. It also says how
+    small a difference can be detected, and whether the suite can reach a verdict at all.
+
+    --a and --b go with --for ab; --from, --to and --retain go with --for swap; --pool and --only go
+    with --for sets. For a POOL, --budget, --prompt and --model say what to select, and --by, --map
+    and --turns apply.
     """
     if suite_file.suffix.lower() not in ("", ".yaml", ".yml"):
         _plan_pool(suite_file, options, common)
@@ -136,11 +145,13 @@ def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
     fitting = ("budget", "prompt", "model", "seed", *OF_POOLS, "kind", "retain", "raters")
     for name in given:
         if name not in fitting:
-            raise UsageError(f"{flag(name)} goes with a suite, and {pool_file} is a pool")
+            raise UsageError(
+                f"{flag(name)} goes with a suite, and {pool_file} is a pool. Leave it out."
+            )
     if len(options.budget) != 1 or not (options.prompt and options.model):
         raise UsageError(
-            f"{pool_file} is a pool, not a suite (.yaml); say what is to be selected from it with "
-            "one --budget N, --prompt NAME and --model PROVIDER/MODEL"
+            f"{pool_file} is a pool, not a suite (.yaml). To plan a selection from it, run: "
+            f"selectllm plan {pool_file} --budget N --prompt NAME --model PROVIDER/MODEL"
         )
     ahead = selecting.ahead(
         pool_file,
@@ -168,13 +179,15 @@ def _check(options: PlanOptions) -> None:
     """Raise UsageError for options of sets with another verb, and of others with sets."""
     for name in OF_POOLS:
         if getattr(options, name):
-            raise UsageError(f"{flag(name)} goes with a pool; a suite says so itself")
+            raise UsageError(f"{flag(name)} goes with a pool. Write it into the suite instead.")
     is_sets = options.kind == "sets"
     for name in OF_OTHERS if is_sets else OF_SETS:
         if getattr(options, name):
             fits = "does not go with --for sets" if is_sets else "goes with --for sets"
-            raise UsageError(f"{flag(name)} {fits}; leave one of them out")
+            raise UsageError(f"{flag(name)} {fits}. Leave one of them out.")
     for kind, arms in planning.ARMS.items():
         for name in arms:
             if is_sets and getattr(options, name):
-                raise UsageError(f"{flag(name)} goes with --for {kind}, not --for sets")
+                raise UsageError(
+                    f"{flag(name)} goes with --for {kind}, not with --for sets. Leave it out."
+                )

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON, FILE, PROMPTS, grouped, map_option
 from selectllm.cli.terminal import Terminal
 from selectllm.core.codec import pretty_json, seeded_hash
@@ -41,7 +42,8 @@ class Where:
         folder = find_workspace(Path.cwd(), prompts=self.prompts).prompts
         if folder is None:
             raise PromptError(
-                "no workspace here; run `selectllm init` or name one by --prompts DIR"
+                "There is no workspace here. To make one, run: selectllm init. Or name a folder of "
+                "prompts with --prompts DIR."
             )
         return folder
 
@@ -52,26 +54,31 @@ class Where:
 
 where_options = grouped("where", Where, PROMPTS, AS_JSON)
 pool_argument = click.argument("pool", type=FILE)
-k_option = click.option("--k", type=click.IntRange(1), default=2, show_default=True, help="Picks.")
-columns_option = map_option("Column of POOL that holds instruction, input or id; repeatable.")
-size_option = click.option(
+k_option = option(
+    "--k",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="The number of candidates that the prompt asks to pick.",
+)
+size_option = option(
     "--size",
     type=click.IntRange(1),
     default=5,
     show_default=True,
-    help="Candidates: the first items of POOL.",
+    help="The number of candidates, which are the first items of the pool.",
 )
 
 
 @click.group(name="prompts")
 def prompts() -> None:
-    """List, show, render, compare, lock prompts."""
+    """List, show, render, compare, write, lock and check prompts."""
 
 
-@prompts.command(name="list")
+@prompts.command(name="list", epilog=example("prompts list"))
 @where_options
 def list_(where: Where) -> None:
-    """Every prompt version, bundled and of the workspace."""
+    """List every version of every prompt, both bundled ones and those of the workspace."""
     versions = where.library.list()
     if where.as_json:
         keys = ("name", "version", "reply", "sha256", "locked")
@@ -89,24 +96,26 @@ def list_(where: Where) -> None:
     Console().print(Visible(table), markup=False)
 
 
-@prompts.command()
+@prompts.command(epilog=example("prompts show short@1"))
 @where_options
-@click.argument("ref")
+@click.argument("ref", metavar="PROMPT")
 def show(where: Where, ref: str) -> None:
-    """Print the file of one prompt as it is."""
+    """Print the file of PROMPT, which is NAME@VERSION, as it is."""
     prompt = where.library.load(ref)
     data = {"ref": prompt.ref, "sha256": prompt.sha256, "source": prompt.source}
     where.say(data, prompt.source)
 
 
-@prompts.command(name="render")
+@prompts.command(name="render", epilog=example("prompts render short@1 pool.jsonl"))
 @where_options
-@click.argument("ref")
+@click.argument("ref", metavar="PROMPT")
 @pool_argument
-@columns_option
+@map_option
 @k_option
 @size_option
-@click.option("--seed", type=int, help="Shuffle the candidates [file order].")
+@option(
+    "--seed", type=int, show_default="file order", help="Shuffle the candidates with this seed."
+)
 def render_(
     where: Where,
     ref: str,
@@ -116,10 +125,7 @@ def render_(
     size: int,
     seed: int | None,
 ) -> None:
-    """Print what a model would be shown of POOL.
-
-    These are the messages for its first items.
-    """
+    """Print the messages that a model would be sent for the first items of POOL."""
     prompt, items = where.library.load(ref), _first(pool, columns, size)
     if seed is not None:
         items = sorted(items, key=lambda item: seeded_hash("render", seed, item.id))
@@ -127,12 +133,12 @@ def render_(
     where.say(list(messages), _transcript(messages))
 
 
-@prompts.command()
+@prompts.command(epilog=example("prompts diff short@1 short@2 --pool pool.jsonl"))
 @where_options
 @click.argument("a")
 @click.argument("b")
-@click.option("--pool", type=FILE, help="Compare the messages for the first items of POOL too.")
-@columns_option
+@option("--pool", type=FILE, help="Also compare the messages for the first items of this pool.")
+@map_option
 @k_option
 @size_option
 def diff(
@@ -144,7 +150,7 @@ def diff(
     k: int,
     size: int,
 ) -> None:
-    """Compare two prompts, line by line."""
+    """Compare the prompts A and B line by line."""
     old, new = (where.library.load(ref) for ref in (a, b))
     lines = {"source": _difference(old, new, old.source, new.source)}
     if pool is not None:
@@ -154,45 +160,59 @@ def diff(
     where.say(lines, "".join(lines.values()))
 
 
-@prompts.command()
+@prompts.command(epilog=example("prompts new short", "prompts new mine --from draft.jinja"))
 @where_options
 @click.argument("name")
-@click.option("--from", "source", type=FILE, help="Start from FILE, not the latest version.")
+@option(
+    "--from",
+    "source",
+    type=FILE,
+    metavar="FILE",
+    show_default="the newest version",
+    help="Start from this file.",
+)
 def new(where: Where, name: str, source: Path | None) -> None:
-    """Write the next version of NAME, to be edited."""
+    """Write the next version of the prompt NAME, for you to edit."""
     path = new_version(where.folder, name, source)
     where.say({"ref": f"{name}@{path.stem[1:]}", "path": str(path)}, f"{path}\n")
 
 
-@prompts.command(name="lock")
+@prompts.command(name="lock", epilog=example("prompts lock"))
 @where_options
 def lock_(where: Where) -> None:
-    """Release every version not yet locked.
+    """Release every version that is not locked yet.
 
-    LOCK.yaml then holds its sha256, and its bytes may not change any more.
+    LOCK.yaml then holds the sha256 of its file, which may not change any more.
     """
     added = lock(where.folder)
-    where.say(list(added), f"locked {', '.join(added)}\n" if added else "nothing new to lock\n")
+    where.say(
+        list(added),
+        f"Locked {', '.join(added)}.\n" if added else "Every version is already locked.\n",
+    )
 
 
-@prompts.command(name="check")
+@prompts.command(name="check", epilog=example("prompts check"))
 @where_options
 @click.pass_context
 def check_(ctx: click.Context, where: Where) -> None:
-    """Exit 1 if anything is wrong, and say what.
+    """Check every prompt file, and say what is wrong.
 
-    That is: a malformed file, a released one that changed or vanished, a bundled name with
-    other bytes, a file that nothing can refer to.
+    It is wrong if a file cannot be read as a prompt, if a released file was changed or is missing,
+    if a bundled version has other content here, or if no name can refer to a file.
+
+    Exit codes: 0 all is well; 1 something is wrong.
     """
     problems = check(where.folder)
-    where.say(problems, "".join(f"{problem}\n" for problem in problems) or "prompts are fine\n")
+    where.say(
+        problems, "".join(f"{problem}\n" for problem in problems) or "All prompts are fine.\n"
+    )
     ctx.exit(1 if problems else 0)
 
 
 def _first(file: Path, columns: Mapping[str, str], size: int) -> Sequence[Item]:
     pool = load_pool(file, columns=columns).pool
     for note in pool.notes:
-        Terminal().note(f"note: {file}: {note}")
+        Terminal().note(f"Note on {file}: {note}")
     return pool.items[:size]
 
 

@@ -10,6 +10,7 @@ import click
 
 from selectllm.cli.evaluation import evaluating_options, reaching_verdicts, show
 from selectllm.cli.exit_codes import exit_code
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import CommandSession, open_session
@@ -33,13 +34,23 @@ class RegressOptions:
 regress_options = grouped(
     "options",
     RegressOptions,
-    click.option("--baseline", type=FILE, required=True, help="From selectllm baseline set."),
-    click.option("--junit", type=FILE, help="Write JUnit XML; inconclusive is skipped."),
-    click.option("--markdown", type=FILE, help="Write a comment for the pull request."),
+    option(
+        "--baseline", type=FILE, required=True, help="The file that selectllm baseline set wrote."
+    ),
+    option(
+        "--junit",
+        type=FILE,
+        help="Write the verdicts to this file as JUnit XML. An inconclusive one counts as skipped.",
+    ),
+    option("--markdown", type=FILE),
 )
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "regress suite.yaml --baseline eval/baselines/suite.json --offline --junit gate.xml"
+    )
+)
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @regress_options
 @evaluating_options
@@ -48,10 +59,13 @@ regress_options = grouped(
 def regress(
     suite_file: Path, options: RegressOptions, evaluating: Evaluating, common: Common
 ) -> None:
-    """Test every prompt x model of SUITE against what a baseline recorded of it.
+    """Test whether any prompt and model of SUITE has become worse than its baseline.
 
-    Matched by prompt name and model name, paired by the baseline's clusters. Exit code: 0 pass, 1
-    fail, 3 inconclusive (0 with `gate: {inconclusive: warn}`).
+    Each prompt and model is compared, on the clusters of the baseline, with the recorded prompt and
+    model of the same names.
+
+    Exit codes: 0 all pass; 1 one fails; 3 inconclusive, or 0 if the suite says
+    `gate: {inconclusive: warn}`; 5 a reply is missing with --offline.
     """
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)

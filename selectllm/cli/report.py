@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from selectllm.cli.options import FILE
+from selectllm.cli.option_words import example, option
+from selectllm.cli.options import AS_JSON, FILE
 from selectllm.cli.reports import STDOUT, place_of, show
 from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
@@ -18,25 +19,30 @@ from selectllm.jobs.reporting import read_finished
 from selectllm.jobs.workspace import find_workspace
 
 
-@click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option(
-    "--as", "form", metavar="FORMAT", help="Terminal, markdown, html, junit, github or json."
+@click.command(
+    epilog=example("report eval/runs/NAME", "report eval/runs/NAME --as markdown -o report.md")
 )
-@click.option("--html", is_flag=True, help="Write one page to look at: report.html in RUN, or -o.")
-@click.option("-o", "--out", type=FILE, help="Write the report to FILE; - is stdout.")
-@click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@option(
+    "--as",
+    "form",
+    metavar="FORMAT",
+    help="Print as terminal, markdown, html, junit, github or json.",
+)
+@option("--html", is_flag=True, help="Write a page to look at in a browser: report.html in RUN.")
+@option("-o", "--out", type=FILE, show_default="stdout")
+@AS_JSON
 def report(folder: Path, form: str | None, html: bool, out: Path | None, as_json: bool) -> None:
-    """Print the tables of the run in folder RUN; nothing is asked or computed.
+    """Print the tables of the run in the folder RUN. Nothing is asked or computed.
 
     RUN is a folder that eval, ab, aa, swap, regress, sets, optimize or student compare wrote, or
-    a file of any verb's --report json=FILE. `selectllm runs` lists the folders.
+    a file that any command wrote with --report json=FILE. To list the folders, run: selectllm runs
     """
     result, path = read_finished(folder)
     if as_json and (form or html or out):
-        raise UsageError("--json prints on stdout alone; for a file write --as json -o FILE")
+        raise UsageError("--json prints to stdout only. To write a file, use: --as json -o FILE")
     if html and form not in (None, "html"):
-        raise UsageError(f"--html and --as {form} are two formats; ask for one")
+        raise UsageError(f"--html and --as {form} are two formats. Ask for one of them.")
     if html:
         form, out = "html", out or page_of(folder)
     if as_json:

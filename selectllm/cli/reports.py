@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from selectllm.cli.option_words import option
 from selectllm.cli.terminal import spoken
 from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
@@ -52,14 +53,14 @@ def reports(*kinds: type[Document], verdicts: bool = True) -> Callable[[Function
     def asked(context: click.Context, _: click.Parameter, values: Sequence[str]) -> None:
         context.meta[META] = tuple(_asked(value, kinds, verdicts) for value in values)
 
-    option = click.option(
+    reporting = option(
         "--report",
         multiple=True,
         metavar="FORMAT=FILE",
         expose_value=False,
         callback=asked,
-        help="Write a report: terminal, markdown, html, junit, github or json; repeatable. "
-        "FILE - is stdout, instead of the tables.",
+        help="Write a report to FILE, as terminal, markdown, html, junit, github or json. With - "
+        "as FILE it is printed to stdout instead of the tables.",
     )
 
     def add(verb: Function) -> Function:
@@ -68,7 +69,7 @@ def reports(*kinds: type[Document], verdicts: bool = True) -> Callable[[Function
             _check_files(click.get_current_context())
             return verb(*args, **kwargs)
 
-        return cast(Function, option(checked))
+        return cast(Function, reporting(checked))
 
     return add
 
@@ -79,7 +80,7 @@ def _asked(text: str, kinds: Sequence[type[Document]], verdicts: bool) -> Report
 
     name, sign, file = text.partition("=")
     if not (sign and file):
-        raise UsageError(f"--report {text}: write FORMAT=FILE, such as markdown=report.md")
+        raise UsageError(f"--report {text} is not FORMAT=FILE. Write it like markdown=report.md.")
     try:
         check_format(name, *kinds, verdicts=verdicts)
     except UsageError as error:
@@ -104,9 +105,9 @@ def _check_files(context: click.Context) -> None:
         kind = PACK if words.startswith("--record ") else REPORT
         problem = unfit(given, kind, read, workspace, context.params.get("out"))
         if problem is None and real(given) in taken:
-            problem = "is another report's file"
+            problem = "is already the file of another report"
         if problem is not None:
-            raise UsageError(f"{words}: {given} {problem}; name another file")
+            raise UsageError(f"{words}: {given} {problem}. Choose another file.")
         taken.add(real(given))
 
 

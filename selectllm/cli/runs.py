@@ -7,15 +7,17 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.option_words import example
+from selectllm.cli.options import AS_JSON
 from selectllm.core.codec import canonical_json
 from selectllm.core.shown import visible
 from selectllm.jobs.runs import ListedRun, list_runs
 from selectllm.jobs.workspace import find_workspace
 
 
-@click.command()
+@click.command(epilog=example("runs", "runs eval/runs --json"))
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout and nothing else.")
+@AS_JSON
 def runs(folder: Path | None, as_json: bool) -> None:
     """List the runs in DIR, newest first, with what each of them found.
 
@@ -42,7 +44,7 @@ def _told(found: Sequence[ListedRun], place: Path) -> str:
         elif run.problem is not None:
             says = f"damaged: {run.problem}"
         else:
-            says = "not finished; run the command that began it again to go on"
+            says = "not finished (run the same command again to continue)"
         lines += [f"{run.changed:%Y-%m-%d %H:%M}  {_relative(run.folder)}", f"    {says}"]
     return "\n".join(lines)
 

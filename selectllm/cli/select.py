@@ -10,6 +10,7 @@ import click
 from selectllm.cli.ahead import show_ahead
 from selectllm.cli.evaluation import same_command
 from selectllm.cli.handover import told
+from selectllm.cli.option_words import example
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
 from selectllm.cli.session import CommandSession, open_session
@@ -25,7 +26,12 @@ from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "select pool.jsonl --budget 100 --prompt criteria@1 --model openai/gpt-4o-mini",
+        "select pool.jsonl --budget 100 --strategy longest",
+    )
+)
 @click.argument("pool_file", metavar="POOL", type=click.Path(path_type=Path))
 @select_options
 @model_options
@@ -35,8 +41,11 @@ def select(
 ) -> None:
     """Select exactly N items of POOL, by a prompt and a model or by a strategy.
 
-    Writes the items with all their columns, and OUT.decisions.jsonl. Run again, it goes on where
-    it stopped.
+    The selected items are written with all their columns. Every question and reply is kept in
+    OUT.decisions.jsonl. If the command was stopped, run it again to continue where it stopped.
+
+    Exit codes: 0 the items are selected; 1 there are too few valid picks, and see --on-invalid and
+    --max-filled; 4 --max-cost is reached; 5 a reply is missing with --offline.
     """
     out = out_file(pool_file, options.out, options.to)
     arguments = arguments_of(options, model_options, _beside(out, "decisions"))
@@ -50,11 +59,11 @@ def select(
         selection = finished(selecting.select(pool_file, session=session, **arguments))
     except ReplyMissing as error:
         command = shlex.join(same_command())
-        raise ReplyMissing(f"{error}. To record them, run: {command}") from None
+        raise ReplyMissing(f"{error}. To ask for them, run: {command}") from None
     if selection.rejected:
         rejected = _beside(out, "rejected")
         write_rejected(rejected, selection.rejected)
-        session.note(f"{len(selection.rejected)} bad rows left out: {rejected}")
+        session.note(f"{len(selection.rejected)} bad rows were left out. They are in {rejected}.")
     handed = None
     if options.to is None:
         selection.write(out)
@@ -97,18 +106,24 @@ def _report(
     elif handed:
         click.echo(told(handed))
     else:
-        click.echo(visible(f"{len(selection)} items in {out} ({', '.join(selection.by)})"))
+        click.echo(
+            visible(
+                f"Wrote {len(selection)} items to {out}, selected by {', '.join(selection.by)}."
+            )
+        )
         if selection.filled:
             click.echo(
-                f"{selection.filled} of them were chosen at random, where no answer could be used; "
-                "they are marked `filled`"
+                f"{selection.filled} of them were chosen at random, because no answer could be "
+                "used. "
+                "They are marked as filled."
             )
     if selection.replies:
         session.note(_told(session, selection))
     if selection.short:
         raise SelectionShort(
-            f"{len(selection)} of {selection.budget} items: replies were not valid, and "
-            "--on-invalid is skip"
+            f"Only {len(selection)} of {selection.budget} items were selected, because the other "
+            "replies were not valid and --on-invalid is skip. To fill the gaps at random, use "
+            "--on-invalid fill."
         )
 
 
@@ -127,7 +142,8 @@ def _taken(selection: Selection) -> dict[str, float]:
 def _told(session: CommandSession, selection: Selection) -> str:
     taken = _taken(selection)
     return (
-        f"{taken['replies']:,} replies, {taken['cached'] / taken['replies']:.0%} of them from the "
-        f"cache; {taken['tokens_in']:,} tokens in and {taken['tokens_out']:,} out. This call took "
-        f"{taken['seconds']:,} s and {session.spent}"
+        f"There were {taken['replies']:,} replies, {taken['cached'] / taken['replies']:.0%} of "
+        "them "
+        f"from the cache, with {taken['tokens_in']:,} tokens in and {taken['tokens_out']:,} tokens "
+        f"out. This took {taken['seconds']:,} seconds and {session.spent}."
     )

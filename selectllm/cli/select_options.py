@@ -10,6 +10,7 @@ from typing import get_args
 import click
 
 from selectllm.cli.named_model import NamedModels, named_model
+from selectllm.cli.option_words import TOOL, option
 from selectllm.cli.options import ModelOptions, OrOwn, grouped, map_option
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
@@ -48,85 +49,92 @@ class SelectOptions:
 select_options = grouped(
     "options",
     SelectOptions,
-    click.option("--budget", type=int, metavar="N", help="Items to select."),
-    click.option(
+    option("--budget", type=int),
+    option(
         "--threshold",
         type=float,
         metavar="X",
-        help="Instead of --budget: every item that a strategy gives at least this.",
+        help="Select every item that scores at least X, instead of a fixed number (--budget).",
     ),
-    click.option("--prompt", metavar="NAME@VERSION", help="Selection prompt."),
-    click.option("--model", metavar="PROVIDER/MODEL", help="Model that is shown the clusters."),
-    click.option("--strategy", metavar="NAME", help="Select without a model instead."),
-    click.option(
-        "--by",
-        type=OrOwn(sorted(PARTITIONS)),
-        default="diverse",
-        show_default=True,
-        help="How the pool is divided into clusters.",
+    option("--prompt"),
+    option("--model"),
+    option(
+        "--strategy", metavar="NAME", help="Select by this strategy, without a selection prompt."
     ),
-    click.option(
+    option("--by", type=OrOwn(sorted(PARTITIONS)), default="diverse", show_default=True),
+    option(
         "--cluster-size",
         "size",
         default="auto",
         show_default=True,
         metavar="M",
-        help="Candidates per cluster; auto: pool / N, within 5 to 50.",
+        help="The number of candidates in each cluster. auto divides the pool's size by --budget "
+        "and keeps the result between 5 and 50.",
     ),
-    click.option(
+    option(
         "--on-invalid",
         type=click.Choice(get_args(OnInvalid)),
         default="fill",
         show_default=True,
-        help="Picks that the model did not make: filled at random, skipped, or a failure.",
+        help="What to do where the model gives no valid pick. fill: pick at random and mark it. "
+        "skip: select fewer items. fail: stop and write nothing.",
     ),
-    click.option(
+    option(
         "--max-filled",
         type=float,
         default=0.2,
         show_default=True,
         metavar="SHARE",
-        help="Write nothing (exit 1) if more than this share of the picks would be random.",
+        help="Write nothing (exit code 1) if more than this share of the picks would be random.",
     ),
-    click.option(
+    option(
         "--reask",
         type=click.IntRange(0),
         default=2,
         show_default=True,
-        help="Further attempts after a reply that is not valid.",
+        help="Ask again up to N times after a reply that is not valid.",
     ),
-    click.option("--seed", type=int, default=0, show_default=True),
-    map_option("Where the pool keeps id, instruction, input or response; repeatable."),
-    click.option("--skip-bad", is_flag=True, help="Leave bad rows out, into OUT.rejected.jsonl."),
-    click.option(
-        "--dry-run", is_flag=True, help="Say what would be asked; send and write nothing."
+    option("--seed", type=int, default=0, show_default=True),
+    map_option,
+    option(
+        "--skip-bad",
+        is_flag=True,
+        help="Leave out rows that cannot be read, and write them with their reasons to "
+        "OUT.rejected.jsonl.",
     ),
-    click.option(
+    option(
+        "--dry-run",
+        is_flag=True,
+        help="Report what would be asked, and what it would cost. Nothing is sent or written.",
+    ),
+    option(
         "--distinct",
         metavar="exact|COSINE",
-        help="Leave near-duplicates out first: the same text, or from this cosine on (e.g. 0.95).",
+        help="First leave out repeated items: those with exactly the same text, or with a cosine "
+        "similarity of at least this (such as 0.95).",
     ),
-    click.option(
+    option(
         "--prefilter",
         metavar="STRATEGY:SHARE",
-        help="Keep only this share of the pool, by a strategy, e.g. longest:0.5.",
+        help="First keep only the share of the pool that a strategy ranks highest, such as "
+        "longest:0.5.",
     ),
-    click.option(
+    option(
         "--sort",
         is_flag=True,
-        help="Write the best of every cluster first, then the second best, and so on; picks made "
-        "at random come last. Without it rows keep the pool's order.",
+        help="Write the best item of every cluster first, then the second best, and so on. Picks "
+        "that were made at random come last. Without --sort, the order of the pool is kept.",
     ),
-    click.option(
+    option(
         "--to",
         type=click.Choice([*TARGETS]),
-        help="Write the items for the people who answer them, as this tool imports them.",
+        help=TOOL,
     ),
-    click.option(
+    option(
         "-o",
         "--out",
         type=click.Path(path_type=Path),
-        help="Where the selection goes [POOL.selected.jsonl; with --to POOL.handover.SUFFIX].",
+        show_default="POOL.selected.jsonl, or with --to POOL.handover and the tool's suffix",
     ),
 )
 
@@ -144,9 +152,13 @@ def out_file(pool_file: Path, out: Path | None, to: TargetName | None = None) ->
     elif out is None:
         return _plain_out(pool_file)
     if to is None and out.suffix != ".jsonl":
-        raise UsageError(f"-o {out}: the selection is JSON lines; end the name in .jsonl")
+        raise UsageError(
+            f"-o {out}: The selection is written as JSON lines. End the name in .jsonl."
+        )
     if out.resolve() == pool_file.resolve():
-        raise UsageError(f"-o {out}: is the pool itself, which is not overwritten; name another")
+        raise UsageError(
+            f"-o {out} is the pool itself, which is not overwritten. Choose another file."
+        )
     return out
 
 
@@ -161,7 +173,7 @@ def given_size(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--cluster-size {text!r}: must be a whole number above 0, or auto")
+        raise UsageError(f"--cluster-size {text!r} must be a whole number above 0, or auto.")
     return int(text)
 
 

@@ -26,13 +26,14 @@ class CommandSession(Session):
         """What the command has spent, as the beginning of a note."""
         ledger, doubts = self.ledger, []
         if ledger.unpriced_calls:
-            doubts.append(f"{ledger.unpriced_calls} calls are not priced")
+            doubts.append(f"{ledger.unpriced_calls} calls have no known price")
         if ledger.assumed_calls:
             doubts.append(
-                f"{ledger.assumed_calls} calls did not say what they cost and are counted with the "
-                f"most that it can be, {ledger.assumed:.4f} USD"
+                f"{ledger.assumed_calls} calls did not say what they cost and are counted at the "
+                "most "
+                f"that they can cost, {ledger.assumed:.4f} USD"
             )
-        return f"spent {ledger.spent:.4f} USD" + (f" ({'; '.join(doubts)})" if doubts else "")
+        return f"cost {ledger.spent:.4f} USD" + (f" ({'; '.join(doubts)})" if doubts else "")
 
     def note_tries(self, decisions: Iterable[Decision]) -> None:
         """Tell how the provider behind `decisions` failed and was waited for, if it did."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.evaluation import same_command
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
 from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import CommandSession, open_session
@@ -41,35 +42,25 @@ class SetsOptions:
 sets_options = grouped(
     "options",
     SetsOptions,
-    click.option("-o", "--out", type=DIRECTORY, help="Folder [eval/runs/SUITE-sets-<hash>]."),
-    click.option("--pool", metavar="FILE", help="Instead of the suite's pool: a copy or a part."),
-    click.option(
-        "--budget",
-        type=click.IntRange(1),
-        multiple=True,
-        help="Instead of the suite's; repeatable.",
-    ),
-    click.option("--seed", type=int, multiple=True, help="Instead of the suite's; repeatable."),
-    click.option(
-        "--only",
-        multiple=True,
-        metavar="SELECTOR",
-        help="A prompt, a model, PROMPT+MODEL or a strategy of the suite; repeatable.",
-    ),
-    click.option("--markdown", type=FILE, help="Write the tables to FILE, with all overlaps."),
+    option("-o", "--out", type=DIRECTORY, show_default="eval/runs/SUITE-sets-HASH"),
+    option("--pool"),
+    option("--budget", type=click.IntRange(1), multiple=True, show_default="the suite's"),
+    option("--seed", type=int, multiple=True, show_default="the suite's"),
+    option("--only", multiple=True),
+    option("--markdown", type=FILE),
 )
 
 
-@click.command()
+@click.command(epilog=example("sets suite.yaml --budget 1000 --budget 2000 --markdown sets.md"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @sets_options
 @reports(SetsResults)
 @common_options
 def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
-    """Select every set of SUITE: each selector's, at every budget and with every seed.
+    """Select a set with every selector of SUITE, at every budget and with every seed.
 
-    Writes a folder with the sets (sets.jsonl) and what compares them (sets.json), and prints one
-    table for each budget. Run again, it goes on where it stopped.
+    The command writes a folder with the sets (sets.jsonl) and their comparison (sets.json), and
+    prints one table for each budget. If it was stopped, run it again to continue where it stopped.
     """
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
@@ -78,7 +69,7 @@ def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
         comparison = finished(job)
     except ReplyMissing as error:
         command = shlex.join(same_command())
-        raise ReplyMissing(f"{error}. To record them, run: {command}") from None
+        raise ReplyMissing(f"{error}. To ask for them, run: {command}") from None
     if options.markdown is not None:
         write_text(options.markdown, comparison.report("markdown"))
     _show(session, comparison)
@@ -93,4 +84,4 @@ def _show(session: CommandSession, comparison: making.Sets) -> None:
         return
     show(comparison.results, as_json=session.common.as_json)
     if not session.common.as_json:
-        session.note(f"{session.spent}; folder: {comparison.folder}")
+        session.note(f"{session.spent.capitalize()}. The sets are in {comparison.folder}.")

@@ -44,8 +44,8 @@ class Patient(io.RawIOBase):
                 self.gone = True
                 if self._told and not isinstance(error, BrokenPipeError):
                     raise Unwritable(
-                        f"cannot write to standard output ({error.strerror}); make room, or write "
-                        "to another place, then run the same command again"
+                        f"Standard output cannot be written ({error.strerror}). Make room or write "
+                        "to another place, and run the same command again."
                     ) from None
         return len(data)
 

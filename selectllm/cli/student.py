@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from selectllm.cli import reports
-from selectllm.cli.options import DIRECTORY, FILE, grouped
+from selectllm.cli.option_words import example, option
+from selectllm.cli.options import DIRECTORY, ENCODER, FILE, grouped, map_option
 from selectllm.cli.session import open_session
 from selectllm.cli.student_options import (
+    LOADED,
     Local,
-    columns_option,
     dev_option,
     drop_leaks_option,
     dry_run_option,
@@ -40,19 +41,20 @@ def student() -> None:
     """A language model that is fine-tuned on selections, and measured on held-out items."""
 
 
-@student.command()
+@student.command(epilog=example("student train pool.selected.jsonl --test test.jsonl -o student"))
 @click.argument("selection", metavar="SELECTION")
 @grouped(
     "settings",
     TrainSettings,
-    click.option("-o", "--out", type=DIRECTORY, required=True, help="Folder of the student."),
+    option("-o", "--out", type=DIRECTORY, required=True),
     dev_option,
-    click.option(
-        "--test", metavar="FILE", help="Train on none of these items: refuse, or --drop-leaks."
+    option(
+        "--test",
+        help="Refuse to train on the items of this file, or leave them out with --drop-leaks.",
     ),
-    setting("seed", "Of the order of the items and of the adapter."),
+    setting("seed"),
     drop_leaks_option,
-    columns_option,
+    map_option,
 )
 @student_options
 @dry_run_option
@@ -80,34 +82,33 @@ def train(
     )
 
 
-@student.command()
+@student.command(epilog=example("student score student --test test.jsonl"))
 @click.argument("folder", metavar="[DIR]", type=DIRECTORY, required=False)
 @grouped(
     "settings",
     ScoreSettings,
     test_option,
-    click.option("-o", "--out", type=FILE, help="Write losses and gains to FILE, as JSON."),
-    click.option(
-        "--answers", type=FILE, help="Let the student answer; write what it says to FILE (JSONL)."
+    option("-o", "--out", type=FILE, show_default="stdout only"),
+    option(
+        "--answers",
+        type=FILE,
+        help="Let the student answer the items, and write its answers to this file (JSONL).",
     ),
-    click.option(
-        "--new-tokens", type=int, help=f"Of an answer at most, with --answers [{NEW_TOKENS}]."
+    option(
+        "--new-tokens",
+        type=int,
+        show_default=str(NEW_TOKENS),
+        help="With --answers: end an answer after N tokens.",
     ),
-    click.option(
-        "--encoder",
-        metavar="NAME",
-        help="Of the cosines of --answers: a sentence-transformers model [all-MiniLM-L6-v2].",
-    ),
-    columns_option,
+    ENCODER,
+    map_option,
 )
 @grouped(
     "base",
     BaseSettings,
-    click.option(
-        "--model", help=f"The base model, or where DIR's is now [DIR's, or {DEFAULT.model}]."
-    ),
-    click.option("--mode", type=click.Choice(["fast", "full"]), help="[DIR's, or fast]"),
-    click.option("--max-length", type=int, help="Tokens of an item [DIR's, or 512]."),
+    option("--model", help=LOADED, show_default=f"the student's, or {DEFAULT.model}"),
+    option("--mode", type=click.Choice(["fast", "full"]), show_default="the student's, or fast"),
+    option("--max-length", type=int, show_default="the student's, or 512"),
 )
 @reports.reports(StudentScores)
 @dry_run_option
@@ -134,27 +135,34 @@ def score(
         reports.show(scores.results, as_json=local.as_json)
 
 
-@student.command()
+@student.command(
+    epilog=example("student compare eval/runs/SETS --pool pool.jsonl --test test.jsonl")
+)
 @click.argument("sets_folder", metavar="SETS_FOLDER", type=click.Path(path_type=Path))
 @grouped(
     "settings",
     ComparedSets,
-    click.option("--pool", metavar="FILE", required=True, help="What the sets were selected from."),
-    click.option("-o", "--out", type=DIRECTORY, help="Folder to write [SETS_FOLDER/students]."),
-    columns_option,
-    click.option("--budget", type=click.IntRange(1), help="The sets of this size [the only one]."),
-    click.option(
-        "--random", type=click.IntRange(2), default=8, show_default=True, help="Random sets."
+    option("--pool", required=True, help="The pool that the sets were selected from."),
+    option("-o", "--out", type=DIRECTORY, show_default="SETS_FOLDER/students"),
+    map_option,
+    option("--budget", type=click.IntRange(1), show_default="the only one"),
+    option(
+        "--random",
+        type=click.IntRange(2),
+        default=8,
+        show_default=True,
+        help="The number of random sets to compare with.",
     ),
-    click.option("--only", multiple=True, metavar="ARM", help="Only these selectors; repeatable."),
-    click.option(
+    option("--only", multiple=True),
+    option(
         "--matched",
         multiple=True,
-        metavar="ARM",
-        help="Selectors beside which random items of as many tokens are trained on [all]; "
-        "repeatable; `none` for none.",
+        metavar="SELECTOR",
+        show_default="all",
+        help="Compare this selector also with random items that have as many tokens. With none, "
+        "compare no selector so.",
     ),
-    primary_option("The gain that verdicts are about; name it before you look."),
+    primary_option,
     drop_leaks_option,
 )
 @trial_options

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
-from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, Common, grouped, map_option
+from selectllm.cli.option_words import option
+from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, QUIET, Common, grouped
 from selectllm.core.codec import canonical_json
 from selectllm.downstream.student.schema import Aggregation, StudentPlan
 from selectllm.jobs.workshop import DEFAULT, StudentSettings, TrialSettings
@@ -39,36 +40,32 @@ local_options = grouped(
     "local",
     Local,
     AS_JSON,
-    click.option("--quiet", is_flag=True, help="No progress and no notes."),
+    QUIET,
     ENV_FILE,
     CACHE,
 )
-columns_option = map_option(
-    "Column of the files that holds instruction, input, response or id; repeatable."
+LOADED = "The language model to load: local/NAME, a folder, or NAME[@REVISION] of the hub."
+test_option = option("--test", required=True)
+dev_option = option(
+    "--dev", metavar="FILE", help="Choose the learning rate on the items of this file."
 )
-test_option = click.option(
-    "--test", metavar="FILE", required=True, help="Held-out items with responses."
-)
-dev_option = click.option("--dev", metavar="FILE", help="Choose the learning rate on these items.")
-drop_leaks_option = click.option(
-    "--drop-leaks",
-    is_flag=True,
-    help="Leave out what is also a test or dev item, and say how much, rather than refuse.",
-)
+drop_leaks_option = option("--drop-leaks", is_flag=True)
 
 
-dry_run_option = click.option(
+dry_run_option = option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing; tell items, tokens, epochs, and how long it takes here, by a few steps.",
+    help="Train nothing. Report items, tokens, epochs and the time that it takes here, measured by "
+    "a few steps.",
 )
 
 
-def setting(name: str, words: str) -> Any:
+def setting(name: str, words: str | None = None) -> Any:
     """The option of one field of StudentConfig, with its default."""
     value = getattr(DEFAULT, name)
-    option = f"--{name.replace('_', '-')}"
-    return click.option(option, type=type(value), default=value, show_default=True, help=words)
+    told = {} if words is None else {"help": words}
+    flag = f"--{name.replace('_', '-')}"
+    return option(flag, type=type(value), default=value, show_default=True, **told)
 
 
 def show_plan(plan: Mapping[str, StudentPlan], *, json: bool) -> None:
@@ -82,50 +79,44 @@ def show_plan(plan: Mapping[str, StudentPlan], *, json: bool) -> None:
         click.echo(f"{name}: {plan_text(part)}")
 
 
-def primary_option(words: str) -> Callable[[Any], Any]:
-    """--primary: how a gain is a mean over the test items."""
-    return click.option(
-        "--primary",
-        type=click.Choice([by.replace("_", "-") for by in get_args(Aggregation)]),
-        default="per-token",
-        show_default=True,
-        callback=lambda ctx, param, value: value.replace("-", "_"),
-        help=words,
-    )
+primary_option = option(
+    "--primary",
+    type=click.Choice([by.replace("_", "-") for by in get_args(Aggregation)]),
+    default="per-token",
+    show_default=True,
+    callback=lambda ctx, param, value: value.replace("-", "_"),
+)
 
 
 student_options = grouped(
     "student",
     StudentSettings,
-    setting("model", "local/NAME, a folder or NAME[@REVISION] on the hub."),
-    click.option(
-        "--mode",
-        type=click.Choice(["fast", "full"]),
-        default=DEFAULT.mode,
-        show_default=True,
-        help="Adapt the last blocks alone, at a quarter of the cost, or all of them.",
-    ),
-    setting("epochs", "Passes over the items."),
-    setting("batch_size", "Items of a step."),
-    setting("rank", "Of the adapter (LoRA)."),
-    setting("alpha", "The adapter's update is scaled by alpha / rank."),
-    setting("blocks", "Blocks that mode fast adapts."),
-    click.option(
+    setting("model", LOADED),
+    option("--mode", type=click.Choice(["fast", "full"]), default=DEFAULT.mode, show_default=True),
+    setting("epochs", "The number of passes over the items."),
+    setting("batch_size", "The number of items in a step."),
+    setting("rank", "The rank of the adapter (LoRA)."),
+    setting("alpha", "Scale the update of the adapter by alpha divided by rank."),
+    setting("blocks", "The number of blocks that are trained with --mode fast."),
+    option(
         "--learning-rate",
         type=float,
-        help=f"Of the first step; it falls to 0 [{DEFAULT.learning_rate}, or as --dev says].",
+        show_default=f"{DEFAULT.learning_rate}, or chosen with --dev",
+        help="The learning rate of the first step. It falls to 0.",
     ),
-    setting("max_length", "Tokens of an item at most; what is longer is cut, and told."),
+    setting("max_length"),
 )
 trial_options = grouped(
     "trials",
     TrialSettings,
     test_option,
     dev_option,
-    click.option(
-        "--seeds", type=click.IntRange(1), default=2, show_default=True, help="Trainings a set."
-    ),
-    click.option(
-        "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Trainings at a time."
+    option("--seeds", type=click.IntRange(1), default=2, show_default=True),
+    option(
+        "--jobs",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="The number of trainings at the same time.",
     ),
 )

@@ -9,6 +9,7 @@ import click
 
 from selectllm.cli.comparing import finish
 from selectllm.cli.evaluation import evaluating_options, reaching_verdicts
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
@@ -32,29 +33,25 @@ class SwapOptions:
 swap_options = grouped(
     "options",
     SwapOptions,
-    click.option("--from", "from_", required=True, metavar="M1", help="The model in use."),
-    click.option("--to", required=True, metavar="M2", help="The model to take its place."),
-    click.option("--prompt", metavar="P", help="The prompt of both [the suite's only one]."),
-    click.option(
-        "--retain",
-        type=click.FloatRange(0, 1, min_open=True),
-        default=0.9,
-        show_default=True,
-        help="Share of M1's lift over random picks that M2 must keep.",
-    ),
+    option("--from", "from_", required=True),
+    option("--to", required=True),
+    option("--prompt", show_default="the suite's only one"),
+    option("--retain", type=click.FloatRange(0, 1, min_open=True), default=0.9, show_default=True),
 )
 
 
-@click.command()
+@click.command(epilog=example("swap suite.yaml --from gpt --to llama --prompt criteria@1"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @swap_options
 @evaluating_options
 @reports(RunResults)
 @common_options
 def swap(suite_file: Path, options: SwapOptions, evaluating: Evaluating, common: Common) -> None:
-    """Say whether model M2 can safely replace M1, on the clusters of SUITE; what both cost.
+    """Find out whether one model can safely replace another, on the clusters of SUITE.
 
-    Exit code: 0 safe, 1 not safe, 3 inconclusive.
+    The report also says what both models cost.
+
+    Exit codes: 0 the swap is safe; 1 it is not safe; 3 inconclusive.
     """
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import click
 
-from selectllm.core.shown import visible
+from selectllm.core.shown import sentence, visible
 from selectllm.core.types import Progress
 
 # Arguments that the command line calls otherwise than `max_cost` -> --max-cost.
@@ -70,7 +70,7 @@ class Terminal:
     def note(self, text: str) -> None:
         """A line for people."""
         if not self.quiet:
-            click.echo(visible(spoken(text)), err=True)
+            click.echo(visible(sentence(spoken(text))), err=True)
 
     @contextlib.contextmanager
     def progress(self, description: str) -> Iterator[Progress | None]:

@@ -5,14 +5,17 @@ What is computed or trained is in utility_values.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import (
     AS_JSON,
     DIRECTORY,
     FILE,
+    LIMIT,
     Common,
     Output,
     common_options,
@@ -36,46 +39,51 @@ from selectllm.jobs.sync import finished
 
 @click.group("utility")
 def utility() -> None:
-    """Utilities: numbers per item that stand for downstream quality."""
+    """Collect, compute or check utilities: numbers that say how valuable an item is."""
 
 
 for verb in (knn, ifd, student, validate):
     utility.add_command(verb)
 
 
-@utility.command()
+@utility.command(epilog=example("utility ask eval/runs/NAME --differing --raters 2 -o sheet.csv"))
 @click.argument("target", metavar="SUITE|RUN", type=click.Path(path_type=Path))
 @grouped(
     "settings",
     RatingRequest,
-    click.option(
-        "-o",
-        "--out",
-        type=click.Path(path_type=Path),
-        required=True,
-        help=".csv .jsonl .argilla .json",
+    option("-o", "--out", type=click.Path(path_type=Path), required=True),
+    option(
+        "--differing",
+        is_flag=True,
+        help="Ask only about items that one arm picked and the other did not.",
     ),
-    click.option("--differing", is_flag=True, help="Only the items that exactly one arm picked."),
-    click.option("--raters", type=click.IntRange(1), default=1, show_default=True),
-    click.option(
+    option("--raters", type=click.IntRange(1), default=1, show_default=True),
+    option(
         "--range",
         "scale",
         type=(float, float),
         metavar="LOW HIGH",
-        help="The scale [the suite's range, else 1 5].",
+        show_default="the suite's range, or 1 5",
+        help="The lowest and the highest rating.",
     ),
-    click.option("--rubric", type=FILE, help="What raters are told, instead of ours."),
-    click.option("--with-responses", is_flag=True, help="Show the pool's responses as well."),
-    click.option("--rated", type=FILE, help="Leave out what this ratings file has already."),
-    click.option("--limit", type=click.IntRange(1), help="Only the first clusters of a suite."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffle."),
+    option(
+        "--rubric",
+        type=FILE,
+        show_default="a rubric of ours",
+        help="Put the text of this file on the sheet as instructions for raters.",
+    ),
+    option("--with-responses", is_flag=True, help="Show the responses of the pool as well."),
+    option("--rated", type=FILE, help="Leave out items that already have a rating in this file."),
+    LIMIT,
+    option("--seed", type=int, default=0, show_default=True),
 )
 @common_options
 def ask(target: Path, settings: RatingRequest, common: Common) -> None:
-    """Write a sheet of the items to be rated: of SUITE's clusters, or of a RUN.
+    """Write a sheet of items for people to rate, from the clusters of SUITE or from a RUN.
 
-    Shuffled, with the rubric on top; which arm picked what is not in it. With several raters each
-    gets a file in an order of its own.
+    -o names a .csv or .jsonl file, or an .argilla folder. The items are shuffled and the rubric
+    stands on top. The sheet does not say which arm picked an item. With several raters, each one
+    gets a file with an order of its own.
     """
     session = open_session(common, target.resolve().parent)
     asked = finished(rating.ask(target, settings, session=session))
@@ -83,11 +91,17 @@ def ask(target: Path, settings: RatingRequest, common: Common) -> None:
         click.echo(canonical_json(asked.to_json()))
         return
     sheets = [str(sheet) for sheet in asked.sheets]
-    click.echo(f"{', '.join(sheets)}: {asked.items} items for {asked.raters} rater(s)")
-    click.echo(f"when they are filled in: selectllm utility import {' '.join(sheets)}")
+    raters = "1 rater" if asked.raters == 1 else f"{asked.raters} raters"
+    click.echo(f"Wrote {asked.items} items for {raters} to {', '.join(sheets)}.")
+    click.echo(f"Once they are filled in, run: selectllm utility import {shlex.join(sheets)}")
 
 
-@utility.command("import")
+@utility.command(
+    "import",
+    epilog=example(
+        "utility import sheet-1.csv sheet-2.csv", "utility import results.csv --export training"
+    ),
+)
 @click.argument(
     "files",
     metavar="SHEET...|RESULT...",
@@ -95,26 +109,34 @@ def ask(target: Path, settings: RatingRequest, common: Common) -> None:
     required=True,
     type=click.Path(path_type=Path),
 )
-@click.option(
-    "-o", "--out", type=FILE, help="File to write [NAME.ratings.jsonl; with --export results.jsonl]"
-)
+@option("-o", "--out", type=FILE, show_default="NAME.ratings.jsonl, or results.jsonl with --export")
 @grouped(
     "sheets",
     SheetSettings,
-    click.option("--ask", "asked", type=FILE, help="The .ask.json of the sheets, if elsewhere."),
-    click.option("--add", type=FILE, help="A ratings file whose ratings are kept beside these."),
-    click.option("--partial", is_flag=True, help="Items that nobody rated may be missing."),
+    option(
+        "--ask",
+        "asked",
+        type=FILE,
+        show_default="beside the sheets",
+        help="The .ask.json file that was written with the sheets.",
+    ),
+    option("--add", type=FILE, help="A ratings file whose ratings are kept as well."),
+    option("--partial", is_flag=True, help="Accept sheets in which some items have no rating."),
 )
 @grouped(
     "results",
     ResultSettings,
-    click.option(
-        "--export", type=DIRECTORY, help="The files are results of what export wrote there."
+    option("--export", type=DIRECTORY),
+    option(
+        "--arm", help="With --export: the arm, or the set, that the results of one model belong to."
     ),
-    click.option("--arm", help="With --export: the arm, or set, that a file of one model is of."),
-    click.option("--budget", type=click.IntRange(1), help="With --arm: the size of its set."),
-    click.option("--seed", type=int, help="With --arm: the seed that its set was selected with."),
-    click.option("--training-seed", type=int, help="With --export: of results that state none."),
+    option("--budget", type=click.IntRange(1)),
+    option("--seed", type=int, help="With --arm: the seed that the set was selected with."),
+    option(
+        "--training-seed",
+        type=int,
+        help="With --export: the training seed of results that name none.",
+    ),
 )
 @output_options
 def import_(
@@ -124,18 +146,24 @@ def import_(
     results: ResultSettings,
     output: Output,
 ) -> None:
-    """Read filled-in SHEETs into one ratings file, or RESULTs of training elsewhere into another.
+    """Read filled-in SHEETs into a ratings file, or RESULTs of training elsewhere.
 
-    Sheets (.csv, .jsonl, exports of Argilla and Label Studio): several raters of an item give
-    their mean, with their noise and agreement. Results of sets that `export` wrote (rows in .jsonl
-    or .csv, files of lm-evaluation-harness and AlpacaEval): what each selector's sets were worth.
+    SHEETs are .csv or .jsonl files, or exports of Argilla or Label Studio. If several people rated
+    an item, its rating is their mean, and their noise and agreement are reported.
+
+    RESULTs belong to sets that selectllm export wrote: rows in .jsonl or .csv, or files of
+    lm-evaluation-harness or AlpacaEval. Name that folder with --export.
     """
     from selectllm.report.utilities import ratings_text, results_text
 
     if results.export is None and results != ResultSettings():
-        raise UsageError("--arm, --budget, --seed, --training-seed: are for results; add --export")
+        raise UsageError(
+            "--arm, --budget, --seed and --training-seed apply to training results. Add --export."
+        )
     if results.export is not None and sheets != SheetSettings():
-        raise UsageError("--ask, --add, --partial: are for sheets, which have no --export")
+        raise UsageError(
+            "--ask, --add and --partial apply to sheets. Leave them out, or leave --export out."
+        )
     session = open_session(output.common(), Path.cwd())
     if results.export is not None:
         read = finished(importing.import_results(files, results, out, session=session)).summary
@@ -149,30 +177,31 @@ def import_(
         )
 
 
-@utility.command()
+@utility.command(epilog=example("utility agree eval/runs/SETS --results results.jsonl"))
 @click.argument("sets_folder", metavar="SETS_FOLDER", type=DIRECTORY)
 @grouped(
     "settings",
     AgreeSettings,
-    click.option(
-        "--results", type=FILE, required=True, help="What `utility import --export` wrote."
+    option(
+        "--results",
+        type=FILE,
+        required=True,
+        help="The file that selectllm utility import --export wrote.",
     ),
-    click.option("--metric", help="The metric [the only one]."),
-    click.option("--budget", type=click.IntRange(1), help="Sets of this size [the only one]."),
-    click.option("--benchmark", multiple=True, help="Only these; repeatable [all]."),
-    click.option("--utility", multiple=True, help="Only these; repeatable [all]."),
-    click.option(
-        "--export", type=DIRECTORY, help="Take the tokens of the sets from what export wrote."
-    ),
+    option("--metric", show_default="the only one", help="Compare by this metric."),
+    option("--budget", type=click.IntRange(1), show_default="the only one"),
+    option("--benchmark", multiple=True, show_default="all", help="Use only this benchmark."),
+    option("--utility", multiple=True, show_default="all"),
+    option("--export", type=DIRECTORY),
 )
 @reports(OutcomeAgreement)
 @AS_JSON
 def agree(sets_folder: Path, settings: AgreeSettings, as_json: bool) -> None:
-    """How far the utilities of SETS_FOLDER order its selectors as results from elsewhere do.
+    """Check whether the utilities of SETS_FOLDER rank its selectors as training results do.
 
-    For each utility the agreement of what the sets capture of it with what training on them was
-    worth: rank correlations over selectors, what length alone would have foretold, and how far
-    that can be trusted.
+    For each utility, the command compares how much of it the sets capture with how well models did
+    that were trained on them. It reports rank correlations over the selectors, what length alone
+    would have predicted, and how far this can be trusted.
     """
     from selectllm.report.set_agreement import print_agreement
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import ValidationError
 
+from selectllm.cli.option_words import example, option
 from selectllm.cli.options import (
     DIRECTORY,
     FILE,
@@ -21,8 +22,8 @@ from selectllm.cli.options import (
 from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.student_options import (
+    LOADED,
     Local,
-    columns_option,
     drop_leaks_option,
     local_options,
     primary_option,
@@ -44,7 +45,6 @@ from selectllm.utility.schema import Validations
 
 Entry = TypeVar("Entry", bound=Strict)
 
-PRIMARY = primary_option("How a gain is a mean over the test items.")
 pool_argument = click.argument("pool_file", metavar="POOL")
 
 
@@ -53,47 +53,51 @@ def _value_options(source: str, *more: Function) -> Callable[[Function], Functio
     return grouped(
         "settings",
         ValueSettings,
-        click.option(
-            "-o", "--out", type=FILE, help=f"Utility file to write [POOL.{source}.utility.jsonl]."
-        ),
-        click.option("--name", default=source, show_default=True, help="What it is called."),
-        map_option("Column of the pool that holds instruction, input, response or id; repeatable."),
+        option("-o", "--out", type=FILE, show_default=f"POOL.{source}.utility.jsonl"),
+        option("--name", default=source, show_default=True),
+        map_option,
         *more,
     )
 
 
-@click.command()
+@click.command(epilog=example("utility knn pool.jsonl --test test.jsonl"))
 @pool_argument
 @test_option
-@click.option("--k", type=click.IntRange(1), default=5, show_default=True, help="Neighbours.")
-@click.option(
+@option(
+    "--k",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="The number of neighbours that answer each test item.",
+)
+@option(
     "--answer",
     type=click.Choice(["cosine", "rouge-l"]),
     default="cosine",
     show_default=True,
-    help="How well one response serves for another.",
+    help="How to measure how well one response serves for another.",
 )
 @_value_options("knn", drop_leaks_option)
 @common_options
 def knn(pool_file: str, settings: ValueSettings, common: Common, **entry: Any) -> None:
-    """How well the responses of POOL's items would serve held-out test items: a proxy.
+    """Compute how well the responses of POOL's items would answer held-out test items.
 
-    Exact KNN-Shapley values: an item is worth what its response adds where test items are
-    answered with the responses of their k nearest items.
+    Every test item is answered with the responses of its k nearest items. The value of an item is
+    what its response adds to that (the exact KNN-Shapley value). This utility is a proxy.
     """
     _value(pool_file, _entry(KnnEntry, source="knn", **entry), settings, common)
 
 
-@click.command()
+@click.command(epilog=example("utility ifd pool.jsonl"))
 @pool_argument
-@click.option("--model", metavar="LM", help="local/NAME, a folder or a hub name [smollm2-135m].")
+@option("--model", help=LOADED, show_default="local/smollm2-135m")
 @_value_options("ifd")
 @common_options
 def ifd(pool_file: str, settings: ValueSettings, common: Common, **entry: Any) -> None:
-    """How little the instructions of POOL's items help a language model to respond: a proxy.
+    """Compute how little each instruction of POOL helps a language model to write the response.
 
-    Instruction-following difficulty, turned so that higher is better: what is hard to follow has
-    much to teach, and what misleads has nothing.
+    This is the instruction-following difficulty. A high value means that an item is hard to follow
+    and has much to teach. An instruction that misleads the model gets none. It is a proxy.
     """
     _value(pool_file, _entry(IfdEntry, source="ifd", **entry), settings, common)
 
@@ -104,8 +108,10 @@ def _entry(kind: type[Entry], **said: Any) -> Entry:
         return kind(**said)
     except ValidationError as error:
         first = error.errors()[0]
-        option = first["loc"][0]
-        raise UsageError(f"--{option}: {first['input']!r} is no {option}; name one") from None
+        name = first["loc"][0]
+        raise UsageError(
+            f"--{name} {first['input']!r} is not a {name}. Give another one."
+        ) from None
 
 
 def _value(
@@ -122,31 +128,35 @@ def _say(valued: Valued, as_json: bool) -> None:
     click.echo(canonical_json(saved.to_json()) if as_json else visible(valued_text(saved)))
 
 
-@click.command("student")
+@click.command("student", epilog=example("utility student pool.jsonl --test test.jsonl"))
 @pool_argument
 @grouped(
     "settings",
     ValueSettings,
-    click.option("-o", "--out", type=FILE, help="Utility file [POOL.student.utility.jsonl]."),
-    columns_option,
-    click.option("--name", default="student", show_default=True),
+    option("-o", "--out", type=FILE, show_default="POOL.student.utility.jsonl"),
+    map_option,
+    option("--name", default="student", show_default=True),
     drop_leaks_option,
 )
 @grouped(
     "divided",
     BlockSettings,
-    click.option(
-        "--size", type=click.IntRange(1), default=20, show_default=True, help="Items of a block."
+    option(
+        "--size",
+        type=click.IntRange(1),
+        default=20,
+        show_default=True,
+        help="The number of items in each block.",
     ),
-    click.option(
+    option(
         "--passes",
         type=click.IntRange(1),
         default=4,
         show_default=True,
-        help="Times that the pool is divided; two or more tell the reliability.",
+        help="Divide the pool into blocks N times. Two or more show how reliable the values are.",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of the blocks."),
-    PRIMARY,
+    option("--seed", type=int, default=0, show_default=True),
+    primary_option,
 )
 @trial_options
 @student_options
@@ -160,10 +170,10 @@ def student(
     trials: TrialSettings,
     student: StudentSettings,
 ) -> None:
-    """Values of POOL's items from students trained on blocks of them, as a utility file.
+    """Measure the value of POOL's items by training students on blocks of them.
 
-    Every pass divides the pool into blocks, and a student is trained on each: an outcome, but
-    a noisy one, with its reliability.
+    Every pass divides the pool into blocks and trains a student on each of them. This measures an
+    outcome rather than a proxy, but with noise. The utility file states its reliability.
     """
     session = open_session(local.common(), Path.cwd())
     trainings = (divided, trials, student)
@@ -171,18 +181,27 @@ def student(
     _say(finished(job), local.as_json)
 
 
-@click.command()
+@click.command(epilog=example("utility validate suite.yaml --test test.jsonl"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @grouped(
     "settings",
     ValidateSettings,
-    click.option("-o", "--out", type=DIRECTORY, help="Folder [validations/ beside SUITE]."),
-    click.option("--utility", multiple=True, metavar="NAME", help="Only these; repeatable [all]."),
-    click.option(
-        "--subsets", type=click.IntRange(4), default=16, show_default=True, help="Random subsets."
+    option("-o", "--out", type=DIRECTORY, show_default="validations/ beside SUITE"),
+    option("--utility", multiple=True, show_default="all"),
+    option(
+        "--subsets",
+        type=click.IntRange(4),
+        default=16,
+        show_default=True,
+        help="The number of random subsets to train on.",
     ),
-    click.option("--size", type=click.IntRange(1), help="Items of each [the suite's budget]."),
-    PRIMARY,
+    option(
+        "--size",
+        type=click.IntRange(1),
+        show_default="the suite's budget",
+        help="The number of items in each subset.",
+    ),
+    primary_option,
     drop_leaks_option,
 )
 @trial_options
@@ -196,11 +215,12 @@ def validate(
     student: StudentSettings,
     common: Common,
 ) -> None:
-    """Hold SUITE's utilities against training: whether sums foretell what subsets are worth.
+    """Check by training whether SUITE's utilities predict what subsets of the pool are worth.
 
-    Students are trained on random subsets of the pool, kept in the cache and shared with
-    `student compare`; the Spearman correlation of gains and sums (LDS) is written to a file for
-    each utility, for its `validation:` in the suite.
+    Students are trained on random subsets of the pool. For each utility, the rank correlation
+    between its sum over a subset and the gain from training on it (the LDS) is written to a file,
+    which the suite can name as validation. Trainings are kept in the cache and are shared with
+    selectllm student compare.
     """
     session = open_session(common, suite_file.resolve().parent)
     job = validating.validate(suite_file, settings, trials, student, session=session)
@@ -213,5 +233,6 @@ def validate(
         return
     show(found, as_json=False)
     click.echo(
-        f"in the suite, for each utility: validation: {validated.folder}/NAME.validation.json"
+        "To use a validation, add to that utility in the suite: "
+        f"validation: {validated.folder}/NAME.validation.json"
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from selectllm.cli.option_words import example
+from selectllm.cli.options import AS_JSON
 from selectllm.core.codec import canonical_json
 from selectllm.core.shown import visible
 from selectllm.evaluation.runs.verify import RESULTS, Verification, verification
@@ -13,14 +15,16 @@ from selectllm.evaluation.runs.verify import RESULTS, Verification, verification
 LISTED = 20
 
 
-@click.command()
+@click.command(epilog=example("verify eval/runs/NAME"))
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Machine output alone on stdout.")
+@AS_JSON
 @click.pass_context
 def verify(ctx: click.Context, folder: Path, as_json: bool) -> None:
-    """Compute every figure of the run in folder RUN anew, and name any that differs.
+    """Compute every figure of the run in the folder RUN again, and list those that differ.
 
-    No model is loaded or asked. Exit code 1 if anything differs.
+    No model is loaded or asked.
+
+    Exit codes: 0 all figures are the same; 1 at least one differs.
     """
     done = verification(folder)
     click.echo(canonical_json(done.to_json()) if as_json else visible(_told(done)))
@@ -30,8 +34,8 @@ def verify(ctx: click.Context, folder: Path, as_json: bool) -> None:
 def _told(done: Verification) -> str:
     """The first differences, one a line; or that there are none."""
     if not done.differences:
-        return f"all {done.figures} figures of {RESULTS} follow from the folder"
+        return f"All {done.figures} figures in {RESULTS} follow from the files of the run."
     lines = [difference.text for difference in done.differences[:LISTED]]
     if (more := len(done.differences) - LISTED) > 0:
-        lines.append(f"... and {more} more; --json lists them all")
+        lines.append(f"There are {more} more. To list them all, use --json.")
     return "\n".join(lines)

@@ -37,7 +37,7 @@ def _whole(digits: str) -> int:
 
 
 def _refused(constant: str) -> float:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a number of JSON")
 
 
 _DECODER = json.JSONDecoder(parse_int=_whole, parse_constant=_refused)

@@ -168,7 +168,7 @@ def _why(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"no {place}"
     if first["type"] == "extra_forbidden":
-        return f"{place} is not known; was it written by a later version?"
+        return f"{place} is not known. Was it written by a later version?"
     reason = re.sub(r"^(Input should|Value error, should)", "should", first["msg"])
     value = first["input"]
     shown = excerpt(value) if isinstance(value, str) else shortened(value)

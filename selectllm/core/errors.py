@@ -80,7 +80,7 @@ def check_whole(argument: str, value: object) -> None:
     """Raise UsageError unless the value of `argument` is a whole number, or None."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise UsageError(
-            f"`{argument}` {value!r}: is {type(value).__name__}; give a whole number",
+            f"`{argument}` {value!r} is {type(value).__name__}. Give a whole number",
             argument=argument,
         )
 
@@ -89,7 +89,7 @@ def check_number(argument: str, value: object) -> None:
     """Raise UsageError unless the value of `argument` is a number, or None."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
         raise UsageError(
-            f"`{argument}` {value!r}: is {type(value).__name__}; give a number",
+            f"`{argument}` {value!r} is {type(value).__name__}. Give a number",
             argument=argument,
         )
 

@@ -70,4 +70,6 @@ def _absent(module: str) -> bool:
 
 def _missing(extra: Extra, module: str, what: str, how: str) -> ExtraMissing:
     package = PACKAGES.get(module, module)
-    return ExtraMissing(f"{what} needs {package}, which {how}; run {pip_line(extra)}")
+    return ExtraMissing(
+        f"{what} needs {package}, which {how}. To install it, run: {pip_line(extra)}"
+    )

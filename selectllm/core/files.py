@@ -54,9 +54,9 @@ def unwritable(path: Path) -> str | None:
     except (OSError, ValueError) as error:
         return f"cannot be written ({getattr(error, 'strerror', None) or error})"
     if not folder.is_dir():
-        return f"cannot be written: {folder} is not a folder"
+        return f"cannot be written, because {folder} is not a folder"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return f"cannot be written: folder {folder} is not yours to write in"
+        return f"cannot be written, because you may not write in the folder {folder}"
     return None
 
 
@@ -79,9 +79,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = load_json(path.read_bytes())
     except FileNotFoundError:
-        raise RunError(f"{path}: there is no such file; is the folder a finished run?") from None
+        raise RunError(f"{path} does not exist. Is the folder a finished run?") from None
     except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read as JSON ({error})") from None
+        raise RunError(f"{path} cannot be read as JSON ({error})") from None
     if not isinstance(content, dict):
-        raise RunError(f"{path}: is not a JSON object")
+        raise RunError(f"{path} is not a JSON object")
     return content

@@ -82,19 +82,21 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
                 row = form.from_json(fields)
                 latest[form.key(row)] = row
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+        raise RunError(
+            f"{path} cannot be read ({error.strerror}). Check the file and its permissions"
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         if number == 1:
             raise _no_log(path) from None
         raise RunError(
-            f"{path}:{number}: not a {form.what}; the log is damaged, or one of something else: "
-            "move it away to start over"
+            f"{path}:{number} is not a {form.what}. The log is damaged, or it belongs to something "
+            "else. Move it away to start over"
         ) from None
     return LogContent(manifest, latest, intact)
 
 
 def _no_log(path: Path) -> RunError:
-    return RunError(f"{path}: is no log of selectllm, and is left as it is; name another file")
+    return RunError(f"{path} is not a log of selectllm, so it is not changed. Choose another file")
 
 
 class RowLog(Generic[KeyT, RowT]):
@@ -127,8 +129,8 @@ class RowLog(Generic[KeyT, RowT]):
             handle = open(path, "ab", buffering=0)
         except OSError as error:
             raise RunError(
-                f"{path}: cannot be written to ({error.strerror}); check the path and its "
-                f"permissions, or name another place with `{self._argument}`",
+                f"{path} cannot be written to ({error.strerror}). Check the path and its "
+                f"permissions, or choose another place with `{self._argument}`",
                 argument=self._argument,
             ) from None
         try:
@@ -174,9 +176,9 @@ class RowLog(Generic[KeyT, RowT]):
             with contextlib.suppress(OSError):  # half a line would join the next one
                 self._handle.truncate(start)
             raise RunError(
-                f"{self.path}: cannot be written to ({error.strerror}); make room or mend the "
-                "folder, then run the same command again: what the log and the reply cache hold "
-                "is not asked again",
+                f"{self.path} cannot be written to ({error.strerror}). Make room or repair the "
+                "folder, then run the same command again. Replies that the log or the reply cache "
+                "holds are not asked for again",
                 argument=self._argument,
             ) from None
 
@@ -205,8 +207,8 @@ def _lock(handle: IO[bytes], path: Path, argument: str) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RunError(
-            f"{path}: another process is writing to it; wait for that one, or name another "
-            f"place with `{argument}` (with `cache`, where the file is in the cache)",
+            f"{path}: Another process is writing to this file. Wait until it is done, or choose "
+            f"another place with `{argument}` (with `cache`, if the file is in the cache)",
             argument=argument,
         ) from None
 
@@ -225,7 +227,7 @@ def check_manifest(
     what, gone = ("log", path) if path.suffix == ".jsonl" else ("run", path.parent)
     wanted = json.loads(canonical_json(expected))
     raise RunError(
-        f"{path}: this {what} was written with {_different(found, wanted)}. Choose another "
+        f"{path}: This {what} was written with {_different(found, wanted)}. Choose another "
         f"output with `{argument}`, or delete {gone} to start over",
         argument=argument,
     )

@@ -20,12 +20,12 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """`no strategy 'longst'; did you mean 'longest'? There are: ...`."""
+    """`there is no strategy 'longst'. Did you mean 'longest'? There are: ...`."""
     names = sorted(known)
     match = closest(name, names)
-    hint = f"; did you mean {match!r}?" if match else "."
+    hint = f". Did you mean {match!r}?" if match else "."
     listing = f" There are: {', '.join(names)}" if names else " There are none"
-    return f"no {what} {name!r}{hint}{listing}"
+    return f"there is no {what} {name!r}{hint}{listing}"
 
 
 def listed(names: Sequence[str]) -> str:

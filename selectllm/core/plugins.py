@@ -93,27 +93,27 @@ def load(port: Port[T], reference: str, *folders: Path | None) -> Plugin[T]:
         code = load_code(module, *(folder for folder in folders if folder is not None))
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise port.error(f"{cannot} ({_mistake(error)}); correct its module") from None
+            raise port.error(f"{cannot} ({_mistake(error)}). Correct its module") from None
         if port.names:
             listing = unknown(port.what, reference, port.names)
-            raise port.error(f"{listing}. Of your own: {error}") from None
-        hint = "install its module, or put it beside the suite"
-        raise port.error(f"{cannot} ({error}); {hint}") from None
+            raise port.error(f"{listing}. If it is your own: {error}") from None
+        hint = "Install its module, or put it beside the suite"
+        raise port.error(f"{cannot} ({error}). {hint}") from None
     except SelectLLMError:
         raise
     except _MISTAKES as error:
-        raise port.error(f"{cannot} ({_mistake(error)}); correct its module") from error
+        raise port.error(f"{cannot} ({_mistake(error)}). Correct its module") from error
     try:
         one: T = getattr(code.module, attr)
     except AttributeError:
         match = closest(attr, [name for name in vars(code.module) if not name.startswith("_")])
-        hint = f"did you mean {match!r}?" if match else "correct the name"
+        hint = f"Did you mean {match!r}?" if match else "Correct the name"
         lacks = f"module {module!r} has no attribute {attr!r}"
-        raise port.error(f"{cannot} ({lacks}); {hint}") from None
+        raise port.error(f"{cannot} ({lacks}). {hint}") from None
     if not port.is_one(one):
         raise port.error(
-            f"{port.what} {reference!r} is no {port.kind} but {type(one).__name__}; "
-            f"see {port.contract}"
+            f"{port.what} {reference!r} is no {port.kind} but {type(one).__name__}. See "
+            f"{port.contract}"
         )
     return Plugin(one, code.sha256)
 

@@ -5,6 +5,8 @@ What a stranger wrote may hold codes that a terminal obeys, or that turn the ord
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from reprlib import Repr
 from typing import Any
 
@@ -42,6 +44,29 @@ _CONTROLS = {
         *range(0xD800, 0xE000),
     )
 } | {0x0D: "\\r"}
+
+
+def capital(text: str) -> str:
+    """`text` with a capital where it begins with a word; a path or a name stays as it is."""
+    first = text.split(maxsplit=1)[0] if text else ""
+    is_word = len(text) > len(first) and first.rstrip(",").isalpha() and first.islower()
+    return text[0].upper() + text[1:] if is_word else text
+
+
+_COMMAND = re.compile(r"\b(selectllm|pip|python|git|ollama|vllm) \S")
+
+
+def sentence(text: str, names: Collection[str] = ()) -> str:
+    """`text` as people read it: with a capital and a full stop.
+
+    No full stop behind a command, which is there to be copied, and no capital where it begins with
+    one of `names`, such as a file that is called like a word.
+    """
+    last = text.rstrip().rpartition(". ")[2]
+    ends = text.rstrip().endswith((".", "!", "?", ":", '."')) or _COMMAND.search(last)
+    first = text.partition(" ")[0]
+    told = text if first in names else capital(text)
+    return told if ends else f"{told}."
 
 
 def visible(text: str) -> str:

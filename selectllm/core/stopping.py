@@ -104,7 +104,7 @@ async def _drained(task: asyncio.Task[Any], stop: _Stop, drain: Drain) -> None:
         await asyncio.wait({task}, timeout=min(AT_ONCE, drain.seconds))
         if drain.seconds > AT_ONCE and not task.done():
             drain.tell(
-                f"Stopping: replies that are on their way are waited for, at most "
+                f"Stopping. Waiting for replies that are still on their way, at most "
                 f"{drain.seconds:g} seconds. Interrupt again to stop at once."
             )
             await asyncio.wait({task}, timeout=drain.seconds - AT_ONCE)

@@ -32,7 +32,7 @@ def _json(value: Any) -> Any:
     try:
         canonical_json(value)
     except (TypeError, ValueError):
-        raise ValueError("should hold only what JSON can carry; put a date into quotes") from None
+        raise ValueError("should hold only what JSON can carry. Put a date into quotes") from None
     return value
 
 

@@ -40,7 +40,7 @@ class LikeNumber(str):
 def load_yaml(text: str, *, like_numbers: bool = False) -> Any:
     """The value that `text` holds, texts of `like_numbers` as LikeNumber. Raises YamlFault."""
     if len(text) > MOST_CHARACTERS:
-        raise YamlFault(1, f"longer than {MOST_CHARACTERS:,} characters; is it the right file?")
+        raise YamlFault(1, f"longer than {MOST_CHARACTERS:,} characters. Is it the right file?")
     try:
         return yaml.load(text, Loader=_TellingLoader if like_numbers else _Loader)
     except yaml.reader.ReaderError as error:

@@ -22,9 +22,9 @@ _TEXT_PARTS = ("text", "input_text", "output_text")
 _THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
 _SPEAKERS = {"human": "User", "gpt": "Assistant"}
 _SHOWN = {
-    "first": "the first one is shown, without what comes after it",
-    "last": "the last one is shown, with what came before as context",
-    "all": "all of them are shown, as one text",
+    "first": "The first one is shown, without what comes after it",
+    "last": "The last one is shown, with what came before as context",
+    "all": "All of them are shown, as one text",
 }
 
 
@@ -99,7 +99,7 @@ def is_chat(value: Any) -> bool:
 def turns_of(value: Any, column: str) -> list[dict[str, Any]]:
     """`value` as turns. Raises BadRow if it is no list of objects."""
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
-        reason = f"{column} is no list of turns: {shortened(value)}"
+        reason = f"{column} is not a list of turns: {shortened(value)}"
         raise BadRow(reason, "write each turn as an object with role and content")
     return value
 
@@ -116,7 +116,7 @@ def notes_on(chats: int, several: int, with_system: int, shown: Turns) -> tuple[
     """What is said of a pool of `chats`, counted."""
     notes = []
     if several:
-        notes.append(f"{several:,} of {chats:,} chats have several user turns; {_SHOWN[shown]}.")
+        notes.append(f"{several:,} of {chats:,} chats have several user turns. {_SHOWN[shown]}.")
     if with_system:
         notes.append(f"{with_system:,} of {chats:,} chats have a system turn, which is not shown.")
     return tuple(notes)

@@ -129,15 +129,17 @@ def _semantic(
 ) -> dict[str, str]:
     """`semantic_duplicates` of the rows in `order` alone, which is the order of keeping."""
     if not 0 < threshold <= 1:
-        raise UsageError(f"threshold is {threshold}; write a cosine above 0, up to 1")
+        raise UsageError(f"the threshold is {threshold}. Give a cosine above 0 and at most 1")
     if len(order) > limits.up_to:
         raise UnfitError(
-            f"semantic duplicates compare every pair, which is for up to {limits.up_to:,} "
-            f"items, got {len(order):,}; drop only exact duplicates, or split the pool"
+            "to find near-duplicates, every pair is compared. That is possible for up to "
+            f"{limits.up_to:,} items, and there are {len(order):,}. Leave out only exact "
+            "duplicates "
+            "(`distinct` exact), or split the pool"
         )
     if len(set(ids)) != len(ids):
         raise UsageError(
-            f"{len(ids) - len(set(ids))} of {len(ids)} ids are repeats; make them unique"
+            f"{len(ids) - len(set(ids))} of {len(ids)} ids appear more than once. Make them unique"
         )
     _check_vectors(vectors, len(ids), order)
     earlier = _earliest_near(vectors, order, threshold - ROUNDING, limits.block)
@@ -200,6 +202,6 @@ def _check_vectors(vectors: Vectors, items: int, order: Positions) -> None:
         wrong = positions[~(np.abs(squared - 1) <= LENGTH_WITHIN)]  # NaN is wrong too
         if len(wrong):
             raise EncoderError(
-                f"row {wrong.min()} of the vectors is not finite or not of length 1; "
-                "embed the pool again, or divide each row by its length"
+                f"row {wrong.min()} of the vectors is not finite or not of length 1. Embed the "
+                "pool again, or divide each row by its length"
             )

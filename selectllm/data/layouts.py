@@ -29,8 +29,8 @@ from selectllm.data.readers.records import BadRow
 
 TURNS = "turns"
 """The key of a mapping that says which turns of a chat are shown."""
-MAP_IT = "name it with `columns` {flag}"
-RENAME_IT = "rename {name} to instruction in this file, or to what the pool calls it"
+MAP_IT = "Name it with `columns` {flag}"
+RENAME_IT = "Rename {name} to instruction in this file, or to what the pool calls it"
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 _NOTHING = Exchange(None, None)
 
@@ -150,7 +150,7 @@ def no_instruction(rows: Sequence[Mapping[str, Any]], where: str, fix: str) -> P
     found = ", ".join(dict.fromkeys(paths_of(rows[0]))) or "none"
     none = "" if likely else ", and none looks like one"
     return PoolError(
-        f"{where}: no column holds the instruction{none} (columns: {found}); {done}",
+        f"{where}: no column holds the instruction{none} (columns: {found}). {done}",
         argument="columns",
     )
 
@@ -165,12 +165,13 @@ def parse_mapping(texts: Sequence[str]) -> dict[str, str]:
         field, equals, column = text.partition("=")
         if not (equals and column):
             raise UsageError(
-                f"`columns` {text}: no column; write `columns` instruction=COL", argument="columns"
+                f"`columns` {text} names no column. Write it like `columns` instruction=COL",
+                argument="columns",
             )
         check_canonical(field)
         if field in columns:
             raise UsageError(
-                f"`columns` {text}: {field} is already mapped to {columns[field]!r}; give it once",
+                f"`columns` {text}: {field} is already mapped to {columns[field]!r}. Give it once",
                 argument="columns",
             )
         columns[field] = column

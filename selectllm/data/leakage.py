@@ -154,6 +154,6 @@ def check_not_trained_on(tests: Sequence[Item], asked: Collection[str]) -> None:
 
 def _seen(known: Sequence[str], tests: Sequence[Item], where: str) -> str:
     return (
-        f"student: {len(known)} of {len(tests)} test items are also in {where}: {listed(known)}; "
-        "a student may not be tested on what it could learn by heart"
+        f"student: {len(known)} of {len(tests)} test items are also in {where}: "
+        f"{listed(known)}. A student may not be tested on what it could learn by heart"
     )

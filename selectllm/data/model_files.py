@@ -58,7 +58,7 @@ def find_model(name: str, role: ModelRole) -> ModelSource:
     if name.startswith((".", "/", "~")):
         how = f" with `{role.argument}`" if role.argument else ""
         raise role.error(
-            f"no {role.name} folder {name}; give a folder or a name on the hub{how}",
+            f"there is no {role.name} folder {name}. Give a folder, or a name on the hub{how}",
             argument=role.argument,
         )
     source, _, revision = name.partition("@")
@@ -120,7 +120,7 @@ def _folder_sha256(folder: Path, role: ModelRole) -> str:
     )
     if not names:
         raise role.error(
-            f"{role.name} folder {folder} holds no model files; give the model's folder",
+            f"{role.name} folder {folder} holds no model files. Give the model's folder",
             argument=role.argument,
         )
     return sha256_texts(text for name in names for text in (name, file_sha256(folder / name)))

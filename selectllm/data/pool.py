@@ -76,7 +76,7 @@ def load_pool(
     """
     if not isinstance(path, Path | str):
         raise PoolError(
-            f"the pool is {type(path).__name__}, not a file; make records a pool with "
+            f"the pool is {type(path).__name__}, not a file. To make a pool of records, use "
             "Pool.from_records(...)"
         )
     return _loaded(Path(path), _checked(columns), skip_bad, MAP_IT)
@@ -129,7 +129,7 @@ def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
         except BadRow as bad:
             raise bad.at(f"record {number}", of_file=False) from None
     if not items:
-        raise PoolError("the pool is empty; give it at least one record")
+        raise PoolError("the pool is empty. Give it at least one record")
     return Pool(tuple(items), sha256_texts(_identity(items)), notes=builder.notes())
 
 
@@ -148,7 +148,7 @@ def _checked(columns: Mapping[str, str] | None) -> Mapping[str, str]:
     )
     if not named:
         raise UsageError(
-            f"`columns` {shortened(columns)}: is no mapping of names; write it as "
+            f"`columns` {shortened(columns)} is not a mapping of names. Write it as "
             '{"instruction": "COL"}',
             argument="columns",
         )
@@ -167,7 +167,7 @@ def _rows_of(records: Any) -> Iterable[Any]:
         return cast("Iterable[Any]", rows)
     if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
         raise PoolError(
-            f"records are {type(records).__name__}; give a list of dicts, a frame of polars or "
+            f"records are {type(records).__name__}. Give a list of dicts, a frame of polars or "
             "pandas, or one split of a data set (a file is read by load_pool)"
         )
     return records
@@ -181,9 +181,11 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
 
 def _nothing_in(path: Path, rejected: Sequence[Rejected]) -> PoolError:
     if not rejected:
-        return PoolError(f"{path}: the pool is empty; give it at least one row")
+        return PoolError(f"{path}: the pool is empty. Give it at least one row")
     first = f"{place(path, rejected[0].line)}: {rejected[0].reason}"
-    return PoolError(f"{path}: all of its {len(rejected)} rows are bad; correct them ({first})")
+    return PoolError(
+        f"{path}: none of its {len(rejected)} rows can be read. Correct them ({first})"
+    )
 
 
 def _identity(items: Iterable[Item]) -> Iterator[str]:
@@ -225,7 +227,7 @@ class _Builder:
         if isinstance(row, BadRow):
             raise row
         if not isinstance(row, dict):
-            reason = f"the row is no object: {shortened(row)}"
+            reason = f"the row is not an object: {shortened(row)}"
             raise BadRow(reason, 'write it as {"instruction": ...}')
         if self._layout is None:
             self._layout = layout_of(row, self._mapped, self._place(number))
@@ -276,8 +278,8 @@ class _Builder:
         if self._mended:
             rows = "1 row holds" if self._mended == 1 else f"{self._mended:,} rows hold"
             notes.append(
-                f"{rows} half of a surrogate pair, which is no character: "
-                "the replacement character U+FFFD stands for it"
+                f"{rows} half of a surrogate pair, which is not a character: the replacement "
+                "character U+FFFD stands for it"
             )
         return tuple(notes)
 

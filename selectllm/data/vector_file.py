@@ -51,14 +51,14 @@ class VectorFile:
             some = ", ".join(map(str, without[:5])) + (", ..." if len(without) > 5 else "")
             return (
                 f"`vectors` {self.path}: {len(without)} rows hold NaN, infinity or nothing but "
-                f"zeros (row {some}, from 0); embed their texts again"
+                f"zeros (row {some}, from 0). Embed their texts again"
             )
         other = np.flatnonzero(np.abs(lengths - 1) > LENGTH_WITHIN)
         if len(other):
             divided = _saved(self.path, "v / np.linalg.norm(v, axis=1, keepdims=True)")
             return (
                 f"`vectors` {self.path}: {len(other)} rows are not of length 1 (row {other[0]}, "
-                f"from 0, has {lengths[other[0]]:.4g}); divide each by its length: {divided}"
+                f"from 0, has {lengths[other[0]]:.4g}). Divide each by its length: {divided}"
             )
         return None
 
@@ -84,8 +84,9 @@ class GivenVectors:
         """The same for the items of `pool`. Raises EncoderError unless each has its row."""
         if len(pool) != self.file.shape[0]:
             raise EncoderError(
-                f"`vectors` {self.file.path}: {self.file.shape[0]} rows for the {len(pool)} items "
-                f"of {pool.source or 'the pool'}; row i must hold the vector of the pool's row i",
+                f"`vectors` {self.file.path}: The file has {self.file.shape[0]} rows for the "
+                f"{len(pool)} items of {pool.source or 'the pool'}. Row i must hold the vector of "
+                "row i of the pool",
                 argument="vectors",
             )
         return replace(self, items=pool.items)
@@ -119,19 +120,19 @@ def open_vectors(path: Path) -> VectorFile:
     mapped = _mapped(path)
     if mapped.dtype != np.dtype("<f4"):
         raise EncoderError(
-            f"`vectors` {path}: holds {mapped.dtype}, not float32; convert it: "
+            f"`vectors` {path} holds {mapped.dtype}, not float32. Convert it: "
             f"{_saved(path, 'v.astype(np.float32)')}",
             argument="vectors",
         )
     if mapped.ndim != 2 or 0 in mapped.shape:
         raise EncoderError(
-            f"`vectors` {path}: has shape {mapped.shape}; save an array of shape "
-            "(items in the pool, dim)",
+            f"`vectors` {path} has shape {mapped.shape}. Save an array of shape (items in the "
+            "pool, dim)",
             argument="vectors",
         )
     if not mapped.flags.c_contiguous:
         raise EncoderError(
-            f"`vectors` {path}: is stored column by column, not row by row; convert it: "
+            f"`vectors` {path} is stored column by column, not row by row. Convert it: "
             f"{_saved(path, 'np.ascontiguousarray(v)')}",
             argument="vectors",
         )
@@ -140,7 +141,7 @@ def open_vectors(path: Path) -> VectorFile:
 
 def _saved(path: Path, expression: str) -> str:
     """The line of numpy that puts `expression`, of the file's array v, into the file."""
-    return f"v = np.load({str(path)!r}); np.save({str(path)!r}, {expression})"
+    return f"v = np.load({str(path)!r}). Np.save({str(path)!r}, {expression})"
 
 
 def _mapped(path: Path) -> Vectors:
@@ -148,10 +149,10 @@ def _mapped(path: Path) -> Vectors:
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
-        raise EncoderError(f"`vectors` {path}: there is no such file", argument="vectors") from None
+        raise EncoderError(f"`vectors` {path} does not exist", argument="vectors") from None
     except (ValueError, OverflowError, tokenize.TokenError, SyntaxError) as error:
         reason = str(error.args[0]).partition("\n")[0]
         raise EncoderError(
-            f"`vectors` {path}: is no .npy file of numbers ({reason}); write it with np.save",
+            f"`vectors` {path} is not a .npy file of numbers ({reason}). Write it with np.save",
             argument="vectors",
         ) from None

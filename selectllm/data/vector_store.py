@@ -116,7 +116,7 @@ class VectorStore:
             elif known != dim:
                 raise EncoderError(
                     f"encoder {self.identity} gave vectors of length {dim}, but {self.path} holds "
-                    f"{known}; give the encoder another identity, or delete the file"
+                    f"{known}. Give the encoder another identity, or delete the file"
                 )
             size = handle.seek(0, os.SEEK_END)
             handle.truncate(size - (size - HEADER_BYTES) % records.itemsize)
@@ -156,8 +156,8 @@ class VectorStore:
 
     def _unusable(self, error: OSError) -> EncoderError:
         return EncoderError(
-            f"{self.path}: cannot be used ({error.strerror}); make room, mend the folder's "
-            "permissions or delete the file, or name another folder with `cache`",
+            f"{self.path} cannot be used ({error.strerror}). Make room, mend the folder's "
+            "permissions or delete the file, or choose another folder with `cache`",
             argument="cache",
         )
 
@@ -166,7 +166,7 @@ class VectorStore:
         text = canonical_json(fields).encode("utf-8")
         if len(text) >= HEADER_BYTES:
             raise EncoderError(
-                f"the encoder's identity has {len(self.identity)} characters; cut it"
+                f"the encoder's identity has {len(self.identity)} characters. Cut it"
             )
         return text.ljust(HEADER_BYTES - 1) + b"\n"
 
@@ -181,7 +181,7 @@ class VectorStore:
         match fields:
             case {"dim": int(dim), "identity": self.identity, "vectors": 1} if dim > 0:
                 return dim
-        raise EncoderError(f"{self.path} holds no vectors of {self.identity}; delete the file")
+        raise EncoderError(f"{self.path} holds no vectors of {self.identity}. Delete the file")
 
 
 def _record(dim: int) -> np.dtype[np.void]:

@@ -105,7 +105,7 @@ class VoteEntry(Strict):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         if self.orders * self.repeats < 2:
-            raise ValueError("should have orders or repeats above 1; one reply is no vote")
+            raise ValueError("should have orders or repeats above 1. One reply is not a vote")
         return self
 
 
@@ -253,11 +253,11 @@ def load_suite(path: Path) -> Suite:
     try:
         content = load_yaml(path.read_text(encoding="utf-8"), like_numbers=True)
     except OSError as error:
-        raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
+        raise SuiteError(f"{path} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise SuiteError(f"{path}: is not UTF-8; save it as UTF-8") from None
+        raise SuiteError(f"{path} is not UTF-8. Save it as UTF-8") from None
     except YamlFault as fault:
-        raise SuiteError(f"{path}: not YAML ({fault})") from None
+        raise SuiteError(f"{path} is not YAML ({fault})") from None
     if not isinstance(content, dict):
         raise SuiteError(f"{path}: a suite is a mapping that begins with `name:`")
     try:
@@ -280,8 +280,8 @@ def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         known = _keys_at(loc[:-1])
         match = closest(str(place[-1]), known)
-        hint = f"did you mean {match!r}? " if match else ""
-        return f"unknown key {where!r}; {hint}keys here: {', '.join(sorted(known))}"
+        hint = f"Did you mean {match!r}? " if match else ""
+        return f"unknown key {where!r}. {hint}The keys here are: {', '.join(sorted(known))}"
     if error["type"] == "missing":
         return f"{where!r} is missing"
     if error["type"] == NO_SOURCE:
@@ -326,12 +326,16 @@ def _check(path: Path, suite: Suite) -> None:
     for key, names in named.items():
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise SuiteError(f"{path}: {key}: {twice[0]!r} stands twice; give each its own name")
+            raise SuiteError(
+                f"{path}: {key}: There are two called {twice[0]!r}. Give each its own name"
+            )
     if bool(suite.prompts) != bool(suite.models):
         lacking = "models" if suite.prompts else "prompts"
-        raise SuiteError(f"{path}: {lacking} is empty; a prompt needs a model and a model a prompt")
+        raise SuiteError(f"{path}: {lacking} is empty. A prompt needs a model and a model a prompt")
     if not suite.prompts and not suite.strategies:
-        raise SuiteError(f"{path}: nothing to evaluate; name prompts and models, or strategies")
+        raise SuiteError(
+            f"{path}: There is nothing to evaluate. Name prompts and models, or strategies"
+        )
     utilities = named["utilities"]
     if suite.gate.utility is not None and suite.gate.utility not in utilities:
         raise SuiteError(
@@ -340,6 +344,6 @@ def _check(path: Path, suite: Suite) -> None:
         )
     if suite.clusters.file is None and suite.picks >= suite.clusters.size:
         raise SuiteError(
-            f"{path}: picks: {suite.picks} of clusters of {suite.clusters.size} is no choice; "
-            "make picks smaller than clusters.size"
+            f"{path}: picks: {suite.picks} of clusters of {suite.clusters.size} leaves no choice. "
+            "Make picks smaller than clusters.size"
         )

@@ -80,7 +80,7 @@ def _compared(folder: Path) -> SetsResults:
     path = folder / "sets.json"
     compared = SetsResults.read(path, DAMAGED)
     if not compared.utilities:
-        raise UsageError(f"{path}: has no utilities; name some in the suite and run `sets` again")
+        raise UsageError(f"{path} has no utilities. Name some in the suite and run `sets` again")
     return compared
 
 
@@ -94,7 +94,7 @@ def _tokens(
     check_pool(exported, content.pool_sha256, "`results`")
     if exported.sha256 != content.export_sha256:
         raise UtilityError(
-            f"`export` {export}: the results are of another export; name that one",
+            f"`export` {export}: the results are of another export. Name that one",
             argument="export",
         )
     return tokens_by_arm(exported, scores.budget)

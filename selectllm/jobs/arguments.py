@@ -91,7 +91,7 @@ def check(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
             continue
         words = " or ".join(dict.fromkeys(filter(None, map(_words, _kinds(hint)))))
         raise UsageError(
-            f"`{name}` {shortened(value)}: is {type(value).__name__}; give {words or 'another'}",
+            f"`{name}` {shortened(value)} is {type(value).__name__}. Give {words or 'another'}",
             argument=name,
         )
 
@@ -149,9 +149,9 @@ def _check_text(name: str, value: object, *, path: bool) -> None:
         try:
             os.fsencode(text) if path else text.encode()
         except UnicodeEncodeError:
-            problem = "holds half of a surrogate pair, which is no character"
+            problem = "holds half of a surrogate pair, which is not a character"
         else:
             if "\0" not in text:
                 continue
             problem = "holds a NUL character"
-        raise UsageError(f"`{name}` {shortened(text)}: {problem}; correct it", argument=name)
+        raise UsageError(f"`{name}` {shortened(text)}: {problem}. Correct it", argument=name)

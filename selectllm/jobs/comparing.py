@@ -117,14 +117,14 @@ async def ab(
     """
     told = {"a": (a,), "b": (b,) if isinstance(b, str) else tuple(b)}
     if not told["b"]:
-        raise UsageError("`b`: is empty; name at least one arm", argument="b")
+        raise UsageError("`b` is empty. Name at least one arm", argument="b")
 
     def arms(halves: Halves) -> ComparisonDesign:
         named = halves.with_default(prompt=prompt, model=model)
         arms = tuple(named.arm(which, name) for which, names in told.items() for name in names)
         if len(set(arms)) < len(arms):
             raise UsageError(
-                f"`a` and `b`: {', '.join(arm.name for arm in arms)} has an arm twice; compare "
+                f"`a` and `b`: {', '.join(arm.name for arm in arms)} has an arm twice. Compare "
                 "different arms, or see an arm's own noise with selectllm aa "
                 f"{suite.source or 'SUITE' if isinstance(suite, Suite) else suite}",
                 argument="b",
@@ -156,13 +156,13 @@ async def swap(
     above 0 and at most 1. The rest, and what is raised: see `evaluate`.
     """
     if not 0 < retain <= 1:
-        raise UsageError(f"`retain` {retain}: is not above 0 and at most 1", argument="retain")
+        raise UsageError(f"`retain` {retain} is not above 0 and at most 1", argument="retain")
 
     def arms(halves: Halves) -> ComparisonDesign:
         named = halves.with_default(prompt=prompt, model=None)
         if from_ == to and from_ in named.models:
             raise UsageError(
-                f"`from_` and `to` are both {from_!r}; name two models of the suite", argument="to"
+                f"`from_` and `to` are both {from_!r}. Name two models of the suite", argument="to"
             )
         return ComparisonDesign("swap", named.swapped(from_, to), retain=retain)
 
@@ -254,7 +254,7 @@ def _sequential(
         if is_begun(folder_of(session, looking, evaluating), looking) or not _known(session, run):
             return looking
         why = "every reply is recorded or cached, so there are no calls to save"
-    session.note(f"note: a fixed design is used ({why})")
+    session.note(f"Note: A fixed design is used ({why}).")
     return replace(run, comparison=replace(comparison, why=why))
 
 

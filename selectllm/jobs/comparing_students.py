@@ -192,7 +192,7 @@ def _selectors(folder: Path, pool: Pool, settings: ComparedSets) -> tuple[list[T
     budget = settings.budget or budgets[0]
     if settings.budget is None and len(budgets) > 1:
         raise UsageError(
-            f"{folder}: has sets of {', '.join(map(str, budgets))}; name one with `budget`",
+            f"{folder} has sets of {', '.join(map(str, budgets))}. Name one with `budget`",
             argument="budget",
         )
     if budget not in budgets:
@@ -227,12 +227,12 @@ def _without(
     if empty:
         raise UsageError(
             f"every item of the sets of {', '.join(dict.fromkeys(empty))} is also a test or dev "
-            "item, so there is nothing to train on; give other items for `test`, or select anew "
+            "item, so there is nothing to train on. Give other items for `test`, or select anew "
             "from a pool without them",
             argument="test",
         )
     session.note(
-        f"note: sets have lost items ({'; '.join(sorted(lost))}). They are smaller than the random "
+        f"Note: sets have lost items ({'; '.join(sorted(lost))}). They are smaller than the random "
         "sets beside them, and gains grow with the number of items: to compare selectors at one "
         f"size, select anew from {rest}, the pool without what is held out"
     )
@@ -242,14 +242,14 @@ def _without(
 def _check_names(folder: Path, settings: ComparedSets, arms: Sequence[str]) -> None:
     if NONE in settings.matched and len(settings.matched) > 1:
         raise UsageError(
-            f"`matched` {NONE}: and others are named; leave one of them out", argument="matched"
+            f"`matched` {NONE}: and others are named. Leave one of them out", argument="matched"
         )
     matched = [name for name in settings.matched if name != NONE]
     for argument, names in (("only", settings.only), ("matched", matched)):
         for name in names:
             if name not in arms:
                 raise UsageError(
-                    f"{name}: {folder} has no such selector; it has {', '.join(arms)}",
+                    f"{name}: {folder} has no such selector. It has {', '.join(arms)}",
                     argument=argument,
                 )
 

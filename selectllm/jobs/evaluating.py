@@ -61,7 +61,7 @@ class Evaluating:
             suite = suite.model_copy(update={"seed": self.seed})
         if self.limit is not None:
             if self.limit < 1:
-                raise UsageError(f"`limit` {self.limit}: is below 1", argument="limit")
+                raise UsageError(f"`limit` {self.limit} is below 1", argument="limit")
             clusters = suite.clusters.model_copy(update={"limit": self.limit})
             suite = suite.model_copy(update={"clusters": clusters})
         return suite
@@ -132,7 +132,7 @@ def open_run(
     if prompts is None:
         prompts = load_prompts(suite, session.library)
     for newer in newer_versions(suite, prompts, session.library):
-        session.note(f"note: {newer}")
+        session.note(f"Note: {newer}")
     suite = numbered(suite, session.library)
     for spec in suite.specs():
         settled(spec, suite.folder)
@@ -170,8 +170,8 @@ def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
     cold = [spec.name for spec in suite.specs() if spec.temperature == 0]
     if suite.repeats > 1 and cold:
         session.note(
-            f"note: repeats: {suite.repeats} at temperature 0 mostly repeat one reply "
-            f"({', '.join(cold)}); set a temperature above 0, or repeats: 1"
+            f"Note: repeats: {suite.repeats} at temperature 0 mostly repeat one reply "
+            f"({', '.join(cold)}). Set a temperature above 0, or repeats: 1"
         )
     for spec in suite.specs():
         note_equal_ballots(session, spec)
@@ -247,4 +247,4 @@ def _record(session: Session, run: Run, path: Path, decisions: Sequence[Decision
     own = run.suite.replies
     keep = own is not None and run.suite.at(own).resolve() == path.resolve()
     count = write_pack(path, decisions, keep=keep)
-    session.note(f"{count} replies in {path}")
+    session.note(f"Wrote {count} replies to {path}.")

@@ -56,8 +56,8 @@ def read_evidence(folder: Path, library: PromptLibrary) -> RunEvidence | None:
     log = read_log(folder / "decisions.jsonl")
     if log.manifest != manifest:
         raise RunError(
-            f"{folder / 'decisions.jsonl'}: is the log of another run than {folder / 'run.json'}; "
-            "restore the one that belongs to it, or run the suite again"
+            f"{folder / 'decisions.jsonl'} is the log of another run than {folder / 'run.json'}. "
+            "Restore the one that belongs to it, or run the suite again"
         )
     decisions = [log.latest[key] for key in sorted(log.latest)]
     inputs = inputs.first(inputs.asked({decision.cluster for decision in decisions}))
@@ -96,7 +96,7 @@ def _collected(
         collected.render_with(library)
     except KeyError as error:
         raise RunError(
-            f"{folder / 'decisions.jsonl'}: speaks of {error}, which is not in the run; the log "
+            f"{folder / 'decisions.jsonl'}: speaks of {error}, which is not in the run. The log "
             "was changed: restore it, or run the suite again"
         ) from None
     return collected

@@ -57,17 +57,17 @@ async def export(source: Path, settings: ExportSettings, *, session: Session) ->
 def _training_sets(source: Path, settings: ExportSettings, session: Session) -> TrainingSets:
     place = session.path(source)
     if not place.exists():
-        raise UsageError(f"{source}: no such file or folder; check the path")
+        raise UsageError(f"{source} does not exist. Check the path")
     if not place.is_dir():
         if settings.pool is not None:
             raise UsageError(
-                f"`pool`: {source} holds its items itself; leave the option out", argument="pool"
+                f"`pool`: {source} holds its items itself. Leave the option out", argument="pool"
             )
         return set_of_selection(place, settings.columns)
     if settings.pool is None:
         raise UsageError(
-            f"{source}: holds ids alone; name the pool that its sets were selected from: "
-            "`pool` FILE",
+            f"{source} holds ids alone. Name the pool that its sets were selected from: `pool` "
+            "FILE",
             argument="pool",
         )
     return sets_of_run(place, read_pool(session, settings.pool, settings.columns))

@@ -139,7 +139,7 @@ def recorded_into(command: Sequence[str], suite: Path, pack: Path | None) -> str
     words = shlex.join([*command, str(nearby(pack or suite.with_suffix(".replies.jsonl")))])
     if pack is not None:
         return words
-    return f"{words} and write replies: {suite.stem}.replies.jsonl into {suite}"
+    return f"{words} Then add this line to {suite}: replies: {suite.stem}.replies.jsonl"
 
 
 def _check_there(baseline: Path, suite: Suite, session: Session) -> None:
@@ -153,7 +153,7 @@ def _check_there(baseline: Path, suite: Suite, session: Session) -> None:
         ["selectllm", "baseline", "set", run, "-o", str(nearby(baseline))],
     )
     raise RunError(
-        f"{baseline}: there is no baseline; to make one of the suite as it is now, run: "
+        f"{baseline}: There is no such baseline. To make one of the suite as it is now, run: "
         f"{' && '.join(map(shlex.join, steps))}"
     )
 
@@ -172,8 +172,8 @@ def _moved(recorded: Baseline, run: Run) -> str:
     if not moved:
         return ""
     return (
-        "replies are found again at the endpoint that gave them, and since the baseline it has "
-        f"changed: {', '.join(moved)}; go back to it, or record anew. "
+        "Recorded replies belong to the endpoint that gave them. Since the baseline, it has "
+        f"changed: {', '.join(moved)}. Go back to it, or record the replies again. "
     )
 
 
@@ -207,4 +207,4 @@ def gate(
         return finished(regress(suite, baseline, offline=offline, out=out))
     except ReplyMissing as error:
         command = recording(suite, baseline, error.pack)
-        raise ReplyMissing(f"{error}. Record them: {command}", pack=error.pack) from None
+        raise ReplyMissing(f"{error}. To record them, run: {command}", pack=error.pack) from None

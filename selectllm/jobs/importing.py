@@ -96,7 +96,7 @@ async def import_sheets(
     imported = ImportedRatings(path, asking, write_ratings(session.path(path), ratings, asking))
     answered = len(imported.ratings.raters)
     if answered < asking.raters:
-        session.note(f"note: {asking.raters} raters were asked, {answered} answered")
+        session.note(f"Note: {asking.raters} raters were asked, and {answered} answered.")
     return imported
 
 
@@ -105,7 +105,8 @@ def _added(path: Path, asking: Asking, ratings: Ratings) -> tuple[Asking, Rating
     earlier = read_ratings(path, asking.range)
     if earlier.pool_sha256 != asking.pool_sha256:
         raise UtilityError(
-            f"`add` {path}: its items are not of the pool of these sheets", argument="add"
+            f"`add` {path}: its items belong to another pool than these sheets. Leave it out",
+            argument="add",
         )
     for item_id in sorted(earlier.ratings.keys() & ratings.keys()):
         for rater in sorted(earlier.ratings[item_id].keys() & ratings[item_id].keys()):
@@ -113,7 +114,7 @@ def _added(path: Path, asking: Asking, ratings: Ratings) -> tuple[Asking, Rating
             if was != now:
                 raise UtilityError(
                     f"`add` {path}: {rater!r} rated item {item_id!r} {was:g} there and {now:g} in "
-                    "these sheets; write who rated into the column rater, or correct one of them",
+                    "these sheets. Write who rated into the column rater, or correct one of them",
                     argument="add",
                 )
     joined = {
@@ -141,7 +142,10 @@ class ResultSettings:
     def given(self) -> SetReference | None:
         """The set that was named. Raises UsageError for a budget or seed of no arm."""
         if self.arm is None and (self.budget, self.seed) != (None, None):
-            raise UsageError("`budget`, `seed`: of which set? name its `arm` too", argument="arm")
+            raise UsageError(
+                "`budget` and `seed` say which set of an arm is meant. Name the `arm` as well",
+                argument="arm",
+            )
         return None if self.arm is None else SetReference(self.arm, self.budget, self.seed)
 
 
@@ -186,7 +190,7 @@ class ImportedResults:
         if read.unsettled:
             rows = read.unsettled + read.results
             yield (
-                f"{read.unsettled} of {rows} rows have no value (null, or no number), and were "
+                f"{read.unsettled} of {rows} rows have no value (null, or not a number). They were "
                 "left out"
             )
         if absent := read.without_result:
@@ -203,7 +207,9 @@ async def import_results(
 ) -> ImportedResults:
     """Tie the results in `files` to exported sets, and write them as one file, results.jsonl."""
     if settings.export is None:
-        raise UsageError("`export`: name the folder that was exported", argument="export")
+        raise UsageError(
+            "Name the folder that selectllm export wrote with `export`", argument="export"
+        )
     path = RESULTS if out is None else out
     places = [session.path(file) for file in files]
     check_written("out", session.path(path), IMPORTED, places, session.workspace)
@@ -212,5 +218,5 @@ async def import_results(
     write_results(session.path(path), content)
     imported = ImportedResults(path, content, exported)
     for sentence in imported.missing():
-        session.note(f"note: {sentence}")
+        session.note(f"Note: {sentence}")
     return imported

@@ -120,13 +120,13 @@ def _tell(session: Session, found: Sequence[Found], dropping: Dropping) -> None:
     files = " and ".join(dict.fromkeys(one.held.file for one in found))
     if out == len(among.items):
         raise UsageError(
-            f"all {out} items of {among.file} are also in {files}, so nothing would be left; they "
+            f"All {out} items of {among.file} are also in {files}, so nothing would be left. They "
             f"are named in {dropping.leaks}. Give other items for `{found[0].held.name}`",
             argument=found[0].held.name,
         )
     session.note(
-        f"note: {out} of {len(among.items)} items of {among.file} are also in {files} and are "
-        f"left out; they are named in {dropping.leaks}"
+        f"Note: {out} of {len(among.items)} items of {among.file} are also in {files} and are left "
+        f"out. They are named in {dropping.leaks}"
     )
 
 
@@ -161,7 +161,7 @@ def remaining_pool(
     file = write_rest(session, pool, found, dropping)
     if file is None:
         return pool, None
-    session.note(f"note: the pool without them is {file}; name it as the pool from here on")
+    session.note(f"Note: The pool without these items is {file}. Use it as the pool from now on")
     return load_pool(session.path(file), columns=columns).pool, file
 
 

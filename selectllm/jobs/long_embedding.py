@@ -41,9 +41,9 @@ def announced(
 
 def _text(total: int, pace: float, seconds: float) -> str:
     return (
-        f"note: embedding {total:,} new texts, about {pace:,.0f} a second, takes {_about(seconds)} "
-        "more. A run that is killed goes on where it was when it is started again; `vectors` "
-        "FILE.npy takes vectors made elsewhere"
+        f"Note: To embed {total:,} new texts at about {pace:,.0f} a second takes {_about(seconds)} "
+        "more. If you stop the run, start it again to continue where it was. To use vectors that "
+        "you have already, name them with `vectors` FILE.npy"
     )
 
 

@@ -31,7 +31,8 @@ class _Models(Mapping[str, ModelSpec]):
         given = self._given.get(name)
         if given is None and "/" not in name:
             raise UsageError(
-                f"strategy {self._strategy.name}: no model {name!r}; name one as PROVIDER/MODEL"
+                f"Strategy {self._strategy.name}: {name!r} is not a model. Write it as "
+                "PROVIDER/MODEL"
             )
         return given or ModelSpec(name=name, id=name)
 
@@ -75,7 +76,9 @@ def meter_for(
     """
     if models is not None and not strategy.calls_per_item:
         raise UsageError(
-            f"`models` are settings of a model, and strategy {strategy.name} asks none",
+            f"`models` are settings of a model, and the strategy {strategy.name} asks none. Leave "
+            "them "
+            "out",
             argument="models",
         )
     meter = Meter(
@@ -107,7 +110,9 @@ async def candidates_for(
         values = np.array([measured.values[item.id] for item in pool.items])
         missing = int(np.isnan(values).sum())
         if missing:
-            session.note(f"{missing} of {len(pool)} items could not be measured: never picked")
+            session.note(
+                f"{missing} of {len(pool)} items could not be measured, so they are not picked."
+            )
     return Candidates(pool.items, settings.seed, vectors, values), measured
 
 
@@ -115,8 +120,8 @@ def note_equal_ballots(session: Session, spec: ModelSpec) -> None:
     """Note a vote of repeats that come out alike."""
     if spec.vote and spec.vote.repeats > 1 and (spec.temperature == 0 or spec.answer != "text"):
         session.note(
-            f"note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply; "
-            "set a temperature above 0, or let it vote by orders"
+            f"Note: {spec.name}: vote.repeats: {spec.vote.repeats} mostly repeat one reply. Set a "
+            "temperature above 0, or let it vote by orders"
         )
 
 
@@ -130,7 +135,7 @@ def note_used_up(
     for spec in specs:
         if used_up := sum(attempts[spec.name]):
             session.note(
-                f"note: {used_up} of {len(attempts[spec.name])} replies of {spec.name} have no "
+                f"Note: {used_up} of {len(attempts[spec.name])} replies of {spec.name} have no "
                 f"text: its reasoning used up max_tokens ({spec.max_tokens:,}). Give it more room "
                 f"in the model's entry (max_tokens: {4 * spec.max_tokens}) or with "
                 f"--model-arg max_tokens={4 * spec.max_tokens}"

@@ -151,7 +151,7 @@ def _check_grid(search: Searching) -> None:
         if value:
             raise UsageError(
                 f"`{name}` and `grid`: a grid tries what the prompt's variables declare, and has "
-                "nobody rewrite it; leave one of them out",
+                "nobody rewrite it. Leave one of them out",
                 argument=name,
             )
 
@@ -160,7 +160,7 @@ def _prompts_folder(session: Session) -> Path:
     """Where the new version is to be written."""
     if session.workspace.prompts is None:
         raise UsageError(
-            "optimize writes into prompts/ of a workspace, and the suite is in none; make one "
+            "optimize writes into prompts/ of a workspace, and the suite is in none. Make one "
             "with selectllm init, or name a folder with `prompts`",
             argument="prompts",
         )
@@ -176,8 +176,8 @@ def _job(session: Session, suite: Suite, search: Searching) -> GepaJob | GridJob
     arm = named.only()
     if not suite.utilities:
         raise UtilityError(
-            "optimize needs a utility to score decisions by, and the suite has none; add one "
-            f"under `utilities:`, or get ratings with selectllm utility ask "
+            "optimize needs a utility to score decisions by, and the suite has none. Add one "
+            "under `utilities:`, or get ratings with selectllm utility ask "
             f"{suite.source or 'SUITE'} -o sheet.csv"
         )
     teacher = None if search.grid else _teacher(session, suite, search.teacher or arm.model or "")
@@ -186,7 +186,7 @@ def _job(session: Session, suite: Suite, search: Searching) -> GepaJob | GridJob
     parent = run.selectors[0].prompt
     if parent.version == 0:
         raise PromptError(
-            f"`prompt` {parent.path}: is no version of a prompt, so there is no next one; run "
+            f"`prompt` {parent.path} is not a version of a prompt, so there is no next one. Run "
             f"selectllm prompts new {parent.name} --from {parent.path}",
             argument="prompt",
         )
@@ -210,7 +210,7 @@ def _teacher(session: Session, suite: Suite, name: str) -> ModelSpec:
     spec = settled(spec, suite.folder)
     missing = None if session.settings.offline else missing_key(spec, os.environ)
     if missing is not None:
-        raise ModelError(f"`teacher` {missing}; or name another teacher", argument="teacher")
+        raise ModelError(f"`teacher` {missing}. Or choose another teacher", argument="teacher")
     return spec
 
 

@@ -66,9 +66,9 @@ def unfit(
         return problem
     file = real(file)
     if file in read:
-        return "is read, and is not overwritten"
+        return "is read by this command, so it is not overwritten"
     if is_of_a_run(file, out):
-        return "is a file of the run itself, which is not overwritten"
+        return "is a file of the run itself, so it is not overwritten"
     for what, folder in (("cache", workspace.cache), ("prompts", workspace.prompts)):
         if folder is not None and file.is_relative_to(real(folder)):
             return f"lies in the {what} folder, where nothing else is written"
@@ -87,7 +87,7 @@ def check_written(
     `kind`: see `unfit`. `read`: the files that are read.
     """
     if problem := unfit(file, kind, {*map(real, read)}, workspace):
-        raise UsageError(f"`{argument}` {file}: {problem}; name another file", argument=argument)
+        raise UsageError(f"`{argument}` {file} {problem}. Choose another file", argument=argument)
 
 
 def check_begun(folder: Path) -> None:
@@ -100,8 +100,8 @@ def check_begun(folder: Path) -> None:
     for name in sorted(OF_A_RUN):
         if (folder / name).exists():
             raise RunError(
-                f"`out` {folder}: holds {name}, which no job has begun there, and is not "
-                "overwritten; name another folder",
+                f"`out` {folder} holds {name}, which no job has begun there, and is not "
+                "overwritten. Choose another folder",
                 argument="out",
             )
 

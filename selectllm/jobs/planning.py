@@ -90,24 +90,25 @@ class PlanRequest:
             present = [name for name in names if getattr(self, name)]
             if present and self.kind != kind:
                 raise UsageError(
-                    f"`{present[0]}` goes with `kind` {kind}, not `kind` {self.kind}",
+                    f"`{present[0]}` goes with `kind` {kind}, not with `kind` {self.kind}. Leave "
+                    "it out",
                     argument=present[0],
                 )
             if len(present) == 1:
                 lacking = next(name for name in names if name not in present)
                 raise UsageError(
-                    f"`{present[0]}` needs `{lacking}`: name both arms, or neither",
+                    f"`{present[0]}` needs `{lacking}`. Name both arms, or neither",
                     argument=lacking,
                 )
         if not 0 < self.retain <= 1:
             raise UsageError(
-                f"`retain` {self.retain}: is not above 0 and at most 1", argument="retain"
+                f"`retain` {self.retain} is not above 0 and at most 1", argument="retain"
             )
         if self.rating_cost is not None and not (
             math.isfinite(self.rating_cost) and self.rating_cost >= 0
         ):
             raise UsageError(
-                f"`rating_cost` {self.rating_cost}: is no amount; name one in USD",
+                f"`rating_cost` {self.rating_cost} is not an amount. Give it in USD",
                 argument="rating_cost",
             )
 
@@ -123,7 +124,7 @@ class PlanRequest:
             arms = among.swapped(self.from_ or "", self.to or "")
         if len(set(arms)) < len(arms):
             names = ", ".join(arm.name for arm in arms)
-            raise UsageError(f"the arms {names} have one twice; name different ones")
+            raise UsageError(f"The arms {names} contain one twice. Name different arms")
         return arms
 
 

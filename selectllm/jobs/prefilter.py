@@ -58,10 +58,10 @@ async def left_of(
         if not kept:
             raise SelectionShort(
                 f"`prefilter` {strategy.name}: none of {len(pool)} items could be measured, so "
-                "nothing is left to select from; leave the prefilter out, or choose another",
+                "nothing is left to select from. Leave the prefilter out, or choose another",
                 argument="prefilter",
             )
-        session.note(f"{len(kept)} of {len(pool)} items are left by `prefilter`")
+        session.note(f"`prefilter` keeps {len(kept)} of {len(pool)} items.")
         pool = narrowed(pool, [pool.items[position] for position in kept])
     if request.budget is not None:
         check_budget(request.budget, pool, "left of" if request.narrowing else "in")
@@ -78,8 +78,9 @@ def _without_duplicates(
             vectors = session.embedder(advance).of(pool.items)
     split = distinct(pool.items, vectors, cosine or 1.0)
     session.note(
-        f"{len(split.kept)} of {len(pool)} items are distinct; {len(split.exact)} repeat a text, "
-        f"{len(split.semantic)} are near-duplicates"
+        f"{len(split.kept)} of {len(pool)} items are distinct. Left out were {len(split.exact)} "
+        "with "
+        f"the same text as another and {len(split.semantic)} near-duplicates."
     )
     return narrowed(pool, [pool.by_id[item_id] for item_id in split.kept])
 
@@ -93,7 +94,7 @@ def _filter(text: str, session: Session) -> tuple[Strategy, Fraction]:
         number = Fraction(0)
     if not name or not 0 < number <= 1:
         raise UsageError(
-            f"`prefilter` {text!r}: must be STRATEGY:SHARE with a share above 0 and at most 1, "
+            f"`prefilter` {text!r} must be STRATEGY:SHARE with a share above 0 and at most 1, "
             "such as longest:0.5",
             argument="prefilter",
         )

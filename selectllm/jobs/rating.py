@@ -89,8 +89,8 @@ async def ask(target: Path, settings: RatingRequest, *, session: Session) -> Ask
         source = _of_run(place, settings.differing)
     elif settings.differing:
         raise UsageError(
-            f"`differing`: {target} is no run folder; run ab (or eval with two pairs) first and "
-            "name its folder",
+            f"`differing`: {target} is not a run folder. Run ab (or eval with two pairs) first "
+            "and name its folder",
             argument="differing",
         )
     else:
@@ -98,7 +98,7 @@ async def ask(target: Path, settings: RatingRequest, *, session: Session) -> Ask
     known = read_ratings(session.path(settings.rated)).values if settings.rated else {}
     ids = sorted(item_id for item_id in source.ids if item_id not in known)
     if not ids:
-        raise UsageError(f"{target}: there is nothing to rate{_nothing(source, settings)}")
+        raise UsageError(f"{target}: There is nothing to rate{_nothing(source, settings)}")
     scale = settings.scale or source.range or SCALE
     asking = Asking(
         suite=source.suite,
@@ -122,8 +122,10 @@ async def ask(target: Path, settings: RatingRequest, *, session: Session) -> Ask
 
 def _nothing(source: _Source, settings: RatingRequest) -> str:
     if source.ids:
-        return f"; {settings.rated} has all {len(source.ids)} items"
-    return "; both arms picked the same items in every cluster" if settings.differing else ""
+        return f", because {settings.rated} has all {len(source.ids)} items"
+    return (
+        ", because both arms picked the same items in every cluster" if settings.differing else ""
+    )
 
 
 def _rubric(path: Path | None, scale: tuple[float, float], session: Session) -> str:
@@ -133,7 +135,7 @@ def _rubric(path: Path | None, scale: tuple[float, float], session: Session) -> 
         return session.path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"`rubric` {path}: cannot be read as text ({error})", argument="rubric"
+            f"`rubric` {path} cannot be read as text ({error})", argument="rubric"
         ) from None
 
 
@@ -180,7 +182,9 @@ def pool_of_run(folder: Path) -> Pool:
         place, columns = described["pool"]["path"], described["pool"]["columns"]
         expected = described["manifest"]["pool_sha256"]
     except (KeyError, TypeError):
-        raise RunError(f"{folder}/run.json: does not say where the pool is; run it again") from None
+        raise RunError(
+            f"{folder}/run.json does not say where the pool is. Run the evaluation again"
+        ) from None
     where = Path(os.path.normpath(located(folder.resolve(), place)))
     try:
         pool = load_pool(where, columns=columns).pool
@@ -193,7 +197,7 @@ def pool_of_run(folder: Path) -> Pool:
             "move the folder back, or the pool with it"
         ) from None
     if pool.sha256 != expected:
-        raise RunError(f"{pool.source}: is not the pool that {folder} was made from; restore it")
+        raise RunError(f"{pool.source} is not the pool that {folder} was made from. Restore it")
     return pool
 
 
@@ -203,7 +207,7 @@ def _differing(folder: Path, inputs: RunInputs) -> set[str]:
     arms = comparison.arms if comparison else tuple(Arm(*pair) for pair in inputs.pairs)
     if len(arms) < 2 or (comparison is None and len(arms) > 2):
         raise UsageError(
-            f"`differing`: {folder} compares {len(arms)} pairs, so which ones is not clear; name "
+            f"`differing`: {folder} compares {len(arms)} pairs, so which ones is not clear. Name "
             "the folder of an ab",
             argument="differing",
         )
@@ -211,7 +215,7 @@ def _differing(folder: Path, inputs: RunInputs) -> set[str]:
         if arm.strategy is not None and is_analytic(arm.strategy):
             raise UsageError(
                 f"`differing`: {arm.name} stands for all picks at once, so it differs in every "
-                "item; ask for all of them without `differing`",
+                "item. Ask for all of them without `differing`",
                 argument="differing",
             )
     results = arm_results(inputs, finished_decisions(folder, inputs))

@@ -32,9 +32,9 @@ READERS: Mapping[str, Callable[[Path], Document]] = {
     "optimize.json": read_optimize,
     "sets.json": lambda path: SetsResults.read(path, DAMAGED),
     "compare.json": lambda path: StudentsCompared.read(
-        path, "not what student compare left ({why}); run it again"
+        path, "not what student compare left ({why}). Run it again"
     ),
-    RUN: lambda path: RunResults.read(path, "not the results of a run ({why}); run eval again"),
+    RUN: lambda path: RunResults.read(path, "not the results of a run ({why}). Run eval again"),
 }
 """By the file that a folder holds when it is finished."""
 BY_KEYS: Sequence[tuple[frozenset[str], type[Document]]] = (
@@ -70,14 +70,14 @@ def _read_file(path: Path) -> Document:
     kind = next((kind for marks, kind in BY_KEYS if marks <= keys), None)
     if kind is None:
         raise RunError(
-            f"{path}: not a result that selectllm wrote; name the folder of a run, or a file that "
-            "was written with --report json=FILE"
+            f"{path} is not a result that selectllm wrote. Name the folder of a run, or a file "
+            "that was written with --report json=FILE"
         )
     if kind is PlanResults and content["for"] == "sets":
         kind = SetsPlanResults
     if kind is SearchResults and content["kind"] == "grid":
         kind = GridResults
-    return kind.read(path, "not a whole result ({why}); write it again")
+    return kind.read(path, "not a whole result ({why}). Write it again")
 
 
 def rendered(results: Document, format: str, place: Place | None = None) -> str:

@@ -48,7 +48,7 @@ def list_runs(folder: Path) -> tuple[ListedRun, ...]:
     Raises UsageError if there is no such folder.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder}: there is no such folder; runs are kept in eval/runs")
+        raise UsageError(f"{folder} does not exist. Runs are kept in eval/runs")
     found = [_listed(run) for run in _run_folders(folder)]
     return tuple(sorted(found, key=lambda run: run.changed, reverse=True))
 

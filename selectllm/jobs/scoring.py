@@ -69,7 +69,7 @@ class ScoreSettings:
             check_new_tokens(self.limit, config)
         elif self.new_tokens is not None:
             raise UsageError(
-                "`new_tokens`: is of answers; name a file for them with `answers`",
+                "`new_tokens` limits answers. Name a file for them with `answers`",
                 argument="new_tokens",
             )
 
@@ -188,7 +188,7 @@ def _check_base(manifest: Manifest, model: str) -> None:
     from_folder = not model.startswith(LOCAL) and manifest.plan.identity != model
     if from_folder and not Path(model).expanduser().is_dir():
         raise UsageError(
-            f"student: the base model {model} is not there; name its folder with `model`",
+            f"student: the base model {model} is not there. Name its folder with `model`",
             argument="model",
         )
 

@@ -178,7 +178,7 @@ def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -
         return LoadedPool(pool)
     if not isinstance(pool, Path | str):
         raise PoolError(
-            f"`pool` is {type(pool).__name__}, not a file; make records a pool with "
+            f"`pool` is {type(pool).__name__}, not a file. Make records a pool with "
             "Pool.from_records(...)",
             argument="pool",
         )
@@ -225,7 +225,7 @@ def _check_encoder(session: Session) -> None:
     try:
         session.check_encoder()
     except ExtraMissing as error:
-        raise ExtraMissing(f"{error}, or choose `by` random, which needs no vectors") from None
+        raise ExtraMissing(f"{error}. Or use `by` random, which needs no vectors") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +261,10 @@ class _ByModel:
         runs, selector = job.session.workspace.runs, self.selector
         if not evaluated_before(runs, selector, last.size, last.picks):
             job.session.note(
-                f"note: no run in {runs} has evaluated {selector.prompt.ref} with "
-                f"{selector.spec.name} at {last.picks} of {last.size}: how good these picks are is "
-                "not known"
+                "Note: The quality of these picks has not been measured. To measure it, run: "
+                f"selectllm eval SUITE (with a suite that has the prompt {selector.prompt.ref} and "
+                f"the model {selector.spec.name}, shows {last.size} candidates and picks "
+                f"{last.picks})"
             )
 
     async def plan(self, job: _Job) -> SelectionPlan:

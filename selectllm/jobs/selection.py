@@ -90,18 +90,19 @@ class Selection:
         check({"path": path}, {"path": Path | str})
         out = Path(path)
         if problem := unwritable(out):
-            raise UsageError(f"`path` {out}: {problem}; name another file", argument="path")
+            raise UsageError(f"`path` {out} {problem}. Choose another file", argument="path")
         if out.suffix.lower() in OTHERS:
             raise UsageError(
-                f"{out}: the selection is JSON lines; end the name in .jsonl", argument="path"
+                f"{out}: The selection is written as JSON lines. End the name in .jsonl",
+                argument="path",
             )
         if self.pool.source and out.resolve() == Path(self.pool.source).resolve():
             raise UsageError(
-                f"{out}: is the pool itself, which is not overwritten; name another",
+                f"{out} is the pool itself, which is not overwritten. Choose another file",
                 argument="path",
             )
         if problem := replaceable(out, SELECTION):
-            raise UsageError(f"`path` {out}: {problem}; name another file", argument="path")
+            raise UsageError(f"`path` {out} {problem}. Choose another file", argument="path")
         write_selection(out, self.chosen)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -146,8 +147,8 @@ class Selection:
         head = "<tr><th>id</th><th>text</th><th>by</th></tr>"
         more = f"<p>and {len(lines) - SHOWN:,} more</p>" if len(lines) > SHOWN else ""
         return (
-            f"<p>{escape(title)}; spent {self.spent_usd:.4f} USD</p>"
-            f"<table>{head}{''.join(lines[:SHOWN])}</table>{more}"
+            f"<p>{escape(title)}. Spent {self.spent_usd:.4f} "
+            f"USD</p><table>{head}{''.join(lines[:SHOWN])}</table>{more}"
         )
 
 

@@ -209,7 +209,7 @@ class Session(Jobs):
         """
         if self.closed:
             raise UsageError(
-                "the session is closed, and runs no more jobs; run them before it is closed, or "
+                "the session is closed, and runs no more jobs. Run them before it is closed, or "
                 "open another Session",
                 argument="session",
             )
@@ -245,7 +245,7 @@ class Session(Jobs):
     def note_pool(self, pool: Pool) -> None:
         """Tell the watcher what of a pool's file is not shown, or not as it was written."""
         for sentence in pool.notes:
-            self.note(f"note: {pool.source or 'the pool'}: {sentence}")
+            self.note(f"Note: {pool.source or 'the pool'}: {sentence}")
 
     def progress(self, description: str) -> contextlib.AbstractContextManager[Progress | None]:
         """Show the watcher how far something is."""
@@ -324,7 +324,7 @@ class Session(Jobs):
         if encoder not in self._encoders:
             self._encoders.add(encoder)
             if sentence := unknown_script(encoder, items):
-                self.note(f"note: {sentence}")
+                self.note(f"Note: {sentence}")
 
     def of_pool(self, loaded: LoadedPool) -> Self:
         """The same session for a job on one pool, whose rows are those of the given vectors.
@@ -337,7 +337,7 @@ class Session(Jobs):
             raise UsageError(
                 f"`vectors` {self.settings.vectors}: row i belongs to row i of "
                 f"{loaded.pool.source}, and `skip_bad` left out {len(loaded.rejected)} of its rows "
-                f"(the first: {loaded.rejected[0].line}); correct them, or take them out of both "
+                f"(the first: {loaded.rejected[0].line}). Correct them, or take them out of both "
                 "files",
                 argument="vectors",
             )
@@ -362,7 +362,7 @@ async def opened(
         return
     if settings:
         raise ArgumentError(
-            f"{', '.join(settings)}: settings of a session; give them to Session(...)",
+            f"{', '.join(settings)}: These are settings of a session. Give them to Session(...)",
             argument=next(iter(settings)),
         )
     with draining(session.drain):
@@ -388,27 +388,28 @@ def _check(settings: SessionSettings) -> None:
     check_number("max_cost", settings.max_cost)
     if not 1 <= settings.concurrency <= MOST_CALLS:
         raise UsageError(
-            f"`concurrency` {settings.concurrency}: is not from 1 to {MOST_CALLS}",
+            f"`concurrency` {settings.concurrency} is not from 1 to {MOST_CALLS}",
             argument="concurrency",
         )
     check_number("drain", settings.drain)
     if settings.drain is None or not 0 <= settings.drain < math.inf:
         raise UsageError(
-            f"`drain` {settings.drain}: is no number of seconds of at least 0", argument="drain"
+            f"`drain` {settings.drain} is not a number of seconds. Give at least 0",
+            argument="drain",
         )
     cost = settings.max_cost
     if cost is not None and (math.isnan(cost) or cost < 0):
-        raise UsageError(f"`max_cost` {cost}: is no amount; name one in USD", argument="max_cost")
+        raise UsageError(f"`max_cost` {cost} is not an amount. Give it in USD", argument="max_cost")
 
 
 def _load_environment(path: Path) -> None:
     from dotenv import load_dotenv
 
     if not path.is_file():
-        raise UsageError(f"`env_file` {path}: there is no such file", argument="env_file")
+        raise UsageError(f"`env_file` {path} does not exist", argument="env_file")
     try:
         load_dotenv(path, override=False)
     except UnicodeDecodeError:
         raise UsageError(
-            f"`env_file` {path}: is not UTF-8; save it as UTF-8", argument="env_file"
+            f"`env_file` {path} is not UTF-8. Save it as UTF-8", argument="env_file"
         ) from None

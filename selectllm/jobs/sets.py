@@ -188,7 +188,9 @@ def open_protocol(session: Session, suite: Suite, only: Sequence[str] = ()) -> O
             strategy.check(run.pool.items, run.meter)
             able.append(strategy)
     if not (able or run.selectors):
-        raise UnfitError(f"no selector of the suite can do with this pool: {left_out[0].reason}")
+        raise UnfitError(
+            f"No selector of the suite can be used with this pool. {left_out[0].reason}"
+        )
     embedder = session.embedder(named=suite.encoder_name).of_pool(run.pool)
     protocol = Protocol(run, entry, tuple(able), embedder.identity)
     return Opened(protocol, embedder, tuple(left_out), bool(only))
@@ -240,7 +242,7 @@ async def _results(session: Session, opening: Opened, log: SetLog, folder: Path)
     left_out = [*opening.left_out]
     await _by_strategies(session, maker, left_out, strict=opening.strict)
     for one in left_out:  # said before anything is asked
-        session.note(f"left out: {one.arm.strategy}: {one.reason}")
+        session.note(f"The strategy {one.arm.strategy} was left out: {one.reason}")
     await _by_models(session, maker)
     return set_results(protocol, facts, log, left_out, notes)
 

@@ -76,7 +76,7 @@ class SelectRequest:
             cosine = math.nan
         if not 0 < cosine <= 1:
             raise UsageError(
-                f"`distinct` {self.distinct!r}: must be exact, or a cosine above 0 and at most 1, "
+                f"`distinct` {self.distinct!r} must be exact, or a cosine above 0 and at most 1, "
                 "such as 0.95",
                 argument="distinct",
             )
@@ -97,12 +97,12 @@ class SelectRequest:
         by_model = bool(self.prompt and self.model)
         if (self.budget is None) == (self.threshold is None):
             raise UsageError(
-                "select needs either `budget` or, with `strategy`, `threshold`",
+                "Say how much to select: either `budget`, or `strategy` with `threshold`",
                 argument="budget" if self.budget is None else "threshold",
             )
         if by_model and self.budget is None:
             raise UsageError(
-                "`threshold` goes with `strategy`; a model picks `budget` items",
+                "`threshold` goes with `strategy`. With a model, give `budget`",
                 argument="threshold",
             )
         if by_model == (self.strategy is not None) or (
@@ -110,7 +110,7 @@ class SelectRequest:
         ):
             lacking = "model" if self.prompt else "prompt" if self.model else "strategy"
             raise UsageError(
-                "select needs either `prompt` and `model`, or `strategy`",
+                "Say what selects: either `prompt` and `model`, or `strategy`",
                 argument="strategy" if self.strategy is not None else lacking,
             )
         self._check_values()
@@ -118,24 +118,24 @@ class SelectRequest:
     def _check_values(self) -> None:
         if self.cluster_size is not None and self.cluster_size < 1:
             raise UsageError(
-                f"`cluster_size` {self.cluster_size!r}: must be a whole number above 0, or auto",
+                f"`cluster_size` {self.cluster_size!r} must be a whole number above 0, or auto",
                 argument="cluster_size",
             )
         known = get_args(OnInvalid)
         if self.on_invalid not in known:
             raise UsageError(
-                f"`on_invalid` {self.on_invalid!r}: must be one of {', '.join(known)}",
+                f"`on_invalid` {self.on_invalid!r} must be one of {', '.join(known)}",
                 argument="on_invalid",
             )
         if not 0 <= self.max_filled <= 1:
             raise UsageError(
-                f"`max_filled` {self.max_filled:g}: must be a share from 0 to 1, such as 0.2",
+                f"`max_filled` {self.max_filled:g} must be a share from 0 to 1, such as 0.2",
                 argument="max_filled",
             )
         if self.reask < 0:
-            raise UsageError(f"`reask` {self.reask}: must be 0 or more", argument="reask")
+            raise UsageError(f"`reask` {self.reask} must be 0 or more", argument="reask")
         if self.threshold is not None and math.isnan(self.threshold):
-            raise UsageError("`threshold` nan: is no number", argument="threshold")
+            raise UsageError("`threshold` nan is not a number", argument="threshold")
 
 
 class SelectArguments(Settings, total=False):

@@ -76,11 +76,13 @@ async def make_workspace(
     _check_free(folder)
     mapped = dict(columns or {})
     if mapped and pool is None:
-        raise UsageError("`columns` are of a pool: name it with `pool`, too", argument="columns")
+        raise UsageError(
+            "`columns` describe a pool. Name the pool with `pool` as well", argument="columns"
+        )
     own = None if pool is None else load_pool(pool, columns=mapped).pool
     if own is not None and len(own) < LEAST:
         raise PoolError(
-            f"{pool}: has {len(own)} items; a choice takes {LEAST} at least", argument="pool"
+            f"{pool} has {len(own)} items. A choice takes {LEAST} at least", argument="pool"
         )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".init-") as name:
@@ -115,7 +117,7 @@ def _check_free(folder: Path) -> None:
     taken = [name for name in TAKEN if (folder / name).exists()]
     if taken:
         raise UsageError(
-            f"{folder}: {', '.join(taken)} exist already and are not overwritten; name an empty "
+            f"{folder}: {', '.join(taken)} exist already and are not overwritten. Name an empty "
             "folder"
         )
 

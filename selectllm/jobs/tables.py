@@ -31,7 +31,7 @@ def _library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError:
-        raise UsageError(f"{name} is not installed; install it with: pip install {name}") from None
+        raise UsageError(f"{name} is not installed. Install it with: pip install {name}") from None
 
 
 def _flat(rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -173,8 +173,8 @@ def _ready(
 def _check_folder(out: Path, name: Path) -> None:
     if is_begun(out) and not (out / RATES).is_dir():
         raise RunError(
-            f"{name} holds a training whose learning rate was not chosen with `dev`; take "
-            "another folder",
+            f"{name} holds a training whose learning rate was not chosen with `dev`. Take another "
+            "folder",
             argument="out",
         )
 

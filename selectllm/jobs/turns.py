@@ -59,8 +59,9 @@ async def turn(place: Path | None, argument: str = "out") -> AsyncIterator[None]
         queue = _QUEUES.setdefault(key, [])
         if any(other.loop in _STANDING.get() for other in queue):
             raise RunError(
-                f"{place}: another job of this process is writing to it, and cannot go on while "
-                f"this one is waited for; await it first, or name another place with `{argument}`",
+                f"{place}: Another job of this process is writing to it, and cannot go on while "
+                "this one is waited for. Await it first, or choose another place with "
+                f"`{argument}`",
                 argument=argument,
             )
         before = queue[-1] if queue else None

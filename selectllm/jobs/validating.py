@@ -144,7 +144,9 @@ def _entries(suite: Suite, wanted: Sequence[str]) -> list[UtilityEntry]:
             )
     entries = [entry for entry in suite.utilities if not wanted or entry.name in wanted]
     if not entries:
-        raise UsageError(f"suite {suite.name}: has no utilities to validate; name some")
+        raise UsageError(
+            f"suite {suite.name} has no utilities to validate. Add them under `utilities:`"
+        )
     return entries
 
 

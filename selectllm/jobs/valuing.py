@@ -201,11 +201,11 @@ def out_file(pool: Path, source: str, out: Path | None) -> Path:
         return name.with_name(f"{name.stem}.{source}.utility.jsonl")
     if out.suffix != ".jsonl":
         raise UsageError(
-            f"`out` {out}: a utility file is JSON lines; end the name in .jsonl", argument="out"
+            f"`out` {out}: a utility file is JSON lines. End the name in .jsonl", argument="out"
         )
     if out.resolve() == pool.resolve():
         raise UsageError(
-            f"`out` {out}: is the pool itself, which is not overwritten; name another",
+            f"`out` {out} is the pool itself, which is not overwritten. Choose another",
             argument="out",
         )
     return out

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from selectllm.jobs.session import Session
 
 DEFAULT = StudentConfig()
-DAMAGED_RATE = "is damaged ({why}); remove it to choose again"
+DAMAGED_RATE = "is damaged ({why}). Remove it to choose again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class StudentSettings:
         check_extra()
         if dev is not None and self.learning_rate is not None:
             raise UsageError(
-                "`dev` chooses the learning rate; leave `learning_rate` out",
+                "`dev` chooses the learning rate. Leave `learning_rate` out",
                 argument="learning_rate",
             )
 
@@ -280,10 +280,12 @@ def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Learni
     choice = LearningRateChoice.read(kept, DAMAGED_RATE)
     shop.session.note(f"learning rate {choice.rate:g}, chosen on {len(dev)} dev items")
     if choice.edge is not None:
-        shop.session.note(f"note: it is the {choice.edge} rate that was tried")
+        shop.session.note(
+            f"Note: It is the {choice.edge} rate that was tried, so a better one may lie beyond it"
+        )
     best = choice.losses[f"{choice.rate:g}"]
     if best is None or best >= choice.base_loss:
-        shop.session.note("note: on the dev items no rate was better than no training")
+        shop.session.note("Note: On the dev items, no rate was better than no training")
     return choice
 
 

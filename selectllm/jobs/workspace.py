@@ -65,7 +65,7 @@ def _at_home(folder: Path | str) -> Iterator[None]:
         yield
     except RuntimeError:
         raise UsageError(
-            f"{folder}: there is no such home folder; set HOME, or name a cache folder with "
+            f"{folder}: there is no such home folder. Set HOME, or name a cache folder with "
             "`cache` or SELECTLLM_CACHE_DIR",
             argument="cache",
         ) from None

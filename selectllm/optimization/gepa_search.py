@@ -64,11 +64,11 @@ def check_budget(budget: int, splits: Splits, demonstrations: int) -> None:
     """Raise UsageError if `budget` does not suffice for one round."""
     least = _reserve(splits, demonstrations) + len(splits.validation)
     if budget < least:
+        also = " and as many as validate it with demonstrations" if demonstrations else ""
         raise UsageError(
             f"--budget {budget}: one round takes {least} decisions ({len(splits.validation)} to "
-            f"validate the parent, then up to {one_round(splits)} for a proposal"
-            f"{' and as many as validate it with demonstrations' if demonstrations else ''}); "
-            f"allow {least} or more"
+            f"validate the parent, then up to {one_round(splits)} for a proposal{also}). Allow "
+            f"{least} or more"
         )
 
 
@@ -77,7 +77,7 @@ def check_demonstrations(demonstrations: int, splits: Splits) -> None:
     if demonstrations > len(splits.training):
         raise UsageError(
             f"--demonstrations {demonstrations}: they come from training clusters, of which there "
-            f"are {len(splits.training)}; ask for that many at most"
+            f"are {len(splits.training)}. Ask for that many at most"
         )
 
 

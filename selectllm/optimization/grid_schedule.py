@@ -86,7 +86,7 @@ def schedule(settings: int, clusters: int, budget: int) -> Schedule:
     if budget < settings * LEAST:
         raise UsageError(
             f"--budget {budget}: one round of all {settings} settings takes {settings * LEAST} "
-            f"decisions, {LEAST} clusters each; allow {settings * LEAST} or more, or declare fewer "
+            f"decisions, {LEAST} clusters each. Allow {settings * LEAST} or more, or declare fewer "
             "values of the prompt's variables"
         )
     cuts = (_sizes(settings, cut) for cut in itertools.count(2))

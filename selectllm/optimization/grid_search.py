@@ -43,14 +43,14 @@ class Grid:
         if count > MOST:
             raise PromptError(
                 f"{parent.path}: its variables have {count:,} combinations, and `grid` tries "
-                f"{MOST} at most; declare fewer values"
+                f"{MOST} at most. Declare fewer values"
             )
         settings = all_settings(parent)
         if len(settings) < 2:
             lacking = "one has one value of each" if parent.variables else "one has none"
             raise PromptError(
-                f"{parent.path}: `grid` tries values of a prompt's variables, and this {lacking}; "
-                "declare some in its front matter (`variables: {reasons: [none, before]}`), or "
+                f"{parent.path}: `grid` tries values of a prompt's variables, and this {lacking}. "
+                f"Declare some in its front matter (`variables: {{reasons: [none, before]}}`), or "
                 "take parts@1"
             )
         drafts = (_draft(parent, chosen, settings[DEFAULT]) for chosen in settings[1:])

@@ -74,9 +74,9 @@ def split(clusters: Sequence[Cluster], utility: Mapping[str, float], k: int, see
     if len(found) < NEEDED:
         beside = f" (and {left_out} in which all picks are equally good)" if left_out else ""
         raise SuiteError(
-            f"optimize needs {NEEDED} clusters that can tell good picks from bad ones, "
-            f"{_least()}; the suite has {len(found)}{beside}. Use a larger pool or a smaller "
-            "clusters.size, or raise clusters.limit"
+            f"optimize needs {NEEDED} clusters that can tell good picks from bad ones, {_least()}. "
+            f"The suite has {len(found)}{beside}. Use a larger pool or a smaller clusters.size, or "
+            "raise clusters.limit"
         )
     dealt = _deal(found, seed, _targets(len(found)))
     parts = {name: tuple(c for c in found if dealt[c.id] == name) for name in NAMES}
@@ -86,7 +86,7 @@ def split(clusters: Sequence[Cluster], utility: Mapping[str, float], k: int, see
             raise SuiteError(
                 f"clusters.group: the {len(_units(found))} groups cannot be dealt so that each "
                 f"split has enough clusters: {name} would have {splits.sizes[name]} and needs "
-                f"{least}; use a column with more and smaller groups, or a larger pool"
+                f"{least}. Use a column with more and smaller groups, or a larger pool"
             )
     return splits
 

@@ -52,8 +52,8 @@ def system_text(prompt: Prompt) -> str:
     if block is not None and (tag := re.search(r"\{[{%#]", _LITERAL.sub("", block["body"]))):
         line = prompt.source[: block.start("body")].count("\n") + 1
         raise PromptError(
-            f"{prompt.path}:{line}: the system block is no plain text ({tag.group()} in it), so "
-            "optimize cannot rewrite it; write it without tags, and move what depends on items, k "
+            f"{prompt.path}:{line}: the system block is not a plain text ({tag.group()} in it), so "
+            "optimize cannot rewrite it. Write it without tags, and move what depends on items, k "
             "or m into the user block"
         )
     return _system(prompt)
@@ -103,8 +103,8 @@ def _checked(prompt: Prompt, source: str, text: str) -> Prompt:
     expected = text if text.strip() else ""
     if _system(made) != expected or _user(made) != _user(prompt):
         raise PromptError(
-            f"{prompt.path}: its system block cannot be rewritten; write it as one plain block "
-            "{% block system %} ... {% endblock %}"
+            f"{prompt.path}: its system block cannot be rewritten. Write it as one plain block "
+            f"{{% block system %}} ... {{% endblock %}}"
         )
     return made
 
@@ -141,8 +141,8 @@ def demonstration(
     """
     if reply_format(prompt.reply, prompt.folders).scores:
         raise PromptError(
-            f"{prompt.ref}: asks for scores, and only its own words say on what scale, so there "
-            "are no demonstrations of them; take a prompt that picks or ranks"
+            f"{prompt.ref} asks for scores, and only its own words say on what scale, so there are "
+            "no demonstrations of them. Take a prompt that picks or ranks"
         )
     question = Question(shown, labels_for(prompt, len(shown)), k, prompt.reply, prompt.folders)
     best = sorted(range(len(shown)), key=lambda position: -utility[shown[position].id])

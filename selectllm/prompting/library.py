@@ -41,7 +41,9 @@ class _Folder:
     @classmethod
     def open(cls, root: Traversable, *, bundled: bool = False) -> _Folder:
         if not root.is_dir():
-            raise PromptError(f"{root}: no such folder of prompts; `selectllm init` makes one")
+            raise PromptError(
+                f"{root}: this folder of prompts does not exist. To make one, run: selectllm init"
+            )
         files = {
             f"{folder.name}@{match[1]}": file
             for folder in root.iterdir()
@@ -60,15 +62,18 @@ class _Folder:
         data, (name, version) = file.read_bytes(), _key(ref)
         if locked not in (None, hashlib.sha256(data).hexdigest()):
             changed = f"{file}: {ref} was changed after its release ({LOCK})"
-            new = f"run `selectllm prompts new {name} --from {file}`"
+            new = f"run selectllm prompts new {name} --from {file}"
             if locked in _with_other_line_ends(data):
                 raise PromptError(
-                    f"{changed}: only its line ends differ, which git may do; write "
-                    f"`prompts/** -text` into .gitattributes and check {file.name} out again (in "
-                    f"its folder: git rm --cached {file.name}, then git checkout HEAD -- "
-                    f"{file.name}); if the change is meant, {new}"
+                    f"{changed}. Only its line ends differ, which git can cause. Write `prompts/** "
+                    f"-text` into .gitattributes and check {file.name} out again (in its folder: "
+                    f"git rm --cached {file.name}, then git checkout HEAD -- {file.name}). If you "
+                    f"meant the change, {new}"
                 )
-            raise PromptError(f"{changed}; an edit is a new version: {new}, then restore this file")
+            raise PromptError(
+                f"{changed}. An edit needs a new version. To keep the edit, {new}. Then restore "
+                "this file"
+            )
         prompt = parse_prompt(data, str(file), name, version, (base,))
         return replace(prompt, bundled=self.bundled, locked=locked is not None)
 
@@ -85,9 +90,9 @@ def _read_lock(file: Traversable) -> Mapping[str, str]:
     try:
         locks = load_yaml(file.read_bytes().decode("utf-8")) or {}
     except (YamlFault, UnicodeDecodeError) as error:
-        raise PromptError(f"{file}: not YAML ({error}); restore it") from None
+        raise PromptError(f"{file} is not YAML ({error}). Restore it") from None
     if not isinstance(locks, dict) or {*map(type, locks), *map(type, locks.values())} - {str}:
-        raise PromptError(f"{file}: must map name@version to sha256; restore it")
+        raise PromptError(f"{file} must map name@version to sha256. Restore it")
     return locks
 
 
@@ -147,14 +152,14 @@ class PromptLibrary:
         name, _, version = ref.partition("@")
         versions = self.versions(name)
         if versions and not version:
-            raise PromptError(f"{ref!r} names no version; write {name}@latest or {versions[-1]}")
+            raise PromptError(f"{ref!r} names no version. Write {name}@latest or {versions[-1]}")
         elif ref not in versions:
             raise PromptError(unknown("prompt", ref, self.refs))
         return _read_agreed(ref, self._folders, base)
 
     def _load_path(self, path: Path, base: Path) -> Prompt:
         if not path.is_file():
-            raise PromptError(f"{path}: no such prompt file")
+            raise PromptError(f"{path} does not exist")
         place = path.resolve()
         version = _FILE.fullmatch(place.name)
         if version and _NAME.fullmatch(place.parent.name):
@@ -170,8 +175,8 @@ def _read_agreed(ref: str, folders: Sequence[_Folder], base: Path) -> Prompt:
     for other in others:
         if other.sha256 != first.sha256:
             raise PromptError(
-                f"{other.path}: {ref} already stands for {first.path}, whose bytes differ; run "
-                f"`selectllm prompts new {first.name} --from {other.path}`, then remove this file"
+                f"{other.path}: {ref} already stands for {first.path}, whose bytes differ. Run "
+                f"selectllm prompts new {first.name} --from {other.path}, then remove this file"
             )
     return first
 
@@ -202,12 +207,12 @@ def check(directory: Path) -> list[str]:
         except PromptError as error:
             problems.append(str(error))
     problems += [
-        f"{directory / LOCK}: {ref} is locked but its file is missing; restore it"
+        f"{directory / LOCK}: {ref} is locked, but its file is missing. Restore it"
         for ref in folder.locks
         if ref not in folder.files
     ]
     strays = sorted(set(directory.glob("**/*.jinja")) - set(folder.files.values()))
-    return problems + [f"{file}: no name@version; call it <name>/v<N>.jinja" for file in strays]
+    return problems + [f"{file} has no version. Call it NAME/vN.jinja" for file in strays]
 
 
 def new_version(directory: Path, name: str, source: Path | None = None) -> Path:
@@ -227,7 +232,7 @@ def new_version(directory: Path, name: str, source: Path | None = None) -> Path:
         # Read without regard to locks: this is how an edited release becomes a new version.
         draft = parse_prompt(source.read_bytes(), str(source), name, version=0)
     else:
-        raise PromptError(f"{source}: no such prompt file")
+        raise PromptError(f"{source} does not exist")
     parent = versions[-1] if versions else draft.parent if source else draft.ref
     target = directory / name / f"v{next_number(directory, name)}.jinja"
     write_text(target, with_parent(draft, parent))

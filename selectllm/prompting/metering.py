@@ -49,14 +49,14 @@ class RenderMeter:
         """Count steps that come next. Raises TooCostly if too few are left."""
         self.steps -= count
         if self.steps < 0:
-            raise TooCostly(f"takes more than {MOST_STEPS:,} steps; make the template simpler")
+            raise TooCostly(f"takes more than {MOST_STEPS:,} steps. Make the template simpler")
 
     def make(self, characters: int) -> None:
         """Count what is made next. Raises TooCostly if it is too large."""
         if characters > self.size:
             raise TooCostly(
-                f"would make a text or a list of more than {self.size:,} characters; "
-                "make the template simpler"
+                f"would make a text or a list of more than {self.size:,} characters. Make the "
+                "template simpler"
             )
         self.step(1 + characters // _CHARACTERS_A_STEP)
 
@@ -81,7 +81,7 @@ class RenderMeter:
         if not isinstance(value, list | tuple | Mapping | Set | type({}.values())):
             return 20
         if depth > MOST_DEPTH:
-            raise TooCostly(f"nests lists more than {MOST_DEPTH} deep; make the template simpler")
+            raise TooCostly(f"nests lists more than {MOST_DEPTH} deep. Make the template simpler")
         weight = 2
         for part in chain.from_iterable(value.items()) if isinstance(value, Mapping) else value:
             self.step()
@@ -156,7 +156,7 @@ def _whole(value: Any) -> int:
 
 def _check_bits(bits: int) -> None:
     if bits > MOST_BITS:
-        raise TooCostly(f"would make a number of more than {MOST_BITS:,} bits; make it smaller")
+        raise TooCostly(f"would make a number of more than {MOST_BITS:,} bits. Make it smaller")
 
 
 def _largest(values: Iterable[Any]) -> int:

@@ -32,7 +32,7 @@ from jinja2 import nodes as jinja
 
 from selectllm.core.errors import PromptError
 from selectllm.core.names import unknown
-from selectllm.core.shown import excerpt, shortened
+from selectllm.core.shown import capital, excerpt, shortened
 from selectllm.core.types import Item, LabelKind, Message, ReplyKind
 from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.prompting.metering import metered
@@ -128,7 +128,7 @@ def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:
     if prompt.labels == "numbers":
         return tuple(str(number) for number in range(1, m + 1))
     if m > len(ascii_uppercase):
-        raise PromptError(f"{prompt.ref}: letters label at most 26 candidates, not {m}; show fewer")
+        raise PromptError(f"{prompt.ref}: letters label at most 26 candidates, not {m}. Show fewer")
     return tuple(ascii_uppercase[:m])
 
 
@@ -158,7 +158,10 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
     """
     m, k = len(items), operator.index(k)  # in a list numpy 2 writes np.int64(2)
     if not 1 <= k <= m:
-        raise PromptError(f"{prompt.ref}: cannot pick {k} of {m} candidates; k must be 1 to m")
+        raise PromptError(
+            f"{prompt.ref}: cannot pick {k} of {m} candidates. The number of picks must be from 1 "
+            f"to {m}"
+        )
     candidates = tuple(
         Candidate(label, item.instruction, item.input, _response(item))
         for label, item in zip(labels_for(prompt, m), items, strict=True)
@@ -213,7 +216,7 @@ def _run(template: Template, block: str, context: Mapping[str, Any], path: str) 
         frames = traceback.walk_tb(error.__traceback__)
         lines = [line for frame, line in frames if frame.f_code.co_filename == "<template>"]
         line = template.get_corresponding_lineno(lines[-1] if lines else 1)
-        hint = f"; {SEES}" if isinstance(error, UndefinedError) else ""
+        hint = f". {capital(SEES)}" if isinstance(error, UndefinedError) else ""
         raise PromptError(f"{path}:{line}: {excerpt(str(error), MESSAGE)}{hint}") from error
 
 
@@ -235,16 +238,16 @@ def _compile(source: str, path: str, variables: tuple[str, ...]) -> Template:
     except _TOO_MUCH as error:
         raise PromptError(
             f"{path}:{_longest_line(body)}: the template is nested too deeply, or holds a number "
-            "of too many digits; make it simpler"
+            "of too many digits. Make it simpler"
         ) from error
     for name in tree.find_all(jinja.Name):
         if name.name in read - CONTEXT - {*variables}:
-            raise PromptError(f"{path}:{name.lineno}: {name.name!r} is undefined; {SEES}")
+            raise PromptError(f"{path}:{name.lineno}: {name.name!r} is undefined. {capital(SEES)}")
     # The labels of candidates follow that variable, whether or not the template speaks of them.
     for variable in variables:
         if variable not in read | {"labels"}:
             raise PromptError(
-                f"{path}: nothing in the template reads the variable {variable!r}; leave it out"
+                f"{path}: nothing in the template reads the variable {variable!r}. Leave it out"
             )
     return template
 
@@ -266,15 +269,19 @@ def _check_tree(tree: jinja.Template, path: str) -> None:
     """Raises PromptError unless the file is a `user` or a `system` block, or both, and no more."""
     for node in tree.find_all((jinja.Extends, jinja.Include, jinja.Import, jinja.FromImport)):
         word = "import" if isinstance(node, jinja.FromImport) else type(node).__name__.lower()
-        raise PromptError(f"{path}:{node.lineno}: {word} is not allowed; a prompt is one file")
+        raise PromptError(
+            f"{path}:{node.lineno}: {word} is not allowed, because a prompt is one file"
+        )
     for block in tree.find_all(jinja.Block):
         if block.name not in ROLES:
             raise PromptError(f"{path}:{block.lineno}: {unknown('block', block.name, ROLES)}")
     for number in tree.find_all(jinja.Const):
         if isinstance(number.value, float) and math.isinf(number.value):
-            raise PromptError(f"{path}:{number.lineno}: a number is too large; make it smaller")
+            raise PromptError(f"{path}:{number.lineno}: a number is too large. Make it smaller")
     if not any(isinstance(node, jinja.Block) for node in tree.body):
-        raise PromptError(f"{path}: no block 'user'; add {{% block user %}} ... {{% endblock %}}")
+        raise PromptError(
+            f"{path}: there is no block 'user'. Add {{% block user %}} ... {{% endblock %}}"
+        )
     for top in tree.body:
         parts = top.nodes if isinstance(top, jinja.Output) else [top]
         blank = all(isinstance(part, jinja.TemplateData) and part.data.isspace() for part in parts)
@@ -284,7 +291,10 @@ def _check_tree(tree: jinja.Template, path: str) -> None:
 
 def _front(source: str, path: str) -> re.Match[str]:
     if (front := _FRONT.match(source)) is None:
-        raise PromptError(f"{path}:1: no front matter; begin with ---, {', '.join(REQUIRED)}, ---")
+        raise PromptError(
+            f"{path}:1: there is no front matter. Begin the file with ---, {', '.join(REQUIRED)}, "
+            "---"
+        )
     return front
 
 
@@ -296,7 +306,7 @@ def _front_matter(source: str, path: str) -> dict[str, Any]:
         line = fault.line + 1
         raise PromptError(f"{path}:{line}: front matter is not YAML: {fault.reason}") from None
     if not isinstance(values, dict):
-        raise PromptError(f"{path}:2: front matter must be keys with values; add `reply: indices`")
+        raise PromptError(f"{path}:2: front matter must be keys with values. Add `reply: indices`")
     for key, value in values.items():
         if key not in FRONT_MATTER:
             raise PromptError(f"{path}: {unknown('front matter key', str(key), FRONT_MATTER)}")
@@ -308,7 +318,7 @@ def _front_matter(source: str, path: str) -> dict[str, Any]:
             raise PromptError(f"{path}: {unknown('labels kind', value, LABELS)}")
     values = _with_variables(values, path) if "variables" in values else values
     if missing := [key for key in REQUIRED if key not in values]:
-        raise PromptError(f"{path}: front matter has no {missing[0]}; add `{missing[0]}: ...`")
+        raise PromptError(f"{path}: front matter has no {missing[0]}. Add `{missing[0]}: ...`")
     return values
 
 
@@ -320,8 +330,8 @@ def _with_variables(values: Mapping[str, Any], path: str) -> dict[str, Any]:
         return {**values, "variables": variables}
     if (said := values.get("labels", labels)) != labels:
         raise PromptError(
-            f"{path}: labels is {said!r}, but the variable 'labels' begins with {labels!r}; "
-            "leave the key labels out"
+            f"{path}: labels is {said!r}, but the variable 'labels' begins with {labels!r}. Leave "
+            "the key labels out"
         )
     return {**values, "variables": variables, "labels": labels}
 
@@ -339,7 +349,7 @@ def parse_prompt(
         source = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise PromptError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from error
+        raise PromptError(f"{path}:{line} is not UTF-8. Save the file as UTF-8") from error
     front = _front_matter(source, path)
     folders = tuple(dict.fromkeys([Path(path).parent, *folders]))
     try:
@@ -384,7 +394,7 @@ def with_settings(prompt: Prompt, settings: Mapping[str, Value]) -> Prompt:
             raise PromptError(f"{prompt.path}: {unknown('variable', name, declared)}")
         if value not in declared[name]:
             values = ", ".join(repr(value) for value in declared[name])
-            raise PromptError(f"{prompt.path}: {name} cannot be {value!r}; its values are {values}")
+            raise PromptError(f"{prompt.path}: {name} cannot be {value!r}. Its values are {values}")
         chosen[name] = declared[name][declared[name].index(value)]  # True, where 1 was said
     front = _front(prompt.source, prompt.path)
     start, end = front.span("yaml")
@@ -392,5 +402,5 @@ def with_settings(prompt: Prompt, settings: Mapping[str, Value]) -> Prompt:
     data = source.encode("utf-8")
     rewritten = parse_prompt(data, prompt.path, prompt.name, 0, prompt.folders)
     if settings_of(rewritten) != chosen or len(all_settings(rewritten)) != 1:
-        raise PromptError(f"{prompt.path}: its variables cannot be settled; write them plainly")
+        raise PromptError(f"{prompt.path}: its variables cannot be settled. Write them plainly")
     return rewritten

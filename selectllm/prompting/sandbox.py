@@ -228,7 +228,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         now.depth += 1
         try:
             if now.depth > MOST_DEPTH:
-                raise TooCostly(f"calls itself more than {MOST_DEPTH} deep; end it sooner")
+                raise TooCostly(f"calls itself more than {MOST_DEPTH} deep. End it sooner")
             return super().call(context, one, *args, **kwargs)
         finally:
             now.depth -= 1

@@ -39,8 +39,8 @@ def read_variables(declared: Any, path: str) -> Variables:
     """
     if not isinstance(declared, dict) or not declared:
         raise PromptError(
-            f"{path}: variables must be names with their values, not {shortened(declared)}; "
-            "write `variables: {criteria: [true, false]}` or leave it out"
+            f"{path}: variables must be names with their values, not {shortened(declared)}. Write "
+            f"`variables: {{criteria: [true, false]}}` or leave it out"
         )
     return tuple(
         (_name(name, path), _values(name, given, path)) for name, given in declared.items()
@@ -50,27 +50,27 @@ def read_variables(declared: Any, path: str) -> Variables:
 def _name(name: Any, path: str) -> str:
     if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
         raise PromptError(
-            f"{path}: variables: {shortened(name)} is no name; use letters, digits and _, no word "
-            "of Python"
+            f"{path}: variables: {shortened(name)} is not a name. Use letters, digits and _, and "
+            "no keyword of Python"
         )
     if name in CONTEXT | _OF_JINJA:
-        raise PromptError(f"{path}: variables: {name!r} already means something; rename it")
+        raise PromptError(f"{path}: variables: {name!r} already means something. Rename it")
     return name
 
 
 def _values(name: str, given: Any, path: str) -> tuple[Value, ...]:
     values = tuple(given) if isinstance(given, list) else (given,)
     if not values:
-        raise PromptError(f"{path}: variable {name!r} has no values; list at least its default")
+        raise PromptError(f"{path}: variable {name!r} has no values. List at least its default")
     for number, value in enumerate(values):
         if not isinstance(value, Value) or (isinstance(value, float) and not math.isfinite(value)):
             raise PromptError(
                 f"{path}: variable {name!r}: {shortened(value)} is neither true or false nor a "
-                "number nor a text; put quotes around it to make it a text"
+                "number nor a text. Put quotes around it to make it a text"
             )
         if value in values[:number]:  # 1, 1.0 and true are one value, as in any mapping
             raise PromptError(
-                f"{path}: variable {name!r} has {shortened(value)} twice; leave one out"
+                f"{path}: variable {name!r} has {shortened(value)} twice. Leave one out"
             )
         if name == "labels" and value not in _LABELS:
             raise PromptError(f"{path}: variables: {unknown('labels kind', str(value), _LABELS)}")

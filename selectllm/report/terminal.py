@@ -73,8 +73,10 @@ def render_results(results: RunResults) -> RenderableType:
     if not results.utilities and not results.verdicts:
         parts.append(
             Text(
-                "No utility: how good the picks are is not known. Add a rated column as "
-                "`utilities: [{name: rating, source: ratings, column: COLUMN}]`."
+                "There is no utility, so the quality of these picks is not known. If the pool has "
+                "a "
+                "rated column, add to the suite: "
+                "utilities: [{name: rating, source: ratings, column: COLUMN}]"
             )
         )
     parts += [headline(verdict) for verdict in results.verdicts]
@@ -122,11 +124,12 @@ def _trust(utility: RunUtility) -> Text:
 def _sentences(results: RunResults, utility: RunUtility) -> Iterator[Text]:
     """Per pair, whether its picks beat random ones; nothing is implied by a table alone."""
     name = utility.name
-    by = f" (utility {UNVALIDATED})" if standing(utility) == UNVALIDATED else ""
+    unchecked = f" (The {name} has not been checked against training results.)"
+    by = unchecked if standing(utility) == UNVALIDATED else ""
     for pair in results.pairs:
         captured = pair.agreement[name].captured
-        told = in_words(captured) + (by if captured else "")
-        yield Text(f"{pair.prompt} + {pair.model}: {told}.")
+        told = in_words(captured, results.clusters)
+        yield Text(f"{pair.prompt} + {pair.model}: {told}.{by if captured else ''}")
     flat = max((p.agreement[name].flat_clusters for p in results.pairs), default=0)
     if flat:
         yield Text(f"{flat} clusters with one utility for all items are left out.")

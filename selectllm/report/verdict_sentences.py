@@ -50,7 +50,9 @@ def in_full(verdict: Verdict, text: str) -> str:
 def lead(verdict: Verdict) -> list[Fact]:
     """Why this word, what to know beside it, and what would decide it if it is inconclusive."""
     notes = [("note", note) for note in verdict.notes]
-    return [("reason", in_full(verdict, verdict.reason)), *notes, *_needed(verdict)]
+    unrated = "the suite has no ratings to compare with"
+    reason = verdict.reason if verdict.utility else unrated
+    return [("reason", in_full(verdict, reason)), *notes, *_needed(verdict)]
 
 
 def figures(verdict: Verdict) -> list[Fact]:

@@ -98,15 +98,16 @@ def length_alone(longest: float | None) -> str:
     return f"longest alone captures {longest:z.2f}"
 
 
-def in_words(captured: Interval | None) -> str:
-    """What an interval of captured says about random picks."""
+def in_words(captured: Interval | None, clusters: int | None = None) -> str:
+    """What an interval of captured says about random picks; `clusters`: how many it comes from."""
     if captured is None:
         return "too few clusters to say anything"
     if captured.low > 0:
         return "better than random picks"
     if captured.high < 0:
         return "worse than random picks"
-    return "not better than random picks, as far as these clusters can tell"
+    these = "these clusters" if clusters is None else f"these {clusters} clusters"
+    return f"{these} do not show that the picks are better than random"
 
 
 def number(value: float | None, digits: int = 2) -> str:

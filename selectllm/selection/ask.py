@@ -49,9 +49,10 @@ async def make_decisions(
     if errors:
         kept = log.path or "the reply cache"
         raise ProviderError(
-            f"{len(errors)} of {len(tasks)} decisions could not be made; the first: "
-            f"{errors[0].problems[0]}. What succeeded is kept in {kept}: run the same command "
-            "again to ask only the rest"
+            f"{len(errors)} of {len(tasks)} decisions could not be made. The first reason is: "
+            f"{errors[0].problems[0]}. What succeeded is kept in {kept}. Run the same command "
+            "again "
+            "to ask only for the rest"
         )
 
 
@@ -113,7 +114,9 @@ class _Asking:
                 f"{count} of {prompt} with {model}"
                 for (prompt, model), count in sorted(self._missing.items())
             )
-            raise ReplyMissing(f"`offline`, and replies are missing: {counts}")
+            raise ReplyMissing(
+                f"with `offline` nothing is sent, and these replies are missing: {counts}"
+            )
 
 
 async def decide(task: Task, settings: AskSettings) -> Decision:

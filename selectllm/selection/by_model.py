@@ -113,7 +113,7 @@ def check_budget(budget: int, pool: Pool, whose: str = "in") -> None:
     """Raise UsageError unless 1 <= budget <= items in the pool; `whose`: `in`, or `left of`."""
     if not 1 <= budget <= len(pool):
         raise UsageError(
-            f"`budget` {budget}: must be from 1 to {len(pool)}, the number of items {whose} "
+            f"`budget` {budget} must be from 1 to {len(pool)}, the number of items {whose} "
             f"{pool.source or 'the pool'}",
             argument="budget",
         )
@@ -163,7 +163,7 @@ def rounds_ahead(pool_size: int, settings: SelectSettings) -> list[tuple[int, in
         if size < 2:
             raise UsageError(
                 f"`cluster_size` {size}: {pool_size} clusters of one item cannot be narrowed down "
-                f"to {settings.budget}; use at least 2, or auto",
+                f"to {settings.budget}. Use at least 2, or auto",
                 argument="cluster_size",
             )
         pool_size = count
@@ -299,8 +299,8 @@ def fill(
         return []
     if settings.on_invalid == "fail":
         raise SelectionShort(
-            f"{complaint} and `on_invalid` is fail; nothing was written. Use fill or skip, or look "
-            "at the replies in the decision log",
+            f"{complaint}, and `on_invalid` is fail. Nothing was written. Use fill or skip, or "
+            "look at the replies in the decision log",
             argument="on_invalid",
         )
     return sorted(unpicked, key=lambda i: seeded_hash("fill", settings.seed, number, i))

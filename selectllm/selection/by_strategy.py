@@ -68,7 +68,7 @@ def check_descending(strategy: Strategy) -> None:
     """Raise UsageError unless a threshold of the strategy's values is a number of its picks."""
     if not strategy.descending:
         raise UsageError(
-            f"`threshold`: {strategy.name} does not go from the highest value down; give `budget`",
+            f"`threshold`: {strategy.name} does not go from the highest value down. Give `budget`",
             argument="threshold",
         )
 
@@ -85,6 +85,7 @@ def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> in
         known = candidates.values[~np.isnan(candidates.values)]
         highest = f"the highest is {known.max():g}" if len(known) else "none could be measured"
         raise UsageError(
-            f"`threshold` {threshold:g}: no item reaches it; {highest}", argument="threshold"
+            f"`threshold` {threshold:g}: No item reaches it, because {highest}",
+            argument="threshold",
         )
     return count

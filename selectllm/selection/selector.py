@@ -36,7 +36,7 @@ class Selector:
         if self.spec.answer == "logprobs" and not one_letter:
             raise PromptError(
                 f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
-                f"{self.spec.name!r} answers by logprobs, the probability of one letter; ask it "
+                f"{self.spec.name!r} answers by logprobs, the probability of one letter. Ask it "
                 "with a prompt that has reply: indices and labels: letters, such as best@1"
             )
         if self.spec.answer == "logprobs":

@@ -228,7 +228,7 @@ def _check(num: Floats, den: Floats, groups: Sequence[Hashable] | None) -> None:
     if groups is not None and len(groups) != len(num):
         raise ValueError(f"need a group per cluster, got {len(groups)} for {len(num)} clusters")
     if not (np.isfinite(num).all() and np.isfinite(den).all()):
-        raise ValueError("need finite numbers; leave out the clusters where a value is undefined")
+        raise ValueError("need finite numbers. Leave out the clusters where a value is undefined")
 
 
 def _check_confidence(confidence: float) -> None:

@@ -58,7 +58,7 @@ def clusters_needed(
     """
     _check(effect, sd, alpha, sides, extreme, power)
     if effect == 0:
-        raise ValueError("no number of clusters finds an effect of 0; give the least that matters")
+        raise ValueError("no number of clusters finds an effect of 0. Give the least that matters")
     return least_integer(  # power grows with n
         lambda n: _found(effect, sd, n, alpha / sides, sides, extreme) >= power, start=2
     )

@@ -90,8 +90,8 @@ def _times(fractions: Sequence[float], alpha: float) -> Floats:
     increasing = times.ndim == 1 and times.size > 0 and times[0] > 0
     if not (increasing and times[-1] == 1 and (np.diff(times) >= LEAST_STEP).all()):
         raise ValueError(
-            f"looks must be at fractions above 0, at least {LEAST_STEP} apart, the last 1; "
-            f"got {list(fractions)}"
+            f"looks must be at fractions above 0, at least {LEAST_STEP} apart, the last 1. Got "
+            f"{list(fractions)}"
         )
     return times
 

@@ -119,7 +119,7 @@ def no_source(where: str, entry: Any) -> str:
     """What is wrong with an entry whose source is missing or unknown."""
     source = entry.get("source") if isinstance(entry, Mapping) else None
     if source is None:
-        return f"'{where}.source' is missing; write one of {', '.join(SOURCES)}"
+        return f"'{where}.source' is missing. Write one of {', '.join(SOURCES)}"
     match = closest(str(source), SOURCES)
     hint = f"did you mean {match!r}? " if match else ""
     return (

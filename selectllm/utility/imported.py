@@ -42,13 +42,13 @@ def imported(
         if kind not in (None, found.kind):
             raise UtilityError(
                 f"utility {name}: kind: {kind}, and {path} says of itself that it is of kind "
-                f"{found.kind}; leave kind out"
+                f"{found.kind}. Leave kind out"
             )
     else:
         found, of_pool = _rated(_ratings(path, rows, value_range), name)
     if pool_sha256 and of_pool and of_pool != pool_sha256:
         raise UtilityError(
-            f"utility {name}: {path} is of another pool, or the pool has changed since; restore "
+            f"utility {name}: {path} is of another pool, or the pool has changed since. Restore "
             "the pool, or make the file again"
         )
     return replace(
@@ -72,9 +72,7 @@ def read_ratings(path: Path, value_range: Range | None = None) -> RatingsFile:
     """
     rows = _placed(path, value_range)
     if rows and is_utility(rows[0][1]):
-        raise UtilityError(
-            f"{path}: is a utility file, which holds no ratings; name a ratings file"
-        )
+        raise UtilityError(f"{path} is a utility file, which holds no ratings. Name a ratings file")
     return _ratings(path, rows, value_range)
 
 
@@ -116,7 +114,7 @@ def _ratings(path: Path, rows: list[PlacedRow], value_range: Range | None) -> Ra
         own = shown(content.range or value_range)
         raise UtilityError(
             f"{path}: its ratings are on the scale {own}, and the suite says range "
-            f"{shown(value_range)}; write range: {own} in the suite"
+            f"{shown(value_range)}. Write range: {own} in the suite"
         )
     return content
 
@@ -127,7 +125,7 @@ def _plain(path: Path, rows: list[PlacedRow], value_range: Range | None) -> Rati
         for where, item, row in by_item(rows)
     }
     if not values:
-        raise UtilityError(f"{path}: holds no values; write one row an item, with id and value")
+        raise UtilityError(f"{path} holds no values. Write one row an item, with id and value")
     return RatingsFile(values, range=value_range)
 
 

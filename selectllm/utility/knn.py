@@ -68,7 +68,7 @@ def knn_utility(
     vectors do not fit the pools.
     """
     if k < 1:
-        raise UtilityError(f"utility {name}: k is {k}; write 1 or more")
+        raise UtilityError(f"utility {name}: k is {k}. Write 1 or more")
     _check_vectors(name, "instruction", vectors.items, len(pool), vectors.tests, len(test_pool))
     served = _answers(name, pool, test_pool, vectors, answer)
     place = {item.id: position for position, item in enumerate(pool.items)}
@@ -206,12 +206,12 @@ def _stepped_up(a: Floats, b: Floats) -> float | None:
 def responses_of(name: str, what: str, items: Sequence[Item]) -> list[str]:
     """The items' responses. Raises UtilityError if one is missing or blank."""
     if not items:
-        raise UtilityError(f"utility {name}: the {what} is empty; add items")
+        raise UtilityError(f"utility {name}: the {what} is empty. Add items")
     if missing := unanswered(items):
         raise UtilityError(
-            f"utility {name}: needs a response for every item, and {len(missing)} of {len(items)} "
-            f"in the {what} have none: {listed(missing)}; fill them in, name their column "
-            "(`columns` response=COL, in a suite columns: {response: COL}), or leave them out"
+            f"utility {name} needs a response for every item, and {len(missing)} of {len(items)} "
+            f"in the {what} have none: {listed(missing)}. Fill them in, name their column "
+            f"(`columns` response=COL, in a suite columns: {{response: COL}}), or leave them out"
         )
     return [item.response or "" for item in items]
 
@@ -222,8 +222,8 @@ def _check_vectors(
     expected = n_items, n_tests
     if a.ndim != 2 or b.ndim != 2 or (len(a), len(b)) != expected or a.shape[1] != b.shape[1]:
         raise UtilityError(
-            f"utility {name}: {what} vectors have shapes {a.shape} and {b.shape}; "
-            f"the pools need ({n_items}, dim) and ({n_tests}, dim)"
+            f"utility {name}: {what} vectors have shapes {a.shape} and {b.shape}. The pools need "
+            f"({n_items}, dim) and ({n_tests}, dim)"
         )
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise UtilityError(f"utility {name}: {what} vectors hold numbers that are not finite")

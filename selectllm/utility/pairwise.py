@@ -86,12 +86,12 @@ def strengths(judgements: Sequence[Judgement], prior: float = PRIOR) -> dict[str
         raise ValueError(f"prior must be 0 or more, got {prior}")
     wins = _Wins.of(judgements)
     if not wins.ids:
-        raise UtilityError("there are no judgements; write one row each, with a, b and winner")
+        raise UtilityError("there are no judgements. Write one row each, with a, b and winner")
     _check_joined(wins)
     if prior == 0 and len(groups(judgements, by_wins=True)) > 1:
         raise UtilityError(
             "some items never lost (or never won) against the others, so that without a prior "
-            f"their strengths are infinite; give one, such as {PRIOR:g}"
+            f"their strengths are infinite. Give one, such as {PRIOR:g}"
         )
     found = wins.fit(prior)
     return dict(zip(wins.ids, (found - found.mean()).tolist(), strict=True))
@@ -155,7 +155,7 @@ def read_judgements(path: Path) -> list[Judgement]:
     rows = read_placed(path, ("a", "b", "winner"), "judgements")
     judgements = [_judgement(where, row) for where, row in rows]
     if not judgements:
-        raise UtilityError(f"{path}: holds no judgements; write one row each: a, b, winner")
+        raise UtilityError(f"{path} holds no judgements. Write one row each: a, b, winner")
     return judgements
 
 
@@ -164,9 +164,9 @@ def _judgement(where: str, row: Mapping[str, Any]) -> Judgement:
     if a is None or b is None:
         lacking = "a" if a is None else "b"
         shown = shortened(row.get(lacking))
-        raise UtilityError(f"{where}: {lacking} is {shown}; write the item's id")
+        raise UtilityError(f"{where}: {lacking} is {shown}. Write the item's id")
     if a == b:
-        raise UtilityError(f"{where}: item {a!r} is judged against itself; leave the row out")
+        raise UtilityError(f"{where}: item {a!r} is judged against itself. Leave the row out")
     winner = row.get("winner")
     said = winner.strip().lower() if isinstance(winner, str) else winner
     if said not in get_args(Winner):
@@ -195,8 +195,8 @@ def _check_joined(wins: _Wins) -> None:
         sizes = ", ".join(str(len(group)) for group in found[:5]) + ", ..." * (len(found) > 5)
         raise UtilityError(
             f"the items fall into {len(found)} groups that no judgement joins, of {sizes} items "
-            "each, and strengths of different groups cannot be compared; have items of them "
-            f"judged against each other, such as {listed([group[0] for group in found])}"
+            "each, and strengths of different groups cannot be compared. Have items of them judged "
+            f"against each other, such as {listed([group[0] for group in found])}"
         )
 
 
@@ -264,5 +264,5 @@ class _Wins:
             if change < CLOSE:
                 return np.log(power)
         raise UtilityError(
-            f"the strengths did not settle in {ROUNDS} rounds; give a prior, such as {PRIOR:g}"
+            f"the strengths did not settle in {ROUNDS} rounds. Give a prior, such as {PRIOR:g}"
         )

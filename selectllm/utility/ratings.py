@@ -39,7 +39,7 @@ def ratings(
     """
     if value_range is not None and not value_range[0] < value_range[1]:
         raise UtilityError(
-            f"utility {name}: range {list(value_range)} is empty; write [lowest, highest]"
+            f"utility {name}: range {list(value_range)} is empty. Write [lowest, highest]"
         )
     if not any(column in item.row for item in pool.items):
         raise UtilityError(
@@ -49,7 +49,7 @@ def ratings(
     if blank and not partial:
         raise UtilityError(
             f"utility {name}: {column} is missing for {len(blank)} of {len(pool)} items: "
-            f"{listed(blank)}; rate them, or leave them out of the pool"
+            f"{listed(blank)}. Rate them, or leave them out of the pool"
         )
     values = {}
     for item in pool.items:
@@ -72,11 +72,11 @@ def _is_blank(value: Any) -> bool:
 def _fault(value: Any, rating: float | None, value_range: tuple[float, float] | None) -> str:
     """What is wrong with a rating, and the fix; "" if nothing is."""
     if rating is None:
-        return "is not a number; write one such as 4 or 4.5"
+        return "is not a number. Write one such as 4 or 4.5"
     if not math.isfinite(rating):
-        return "is not finite; write a number, or leave the item out of the pool"
+        return "is not finite. Write a number, or leave the item out of the pool"
     if value_range and not value_range[0] <= rating <= value_range[1]:
-        return f"is outside range {list(value_range)}; correct the value or the suite's range"
+        return f"is outside range {list(value_range)}. Correct the value or the suite's range"
     return ""
 
 

@@ -140,8 +140,8 @@ def _tests(entry: KnnEntry, sources: UtilitySources) -> Pool:
         if error.argument != "columns":
             raise
         raise PoolError(
-            f"{error}; in a suite, the entry of {entry.name} may say what it is called: "
-            "columns: {instruction: COL}",
+            f"{error}. In a suite, the entry of {entry.name} may say what it is called: columns: "
+            f"{{instruction: COL}}",
             argument="columns",
         ) from None
 
@@ -157,8 +157,8 @@ def _check_no_leak(entry: KnnEntry, tests: Pool, pool: Pool, columns: Mapping[st
     words += [word for pair in columns.items() for word in ("--map", "=".join(pair))]
     raise ItemsLeaked(
         f"utility {entry.name}: {len(ids)} of {len(tests)} test items are also in the pool: "
-        f"{listed([ids[number] for number in sorted(ids)])}. Name another test file, or run "
-        f"{shlex.join(words)} --drop-leaks, which leaves their copies out of the pool; then name "
+        f"{listed([ids[number] for number in sorted(ids)])}. Choose another test file, or run "
+        f"{shlex.join(words)} --drop-leaks, which leaves their copies out of the pool. Then name "
         "the pool and the utility that it writes in the suite",
         entry.test,
         tests,
@@ -187,20 +187,20 @@ def _own(entry: OwnEntry, pool: Pool, sources: UtilitySources) -> Utility:
     except TypeError as error:
         raise UtilityError(
             f"utility {entry.name}: {entry.source} cannot be called with the pool, name and the "
-            f"options of the suite ({error}); correct `options`"
+            f"options of the suite ({error}). Correct `options`"
         ) from None
     with calling(f"utility {entry.name}: {entry.source}", UtilityError):
         utility = source(pool, name=entry.name, **entry.options)
     if not isinstance(utility, Utility):
         raise UtilityError(
-            f"utility {entry.name}: {entry.source} gave {type(utility).__name__}; return a "
+            f"utility {entry.name}: {entry.source} gave {type(utility).__name__}. Return a "
             "selectllm.Utility"
         )
     strange = [item_id for item_id in utility.values if item_id not in pool.by_id]
     if strange:
         raise UtilityError(
             f"utility {entry.name}: {entry.source} gave values for {len(strange)} ids that are not "
-            f"in the pool: {listed(strange)}; give values for its items"
+            f"in the pool: {listed(strange)}. Give values for its items"
         )
     return replace(utility, name=entry.name, source=entry.source)
 

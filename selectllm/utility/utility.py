@@ -59,11 +59,11 @@ class Utility:
         check_covered(self.values, self.values, f"utility {self.name}")
         if self.kind not in get_args(UtilityKind):
             raise UtilityError(
-                f"utility {self.name}: kind {self.kind!r}; write {', '.join(get_args(UtilityKind))}"
+                f"utility {self.name}: kind {self.kind!r}. Write {', '.join(get_args(UtilityKind))}"
             )
         if self.reliability is not None and not 0 <= self.reliability <= 1:
             raise UtilityError(
-                f"utility {self.name}: reliability {self.reliability}; it is from 0 to 1"
+                f"utility {self.name}: reliability {self.reliability}. It is from 0 to 1"
             )
 
     @cached_property
@@ -115,8 +115,8 @@ def check_covered(ids: Iterable[str], values: Mapping[str, float], what: str) ->
     bad = [item_id for item_id in ids if not math.isfinite(values.get(item_id, math.nan))]
     if bad:
         raise UtilityError(
-            f"{what}: no finite value for {len(bad)} item(s): {listed(bad)}; "
-            "give every item a number, or leave these items out of the pool"
+            f"{what}: no finite value for {len(bad)} item(s): {listed(bad)}. Give every item a "
+            "number, or leave these items out of the pool"
         )
 
 

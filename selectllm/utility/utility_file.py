@@ -28,9 +28,9 @@ def write_utility(path: Path, utility: Utility, pool_sha256: str) -> UtilityHead
     .jsonl, and for a utility without items or a cost that is not finite.
     """
     if path.suffix != ".jsonl":
-        raise UtilityError(f"{path}: a utility file is JSON lines; name it .jsonl")
+        raise UtilityError(f"{path}: a utility file is JSON lines. Name it .jsonl")
     if not utility.values:
-        raise UtilityError(f"utility {utility.name}: has no items, so there is nothing to write")
+        raise UtilityError(f"utility {utility.name} has no items, so there is nothing to write")
     cost = dict(utility.cost)
     if not all(math.isfinite(spent) for spent in cost.values()):
         raise UtilityError(f"utility {utility.name}: cost {cost} is not finite")
@@ -51,7 +51,7 @@ def read_utility(path: Path) -> tuple[Utility, UtilityHeader]:
     """
     rows = list(read_objects(path))
     if not rows or not is_utility(rows[0][1]):
-        raise UtilityError(f"{path}: is no utility file; name one that a verb of `utility` wrote")
+        raise UtilityError(f"{path} is not a utility file. Name one that a verb of `utility` wrote")
     return from_rows(path, rows)
 
 
@@ -72,7 +72,7 @@ def from_rows(path: Path, rows: Sequence[PlacedRow]) -> tuple[Utility, UtilityHe
     }
     if len(values) != header.rows:
         raise UtilityError(
-            f"{path}: holds {len(values)} items, and its first line says {header.rows}; it was "
+            f"{path} holds {len(values)} items, and its first line says {header.rows}. It was "
             "edited or cut: compute it again"
         )
     utility = Utility(
@@ -87,8 +87,8 @@ def from_rows(path: Path, rows: Sequence[PlacedRow]) -> tuple[Utility, UtilityHe
     )
     if _sha256(_described(utility, header.pool_sha256), utility) != header.sha256:
         raise UtilityError(
-            f"{path}: is not what was written (its sha256 is not {header.sha256[:12]}, as its "
-            "first line says): it was edited; compute it again"
+            f"{path} is not what was written (its sha256 is not {header.sha256[:12]}, as its first "
+            "line says): it was edited. Compute it again"
         )
     return utility, header
 
@@ -118,5 +118,5 @@ def _header(place: str, said: Any) -> UtilityHeader:
         return UtilityHeader.exactly(said)
     except ValueError as error:
         raise UtilityError(
-            f"{place}: does not begin a utility file of format 1 ({error}); compute it again"
+            f"{place} does not begin a utility file of format 1 ({error}). Compute it again"
         ) from None

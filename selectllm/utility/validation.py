@@ -32,16 +32,16 @@ def read_validation(path: Path) -> Validation:
         content = load_json(path.read_bytes())
     except OSError as error:
         raise UtilityError(
-            f"{path}: cannot be read ({error.strerror}); name a file that selectllm utility "
+            f"{path} cannot be read ({error.strerror}). Name a file that selectllm utility "
             "validate wrote"
         ) from None
     except ValueError as error:
-        raise UtilityError(f"{path}: is no JSON ({error}); validate the utility again") from None
+        raise UtilityError(f"{path} is not JSON ({error}). Validate the utility again") from None
     try:
         return _from_json(content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UtilityError(
-            f"{path}: is no validation of format {FORMAT}, or was edited ({error}); validate the "
+            f"{path} is not a validation of format {FORMAT}, or was edited ({error}). Validate the "
             "utility again"
         ) from None
 
@@ -56,13 +56,13 @@ def validated(utility: Utility, path: Path, pool_sha256: str) -> Utility:
     if found.pool_sha256 != pool_sha256:
         raise UtilityError(
             f"utility {utility.name}: {path} is a validation on another pool (sha256 "
-            f"{found.pool_sha256[:12]}, not {pool_sha256[:12]}); restore the pool, or validate "
-            "it again"
+            f"{found.pool_sha256[:12]}, not {pool_sha256[:12]}). Restore the pool, or validate it "
+            "again"
         )
     if found.utility_sha256 != utility.sha256:
         raise UtilityError(
             f"utility {utility.name}: {path} validates other values (of {found.utility}, sha256 "
-            f"{found.utility_sha256[:12]}, not {utility.sha256[:12]}); name the file of this "
+            f"{found.utility_sha256[:12]}, not {utility.sha256[:12]}). Name the file of this "
             "utility, or validate it again"
         )
     return replace(utility, validation=found.summary)

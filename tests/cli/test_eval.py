@@ -29,7 +29,10 @@ def test_the_command_prints_what_the_job_gives(selectllm: Command, pool_file: Pa
     told = selectllm("eval", "suite.yaml", "-o", "run")
     assert told.code == 0, told.err
     assert results() == json.loads(json.dumps(run.results.to_json()))
-    for line in ("mock/first: not better than random", "mock/oracle: better than random picks"):
+    for line in (
+        "do not show that the picks are better than random",
+        "mock/oracle: better than random picks",
+    ):
         assert f"short@1 + {line}" in told.out
     assert selectllm("eval", "suite.yaml", "-o", "run", "--json").json == results()
 

@@ -108,7 +108,7 @@ def test_the_cache_can_be_looked_into_and_cleared(
     assert REQUEST.key[:12] in selectllm("cache", "ls").out
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     kept = selectllm("cache", "clear")
-    assert (kept.code, kept.out) == (0, "nothing removed\n")
+    assert (kept.code, kept.out) == (0, "Nothing was removed.\n")
     assert "removed 1 replies" in selectllm("cache", "clear", "--yes").out
     assert selectllm("cache", "stats", "--json").json["models"] == {}
 
@@ -120,8 +120,8 @@ def test_a_file_that_cannot_be_written_is_bad_input_and_no_verdict(
     out = Path("file") / "out.jsonl"
     told = selectllm("select", pool_file, "--budget", 3, "--strategy", "first", "-o", out)
     assert told.code == 2
-    assert told.err.startswith(f"selectllm: -o {out}: cannot be written")
-    assert "name another file" in told.err
+    assert told.err.startswith(f"selectllm: -o {out} cannot be written")
+    assert "choose another file" in told.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
@@ -147,7 +147,7 @@ def filled_cache(folder: Path) -> Path:
 
 def test_a_damaged_cache_is_told_repaired_and_cleared(selectllm: Command, tmp_path: Path) -> None:
     database = filled_cache(tmp_path / "cache" / "replies")
-    assert selectllm("cache", "verify").out.endswith("120 replies, all of them whole\n")
+    assert selectllm("cache", "verify").out.startswith("All 120 replies in ")
     data = database.read_bytes()
     (last, *_) = [s for s in range(0, len(data), 4096) if b"finish_reason" in data[s : s + 4096]]
     database.write_bytes(data[:last] + b"\xaa" * 4096 + data[last + 4096 :])
@@ -161,7 +161,7 @@ def test_a_damaged_cache_is_told_repaired_and_cleared(selectllm: Command, tmp_pa
     assert 100 <= examined.json["whole"] < 120
     told = selectllm("cache", "verify")
     assert told.code == 1
-    assert f"{examined.json['whole']} replies are whole; others are damaged" in told.out
+    assert f"{examined.json['whole']} replies in " in told.out
     assert selectllm("cache", "verify", "--repair").code == 0
     assert selectllm("cache", "verify", "--json").json == {
         "folder": str(database.parent),
@@ -264,7 +264,7 @@ def test_who_reads_along_does_not_change_the_exit_code(
     assert ended(f"{verify} 2>/dev/full").returncode == 1
     full = ended(f"{verify} >/dev/full")
     assert full.returncode == 2
-    assert full.stderr.startswith(b"selectllm: cannot write to standard output (No space left")
+    assert full.stderr.startswith(b"selectllm: Standard output cannot be written (No space left")
     with closing(ReplyCache(Path("other/replies"))) as cache:
         cache.put(REQUEST, Reply("\u6cb3\U0001f600"))
     listed = ended("cache ls --json --cache other")

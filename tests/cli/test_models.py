@@ -50,7 +50,7 @@ def test_list_says_what_to_expect_of_a_model_and_which_engine_runs_it(selectllm:
 @needs_engine
 def test_install_says_so_when_there_is_nothing_to_do(selectllm: Command) -> None:
     told = selectllm("models", "install", NAME)
-    assert (told.code, told.out) == (0, f"local/{NAME} was installed already\n")
+    assert (told.code, told.out) == (0, f"local/{NAME} is already installed.\n")
     assert told.err == ""
 
 
@@ -58,7 +58,7 @@ def test_install_says_so_when_there_is_nothing_to_do(selectllm: Command) -> None
 def test_an_unknown_name_is_a_usage_error(selectllm: Command, verb: str) -> None:
     told = selectllm("models", verb, "smollm")
     assert (told.code, told.out) == (2, "")
-    assert f"no embedded model 'smollm'; did you mean '{NAME}'?" in told.err
+    assert f"no embedded model 'smollm'. Did you mean '{NAME}'?" in told.err
 
 
 @needs_engine

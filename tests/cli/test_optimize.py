@@ -312,11 +312,11 @@ def test_the_guards_stand_before_and_after(selectllm: Command) -> None:
         ([("size: 4}", "size: 4, limit: 39}")], (), "needs 40 clusters"),
         ([], ("--budget", 31), "--budget 31: one round takes 32 decisions"),
         ([], ("--budget", 43, "--demonstrations", 1), "one round takes 44 decisions"),
-        ([], ("--demonstrations", 19), "of which there are 18; ask for that many at most"),
+        ([], ("--demonstrations", 19), "of which there are 18. Ask for that many at most"),
         ([], ("--teacher", "openai/gpt-4o"), "--teacher openai/gpt-4o: OPENAI_API_KEY is not set"),
         ([], ("--teacher", "gpt-4o"), "'gpt-4o' names no provider"),
         ([], ("--prompt", "other@1"), "--prompt 'other@1' is not in the suite"),
-        ([("[mine@1]", "[./draft.jinja]")], (), "is no version of a prompt"),
+        ([("[mine@1]", "[./draft.jinja]")], (), "is not a version of a prompt"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_asked(

@@ -175,7 +175,7 @@ def test_what_is_named_is_looked_at(selectllm: Command) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--utility", "ratings"), "no utility 'ratings'; did you mean 'rating'?"),
+        (("--utility", "ratings"), "no utility 'ratings'. Did you mean 'rating'?"),
         (("--export", "chat"), "--export chat: the results are of another export"),
     ],
 )

@@ -28,37 +28,37 @@ BAD = {
     "not UTF-8": Bad(
         "pool.jsonl",
         GOOD + b'{"id": "c", "instruction": "caf\xe9"}\n',
-        ("pool.jsonl:3: byte 32 (0xe9) is not UTF-8", "save the file as UTF-8"),
+        ("pool.jsonl:3: byte 32 (0xe9) is not UTF-8", "Save the file as UTF-8"),
     ),
     "not JSON": Bad(
         "pool.jsonl",
         GOOD + b'{"id": "c", "instruction": "open\n',
-        ("pool.jsonl:3: not JSON at column", "write one JSON object there"),
+        ("pool.jsonl:3: not JSON at column", "Write one JSON object there"),
     ),
     "no object": Bad(
         "pool.jsonl",
         GOOD + b'["c", "Say c."]\n',
-        ("pool.jsonl:3: the row is no object: ['c', 'Say c.']", '{"instruction": ...}'),
+        ("pool.jsonl:3: the row is not an object: ['c', 'Say c.']", '{"instruction": ...}'),
     ),
     "instruction empty": Bad(
         "pool.jsonl",
         GOOD + b'{"id": "c", "instruction": " \\n"}\n',
-        ("pool.jsonl:3: instruction is empty", "fill it"),
+        ("pool.jsonl:3: instruction is empty", "Fill it"),
     ),
     "instruction missing": Bad(
         "pool.jsonl",
         GOOD + b'{"id": "c"}\n',
-        ("pool.jsonl:3: instruction is missing", "fill it"),
+        ("pool.jsonl:3: instruction is missing", "Fill it"),
     ),
     "instruction not text": Bad(
         "pool.jsonl",
         GOOD + b'{"id": "c", "instruction": 7}\n',
-        ("pool.jsonl:3: instruction is a number, not text: 7", "write it as text"),
+        ("pool.jsonl:3: instruction is a number, not text: 7", "Write it as text"),
     ),
     "duplicate id": Bad(
         "pool.jsonl",
         GOOD + b'{"id": "a", "instruction": "Say c."}\n',
-        ("pool.jsonl:3: id 'a' is taken by", "pool.jsonl:1", "make ids unique"),
+        ("pool.jsonl:3: id 'a' is taken by", "pool.jsonl:1", "Make ids unique"),
     ),
     "missing column": Bad(
         "pool.jsonl",
@@ -66,7 +66,7 @@ BAD = {
         ("pool.jsonl:1: no column holds the instruction", "instruction", "question"),
     ),
     "empty pool": Bad(
-        "pool.jsonl", b"\n", ("pool.jsonl: the pool is empty", "give it at least one row")
+        "pool.jsonl", b"\n", ("pool.jsonl: the pool is empty", "Give it at least one row")
     ),
     "empty array": Bad("pool.json", b"[]", ("pool.json: the pool is empty",)),
     "header alone": Bad("pool.csv", b"id,instruction\n", ("pool.csv: the pool is empty",)),
@@ -78,16 +78,16 @@ BAD = {
     "array element": Bad(
         "pool.json",
         b'[{"instruction": "Say a."},\n 7]',
-        ("pool.json: element 2: the row is no object: 7",),
+        ("pool.json: element 2: the row is not an object: 7",),
     ),
     "broken array": Bad(
         "pool.json", b'[{"instruction": "Say a."},\n {', ("pool.json:2: not JSON at column",)
     ),
-    "lines in .json": Bad("pool.json", GOOD, ("pool.json:1: ", "name the file .jsonl")),
+    "lines in .json": Bad("pool.json", GOOD, ("pool.json:1: ", "Name the file .jsonl")),
     "CSV not UTF-8": Bad(
         "pool.csv",
         b"id,instruction\na,Say a.\nb,caf\xe9\n",
-        ("pool.csv:3: byte 0xe9 is not UTF-8", "save the file as UTF-8"),
+        ("pool.csv:3: byte 0xe9 is not UTF-8", "Save the file as UTF-8"),
     ),
     "CSV ragged": Bad(
         "pool.csv",
@@ -100,15 +100,15 @@ BAD = {
     "broken gzip": Bad(
         "pool.jsonl.gz",
         gzip.compress(GOOD, mtime=0)[:-9],
-        ("pool.jsonl.gz: broken gzip", "compress the file again"),
+        ("pool.jsonl.gz is broken gzip", "Compress the file again"),
     ),
     "zipped row": Bad(
         "pool.jsonl.gz",
         gzip.compress(GOOD + b"{", mtime=0),
-        ("pool.jsonl.gz:3: not JSON",),
+        ("pool.jsonl.gz:3 is not JSON",),
     ),
     "broken Parquet": Bad(
-        "pool.parquet", b"PAR1 no more", ("pool.parquet: broken Parquet", "write the file again")
+        "pool.parquet", b"PAR1 no more", ("pool.parquet is broken Parquet", "Write the file again")
     ),
 }
 
@@ -137,16 +137,16 @@ def test_a_pool_that_is_not_there_or_a_folder_is_refused(selectllm: Command, ver
         return ("eval", str(suite)) if verb == "eval" else ("select", "pool.jsonl", *budget)
 
     suite, budget = write_suite(), ("--budget", "1", *MOCK)
-    assert_refused(selectllm(*outcome()), "pool.jsonl: no such file", "check the path")
+    assert_refused(selectllm(*outcome()), "pool.jsonl does not exist", "Check the path")
     Path("pool.jsonl").mkdir()
-    assert_refused(selectllm(*outcome()), "pool.jsonl: is a folder", "name the pool file in it")
+    assert_refused(selectllm(*outcome()), "pool.jsonl is a folder", "Name a pool file in it")
     assert list(files()) == ["suite.yaml"]
 
 
 def test_the_test_file_of_knn_is_read_as_strictly(selectllm: Command, pool_file: Path) -> None:
     Path("test.jsonl").write_bytes(GOOD + b"{\n")
     suite = write_suite("utilities: [{name: near, source: knn, test: test.jsonl}]")
-    assert_refused(selectllm("eval", suite, "-o", "run"), "test.jsonl:3: not JSON")
+    assert_refused(selectllm("eval", suite, "-o", "run"), "test.jsonl:3 is not JSON")
     assert not Path("run").exists()
 
 
@@ -168,7 +168,7 @@ def test_columns_of_a_suite_that_are_not_there_are_refused(
 ) -> None:
     suite = write_suite("columns: {instruction: instrction}")
     outcome = selectllm("eval", suite, "-o", "run")
-    assert_refused(outcome, "pool.jsonl:1", "did you mean 'instruction'")
+    assert_refused(outcome, "pool.jsonl:1", "Did you mean 'instruction'")
     assert not Path("run").exists()
 
 
@@ -177,7 +177,7 @@ def test_skip_bad_goes_on_and_says_which_rows_and_why(selectllm: Command) -> Non
         41: (b'{"id": "x", "instruction": "caf\xe9"}', "byte 32 (0xe9) is not UTF-8"),
         42: (b'{"id": "x", "instruction": "q", "n": ' + b"9" * 6000 + b"}", "too many digits"),
         43: (b'{"id": "x"', "not JSON"),
-        44: (b"7", "the row is no object: 7"),
+        44: (b"7", "the row is not an object: 7"),
         45: (b'{"id": "x", "instruction": ""}', "instruction is empty"),
         46: (b'{"id": "x", "instruction": 7}', "instruction is a number, not text: 7"),
         47: (b'{"id": "item-000", "instruction": "Twice."}', "id 'item-000' is taken by"),
@@ -186,7 +186,7 @@ def test_skip_bad_goes_on_and_says_which_rows_and_why(selectllm: Command) -> Non
     pool.write_bytes(pool.read_bytes() + b"".join(row + b"\n" for row, _ in bad.values()))
     outcome = selectllm("select", pool, "--budget", 40, "--skip-bad", *MOCK)
     assert outcome.code == 0, outcome.err
-    assert "7 bad rows left out: pool.selected.jsonl.rejected.jsonl" in outcome.err
+    assert "7 bad rows were left out. They are in pool.selected.jsonl.rejected.jsonl" in outcome.err
     rejected = read_jsonl(Path("pool.selected.jsonl.rejected.jsonl"))
     assert {row["line"] for row in rejected} == bad.keys()
     for row in rejected:
@@ -200,14 +200,16 @@ def test_skip_bad_goes_on_and_says_which_rows_and_why(selectllm: Command) -> Non
 def test_skip_bad_does_not_save_a_pool_without_any_good_row(selectllm: Command) -> None:
     Path("pool.jsonl").write_bytes(b'7\n{"instruction": ""}\n')
     outcome = selectllm("select", "pool.jsonl", "--budget", 1, "--skip-bad", *MOCK)
-    assert_refused(outcome, "all of its 2 rows are bad", "pool.jsonl:1: the row is no object")
+    assert_refused(
+        outcome, "none of its 2 rows can be read", "pool.jsonl:1: the row is not an object"
+    )
     assert list(files()) == ["pool.jsonl"]
 
 
 def test_skip_bad_counts_the_budget_by_the_good_rows(selectllm: Command) -> None:
     write_jsonl(Path("pool.jsonl"), [*pool_rows(6), 7])
     outcome = selectllm("select", "pool.jsonl", "--budget", 7, "--skip-bad", *MOCK)
-    assert_refused(outcome, "--budget 7: must be from 1 to 6")
+    assert_refused(outcome, "--budget 7 must be from 1 to 6")
     assert list(files()) == ["pool.jsonl"]
 
 

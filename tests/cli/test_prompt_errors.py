@@ -61,9 +61,9 @@ class TestTheLock:
 
     def test_a_damaged_lock_file_is_refused(self, selectllm: Command, workspace: Path) -> None:
         Path("prompts/LOCK.yaml").write_text("mine@1: [", encoding="utf-8")
-        assert_both_refuse(selectllm, "mine@1", "LOCK.yaml: not YAML", "restore it")
+        assert_both_refuse(selectllm, "mine@1", "LOCK.yaml is not YAML", "Restore it")
         Path("prompts/LOCK.yaml").write_text("- mine@1\n", encoding="utf-8")
-        assert_both_refuse(selectllm, "mine@1", "LOCK.yaml: must map name@version to sha256")
+        assert_both_refuse(selectllm, "mine@1", "LOCK.yaml must map name@version to sha256")
 
     def test_shadowing_a_bundled_version_is_refused(
         self, selectllm: Command, workspace: Path
@@ -87,14 +87,14 @@ class TestAReference:
     @pytest.mark.parametrize(
         ("prompt", "words"),
         [
-            ("mine@7", ("no prompt 'mine@7'; did you mean 'mine@1'?", "There are:")),
-            ("mien@1", ("no prompt 'mien@1'; did you mean 'mine@1'?",)),
-            ("mine", ("'mine' names no version; write mine@latest or mine@1",)),
-            ("mine@", ("'mine@' names no version; write mine@latest or mine@1",)),
+            ("mine@7", ("no prompt 'mine@7'. Did you mean 'mine@1'?", "There are:")),
+            ("mien@1", ("no prompt 'mien@1'. Did you mean 'mine@1'?",)),
+            ("mine", ("'mine' names no version. Write mine@latest or mine@1",)),
+            ("mine@", ("'mine@' names no version. Write mine@latest or mine@1",)),
             ("nothing@latest", ("no prompt 'nothing@latest'",)),
-            ("./none.jinja", ("none.jinja: no such prompt file",)),
-            ("none.jinja", ("none.jinja: no such prompt file",)),
-            ("./prompts", ("prompts: no such prompt file",)),
+            ("./none.jinja", ("none.jinja does not exist",)),
+            ("none.jinja", ("none.jinja does not exist",)),
+            ("./prompts", ("prompts does not exist",)),
         ],
     )
     def test_to_nothing_is_refused(
@@ -106,7 +106,7 @@ class TestAReference:
         self, selectllm: Command, workspace: Path
     ) -> None:
         for place, verb in (("draft.jinja", select_by), ("eval/suites/draft.jinja", eval_by)):
-            assert_refused(verb(selectllm, "./draft.jinja"), "draft.jinja: no such prompt file")
+            assert_refused(verb(selectllm, "./draft.jinja"), "draft.jinja does not exist")
             Path(place).write_text(HEAD + BODY, encoding="utf-8")
             assert verb(selectllm, "./draft.jinja").code == 0
             Path(place).unlink()
@@ -119,7 +119,7 @@ class TestAReference:
             draft = Path("eval/suites", folder, "draft.jinja")
             draft.write_text(HEAD + BODY + folder * 0, encoding="utf-8")
         outcome = eval_by(selectllm, "./a/draft.jinja', './b/draft.jinja")
-        assert_refused(outcome, "two of them are draft@draft", "name one of them differently")
+        assert_refused(outcome, "Two of them are draft@draft", "Rename one of them")
         assert not Path("run").exists()
 
 
@@ -132,11 +132,14 @@ class TestATemplate:
             (HEAD + BODY.replace("{{ k }}", "{{ n }}"), (":6: 'n' is undefined", "k and m")),
             (HEAD + BODY.replace("{{ k }}", "{{ k"), (":6:",)),
             (HEAD, ("no block 'user'",)),
-            (HEAD + BODY.replace("user", "usr"), (":6: no block 'usr'; did you mean 'user'?",)),
-            (BODY, (":1: no front matter",)),
-            (HEAD.replace("indices", "indexes") + BODY, ("did you mean 'indices'",)),
+            (
+                HEAD + BODY.replace("user", "usr"),
+                (":6: there is no block 'usr'. Did you mean 'user'?",),
+            ),
+            (BODY, (":1: there is no front matter",)),
+            (HEAD.replace("indices", "indexes") + BODY, ("Did you mean 'indices'",)),
             (HEAD.replace("numbers", "roman") + BODY, ("no labels kind 'roman'", "letters")),
-            (HEAD.replace("reply", "replies") + BODY, ("did you mean 'reply'",)),
+            (HEAD.replace("reply", "replies") + BODY, ("Did you mean 'reply'",)),
             (HEAD.replace("description: d\n", "") + BODY, ("front matter has no description",)),
             (HEAD.replace(": d", ": [") + BODY, ("front matter is not YAML",)),
             (HEAD + "{% include 'x' %}" + BODY, (":6: include is not allowed",)),
@@ -150,7 +153,7 @@ class TestATemplate:
 
     def test_that_is_not_utf8_is_refused(self, selectllm: Command, workspace: Path) -> None:
         put_prompt("mine@2").write_bytes((HEAD + BODY).encode() + b"caf\xe9")
-        assert_both_refuse(selectllm, "mine@2", "mine/v2.jinja:9: not UTF-8")
+        assert_both_refuse(selectllm, "mine@2", "mine/v2.jinja:9 is not UTF-8")
 
     def test_that_fails_only_when_it_runs_is_refused_by_eval(
         self, selectllm: Command, workspace: Path
@@ -176,14 +179,14 @@ class TestATemplate:
         assert outcome.code == 0, outcome.err
         write_jsonl(Path("pool.jsonl"), pool_rows(54))
         outcome = selectllm("eval", "suite.yaml", "-o", "other")
-        assert_refused(outcome, "mine@2: letters label at most 26 candidates, not 27; show fewer")
+        assert_refused(outcome, "mine@2: letters label at most 26 candidates, not 27. Show fewer")
         assert not Path("other").exists()
 
     def test_letters_end_at_26_in_select(self, selectllm: Command, workspace: Path) -> None:
         put_prompt("mine@2", LETTERS + BODY)
         before = files()
         outcome = select_by(selectllm, "mine@2", "--cluster-size", 40)
-        assert_refused(outcome, "mine@2: letters label at most 26 candidates, not 40; show fewer")
+        assert_refused(outcome, "mine@2: letters label at most 26 candidates, not 40. Show fewer")
         assert files() == before
         assert select_by(selectllm, "mine@2", "--cluster-size", 26).code == 0
 
@@ -191,4 +194,4 @@ class TestATemplate:
         self, selectllm: Command, workspace: Path
     ) -> None:
         rendered = selectllm("prompts", "render", "mine@1", "pool.jsonl", "--size", 3, "--k", 4)
-        assert_refused(rendered, "mine@1: cannot pick 4 of 3 candidates; k must be 1 to m")
+        assert_refused(rendered, "mine@1: cannot pick 4 of 3 candidates. K must be 1 to m")

@@ -101,7 +101,7 @@ class TestShowRenderDiff:
         assert output("show", "trial@latest") == HEAD + BODY
 
     def test_show_says_what_is_unknown(self, workspace: Path) -> None:
-        assert "no prompt 'tril@1'; did you mean 'trial@1'?" in error("show", "tril@1")
+        assert "no prompt 'tril@1'. Did you mean 'trial@1'?" in error("show", "tril@1")
 
     def test_render_shows_the_first_items_in_file_order(self, workspace: Path, pool: Path) -> None:
         text = output("render", "trial@1", pool, "--size", "3")
@@ -144,7 +144,7 @@ class TestLockAndCheck:
     def test_lock_names_what_it_released(self, workspace: Path) -> None:
         put(workspace, "trial@2")
         assert output("lock") == "locked trial@2\n"
-        assert output("lock") == "nothing new to lock\n"
+        assert output("lock") == "Every version is already locked.\n"
         assert json.loads(output("lock", "--json")) == []
 
     def test_controls_in_a_pool_are_shown_as_text_and_kept_in_json(self, workspace: Path) -> None:
@@ -175,7 +175,7 @@ class TestLockAndCheck:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        assert "run `selectllm init` or name one by --prompts DIR" in error(command)
+        assert "selectllm init. Or name a folder of prompts with --prompts DIR" in error(command)
 
     def test_the_whole_command_line_ends_with_the_right_code(
         self, workspace: Path, capsys: pytest.CaptureFixture[str]
@@ -227,7 +227,7 @@ class TestNew:
         self, workspace: Path
     ) -> None:
         path = put(workspace, "trial@1", HEAD.replace(": d", ": better") + BODY)
-        assert f"run `selectllm prompts new trial --from {path}`" in error("new", "trial")
+        assert f"selectllm prompts new trial --from {path}" in error("new", "trial")
         output("new", "trial", "--from", path)
         put(workspace, "trial@1")
         assert PromptLibrary(workspace / "prompts").load("trial@2").description == "better"
@@ -245,8 +245,8 @@ class TestNew:
 
     def test_a_malformed_start_writes_nothing(self, workspace: Path) -> None:
         write_text(workspace / "draft", HEAD)
-        assert "draft: no block 'user'" in error("new", "mine", "--from", "draft")
+        assert "draft: there is no block 'user'" in error("new", "mine", "--from", "draft")
         assert not (workspace / "prompts" / "mine").exists()
 
     def test_a_start_that_is_not_there_is_an_error(self, workspace: Path) -> None:
-        assert "none: no such prompt file" in error("new", "mine", "--from", "none")
+        assert "none does not exist" in error("new", "mine", "--from", "none")

@@ -259,7 +259,7 @@ def test_a_server_that_is_not_there_is_named(
     [
         (("--model", "m"), ("names no provider", "openai/m")),
         (("--model", "openai/m", "--api-base", "localhost:1"), ("is not an http(s) URL",)),
-        (("--model", "hosted_vllm/m"), ("set api_base or HOSTED_VLLM_API_BASE",)),
+        (("--model", "hosted_vllm/m"), ("Set api_base or HOSTED_VLLM_API_BASE",)),
         (
             ("--model", "openai/m", "--model-arg", "api_key_env=NO_SUCH_KEY"),
             ("its key should be in NO_SUCH_KEY, which is not set",),
@@ -356,7 +356,7 @@ def test_a_selection_stops_at_its_budget_and_a_rerun_goes_on(
     price = ("--model-arg", "price={input: 100, output: 200}", "--model-arg", "max_tokens=100")
     limited = (*at(server), *price, "-j", 1, "--max-cost", "0.15")
     outcome = select(selectllm, *limited)
-    assert_refused(outcome, "--max-cost 0.15 USD reached", "run the same command", code=4)
+    assert_refused(outcome, "--max-cost 0.15 USD reached", "Run the same command", code=4)
     paid = server.count
     assert 0 < paid < 8
     assert (OUT.exists(), statuses(LOG)) == (False, ["repaired"] * paid)
@@ -451,8 +451,8 @@ def test_an_interrupted_command_keeps_what_is_in_flight_and_a_rerun_asks_none_of
         process.send_signal(signal.Signals[number])
         assert process.wait() == 130, process.err
         told = process.err
-        assert "Stopping: replies that are on their way are waited for" in told
-        assert "interrupted; run the same command again to go on" in told
+        assert "Stopping. Waiting for replies that are still on their way" in told
+        assert "Interrupted. Run the same command again to continue where it stopped" in told
         assert "Traceback" not in told
         assert not result.exists()
         sent = server.count

@@ -96,7 +96,7 @@ def test_a_suite_says_which_turns_are_shown(selectllm: Command) -> None:
     suite = write_suite("columns: {turns: first}")
     done = selectllm("eval", suite, "-o", "run")
     assert done.code == 0, done.err
-    assert "10 of 10 chats have several user turns; the first one is shown" in done.err
+    assert "10 of 10 chats have several user turns. The first one is shown" in done.err
     assert selectllm("utility", "ask", "run", "-o", "sheet.csv").code == 0
     assert "Now in rhyme" not in Path("sheet.csv").read_text("utf-8-sig")
     described = Path("run/run.json")  # as 0.2.0 wrote it, which knew no turns but the first

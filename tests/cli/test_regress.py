@@ -43,7 +43,7 @@ def recorded(selectllm: Command) -> Record:
         told = selectllm("baseline", "set", "run", "-o", "base.json")
         assert told.code == 0
         assert told.out.startswith("base.json: ")
-        assert told.out.rstrip().endswith(" + m, 120 clusters, utility rating")
+        assert told.out.rstrip().endswith(" in 120 clusters, with the utility rating.")
 
     return record
 

@@ -99,13 +99,13 @@ def test_a_run_without_verdicts_has_no_format_for_verdicts(
     [
         ("markdown", "write FORMAT=FILE"),
         ("markdown=", "write FORMAT=FILE"),
-        ("markdwon=a.md", "did you mean 'markdown'?"),
+        ("markdwon=a.md", "Did you mean 'markdown'?"),
         ("markdown=.", "is a folder"),
         ("markdown=suite.yaml/report.md", "suite.yaml is not a folder"),
         (f"markdown={'a' * 300}/b", "File name too long"),
-        ("json=./suite.yaml", "is read, and is not overwritten"),
-        ("json=pool.jsonl", "is read, and is not overwritten"),
-        ("json=replies.jsonl", "is another report's file"),
+        ("json=./suite.yaml", "is read by this command, so it is not overwritten"),
+        ("json=pool.jsonl", "is read by this command, so it is not overwritten"),
+        ("json=replies.jsonl", "is already the file of another report"),
         ("json=run/decisions.jsonl", "a file of the run itself"),
         ("json=run/../run/results.json", "a file of the run itself"),
     ],
@@ -128,7 +128,7 @@ def test_a_report_replaces_neither_another_nor_a_file_of_an_older_run(
 ) -> None:
     two = ("--report", "json=a", "--report", "markdown=./a")
     done = selectllm("eval", suite, "-o", "run", *two)
-    assert (done.code, "./a: a is another report's file" in done.err) == (2, True)
+    assert (done.code, "./a: a is already the file of another report" in done.err) == (2, True)
     assert not Path("run").exists()
     beside = ("--report", "json=run/report.json")
     assert selectllm("eval", suite, "-o", "run", *beside).code == 0
@@ -163,4 +163,4 @@ def test_a_report_of_sets_is_told_from_their_folder(selectllm: Command, pool_fil
 
 def test_a_report_of_no_run_is_refused(selectllm: Command, suite: str) -> None:
     done = selectllm("report", ".", "--as", "junit")
-    assert (done.code, "is the folder a finished run?" in done.err) == (2, True)
+    assert (done.code, "Is the folder a finished run?" in done.err) == (2, True)

@@ -87,7 +87,7 @@ def test_a_damaged_log_is_refused_with_its_line(
     for number in (1, 3):
         log.write_bytes(b"\n".join([*lines[: number - 1], line, *lines[number:]]))
         before = files()
-        says = "is no log of selectllm" if number == 1 else "move it away"
+        says = "is not a log of selectllm" if number == 1 else "Move it away"
         place = "decisions.jsonl" if number == 1 else f"decisions.jsonl:{number}"
         assert_refused(selectllm(*asked), place, says)
         assert files() == before
@@ -96,7 +96,7 @@ def test_a_damaged_log_is_refused_with_its_line(
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("run.json", b"[]", "run.json: is not a JSON object"),
+        ("run.json", b"[]", "run.json is not a JSON object"),
         ("run.json", b"{}", "run.json: this run was written with another version"),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_foreign_log_without_its_manifest_stays_as_it_was(
 
 def test_a_report_of_a_damaged_run_is_refused(selectllm: Command) -> None:
     Path("results.json").write_bytes(b"{")
-    assert_refused(selectllm("report", "."), "results.json: cannot be read as JSON")
+    assert_refused(selectllm("report", "."), "results.json cannot be read as JSON")
     Path("results.json").write_bytes(b"{}")
     assert_refused(selectllm("report", "."), "results.json", "not the results of a run")
 
@@ -140,7 +140,7 @@ def test_an_output_place_that_cannot_be_is_refused(
     else:
         out = "pool.jsonl/out.jsonl"
         outcome = selectllm("select", pool_file, "--budget", 3, "-o", out, "--quiet", *MOCK)
-    assert_refused(outcome, "pool.jsonl", "check the path" if verb == "eval" else "another file")
+    assert_refused(outcome, "pool.jsonl", "Check the path" if verb == "eval" else "another file")
     assert files() == before
 
 

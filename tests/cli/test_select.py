@@ -63,8 +63,8 @@ def test_above_max_filled_no_file_is_written_or_replaced(
 def test_a_dry_run_of_a_strategy_is_a_line_or_json(selectllm: Command, pool_file: Path) -> None:
     rating = ("--strategy", "rating:quality@1+openai/m", "--dry-run")
     assert selectllm("select", pool_file, "--threshold", 3, *rating).out.splitlines()[0] == (
-        "strategy rating:quality@1+openai/m would take those that reach the threshold of 40 items, "
-        "with 40 calls (120 at most)"
+        "The strategy rating:quality@1+openai/m would select the items at or above the threshold "
+        "of 40 items, with 40 calls (120 at most)."
     )
     planned = selectllm("select", pool_file, "--budget", 3, *rating, "--json").json
     assert (planned["calls"], planned["calls_at_most"]) == (40, 120)
@@ -148,13 +148,14 @@ def test_a_dry_run_tells_its_rounds_calls_and_tokens(selectllm: Command, pool_fi
     assert (told["calls"], told["calls_at_most"]) == (5, 15)
     assert told["tokens"] == narrowing["tokens"] + last["tokens"] > 0
     assert selectllm(*arguments).out.splitlines() == [
-        "round 0: 4 clusters of about 10, 1 or more picks each",
-        "round 1: 1 clusters of about 4, 2 or more picks each",
-        f"at most 15 calls, 5 if every reply is valid; about {told['tokens']} prompt tokens "
-        "(an estimate) to mock/random",
-        "cached: 0 of 4 decisions that could be looked up",
-        f"to be sent: about 5 calls, {told['sent']['tokens_in']:,} tokens in and "
-        f"{told['sent']['tokens_out']:,} out, for 0.0000 USD (0.0000 at most), in about 0 s",
+        "Round 0: 4 clusters of about 10 items, with at least 1 pick from each.",
+        "Round 1: 1 cluster of about 4 items, with at least 2 picks from each.",
+        "mock/random is asked 5 times if every reply is valid, and at most 15 times. The prompts "
+        f"have about {told['tokens']} tokens (an estimate).",
+        "Already cached: 0 of the 4 decisions that could be looked up.",
+        f"To be sent: about 5 calls with {told['sent']['tokens_in']:,} tokens in and "
+        f"{told['sent']['tokens_out']:,} tokens out, for 0.0000 USD (0.0000 at most), in about "
+        "0 seconds.",
     ]
 
 
@@ -189,7 +190,7 @@ def test_bad_rows_are_an_error_or_left_out(selectllm: Command, tmp_path: Path) -
 def test_a_note_says_when_nothing_is_known_of_the_picks(
     selectllm: Command, pool_file: Path
 ) -> None:
-    unknown = "how good these picks are is not known"
+    unknown = "The quality of these picks has not been measured"
     suite = "name: s\npool: pool.jsonl\npicks: 2\nclusters: {by: random, size: 10}\n"
     Path("s.yaml").write_text(f"{suite}prompts: [short@1]\nmodels: [mock/random]\n", "utf-8")
     arguments = ("select", pool_file, "--budget", 8, "--cluster-size", 10, *MOCK)
@@ -215,8 +216,8 @@ def test_what_a_selection_takes_is_told_before_and_after(
     assert 0 < before["sent"]["usd"] < before["sent"]["usd_most"]
     assert before["sent"]["hours"] > 0
     done = selectllm(*asked)
-    assert "8 replies, 0% of them from the cache; " in done.err
-    assert re.search(r"This call took [\d.]+ s and spent \d\.\d{4} USD", done.err)
+    assert "There were 8 replies, 0% of them from the cache, " in done.err
+    assert re.search(r"This took [\d.]+ seconds and cost \d\.\d{4} USD", done.err)
     after = selectllm(*asked, "--dry-run", "--json").json
     assert (after["cached"], after["looked_up"], after["sent"]["calls"]) == (8, 8, 0)
     assert after["sent"]["usd"] == 0

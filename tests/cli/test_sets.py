@@ -104,7 +104,7 @@ def test_a_failing_provider_is_exit_6_and_what_is_finished_stays(
     ) as server:
         outcome = sets(selectllm, "-j", 1, models=[served(server)])
         assert outcome.code == 6, outcome.err
-        assert "run the same command again" in outcome.err
+        assert "Run the same command again" in outcome.err
         assert not Path("out/sets.json").exists()
         before = kept()
         assert ("short@1 + m", 4, 0) in before
@@ -153,7 +153,7 @@ def test_a_strategy_that_cannot_run_is_left_out_with_its_reason(selectllm: Comma
         (
             ("--only", "longst"),
             {},
-            ("--only: no selector 'longst'", "did you mean 'strategy:longest'"),
+            ("--only: no selector 'longst'", "Did you mean 'strategy:longest'"),
         ),
         (("--pool", "none.jsonl"), {}, ("none.jsonl",)),
     ],

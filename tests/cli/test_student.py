@@ -125,9 +125,9 @@ def test_a_training_that_is_stopped_goes_on_and_ends_with_the_same_adapter(
     process.wait()
     assert not Path("out/student.json").exists()
     assert process.returncode == (130 if end == signal.SIGINT else -end)
-    assert ("interrupted; run the same command again to go on" in process.err) == (
-        end == signal.SIGINT
-    )
+    assert (
+        "Interrupted. Run the same command again to continue where it stopped" in process.err
+    ) == (end == signal.SIGINT)
     kept = unfinished.read_bytes()
     assert selectllm(*options, "out").code == 0
     assert selectllm(*options, "whole").code == 0
@@ -166,14 +166,14 @@ def test_answers_are_written_and_counted(selectllm: Command) -> None:
     [
         (
             ("--test", "dev.jsonl", "--dev", "dev.jsonl"),
-            "--dev chooses the learning rate; leave --learning-rate out",
+            "--dev chooses the learning rate. Leave --learning-rate out",
         ),
-        (("--learning-rate", "-1"), "student: --learning-rate is -1.0; write a number above 0"),
+        (("--learning-rate", "-1"), "student: --learning-rate is -1.0. Write a number above 0"),
         (("--model", "./nowhere"), "no language model folder ./nowhere"),
         (("--test", "nowhere.jsonl"), "nowhere.jsonl"),
         (("--map", "response=answer"), "--map response=answer"),
-        (("--map", "response"), "--map response: no column; write --map instruction=COL"),
-        (("--test", "bare.jsonl"), "fill them in (--map response=COL names their column)"),
+        (("--map", "response"), "--map response: no column. Write --map instruction=COL"),
+        (("--test", "bare.jsonl"), "Fill them in (--map response=COL names their column)"),
     ],
 )
 def test_bad_options_of_train_are_one_line_and_nothing_is_written(
@@ -188,11 +188,14 @@ def test_bad_options_of_train_are_one_line_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("nowhere",), "nowhere holds no trained student; train one there first"),
-        (("trained", "--new-tokens", 5), "--new-tokens: is of answers; name a file for them"),
-        (("trained", "--answers", "a", "--new-tokens", 97), "new_tokens is 97; write 1 to 96"),
-        (("trained", "-o", "test.jsonl"), "-o test.jsonl: is read, and is not overwritten"),
-        (("trained", "--model", "gone"), "the base model gone is not there; name its folder with"),
+        (("nowhere",), "nowhere holds no trained student. Train one there first"),
+        (("trained", "--new-tokens", 5), "--new-tokens is of answers. Name a file for them"),
+        (("trained", "--answers", "a", "--new-tokens", 97), "new_tokens is 97. Write 1 to 96"),
+        (
+            ("trained", "-o", "test.jsonl"),
+            "-o test.jsonl is read by this command, so it is not overwritten",
+        ),
+        (("trained", "--model", "gone"), "the base model gone is not there. Name its folder with"),
         (("trained", "-o", "a", "--answers", "a", "--new-tokens", 5), "--answers a: is "),
     ],
 )
@@ -213,7 +216,7 @@ def test_without_the_extra_the_error_says_what_to_install(
         ("student", "score", *SHAPE, "--test", "test.jsonl"),
     )
     for words in commands:
-        assert_refused(selectllm(*words), 'run pip install "selectllm[student]"')
+        assert_refused(selectllm(*words), 'run: pip install "selectllm[student]"')
 
 
 OUT_OF_MEMORY = """
@@ -249,7 +252,7 @@ def test_too_little_memory_says_what_to_lower(selectllm: Command) -> None:
     process = forked.fork("-c", OUT_OF_MEMORY, loads=forked.TRAINING)
     assert process.wait() == 0, process.err
     assert process.err.splitlines() == [
-        "selectllm: student large does not fit into memory; take a smaller model",
+        "selectllm: student large does not fit into memory. Take a smaller model",
         "selectllm: student wide ran out of memory: lower max_length (now 10000) or take a smaller "
         "model; batch_size does not matter",
     ]

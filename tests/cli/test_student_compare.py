@@ -143,7 +143,7 @@ def test_too_few_random_sets_are_no_yardstick(selectllm: Command) -> None:
         (("--budget", 7), "--budget 7: sets has sets of 6"),
         (("--only", "strategy:best"), "strategy:best: sets has no such selector"),
         (("--matched", "none", "--matched", "strategy:first"), "--matched none: and others are"),
-        (("--pool", "test.jsonl"), "name the pool that it was made from, with its --map"),
+        (("--pool", "test.jsonl"), "Name the pool that it was made from, with its --map"),
         (("--dev", "dev.jsonl", *RATE), "--dev chooses the learning rate"),
     ],
 )

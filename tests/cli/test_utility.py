@@ -182,7 +182,7 @@ class TestAskAndImport:
         outcome = selectllm("utility", "ask", run, "--raters", 2, "-o", "sheet.csv")
         assert outcome.out == (
             "sheet-1.csv, sheet-2.csv: 600 items for 2 rater(s)\n"
-            "when they are filled in: selectllm utility import sheet-1.csv sheet-2.csv\n"
+            "Once they are filled in, run: selectllm utility import sheet-1.csv sheet-2.csv\n"
         )
         told = ask(selectllm, run, "-o", "one.csv", "--json").json
         assert told == {"sheets": ["one.csv"], "items": 600, "raters": 1}
@@ -219,8 +219,8 @@ class TestAskAndImport:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (("--differing",), ("--differing: suite.yaml is no run folder",)),
-            (("--rubric", "none.txt"), ("--rubric none.txt: cannot be read as text",)),
+            (("--differing",), ("--differing: suite.yaml is not a run folder",)),
+            (("--rubric", "none.txt"), ("--rubric none.txt cannot be read as text",)),
             (("-o", "sheet.txt"), (".csv",)),
         ],
     )
@@ -237,7 +237,7 @@ class TestAskAndImport:
         assert_refused(refused, "sheet.csv:", "item-003", "good")
         Path("sheet.ask.json").unlink()
         refused = selectllm("utility", "import", "sheet.csv")
-        assert_refused(refused, "name the .ask.json that was written with the sheet: --ask FILE")
+        assert_refused(refused, "Name the .ask.json that was written with the sheet: --ask FILE")
 
 
 def test_ratings_of_another_pool_are_refused(

@@ -78,7 +78,7 @@ def test_each_utility_gets_a_file_that_its_entry_can_name(selectllm: Command) ->
     assert outcome.code == 0, outcome.err
     assert "unvalidated" in outcome.out
     folder = Path("validations").resolve()
-    where = f"in the suite, for each utility: validation: {folder}/NAME.validation.json"
+    where = f"add to that utility in the suite: validation: {folder}/NAME.validation.json"
     assert outcome.out.splitlines()[-1] == where
     told = validate(selectllm, "--json").json
     for name, validation in zip(("length", "noise"), told, strict=True):

@@ -193,5 +193,5 @@ def test_an_embedder_of_the_command_line_says_it_on_stderr_unless_quiet(
     session.cache.close()
     out, err = capfd.readouterr()
     assert out == ""
-    assert err.count("embedding 20,001 new texts, about ") == (not quiet)
+    assert err.count("To embed 20,001 new texts at about ") == (not quiet)
     assert seen[-1] == (20_001, 20_001)

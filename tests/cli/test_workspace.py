@@ -64,7 +64,9 @@ def test_a_folder_of_prompts_that_is_not_there_is_refused(
     selectllm: Command, pool_file: Path
 ) -> None:
     outcome = select_by(selectllm, "short@1", "--prompts", "none")
-    assert_refused(outcome, "none: no such folder of prompts; `selectllm init` makes one")
+    assert_refused(
+        outcome, "none: this folder of prompts does not exist. To make one, run: selectllm init"
+    )
     assert list(files()) == ["pool.jsonl"]
     asked = ("select", pool_file, "--budget", 2, *MOCK)
     for option in ("--prompts", "--cache"):

@@ -136,8 +136,8 @@ def test_a_strategy_stands_in_a_suite_under_its_reference(selectllm: Command) ->
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("my_strategy:STRATEGI", "did you mean 'STRATEGY'?"),
-        ("my_strategy:every_other", "is no Strategy but function; see selectllm.Strategy"),
+        ("my_strategy:STRATEGI", "Did you mean 'STRATEGY'?"),
+        ("my_strategy:every_other", "is no Strategy but function. See selectllm.Strategy"),
         ("my_stratgy:STRATEGY", "no strategy 'my_stratgy:STRATEGY'"),
         ("my_scorer:SCORER", "is no Strategy but Questions"),
         ("highest:my_strategy:STRATEGY", "is no ItemScorer but Strategy"),
@@ -215,7 +215,7 @@ def test_a_module_that_raises_anything_is_refused(
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("return Reply(None)", "gave a Reply whose text is NoneType; its text is a str"),
+        ("return Reply(None)", "gave a Reply whose text is NoneType. Its text is a str"),
         ("raise type('X', (Exception,), {})('own')", "failed: X: own"),
         ("raise SystemExit(3)", "failed: SystemExit: 3"),
     ],
@@ -324,7 +324,7 @@ def test_a_partition_divides_the_pool_of_select(selectllm: Command) -> None:
 @pytest.mark.parametrize(
     ("by", "says"),
     [
-        ("my_partition:in_trun", "did you mean 'in_turn'?"),
+        ("my_partition:in_trun", "Did you mean 'in_turn'?"),
         ("my_partitoin:in_turn", "no partition 'my_partitoin:in_turn'"),
         ("my_strategy:STRATEGY", "is no function but Strategy"),
         ("my_strategy:every_other", "partition my_strategy:every_other failed: TypeError"),
@@ -364,9 +364,9 @@ def test_a_prompt_of_a_workspace_may_have_its_format_beside_it(selectllm: Comman
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("my_format:FORMAT -> my_format:FROMAT", "did you mean 'FORMAT'?"),
+        ("my_format:FORMAT -> my_format:FROMAT", "Did you mean 'FORMAT'?"),
         ("my_format:FORMAT -> my_format:read", "is no ReplyFormat but function"),
-        ("my_format:FORMAT -> indicse", "no reply kind 'indicse'; did you mean 'indices'?"),
+        ("my_format:FORMAT -> indicse", "no reply kind 'indicse'. Did you mean 'indices'?"),
     ],
 )
 def test_a_reply_format_that_cannot_be_used_is_refused(
@@ -417,9 +417,9 @@ def test_a_model_selects_and_its_replies_can_be_recorded(selectllm: Command) -> 
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        ("python/my_model:Longset", "did you mean 'Longest'?"),
+        ("python/my_model:Longset", "Did you mean 'Longest'?"),
         ("python/my_modle:Longest", "No module named 'my_modle'"),
-        ("python/my_model", "write a model of your own as python/MODULE:ATTR"),
+        ("python/my_model", "Write a model of your own as python/MODULE:ATTR"),
         ("python/my_strategy:STRATEGY", "is no function or class but Strategy"),
         ("python/my_utility:by_words", "failed: TypeError"),
     ],
@@ -432,7 +432,7 @@ def test_a_model_that_cannot_be_used_is_refused(selectllm: Command, model: str, 
 @pytest.mark.parametrize(
     ("new", "says"),
     [
-        ("return 3", "gave int; return a selectllm.core.types.Reply"),
+        ("return 3", "gave int. Return a selectllm.core.types.Reply"),
         ("return {}['nothing']", "failed: KeyError: 'nothing'"),
     ],
 )

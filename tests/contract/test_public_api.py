@@ -73,6 +73,6 @@ def test_a_former_name_works_and_names_its_place_once(
 
 
 def test_a_former_module_works_and_names_its_place() -> None:
-    with pytest.warns(DeprecationWarning, match="import UtilitySource from selectllm"):
+    with pytest.warns(DeprecationWarning, match="mport UtilitySource from selectllm"):
         former = importlib.import_module("selectllm.utility_sources")
     assert former.UtilitySource is selectllm.UtilitySource

@@ -190,8 +190,8 @@ def test_a_changed_prompt_is_tested_once_the_printed_command_has_recorded_it(
     assert "FAIL  " not in tested.out
     assert server.count == asked
 
-    command = next(line for line in tested.out.splitlines() if "Record them: " in line)
-    words = shlex.split(command.partition("Record them: ")[2])
+    command = next(line for line in tested.out.splitlines() if "To record them, run: " in line)
+    words = shlex.split(command.partition("To record them, run: ")[2])
     assert words[:2] == ["selectllm", "regress"]
     assert selectllm(*words[1:]).code == 0
     assert server.count == asked + 8
@@ -262,7 +262,7 @@ def test_a_gate_asks_a_provider_only_if_told_so(
     set_baseline(selectllm, served(server))
     write_suite(RATED, served(server, max_tokens=99))
     asked = server.count
-    with pytest.raises(ReplyMissing, match="Record them: selectllm regress"):
+    with pytest.raises(ReplyMissing, match="To record them, run: selectllm regress"):
         gate("suite.yaml", "baseline.json")
     assert server.count == asked
     assert gate("suite.yaml", "baseline.json", offline=False).passed
@@ -336,7 +336,7 @@ def test_our_own_gate_says_so_where_another_engine_is_installed(tmp_path: Path) 
     assert "no verdict: " in tested.out
     assert "xllamacpp==0.0.1, then " in tested.out
     assert f"xllamacpp=={recorded_engine()}" in tested.out
-    assert "Record them: selectllm regress " in tested.out
+    assert "To record them, run: selectllm regress " in tested.out
 
 
 def test_a_newer_version_that_the_suite_does_not_test_is_a_warning(

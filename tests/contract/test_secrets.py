@@ -140,7 +140,7 @@ def test_the_env_file_of_the_folder_is_read_only_if_it_is_named(
 def test_an_env_file_that_is_no_text_is_refused(selectllm: Command, pool_file: Path) -> None:
     Path(".env").write_bytes(b"MY_KEY=\xff\n")
     outcome = select(selectllm, "--model", "mock/first", "--env-file", ".env")
-    assert_refused(outcome, "--env-file .env: is not UTF-8")
+    assert_refused(outcome, "--env-file .env is not UTF-8")
     assert not LOG.exists()
 
 

@@ -28,7 +28,7 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     absent(monkeypatch, "sklearn")
-    line = r'dividing needs scikit-learn, .*; run pip install "selectllm\[embed\]"$'
+    line = r'dividing needs scikit-learn, .*To install it, run: pip install "selectllm\[embed\]"$'
     with pytest.raises(ExtraMissing, match=line):
         extras.check("embed", "sklearn", "dividing")
     with pytest.raises(ExtraMissing, match=line):

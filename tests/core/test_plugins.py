@@ -75,13 +75,16 @@ def test_the_path_and_the_modules_of_others_are_as_they_were_afterwards(folder: 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("tow", "no number 'tow'; did you mean 'two'? There are: one, two"),
-        ("two:", "no number 'two:'; did you mean 'two'?"),
-        ("nowhere:x", "no number 'nowhere:x'. There are: one, two. Of your own: No module named"),
-        ("own_numbers:SEVE", "has no attribute 'SEVE'); did you mean 'SEVEN'?"),
-        ("own_numbers:TEXT", "'own_numbers:TEXT' is no whole number but str; see the README"),
+        ("tow", "no number 'tow'. Did you mean 'two'? There are: one, two"),
+        ("two:", "no number 'two:'. Did you mean 'two'?"),
+        (
+            "nowhere:x",
+            "no number 'nowhere:x'. There are: one, two. If it is your own: No module named",
+        ),
+        ("own_numbers:SEVE", "has no attribute 'SEVE'). Did you mean 'SEVEN'?"),
+        ("own_numbers:TEXT", "'own_numbers:TEXT' is no whole number but str. See the README"),
         ("own_failing:x", "cannot be used (ValueError: no luck ("),
-        ("own_failing:x", "own_failing.py:2)); correct its module"),
+        ("own_failing:x", "own_failing.py:2)). Correct its module"),
         ("own_needing:x", "No module named 'no_such_library'"),
         ("own_misspelt:x", "cannot be used (SyntaxError: invalid syntax (own_misspelt.py, line 1)"),
     ],

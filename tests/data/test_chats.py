@@ -92,9 +92,9 @@ def test_a_context_names_what_is_no_text_and_passes_over_what_is_nothing() -> No
 @pytest.mark.parametrize(
     ("turns", "words", "system"),
     [
-        ("last", ("the last one is shown", "context"), 1),
-        ("first", ("the first one is shown",), 2),
-        ("all", ("all of them are shown",), 0),
+        ("last", ("The last one is shown", "context"), 1),
+        ("first", ("The first one is shown",), 2),
+        ("all", ("All of them are shown",), 0),
     ],
 )
 def test_several_turns_and_hidden_system_turns_are_counted(
@@ -102,7 +102,7 @@ def test_several_turns_and_hidden_system_turns_are_counted(
 ) -> None:
     rows = [chat(*LONG), chat(ASKED, THEN), chat(SYSTEM, ASKED), chat(ASKED, ANSWERED)]
     several, *hidden = Pool.from_records(rows, columns={"turns": turns}).notes
-    assert several.startswith("2 of 4 chats have several user turns; ")
+    assert several.startswith("2 of 4 chats have several user turns. ")
     assert all(word in several for word in words)
     assert [note.partition(",")[0] for note in hidden] == [
         f"{system} of 4 chats have a system turn"

@@ -117,7 +117,7 @@ def test_no_texts_give_no_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        ([[0.6, 0.8]], r"returned shape \(1, 2\) for 2 texts; it must return \(2, dim\)"),
+        ([[0.6, 0.8]], r"returned shape \(1, 2\) for 2 texts\. It must return \(2, dim\)"),
         ([1.0, 0.0], r"returned shape \(2,\) for 2 texts"),
         ([[], []], r"returned shape \(2, 0\) for 2 texts"),
         ([[1.0], [1.0, 0.0]], "returned no array of numbers"),
@@ -142,7 +142,7 @@ def test_vectors_that_cannot_be_used_are_an_error_and_are_not_stored(
 
 def test_an_encoder_that_changes_its_dimension_is_an_error(tmp_path: Path) -> None:
     embed(["a"], HashEncoder(), store_in(tmp_path))
-    with pytest.raises(EncoderError, match=r"gave vectors of length 9, but .* holds 6; give"):
+    with pytest.raises(EncoderError, match=r"gave vectors of length 9, but .* holds 6\. Give"):
         embed(["b"], HashEncoder(dim=9), store_in(tmp_path))
 
 
@@ -163,7 +163,7 @@ def test_any_function_can_be_an_encoder_and_its_rows_are_scaled(tmp_path: Path) 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 def test_a_function_cannot_hide_vectors_without_a_direction(tmp_path: Path, value: float) -> None:
     encoder = FunctionEncoder("broken@1", lambda texts: [[value, 0.0] for _ in texts])
-    with pytest.raises(EncoderError, match="for 'abc'; it must return finite vectors"):
+    with pytest.raises(EncoderError, match=r"for 'abc'\. It must return finite vectors"):
         embed(["abc"], encoder, store_in(tmp_path, "broken@1"))
 
 

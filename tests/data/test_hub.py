@@ -59,7 +59,9 @@ def test_a_name_has_one_reading_and_a_path_keeps_its_text(text: str, name: HubNa
     ["hf:", "hf:json", "hf:data", "hf:a/b/c", "hf:org/name:", "hf:org/name@:x"],
 )
 def test_a_name_that_cannot_be_read_is_told_how_to_be_written(text: str) -> None:
-    with pytest.raises(PoolError, match=f"^{re.escape(text)}: no name .* write hf:ORG/NAME,"):
+    with pytest.raises(
+        PoolError, match=f"^{re.escape(text)} is not the name .* Write hf:ORG/NAME,"
+    ):
         parse_hub(text)
 
 
@@ -192,7 +194,7 @@ def test_a_bad_row_is_named_by_its_number_or_left_out(folder: Path) -> None:
     rows = [{"instruction": text} for text in ("a", "", "b", None)]
     put("set/train.jsonl", rows)
     assert complaint("hf:./set:train") == (
-        "hf:./set:train row 2: instruction is empty; fill it or leave the row out "
+        "hf:./set:train row 2: instruction is empty. Fill it or leave the row out "
         "(select: `skip_bad`)"
     )
     loaded = load("hf:./set", skip_bad=True)
@@ -229,11 +231,11 @@ def test_the_split_is_the_only_one_else_train_else_the_one_named(folder: Path) -
     assert [item.instruction for item in load("hf:./two:test").pool.items] == ["test"]
     message = complaint("hf:./two:tset")
     assert message == (
-        "hf:./two:tset: no split 'tset'; did you mean 'test'? There are: test, train"
+        "hf:./two:tset: there is no split 'tset'. Did you mean 'test'? There are: test, train"
     )
     Path("two/train.jsonl").rename("two/validation.jsonl")
     assert complaint("hf:./two") == (
-        "hf:./two: has the splits validation, test and none called train; name one: "
+        "hf:./two has the splits validation, test, and none is called train. Name one of them: "
         "hf:./two:validation"
     )
 
@@ -252,10 +254,10 @@ def test_a_configuration_is_named_before_the_split(folder: Path) -> None:
         put(f"set/{language}.jsonl", [{"instruction": language}])
     assert [item.instruction for item in load("hf:./set:de/train").pool.items] == ["de"]
     assert complaint("hf:./set") == (
-        "hf:./set: has several configurations (en, de); name one and its split: hf:./set:en/train"
+        "hf:./set: has several configurations (en, de). Name one and its split: hf:./set:en/train"
     )
     assert complaint("hf:./set:dee/train") == (
-        "hf:./set:dee/train: no configuration 'dee'; did you mean 'de'? There are: de, en"
+        "hf:./set:dee/train: there is no configuration 'dee'. Did you mean 'de'? There are: de, en"
     )
 
 
@@ -265,11 +267,11 @@ def test_a_configuration_is_named_before_the_split(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "no such folder or file; check the path"),
+        ({}, "does not exist. Check the path"),
         ({"notes.unknown": b"x"}, "cannot be read as a data set: No (supported) data files"),
-        ({"set.py": b"raise SystemExit"}, "comes with a program that makes it, which is not run"),
-        ({"train.jsonl": b""}, "the pool is empty; give it at least one row"),
-        ({"train.csv": b"id,instruction\n"}, "the pool is empty; give it at least one row"),
+        ({"set.py": b"raise SystemExit"}, "is made by a program of its own, which is not run"),
+        ({"train.jsonl": b""}, "The pool is empty. Give it at least one row"),
+        ({"train.csv": b"id,instruction\n"}, "The pool is empty. Give it at least one row"),
         ({"train.jsonl": b'{"instruction": "a"}\n{"instr'}, "cannot be read as a data set: JSON "),
     ],
 )
@@ -285,7 +287,7 @@ def test_a_name_that_is_neither_reached_nor_cached_says_so(folder: Path) -> None
     put("no/such/train.jsonl", [{"instruction": "of a folder, not of the hub"}])
     message = complaint("hf:no/such:train")
     assert message.startswith("hf:no/such:train: the Hugging Face hub cannot be reached, and its ")
-    assert "check the network" in message
+    assert "Check the network" in message
 
 
 def in_a_child(code: str, **environment: str) -> list[str]:
@@ -314,7 +316,7 @@ def test_without_the_library_the_extra_to_install_is_named(folder: Path) -> None
         "    print(error)\n"
     )
     assert message.startswith("hf:./set: a data set of the hub needs datasets")
-    assert message.endswith('; run pip install "selectllm[hf]"')
+    assert message.endswith('To install it, run: pip install "selectllm[hf]"')
 
 
 # The hub
@@ -352,8 +354,8 @@ def test_a_data_set_of_the_hub_is_fetched_once_and_a_revision_is_never_another(
     assert told[:2] == ["['a', 'b']", "['c']"]
     assert sorted(path.rpartition("/")[2] for path in fetched) == ["test.jsonl", "train.jsonl"]
     assert told[2].startswith("hf:org/name@v9: Revision 'v9' doesn't exist for dataset 'org/name'")
-    assert "accept the terms at https://huggingface.co/datasets/org/gated, and log in" in told[3]
-    assert "'org/secret' doesn't exist on the Hub or cannot be accessed; check the name" in told[4]
+    assert "Accept the terms at https://huggingface.co/datasets/org/gated, and log in" in told[3]
+    assert "'org/secret' doesn't exist on the Hub or cannot be accessed. Check the name" in told[4]
 
     kept = in_a_child(
         f"NAMES = ['hf:org/name:test', 'hf:org/name@{COMMIT}:test', 'hf:org/name@v1']\n{LOADING}",
@@ -407,4 +409,4 @@ def test_a_suite_on_a_data_set_is_run_resumed_verified_and_found_again(
 
     shutil.rmtree("data")
     refused = selectllm("utility", "ask", "runs/one", "-o", "again.csv", "--quiet")
-    assert_refused(refused, "no such folder or file", "run.json")
+    assert_refused(refused, "does not exist", "run.json")

@@ -154,7 +154,7 @@ def test_a_path_that_leads_nowhere_is_an_error_with_the_nearest(folder: Folder) 
     content = jsonl([{"data": {"text": "Name a river."}}])
     complaint = folder.complaint("pool.jsonl", content, columns={"instruction": "data.txt"})
     assert "instruction=data.txt" in complaint
-    assert "did you mean 'data.text'?" in complaint
+    assert "Did you mean 'data.text'?" in complaint
 
 
 def test_a_column_that_is_mapped_as_instruction_is_not_the_input_too() -> None:

@@ -77,7 +77,7 @@ def test_tries_again_are_no_noise_beside_the_error(
     monkeypatch.setattr(logging.getLogger(library), "propagate", True)
 
     def load() -> None:
-        with loading("nosuch", ROLE, "check the name"):
+        with loading("nosuch", ROLE, "Check the name"):
             logger.warning("Retrying in 1s")
             raise OSError("gone")
 

@@ -80,9 +80,9 @@ def test_a_chat_in_parquet_reads_as_in_jsonl(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("turns", "complaint"),
     [
-        ("hello", "messages is no list of turns: 'hello'; "),
-        (["hello"], "messages is no list of turns: ['hello']; "),
-        ([SYSTEM], "instruction is missing (messages has no user turn); "),
+        ("hello", "messages is not a list of turns: 'hello'. "),
+        (["hello"], "messages is not a list of turns: ['hello']. "),
+        ([SYSTEM], "instruction is missing (messages has no user turn). "),
         ([{"role": "user", "content": [1]}], "instruction (column 'messages') is a list, not text"),
     ],
 )
@@ -127,13 +127,13 @@ def test_flags_become_a_mapping() -> None:
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["instruction"], "`columns` instruction: no column; write `columns` instruction=COL"),
-        (["input="], "`columns` input=: no column; write `columns` instruction=COL"),
+        (["instruction"], "`columns` instruction names no column. Write it like"),
+        (["input="], "`columns` input= names no column. Write it like"),
         (
             ["instuction=q"],
-            "`columns`: no canonical column 'instuction'; did you mean 'instruction'?",
+            "`columns`: there is no canonical column 'instuction'. Did you mean 'instruction'?",
         ),
-        (["id=a", "id=b"], "`columns` id=b: id is already mapped to 'a'; give it once"),
+        (["id=a", "id=b"], "`columns` id=b: id is already mapped to 'a'. Give it once"),
     ],
 )
 def test_a_flag_that_maps_nothing_is_an_error(flags: list[str], complaint: str) -> None:
@@ -181,12 +181,12 @@ def test_explicit_ids_are_kept_and_whole_numbers_become_text(folder: Folder) -> 
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [
-        ("", "id (column 'id') is empty; give every row its own or leave the row out"),
-        (None, "id (column 'id') is empty; "),
-        (1.5, "id (column 'id') is a number: 1.5; write it as text or leave the row out"),
-        (True, "id (column 'id') is a boolean: True; "),
-        ([1], "id (column 'id') is a list: [1]; "),
-        (1, "id '1' is taken by pool.jsonl:1; make ids unique or leave the row out"),
+        ("", "id (column 'id') is empty. Give every row its own or leave the row out"),
+        (None, "id (column 'id') is empty. "),
+        (1.5, "id (column 'id') is a number: 1.5. Write it as text or leave the row out"),
+        (True, "id (column 'id') is a boolean: True. "),
+        ([1], "id (column 'id') is a list: [1]. "),
+        (1, "id '1' is taken by pool.jsonl:1. Make ids unique or leave the row out"),
     ],
 )
 def test_an_id_that_names_no_single_item_is_an_error(
@@ -235,39 +235,39 @@ def test_the_pool_hash_ignores_other_columns_and_their_names(folder: Folder) -> 
 
 
 BAD_ROWS = [
-    (b'{"instruction": ""}', "instruction is empty; fill it"),
-    (b'{"instruction": " \\n\\u00a0"}', "instruction is empty; fill it"),
-    (b'{"instruction": null}', "instruction is missing; fill it"),
-    (b'{"instruction": ["q"]}', "instruction is a list, not text: ['q']; write it as text"),
-    (b'{"instruction": 7}', "instruction is a number, not text: 7; write it as text"),
-    (b'{"instruction": "q", "input": {}}', "input is an object, not text: {}; write it as text"),
+    (b'{"instruction": ""}', "instruction is empty. Fill it"),
+    (b'{"instruction": " \\n\\u00a0"}', "instruction is empty. Fill it"),
+    (b'{"instruction": null}', "instruction is missing. Fill it"),
+    (b'{"instruction": ["q"]}', "instruction is a list, not text: ['q']. Write it as text"),
+    (b'{"instruction": 7}', "instruction is a number, not text: 7. Write it as text"),
+    (b'{"instruction": "q", "input": {}}', "input is an object, not text: {}. Write it as text"),
     (
         b'{"instruction": "q", "output": 42}',
         "response (column 'output') is a number, not text: 42; "
-        "write it as text, use `columns` response=COL",
+        "Write it as text, use `columns` response=COL",
     ),
-    (b'["q"]', "the row is no object: ['q']; write it as {\"instruction\": ...}"),
-    (b"null", 'the row is no object: None; write it as {"instruction": ...}'),
+    (b'["q"]', "the row is not an object: ['q']. Write it as {\"instruction\": ...}"),
+    (b"null", 'the row is not an object: None. Write it as {"instruction": ...}'),
     (
         b'{"instruction": "q", "n": NaN}',
-        "NaN is not JSON; write null",
+        "NaN is not JSON. Write null",
     ),
-    (b'{"instruction": "q", "n": [-Infinity]}', "-Infinity is not JSON; write null"),
-    (b'{"instruction": "q", "n": 1e999}', "number '1e999' is too large; write it as text"),
+    (b'{"instruction": "q", "n": [-Infinity]}', "-Infinity is not JSON. Write null"),
+    (b'{"instruction": "q", "n": 1e999}', "number '1e999' is too large. Write it as text"),
     (
         b'{"instruction": "q", "n": ' + b"9" * 5000 + b"}",
-        "a number has too many digits; write it as text",
+        "a number has too many digits. Write it as text",
     ),
     (
         b'{"instruction": "q", "n": {"a": 1, "a": 1}}',
-        "key 'a' appears twice in one object; remove one of them",
+        "key 'a' appears twice in one object. Remove one of them",
     ),
     (
         b'{"instruction": "q", "n": ' + b"[" * 201 + b"]" * 201 + b"}",
         "the JSON is nested too deeply",
     ),
-    (b'{"instruction": "caf\xe9"}', "byte 21 (0xe9) is not UTF-8; save the file as UTF-8"),
-    (b'{"instruction": "\xed\xa0\x80"}', "byte 18 (0xed) is not UTF-8; save the file as UTF-8"),
+    (b'{"instruction": "caf\xe9"}', "byte 21 (0xe9) is not UTF-8. Save the file as UTF-8"),
+    (b'{"instruction": "\xed\xa0\x80"}', "byte 18 (0xed) is not UTF-8. Save the file as UTF-8"),
 ]
 
 
@@ -299,9 +299,9 @@ def test_a_bad_row_can_be_left_out(folder: Folder, row: bytes, complaint: str) -
 def test_two_hundred_thousand_brackets_are_an_error_with_their_line(folder: Folder) -> None:
     row = b'{"instruction": "q", "n": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
     message = folder.complaint("pool.jsonl", GOOD_ROW + b"\n" + row)
-    assert message.startswith("pool.jsonl:2: the JSON is nested too deeply; flatten it")
+    assert message.startswith("pool.jsonl:2: the JSON is nested too deeply. Flatten it")
     message = folder.complaint("pool.json", b"[" + GOOD_ROW + b",\n" + row + b"]")
-    assert message == "pool.json:2: the JSON is nested too deeply; flatten it"
+    assert message == "pool.json:2: the JSON is nested too deeply. Flatten it"
 
 
 def test_half_of_a_surrogate_pair_becomes_the_replacement_character(folder: Folder) -> None:
@@ -313,7 +313,7 @@ def test_half_of_a_surrogate_pair_becomes_the_replacement_character(folder: Fold
     assert [item.instruction for item in pool.items] == ["half \ufffd", "whole \U0001f600"]
     assert pool.items[0].row["\ufffd"] == ["\ufffd"]
     assert pool.notes == (
-        "1 row holds half of a surrogate pair, which is no character: "
+        "1 row holds half of a surrogate pair, which is not a character: "
         "the replacement character U+FFFD stands for it",
     )
     records = Pool.from_records([{"instruction": "half \ud83d"}, {"instruction": "\ud83d\ude00"}])
@@ -380,7 +380,8 @@ def test_rejected_rows_are_written_with_line_reason_and_row(folder: Folder) -> N
 def test_a_pool_of_bad_rows_only_is_an_error_even_when_they_are_skipped(folder: Folder) -> None:
     content = jsonl([{"instruction": ""}, {"instruction": 1}])
     assert folder.complaint("pool.jsonl", content, skip_bad=True) == (
-        "pool.jsonl: all of its 2 rows are bad; correct them (pool.jsonl:1: instruction is empty)"
+        "pool.jsonl: none of its 2 rows can be read. Correct them (pool.jsonl:1: instruction is "
+        "empty)"
     )
 
 
@@ -399,7 +400,7 @@ def test_a_file_without_an_instruction_column_names_the_columns_and_the_flag(
     ):
         assert folder.complaint("pool.jsonl", jsonl([row]), skip_bad=True) == (
             f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}); "
-            f"name it with `columns` {flag}"
+            f"Name it with `columns` {flag}"
         )
 
 
@@ -410,11 +411,14 @@ def test_a_mapping_to_a_column_that_is_not_there_is_an_error(folder: Folder) -> 
             "pool.jsonl", content, columns={"response": "anwser"}, skip_bad=skip_bad
         )
         assert message == (
-            "pool.jsonl:1: `columns` response=anwser: no column 'anwser'; did you mean 'answer'? "
+            "pool.jsonl:1: `columns` response=anwser: there is no column 'anwser'. Did you mean "
+            "'answer'? "
             "There are: answer, instruction"
         )
     message = folder.complaint("pool.jsonl", content, columns={"respons": "answer"})
-    assert message.startswith("`columns`: no canonical column 'respons'; did you mean 'response'?")
+    assert message.startswith(
+        "`columns`: there is no canonical column 'respons'. Did you mean 'response'?"
+    )
 
 
 # Real data

@@ -136,7 +136,7 @@ def test_rows_share_the_names_of_their_columns(folder: Folder, name: str) -> Non
 
 def test_parquet_bytes_are_refused_rather_than_guessed_at(folder: Folder) -> None:
     content = parquet([{"instruction": b"q"}])
-    expected = "pool.parquet: row 1: the value b'q' is none that JSON can carry; "
+    expected = "pool.parquet: row 1: the value b'q' is none that JSON can carry. "
     assert folder.complaint("pool.parquet", content).startswith(expected)
 
 
@@ -151,13 +151,13 @@ def test_read_rows_gives_numbers_and_rows_as_they_are(folder: Folder) -> None:
     path.write_text('{"a": 1}\n\n[2, null]\nNaN\n', encoding="utf-8")
     rows = read_rows(path)
     assert [next(rows), next(rows)] == [(1, {"a": 1}), (3, [2, None])]
-    with pytest.raises(PoolError, match=r"rows\.jsonl:4: NaN is not JSON; write null"):
+    with pytest.raises(PoolError, match=r"rows\.jsonl:4: NaN is not JSON\. Write null"):
         next(rows)
 
 
 # Bad lines
 
-QUOTE = "put fields that hold the delimiter in quotes"
+QUOTE = "Put fields that hold the delimiter in quotes"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ QUOTE = "put fields that hold the delimiter in quotes"
         ('{"instruction": "q"} {"instruction": "q"}', "not JSON at column 22 (Extra data)"),
         ('{"instruction": "a\tb"}', "not JSON at column 19 (Invalid control character at)"),
         ("{'instruction': 'q'}", "not JSON at column 2 ("),
-        ("[" * 100_000, "the JSON is nested too deeply; flatten it"),
+        ("[" * 100_000, "the JSON is nested too deeply. Flatten it"),
     ],
 )
 def test_a_line_that_is_not_json_is_named_with_its_column(
@@ -188,12 +188,12 @@ def test_a_line_that_is_not_json_is_named_with_its_column(
     ("line", "complaint"),
     [
         (b"caf\xe9,x", f"byte 0xe9 is not UTF-8 (in Windows-1252 it is 'é'); {SAVE_AS_UTF8}"),
-        (b"q", "1 fields where the header names 2; put fields that hold the delimiter in quotes"),
+        (b"q", "1 fields where the header names 2. Put fields that hold the delimiter in quotes"),
         (
             b"q,r,s",
-            "3 fields where the header names 2; put fields that hold the delimiter in quotes",
+            "3 fields where the header names 2. Put fields that hold the delimiter in quotes",
         ),
-        (b",x", "instruction is empty; fill it"),
+        (b",x", "instruction is empty. Fill it"),
         (
             b'"two\nlines \xff",x',
             f"byte 0xff is not UTF-8 (in Windows-1252 it is 'ÿ'); {SAVE_AS_UTF8}",
@@ -214,7 +214,7 @@ def test_a_bad_csv_row_is_named_or_left_out(folder: Folder, line: bytes, complai
 
 BROKEN_GZIP = gzip.compress(b'{"instruction": "q"}\n' * 1000, mtime=0)
 NO_ARRAY = (
-    "a .json pool is one array of objects: correct it, or name the file .jsonl if it holds one "
+    "A .json pool is one array of objects. Correct it, or call the file .jsonl if it holds one "
     "object a line"
 )
 
@@ -223,14 +223,14 @@ NO_ARRAY = (
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("pool.jsonl", b"", "pool.jsonl: the pool is empty; give it at least one row"),
-        ("pool.jsonl", b"\n\r\n", "pool.jsonl: the pool is empty; "),
-        ("pool.json", b" ", "pool.json: the pool is empty; "),
-        ("pool.json", b"[ ]", "pool.json: the pool is empty; "),
-        ("pool.csv", b"", "pool.csv: the pool is empty; "),
-        ("pool.csv", b"instruction\r\n", "pool.csv: the pool is empty; "),
-        ("pool.parquet", parquet([{"instruction": "q"}])[:-9], "pool.parquet: broken Parquet ("),
-        ("pool.parquet", b"", "pool.parquet: broken Parquet ("),
+        ("pool.jsonl", b"", "pool.jsonl: the pool is empty. Give it at least one row"),
+        ("pool.jsonl", b"\n\r\n", "pool.jsonl: the pool is empty. "),
+        ("pool.json", b" ", "pool.json: the pool is empty. "),
+        ("pool.json", b"[ ]", "pool.json: the pool is empty. "),
+        ("pool.csv", b"", "pool.csv: the pool is empty. "),
+        ("pool.csv", b"instruction\r\n", "pool.csv: the pool is empty. "),
+        ("pool.parquet", parquet([{"instruction": "q"}])[:-9], "pool.parquet is broken Parquet ("),
+        ("pool.parquet", b"", "pool.parquet is broken Parquet ("),
         ("pool.json", GOOD_ROW, "pool.json:1: not JSON at column 1 (Expecting '['), near "),
         ("pool.json", b"[" + GOOD_ROW, "pool.json:1: not JSON at column 37 (Expecting ',')"),
         (
@@ -241,32 +241,32 @@ NO_ARRAY = (
         ),
         ("pool.json", b"[" + GOOD_ROW + b",]", "pool.json:1: not JSON at column 38 (Expecting val"),
         ("pool.json", b"[" + GOOD_ROW + b"]]", "pool.json:1: not JSON at column 38 (text behind"),
-        ("pool.json", b"[" * 100_000, "pool.json:1: the JSON is nested too deeply; flatten it"),
-        ("pool.csv", b"a,a\n", "pool.csv:1: two columns are named 'a'; rename one"),
+        ("pool.json", b"[" * 100_000, "pool.json:1: the JSON is nested too deeply. Flatten it"),
+        ("pool.csv", b"a,a\n", "pool.csv:1: two columns are named 'a'. Rename one"),
         (
             "pool.csv",
             b"caf\xe9\nx\n",
-            f"pool.csv:1: the header is not UTF-8; {SAVE_AS_UTF8}",
+            f"pool.csv:1: the header is not UTF-8. S{SAVE_AS_UTF8[1:]}",
         ),
         ("pool.csv", b'instruction\nq\n"a"b\n', "pool.csv:3: broken CSV ("),
         ("pool.csv", b'instruction\nq\n"a\nb\n', "pool.csv:3: broken CSV (unexpected end of data)"),
         ("pool.csv", b"instruction\nq\na\rb\n", "pool.csv:3: broken CSV (new-line character"),
-        ("pool.jsonl.gz", b"no gzip", "pool.jsonl.gz: broken gzip (Not a gzipped file"),
-        ("pool.jsonl.gz", BROKEN_GZIP[:-30], "pool.jsonl.gz: broken gzip (Compressed file ended"),
+        ("pool.jsonl.gz", b"no gzip", "pool.jsonl.gz is broken gzip (Not a gzipped file"),
+        ("pool.jsonl.gz", BROKEN_GZIP[:-30], "pool.jsonl.gz is broken gzip (Compressed file ended"),
         (
             "pool.json.gz",
             BROKEN_GZIP[:-8] + bytes(8),
-            "pool.json.gz: broken gzip (CRC check failed",
+            "pool.json.gz is broken gzip (CRC check failed",
         ),
         (
             "pool.ods",
             b"",
-            "pool.ods: no pool format has the suffix '.ods'; there are: .jsonl, .json, .csv, .tsv, "
+            "pool.ods: no pool format has the suffix '.ods'. There are: .jsonl, .json, .csv, .tsv, "
             ".txt, .xlsx, .parquet, .jsonl.gz, .json.gz, .csv.gz, .tsv.gz, .txt.gz",
         ),
-        ("pool", b"", "pool: no pool format has the suffix ''; there are: .jsonl"),
+        ("pool", b"", "pool: no pool format has the suffix ''. There are: .jsonl"),
         ("pool.parquet.gz", b"", "pool.parquet.gz: no pool format has the suffix '.parquet.gz'"),
-        (".jsonl", b"", ".jsonl: no pool format has the suffix ''; there are: .jsonl"),
+        (".jsonl", b"", ".jsonl: no pool format has the suffix ''. There are: .jsonl"),
     ],
 )
 def test_a_file_that_is_no_pool_is_one_error(
@@ -277,14 +277,14 @@ def test_a_file_that_is_no_pool_is_one_error(
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     for name in ("pool.jsonl", "pool.csv.gz", "pool.parquet"):
-        with pytest.raises(PoolError, match=f"{re.escape(name)}: no such file; check the path$"):
+        with pytest.raises(PoolError, match=f"{re.escape(name)} does not exist. Check the path$"):
             load_pool(tmp_path / name)
 
 
 def test_a_folder_is_not_a_pool(tmp_path: Path) -> None:
     for name in ("pool.jsonl", "pool.parquet"):
         (tmp_path / name).mkdir()
-        with pytest.raises(PoolError, match=f"{re.escape(name)}: is a folder; name the pool file"):
+        with pytest.raises(PoolError, match=f"{re.escape(name)} is a folder. Name a pool file"):
             load_pool(tmp_path / name)
 
 

@@ -67,12 +67,12 @@ def test_columns_may_be_named() -> None:
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ([], "the pool is empty"),
-        ("pool.jsonl", "records are str; give a list of dicts"),
+        ([], "The pool is empty"),
+        ("pool.jsonl", "records are str. Give a list of dicts"),
         ({"train": []}, "records are dict"),
         (7, "records are int"),
         ([{"instruction": "a"}, {"instruction": " "}], "record 2: instruction is empty"),
-        ([{"instruction": "a"}, ["b"]], "record 2: the row is no object"),
+        ([{"instruction": "a"}, ["b"]], "record 2: the row is not an object"),
         ([{"instruction": b"a"}], "record 1: instruction is of type bytes, not text"),
         ([{"id": "x", "instruction": "a"}] * 2, "record 2: id 'x' is taken by record 1"),
     ],

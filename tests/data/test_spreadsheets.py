@@ -75,12 +75,12 @@ def test_a_code_page_is_refused_with_what_works(folder: Folder, name: str) -> No
 
 def test_half_of_a_utf_16_file_is_refused(folder: Folder) -> None:
     content = "id\tinstruction\na\tone\n".encode("utf-16")[:-1]
-    assert folder.complaint("pool.csv", content).startswith("pool.csv: is broken UTF-16")
+    assert folder.complaint("pool.csv", content).startswith("pool.csv is broken UTF-16")
 
 
 @pytest.mark.parametrize("content", ["id;instruction\n", "id,instruction", "sep=;\n"])
 def test_a_header_alone_is_an_empty_pool(folder: Folder, content: str) -> None:
-    assert "the pool is empty" in folder.complaint("pool.csv", content)
+    assert "The pool is empty" in folder.complaint("pool.csv", content)
 
 
 def test_a_text_is_an_instruction_a_line(folder: Folder) -> None:
@@ -130,8 +130,8 @@ def test_the_first_sheet_that_holds_anything_is_read_and_the_others_are_told(
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"PK\x03\x04", "pool.xlsx: is no Excel workbook"),
-        (b"", "pool.xlsx: is no Excel workbook"),
+        (b"PK\x03\x04", "pool.xlsx is not an Excel workbook"),
+        (b"", "pool.xlsx is not an Excel workbook"),
         (workbook({"Empty": []}), "pool.xlsx: the pool is empty"),
         (workbook({"A": [["instruction"]]}), "pool.xlsx: the pool is empty"),
         (workbook({"A": [["a", "a"], ["x", "y"]]}), "pool.xlsx:1: two columns are named 'a'"),

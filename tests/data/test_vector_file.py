@@ -81,7 +81,7 @@ def test_an_item_of_another_pool_is_refused_though_its_id_be_known(
 
 @pytest.mark.parametrize("rows", [29, 31])
 def test_another_number_of_rows_than_items_is_an_error_with_both(tmp_path: Path, rows: int) -> None:
-    message = rf"`vectors` .*v\.npy: {rows} rows for the 30 items of pool\.jsonl; row i"
+    message = rf"`vectors` .*v\.npy: {rows} rows for the 30 items of pool\.jsonl\. Row i"
     with pytest.raises(EncoderError, match=message):
         given_to(pool_of(30), tmp_path, random_vectors(rows))
 
@@ -94,12 +94,12 @@ def test_another_number_of_rows_than_items_is_an_error_with_both(tmp_path: Path,
     [
         (
             np.eye(3),
-            r"holds float64, not float32; convert it: v = np\.load\('.*v\.npy'\); np\.save",
+            r"holds float64, not float32\. Convert it: v = np\.load\('.*v\.npy'\); np\.save",
         ),
         (np.eye(3, dtype=np.float16), r"holds float16, .* v\.astype\(np\.float32\)\)"),
         (np.eye(3, dtype=">f4"), "holds >f4, not float32"),
         (np.eye(3, dtype=np.int64), "holds int64"),
-        (np.ones(3, dtype=np.float32), r"has shape \(3,\); save an array of shape \(items in"),
+        (np.ones(3, dtype=np.float32), r"has shape \(3,\)\. Save an array of shape \(items in"),
         (np.ones((1, 3, 2), dtype=np.float32), r"has shape \(1, 3, 2\)"),
         (np.ones((3, 0), dtype=np.float32), r"has shape \(3, 0\)"),
         (np.ones((0, 3), dtype=np.float32), r"has shape \(0, 3\)"),
@@ -126,7 +126,7 @@ def test_an_array_of_another_kind_is_refused_with_what_to_do(
 def test_what_is_no_npy_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "v.npy"
     path.write_bytes(data)
-    with pytest.raises(EncoderError, match=r"v\.npy: is no \.npy file of numbers .*np\.save$"):
+    with pytest.raises(EncoderError, match=r"v\.npy is no \.npy file of numbers .*np\.save$"):
         open_vectors(path)
 
 
@@ -171,7 +171,7 @@ def test_rows_of_another_length_are_an_error_with_the_line_that_divides_them(
     vectors = random_vectors(30)
     vectors[7:9] *= 3
     pool = pool_of(30)
-    message = r"2 rows are not of length 1 \(row 7, from 0, has 3\); divide each by its length: "
+    message = r"2 rows are not of length 1 \(row 7, from 0, has 3\)\. Divide each by its length: "
     with pytest.raises(EncoderError, match=message) as raised:
         given_to(pool, tmp_path, vectors).of(pool.items[:2])
     line = str(raised.value).partition("length: ")[2]
@@ -190,7 +190,7 @@ def test_lengths_may_be_off_by_a_thousandth(tmp_path: Path, length: float) -> No
 def test_rows_without_a_direction_are_named(tmp_path: Path, value: float) -> None:
     pool, vectors = pool_of(30), random_vectors(30)
     vectors[[4, 17]] = value
-    message = r"2 rows hold NaN, infinity or nothing but zeros \(row 4, 17, from 0\); embed"
+    message = r"2 rows hold NaN, infinity or nothing but zeros \(row 4, 17, from 0\)\. Embed"
     with pytest.raises(EncoderError, match=message):
         given_to(pool, tmp_path, vectors).of(pool.items)
 

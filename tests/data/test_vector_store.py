@@ -76,7 +76,7 @@ def test_a_header_that_was_cut_off_counts_as_an_empty_store(tmp_path: Path, size
 def test_a_file_that_is_no_store_of_this_encoder_is_an_error(tmp_path: Path, header: bytes) -> None:
     store = filled(tmp_path)
     store.path.write_bytes(header.ljust(4_096) + store.path.read_bytes()[4_096:])
-    with pytest.raises(EncoderError, match=r"holds no vectors of hash@1; delete the file"):
+    with pytest.raises(EncoderError, match=r"holds no vectors of hash@1\. Delete the file"):
         store.find(text_keys(["a"]))
 
 

@@ -59,9 +59,9 @@ def test_a_pair_against_itself_shows_noise(folder: Path) -> None:
 
 
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
-    (sl.ab, {"a": "oracl", "b": "random"}, "`a` 'oracl': is none of the suite's arms"),
+    (sl.ab, {"a": "oracl", "b": "random"}, "`a` 'oracl' is none of the suite's arms"),
     (sl.ab, {"a": "oracle", "b": "oracle"}, "`a` and `b`: .* has an arm twice"),
-    (sl.ab, {"a": "short", "b": "oracle"}, "`a` 'short': leaves the model open"),
+    (sl.ab, {"a": "short", "b": "oracle"}, "`a` 'short' names no model"),
     (sl.ab, {"a": "oracle", "b": "random", "model": "gpt"}, "`model` 'gpt' is not in the suite"),
     (sl.ab, {"a": "oracle", "b": "random", "design": "fix"}, "`design`: .*'fix'"),
     (sl.swap, {"from_": "oracle", "to": "oracle"}, "`from_` and `to` are both 'oracle'"),
@@ -80,6 +80,6 @@ def test_arms_that_there_are_not_are_refused(
 
 
 def test_a_half_that_is_open_is_asked_for(folder: Path) -> None:
-    with pytest.raises(UsageError, match="has several: oracle, random; say which one") as raised:
+    with pytest.raises(UsageError, match=r"has several: oracle, random\. Say which one") as raised:
         finished(aa("suite.yaml"))
     assert raised.value.argument == "model"

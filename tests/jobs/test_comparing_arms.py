@@ -147,7 +147,7 @@ class TestArms:
             ("mock/first", ("leaves the prompt open", "`prompt`")),
             ("no-such", ("none of the suite's arms", "short@1", "mock/oracle", "strategy:")),
             ("short@1+gpt", ("none of the suite's arms",)),
-            ("strategy:longst", ("`a` 'strategy:longst'", "did you mean 'longest'")),
+            ("strategy:longst", ("`a` 'strategy:longst'", "Did you mean 'longest'")),
         ],
     )
     def test_what_fits_none_or_several_is_refused_with_the_list(

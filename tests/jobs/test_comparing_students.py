@@ -173,7 +173,7 @@ def test_agreement_with_the_utilities_is_told_with_what_length_alone_foretells(
         ({"dev": "dev.jsonl"}, "`dev` chooses the learning rate", "learning_rate"),
         ({"budget": 7}, "`budget` 7: ", "budget"),
         ({"only": ("strategy:best",)}, "strategy:best: ", "only"),
-        ({"matched": ("strategy:best",)}, "sets has no such selector; it has ", "matched"),
+        ({"matched": ("strategy:best",)}, "sets has no such selector. It has ", "matched"),
         ({"matched": ("none", "strategy:first")}, "`matched` none: and others", "matched"),
         ({"pool": "test.jsonl"}, "which has other items", "pool"),
         ({"model": "./nowhere"}, "./nowhere", None),
@@ -199,4 +199,4 @@ def test_sets_of_several_sizes_need_a_budget(heard: Heard, tmp_path: Path) -> No
     with contextlib.chdir(folder.folder):
         words = ["sets", "suite.yaml", "--vectors", "v.npy", "-o", "sets", "--quiet"]
         assert main([*words, "--cache", "cache"]) == 0
-    fails(comparing(folder), "has sets of 4, 6; name one with `budget`", argument="budget")
+    fails(comparing(folder), "has sets of 4, 6. Name one with `budget`", argument="budget")

@@ -149,7 +149,7 @@ def test_what_was_read_is_told_and_kept() -> None:
         "exported": 24,
     }
     (note,) = NOTES
-    assert note.startswith("note: 12 of 24 exported sets have no result: ")
+    assert note.startswith("Note: 12 of 24 exported sets have no result: ")
     header, *kept = read_jsonl(Path("results.jsonl"))
     assert len(kept) == header["results"]["rows"] == 24
     for line in (header, *kept):
@@ -218,7 +218,9 @@ def test_annotations_that_nobody_could_settle_do_not_keep_runs_from_comparison()
         path.write_text(json.dumps(found), encoding="utf-8")
     NOTES.clear()
     finished(importing_files(paths))
-    assert NOTES[0] == ("note: 2 of 72 rows have no value (null, or no number), and were left out")
+    assert NOTES[0] == (
+        "Note: 2 of 72 rows have no value (null, or not a number). They were left out"
+    )
     found = agreed()
     assert "2 of 6 tests were left out, which not every run was scored on" in printed(found)
     assert found["tests"] == {"shared": 4, "left_out": 2}
@@ -230,7 +232,7 @@ def test_annotations_that_nobody_could_settle_do_not_keep_runs_from_comparison()
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"arm": "strategy:longst"}, "did you mean 'strategy:longest'"),
+        ({"arm": "strategy:longst"}, "Did you mean 'strategy:longest'"),
         ({"pool_sha256": "cd" * 32}, "found.jsonl:1: the result is of another pool"),
         ({"value": "nan"}, "found.jsonl:1: value ('nan')"),
         ({"value": 1e999}, "found.jsonl:1"),
@@ -244,10 +246,10 @@ def test_results_that_cannot_be_of_these_sets_are_refused(row: dict[str, Any], w
 @pytest.mark.parametrize(
     ("named", "words", "argument"),
     [
-        ({"budget": 4}, "name its `arm` too", "arm"),
-        ({"out": "found.jsonl"}, "is read, and is not overwritten", "out"),
+        ({"budget": 4}, "Name the `arm` as well", "arm"),
+        ({"out": "found.jsonl"}, "is read by this command, so it is not overwritten", "out"),
         ({"export": Path("sets")}, "sets/manifest.json", None),
-        ({"export": None}, "`export`: name the folder", "export"),
+        ({"export": None}, "with `export`", "export"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(
@@ -332,7 +334,7 @@ def test_only_what_is_named_is_looked_at() -> None:
         ({"metric": "ac"}, "no metric 'ac'"),
         ({"budget": 5}, "no budget '5'"),
         ({"benchmark": ("mlu",)}, "no benchmark 'mlu'"),
-        ({"utility": ("ratings",)}, "no utility 'ratings'; did you mean 'rating'?"),
+        ({"utility": ("ratings",)}, "no utility 'ratings'. Did you mean 'rating'?"),
         ({"export": Path("sets")}, "sets/manifest.json"),
     ],
 )
@@ -343,9 +345,9 @@ def test_what_is_not_there_is_refused(named: dict[str, Any], words: str) -> None
 
 def test_several_of_a_kind_have_to_be_named() -> None:
     imported([*rows(), *rows("f1")])
-    fails(agreeing(), "several of metric: 'acc', 'f1'; name one")
+    fails(agreeing(), "several of metric: 'acc', 'f1'. Name one")
     imported([*rows(), *rows(budget=8)])
-    fails(agreeing(), "several of budget: '4', '8'; name one")
+    fails(agreeing(), "several of budget: '4', '8'. Name one")
 
 
 def test_results_of_other_sets_are_refused() -> None:
@@ -358,7 +360,7 @@ def test_results_of_other_sets_are_refused() -> None:
     content = json.loads(compared.read_text(encoding="utf-8"))
     content["pool"]["sha256"] = "cd" * 32
     compared.write_text(json.dumps(content), encoding="utf-8")
-    fails(agreeing(), "results.jsonl: is of another pool", "cdcdcdcdcdcd")
+    fails(agreeing(), "results.jsonl is of another pool", "cdcdcdcdcdcd")
 
 
 @pytest.mark.parametrize(
@@ -367,14 +369,14 @@ def test_results_of_other_sets_are_refused() -> None:
         (
             "walk",
             {"seeds": [7, 8]},
-            "results.jsonl: is of sets of suite 'demo', and other holds those of suite 'walk'; "
-            "name the folder that `sets` wrote for suite 'demo'",
+            "results.jsonl is of sets of suite 'demo', and other holds those of suite 'walk'; "
+            "Name the folder that `sets` wrote for suite 'demo'",
         ),
         (
             "demo",
             {"seeds": [1, 7]},
             "other: lacks 6 of the 12 sets that the results are of, such as 'short@1 + mock/first'"
-            ", budget 4, seed 0; it has budgets 4, 8 and seeds 1, 7: name the folder that was",
+            ", budget 4, seed 0. It has budgets 4, 8 and seeds 1, 7: name the folder that was",
         ),
         ("demo", {"budgets": [8]}, "other: lacks 12 of the 12 sets"),
     ],
@@ -400,15 +402,15 @@ def test_results_of_a_selection_are_of_no_sets() -> None:
     one = ExportSettings(out=Path("one"))
     finished(export(Path("picked.jsonl"), one, session=Session()))
     imported(rows()[2:3], export=Path("one"))
-    fails(agreeing(), "results.jsonl: is of one selection of `select`, and sets")
+    fails(agreeing(), "results.jsonl is of one selection of `select`, and sets")
 
 
 def test_results_that_were_edited_are_refused() -> None:
     imported(rows())
     header, first, *others = read_jsonl(Path("results.jsonl"))
     for changed, words in (
-        ({"budget": "4"}, "results.jsonl:2: budget ('4') must be a whole number; it was edited"),
-        ({"value": 0.99}, "results.jsonl: is not what was written"),
+        ({"budget": "4"}, "results.jsonl:2: budget ('4') must be a whole number. It was edited"),
+        ({"value": 0.99}, "results.jsonl is not what was written"),
     ):
         write_jsonl(Path("results.jsonl"), [header, {**first, **changed}, *others])
         fails(agreeing(), words, "import the results again")
@@ -419,7 +421,7 @@ def test_sets_without_utilities_foretell_nothing() -> None:
     compared = Path("sets/sets.json")
     content = json.loads(compared.read_text(encoding="utf-8"))
     compared.write_text(json.dumps({**content, "utilities": []}), encoding="utf-8")
-    fails(agreeing(), "sets.json: has no utilities")
+    fails(agreeing(), "sets.json has no utilities")
     compared.write_text(json.dumps({**content, "seeds": None}), encoding="utf-8")
     fails(agreeing(), "sets.json: is damaged; run `sets` again")
     compared.unlink()

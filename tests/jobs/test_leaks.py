@@ -118,10 +118,11 @@ class TestKnn:
         assert sorted(utility.values) == sorted(REST)
         assert header.pool_sha256 == load_pool(rest).pool.sha256
         assert read_jsonl(heard.folder / "v.jsonl.leaks.jsonl") == FOUND
-        told = "note: 4 of 30 items of pool.jsonl are also in "
+        told = "Note: 4 of 30 items of pool.jsonl are also in "
         assert [note for note in heard.notes if note.startswith(told)]
-        assert "note: the pool without them is v.jsonl.pool.jsonl; name it as the pool " in "".join(
-            heard.notes
+        assert (
+            "Note: The pool without these items is v.jsonl.pool.jsonl. Use it as the pool "
+            in "".join(heard.notes)
         )
         assert result.to_json()["pool"] == "v.jsonl.pool.jsonl"
         assert "\nits pool, in the suite: v.jsonl.pool.jsonl\n" in valued_text(result.summary)
@@ -161,7 +162,7 @@ class TestKnn:
     def test_a_file_that_is_read_is_not_overwritten(self, heard: Heard) -> None:
         test = "v.jsonl.leaks.jsonl"
         write_jsonl(heard.folder / test, held())
-        words = f"{test}: is read, and is not overwritten"
+        words = f"{test} is read by this command, so it is not overwritten"
         fails(valuing(heard, test=test, out=Path("v.jsonl")), words, argument="out")
 
 
@@ -194,7 +195,7 @@ class TestTraining:
         rest = load_pool(heard.folder / "v.jsonl.pool.jsonl").pool
         assert header.pool_sha256 == rest.sha256
         assert heard.notes[0] == (
-            "note: 4 of 30 items of pool.jsonl are also in test.jsonl and are left out; they are "
+            "Note: 4 of 30 items of pool.jsonl are also in test.jsonl and are left out. They are "
             "named in v.jsonl.leaks.jsonl"
         )
         assert "2 blocks, 1 trainings each" in heard.notes
@@ -215,16 +216,16 @@ class TestTraining:
             "2 of 6 test items are also in the selection: 't1', 't2'; "
             "1 of 4 dev items are also in the selection: 'p0'; "
             "1 of 6 test items are also in the dev items: 't6'",
-            "give other items for `test` and `dev`",
+            "Give other items for `test` and `dev`",
             argument="test",
         )
         assert not (heard.folder / "out").exists()
         trained = finished(job(drop_leaks=True))
         assert (trained.manifest.plan.items, trained.dev_items) == (9, 3)
         assert heard.notes[:2] == [
-            "note: 3 of 12 items of chosen.jsonl are also in test.jsonl and dev.jsonl and are left "
-            "out; they are named in out.leaks.jsonl",
-            "note: 1 of 4 items of dev.jsonl are also in test.jsonl and are left out; they are "
+            "Note: 3 of 12 items of chosen.jsonl are also in test.jsonl and dev.jsonl and are left "
+            "out. They are named in out.leaks.jsonl",
+            "Note: 1 of 4 items of dev.jsonl are also in test.jsonl and are left out. They are "
             "named in out.leaks.jsonl",
         ]
         assert len(read_jsonl(heard.folder / "out.leaks.jsonl")) == 4
@@ -274,4 +275,4 @@ class TestTraining:
         # There are 26 items to draw from, and every subset holds them all.
         (validation,) = finished(job(drop_leaks=True)).validations
         assert (validation.size, validation.subsets) == (26, 4)
-        fails(job(drop_leaks=True, size=27), "a random set of 27 needs as many items; there are 26")
+        fails(job(drop_leaks=True, size=27), "a random set of 27 needs as many items. There are 26")

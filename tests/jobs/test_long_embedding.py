@@ -30,9 +30,11 @@ def heard(total: int, batches: int, seconds: float) -> list[str]:
 def test_a_long_embedding_is_announced_once_with_its_pace_and_what_to_do() -> None:
     (note,) = heard(1_000_000, 100, 2.0)
     assert note == (
-        "note: embedding 1,000,000 new texts, about 32 a second, takes about 8.7 hours more. A run "
-        "that is killed goes on where it was when it is started again; `vectors` FILE.npy takes "
-        "vectors made elsewhere"
+        "Note: To embed 1,000,000 new texts at about 32 a second takes about 8.7 hours more. If "
+        "you "
+        "stop the run, start it again to continue where it was. To use vectors that you have "
+        "already, "
+        "name them with `vectors` FILE.npy"
     )
 
 

@@ -114,7 +114,7 @@ def test_values_and_replies_replace_no_other_kind(
 def test_a_run_begins_in_no_folder_that_holds_its_files(folder: Path, name: str) -> None:
     Path("mine").mkdir()
     Path("mine", name).write_text("{}", encoding="utf-8")
-    with pytest.raises(RunError, match=f"mine: holds {name}, which no job has begun") as caught:
+    with pytest.raises(RunError, match=f"mine holds {name}, which no job has begun") as caught:
         sl.evaluate("suite.yaml", out="mine")
     assert caught.value.argument == "out"
     assert [*Path("mine").iterdir()] == [Path("mine", name)]
@@ -141,7 +141,7 @@ def test_a_log_is_never_written_into_a_file_of_something_else(
     assert caught.value.argument == "log"
     assert "remove" not in str(caught.value)
     assert Path(log).read_bytes() == before
-    expected = "is read, and is not" if "pool" in log else "is no log of selectllm"
+    expected = "is read by this command" if "pool" in log else "is not a log of selectllm"
     assert expected in str(caught.value)
     assert isinstance(caught.value, RunError) == ("pool" not in log)
 

@@ -402,7 +402,7 @@ def test_one_large_group_among_small_ones_is_told() -> None:
 def test_a_pool_that_is_too_small_is_told_plainly() -> None:
     text = told(write_suite(RATED), kind="ab")
     assert "`equivalent` needs" in text
-    assert "the pool gives 8 at most: add items, or make clusters.size smaller" in text
+    assert "The pool gives 8 at most: add items, or make clusters.size smaller" in text
 
 
 def test_the_reach_is_what_ab_then_says_of_arms_that_pick_alike() -> None:
@@ -501,13 +501,13 @@ def test_nothing_is_written_or_sent(server: ProviderServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"a": "short@1", "b": "rank@1"}, "`a` goes with `kind` ab, not `kind` eval"),
+        ({"a": "short@1", "b": "rank@1"}, "`a` goes with `kind` ab, not with `kind` eval"),
         ({"kind": "ab", "a": "short@1"}, "`a` needs `b`"),
         ({"kind": "swap", "to": "mock/first"}, "`to` needs `from_`"),
         ({"kind": "ab", "from_": "a", "to": "b"}, "`from_` goes with `kind` swap"),
         ({"kind": "ab", "a": "short@1", "b": "short@1"}, "twice"),
         ({"kind": "ab", "a": "nope", "b": "short@1"}, "'nope'.*short@1"),
-        ({"kind": "swap", "from_": "mock/frist", "to": "mock/first"}, "did you mean"),
+        ({"kind": "swap", "from_": "mock/frist", "to": "mock/first"}, "Did you mean"),
         ({"kind": "agreement"}, "no kind 'agreement'"),
         ({"rating_cost": math.nan}, "`rating_cost`"),
         ({"retain": 1.5}, "`retain`"),

@@ -140,7 +140,7 @@ def test_other_layouts_are_written(heard: Heard, out: str) -> None:
         ("same", {"differing": True}, ("nothing to rate", "same items"), None),
         ("run", {"out": "sheet.txt"}, (".csv",), None),
         ("run", {"out": "sheet"}, (".csv",), None),
-        ("run", {"rubric": Path("none.txt")}, ("`rubric` none.txt: cannot be read",), "rubric"),
+        ("run", {"rubric": Path("none.txt")}, ("`rubric` none.txt cannot be read",), "rubric"),
     ],
 )
 def test_what_cannot_be_asked_is_named(
@@ -178,7 +178,7 @@ def test_what_was_read_is_told_and_who_did_not_answer(heard: Heard) -> None:
     items = asked(heard, differing=True, raters=2).items
     fill(heard.folder / "sheet-1.csv", quality, "anna")
     read = imported(heard, "sheet-1.csv").summary
-    assert heard.notes[-1] == "note: 2 raters were asked, 1 answered"
+    assert heard.notes[-1] == "Note: 2 raters were asked, 1 answered"
     entry = {"name": "rating", "source": "import", "file": "sheet-1.ratings.jsonl"}
     assert read.to_json() == {
         "file": "sheet-1.ratings.jsonl",

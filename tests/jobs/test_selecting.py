@@ -187,7 +187,7 @@ def test_json_lines_are_not_written_under_the_name_of_another_format(
     session: Session, name: str
 ) -> None:
     selection = chosen(session, budget=4, **MOCK)
-    with pytest.raises(UsageError, match=r"end the name in \.jsonl") as refused:
+    with pytest.raises(UsageError, match=r"End the name in \.jsonl") as refused:
         selection.write(name)
     assert refused.value.argument == "path"
     assert not Path(name).exists()
@@ -204,7 +204,7 @@ def test_frames_have_a_row_for_each_item(session: Session, library: str) -> None
 def test_a_notebook_shows_the_first_items_escaped(session: Session) -> None:
     rows = [{"id": f"<{n}>", "instruction": "<b>" + "x" * 500} for n in range(30)]
     page = chosen(session, pool_of(*rows), budget=20, strategy="first")._repr_html_()
-    assert "20 of 30 items (strategy:first); spent 0.0000 USD" in page
+    assert "20 of 30 items (strategy:first). Spent 0.0000 USD" in page
     assert "&lt;0&gt;" in page
     assert "<b>" not in page
     assert "and 10 more" in page
@@ -383,10 +383,10 @@ def test_what_is_wrong_with_an_argument_is_told_with_its_name(
         ({"strategy": "longest"}, "either `budget` or"),
         ({"strategy": RATER, "budget": 3, "threshold": 3}, "either `budget` or"),
         ({"threshold": 3, **MOCK}, "`threshold` goes with `strategy`"),
-        ({"budget": 3, "strategy": "longst"}, "did you mean 'longest'"),
+        ({"budget": 3, "strategy": "longst"}, "Did you mean 'longest'"),
         ({"budget": 3, "strategy": "first", "prefilter": "nosuch:0.5"}, "nosuch"),
         ({"budget": 3, **MOCK, "by": "divers"}, "diverse"),
-        ({"budget": 3, **MOCK, "max_filled": 20}, "`max_filled` 20: must be a share from 0 to 1"),
+        ({"budget": 3, **MOCK, "max_filled": 20}, "`max_filled` 20 must be a share from 0 to 1"),
         ({"budget": 3, **MOCK, "prompt": "shrt@1"}, "shrt"),
         ({"budget": 3, **MOCK, "model": "mock/frist"}, "mock/first"),
         ({"budget": 3, **MOCK, "columns": {"instruction": "nope"}}, "nope"),
@@ -415,7 +415,7 @@ def test_exact_repeats_go_whatever_their_case_and_spaces(
     selection = chosen(session, pool_of(*ALIKE), strategy="random", budget=3, distinct="exact")
     assert ids(selection) == ["a", "c", "d"]
     assert "3 of 4 items are distinct" in notes[0]
-    with pytest.raises(UsageError, match="`budget` 4: must be from 1 to 3"):
+    with pytest.raises(UsageError, match="`budget` 4 must be from 1 to 3"):
         chosen(session, pool_of(*ALIKE), strategy="random", budget=4, distinct="exact")
 
 
@@ -452,7 +452,7 @@ def test_the_highest_rated_are_selected_and_every_reply_is_in_the_log(
     with ProviderServer(reply=marks) as server:
         selection = chosen(session, **rated(server, budget=8, log=LOG))
         asked = server.count
-    assert notes == ["1 of 40 items could not be measured: never picked"]
+    assert notes == ["1 of 40 items could not be measured, so they are not picked."]
     assert ids(selection) == [f"item-{number:03}" for number in (8, 9, 18, 19, 28, 29, 38, 39)]
     assert asked == 39 + 3  # an invalid reply is asked again twice
     (decision,) = selection.decisions
@@ -465,7 +465,7 @@ def test_a_threshold_takes_all_that_reach_it(session: Session) -> None:
         selection = chosen(session, **rated(server, threshold=10))
         assert ids(selection) == ["item-009", "item-019", "item-029", "item-039"]
         assert (selection.budget, selection.short) == (None, 0)
-        with pytest.raises(UsageError, match="no item reaches it; the highest is 10"):
+        with pytest.raises(UsageError, match=r"no item reaches it\. The highest is 10"):
             chosen(session, **rated(server, threshold=11))
 
 
@@ -502,7 +502,7 @@ def test_a_rating_may_filter_before_a_model_selects(
         monkeypatch.setenv("OPENAI_API_BASE", server.base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
         selection = chosen(session, budget=2, prefilter=f"{RATER}:0.2", **MOCK)
-    assert "8 of 40 items are left by `prefilter`" in notes
+    assert "`prefilter` keeps 8 of 40 items." in notes
     assert {int(name[-1]) for name in ids(selection)} <= {8, 9}
 
 
@@ -513,7 +513,7 @@ def test_a_rating_may_filter_before_a_model_selects(
         ("oracle:instruction", "instruction"),
         ("rating:short@1+openai/m", "asks for indices"),
         ("rating:nothing@1+openai/m", "nothing"),
-        ("rating:quality@1+gpt", "no model 'gpt'; name one as PROVIDER/MODEL"),
+        ("rating:quality@1+gpt", "'gpt' is not a model. Write it as PROVIDER/MODEL"),
         ("open-endedness:gpt", "no model 'gpt'"),
         ("perplexity-low:./nowhere", "./nowhere"),
     ],

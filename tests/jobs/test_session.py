@@ -180,7 +180,10 @@ def test_an_engine_answers_for_every_model(folder: Path) -> None:
 
 
 def test_settings_beside_a_session_are_refused(folder: Path) -> None:
-    with sl.Session() as session, pytest.raises(TypeError, match="max_cost: settings of a session"):
+    with (
+        sl.Session() as session,
+        pytest.raises(TypeError, match="max_cost: These are settings of a session"),
+    ):
         session.evaluate("suite.yaml", max_cost=1.0)
 
 

@@ -253,7 +253,7 @@ def test_what_is_finished_stays_when_the_provider_fails(no_waiting: None) -> Non
 
     with ProviderServer(respond=after_twelve) as server:
         changes: dict[str, object] = {"models": [served(server)]}
-        with pytest.raises(ProviderError, match="run the same command again"):
+        with pytest.raises(ProviderError, match="Run the same command again"):
             made(changes, settings={"concurrency": 1})
         assert not Path("out/sets.json").exists()
         before = Path("out/sets.jsonl").read_bytes()
@@ -304,7 +304,7 @@ def test_a_strategy_that_cannot_run_is_left_out_with_its_reason() -> None:
 
 @pytest.mark.usefixtures("unanswered")
 def test_a_suite_that_nothing_is_left_of_is_an_error() -> None:
-    with pytest.raises(UnfitError, match=r"no selector of the suite.*ifd needs responses"):
+    with pytest.raises(UnfitError, match=r"No selector of the suite.*ifd needs responses"):
         made({"strategies": ["ifd"], "prompts": [], "models": []})
 
 
@@ -334,10 +334,10 @@ def nothing(**asked: Any) -> SetsArguments:
         (nothing(), {"sets": {"budgets": []}}, SuiteError, "sets.budgets"),
         (nothing(), {"sets": {"budgets": [0]}}, SuiteError, "sets.budgets.0: 0"),
         (nothing(), {"sets": {"budgets": [3, 3]}}, SuiteError, "each number once"),
-        (nothing(), {"sets": {"budget": [3]}}, SuiteError, "did you mean 'budgets'"),
+        (nothing(), {"sets": {"budget": [3]}}, SuiteError, "Did you mean 'budgets'"),
         (nothing(), {"clusters": {"size": 5, "limit": 3}}, SuiteError, "clusters.limit: 3"),
         (nothing(budgets=[41]), {}, SuiteError, "sets.budgets: 41.*the 40 items of"),
-        (nothing(only=["longst"]), {}, UsageError, "did you mean 'strategy:longest'"),
+        (nothing(only=["longst"]), {}, UsageError, "Did you mean 'strategy:longest'"),
         (nothing(pool="none.jsonl"), {}, PoolError, "none.jsonl"),
         (nothing(), {"strategies": ["longst"]}, UsageError, "no strategy 'longst'"),
         (nothing(), {"prompts": ["letters@1"], "clusters": {"size": 40}}, PromptError, "26"),

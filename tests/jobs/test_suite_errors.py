@@ -37,19 +37,19 @@ def refused(suite: Path | str, *words: str) -> UsageError:
     ("change", "words"),
     [
         # unknown keys, at every level, with the closest match
-        ("picks: 2 -> pick: 2", ("unknown key 'pick'; did you mean 'picks'?",)),
-        ("gate: {margn: 0.1}", ("unknown key 'gate.margn'; did you mean 'margin'?",)),
+        ("picks: 2 -> pick: 2", ("unknown key 'pick'. Did you mean 'picks'?",)),
+        ("gate: {margn: 0.1}", ("unknown key 'gate.margn'. Did you mean 'margin'?",)),
         (
             "[mock/first] -> [{id: mock/first, temprature: 1}]",
-            ("unknown key 'models.0.temprature'; did you mean 'temperature'?",),
+            ("unknown key 'models.0.temprature'. Did you mean 'temperature'?",),
         ),
         (
             "[mock/first] -> [{id: mock/first, price: {inptu: 1, input: 1, output: 1}}]",
-            ("unknown key 'models.0.price.inptu'; did you mean 'input'?",),
+            ("unknown key 'models.0.price.inptu'. Did you mean 'input'?",),
         ),
         (
             "utilities: [{name: r, source: ratings, colum: rating}]",
-            ("unknown key 'utilities.0.colum'; did you mean 'column'?",),
+            ("unknown key 'utilities.0.colum'. Did you mean 'column'?",),
         ),
         (  # knn is always a proxy, so nobody may say otherwise
             "utilities: [{name: near, source: knn, test: pool.jsonl, kind: human}]",
@@ -67,7 +67,7 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         ("structured: on", ("structured: ", "'auto' or 'off'")),
         ("gate: {inconclusive: maybe}", ("gate.inconclusive: 'maybe'",)),
         ("[mock/first] -> [{id: mock/first, timeout: 0}]", ("models.0.timeout: 0",)),
-        ("size: 5 -> size: 5, sise: 5", ("did you mean 'size'?",)),
+        ("size: 5 -> size: 5, sise: 5", ("Did you mean 'size'?",)),
         ("knn: 5", ("unknown key 'knn'",)),
         ("[mock/first] -> [{id: a/b, price: {input: .inf, output: 1}}]", ("finite number",)),
         ("[mock/first] -> [{id: a/b, extra: {since: 2024-01-01}}]", ("what JSON can carry",)),
@@ -82,9 +82,9 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         ("[mock/first] -> [gpt-4o]", ("openai/gpt-4o",)),
         ("[mock/first] -> [local/smollm]", ("smollm2-135m",)),
         ("[mock/first] -> [{id: openai/m, api_base: 'not a url'}]", ("not a url",)),
-        ("strategies: [longst]", ("did you mean 'longest'?",)),
+        ("strategies: [longst]", ("Did you mean 'longest'?",)),
         # parts that contradict each other
-        ("picks: 2 -> picks: 5", ("picks: 5 of clusters of 5 is no choice", "smaller")),
+        ("picks: 2 -> picks: 5", ("picks: 5 of clusters of 5 is not a choice", "smaller")),
         ("[short@1] -> [short@1, short@1]", ("prompts: 'short@1' stands twice",)),
         ("[mock/first] -> [mock/first, mock/first]", ("models: 'mock/first' stands twice",)),
         (
@@ -93,20 +93,20 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         ),
         (f"{RATED}{RATED}", ("the key 'utilities' stands twice",)),
         ("strategies: [first, first]", ("strategies: 'first' stands twice",)),
-        ("[short@1] -> []", ("prompts is empty; a prompt needs a model",)),
-        ("[mock/first] -> []", ("models is empty; a prompt needs a model",)),
+        ("[short@1] -> []", ("prompts is empty. A prompt needs a model",)),
+        ("[mock/first] -> []", ("models is empty. A prompt needs a model",)),
         (
             "prompts: [short@1]\nmodels: [mock/first]\n -> seed: 1\n",
-            ("nothing to evaluate; name prompts and models, or strategies",),
+            ("nothing to evaluate. Name prompts and models, or strategies",),
         ),
-        ("gate: {utility: taste}", ("gate.utility: 'taste' is none of", "it has none")),
+        ("gate: {utility: taste}", ("gate.utility: 'taste' is none of", "It has none")),
         # not a suite at all
-        ("name: demo -> name: [demo", ("suite.yaml: not YAML",)),
+        ("name: demo -> name: [demo", ("suite.yaml is not YAML",)),
         ("name: demo -> name: demo\nname: again", ("the key 'name' stands twice",)),
         # utilities that the pool cannot give
         (RATED.replace("[1, 5]", "[5, 1]"), ("range [5.0, 1.0] is empty",)),
         (RATED.replace("column: rating", "column: response"), ("is not a number",)),
-        (RATED.replace("column: rating", "column: ratng"), ("did you mean 'rating'",)),
+        (RATED.replace("column: rating", "column: ratng"), ("Did you mean 'rating'",)),
         (RATED.replace("[1, 5]", "[1, 4]"), ("outside range",)),
         ("[mock/first] -> [mock/oracle]", ("needs a utility to pick by",)),
         ("[mock/first] -> ['mock/skill:0.5']", ("mock/skill:0.5: needs a utility to pick by",)),
@@ -126,12 +126,12 @@ def test_a_bad_suite_gets_one_clear_error_and_writes_nothing(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"name: caf\xe9", ("suite.yaml: is not UTF-8", "save it as UTF-8")),
+        (b"name: caf\xe9", ("suite.yaml is not UTF-8", "Save it as UTF-8")),
         (b"- name: demo", ("a suite is a mapping that begins with `name:`",)),
         (b"", ("a suite is a mapping that begins with `name:`",)),
         (b'name: demo\npool: "half \\ud83d.jsonl"\n', ("suite.yaml: ", "pool")),
         (b"1: 2", ("1 Keys should be strings",)),
-        (None, ("suite.yaml: cannot be read (No such file or directory)",)),
+        (None, ("suite.yaml cannot be read (No such file or directory)",)),
     ],
 )
 def test_a_file_that_is_no_suite_is_refused(content: bytes | None, words: tuple[str, ...]) -> None:
@@ -143,7 +143,7 @@ def test_a_file_that_is_no_suite_is_refused(content: bytes | None, words: tuple[
 
 def test_a_folder_is_no_suite() -> None:
     Path("eval").mkdir()
-    assert refused("eval", "eval: cannot be read (Is a directory)").argument == "suite"
+    assert refused("eval", "eval cannot be read (Is a directory)").argument == "suite"
 
 
 def test_every_mistake_of_a_suite_is_told_at_once() -> None:
@@ -154,7 +154,7 @@ def test_every_mistake_of_a_suite_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (None, "rating is missing for 1 of 10 items: 'item-007'; rate them"),
+        (None, "rating is missing for 1 of 10 items: 'item-007'. Rate them"),
         ("good", "item 'item-007': rating ('good') is not a number"),
         (9, "item 'item-007': rating (9) is outside range [1.0, 5.0]"),
     ],
@@ -178,7 +178,7 @@ def test_knn_needs_responses() -> None:
 )
 def test_damaged_recorded_replies_are_refused(line: bytes, fault: str) -> None:
     Path("pack.jsonl").write_bytes(line)
-    refused(write_suite("replies: pack.jsonl"), f"{fault}: not a recorded reply")
+    refused(write_suite("replies: pack.jsonl"), f"{fault} is not a recorded reply")
 
 
 # --- clusters.json
@@ -234,12 +234,12 @@ def test_the_clusters_of_another_pool_are_refused(
 ) -> None:
     write_jsonl(Path("pool.jsonl"), rows)
     suite = write_suite("size: 5 -> file: clusters.json", "by: random, -> ")
-    refused(suite, "clusters.json", words, "use the pool that it was made from")
+    refused(suite, "clusters.json", words, "Use the pool that it was made from")
 
 
 def test_a_clusters_file_without_a_choice_is_refused(clusters: Path) -> None:
     change = ("size: 5 -> file: clusters.json", "by: random, -> ", "picks: 2 -> picks: 5")
-    refused(write_suite(*change), "picks: 5 of clusters of at most 5 items is no choice")
+    refused(write_suite(*change), "picks: 5 of clusters of at most 5 items leaves no choice")
 
 
 def test_a_damaged_remembered_partition_is_refused() -> None:

@@ -178,7 +178,7 @@ def test_the_learning_rate_is_chosen_on_dev_items(fresh: Heard) -> None:
     for tried, loss in losses.items():
         assert f"{tried} {loss:.3f}" in told
     highest = content["edge"] == "highest"
-    assert ("it is the highest rate that was tried" in told) == highest == (rate == 1.6e-2)
+    assert ("It is the highest rate that was tried" in told) == highest == (rate == 1.6e-2)
     assert trained(fresh, **named).to_json()["learning_rate"] == content
     trained(fresh, out=Path("alone"), learning_rate=rate)
     assert adapter(fresh) == adapter(fresh, f"out/rates/rate-{rate:g}") == adapter(fresh, "alone")
@@ -190,7 +190,7 @@ def test_a_finished_training_is_not_repeated(trained_once: tuple[Heard, Trained]
     result = trained(heard)
     assert result.begun
     assert result.manifest == first.manifest
-    assert heard.notes[-1] == "note: out held this training already; it was not begun anew"
+    assert heard.notes[-1] == "Note: out already held this training, so it was not started again"
     assert {path: path.stat().st_mtime_ns for path in (heard.folder / "out").iterdir()} == before
 
 
@@ -200,7 +200,7 @@ def test_another_training_in_the_folder_is_left_alone(
     model = trained_once[0].folder
     before = files(again.folder)
     other = training(again, model=model, seed=1)
-    fails(other, "out holds another training than this one; take another folder", kind=RunError)
+    fails(other, "out holds another training than this one. Take another folder", kind=RunError)
     named = training(again, model=model, dev="dev.jsonl", learning_rate=None)
     fails(named, "learning rate was not chosen with `dev`", argument="out", kind=RunError)
     assert files(again.folder) == before
@@ -210,7 +210,7 @@ def test_another_training_in_the_folder_is_left_alone(
 
 def test_a_diverged_training_says_what_to_lower(fresh: Heard) -> None:
     job = training(fresh, learning_rate=1e30)
-    fails(job, "training has diverged; lower learning_rate (now 1e+30)", kind=ModelError)
+    fails(job, "training has diverged. Lower learning_rate (now 1e+30)", kind=ModelError)
     assert [*(fresh.folder / "out").iterdir()] == []
     assert not trained(fresh, epochs=1).begun
 
@@ -219,9 +219,9 @@ def test_a_diverged_training_says_what_to_lower(fresh: Heard) -> None:
     ("named", "words", "argument"),
     [
         ({"learning_rate": float("nan")}, "student: `learning_rate` is nan", "learning_rate"),
-        ({"epochs": 0}, "student: `epochs` is 0; write 1 or more", "epochs"),
-        ({"max_length": 513}, "takes 512 tokens; write that or less", None),
-        ({"blocks": 4}, "has 4; write less, or use mode full", None),
+        ({"epochs": 0}, "student: `epochs` is 0. Write 1 or more", "epochs"),
+        ({"max_length": 513}, "takes 512 tokens. Give at most that many", None),
+        ({"blocks": 4}, "has 4. Write less, or use mode full", None),
         ({"test": "nowhere.jsonl"}, "nowhere.jsonl", None),
         ({"dev": "dev.jsonl"}, "`dev` chooses the learning rate", "learning_rate"),
         ({"columns": {"response": "answer"}}, "`columns` response=answer", "columns"),
@@ -328,17 +328,22 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
 @pytest.mark.parametrize(
     ("folder", "named", "words", "argument"),
     [
-        ("nowhere", {}, "holds no trained student; train one there first", None),
+        ("nowhere", {}, "holds no trained student. Train one there first", None),
         ("out", {"max_length": 64}, "with max_length 128, but this one has 64", None),
         ("out", {"mode": "full"}, "with mode fast, but this one has full", None),
-        ("out", {"new_tokens": 5}, "`new_tokens`: is of answers; name a file", "new_tokens"),
-        ("out", {"answers": Path("a"), "new_tokens": 97}, "new_tokens is 97; write 1 to 96", None),
-        ("out", {"answers": Path("a"), "new_tokens": 0}, "new_tokens is 0; write 1 to 96", None),
-        ("out", {"out": Path("test.jsonl")}, "test.jsonl: is read, and is not overwritten", "out"),
+        ("out", {"new_tokens": 5}, "`new_tokens` is of answers. Name a file", "new_tokens"),
+        ("out", {"answers": Path("a"), "new_tokens": 97}, "new_tokens is 97. Write 1 to 96", None),
+        ("out", {"answers": Path("a"), "new_tokens": 0}, "new_tokens is 0. Write 1 to 96", None),
+        (
+            "out",
+            {"out": Path("test.jsonl")},
+            "test.jsonl is read by this command, so it is not overwritten",
+            "out",
+        ),
         (
             "out",
             {"out": Path("a"), "answers": Path("a"), "new_tokens": 5},
-            "a: is read, and is not overwritten",
+            "a is read by this command, so it is not overwritten",
             "answers",
         ),
         ("out", {"test": "leak.jsonl"}, "2 of 5 test items are also in the items that", "test"),

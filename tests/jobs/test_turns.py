@@ -61,7 +61,7 @@ def test_another_process_is_not_waited_for(folder: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(RunError, match="another process is writing to it"):
+        with pytest.raises(RunError, match="Another process is writing to it"):
             sl.select("pool.jsonl", budget=4, strategy="random", log="log.jsonl")
         other.communicate(b"")
 
@@ -117,7 +117,9 @@ def test_what_could_never_end_is_an_error(tmp_path: Path) -> None:
 
     async def holding() -> None:
         async with turn(tmp_path):
-            with pytest.raises(RunError, match=r"await it first, or name another .* `log`") as told:
+            with pytest.raises(
+                RunError, match=r"Await it first, or choose another .* `log`"
+            ) as told:
                 finished(empty())  # this loop stands still meanwhile, and the turn with it
             assert told.value.argument == "log"
         finished(empty())

@@ -111,8 +111,8 @@ class TestKnn:
         ("named", "words", "argument"),
         [
             ({"out": Path("near.csv")}, "`out` near.csv: a utility file is JSON lines", "out"),
-            ({"out": Path("pool.jsonl")}, "`out` pool.jsonl: is the pool itself", "out"),
-            ({"test": "nowhere.jsonl"}, "nowhere.jsonl: no such file", None),
+            ({"out": Path("pool.jsonl")}, "`out` pool.jsonl is the pool itself", "out"),
+            ({"test": "nowhere.jsonl"}, "nowhere.jsonl does not exist", None),
         ],
     )
     def test_settings_that_cannot_work_are_refused_at_once(
@@ -179,7 +179,7 @@ class TestByTraining:
         ("named", "words", "argument"),
         [
             ({"size": 30}, "blocks of 30 items leave no choice among 30", None),
-            ({"out": Path("values.csv")}, "end the name in .jsonl", "out"),
+            ({"out": Path("values.csv")}, "End the name in .jsonl", "out"),
             ({"file": "bare.jsonl"}, "bare.jsonl: 12 of 12 items have no response", "columns"),
         ],
     )
@@ -236,7 +236,7 @@ class TestValidate:
         ("named", "words", "argument"),
         [
             ({"utility": ("rating",)}, "`utility` rating: the suite has length, noise", "utility"),
-            ({"size": 31}, "a random set of 31 needs as many items; there are 30", None),
+            ({"size": 31}, "a random set of 31 needs as many items. There are 30", None),
         ],
     )
     def test_what_cannot_be_validated_is_named(

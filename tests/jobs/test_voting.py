@@ -283,7 +283,7 @@ def test_a_prompt_without_letters_cannot_be_answered_so(server: ProviderServer, 
     ("vote", "words"),
     [
         ({"orders": 1}, "models.0.vote: {'orders': 1} should have orders or repeats above 1"),
-        ({"ordres": 3}, "unknown key 'models.0.vote.ordres'; did you mean 'orders'"),
+        ({"ordres": 3}, "unknown key 'models.0.vote.ordres'. Did you mean 'orders'"),
         ({"orders": 2, "by": "sum"}, "models.0.vote.by: 'sum' should be 'borda' or 'majority'"),
     ],
 )

@@ -78,5 +78,5 @@ def test_a_session_touches_no_cache_folder_before_it_is_used() -> None:
         assert Path("fine/replies").is_dir()
     with Session(cache=Path("taken/cache")) as session, pytest.raises(CacheError) as caught:
         assert session.cache
-    assert "the reply cache cannot be used; Not a directory" in str(caught.value)
+    assert "the reply cache cannot be used, because Not a directory" in str(caught.value)
     assert caught.value.argument == "cache"

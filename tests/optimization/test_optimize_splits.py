@@ -82,7 +82,7 @@ def test_the_division_depends_on_seed_and_members_alone() -> None:
 
 def test_too_few_clusters_are_refused_with_what_is_needed() -> None:
     message = (
-        "needs 40 clusters .*10 for training, 10 for validation, 20 for confirmation; the suite "
+        "needs 40 clusters .*10 for training, 10 for validation, 20 for confirmation. The suite "
         r"has 36 \(and 3 in which all picks are equally good\)"
     )
     with pytest.raises(SuiteError, match=message):

@@ -97,7 +97,7 @@ def test_every_bundled_prompt_can_be_rewritten(ref: str) -> None:
 @pytest.mark.parametrize("inside", ["Pick {{ k }}.", "{% if k > 1 %}Many.{% endif %}", "{# a #}"])
 def test_a_system_block_that_is_no_plain_text_is_refused_by_its_line(inside: str) -> None:
     computed = prompt(HEAD + SYSTEM.replace("You choose.", inside) + USER)
-    with pytest.raises(PromptError, match=r"v1\.jinja:6: the system block is no plain text"):
+    with pytest.raises(PromptError, match=r"v1\.jinja:6: the system block is not a plain text"):
         system_text(computed)
 
 

@@ -38,7 +38,7 @@ class TestFolders:
             PromptLibrary(tmp_path)
 
     def test_a_folder_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(PromptError, match="absent: no such folder of prompts"):
+        with pytest.raises(PromptError, match="absent does not exist of prompts"):
             PromptLibrary(tmp_path / "absent")
 
 
@@ -59,12 +59,12 @@ class TestReferences:
         assert not listed["trial@1"].locked
 
     def test_a_name_alone_is_refused_with_the_way_to_say_it(self) -> None:
-        with pytest.raises(PromptError, match="'short' names no version; write short@latest"):
+        with pytest.raises(PromptError, match=r"'short' names no version\. Write short@latest"):
             PromptLibrary().load("short")
 
     @pytest.mark.parametrize("ref", ["shrt@1", "short@99", "short@01", "short@x", "shrt@latest"])
     def test_an_unknown_one_is_answered_with_the_closest(self, ref: str) -> None:
-        with pytest.raises(PromptError, match=rf"no prompt '{ref}'; did you mean 'short@1'\?"):
+        with pytest.raises(PromptError, match=rf"no prompt '{ref}'\. Did you mean 'short@1'\?"):
             PromptLibrary().load(ref)
 
     def test_a_path_is_relative_to_the_base(self, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ class TestReferences:
             assert (prompt.ref, prompt.version) == ("draft@draft", 0)
 
     def test_a_path_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(PromptError, match=r"none\.jinja: no such prompt file"):
+        with pytest.raises(PromptError, match=r"none\.jinja does not exist"):
             PromptLibrary().load("./none.jinja", tmp_path)
 
     def test_a_path_into_a_folder_of_prompts_obeys_its_lock(self, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ class TestShadowing:
 
     def test_other_bytes_under_a_bundled_name_are_an_error(self, tmp_path: Path) -> None:
         path = put(tmp_path, "short@1")
-        said = r"short@1 already stands for .* `selectllm prompts new short --from "
+        said = r"short@1 already stands for .* selectllm prompts new short --from "
         with pytest.raises(PromptError, match=said):
             PromptLibrary(tmp_path).load("short@1")
         with pytest.raises(PromptError, match=said):
@@ -128,7 +128,7 @@ class TestLock:
         path = put(tmp_path, "trial@1")
         lock(tmp_path)
         path.write_bytes(path.read_bytes() + b"\n")
-        said = r"trial@1 was changed after its release \(LOCK\.yaml\); an edit is a new version"
+        said = r"trial@1 was changed after its release \(LOCK\.yaml\)\. An edit is a new version"
         with pytest.raises(PromptError, match=said):
             PromptLibrary(tmp_path).load("trial@1")
         with pytest.raises(PromptError, match=said):
@@ -141,10 +141,10 @@ class TestLock:
         lock(tmp_path)
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
         [problem] = check(tmp_path)
-        assert "trial@1 was changed after its release (LOCK.yaml): only its line ends" in problem
+        assert "trial@1 was changed after its release (LOCK.yaml). Only its line ends" in problem
         assert "`prompts/** -text` into .gitattributes" in problem
         path.write_bytes(path.read_bytes() + b"more\r\n")
-        assert "(LOCK.yaml); an edit is a new version" in check(tmp_path)[0]
+        assert "(LOCK.yaml). An edit is a new version" in check(tmp_path)[0]
 
     def test_a_released_version_that_vanished_is_reported(self, tmp_path: Path) -> None:
         put(tmp_path, "other@1")
@@ -152,7 +152,7 @@ class TestLock:
         lock(tmp_path)
         (tmp_path / "trial" / "v1.jinja").unlink()
         [problem] = check(tmp_path)
-        assert "LOCK.yaml: trial@1 is locked but its file is missing" in problem
+        assert "LOCK.yaml: trial@1 is locked, but its file is missing" in problem
 
     def test_a_malformed_prompt_keeps_the_lock_as_it_was(self, tmp_path: Path) -> None:
         put(tmp_path, "good@1")
@@ -168,7 +168,7 @@ class TestLock:
             write_text(tmp_path / stray, HEAD + BODY)
         problems = check(tmp_path)
         assert len(problems) == 6
-        assert sum("call it <name>/v<N>.jinja" in problem for problem in problems) == 4
+        assert sum("Call it <name>/v<N>.jinja" in problem for problem in problems) == 4
 
 
 def test_a_version_that_is_locked_but_gone_is_not_numbered_again(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ class TestResponses:
     @pytest.mark.parametrize("response", [None, "", " \n"])
     def test_an_item_without_one_is_an_error_that_names_it(self, response: str | None) -> None:
         items = (Item("a", "Sing.", response="La."), Item("b", "Dance.", response=response))
-        said = r"answered/v1.jinja:28: item 'b' has no 'response'; a prompt sees items"
+        said = r"answered/v1.jinja:28: item 'b' has no 'response'\. A prompt sees items"
         with pytest.raises(PromptError, match=said):
             render(PromptLibrary().load("answered@1"), items, 1)
 
@@ -247,7 +247,7 @@ class TestRender:
     @pytest.mark.parametrize(
         ("expression", "said"),
         [
-            ("items[0].response", "trial/v1.jinja:7: .*'response'; a prompt sees items"),
+            ("items[0].response", "trial/v1.jinja:7: .*'response'. A prompt sees items"),
             ("items[0].__class__", "trial/v1.jinja:7: .*'__class__'.*unsafe"),
             ("''.__class__.__mro__", "trial/v1.jinja:7: .*'__class__'.*unsafe"),
             ("k + 'x'", "trial/v1.jinja:7: unsupported operand"),
@@ -282,19 +282,22 @@ class TestMalformedFiles:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            (BODY, r"v1.jinja:1: no front matter; begin with ---"),
-            ("---\ndescription: d\n" + BODY, r"v1.jinja:1: no front matter"),
+            (BODY, r"v1.jinja:1: there is no front matter\. Begin with ---"),
+            ("---\ndescription: d\n" + BODY, r"v1.jinja:1: there is no front matter"),
             ("---\nreply: [\n---\n" + BODY, r"v1.jinja:3: front matter is not YAML"),
             ("---\njust text\n---\n" + BODY, r"v1.jinja:2: front matter must be keys"),
             (HEAD.replace("description: d\n", "") + BODY, r"front matter has no description"),
             (HEAD.replace("reply: indices\n", "") + BODY, r"front matter has no reply"),
-            (HEAD.replace("labels", "lables") + BODY, r"'lables'; did you mean 'labels'\?"),
-            (HEAD.replace("indices", "index") + BODY, r"kind 'index'; did you mean 'indices'"),
+            (HEAD.replace("labels", "lables") + BODY, r"'lables'\. Did you mean 'labels'\?"),
+            (HEAD.replace("indices", "index") + BODY, r"kind 'index'\. Did you mean 'indices'"),
             (HEAD.replace("numbers", "roman") + BODY, r"labels kind 'roman'.*letters, numbers"),
             (HEAD.replace(": d\n", ": 3\n") + BODY, r"description must be a text, not 3"),
             (HEAD.replace(": d\n", ": ''\n") + BODY, r"description must be a text, not ''"),
             (HEAD, r"no block 'user'"),
-            (HEAD + "\n{% block usr %}{% endblock %}", r"v1.jinja:7: .*'usr'; did you mean 'user'"),
+            (
+                HEAD + "\n{% block usr %}{% endblock %}",
+                r"v1.jinja:7: .*'usr'\. Did you mean 'user'",
+            ),
             (HEAD + BODY + "stray", r"v1.jinja:7: what stands outside the blocks is never sent"),
             (HEAD + "{{ k }}" + BODY, r"v1.jinja:6: what stands outside"),
             (HEAD + "{% set a = 1 %}" + BODY, r"v1.jinja:6: what stands outside"),
@@ -316,7 +319,7 @@ class TestMalformedFiles:
 
     def test_bytes_that_are_not_utf_8_are_named_by_line(self, tmp_path: Path) -> None:
         put(tmp_path, "trial@1").write_bytes(HEAD.encode() + b"caf\xe9")
-        with pytest.raises(PromptError, match=r"v1.jinja:6: not UTF-8"):
+        with pytest.raises(PromptError, match=r"v1.jinja:6 is not UTF-8"):
             PromptLibrary(tmp_path).load("trial@1")
 
 

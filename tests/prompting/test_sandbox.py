@@ -15,7 +15,7 @@ from selectllm.prompting.metering import MOST_CHARACTERS
 from selectllm.prompting.prompt import render
 from tests.support.prompt_files import HEAD, load_text
 
-ITEMS = (Item("a", "Name a fish.", "in a lake"), Item("b", "Sing."))
+ITEMS = (Item("a", "Name a fish.", "In a lake"), Item("b", "Sing."))
 LARGE = r"would make a text or a list of more than 1,000,\d\d\d characters"
 STEPS = "takes more than 500,000 steps"
 BITS = "would make a number of more than 10,000 bits"
@@ -134,7 +134,7 @@ def test_nothing_is_computed_when_a_template_is_loaded(tmp_path: Path) -> None:
         ("{{ '%5.1f|%-3s|' % (2.25, 'a') }}", "  2.2|a  |"),
         ("{{ '{:>4}|{!r}|{n}'.format(7, 'x', n=1) }}", "   7|'x'|1"),
         ("{{ 'a' | center(5) }}|{{ 'b'.zfill(3) }}|{{ 'x\ny' | indent(2) }}", "  a  |00b|x\n  y"),
-        ("{{ items | map(attribute='input') | select | join('; ') }}", "in a lake"),
+        ("{{ items | map(attribute='input') | select | join('; ') }}", "In a lake"),
         ("{{ items | map('attr', 'instruction') | first }}", "Name a fish."),
         ("{% for i in items %}{{ loop.index }}/{{ loop.length }} {% endfor %}", "1/2 2/2 "),
         ("{% for i in range(3) if i %}{{ i }}{% else %}none{% endfor %}", "12"),

@@ -110,21 +110,21 @@ class TestDeclaration:
     @pytest.mark.parametrize(
         ("variables", "said"),
         [
-            ("", "variables must be names with their values, not None; write `variables: {crit"),
+            ("", "variables must be names with their values, not None. Write `variables: {crit"),
             ("{}", "variables must be names with their values, not {}"),
             ("[a, b]", r"variables must be names with their values, not \['a', 'b'\]"),
-            ("{a: []}", "variable 'a' has no values; list at least its default"),
-            ("{a: [x, y, x]}", "variable 'a' has 'x' twice; leave one out"),
+            ("{a: []}", "variable 'a' has no values. List at least its default"),
+            ("{a: [x, y, x]}", "variable 'a' has 'x' twice. Leave one out"),
             ("{a: [true, 1]}", "variable 'a' has 1 twice"),
             ("{a: [x, null]}", "variable 'a': None is neither true or false nor a number nor a te"),
             ("{a: [[x]]}", r"variable 'a': \['x'\] is neither"),
             ("{a: {b: c}}", "variable 'a': {'b': 'c'} is neither"),
             ("{a: .nan}", "variable 'a': nan is neither"),
-            ("{a: 2024-01-02}", "variable 'a': datetime.date.* put quotes around it"),
-            ("{a b: x}", "variables: 'a b' is no name"),
-            ("{1: x}", "variables: 1 is no name"),
-            ("{not: x}", "variables: 'not' is no name"),
-            ("{items: x}", "variables: 'items' already means something; rename it"),
+            ("{a: 2024-01-02}", "variable 'a': datetime.date.* Put quotes around it"),
+            ("{a b: x}", "variables: 'a b' is not a name"),
+            ("{1: x}", "variables: 1 is not a name"),
+            ("{not: x}", "variables: 'not' is not a name"),
+            ("{items: x}", "variables: 'items' already means something. Rename it"),
             ("{k: 1}", "variables: 'k' already means something"),
             ("{m: 1}", "variables: 'm' already means something"),
             ("{loop: 1}", "variables: 'loop' already means something"),
@@ -132,8 +132,8 @@ class TestDeclaration:
             ("{none: 1}", "variables: 'none' already means something"),
             ("{labels: [numbers, roman]}", "variables: no labels kind 'roman'. There are: letters"),
             ("{labels: [letters, numbers]}", "labels is 'numbers', but the variable 'labels' begi"),
-            ("{a: x, b: y}", "nothing in the template reads the variable 'b'; leave it out"),
-            ("{b: x}", "7: 'a' is undefined; a prompt sees items"),
+            ("{a: x, b: y}", "nothing in the template reads the variable 'b'. Leave it out"),
+            ("{b: x}", "7: 'a' is undefined. A prompt sees items"),
         ],
     )
     def test_a_mistake_is_named_on_load(self, variables: str, said: str) -> None:
@@ -217,11 +217,11 @@ notes: "n"
         assert "  criteria: false  # whether to say what to look for\r\n" in made
 
     def test_a_name_that_is_no_variable_is_an_error(self) -> None:
-        with pytest.raises(PromptError, match="no variable 'reason'; did you mean 'reasons'"):
+        with pytest.raises(PromptError, match=r"no variable 'reason'\. Did you mean 'reasons'"):
             with_settings(PARTS, {"reason": "none"})
 
     def test_a_value_that_was_not_declared_is_an_error(self) -> None:
-        said = r"reasons cannot be 'behind'; its values are 'none', 'before', 'after'"
+        said = r"reasons cannot be 'behind'\. Its values are 'none', 'before', 'after'"
         with pytest.raises(PromptError, match=said):
             with_settings(PARTS, {"reasons": "behind"})
 

@@ -66,5 +66,5 @@ def test_a_format_that_makes_no_sense_names_those_that_do() -> None:
 
 
 def test_an_unknown_format_is_met_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="no format 'markdwon'; did you mean 'markdown'"):
+    with pytest.raises(UsageError, match=r"no format 'markdwon'\. Did you mean 'markdown'"):
         report(RESULTS, "markdwon")

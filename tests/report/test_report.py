@@ -575,7 +575,7 @@ def test_verdicts_stand_above_the_tables_and_their_words_once_more_below() -> No
 def test_a_run_without_verdicts_shows_its_tables_alone() -> None:
     plain = printed(run())
     assert printed({key: value for key, value in run().items() if key != "noise"}) == plain
-    assert "No utility" in plain
+    assert "There is no utility" in plain
     assert "NOISE" not in plain
     assert "NOISE FLOOR" in printed(run(noise=NOISE))
 

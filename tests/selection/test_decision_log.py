@@ -125,7 +125,7 @@ def test_a_log_that_begins_with_something_else_is_refused_untouched(tmp_path: Pa
         b"one line",
     ):
         path.write_bytes(content)
-        with pytest.raises(RunError, match=r"log\.jsonl: is no log of selectllm"):
+        with pytest.raises(RunError, match=r"log\.jsonl is not a log of selectllm"):
             DecisionLog(path, MANIFEST)
         assert path.read_bytes() == content
 
@@ -157,7 +157,7 @@ def test_two_processes_never_write_to_one_log(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with DecisionLog(path, MANIFEST):
         before = path.read_bytes()
-        with pytest.raises(RunError, match="another process is writing"):
+        with pytest.raises(RunError, match="Another process is writing"):
             DecisionLog(path, MANIFEST)
         assert path.read_bytes() == before
     DecisionLog(path, MANIFEST).close()

@@ -77,9 +77,7 @@ def test_a_suite_takes_it_from_the_embedded_model_and_its_cache(
 def test_it_needs_responses(selectllm: Command) -> None:
     write_jsonl(Path("pool.jsonl"), [{**row, "response": None} for row in pool_rows()])
     outcome = selectllm("eval", write_suite(IFD), "-o", "run")
-    assert_refused(
-        outcome, "utility difficulty: needs a response", "40 of 40 in the pool have none"
-    )
+    assert_refused(outcome, "utility difficulty needs a response", "40 of 40 in the pool have none")
 
 
 def test_the_model_may_be_another_and_the_kind_may_not(selectllm: Command, pool_file: Path) -> None:
@@ -87,7 +85,7 @@ def test_the_model_may_be_another_and_the_kind_may_not(selectllm: Command, pool_
     assert_refused(selectllm("eval", write_suite(named)), "no language model folder ./nowhere")
     human = IFD.replace("ifd}", "ifd, kind: human}")
     outcome = selectllm("eval", write_suite(human))
-    assert_refused(outcome, "unknown key 'utilities.0.kind'", "keys here: model, name, source")
+    assert_refused(outcome, "unknown key 'utilities.0.kind'", "Keys here: model, name, source")
 
 
 def test_the_schema_of_suites_knows_it() -> None:

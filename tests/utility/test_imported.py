@@ -106,7 +106,7 @@ class TestRatingsFile:
         assert content.ratings == ratings
 
     def test_another_suffix_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(UtilityError, match=r"r\.csv: .*name it \.jsonl"):
+        with pytest.raises(UtilityError, match=r"r\.csv: .*Name it \.jsonl"):
             write_ratings(tmp_path / "r.csv", THREE, asking("a", "b", "c"))
 
 
@@ -182,8 +182,8 @@ class TestFaults:
             ('{"id": "", "value": 2}', "2: id is ''"),
             ('{"value": 2}', "2: id is None"),
             ('{"id": true, "value": 2}', "2: id is True"),
-            ("[2]", r"2: \[2\] is no object"),
-            ("{", "2: not JSON"),
+            ("[2]", r"2: \[2\] is not an object"),
+            ("{", "2 is not JSON"),
         ],
     )
     def test_a_bad_row(self, tmp_path: Path, row: str, message: str) -> None:
@@ -211,10 +211,10 @@ class TestFaults:
         [
             ("v.jsonl", None, "no such file"),
             ("v.csv", None, "no such file"),
-            ("v.txt", b"", r"suffix '\.txt'; write \.jsonl, \.csv or \.xlsx"),
+            ("v.txt", b"", r"suffix '\.txt'\. Write \.jsonl, \.csv or \.xlsx"),
             ("v.jsonl", b"", "holds no values"),
             ("v.csv", b"id,value\n", "holds no values"),
-            ("v.csv", b"id,score\na,1\n", "no column 'value'; it holds: 'id', 'score'"),
+            ("v.csv", b"id,score\na,1\n", "no column 'value'. It holds: 'id', 'score'"),
             ("v.jsonl", b'{"id": "\xff", "value": 1}', "is not UTF-8"),
         ],
     )
@@ -238,8 +238,8 @@ class TestFaults:
             (1, {"ratings": {"Ann": None}}, r":2: item 'a': rating by 'Ann' \(None\) is missing"),
             (1, {"ratings": {}}, r":2: item 'a': ratings \({}\) holds none"),
             (2, {"id": "a"}, r":3: item 'a' is in .*:2 too"),
-            (0, {"ratings": {"format": 2}}, ":1: does not begin a ratings file of format 1"),
-            (0, {"ratings": []}, ":1: does not begin a ratings file of format 1"),
+            (0, {"ratings": {"format": 2}}, ":1 does not begin a ratings file of format 1"),
+            (0, {"ratings": []}, ":1 does not begin a ratings file of format 1"),
         ],
     )
     def test_an_edited_ratings_file(

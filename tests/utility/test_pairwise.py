@@ -239,8 +239,8 @@ def test_judgements_are_read_from_rows(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"b": "y", "winner": "a"}, ":2: a is None; write the item's id"),
-        ({"a": "x", "b": "", "winner": "a"}, ":2: b is ''; write the item's id"),
+        ({"b": "y", "winner": "a"}, ":2: a is None. Write the item's id"),
+        ({"a": "x", "b": "", "winner": "a"}, ":2: b is ''. Write the item's id"),
         ({"a": "x", "b": "x", "winner": "a"}, ":2: item 'x' is judged against itself"),
         ({"a": "x", "b": "y", "winner": "x"}, r":2: winner \('x'\) must be a, b or tie"),
         ({"a": "x", "b": "y"}, r":2: winner \(None\) must be"),

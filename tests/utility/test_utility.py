@@ -97,8 +97,8 @@ class TestRatings:
         with pytest.raises(UtilityError) as error:
             ratings(rated(3, value), name="quality", column="rating")
         assert str(error.value) == (
-            f"utility quality: item 'b': rating ({value!r}) is not a number; "
-            "write one such as 4 or 4.5"
+            f"utility quality: item 'b': rating ({value!r}) is not a number. "
+            "Write one such as 4 or 4.5"
         )
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, "1e999"])
@@ -109,7 +109,7 @@ class TestRatings:
     @pytest.mark.parametrize("value", [None, "", "  "])
     def test_a_missing_value_is_refused(self, value: Any) -> None:
         with pytest.raises(
-            UtilityError, match=r"rating is missing for 1 of 2 items: 'b'; rate them"
+            UtilityError, match=r"rating is missing for 1 of 2 items: 'b'\. Rate them"
         ):
             ratings(rated(3, value), name="r", column="rating")
 
@@ -135,7 +135,7 @@ class TestRatings:
         pool = rated(3, 4, length="12", category="qa")
         with pytest.raises(UtilityError) as error:
             ratings(pool, name="r", column="ratings")
-        assert "no column 'ratings'; did you mean 'rating'" in str(error.value)
+        assert "no column 'ratings'. Did you mean 'rating'" in str(error.value)
         assert "There are: length, rating" in str(error.value)
         assert "category" not in str(error.value)
 
@@ -355,7 +355,7 @@ class TestKnn:
 
     def test_k_below_one_is_refused(self) -> None:
         vectors = KnnVectors(self.instructions, self.tests)
-        with pytest.raises(UtilityError, match="k is 0; write 1 or more"):
+        with pytest.raises(UtilityError, match=r"k is 0\. Write 1 or more"):
             knn_utility(self.pool, self.test_pool, vectors, k=0, answer="rouge-l")
 
     def test_an_empty_pool_is_refused(self) -> None:

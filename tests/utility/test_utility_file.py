@@ -122,9 +122,9 @@ def test_a_utility_comes_back_as_it_was(
 
 
 def test_what_no_file_could_hold_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(UtilityError, match=r"u\.csv: .*name it \.jsonl"):
+    with pytest.raises(UtilityError, match=r"u\.csv: .*Name it \.jsonl"):
         write_utility(tmp_path / "u.csv", NEAR, POOL)
-    with pytest.raises(UtilityError, match="utility none: has no items"):
+    with pytest.raises(UtilityError, match="utility none has no items"):
         write_utility(tmp_path / "u.jsonl", Utility("none", "knn", "proxy", {}), POOL)
     with pytest.raises(UtilityError, match=r"cost .* is not finite"):
         write_utility(tmp_path / "u.jsonl", replace(NEAR, cost={"usd": math.nan}), POOL)
@@ -137,26 +137,26 @@ def test_what_no_file_could_hold_is_not_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: rows.pop(), "holds 2 items, and its first line says 3; it was edited or cut"),
-        (lambda rows: rows[1].update(value=0.9), "it was edited; compute it again"),
-        (lambda rows: rows[1].update(id="z"), "it was edited; compute it again"),
-        (lambda rows: rows[0]["utility"].update(kind="human"), "it was edited"),
-        (lambda rows: rows[0]["utility"].update(reliability=0.9), "it was edited"),
-        (lambda rows: rows[0]["utility"].update(pool_sha256="cd" * 32), "it was edited"),
+        (lambda rows: rows.pop(), "holds 2 items, and its first line says 3. It was edited or cut"),
+        (lambda rows: rows[1].update(value=0.9), "It was edited. Compute it again"),
+        (lambda rows: rows[1].update(id="z"), "It was edited. Compute it again"),
+        (lambda rows: rows[0]["utility"].update(kind="human"), "It was edited"),
+        (lambda rows: rows[0]["utility"].update(reliability=0.9), "It was edited"),
+        (lambda rows: rows[0]["utility"].update(pool_sha256="cd" * 32), "It was edited"),
         (lambda rows: rows[1].update(value="NaN"), r":2: item 'a': value \('NaN'\) is not a numb"),
         (lambda rows: rows[1].update(value=1e999), r":2: .*"),
         (lambda rows: rows[1].update(value=1.5), r":2: item 'a': value .* outside the range"),
         (lambda rows: rows[1].pop("value"), r":2: item 'a': value \(None\) is missing"),
         (lambda rows: rows[2].update(id="a"), r":3: item 'a' is in .*:2 too"),
-        (lambda rows: rows[0]["utility"].update(format=2), ":1: does not begin a utility file of"),
-        (lambda rows: rows[0]["utility"].update(kind="truth"), ":1: does not begin a utility file"),
-        (lambda rows: rows[0]["utility"].update(reliability=2), ":1: does not begin a utility fil"),
-        (lambda rows: rows[0]["utility"].update(higher_is_better=False), ":1: does not begin a"),
-        (lambda rows: rows[0]["utility"].pop("rows"), ":1: does not begin a utility file"),
-        (lambda rows: rows[0]["utility"].update(range=[1]), ":1: does not begin .*range"),
+        (lambda rows: rows[0]["utility"].update(format=2), ":1 does not begin a utility file of"),
+        (lambda rows: rows[0]["utility"].update(kind="truth"), ":1 does not begin a utility file"),
+        (lambda rows: rows[0]["utility"].update(reliability=2), ":1 does not begin a utility fil"),
+        (lambda rows: rows[0]["utility"].update(higher_is_better=False), ":1 does not begin a"),
+        (lambda rows: rows[0]["utility"].pop("rows"), ":1 does not begin a utility file"),
+        (lambda rows: rows[0]["utility"].update(range=[1]), ":1 does not begin .*range"),
         (lambda rows: rows[0]["utility"].update(range=[1, 1]), r":1: range \[1, 1\] is empty"),
-        (lambda rows: rows.pop(0), "is no utility file"),
-        (lambda rows: rows.clear(), "is no utility file"),
+        (lambda rows: rows.pop(0), "is not a utility file"),
+        (lambda rows: rows.clear(), "is not a utility file"),
     ],
 )
 def test_a_file_that_is_not_as_it_was_written_is_refused(
@@ -205,5 +205,5 @@ def test_without_a_word_of_it_values_are_those_of_people(tmp_path: Path) -> None
 
 
 def test_it_holds_no_ratings(path: Path) -> None:
-    with pytest.raises(UtilityError, match=r"near\.utility\.jsonl: is a utility file, which holds"):
+    with pytest.raises(UtilityError, match=r"near\.utility\.jsonl is a utility file, which holds"):
         read_ratings(path)

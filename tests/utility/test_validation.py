@@ -217,9 +217,9 @@ def test_one_without_a_score_reads_back_too(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (None, "cannot be read"),
-        ("{", "is no JSON"),
-        ("[]", "is no validation of format 1"),
-        ("{}", "is no validation of format 1"),
+        ("{", "is not JSON"),
+        ("[]", "is not a validation of format 1"),
+        ("{}", "is not a validation of format 1"),
         ('{"sha256": "x"}', "its sha256 does not fit its content"),
     ],
 )

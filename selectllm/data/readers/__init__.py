@@ -58,8 +58,8 @@ def format_of(path: Path) -> FileFormat:
         return inner
     zipped = [f"{name}.gz" for name, known in FORMATS.items() if known.zippable]
     raise PoolError(
-        f"{path}: no pool format has the suffix {''.join(path.suffixes[-2:])!r}; "
-        f"there are: {', '.join([*FORMATS, *zipped])}"
+        f"{path}: no pool format has the suffix {''.join(path.suffixes[-2:])!r}. There are: "
+        f"{', '.join([*FORMATS, *zipped])}"
     )
 
 

@@ -30,7 +30,7 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
             frame = table.slice(number, _SLICE).collect()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             reason = str(error).partition("\n")[0]
-            raise PoolError(f"{path}: broken Parquet ({reason}); write the file again") from None
+            raise PoolError(f"{path} is broken Parquet ({reason}). Write the file again") from None
         if not frame.height:
             return
         for row in _frame_rows(frame):

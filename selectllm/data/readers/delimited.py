@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.errors import PoolError
+from selectllm.core.shown import capital
 from selectllm.core.whole_text import is_whole
 from selectllm.data.columns import ALIASES
 from selectllm.data.readers.records import BadRow, opened
 from selectllm.data.readers.table import Record, Table, check_names, table_of
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-SAVE_AS_UTF8 = "save the file as UTF-8, in a spreadsheet as 'CSV UTF-8'"
+SAVE_AS_UTF8 = "save the file as UTF-8 (in a spreadsheet: as 'CSV UTF-8')"
 
 _LONGEST_FIELD = 2**31 - 1  # the largest limit that every platform takes
 _HEAD = 1 << 16  # bytes that show how a file is written
@@ -48,7 +49,9 @@ def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
     """The rows of a CSV or TSV file as dicts, or the BadRow in its place."""
     with opened_table(path, ALIASES) as table:
         if not all(map(is_whole, table.header)):
-            raise PoolError(f"{path}:{table.line}: the header is not UTF-8; {SAVE_AS_UTF8}")
+            raise PoolError(
+                f"{path}:{table.line}: the header is not UTF-8. {capital(SAVE_AS_UTF8)}"
+            )
         check_names(path, table)
         for line, fields in table.rows:
             yield line, _row(table.header, fields)
@@ -94,7 +97,7 @@ def _decoded(path: Path, handle: Any, dialect: _Dialect) -> Iterator[io.TextIOWr
     try:
         yield io.TextIOWrapper(handle, dialect.encoding, errors, newline=dialect.newline)
     except UnicodeError as error:
-        raise PoolError(f"{path}: is broken UTF-16 ({error}); {SAVE_AS_UTF8}") from None
+        raise PoolError(f"{path} is broken UTF-16 ({error}). {capital(SAVE_AS_UTF8)}") from None
 
 
 def _how_written(path: Path) -> tuple[_Dialect, str, bool]:
@@ -138,7 +141,7 @@ def _how_divided(path: Path, known: Collection[str], commented: bool) -> _Dialec
     if len(best) > 1:
         raise PoolError(
             f"{path}: {' and '.join(DELIMITERS[mark] for mark in best)} divide it into columns "
-            f"equally well; write sep={best[0]} or sep={best[1]} alone into its first line"
+            f"equally well. Add a first line with only sep={best[0]} or sep={best[1]}"
         )
     return replace(written, delimiter=best[0])
 
@@ -179,7 +182,7 @@ def _records(
         except csv.Error as error:
             # Where quoting is broken, nobody can say where the next record begins.
             raise PoolError(
-                f"{path}:{line}: broken CSV ({error}); put fields that hold "
+                f"{path}:{line}: broken CSV ({error}). Put fields that hold "
                 f"{DELIMITERS.get(dialect.delimiter, 'delimiters')}, quotes or line ends in "
                 'quotes, and write a quote inside them as ""'
             ) from None

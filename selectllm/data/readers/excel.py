@@ -45,7 +45,7 @@ def other_sheets(path: Path) -> tuple[str, ...]:
     if not others:
         return ()
     return (
-        f"it has {len(others) + 1} sheets, and only the first, {read!r}, is read; to read "
+        f"it has {len(others) + 1} sheets, and only the first, {read!r}, is read. To read "
         f"{others[0]!r}, move it to the front or save it as a file of its own",
     )
 
@@ -58,7 +58,7 @@ def _sheets(path: Path) -> dict[str, pl.DataFrame]:
         import fastexcel
     except ImportError:
         raise PoolError(
-            f"{path}: Excel files are read by fastexcel, which is not installed; run pip install "
+            f"{path}: Excel files are read by fastexcel, which is not installed. Run pip install "
             "fastexcel, or save the sheet as 'CSV UTF-8' in the spreadsheet"
         ) from None
     try:
@@ -73,6 +73,6 @@ def _sheets(path: Path) -> dict[str, pl.DataFrame]:
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as error:
         reason = str(error).partition("\n")[0]
         raise PoolError(
-            f"{path}: is no Excel workbook ({reason}); save it again as .xlsx, without a password, "
-            "or as 'CSV UTF-8'"
+            f"{path} is not an Excel workbook ({reason}). Save it again as .xlsx, without a "
+            "password, or as 'CSV UTF-8'"
         ) from None

@@ -55,10 +55,10 @@ def array_rows(path: Path) -> Iterator[tuple[int, Any]]:
         )
         error = json.JSONDecodeError(error.msg, before + behind, len(before))
         if error.msg == _TOO_DEEP:
-            raise PoolError(f"{path}:{error.lineno}: {_TOO_DEEP}; flatten it") from None
+            raise PoolError(f"{path}:{error.lineno}: {_TOO_DEEP}. Flatten it") from None
         raise PoolError(
-            f"{path}:{error.lineno}: {_fault(error)}; a .json pool is one array of objects: "
-            "correct it, or name the file .jsonl if it holds one object a line"
+            f"{path}:{error.lineno}: {_fault(error)}. A .json pool is one array of objects. "
+            "Correct it, or call the file .jsonl if it holds one object in each line"
         ) from None
 
 

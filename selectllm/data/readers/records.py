@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from selectllm.core.errors import PoolError
+from selectllm.core.shown import capital
 
 
 class MendedRow(dict[str, Any]):
@@ -33,7 +34,7 @@ class BadRow(Exception):
     def at(self, place: str, *, of_file: bool = True) -> PoolError:
         """The error to raise when bad rows are not to be skipped; only those of a file can be."""
         how = " (select: `skip_bad`)" if of_file else ""
-        return PoolError(f"{place}: {self.reason}; {self.fix} or leave the row out{how}")
+        return PoolError(f"{place}: {self.reason}. {capital(self.fix)} or leave the row out{how}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,13 @@ def opened(path: Path) -> IO[bytes]:
 def reading(path: Path) -> Iterator[None]:
     """While a file is read: what the system says of it as a PoolError that names it."""
     if path.is_dir():
-        raise PoolError(f"{path}: is a folder; name the pool file in it")
+        raise PoolError(f"{path} is a folder. Name a pool file in it")
     try:
         yield
     except FileNotFoundError:
-        raise PoolError(f"{path}: no such file; check the path") from None
+        raise PoolError(f"{path} does not exist. Check the path") from None
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise PoolError(f"{path}: broken gzip ({error}); compress the file again") from None
+        raise PoolError(f"{path} is broken gzip ({error}). Compress the file again") from None
     except OSError as error:
         reason = error.strerror or error
-        raise PoolError(f"{path}: cannot be read ({reason}); check the file's rights") from None
+        raise PoolError(f"{path} cannot be read ({reason}). Check its permissions") from None

@@ -44,7 +44,7 @@ def check_names(path: Path, table: Table) -> None:
     """Raise PoolError if two columns have one name."""
     header = table.header
     if twice := next((name for name in header if header.count(name) > 1), None):
-        raise PoolError(f"{path}:{table.line}: two columns are named {twice!r}; rename one")
+        raise PoolError(f"{path}:{table.line}: two columns are named {twice!r}. Rename one")
 
 
 def _trimmed(fields: list[str], width: int) -> list[str]:

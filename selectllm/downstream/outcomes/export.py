@@ -153,8 +153,8 @@ def _check_answered(source: TrainingSets) -> None:
     items = {item.id: item for each in source.sets for item in each.items}
     if missing := unanswered(items.values()):
         raise PoolError(
-            f"{len(missing)} of {len(items)} selected items have no response: {listed(missing)}; "
-            "fill them in (`columns` response=COL names their column), or export them with empty "
+            f"{len(missing)} of {len(items)} selected items have no response: {listed(missing)}. "
+            "Fill them in (`columns` response=COL names their column), or export them with empty "
             "output: `unanswered`",
             argument="unanswered",
         )
@@ -166,7 +166,7 @@ def _check_same(out: Path, made: Path, manifest: ExportManifest) -> None:
     for name in own:
         if _digest(out / name) != _digest(made / name):
             raise RunError(
-                f"{out}: holds something else already ({name} differs or is missing); name "
+                f"{out} holds something else already ({name} differs or is missing). Choose "
                 "another folder with -o, or remove it"
             )
 

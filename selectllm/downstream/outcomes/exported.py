@@ -101,11 +101,11 @@ def read_exported(folder: Path) -> Exported:
         manifest = ExportManifest.of(content)
     except OSError as error:
         raise RunError(
-            f"{path}: cannot be read ({error.strerror}); name a folder that `export` wrote"
+            f"{path} cannot be read ({error.strerror}). Name a folder that `export` wrote"
         ) from None
     except ValueError as error:
         raise RunError(
-            f"{path}: is no manifest of `export`, or damaged ({error}); export again"
+            f"{path} is not a manifest of `export`, or damaged ({error}). Export again"
         ) from None
     return Exported(
         pool_sha256=manifest.pool_sha256,
@@ -132,7 +132,7 @@ def check_pool(exported: Exported, pool_sha256: str, what: str) -> None:
     if exported.pool_sha256 != pool_sha256:
         raise UtilityError(
             f"{what} is of another pool (sha256 {pool_sha256[:12]}) than the exported sets "
-            f"({exported.pool_sha256[:12]}); name the folder that was trained on"
+            f"({exported.pool_sha256[:12]}). Name the folder that was trained on"
         )
 
 
@@ -144,18 +144,18 @@ def check_source(content: ResultsFile, results: str, compared: SetsResults, of: 
     pool, suite = compared.pool.sha256, compared.suite
     if content.pool_sha256 != pool:
         raise UtilityError(
-            f"{results}: is of another pool (sha256 {content.pool_sha256[:12]}) than {of} "
-            f"({pool[:12]}); name the folder whose sets were trained on"
+            f"{results} is of another pool (sha256 {content.pool_sha256[:12]}) than {of} "
+            f"({pool[:12]}). Name the folder whose sets were trained on"
         )
     if content.suite is None:
         raise UtilityError(
-            f"{results}: is of one selection of `select`, and {of} holds the sets of suite "
-            f"{suite!r}; export a folder that `sets` wrote, and train on its sets"
+            f"{results} is of one selection of `select`, and {of} holds the sets of suite "
+            f"{suite!r}. Export a folder that `sets` wrote, and train on its sets"
         )
     if content.suite != suite:
         raise UtilityError(
-            f"{results}: is of sets of suite {content.suite!r}, and {of} holds those of suite "
-            f"{suite!r}; name the folder that `sets` wrote for suite {content.suite!r}"
+            f"{results} is of sets of suite {content.suite!r}, and {of} holds those of suite "
+            f"{suite!r}. Name the folder that `sets` wrote for suite {content.suite!r}"
         )
 
 
@@ -170,7 +170,7 @@ def check_held(used: Collection[SetKey], compared: SetsResults, of: str) -> None
     arm, budget, seed = missing[0]
     raise UtilityError(
         f"{of}: lacks {len(missing)} of the {len(set(used))} sets that the results are of, such as "
-        f"{arm!r}, budget {budget}, seed {seed}; it has budgets "
-        f"{', '.join(map(str, compared.budgets))} and seeds {', '.join(map(str, seeds))}: name "
-        "the folder that was exported, which has the others"
+        f"{arm!r}, budget {budget}, seed {seed}. It has budgets "
+        f"{', '.join(map(str, compared.budgets))} and seeds {', '.join(map(str, seeds))}: name the "
+        "folder that was exported, which has the others"
     )

@@ -79,15 +79,15 @@ def read_result_file(path: Path) -> list[ResultValue]:
     elif suffix == ".json":
         found = list(_json(path))
     else:
-        raise UtilityError(f"{path}: results cannot be read from suffix {suffix!r}; {_known()}")
+        raise UtilityError(f"{path}: results cannot be read from suffix {suffix!r}. {_known()}")
     if not found:
-        raise UtilityError(f"{path}: holds no results; {_known()}")
+        raise UtilityError(f"{path} holds no results. {_known()}")
     return found
 
 
 def _known() -> str:
     return (
-        "give rows (.jsonl, .csv) with arm, benchmark, metric and value, results_*.json of "
+        "Give rows (.jsonl, .csv) with arm, benchmark, metric and value, results_*.json of "
         "lm-evaluation-harness, or annotations.json or leaderboard.csv of AlpacaEval"
     )
 
@@ -106,11 +106,11 @@ def _of_row(where: str, row: Mapping[str, Any]) -> ResultValue:
     if arm is None or metric is None or (benchmark is None and test_id is None):
         needed = {"arm": arm, "metric": metric, "benchmark or test_id": benchmark or test_id}
         lacking = next(name for name, value in needed.items() if value is None)
-        raise UtilityError(f"{where}: {lacking} is missing; name it in every row")
+        raise UtilityError(f"{where}: {lacking} is missing. Name it in every row")
     higher = _flag(where, row.get("higher_is_better"))
     if higher is None and _LOWER.search(metric.lower()):
         raise UtilityError(
-            f"{where}: metric {metric!r} looks as if lower were better; say so in the column "
+            f"{where}: metric {metric!r} looks as if lower were better. Say so in the column "
             "higher_is_better (true or false)"
         )
     hashes = {name: text.lower() for name in HASHES if (text := _text(row, name)) is not None}
@@ -162,7 +162,7 @@ def _json(path: Path) -> Iterator[ResultValue]:
             return _annotations(path, content)
         case [{"arm": _}, *_]:
             return (_of_row(where, row) for where, row in read_objects(path))
-    raise UtilityError(f"{path}: is no result file that is known here; {_known()}")
+    raise UtilityError(f"{path} is not a result file that is known here. {_known()}")
 
 
 def _loaded(path: Path) -> Any:
@@ -173,14 +173,14 @@ def _loaded(path: Path) -> Any:
     try:
         return json.loads(_bytes(path).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise UtilityError(f"{path}: is not JSON ({error}); write the results again") from None
+        raise UtilityError(f"{path} is not JSON ({error}). Write the results again") from None
 
 
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UtilityError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+        raise UtilityError(f"{path} cannot be read ({error.strerror}). Check the path") from None
 
 
 def _first_line(path: Path) -> str:
@@ -270,7 +270,7 @@ def _annotations(path: Path, content: Sequence[Any]) -> Iterator[ResultValue]:
     for place_in_file, row in enumerate(content, 1):
         where = place(path, place_in_file)
         if not isinstance(row, dict) or not {"instruction", "preference"} <= row.keys():
-            raise UtilityError(f"{where}: is no annotation with instruction and preference")
+            raise UtilityError(f"{where} is not an annotation with instruction and preference")
         model, instruction = str(row.get("generator_2")), str(row["instruction"])
         seen[model, instruction] += 1
         occurrence = seen[model, instruction]

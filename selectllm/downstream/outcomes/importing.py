@@ -46,7 +46,7 @@ def import_results(
         settled = [(where, result) for where, result in read if result is not None]
         if not settled:
             raise UtilityError(
-                f"{path}: none of its {len(read)} rows has a value; score the answers again"
+                f"{path}: none of its {len(read)} rows has a value. Score the answers again"
             )
         unsettled += len(read) - len(settled)
         placed += settled
@@ -110,8 +110,8 @@ def _set_of(
     if named and not fitting:
         assert given is not None
         raise UtilityError(
-            f"{found.where}: says that it is of {_told(named)}, which is not the given "
-            f"{given.text}; correct `arm`, `budget` and `seed`, or leave them out",
+            f"{found.where} says that it is of {_told(named)}, which is not the given "
+            f"{given.text}. Correct `arm`, `budget` and `seed`, or leave them out",
             argument="arm",
         )
     return fitting[0] if len(fitting) == 1 else None
@@ -131,8 +131,8 @@ def _check_hashes(found: ResultValue, made: ExportedSet, exported: Exported) -> 
     file = found.hashes.get("file_sha256")
     if file is not None and file not in made.files.values():
         raise UtilityError(
-            f"{found.where}: was trained on a file (sha256 {file[:12]}) that is not the exported "
-            f"{made.name}; name the set that it was trained on"
+            f"{found.where} was trained on a file (sha256 {file[:12]}) that is not the exported "
+            f"{made.name}. Name the set that it was trained on"
         )
 
 
@@ -163,8 +163,8 @@ def _check(placed: Iterable[tuple[str, Result]]) -> None:
     for where, result in placed:
         if result.cell in places:
             raise UtilityError(
-                f"{where}: {_named(result)} is in {places[result.cell]} too; keep one, or tell "
-                "the trainings apart by training_seed"
+                f"{where}: {_named(result)} is in {places[result.cell]} too. Keep one, or tell the "
+                "trainings apart by training_seed"
             )
         places[result.cell] = where
         kind = result.higher_is_better, result.test_id is None
@@ -175,7 +175,7 @@ def _check(placed: Iterable[tuple[str, Result]]) -> None:
             fault = "a whole benchmark here and single tests there, or the other way round:"
         else:
             continue
-        raise UtilityError(f"{where}: {_named(result)}: {fault} {first[2]}; keep one of them")
+        raise UtilityError(f"{where}: {_named(result)}: {fault} {first[2]}. Keep one of them")
 
 
 def _named(result: Result) -> str:

@@ -66,27 +66,27 @@ def read_results(path: Path) -> ResultsFile:
     """
     rows = list(read_objects(path))
     if not rows:
-        raise UtilityError(f"{path}: holds no results; import them again")
+        raise UtilityError(f"{path} holds no results. Import them again")
     (where, first), *others = rows
     begin = first.get("results")
     if len(first) > 1 or not isinstance(begin, dict) or begin.get("format") != FORMAT:
         raise UtilityError(
-            f"{where}: begins no results file of format {FORMAT}; import the results again"
+            f"{where}: begins no results file of format {FORMAT}. Import the results again"
         )
     header = _typed(where, begin, ResultsHeader)
     results = tuple(_read(where, row) for where, row in others)
     if len(results) != header.rows:
         raise UtilityError(
-            f"{path}: holds {len(results)} results, and its first line says {header.rows}; it "
-            "was edited or cut: import them again"
+            f"{path} holds {len(results)} results, and its first line says {header.rows}. It was "
+            "edited or cut: import them again"
         )
     content = ResultsFile(
         header.pool_sha256, header.suite, header.export_sha256, results, header.unsettled
     )
     if _sha256(content) != header.sha256:
         raise UtilityError(
-            f"{path}: is not what was written (its sha256 is not {header.sha256[:12]}, as its "
-            "first line says): it was edited; import the results again"
+            f"{path} is not what was written (its sha256 is not {header.sha256[:12]}, as its first "
+            "line says): it was edited. Import the results again"
         )
     return content
 
@@ -101,8 +101,8 @@ def _typed(where: str, row: Mapping[str, Any], kind: type[Line]) -> Line:
     """`row` as such a line. Raises UtilityError, naming the key, unless it is one."""
     if odd := sorted(row.keys() ^ kind.model_fields.keys()):
         raise UtilityError(
-            f"{where}: is no line of a results file ({listed(odd)} missing or unknown); import "
-            "the results again"
+            f"{where} is no line of a results file ({listed(odd)} missing or unknown). Import the "
+            "results again"
         )
     try:
         return kind.model_validate(row, strict=True)
@@ -114,7 +114,7 @@ def _typed(where: str, row: Mapping[str, Any], kind: type[Line]) -> Line:
     also = " or null" if NOTHING in get_args(kind.model_fields[name].annotation) else ""
     fault = f"must be {called}{also}" if called else first["msg"].removeprefix("Input ")
     raise UtilityError(
-        f"{where}: {name} ({shortened(row[name])}) {fault}; it was edited: import the results again"
+        f"{where}: {name} ({shortened(row[name])}) {fault}. It was edited: import the results again"
     )
 
 

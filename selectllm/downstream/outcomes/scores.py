@@ -64,8 +64,8 @@ def arm_scores(
     signs = {each.higher_is_better for each in left}
     if len(signs) > 1:
         raise UtilityError(
-            f"metric {metric!r}: higher is better on some benchmarks and lower on others; name "
-            "the benchmarks"
+            f"metric {metric!r}: higher is better on some benchmarks and lower on others. Name the "
+            "benchmarks"
         )
     sign = 1.0 if signs == {True} else -1.0
     cells = _by_run(left)
@@ -132,7 +132,7 @@ def _one(what: str, wanted: Any, there: Iterable[Any]) -> Any:
         return names[0]
     if wanted is None:
         shown = listed([str(name) for name in names]) or "none"
-        raise UtilityError(f"the results have several of {what}: {shown}; name one")
+        raise UtilityError(f"the results have several of {what}: {shown}. Name one")
     if wanted not in names:
         raise UtilityError(unknown(what, str(wanted), map(str, names)))
     return wanted
@@ -164,14 +164,14 @@ def _shared_of(benchmark: str, tests: Sequence[Test], cells: Cells) -> list[Test
     (arm, run), most = max(lacking.items(), key=lambda each: each[1])
     if most == len(tests):
         raise UtilityError(
-            f"{arm!r}, {run}: lacks benchmark {benchmark!r}, which others have; score every run "
-            "on it, or name the benchmarks that all have"
+            f"{arm!r}, {run}: lacks benchmark {benchmark!r}, which others have. Score every run on "
+            "it, or name the benchmarks that all have"
         )
     shared = [test for test in tests if all(test in own for own in cells.values())]
     if 2 * len(shared) < len(tests):
         raise UtilityError(
             f"benchmark {benchmark!r}: only {len(shared)} of its {len(tests)} tests, less than "
-            f"half, are there for every run; {arm!r}, {run} lacks {most}; score every run on the "
+            f"half, are there for every run; {arm!r}, {run} lacks {most}. Score every run on the "
             "same tests, or leave those with few of them out"
         )
     return shared

@@ -55,18 +55,18 @@ def sets_of_run(folder: Path, pool: Pool) -> TrainingSets:
         suite, pool_sha256 = str(log.manifest["suite"]), str(log.manifest["pool_sha256"])
         keys = _keys(log.manifest, _left_out(folder))
     except (KeyError, TypeError, ValueError):
-        raise RunError(f"{folder}: sets.jsonl or sets.json is damaged; run it again") from None
+        raise RunError(f"{folder}: sets.jsonl or sets.json is damaged. Run it again") from None
     if pool_sha256 != pool.sha256:
         raise RunError(
             f"{folder}: its sets are not of {pool.source or 'this pool'}, which has other items "
-            f"(sha256 {pool.sha256[:12]}, not {pool_sha256[:12]}); name the pool that it was made "
+            f"(sha256 {pool.sha256[:12]}, not {pool_sha256[:12]}). Name the pool that it was made "
             "from, with its `columns`",
             argument="pool",
         )
     if missing := [key for key in keys if key not in log.latest]:
         raise RunError(
-            f"{folder}: {len(missing)} of {len(keys)} sets are not finished, such as "
-            f"{missing[0]}; give the command that began it again"
+            f"{folder}: {len(missing)} of {len(keys)} sets are not finished, such as {missing[0]}. "
+            "Run the same command again to finish it"
         )
     return TrainingSets(pool_sha256, suite, tuple(_set(log.latest[key], pool) for key in keys))
 
@@ -74,7 +74,7 @@ def sets_of_run(folder: Path, pool: Pool) -> TrainingSets:
 def _read_sets(folder: Path) -> LogContent[SetKey, SelectedSet]:
     path = folder / "sets.jsonl"
     if not path.is_file():
-        raise RunError(f"{folder}: holds no sets.jsonl; name a folder that `sets` wrote")
+        raise RunError(f"{folder} holds no sets.jsonl. Name a folder that `sets` wrote")
     return read_rows(path, SETS)
 
 
@@ -82,11 +82,11 @@ def _left_out(folder: Path) -> set[str]:
     """The selectors that sets.json says could not select."""
     path = folder / "sets.json"
     if not path.is_file():
-        raise RunError(f"{folder}: is not finished; give the command that began it again")
+        raise RunError(f"{folder} is not finished. Run the same command again to finish it")
     try:
         return {str(each["selector"]) for each in read_json(path)["left_out"]}
     except (KeyError, TypeError):
-        raise RunError(f"{path}: was not written by `sets`, or is damaged; select again") from None
+        raise RunError(f"{path} was not written by `sets`, or is damaged. Select again") from None
 
 
 def _keys(manifest: Mapping[str, Any], left_out: Set[str]) -> list[SetKey]:
@@ -110,7 +110,7 @@ def set_of_selection(path: Path, columns: Mapping[str, str] | None = None) -> Tr
     items = load_pool(path, columns=columns).pool.items
     log_path = path.with_name(f"{path.name}.decisions.jsonl")
     if not log_path.is_file():
-        raise RunError(f"{path}: {log_path.name} is not beside it; name a file that `select` wrote")
+        raise RunError(f"{path}: {log_path.name} is not beside it. Name a file that `select` wrote")
     manifest = read_log(log_path).manifest
     try:
         strategy, budget = manifest.get("strategy"), int(manifest["budget"])
@@ -121,11 +121,11 @@ def set_of_selection(path: Path, columns: Mapping[str, str] | None = None) -> Tr
         )
         pool_sha256, seed = str(manifest["pool_sha256"]), int(manifest["seed"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise RunError(f"{log_path}:1: is no manifest of `select`; select again") from None
+        raise RunError(f"{log_path}:1: is not a manifest of `select`. Select again") from None
     foreign = [item.id for item in items if "_selectllm" not in item.row]
     if foreign or len(items) > budget:
         raise RunError(
             f"{path}: {len(items)} items, of which {len(foreign)} were not selected, for a budget "
-            f"of {budget}; the file was changed, select again"
+            f"of {budget}. The file was changed. Select again"
         )
     return TrainingSets(pool_sha256, None, (TrainingSet(arm.name, budget, seed, tuple(items)),))

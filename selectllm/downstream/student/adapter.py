@@ -111,11 +111,11 @@ def finished(folder: Path, plan: TrainingPlan) -> Manifest | None:
     """
     if not (folder / MANIFEST).exists():
         if (folder / WEIGHTS).exists() and not (folder / UNFINISHED).exists():
-            raise RunError(f"{folder} holds an adapter without {MANIFEST}; take another folder")
+            raise RunError(f"{folder} holds an adapter without {MANIFEST}. Choose another folder")
         return None
     manifest = read_manifest(folder)
     if manifest.plan.sha256 != plan.sha256:
-        raise RunError(f"{folder} holds another training than this one; take another folder")
+        raise RunError(f"{folder} holds another training than this one. Choose another folder")
     return manifest
 
 
@@ -146,20 +146,20 @@ def read_manifest(folder: Path) -> Manifest:
         fields = load_json(path.read_bytes())
         adapter = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError:
-        raise RunError(f"{folder} holds no trained student; train one there first") from None
+        raise RunError(f"{folder} holds no trained student. Train one there first") from None
     except OSError as error:
-        raise RunError(f"{folder}: cannot be read ({error.strerror}); check its files") from None
+        raise RunError(f"{folder} cannot be read ({error.strerror}). Check its files") from None
     except ValueError as error:
-        raise RunError(f"{path} is no JSON ({error}); train again in another folder") from None
+        raise RunError(f"{path} is not JSON ({error}). Train again in another folder") from None
     try:
         manifest = _parsed(fields)
         recorded(manifest)
     except (KeyError, TypeError) as error:
-        raise RunError(f"{path} is no manifest of a student ({error!r})") from None
+        raise RunError(f"{path} is not a manifest of a student ({error!r})") from None
     except ValueError as error:
-        raise RunError(f"{path} is damaged ({error}); train again in another folder") from None
+        raise RunError(f"{path} is damaged ({error}). Train again in another folder") from None
     if hashlib.sha256(adapter).hexdigest() != manifest.adapter_sha256:
-        raise RunError(f"{folder / WEIGHTS} has changed since it was trained; train again")
+        raise RunError(f"{folder / WEIGHTS} has changed since it was trained. Train again")
     return manifest
 
 
@@ -217,7 +217,7 @@ def _check_fits(plan: TrainingPlan, student: Student, config: StudentConfig, fol
     for name, (there, here) in pairs.items():
         if there != here:
             raise RunError(
-                f"{folder} holds a student with {name} {there}, but this one has {here}; take the "
+                f"{folder} holds a student with {name} {there}, but this one has {here}. Take the "
                 "same, or train again in another folder"
             )
 
@@ -262,8 +262,9 @@ def restore(
             known = file.metadata() or {}
             if known.get("plan") != plan.sha256:
                 raise RunError(
-                    f"{path} is of another training than this one; take another folder, "
-                    "or delete it"
+                    f"{path} is of another training than this one. Choose another folder, or "
+                    "delete "
+                    "it"
                 )
             for name, value in weights.items():
                 value.copy_(file.get_tensor(name))
@@ -272,7 +273,7 @@ def restore(
                     for moment in _MOMENTS
                 }
     except SafetensorError as error:
-        raise RunError(f"{path} is damaged ({error}); delete it to train from the start") from None
+        raise RunError(f"{path} is damaged ({error}). Delete it to train from the start") from None
     losses: list[float] = json.loads(known["losses"])
     return losses
 

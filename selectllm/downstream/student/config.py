@@ -45,17 +45,17 @@ class StudentConfig:
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise UsageError(
-                f"student: `mode` is {self.mode!r}; write fast or full", argument="mode"
+                f"student: `mode` is {self.mode!r}. Give fast or full", argument="mode"
             )
         lowest = {"rank": 1, "alpha": 1, "blocks": 1, "epochs": 1, "batch_size": 1}
         for name, least in (lowest | {"max_length": SHORTEST, "seed": 0}).items():
             if getattr(self, name) < least:
                 raise UsageError(
-                    f"student: `{name}` is {getattr(self, name)}; write {least} or more",
+                    f"student: `{name}` is {getattr(self, name)}. Write {least} or more",
                     argument=name,
                 )
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise UsageError(
-                f"student: `learning_rate` is {self.learning_rate}; write a number above 0",
+                f"student: `learning_rate` is {self.learning_rate}. Write a number above 0",
                 argument="learning_rate",
             )

@@ -149,8 +149,8 @@ class Trunk:
         apart = float((whole - ours).abs().max())
         if not apart <= EXACT:
             raise ModelError(
-                f"student {self._student.identity}: its last blocks alone are {apart:.2g} nats "
-                "off the whole model; use mode full"
+                f"student {self._student.identity}: its last blocks alone are {apart:.2g} nats off "
+                "the whole model. Use mode full"
             )
 
     def _found(self) -> dict[tuple[int, ...], Ints]:

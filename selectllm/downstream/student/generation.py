@@ -79,7 +79,7 @@ def check_new_tokens(new_tokens: int, config: StudentConfig) -> None:
     most = config.max_length - SHORTEST
     if not 1 <= new_tokens <= most:
         raise UsageError(
-            f"student: new_tokens is {new_tokens}; write 1 to {most}, or raise max_length"
+            f"student: new_tokens is {new_tokens}. Write 1 to {most}, or raise max_length"
         )
 
 

@@ -65,7 +65,7 @@ def choose_learning_rate(
     """
     rates = sorted(set(grid))
     if not rates:
-        raise UsageError("student: the grid holds no learning rates; give at least two")
+        raise UsageError("student: the grid holds no learning rates. Give at least two")
     check_no_leak(dev, items)
     base = score(student, dev, config)
     losses: dict[float, ResponseLoss | None] = {}
@@ -100,6 +100,6 @@ def _best(losses: Mapping[float, ResponseLoss | None]) -> float:
     known = {rate: loss.token_weighted for rate, loss in losses.items() if loss is not None}
     if not known:
         raise LossNotFinite(
-            f"student: training diverged at every learning rate of {sorted(losses)}; try lower ones"
+            f"student: training diverged at every learning rate of {sorted(losses)}. Try lower ones"
         )
     return min(known, key=lambda rate: (known[rate], rate))

@@ -56,7 +56,7 @@ class Student:
         found = [blocks for blocks in lists if len(blocks) == count]
         if len(found) != 1:
             raise ModelError(
-                f"student {self.identity}: cannot tell its {count} blocks; take a model of an "
+                f"student {self.identity}: cannot tell its {count} blocks. Take a model of an "
                 "architecture like Llama, Qwen, Gemma or GPT-2"
             )
         return list(found[0])
@@ -71,7 +71,7 @@ class Student:
         count = len(self.blocks)
         if config.blocks >= count:
             raise UsageError(
-                f"student: blocks is {config.blocks}, but {self.identity} has {count}; write less, "
+                f"student: blocks is {config.blocks}, but {self.identity} has {count}. Write less, "
                 "or use mode full"
             )
         return count - config.blocks
@@ -85,7 +85,7 @@ class Student:
         if config.max_length > self.window:
             raise UsageError(
                 f"student: max_length is {config.max_length}, but {self.identity} takes "
-                f"{self.window} tokens; write that or less"
+                f"{self.window} tokens. Give at most that many"
             )
         return encode(items, self.tokenise, self.ends, config.max_length)
 
@@ -111,7 +111,7 @@ def open_student(name: str, cache: Path) -> Student:
         tokenizer, network = load_weights(model, ROLE)
     if tokenizer.eos_token_id is None:
         raise ModelError(
-            f"student {name} has no EOS token to end responses with; set eos_token in its "
+            f"student {name} has no EOS token to end responses with. Set eos_token in its "
             "tokenizer_config.json"
         )
     end = int(tokenizer.eos_token_id)

@@ -128,5 +128,5 @@ def _check_finite(loss: ResponseLoss, student: Student) -> None:
     if len(bad):
         raise LossNotFinite(
             f"student {student.identity}: the loss of item {loss.ids[bad[0]]!r} is "
-            f"{loss.nats[bad[0]]}; its weights are broken: train again with a lower learning_rate"
+            f"{loss.nats[bad[0]]}. Its weights are broken. Train again with a lower learning_rate"
         )

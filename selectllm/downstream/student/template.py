@@ -136,10 +136,10 @@ def check_responses(items: Sequence[Item], where: str = "student") -> None:
     `where`: what messages begin with.
     """
     if not items:
-        raise UsageError(f"{where}: there are no items; give at least one with a response")
+        raise UsageError(f"{where}: there are no items. Give at least one with a response")
     if missing := unanswered(items):
         raise UsageError(
-            f"{where}: {len(missing)} of {len(items)} items have no response: {listed(missing)}; "
-            "fill them in (`columns` response=COL names their column) or leave them out",
+            f"{where}: {len(missing)} of {len(items)} items have no response: {listed(missing)}. "
+            "Fill them in (`columns` response=COL names their column) or leave them out",
             argument="columns",
         )

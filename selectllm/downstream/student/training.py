@@ -87,7 +87,7 @@ def _check_ids(items: Sequence[Item]) -> None:
     repeats = [id for id, count in Counter(item.id for item in items).items() if count > 1]
     if repeats:
         raise UsageError(
-            f"student: {len(repeats)} ids occur more than once: {listed(repeats)}; make them unique"
+            f"student: {len(repeats)} ids occur more than once: {listed(repeats)}. Make them unique"
         )
 
 
@@ -142,7 +142,7 @@ class _Steps:
     def _check(self, what: str, value: float) -> None:
         if not math.isfinite(value):
             raise LossNotFinite(
-                f"student {self.config.model}: {what} is {value}: training has diverged; lower "
+                f"student {self.config.model}: {what} is {value}: training has diverged. Lower "
                 f"learning_rate (now {self.config.learning_rate:g})"
             )
 

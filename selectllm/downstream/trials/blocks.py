@@ -31,7 +31,7 @@ def blocks(items: Sequence[Item], size: int, passes: int, seed: int = 0) -> list
     count = -(-len(items) // size)
     if count < 2:
         raise UsageError(
-            f"blocks of {size} items leave no choice among {len(items)}; take {len(items) // 2} or "
+            f"blocks of {size} items leave no choice among {len(items)}. Take {len(items) // 2} or "
             "less"
         )
     return [

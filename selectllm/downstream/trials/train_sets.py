@@ -79,8 +79,8 @@ def _made(missing: Sequence[_Job], jobs: int) -> Iterator[Trial]:
         )
     except BrokenProcessPool:
         raise ModelError(
-            f"one of {jobs} trainings at a time was killed, as a system without memory left does; "
-            "lower `jobs` or `max_length`. What is finished is kept: run it again",
+            f"one of {jobs} trainings at a time was killed, as a system without memory left does. "
+            "Lower `jobs` or `max_length`. What is finished is kept: run it again",
             argument="jobs",
         ) from None
     finally:

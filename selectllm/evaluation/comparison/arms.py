@@ -81,7 +81,7 @@ class Halves:
                 )
         if self.prompt is None:
             raise UsageError(
-                f"`prompt`: the suite has {', '.join(self.prompts)}; say which one both models get",
+                f"`prompt`: the suite has {', '.join(self.prompts)}. Say which one both models get",
                 argument="prompt",
             )
         return Arm(self.prompt, before), Arm(self.prompt, after)
@@ -90,7 +90,7 @@ class Halves:
         if len(found) != 1:
             several = f"is any of {', '.join(found)}" if found else "is not in the suite"
             raise UsageError(
-                f"`{argument}` {text!r} {several}; the suite has: {', '.join(known)}",
+                f"`{argument}` {text!r} {several}. The suite has: {', '.join(known)}",
                 argument=argument,
             )
         return found[0]
@@ -126,7 +126,7 @@ class Halves:
         if text.startswith(STRATEGY):
             return self._strategy(argument, text)
         raise UsageError(
-            f"`{argument}` {text!r}: is none of the suite's arms; {self._listing()}",
+            f"`{argument}` {text!r} is not an arm of the suite. {self._listing()}",
             argument=argument,
         )
 
@@ -142,12 +142,12 @@ class Halves:
         if len(found) > 1:
             names = ", ".join(arm.name for arm in found)
             raise UsageError(
-                f"`{argument}` {text!r}: may be any of {names}; {self._listing()}",
+                f"`{argument}` {text!r} may be any of {names}. {self._listing()}",
                 argument=argument,
             )
         if lacks and getattr(found[0], lacks) is None:
             raise UsageError(
-                f"`{argument}` {text!r}: leaves the {lacks} open, and the suite has several; write "
+                f"`{argument}` {text!r} names no {lacks}, and the suite has several. Write "
                 f"PROMPT+MODEL or pass `{lacks}`. {self._listing()}",
                 argument=argument,
             )
@@ -156,6 +156,7 @@ class Halves:
     def _listing(self) -> str:
         prompts = ", ".join(sorted(set(self.prompts.values()))) or "none"
         return (
-            f"prompts: {prompts}; models: {', '.join(self.models) or 'none'}; or strategy:NAME, "
-            "such as strategy:longest"
+            f"The suite has the prompts {prompts} and the models "
+            f"{', '.join(self.models) or 'none'}. A strategy is written strategy:NAME, such as "
+            "strategy:longest"
         )

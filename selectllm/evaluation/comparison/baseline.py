@@ -142,27 +142,28 @@ def read_baseline(path: Path) -> Baseline:
         content: Any = load_json(path.read_bytes())
     except FileNotFoundError:
         raise RunError(
-            f"{path}: there is no baseline; make one with selectllm baseline set"
+            f"{path}: There is no such baseline. To make one, run: selectllm baseline set RUN -o "
+            f"{path}"
         ) from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: the baseline cannot be read as JSON ({error})") from None
     if not isinstance(content, dict) or not NEEDED <= content.keys() | {"format"}:
-        raise RunError(f"{path}: is not a baseline; make one with selectllm baseline set")
+        raise RunError(f"{path} is not a baseline. Make one with selectllm baseline set")
     if content.get("format") != FORMAT:
         raise RunError(
-            f"{path}: not a baseline of format {FORMAT} (format: {content.get('format')}); set it "
-            "again with selectllm baseline set"
+            f"{path} is not a baseline of format {FORMAT} (format: {content.get('format')}). Set "
+            "it again with selectllm baseline set"
         )
     claimed = content.pop("sha256", None)
     if claimed != sha256_json(content):
         raise RunError(
-            f"{path}: its sha256 does not fit its content, so it was edited or cut; restore it, "
-            "or set it again with selectllm baseline set"
+            f"{path}: its sha256 does not fit its content, so it was edited or cut. Restore it, or "
+            "set it again with selectllm baseline set"
         )
     try:
         baseline = _from_json(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(f"{path}: not a baseline ({error!r}); set it again") from None
+        raise RunError(f"{path} is not a baseline ({error!r}). Set it again") from None
     _check_clusters(path, baseline)
     return baseline
 
@@ -176,7 +177,7 @@ def _check_clusters(path: Path, baseline: Baseline) -> None:
         if decided != expected:
             raise RunError(
                 f"{path}: {entry.name} has decisions on {len(decided & expected)} of the "
-                f"baseline's {len(expected)} clusters, so not all can be compared; set it again "
+                f"baseline's {len(expected)} clusters, so not all can be compared. Set it again "
                 "from a finished run"
             )
 
@@ -239,8 +240,8 @@ def check_pool(baseline: Baseline, pool: Pool) -> None:
             else ("the ids fit, but texts or their order differ")
         )
         raise RunError(
-            f"{pool.source or 'the pool'}: not the pool that the baseline was set from ({gone}); "
-            "restore it, or set the baseline again"
+            f"{pool.source or 'the pool'}: not the pool that the baseline was set from ({gone}). "
+            "Restore it, or set the baseline again"
         )
 
 
@@ -256,8 +257,8 @@ def agreed(utility: Utility, baseline: Baseline) -> Utility:
         ours, theirs = getattr(utility, name), getattr(recorded, name)
         if ours != theirs:
             raise RunError(
-                f"utility {utility.name}: its {name} is {ours!r}, and the baseline's {theirs!r}; "
-                "undo the change, or set the baseline again"
+                f"utility {utility.name}: its {name} is {ours!r}, and the baseline's {theirs!r}. "
+                "Undo the change, or set the baseline again"
             )
     values = list(recorded.values.values())
     near = SAME_SHARE * (max(values) - min(values))
@@ -269,7 +270,6 @@ def agreed(utility: Utility, baseline: Baseline) -> Utility:
     if different:
         raise RunError(
             f"utility {utility.name}: its values differ from the baseline's for {len(different)} "
-            f"items: {listed(different)}; undo the change, or set the "
-            "baseline again"
+            f"items: {listed(different)}. Undo the change, or set the baseline again"
         )
     return replace(recorded, validation=utility.validation)

@@ -80,8 +80,7 @@ def paired_ratings(
     if missing:
         raise UtilityError(
             f"utility {utility.name}: {len(missing)} of the {len(items)} items that exactly one "
-            f"arm picked are not rated: {listed(missing)}; get a sheet of them "
-            f"with {ASK}"
+            f"arm picked are not rated: {listed(missing)}. Get a sheet of them with {ASK}"
         )
     clusters = [cluster for cluster in order if cluster in different]
     if not clusters:

@@ -53,10 +53,10 @@ def baseline_of(
     if utility is None or utility not in inputs.covering:
         raise RunError(
             "the run has no utility that covers its clusters, so a baseline of it could decide "
-            "nothing; add one to the suite and run eval again"
+            "nothing. Add one to the suite and run eval again"
         )
     if comparison is not None and comparison.design == "sequential":
-        raise RunError("the run is sequential and may have stopped early; set a baseline from eval")
+        raise RunError("the run is sequential and may have stopped early. Set a baseline from eval")
     by_arm = arm_results(inputs, decisions)
     return Baseline(
         suite=inputs.suite,
@@ -120,7 +120,7 @@ def check_suite(baseline: Baseline, suite: Suite, path: Path) -> None:
     ]
     if different:
         raise RunError(
-            f"{path}: the baseline belongs to another suite: {'; '.join(different)}; undo the "
+            f"{path}: the baseline belongs to another suite: {'; '.join(different)}. Undo the "
             "change, or set the baseline from a new run"
         )
 

@@ -167,8 +167,8 @@ def read_run_inputs(folder: Path) -> RunInputs:
         inputs = run_inputs(manifest, clusters, values, baseline)
     except (KeyError, TypeError, ValueError, AttributeError, UtilityError) as error:
         raise RunError(
-            f"{folder}: run.json is not a manifest that this version can read ({error!r}); "
-            "run it again"
+            f"{folder}: run.json is not a manifest that this version can read ({error!r}). Run it "
+            "again"
         ) from None
     _check(folder, manifest, inputs)
     return inputs
@@ -178,7 +178,7 @@ def read_manifest(folder: Path) -> Mapping[str, Any]:
     """What the run in `folder` was made from. Raises RunError if that cannot be read."""
     manifest = read_json(folder / "run.json").get("manifest")
     if not isinstance(manifest, dict):
-        raise RunError(f"{folder / 'run.json'}: has no manifest; is the folder a run?")
+        raise RunError(f"{folder / 'run.json'} has no manifest. Is the folder a run?")
     return manifest
 
 
@@ -187,7 +187,7 @@ def _read_values(path: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str,
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror}); run it again") from None
+        raise RunError(f"{path} cannot be read ({error.strerror}). Run it again") from None
     for number, line in enumerate(lines, start=1):
         try:
             row = load_json(line) if line else {}
@@ -197,7 +197,7 @@ def _read_values(path: Path, manifest: Mapping[str, Any]) -> dict[str, dict[str,
                 values[name][row["id"]] = float(value)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise RunError(
-                f"{path}:{number}: cannot be read as utilities ({error!r}); run it again"
+                f"{path}:{number} cannot be read as utilities ({error!r}). Run it again"
             ) from None
     return values
 
@@ -212,6 +212,6 @@ def _check(folder: Path, manifest: Mapping[str, Any], inputs: RunInputs) -> None
     different = [name for name, (ours, theirs) in hashes.items() if ours != theirs]
     if different:
         raise RunError(
-            f"{folder}: {', '.join(different)} not what the run's manifest was made from; "
-            "the folder was changed, run it again"
+            f"{folder}: {', '.join(different)} not what the run's manifest was made from. The "
+            "folder was changed. Run the evaluation again"
         )

@@ -94,11 +94,11 @@ def read_pilot(folder: Path, arms: Sequence[Arm], utility: str | None) -> Pilot:
     """
     inputs = read_run_inputs(folder)
     if not (folder / "results.json").exists():
-        raise RunError(f"{folder}: the run is not finished; run the same command again to go on")
+        raise RunError(f"{folder}: the run is not finished. Run the same command again to continue")
     decisions = read_log(folder / "decisions.jsonl").latest.values()
     if failed := sum(decision.status == "error" for decision in decisions):
         raise RunError(
-            f"{folder}: {failed} decisions of the run could not be made; run the same command "
+            f"{folder}: {failed} decisions of the run could not be made. Run the same command "
             "again to make them"
         )
     inputs = _of_what_was_asked(inputs, list(decisions))

@@ -128,8 +128,8 @@ def read_data(
     largest = max((len(cluster.members) for cluster in clusters), default=0)
     if largest <= suite.picks:
         raise SuiteError(
-            f"picks: {suite.picks} of clusters of at most {largest} items is no choice; "
-            f"the pool has {len(pool)} items"
+            f"picks: {suite.picks} of clusters of at most {largest} items leaves no choice. The "
+            f"pool has {len(pool)} items"
         )
     if comparison is None or not comparison.differing:
         _check_covered(utilities, clusters, suite)
@@ -226,7 +226,7 @@ def _check_differing(
         if arm.strategy is not None and is_analytic(arm.strategy):
             raise SuiteError(
                 f"`differing`: {arm.name} is an expectation over all picks, so there are no items "
-                "to rate in which it differs; compare without `differing`"
+                "to rate in which it differs. Compare without `differing`"
             )
     decides = [u for u in utilities if suite.gate.utility in (None, u.name)][:1]
     for utility in decides:
@@ -245,9 +245,10 @@ def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster], su
         if missing:
             raise UtilityError(
                 f"utility {utility.name}: no value for {len(missing)} of the {len(members)} items "
-                f"of the suite's clusters: {listed(missing)}; get them with "
-                f"selectllm utility ask {suite.source or 'SUITE'} -o sheet.csv, or "
-                "compare by rated differences alone: ab --differing"
+                f"of the suite's clusters: {listed(missing)}. Get them with selectllm utility ask "
+                f"{suite.source or 'SUITE'} -o sheet.csv, or compare by rated differences alone: "
+                "ab "
+                "--differing"
             )
 
 
@@ -277,7 +278,7 @@ def _check_prompts(prompts: Sequence[Prompt], suite: Suite, data: SuiteData) -> 
     references = [prompt.ref for prompt in prompts]
     for prompt in prompts:
         if references.count(prompt.ref) > 1:
-            raise SuiteError(f"prompts: two of them are {prompt.ref}; name one of them differently")
+            raise SuiteError(f"prompts: Two of them are {prompt.ref}. Rename one of them")
         render(prompt, items, suite.picks)
 
 
@@ -311,7 +312,7 @@ def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster
         ]
     except ExtraMissing as error:
         raise ExtraMissing(
-            f"{error}, or write clusters: {{by: random}}, which needs no vectors, in the suite"
+            f"{error}. Or write clusters: {{by: random}} in the suite, which needs no vectors"
         ) from None
     if len(parts) > 1:
         clusters.sort(key=lambda c: seeded_hash("clusters", suite.seed, *c.members))

@@ -98,8 +98,8 @@ def verification(folder: Path) -> Verification:
     manifest, inputs = read_manifest(folder), read_run_inputs(folder)
     if not (folder / RESULTS).exists():
         raise RunError(
-            f"{folder}: the run is not finished, it has no {RESULTS}; give the command that began "
-            "it again, it goes on where it stopped"
+            f"{folder}: the run is not finished: it has no {RESULTS}. Run the same command again "
+            "to continue where it stopped"
         )
     found = read_json(folder / RESULTS)
     try:
@@ -110,8 +110,8 @@ def verification(folder: Path) -> Verification:
         recomputed = json.loads(canonical_json(results(inputs, decisions).to_json()))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
-            f"{folder}: its results cannot be computed from it ({error!r}); the folder was "
-            "changed, run it again"
+            f"{folder}: its results cannot be computed from it ({error!r}). The folder was "
+            "changed. Run the evaluation again"
         ) from None
     figures = _figures(found)
     if _written_by(folder).startswith(FORMER_RULE):
@@ -155,7 +155,7 @@ def finished_decisions(folder: Path, inputs: RunInputs) -> list[Decision]:
     if unfit:
         raise RunError(
             f"{folder}: the run is not finished, or its log was changed ({len(unfit)} differences; "
-            f"the first: {unfit[0].text}); give the command that began it again"
+            f"the first: {unfit[0].text}). Run the same command again to continue"
         )
     return [log.latest[key] for key in sorted(log.latest)]
 
@@ -164,7 +164,7 @@ def _read_log(path: Path) -> LogContent[Key, Decision]:
     try:
         return read_log(path)
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror}); run it again") from None
+        raise RunError(f"{path} cannot be read ({error.strerror}). Run it again") from None
 
 
 def differences(found: Any, recomputed: Any, path: str = "") -> list[Difference]:

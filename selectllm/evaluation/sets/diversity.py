@@ -90,8 +90,8 @@ def _unit_blocks(vectors: Vectors) -> Iterator[Floats]:
         wrong = np.flatnonzero(~(np.abs(lengths - 1) <= LENGTH_WITHIN))  # NaN is wrong too
         if len(wrong):
             raise EncoderError(
-                f"row {start + wrong[0]} of the vectors has length {lengths[wrong[0]]:.4g}, not "
-                "1; embed the pool again, or divide each row by its length"
+                f"row {start + wrong[0]} of the vectors has length {lengths[wrong[0]]:.4g}, not 1. "
+                "Embed the pool again, or divide each row by its length"
             )
         yield block / lengths[:, None]
 
@@ -110,8 +110,8 @@ def kmeans_groups(
     """
     if not 1 <= count <= len(rows):
         raise UsageError(
-            f"cannot divide {len(rows)} items into {count} groups; ask for 1 or more, "
-            "and no more than there are items"
+            f"cannot divide {len(rows)} items into {count} groups. Ask for 1 or more, and no more "
+            "than there are items"
         )
     centres = kmeans_centres(rows, count, seed, lloyd_up_to=lloyd_up_to)
     norms = np.einsum("cd,cd->c", centres, centres)[:, None]  # which the distances lack
@@ -157,7 +157,7 @@ def categories_of(items: Sequence[Item], column: str) -> tuple[str, ...]:
     if without:
         raise PoolError(
             f"{len(without)} of {len(items)} items have no {column!r}, the first is "
-            f"{without[0]!r}; fill the column, or name another"
+            f"{without[0]!r}. Fill the column, or choose another"
         )
     return tuple(str(item.row[column]) for item in items)
 
@@ -192,7 +192,7 @@ def positions_of(chosen: Positions, items: int) -> Ints:
     at = np.sort(np.asarray(chosen, dtype=np.intp))
     if not len(at) or at[0] < 0 or at[-1] >= items or (at[1:] == at[:-1]).any():
         raise ValueError(
-            f"need at least one position from 0 to {items - 1}, none twice; got {len(at)}"
+            f"need at least one position from 0 to {items - 1}, none twice. Got {len(at)}"
             + (f" from {at[0]} to {at[-1]}" if len(at) else "")
         )
     return at

@@ -124,7 +124,7 @@ def mean_and_range(values: Sequence[float | None]) -> Summary | None:
     """
     known = [value for value in values if value is not None]
     if not values or 0 < len(known) < len(values):
-        raise ValueError(f"{len(known)} of {len(values)} seeds have a value; need all or none")
+        raise ValueError(f"{len(known)} of {len(values)} seeds have a value. Need all or none")
     return Summary(fmean(known), min(known), max(known), len(known)) if known else None
 
 
@@ -170,7 +170,7 @@ def _lift(values: npt.ArrayLike) -> Floats:
     if len(bad):
         raise UtilityError(
             f"no finite value for {len(bad)} of {len(values)} items, the first at position "
-            f"{bad[0]}; give every item a number, or leave these items out of the pool"
+            f"{bad[0]}. Give every item a number, or leave these items out of the pool"
         )
     above = values - values.min()  # exact where they are close, as their mean is not
     lift: Floats = above - np.sort(above).mean()
@@ -196,7 +196,7 @@ def overlap(a: Collection[Hashable], b: Collection[Hashable], pool_size: int) ->
     n = len(a)
     if len(b) != n or len(set(a)) != n or len(set(b)) != n or not 1 <= n <= pool_size:
         raise ValueError(
-            f"need two sets of as many different items, 1 to {pool_size}; got {len(set(a))} "
+            f"need two sets of as many different items, 1 to {pool_size}. Got {len(set(a))} "
             f"different ones among {n}, and {len(set(b))} among {len(b)}"
         )
     if n == pool_size:

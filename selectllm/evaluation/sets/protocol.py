@@ -63,20 +63,20 @@ def sets_entry(suite: Suite) -> SetsEntry:
     """The `sets` of a suite. Raises SuiteError if it has none, or clusters that are for eval."""
     if suite.sets is None:
         raise SuiteError(
-            f"suite {suite.name}: 'sets' is missing; say how many items a set has, such as "
-            "sets: {budgets: [1000, 2000, 3000]}"
+            f"suite {suite.name}: 'sets' is missing. Say how many items a set has, such as sets: "
+            f"{{budgets: [1000, 2000, 3000]}}"
         )
     for name in OF_CLUSTERS:
         if (value := getattr(suite.clusters, name)) is not None:
             raise SuiteError(
                 f"suite {suite.name}: clusters.{name}: {value!r} makes no sense for sets, which "
-                "are selected from the whole pool, divided anew with every seed; leave it out"
+                "are selected from the whole pool, divided anew with every seed. Leave it out"
             )
     for name in ("orders", "repeats"):
         if (value := getattr(suite, name)) > 1:
             raise SuiteError(
                 f"suite {suite.name}: {name}: {value} makes no sense for sets, which hold one "
-                f"answer for each cluster; give a model a vote instead: vote: {{{name}: {value}}}"
+                f"answer for each cluster. Give a model a vote instead: vote: {{{name}: {value}}}"
             )
     return suite.sets
 
@@ -101,7 +101,7 @@ class Protocol:
         if largest > items:
             raise SuiteError(
                 f"suite {self.run.suite.name}: sets.budgets: {largest} is more than the {items} "
-                f"items of {self.pool.source or 'the pool'}; name less, here or with `budgets`"
+                f"items of {self.pool.source or 'the pool'}. Name less, here or with `budgets`"
             )
 
     @property

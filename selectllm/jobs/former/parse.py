@@ -9,7 +9,7 @@ from selectllm.prompting.replies.parse import parse
 __all__ = ["parse"]
 
 warnings.warn(
-    "selectllm.parse goes with the next release; import parse from "
+    "selectllm.parse goes with the next release. Import parse from "
     "selectllm.prompting.replies.parse",
     DeprecationWarning,
     stacklevel=2,

@@ -16,7 +16,7 @@ def gate(
 ) -> GateResult:
     """Test every prompt x model of `suite` against a baseline: now `selectllm.regress`."""
     warnings.warn(
-        "selectllm.testing.gate goes with the next release; use selectllm.regress(suite, "
+        "selectllm.testing.gate goes with the next release. Use selectllm.regress(suite, "
         "baseline, offline=True)",
         DeprecationWarning,
         stacklevel=2,

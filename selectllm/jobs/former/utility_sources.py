@@ -9,7 +9,7 @@ from selectllm.utility.sources import UTILITIES, UtilitySource
 __all__ = ["UTILITIES", "UtilitySource"]
 
 warnings.warn(
-    "selectllm.utility_sources goes with the next release; import UtilitySource from selectllm, "
+    "selectllm.utility_sources goes with the next release. Import UtilitySource from selectllm, "
     "UTILITIES from selectllm.utility.sources",
     DeprecationWarning,
     stacklevel=2,

@@ -93,11 +93,11 @@ def _launch(model: LocalModel, slots: int, port: int) -> EmbeddedServer:
         if port:
             raise ModelError(
                 f"local/{model.name}: the engine did not start on 127.0.0.1:{port}, which may be "
-                f"taken; pass another port, or 0 for a free one"
+                "taken. Pass another port, or 0 for a free one"
             ) from None
         raise ProviderError(
             f"local/{model.name}: the engine {ENGINE} {engine_version()} could not load {weights} "
-            f"({error}); free some memory or install another version of the engine",
+            f"({error}). Free some memory or install another version of the engine",
             fatal=True,
         ) from None
     return EmbeddedServer(model.name, engine)

@@ -30,8 +30,8 @@ def check_model_id(model_id: str) -> None:
     provider, slash, name = model_id.partition("/")
     if not slash:
         raise ModelError(
-            f"model {model_id!r} names no provider; write provider/model, "
-            f"for example openai/{model_id}"
+            f"model {model_id!r} names no provider. Write provider/model, for example "
+            f"openai/{model_id}"
         )
     if not re.fullmatch(r"[\w.-]+", provider) or not name.strip():
         raise ModelError(
@@ -57,13 +57,13 @@ def base_url(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     url = _url(spec, environment)
     if url is not None and "@" in _split(url).netloc:
         raise ModelError(
-            f"model {spec.name!r}: the base URL holds a user name or password; take it out and "
+            f"model {spec.name!r}: the base URL holds a user name or password. Take it out and "
             "name a variable that holds the server's key with api_key_env"
         )
     if url is not None and (secret := _SECRET_PARAMETER.search(_split(url).query)):
         raise ModelError(
             f"model {spec.name!r}: the query of the base URL seems to hold a key "
-            f"({secret[1]}=...), which would be written into every log; take it out and name a "
+            f"({secret[1]}=...), which would be written into every log. Take it out and name a "
             "variable that holds it with api_key_env"
         )
     return url
@@ -95,12 +95,12 @@ def api_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
             return _key_in(spec.api_key_env, spec, environment)
         if not is_variable(spec.api_key_env):
             raise ModelError(
-                f"model {spec.name!r}: api_key_env holds no name of a variable; put the key into "
-                "a variable, for example MY_KEY, and write api_key_env: MY_KEY"
+                f"model {spec.name!r}: api_key_env holds no name of a variable. Put the key into a "
+                "variable, for example MY_KEY, and write api_key_env: MY_KEY"
             )
         raise ModelError(
-            f"model {spec.name!r}: its key should be in {spec.api_key_env}, which is not set; "
-            f"set it, or correct api_key_env"
+            f"model {spec.name!r}: its key should be in {spec.api_key_env}, which is not set. Set "
+            "it, or correct api_key_env"
         )
     if spec.api_base is None:
         own = provider_of(spec).key_variables
@@ -109,7 +109,7 @@ def api_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     if provider_of(spec).ambient_token:
         raise ModelError(
             f"model {spec.name!r}: {spec.provider}/ would send this machine's own token to "
-            "api_base; name the key for it with api_key_env, or use openai/ for that server"
+            "api_base. Name the key for it with api_key_env, or use openai/ for that server"
         )
     return NO_KEY
 
@@ -137,7 +137,7 @@ def _key_in(variable: str, spec: ModelSpec, environment: Mapping[str, str]) -> s
     key = environment[variable]
     if problem := not_a_header(key):
         raise ModelError(
-            f"model {spec.name!r}: the key in {variable} {problem}; set {variable} again, to the "
+            f"model {spec.name!r}: the key in {variable} {problem}. Set {variable} again, to the "
             "key alone"
         )
     return key
@@ -150,7 +150,7 @@ def check_headers(spec: ModelSpec) -> None:
         for name, value in headers.items() if isinstance(headers, Mapping) else ():
             if problem := not_a_header(str(value)) or not_a_header(str(name)):
                 raise ModelError(
-                    f"model {spec.name!r}: extra.{place}.{name!s:.40} {problem}; correct it"
+                    f"model {spec.name!r}: extra.{place}.{name!s:.40} {problem}. Correct it"
                 )
 
 
@@ -205,8 +205,8 @@ def _url(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     url = spec.api_base or _first(provider_of(spec).base_variables, environment)
     if url is None and provider_of(spec).self_hosted:
         raise ModelError(
-            f"model {spec.name!r}: {spec.provider}/ has no server of its own; set api_base "
-            f"or {provider_of(spec).base_variables[0]} to the URL of yours"
+            f"model {spec.name!r}: {spec.provider}/ has no server of its own. Set api_base or "
+            f"{provider_of(spec).base_variables[0]} to the URL of yours"
         )
     return url
 
@@ -225,6 +225,6 @@ def _split(url: str) -> SplitResult:
         usable = False
     if not usable or re.search(r"\s", url.strip()):
         raise ModelError(
-            f"api_base {shown!r} is not an http(s) URL; write it like http://localhost:11434"
+            f"api_base {shown!r} is not an http(s) URL. Write it like http://localhost:11434"
         )
     return parts

@@ -72,8 +72,8 @@ class LiteLLMModel:
         check_model_id(spec.id)
         if clash := sorted(_OURS & spec.extra.keys()):
             raise ModelError(
-                f"model {spec.name!r}: extra.{clash[0]} cannot be set; "
-                "use the model's own field of that name where there is one, or leave it out"
+                f"model {spec.name!r}: extra.{clash[0]} cannot be set. Use the model's own field "
+                "of that name where there is one, or leave it out"
             )
         check_headers(spec)
         self._spec = spec

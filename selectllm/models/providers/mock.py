@@ -83,7 +83,7 @@ def _preference(spec: ModelSpec, name: str, utility: Mapping[str, float] | None)
         return _at_random
     if name != "oracle" and not name.startswith(SKILL):
         raise ModelError(
-            f"{spec.id}: no such scripted model; there are mock/first, mock/random, "
+            f"{spec.id} is not a scripted model. There are mock/first, mock/random, "
             "mock/oracle, mock/skill:S and mock/reply:TEXT"
         )
     skill = _skill(spec.id, name.removeprefix(SKILL)) if name != "oracle" else None

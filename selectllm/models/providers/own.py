@@ -64,7 +64,7 @@ class OwnModel:
         if not all(callable(getattr(self._inner, name, None)) for name in ("complete", "close")):
             raise ModelError(
                 f"model {spec.name!r}: its code made {type(self._inner).__name__}, which has no "
-                "`complete` or no `close`; see selectllm.Model"
+                "`complete` or no `close`. See selectllm.Model"
             )
         self._spec = spec
 
@@ -82,13 +82,13 @@ class OwnModel:
             ) from error
         if not isinstance(reply, Reply):
             raise ProviderError(
-                f"model {name} gave {type(reply).__name__}; return a selectllm.core.types.Reply",
+                f"model {name} gave {type(reply).__name__}. Return a selectllm.core.types.Reply",
                 fatal=True,
             )
         if not isinstance(reply.text, str):
             raise ProviderError(
-                f"model {name} gave a Reply whose text is {type(reply.text).__name__}; "
-                "its text is a str",
+                f"model {name} gave a Reply whose text is {type(reply.text).__name__}. Its text "
+                "is a str",
                 fatal=True,
             )
         return replace(

@@ -275,7 +275,7 @@ def tokens_to_list(spec: ModelSpec) -> int:
         return provider_of(spec).most_logprobs
     if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= MOST_OF_ENGINE:
         raise ModelError(
-            f"{spec.name}: extra.top_logprobs {given!r} is no number of tokens from 1 to "
+            f"{spec.name}: extra.top_logprobs {given!r} is not a number of tokens from 1 to "
             f"{MOST_OF_ENGINE}"
         )
     return given

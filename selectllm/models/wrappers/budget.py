@@ -176,9 +176,9 @@ class Budgeted:
         if self._ledger.allow_unpriced:
             return 0.0
         raise ModelError(
-            f"{request.model.name}: not priced (neither litellm's table nor the suite has a price "
-            "for it), so `max_cost` cannot be kept; give the model a "
-            "`price: {input: USD, output: USD}` per million tokens, or pass `allow_unpriced`",
+            f"{request.model.name} has no known price (neither in litellm's table nor in the "
+            "suite), so `max_cost` cannot be kept. Give the model a `price: "
+            f"{{input: USD, output: USD}}` per million tokens, or pass `allow_unpriced`",
             argument="allow_unpriced",
         )
 

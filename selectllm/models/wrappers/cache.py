@@ -64,7 +64,7 @@ class JSONOnlyDisk(diskcache.Disk):  # type: ignore[misc]
 def _refusal(folder: Path, why: str) -> str:
     return (
         f"{folder}: the cache holds a row that this version of selectllm did not write, or that "
-        f"was damaged since ({why}); it was not used. {remedy(folder)}"
+        f"was damaged since ({why}). It was not used. {remedy(folder)}"
     )
 
 
@@ -83,13 +83,13 @@ FROM_BELOW = (  # the latter of settings that were damaged: diskcache takes thos
 )
 """What diskcache and sqlite raise about what is on the disk."""
 REASONS = {
-    sqlite3.SQLITE_BUSY: "another process has locked it: wait for that one",
-    sqlite3.SQLITE_LOCKED: "another process has locked it: wait for that one",
-    sqlite3.SQLITE_FULL: "there is no space left: make room",
-    sqlite3.SQLITE_READONLY: "it may not be written: check the folder's permissions",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check the folder and its permissions",
-    sqlite3.SQLITE_IOERR: "it cannot be read or written: check the disk and the space left",
-    sqlite3.SQLITE_PERM: "it may not be opened: check the folder's permissions",
+    sqlite3.SQLITE_BUSY: "another process has locked it. Wait until it is done",
+    sqlite3.SQLITE_LOCKED: "another process has locked it. Wait until it is done",
+    sqlite3.SQLITE_FULL: "there is no space left. Make room",
+    sqlite3.SQLITE_READONLY: "it may not be written. Check the folder's permissions",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened. Check the folder and its permissions",
+    sqlite3.SQLITE_IOERR: "it cannot be read or written. Check the disk and the space left",
+    sqlite3.SQLITE_PERM: "it may not be opened. Check the folder's permissions",
 }
 """What is wrong and helps, by sqlite's primary result code; anything else is damage."""
 
@@ -101,11 +101,11 @@ def unusable(folder: Path, error: BaseException) -> CacheError:
         code = sqlite3.SQLITE_BUSY
     reason = REASONS.get(code)
     if reason is None and isinstance(error, OSError):
-        reason = f"{error.strerror or error}: check the folder, its permissions and the space left"
+        reason = f"{error.strerror or error}. Check the folder, its permissions and the space left"
     if reason is not None:
         return CacheError(
-            f"{folder}: the reply cache cannot be used; {reason}, or name another folder with "
-            "`cache`",
+            f"{folder}: the reply cache cannot be used, because {reason}, or choose another folder "
+            "with `cache`",
             argument="cache",
         )
     return CacheDamaged(

@@ -77,8 +77,8 @@ def repair(folder: Path) -> CacheState:
                 _replace(folder, rows)
             except FROM_BELOW as error:
                 raise CacheError(
-                    f"{folder}: the repaired cache cannot be written ({error}); make room or mend "
-                    "the folder's permissions; nothing was changed",
+                    f"{folder}: the repaired cache cannot be written ({error}). Make room or "
+                    "correct the permissions of the folder. Nothing was changed",
                     argument="cache",
                 ) from None
     return state
@@ -114,7 +114,7 @@ def _remove(folder: Path) -> None:
 def _is_there(folder: Path) -> bool:
     """Whether there is a database, or what is in its place. Raises CacheError if none can be."""
     if why := unwritable(folder / ASIDE):
-        raise CacheError(f"{folder}: {why}; name another folder with `cache`", argument="cache")
+        raise CacheError(f"{folder}: {why}. Choose another folder with `cache`", argument="cache")
     return (folder / DATABASE).exists()
 
 

@@ -33,7 +33,7 @@ def read_pack(path: Path) -> dict[str, Reply]:
             key, reply = _entry(load_json(line))
         except ValueError:
             raise RunError(
-                f"{path}:{number}: not a recorded reply; run selectllm eval with the suite that "
+                f"{path}:{number} is not a recorded reply. Run selectllm eval with the suite that "
                 f"names this file, and --record {path}, to record it again"
             ) from None
         replies[key] = reply

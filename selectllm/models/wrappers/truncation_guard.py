@@ -28,7 +28,7 @@ class TruncationGuard:
         if looks_cut(estimate, reply.tokens_in):
             raise ProviderError(
                 f"{request.model.name}: input_truncated: the provider read {reply.tokens_in} "
-                f"prompt tokens where about {estimate} were sent; raise the server's context "
+                f"prompt tokens where about {estimate} were sent. Raise the server's context "
                 "length, or give the model its real `context:` so that long prompts are not sent",
                 kind="input_truncated",
                 reply=reply,

@@ -217,7 +217,7 @@ def _check(kind: ReplyKind, parsed: object, question: Question) -> None:
     """Raise PromptError unless code of the user's gave what can be said of its question."""
     if not isinstance(parsed, Parsed):
         raise PromptError(
-            f"reply kind {kind}: read gave {type(parsed).__name__}; return a "
+            f"reply kind {kind}: read gave {type(parsed).__name__}. Return a "
             "selectllm.core.types.Parsed"
         )
     m = len(question.labels)
@@ -225,13 +225,13 @@ def _check(kind: ReplyKind, parsed: object, question: Question) -> None:
     for positions in (parsed.picks, parsed.ranking or ()):
         if len({*positions}) < len(positions) or not {*positions} <= {*range(m)}:
             raise PromptError(
-                f"reply kind {kind}: read gave positions {positions!r}; they are different whole "
+                f"reply kind {kind}: read gave positions {positions!r}. They are different whole "
                 f"numbers from 0 to {m - 1}"
             )
     if usable and len(parsed.picks) != question.k:
         raise PromptError(
-            f"reply kind {kind}: read gave {len(parsed.picks)} picks and status {parsed.status}; "
-            f"of {question.k} asked for, fewer are partial and more are no answer"
+            f"reply kind {kind}: read gave {len(parsed.picks)} picks and status {parsed.status}. "
+            f"Of {question.k} asked for, fewer are partial and more are no answer"
         )
     if parsed.scores is not None and len(parsed.scores) != m:
         raise PromptError(f"reply kind {kind}: read gave {len(parsed.scores)} scores of {m}")

@@ -80,22 +80,20 @@ def _content(path: Path) -> Mapping[str, Any]:
         claimed = content.pop("sha256", None) if isinstance(content, dict) else None
         intact = claimed == sha256_json(content)
     except FileNotFoundError as error:
-        raise RunError(f"{path} does not exist; name a clusters.json that was written") from error
+        raise RunError(f"{path} does not exist. Name a clusters.json that was written") from error
     except OSError as error:
-        raise RunError(
-            f"{path}: cannot be read ({error.strerror}); name a clusters.json"
-        ) from error
+        raise RunError(f"{path} cannot be read ({error.strerror}). Name a clusters.json") from error
     except ValueError as error:
-        raise RunError(f"{path} is not JSON ({error}); restore it from where it came") from error
+        raise RunError(f"{path} is not JSON ({error}). Restore it from where it came") from error
     if not intact:
         raise RunError(
-            f"{path}: its sha256 does not fit its content, so it was edited or cut; restore it "
+            f"{path}: its sha256 does not fit its content, so it was edited or cut. Restore it "
             "from where it came"
         )
     match content:
         case {"clusters": [*_], "format": 1, "pool_sha256": str()}:
             return dict(content)
-    raise RunError(f"{path} is not clusters.json of format {FORMAT}; write it again")
+    raise RunError(f"{path} is not clusters.json of format {FORMAT}. Write it again")
 
 
 def _cluster(path: Path, entry: Any) -> Cluster:
@@ -103,7 +101,7 @@ def _cluster(path: Path, entry: Any) -> Cluster:
         case {"id": int(number), "members": [_, *_] as members}:
             if all(isinstance(member, str) for member in members):
                 return Cluster(number, tuple(members), entry.get("group"))
-    raise RunError(f"{path}: {canonical_json(entry)[:80]} is not a cluster; write the file again")
+    raise RunError(f"{path}: {canonical_json(entry)[:80]} is not a cluster. Write the file again")
 
 
 def _check_once(path: Path, clusters: Sequence[Cluster]) -> None:
@@ -112,7 +110,7 @@ def _check_once(path: Path, clusters: Sequence[Cluster]) -> None:
     for what, names in (("cluster", numbers), ("item", members)):
         name, count = next(iter(Counter(names).most_common(1)), (None, 0))
         if count > 1:
-            raise RunError(f"{path}: {what} {name!r} is in it {count} times; write it again")
+            raise RunError(f"{path}: {what} {name!r} is in it {count} times. Write it again")
 
 
 def _check_pool(path: Path, pool_sha256: str, clusters: Sequence[Cluster], pool: Pool) -> None:
@@ -121,11 +119,11 @@ def _check_pool(path: Path, pool_sha256: str, clusters: Sequence[Cluster], pool:
     where = pool.source or "this pool"
     if missing:
         raise RunError(
-            f"{path}: {len(missing)} items are not in {where}: {listed(missing)}; "
-            "use the pool that it was made from"
+            f"{path}: {len(missing)} items are not in {where}: {listed(missing)}. Use the pool "
+            "that it was made from"
         )
     if pool_sha256 != pool.sha256:
         raise RunError(
             f"{path} was made from another pool than {where}: the ids fit, but texts or their "
-            "order differ; use the pool that it was made from"
+            "order differ. Use the pool that it was made from"
         )

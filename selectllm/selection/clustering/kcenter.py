@@ -46,8 +46,8 @@ def kcenter(rows: SeededRows, clusters: int, seed: int) -> Ints:
     """
     if len(rows) > COVERING_UP_TO:
         raise UsageError(
-            f"the partition kcenter compares all items with one another and takes at most "
-            f"{COVERING_UP_TO:,}, got {len(rows):,}; use diverse, similar or random"
+            "the partition kcenter compares all items with one another and takes at most "
+            f"{COVERING_UP_TO:,}, got {len(rows):,}. Use diverse, similar or random"
         )
     if clusters == len(rows):  # the definition gives this, after comparing all with all
         return np.arange(clusters)

@@ -49,11 +49,11 @@ def partition(
     function = by if callable(by) else find_partition(by)
     if size < 1 or not ids:
         raise UsageError(
-            f"cannot divide {len(ids)} items into clusters of {size}; both must be at least 1"
+            f"cannot divide {len(ids)} items into clusters of {size}. Both must be at least 1"
         )
     if len(set(ids)) != len(ids):
         raise UsageError(
-            f"{len(ids) - len(set(ids))} of {len(ids)} ids are repeats; make them unique"
+            f"{len(ids) - len(set(ids))} of {len(ids)} ids are repeats. Make them unique"
         )
     if vectors is not None:
         check_vectors(vectors, len(ids))
@@ -143,7 +143,7 @@ def check_vectors(vectors: Vectors, items: int) -> None:
         finite = np.isfinite(vectors.sum(dtype=np.float64))
     if not finite:
         bad = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise EncoderError(f"row {bad} of the vectors holds NaN or infinity; embed the pool again")
+        raise EncoderError(f"row {bad} of the vectors holds NaN or infinity. Embed the pool again")
 
 
 def _check_labels(labels: Ints, items: int, clusters: int) -> None:
@@ -153,6 +153,6 @@ def _check_labels(labels: Ints, items: int, clusters: int) -> None:
     if len(sizes) != clusters or np.ptp(sizes) > 1:
         raise UsageError(
             f"a partition function must return {items} numbers from 0 to {clusters - 1}, each "
-            f"equally often within 1; got {labels.dtype} of shape {labels.shape}"
+            f"equally often within 1. Got {labels.dtype} of shape {labels.shape}"
             + (f", used {sizes.min()} to {sizes.max()} times" if numbers else "")
         )

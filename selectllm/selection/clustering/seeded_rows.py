@@ -36,7 +36,7 @@ class SeededRows:
     def take(self, start: int = 0, stop: int | None = None) -> Vectors:
         """Rows start to stop as a new array (stop - start, dim). Raises UsageError without any."""
         if self.vectors is None:
-            raise UsageError("this partition needs vectors; embed the pool or partition by random")
+            raise UsageError("this partition needs vectors. Embed the pool or partition by random")
         return np.asarray(self.vectors[self.order[start:stop]], dtype=np.float32)
 
     def wide(self, numbers: Ints) -> Floats:

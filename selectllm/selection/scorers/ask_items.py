@@ -85,7 +85,7 @@ class _Asking:
             )
         if self._failures:
             raise ProviderError(
-                f"{asked}: {len(self._failures)} of {count} items could not be measured; the "
-                f"first: {self._failures[0]}. What succeeded is in the reply cache: run the same "
-                "command again to ask only the rest"
+                f"{asked}: {len(self._failures)} of {count} items could not be measured. The first "
+                f"reason is: {self._failures[0]}. What succeeded is in the reply cache. Run the "
+                "same command again to ask only for the rest"
             )

@@ -72,8 +72,8 @@ class _Gguf:
         kind = self._value("general.architecture"), self._value("tokenizer.ggml.pre")
         if kind != ("llama", "smollm"):
             raise ModelError(
-                f"{path}: cannot convert architecture {kind[0]!r} with tokeniser {kind[1]!r}; "
-                "give the folder of a model in the format of transformers"
+                f"{path}: cannot convert architecture {kind[0]!r} with tokeniser {kind[1]!r}. Give "
+                "the folder of a model in the format of transformers"
             )
 
     def write(self, folder: Path) -> None:

@@ -106,7 +106,7 @@ def load_language_model(name: str | None, cache: Path) -> LanguageModel:
         return _embedded(name.removeprefix(LOCAL), cache)
     folder = Path(name).expanduser()
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise ModelError(f"folder {name} holds no config.json; give a language model's folder")
+        raise ModelError(f"folder {name} holds no config.json. Give a language model's folder")
     model = find_model(name, ROLE)
     return CausalModel(model.identity, model.source, model.revision)
 
@@ -247,6 +247,6 @@ def _start(model: CausalModel, tokenizer: Any) -> int:
         if token is not None:
             return int(token)
     raise ModelError(
-        f"language model {model.source} has neither a BOS nor an EOS token to start texts with; "
-        "set bos_token in its tokenizer_config.json"
+        f"language model {model.source} has neither a BOS nor an EOS token to start texts with. "
+        "Set bos_token in its tokenizer_config.json"
     )

@@ -131,14 +131,14 @@ def _scored(pairs: Sequence[Pair], model: LanguageModel) -> NDArray[np.float32]:
     if values.shape != (len(pairs), 2):
         raise ModelError(
             f"language model {model.identity} returned shape {values.shape} for {len(pairs)} "
-            f"texts; it must return ({len(pairs)}, 2): nats and tokens"
+            f"texts. It must return ({len(pairs)}, 2): nats and tokens"
         )
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)).all(axis=1))
     if len(bad):
         nats, tokens = values[bad[0]]
         raise ModelError(
             f"language model {model.identity} gave {nats:.4g} nats for {tokens:.4g} tokens of "
-            f"{pairs[bad[0]][1][:60]!r}; both must be finite and not negative: check its weights"
+            f"{pairs[bad[0]][1][:60]!r}. Both must be finite and not negative: check its weights"
         )
     return values
 
@@ -156,7 +156,7 @@ def responses_of(measure: str, items: Sequence[Item]) -> list[str]:
     if missing := unanswered(items):
         raise UnfitError(
             f"{measure} needs responses: {len(missing)} of {len(items)} items have none: "
-            f"{listed(missing)}; fill them in (`columns` response=COL names their column), or take "
+            f"{listed(missing)}. Fill them in (`columns` response=COL names their column), or take "
             "a strategy that needs none"
         )
     return [item.response or "" for item in items]

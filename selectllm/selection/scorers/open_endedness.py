@@ -59,7 +59,7 @@ class Sampler:
         if self.spec.temperature == 0:
             raise ModelError(
                 f"{self.spec.name}: at temperature 0 all replies to an item are the same, which "
-                f"says nothing of its open-endedness; set it to {TEMPERATURE:g}, say"
+                f"says nothing of its open-endedness. Set it to {TEMPERATURE:g}, say"
             )
 
 

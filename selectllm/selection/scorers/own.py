@@ -57,13 +57,13 @@ class OwnScorer(ItemScorer):
             measured = await self.inner.score(items, meter)
             if not isinstance(measured, Measured):
                 raise UsageError(
-                    f"{self._called} gave {type(measured).__name__}; return a Measured"
+                    f"{self._called} gave {type(measured).__name__}. Return a Measured"
                 )
             missing = [item.id for item in items if item.id not in measured.values]
             if missing:
                 raise UsageError(
                     f"{self._called} gave no value for {len(missing)} of {len(items)} items: "
-                    f"{listed(missing)}; give NaN where there is none"
+                    f"{listed(missing)}. Give NaN where there is none"
                 )
             values = {item.id: float(measured.values[item.id]) for item in items}
         return Measured(values, measured.attempts)

@@ -62,7 +62,7 @@ def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
     """
     if not reply_format(prompt.reply, prompt.folders).scores:
         raise PromptError(
-            f"{prompt.ref} asks for {prompt.reply}, and a rating needs scores; use a prompt with "
+            f"{prompt.ref} asks for {prompt.reply}, and a rating needs scores. Use a prompt with "
             "`reply: scores`, such as quality@1"
         )
     if not prompt.shows_responses:
@@ -70,7 +70,7 @@ def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
     if missing := unanswered(items):
         raise UnfitError(
             f"{prompt.ref} shows responses, and {len(missing)} of {len(items)} items have none: "
-            f"{listed(missing)}; fill them in, leave those items out, or rate instructions alone "
+            f"{listed(missing)}. Fill them in, leave those items out, or rate instructions alone "
             "with quality@1"
         )
 

@@ -183,7 +183,7 @@ def _score_first(name: str, given: str, base: Path | None) -> Strategy:
     scoring = find_strategy(inner, base)
     if not scoring.ranks:
         raise UsageError(
-            f"strategy {name!r}: {scoring.name} does not rank items; name one that does"
+            f"strategy {name!r}: {scoring.name} does not rank items. Name one that does"
         )
     pick = score_first(cutoff, scoring.pick)
     return replace(

@@ -28,7 +28,7 @@ def facility_location(candidates: Candidates, n: int, *, batch: int = BATCH) -> 
     if len(candidates.items) > UP_TO:
         raise UnfitError(
             "facility location holds the similarities of all pairs in memory, which is for up to "
-            f"{UP_TO:,} items, got {len(candidates.items):,}; use k-center, or select from fewer"
+            f"{UP_TO:,} items, got {len(candidates.items):,}. Use k-center, or select from fewer"
         )
     rows = seeded_rows(candidates)
     return [int(position) for position in rows.order[_lazy_greedy(_similarities(rows), n, batch)]]

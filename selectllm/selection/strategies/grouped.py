@@ -31,7 +31,7 @@ def k_center_hdbscan(candidates: Candidates, n: int) -> list[int]:
     if len(candidates.items) > HDBSCAN_UP_TO:
         raise UnfitError(
             f"HDBSCAN groups hold all distances in memory, which is for up to {HDBSCAN_UP_TO:,} "
-            f"items, got {len(candidates.items):,}; use k-center without groups"
+            f"items, got {len(candidates.items):,}. Use k-center without groups"
         )
     rows = seeded_rows(candidates)
     picks = _in_groups(rows, _hdbscan(rows), n, seeded_hash("shares", candidates.seed))

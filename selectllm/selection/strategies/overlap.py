@@ -27,7 +27,7 @@ def rouge_diversity(candidates: Candidates, n: int, *, most: int = ROUGE_UP_TO) 
     if len(candidates.items) > most:
         raise UnfitError(
             f"ROUGE diversity compares every pair, which is for up to {most:,} items, got "
-            f"{len(candidates.items):,}; use k-center, or a random sample of the pool"
+            f"{len(candidates.items):,}. Use k-center, or a random sample of the pool"
         )
     # Here, so that other strategies start without it.
     from selectllm.data.rouge import highest_rouge_l

@@ -61,7 +61,7 @@ def _held(name: str, pick: Pick) -> Pick:
         last = len(candidates.items) - 1
         if len(positions) != n or len({*positions}) < n or not {*positions} <= {*range(last + 1)}:
             raise UsageError(
-                f"strategy {name}: pick gave {positions[:10]!r}; of {last + 1} candidates it picks "
+                f"strategy {name}: pick gave {positions[:10]!r}. Of {last + 1} candidates it picks "
                 f"{n} different positions from 0 to {last}"
             )
         return positions
@@ -77,7 +77,7 @@ def _held_score(name: str, score: Score) -> Score:
             numbers = [float(number) for number in score(candidates)]
         if len(numbers) != len(candidates.items) or not all(map(math.isfinite, numbers)):
             raise UsageError(
-                f"strategy {name}: score gave {numbers[:10]!r}; it gives a finite number for each "
+                f"strategy {name}: score gave {numbers[:10]!r}. It gives a finite number for each "
                 f"of {len(candidates.items)} candidates"
             )
         return numbers

@@ -27,7 +27,7 @@ Files = Mapping[str, bytes]
 
 TEXTS = ("instruction", "input", "response")  # the columns that become fields
 HIGHEST = 10  # ratings are whole numbers from 0 to this
-EXPORT_AGAIN = "export the dataset with dataset.to_disk or dataset.records.to_json"
+EXPORT_AGAIN = "Export the dataset again with dataset.to_disk or dataset.records.to_json"
 LONGEST_GUIDELINES = 10_000  # characters that the server takes
 
 
@@ -37,12 +37,12 @@ def check_fits(path: Path, asking: Asking) -> None:
     if not (low.is_integer() and high.is_integer() and 0 <= low < high <= HIGHEST):
         raise UsageError(
             f"{path}: range {shown(asking.range)} does not fit Argilla, whose ratings are whole "
-            f"numbers from 0 to {HIGHEST}; use a range such as 1 5, or write a .csv sheet"
+            f"numbers from 0 to {HIGHEST}. Use a range such as 1 5, or write a .csv sheet"
         )
     if len(asking.rubric) > LONGEST_GUIDELINES:
         raise UsageError(
             f"{path}: the rubric has {len(asking.rubric)} characters, and Argilla takes "
-            f"{LONGEST_GUIDELINES}; shorten it, or write a .csv sheet"
+            f"{LONGEST_GUIDELINES}. Shorten it, or write a .csv sheet"
         )
 
 
@@ -168,7 +168,7 @@ def exported(path: Path, question: str = "rating") -> Iterator[tuple[str, str, s
     for place, record in read_objects(path if path.suffix == ".json" else path / "records.json"):
         item = item_id(record.get("id"))
         if item is None:
-            raise UtilityError(f"{place}: is no record with an id; {EXPORT_AGAIN}")
+            raise UtilityError(f"{place} is not a record with an id. {EXPORT_AGAIN}")
         for response in _responses(place, record, question):
             match response:
                 case {"status": "draft" | "discarded"} | {"value": None}:
@@ -176,8 +176,8 @@ def exported(path: Path, question: str = "rating") -> Iterator[tuple[str, str, s
                 case {"user_id": str(user), "value": value}:
                     yield place, user, item, value
                 case _:
-                    fault = f"{shortened(response)} is no response with a user_id and a value"
-                    raise UtilityError(f"{place}: item {item!r}: {fault}; {EXPORT_AGAIN}")
+                    fault = f"{shortened(response)} is not a response with a user_id and a value"
+                    raise UtilityError(f"{place}: item {item!r}: {fault}. {EXPORT_AGAIN}")
 
 
 def _responses(place: str, record: Mapping[str, Any], question: str) -> list[Any]:
@@ -187,4 +187,4 @@ def _responses(place: str, record: Mapping[str, Any], question: str) -> list[Any
             return []
         case dict() as responses if isinstance(responses[question], list):
             return list(responses[question])
-    raise UtilityError(f"{place}: is no record with responses by question; {EXPORT_AGAIN}")
+    raise UtilityError(f"{place} is not a record with responses by question. {EXPORT_AGAIN}")

@@ -44,7 +44,7 @@ class Asking:
     def __post_init__(self) -> None:
         check_range("asking", self.range)
         if self.raters < 1:
-            raise UtilityError(f"asking: raters is {self.raters}; ask one or more")
+            raise UtilityError(f"asking: raters is {self.raters}. Ask one or more")
         if not self.ids:
             raise UtilityError("asking: there are no items to rate")
         if sorted(set(self.ids)) != list(self.ids):
@@ -84,7 +84,7 @@ def write_asking(path: Path, asking: Asking) -> None:
     text = pretty_json({"format": FORMAT, **asking.to_json()})
     if path.exists() and path.read_bytes() != text.encode("utf-8"):
         raise UsageError(
-            f"{path} exists and says something else was asked; sheets of it may be with raters: "
+            f"{path} exists and says something else was asked. Sheets of it may be with raters: "
             "write to another name, or remove it"
         )
     write_text(path, text)
@@ -96,17 +96,15 @@ def read_asking(path: Path) -> Asking:
         content = load_json(path.read_bytes())
     except OSError as error:
         raise UtilityError(
-            f"{path}: cannot be read ({error.strerror}); name the .ask.json of the sheets"
+            f"{path} cannot be read ({error.strerror}). Name the .ask.json of the sheets"
         ) from None
     except ValueError as error:
-        raise UtilityError(
-            f"{path}: is not JSON ({error}); restore it from where it came"
-        ) from None
+        raise UtilityError(f"{path} is not JSON ({error}). Restore it from where it came") from None
     try:
         return _asking(content)
     except (UtilityError, TypeError) as error:
         raise UtilityError(
-            f"{path}: does not say what was asked ({error}); name the .ask.json of the sheets"
+            f"{path} does not say what was asked ({error}). Name the .ask.json of the sheets"
         ) from None
 
 
@@ -141,4 +139,4 @@ def _asking(content: Any) -> Asking:
         } if SHA256.fullmatch(pool_sha256) and all(isinstance(each, str) for each in ids):
             bounds = float(low), float(high)
             return Asking(suite, pool_sha256, bounds, differing, raters, tuple(ids), rubric)
-    raise TypeError(f"it is no asking of format {FORMAT}")
+    raise TypeError(f"it is not an asking of format {FORMAT}")

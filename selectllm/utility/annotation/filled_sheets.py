@@ -63,7 +63,7 @@ def read_sheets(
         if key in places:
             raise UtilityError(
                 f"{rating.where} ({value:g}) is the second by rater {rating.rater!r}, after "
-                f"{places[key]}; keep one, or name the raters apart in the column rater"
+                f"{places[key]}. Keep one, or name the raters apart in the column rater"
             )
         places[key] = rating.place
         values.setdefault(rating.item, {})[rating.rater] = value
@@ -93,8 +93,8 @@ def find_asking(sheet: Path, given: Path | None = None) -> Asking:
         if candidate.is_file():
             return read_asking(candidate)
     raise UtilityError(
-        f"{sheet}: nothing beside it says what was asked (no {(candidates or [shared])[0].name}); "
-        "name the .ask.json that was written with the sheet: `asked` FILE",
+        f"{sheet}: nothing beside it says what was asked (no {(candidates or [shared])[0].name}). "
+        "Name the .ask.json that was written with the sheet: `asked` FILE",
         argument="asked",
     )
 
@@ -103,7 +103,7 @@ def _ratings(path: Path) -> Iterator[Rating]:
     """The filled-in cells of one sheet, in its order."""
     suffix = path.suffix.lower()
     if not path.exists():
-        raise UtilityError(f"{path}: no such file; check the path")
+        raise UtilityError(f"{path} does not exist. Check the path")
     if suffix == ".json" and path.is_file() and _of_label_studio(path):
         yield from _in_label_studio(path)
     elif path.is_dir() or suffix in (".json", ".argilla"):
@@ -117,8 +117,9 @@ def _ratings(path: Path) -> Iterator[Rating]:
                 yield from _filled(path, place, row)
     else:
         raise UtilityError(
-            f"{path}: a sheet cannot be read from suffix {suffix!r}; save it as .csv (CSV UTF-8) "
-            "or .xlsx, or name a .jsonl file or an export of Argilla or Label Studio"
+            f"{path}: a sheet cannot be read from suffix {suffix!r}. Save it as .csv (CSV UTF-8) "
+            "or .xlsx, or name a .jsonl file or an export of Argilla or "
+            "Label Studio"
         )
 
 
@@ -158,7 +159,7 @@ def _filled(path: Path, place: str, row: Mapping[str, Any]) -> Iterator[Rating]:
     item = item_id(row.get("id"))
     if item is None:
         raise UtilityError(
-            f"{place}: rating {shortened(value)} stands beside no id; restore the id"
+            f"{place}: rating {shortened(value)} stands beside no id. Restore the id"
         )
     rater = row.get("rater")
     yield Rating(place, path.stem if is_blank(rater) else str(rater).strip(), item, value)
@@ -206,7 +207,7 @@ def _check_known(found: Sequence[Rating], asking: Asking) -> None:
         names = list(dict.fromkeys(rating.item for rating in strange))
         raise UtilityError(
             f"{strange[0].place}: {len(names)} rated item(s) were not asked about: "
-            f"{listed(names)}; a spreadsheet may have changed ids (leading zeros, dates): restore "
+            f"{listed(names)}. A spreadsheet may have changed ids (leading zeros, dates): restore "
             "them, or name the asking of this sheet"
         )
 
@@ -221,5 +222,5 @@ def _check_complete(
         fix = "" if not values else ", or import without them (`partial`)"
         raise UtilityError(
             f"{sheets}: {len(missing)} of {len(asking.ids)} items have no rating: "
-            f"{listed(missing)}; rate them{fix}"
+            f"{listed(missing)}. Rate them{fix}"
         )

@@ -74,7 +74,7 @@ def write_ratings(path: Path, ratings: Ratings, asking: Asking) -> RatingsFile:
     The same ratings give the same bytes. Raises UtilityError unless `path` ends in .jsonl.
     """
     if path.suffix != ".jsonl":
-        raise UtilityError(f"{path}: a ratings file is JSON lines; name it .jsonl")
+        raise UtilityError(f"{path}: a ratings file is JSON lines. Name it .jsonl")
     content = RatingsFile(
         values=mean_ratings(ratings),
         ratings=ratings,
@@ -122,14 +122,14 @@ def from_rows(path: Path, rows: Sequence[PlacedRow]) -> RatingsFile:
         header = RatingsHeader.exactly(first["ratings"])
     except ValueError as error:
         raise UtilityError(
-            f"{place}: does not begin a ratings file of format 1 ({error}); import the sheets again"
+            f"{place} does not begin a ratings file of format 1 ({error}). Import the sheets again"
         ) from None
     bounds = header.range
     check_range(place, bounds)
     ratings = {item: _ratings(where, row, bounds) for where, item, row in by_item(rows[1:])}
     if len(ratings) != header.items:
         raise UtilityError(
-            f"{path}: holds {len(ratings)} items, and its first line says {header.items}; it was "
+            f"{path} holds {len(ratings)} items, and its first line says {header.items}. It was "
             "edited or cut: import the sheets again"
         )
     values = mean_ratings(ratings)
@@ -153,9 +153,9 @@ def by_item(rows: Iterable[PlacedRow]) -> Iterator[tuple[str, str, Mapping[str, 
     for place, row in rows:
         item = item_id(row.get("id"))
         if item is None:
-            raise UtilityError(f"{place}: id is {shortened(row.get('id'))}; write the item's id")
+            raise UtilityError(f"{place}: id is {shortened(row.get('id'))}. Write the item's id")
         if item in places:
-            raise UtilityError(f"{place}: item {item!r} is in {places[item]} too; keep one row")
+            raise UtilityError(f"{place}: item {item!r} is in {places[item]} too. Keep one row")
         places[item] = place
         yield f"{place}: item {item!r}", item, row
 
@@ -164,7 +164,7 @@ def _ratings(where: str, row: Mapping[str, Any], bounds: Range) -> dict[str, flo
     """Who rated an item how. Raises UtilityError if `value` is not the mean of it."""
     given = row.get("ratings")
     if not isinstance(given, dict) or not given:
-        raise UtilityError(f"{where}: ratings ({shortened(given)}) holds none; import them again")
+        raise UtilityError(f"{where}: ratings ({shortened(given)}) holds none. Import them again")
     ratings = {
         rater: on_scale(value, bounds, f"{where}: rating by {rater!r}")
         for rater, value in given.items()
@@ -173,6 +173,6 @@ def _ratings(where: str, row: Mapping[str, Any], bounds: Range) -> dict[str, flo
     if not math.isclose(on_scale(row.get("value"), bounds, f"{where}: value"), mean, abs_tol=1e-9):
         raise UtilityError(
             f"{where}: value ({shortened(row['value'])}) is not the mean of its ratings "
-            f"({mean:g}); correct the sheet and import it again"
+            f"({mean:g}). Correct the sheet and import it again"
         )
     return ratings

@@ -40,7 +40,7 @@ def number(value: Any) -> float | None:
 def check_range(what: str, bounds: Range) -> None:
     """Raise UtilityError unless `bounds` are finite and the lower one is below the higher one."""
     if not (math.isfinite(bounds[0]) and math.isfinite(bounds[1]) and bounds[0] < bounds[1]):
-        raise UtilityError(f"{what}: range {shown(bounds)} is empty; write [lowest, highest]")
+        raise UtilityError(f"{what}: range {shown(bounds)} is empty. Write [lowest, highest]")
 
 
 def shown(bounds: Range) -> str:
@@ -78,12 +78,12 @@ def _within(value: float, bounds: Range | None) -> bool:
 
 def _fault(value: Any, found: float | None, bounds: Range | None) -> str:
     if is_blank(value):
-        return "is missing; write a number"
+        return "is missing. Write a number"
     if found is None and isinstance(value, str) and _THOUSANDS.fullmatch(value.strip()):
         point, none = value.strip().replace(",", "."), value.strip().replace(",", "")
-        return f"may be {point} or {none}; write the one that is meant"
+        return f"may be {point} or {none}. Write the one that is meant"
     if found is None:
-        return "is not a number; write one such as 4 or 4.5"
+        return "is not a number. Write one such as 4 or 4.5"
     if not math.isfinite(found) or bounds is None:
-        return "is not finite; write a number"
-    return f"is outside the range {shown(bounds)}; correct it, or ask for its rating again"
+        return "is not finite. Write a number"
+    return f"is outside the range {shown(bounds)}. Correct it, or ask for its rating again"

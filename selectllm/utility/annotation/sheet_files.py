@@ -14,7 +14,7 @@ from typing import Any
 
 from selectllm.core.errors import PoolError, UtilityError
 from selectllm.core.files import atomic_write
-from selectllm.core.shown import shortened
+from selectllm.core.shown import capital, shortened
 from selectllm.core.whole_text import is_whole
 from selectllm.data.readers import place, scan_rows
 from selectllm.data.readers.delimited import SAVE_AS_UTF8, not_utf8, opened_table
@@ -91,15 +91,15 @@ def _read(path: Path, table: Table, needed: Sequence[str]) -> Sheet:
         if header.count(name) != 1:
             has = ", ".join(map(repr, header)) or "nothing"
             found = f"{header.count(name)} columns" if name in header else "no column"
-            fault = f"the header has {found} {name!r}; it holds: {has}"
-            raise UtilityError(f"{path}:{table.line}: {fault}; name one column {name!r}")
+            fault = f"the header has {found} {name!r}. It holds: {has}"
+            raise UtilityError(f"{path}:{table.line}: {fault}. Call one column {name!r}")
     rows = []
     for line, cells in table.rows:
         _check_whole(path, line, cells)
         if len(cells) > len(header):
             raise UtilityError(
-                f"{path}:{line}: {len(cells)} cells where the header names {len(header)}; "
-                "put text that holds a delimiter in quotes"
+                f"{path}:{line}: {len(cells)} cells where the header names {len(header)}. Put text "
+                "that holds a delimiter in quotes"
             )
         rows.append((line, dict(zip(header, cells, strict=False))))
     return Sheet(table.comments, tuple(rows))
@@ -107,7 +107,7 @@ def _read(path: Path, table: Table, needed: Sequence[str]) -> Sheet:
 
 def _check_whole(path: Path, line: int, cells: Sequence[str]) -> None:
     if not all(map(is_whole, cells)):
-        raise UtilityError(f"{path}:{line}: {not_utf8(cells)}; {SAVE_AS_UTF8}")
+        raise UtilityError(f"{path}:{line}: {not_utf8(cells)}. {capital(SAVE_AS_UTF8)}")
 
 
 def read_placed(path: Path, needed: Sequence[str], what: str) -> Iterator[PlacedRow]:
@@ -124,7 +124,7 @@ def read_placed(path: Path, needed: Sequence[str], what: str) -> Iterator[Placed
         yield from read_objects(path)
     else:
         raise UtilityError(
-            f"{path}: {what} cannot be read from suffix {suffix!r}; write .jsonl, .csv or .xlsx"
+            f"{path}: {what} cannot be read from suffix {suffix!r}. Write .jsonl, .csv or .xlsx"
         )
 
 
@@ -137,9 +137,11 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for number, row in scan_rows(path):
             where = place(path, number)
             if isinstance(row, BadRow):
-                raise UtilityError(f"{where}: {row.reason}; {row.fix}")
+                raise UtilityError(f"{where}: {row.reason}. {capital(row.fix)}")
             if not isinstance(row, dict):
-                raise UtilityError(f"{where}: {shortened(row)} is no object; write one a row")
+                raise UtilityError(
+                    f"{where}: {shortened(row)} is not an object. Write one object in each row"
+                )
             yield where, row
     except PoolError as error:
         raise UtilityError(str(error)) from None

@@ -53,7 +53,7 @@ def write_sheets(
         raise ValueError("the items to write are not those of the asking")
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(
-            f"{path}: no sheet has the suffix {path.suffix!r}; there are: {', '.join(SUFFIXES)}"
+            f"{path}: no sheet has the suffix {path.suffix!r}. There are: {', '.join(SUFFIXES)}"
         )
     if path.suffix.lower() == ".argilla":
         check_fits(path, asking)
@@ -61,7 +61,7 @@ def write_sheets(
     for sheet in sheets:
         if sheet.exists():
             raise UsageError(
-                f"{sheet} exists, and ratings may be in it; write to another name, or remove it"
+                f"{sheet} exists, and ratings may be in it. Write to another name, or remove it"
             )
     write_asking(ask_path(path), asking)
     for rater, sheet in enumerate(sheets, start=1):

@@ -197,7 +197,7 @@ def test_a_folder_that_holds_something_else_is_refused(selectllm: Command, chang
     before = files()
     layout = ("--layout", "chat") if change == "other" else ()
     outcome = selectllm("export", "sets", "--pool", "pool.jsonl", "-o", "out", *layout)
-    assert_refused(outcome, "out: holds something else already", "-o")
+    assert_refused(outcome, "out holds something else already", "-o")
     assert files() == before
 
 
@@ -240,7 +240,7 @@ def test_an_unfinished_run_is_refused(selectllm: Command) -> None:
     assert_refused(selectllm(*call), "2 of 12 sets are not finished")
     log.write_text(whole, encoding="utf-8")
     Path("sets/sets.json").unlink()
-    assert_refused(selectllm(*call), "sets: is not finished")
+    assert_refused(selectllm(*call), "sets is not finished")
     log.write_text('{"manifest": {}}\n', encoding="utf-8")
     Path("sets/sets.json").write_text("{}", encoding="utf-8")
     assert_refused(selectllm(*call), "damaged")
@@ -260,8 +260,8 @@ def test_selectors_that_were_left_out_are_not_missed(selectllm: Command) -> None
 
 def test_what_is_no_source_is_refused(selectllm: Command) -> None:
     out = ("-o", "out")
-    assert_refused(selectllm("export", "nowhere", *out), "nowhere: no such file or folder")
-    assert_refused(selectllm("export", "sets", *out), "name the pool", "--pool FILE")
+    assert_refused(selectllm("export", "nowhere", *out), "nowhere does not exist")
+    assert_refused(selectllm("export", "sets", *out), "Name the pool", "--pool FILE")
     pool = ("--pool", "pool.jsonl")
     assert_refused(selectllm("export", "cache", *pool, *out), "holds no sets.jsonl")
     assert_refused(selectllm("export", "pool.jsonl", *pool, *out), "--pool: pool.jsonl holds")

@@ -121,7 +121,7 @@ def test_rows_of_csv_are_the_same_as_of_json_lines(exported: Exported, tmp_path:
         ({"metric": "eval_loss"}, ":2: metric 'eval_loss' looks as if lower were better"),
         ({"higher_is_better": "maybe"}, r":2: higher_is_better \('maybe'\) must be true or false"),
         ({"pool_sha256": "cd" * 32}, r":2: the result is of another pool \(sha256 cdcdcdcdcdcd\)"),
-        ({"file_sha256": "cd" * 32}, r":2: was trained on a file .* that is not the exported"),
+        ({"file_sha256": "cd" * 32}, r":2 was trained on a file .* that is not the exported"),
         ({}, r":2: acc of 'strategy:longest' on 'mmlu' is in .*rows\.jsonl:1 too"),
         ({"higher_is_better": False, "seed": 0, "training_seed": 1}, "higher_is_better differs"),
         ({"test_id": "t1"}, "a whole benchmark here and single tests there, or the other way"),
@@ -224,7 +224,7 @@ def test_a_model_of_another_name_needs_to_be_said(exported: Exported, tmp_path: 
     names = "'runs/my-model/last', 'base', 'runs', 'my-model', 'last'"
     with pytest.raises(UtilityError, match=rf"names \({names}\) is that .* `arm`, `budget` and"):
         from_json(exported, tmp_path, content)
-    with pytest.raises(UtilityError, match=r"found\.json: does not name its model; say which set"):
+    with pytest.raises(UtilityError, match=r"found\.json.*does not name its model\. Say which set"):
         from_json(exported, tmp_path, {**content, "model_name": None, "config": {}})
     found = from_json(exported, tmp_path, content, given=SetReference(LONGEST, 4))
     assert {(each.arm, each.budget) for each in found} == {(LONGEST, 4)}
@@ -257,7 +257,7 @@ def test_a_file_that_names_another_set_than_the_given_one_is_refused(
     with pytest.raises(UtilityError, match=rf"results\.mmlu\.acc,none: {own}{words}"):
         from_json(exported, tmp_path, content, given=given)
     path = write_jsonl(tmp_path / "rows.jsonl", [row(budget=4)])
-    with pytest.raises(UtilityError, match=rf"rows\.jsonl:1: {own}{words}; correct `arm`"):
+    with pytest.raises(UtilityError, match=rf"rows\.jsonl:1: {own}{words}\. Correct `arm`"):
         import_results([path], exported, given)
 
 
@@ -404,9 +404,9 @@ def test_a_leaderboard_gives_the_win_rates_of_exported_sets(
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", "{", r"a\.json: is not JSON"),
-        ("a.json", '{"scores": 1}', r"a\.json: is no result file that is known here; give rows"),
-        ("a.json", "[]", r"is no result file that is known here"),
+        ("a.json", "{", r"a\.json is not JSON"),
+        ("a.json", '{"scores": 1}', r"a\.json is not a result file that is known here\. Give rows"),
+        ("a.json", "[]", r"is not a result file that is known here"),
         ("a.jsonl", "", "holds no results"),
         ("a.txt", "", r"suffix '\.txt'"),
         ("a.csv", "arm,value\n", "no column 'metric'"),
@@ -430,7 +430,7 @@ def test_a_file_that_is_not_there_is_named(exported: Exported, tmp_path: Path) -
 
 
 def test_a_folder_that_was_not_exported_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="name a folder that `export` wrote"):
+    with pytest.raises(RunError, match="Name a folder that `export` wrote"):
         read_exported(tmp_path)
     (tmp_path / "manifest.json").write_text('{"format": 1, "verb": "export"}', encoding="utf-8")
     with pytest.raises(RunError, match="damaged"):
@@ -471,8 +471,8 @@ def test_results_that_were_cut_are_refused(exported: Exported, tmp_path: Path) -
         ([line, line], "begins no results file"),
         ([{**header, "note": ""}, line], "begins no results file"),
         ([{"results": {**header["results"], "format": 2}}, line], "no results file of format 1"),
-        ([header, {"arm": "x", "value": 1}], ":2: is no line of a results file"),
-        ([header, {**line, "more": 1}], r":2: is no line .* \('more' missing or unknown\)"),
+        ([header, {"arm": "x", "value": 1}], ":2 is no line of a results file"),
+        ([header, {**line, "more": 1}], r":2 is no line .* \('more' missing or unknown\)"),
         ([], "holds no results"),
     ):
         with pytest.raises(UtilityError, match=message):
@@ -513,7 +513,7 @@ def test_the_first_line_has_types_too_and_is_hashed(tmp_path: Path, name: str) -
     write_results(path, ResultsFile(POOL, None, POOL, (result(),)))
     header, line = read_jsonl(path)
     other = 7 if name == "unsettled" else "cd" * 32
-    for value, message in ((1.5, rf":1: {name} \(1\.5\) must be"), (other, "it was edited")):
+    for value, message in ((1.5, rf":1: {name} \(1\.5\) must be"), (other, "It was edited")):
         write_jsonl(path, [{"results": {**header["results"], name: value}}, line])
         with pytest.raises(UtilityError, match=message):
             read_results(path)
@@ -524,9 +524,7 @@ def test_lines_that_were_edited_or_moved_are_refused(tmp_path: Path) -> None:
     write_results(path, ResultsFile(POOL, None, POOL, (result(), result(LONGEST))))
     header, one, other = read_jsonl(path)
     for lines in ([{**one, "value": 0.5}, other], [other, one], [one, one]):
-        with pytest.raises(
-            UtilityError, match=r"results\.jsonl: is not what was written .* edited"
-        ):
+        with pytest.raises(UtilityError, match=r"results\.jsonl is not what was written .* edited"):
             read_results(write_jsonl(path, [header, *lines]))
 
 
@@ -573,9 +571,9 @@ def test_losses_have_their_sign_turned() -> None:
 @pytest.mark.parametrize(
     ("extra", "arguments", "message"),
     [
-        (result(LONGEST, metric="f1"), {}, "several of metric: 'acc', 'f1'; name one"),
-        (result(LONGEST, budget=4), {}, "several of budget: '2', '4'; name one"),
-        (result(LONGEST), {"metric": "ac"}, "no metric 'ac'; did you mean 'acc'"),
+        (result(LONGEST, metric="f1"), {}, "several of metric: 'acc', 'f1'. Name one"),
+        (result(LONGEST, budget=4), {}, "several of budget: '2', '4'. Name one"),
+        (result(LONGEST), {"metric": "ac"}, "no metric 'ac'. Did you mean 'acc'"),
         (result(LONGEST), {"benchmarks": ["c"]}, "no benchmark 'c'"),
         (result(LONGEST, benchmark="c"), {}, "'strategy:longest', seed 0: lacks benchmark 'b'"),
         (result(benchmark="c", higher_is_better=False), {}, "higher is better on some benchmarks"),

@@ -116,5 +116,5 @@ def test_test_items_that_a_student_has_seen_are_found_by_their_normalised_text()
     with pytest.raises(
         UsageError, match=r"2 of 3 test items are also in the pool: 't1', 't3'; .* take them out"
     ):
-        check_no_leak(tests, seen, "the pool")
+        check_no_leak(tests, seen, "The pool")
     check_no_leak(tests[1:2], seen)

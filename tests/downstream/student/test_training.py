@@ -162,7 +162,9 @@ def test_last_blocks_that_do_not_give_the_loss_of_the_whole_model_are_an_error(
 
     student = open_student(str(made(tmp_path / "tiny")), tmp_path / "cache")
     student.blocks[-1].register_forward_hook(lambda _, __, out: out + torch.randn_like(out))
-    with pytest.raises(ModelError, match=r"last blocks alone are .* off the whole model; use mode"):
+    with pytest.raises(
+        ModelError, match=r"last blocks alone are .* off the whole model\. Use mode"
+    ):
         score(student, items(1), TINY)
 
 
@@ -337,7 +339,7 @@ def test_a_folder_of_another_training_is_an_error(
             train(student, items(3), TINY, tmp_path, dies_after(200))
     else:
         train(student, items(3), TINY, tmp_path)
-    with pytest.raises(RunError, match="another training than this one; take another folder"):
+    with pytest.raises(RunError, match=r"another training than this one\. Take another folder"):
         train(student, items(3), replace(TINY, **change), tmp_path)
 
 
@@ -350,7 +352,7 @@ def test_other_items_are_another_training(student: Student, tmp_path: Path) -> N
 def test_a_damaged_state_is_an_error(student: Student, tmp_path: Path) -> None:
     (tmp_path / "unfinished.safetensors").write_bytes(b"half")
     with pytest.raises(
-        RunError, match=r"unfinished\.safetensors is damaged .*; delete it to train"
+        RunError, match=r"unfinished\.safetensors is damaged .*\. Delete it to train"
     ):
         train(student, items(3), TINY, tmp_path)
 
@@ -375,18 +377,20 @@ def test_a_broken_manifest_is_an_error(text: str, student: Student, tmp_path: Pa
 
 
 def test_a_folder_without_a_student_is_an_error(student: Student, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="holds no trained student; train one there first"):
+    with pytest.raises(RunError, match=r"holds no trained student\. Train one there first"):
         score(student, items(1), TINY, tmp_path)
 
 
 def test_a_student_of_another_shape_is_not_scored(student: Student, tmp_path: Path) -> None:
     train(student, items(3), TINY, tmp_path)
-    with pytest.raises(RunError, match="a student with rank 4, but this one has 2; take the same"):
+    with pytest.raises(
+        RunError, match=r"A student with rank 4, but this one has 2\. Take the same"
+    ):
         score(student, items(1), replace(TINY, rank=2), tmp_path)
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(student: Student, tmp_path: Path) -> None:
-    with pytest.raises(LossNotFinite, match=r"is (nan|inf): training has diverged; lower lear"):
+    with pytest.raises(LossNotFinite, match=r"is (nan|inf): training has diverged\. Lower lear"):
         train(student, items(6), replace(TINY, learning_rate=1e30), tmp_path)
     assert not (tmp_path / "student.json").exists()
 
@@ -435,14 +439,18 @@ def test_other_errors_of_torch_are_left_alone(
 def test_items_without_responses_are_counted_and_named(student: Student, tmp_path: Path) -> None:
     bad = [*items(2), Item("x", "Why?"), Item("y", "How?", response=" \n")]
     for attempt in (train, score):
-        with pytest.raises(UsageError, match="2 of 4 items have no response: 'x', 'y'; fill them"):
+        with pytest.raises(
+            UsageError, match=r"2 of 4 items have no response: 'x', 'y'\. Fill them"
+        ):
             attempt(student, bad, TINY, tmp_path)
         with pytest.raises(UsageError, match="there are no items"):
             attempt(student, [], TINY, tmp_path)
 
 
 def test_repeated_ids_are_an_error(student: Student, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="1 ids occur more than once: 'item-00'; make them uniqu"):
+    with pytest.raises(
+        UsageError, match=r"1 ids occur more than once: 'item-00'\. Make them uniqu"
+    ):
         train(student, [*items(2), items(1)[0]], TINY, tmp_path)
 
 
@@ -450,7 +458,7 @@ def test_without_the_extra_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(ExtraMissing, match=r'run pip install "selectllm\[student\]"'):
+    with pytest.raises(ExtraMissing, match=r'run: pip install "selectllm\[student\]"'):
         open_student("local/smollm2-135m", tmp_path)
 
 
@@ -469,12 +477,12 @@ def test_a_model_without_an_end_token_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("mode", "slow", "write fast or full"),
-        ("rank", 0, "`rank` is 0; write 1 or more"),
-        ("max_length", 31, "`max_length` is 31; write 32 or more"),
-        ("seed", -1, "`seed` is -1; write 0 or more"),
-        ("learning_rate", 0.0, "write a number above 0"),
-        ("learning_rate", float("nan"), "write a number above 0"),
+        ("mode", "slow", "Write fast or full"),
+        ("rank", 0, "`rank` is 0. Write 1 or more"),
+        ("max_length", 31, "`max_length` is 31. Write 32 or more"),
+        ("seed", -1, "`seed` is -1. Write 0 or more"),
+        ("learning_rate", 0.0, "Write a number above 0"),
+        ("learning_rate", float("nan"), "Write a number above 0"),
     ],
 )
 def test_a_setting_out_of_range_is_an_error(name: str, value: Any, said: str) -> None:
@@ -486,7 +494,7 @@ def test_a_window_or_blocks_that_the_model_does_not_have_are_errors(student: Stu
     with pytest.raises(UsageError, match=r"max_length is 513, but .* takes 512 tokens"):
         score(student, items(1), replace(TINY, max_length=513))
     with pytest.raises(
-        UsageError, match=r"blocks is 4, but .* has 4; write less, or use mode full"
+        UsageError, match=r"blocks is 4, but .* has 4\. Write less, or use mode full"
     ):
         score(student, items(1), replace(TINY, blocks=4))
 

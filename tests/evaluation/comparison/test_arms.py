@@ -97,7 +97,7 @@ class TestWhatANameDoesNotFind:
             (SEVERAL, "rank@3", ["leaves the model open", "pass `model`"]),
             (SEVERAL, "gpt", ["leaves the prompt open", "pass `prompt`"]),
             (SEVERAL, "rank+gtp", ["is none of the suite's arms", "gpt, llama+lora, short"]),
-            (Halves({}, ()), "x", ["prompts: none; models: none"]),
+            (Halves({}, ()), "x", ["the prompts none and the models none"]),
         ],
     )
     def test_is_an_error_with_the_list(self, halves: Halves, text: str, words: list[str]) -> None:
@@ -131,9 +131,9 @@ class TestDefaultHalves:
     @pytest.mark.parametrize(
         ("prompt", "model", "message"),
         [
-            ("rnak", None, "`prompt` 'rnak' is not in the suite; the suite has: new@draft, rank@3"),
+            ("rnak", None, "`prompt` 'rnak' is not in the suite. The suite has: new@draft, rank@3"),
             ("short", None, "`prompt` 'short' is any of short@1, short@2"),
-            (None, "gtp", "`model` 'gtp' is not in the suite; the suite has: gpt, llama"),
+            (None, "gtp", "`model` 'gtp' is not in the suite. The suite has: gpt, llama"),
         ],
     )
     def test_an_option_that_fits_none_or_two_is_an_error(

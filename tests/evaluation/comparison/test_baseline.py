@@ -233,7 +233,7 @@ class TestTheUtility:
     @pytest.mark.parametrize("by", [1.1e-6 * 5, -1.1e-6 * 5, 1.0])
     def test_values_further_apart_are_named(self, by: float) -> None:
         with pytest.raises(
-            RunError, match="its values differ from the baseline's for 1 items: 'c'"
+            RunError, match="Its values differ from the baseline's for 1 items: 'c'"
         ):
             agreed(self.moved(by), made())
 

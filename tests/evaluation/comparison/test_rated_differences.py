@@ -176,7 +176,7 @@ class TestPairedRatings:
         with pytest.raises(UtilityError) as error:
             paired_ratings(different, rated(a=1, d=2), 3, [0])
         assert "utility u: 2 of the 4 items that exactly one arm picked" in str(error.value)
-        assert "'b', 'e'; get a sheet" in str(error.value)
+        assert "'b', 'e'. Get a sheet" in str(error.value)
 
     @unhurried
     @given(made_decisions(arms=2), st.data())

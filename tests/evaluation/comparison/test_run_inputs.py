@@ -127,7 +127,7 @@ class TestRefusedFolders:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("run.json", "is the folder a finished run?"),
+            ("run.json", "Is the folder a finished run?"),
             ("clusters.json", "does not exist"),
             ("utilities.jsonl", "cannot be read (No such file"),
             ("baseline.json", "there is no baseline"),
@@ -143,7 +143,7 @@ class TestRefusedFolders:
         [
             ("run.json", "{", "cannot be read as JSON"),
             ("run.json", "[]", "is not a JSON object"),
-            ("run.json", "{}", "has no manifest; is the folder a run?"),
+            ("run.json", "{}", "has no manifest. Is the folder a run?"),
             ("clusters.json", "{", "is not JSON"),
             ("utilities.jsonl", "{}\n{", "cannot be read as utilities"),
             ("utilities.jsonl", '{}\n{"id": "x"}\n', "cannot be read as utilities"),
@@ -174,7 +174,7 @@ class TestRefusedFolders:
         assert (tmp_path / "run.json").read_bytes() == manifest
         message = self.refused(tmp_path)
         assert named in message
-        assert "the folder was changed, run it again" in message
+        assert "The folder was changed. Run the evaluation again" in message
 
     def test_a_value_was_edited(self, tmp_path: Path) -> None:
         started(tmp_path)

@@ -191,7 +191,7 @@ def test_the_terminal_lists_twenty_differences_and_json_all(selectllm: Command, 
     total = len(selectllm("verify", run, "--json").json["differences"])
     assert total > 20
     assert len(lines) == 21
-    assert lines[-1] == f"... and {total - 20} more; --json lists them all"
+    assert lines[-1] == f"There are {total - 20} more. To list them all, use --json."
 
 
 # --- decisions.jsonl
@@ -320,12 +320,12 @@ def test_a_log_of_other_types_is_no_traceback(
 
 def test_a_run_that_is_not_finished_says_how_to_finish_it(selectllm: Command, run: Path) -> None:
     (run / "results.json").unlink()
-    assert_refused(selectllm("verify", run), "not finished", "command that began it")
+    assert_refused(selectllm("verify", run), "not finished", "Run the same command again")
 
 
 def test_a_folder_that_is_no_run_is_refused(selectllm: Command) -> None:
     Path("empty").mkdir()
-    assert_refused(selectllm("verify", "empty"), "run.json", "is the folder a finished run?")
+    assert_refused(selectllm("verify", "empty"), "run.json", "Is the folder a finished run?")
 
 
 # --- what counts as a difference

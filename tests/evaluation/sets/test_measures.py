@@ -540,5 +540,5 @@ class TestMeanAndRange:
 
     @pytest.mark.parametrize("values", [[], [0.1, None, 0.2]])
     def test_a_figure_that_some_seeds_lack_is_refused(self, values: list[float | None]) -> None:
-        with pytest.raises(ValueError, match="need all or none"):
+        with pytest.raises(ValueError, match="Need all or none"):
             mean_and_range(values)

@@ -214,4 +214,4 @@ class TestLife:
             )
             done = python(program)
         assert "ModelError" in done.stderr
-        assert f"127.0.0.1:{port}, which may be taken; pass another port" in done.stderr
+        assert f"127.0.0.1:{port}, which may be taken. Pass another port" in done.stderr

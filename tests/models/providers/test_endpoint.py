@@ -87,7 +87,7 @@ def test_normalising_twice_changes_nothing(
             "http://exa mple.com", "not a url"]
 )  # fmt: skip
 def test_what_is_no_url_is_refused_with_an_example(url: str) -> None:
-    with pytest.raises(ModelError, match="write it like http://localhost:11434"):
+    with pytest.raises(ModelError, match="Write it like http://localhost:11434"):
         normalise(url)
 
 

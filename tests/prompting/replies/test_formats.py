@@ -82,8 +82,8 @@ def test_it_is_read_by_its_name_once_it_was_loaded(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("read", "says"),
     [
-        ("3", "read gave int; return a selectllm.core.types.Parsed"),
-        ("Parsed((0, 0), 'ok')", "positions (0, 0); they are different whole numbers from 0 to 4"),
+        ("3", "read gave int. Return a selectllm.core.types.Parsed"),
+        ("Parsed((0, 0), 'ok')", "positions (0, 0). They are different whole numbers from 0 to 4"),
         ("Parsed((0, 5), 'ok')", "from 0 to 4"),
         ("Parsed((0,), 'ok')", "read gave 1 picks and status ok"),
         ("Parsed((0, 1, 2), 'repaired')", "read gave 3 picks and status repaired"),

@@ -163,7 +163,7 @@ def test_a_cluster_number_used_twice_is_an_error(tmp_path: Path) -> None:
 
 
 def test_items_that_the_pool_lacks_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"2 items are not in pool\.jsonl: 'c', 'd'; use the pool"):
+    with pytest.raises(RunError, match=r"2 items are not in pool\.jsonl: 'c', 'd'\. Use the pool"):
         read_clusters(written(tmp_path), pool_of("a", "b"))
 
 

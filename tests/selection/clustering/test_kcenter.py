@@ -179,7 +179,7 @@ def test_a_pool_above_the_limit_is_an_error_that_names_what_divides_it() -> None
         np.ones((1, 1), dtype=np.float32), np.zeros(COVERING_UP_TO + 1, dtype=np.intp)
     )
     with pytest.raises(
-        UsageError, match=r"at most 100,000, got 100,001; use diverse, similar or random"
+        UsageError, match=r"at most 100,000, got 100,001\. Use diverse, similar or random"
     ):
         kcenter(rows, 10_000, 0)
 

@@ -184,7 +184,7 @@ def test_the_embedded_model_is_known_by_its_weights_without_loading_them(
 
 
 def test_an_unknown_embedded_model_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no embedded model 'smolm2-135m'; did you mean"):
+    with pytest.raises(ModelError, match=r"no embedded model 'smolm2-135m'\. Did you mean"):
         load_language_model("local/smolm2-135m", tmp_path)
 
 
@@ -264,7 +264,7 @@ def test_a_folder_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"holds no config\.json; give a language model's"):
+    with pytest.raises(ModelError, match=r"holds no config\.json\. Give a language model's"):
         load_language_model(str(tmp_path), tmp_path)
 
 

@@ -136,9 +136,9 @@ def test_progress_counts_the_new_pairs_and_is_silent_if_there_are_none(tmp_path:
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        ([[1.0, 1.0]], r"returned shape \(1, 2\) for 2 texts; it must return \(2, 2\)"),
+        ([[1.0, 1.0]], r"returned shape \(1, 2\) for 2 texts\. It must return \(2, 2\)"),
         ([1.0, 2.0], r"returned shape \(2,\) for 2 texts"),
-        ([[1.0, 1.0], [math.nan, 3.0]], "gave nan nats for 3 tokens of 'short'; both must be"),
+        ([[1.0, 1.0], [math.nan, 3.0]], "gave nan nats for 3 tokens of 'short'. Both must be"),
         ([[math.inf, 2.0], [1.0, 3.0]], "gave inf nats for 2 tokens of 'a longer text'"),
         ([[1.0, 1.0], [-0.5, 3.0]], "gave -0.5 nats for 3 tokens of 'short'"),
     ],

@@ -246,7 +246,9 @@ class TestFailures:
         self, opened: Open, provider: ProviderServer
     ) -> None:
         provider.queue(nth_reply, FAULTS["500"])
-        said = r"open-endedness with arm: 1 of 3 items could not be measured; the first: .*HTTP 500"
+        said = (
+            r"open-endedness with arm: 1 of 3 items could not be measured\. The first: .*HTTP 500"
+        )
         with pytest.raises(ProviderError, match=said):
             sampled(opened())
         before = provider.count

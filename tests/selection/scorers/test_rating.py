@@ -208,7 +208,7 @@ class TestFailures:
         self, opened: Open, provider: ProviderServer
     ) -> None:
         provider.state.respond = refuses(2, FAULTS["400"])
-        said = r"quality@1 with arm: 1 of 5 items could not be measured; the first: .*HTTP 400"
+        said = r"quality@1 with arm: 1 of 5 items could not be measured\. The first: .*HTTP 400"
         with pytest.raises(ProviderError, match=said):
             rated(opened())
         assert provider.count == 5
@@ -264,7 +264,7 @@ class TestWithResponses:
     ) -> None:
         items = [replace(item, response="Yes.") for item in ITEMS]
         items[1], items[3] = ITEMS[1], replace(ITEMS[3], response=" \n")
-        said = r"answered@1 shows responses, and 2 of 5 items have none: 'i2', 'i4'; fill them in"
+        said = r"answered@1 shows responses, and 2 of 5 items have none: 'i2', 'i4'\. Fill them in"
         with pytest.raises(UnfitError, match=said):
             rated(opened(ANSWERED), items)
         assert provider.count == 0
@@ -275,7 +275,7 @@ class TestWithResponses:
             check_rating(ANSWERED, ITEMS)
 
     def test_a_prompt_that_asks_for_no_scores_cannot_rate(self) -> None:
-        said = "criteria@1 asks for indices, and a rating needs scores; use .* quality@1"
+        said = "criteria@1 asks for indices, and a rating needs scores. Use .* quality@1"
         with pytest.raises(PromptError, match=said):
             check_rating(PromptLibrary().load("criteria@1"), ITEMS)
 

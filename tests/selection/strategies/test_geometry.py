@@ -137,7 +137,7 @@ def test_the_groups_take_turns() -> None:
 
 def test_too_many_items_for_hdbscan_is_an_error_that_says_what_to_do() -> None:
     many = HDBSCAN_UP_TO + 1
-    with pytest.raises(UsageError, match=r"up to 15,000 items, got 15,001; use k-center"):
+    with pytest.raises(UsageError, match=r"up to 15,000 items, got 15,001\. Use k-center"):
         k_center_hdbscan(candidates(np.ones((many, 1), dtype=np.float32)), 5)
 
 
@@ -223,5 +223,5 @@ def test_every_pick_adds_to_the_sum_and_never_more_than_the_one_before(vectors: 
 
 def test_too_many_items_for_facility_location_is_an_error_that_says_what_to_do() -> None:
     many = facility.UP_TO + 1
-    with pytest.raises(UsageError, match=r"up to 30,000 items, got 30,001; use k-center"):
+    with pytest.raises(UsageError, match=r"up to 30,000 items, got 30,001\. Use k-center"):
         facility_location(candidates(np.ones((many, 1), dtype=np.float32)), 5)

@@ -76,5 +76,5 @@ def test_a_text_that_cannot_be_compared_is_not_taken_for_diverse() -> None:
 
 def test_too_many_items_are_refused_with_what_to_use_instead() -> None:
     assert len(rouge_diversity(candidates(["a", "b", "c"]), 3, most=3)) == 3
-    with pytest.raises(UsageError, match=r"up to 3 items, got 4; use k-center"):
+    with pytest.raises(UsageError, match=r"up to 3 items, got 4\. Use k-center"):
         rouge_diversity(candidates(["a", "b", "c", "d"]), 1, most=3)

@@ -91,7 +91,7 @@ def test_score_first_is_the_plain_greedy_rule(pool: Candidates, cutoff: float) -
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("longst", "did you mean 'longest'"),
+        ("longst", "Did you mean 'longest'"),
         ("rating", "write rating:PROMPT\\+MODEL"),
         ("rating:quality@1", "write rating:PROMPT\\+MODEL"),
         ("oracle:", "write oracle:UTILITY"),

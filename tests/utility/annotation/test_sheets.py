@@ -332,7 +332,7 @@ class TestSpreadsheets:
             (b"# x\nid,score\na,1\n", r"sheet\.csv:2: the header has no column 'rating'.*'score'"),
             (b"rating;comment\n1;x\n", r"sheet\.csv:1: the header has no column 'id'"),
             (b"id,rating,rating\na,1,2\n", r"sheet\.csv:1: the header has 2 columns 'rating'"),
-            (b"", r"sheet\.csv:1: the header has no column 'id'; it holds: nothing"),
+            (b"", r"sheet\.csv:1: the header has no column 'id'\. It holds: nothing"),
             (b"id,rating\na,1,x\n", r"sheet\.csv:2: 3 cells where the header names 2"),
             (b'id,rating\na,1\nb,"2\n', r"sheet\.csv:3: broken CSV"),
         ],
@@ -349,9 +349,9 @@ class TestSpreadsheets:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("none.csv", r"none\.csv: no such file"),
-            ("none", r"none: no such file"),
-            ("a.ods", r"a\.ods: .*suffix '\.ods'; save it as \.csv .* or \.xlsx"),
+            ("none.csv", r"none\.csv does not exist"),
+            ("none", r"none does not exist"),
+            ("a.ods", r"a\.ods: .*suffix '\.ods'\. Save it as \.csv .* or \.xlsx"),
         ],
     )
     def test_what_is_no_sheet_is_named(self, tmp_path: Path, name: str, message: str) -> None:
@@ -375,7 +375,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("value", "fault"),
         [
-            ("good", r"'good'\) is not a number; write one such as"),
+            ("good", r"'good'\) is not a number\. Write one such as"),
             ("1,500", r"'1,500'\) may be 1\.500 or 1500"),
             ("nan", r"'nan'\) is not a number"),
             ("1e999", r"'1e999'\) is not finite"),
@@ -395,7 +395,7 @@ class TestReading:
         [
             ('{"id": "a", "rating": NaN}', r"s\.jsonl:2: NaN is not JSON"),
             ('{"id": "a", "rating": [3]}', r"s\.jsonl:2: item 'a': rating \(\[3\]\) is not a num"),
-            ("[1]", r"s\.jsonl:2: \[1\] is no object"),
+            ("[1]", r"s\.jsonl:2: \[1\] is not an object"),
             ('{"rating": 3}', r"s\.jsonl:2: rating 3 stands beside no id"),
         ],
     )
@@ -480,14 +480,14 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"format": 2}, "no asking of format 1"),
+            ({"format": 2}, "not an asking of format 1"),
             ({"ids": ["b", "a"]}, "sorted and distinct"),
             ({"ids": ["a", "a"]}, "sorted and distinct"),
             ({"ids": []}, "no items"),
-            ({"ids": [1]}, "no asking of format 1"),
+            ({"ids": [1]}, "not an asking of format 1"),
             ({"raters": 0}, "raters is 0"),
             ({"range": [5, 1]}, r"range \[5, 1\] is empty"),
-            ({"range": [1]}, "no asking of format 1"),
+            ({"range": [1]}, "not an asking of format 1"),
         ],
     )
     def test_a_damaged_one_is_named(
@@ -602,9 +602,9 @@ class TestArgilla:
         ("responses", "message"),
         [
             ({"rating": [{"value": 9, "user_id": "u"}]}, r"item 'a': rating \(9\) is outside"),
-            ({"rating": [{"value": 3}]}, r"item 'a': .* is no response with a user_id"),
-            ({"rating": 3}, "is no record with responses"),
-            (None, "is no record with responses"),
+            ({"rating": [{"value": 3}]}, r"item 'a': .* is not a response with a user_id"),
+            ({"rating": 3}, "is not a record with responses"),
+            (None, "is not a record with responses"),
             ({}, r"1 of 1 items have no rating: 'a'"),
         ],
     )
