@@ -399,7 +399,7 @@ def test_a_file_without_an_instruction_column_names_the_columns_and_the_flag(
         ({"my text": "Name a colour."}, "'instruction=my text'"),
     ):
         assert folder.complaint("pool.jsonl", jsonl([row]), skip_bad=True) == (
-            f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}); "
+            f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}). "
             f"Name it with `columns` {flag}"
         )
 
