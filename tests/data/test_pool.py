@@ -243,7 +243,7 @@ BAD_ROWS = [
     (b'{"instruction": "q", "input": {}}', "input is an object, not text: {}. Write it as text"),
     (
         b'{"instruction": "q", "output": 42}',
-        "response (column 'output') is a number, not text: 42; "
+        "response (column 'output') is a number, not text: 42. "
         "Write it as text, use `columns` response=COL",
     ),
     (b'["q"]', "the row is not an object: ['q']. Write it as {\"instruction\": ...}"),

@@ -215,7 +215,7 @@ def test_a_bad_csv_row_is_named_or_left_out(folder: Folder, line: bytes, complai
 BROKEN_GZIP = gzip.compress(b'{"instruction": "q"}\n' * 1000, mtime=0)
 NO_ARRAY = (
     "A .json pool is one array of objects. Correct it, or call the file .jsonl if it holds one "
-    "object a line"
+    "object in each line"
 )
 
 
