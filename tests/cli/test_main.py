@@ -109,7 +109,7 @@ def test_the_cache_can_be_looked_into_and_cleared(
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     kept = selectllm("cache", "clear")
     assert (kept.code, kept.out) == (0, "Nothing was removed.\n")
-    assert "removed 1 replies" in selectllm("cache", "clear", "--yes").out
+    assert "Removed 1 replies" in selectllm("cache", "clear", "--yes").out
     assert selectllm("cache", "stats", "--json").json["models"] == {}
 
 
@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_written_is_bad_input_and_no_verdict(
     told = selectllm("select", pool_file, "--budget", 3, "--strategy", "first", "-o", out)
     assert told.code == 2
     assert told.err.startswith(f"selectllm: -o {out} cannot be written")
-    assert "choose another file" in told.err
+    assert "Choose another file" in told.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
@@ -169,7 +169,7 @@ def test_a_damaged_cache_is_told_repaired_and_cleared(selectllm: Command, tmp_pa
         "damaged": [],
     }
     database.write_bytes(b"no database" * 1_000)
-    assert selectllm("cache", "clear", "--yes").out.startswith("removed the damaged cache from ")
+    assert selectllm("cache", "clear", "--yes").out.startswith("Removed the damaged cache from ")
     assert selectllm("cache", "stats", "--json").json["models"] == {}
 
 

@@ -83,7 +83,7 @@ BAD = {
     "broken array": Bad(
         "pool.json", b'[{"instruction": "Say a."},\n {', ("pool.json:2: not JSON at column",)
     ),
-    "lines in .json": Bad("pool.json", GOOD, ("pool.json:1: ", "Name the file .jsonl")),
+    "lines in .json": Bad("pool.json", GOOD, ("pool.json:1: ", "call the file .jsonl")),
     "CSV not UTF-8": Bad(
         "pool.csv",
         b"id,instruction\na,Say a.\nb,caf\xe9\n",
@@ -105,7 +105,7 @@ BAD = {
     "zipped row": Bad(
         "pool.jsonl.gz",
         gzip.compress(GOOD + b"{", mtime=0),
-        ("pool.jsonl.gz:3 is not JSON",),
+        ("pool.jsonl.gz:3: not JSON",),
     ),
     "broken Parquet": Bad(
         "pool.parquet", b"PAR1 no more", ("pool.parquet is broken Parquet", "Write the file again")
@@ -146,7 +146,7 @@ def test_a_pool_that_is_not_there_or_a_folder_is_refused(selectllm: Command, ver
 def test_the_test_file_of_knn_is_read_as_strictly(selectllm: Command, pool_file: Path) -> None:
     Path("test.jsonl").write_bytes(GOOD + b"{\n")
     suite = write_suite("utilities: [{name: near, source: knn, test: test.jsonl}]")
-    assert_refused(selectllm("eval", suite, "-o", "run"), "test.jsonl:3 is not JSON")
+    assert_refused(selectllm("eval", suite, "-o", "run"), "test.jsonl:3: not JSON")
     assert not Path("run").exists()
 
 

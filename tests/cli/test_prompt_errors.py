@@ -194,4 +194,6 @@ class TestATemplate:
         self, selectllm: Command, workspace: Path
     ) -> None:
         rendered = selectllm("prompts", "render", "mine@1", "pool.jsonl", "--size", 3, "--k", 4)
-        assert_refused(rendered, "mine@1: cannot pick 4 of 3 candidates. K must be 1 to m")
+        assert_refused(
+            rendered, "mine@1: cannot pick 4 of 3 candidates. the number of picks must be from 1 to"
+        )

@@ -143,7 +143,7 @@ class TestLockAndCheck:
 
     def test_lock_names_what_it_released(self, workspace: Path) -> None:
         put(workspace, "trial@2")
-        assert output("lock") == "locked trial@2\n"
+        assert output("lock") == "Locked trial@2.\n"
         assert output("lock") == "Every version is already locked.\n"
         assert json.loads(output("lock", "--json")) == []
 
@@ -157,7 +157,7 @@ class TestLockAndCheck:
         assert row["instruction"] in messages[-1]["content"]
 
     def test_check_is_content_with_a_workspace_in_order(self, workspace: Path) -> None:
-        assert output("check") == "prompts are fine\n"
+        assert output("check") == "All prompts are fine.\n"
         assert json.loads(output("check", "--json")) == []
 
     def test_check_exits_1_with_a_line_for_each_problem(self, workspace: Path) -> None:

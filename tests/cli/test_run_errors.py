@@ -192,7 +192,7 @@ def test_a_planted_row_is_refused_unread_and_clear_removes_it(
     assert not Path("run/results.json").exists()
     assert {name: files()[name] for name in before} == before
     assert server.count == 8
-    assert "removed 8 replies" in selectllm("cache", "clear", "--yes").out
+    assert "Removed 8 replies" in selectllm("cache", "clear", "--yes").out
     assert selectllm("eval", suite, "-o", "run").code == 0
     assert selectllm(*asked).code == 0
 

@@ -27,7 +27,7 @@ def test_the_command_writes_what_the_job_gives(selectllm: Command, pool_file: Pa
     outcome = selectllm("select", pool_file, "--budget", 9, "--seed", 3, "--cluster-size", 5, *MOCK)
     assert outcome.code == 0, outcome.err
     out = pool_file.with_name("pool.selected.jsonl")
-    assert outcome.out == f"9 items in {out} (short@1+mock/random)\n"
+    assert outcome.out == f"Wrote 9 items to {out}, selected by short@1+mock/random.\n"
     asked: SelectArguments = {"prompt": "short@1", "model": "mock/random", "by": "random"}
     job = select(pool_file, budget=9, seed=3, cluster_size=5, log="log.jsonl", **asked)
     finished(job).write("job.jsonl")
@@ -93,7 +93,7 @@ def test_replies_that_are_missing_are_told_with_the_command_that_records_them(
     asked = ("select", pool_file, "--budget", "4", "--prompt", "short@1", "--by", "random")
     told = selectllm(*asked, "--model", "openai/m", "--offline", "-o", "my out.jsonl")
     assert told.code == 5
-    command = shlex.split(told.err.partition("run: ")[2])
+    command = shlex.split(told.err.rpartition("run: ")[2])
     assert sorted(command[2:]) == sorted(
         [*map(str, asked[1:]), "--model", "openai/m", "--out", "my out.jsonl"]
     )
@@ -224,7 +224,7 @@ def test_what_a_selection_takes_is_told_before_and_after(
     again = selectllm(*asked, "-o", "again.jsonl", "--json").json
     assert (again["replies"], again["cached"], again["spent_usd"]) == (8, 8, 0.0)
     assert again["tokens_in"] > again["tokens_out"] > 0
-    assert "cached: 8 of 8 decisions" in selectllm(*asked, "--dry-run").out
+    assert "Already cached: 8 of the 8 decisions" in selectllm(*asked, "--dry-run").out
 
 
 def test_what_is_cached_is_not_claimed_before_the_pool_is_embedded(

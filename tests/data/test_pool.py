@@ -243,7 +243,7 @@ BAD_ROWS = [
     (b'{"instruction": "q", "input": {}}', "input is an object, not text: {}. Write it as text"),
     (
         b'{"instruction": "q", "output": 42}',
-        "response (column 'output') is a number, not text: 42; "
+        "response (column 'output') is a number, not text: 42. "
         "Write it as text, use `columns` response=COL",
     ),
     (b'["q"]', "the row is not an object: ['q']. Write it as {\"instruction\": ...}"),
@@ -399,7 +399,7 @@ def test_a_file_without_an_instruction_column_names_the_columns_and_the_flag(
         ({"my text": "Name a colour."}, "'instruction=my text'"),
     ):
         assert folder.complaint("pool.jsonl", jsonl([row]), skip_bad=True) == (
-            f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}); "
+            f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}). "
             f"Name it with `columns` {flag}"
         )
 

@@ -166,7 +166,7 @@ QUOTE = "Put fields that hold the delimiter in quotes"
         (
             '{"instruction": "ü", bad}',
             "not JSON at column 22 (Expecting property name enclosed in double quotes), "
-            'near \'on": "ü", bad}\'; write one JSON object there',
+            'near \'on": "ü", bad}\'. Write one JSON object there',
         ),
         ('{"instruction": "q"', "not JSON at column 20 ("),
         ('{"instruction": "q"} {"instruction": "q"}', "not JSON at column 22 (Extra data)"),
@@ -187,7 +187,7 @@ def test_a_line_that_is_not_json_is_named_with_its_column(
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        (b"caf\xe9,x", f"byte 0xe9 is not UTF-8 (in Windows-1252 it is 'é'); {SAVE_AS_UTF8}"),
+        (b"caf\xe9,x", f"byte 0xe9 is not UTF-8 (in Windows-1252 it is 'é'). S{SAVE_AS_UTF8[1:]}"),
         (b"q", "1 fields where the header names 2. Put fields that hold the delimiter in quotes"),
         (
             b"q,r,s",
@@ -196,7 +196,7 @@ def test_a_line_that_is_not_json_is_named_with_its_column(
         (b",x", "instruction is empty. Fill it"),
         (
             b'"two\nlines \xff",x',
-            f"byte 0xff is not UTF-8 (in Windows-1252 it is 'ÿ'); {SAVE_AS_UTF8}",
+            f"byte 0xff is not UTF-8 (in Windows-1252 it is 'ÿ'). S{SAVE_AS_UTF8[1:]}",
         ),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_bad_csv_row_is_named_or_left_out(folder: Folder, line: bytes, complai
 BROKEN_GZIP = gzip.compress(b'{"instruction": "q"}\n' * 1000, mtime=0)
 NO_ARRAY = (
     "A .json pool is one array of objects. Correct it, or call the file .jsonl if it holds one "
-    "object a line"
+    "object in each line"
 )
 
 
@@ -237,7 +237,7 @@ NO_ARRAY = (
             "pool.json",
             '[{"instruction": "é"},\n {"instruction": "é", x}]'.encode(),
             "pool.json:2: not JSON at column 23 (Expecting property name enclosed in double "
-            f'quotes), near \'on": "é", x}}]\'; {NO_ARRAY}',
+            f'quotes), near \'on": "é", x}}]\'. {NO_ARRAY}',
         ),
         ("pool.json", b"[" + GOOD_ROW + b",]", "pool.json:1: not JSON at column 38 (Expecting val"),
         ("pool.json", b"[" + GOOD_ROW + b"]]", "pool.json:1: not JSON at column 38 (text behind"),

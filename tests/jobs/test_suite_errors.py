@@ -84,22 +84,25 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         ("[mock/first] -> [{id: openai/m, api_base: 'not a url'}]", ("not a url",)),
         ("strategies: [longst]", ("Did you mean 'longest'?",)),
         # parts that contradict each other
-        ("picks: 2 -> picks: 5", ("picks: 5 of clusters of 5 is not a choice", "smaller")),
-        ("[short@1] -> [short@1, short@1]", ("prompts: 'short@1' stands twice",)),
-        ("[mock/first] -> [mock/first, mock/first]", ("models: 'mock/first' stands twice",)),
+        ("picks: 2 -> picks: 5", ("picks: 5 of clusters of 5 leaves no choice", "smaller")),
+        ("[short@1] -> [short@1, short@1]", ("prompts: There are two called 'short@1'",)),
+        (
+            "[mock/first] -> [mock/first, mock/first]",
+            ("models: There are two called 'mock/first'",),
+        ),
         (
             "[mock/first] -> [mock/first, {id: mock/random, name: mock/first}]",
-            ("models: 'mock/first' stands twice", "its own name"),
+            ("models: There are two called 'mock/first'", "its own name"),
         ),
         (f"{RATED}{RATED}", ("the key 'utilities' stands twice",)),
-        ("strategies: [first, first]", ("strategies: 'first' stands twice",)),
+        ("strategies: [first, first]", ("strategies: There are two called 'first'",)),
         ("[short@1] -> []", ("prompts is empty. A prompt needs a model",)),
         ("[mock/first] -> []", ("models is empty. A prompt needs a model",)),
         (
             "prompts: [short@1]\nmodels: [mock/first]\n -> seed: 1\n",
             ("nothing to evaluate. Name prompts and models, or strategies",),
         ),
-        ("gate: {utility: taste}", ("gate.utility: 'taste' is none of", "It has none")),
+        ("gate: {utility: taste}", ("gate.utility: 'taste' is none of", "it has none")),
         # not a suite at all
         ("name: demo -> name: [demo", ("suite.yaml is not YAML",)),
         ("name: demo -> name: demo\nname: again", ("the key 'name' stands twice",)),

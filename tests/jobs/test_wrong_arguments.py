@@ -131,7 +131,7 @@ def test_a_pool_is_loaded_by_its_name_as_text(folder: Path) -> None:
     ],
 )
 def test_a_number_is_not_given_as_text(folder: Path, name: str, value: Any) -> None:
-    with pytest.raises(UsageError, match=f"`{name}` {value!r}: is {type(value).__name__}") as told:
+    with pytest.raises(UsageError, match=f"`{name}` {value!r} is {type(value).__name__}") as told:
         sl.select("pool.jsonl", **{"budget": 3, "strategy": "random"} | {name: value})
     assert told.value.argument == name
 
@@ -254,7 +254,9 @@ def test_half_a_character_in_a_record_is_replaced_and_counted(field: str) -> Non
 
 def test_an_unknown_keyword_is_told_with_the_one_most_like_it(folder: Path) -> None:
     arguments: Any = {"budgt": 3, "strategy": "random"}
-    with pytest.raises(TypeError, match=r"select: no argument 'budgt'\. Did you mean 'budget'"):
+    with pytest.raises(
+        TypeError, match=r"select: there is no argument 'budgt'\. Did you mean 'budget'"
+    ):
         sl.select("pool.jsonl", **arguments)
     settings: Any = {"max_cots": 3}
     with pytest.raises(TypeError, match=r"no argument 'max_cots'\. Did you mean 'max_cost'"):

@@ -34,11 +34,11 @@ class TestFolders:
     @pytest.mark.parametrize("text", ["[a, b]", "a@1: 3", "a: [", "\x00"])
     def test_a_damaged_lock_is_an_error(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "LOCK.yaml").write_text(text, encoding="utf-8")
-        with pytest.raises(PromptError, match=r"LOCK.yaml: .*restore it"):
+        with pytest.raises(PromptError, match=r"LOCK.yaml .*Restore it"):
             PromptLibrary(tmp_path)
 
     def test_a_folder_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(PromptError, match="absent does not exist of prompts"):
+        with pytest.raises(PromptError, match="absent: this folder of prompts does not exist"):
             PromptLibrary(tmp_path / "absent")
 
 
@@ -128,7 +128,7 @@ class TestLock:
         path = put(tmp_path, "trial@1")
         lock(tmp_path)
         path.write_bytes(path.read_bytes() + b"\n")
-        said = r"trial@1 was changed after its release \(LOCK\.yaml\)\. An edit is a new version"
+        said = r"trial@1 was changed after its release \(LOCK\.yaml\)\. An edit needs a new version"
         with pytest.raises(PromptError, match=said):
             PromptLibrary(tmp_path).load("trial@1")
         with pytest.raises(PromptError, match=said):
@@ -144,7 +144,7 @@ class TestLock:
         assert "trial@1 was changed after its release (LOCK.yaml). Only its line ends" in problem
         assert "`prompts/** -text` into .gitattributes" in problem
         path.write_bytes(path.read_bytes() + b"more\r\n")
-        assert "(LOCK.yaml). An edit is a new version" in check(tmp_path)[0]
+        assert "(LOCK.yaml). An edit needs a new version" in check(tmp_path)[0]
 
     def test_a_released_version_that_vanished_is_reported(self, tmp_path: Path) -> None:
         put(tmp_path, "other@1")
@@ -168,7 +168,7 @@ class TestLock:
             write_text(tmp_path / stray, HEAD + BODY)
         problems = check(tmp_path)
         assert len(problems) == 6
-        assert sum("Call it <name>/v<N>.jinja" in problem for problem in problems) == 4
+        assert sum("Call it NAME/vN.jinja" in problem for problem in problems) == 4
 
 
 def test_a_version_that_is_locked_but_gone_is_not_numbered_again(tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ class TestMalformedFiles:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            (BODY, r"v1.jinja:1: there is no front matter\. Begin with ---"),
+            (BODY, r"v1.jinja:1: there is no front matter\. Begin the file with ---"),
             ("---\ndescription: d\n" + BODY, r"v1.jinja:1: there is no front matter"),
             ("---\nreply: [\n---\n" + BODY, r"v1.jinja:3: front matter is not YAML"),
             ("---\njust text\n---\n" + BODY, r"v1.jinja:2: front matter must be keys"),

@@ -130,7 +130,10 @@ class TestDeclaration:
             ("{loop: 1}", "variables: 'loop' already means something"),
             ("{range: 1}", "variables: 'range' already means something"),
             ("{none: 1}", "variables: 'none' already means something"),
-            ("{labels: [numbers, roman]}", "variables: no labels kind 'roman'. There are: letters"),
+            (
+                "{labels: [numbers, roman]}",
+                "variables: there is no labels kind 'roman'. There are: letters",
+            ),
             ("{labels: [letters, numbers]}", "labels is 'numbers', but the variable 'labels' begi"),
             ("{a: x, b: y}", "nothing in the template reads the variable 'b'. Leave it out"),
             ("{b: x}", "7: 'a' is undefined. A prompt sees items"),

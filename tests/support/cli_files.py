@@ -107,7 +107,7 @@ def assert_refused(outcome: Outcome, *words: str, code: int = 2) -> None:
     """One clear line on stderr that holds `words`, nothing on stdout, and the exit code."""
     assert outcome.code == code, outcome.err
     for word in words:
-        assert word in outcome.err
+        assert word.lower() in outcome.err.lower()
     assert outcome.out == ""
     assert outcome.err.startswith("selectllm: ")
     assert outcome.err.count("\n") == 1

@@ -164,7 +164,7 @@ def test_a_provider_that_lists_fewer_can_be_asked_for_fewer() -> None:
 
 @pytest.mark.parametrize("prompt", ["short@1", "rank@1", "score@1", "rubric@1"])
 def test_a_prompt_whose_answer_is_no_single_letter_is_refused_at_once(prompt: str) -> None:
-    with pytest.raises(PromptError, match=rf"{prompt} has reply: .*; ask it .* such as best@1"):
+    with pytest.raises(PromptError, match=rf"{prompt} has reply: .*. Ask it .* such as best@1"):
         selector(ModelSpec("m", "openai/m", answer="logprobs"), prompt)
 
 
