@@ -165,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from selectllm.cli.terminal import spoken
         from selectllm.core.shown import sentence, visible
 
-        said = sentence(spoken(str(error), error.argument))
+        given = sys.argv[1:] if arguments is None else arguments
+        said = sentence(spoken(str(error), error.argument), given)
         click.echo(visible(f"selectllm: {said}"), err=True)
         return error.exit_code
     except OSError as error:  # a folder that cannot be written, a full disk: never a verdict
