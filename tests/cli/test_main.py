@@ -192,7 +192,7 @@ def test_an_unanswered_question_is_bad_input(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     outcome = selectllm("cache", "clear")
     assert outcome.code == 2
-    assert "--yes" in outcome.err
+    assert "--help" in outcome.err
 
 
 class Expected(Exception):

@@ -194,7 +194,7 @@ class TestAskAndImport:
         fill(Path("sheet-1.csv"), quality, "anna")
         asked = ("utility", "import", "sheet-1.csv")
         outcome = selectllm(*asked, "--json")
-        assert outcome.err == "note: 2 raters were asked, 1 answered\n"
+        assert outcome.err == "Note: 2 raters were asked, and 1 answered.\n"
         assert outcome.json["file"] == "sheet-1.ratings.jsonl"
         quiet = selectllm(*asked, "--quiet")
         assert quiet.err == ""

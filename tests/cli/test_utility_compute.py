@@ -90,7 +90,7 @@ def test_test_items_that_are_in_the_pool_too_are_refused_with_the_command_that_d
     command = refused.err.partition("or run selectllm ")[2].partition(", which leaves")[0]
     told = selectllm(*shlex.split(command))
     assert told.code == 0, told.err
-    assert "note: 2 of 40 items of " in told.err
+    assert "Note: 2 of 40 items of " in told.err
     assert "test.jsonl and are left out. They are named in " in told.err
     (line,) = (line for line in told.err.splitlines() if "The pool without these items is " in line)
     rest = line.partition("without these items is ")[2].partition(". ")[0]
@@ -182,4 +182,4 @@ def test_judgements_that_cannot_be_used_are_refused(selectllm: Command) -> None:
     write_jsonl(Path("judged.jsonl"), [{**judgements()[0], "winner": "both"}])
     assert_refused(run(selectllm, entry), "judged.jsonl:1: winner ('both') must be a, b or tie")
     refused = run(selectllm, {**entry, "column": "rating"})
-    assert_refused(refused, "unknown key 'utilities.0.column'", "Keys here: file, kind, name")
+    assert_refused(refused, "unknown key 'utilities.0.column'", "keys here are: file, kind, name")

@@ -425,7 +425,7 @@ def test_sets_without_utilities_foretell_nothing() -> None:
     compared.write_text(json.dumps({**content, "seeds": None}), encoding="utf-8")
     fails(agreeing(), "sets.json: is damaged; run `sets` again")
     compared.unlink()
-    fails(agreeing(), "sets.json: there is no such file")
+    fails(agreeing(), "sets.json does not exist")
 
 
 # --- the table

@@ -83,7 +83,7 @@ def test_what_is_kept_or_anothers_input_is_not_replaced(
     before = Path(file).read_bytes()
     refused = selectllm(*words, file)
     assert (refused.code, refused.out) == (2, "")
-    assert f"-o {file}: " in refused.err
+    assert f"-o {file} " in refused.err
     assert "not overwritten" in refused.err
     assert Path(file).read_bytes() == before
 

@@ -402,7 +402,7 @@ def test_one_large_group_among_small_ones_is_told() -> None:
 def test_a_pool_that_is_too_small_is_told_plainly() -> None:
     text = told(write_suite(RATED), kind="ab")
     assert "`equivalent` needs" in text
-    assert "The pool gives 8 at most: add items, or make clusters.size smaller" in text
+    assert "the pool gives 8 at most: add items, or make clusters.size smaller" in text
 
 
 def test_the_reach_is_what_ab_then_says_of_arms_that_pick_alike() -> None:

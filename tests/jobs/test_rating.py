@@ -178,7 +178,7 @@ def test_what_was_read_is_told_and_who_did_not_answer(heard: Heard) -> None:
     items = asked(heard, differing=True, raters=2).items
     fill(heard.folder / "sheet-1.csv", quality, "anna")
     read = imported(heard, "sheet-1.csv").summary
-    assert heard.notes[-1] == "Note: 2 raters were asked, 1 answered"
+    assert heard.notes[-1] == "Note: 2 raters were asked, and 1 answered."
     entry = {"name": "rating", "source": "import", "file": "sheet-1.ratings.jsonl"}
     assert read.to_json() == {
         "file": "sheet-1.ratings.jsonl",
@@ -200,7 +200,7 @@ def test_what_is_rated_already_is_not_asked_again(heard: Heard) -> None:
     rated = Path("first.ratings.jsonl")
     assert asked(heard, "suite.yaml", "more.csv", limit=30, rated=rated).items == 50
     nothing = asking(heard, "suite.yaml", "none.csv", limit=20, rated=rated)
-    fails(nothing, "nothing to rate; first.ratings.jsonl has all 100 items")
+    fails(nothing, "nothing to rate, because first.ratings.jsonl has all 100 items")
     fill(heard.folder / "more.csv", quality, "anna")
     joined = imported(heard, "more.csv", out="sheet.ratings.jsonl", add=rated)
     assert len(joined.ratings.values) == 150

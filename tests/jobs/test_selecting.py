@@ -380,8 +380,8 @@ def test_what_is_wrong_with_an_argument_is_told_with_its_name(
         ({"budget": 3}, "either `prompt` and `model`, or `strategy`"),
         ({"budget": 3, "prompt": "short@1"}, "either `prompt` and `model`, or `strategy`"),
         ({"budget": 3, "strategy": "random", **MOCK}, "either `prompt` and `model`"),
-        ({"strategy": "longest"}, "either `budget` or"),
-        ({"strategy": RATER, "budget": 3, "threshold": 3}, "either `budget` or"),
+        ({"strategy": "longest"}, "either `budget`, or"),
+        ({"strategy": RATER, "budget": 3, "threshold": 3}, "either `budget`, or"),
         ({"threshold": 3, **MOCK}, "`threshold` goes with `strategy`"),
         ({"budget": 3, "strategy": "longst"}, "Did you mean 'longest'"),
         ({"budget": 3, "strategy": "first", "prefilter": "nosuch:0.5"}, "nosuch"),
@@ -465,7 +465,7 @@ def test_a_threshold_takes_all_that_reach_it(session: Session) -> None:
         selection = chosen(session, **rated(server, threshold=10))
         assert ids(selection) == ["item-009", "item-019", "item-029", "item-039"]
         assert (selection.budget, selection.short) == (None, 0)
-        with pytest.raises(UsageError, match=r"no item reaches it\. The highest is 10"):
+        with pytest.raises(UsageError, match=r"No item reaches it, because the highest is 10"):
             chosen(session, **rated(server, threshold=11))
 
 
@@ -514,7 +514,7 @@ def test_a_rating_may_filter_before_a_model_selects(
         ("rating:short@1+openai/m", "asks for indices"),
         ("rating:nothing@1+openai/m", "nothing"),
         ("rating:quality@1+gpt", "'gpt' is not a model. Write it as PROVIDER/MODEL"),
-        ("open-endedness:gpt", "no model 'gpt'"),
+        ("open-endedness:gpt", "'gpt' is not a model"),
         ("perplexity-low:./nowhere", "./nowhere"),
     ],
 )

@@ -323,7 +323,7 @@ def nothing(**asked: Any) -> SetsArguments:
     ("asked", "changes", "error_type", "words"),
     [
         (nothing(), {"strategies": ["oracle:quality"]}, UsageError, "no utility 'quality'"),
-        (nothing(), {"strategies": ["rating:quality@1+gpt"]}, UsageError, "no model 'gpt'"),
+        (nothing(), {"strategies": ["rating:quality@1+gpt"]}, UsageError, "'gpt' is not a model"),
         (
             nothing(),
             {"strategies": ["rating:criteria@1+mock/first"]},

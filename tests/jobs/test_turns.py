@@ -61,7 +61,7 @@ def test_another_process_is_not_waited_for(folder: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(RunError, match="Another process is writing to it"):
+        with pytest.raises(RunError, match="Another process is writing to this file"):
             sl.select("pool.jsonl", budget=4, strategy="random", log="log.jsonl")
         other.communicate(b"")
 

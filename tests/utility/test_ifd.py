@@ -85,7 +85,7 @@ def test_the_model_may_be_another_and_the_kind_may_not(selectllm: Command, pool_
     assert_refused(selectllm("eval", write_suite(named)), "no language model folder ./nowhere")
     human = IFD.replace("ifd}", "ifd, kind: human}")
     outcome = selectllm("eval", write_suite(human))
-    assert_refused(outcome, "unknown key 'utilities.0.kind'", "Keys here: model, name, source")
+    assert_refused(outcome, "unknown key 'utilities.0.kind'", "keys here are: model, name, source")
 
 
 def test_the_schema_of_suites_knows_it() -> None:

@@ -55,7 +55,7 @@ class TestUtility:
             Utility("rating", "ratings", "human", {"a": 1.0, "b": value})
 
     def test_uncovered_items_are_counted_and_five_are_named(self) -> None:
-        with pytest.raises(UtilityError, match=r"suite: .* 7 item\(s\): 'b', .* 'f', \.\.\.;"):
+        with pytest.raises(UtilityError, match=r"suite: .* 7 item\(s\): 'b', .* 'f', \.\.\.\. A"):
             check_covered("abcdefgh", {"a": 1.0}, "suite")
 
     def test_turned_it_orders_the_other_way_on_a_scale_of_its_own(self) -> None:

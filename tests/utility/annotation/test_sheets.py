@@ -209,7 +209,7 @@ class TestWriting:
     def test_another_suffix_is_refused_with_those_that_exist(
         self, tmp_path: Path, name: str
     ) -> None:
-        with pytest.raises(UsageError, match=r"there are: \.csv, \.jsonl, \.argilla"):
+        with pytest.raises(UsageError, match=r"There are: \.csv, \.jsonl, \.argilla"):
             write_sheets(tmp_path / name, ITEMS, asking())
         assert not list(tmp_path.iterdir())
 
@@ -410,14 +410,16 @@ class TestReading:
     ) -> None:
         sheet = a_sheet(tmp_path, ",a,1", *(f",{n},2" for n in range(7)))
         with pytest.raises(
-            UtilityError, match=r"sheet\.csv:3: 7 rated item\(s\) were not .*'0', .* '4', \.\.\.;"
+            UtilityError,
+            match=r"sheet\.csv:3: 7 rated item\(s\) were not .*'0', .* '4', \.\.\.\. A",
         ):
             read_sheets([sheet], few("a"))
 
     def test_a_rater_rates_an_item_once(self, tmp_path: Path) -> None:
         sheet = a_sheet(tmp_path, "Ann,a,1", "Bob,a,2", "Ann,a,3")
         with pytest.raises(
-            UtilityError, match=r":4: item 'a': rating \(3\) is the second by rater 'Ann', .*csv:2;"
+            UtilityError,
+            match=r":4: item 'a': rating \(3\) is the second by rater 'Ann', .*csv:2\. Keep",
         ):
             read_sheets([sheet], few("a"))
 
@@ -429,7 +431,7 @@ class TestReading:
     def test_items_that_nobody_rated_are_counted_and_named(self, tmp_path: Path) -> None:
         sheet = a_sheet(tmp_path, ",a,1", ",b,")
         with pytest.raises(
-            UtilityError, match=r"sheet\.csv: 2 of 3 items have no rating: 'b', 'c';.*`partial`"
+            UtilityError, match=r"sheet\.csv: 2 of 3 items have no rating: 'b', 'c'\. .*`partial`"
         ):
             read_sheets([sheet], few("a", "b", "c"))
 
@@ -496,7 +498,7 @@ class TestAsking:
         path = tmp_path / "a.ask.json"
         write_asking(path, few("a", "b"))
         path.write_text(json.dumps(json.loads(path.read_bytes()) | change), encoding="utf-8")
-        with pytest.raises(UtilityError, match=rf"a\.ask\.json: .*{message}"):
+        with pytest.raises(UtilityError, match=rf"a\.ask\.json .*{message}"):
             read_asking(path)
 
     @pytest.mark.parametrize(
@@ -513,7 +515,7 @@ class TestAsking:
     ) -> None:
         path = tmp_path / "a.ask.json"
         spoil(path)
-        with pytest.raises(UtilityError, match=rf"a\.ask\.json: {message}"):
+        with pytest.raises(UtilityError, match=rf"a\.ask\.json {message}"):
             read_asking(path)
 
     def test_it_is_kept_beside_the_sheet(self) -> None:
@@ -575,7 +577,7 @@ class TestArgilla:
     def test_a_range_that_argilla_lacks_is_refused_with_a_way_out(
         self, tmp_path: Path, bounds: tuple[float, float]
     ) -> None:
-        with pytest.raises(UsageError, match=r"whole numbers from 0 to 10; .*\.csv"):
+        with pytest.raises(UsageError, match=r"whole numbers from 0 to 10\. .*\.csv"):
             self.written(tmp_path, range=bounds)
         assert not list(tmp_path.iterdir())
 
@@ -613,7 +615,7 @@ class TestArgilla:
     ) -> None:
         export = tmp_path / "records.json"
         export.write_text(json.dumps([{"id": "a", "responses": responses}]), encoding="utf-8")
-        with pytest.raises(UtilityError, match=rf"records\.json: (element 1: )?{message}"):
+        with pytest.raises(UtilityError, match=rf"records\.json:? ?(element 1:? )?{message}"):
             read_sheets([export], few("a"))
 
 
