@@ -151,3 +151,18 @@ def test_the_first_sheet_that_holds_anything_is_read_and_the_others_are_told(
 )
 def test_what_cannot_be_read_is_named(folder: Folder, content: bytes, complaint: str) -> None:
     assert folder.complaint("pool.xlsx", content).startswith(complaint)
+
+
+def test_a_table_with_tabs_is_no_list_of_instructions(folder: Folder) -> None:
+    content = "id\tinstruction\r\na\tone\r\nb\ttwo\r\n".encode("utf-16")
+    complaint = folder.complaint("pool.txt", content)
+    assert "pool.tsv" in complaint  # the name under which it is read, as the next line shows
+    assert instructions(folder, "pool.tsv", content) == ["one", "two"]
+
+
+def test_a_tab_in_one_instruction_makes_no_table(folder: Folder) -> None:
+    assert instructions(folder, "pool.txt", b"Sort:\tb, a\nName a colour.\n")[1] == "Name a colour."
+
+
+def test_vertical_bars_divide_columns_too(folder: Folder) -> None:
+    assert instructions(folder, "pool.csv", b"id|instruction\na|one, two\n") == ["one, two"]

@@ -26,7 +26,7 @@ from selectllm.data.columns import ALIASES
 from selectllm.data.readers.records import BadRow, opened
 from selectllm.data.readers.table import Record, Table, check_names, table_of
 
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SAVE_AS_UTF8 = "save the file as UTF-8 (in a spreadsheet: as 'CSV UTF-8')"
 
 _LONGEST_FIELD = 2**31 - 1  # the largest limit that every platform takes
@@ -58,8 +58,20 @@ def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def text_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """The lines of a text that are not blank, each an instruction."""
-    dialect, _, _ = _how_written(path)
+    """The lines of a text that are not blank, each an instruction.
+
+    Raises PoolError if all lines at its beginning hold equally many tabs: spreadsheets write
+    tables so ('Text (tab delimited)', 'Unicode text'), and each row would pass for an instruction.
+    """
+    dialect, head, whole = _how_written(path)
+    lines = [line for line in head.splitlines() if line.strip()]
+    tabs = {line.count("\t") for line in (lines if whole else lines[:-1])[:_SEEN]}
+    if len(lines) > 1 and len(tabs) == 1 and tabs != {0}:
+        raise PoolError(
+            f"{path}: is a table whose columns are divided by tabs; rename it to "
+            f"{path.with_suffix('.tsv').name}. If every line is one instruction, replace the tabs "
+            "in it by spaces"
+        )
     with opened(path) as handle, _decoded(path, handle, dialect) as text:
         for number, line in enumerate(text, 1):
             if line.strip():
