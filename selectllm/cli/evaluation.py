@@ -18,6 +18,7 @@ from selectllm.cli.reports import append_summary, write_reports, write_unreached
 from selectllm.cli.session import SETTINGS, CommandSession
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, SelectLLMError
+from selectllm.core.shown import capital
 from selectllm.jobs.evaluating import Evaluating
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.gating import recorded_into
@@ -105,7 +106,7 @@ def show(session: CommandSession, evaluation: Evaluation, *, details: bool = Tru
 
     print_results(evaluation.results, Console(), details=details)
     session.note_tries(evaluation.decisions)
-    session.note(f"{session.spent.capitalize()}. The run is in {evaluation.folder}.")
+    session.note(f"{capital(session.spent)}. The run is in {evaluation.folder}.")
     folder = shlex.quote(str(nearby(evaluation.folder)))
     if evaluation.results.verdicts and not evaluation.results.utilities:
         session.note(

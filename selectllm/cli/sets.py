@@ -15,6 +15,7 @@ from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
+from selectllm.core.shown import capital
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import sets as making
@@ -84,4 +85,4 @@ def _show(session: CommandSession, comparison: making.Sets) -> None:
         return
     show(comparison.results, as_json=session.common.as_json)
     if not session.common.as_json:
-        session.note(f"{session.spent.capitalize()}. The sets are in {comparison.folder}.")
+        session.note(f"{capital(session.spent)}. The sets are in {comparison.folder}.")

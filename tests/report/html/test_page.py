@@ -162,7 +162,7 @@ def test_a_pool_or_prompt_that_is_gone_is_told_and_the_figures_stay(
         (("report", "nowhere", "--html"), "nowhere"),
         (("report", "run", "--html", "-o", "."), "is a directory"),
         (("report", "run", "--html", "--as", "json"), "--html and --as json"),
-        (("report", "run", "--html", "--json"), "--json prints on stdout alone"),
+        (("report", "run", "--html", "--json"), "--json prints to stdout only"),
         (("report", "run", "--html", "-o", "suite.yaml"), "is not overwritten"),
         (("report", "run", "--html", "-o", "run/results.json"), "is not overwritten"),
     ],
@@ -178,7 +178,7 @@ def test_a_run_of_a_newer_schema_says_so(page: str, selectllm: Command) -> None:
     results = json.loads(Path("run/results.json").read_bytes())
     Path("run/results.json").write_text(json.dumps(results | {"novel": 1}), encoding="utf-8")
     done = selectllm("report", "run", "--html")
-    assert (done.code, "was it written by a later version?" in done.err) == (2, True)
+    assert (done.code, "Was it written by a later version?" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize(
