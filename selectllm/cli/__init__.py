@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
 from selectllm.core.errors import SelectLLMError, UsageError
 
 INTERRUPTED = 130
+COMPLETE = "_SELECTLLM_COMPLETE"
+"""The variable in which a shell asks for a script, or what a line could go on with."""
 
 EVERYDAY = {
     "init": ("selectllm.cli.init:init", "Make a workspace with a suite that runs as it is."),
@@ -41,6 +45,14 @@ MORE = {
         "Fine-tune a model on a selection, and measure it.",
     ),
     "export": ("selectllm.cli.export:export", "Write training files for selected sets."),
+    "handover": (
+        "selectllm.cli.handover:handover",
+        "Write selected items for the people who answer them.",
+    ),
+    "answers": (
+        "selectllm.cli.handover:answers",
+        "Join the answers to their items, and write a training file.",
+    ),
     "runs": ("selectllm.cli.runs:runs", "List the runs of a workspace, newest first."),
     "report": ("selectllm.cli.report:report", "Print the table of a run again."),
     "aa": ("selectllm.cli.aa:aa", "Compare a prompt and model with themselves to see the noise."),
@@ -58,6 +70,10 @@ MORE = {
     ),
     "prompts": ("selectllm.cli.prompts:prompts", "List, show, compare, write and lock prompts."),
     "models": ("selectllm.cli.models:models", "List, install or serve embedded models."),
+    "doctor": (
+        "selectllm.cli.doctor:doctor",
+        "Show what is installed and set here, and what is broken.",
+    ),
     "cache": ("selectllm.cli.cache:cache", "List, check, repair or clear the cached replies."),
 }
 VERBS = EVERYDAY | MORE
@@ -91,6 +107,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The verb's own command. Raises UsageError with the closest one for no verb."""
         if name not in VERBS:
+            if ctx.resilient_parsing:  # the shell asks what could follow, and nothing could
+                return None
             from selectllm.core.names import unknown
 
             raise UsageError(unknown("command", name, VERBS))
@@ -98,6 +116,15 @@ class Verbs(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs that begin so, without loading them, and the options of the group."""
+        items = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in VERBS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The verbs with one line each, without loading them."""
@@ -138,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from selectllm.cli.terminal import spoken
         from selectllm.core.shown import sentence, visible
 
-        said = sentence(spoken(str(error), error.argument))
+        given = sys.argv[1:] if arguments is None else arguments
+        said = sentence(spoken(str(error), error.argument), given)
         click.echo(visible(f"selectllm: {said}"), err=True)
         return error.exit_code
     except OSError as error:  # a folder that cannot be written, a full disk: never a verdict
@@ -176,6 +204,8 @@ def script() -> None:
     from selectllm.cli.streams import prepare
 
     prepare()
+    if COMPLETE in os.environ:
+        cli(prog_name="selectllm")  # click answers the shell, and exits
     code = main()
     try:
         sys.stdout.flush()

@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from selectllm.cli.evaluation import evaluating_options, recordable, show
+from selectllm.cli.evaluation import evaluating_options, reaching_verdicts, show
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
@@ -60,6 +60,6 @@ def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Com
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     told = asdict(options) | asdict(evaluating)
-    with recordable():
+    with reaching_verdicts(suite.name):
         evaluation = finished(comparing.aa(suite, session=session, **told))
     show(session, evaluation)

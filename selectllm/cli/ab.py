@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from selectllm.cli.comparing import finish
-from selectllm.cli.evaluation import evaluating_options, recordable
+from selectllm.cli.evaluation import evaluating_options, reaching_verdicts
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
@@ -76,6 +76,6 @@ def ab(
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     told = asdict(options) | asdict(evaluating)
-    with recordable():
+    with reaching_verdicts(suite.name):
         verdict = finished(comparing.ab(suite, session=session, **told))
     finish(session, verdict.run, details=details)

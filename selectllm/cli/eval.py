@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from selectllm.cli.evaluation import evaluating_options, recordable, show
+from selectllm.cli.evaluation import evaluating_options, reaching_verdicts, show
 from selectllm.cli.named_model import named_entry
 from selectllm.cli.option_words import example
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
@@ -37,7 +37,7 @@ def eval_(
     """
     suite = _with_model(load_suite(suite_file), model_options)
     session = open_session(common, suite.folder)
-    with recordable():
+    with reaching_verdicts(suite.name):
         evaluation = finished(evaluate(suite, session=session, **asdict(evaluating)))
     show(session, evaluation)
 

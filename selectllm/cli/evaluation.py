@@ -14,10 +14,10 @@ from click.core import ParameterSource
 from selectllm.cli.named_model import shown_argument
 from selectllm.cli.option_words import option
 from selectllm.cli.options import DIRECTORY, FILE, LIMIT, SUITE_SEED, grouped
-from selectllm.cli.reports import write_reports
+from selectllm.cli.reports import append_summary, write_reports, write_unreached
 from selectllm.cli.session import SETTINGS, CommandSession
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import ReplyMissing
+from selectllm.core.errors import ReplyMissing, SelectLLMError
 from selectllm.jobs.evaluating import Evaluating
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.gating import recorded_into
@@ -43,12 +43,20 @@ evaluating_options = grouped(
 
 
 @contextlib.contextmanager
-def recordable() -> Iterator[None]:
-    """Tell, where replies are missing, by which command they are recorded."""
+def reaching_verdicts(suite: str) -> Iterator[None]:
+    """Tell, where replies are missing, by which command they are recorded.
+
+    The reports that were asked for say what kept `suite` from a result, whatever it was.
+    """
     try:
         yield
     except ReplyMissing as error:
-        raise ReplyMissing(f"{error}. To record them, run: {_record_command(error.pack)}") from None
+        told = ReplyMissing(f"{error}. To record them, run: {_record_command(error.pack)}")
+        write_unreached(suite, told)
+        raise told from None
+    except SelectLLMError as error:
+        write_unreached(suite, error)
+        raise
 
 
 def _record_command(pack: Path | None) -> str:
@@ -85,6 +93,7 @@ def show(session: CommandSession, evaluation: Evaluation, *, details: bool = Tru
 
     As JSON alone, or as tables with what was spent; without `details` the verdicts alone.
     """
+    append_summary(evaluation.results)
     if write_reports(evaluation.results, session.workspace, evaluation.folder):
         return
     if session.common.as_json:

@@ -16,6 +16,7 @@ from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
+from selectllm.core.shown import visible
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import optimizing
 from selectllm.jobs.optimizing import Optimization, Searching
@@ -76,7 +77,7 @@ def optimize(suite_file: Path, options: Searching, common: Common) -> None:
 
     A teacher rewrites its system text, or --grid tries the values of its variables. The next
     version is written only if it is better there than its parent, or with --force. Exit code: 3 if
-    the verdict is inconclusive, else 0.
+    the verdict is inconclusive, or no rewriting could be used; else 0.
     """
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
@@ -86,7 +87,20 @@ def optimize(suite_file: Path, options: Searching, common: Common) -> None:
         command = shlex.join(same_command())
         raise ReplyMissing(f"{error}. To ask for them, run: {command}") from None
     _show(session, search)
-    click.get_current_context().exit(INCONCLUSIVE if search.word == "inconclusive" else 0)
+    _tell(session, search)
+    undecided = search.word == "inconclusive" or search.unusable is not None
+    click.get_current_context().exit(INCONCLUSIVE if undecided else 0)
+
+
+def _tell(session: CommandSession, search: Optimization) -> None:
+    """What was written, or why nothing could be; the latter also with --quiet: it is the answer."""
+    if search.unusable is not None:
+        advice = "Name a teacher that holds to a form with --teacher, and run it again."
+        click.echo(visible(f"{search.unusable}\n{advice}"), err=True)
+    if search.written is not None and session.workspace.prompts is not None:
+        name, _, number = search.written.partition("@")
+        file = nearby(session.workspace.prompts / name / f"v{number}.jinja")
+        session.note(f"{search.written} is in {file}. To release it, run: selectllm prompts lock")
 
 
 def _show(session: CommandSession, search: Optimization) -> None:

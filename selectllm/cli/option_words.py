@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
+TOOL = "Write the items for people to answer, in the form that this tool imports."
+"""Of --to, where items are handed over."""
 REPEATABLE = "Can be given several times."
 METAVARS = {
     "integer": "N",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from selectllm.cli.evaluation import evaluating_options, recordable, show
+from selectllm.cli.evaluation import evaluating_options, reaching_verdicts, show
 from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE, Common, common_options, grouped
@@ -70,7 +70,7 @@ def regress(
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     told = asdict(evaluating)
-    with recordable():
+    with reaching_verdicts(suite.name):
         gate = finished(gating.regress(suite, options.baseline, session=session, **told))
     show(session, gate.run)
     report(session, gate.run.results, options)

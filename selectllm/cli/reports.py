@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from selectllm.cli.option_words import option
+from selectllm.cli.terminal import spoken
 from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import SelectLLMError, UsageError
 from selectllm.core.files import write_text
 from selectllm.jobs.contents import PACK, REPORT
 from selectllm.jobs.outputs import read_by, real, unfit, values
@@ -27,6 +28,8 @@ STDOUT = "-"
 META = f"{__name__}.asked"
 FILES = ("record", "junit", "markdown")
 """Other options that name a file to be written."""
+
+SUMMARY = "GITHUB_STEP_SUMMARY"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -170,6 +173,43 @@ def write_reports(
     printed = [text for file, text in texts if file is None]
     click.echo("\n".join(printed), nl=False)
     return bool(printed)
+
+
+def append_summary(result: Document) -> None:
+    """Where GitHub runs us: the result as Markdown on the page of the job."""
+    if os.environ.get(SUMMARY):
+        from selectllm.report.formats import report
+
+        _append_summary(report(result, "markdown"))
+
+
+def write_unreached(suite: str, error: SelectLLMError) -> None:
+    """The reports of a command that ended in `error`: it says what is missing, and passes nothing.
+
+    After bad input no file is written, and GitHub's summary alone has it.
+    """
+    from selectllm.report.unreached import UNREACHED, markdown_unreached
+
+    reason = spoken(str(error), error.argument)
+    _append_summary(markdown_unreached(suite, reason))
+    if isinstance(error, UsageError):
+        return
+    context = click.get_current_context()
+    asked = [(name, context.params.get(name)) for name in ("junit", "markdown")]
+    asked += [(each.format, each.file) for each in context.meta.get(META, ())]
+    for name, file in asked:
+        if file is not None and name in UNREACHED:
+            write_text(file, UNREACHED[name](suite, reason))
+
+
+def _append_summary(text: str) -> None:
+    if not (file := os.environ.get(SUMMARY)):
+        return
+    try:
+        with Path(file).open("a", encoding="utf-8") as summary:
+            summary.write(f"{text}\n")
+    except OSError as error:  # whatever the verdict is, it stands
+        click.echo(f"note: {SUMMARY} {file}: {error.strerror}; no summary was written", err=True)
 
 
 def show(result: Document, *, as_json: bool) -> None:

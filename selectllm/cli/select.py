@@ -9,6 +9,7 @@ import click
 
 from selectllm.cli.ahead import show_ahead
 from selectllm.cli.evaluation import same_command
+from selectllm.cli.handover import told
 from selectllm.cli.option_words import example
 from selectllm.cli.options import Common, ModelOptions, common_options, model_options
 from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
@@ -19,6 +20,7 @@ from selectllm.core.shown import visible
 from selectllm.data.pool import write_rejected
 from selectllm.jobs import selecting
 from selectllm.jobs.contents import REJECTED, SELECTION
+from selectllm.jobs.handing import HandedOver, check_handover, hand_over_selection
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished
@@ -45,13 +47,10 @@ def select(
     Exit codes: 0 the items are selected; 1 there are too few valid picks, and see --on-invalid and
     --max-filled; 4 --max-cost is reached; 5 a reply is missing with --offline.
     """
-    out = out_file(pool_file, options.out)
+    out = out_file(pool_file, options.out, options.to)
     arguments = arguments_of(options, model_options, _beside(out, "decisions"))
     session = open_session(common, Path.cwd())
-    rejected = _beside(out, "rejected")
-    check_written("out", out, SELECTION, {pool_file}, session.workspace)
-    if options.skip_bad:
-        check_written("out", rejected, REJECTED, {pool_file}, session.workspace)
+    _check_outputs(pool_file, out, options, session)
     if options.dry_run:
         plan = finished(selecting.ahead(pool_file, session=session, **arguments))
         show_ahead(plan, as_json=common.as_json)
@@ -62,17 +61,37 @@ def select(
         command = shlex.join(same_command())
         raise ReplyMissing(f"{error}. To ask for them, run: {command}") from None
     if selection.rejected:
+        rejected = _beside(out, "rejected")
         write_rejected(rejected, selection.rejected)
         session.note(f"{len(selection.rejected)} bad rows were left out. They are in {rejected}.")
-    selection.write(out)
-    _report(session, selection, out)
+    handed = None
+    if options.to is None:
+        selection.write(out)
+    else:
+        handed = hand_over_selection(selection, options.to, out, session=session)
+    _report(session, selection, out, handed)
+
+
+def _check_outputs(
+    pool_file: Path, out: Path, options: SelectOptions, session: CommandSession
+) -> None:
+    """Raise UsageError for files that must not be written."""
+    if options.to is None:
+        check_written("out", out, SELECTION, {pool_file}, session.workspace)
+    else:
+        check_handover(out, options.to, pool_file, session)
+    if options.skip_bad:
+        rejected = _beside(out, "rejected")
+        check_written("out", rejected, REJECTED, {pool_file}, session.workspace)
 
 
 def _beside(out: Path, what: str) -> Path:
     return out.with_name(f"{out.name}.{what}.jsonl")
 
 
-def _report(session: CommandSession, selection: Selection, out: Path) -> None:
+def _report(
+    session: CommandSession, selection: Selection, out: Path, handed: HandedOver | None
+) -> None:
     """What was selected; an error where it is short of the budget."""
     session.note_tries(selection.decisions)
     if session.common.as_json:
@@ -83,7 +102,9 @@ def _report(session: CommandSession, selection: Selection, out: Path) -> None:
             "spent_usd": selection.spent_usd,
             **_taken(selection),
         }
-        click.echo(canonical_json(summary))
+        click.echo(canonical_json(summary | (handed.to_json() if handed else {})))
+    elif handed:
+        click.echo(told(handed))
     else:
         click.echo(
             visible(

@@ -10,13 +10,15 @@ from typing import get_args
 import click
 
 from selectllm.cli.named_model import NamedModels, named_model
-from selectllm.cli.option_words import option
-from selectllm.cli.options import FILE, ModelOptions, OrOwn, grouped, map_option
+from selectllm.cli.option_words import TOOL, option
+from selectllm.cli.options import ModelOptions, OrOwn, grouped, map_option
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
+from selectllm.jobs.handing import handover_path
 from selectllm.jobs.settings import SelectArguments
 from selectllm.selection.by_model import OnInvalid
 from selectllm.selection.clustering.partition import PARTITIONS
+from selectllm.utility.handover.targets import TARGETS, TargetName
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class SelectOptions:
     distinct: str | None
     prefilter: str | None
     sort: bool
+    to: TargetName | None
     out: Path | None
 
 
@@ -122,22 +125,33 @@ select_options = grouped(
         help="Write the best item of every cluster first, then the second best, and so on. Picks "
         "that were made at random come last. Without --sort, the order of the pool is kept.",
     ),
-    option("-o", "--out", type=FILE, show_default="POOL.selected.jsonl"),
+    option(
+        "--to",
+        type=click.Choice([*TARGETS]),
+        help=TOOL,
+    ),
+    option(
+        "-o",
+        "--out",
+        type=click.Path(path_type=Path),
+        show_default="POOL.selected.jsonl, or with --to POOL.handover and the tool's suffix",
+    ),
 )
 
 
-def out_file(pool_file: Path, out: Path | None) -> Path:
+def out_file(pool_file: Path, out: Path | None, to: TargetName | None = None) -> Path:
     """Where the selection goes: `out`, or POOL without its suffixes and with .selected.jsonl.
 
-    Of a pool on the hub NAME.selected.jsonl in the current folder.
-    Raises UsageError for a name that is not .jsonl, and for the pool itself.
+    Of a pool on the hub NAME.selected.jsonl in the current folder. `to`: for which tool.
+    Raises UsageError for a name that is not .jsonl, or not the tool's, and for the pool itself.
     """
-    if out is None and is_hub(pool_file):
-        return Path(f"{Path(parse_hub(pool_file).source).name}.selected.jsonl")
-    if out is None:
-        name = pool_file.with_suffix("") if pool_file.suffix.lower() == ".gz" else pool_file
-        return name.with_name(f"{name.stem}.selected.jsonl")
-    if out.suffix != ".jsonl":
+    if is_hub(pool_file):
+        pool_file = Path(Path(parse_hub(pool_file).source).name)
+    if to is not None:
+        out = handover_path(pool_file, to, out)
+    elif out is None:
+        return _plain_out(pool_file)
+    if to is None and out.suffix != ".jsonl":
         raise UsageError(
             f"-o {out}: The selection is written as JSON lines. End the name in .jsonl."
         )
@@ -146,6 +160,12 @@ def out_file(pool_file: Path, out: Path | None) -> Path:
             f"-o {out} is the pool itself, which is not overwritten. Choose another file."
         )
     return out
+
+
+def _plain_out(pool_file: Path) -> Path:
+    """POOL without its suffixes and with .selected.jsonl."""
+    name = pool_file.with_suffix("") if pool_file.suffix.lower() == ".gz" else pool_file
+    return name.with_name(f"{name.stem}.selected.jsonl")
 
 
 def given_size(text: str) -> int | None:

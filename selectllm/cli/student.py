@@ -15,9 +15,11 @@ from selectllm.cli.student_options import (
     Local,
     dev_option,
     drop_leaks_option,
+    dry_run_option,
     local_options,
     primary_option,
     setting,
+    show_plan,
     student_options,
     test_option,
     trial_options,
@@ -55,8 +57,11 @@ def student() -> None:
     map_option,
 )
 @student_options
+@dry_run_option
 @local_options
-def train(selection: str, settings: TrainSettings, student: StudentSettings, local: Local) -> None:
+def train(
+    selection: str, settings: TrainSettings, student: StudentSettings, dry_run: bool, local: Local
+) -> None:
     """Fine-tune a student on SELECTION, a pool file with responses.
 
     Writes a peft adapter and a manifest to a folder. Run again, it goes on after the last whole
@@ -65,6 +70,9 @@ def train(selection: str, settings: TrainSettings, student: StudentSettings, loc
     from selectllm.report.student import trained_text
 
     session = open_session(local.common(), Path.cwd())
+    if dry_run:
+        plan = finished(training.plan_training(selection, settings, student, session=session))
+        return show_plan({"training": plan}, json=local.as_json)
     trained = finished(training.train(selection, settings, student, session=session))
     results = trained.results
     click.echo(
@@ -103,12 +111,14 @@ def train(selection: str, settings: TrainSettings, student: StudentSettings, loc
     option("--max-length", type=int, show_default="the student's, or 512"),
 )
 @reports.reports(StudentScores)
+@dry_run_option
 @local_options
 def score(
     folder: Path | None,
     settings: ScoreSettings,
     encoder: str | None,
     base: BaseSettings,
+    dry_run: bool,
     local: Local,
 ) -> None:
     """Held-out loss of the student in DIR, and of its base model.
@@ -117,6 +127,9 @@ def score(
     in training; those that the student was trained on are refused.
     """
     session = open_session(local.common(encoder), Path.cwd())
+    if dry_run:
+        plan = finished(scoring.plan_scoring(folder, settings, base, session=session))
+        return show_plan({"scoring": plan}, json=local.as_json)
     scores = finished(scoring.score(folder, settings, base, session=session))
     if not reports.write_reports(scores.results):
         reports.show(scores.results, as_json=local.as_json)
@@ -155,12 +168,14 @@ def score(
 @trial_options
 @student_options
 @reports.reports(StudentsCompared)
+@dry_run_option
 @local_options
 def compare(
     sets_folder: Path,
     settings: ComparedSets,
     trials: TrialSettings,
     student: StudentSettings,
+    dry_run: bool,
     local: Local,
 ) -> None:
     """Train a student on every set in SETS_FOLDER, beside random sets of the same size.
@@ -170,10 +185,12 @@ def compare(
     goes on.
     """
     session = open_session(local.common(), sets_folder.resolve())
-    job = comparing_students.compare_students(
-        sets_folder, settings, trials, student, session=session
-    )
-    compared = finished(job)
+    asked = (sets_folder, settings, trials, student)
+    if dry_run:
+        plan = finished(comparing_students.plan_comparison(*asked, session=session))
+        rate = {} if plan.rate is None else {"learning rate": plan.rate}
+        return show_plan(rate | {"trials": plan.trials}, json=local.as_json)
+    compared = finished(comparing_students.compare_students(*asked, session=session))
     if not reports.write_reports(compared.results, session.workspace):
         reports.show(compared.results, as_json=local.as_json)
     if not local.as_json:

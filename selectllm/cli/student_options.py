@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +11,8 @@ import click
 
 from selectllm.cli.option_words import option
 from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, QUIET, Common, grouped
-from selectllm.downstream.student.schema import Aggregation
+from selectllm.core.codec import canonical_json
+from selectllm.downstream.student.schema import Aggregation, StudentPlan
 from selectllm.jobs.workshop import DEFAULT, StudentSettings, TrialSettings
 
 
@@ -50,12 +52,31 @@ dev_option = option(
 drop_leaks_option = option("--drop-leaks", is_flag=True)
 
 
+dry_run_option = option(
+    "--dry-run",
+    is_flag=True,
+    help="Train nothing. Report items, tokens, epochs and the time that it takes here, measured by "
+    "a few steps.",
+)
+
+
 def setting(name: str, words: str | None = None) -> Any:
     """The option of one field of StudentConfig, with its default."""
     value = getattr(DEFAULT, name)
     told = {} if words is None else {"help": words}
     flag = f"--{name.replace('_', '-')}"
     return option(flag, type=type(value), default=value, show_default=True, **told)
+
+
+def show_plan(plan: Mapping[str, StudentPlan], *, json: bool) -> None:
+    """Print what is going to be computed, each part by its name."""
+    from selectllm.report.student import plan_text
+
+    if json:
+        click.echo(canonical_json({name: part.to_json() for name, part in plan.items()}))
+        return
+    for name, part in plan.items():
+        click.echo(f"{name}: {plan_text(part)}")
 
 
 primary_option = option(

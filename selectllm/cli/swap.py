@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.comparing import finish
-from selectllm.cli.evaluation import evaluating_options, recordable
+from selectllm.cli.evaluation import evaluating_options, reaching_verdicts
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
@@ -56,6 +56,6 @@ def swap(suite_file: Path, options: SwapOptions, evaluating: Evaluating, common:
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     told = asdict(options) | asdict(evaluating)
-    with recordable():
+    with reaching_verdicts(suite.name):
         verdict = finished(comparing.swap(suite, session=session, **told))
     finish(session, verdict.run)

@@ -148,8 +148,8 @@ def import_(
 ) -> None:
     """Read filled-in SHEETs into a ratings file, or RESULTs of training elsewhere.
 
-    SHEETs are .csv or .jsonl files or Argilla exports. If several people rated an item, its rating
-    is their mean, and their noise and agreement are reported.
+    SHEETs are .csv or .jsonl files, or exports of Argilla or Label Studio. If several people rated
+    an item, its rating is their mean, and their noise and agreement are reported.
 
     RESULTs belong to sets that selectllm export wrote: rows in .jsonl or .csv, or files of
     lm-evaluation-harness or AlpacaEval. Name that folder with --export.

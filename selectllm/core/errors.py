@@ -156,6 +156,12 @@ class SelectionOverFilled(SelectionShort):
         self.picks = picks
 
 
+class AnswersIncomplete(SelectLLMError):
+    """Items have no answer yet, or different ones, or an answer belongs to no item."""
+
+    exit_code = 1
+
+
 class BudgetReached(SelectLLMError):
     """The next call could exceed `--max-cost`. What was paid for is kept."""
 

@@ -20,6 +20,16 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
     Written under a temporary name in the same folder, synced, then moved into place. Missing
     parent folders are made.
     """
+    with _replacing(path) as descriptor:
+        with open(descriptor, "w", encoding="utf-8", newline="") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[int]:
+    """The descriptor of a new file, which is moved to `path` if the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     with contextlib.ExitStack() as undo:
@@ -28,10 +38,7 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)
-        with open(descriptor, "w", encoding="utf-8", newline="") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
+        yield descriptor
         os.replace(name, path)
         undo.pop_all()
 
@@ -57,6 +64,14 @@ def write_text(path: Path, text: str) -> None:
     """`atomic_write` for a text already at hand."""
     with atomic_write(path) as handle:
         handle.write(text)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same for bytes."""
+    with _replacing(path) as descriptor, open(descriptor, "wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ What a stranger wrote may hold codes that a terminal obeys, or that turn the ord
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from reprlib import Repr
 from typing import Any
 
@@ -55,14 +56,17 @@ def capital(text: str) -> str:
 _COMMAND = re.compile(r"\b(selectllm|pip|python|git|ollama|vllm) \S")
 
 
-def sentence(text: str) -> str:
+def sentence(text: str, names: Collection[str] = ()) -> str:
     """`text` as people read it: with a capital and a full stop.
 
-    None behind a command, which is there to be copied.
+    No full stop behind a command, which is there to be copied, and no capital where it begins with
+    one of `names`, such as a file that is called like a word.
     """
     last = text.rstrip().rpartition(". ")[2]
     ends = text.rstrip().endswith((".", "!", "?", ":", '."')) or _COMMAND.search(last)
-    return capital(text) if ends else f"{capital(text)}."
+    first = text.partition(" ")[0]
+    told = text if first in names else capital(text)
+    return told if ends else f"{told}."
 
 
 def visible(text: str) -> str:

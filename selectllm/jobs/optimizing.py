@@ -21,7 +21,7 @@ from selectllm.jobs.turns import turn
 from selectllm.models.connect import settled
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.endpoint import missing_key
-from selectllm.optimization.gepa_job import GepaJob
+from selectllm.optimization.gepa_job import GepaJob, GepaOutcome
 from selectllm.optimization.gepa_program import load_dspy
 from selectllm.optimization.gepa_report import write_version
 from selectllm.optimization.grid_job import GridJob
@@ -67,12 +67,14 @@ class Optimization:
     """A search that was carried out.
 
     `results`: what came of it, as optimize.json has it. `folder`: where the search is kept.
-    `spent_usd`: what this call cost; replies from the cache are free.
+    `spent_usd`: what this call cost; replies from the cache are free. `unusable`: where no proposal
+    of the teacher could be used, what it was asked for and what it replied, in sentences.
     """
 
     results: OptimizeResults = field(repr=False)
     folder: Path
     spent_usd: float
+    unusable: str | None = None
 
     @property
     def word(self) -> str | None:
@@ -128,7 +130,8 @@ async def optimize(
                 written = _keep(folder, prompts, results.plan.parent, text, as_version=as_version)
                 results = results.model_copy(update={"written": written})
             results.write(folder / "optimize.json")
-            return Optimization(results, folder, session.ledger.spent - before)
+            unusable = outcome.unusable() if isinstance(outcome, GepaOutcome) else None
+            return Optimization(results, folder, session.ledger.spent - before, unusable)
 
 
 def _divided(arguments: SearchingArguments) -> tuple[Searching, Settings]:

@@ -36,11 +36,11 @@ SCALE = (1.0, 5.0)
 class RatingRequest:
     """What raters are to be asked, and how.
 
-    `out`: the sheet, .csv, .jsonl or .argilla. `differing`: only the items that exactly one arm of
-    a run picked. `raters`: sheets, each in an order of its own. `scale`: lowest and highest rating;
-    None for the suite's range, else 1 to 5. `rubric`: a file with what raters are told instead of
-    ours. `rated`: a ratings file whose items are left out. `limit`: only the first clusters of a
-    suite. `seed`: of the shuffle.
+    `out`: the sheet, .csv, .jsonl, .argilla or .json (Label Studio). `differing`: only the items
+    that exactly one arm of a run picked. `raters`: sheets, each in an order of its own. `scale`:
+    lowest and highest rating; None for the suite's range, else 1 to 5. `rubric`: a file with what
+    raters are told instead of ours. `rated`: a ratings file whose items are left out. `limit`: only
+    the first clusters of a suite. `seed`: of the shuffle.
     """
 
     out: Path

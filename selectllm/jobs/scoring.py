@@ -27,16 +27,20 @@ from selectllm.downstream.student import (
 from selectllm.downstream.student import score as score_student
 from selectllm.downstream.student.failures import check_extra
 from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
-from selectllm.downstream.student.schema import StudentScores
+from selectllm.downstream.student.pace import student_plan
+from selectllm.downstream.student.schema import StudentPlan, StudentScores
 from selectllm.downstream.student.scores_file import Answers, StudentLosses, student_scores
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.contents import ANSWERS, SCORES
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.workshop import answered_items
+from selectllm.report.student import plan_text
 from selectllm.selection.scorers.language_model import LOCAL
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
+
+ANSWERING = " Answers take longer, by how much depends on their length."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +115,11 @@ async def score(
     Test items are laid out and cut as they would be in training. Raises UsageError for test items
     that the student was trained on, and for a base model that is not there.
     """
-    place = None if folder is None else session.path(folder)
-    manifest = None if place is None else read_manifest(place)
-    config = (base or BaseSettings()).over(
-        StudentConfig() if manifest is None else manifest.plan.config
-    )
-    if manifest is not None:
-        _check_base(manifest, config.model)
-    tests = answered_items(session, settings.test, settings.columns)
-    if manifest is not None:
-        check_not_trained_on(tests, manifest.plan.asked)
-    settings.check(config)
-    settings.check_files(session)
-    check_extra()
-    if settings.answers is not None:
-        session.check_encoder()
+    ready = _ready(folder, settings, base or BaseSettings(), session)
+    config, tests, place, manifest = ready.config, ready.tests, ready.place, ready.manifest
     with interruptible():
         student = open_student(config.model, session.workspace.cache)
+        session.note(f"{plan_text(ready.plan(student))}{ANSWERING if settings.answers else ''}")
         scoring = _Scoring(session, student, config, tests)
         tuned = None if place is None else scoring.loss(place)
         scored = StudentLosses(tests, scoring.loss(None), tuned, manifest)
@@ -140,6 +132,55 @@ async def score(
     if settings.out is not None:
         results.write(session.path(settings.out))
     return Scores(results)
+
+
+async def plan_scoring(
+    folder: Path | None,
+    settings: ScoreSettings,
+    base: BaseSettings | None = None,
+    *,
+    session: Session,
+) -> StudentPlan:
+    """What `score` would compute, and how long that takes here, but for answers.
+
+    Raises as `score` does.
+    """
+    ready = _ready(folder, settings, base or BaseSettings(), session)
+    with interruptible():
+        return ready.plan(open_student(ready.config.model, session.workspace.cache))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A scoring that was checked and not begun; `place`: of a trained student, if there is one."""
+
+    config: StudentConfig
+    tests: tuple[Item, ...]
+    place: Path | None
+    manifest: Manifest | None
+
+    def plan(self, student: Student) -> StudentPlan:
+        """The base model is scored, and the trained one if there is one."""
+        return student_plan(student, self.config, (), self.tests, 1 if self.place is None else 2)
+
+
+def _ready(
+    folder: Path | None, settings: ScoreSettings, base: BaseSettings, session: Session
+) -> _Ready:
+    place = None if folder is None else session.path(folder)
+    manifest = None if place is None else read_manifest(place)
+    config = base.over(StudentConfig() if manifest is None else manifest.plan.config)
+    if manifest is not None:
+        _check_base(manifest, config.model)
+    tests = answered_items(session, settings.test, settings.columns)
+    if manifest is not None:
+        check_not_trained_on(tests, manifest.plan.asked)
+    settings.check(config)
+    settings.check_files(session)
+    check_extra()
+    if settings.answers is not None:
+        session.check_encoder()
+    return _Ready(config, tuple(tests), place, manifest)
 
 
 def _check_base(manifest: Manifest, model: str) -> None:
@@ -163,12 +204,14 @@ class _Scoring:
 
     def loss(self, folder: Path | None) -> ResponseLoss:
         """What their responses cost."""
-        with self.session.progress("scoring" if folder else "scoring the base model") as progress:
+        with self.session.progress(
+            f"scoring{'' if folder else ' the base model'} (tokens)"
+        ) as progress:
             return score_student(self.student, self.tests, self.config, folder, progress)
 
     def answers(self, folder: Path | None, new_tokens: int) -> Answers:
         """What is said instead of their responses, and how like these that is."""
-        with self.session.progress("answering") as progress:
+        with self.session.progress("answering (items)") as progress:
             said = answer(
                 self.student,
                 self.tests,

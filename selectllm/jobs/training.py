@@ -21,7 +21,8 @@ from selectllm.downstream.student import (
 from selectllm.downstream.student import train as train_student
 from selectllm.downstream.student.adapter import copy_trained, is_begun, recorded
 from selectllm.downstream.student.learning_rate import GRID, rate_folder
-from selectllm.downstream.student.schema import TrainedStudent
+from selectllm.downstream.student.pace import student_plan
+from selectllm.downstream.student.schema import StudentPlan, TrainedStudent
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.leaks import Dropping, Source
 from selectllm.jobs.workshop import (
@@ -30,6 +31,7 @@ from selectllm.jobs.workshop import (
     held_out,
     recorded_choice,
 )
+from selectllm.report.student import plan_text
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
@@ -102,7 +104,61 @@ async def train(
     items that are in two of the files unless they are to be dropped, and RunError if the folder
     holds another training.
     """
-    student = student or StudentSettings()
+    ready = _ready(selection, settings, student or StudentSettings(), session)
+    config, items, dev, out = ready.config, ready.items, ready.dev, ready.out
+    begun, started = is_begun(out), time.monotonic()
+    with interruptible():
+        opened = open_student(config.model, session.workspace.cache)
+        if not begun:
+            session.note(plan_text(ready.plan(opened)))
+        choice = None
+        if dev:
+            choice = _chosen_rate(session, opened, items, dev, config, out / RATES)
+            manifest = copy_trained(rate_folder(out / RATES, choice.rate), out)
+        else:
+            with session.progress("training (tokens)") as progress:
+                manifest = train_student(opened, items, config, out, progress)
+    if begun:
+        session.note(f"note: {settings.out} held this training already; it was not begun anew")
+    seconds = time.monotonic() - started
+    return Trained(settings.out, manifest, choice, len(dev), begun, seconds)
+
+
+async def plan_training(
+    selection: str,
+    settings: TrainSettings,
+    student: StudentSettings | None = None,
+    *,
+    session: Session,
+) -> StudentPlan:
+    """What `train` would compute, and how long that takes here: a few timed steps tell.
+
+    The folder of the student is not written. Raises as `train` does.
+    """
+    ready = _ready(selection, settings, student or StudentSettings(), session)
+    with interruptible():
+        return ready.plan(open_student(ready.config.model, session.workspace.cache))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A training that was checked and not begun; `dev`: items that choose its learning rate."""
+
+    config: StudentConfig
+    items: tuple[Item, ...]
+    dev: tuple[Item, ...]
+    out: Path
+
+    def plan(self, student: Student) -> StudentPlan:
+        """With dev items: a training for every rate, each scored, and no training scored, too."""
+        times = len(GRID) if self.dev else 1
+        scorings = times + 1 if self.dev else 0
+        return student_plan(student, self.config, [self.items] * times, self.dev, scorings)
+
+
+def _ready(
+    selection: str, settings: TrainSettings, student: StudentSettings, session: Session
+) -> _Ready:
     config = student.config(settings.seed)
     student.check(settings.dev)
     items = answered_items(session, selection, settings.columns)
@@ -111,24 +167,7 @@ async def train(
     chosen = Source("the selection", selection, items)
     dropping = Dropping(settings.drop_leaks, settings.out)
     held = held_out(session, settings, chosen, dropping, settings.columns)
-    items, dev = held.rest, held.dev
-    out = session.path(settings.out)
-    begun, started = is_begun(out), time.monotonic()
-    with interruptible():
-        opened = open_student(config.model, session.workspace.cache)
-        choice = None
-        if dev:
-            choice = _chosen_rate(session, opened, items, dev, config, out / RATES)
-            manifest = copy_trained(rate_folder(out / RATES, choice.rate), out)
-        else:
-            with session.progress("training") as progress:
-                manifest = train_student(opened, items, config, out, progress)
-    if begun:
-        session.note(
-            f"Note: {settings.out} already held this training, so it was not started again"
-        )
-    seconds = time.monotonic() - started
-    return Trained(settings.out, manifest, choice, len(dev), begun, seconds)
+    return _Ready(config, tuple(held.rest), tuple(held.dev), session.path(settings.out))
 
 
 def _check_folder(out: Path, name: Path) -> None:
@@ -148,7 +187,7 @@ def _chosen_rate(
     config: StudentConfig,
     folder: Path,
 ) -> RateChoice:
-    with session.progress("trying learning rates") as progress:
+    with session.progress("trying learning rates (trainings)") as progress:
         if progress is not None:
             progress(0, len(GRID))
         return choose_learning_rate(student, items, dev, config, folder, progress=progress)

@@ -25,17 +25,21 @@ from selectllm.downstream.student import (
     open_student,
 )
 from selectllm.downstream.student.failures import check_extra
-from selectllm.downstream.student.schema import LearningRateChoice
+from selectllm.downstream.student.learning_rate import GRID
+from selectllm.downstream.student.pace import student_plan
+from selectllm.downstream.student.schema import LearningRateChoice, StudentPlan
 from selectllm.downstream.student.template import check_responses
-from selectllm.downstream.trials.log import TrialLog, trial_manifest
+from selectllm.downstream.trials.log import BASE, TrialLog, trial_manifest
 from selectllm.downstream.trials.train_sets import Bench, carry_out
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
 from selectllm.jobs.leaks import Dropping, Found, Source, found_in, remaining, settle
+from selectllm.report.student import plan_text
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
 
 DEFAULT = StudentConfig()
+DAMAGED_RATE = "is damaged ({why}). Remove it to choose again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,27 +206,78 @@ def open_workshop(
     With dev items the learning rate is chosen on them, by a random set of the pool; what was
     chosen once is kept in the cache. Raises UsageError as `open_student` and `train` do.
     """
+    shop, drawn = _unsettled(session, student, trials, held, size)
+    if not held.dev:
+        return shop
+    return _with_rate(shop, _chosen_rate(shop, drawn, held.dev))
+
+
+def planned_workshop(
+    session: Session, student: StudentSettings, trials: TrialSettings, held: HeldOut, size: int
+) -> tuple[Workshop, StudentPlan | None]:
+    """The same without training: and what the learning rate takes, None if that is settled."""
+    shop, drawn = _unsettled(session, student, trials, held, size)
+    if not held.dev:
+        return shop, None
+    kept = _kept_rate(shop, drawn, held.dev)
+    if not kept.is_file():
+        return shop, _rate_plan(shop, drawn, held.dev)
+    return _with_rate(shop, LearningRateChoice.read(kept, DAMAGED_RATE)), None
+
+
+def _unsettled(
+    session: Session, student: StudentSettings, trials: TrialSettings, held: HeldOut, size: int
+) -> tuple[Workshop, TrialSet]:
+    """The workshop before a learning rate is chosen, and the set by which it would be."""
     config = student.config()
     (drawn,) = random_sets(held.rest, size, 1, seed=-1)
     opened = open_student(config.model, session.workspace.cache)
-    shop = Workshop(session, opened, config, held.tests, trials)
-    if not held.dev:
-        return shop
-    choice = _chosen_rate(shop, drawn, held.dev)
-    return replace(shop, config=replace(config, learning_rate=choice.rate), choice=choice)
+    return Workshop(session, opened, config, held.tests, trials), drawn
+
+
+def _with_rate(shop: Workshop, choice: LearningRateChoice) -> Workshop:
+    return replace(shop, config=replace(shop.config, learning_rate=choice.rate), choice=choice)
+
+
+def _kept_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Path:
+    """The file that the choice is kept in, beside its trainings."""
+    name = sha256_json([shop.student.identity, asdict(shop.config), drawn.sha256])[:16]
+    folder = shop.session.workspace.cache / "student" / "rates" / name
+    return folder / f"choice-{items_sha256(dev)[:16]}.json"
+
+
+def _rate_plan(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> StudentPlan:
+    """A training for every rate; each is scored, and so is no training."""
+    return student_plan(shop.student, shop.config, [drawn.items] * len(GRID), dev, len(GRID) + 1)
+
+
+def trials_plan(
+    shop: Workshop, sets: Sequence[TrialSet], done: TrialLog | None = None
+) -> StudentPlan:
+    """What the trials of `sets` take that `done` lacks; see `carry_out`."""
+    due = {(each.sha256, seed): each.items for seed in shop.seeds for each in sets}
+    missing = [items for key, items in due.items() if done is None or key not in done]
+    scorings = len(missing) + (done is None or BASE not in done)
+    return student_plan(shop.student, shop.config, missing, shop.tests, scorings)
+
+
+def trial_log(shop: Workshop) -> TrialLog:
+    """The log of the trials of this student, with these settings, on these test items."""
+    manifest = trial_manifest(shop.student.identity, shop.config, shop.tests)
+    return TrialLog(shop.session.workspace.cache / "student" / "trials", manifest)
 
 
 def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> LearningRateChoice:
-    name = sha256_json([shop.student.identity, asdict(shop.config), drawn.sha256])[:16]
-    folder = shop.session.workspace.cache / "student" / "rates" / name
-    kept = folder / f"choice-{items_sha256(dev)[:16]}.json"
+    kept = _kept_rate(shop, drawn, dev)
+    folder = kept.parent
     if not kept.is_file():
-        with shop.session.progress("learning rates") as progress:
+        shop.session.note(f"To choose a learning rate: {plan_text(_rate_plan(shop, drawn, dev))}")
+        with shop.session.progress("learning rates (trainings)") as progress:
             chosen = choose_learning_rate(
                 shop.student, drawn.items, dev, shop.config, folder, progress=progress
             )
         recorded_choice(chosen).write(kept)
-    choice = LearningRateChoice.read(kept, "is damaged ({why}). Remove it to choose again")
+    choice = LearningRateChoice.read(kept, DAMAGED_RATE)
     shop.session.note(f"learning rate {choice.rate:g}, chosen on {len(dev)} dev items")
     if choice.edge is not None:
         shop.session.note(
@@ -238,11 +293,13 @@ def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Learni
 def carried_out(shop: Workshop, sets: Sequence[TrialSet]) -> Iterator[TrialLog]:
     """The log with every trial of `sets`, made if need be."""
     cache = shop.session.workspace.cache
-    manifest = trial_manifest(shop.student.identity, shop.config, shop.tests)
-    with TrialLog(cache / "student" / "trials", manifest) as log:
+    with trial_log(shop) as log:
+        plan = trials_plan(shop, sets, log)
+        if plan.trainings or plan.scored_tokens:
+            shop.session.note(plan_text(plan))
         folder = cache / "student" / "trained" / log.name
         bench = Bench(shop.config, cache, folder, shop.tests)
-        with shop.session.progress("training") as progress:
+        with shop.session.progress("trainings") as progress:
             carry_out(sets, shop.seeds, bench, log, jobs=shop.trials.jobs, tick=progress)
         yield log
 

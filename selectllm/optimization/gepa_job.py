@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.jsonl_log import RowLog
+from selectllm.core.shown import shortened
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.runs.execute import context_needed, shown_items, tasks
 from selectllm.evaluation.runs.prepare import connected
@@ -14,7 +15,7 @@ from selectllm.evaluation.runs.run import Run
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.optimization.confirm import Confirmation, confirm, confirmation_run
-from selectllm.optimization.gepa_program import Teacher
+from selectllm.optimization.gepa_program import ANSWER, Teacher
 from selectllm.optimization.gepa_report import (
     PARENT,
     WINNER,
@@ -168,6 +169,18 @@ class GepaOutcome:
         """The content of optimize.json."""
         job = self.job
         return report(job.run, job.plan, job.splits, self.found, self.seen, self.confirmation)
+
+    def unusable(self) -> str | None:
+        """What to say if there is no winner and no proposal could be used; None otherwise."""
+        found = self.found
+        if self.confirmation is not None or not 0 < found.failed == found.proposals:
+            return None
+        said = "" if found.reply is None else f" Its last reply was: {shortened(found.reply)}"
+        return (
+            f"None of {found.proposals} proposals could be used ({found.problem}). The teacher "
+            f'{self.job.plan.teacher} was asked for a JSON object such as {{"{ANSWER}": "..."}}.'
+            f"{said}"
+        )
 
     def version_file(self) -> str | None:
         """The file of the version that was found; None if the parent did best."""

@@ -89,7 +89,7 @@ def report(
         utility=run.headline.summary(),
         packages=package_versions(),
         splits=splits_told(splits),
-        search=SearchOutcome(**asdict(found)),
+        search=SearchOutcome(**found.outcome),
         captured=CapturedBySplit(
             training=_versions(seen.training),
             validation=_versions(seen.validation),

@@ -131,8 +131,8 @@ class SearchResult:
     `text`: the system text that did best on the validation clusters, the parent's own if none did
     better. `demonstrations`: how many worked examples it holds. `decisions`: made, none counted
     twice. `proposals`, `failed`: what the teacher was asked for, and how many of those could not be
-    used; `problem`: why the last such was not. `validated`: new versions tried on all validation
-    clusters. `stopped`: why the search ended.
+    used; `problem`: why the last such was not, `reply`: what the teacher said, None if nothing was
+    sent. `validated`: new versions tried on all validation clusters. `stopped`: why it ended.
     """
 
     text: str
@@ -143,6 +143,12 @@ class SearchResult:
     validated: int
     stopped: str
     problem: str | None = None
+    reply: str | None = None
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """The fields that optimize.json has; replies are in the log of proposals."""
+        return {name: value for name, value in asdict(self).items() if name != "reply"}
 
 
 @dataclass
@@ -202,6 +208,7 @@ class Search:
             validated=len(result.candidates) - 1 + bool(self.demonstrations),
             stopped=self._stopped,
             problem=failed[-1].problem if failed else None,
+            reply=failed[-1].reply.text if failed and failed[-1].reply else None,
         )
 
     def _demonstrated(self, text: str, best: float) -> tuple[str, int]:

@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from selectllm.core.errors import PromptError
 from selectllm.core.types import Item, Message
+from selectllm.prompting.prompt import Prompt, is_plain, render
 
 Part = str | tuple[int, int]
 """A piece of text, or (slot, 0 or 1): the instruction or the input of the item shown there."""
+Parted = tuple[tuple[str, tuple[Part, ...]], ...]
+"""The messages of a prompt: each a role and its parts."""
+MARKS = ("\ue000{}\ue001", "\ue000{}\ue002")  # no template has these private characters
 
 
 def parts_of(message: Message, items: Sequence[Item]) -> Iterator[Part]:
@@ -28,6 +33,47 @@ def parts_of(message: Message, items: Sequence[Item]) -> Iterator[Part]:
                 at = found + len(own)
     if at < len(text):
         yield text[at:]
+
+
+@dataclass(slots=True)
+class PartedPrompt:
+    """What a prompt asks for `k` of some items, in parts.
+
+    A template that only writes out its items, as most do, is rendered a few times with marks in
+    the place of texts: what stands between two items depends on whether these have an input, and
+    on nothing else. Any other template is rendered anew for every question.
+    """
+
+    prompt: Prompt
+    k: int
+    _known: dict[tuple[bool, ...], Parted | None] = field(default_factory=dict)
+    _plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._plain = is_plain(self.prompt)
+
+    def of(self, items: Sequence[Item]) -> Parted:
+        """The messages that show `items`. Raises PromptError as `render` does."""
+        pattern = tuple(bool(item.input) for item in items)
+        if self._plain and all(item.instruction for item in items):
+            if pattern not in self._known:
+                self._known[pattern] = self._marked(pattern)
+            if (known := self._known[pattern]) is not None:
+                return known
+        messages = render(self.prompt, items, self.k)
+        return tuple((each["role"], tuple(parts_of(each, items))) for each in messages)
+
+    def _marked(self, pattern: tuple[bool, ...]) -> Parted | None:
+        """The parts for items of which these have an input; None if marks do not tell them."""
+        marked = [
+            Item(str(slot), MARKS[0].format(slot), MARKS[1].format(slot) if given else "")
+            for slot, given in enumerate(pattern)
+        ]
+        try:
+            messages = render(self.prompt, marked, self.k)
+        except PromptError:
+            return None
+        return tuple((each["role"], tuple(parts_of(each, marked))) for each in messages)
 
 
 @dataclass(slots=True)

@@ -45,6 +45,13 @@ SEES = "a prompt sees items (each label, instruction, input, response if it has 
 REQUIRED = ("description", "reply", "labels")
 FRONT_MATTER = (*REQUIRED, "variables", "parent", "notes", "search", "verdict")
 LABELS = get_args(LabelKind)
+WRITTEN = ("label", "instruction", "input")
+OF_THE_LOOP = ("index", "index0", "revindex", "revindex0", "first", "last", "length")
+REMEMBERING = (
+    *(jinja.Assign, jinja.AssignBlock, jinja.CallBlock, jinja.FilterBlock, jinja.Macro),
+    *(jinja.Getitem, jinja.Call),
+)
+"""What could take an item's text elsewhere, or make something of it."""
 MESSAGE = 300  # characters of what Jinja and Python say of a mistake
 
 _FRONT = re.compile(r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?\n", re.DOTALL | re.MULTILINE)
@@ -168,6 +175,32 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
     if "user" not in texts:
         return (Message(role="user", content=texts["system"]),)
     return tuple(Message(role=r, content=t) for r, t in texts.items() if t.strip() or r == "user")
+
+
+def is_plain(prompt: Prompt) -> bool:
+    """Whether the template does nothing with its items but write them out, one after the other.
+
+    Then what it says beside their texts depends on which of them have an input, and on nothing
+    else of them. False where that is not sure.
+    """
+    tree = _ENVIRONMENT.parse(_body(prompt.source, prompt.path))
+    loops = [node for node in tree.find_all(jinja.For) if _loops_over_items(node)]
+    written = {id(part) for output in tree.find_all(jinja.Output) for part in output.nodes}
+    written |= {id(choice.test) for choice in tree.find_all(jinja.If)}
+    each = {loop.target.name for loop in loops if isinstance(loop.target, jinja.Name)}
+    plain = {
+        id(node.node)
+        for node in tree.find_all(jinja.Getattr)
+        if (id(node) in written and node.attr in WRITTEN) or node.attr in OF_THE_LOOP
+    } | {id(loop.iter) for loop in loops}
+    names = [name for name in tree.find_all(jinja.Name) if name.ctx == "load"]
+    used = [name for name in names if name.name in {*each, "items", "loop"}]
+    return not any(tree.find_all(REMEMBERING)) and all(id(name) in plain for name in used)
+
+
+def _loops_over_items(loop: jinja.For) -> bool:
+    over = isinstance(loop.iter, jinja.Name) and loop.iter.name == "items"
+    return over and loop.test is None and not loop.recursive
 
 
 def _response(item: Item) -> str | Undefined:

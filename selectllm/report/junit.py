@@ -15,7 +15,7 @@ from typing import Any
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report.verdict_sentences import figures, in_full, lead
+from selectllm.report.verdict_sentences import difference, figures, in_full, lead
 from selectllm.report.wording import subject
 
 # What XML 1.0 cannot hold, not even escaped (section 2.2, production Char).
@@ -56,29 +56,35 @@ def junit(results: RunResults) -> str:
         **_time(sum(known) if known else None),
     }
     root = ET.Element("testsuites", {"name": "selectllm", **totals})
-    suite = ET.SubElement(root, "testsuite", {"name": _clean(results.suite), **totals})
+    suite = ET.SubElement(root, "testsuite", {"name": clean(results.suite), **totals})
     for verdict in verdicts:
         suite.append(_case(verdict, results.suite, seconds.get(verdict.b)))
+    return as_xml(root)
+
+
+def as_xml(root: ET.Element) -> str:
+    """The document of an element."""
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 
 
 def _case(verdict: Verdict, suite: str, seconds: float | None) -> ET.Element:
-    names = {"classname": _clean(suite), "name": _clean(verdict.b)}
+    names = {"classname": clean(suite), "name": clean(verdict.b)}
     case = ET.Element("testcase", names | _time(seconds))
     listed = ET.SubElement(case, "properties")
     for name, value in _figures(verdict):
-        ET.SubElement(listed, "property", {"name": name, "value": _clean(str(value))})
-    reason = _clean(in_full(verdict, verdict.reason))
+        ET.SubElement(listed, "property", {"name": name, "value": clean(str(value))})
+    told = f"{subject(verdict)}: {verdict.word}; difference {difference(verdict)}"
+    reason = clean(f"{told}; reason: {in_full(verdict, verdict.reason)}")
     ended = POLARITY[verdict.word]
     if ended == "bad":
         failure = ET.SubElement(case, "failure", {"message": reason, "type": verdict.word})
-        failure.text = _clean(_all_of(verdict))
+        failure.text = clean(_all_of(verdict))
     elif ended == "open":
         ET.SubElement(case, "skipped", {"message": reason})
     if ended != "bad":
-        ET.SubElement(case, "system-out").text = _clean(_all_of(verdict))
+        ET.SubElement(case, "system-out").text = clean(_all_of(verdict))
     return case
 
 
@@ -101,5 +107,6 @@ def _time(seconds: float | None) -> dict[str, str]:
     return {} if seconds is None else {"time": f"{seconds:.3f}"}
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """`text` with U+FFFD for what XML cannot hold."""
     return FORBIDDEN.sub(REPLACEMENT, text)

@@ -36,7 +36,7 @@ def markdown(results: RunResults) -> str:
     the comment that it wrote before.
     """
     parts = [
-        f"<!-- selectllm:{quote(results.suite, safe='')} -->",
+        marker(results.suite),
         _heading(results),
     ]
     verdicts = results.verdicts
@@ -49,6 +49,11 @@ def markdown(results: RunResults) -> str:
     elif not verdicts:
         parts.append(as_markdown(render_results(results)).rstrip())
     return "\n\n".join(parts) + "\n"
+
+
+def marker(suite: str) -> str:
+    """The invisible first line of every comment on a suite."""
+    return f"<!-- selectllm:{quote(suite, safe='')} -->"
 
 
 def _heading(results: RunResults) -> str:

@@ -16,6 +16,7 @@ from selectllm.downstream.student.schema import (
     LengthBand,
     LossChange,
     MeanLoss,
+    StudentPlan,
     StudentScores,
     TrainedStudent,
 )
@@ -30,6 +31,35 @@ BY: Mapping[Aggregation, tuple[str, str]] = {
         "the mean of each response's own loss per token; a short one counts as much",
     ),
 }
+
+
+def plan_text(plan: StudentPlan) -> str:
+    """What is going to be computed, and about how long it takes here."""
+    parts = []
+    if plan.trainings:
+        parts.append(
+            f"{counted(plan.trainings, 'training')} with {counted(plan.items, 'item')} in "
+            f"{counted(plan.epochs, 'epoch')}, {counted(plan.tokens, 'token')} in all"
+        )
+    if plan.scored_tokens:
+        tests = counted(plan.tests, "held-out item")
+        parts.append(f"{counted(plan.scored_tokens, 'token')} of {tests} to score")
+    told = "; ".join(parts) or "nothing is left to compute"
+    rate = (
+        f" ({plan.tokens_per_second:,.0f} tokens a second, measured)"
+        if plan.tokens_per_second
+        else ""
+    )
+    return f"{told}. This takes {about(plan.seconds)} here{rate}."
+
+
+def about(seconds: float) -> str:
+    """`about 12 seconds`, `about 5 minutes`, `about 2.5 hours`."""
+    if seconds < 100:
+        return f"about {counted(max(1, round(seconds)), 'second')}"
+    if seconds < 6000:
+        return f"about {seconds / 60:.0f} minutes"
+    return f"about {seconds / 3600:.1f} hours"
 
 
 def trained_text(trained: TrainedStudent, dev: int = 0) -> str:

@@ -42,7 +42,7 @@ MEASURES = {
     "ndcg": "how well the whole order has the best items first: 1 = the best possible",
     "tau": "how well the whole order agrees with the utility: 0 = by chance, 1 = the same order",
 }
-"""Columns that say how picks agree with a utility; README's glossary has the same words."""
+"""Columns that say how picks agree with a utility; docs/words.md has the same words."""
 SD = "standard deviation, from cluster to cluster, of the difference d between two arms in captured"
 """What sd(d) is."""
 

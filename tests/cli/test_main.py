@@ -76,6 +76,7 @@ def test_init_makes_a_workspace_that_runs(selectllm: Command, tmp_path: Path) ->
         assert (made / part).read_bytes() == (ROOT / part).read_bytes()
     suite = made / "eval" / "suites" / "quickstart.yaml"
     shipped = ["paper-alpaca.yaml", "paper-dolly.yaml", "quickstart.yaml"]
+    shipped += ["simulated-after.yaml", "simulated.yaml"]
     assert sorted(path.name for path in suite.parent.iterdir()) == shipped
     kept = [line for line in suite.read_text("utf-8").splitlines() if "{name: knn" not in line]
     text = "\n".join(kept).replace("local/smollm2-135m", "mock/first")

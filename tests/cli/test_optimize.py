@@ -196,7 +196,9 @@ def test_a_teacher_that_writes_nothing_usable_ends_the_search_in_order(
 ) -> None:
     make_suite(selectllm)
     done = selectllm(*RUN, "--teacher", SILENT)
-    assert done.code == 0, done.err
+    assert done.code == 3, done.err
+    for words in ('{"new_instructions": "..."}', "I would rather not.", "--teacher"):
+        assert words in done.err
     assert "5 of 5 proposals could not be used" in done.out
     assert "5 proposals in a row could not be used" in done.out
     assert "nothing; no version did better than the parent" in done.out
@@ -238,7 +240,9 @@ def test_an_inconclusive_winner_is_kept_with_the_search_and_written_only_by_forc
         assert "verdict: 'inconclusive against mine@1:" in Path("out/winner.jinja").read_text(
             "utf-8"
         )
-        assert selectllm(*RUN, "--force").code == 3
+        forced = selectllm(*RUN[:-1], "--force")
+        assert forced.code == 3
+        assert "mine@2 is in prompts/mine/v2.jinja" in forced.err
     assert Path("prompts/mine/v2.jinja").read_bytes() == Path("out/winner.jinja").read_bytes()
     assert told()["written"] == "mine@2"
 

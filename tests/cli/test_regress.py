@@ -90,7 +90,7 @@ def test_one_of_several_versions_is_chosen_by_an_option(
 
 
 def test_a_changed_prompt_is_exit_5_with_the_command_that_records_it(
-    selectllm: Command, server: ProviderServer
+    selectllm: Command, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_workspace(selectllm)
     write_jsonl(Path("pool.jsonl"), pool_rows(40))
@@ -106,6 +106,19 @@ def test_a_changed_prompt_is_exit_5_with_the_command_that_records_it(
         "selectllm regress suite.yaml --baseline base.json --cache empty --record replies.jsonl"
     )
     assert_refused(regress(selectllm, suite, *offline), command, "mine@2 with m", code=5)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    files = ("--junit", "a.xml", "--report", "junit=b.xml", "--markdown", "gate.md")
+    assert regress(selectllm, suite, *offline, *files).code == 5
+    for file in ("a.xml", "b.xml"):
+        root = ET.parse(file).getroot()
+        assert (root.get("errors"), root.get("tests"), root.get("failures")) == ("1", "1", "0")
+        (error,) = root.iter("error")
+        assert command in (error.get("message") or "")
+    for file in ("gate.md", "summary.md"):
+        text = Path(file).read_text("utf-8")
+        assert text.startswith("<!-- selectllm:demo -->")
+        assert "no verdict" in text
+        assert "mine@2 with m" in text
     assert selectllm(*command.split()[1:], "--quiet").code in (0, 3)
     assert regress(selectllm, suite, *offline).code in (0, 3)
 
@@ -137,6 +150,35 @@ class TestReports:
         assert text.startswith("<!-- selectllm:demo -->")
         assert "**fail**" in text
         assert "captured before" in text
+
+    def test_the_summary_of_a_job_on_github_gets_every_verdict(
+        self, selectllm: Command, recorded: Record, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recorded("oracle")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+        regress(selectllm, suite_of("random"), "--markdown", "gate.md")
+        regress(selectllm, suite_of("oracle"), "-o", "second")
+        text = Path("summary.md").read_text("utf-8")
+        assert text.startswith(Path("gate.md").read_text("utf-8"))
+        assert text.count("<!-- selectllm:demo -->") == 2
+
+    def test_bad_input_is_in_the_summary_alone(
+        self, selectllm: Command, recorded: Record, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recorded("oracle")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+        Path("base.json").unlink()
+        assert regress(selectllm, suite_of("oracle"), "--markdown", "gate.md").code == 2
+        assert "baseline set" in Path("summary.md").read_text("utf-8")
+        assert not Path("gate.md").exists()
+
+    def test_a_summary_that_cannot_be_written_changes_no_verdict(
+        self, selectllm: Command, recorded: Record, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recorded("oracle")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", "nowhere/summary.md")
+        done = regress(selectllm, suite_of("random"))
+        assert (done.code, "nowhere/summary.md" in done.err) == (1, True)
 
     def test_annotations_point_at_the_prompt_file(
         self, selectllm: Command, recorded: Record, monkeypatch: pytest.MonkeyPatch

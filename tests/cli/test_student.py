@@ -226,7 +226,7 @@ from selectllm.cli import main
 
 def train(file, model, length):
     options = ["--model", model, "--max-length", length, "--blocks", "2", "--epochs", "1"]
-    return main(["student", "train", file, "-o", f"{model}-out", *options])
+    return main(["student", "train", file, "-o", f"{model}-out", "--quiet", *options])
 
 assert train("selection.jsonl", "tiny", "128") == 0  # all libraries are loaded
 pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -262,3 +262,44 @@ def test_help_loads_nothing_heavy() -> None:
     asked = [["student"], ["student", "train"], ["student", "score"]]
     code = f"from selectllm.cli import main; codes = [main([*w, '--help']) for w in {asked}]"
     assert not loaded_by(f"{code}; assert codes == [0, 0, 0]") & HEAVY
+
+
+# How long it takes
+
+
+def test_a_dry_run_of_a_training_tells_what_it_takes_and_trains_nothing(
+    selectllm: Command,
+) -> None:
+    before = files()
+    planned = train(selectllm, "--dry-run", "--json", "--dev", "dev.jsonl")
+    assert planned.code == 2  # the learning rate is named, and would be chosen
+    done = train(selectllm, "--dry-run", "--json")
+    assert done.code == 0, done.err
+    plan = done.json["training"]
+    assert (plan["items"], plan["trainings"], plan["epochs"]) == (8, 1, 2)
+    assert plan["tokens"] > 2 * LEARNED
+    assert plan["seconds"] >= 0 < plan["tokens_per_second"]
+    told = train(selectllm, "--dry-run").out
+    for words in ("8 items", "2 epochs", f"{plan['tokens']:,} tokens", "here"):
+        assert words in told
+    assert files() == before
+
+
+def test_a_dry_run_of_scoring_counts_the_test_items_for_student_and_base(
+    selectllm: Command,
+) -> None:
+    before = files()
+    base = score(selectllm, "--dry-run", "--json", *SHAPE, "--mode", "full").json["scoring"]
+    both = score(selectllm, "trained", "--dry-run", "--json").json["scoring"]
+    assert (base["tests"], both["tests"], both["trainings"]) == (9, 9, 0)
+    assert 2 * base["scored_tokens"] == both["scored_tokens"]
+    assert files() == before
+
+
+def test_before_it_trains_or_scores_it_tells_how_long_that_takes(selectllm: Command) -> None:
+    told = train(selectllm).err
+    assert "8 items in 2 epochs" in told
+    assert "tokens a second, measured" in told
+    assert "9 held-out items" in score(selectllm, "out").err
+    assert "8 items" not in train(selectllm).err  # it is trained already
+    assert train(selectllm, "--quiet").err == ""

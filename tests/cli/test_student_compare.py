@@ -58,6 +58,21 @@ def begun(*options: str) -> forked.Forked:
     return forked.selectllm(*words, env=env, loads=forked.TRAINING)
 
 
+def test_a_dry_run_counts_the_trainings_that_are_due_and_makes_none(selectllm: Command) -> None:
+    planned = compare(selectllm, *FEW, "--dry-run", "--json")
+    assert planned.code == 0, planned.err
+    trials = planned.json["trials"]
+    sets = 1 + 3  # of first, and random ones
+    assert (trials["trainings"], trials["epochs"], trials["tests"]) == (sets * 2, 1, 12)
+    assert trials["tokens"] > 0 < trials["seconds"]
+    assert not Path("sets/students").exists()
+    assert compare(selectllm, *FEW).code == 0
+    assert compare(selectllm, *FEW, "--dry-run", "--json").json["trials"]["trainings"] == 0
+    rated = compare(selectllm, *FEW, "--dry-run", "--json", "--dev", "dev.jsonl").json
+    assert rated["learning rate"]["trainings"] == 5
+    assert rated["trials"]["trainings"] == sets * 2
+
+
 def test_killed_it_goes_on_where_it_was(selectllm: Command) -> None:
     process = begun("--cache", "killed")
     folder = Path("killed/student/trials")

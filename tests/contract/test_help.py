@@ -14,16 +14,20 @@ from selectllm.cli.option_words import REPEATABLE
 from tests.conftest import Command
 
 SEVERAL_MEANINGS: Mapping[str, str] = {
+    "--arm": "handover takes a pair of a run; elsewhere a set or an arm is named",
     "--budget": "optimize limits the decisions of a search; elsewhere it is the size of a set",
     "--by": "aa varies orders or repeats; elsewhere a pool is divided",
     "--differing": "ab compares with the ratings that utility ask asks for",
+    "--dry-run": "student trains nothing; elsewhere nothing is sent",
     "--from": "prompts new starts from a file; elsewhere it is the model to be replaced",
     "--k": "neighbours of utility knn; elsewhere picks",
     "--limit": "cache ls lists replies; elsewhere a suite has clusters",
     "--model": "a model that is asked by name, or one that is loaded here and trained or scored",
+    "--partial": "answers that are missing, or ratings",
     "--pool": "the suite's own, the one that sets came from, or one to show a difference on",
     "--seed": "utility import is told what a set was selected with; prompts render shuffles",
     "--size": "items of a block, of a subset, or candidates",
+    "--to": "swap names a model; select and handover a tool",
     "--test": "student train must not see these items; elsewhere they are what is tested on",
 }
 """Options whose name means one thing to some verbs and another to others, and why."""

@@ -1,19 +1,16 @@
-"""README.md is true: its example runs, its words are the code's, the files it names exist."""
+"""README.md is short and true: its example runs, what it names exists; the rest is tests/docs."""
 
 from __future__ import annotations
 
 import doctest
 import re
-import shlex
 import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
-from selectllm.cli import VERBS, main
+from selectllm.cli import VERBS
 from selectllm.evaluation.suite import load_suite
-from selectllm.selection.strategies import FORMS, STRATEGIES
 from tests.conftest import Command
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +20,19 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def blocks(language: str) -> list[str]:
     """The fenced blocks of one language."""
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_a_newcomer_can_read_it_in_five_minutes() -> None:
+    assert len(README.splitlines()) <= 150
+    named = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} - {"docs/index.md"}
+    assert named <= set(re.findall(r"\]\(([^)]+)\)", README))
+
+
+def test_the_targets_of_make_that_it_names_exist() -> None:
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert {"demo", "test", "docs"} <= set(re.findall(r"^\$ make ([a-z-]+)", README, re.MULTILINE))
+    for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", README):
+        assert f"\n{target}:" in targets
 
 
 def test_the_python_example_gives_what_it_shows(
@@ -36,7 +46,7 @@ def test_the_python_example_gives_what_it_shows(
     test = doctest.DocTestParser().get_doctest(example, {}, "README", "README.md", 0)
     runner = doctest.DocTestRunner()
     runner.run(test)
-    assert runner.tries >= 8
+    assert runner.tries >= 6
     assert runner.failures == 0
 
 
@@ -65,41 +75,9 @@ def test_every_command_and_option_it_names_exists(selectllm: Command) -> None:
 
 
 VERBS_WITH_OPTIONS = (
-    *("select", "eval", "ab", "swap", "regress", "utility ask"),
+    *("select", "eval", "ab", "swap", "regress", "utility ask", "answers"),
     *("student compare", "utility validate", "optimize"),
 )
-
-
-def test_its_suite_line_for_ratings_is_a_utility(tmp_path: Path) -> None:
-    utilities = next(block for block in blocks("yaml") if block.startswith("utilities:"))
-    path = tmp_path / "suite.yaml"
-    text = f"name: a\npool: p\nstrategies: [longest]\n{utilities}"
-    path.write_text(text, encoding="utf-8")
-    assert [entry.source for entry in load_suite(path).utilities] == ["import"]
-
-
-def test_its_workflow_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every step of the GitHub workflow that is ours, in a copy of what it checks out."""
-    workflow = yaml.safe_load(next(block for block in blocks("yaml") if "jobs:" in block))
-    steps = [step["run"] for step in workflow["jobs"]["gate"]["steps"] if "run" in step]
-    ours = [shlex.split(run)[1:] for run in steps if run.startswith("selectllm ")]
-    assert len(ours) == 1
-    for folder in ("eval", "prompts"):
-        ignored = shutil.ignore_patterns("runs", "__pycache__")
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CI", "true")
-    assert main(ours[0]) == 0
-    assert (tmp_path / "gate.xml").exists()
-    assert (tmp_path / "gate.md").exists()
-
-
-def test_every_strategy_it_names_exists() -> None:
-    table = README.split("| strategy | what comes first |")[1].split("\n\n")[0]
-    cells = re.findall(r"^\|([^|]+)\|", table, flags=re.MULTILINE)
-    named = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
-    assert {name for name in named if ":" not in name} == set(STRATEGIES)
-    assert {name.partition(":")[0] for name in named if ":" in name} == set(FORMS)
 
 
 def test_every_file_it_names_exists() -> None:
@@ -109,14 +87,3 @@ def test_every_file_it_names_exists() -> None:
         headings = re.findall(r"^#+ (.+)$", README, flags=re.MULTILINE)
         slugs = {re.sub(r"[^a-z -]", "", each.lower()).replace(" ", "-") for each in headings}
         assert place or heading in slugs, target
-    table = README.split("## Where things are")[1].split("##")[0]
-    for cell in re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE):
-        inside = "selectllm" if cell.startswith(" ") else "."
-        for name in cell.split():
-            assert (ROOT / inside / name).exists(), name
-
-
-def test_every_room_is_on_the_map() -> None:
-    table = README.split("## Where things are")[1].split("##")[0]
-    rooms = {path.parent.name for path in (ROOT / "selectllm").glob("*/__init__.py")}
-    assert set(re.findall(r"^\| `  ([a-z]+)/` \|", table, flags=re.MULTILINE)) == rooms

@@ -40,6 +40,8 @@ LINES = {
     "student train": "spread.jsonl -o new",
     "export": "sets --pool pool.jsonl -o new",
     "report": "runs/ab",
+    "handover": "chosen.jsonl --to csv -o new.csv",
+    "answers": "pool.jsonl answers.jsonl -o new.jsonl",
     "runs": "",
     "aa": f"{SUITE} --model mock/random",
     "verify": "runs/ab",
@@ -55,6 +57,7 @@ LINES = {
     "models install": "smollm2-135m",
     "models list": "",
     "models serve": "smollm2-135m",
+    "doctor": "",
     "cache clear": "--yes",
     "cache ls": "",
     "cache stats": "",
@@ -258,6 +261,25 @@ export nowhere -o new                               | nowhere
 export sets -o new                                  | sets --pool
 export sets --pool nowhere.jsonl -o new             | nowhere.jsonl
 
+{PICK} --strategy first --to csv -o out.jsonl       | -o out.jsonl .csv
+{PICK} --strategy first --to excel                  | --to excel xlsx
+{PICK} --strategy first --to jsonl -o ./pool.jsonl  | -o pool.jsonl
+handover nowhere.jsonl --to csv                     | nowhere.jsonl
+handover pool.jsonl --to csv                        | pool.jsonl select
+handover suites --to csv                            | suites/run.json
+handover chosen.jsonl --to csv -o new.json          | -o new.json .csv
+handover chosen.jsonl --to jsonl -o chosen.jsonl    | -o chosen.jsonl
+handover chosen.jsonl --to csv --arm short@1        | --arm chosen.jsonl
+handover chosen.jsonl --to csv --pool nowhere.jsonl | nowhere.jsonl
+handover spread.jsonl --to csv --pool chosen.jsonl  | --pool chosen.jsonl
+handover runs/asked --to csv --arm short@9          | --arm 'short@9'
+
+answers nowhere.jsonl pool.jsonl -o new.jsonl       | nowhere.jsonl
+answers pool.jsonl nowhere.jsonl -o new.jsonl       | nowhere.jsonl
+answers pool.jsonl chosen.jsonl -o new.jsonl        | chosen.jsonl:1 answer
+answers pool.jsonl suites/asked.yaml -o new.jsonl   | suites/asked.yaml .yaml
+answers pool.jsonl chosen.jsonl -o pool.jsonl       | -o pool.jsonl
+
 runs nowhere                                        | nowhere
 
 report nowhere                                      | nowhere/results.json
@@ -310,7 +332,7 @@ ROWS = [
     for call, mark, named in (line.partition("|") for line in REFUSALS.splitlines())
     if mark
 ]
-NO_ROWS = {"models list", "cache clear", "cache ls", "cache stats", "cache verify"}
+NO_ROWS = {"doctor", "models list", "cache clear", "cache ls", "cache stats", "cache verify"}
 """They take nothing that has a meaning of its own."""
 
 

@@ -37,9 +37,19 @@ def test_the_wheel_holds_our_packages_and_nothing_else(wheel: Path) -> None:
         "selectllm",
         next(name for name in names if name.endswith("METADATA")).split("/")[0],
     }
-    for part in ("py.typed", "report/schemas/results.json", "starter_data/quickstart.jsonl"):
+    for part in (
+        "py.typed",
+        "report/schemas/results.json",
+        "report/html/assets/page.html.jinja",
+        "report/html/assets/explorer.js",
+        "report/html/assets/vega.js",
+        "report/html/assets/VEGA-LICENSES.txt",
+        "starter_data/quickstart.jsonl",
+        "skills/selectllm/SKILL.md",
+    ):
         assert f"selectllm/{part}" in names
-    assert "selectllm/starter_suites/quickstart.yaml" in names
+    for suite in ("quickstart", "simulated", "simulated-after"):
+        assert f"selectllm/starter_suites/{suite}.yaml" in names
 
 
 def test_installed_elsewhere_the_prompts_are_those_of_the_checkout(

@@ -92,7 +92,7 @@ def test_scores_of_a_reply_stand_beside_the_rank(session: Session) -> None:
 
 def test_a_vote_gives_borda_points(session: Session) -> None:
     """Each order picks its first two slots: a pick is worth (2m - 1 - k) / 2, the rest less."""
-    twice = Vote(orders=1, repeats=2, rule="borda")
+    twice = Vote(orders=1, repeats=2, by="borda")
     selection = replying(session, "short@1", "[1, 2]", vote=twice, budget=4)
     assert by_cluster(selection) == {cluster: [(1, 18.0)] for cluster in range(4)}
     again = replying(session, "short@1", "[1, 2]", vote=Vote(orders=3), log=LOG)

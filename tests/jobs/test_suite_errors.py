@@ -112,6 +112,12 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         (RATED.replace("column: rating", "column: ratng"), ("Did you mean 'rating'",)),
         (RATED.replace("[1, 5]", "[1, 4]"), ("outside range",)),
         ("[mock/first] -> [mock/oracle]", ("needs a utility to pick by",)),
+        ("[mock/first] -> ['mock/skill:0.5']", ("mock/skill:0.5: needs a utility to pick by",)),
+        ("[mock/first] -> ['mock/skill:1.5']", ("mock/skill:1.5", "from 0", "to 1")),
+        ("[mock/first] -> ['mock/skill:-0.1']", ("mock/skill:-0.1", "from 0", "to 1")),
+        ("[mock/first] -> ['mock/skill:nan']", ("'nan' is not a number", "from 0", "to 1")),
+        ("[mock/first] -> ['mock/skill:']", ("'' is not a number", "mock/skill:0.8")),
+        ("[mock/first] -> [mock/skill]", ("no such scripted model", "mock/skill:S")),
     ],
 )
 def test_a_bad_suite_gets_one_clear_error_and_writes_nothing(

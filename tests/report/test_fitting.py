@@ -14,7 +14,7 @@ from rich.console import Console
 from selectllm.report.layout import add_row, table
 from selectllm.report.wording import MEASURES, SD, explained
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+WORDS = (Path(__file__).parents[2] / "docs/words.md").read_text("utf-8")
 WIDTHS = [60, 80, 120]
 LONG = "a-prompt-of-many-words@12 + openrouter/meta-llama/llama-3.3-70b-instruct:free"
 UNBROKEN = "abcdefghij" * 8
@@ -86,5 +86,5 @@ def test_no_line_is_too_long_and_no_figure_is_lost(
 def test_each_measure_is_explained_in_the_words_of_the_glossary() -> None:
     for name, meaning in {**MEASURES, "sd(d)": SD}.items():
         if name != "interval":
-            assert f"| {name} | {meaning}" in README
+            assert f"| {name} | {meaning}" in WORDS
     assert explained(["hit", "auc"]).splitlines()[0] == f"hit: {MEASURES['hit']}."

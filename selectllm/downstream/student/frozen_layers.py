@@ -70,6 +70,14 @@ def running(
         yield trunk.run
 
 
+def unseen(student: Student, config: StudentConfig, examples: Sequence[Example]) -> list[Example]:
+    """Those that the first blocks have not run yet; none in full mode, which has no such blocks."""
+    if config.mode == "full":
+        return []
+    trunk = Trunk(student, student.first_adapted(config), examples)
+    return [example for example in examples if not trunk.holds(example)]
+
+
 class Trunk:
     """The first `blocks` blocks of a student and what they make of some examples."""
 
@@ -97,6 +105,10 @@ class Trunk:
             tally.add(len(tokens))
         if new:
             self._rows = self._found()
+
+    def holds(self, example: Example) -> bool:
+        """Whether what the blocks make of it is kept."""
+        return example.tokens in self._rows
 
     def left_out(self) -> contextlib.AbstractContextManager[None]:
         """While the first blocks are passed over, as `run` needs it."""

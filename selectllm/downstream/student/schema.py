@@ -171,3 +171,23 @@ class StudentScores(Document):
     cut: CutExamples = Field(description="examples that were cut, and tokens that were not scored")
     items: tuple[ItemLoss, ...] = Field(min_length=1)
     answers: AnswerSummary | None = Field(description="counts, and means over all answers")
+
+
+class StudentPlan(Part):
+    """What is going to be computed at most, and about how long that takes on this machine.
+
+    `items`: different ones. `trainings`: how often a set of them is trained on, each time in
+    `epochs` epochs; `tokens`: that all of this takes. `tests`: held-out items; `scored_tokens`: of
+    theirs, each time counted. `seconds`: of all of it, one training at a time.
+    `tokens_per_second`: of training, or of scoring where nothing is trained, as measured; 0 if
+    nothing is due.
+    """
+
+    items: Tally
+    trainings: Tally
+    epochs: Tally
+    tokens: Tally
+    tests: Tally
+    scored_tokens: Tally
+    seconds: float
+    tokens_per_second: float

@@ -3,11 +3,20 @@
 mock/first       picks the first k candidates as shown
 mock/random      picks k at random, by seed and cluster
 mock/oracle      picks the k best by a utility
+mock/skill:S     a simulated picker of known skill, S from 0 to 1: see below
 mock/reply:TEXT  answers TEXT, whatever is asked
 
 They answer in the prompt's own reply format, or with log-probabilities if asked for those, so
 that their replies go the whole way through the parser. They are never cached: the oracle's
 answer depends on more than the request.
+
+mock/skill:S draws for each decision: with probability S it ranks the items of the cluster as the
+oracle does, else at random (and items of equal utility always at random). The picks of a cluster
+so capture S on average, whatever its size, the number of picks and the utility: S x 1, what the
+oracle captures, plus (1 - S) x 0, what chance does. The draws come from the ids of the items, the
+seed and the model's name alone: the order in which items are shown and the prompt change nothing,
+models of different names are independent, and a model that keeps its name and gets another S
+differs only where the draw lies between the two, as a model does that got better or worse.
 """
 
 from __future__ import annotations
@@ -23,16 +32,19 @@ from selectllm.models.token_logprobs import as_text
 from selectllm.models.tokens import estimate_tokens
 
 REPLY = "reply:"
+SKILL = "skill:"
 
 Write = Callable[[Question, Sequence[int]], str]
+Preference = Callable[[Request], list[int]]
 
 
 class MockModel:
-    """The model that `spec.id` names; `utility` is what mock/oracle picks by.
+    """The model that `spec.id` names; `utility` is what mock/oracle and mock/skill:S pick by.
 
     `write(question, preference)`: a reply that prefers positions in this order; in the form that
     the prompt asks for it is prompting.replies.formats.write_reply, without it a list of labels.
-    Raises ModelError for an unknown name, and for mock/oracle without a utility.
+    Raises ModelError for an unknown name, for a skill that is no number from 0 to 1, and for
+    mock/oracle and mock/skill:S without a utility.
     """
 
     def __init__(
@@ -44,17 +56,11 @@ class MockModel:
         name = spec.id.removeprefix("mock/")
         if name.startswith(REPLY):
             self._answer: Callable[[Request], str] = lambda request: name.removeprefix(REPLY)
-        elif name == "oracle" and utility is None:
-            raise ModelError(f"{spec.id} needs a utility to pick by. Name one in the suite")
-        elif name in ("first", "random", "oracle"):
-            self._answer = lambda request: _written(
-                request, _preference(name, request, utility or {}), write or picks_in_brackets
-            )
-        else:
-            raise ModelError(
-                f"{spec.id} is not a scripted model. There are mock/first, mock/random, "
-                "mock/oracle and mock/reply:TEXT"
-            )
+            return
+        preference = _preference(spec, name, utility)
+        self._answer = lambda request: _written(
+            request, preference(request), write or picks_in_brackets
+        )
 
     async def complete(self, request: Request) -> Reply:
         """The scripted reply; tokens are estimates, cost is 0."""
@@ -70,17 +76,66 @@ class MockModel:
         """Nothing was opened."""
 
 
-def _preference(name: str, request: Request, utility: Mapping[str, float]) -> list[int]:
-    positions = list(range(len(request.question.shown)))
-    ids = [item.id for item in request.question.shown]
+def _preference(spec: ModelSpec, name: str, utility: Mapping[str, float] | None) -> Preference:
+    if name == "first":
+        return lambda request: list(range(len(request.question.shown)))
     if name == "random":
-        return sorted(positions, key=lambda p: seeded_hash("mock", request.seed, *ids, ids[p]))
-    if name == "oracle":
-        missing = [item_id for item_id in ids if item_id not in utility]
-        if missing:
-            raise ModelError(f"mock/oracle: the utility has no value for {missing[0]}")
-        return sorted(positions, key=lambda p: -utility[ids[p]])
-    return positions
+        return _at_random
+    if name != "oracle" and not name.startswith(SKILL):
+        raise ModelError(
+            f"{spec.id} is not a scripted model. There are mock/first, mock/random, "
+            "mock/oracle, mock/skill:S and mock/reply:TEXT"
+        )
+    skill = _skill(spec.id, name.removeprefix(SKILL)) if name != "oracle" else None
+    if utility is None:
+        raise ModelError(f"{spec.id}: needs a utility to pick by; name one in the suite")
+    if skill is None:
+        return lambda request: _best_first(spec, request, utility)
+    return lambda request: _with_skill(spec, skill, request, utility)
+
+
+def _skill(model_id: str, written: str) -> float:
+    try:
+        skill = float(written)
+    except ValueError:
+        skill = math.nan
+    if not 0 <= skill <= 1:
+        raise ModelError(
+            f"{model_id}: the skill {written!r} is not a number from 0 (picks at random) to 1 "
+            "(picks the best); write for example mock/skill:0.8"
+        )
+    return skill
+
+
+def _at_random(request: Request) -> list[int]:
+    ids = [item.id for item in request.question.shown]
+    drawn = [seeded_hash("mock", request.seed, *ids, item_id) for item_id in ids]
+    return sorted(range(len(ids)), key=drawn.__getitem__)
+
+
+def _best_first(spec: ModelSpec, request: Request, utility: Mapping[str, float]) -> list[int]:
+    values = _values(spec, request, utility)
+    return sorted(range(len(values)), key=lambda position: -values[position])
+
+
+def _with_skill(
+    spec: ModelSpec, skill: float, request: Request, utility: Mapping[str, float]
+) -> list[int]:
+    values = _values(spec, request, utility)
+    ids = [item.id for item in request.question.shown]
+    source: list[str | int] = [spec.name, request.seed, *sorted(ids)]
+    drawn = [seeded_hash("skill", *source, item_id) for item_id in ids]
+    if seeded_hash("skilled", *source) >= skill * 2**64:
+        return sorted(range(len(ids)), key=drawn.__getitem__)
+    return sorted(range(len(ids)), key=lambda position: (-values[position], drawn[position]))
+
+
+def _values(spec: ModelSpec, request: Request, utility: Mapping[str, float]) -> list[float]:
+    ids = [item.id for item in request.question.shown]
+    missing = [item_id for item_id in ids if item_id not in utility]
+    if missing:
+        raise ModelError(f"{spec.id}: the utility has no value for {missing[0]}")
+    return [utility[item_id] for item_id in ids]
 
 
 def _written(request: Request, preference: Sequence[int], write: Write) -> str:

@@ -124,6 +124,11 @@ def find_weights(name: str) -> Path:
     return path
 
 
+def is_there(name: str) -> bool:
+    """Whether there are weights of `name`, the right ones or not; raises ModelError for no name."""
+    return _weight_file(local_model(name)) is not None
+
+
 def is_installed(name: str) -> bool:
     """Whether the right weights of `name` are there; raises ModelError for an unknown name."""
     local_model(name)

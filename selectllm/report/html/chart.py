@@ -14,6 +14,8 @@ GOOD, BAD, OPEN, ACCENT = "var(--good)", "var(--bad)", "var(--mid)", "var(--acce
 INK, SOFT, LINE = "var(--ink)", "var(--soft)", "var(--line)"
 SERIES = tuple(f"var(--series-{number})" for number in range(1, 9))
 """Colours that tell up to eight series apart, for the colour-blind as well."""
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+"""What tells points apart."""
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 """What tells lines apart besides their colour."""
 ROW = 34  # pixels of a row that has its name above its mark
@@ -54,19 +56,29 @@ def chart(
 def named_rows(values: Sequence[Mapping[str, Any]], *layers: Spec) -> dict[str, Any]:
     """Rows from top to bottom, the `name` of each value above its marks, so that none is cut.
 
-    The layers place themselves by x alone.
+    The layers place themselves by x alone; one with data of its own has no rows unless it says so.
     """
     names = list(dict.fromkeys(value["name"] for value in values))
     y = {"field": "name", "type": "nominal", "sort": names, "axis": None}
     label = {
-        "mark": {"type": "text", "align": "left", "baseline": "bottom", "dy": -7, "color": INK},
-        "encoding": {"x": {"value": 0}, "text": {"field": "name"}},
+        "mark": {
+            "type": "text",
+            "align": "left",
+            "baseline": "bottom",
+            "dy": -7,
+            "color": INK,
+            "limit": {"expr": "width"},
+        },
+        "encoding": {"x": {"value": 0}, "y": y, "text": {"field": "name"}},
     }
+    placed = (
+        layer if "data" in layer else {**layer, "encoding": {"y": y, **layer["encoding"]}}
+        for layer in layers
+    )
     return {
         "height": ROW * len(names) + 6,
         "data": {"values": list(values)},
-        "encoding": {"y": y},
-        "layer": [*layers, label],
+        "layer": [*placed, label],
     }
 
 
@@ -75,7 +87,7 @@ def upright(value: float, color: str = LINE, dash: Sequence[int] = (1, 0)) -> di
     return {
         "data": {"values": [{"at": value}]},
         "mark": {"type": "rule", "color": color, "strokeDash": list(dash), "aria": False},
-        "encoding": {"x": {"field": "at", "type": "quantitative"}, "y": None},
+        "encoding": {"x": {"field": "at", "type": "quantitative"}},
     }
 
 
@@ -84,10 +96,10 @@ def lying(value: float, color: str = LINE, dash: Sequence[int] = (1, 0)) -> dict
     return {
         "data": {"values": [{"at": value}]},
         "mark": {"type": "rule", "color": color, "strokeDash": list(dash), "aria": False},
-        "encoding": {"y": {"field": "at", "type": "quantitative"}, "x": None},
+        "encoding": {"y": {"field": "at", "type": "quantitative"}},
     }
 
 
-def axis(title: str, **more: Any) -> dict[str, Any]:
+def axis(title: str | None, **more: Any) -> dict[str, Any]:
     """An axis that says what it measures."""
     return {"title": title, **more}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selectllm.evaluation.runs.schema import RunResults, RunUtility
 from selectllm.report.wording import ceiling, named, rate, usd
@@ -68,12 +68,14 @@ def _matrix(results: RunResults, utility: RunUtility) -> Matrix:
             )
         rows.append(MatrixRow(prompt, tuple(cells)))
     controls = [
-        MatrixRow(each.strategy, (_cell(each.agreement[utility.name].captured),))
-        for each in results.strategies
+        MatrixRow("random", (_given(0),)),
+        *(
+            MatrixRow(each.strategy, (_cell(each.agreement[utility.name].captured),))
+            for each in results.strategies
+            if each.strategy != "random"
+        ),
+        MatrixRow("best possible", (_given(1),)),
     ]
-    if not any(row.name == "random" for row in controls):
-        controls.insert(0, MatrixRow("random", (_cell(Interval(0, 0, 0)),)))
-    controls.append(MatrixRow("best possible", (_cell(Interval(1, 1, 1)),)))
     trust = f"{named(utility)}; ceiling {ceiling(utility)}"
     return Matrix(utility.name, trust, models, tuple(rows), tuple(controls))
 
@@ -87,7 +89,11 @@ def _cell(captured: Interval | None, beside: str = "") -> Cell:
         return Cell("-", "unknown", "p0", False, beside)
     bounded = max(-1.0, min(1.0, captured.estimate))
     shade = f"{'p' if bounded >= 0 else 'm'}{round(abs(bounded) * SHADES)}"
-    exact = captured.low == captured.high
-    interval = "by definition" if exact else f"{captured.low:z.2f} to {captured.high:z.2f}"
-    sure = exact or captured.low > 0 or captured.high < 0
+    sure = captured.low > 0 or captured.high < 0
+    interval = f"{captured.low:z.2f} to {captured.high:z.2f}"
     return Cell(f"{captured.estimate:z.2f}", interval, shade, sure, beside)
+
+
+def _given(captured: float) -> Cell:
+    cell = _cell(Interval(captured, captured, captured))
+    return replace(cell, interval="by definition", sure=True)

@@ -57,12 +57,11 @@ class Opening:
     chips: tuple[tuple[str, str], ...] = ()
 
 
-def opening(result: Document) -> Opening:
-    """What is said first of any result."""
+def opening(result: Document, otherwise: str = "") -> Opening:
+    """What is said first of any result; `otherwise`: of a kind that has no opening of its own."""
     kind = next((kind for kind in OPENINGS if isinstance(result, kind)), None)
     if kind is None:
-        title = (type(result).__doc__ or "").split("\n")[0].rstrip(".")
-        return Opening(str(getattr(result, "suite", "selectllm")), (Sentence(f"{title}."),))
+        return Opening(str(getattr(result, "suite", "selectllm")), (Sentence(otherwise),))
     return OPENINGS[kind](result)
 
 
@@ -290,4 +289,4 @@ OPENINGS: Mapping[type[Document], Callable[[Any], Opening]] = {
     SearchResults: _optimized,
     GridResults: _optimized,
 }
-"""By the kind of result; the others open with what they are."""
+"""By the kind of result; the others open with the first line of their report."""

@@ -11,7 +11,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -23,8 +23,7 @@ from rich.console import RenderableType
 from selectllm.core.document import Document
 from selectllm.core.shown import visible
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report.html.chart import Chart
-from selectllm.report.html.charts.forest import forest
+from selectllm.report.html.charts.every import charts
 from selectllm.report.html.evidence import RunEvidence
 from selectllm.report.html.figures import figures
 from selectllm.report.html.matrix import matrices
@@ -37,17 +36,17 @@ PACKED = 2_000  # decisions from which on the cases are one compressed block
 
 def page(result: Document, report: RenderableType, evidence: RunEvidence | None = None) -> str:
     """`result` as a page. `report`: what a terminal shows of it. `evidence`: its cases."""
-    drawn = tuple(_charts(result, evidence))
+    deciding = _deciding(result, evidence) if isinstance(result, RunResults) else None
+    drawn = tuple(charts(result, evidence, deciding))
+    parts = tuple(figures(report))
     packed = evidence is not None and len(evidence.choices) > PACKED
     data = "" if evidence is None else _data(evidence.to_json(), packed)
     script, style, vega = _script(), _asset("page.css"), _asset("vega.js") if drawn else ""
     return _template().render(
-        opening=opening(result),
-        matrices=matrices(result, _deciding(result, evidence))
-        if isinstance(result, RunResults)
-        else (),
+        opening=opening(result, next((part for part in parts if isinstance(part, str)), "")),
+        matrices=matrices(result, deciding) if isinstance(result, RunResults) else (),
         charts=drawn,
-        figures=tuple(figures(report)),
+        figures=parts,
         evidence=evidence,
         provenance=None if evidence is None else evidence.provenance,
         specs=Markup(_json({chart.name: chart.spec for chart in drawn})),
@@ -56,7 +55,7 @@ def page(result: Document, report: RenderableType, evidence: RunEvidence | None 
         script=Markup(script),
         style=Markup(style),
         vega=Markup(vega),
-        policy=_policy([vega, script] if drawn else [script], style),
+        policy=_policy([script, vega] if drawn else [script], style),
     )
 
 
@@ -66,12 +65,6 @@ def _deciding(result: RunResults, evidence: RunEvidence | None) -> str | None:
     covered = [utility.name for utility in result.utilities]
     known = [*decides, *([] if evidence is None else [evidence.deciding]), *covered]
     return next((name for name in known if name in covered), None)
-
-
-def _charts(result: Document, evidence: RunEvidence | None) -> Iterator[Chart]:
-    if isinstance(result, RunResults) and result.utilities:
-        deciding = _deciding(result, evidence)
-        yield forest(result, next(each for each in result.utilities if each.name == deciding))
 
 
 def _data(content: Mapping[str, Any], packed: bool) -> str:

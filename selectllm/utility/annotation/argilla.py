@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from selectllm.utility.annotation.scale import item_id, shown
 from selectllm.utility.annotation.sheet_files import read_objects
 
 Row = Mapping[str, str | None]
+Files = Mapping[str, bytes]
+"""The files of a dataset's folder, by their names in it, the one that makes it a dataset last."""
 
 TEXTS = ("instruction", "input", "response")  # the columns that become fields
 HIGHEST = 10  # ratings are whole numbers from 0 to this
@@ -50,21 +53,62 @@ def write_folder(path: Path, rows: Sequence[Row], asking: Asking) -> None:
     guidelines, the columns of text become fields, an id stays the record's id. `asking` must
     pass `check_fits`.
     """
-    _write_json(path / "records.json", [_record(row) for row in rows])
-    _write_json(path / ".argilla/settings.json", _settings(rows[0], asking))
-    # Last: without it Argilla does not take the folder for a dataset.
-    _write_json(path / ".argilla/dataset.json", _dataset(path.stem, asking))
+    low, high = (int(bound) for bound in asking.range)
+    options = [{"value": value} for value in range(low, high + 1)]
+    rating = _part("rating", True, "rating")
+    form = Form(
+        path.stem,
+        tuple(name for name in TEXTS if name in rows[0]),
+        ({**rating, "settings": {"type": "rating", "options": options}}, COMMENT),
+        asking.rubric,
+        asking.raters,
+    )
+    for name, content in dataset_files(rows, form).items():
+        write_text(path / name, content.decode("ascii"))
 
 
-def _write_json(path: Path, content: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is shown and asked: `fields` and `questions` in order; `raters`: asked of each record.
+
+    A field is a column of text of the rows, and only the first must be filled.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    questions: tuple[Mapping[str, Any], ...]
+    guidelines: str
+    raters: int = 1
+
+
+def answer_files(name: str, rows: Sequence[Row], guidelines: str) -> Files:
+    """The dataset in which an answer is written to every row, in a field of text.
+
+    `rows`: an id and the texts that are shown, the instruction first.
+    """
+    fields = tuple(column for column in rows[0] if column != "id")
+    return dataset_files(rows, Form(name, fields, (ANSWER, COMMENT), guidelines))
+
+
+def dataset_files(rows: Sequence[Row], form: Form) -> Files:
+    """The dataset of `rows` as Argilla reads it from disk."""
+    contents = {
+        "records.json": [_record(row, form.fields) for row in rows],
+        ".argilla/settings.json": _settings(form),
+        # Last: without it Argilla does not take the folder for a dataset.
+        ".argilla/dataset.json": _dataset(form),
+    }
     # ASCII: Argilla opens these files in whatever encoding the machine prefers.
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    return {
+        name: (json.dumps(content, indent=1) + "\n").encode("ascii")
+        for name, content in contents.items()
+    }
 
 
-def _record(row: Row) -> dict[str, Any]:
+def _record(row: Row, fields: Sequence[str]) -> dict[str, Any]:
     return {
         "id": row["id"],
-        "fields": {name: row[name] for name in TEXTS if row.get(name)},
+        "fields": {name: row[name] for name in fields if row.get(name)},
         "metadata": {},
         "suggestions": {},
         "responses": {},
@@ -74,33 +118,28 @@ def _record(row: Row) -> dict[str, Any]:
     }
 
 
-def _distribution(asking: Asking) -> dict[str, Any]:
-    return {"strategy": "overlap", "min_submitted": asking.raters}
+def _distribution(form: Form) -> dict[str, Any]:
+    return {"strategy": "overlap", "min_submitted": form.raters}
 
 
-def _dataset(name: str, asking: Asking) -> dict[str, Any]:
+def _dataset(form: Form) -> dict[str, Any]:
     return {
-        "name": re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:200] or "ratings",
-        "guidelines": asking.rubric or None,
+        "name": re.sub(r"[^A-Za-z0-9_-]+", "-", form.name).strip("-_")[:200] or "ratings",
+        "guidelines": form.guidelines or None,
         "allow_extra_metadata": False,
-        "distribution": _distribution(asking),
+        "distribution": _distribution(form),
     }
 
 
-def _settings(row: Row, asking: Asking) -> dict[str, Any]:
-    low, high = (int(bound) for bound in asking.range)
-    options = [{"value": value} for value in range(low, high + 1)]
+def _settings(form: Form) -> dict[str, Any]:
     return {
-        "guidelines": asking.rubric or None,
-        "fields": [_part(name, name == "instruction", "text") for name in TEXTS if name in row],
-        "questions": [
-            {**_part("rating", True, "rating"), "settings": {"type": "rating", "options": options}},
-            _part("comment", False, "text"),
-        ],
+        "guidelines": form.guidelines or None,
+        "fields": [_part(name, name == "instruction", "text") for name in form.fields],
+        "questions": list(form.questions),
         "vectors": [],
         "metadata": [],
         "allow_extra_metadata": False,
-        "distribution": _distribution(asking),
+        "distribution": _distribution(form),
         "mapping": None,
     }
 
@@ -111,8 +150,14 @@ def _part(name: str, required: bool, kind: str) -> dict[str, Any]:
     return {"name": name, "title": name.title(), "required": required, "settings": settings}
 
 
-def exported(path: Path) -> Iterator[tuple[str, str, str, Any]]:
-    """(place, rater, item id, value) for every response of a folder or a records.json.
+ANSWER = _part("answer", True, "text")
+COMMENT = _part("comment", False, "text")
+
+
+def exported(path: Path, question: str = "rating") -> Iterator[tuple[str, str, str, Any]]:
+    """(place, rater, item id, value) for every response to `question`.
+
+    Of a folder or a records.json.
 
     What `dataset.to_disk` and `dataset.records.to_json` write; the rater is Argilla's id of the
     user. A response whose own status is draft or discarded is left out, but the exports of 2.8
@@ -124,7 +169,7 @@ def exported(path: Path) -> Iterator[tuple[str, str, str, Any]]:
         item = item_id(record.get("id"))
         if item is None:
             raise UtilityError(f"{place} is not a record with an id. {EXPORT_AGAIN}")
-        for response in _responses(place, record):
+        for response in _responses(place, record, question):
             match response:
                 case {"status": "draft" | "discarded"} | {"value": None}:
                     continue
@@ -135,11 +180,11 @@ def exported(path: Path) -> Iterator[tuple[str, str, str, Any]]:
                     raise UtilityError(f"{place}: item {item!r}: {fault}. {EXPORT_AGAIN}")
 
 
-def _responses(place: str, record: Mapping[str, Any]) -> list[Any]:
-    """What the users answered to the question `rating`."""
+def _responses(place: str, record: Mapping[str, Any], question: str) -> list[Any]:
+    """What the users answered to `question`."""
     match record.get("responses"):
-        case {"rating": [*responses]}:
-            return responses
-        case dict() as others if "rating" not in others:
+        case dict() as others if question not in others:
             return []
+        case dict() as responses if isinstance(responses[question], list):
+            return list(responses[question])
     raise UtilityError(f"{place} is not a record with responses by question. {EXPORT_AGAIN}")

@@ -6,6 +6,7 @@ It says nothing about arms or picks: whoever rates may read it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,23 @@ def read_asking(path: Path) -> Asking:
     except (UtilityError, TypeError) as error:
         raise UtilityError(
             f"{path} does not say what was asked ({error}). Name the .ask.json of the sheets"
+        ) from None
+
+
+def sheet_asking(where: str, text: str, ids: Iterable[str], rubric: str) -> Asking:
+    """What a sheet that was saved by an HTML report says was asked: of one rater, every id in it.
+
+    `text`: the JSON object of the rest. `where`: file, for messages. Raises UtilityError if it is
+    none.
+    """
+    try:
+        content = load_json(text)
+        rest = {"format": FORMAT, "raters": 1, "ids": sorted(set(ids)), "rubric": rubric}
+        return _asking({**content, **rest})
+    except (UtilityError, TypeError, ValueError) as error:
+        raise UtilityError(
+            f"{where}: the comment that says what was asked is damaged ({error}); save the sheet "
+            "from the report again"
         ) from None
 
 

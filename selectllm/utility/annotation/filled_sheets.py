@@ -11,11 +11,12 @@ from typing import Any
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.shown import shortened
+from selectllm.utility.annotation import label_studio
 from selectllm.utility.annotation.argilla import exported
-from selectllm.utility.annotation.asked import Asking, ask_path, read_asking
+from selectllm.utility.annotation.asked import Asking, ask_path, read_asking, sheet_asking
 from selectllm.utility.annotation.scale import is_blank, item_id, on_scale
 from selectllm.utility.annotation.sheet_files import TABLES, read_csv, read_objects, rearmed
-from selectllm.utility.annotation.sheets import ASK_MARK
+from selectllm.utility.annotation.sheets import ASK_MARK, HOW_TO_FILL, SHEET_MARK
 
 NEEDED = ("id", "rating")  # the columns without which a CSV file is no sheet
 
@@ -43,9 +44,10 @@ def read_sheets(
     """The ratings on all sheets together: item -> rater -> value, both sorted.
 
     Sheets are `.csv`, `.tsv` and `.xlsx` as a spreadsheet saves them (columns in any order, more of
-    them, divided by commas, semicolons or tabs), `.jsonl`, and what Argilla exports (a folder, or
-    its records.json). A rater who gave no name is called like the sheet (its stem); a blank
-    rating is none. Items that nobody rated are an error, with `partial` they are left out.
+    them, divided by commas, semicolons or tabs), `.jsonl`, what Argilla exports (a folder, or its
+    records.json), and what Label Studio does (JSON, JSON-MIN, CSV). A rater who gave no name is
+    called like the sheet (its stem); a blank rating is none. Items that nobody rated are an error,
+    with `partial` they are left out.
 
     Raises UtilityError, naming file, line, item and value: a sheet that cannot be read, ids that
     were not asked about, ratings that are no number or out of range, an item that a rater rated
@@ -72,13 +74,16 @@ def read_sheets(
 def find_asking(sheet: Path, given: Path | None = None) -> Asking:
     """What the raters of `sheet` were asked.
 
-    From `given` if it is; else from the `.ask.json` in the sheet's folder that the sheet names
-    above its rows, or that has the sheet's name (with or without the rater's number behind).
+    From `given` if it is; else from the sheet itself, if a report saved it; else from the
+    `.ask.json` in the sheet's folder that the sheet names above its rows, or that has the sheet's
+    name (with or without the rater's number behind).
 
     Raises UtilityError if there is none, or it cannot be used, or the sheet cannot be read.
     """
     if given is not None:
         return read_asking(given)
+    if (own_asking := _own_asking(sheet)) is not None:
+        return own_asking
     named = _named_asking(sheet)
     folder = sheet.parent if sheet.parent.suffix.lower() == ".argilla" else sheet
     own = ask_path(folder)
@@ -99,14 +104,13 @@ def _ratings(path: Path) -> Iterator[Rating]:
     suffix = path.suffix.lower()
     if not path.exists():
         raise UtilityError(f"{path} does not exist. Check the path")
-    if path.is_dir() or suffix in (".json", ".argilla"):
+    if suffix == ".json" and path.is_file() and _of_label_studio(path):
+        yield from _in_label_studio(path)
+    elif path.is_dir() or suffix in (".json", ".argilla"):
         for place, rater, item, value in exported(path):
             yield Rating(place, rater, item, value)
     elif suffix in TABLES:
-        for line, cells in read_csv(path, NEEDED).rows:
-            yield from _filled(
-                path, f"{path}:{line}", {**cells, "id": rearmed(cells.get("id", ""))}
-            )
+        yield from _in_table(path)
     elif suffix == ".jsonl":
         for place, row in read_objects(path):
             if "rubric" not in row or "id" in row:
@@ -114,8 +118,37 @@ def _ratings(path: Path) -> Iterator[Rating]:
     else:
         raise UtilityError(
             f"{path}: a sheet cannot be read from suffix {suffix!r}. Save it as .csv (CSV UTF-8) "
-            "or .xlsx, or name a .jsonl file or an export of Argilla"
+            "or .xlsx, or name a .jsonl file or an export of Argilla or "
+            "Label Studio"
         )
+
+
+def _in_table(path: Path) -> Iterator[Rating]:
+    for line, cells in read_csv(path, NEEDED).rows:
+        place = f"{path}:{line}"
+        if label_studio.is_record(cells):
+            yield from _rated(place, *label_studio.record_response(place, cells, "rating"))
+        else:
+            yield from _filled(path, place, {**cells, "id": rearmed(cells.get("id", ""))})
+
+
+def _of_label_studio(path: Path) -> bool:
+    _, first = next(read_objects(path), ("", {}))
+    return label_studio.is_task(first) or label_studio.is_record(first)
+
+
+def _in_label_studio(path: Path) -> Iterator[Rating]:
+    for place, row in read_objects(path):
+        if label_studio.is_task(row):
+            for response in label_studio.task_responses(place, row, "rating"):
+                yield from _rated(place, *response)
+        else:
+            yield from _rated(place, *label_studio.record_response(place, row, "rating"))
+
+
+def _rated(place: str, rater: str, item: str, value: Any) -> Iterator[Rating]:
+    if not is_blank(value):
+        yield Rating(place, rater, item, value)
 
 
 def _filled(path: Path, place: str, row: Mapping[str, Any]) -> Iterator[Rating]:
@@ -132,6 +165,21 @@ def _filled(path: Path, place: str, row: Mapping[str, Any]) -> Iterator[Rating]:
     yield Rating(place, path.stem if is_blank(rater) else str(rater).strip(), item, value)
 
 
+def _own_asking(sheet: Path) -> Asking | None:
+    """The asking that a table carries in its comments."""
+    if sheet.is_dir() or sheet.suffix.lower() not in TABLES:
+        return None
+    read = read_csv(sheet, NEEDED)
+    lines = [line.removeprefix("#").strip() for line in read.comments]
+    marked = [at for at, line in enumerate(lines) if line.startswith(SHEET_MARK)]
+    if not marked:
+        return None
+    rubric = "\n".join(line for line in lines[: marked[-1]] if line != HOW_TO_FILL)
+    ids = (rearmed(cells.get("id", "")) for _, cells in read.rows)
+    text = lines[marked[-1]].removeprefix(SHEET_MARK)
+    return sheet_asking(str(sheet), text, (each for each in ids if each), rubric)
+
+
 def _named_asking(sheet: Path) -> str | None:
     """The file that a sheet names as its asking."""
     suffix = sheet.suffix.lower()
@@ -142,6 +190,11 @@ def _named_asking(sheet: Path) -> str | None:
     if suffix == ".jsonl":
         _, first = next(read_objects(sheet), ("", {}))
         name = first.get("ask")
+        return name if isinstance(name, str) else None
+    if suffix == ".json" and sheet.is_file():
+        _, first = next(read_objects(sheet), ("", {}))
+        data = first.get("data", first)
+        name = data.get("ask") if isinstance(data, dict) else None
         return name if isinstance(name, str) else None
     return None
 

@@ -8,19 +8,21 @@ from pathlib import Path
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UsageError
-from selectllm.core.files import atomic_write
+from selectllm.core.files import atomic_write, write_text
 from selectllm.core.types import Item
 from selectllm.utility.annotation.argilla import Row, check_fits, write_folder
 from selectllm.utility.annotation.asked import Asking, ask_path, write_asking
+from selectllm.utility.annotation.label_studio import CONFIG, rating_config, rating_tasks
 from selectllm.utility.annotation.sheet_files import write_csv
 
-SUFFIXES = (".csv", ".jsonl", ".argilla")
+SUFFIXES = (".csv", ".jsonl", ".argilla", ".json")
+SHARED = (".argilla", ".json")  # one for all raters
 HOW_TO_FILL = (
     "Write a number into the column rating, and your name into the column rater (or leave it "
     "empty). Leave the column id as it is."
 )
 ASK_MARK = "ask: "  # before the name of the asking's file, in the last comment of a CSV sheet
-SHEET_MARK = "asked: "  # before the asking itself, in a sheet that says all of it (see asked_here)
+SHEET_MARK = "asked: "  # before what was asked, in a sheet that has no file beside it
 
 
 def write_sheets(
@@ -33,9 +35,10 @@ def write_sheets(
 ) -> list[Path]:
     """Write what raters fill in, and beside it `NAME.ask.json`; returns the sheets.
 
-    The suffix of `path` says how: `.csv` (for spreadsheets), `.jsonl`, or `.argilla` (a folder
-    that Argilla 2 imports). Several raters get a file each, `NAME-1.csv`, `NAME-2.csv` and on, in
-    an order of their own; Argilla hands out one folder to all. Orders are drawn from (seed, rater,
+    The suffix of `path` says how: `.csv` (for spreadsheets), `.jsonl`, `.argilla` (a folder that
+    Argilla 2 imports), or `.json` (tasks of Label Studio, with NAME.json.config.xml beside them).
+    Several raters get a file each, `NAME-1.csv`, `NAME-2.csv` and on, in an order of their own;
+    Argilla and Label Studio hand out the same to all. Orders are drawn from (seed, rater,
     id), so neither pool, cluster nor arm shows. Columns: rater, id, instruction, input, response
     (`with_responses`), and the blank rating and comment; the rubric stands on top.
 
@@ -84,7 +87,7 @@ def _rows(items: Sequence[Item], with_responses: bool) -> list[Row]:
 
 
 def _sheet_paths(path: Path, raters: int) -> list[Path]:
-    if raters == 1 or path.suffix.lower() == ".argilla":
+    if raters == 1 or path.suffix.lower() in SHARED:
         return [path]
     return [path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(1, raters + 1)]
 
@@ -93,6 +96,9 @@ def _write(sheet: Path, rows: list[Row], asking: Asking, ask_name: str) -> None:
     suffix = sheet.suffix.lower()
     if suffix == ".argilla":
         write_folder(sheet, rows, asking)
+    elif suffix == ".json":
+        write_text(sheet.with_name(f"{sheet.name}{CONFIG}"), rating_config(rows, asking))
+        write_text(sheet, rating_tasks(rows, asking, ask_name))
     elif suffix == ".jsonl":
         with atomic_write(sheet) as handle:
             for row in ({"rubric": asking.rubric, "ask": ask_name}, *rows):

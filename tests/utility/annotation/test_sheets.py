@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ from selectllm.utility.annotation.asked import (
 from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
 from selectllm.utility.annotation.sheet_files import disarmed, rearmed
 from selectllm.utility.annotation.sheets import write_sheets
+from tests.support import label_studio
 from tests.support.pool_files import workbook
 
 ITEMS = [
@@ -615,3 +617,61 @@ class TestArgilla:
         export.write_text(json.dumps([{"id": "a", "responses": responses}]), encoding="utf-8")
         with pytest.raises(UtilityError, match=rf"records\.json:? ?(element 1:? )?{message}"):
             read_sheets([export], few("a"))
+
+
+class TestLabelStudio:
+    """Tasks and a configuration are what Label Studio imports; its exports are read."""
+
+    ITEMS = [Item("a", "Peel & cut", 'with "oil"', "so"), Item("7", "Count")]
+
+    def written(self, tmp_path: Path, **changes: Any) -> tuple[Path, list[Any]]:
+        asked = asking(self.ITEMS, raters=2, **changes)
+        (sheet,) = write_sheets(tmp_path / "sheet.json", self.ITEMS, asked)
+        return sheet, json.loads(sheet.read_bytes())
+
+    def test_a_task_has_all_fields_that_the_configuration_names(self, tmp_path: Path) -> None:
+        _, tasks = self.written(tmp_path)
+        assert {task["data"]["item_id"] for task in tasks} == {"a", "7"}
+        view = ElementTree.fromstring((tmp_path / "sheet.json.config.xml").read_text("utf-8"))
+        fields = {tag.get("value", "")[1:] for tag in view.iter("Text")}
+        assert fields == {"instruction", "input", "rubric"}
+        assert all(fields < task["data"].keys() for task in tasks)
+
+    @pytest.mark.parametrize(
+        ("bounds", "tag", "most"),
+        [((1.0, 5.0), "Rating", "maxRating"), ((0.0, 100.0), "Number", "max")],
+    )
+    def test_the_control_takes_the_range(
+        self, tmp_path: Path, bounds: tuple[float, float], tag: str, most: str
+    ) -> None:
+        self.written(tmp_path, range=bounds)
+        view = ElementTree.fromstring((tmp_path / "sheet.json.config.xml").read_text("utf-8"))
+        (control,) = view.iter(tag)
+        assert (control.get("name"), control.get(most)) == ("rating", f"{bounds[1]:g}")
+
+    @pytest.mark.parametrize("layout", ["JSON", "JSON-MIN", "CSV"])
+    def test_every_annotation_is_a_rating_by_its_user(self, tmp_path: Path, layout: str) -> None:
+        _, tasks = self.written(tmp_path)
+        values = {"a": [(1, {"rating": 2}), (2, {"rating": 4})], "7": [(2, {"rating": 5})]}
+        export = tmp_path / ("export.csv" if layout == "CSV" else "export.json")
+        if layout == "CSV":
+            export.write_text(label_studio.as_csv(tasks, values, "rating"), "utf-8", newline="")
+            asked = find_asking(export, tmp_path / "sheet.ask.json")
+        else:
+            write = label_studio.as_json if layout == "JSON" else label_studio.as_json_min
+            export.write_text(json.dumps(write(tasks, values, "rating")), encoding="utf-8")
+            asked = find_asking(export)
+        assert read_sheets([export], asked) == {"7": {"2": 5.0}, "a": {"1": 2.0, "2": 4.0}}
+
+    def test_a_number_is_a_rating_and_a_skipped_task_none(self, tmp_path: Path) -> None:
+        _, tasks = self.written(tmp_path, range=(0.0, 100.0))
+        values = {"a": [(1, {"number": 37.5})], "7": [(1, {"number": 3})]}
+        export = label_studio.as_json(tasks, values, "rating")
+        for task in export:
+            task["annotations"][0]["was_cancelled"] = task["data"]["item_id"] == "7"
+        (tmp_path / "export.json").write_text(json.dumps(export), encoding="utf-8")
+        asked = find_asking(tmp_path / "export.json")
+        with pytest.raises(UtilityError, match=r"1 of 2 items have no rating: '7'"):
+            read_sheets([tmp_path / "export.json"], asked)
+        rated = read_sheets([tmp_path / "export.json"], asked, partial=True)
+        assert rated == {"a": {"1": 37.5}}

@@ -9,11 +9,11 @@ const THEME = {
     labelColor: "var(--soft)", titleColor: "var(--soft)", gridColor: "var(--line)", tickColor: "var(--line)",
     domainColor: "var(--mid)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, labelOverlap: true,
   },
-  legend: { labelColor: "var(--ink)", titleColor: "var(--soft)", labelFontSize: 12, titleFontSize: 12, labelLimit: 300, orient: "top", columns: 1 },
+  legend: { labelColor: "var(--ink)", titleColor: "var(--soft)", labelFontSize: 12, titleFontSize: 12, labelLimit: 300, orient: "top" },
   text: { color: "var(--ink)", fontSize: 12 },
   header: { labelColor: "var(--ink)", titleColor: "var(--soft)", labelFontSize: 12 },
 };
-const OPTIONS = { actions: false, renderer: "svg", ast: true, mode: "vega-lite", defaultStyle: false, tooltip: false, config: THEME };
+const OPTIONS = { actions: false, renderer: "svg", ast: true, mode: "vega-lite", defaultStyle: false, tooltip: false };
 
 /** Draw every chart when it comes near the screen; all of them before printing. */
 function drawCharts(specs) {
@@ -21,7 +21,9 @@ function drawCharts(specs) {
   const draw = (place) => {
     const spec = waiting.get(place);
     waiting.delete(place);
-    if (spec) vegaEmbed(place, spec, OPTIONS).catch((error) => place.replaceChildren(h("p", { class: "note" }, `This chart cannot be drawn (${error}); its table is below.`)));
+    const columns = place.clientWidth < 460 ? 1 : 2;
+    const options = { ...OPTIONS, config: { ...THEME, legend: { ...THEME.legend, columns } } };
+    if (spec) vegaEmbed(place, spec, options).catch((error) => place.replaceChildren(h("p", { class: "note" }, `This chart cannot be drawn (${error}); its table is below.`)));
   };
   const near = new IntersectionObserver((seen) => {
     for (const entry of seen) if (entry.isIntersecting) { near.unobserve(entry.target); draw(entry.target); }

@@ -1,5 +1,6 @@
 // The cluster explorer: filters, whose state is the URL's fragment, and a list of cases.
 
+const FIRST = 5;
 const PAGE = 20;
 const LOSSES = [["", "any"], ["0.25", "0.25 or more"], ["0.5", "0.5 or more"], ["0.75", "0.75 or more"]];
 const SORTS = [["worse", "worst change first"], ["lost", "most lost by B first"], ["id", "by number"]];
@@ -62,7 +63,7 @@ function mentions(cases, number, words) {
 
 function explore(cases, place) {
   let state = readState(cases);
-  let many = PAGE;
+  let many = FIRST;
   const status = h("p", { class: "note", role: "status" });
   const list = h("div", { id: "list" });
   const rating = h("div", { id: "rating" });
@@ -76,7 +77,7 @@ function explore(cases, place) {
   };
   const change = (part) => {
     state = { ...state, cluster: null, ...part };
-    many = PAGE;
+    many = FIRST;
     history.replaceState(null, "", fragmentOf(cases, state));
     tools.replaceChildren(...controls(cases, state, change));
     offerRating(cases, state, rating);

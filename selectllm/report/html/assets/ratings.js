@@ -15,7 +15,8 @@ function offerRating(cases, state, place) {
 function itemsToRate(cases, a, b) {
   const numbers = new Set(cases.clusters.flatMap((_, cluster) => cases.differing(cluster, a, b)));
   const key = (number) => [...cases.items[number][0]].reduce((sum, letter) => Math.imul(sum ^ letter.codePointAt(0), 16777619), 2166136261) >>> 0;
-  return [...numbers].sort((x, y) => key(x) - key(y) || x - y);
+  const keys = new Map([...numbers].map((number) => [number, key(number)]));
+  return [...numbers].sort((x, y) => keys.get(x) - keys.get(y) || x - y);
 }
 
 function sheetOf(cases, items) {

@@ -5,15 +5,19 @@ async function contentOf(id) {
   const block = document.getElementById(id);
   if (block === null) return null;
   if (block.type === "application/json") return JSON.parse(block.textContent);
-  const bytes = Uint8Array.from(atob(block.textContent.trim()), (character) => character.charCodeAt(0));
+  const text = atob(block.textContent);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
 }
 
+/** The cases first; the charts once Vega, which stands behind this script, is there too. */
 async function start() {
-  drawCharts(await contentOf("charts"));
   const data = await contentOf("data");
   if (data !== null) explore(new Cases(data), document.getElementById("explorer"));
+  if (document.readyState === "loading") await new Promise((done) => document.addEventListener("DOMContentLoaded", done));
+  drawCharts(await contentOf("charts"));
   document.documentElement.dataset.ready = "yes";
 }
 

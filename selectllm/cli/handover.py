@@ -1,0 +1,113 @@
+"""`selectllm handover` and `selectllm answers`: out to the people who answer, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from selectllm.cli.option_words import TOOL, example, option
+from selectllm.cli.options import FILE, Output, grouped, map_option, output_options
+from selectllm.cli.session import open_session
+from selectllm.core.codec import canonical_json
+from selectllm.core.errors import AnswersIncomplete
+from selectllm.core.shown import visible
+from selectllm.jobs import answering, handing
+from selectllm.jobs.answering import AnswerSettings
+from selectllm.jobs.handing import HandedOver, HandoverSettings
+from selectllm.jobs.sync import finished
+from selectllm.utility.handover.joining import Keep
+from selectllm.utility.handover.targets import TARGETS
+
+
+@click.command(
+    epilog=example(
+        "handover pool.selected.jsonl --to label-studio", "handover eval/runs/NAME --to csv"
+    )
+)
+@click.argument("source", metavar="SELECTION|RUN", type=click.Path(path_type=Path))
+@grouped(
+    "settings",
+    HandoverSettings,
+    option("--to", type=click.Choice([*TARGETS]), required=True, help=TOOL),
+    option(
+        "-o",
+        "--out",
+        type=click.Path(path_type=Path),
+        show_default="the name of SELECTION or RUN with .handover and the tool's suffix",
+    ),
+    option(
+        "--pool",
+        help="The pool that SELECTION was selected from, to show the items that were not selected.",
+    ),
+    map_option,
+    option("--arm", metavar="PROMPT+MODEL", help="The pair to take, if the RUN has several."),
+)
+@output_options
+def handover(source: Path, settings: HandoverSettings, output: Output) -> None:
+    """Write selected items for the people who answer them.
+
+    SELECTION is a file that selectllm select wrote. Of a RUN, the picks of one pair are taken. OUT
+    can be imported as it is, and OUT.README.md says how. To bring the answers back, use
+    selectllm answers.
+    """
+    session = open_session(output.common(), Path.cwd())
+    handed = finished(handing.hand_over(source, settings, session=session))
+    click.echo(canonical_json(handed.to_json()) if output.as_json else told(handed))
+
+
+def told(handed: HandedOver) -> str:
+    """What was handed over, and what comes next."""
+    filled = f" ({handed.filled} of them chosen at random)" if handed.filled else ""
+    return visible(
+        f"{handed.items} items to be answered{filled}: {handed.out}\n"
+        f"How to import them, and how the answers come back: {handed.files[-1]}"
+    )
+
+
+@click.command(epilog=example("answers pool.selected.jsonl sheet.csv -o training.jsonl"))
+@click.argument("pool", metavar="POOL|SELECTION", type=FILE)
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@grouped(
+    "settings",
+    AnswerSettings,
+    option("-o", "--out", type=FILE, required=True),
+    map_option,
+    option(
+        "--keep",
+        type=click.Choice(get_args(Keep)),
+        show_default="such items are left out",
+        help="Which answer to keep if an item has several that differ.",
+    ),
+)
+@option("--partial", is_flag=True, help="End with exit code 0 even if answers are missing.")
+@output_options
+def answers(
+    pool: Path, files: tuple[Path, ...], settings: AnswerSettings, partial: bool, output: Output
+) -> None:
+    """Join the answers to their items, and write a training file.
+
+    FILEs are what people filled in or exported: .csv, .tsv, .xlsx or .jsonl files, and exports of
+    Label Studio (JSON, JSON-MIN, CSV) or Argilla. Name the SELECTION that was handed over to learn
+    which of its answers are missing. With a POOL, only the items in the FILEs count as asked.
+
+    Exit codes: 0 every answer is there; 1 answers are missing, differ, or belong to no item.
+    """
+    session = open_session(output.common(), Path.cwd())
+    joined = finished(answering.join_answers(pool, files, settings, session=session))
+    faults = joined.faults()
+    if output.as_json:
+        click.echo(canonical_json(joined.to_json()))
+    else:
+        click.echo(visible(f"{len(joined.joined.rows)} answered items in {settings.out}"))
+        if faults and partial:
+            click.echo(visible("\n".join(faults)))
+    if faults and not partial:
+        raise AnswersIncomplete(
+            f"{' '.join(faults)} The file has all other answers; --partial accepts that"
+            + ("" if not joined.joined.twice else ", and --keep first or last settles the second")
+            + "."
+        )

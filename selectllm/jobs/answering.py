@@ -1,0 +1,105 @@
+"""Answers that came back, joined to the items that they answer: what `answers` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.errors import UtilityError
+from selectllm.core.files import atomic_write
+from selectllm.core.names import listed
+from selectllm.data.pool import load_pool
+from selectllm.jobs.contents import TRAINING
+from selectllm.jobs.outputs import check_written
+from selectllm.utility.handover.answers import read_answers
+from selectllm.utility.handover.joining import Joined, Keep, joined
+
+if TYPE_CHECKING:
+    from selectllm.jobs.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSettings:
+    """Where the training file goes, and how answers are joined.
+
+    `out`: JSON lines. `columns`: as the items were selected with. `keep`: of different answers to
+    one item the first or the last; None leaves the item out and counts it.
+    """
+
+    out: Path
+    columns: Mapping[str, str] = field(default_factory=dict)
+    keep: Keep | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersJoined:
+    """A training file, and what is wrong with the answers."""
+
+    out: Path
+    joined: Joined
+
+    def to_json(self) -> dict[str, Any]:
+        """As --json prints it."""
+        joined = self.joined
+        return {
+            "out": str(self.out),
+            "asked": joined.asked,
+            "written": len(joined.rows),
+            "missing": list(joined.missing),
+            "twice": list(joined.twice),
+            "unknown": list(joined.unknown),
+            "complete": joined.complete,
+        }
+
+    def faults(self) -> list[str]:
+        """What keeps the answers from being complete, in sentences; none if nothing does."""
+        joined, faults = self.joined, []
+        if joined.missing:
+            faults.append(
+                f"{len(joined.missing)} of {joined.asked} items have no answer: "
+                f"{listed(joined.missing)}."
+            )
+        if joined.twice and not joined.kept:
+            faults.append(
+                f"{len(joined.twice)} items were answered twice, in different words, and are left "
+                f"out: {listed(joined.twice)}."
+            )
+        if joined.unknown:
+            faults.append(
+                f"{len(joined.unknown)} answers belong to no item of the pool: "
+                f"{listed(joined.unknown)}."
+            )
+        return faults
+
+
+async def join_answers(
+    pool: Path, files: Sequence[Path], settings: AnswerSettings, *, session: Session
+) -> AnswersJoined:
+    """Join the answers in `files` to the items of `pool`, and write them as a training file.
+
+    `pool`: the selection that was handed over, all of whose items were asked, or the pool itself.
+    What is there is written, complete or not. Raises UtilityError for files that cannot be read,
+    and if no answer is of an item of the pool.
+    """
+    places = [session.path(file) for file in files]
+    source, out = session.path(pool), session.path(settings.out)
+    check_written("out", out, TRAINING, [source, *places], session.workspace)
+    items = load_pool(source, columns=settings.columns).pool.items
+    answers = [answer for place in places for answer in read_answers(place)]
+    column = settings.columns.get("response")
+    column = None if column is None or "." in column else column
+    result = joined(items, answers, keep=settings.keep, column=column)
+    if not (result.rows or result.twice):
+        reason = (
+            f"none of the answers is of an item of {pool} ({listed(result.unknown)}); name the "
+            "pool, or the selection that was handed over"
+            if result.unknown
+            else "nothing is answered yet; fill in the answers and save the file"
+        )
+        raise UtilityError(f"{', '.join(map(str, files))}: {reason}")
+    with atomic_write(out) as handle:
+        handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows)
+    return AnswersJoined(settings.out, result)

@@ -1,0 +1,244 @@
+"""Selected items handed over to those who answer them: what `handover` and `select --to` do."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.errors import PromptError, RunError, UsageError
+from selectllm.core.names import unknown
+from selectllm.core.types import Decision, Item, Question
+from selectllm.data.hub import located
+from selectllm.data.pool import load_pool
+from selectllm.evaluation.comparison.run_inputs import read_run_inputs
+from selectllm.evaluation.runs.verify import finished_decisions
+from selectllm.jobs.contents import SELECTION
+from selectllm.jobs.outputs import check_written
+from selectllm.jobs.rating import pool_of_run
+from selectllm.prompting.prompt import labels_for
+from selectllm.prompting.replies.reasons import reasons_in
+from selectllm.selection.by_model import Chosen
+from selectllm.selection.decision_log import read_log
+from selectllm.selection.output import write_selection
+from selectllm.selection.schema import SelectionMark
+from selectllm.utility.handover.handed import HandedItem, handed_items
+from selectllm.utility.handover.joining import MARK
+from selectllm.utility.handover.targets import (
+    TARGETS,
+    TargetName,
+    handover_files,
+    write_handover,
+)
+
+if TYPE_CHECKING:
+    from selectllm.jobs.selection import Selection
+    from selectllm.jobs.session import Session
+
+ROWS = ".selection.jsonl"
+"""Added to the name of OUT: the items as `select` writes them, with all their columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverSettings:
+    """Which tool the items are for, and where they are written.
+
+    `to`: a name of TARGETS. `out`: the file, with the tool's suffix; None for the name of the
+    source with `.handover` before it. `pool`: the file that a selection was made from, whose texts
+    are shown of the items that were not selected. `columns`: as it was selected with. `arm`: of a
+    run of several pairs, PROMPT+MODEL.
+    """
+
+    to: TargetName
+    out: Path | None = None
+    pool: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    arm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """What was written: `out` is imported, of `files` the last one says how.
+
+    `selection`: the items with all their columns, to which answers are joined.
+    """
+
+    out: Path
+    files: tuple[Path, ...]
+    items: int
+    filled: int
+    selection: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """As --json prints it."""
+        return {
+            "out": str(self.out),
+            "files": [str(file) for file in self.files],
+            "selection": str(self.selection),
+            "items": self.items,
+            "filled": self.filled,
+        }
+
+
+def handover_path(source: Path, to: TargetName, out: Path | None) -> Path:
+    """Where items are handed over. Raises UsageError for a suffix that is not the tool's."""
+    suffix = TARGETS[to].suffix
+    if out is None:
+        return source.with_name(f"{source.name.partition('.')[0] or 'pool'}.handover{suffix}")
+    if out.suffix.lower() != suffix:
+        raise UsageError(f"`out` {out}: {to} takes {suffix}; end the name in it", argument="out")
+    return out
+
+
+def check_handover(out: Path, to: TargetName, read: Path, session: Session) -> None:
+    """Raise UsageError where nothing can be written at `out`; `read`: where the items are from."""
+    first = out.parent / f"{out.name}{TARGETS[to].first}"
+    check_written("out", first, None, [read], session.workspace)
+
+
+def hand_over_selection(
+    selection: Selection, to: TargetName, out: Path, *, session: Session
+) -> HandedOver:
+    """Write what was just selected, and beside it the rows with all their columns.
+
+    Raises UsageError where nothing was selected, or the tool cannot take an item.
+    """
+    decisions = [decision for decision in selection.decisions if decision.model is not None]
+    handed = handed_items(selection.chosen, decisions, selection.pool.by_id)
+    rows = out.with_name(f"{out.name}{ROWS}")
+    return _written(handed, to, out, rows, session)
+
+
+async def hand_over(source: Path, settings: HandoverSettings, *, session: Session) -> HandedOver:
+    """Write the items of a selection, or those that a pair picked in a run, for those who answer.
+
+    Raises RunError for what is neither, UsageError for a run of several pairs without `arm`.
+    """
+    place = session.path(source)
+    if not place.exists():
+        raise UsageError(f"{source}: no such file or folder; check the path")
+    named = source if source.name else place.resolve()  # the current folder has no name
+    out = handover_path(named, settings.to, settings.out)
+    check_handover(session.path(out), settings.to, place, session)
+    if place.is_dir():
+        handed, rows = _of_run(place, settings, session), session.path(out)
+        rows = rows.with_name(f"{rows.name}{ROWS}")
+        return _written(handed, settings.to, session.path(out), rows, session)
+    if settings.arm is not None:
+        raise UsageError(f"`arm`: {source} is a selection of one; leave it out", argument="arm")
+    handed = _of_selection(place, settings, session)
+    return _written(handed, settings.to, session.path(out), place, session, kept=True)
+
+
+def _written(
+    handed: Sequence[HandedItem],
+    to: TargetName,
+    out: Path,
+    rows: Path,
+    session: Session,
+    *,
+    kept: bool = False,
+) -> HandedOver:
+    """Write the files; the selection itself too, unless it is `kept` where it is."""
+    if not handed:
+        raise UsageError("nothing was selected, so there is nothing to hand over")
+    source = shlex.quote(Path(os.path.relpath(rows, out.parent)).as_posix())
+    files = handover_files(TARGETS[to], out, handed, source)
+    if not kept:
+        check_written("out", rows, SELECTION, [], session.workspace)
+    written = write_handover(out, files)
+    if not kept:
+        write_selection(rows, [one.choice for one in handed])
+    filled = sum(one.choice.filled for one in handed)
+    return HandedOver(out, tuple(written), len(handed), filled, rows)
+
+
+def _of_selection(path: Path, settings: HandoverSettings, session: Session) -> list[HandedItem]:
+    items = load_pool(path, columns=settings.columns).pool.items
+    chosen = [_marked(item, path) for item in items]
+    texts: Mapping[str, Item] = {}
+    decisions = _decisions_beside(path)
+    if settings.pool is not None:
+        pool = load_pool(
+            located(session.path(Path()), settings.pool), columns=settings.columns
+        ).pool
+        texts = pool.by_id
+        if absent := next((item.id for item in items if item.id not in texts), None):
+            raise UsageError(
+                f"`pool` {settings.pool}: has no item {absent!r}, which {path} selected; name the "
+                "pool that it was made from",
+                argument="pool",
+            )
+    elif decisions:
+        session.note(
+            "Note: of the items that were not selected only the ids are shown. To show their "
+            "texts, name the pool: `pool` FILE."
+        )
+    return handed_items(chosen, decisions, texts)
+
+
+def _marked(item: Item, path: Path) -> Chosen:
+    try:
+        mark = SelectionMark.exactly(item.row[MARK])
+    except (KeyError, ValueError):
+        raise RunError(
+            f"{path}: item {item.id!r} was not selected; name a file that `select` wrote"
+        ) from None
+    row = {name: value for name, value in item.row.items() if name != MARK}
+    return Chosen(replace(item, row=row), **dict(mark))
+
+
+def _decisions_beside(path: Path) -> list[Decision]:
+    """The clusters of a selection; none where no log is beside it, or a strategy selected."""
+    for name in (path.name, path.name.removesuffix(ROWS)):
+        log = path.with_name(f"{name}.decisions.jsonl")
+        if log.is_file():
+            latest = read_log(log).latest.values()
+            return [decision for decision in latest if decision.model is not None]
+    return []
+
+
+def _of_run(folder: Path, settings: HandoverSettings, session: Session) -> list[HandedItem]:
+    """What one pair picked in each cluster, shown in the first order and repeat."""
+    inputs, pool = read_run_inputs(folder), pool_of_run(folder)
+    arms: dict[str, list[Decision]] = {}
+    for decision in finished_decisions(folder, inputs):
+        if decision.model is not None and not decision.order and not decision.repeat:
+            arms.setdefault(f"{decision.prompt}+{decision.model}", []).append(decision)
+    if settings.arm is None and len(arms) != 1:
+        raise UsageError(
+            f"`arm`: {folder} has {len(arms)} pairs; name the one whose picks are handed over: "
+            f"{', '.join(arms) or 'none'}",
+            argument="arm",
+        )
+    arm = settings.arm or next(iter(arms))
+    if arm not in arms:
+        raise UsageError(f"`arm`: {unknown('pair', arm, arms)}", argument="arm")
+    decisions = arms[arm]
+    chosen = [
+        Chosen(pool.by_id[pick], decision.cluster, 0, arm, rank=rank, reason=reasons.get(pick))
+        for decision in decisions
+        for reasons in (_reasons(decision, pool.by_id, session),)
+        for rank, pick in enumerate(decision.picks, start=1)
+    ]
+    return handed_items(chosen, decisions, pool.by_id)
+
+
+def _reasons(decision: Decision, items: Mapping[str, Item], session: Session) -> Mapping[str, str]:
+    """What the reply says of the picks; nothing if the prompt is gone."""
+    try:
+        prompt = session.library.load(decision.prompt or "", session.base)
+    except PromptError:
+        return {}
+    if not decision.replies or prompt.sha256 != decision.prompt_sha256:
+        return {}
+    shown = tuple(items[item_id] for item_id in decision.shown)
+    labels = labels_for(prompt, len(shown))
+    question = Question(shown, labels, len(decision.picks), prompt.reply, prompt.folders)
+    picks = [decision.shown.index(pick) for pick in decision.picks]
+    reply = decision.replies[-1]
+    given = reasons_in(reply.reply, question, picks, reply.finish_reason)
+    return {decision.shown[position]: reason for position, reason in given.items()}

@@ -1,0 +1,172 @@
+"""The tools that selected items are handed over to, one record each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from selectllm.core.errors import UsageError
+from selectllm.core.files import write_bytes
+from selectllm.utility.annotation.argilla import answer_files
+from selectllm.utility.annotation.label_studio import CONFIG
+from selectllm.utility.handover.handed import HandedItem
+from selectllm.utility.handover.label_studio import label_studio_files
+from selectllm.utility.handover.tables import csv_files, jsonl_files, xlsx_files
+
+TargetName = Literal["label-studio", "argilla", "csv", "xlsx", "jsonl"]
+Files = Mapping[str, bytes]
+"""What is written, by what is added to the name of OUT: "" is OUT itself."""
+
+README = ".README.md"
+GUIDELINES = (
+    "Write the answer that a careful expert would give to the instruction. Why the item was "
+    "selected, and what was not selected, is there to read; it need not be answered."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A tool. `suffix`: of OUT. `files`: what it imports, from at least one item.
+
+    `steps`: in Markdown how it is imported and how answers come out again; {out} is the name of
+    OUT. `back`: what comes out, as the command that reads it names it. `first`: the file that is
+    written first, by what is added to the name of OUT.
+    """
+
+    suffix: str
+    files: Callable[[str, Sequence[HandedItem]], Files]
+    steps: str
+    back: str
+    first: str = ""
+
+
+def _argilla(name: str, handed: Sequence[HandedItem]) -> Files:
+    rows = [
+        {
+            "id": one.item.id,
+            "instruction": one.item.instruction,
+            "input": one.item.input,
+            "response": one.item.response or "",
+            "about": one.about,
+            "reason": one.choice.reason or "",
+            "rivals": one.rivals_text,
+        }
+        for one in handed
+    ]
+    files = answer_files(name, rows, GUIDELINES)
+    return {f"/{name}": content for name, content in files.items()}
+
+
+def _alone(files: Callable[[Sequence[HandedItem]], Files]) -> Callable[..., Files]:
+    return lambda name, handed: files(handed)
+
+
+_SHEET = """\
+1. Open {out} in a spreadsheet.
+2. Write each answer into the column `answer`, and your name into `annotator` if several people
+   answer. Leave the column `id` as it is.
+3. Save the file{as_what}.
+"""
+
+TARGETS: Mapping[TargetName, Target] = {
+    "label-studio": Target(
+        ".json",
+        _alone(label_studio_files),
+        f"""\
+1. In Label Studio create a project. Under Labeling Setup choose 'Custom template' and paste
+   the content of {{out}}{CONFIG} as its code.
+2. Import {{out}} into the project.
+3. When the items are answered, export them as JSON (JSON-MIN and CSV can be read, too).
+""",
+        "EXPORT.json",
+    ),
+    "argilla": Target(
+        ".argilla",
+        _argilla,
+        """\
+1. Load the folder in Python (Argilla 2): `rg.Dataset.from_disk("{out}", workspace="WORKSPACE",
+   client=client)`.
+2. When the items are answered, write them to a folder: `dataset.to_disk("answers.argilla")`.
+""",
+        "answers.argilla",
+        "/records.json",
+    ),
+    "csv": Target(
+        ".csv",
+        _alone(csv_files),
+        _SHEET.replace("{as_what}", " as 'CSV UTF-8', or as .xlsx")
+        + """
+An apostrophe stands before text that begins with `=`, `+`, `-` or `@`, so that no spreadsheet
+runs it as a formula. It is not part of the text.
+""",
+        "{out}",
+    ),
+    "xlsx": Target(".xlsx", _alone(xlsx_files), _SHEET.replace("{as_what}", ""), "{out}"),
+    "jsonl": Target(
+        ".jsonl",
+        _alone(jsonl_files),
+        "Fill in `answer` of every line, and `annotator` if several people answer.\n",
+        "{out}",
+    ),
+}
+
+
+def handover_files(target: Target, out: Path, handed: Sequence[HandedItem], source: str) -> Files:
+    """All files: those of the tool, and what says how to go on.
+
+    `source`: the file of the selection, as the command that brings the answers back names it,
+    quoted for a shell. Raises UsageError where the tool cannot take an item.
+    """
+    return {
+        **target.files(out.stem, handed),
+        README: _readme(target, out, handed, source).encode(),
+    }
+
+
+def _readme(target: Target, out: Path, handed: Sequence[HandedItem], source: str) -> str:
+    filled = sum(one.choice.filled for one in handed)
+    note = f" {filled} of them were chosen at random, and say so." if filled else ""
+    back = target.back.replace("{out}", out.name)
+    return f"""\
+# {out.name}
+
+{len(handed)} items to be answered.{note} With each stand its rank and the reason why it was
+selected, where a model gave one, and the candidates of its cluster that were not selected.
+
+{GUIDELINES}
+
+## How to use it
+
+{target.steps.replace("{out}", out.name)}
+## How the answers come back
+
+In this folder, run:
+
+```console
+selectllm answers {source} {back} -o training.jsonl
+```
+
+It joins the answers to all columns of the items, writes training.jsonl, and says which answers are
+missing, which items were answered twice, and which answers belong to no item. The exit code is 1
+while the answers are not complete.
+"""
+
+
+def write_handover(out: Path, files: Files) -> list[Path]:
+    """Write `files` at `out`; returns their paths. What is there already must be the same.
+
+    Raises UsageError for another file of a name, since answers may be in it.
+    """
+    paths = {out.parent / f"{out.name}{added}": content for added, content in files.items()}
+    for path, content in paths.items():
+        if path.exists() and not (path.is_file() and path.read_bytes() == content):
+            raise UsageError(
+                f"`out` {out}: {path} exists and holds something else, such as answers; name "
+                "another file, or remove it",
+                argument="out",
+            )
+    for path, content in paths.items():
+        write_bytes(path, content)
+    return list(paths)

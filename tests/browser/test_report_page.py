@@ -1,0 +1,214 @@
+"""A report in a browser: nothing leaves it, cases are found, ratings come back, all can read it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+
+import selectllm as sl
+from selectllm.core.files import write_text
+from selectllm.jobs.importing import import_sheets
+from selectllm.jobs.rating import RatingRequest, ask
+from selectllm.jobs.sync import finished
+from selectllm.prompting.library import PromptLibrary
+from selectllm.prompting.prompt import render
+from selectllm.utility.annotation.asked import read_asking
+from tests.browser.conftest import HARM, Opened
+from tests.browser.large_page import large_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+WIDTHS = (1200, 800, 360)
+A, B, SILENT = (f"criteria@1 + {model}" for model in ("mock/first", "mock/oracle", "silent"))
+
+
+def fragment(**state: object) -> str:
+    """What the explorer is asked for in the address."""
+    return f"#{urlencode(state)}"
+
+
+def scrolled_through(page: Page) -> None:
+    """To the end, so that every chart is drawn."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    for at in range(0, height, 500):
+        page.evaluate(f"window.scrollTo(0, {at})")
+        page.wait_for_timeout(30)
+    page.wait_for_function(
+        "[...document.querySelectorAll('.chart')].every(c => c.querySelector('svg'))"
+    )
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_asks_for_nothing_complains_of_nothing_and_fits(
+    opened: Opened, file: Path, width: int
+) -> None:
+    opened.page.set_viewport_size({"width": width, "height": 900})
+    page = opened.open(file)
+    scrolled_through(page)
+    assert opened.complaints == []
+    assert opened.requests == [f"file://{file}"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_a_pool_says_stays_text(opened: Opened, file: Path) -> None:
+    page = opened.open(file, fragment(same="yes", text="window.harmed"))
+    assert page.evaluate("window.harmed") is None
+    page.get_by_text("All candidates, and who picked them").first.click()
+    assert page.locator("article table").get_by_text(HARM).count() == 1
+    page.get_by_label("text of an item").fill("txt.exe")
+    page.get_by_label("text of an item").press("Enter")
+    page.get_by_text("All candidates, and who picked them").first.click()
+    shown = page.locator("article table").inner_text()
+    assert all(code in shown for code in ("U+202E", "U+202C", "U+001B", "U+0007"))
+    assert "\u202e" not in shown
+
+
+def test_filters_find_what_they_say_and_a_link_keeps_it(
+    opened: Opened, file: Path, run: sl.Evaluation
+) -> None:
+    page = opened.open(file)
+    clusters = len(run.run.clusters)
+    assert f"of {clusters} clusters" in page.locator("#explorer [role=status]").first.inner_text()
+    page.get_by_label("with status").select_option("invalid")
+    page.get_by_label("with a decision of").select_option(label=A)
+    assert page.locator("article").count() == 0
+    page.get_by_label("with a decision of").select_option(label=SILENT)
+    assert page.locator("article").count() > 0
+    assert "status=invalid" in page.url
+    again = opened.open(file, page.url.partition("#")[2].join(("#", "")))
+    assert again.get_by_label("with status").input_value() == "invalid"
+    case = again.locator("article").first
+    name = case.locator("h3").inner_text()
+    case.get_by_role("link").click()
+    assert again.locator("article h3").all_inner_texts() == [name]
+    fresh = opened.open(file, f"#{again.url.partition('#')[2]}")
+    assert fresh.locator("article h3").all_inner_texts() == [name]
+
+
+def test_the_worst_change_comes_first(opened: Opened, file: Path) -> None:
+    """B is the oracle by default, which loses nothing: turned round, A's losses come first."""
+    page = opened.open(file, fragment(a=B, b=A))
+    lost = [
+        float(text.rpartition(" ")[2].replace("nothing", "0"))
+        for text in page.locator("article header > span").all_inner_texts()
+    ]
+    assert lost == sorted(lost, reverse=True)
+    assert lost[0] > 0
+
+
+def test_prompt_and_replies_are_those_that_were_sent(
+    opened: Opened, file: Path, run: sl.Evaluation
+) -> None:
+    decision = next(d for d in run.decisions if d.model == "silent")
+    page = opened.open(file, fragment(cluster=decision.cluster, a=SILENT, b=A))
+    page.get_by_text("The rendered prompts").click()
+    items = [run.run.pool.by_id[item] for item in decision.shown]
+    messages = render(PromptLibrary().load("criteria@1"), items, 2)
+    shown = page.locator("article details[open] pre").all_text_contents()
+    plain = [m["content"] for m in messages if "\u202e" not in m["content"]]
+    assert all(text in shown for text in plain)
+    page.get_by_text("Every reply with every attempt").click()
+    assert page.get_by_text("I will not say", exact=True).count() == len(decision.attempts)
+    assert len(decision.attempts) > 1
+
+
+def test_all_of_it_can_be_done_with_the_keyboard(opened: Opened, file: Path) -> None:
+    page = opened.open(file)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.get_by_label("order").focus()
+    page.keyboard.press("ArrowDown")
+    assert "sort=lost" in page.url
+    assert page.evaluate("document.activeElement.name") == "sort"
+    page.locator("article summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("article details[open]").count() == 1
+
+
+def test_ratings_made_in_the_page_come_back_through_utility_import(
+    opened: Opened, file: Path, run: sl.Evaluation, tmp_path: Path
+) -> None:
+    page = opened.open(file, fragment(a=A, b=B))
+    page.get_by_text("in which A and B differ").click()
+    while (more := page.get_by_role("button", name="Show more items")).is_visible():
+        more.click()
+    cards = page.locator(".rate")
+    assert "mock/" not in page.locator("#rating").inner_text()  # arms are hidden
+    for number in range(cards.count()):
+        cards.nth(number).get_by_role("radio").nth(number % 5).check()
+    page.get_by_label("Your name").fill("Ada")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save the sheet").click()
+    sheet = tmp_path / "sheet.csv"
+    waiting.value.save_as(sheet)
+    with sl.Session(run.folder.parent, cache=tmp_path / "cache") as session:
+        imported = finished(import_sheets([sheet], session=session))
+    rows = csv.DictReader(
+        io.StringIO("".join(_rows(sheet.read_text(encoding="utf-8-sig")))), delimiter=","
+    )
+    rated = {row["id"].removeprefix("'"): float(row["rating"]) for row in rows}
+    assert imported.ratings.values == rated
+    assert imported.ratings.raters == ("Ada",)
+    assert imported.asking.differing
+    assert imported.asking.pool_sha256 == run.run.pool.sha256
+    assert set(imported.asking.ids) == asked_by_the_command_line(run, tmp_path)
+
+
+def _rows(text: str) -> list[str]:
+    return [line for line in text.splitlines(keepends=True) if not line.startswith(("#", '"#'))]
+
+
+def asked_by_the_command_line(run: sl.Evaluation, folder: Path) -> set[str]:
+    """The items of `utility ask --differing` for the same two arms."""
+    with sl.Session(run.folder.parent, cache=folder / "cache") as session:
+        session.ab("suite.yaml", a="criteria@1+mock/first", b="criteria@1+mock/oracle", out="ab")
+        request = RatingRequest(folder / "asked.csv", differing=True)
+        finished(ask(Path("ab"), request, session=session))
+    return set(read_asking(folder / "asked.ask.json").ids)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Browser, file: Path, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    # The policy of the page would keep axe out as well.
+    context = browser.new_context(bypass_csp=True, color_scheme=scheme)  # type: ignore[arg-type]
+    page = Opened(context.new_page()).open(file)
+    scrolled_through(page)
+    for part in page.locator("details").all():
+        part.evaluate("part => { part.open = true; }")
+    page.wait_for_timeout(200)
+    found = Axe().run(page).response["violations"]
+    context.close()
+    assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+
+
+def test_print_leaves_the_tools_out(opened: Opened, file: Path) -> None:
+    page = opened.open(file)
+    page.emulate_media(media="print")
+    assert not page.locator(".tools").is_visible()
+    assert page.locator("article").first.is_visible()
+
+
+@pytest.mark.parametrize(("decisions", "seconds", "megabytes"), [(2_000, 2, 10), (20_000, 3, 10)])
+def test_many_decisions_can_soon_be_looked_at(
+    opened: Opened, tmp_path: Path, decisions: int, seconds: float, megabytes: float
+) -> None:
+    text = large_page(decisions)
+    write_text(tmp_path / "large.html", text)
+    assert len(text.encode()) < megabytes * 1e6
+    took = []
+    for _ in range(3):  # the machine may be busy with something else
+        began = time.monotonic()
+        page = opened.open(tmp_path / "large.html")
+        assert page.locator("article").count() > 0
+        took.append(time.monotonic() - began)
+    assert min(took) < seconds
+    assert opened.complaints == []

@@ -1,0 +1,1 @@
+"""Out to those who answer, and back."""
