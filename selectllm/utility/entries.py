@@ -123,6 +123,6 @@ def no_source(where: str, entry: Any) -> str:
     match = closest(str(source), SOURCES)
     hint = f"Did you mean {match!r}? " if match else ""
     return (
-        f"{where}.source: {source!r} is none of {', '.join(SOURCES)}, or module:attr of your own; "
-        f"{hint}what verbs of `utility` wrote to a file is source: import"
+        f"{where}.source: {source!r} is none of {', '.join(SOURCES)}, or module:attr of your own. "
+        f"{hint}What verbs of `utility` wrote to a file is source: import"
     )

@@ -89,7 +89,7 @@ def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
         (("picks: 2", "picks: two"), "picks: 'two' should be a valid integer"),
         (
             ("source: ratings", "source: rating"),
-            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own; "
+            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own. "
             "Did you mean 'ratings'?",
         ),
         (("[mock/first]", "[mock/first, mock/first]"), "models: There are two called 'mock/first'"),
