@@ -121,8 +121,8 @@ def no_source(where: str, entry: Any) -> str:
     if source is None:
         return f"'{where}.source' is missing. Write one of {', '.join(SOURCES)}"
     match = closest(str(source), SOURCES)
-    hint = f"did you mean {match!r}? " if match else ""
+    hint = f"Did you mean {match!r}? " if match else ""
     return (
-        f"{where}.source: {source!r} is none of {', '.join(SOURCES)}, or module:attr of your own; "
-        f"{hint}what verbs of `utility` wrote to a file is source: import"
+        f"{where}.source: {source!r} is none of {', '.join(SOURCES)}, or module:attr of your own. "
+        f"{hint}What verbs of `utility` wrote to a file is source: import"
     )

@@ -181,7 +181,7 @@ class TestAskAndImport:
     def test_what_was_asked_is_told_as_text_or_json(self, selectllm: Command, run: Path) -> None:
         outcome = selectllm("utility", "ask", run, "--raters", 2, "-o", "sheet.csv")
         assert outcome.out == (
-            "sheet-1.csv, sheet-2.csv: 600 items for 2 rater(s)\n"
+            "Wrote 600 items for 2 raters to sheet-1.csv, sheet-2.csv.\n"
             "Once they are filled in, run: selectllm utility import sheet-1.csv sheet-2.csv\n"
         )
         told = ask(selectllm, run, "-o", "one.csv", "--json").json

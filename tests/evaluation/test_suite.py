@@ -89,14 +89,14 @@ def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
         (("picks: 2", "picks: two"), "picks: 'two' should be a valid integer"),
         (
             ("source: ratings", "source: rating"),
-            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own; "
+            "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own. "
             "Did you mean 'ratings'?",
         ),
-        (("[mock/first]", "[mock/first, mock/first]"), "models: 'mock/first' stands twice"),
+        (("[mock/first]", "[mock/first, mock/first]"), "models: There are two called 'mock/first'"),
         (("[mock/first]", "[]"), "models is empty. A prompt needs a model"),
         (("name: demo", "name: de/mo"), "name: 'de/mo' String should match pattern"),
         (("name: demo", "name: demo\nname: twice"), "the key 'name' stands twice"),
-        (("picks: 2", "picks: 10"), "picks: 10 of clusters of 10 is not a choice"),
+        (("picks: 2", "picks: 10"), "picks: 10 of clusters of 10 leaves no choice"),
         (("pool: pool.jsonl", ""), "'pool' is missing"),
         (("picks: 2", "gate: {utility: rated}"), "gate.utility: 'rated' is none of"),
         (("picks: 2", "clusters: {sise: 5}"), "unknown key 'clusters.sise'. Did you mean 'size'"),

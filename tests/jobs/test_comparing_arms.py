@@ -143,8 +143,8 @@ class TestArms:
     @pytest.mark.parametrize(
         ("a", "says"),
         [
-            ("short@1", ("`a` 'short@1'", "leaves the model open", "mock/first, mock/random")),
-            ("mock/first", ("leaves the prompt open", "`prompt`")),
+            ("short@1", ("`a` 'short@1'", "names no model", "mock/first, mock/random")),
+            ("mock/first", ("names no prompt", "`prompt`")),
             ("no-such", ("none of the suite's arms", "short@1", "mock/oracle", "strategy:")),
             ("short@1+gpt", ("none of the suite's arms",)),
             ("strategy:longst", ("`a` 'strategy:longst'", "Did you mean 'longest'")),

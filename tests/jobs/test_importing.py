@@ -369,7 +369,7 @@ def test_results_of_other_sets_are_refused() -> None:
         (
             "walk",
             {"seeds": [7, 8]},
-            "results.jsonl is of sets of suite 'demo', and other holds those of suite 'walk'; "
+            "results.jsonl is of sets of suite 'demo', and other holds those of suite 'walk'. "
             "Name the folder that `sets` wrote for suite 'demo'",
         ),
         (

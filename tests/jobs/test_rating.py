@@ -136,7 +136,7 @@ def test_other_layouts_are_written(heard: Heard, out: str) -> None:
 @pytest.mark.parametrize(
     ("target", "named", "words", "argument"),
     [
-        ("suite.yaml", {"differing": True}, ("`differing`", "no run folder"), "differing"),
+        ("suite.yaml", {"differing": True}, ("`differing`", "not a run folder"), "differing"),
         ("same", {"differing": True}, ("nothing to rate", "same items"), None),
         ("run", {"out": "sheet.txt"}, (".csv",), None),
         ("run", {"out": "sheet"}, (".csv",), None),

@@ -117,7 +117,7 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         ("[mock/first] -> ['mock/skill:-0.1']", ("mock/skill:-0.1", "from 0", "to 1")),
         ("[mock/first] -> ['mock/skill:nan']", ("'nan' is not a number", "from 0", "to 1")),
         ("[mock/first] -> ['mock/skill:']", ("'' is not a number", "mock/skill:0.8")),
-        ("[mock/first] -> [mock/skill]", ("no such scripted model", "mock/skill:S")),
+        ("[mock/first] -> [mock/skill]", ("not a scripted model", "mock/skill:S")),
     ],
 )
 def test_a_bad_suite_gets_one_clear_error_and_writes_nothing(

@@ -183,7 +183,7 @@ class TestFaults:
             ('{"value": 2}', "2: id is None"),
             ('{"id": true, "value": 2}', "2: id is True"),
             ("[2]", r"2: \[2\] is not an object"),
-            ("{", "2 is not JSON"),
+            ("{", "2: not JSON"),
         ],
     )
     def test_a_bad_row(self, tmp_path: Path, row: str, message: str) -> None:
@@ -209,8 +209,8 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("v.jsonl", None, "no such file"),
-            ("v.csv", None, "no such file"),
+            ("v.jsonl", None, "does not exist"),
+            ("v.csv", None, "does not exist"),
             ("v.txt", b"", r"suffix '\.txt'\. Write \.jsonl, \.csv or \.xlsx"),
             ("v.jsonl", b"", "holds no values"),
             ("v.csv", b"id,value\n", "holds no values"),

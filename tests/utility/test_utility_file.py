@@ -138,11 +138,11 @@ def test_what_no_file_could_hold_is_not_written(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda rows: rows.pop(), "holds 2 items, and its first line says 3. It was edited or cut"),
-        (lambda rows: rows[1].update(value=0.9), "It was edited. Compute it again"),
-        (lambda rows: rows[1].update(id="z"), "It was edited. Compute it again"),
-        (lambda rows: rows[0]["utility"].update(kind="human"), "It was edited"),
-        (lambda rows: rows[0]["utility"].update(reliability=0.9), "It was edited"),
-        (lambda rows: rows[0]["utility"].update(pool_sha256="cd" * 32), "It was edited"),
+        (lambda rows: rows[1].update(value=0.9), "it was edited"),
+        (lambda rows: rows[1].update(id="z"), "it was edited"),
+        (lambda rows: rows[0]["utility"].update(kind="human"), "it was edited"),
+        (lambda rows: rows[0]["utility"].update(reliability=0.9), "it was edited"),
+        (lambda rows: rows[0]["utility"].update(pool_sha256="cd" * 32), "it was edited"),
         (lambda rows: rows[1].update(value="NaN"), r":2: item 'a': value \('NaN'\) is not a numb"),
         (lambda rows: rows[1].update(value=1e999), r":2: .*"),
         (lambda rows: rows[1].update(value=1.5), r":2: item 'a': value .* outside the range"),
@@ -184,7 +184,9 @@ def test_what_the_suite_says_counts(path: Path) -> None:
 
 
 def test_a_suite_cannot_make_an_outcome_of_a_proxy(path: Path) -> None:
-    with pytest.raises(UtilityError, match=r"utility mine: kind: outcome, .* of kind proxy; leave"):
+    with pytest.raises(
+        UtilityError, match=r"utility mine: kind: outcome, .* of kind proxy\. Leave"
+    ):
         imported(path, name="mine", kind="outcome")
 
 

@@ -513,7 +513,7 @@ def test_the_first_line_has_types_too_and_is_hashed(tmp_path: Path, name: str) -
     write_results(path, ResultsFile(POOL, None, POOL, (result(),)))
     header, line = read_jsonl(path)
     other = 7 if name == "unsettled" else "cd" * 32
-    for value, message in ((1.5, rf":1: {name} \(1\.5\) must be"), (other, "It was edited")):
+    for value, message in ((1.5, rf":1: {name} \(1\.5\) must be"), (other, "it was edited")):
         write_jsonl(path, [{"results": {**header["results"], name: value}}, line])
         with pytest.raises(UtilityError, match=message):
             read_results(path)

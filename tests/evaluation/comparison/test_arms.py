@@ -91,12 +91,12 @@ class TestWhatANameDoesNotFind:
     @pytest.mark.parametrize(
         ("halves", "text", "words"),
         [
-            (ONE_MODEL, "shrot@1", ["is none of the suite's arms", "short@2", "strategy:NAME"]),
+            (ONE_MODEL, "shrot@1", ["is not an arm of the suite", "short@2", "strategy:NAME"]),
             (ONE_MODEL, "short", ["any of short@1 + gpt, short@2 + gpt"]),
             (SEVERAL, "short+gpt", ["any of short@1 + gpt, short@2 + gpt"]),
-            (SEVERAL, "rank@3", ["leaves the model open", "pass `model`"]),
-            (SEVERAL, "gpt", ["leaves the prompt open", "pass `prompt`"]),
-            (SEVERAL, "rank+gtp", ["is none of the suite's arms", "gpt, llama+lora, short"]),
+            (SEVERAL, "rank@3", ["names no model", "pass `model`"]),
+            (SEVERAL, "gpt", ["names no prompt", "pass `prompt`"]),
+            (SEVERAL, "rank+gtp", ["is not an arm of the suite", "gpt, llama+lora, short"]),
             (Halves({}, ()), "x", ["the prompts none and the models none"]),
         ],
     )

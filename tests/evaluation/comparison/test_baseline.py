@@ -233,7 +233,7 @@ class TestTheUtility:
     @pytest.mark.parametrize("by", [1.1e-6 * 5, -1.1e-6 * 5, 1.0])
     def test_values_further_apart_are_named(self, by: float) -> None:
         with pytest.raises(
-            RunError, match="Its values differ from the baseline's for 1 items: 'c'"
+            RunError, match="its values differ from the baseline's for 1 items: 'c'"
         ):
             agreed(self.moved(by), made())
 
@@ -247,7 +247,7 @@ class TestTheUtility:
     def test_items_that_it_lacks_are_named_up_to_five(self) -> None:
         with pytest.raises(RunError) as error:
             agreed(made().utility.of(""), made())
-        assert "for 6 items: 'a', 'b', 'c', 'd', 'e', ...;" in str(error.value)
+        assert "for 6 items: 'a', 'b', 'c', 'd', 'e', ...." in str(error.value)
 
     def test_items_outside_the_clusters_do_not_matter(self) -> None:
         more = replace(made().utility, values=dict(made().utility.values) | {"z": 7.0})

@@ -30,10 +30,10 @@ class TestMatching:
         with pytest.raises(RunError) as error:
             matched(baseline, [("p@2", "m"), ("new@1", "m"), ("p@2", "n")])
         assert "the baseline has nothing of new@1 + m, p@2 + n" in str(error.value)
-        assert "The suite no longer names q@1 + m" in str(error.value)
+        assert "the suite no longer names q@1 + m" in str(error.value)
 
     def test_an_entry_that_the_suite_dropped_is_an_error_by_itself(self) -> None:
-        with pytest.raises(RunError, match=r"The suite no longer names q@1 \+ m"):
+        with pytest.raises(RunError, match=r"the suite no longer names q@1 \+ m"):
             matched(recorded(EQUAL, EQUAL), [("p@1", "m")])
 
 

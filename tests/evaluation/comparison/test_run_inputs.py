@@ -130,7 +130,7 @@ class TestRefusedFolders:
             ("run.json", "Is the folder a finished run?"),
             ("clusters.json", "does not exist"),
             ("utilities.jsonl", "cannot be read (No such file"),
-            ("baseline.json", "there is no baseline"),
+            ("baseline.json", "There is no such baseline"),
         ],
     )
     def test_a_file_is_missing(self, tmp_path: Path, name: str, message: str) -> None:
