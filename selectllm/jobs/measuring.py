@@ -113,6 +113,12 @@ async def candidates_for(
             session.note(
                 f"{missing} of {len(pool)} items could not be measured, so they are not picked."
             )
+        known = values[~np.isnan(values)]
+        if len(known) > 1 and (known == known[0]).all():
+            session.note(
+                f"Warning: {strategy.name} gives all of the {len(known)} items that it could "
+                f"measure the same value ({known[0]:g}), so which of them are picked is chance."
+            )
     return Candidates(pool.items, settings.seed, vectors, values), measured
 
 

@@ -446,6 +446,17 @@ def rated(server: ProviderServer, **arguments: Unpack[SelectArguments]) -> Selec
     return {"strategy": RATER, "models": {"openai/m": served(server)}, **arguments}
 
 
+def test_a_rating_that_is_the_same_for_all_items_is_told_to_be_chance(
+    session: Session, notes: list[str]
+) -> None:
+    with ProviderServer(reply=lambda messages: "[1]: 5") as server:
+        assert len(ids(chosen(session, **rated(server, budget=8)))) == 8
+    (note,) = notes
+    assert RATER in note
+    assert "all of the 40 items" in note
+    assert "(5)" in note
+
+
 def test_the_highest_rated_are_selected_and_every_reply_is_in_the_log(
     session: Session, notes: list[str]
 ) -> None:
