@@ -17,10 +17,10 @@ DEFAULT_TURNS: Turns = "last"
 
 _SYSTEM = ("system", "developer")
 _USERS = ("user", "human")
-_ASSISTANTS = ("assistant", "gpt")
+_ASSISTANTS = ("assistant", "gpt", "model")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
-_SPEAKERS = {"human": "User", "gpt": "Assistant"}
+_SPEAKERS = {"human": "User", "gpt": "Assistant", "model": "Assistant"}
 _SHOWN = {
     "first": "The first one is shown, without what comes after it",
     "last": "The last one is shown, with what came before as context",
@@ -134,7 +134,7 @@ def _role(turn: Mapping[str, Any]) -> Any:
 
 
 def _said(turn: Mapping[str, Any]) -> Any:
-    return turn.get("content", turn.get("value"))
+    return turn.get("content", turn.get("value", turn.get("parts")))  # parts: Gemini
 
 
 def _parts(value: Any) -> list[tuple[str, str | None]] | None:

@@ -17,7 +17,8 @@ _DISTINCT = 0.5  # of the texts are different: a status or a category repeats
 _WORDY = 0.5  # of the texts are more than one word: a name, a link or a code is not
 _LENGTH = 12  # characters on average
 _WORD = re.compile(r"(?<!\S)[A-Za-z]{2,}(?![/:@])")  # of letters, behind a space
-_TAKEN = frozenset(COLUMNS["id"] + COLUMNS["response"])  # what other columns are
+_TAKEN = frozenset(COLUMNS["id"])
+_ANSWERS = (*COLUMNS["response"], "answer", "reply", "target", "solution", "rationale")
 
 
 def likely_instruction(rows: Sequence[Mapping[str, Any]]) -> str | None:
@@ -30,7 +31,9 @@ def likely_instruction(rows: Sequence[Mapping[str, Any]]) -> str | None:
         name = path.rpartition(".")[2].lower()
         values = [value_at(row, path) for row in rows]
         chats = sum(map(is_chat, values)) >= _MOST * len(rows)
-        if name not in _TAKEN and (chats or _look_like_instructions(values, name in LIKELY)):
+        if name in _TAKEN or any(word in name for word in _ANSWERS):
+            continue  # what other columns are
+        if chats or _look_like_instructions(values, name in LIKELY):
             fits = [-at for at, word in enumerate(LIKELY) if word in name]
             length = sum(len(str(value)) for value in values)
             ranked.append((chats, max(fits, default=-len(LIKELY)), length, path))

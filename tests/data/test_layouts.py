@@ -189,6 +189,7 @@ def rows_with(**values: Any) -> bytes:
         {"query": lambda n: n},
         {"prompt_file": lambda n: f"prompts/number-{n}.txt"},
         {"note": lambda n: "Ask the author about this." if n == 1 else None},
+        {"answer": lambda n: f"The sky is blue because {n} kinds of light are scattered by the air."},
     ],
 )
 def test_what_is_proposed_looks_like_instructions(folder: Folder, values: Row) -> None:
@@ -201,6 +202,17 @@ def test_what_is_proposed_may_lie_in_an_object_and_works(folder: Folder) -> None
     assert "`columns` instruction=item.q1" in folder.complaint("pool.jsonl", content)
     (item,) = folder.items("pool.jsonl", content, columns={"instruction": "item.q1"})
     assert item.instruction == "Why is the sky blue today?"
+
+
+def test_the_turns_of_gemini_are_read_as_proposed(folder: Folder) -> None:
+    turns = [
+        {"role": "user", "parts": [{"text": "Why is the sky blue?"}]},
+        {"role": "model", "parts": [{"text": "Because of the air."}]},
+    ]
+    content = jsonl([{"contents": turns}])
+    assert "`columns` instruction=contents" in folder.complaint("pool.jsonl", content)
+    (item,) = folder.items("pool.jsonl", content, columns={"instruction": "contents"})
+    assert (item.instruction, item.response) == ("Why is the sky blue?", "Because of the air.")
 
 
 def test_a_file_without_instructions_is_said_to_have_none(folder: Folder) -> None:

@@ -67,7 +67,7 @@ def test_columns_may_be_named() -> None:
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ([], "The pool is empty"),
+        ([], "the pool is empty"),
         ("pool.jsonl", "records are str. Give a list of dicts"),
         ({"train": []}, "records are dict"),
         (7, "records are int"),
