@@ -121,7 +121,7 @@ def test_a_boundary_of_seven_standard_deviations_is_still_exact() -> None:
     ],
 )
 def test_fractions_that_do_not_rise_to_one_are_refused(fractions: list[float]) -> None:
-    with pytest.raises(ValueError, match="the last 1\. Got"):
+    with pytest.raises(ValueError, match=r"the last 1\. Got"):
         boundaries(fractions, 0.05)
 
 
