@@ -53,7 +53,7 @@ def capital(text: str) -> str:
     return text[0].upper() + text[1:] if is_word else text
 
 
-_COMMAND = re.compile(r"\b(selectllm|pip|python|git|ollama|vllm) \S")
+_COMMAND = re.compile(r"\b(selectllm|pip|python|git|ollama|vllm) \S|--[a-z][\w-]+ \S+=\S+$")
 
 
 def sentence(text: str, names: Collection[str] = ()) -> str:

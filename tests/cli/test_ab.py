@@ -99,7 +99,7 @@ def test_options_reach_the_comparison(selectllm: Command) -> None:
         )
     )
     assert told.json == json.loads(json.dumps(verdict.run.results.to_json()))
-    assert "a fixed design is used" in told.err
+    assert "fixed design is used" in told.err
     assert told.err.splitlines() == notes
 
 

@@ -71,11 +71,11 @@ def test_python_m_selectllm_is_the_same_command() -> None:
 def test_init_makes_a_workspace_that_runs(selectllm: Command, tmp_path: Path) -> None:
     assert selectllm("init", "work").code == 0
     made = tmp_path / "work"
-    assert sorted(path.name for path in made.iterdir()) == ["cache", "eval", "prompts"]
+    assert {"cache", "eval", "prompts"} <= {path.name for path in made.iterdir()}
     for part in ("prompts/LOCK.yaml", "prompts/short/v1.jinja"):
         assert (made / part).read_bytes() == (ROOT / part).read_bytes()
     suite = made / "eval" / "suites" / "quickstart.yaml"
-    shipped = ["paper-alpaca.yaml", "paper-dolly.yaml", "quickstart.yaml"]
+    shipped = ["gate.yaml", "paper-alpaca.yaml", "paper-dolly.yaml", "quickstart.yaml"]
     shipped += ["simulated-after.yaml", "simulated.yaml"]
     assert sorted(path.name for path in suite.parent.iterdir()) == shipped
     kept = [line for line in suite.read_text("utf-8").splitlines() if "{name: knn" not in line]

@@ -137,7 +137,7 @@ class TestTestFiles:
         refused = selectllm("eval", write_suite(f"utilities: [{entry % ''}]"))
         assert refused.code == 2
         assert "test.jsonl:1: no column holds the instruction" in refused.err
-        assert "rename frage to instruction" in refused.err
+        assert "frage to instruction" in refused.err
         assert "entry of knn" in refused.err
         named = entry % ", columns: {instruction: frage}"
         assert selectllm("eval", write_suite(f"utilities: [{named}]")).code == 0

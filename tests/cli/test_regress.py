@@ -42,7 +42,7 @@ def recorded(selectllm: Command) -> Record:
         assert selectllm("eval", suite_of(model, *changes), "-o", "run", "--quiet").code == 0
         told = selectllm("baseline", "set", "run", "-o", "base.json")
         assert told.code == 0
-        assert told.out.startswith("base.json: ")
+        assert "base.json" in told.out
         assert told.out.rstrip().endswith(" in 120 clusters, with the utility rating.")
 
     return record

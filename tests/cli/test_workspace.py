@@ -89,7 +89,7 @@ def test_a_run_of_this_prompt_and_model_silences_the_note(
     selectllm: Command, workspace: Path
 ) -> None:
     asked = ("select", "pool.jsonl", "--budget", 8, *MOCK, "--cluster-size", 5, "-o")
-    assert "is not known" in selectllm(*asked, "a.jsonl").err
+    assert "has not been measured" in selectllm(*asked, "a.jsonl").err
     assert selectllm("eval", write_suite("picks: 2 -> picks: 1")).code == 0
-    assert selectllm(*asked, "b.jsonl").err == ""
+    assert "has not been measured" not in selectllm(*asked, "b.jsonl").err
     assert len(read_jsonl(Path("b.jsonl"))) == 8

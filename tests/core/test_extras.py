@@ -49,7 +49,7 @@ def test_one_that_is_there_is_given() -> None:
 
 def test_every_extra_that_is_named_is_one_of_the_project() -> None:
     offered = PROJECT["optional-dependencies"]
-    assert set(extras.MAIN) | {"all", "test"} == offered.keys()
+    assert set(extras.MAIN) | {"all", "browser", "docs", "test"} == offered.keys()
     (everything,) = offered["all"]
     assert everything == extras.pip_line(*sorted(extras.MAIN)).split('"')[1]
 
