@@ -89,7 +89,7 @@ def test_json_is_the_manifest_with_folder_and_seconds(selectllm: Command) -> Non
     again = ("selection.jsonl", "-o", "trained", *TRAINING)
     outcome = selectllm("student", "train", *again, "--json")
     assert outcome.code == 0, outcome.err
-    assert "trained held this training already" in outcome.err
+    assert "trained already held this training" in outcome.err
     found = outcome.json
     assert found.pop("seconds") >= 0
     manifest = json.loads(Path("trained/student.json").read_text("utf-8"))
