@@ -119,7 +119,9 @@ async def train(
             with session.progress("training (tokens)") as progress:
                 manifest = train_student(opened, items, config, out, progress)
     if begun:
-        session.note(f"note: {settings.out} held this training already; it was not begun anew")
+        session.note(
+            f"Note: {settings.out} already held this training, so it was not started again"
+        )
     seconds = time.monotonic() - started
     return Trained(settings.out, manifest, choice, len(dev), begun, seconds)
 

@@ -87,12 +87,12 @@ def _rates(choice: LearningRateChoice, dev: int) -> Iterator[str]:
     )
     if choice.edge is not None:
         yield (
-            f"note: it is the {choice.edge} rate that was tried; a better one may lie beyond: "
+            f"Note: It is the {choice.edge} rate that was tried. A better one may lie beyond: "
             "try it with --learning-rate and `student score` on the dev items"
         )
     best = choice.losses[f"{choice.rate:g}"]
     if best is not None and best >= choice.base_loss:
-        yield "note: on the dev items no rate was better than no training"
+        yield "Note: On the dev items no rate was better than no training"
 
 
 def _loss(loss: float | None) -> str:
@@ -159,7 +159,7 @@ def _sentences(scores: StudentScores) -> Iterator[str]:
         "you look"
     )
     if _opposed(scores.losses.gain):
-        yield "note: here one says that training helped, the other that it did harm"
+        yield "Note: Here one says that training helped, the other that it did harm"
     yield _cut(scores.cut, scores.max_length, "scored")
     if scores.answers is not None:
         yield _answers(scores.answers)

@@ -110,7 +110,7 @@ def test_a_search_never_takes_more_decisions_than_its_budget(selectllm: Command)
 def test_what_is_going_to_be_asked_is_told_beforehand(selectllm: Command) -> None:
     make_suite(selectllm)
     done = selectllm(*RUN[:-1], "--teacher", SILENT)
-    assert "search from mine@1 + mock/first, rewritten by mock/reply:" in done.err
+    assert "Search from mine@1 + mock/first, rewritten by mock/reply:" in done.err
     assert "clusters: 18 training, 12 validation, 30 confirmation" in done.err
     assert "search: at most 90 decisions" in done.err
     assert "parent and winner on all training clusters: at most 36 more" in done.err

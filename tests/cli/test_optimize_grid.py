@@ -139,7 +139,7 @@ def test_rounds_are_balanced_and_never_touch_the_confirmation(selectllm: Command
 def test_the_plan_is_told_before_and_the_figures_after(selectllm: Command) -> None:
     make_suite(selectllm, prompt=LARGER, model=LETTERED)
     done = selectllm(*RUN, "--budget", 240)
-    assert "grid over mine@1 + mock/reply:[A]: 12 settings, 2 rounds, 239 decisions" in done.err
+    assert "Grid over mine@1 + mock/reply:[A]: 12 settings, 2 rounds, 239 decisions" in done.err
     assert "round 1: 12 settings on 10 clusters, 120 decisions" in done.err
     assert "round 2: 7 settings on 17 more clusters, 119 decisions" in done.err
     assert "confirmation: at most 240 decisions more" in done.err
@@ -217,4 +217,4 @@ def test_offline_a_missing_reply_is_told_with_the_command_that_gets_it(
         make_suite(selectllm, prompt=PROMPT, model=served(server))
         done = selectllm(*RUN, "--offline", "--quiet")
         assert server.count == 0
-    assert_refused(done, "Ask for them by the same call without --offline", code=5)
+    assert_refused(done, "To ask for them, run: selectllm optimize", code=5)

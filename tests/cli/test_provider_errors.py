@@ -189,7 +189,7 @@ def test_an_empty_reply_is_no_pick_and_its_price_is_in_the_log(
     empty = Answer(200, completion("", finish_reason="length", usage=usage))
     with always(empty) as server:
         outcome = select(selectllm, *at(server), *price, "--reask", 0, budget=1)
-        assert outcome.code == 0
+        assert_refused(outcome, "for 1 of 1 picks", "was empty", "--max-filled 1", code=1)
         assert server.count == 1
     [[paid]] = logged()
     assert statuses(LOG) == ["invalid"]
@@ -368,7 +368,7 @@ def test_a_selection_by_a_model_without_a_price_needs_leave(
     selectllm: Command, pool_file: Path, server: ProviderServer
 ) -> None:
     outcome = select(selectllm, *at(server), "--max-cost", 1)
-    assert_refused(outcome, "not priced", "--allow-unpriced")
+    assert_refused(outcome, "has no known price", "--allow-unpriced")
     assert (OUT.exists(), server.count) == (False, 0)
     assert select(selectllm, *at(server), "--max-cost", 1, "--allow-unpriced").code == 0
 

@@ -141,7 +141,7 @@ def test_a_strategy_that_cannot_run_is_left_out_with_its_reason(selectllm: Comma
     assert "needs responses" in reasons["strategy:ifd"]
     assert {row["strategy"] for row in results["sets"]} == {None, "longest"}
     outcome = sets(selectllm, strategies=["longest", *unable])
-    assert "left out: ifd: ifd needs responses" in outcome.err
+    assert "ifd was left out: ifd needs responses" in outcome.err
     assert "ifd: ifd needs responses" in " ".join(outcome.out.split())
 
 
@@ -153,7 +153,7 @@ def test_a_strategy_that_cannot_run_is_left_out_with_its_reason(selectllm: Comma
         (
             ("--only", "longst"),
             {},
-            ("--only: no selector 'longst'", "Did you mean 'strategy:longest'"),
+            ("--only", "no selector 'longst'", "Did you mean 'strategy:longest'"),
         ),
         (("--pool", "none.jsonl"), {}, ("none.jsonl",)),
     ],

@@ -96,9 +96,9 @@ def test_what_goes_by_responses_refuses_a_pool_that_lacks_some(
     ("options", "words"),
     [
         (("--strategy", "longest", "--threshold", 3), "does not go from the highest value down"),
-        (("--strategy", "ifd", "--threshold", 3, "--budget", 3), "either --budget or"),
+        (("--strategy", "ifd", "--threshold", 3, "--budget", 3), "either --budget, or"),
         (("--prompt", "short@1", "--model", "mock/first", "--threshold", 3), "with --strategy"),
-        (("--strategy", "longest"), "either --budget or"),
+        (("--strategy", "longest"), "either --budget, or"),
     ],
 )
 def test_a_threshold_goes_with_a_strategy_that_has_values(

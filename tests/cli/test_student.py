@@ -89,7 +89,7 @@ def test_json_is_the_manifest_with_folder_and_seconds(selectllm: Command) -> Non
     again = ("selection.jsonl", "-o", "trained", *TRAINING)
     outcome = selectllm("student", "train", *again, "--json")
     assert outcome.code == 0, outcome.err
-    assert "trained held this training already" in outcome.err
+    assert "trained already held this training" in outcome.err
     found = outcome.json
     assert found.pop("seconds") >= 0
     manifest = json.loads(Path("trained/student.json").read_text("utf-8"))
@@ -172,7 +172,7 @@ def test_answers_are_written_and_counted(selectllm: Command) -> None:
         (("--model", "./nowhere"), "no language model folder ./nowhere"),
         (("--test", "nowhere.jsonl"), "nowhere.jsonl"),
         (("--map", "response=answer"), "--map response=answer"),
-        (("--map", "response"), "--map response: no column. Write --map instruction=COL"),
+        (("--map", "response"), "--map response names no column"),
         (("--test", "bare.jsonl"), "Fill them in (--map response=COL names their column)"),
     ],
 )
@@ -189,14 +189,14 @@ def test_bad_options_of_train_are_one_line_and_nothing_is_written(
     ("options", "said"),
     [
         (("nowhere",), "nowhere holds no trained student. Train one there first"),
-        (("trained", "--new-tokens", 5), "--new-tokens is of answers. Name a file for them"),
+        (("trained", "--new-tokens", 5), "--new-tokens limits answers. Name a file for them"),
         (("trained", "--answers", "a", "--new-tokens", 97), "new_tokens is 97. Write 1 to 96"),
         (
             ("trained", "-o", "test.jsonl"),
             "-o test.jsonl is read by this command, so it is not overwritten",
         ),
         (("trained", "--model", "gone"), "the base model gone is not there. Name its folder with"),
-        (("trained", "-o", "a", "--answers", "a", "--new-tokens", 5), "--answers a: is "),
+        (("trained", "-o", "a", "--answers", "a", "--new-tokens", 5), "--answers a is read"),
     ],
 )
 def test_bad_options_of_score_are_one_line_and_nothing_is_written(
@@ -252,9 +252,9 @@ def test_too_little_memory_says_what_to_lower(selectllm: Command) -> None:
     process = forked.fork("-c", OUT_OF_MEMORY, loads=forked.TRAINING)
     assert process.wait() == 0, process.err
     assert process.err.splitlines() == [
-        "selectllm: student large does not fit into memory. Take a smaller model",
+        "selectllm: student large does not fit into memory. Take a smaller model.",
         "selectllm: student wide ran out of memory: lower max_length (now 10000) or take a smaller "
-        "model; batch_size does not matter",
+        "model; batch_size does not matter.",
     ]
 
 

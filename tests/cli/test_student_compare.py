@@ -106,8 +106,8 @@ def test_a_training_that_the_system_kills_is_one_clear_error(selectllm: Command)
     os.kill(workers[0], signal.SIGKILL)
     assert process.wait() == 2
     told = process.err
-    assert "one of 2 trainings at a time was killed" in told
-    assert "lower --jobs or --max-length" in told
+    assert "One of 2 trainings at a time was killed" in told
+    assert "Lower --jobs or --max-length" in told
     assert "Traceback" not in told
     assert compare(selectllm, *FEW, "--cache", "killed").code == 0
 

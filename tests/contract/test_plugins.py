@@ -155,7 +155,7 @@ def test_a_strategy_that_cannot_be_used_is_refused(
 @pytest.mark.parametrize(
     ("new", "says"),
     [
-        ("[0] * n", "pick gave [0, 0, 0]; of 40 candidates it picks 3 different positions"),
+        ("[0] * n", "pick gave [0, 0, 0]. Of 40 candidates it picks 3 different positions"),
         ("[0.5, 1, 2]", "failed: TypeError"),
         ("[1 // 0]", "failed: ZeroDivisionError: integer division"),
         ("[0, 1, 40]", "from 0 to 39"),

@@ -200,7 +200,7 @@ def test_another_training_in_the_folder_is_left_alone(
     model = trained_once[0].folder
     before = files(again.folder)
     other = training(again, model=model, seed=1)
-    fails(other, "out holds another training than this one. Take another folder", kind=RunError)
+    fails(other, "out holds another training than this one", kind=RunError)
     named = training(again, model=model, dev="dev.jsonl", learning_rate=None)
     fails(named, "learning rate was not chosen with `dev`", argument="out", kind=RunError)
     assert files(again.folder) == before
@@ -331,7 +331,7 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
         ("nowhere", {}, "holds no trained student. Train one there first", None),
         ("out", {"max_length": 64}, "with max_length 128, but this one has 64", None),
         ("out", {"mode": "full"}, "with mode fast, but this one has full", None),
-        ("out", {"new_tokens": 5}, "`new_tokens` is of answers. Name a file", "new_tokens"),
+        ("out", {"new_tokens": 5}, "`new_tokens` limits answers. Name a file", "new_tokens"),
         ("out", {"answers": Path("a"), "new_tokens": 97}, "new_tokens is 97. Write 1 to 96", None),
         ("out", {"answers": Path("a"), "new_tokens": 0}, "new_tokens is 0. Write 1 to 96", None),
         (

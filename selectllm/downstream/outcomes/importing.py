@@ -81,17 +81,17 @@ def _nameless(models: Sequence[tuple[str, ...]]) -> str:
     if len(models) > 1:
         return (
             f"none of its models ({listed([names[0] for names in models])}) has the name of one "
-            "exported set; name them after their sets, or give a file for each with its `arm`, "
+            "exported set. Name them after their sets, or give a file for each with its `arm`, "
             "`budget` and `seed`"
         )
     names = ", ".join(map(repr, models[0]))
     fault = (
         f"none of its model's names ({names}) is that of one exported set"
         if names
-        else "does not name its model"
+        else "the file does not name its model"
     )
     return (
-        f"{fault}; say which set it was trained on with `arm`, `budget` and `seed`, or name the "
+        f"{fault}. Say which set it was trained on with `arm`, `budget` and `seed`, or name the "
         "model after the set"
     )
 

@@ -40,7 +40,7 @@ def memory_errors(config: StudentConfig) -> contextlib.AbstractContextManager[No
 def loading_errors(name: str) -> contextlib.AbstractContextManager[None]:
     """`memory_errors` while the model called `name` is loaded."""
     return _in_place_of_memory_errors(
-        f"student {name} does not fit into memory; take a smaller model"
+        f"student {name} does not fit into memory. Take a smaller model"
     )
 
 

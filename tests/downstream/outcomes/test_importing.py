@@ -107,7 +107,10 @@ def test_rows_of_csv_are_the_same_as_of_json_lines(exported: Exported, tmp_path:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"arm": "strategy:longst"}, r":2: no exported arm .*did you mean 'strategy:longest'"),
+        (
+            {"arm": "strategy:longst"},
+            r":2: there is no exported arm .*Did you mean 'strategy:longest'",
+        ),
         ({"arm": None}, ":2: arm is missing"),
         ({"metric": ""}, ":2: metric is missing"),
         ({"benchmark": None}, ":2: benchmark or test_id is missing"),
@@ -254,10 +257,10 @@ def test_a_file_that_names_another_set_than_the_given_one_is_refused(
 ) -> None:
     own = "says that it is of 'strategy:longest', budget 4, seed 0, "
     content = lm_eval(name_of(exported, LONGEST, 4))
-    with pytest.raises(UtilityError, match=rf"results\.mmlu\.acc,none: {own}{words}"):
+    with pytest.raises(UtilityError, match=rf"results\.mmlu\.acc,none {own}{words}"):
         from_json(exported, tmp_path, content, given=given)
     path = write_jsonl(tmp_path / "rows.jsonl", [row(budget=4)])
-    with pytest.raises(UtilityError, match=rf"rows\.jsonl:1: {own}{words}\. Correct `arm`"):
+    with pytest.raises(UtilityError, match=rf"rows\.jsonl:1 {own}{words}\. Correct `arm`"):
         import_results([path], exported, given)
 
 

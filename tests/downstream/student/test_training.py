@@ -339,7 +339,7 @@ def test_a_folder_of_another_training_is_an_error(
             train(student, items(3), TINY, tmp_path, dies_after(200))
     else:
         train(student, items(3), TINY, tmp_path)
-    with pytest.raises(RunError, match=r"another training than this one\. Take another folder"):
+    with pytest.raises(RunError, match=r"another training than this one\. Choose another folder"):
         train(student, items(3), replace(TINY, **change), tmp_path)
 
 
@@ -372,7 +372,7 @@ def test_a_changed_adapter_is_an_error(student: Student, tmp_path: Path) -> None
 def test_a_broken_manifest_is_an_error(text: str, student: Student, tmp_path: Path) -> None:
     train(student, items(3), TINY, tmp_path)
     (tmp_path / "student.json").write_text(text, encoding="utf-8")
-    with pytest.raises(RunError, match=r"student\.json is no (JSON|manifest)"):
+    with pytest.raises(RunError, match=r"student\.json is not (JSON|a manifest)"):
         train(student, items(3), TINY, tmp_path)
 
 
@@ -384,7 +384,7 @@ def test_a_folder_without_a_student_is_an_error(student: Student, tmp_path: Path
 def test_a_student_of_another_shape_is_not_scored(student: Student, tmp_path: Path) -> None:
     train(student, items(3), TINY, tmp_path)
     with pytest.raises(
-        RunError, match=r"A student with rank 4, but this one has 2\. Take the same"
+        RunError, match=r"a student with rank 4, but this one has 2\. Take the same"
     ):
         score(student, items(1), replace(TINY, rank=2), tmp_path)
 
@@ -477,7 +477,7 @@ def test_a_model_without_an_end_token_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("mode", "slow", "Write fast or full"),
+        ("mode", "slow", "`mode` is 'slow'. Give fast or full"),
         ("rank", 0, "`rank` is 0. Write 1 or more"),
         ("max_length", 31, "`max_length` is 31. Write 32 or more"),
         ("seed", -1, "`seed` is -1. Write 0 or more"),
