@@ -189,7 +189,11 @@ def rows_with(**values: Any) -> bytes:
         {"query": lambda n: n},
         {"prompt_file": lambda n: f"prompts/number-{n}.txt"},
         {"note": lambda n: "Ask the author about this." if n == 1 else None},
-        {"answer": lambda n: f"The sky is blue because {n} kinds of light are scattered by the air."},
+        {
+            "answer": lambda n: (
+                f"The sky is blue because {n} kinds of light are scattered by the air."
+            )
+        },
     ],
 )
 def test_what_is_proposed_looks_like_instructions(folder: Folder, values: Row) -> None:

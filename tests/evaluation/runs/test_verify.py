@@ -84,7 +84,9 @@ def test_every_figure_of_a_run_follows_from_its_folder(selectllm: Command, run: 
     assert (outcome.code, outcome.err) == (0, "")
     numbers = selectllm("verify", run, "--json").json["figures"]
     assert numbers > 200
-    assert outcome.out == f"all {numbers} figures of results.json follow from the folder\n"
+    assert (
+        outcome.out == f"All {numbers} figures in results.json follow from the files of the run.\n"
+    )
 
 
 @pytest.mark.parametrize(
