@@ -141,7 +141,7 @@ def open_vectors(path: Path) -> VectorFile:
 
 def _saved(path: Path, expression: str) -> str:
     """The line of numpy that puts `expression`, of the file's array v, into the file."""
-    return f"v = np.load({str(path)!r}). Np.save({str(path)!r}, {expression})"
+    return f"v = np.load({str(path)!r}); np.save({str(path)!r}, {expression})"
 
 
 def _mapped(path: Path) -> Vectors:

@@ -48,11 +48,11 @@ async def make_decisions(
     await ask(missing, settings, record)
     if errors:
         kept = log.path or "the reply cache"
+        first = errors[0].problems[0].rstrip(".")
         raise ProviderError(
             f"{len(errors)} of {len(tasks)} decisions could not be made. The first reason is: "
-            f"{errors[0].problems[0]}. What succeeded is kept in {kept}. Run the same command "
-            "again "
-            "to ask only for the rest"
+            f"{first}. What succeeded is kept in {kept}. Run the same command again to ask only "
+            "for the rest"
         )
 
 

@@ -80,7 +80,7 @@ def test_half_of_a_utf_16_file_is_refused(folder: Folder) -> None:
 
 @pytest.mark.parametrize("content", ["id;instruction\n", "id,instruction", "sep=;\n"])
 def test_a_header_alone_is_an_empty_pool(folder: Folder, content: str) -> None:
-    assert "The pool is empty" in folder.complaint("pool.csv", content)
+    assert "the pool is empty" in folder.complaint("pool.csv", content)
 
 
 def test_a_text_is_an_instruction_a_line(folder: Folder) -> None:

@@ -81,7 +81,9 @@ def test_an_item_of_another_pool_is_refused_though_its_id_be_known(
 
 @pytest.mark.parametrize("rows", [29, 31])
 def test_another_number_of_rows_than_items_is_an_error_with_both(tmp_path: Path, rows: int) -> None:
-    message = rf"`vectors` .*v\.npy: {rows} rows for the 30 items of pool\.jsonl\. Row i"
+    message = (
+        rf"`vectors` .*v\.npy: The file has {rows} rows for the 30 items of pool\.jsonl\. Row i"
+    )
     with pytest.raises(EncoderError, match=message):
         given_to(pool_of(30), tmp_path, random_vectors(rows))
 
@@ -109,7 +111,7 @@ def test_another_number_of_rows_than_items_is_an_error_with_both(tmp_path: Path,
 def test_an_array_of_another_kind_is_refused_with_what_to_do(
     tmp_path: Path, array: np.ndarray, message: str
 ) -> None:
-    with pytest.raises(EncoderError, match=rf"^`vectors` .*v\.npy: .*{message}"):
+    with pytest.raises(EncoderError, match=rf"^`vectors` .*v\.npy .*{message}"):
         open_vectors(saved(tmp_path, array))
 
 
@@ -126,21 +128,21 @@ def test_an_array_of_another_kind_is_refused_with_what_to_do(
 def test_what_is_no_npy_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "v.npy"
     path.write_bytes(data)
-    with pytest.raises(EncoderError, match=r"v\.npy is no \.npy file of numbers .*np\.save$"):
+    with pytest.raises(EncoderError, match=r"v\.npy is not a \.npy file of numbers .*np\.save$"):
         open_vectors(path)
 
 
 def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, random_vectors(30))
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(EncoderError, match=r"is no \.npy file of numbers"):
+    with pytest.raises(EncoderError, match=r"is not a \.npy file of numbers"):
         open_vectors(path)
 
 
 def test_several_arrays_in_one_file_are_refused(tmp_path: Path) -> None:
     with (tmp_path / "v.npy").open("wb") as handle:
         np.savez(handle, a=random_vectors(3))
-    with pytest.raises(EncoderError, match=r"is no \.npy file of numbers"):
+    with pytest.raises(EncoderError, match=r"is not a \.npy file of numbers"):
         open_vectors(tmp_path / "v.npy")
 
 
@@ -161,7 +163,7 @@ def test_objects_are_refused_and_never_unpickled(
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=r"`vectors` .*v\.npy: there is no such file"):
+    with pytest.raises(EncoderError, match=r"`vectors` .*v\.npy does not exist"):
         open_vectors(tmp_path / "v.npy")
 
 
@@ -258,7 +260,7 @@ def test_texts_are_not_compared_with_vectors_of_another_encoder(
     pool = pool_of(30)
     mixed = embedder(tmp_path, given_to(pool, tmp_path, random_vectors(30, dim)))
     with pytest.raises(
-        EncoderError, match=rf"were not made by hash@1, .*they have {found}\); name"
+        EncoderError, match=rf"were not made by hash@1, .*they have {found}\)\. Name"
     ):
         mixed.beside(["a"])
 

@@ -145,8 +145,8 @@ class TestArms:
         [
             ("short@1", ("`a` 'short@1'", "names no model", "mock/first, mock/random")),
             ("mock/first", ("names no prompt", "`prompt`")),
-            ("no-such", ("none of the suite's arms", "short@1", "mock/oracle", "strategy:")),
-            ("short@1+gpt", ("none of the suite's arms",)),
+            ("no-such", ("is not an arm of the suite", "short@1", "mock/oracle", "strategy:")),
+            ("short@1+gpt", ("is not an arm of the suite",)),
             ("strategy:longst", ("`a` 'strategy:longst'", "Did you mean 'longest'")),
         ],
     )

@@ -37,7 +37,7 @@ def test_captured_is_1_for_the_best_picks_and_near_0_for_random_ones(folder: Pat
 
 def test_what_the_run_has_not_is_refused_with_what_it_has(folder: Path) -> None:
     run = sl.evaluate("suite.yaml")
-    with pytest.raises(UsageError, match=r"short@1 \+ oracl.*did you mean"):
+    with pytest.raises(UsageError, match=r"short@1 \+ oracl.*Did you mean"):
         run.captured("short@1", "oracl")
     with pytest.raises(UsageError, match="utility 'ratin'"):
         run.captured("short@1", "oracle", utility="ratin")

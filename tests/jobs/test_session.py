@@ -153,7 +153,7 @@ def test_what_a_job_has_to_say_reaches_the_watcher_alone(
     sl.evaluate("suite.yaml", watcher=listener, out="run", record="pack.jsonl")
     sl.evaluate("suite.yaml", notes=notes.append, out="again")
     assert "repeats: 2 at temperature 0 mostly repeat one reply" in listener.notes[0]
-    assert listener.notes[-1].endswith("replies in pack.jsonl")
+    assert listener.notes[-1].endswith("replies to pack.jsonl.")
     assert notes == listener.notes[:1]
     done, total = listener.heard["deciding"]
     assert done == total > 0

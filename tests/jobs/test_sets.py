@@ -299,7 +299,9 @@ def test_a_strategy_that_cannot_run_is_left_out_with_its_reason() -> None:
     assert "answered@1 shows responses" in left_out["strategy:rating:answered@1+mock/first"]
     assert "needs responses" in left_out["strategy:ifd"]
     assert {one.selector for one in comparison.sets} == {SHORT, "strategy:longest"}
-    assert any(note.startswith("left out: ifd: ifd needs responses") for note in notes)
+    assert any(
+        note.startswith("The strategy ifd was left out: ifd needs responses") for note in notes
+    )
 
 
 @pytest.mark.usefixtures("unanswered")
@@ -323,7 +325,7 @@ def nothing(**asked: Any) -> SetsArguments:
     ("asked", "changes", "error_type", "words"),
     [
         (nothing(), {"strategies": ["oracle:quality"]}, UsageError, "no utility 'quality'"),
-        (nothing(), {"strategies": ["rating:quality@1+gpt"]}, UsageError, "'gpt' is not a model"),
+        (nothing(), {"strategies": ["rating:quality@1+gpt"]}, UsageError, "no model 'gpt'"),
         (
             nothing(),
             {"strategies": ["rating:criteria@1+mock/first"]},

@@ -148,7 +148,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     with DecisionLog(path, MANIFEST) as log:
         log.append(DECISION)
     path.write_text(f"{path.read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
-    with pytest.raises(RunError, match=r"log\.jsonl:3: not a decision"):
+    with pytest.raises(RunError, match=r"log\.jsonl:3 is not a decision"):
         DecisionLog(path, MANIFEST)
 
 
@@ -210,5 +210,5 @@ def test_a_row_with_a_field_of_another_type_is_named(
         log.append(of_cluster(0))
     rows = path.read_text(encoding="utf-8").split("\n")
     path.write_text(f"{rows[0]}\n{json.dumps(json.loads(rows[1]) | changed)}\n", encoding="utf-8")
-    with pytest.raises(RunError, match=r"log\.jsonl:2: not a decision"):
+    with pytest.raises(RunError, match=r"log\.jsonl:2 is not a decision"):
         read_log(path)

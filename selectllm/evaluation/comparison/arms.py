@@ -67,7 +67,7 @@ class Halves:
             ("model", self.model, set(self.models)),
         ):
             if half is None:
-                several = f"several: {', '.join(sorted(names))}; say which one" if names else "none"
+                several = f"several: {', '.join(sorted(names))}. Say which one" if names else "none"
                 raise UsageError(f"`{lacking}`: the suite has {several}", argument=lacking)
         return Arm(self.prompt, self.model)
 

@@ -84,8 +84,9 @@ class _Asking:
                 f"`offline`, and replies are missing: {asked}, {self._missing} of {count} items"
             )
         if self._failures:
+            first = str(self._failures[0]).rstrip(".")
             raise ProviderError(
                 f"{asked}: {len(self._failures)} of {count} items could not be measured. The first "
-                f"reason is: {self._failures[0]}. What succeeded is in the reply cache. Run the "
-                "same command again to ask only for the rest"
+                f"reason is: {first}. What succeeded is in the reply cache. Run the same command "
+                "again to ask only for the rest"
             )

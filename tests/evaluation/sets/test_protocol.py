@@ -121,14 +121,14 @@ def test_a_log_that_is_opened_again_has_its_sets(tmp_path: Path) -> None:
 
 def test_a_log_of_another_protocol_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sets.jsonl"
-    with SetLog(path, {"seeds": [0]}), pytest.raises(RunError, match="another process"):
+    with SetLog(path, {"seeds": [0]}), pytest.raises(RunError, match="Another process"):
         SetLog(path, {"seeds": [0]})
     with SetLog(path, {"seeds": [1]}) as log:  # nothing was made yet
         log.append(SelectedSet("a", 1, 0, ("x",), 0, Spent(0, 0, 0, 0.0)))
-    with pytest.raises(RunError, match="seeds differ"):
+    with pytest.raises(RunError, match="with different seeds"):
         SetLog(path, {"seeds": [0]})
     path.write_text(path.read_text() + '{"selector": "a"}\n', encoding="utf-8")
-    with pytest.raises(RunError, match=r"sets\.jsonl:3: not a set"):
+    with pytest.raises(RunError, match=r"sets\.jsonl:3 is not a set"):
         SetLog(path, {"seeds": [0]})
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from selectllm.core.errors import ModelError
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.litellm import LiteLLMModel
 from tests.support.certificates import CERTIFICATES, serving
@@ -295,9 +296,11 @@ def test_a_missing_key_fails_before_anything_is_sent_and_names_its_variable(
 ) -> None:
     for name in PROVIDER_KEYS:
         monkeypatch.delenv(name, raising=False)
-    raised = failure(ModelSpec(name="arm", id=model_id))
-    assert f"Set {variable} to a key that is valid for this model." in str(raised)
-    assert (raised.exit_code, raised.fatal, raised.retryable) == (6, True, False)
+    with pytest.raises(
+        ModelError, match=rf"^arm: {variable} .*is not set\. .*api_key_env"
+    ) as raised:
+        ask(ModelSpec(name="arm", id=model_id))
+    assert raised.value.exit_code == 2
 
 
 @pytest.mark.parametrize(

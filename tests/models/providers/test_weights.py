@@ -108,5 +108,5 @@ class TestWeights:
 
 @pytest.mark.parametrize("door", [weights.find_weights, weights.identity, embedded_server.start])
 def test_an_unknown_name_gets_the_closest_match_and_the_list(door: Any) -> None:
-    with pytest.raises(ModelError, match=f"'smollm-135m'; did you mean '{NAME}'.* There are: "):
+    with pytest.raises(ModelError, match=f"'smollm-135m'. Did you mean '{NAME}'.* There are: "):
         door("smollm-135m")

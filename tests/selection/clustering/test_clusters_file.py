@@ -169,7 +169,7 @@ def test_items_that_the_pool_lacks_are_named(tmp_path: Path) -> None:
 
 def test_no_more_than_five_missing_items_are_named(tmp_path: Path) -> None:
     path = written(tmp_path, (Cluster(0, tuple("abcdefg")),))
-    with pytest.raises(RunError, match=r"6 items .*'b', 'c', 'd', 'e', 'f', \.\.\.\. Give use"):
+    with pytest.raises(RunError, match=r"6 items .*'b', 'c', 'd', 'e', 'f', \.\.\.\. Use the pool"):
         read_clusters(path, pool_of("a"))
 
 

@@ -158,7 +158,7 @@ def test_an_unknown_method_is_an_error_with_the_closest_match() -> None:
 
 
 def test_repeated_ids_are_an_error() -> None:
-    with pytest.raises(UsageError, match="1 of 3 ids appear more than once"):
+    with pytest.raises(UsageError, match="1 of 3 ids are repeats"):
         partition(["a", "b", "a"], None, "random", 2, 0)
 
 

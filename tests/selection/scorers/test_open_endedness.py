@@ -169,7 +169,7 @@ class TestSampling:
 
     def test_replies_at_temperature_0_are_no_sample(self) -> None:
         spec = ModelSpec("m", "mock/first")
-        with pytest.raises(ModelError, match=r"m: at temperature 0 .* set it to 0.7"):
+        with pytest.raises(ModelError, match=r"m: at temperature 0 .* Set it to 0.7"):
             Sampler(spec, MockModel(spec))
 
     def test_the_order_of_the_items_changes_no_request_and_no_value(
@@ -246,9 +246,7 @@ class TestFailures:
         self, opened: Open, provider: ProviderServer
     ) -> None:
         provider.queue(nth_reply, FAULTS["500"])
-        said = (
-            r"open-endedness with arm: 1 of 3 items could not be measured\. The first: .*HTTP 500"
-        )
+        said = r"open-endedness with arm: 1 of 3 items .*\. The first reason is: .*HTTP 500"
         with pytest.raises(ProviderError, match=said):
             sampled(opened())
         before = provider.count

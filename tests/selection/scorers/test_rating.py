@@ -208,7 +208,7 @@ class TestFailures:
         self, opened: Open, provider: ProviderServer
     ) -> None:
         provider.state.respond = refuses(2, FAULTS["400"])
-        said = r"quality@1 with arm: 1 of 5 items could not be measured\. The first: .*HTTP 400"
+        said = r"quality@1 with arm: 1 of 5 items .*\. The first reason is: .*HTTP 400"
         with pytest.raises(ProviderError, match=said):
             rated(opened())
         assert provider.count == 5
