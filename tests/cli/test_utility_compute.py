@@ -136,7 +136,9 @@ def test_the_difficulty_of_instructions_is_kept_as_a_proxy(
 
 def test_difficulty_needs_responses_and_a_model(selectllm: Command) -> None:
     assert_refused(selectllm("utility", "ifd", "pool.jsonl", "--model", "./nowhere"), "./nowhere")
-    assert_refused(selectllm("utility", "ifd", "pool.jsonl", "--model", ""), "--model: ''")
+    assert_refused(
+        selectllm("utility", "ifd", "pool.jsonl", "--model", ""), "--model '' is not a model"
+    )
     write_jsonl(Path("pool.jsonl"), [{**row, "response": None} for row in pool_rows()])
     refused = selectllm("utility", "ifd", "pool.jsonl")
     assert_refused(refused, "utility ifd needs a response for every item, and 40 of 40")

@@ -335,8 +335,10 @@ def test_a_folder_of_another_training_is_an_error(
     change: dict[str, Any], killed: bool, student: Student, tmp_path: Path
 ) -> None:
     if killed:
+        train(student, items(3), TINY, tmp_path / "warm")  # fills the cache
         with pytest.raises(KeyboardInterrupt):
             train(student, items(3), TINY, tmp_path, dies_after(200))
+        assert (tmp_path / "unfinished.safetensors").exists()
     else:
         train(student, items(3), TINY, tmp_path)
     with pytest.raises(RunError, match=r"another training than this one\. Choose another folder"):
