@@ -23,7 +23,7 @@ demo: install
 # On every core, a part of the tests each; `pytest` alone runs all of them in one process. Bytecode is
 # kept even where the environment says not to: else each process compiles tests and package anew.
 test: install
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --dist worksteal -m "not slow"
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --dist worksteal -m "not slow and not browser"
 
 # What starts environments, clusters, browsers or processes that each load torch.
 test-slow: install

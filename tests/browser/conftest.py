@@ -49,8 +49,9 @@ def _missing() -> str | None:
     return next((f"there is no package {name}" for name in absent), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with its module: Playwright keeps an event loop running, in which no job can start."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:
