@@ -209,7 +209,9 @@ def _append_summary(text: str) -> None:
         with Path(file).open("a", encoding="utf-8") as summary:
             summary.write(f"{text}\n")
     except OSError as error:  # whatever the verdict is, it stands
-        click.echo(f"note: {SUMMARY} {file}: {error.strerror}; no summary was written", err=True)
+        click.echo(
+            f"Note: No summary was written to {SUMMARY} ({file}): {error.strerror}.", err=True
+        )
 
 
 def show(result: Document, *, as_json: bool) -> None:

@@ -119,7 +119,7 @@ async def hand_over(source: Path, settings: HandoverSettings, *, session: Sessio
     """
     place = session.path(source)
     if not place.exists():
-        raise UsageError(f"{source}: no such file or folder; check the path")
+        raise UsageError(f"{source} does not exist. Check the path")
     named = source if source.name else place.resolve()  # the current folder has no name
     out = handover_path(named, settings.to, settings.out)
     check_handover(session.path(out), settings.to, place, session)
@@ -168,7 +168,7 @@ def _of_selection(path: Path, settings: HandoverSettings, session: Session) -> l
         texts = pool.by_id
         if absent := next((item.id for item in items if item.id not in texts), None):
             raise UsageError(
-                f"`pool` {settings.pool}: has no item {absent!r}, which {path} selected; name the "
+                f"`pool` {settings.pool}: has no item {absent!r}, which {path} selected. Name the "
                 "pool that it was made from",
                 argument="pool",
             )
@@ -185,7 +185,7 @@ def _marked(item: Item, path: Path) -> Chosen:
         mark = SelectionMark.exactly(item.row[MARK])
     except (KeyError, ValueError):
         raise RunError(
-            f"{path}: item {item.id!r} was not selected; name a file that `select` wrote"
+            f"{path}: item {item.id!r} was not selected. Name a file that `select` wrote"
         ) from None
     row = {name: value for name, value in item.row.items() if name != MARK}
     return Chosen(replace(item, row=row), **dict(mark))
@@ -210,7 +210,7 @@ def _of_run(folder: Path, settings: HandoverSettings, session: Session) -> list[
             arms.setdefault(f"{decision.prompt}+{decision.model}", []).append(decision)
     if settings.arm is None and len(arms) != 1:
         raise UsageError(
-            f"`arm`: {folder} has {len(arms)} pairs; name the one whose picks are handed over: "
+            f"`arm`: {folder} has {len(arms)} pairs. Name the one whose picks are handed over: "
             f"{', '.join(arms) or 'none'}",
             argument="arm",
         )

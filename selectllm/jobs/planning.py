@@ -317,7 +317,7 @@ def _recall(session: Session, suite: Suite) -> Recall:
         if path.exists():
             pack = read_pack(path)
         else:  # a plan comes before they are recorded
-            session.note(f"note: no replies are recorded yet in {nearby(path)}")
+            session.note(f"Note: No replies are recorded yet in {nearby(path)}")
     return lambda key: pack.get(key) or session.cache.get(key)
 
 

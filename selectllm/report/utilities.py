@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from selectllm.downstream.outcomes.schema import ResultsImported
+from selectllm.report.wording import counted
 from selectllm.utility.annotation.schema import RatingsImported
 from selectllm.utility.schema import UtilitySaved
 
@@ -31,7 +32,7 @@ def ratings_text(imported: RatingsImported) -> str:
     alpha, spread = imported.alpha, imported.rater_noise
     agreement = "" if alpha is None else f", Krippendorff's alpha {alpha:.2f}"
     noise = "" if spread is None else f", noise of one rating {spread:.2f}"
-    raters = f"{len(imported.raters)} rater(s){agreement}{noise}"
+    raters = f"{counted(len(imported.raters), 'rater')}{agreement}{noise}"
     entry = imported.utility
     low, high = entry.range
     return (

@@ -115,7 +115,7 @@ def check_covered(ids: Iterable[str], values: Mapping[str, float], what: str) ->
     bad = [item_id for item_id in ids if not math.isfinite(values.get(item_id, math.nan))]
     if bad:
         raise UtilityError(
-            f"{what}: no finite value for {len(bad)} item(s): {listed(bad)}. Give every item a "
+            f"{what}: items have no finite value ({len(bad)}): {listed(bad)}. Give every item a "
             "number, or leave these items out of the pool"
         )
 

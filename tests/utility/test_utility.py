@@ -51,13 +51,11 @@ class TestUtility:
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_a_value_that_is_not_finite_is_refused(self, value: float) -> None:
-        with pytest.raises(UtilityError, match=r"utility rating: no finite value .* 'b'"):
+        with pytest.raises(UtilityError, match=r"utility rating: .*no finite value .* 'b'"):
             Utility("rating", "ratings", "human", {"a": 1.0, "b": value})
 
     def test_uncovered_items_are_counted_and_five_are_named(self) -> None:
-        with pytest.raises(
-            UtilityError, match=r"suite: .* 7 item\(s\): 'b', .* 'f', \.\.\.\. Give"
-        ):
+        with pytest.raises(UtilityError, match=r"suite: .* \(7\): 'b', .* 'f', \.\.\.\. Give"):
             check_covered("abcdefgh", {"a": 1.0}, "suite")
 
     def test_turned_it_orders_the_other_way_on_a_scale_of_its_own(self) -> None:

@@ -68,7 +68,7 @@ def text_rows(path: Path) -> Iterator[tuple[int, Any]]:
     tabs = {line.count("\t") for line in (lines if whole else lines[:-1])[:_SEEN]}
     if len(lines) > 1 and len(tabs) == 1 and tabs != {0}:
         raise PoolError(
-            f"{path}: is a table whose columns are divided by tabs; rename it to "
+            f"{path} is a table whose columns are divided by tabs. Rename it to "
             f"{path.with_suffix('.tsv').name}. If every line is one instruction, replace the tabs "
             "in it by spaces"
         )

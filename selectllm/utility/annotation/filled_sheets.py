@@ -206,7 +206,7 @@ def _check_known(found: Sequence[Rating], asking: Asking) -> None:
     if strange:
         names = list(dict.fromkeys(rating.item for rating in strange))
         raise UtilityError(
-            f"{strange[0].place}: {len(names)} rated item(s) were not asked about: "
+            f"{strange[0].place}: items were rated that were not asked about ({len(names)}): "
             f"{listed(names)}. A spreadsheet may have changed ids (leading zeros, dates): restore "
             "them, or name the asking of this sheet"
         )

@@ -24,7 +24,7 @@ CONFIG = ".config.xml"
 """Added to the name of the tasks: the labelling configuration that shows them."""
 TEXTS = {"instruction": "Instruction", "input": "Input", "response": "Present answer"}
 MOST_STARS = 10
-EXPORT_AGAIN = "export the project again, as JSON"
+EXPORT_AGAIN = "Export the project again, as JSON"
 
 Response = tuple[str, str, Any]
 """(annotator, item id, what was answered: text, a number, or None for nothing)."""
@@ -104,7 +104,9 @@ def _plain(where: str, value: Any) -> Any:
             return number
         case []:
             return None
-    raise UtilityError(f"{where}: {shortened(value)} is no answer of one control; {EXPORT_AGAIN}")
+    raise UtilityError(
+        f"{where}: {shortened(value)} is not the answer of one control. {EXPORT_AGAIN}"
+    )
 
 
 def _name(annotator: Any) -> str:

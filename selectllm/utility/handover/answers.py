@@ -46,7 +46,7 @@ def read_answers(path: Path) -> list[GivenAnswer]:
     file and line, for what cannot be read and for answers that are no text.
     """
     if not path.exists():
-        raise UtilityError(f"{path}: no such file; check the path")
+        raise UtilityError(f"{path} does not exist. Check the path")
     suffix = path.suffix.lower()
     if path.is_dir():
         return list(_of_argilla(path))
@@ -55,7 +55,7 @@ def read_answers(path: Path) -> list[GivenAnswer]:
     if suffix in (".json", ".jsonl"):
         return list(_of_objects(path))
     raise UtilityError(
-        f"{path}: answers cannot be read from suffix {suffix!r}; name a .csv, .tsv, .xlsx, .jsonl "
+        f"{path}: answers cannot be read from suffix {suffix!r}. Name a .csv, .tsv, .xlsx, .jsonl "
         "or .json file, or a folder that Argilla wrote"
     )
 
@@ -83,9 +83,11 @@ def _of_row(place: str, row: Mapping[str, Any]) -> GivenAnswer:
         return _answer(place, *label_studio.record_response(place, row, ANSWER))
     item = item_id(row.get("id", row.get(label_studio.ITEM)))
     if item is None:
-        raise UtilityError(f"{place}: has no id, so its answer belongs to no item; restore the id")
+        raise UtilityError(f"{place} has no id, so its answer belongs to no item. Restore the id")
     if ANSWER not in row:
-        raise UtilityError(f"{place}: has no answer; name it answer, and leave it empty for none")
+        raise UtilityError(
+            f"{place} has no column `answer`. Add one, and leave it empty where there is no answer"
+        )
     annotator = row.get("annotator")
     return _answer(place, "" if is_blank(annotator) else str(annotator).strip(), item, row[ANSWER])
 
@@ -106,6 +108,6 @@ def _answer(place: str, annotator: str, item: str, value: Any) -> GivenAnswer:
         return GivenAnswer(place, annotator, item, None)
     if not isinstance(value, str):
         raise UtilityError(
-            f"{place}: item {item!r}: the answer {shortened(value)} is no text; write it as text"
+            f"{place}: item {item!r}: the answer {shortened(value)} is not a text. Write it as one"
         )
     return GivenAnswer(place, annotator, item, value)

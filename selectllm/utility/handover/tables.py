@@ -37,8 +37,8 @@ def xlsx_files(handed: Sequence[HandedItem]) -> Mapping[str, bytes]:
         import xlsxwriter
     except ImportError:
         raise UsageError(
-            "Excel files are written by xlsxwriter, which is not installed; run pip install "
-            "xlsxwriter, or write csv",
+            "Excel files are written by xlsxwriter, which is not installed. Write csv instead, or "
+            "run: pip install xlsxwriter",
             argument="to",
         ) from None
 
@@ -57,7 +57,7 @@ def xlsx_files(handed: Sequence[HandedItem]) -> Mapping[str, bytes]:
                 if len(cell) > LONGEST_CELL:
                     raise UsageError(
                         f"item {row['id']}: its {name} has {len(cell):,} characters, and a cell of "
-                        f"Excel holds {LONGEST_CELL:,}; write csv or jsonl instead",
+                        f"Excel holds {LONGEST_CELL:,}. Write csv or jsonl instead",
                         argument="to",
                     )
                 if cell:

@@ -163,7 +163,7 @@ def write_handover(out: Path, files: Files) -> list[Path]:
     for path, content in paths.items():
         if path.exists() and not (path.is_file() and path.read_bytes() == content):
             raise UsageError(
-                f"`out` {out}: {path} exists and holds something else, such as answers; name "
+                f"`out` {out}: {path} exists and holds something else, such as answers. Name "
                 "another file, or remove it",
                 argument="out",
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from selectllm.evaluation.sets.schema import SetsResults, Summary
@@ -20,6 +20,7 @@ from selectllm.report.html.chart import (
 )
 from selectllm.report.wording import number
 
+Encoding = Mapping[str, Any]
 WRITTEN = 7  # selectors up to which there is room for figures in the cells
 
 
@@ -50,20 +51,7 @@ def _curves(results: SetsResults) -> Chart | None:
         "type": "ordinal",
         "axis": axis("budget: items of a set", labelAngle=0, format=","),
     }
-    color = {
-        "field": "selector",
-        "type": "nominal",
-        "scale": {"domain": names, "range": [SERIES[n % len(SERIES)] for n in range(len(names))]},
-        "legend": {"title": None},
-    }
-    shape = {
-        **color,
-        "scale": {"domain": names, "range": [SHAPES[n % 6] for n in range(len(names))]},
-    }
-    dash = {
-        **color,
-        "scale": {"domain": names, "range": [DASHES[n % 4] for n in range(len(names))]},
-    }
+    color, shape, dash = _told_apart(names)
     y = {"type": "quantitative", "axis": axis(f"captured of {utility}")}
     body = {
         "height": 300,
@@ -71,33 +59,7 @@ def _curves(results: SetsResults) -> Chart | None:
         "layer": [
             *_band(results, utility, x),
             lying(0, LINE),
-            {
-                "mark": {"type": "line"},
-                "encoding": {
-                    "x": x,
-                    "y": {**y, "field": "mean"},
-                    "color": color,
-                    "strokeDash": dash,
-                },
-            },
-            {
-                "mark": {"type": "rule", "opacity": 0.6},
-                "encoding": {
-                    "x": x,
-                    "y": {**y, "field": "low"},
-                    "y2": {"field": "high"},
-                    "color": color,
-                },
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
-                "encoding": {
-                    "x": x,
-                    "y": {**y, "field": "mean"},
-                    "color": color,
-                    "shape": shape,
-                },
-            },
+            *_layers(x, y, color, shape, dash),
         ],
     }
     return chart(
@@ -109,6 +71,56 @@ def _curves(results: SetsResults) -> Chart | None:
         ("selector", *(f"{budget:,} items" for budget in results.budgets)),
         ((name, *(_cell(found.get((name, b))) for b in results.budgets)) for name in names),
     )
+
+
+def _told_apart(names: Sequence[str]) -> tuple[Encoding, Encoding, Encoding]:
+    """Colour, shape and dash of each selector, so that no two are told apart by colour alone."""
+
+    def by(signs: Sequence[Any]) -> Encoding:
+        chosen = [signs[place % len(signs)] for place in range(len(names))]
+        return {
+            "field": "selector",
+            "type": "nominal",
+            "scale": {"domain": list(names), "range": chosen},
+            "legend": {"title": None},
+        }
+
+    return by(SERIES), by(SHAPES[:6]), by(DASHES[:4])
+
+
+def _layers(
+    x: Encoding, y: Encoding, color: Encoding, shape: Encoding, dash: Encoding
+) -> list[Mapping[str, Any]]:
+    """The mean as a line, the range of seeds as a rule, and a point on top."""
+    return [
+        {
+            "mark": {"type": "line"},
+            "encoding": {
+                "x": x,
+                "y": {**y, "field": "mean"},
+                "color": color,
+                "strokeDash": dash,
+            },
+        },
+        {
+            "mark": {"type": "rule", "opacity": 0.6},
+            "encoding": {
+                "x": x,
+                "y": {**y, "field": "low"},
+                "y2": {"field": "high"},
+                "color": color,
+            },
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
+            "encoding": {
+                "x": x,
+                "y": {**y, "field": "mean"},
+                "color": color,
+                "shape": shape,
+            },
+        },
+    ]
 
 
 def _band(results: SetsResults, utility: str, x: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
