@@ -29,8 +29,8 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names for a message: at most five of them."""
-    more = ", ..." if len(names) > 5 else ""
+    """Names for a message: at most five of them, and how many more there are."""
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return ", ".join(repr(name) for name in names[:5]) + more
 
 

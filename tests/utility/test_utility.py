@@ -55,7 +55,7 @@ class TestUtility:
             Utility("rating", "ratings", "human", {"a": 1.0, "b": value})
 
     def test_uncovered_items_are_counted_and_five_are_named(self) -> None:
-        with pytest.raises(UtilityError, match=r"suite: .* \(7\): 'b', .* 'f', \.\.\.\. Give"):
+        with pytest.raises(UtilityError, match=r"suite: .* \(7\): 'b', .* 'f' and 2 more\. Give"):
             check_covered("abcdefgh", {"a": 1.0}, "suite")
 
     def test_turned_it_orders_the_other_way_on_a_scale_of_its_own(self) -> None:
@@ -327,7 +327,7 @@ class TestKnn:
         with pytest.raises(UtilityError) as error:
             knn_utility(pool, self.test_pool, vectors, answer="rouge-l")
         assert "needs a response for every item" in str(error.value)
-        assert "7 of 8 in the pool have none: 'i1', 'i2', 'i3', 'i4', 'i5', ...." in str(
+        assert "7 of 8 in the pool have none: 'i1', 'i2', 'i3', 'i4', 'i5' and 2 more." in str(
             error.value
         )
 

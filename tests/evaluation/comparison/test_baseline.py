@@ -247,7 +247,7 @@ class TestTheUtility:
     def test_items_that_it_lacks_are_named_up_to_five(self) -> None:
         with pytest.raises(RunError) as error:
             agreed(made().utility.of(""), made())
-        assert "for 6 items: 'a', 'b', 'c', 'd', 'e', ...." in str(error.value)
+        assert "for 6 items: 'a', 'b', 'c', 'd', 'e' and 1 more." in str(error.value)
 
     def test_items_outside_the_clusters_do_not_matter(self) -> None:
         more = replace(made().utility, values=dict(made().utility.values) | {"z": 7.0})

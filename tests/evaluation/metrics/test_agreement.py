@@ -198,13 +198,11 @@ class TestRefusals:
 
     def test_items_without_utility_are_counted_and_five_are_named(self) -> None:
         many = cluster([0.0] * 8)
-        with pytest.raises(
-            UtilityError, match=r"8 item\(s\): 'a0', 'a1', 'a2', 'a3', 'a4', \.\.\."
-        ):
+        with pytest.raises(UtilityError, match=r"\(8\): 'a0', 'a1', 'a2', 'a3', 'a4' and 3 more"):
             agreement([pick(many, ())], {}, 1)
 
     def test_a_utility_that_is_not_finite_is_no_utility(self) -> None:
-        with pytest.raises(UtilityError, match=r"1 item\(s\): 'a0'"):
+        with pytest.raises(UtilityError, match=r"\(1\): 'a0'"):
             agreement([pick(self.u, ())], self.u | {"a0": float("nan")}, 1)
 
     @pytest.mark.parametrize(

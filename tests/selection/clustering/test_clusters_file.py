@@ -169,7 +169,9 @@ def test_items_that_the_pool_lacks_are_named(tmp_path: Path) -> None:
 
 def test_no_more_than_five_missing_items_are_named(tmp_path: Path) -> None:
     path = written(tmp_path, (Cluster(0, tuple("abcdefg")),))
-    with pytest.raises(RunError, match=r"6 items .*'b', 'c', 'd', 'e', 'f', \.\.\.\. Use the pool"):
+    with pytest.raises(
+        RunError, match=r"6 items .*'b', 'c', 'd', 'e', 'f' and 1 more\. Use the pool"
+    ):
         read_clusters(path, pool_of("a"))
 
 
