@@ -118,8 +118,8 @@ def ranked(captured: Mapping[int, float], changes: Sequence[int], seed: int) -> 
     """The settings (by number) but the default, best first.
 
     `captured`: on the same clusters. `changes`: of each setting, how many variables have another
-    value than by default. Among equals the fewest changes come first, then the order is drawn by
-    `seed`.
+    value than by default. Among those that captured the same, to DIGITS decimals, the fewest
+    changes come first, then the order is drawn by `seed`.
     """
 
     def place(number: int) -> tuple[float, int, int]:
