@@ -22,9 +22,8 @@ from selectllm.cli.options import (
     grouped,
     output_options,
 )
-from selectllm.cli.reports import reports, write_reports
+from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
-from selectllm.cli.show import show
 from selectllm.cli.utility_values import ifd, knn, student, validate
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
@@ -203,9 +202,7 @@ def agree(sets_folder: Path, settings: AgreeSettings, as_json: bool) -> None:
     that were trained on them. It reports rank correlations over the selectors, what length alone
     would have predicted, and how far this can be trusted.
     """
-    from selectllm.report.set_agreement import print_agreement
-
     session = open_session(Common(as_json=as_json), Path.cwd())
     agreement = finished(agreeing.agree(sets_folder, settings, session=session))
     if not write_reports(agreement):
-        show(agreement, print_agreement, as_json=as_json)
+        show(agreement, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +16,7 @@ from selectllm.downstream.outcomes.schema import (
     OutcomeAgreement,
     SetAgreement,
 )
-from selectllm.report.layout import Visible, add_row, labelled, table
+from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
 
@@ -38,13 +38,6 @@ MEANINGS: tuple[Fact, ...] = (
     ("ceiling", "no correlation can be expected above it; unknown reliability is taken as 1"),
     ("interval", "of 95 %; none below 8 arms. p: two-sided, by permutation of the arms"),
 )
-
-
-def print_agreement(found: OutcomeAgreement, console: Console) -> None:
-    """Print what `utility agree` found."""
-    for line in _head(found):
-        console.print(Visible(Text(line)), soft_wrap=True)
-    console.print(Visible(_tables(found)))
 
 
 def render_outcome_agreement(found: OutcomeAgreement) -> RenderableType:
