@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ from selectllm.downstream.outcomes.exported import (
     check_source,
     read_exported,
 )
+from selectllm.downstream.outcomes.foretelling import foretold
+from selectllm.downstream.outcomes.result_table import read_result_table
 from selectllm.downstream.outcomes.results import ResultsFile, read_results
-from selectllm.downstream.outcomes.schema import OutcomeAgreement, TestsCounted
+from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement, TestsCounted
 from selectllm.downstream.outcomes.scores import (
     ArmScores,
     arm_scores,
@@ -37,12 +40,38 @@ class AgreeSettings:
     tokens of the sets from; None for those of the sets' folder.
     """
 
-    results: Path
+    results: Path | None = None
     metric: str | None = None
     budget: int | None = None
     benchmark: tuple[str, ...] = ()
     utility: tuple[str, ...] = ()
     export: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableSettings:
+    """How a long table of published results is read and what it is asked.
+
+    `table`: the file. `roles`: see `read_result_table`. `outcome`, `lower`, `untrained`: see
+    `foretold`.
+    """
+
+    table: Path | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    outcome: str | None = None
+    lower: tuple[str, ...] = ()
+    untrained: str | None = None
+
+
+async def agree_table(settings: TableSettings, *, session: Session) -> ForetoldTable:
+    """Which measures of a table of published results foretell its outcome, within strata.
+
+    Raises UsageError without a table, UtilityError for one that cannot be used.
+    """
+    if settings.table is None:
+        raise UsageError("no `table` is named", argument="table")
+    rows = read_result_table(session.path(settings.table), settings.roles)
+    return foretold(rows, settings.outcome, settings.lower, settings.untrained)
 
 
 async def agree(
@@ -54,6 +83,11 @@ async def agree(
     worth: rank correlations over selectors, what length alone would have foretold, and how far
     that can be trusted.
     """
+    if settings.results is None:
+        raise UsageError(
+            "no `results` are named. Name the file that selectllm utility import --export wrote",
+            argument="results",
+        )
     folder = session.path(sets_folder)
     compared = _compared(folder)
     content = read_results(session.path(settings.results))
