@@ -201,6 +201,11 @@ def import_(
     option("--benchmark", multiple=True, show_default="all", help="Use only this benchmark."),
     option("--utility", multiple=True, show_default="all"),
     option("--export", type=DIRECTORY),
+    option(
+        "--untrained-results",
+        type=FILE,
+        help="A file of results of the model before training. Arms that score below it are named.",
+    ),
 )
 @grouped(
     "table",
@@ -258,8 +263,8 @@ def agree(
     if sets_folder is None:
         if settings != AgreeSettings():
             raise UsageError(
-                "--results, --metric, --budget, --benchmark, --utility and --export apply to "
-                "SETS_FOLDER. Leave them out."
+                "--results, --metric, --budget, --benchmark, --utility, --export and "
+                "--untrained-results apply to SETS_FOLDER. Leave them out."
             )
         found: Document = finished(agreeing.agree_table(table, session=session))
     else:

@@ -25,6 +25,7 @@ from selectllm.downstream.outcomes.scores import (
     tokens_by_arm,
     tokens_of_sets,
 )
+from selectllm.downstream.outcomes.untrained import beside_untrained, with_untrained
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class AgreeSettings:
 
     `results`: the file that results were imported into. `metric`, `budget`: None for the only
     one. `benchmark`, `utility`: () for all. `export`: a folder that was exported, to take the
-    tokens of the sets from; None for those of the sets' folder.
+    tokens of the sets from; None for those of the sets' folder. `untrained_results`: a file of
+    results of the model before training.
     """
 
     results: Path | None = None
@@ -46,6 +48,7 @@ class AgreeSettings:
     benchmark: tuple[str, ...] = ()
     utility: tuple[str, ...] = ()
     export: Path | None = None
+    untrained_results: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,12 @@ async def agree(
     compared = _compared(folder)
     content = read_results(session.path(settings.results))
     check_source(content, str(settings.results), compared, str(sets_folder))
-    scores = arm_scores(content.results, settings.metric, settings.budget, settings.benchmark)
+    before = settings.untrained_results
+    results = content.results
+    if before is not None:
+        results = with_untrained(results, session.path(before), settings.budget)
+    scores = arm_scores(results, settings.metric, settings.budget, settings.benchmark)
+    scores, untrained = beside_untrained(scores)
     check_held(scores.sets, compared, str(sets_folder))
     export = None if settings.export is None else session.path(settings.export)
     tokens = _tokens(compared, content, scores, export)
@@ -106,6 +114,7 @@ async def agree(
         scores=scores.runs,
         tests=TestsCounted(shared=scores.tests, left_out=scores.left_out),
         agreement=tuple(rows),
+        untrained=untrained,
     )
 
 

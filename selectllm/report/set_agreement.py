@@ -42,7 +42,7 @@ MEANINGS: tuple[Fact, ...] = (
 
 def render_outcome_agreement(found: OutcomeAgreement) -> RenderableType:
     """What `utility agree` found."""
-    return Group(*map(Text, _head(found)), _tables(found))
+    return Group(*map(Text, _head(found)), *map(Text, _untrained(found)), _tables(found))
 
 
 def _head(found: OutcomeAgreement) -> Iterator[str]:
@@ -55,6 +55,20 @@ def _head(found: OutcomeAgreement) -> Iterator[str]:
         yield (
             f"{left_out} of {left_out + found.tests.shared} tests were left out, which not every "
             "run was scored on"
+        )
+
+
+def _untrained(found: OutcomeAgreement) -> Iterator[str]:
+    """Which arms' models score below the model before training."""
+    before = found.untrained
+    if before is None:
+        return
+    yield f"Before training, the model scores {number(before.score, 3)}."
+    for arm, distance in before.below.items():
+        sure = "" if arm in before.clearly else " (not clearly: its runs do not exclude chance)"
+        yield (
+            f"Worse than untrained: training on the sets of {arm.removeprefix(STRATEGY)} scores "
+            f"{number(distance, 3)} less{sure}."
         )
 
 

@@ -6,7 +6,7 @@ Nothing here computes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
@@ -181,10 +181,23 @@ class TestsCounted(Part):
     left_out: Tally
 
 
+class ImportedUntrained(Part):
+    """The model before training on the same tests, and the arms whose models score below it.
+
+    `score`: higher is better. `below`: arm -> how far its mean score lies below; `clearly`: those
+    of them whose interval of 95 % over runs (Student's t) does not reach it.
+    """
+
+    score: Number
+    below: Mapping[str, Number]
+    clearly: tuple[str, ...]
+
+
 class OutcomeAgreement(Document):
     """How far the utilities of a folder of sets order its selectors as results do."""
 
     model_config = ConfigDict(title="what `selectllm utility agree --json` prints")
+    absent: ClassVar[frozenset[str]] = frozenset({"untrained"})
 
     suite: str
     pool_sha256: Sha256
@@ -196,6 +209,11 @@ class OutcomeAgreement(Document):
     )
     tests: TestsCounted
     agreement: tuple[ForetellingUtility, ...]
+    untrained: ImportedUntrained | None = Field(
+        None,
+        exclude_if=lambda found: found is None,
+        description="Absent where no results of the untrained model are named.",
+    )
 
 
 class ForetellingPart(Part):
