@@ -284,6 +284,10 @@ runs nowhere                                        | nowhere
 
 report nowhere                                      | nowhere/results.json
 report suites                                       | suites/results.json
+report runs/ab runs/ab                              | runs/ab twice
+report runs/ab runs/asked runs/recorded             | --each --html
+report runs/ab runs/asked --each                    | --each --html -o
+report runs/ab nowhere                              | nowhere
 report runs/ab --as markdwon                        | --as markdwon 'markdown'?
 report runs/asked --as junit                        | --as junit
 report runs/ab --json --as markdown                 | --json --as
