@@ -53,8 +53,8 @@ def shared_clusters(
     """
     if a.inputs.picks != b.inputs.picks:
         raise UsageError(
-            f"{a.name} picks {a.inputs.picks} of each cluster and {b.name} {b.inputs.picks}, so "
-            "their picks cannot be compared. Run one of the suites again with the same picks"
+            f"the runs cannot be compared: {a.name} picks {a.inputs.picks} of each cluster and "
+            f"{b.name} {b.inputs.picks}. Run one of the suites again with the same picks"
         )
     ours: dict[Members, Cluster] = {
         frozenset(cluster.members): cluster for cluster in a.inputs.clusters
@@ -83,11 +83,10 @@ def shared_clusters(
 
 
 def _nothing_shared(a: RunSide, b: RunSide) -> str:
-    counts = (f"{len(each.inputs.clusters):,}" for each in (a, b))
-    asked = f"{a.name} asked {next(counts)} clusters"
+    asked_a, asked_b = (f"{len(each.inputs.clusters):,}" for each in (a, b))
     return (
-        f"{asked} and {b.name} {next(counts)}, and no cluster of one has the same items as a "
-        "cluster of the other, so there is nothing to compare. To see each on one page, add: "
+        f"the runs have no cluster in common: {a.name} asked {asked_a} and {b.name} {asked_b}, and "
+        "no two of them hold the same items. To see both runs on one page, uncompared, add: "
         "--each --html -o FILE"
     )
 
