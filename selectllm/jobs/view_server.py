@@ -73,7 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """The page that is asked for."""
         if self.headers.get_all("Host", []) not in self._own_hosts():
-            self._send(ShownPage(421, message_page("This is not the address", _address(self.server))))
+            self._send(
+                ShownPage(421, message_page("This is not the address", _address(self.server)))
+            )
             return
         with self.server.turn:
             answer = self.server.view.answer(self.path)
