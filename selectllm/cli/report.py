@@ -64,7 +64,7 @@ def report(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the tables of the run in the folder RUN. Nothing is asked or computed anew.
+    """Print the tables of the run in the folder RUN. No model is asked.
 
     RUN is a folder that eval, ab, aa, swap, regress, sets, optimize or student compare wrote, or
     a file that any command wrote with --report json=FILE. To list the folders, run: selectllm runs

@@ -23,7 +23,6 @@ PORT = 8642
     type=click.IntRange(0, 65535),
     default=PORT,
     show_default=True,
-    help="The port to listen on; 0 takes any that is free.",
 )
 @option("--no-browser", is_flag=True, help="Print the address only, and open no browser.")
 def view(folder: Path | None, port: int, no_browser: bool) -> None:
