@@ -15,7 +15,7 @@ from selectllm.evaluation.two_runs.compare import compare_runs
 from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.evaluation.two_runs.shared import RunSide, SharedClusters, shared_clusters
 from selectllm.jobs.evidence import evidence_of, read_asked, read_evidence
-from selectllm.jobs.outputs import real
+from selectllm.jobs.outputs import nearby, real
 from selectllm.jobs.rating import pool_of_run
 from selectllm.jobs.reporting import read_finished
 from selectllm.jobs.workspace import find_workspace
@@ -95,7 +95,8 @@ def _side(folder: Path, name: str) -> RunSide:
             "compared. Name a folder that eval, ab, aa, swap or regress wrote"
         )
     inputs, decisions = read_asked(folder)
-    return RunSide(name, inputs, decisions)
+    place = nearby(folder)
+    return RunSide(name, name if place.is_absolute() else place.as_posix(), inputs, decisions)
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

@@ -34,6 +34,7 @@ from selectllm.selection.decision_log import read_log
 from selectllm.utility.annotation.asked import default_rubric
 from selectllm.utility.annotation.sheets import HOW_TO_FILL, SHEET_MARK
 
+SEARCH = "optimize.json"  # of a folder whose decisions are those of a search, not of one run
 ByArm = Mapping[str, Mapping[int, float]]
 """G by arm and cluster: 0 for the worst possible picks, 1 for the best."""
 
@@ -50,7 +51,7 @@ def read_evidence(folder: Path, library: PromptLibrary) -> RunEvidence | None:
     `library`: where its prompts are looked for. A pool or a prompt that is not there any more, or
     has changed, is told in the notes. Raises RunError for a run that is damaged, with the line.
     """
-    if not (folder / "decisions.jsonl").exists():
+    if not (folder / "decisions.jsonl").exists() or (folder / SEARCH).exists():
         return None
     inputs, decisions = read_asked(folder)
     return evidence_of(folder, inputs, decisions, library)

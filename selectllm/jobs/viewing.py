@@ -50,11 +50,11 @@ class View:
 
     def answer(self, target: str) -> ShownPage:
         """The page at `target`, a path with its query; of what cannot be shown, the reason."""
-        parts = urlsplit(target)
-        page = PAGES.get(parts.path)
-        if page is None:
-            return ShownPage(404, message_page("There is no such page", "Go back to the list."))
         try:
+            parts = urlsplit(target)
+            page = PAGES.get(parts.path)
+            if page is None:
+                return ShownPage(404, message_page("There is no such page", "Go to the list."))
             return ShownPage(200, page(self, parse_qs(parts.query, max_num_fields=10)))
         except _NotListed as error:
             return ShownPage(404, message_page("There is no such run", sentence(str(error))))

@@ -80,7 +80,9 @@ def verdict_command(compared: RunsCompared) -> str:
     suite = f"{compared.b.suite}.yaml"
     first = next(iter(compared.compared), None)
     if first is None or first.a.name == first.b.name:
-        keep = shlex.join(("selectllm", "baseline", "set", compared.a.name, "-o", "baseline.json"))
+        keep = shlex.join(
+            ("selectllm", "baseline", "set", compared.a.folder, "-o", "baseline.json")
+        )
         then = shlex.join(("selectllm", "regress", suite, "--baseline", "baseline.json"))
         return f"{keep}; then: {then}"
     a, b = first.a, first.b

@@ -143,6 +143,8 @@ def test_view_leads_from_the_list_to_a_comparison_a_report_and_a_trend(
     assert page.locator(".chart svg").count() == 1
     page.get_by_role("link", name="All runs").click()
     assert ready(page).get_by_role("button", name="Compare the two ticked runs").is_visible()
+    page.set_viewport_size({"width": 360, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert opened.complaints == []
     assert all(url.startswith(served) for url in opened.requests)
 

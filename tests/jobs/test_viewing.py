@@ -158,6 +158,7 @@ def test_a_trend_joins_runs_of_the_same_clusters_and_tells_others_apart(ask: Ask
         ("/../../etc/passwd", 404),
         ("/run?name=../../../etc", 404),
         ("/run?name=/etc", 404),
+        ("http://[", 422),
         ("/run?name=deep", 404),
         ("/run", 404),
         ("/run?name=%00", 404),
@@ -195,6 +196,16 @@ def test_a_damaged_run_is_listed_with_its_fault_and_hinders_no_other(
         assert got.status == 422
         assert "old/decisions.jsonl:3" in got.text
     assert {ask(f"/run?name={name}").status for name in ("ab", "other")} == {422}
+
+
+def test_what_other_commands_left_is_listed_and_shown_too_but_not_compared() -> None:
+    view = View(Path(__file__).parents[1] / "golden" / "written_by_0_1_0")
+    listed = view.answer("/").page
+    for name in ("sets", "search"):
+        assert f'href="/run?name={name}"' in listed
+        assert f'value="{name}"' not in listed
+        assert view.answer(f"/run?name={name}").status == 200
+    assert view.answer("/compare?run=runs%2Fab&run=sets").status == 422
 
 
 def test_only_this_server_is_a_host_and_nothing_but_get_is_answered(ask: Asking) -> None:

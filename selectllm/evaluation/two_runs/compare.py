@@ -74,6 +74,7 @@ def _name(prompt: str) -> str:
 def _run(side: RunSide, asked: int, shared: SharedClusters, together: set[Pair]) -> ComparedRun:
     return ComparedRun(
         name=side.name,
+        folder=side.folder,
         suite=side.inputs.suite,
         clusters=asked,
         left_out=asked - len(shared.numbers),

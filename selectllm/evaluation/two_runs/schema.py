@@ -62,9 +62,13 @@ class PairedSides(Part):
 
 
 class ComparedRun(Part):
-    """One of the runs. `alone`: its pairs that nothing in the other run is compared with."""
+    """One of the runs. `alone`: its pairs that nothing in the other run is compared with.
+
+    `folder`: from where it was compared; its name alone where it lay elsewhere.
+    """
 
     name: str
+    folder: str
     suite: str
     clusters: Tally = Field(description="All that it asked.")
     left_out: Tally = Field(description="Of these, the clusters that the other run did not ask.")

@@ -19,9 +19,13 @@ Members = frozenset[str]
 
 @dataclass(frozen=True)
 class RunSide:
-    """One of two runs. `inputs`: of the clusters that were asked. `name`: what it is called."""
+    """One of two runs. `inputs`: of the clusters that were asked.
+
+    `name`: what it is called. `folder`: how a command would name it.
+    """
 
     name: str
+    folder: str
     inputs: RunInputs
     decisions: Sequence[Decision]
 

@@ -59,14 +59,18 @@ def side_by_side(compared: RunsCompared, a: RunEvidence, b: RunEvidence) -> RunE
 
 
 def _provenance(compared: RunsCompared, a: Provenance, b: Provenance) -> Provenance:
-    """How both runs were made; the command names them as the page does."""
+    """How both runs were made, and the command that compares them."""
     names = (compared.a.name, compared.b.name)
     facts = [
         (f"{name}: {label}", text)
         for name, each in zip(names, (a, b), strict=True)
         for label, text in (("made by", each.command), ("when", each.when), *each.facts)
     ]
-    return Provenance(shlex.join(("selectllm", "report", *names, "--html")), b.when, tuple(facts))
+    return Provenance(
+        shlex.join(("selectllm", "report", compared.a.folder, compared.b.folder, "--html")),
+        b.when,
+        tuple(facts),
+    )
 
 
 def in_run(name: str, run: ComparedRun) -> str:
