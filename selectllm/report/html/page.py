@@ -107,12 +107,8 @@ def _simulated(evidence: RunEvidence | None) -> Iterator[str]:
     """That nobody was asked, where the models are scripts."""
     if evidence is not None and evidence.simulated:
         names = ", ".join(evidence.simulated)
-        are = (
-            "is simulated: it follows"
-            if len(evidence.simulated) == 1
-            else "are simulated: they follow"
-        )
-        yield f"{names} {are} a script, and no model was asked."
+        are = "is" if len(evidence.simulated) == 1 else "are"
+        yield f"{names} {are} simulated: a script picks, and no model was asked."
 
 
 def _open_tables(result: Document, parts: Sequence[Figures | str]) -> Iterator[Figures]:
