@@ -17,7 +17,6 @@ from selectllm.jobs.viewing import ShownPage, View
 from selectllm.report.html.runs_list import message_page
 
 HOST = "127.0.0.1"
-PORT = 8642
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "frame-ancestors 'none'",  # the page itself has the rest
@@ -36,7 +35,7 @@ class ViewServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, view: View, port: int = PORT) -> None:
+    def __init__(self, view: View, port: int) -> None:
         """Listen on `port` of 127.0.0.1 (0: any that is free).
 
         Raises UsageError if that port cannot be had.
