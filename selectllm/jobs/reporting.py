@@ -18,6 +18,7 @@ from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
+from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults, read_optimize
 from selectllm.utility.schema import Validations
 
@@ -46,6 +47,7 @@ BY_KEYS: Sequence[tuple[frozenset[str], type[Document]]] = (
     (frozenset({"kind", "plan", "splits"}), SearchResults),
     (frozenset({"student", "losses", "bands"}), StudentScores),
     (frozenset({"validations"}), Validations),
+    (frozenset({"a", "b", "compared"}), RunsCompared),
 )
 """What a file of JSON holds, by the keys that only it has."""
 
