@@ -186,7 +186,7 @@ def _was_a_question(stop: BaseException) -> bool:
 
 def script() -> None:
     """The entry point of the `selectllm` command."""
-    from selectllm.cli.streams import prepare
+    from selectllm.core.streams import prepare
 
     prepare()
     if COMPLETE in os.environ:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,13 @@ import click
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON, FILE, PROMPTS, grouped, map_option
 from selectllm.cli.terminal import Terminal
-from selectllm.core.codec import pretty_json, seeded_hash
+from selectllm.core.codec import pretty_json
 from selectllm.core.errors import PromptError
 from selectllm.core.shown import visible
-from selectllm.core.types import Item, Message
-from selectllm.data.pool import load_pool
+from selectllm.jobs import comparing_prompts
 from selectllm.jobs.workspace import find_workspace
 from selectllm.prompting.library import PromptLibrary, check, lock, new_version
-from selectllm.prompting.prompt import Prompt, render
+from selectllm.prompting.prompt import render
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +124,9 @@ def render_(
     seed: int | None,
 ) -> None:
     """Print the messages that a model would be sent for the first items of POOL."""
-    prompt, items = where.library.load(ref), _first(pool, columns, size)
-    if seed is not None:
-        items = sorted(items, key=lambda item: seeded_hash("render", seed, item.id))
-    messages = render(prompt, items, k)
-    where.say(list(messages), _transcript(messages))
+    items = comparing_prompts.first_items(pool, columns, size, Terminal(), seed)
+    messages = render(where.library.load(ref), items, k)
+    where.say(list(messages), comparing_prompts.transcript(messages))
 
 
 @prompts.command(epilog=example("prompts diff short@1 short@2 --pool pool.jsonl"))
@@ -152,11 +148,10 @@ def diff(
 ) -> None:
     """Compare the prompts A and B line by line."""
     old, new = (where.library.load(ref) for ref in (a, b))
-    lines = {"source": _difference(old, new, old.source, new.source)}
+    items = None
     if pool is not None:
-        items = _first(pool, columns, size)
-        before, after = (_transcript(render(prompt, items, k)) for prompt in (old, new))
-        lines["rendered"] = _difference(old, new, before, after)
+        items = comparing_prompts.first_items(pool, columns, size, Terminal())
+    lines = comparing_prompts.differences(old, new, items, k)
     where.say(lines, "".join(lines.values()))
 
 
@@ -207,20 +202,3 @@ def check_(ctx: click.Context, where: Where) -> None:
         problems, "".join(f"{problem}\n" for problem in problems) or "All prompts are fine.\n"
     )
     ctx.exit(1 if problems else 0)
-
-
-def _first(file: Path, columns: Mapping[str, str], size: int) -> Sequence[Item]:
-    pool = load_pool(file, columns=columns).pool
-    for note in pool.notes:
-        Terminal().note(f"Note on {file}: {note}")
-    return pool.items[:size]
-
-
-def _transcript(messages: Sequence[Message]) -> str:
-    return "".join(f"--- {each['role']} ---\n{each['content']}\n" for each in messages)
-
-
-def _difference(old: Prompt, new: Prompt, before: str, after: str) -> str:
-    # Every line gets an end, so that a last line without one cannot run into the next.
-    left, right = ([f"{line}\n" for line in text.split("\n")] for text in (before, after))
-    return "".join(difflib.unified_diff(left, right, old.ref, new.ref))

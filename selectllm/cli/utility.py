@@ -27,7 +27,6 @@ from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.utility_values import ifd, knn, student, validate
 from selectllm.core.codec import canonical_json
-from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.shown import visible
 from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement
@@ -257,19 +256,7 @@ def agree(
 
     With --table it reads results that others published, and says which measure foretells which.
     """
-    if (sets_folder is None) == (table.table is None):
-        raise UsageError("Name either the folder of the sets or a table of results with --table.")
     session = open_session(Common(as_json=as_json), Path.cwd())
-    if sets_folder is None:
-        if settings != AgreeSettings():
-            raise UsageError(
-                "--results, --metric, --budget, --benchmark, --utility, --export and "
-                "--untrained-results apply to SETS_FOLDER. Leave them out."
-            )
-        found: Document = finished(agreeing.agree_table(table, session=session))
-    else:
-        if table != TableSettings():
-            raise UsageError("--column, --outcome, --lower and --untrained apply to --table.")
-        found = finished(agreeing.agree(sets_folder, settings, session=session))
+    found = finished(agreeing.agree_either(sets_folder, settings, table, session=session))
     if not write_reports(found):
         show(found, as_json=as_json)

@@ -66,6 +66,27 @@ class TableSettings:
     untrained: str | None = None
 
 
+async def agree_either(
+    sets_folder: Path | None, settings: AgreeSettings, table: TableSettings, *, session: Session
+) -> OutcomeAgreement | ForetoldTable:
+    """`agree` of a folder of sets, or `agree_table`, whichever is named.
+
+    Raises UsageError if neither or both are, and for settings of the other one.
+    """
+    if (sets_folder is None) == (table.table is None):
+        raise UsageError("Name either the folder of the sets or a table of results with `table`")
+    if sets_folder is None:
+        if settings != AgreeSettings():
+            raise UsageError(
+                "`results`, `metric`, `budget`, `benchmark`, `untrained_results`, the utility and the "
+                "export apply to the folder of sets. Leave them out"
+            )
+        return await agree_table(table, session=session)
+    if table != TableSettings():
+        raise UsageError("`roles`, `outcome`, `lower` and `untrained` apply to `table`")
+    return await agree(sets_folder, settings, session=session)
+
+
 async def agree_table(settings: TableSettings, *, session: Session) -> ForetoldTable:
     """Which measures of a table of published results foretell its outcome, within strata.
 
