@@ -78,8 +78,8 @@ async def agree_either(
     if sets_folder is None:
         if settings != AgreeSettings():
             raise UsageError(
-                "`results`, `metric`, `budget`, `benchmark`, `untrained_results`, the utility and the "
-                "export apply to the folder of sets. Leave them out"
+                "`results`, `metric`, `budget`, `benchmark`, `untrained_results`, the utility and "
+                "the export apply to the folder of sets. Leave them out"
             )
         return await agree_table(table, session=session)
     if table != TableSettings():
