@@ -13,6 +13,7 @@ from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import PairFigures, RunResults
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.optimization.schema import GridResults, SearchResults
+from selectllm.report import picks
 from selectllm.report.noise import noise_facts
 from selectllm.report.verdict_sentences import lead, worse_than_random
 from selectllm.report.wording import (
@@ -25,6 +26,7 @@ from selectllm.report.wording import (
     percent,
     usd,
 )
+from selectllm.selection.schema import SelectionSummary
 from selectllm.stats.interval import Interval
 
 
@@ -282,11 +284,35 @@ def _optimized(results: SearchResults | GridResults) -> Opening:
     return Opening(title, (verdict_sentence(results.verdict),), below)
 
 
+def _selection(summary: SelectionSummary) -> Opening:
+    polarity: Polarity = "bad" if summary.filled else "good"
+    at_random = f"{summary.filled:,} of them" if summary.filled else "none of them"
+    sentence = Sentence(
+        f"{picks.headline(summary)}, ", at_random, " at random to fill a gap.", polarity
+    )
+    below = tuple(text for label, text in picks.facts(summary) if label != "at random")
+    return Opening(summary.selection, (sentence,), below, tuple(_picked_chips(summary)))
+
+
+def _picked_chips(summary: SelectionSummary) -> Iterator[tuple[str, str]]:
+    yield "picks", f"{summary.selected:,}"
+    if summary.pool_items:
+        yield "of the pool", percent(summary.selected / summary.pool_items)
+    if summary.calls:
+        cost = usd(summary.cost_usd) + ("" if summary.cost_usd is None else " USD")
+        yield "cost of all replies", cost
+    if summary.clusters is not None:
+        yield "clusters reached", f"{summary.clusters.reached:,} of {summary.clusters.clusters:,}"
+    if summary.seed is not None:
+        yield "seed", str(summary.seed)
+
+
 OPENINGS: Mapping[type[Document], Callable[[Any], Opening]] = {
     RunResults: _run,
     SetsResults: _sets,
     StudentsCompared: _students,
     SearchResults: _optimized,
     GridResults: _optimized,
+    SelectionSummary: _selection,
 }
 """By the kind of result; the others open with the first line of their report."""

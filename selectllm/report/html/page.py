@@ -28,26 +28,33 @@ from selectllm.report.html.evidence import RunEvidence
 from selectllm.report.html.figures import figures
 from selectllm.report.html.matrix import matrices
 from selectllm.report.html.opening import opening
+from selectllm.report.html.picks_evidence import PicksEvidence
 
 SCRIPTS = ("dom.js", "charts.js", "cases.js", "explorer.js", "ratings.js", "start.js")
 """In this order, as one script."""
-PACKED = 2_000  # decisions from which on the cases are one compressed block
+OF_PICKS = ("dom.js", "charts.js", "picks.js", "start.js")
+"""The same of a selection."""
+PACKED = 2_000  # decisions, or picks, from which on they are one compressed block
+Evidence = RunEvidence | PicksEvidence
 
 
-def page(result: Document, report: RenderableType, evidence: RunEvidence | None = None) -> str:
-    """`result` as a page. `report`: what a terminal shows of it. `evidence`: its cases."""
-    deciding = _deciding(result, evidence) if isinstance(result, RunResults) else None
-    drawn = tuple(charts(result, evidence, deciding))
+def page(result: Document, report: RenderableType, evidence: Evidence | None = None) -> str:
+    """`result` as a page. `report`: what a terminal shows of it. `evidence`: its cases or picks."""
+    of_run = evidence if isinstance(evidence, RunEvidence) else None
+    deciding = _deciding(result, of_run) if isinstance(result, RunResults) else None
+    drawn = tuple(charts(result, of_run, deciding))
     parts = tuple(figures(report))
-    packed = evidence is not None and len(evidence.choices) > PACKED
+    packed = evidence is not None and _listed(evidence) > PACKED
     data = "" if evidence is None else _data(evidence.to_json(), packed)
-    script, style, vega = _script(), _asset("page.css"), _asset("vega.js") if drawn else ""
+    names = OF_PICKS if isinstance(evidence, PicksEvidence) else SCRIPTS
+    script, style, vega = _script(names), _asset("page.css"), _asset("vega.js") if drawn else ""
     return _template().render(
         opening=opening(result, next((part for part in parts if isinstance(part, str)), "")),
         matrices=matrices(result, deciding) if isinstance(result, RunResults) else (),
         charts=drawn,
         figures=parts,
         evidence=evidence,
+        listed="picks" if isinstance(evidence, PicksEvidence) else "cases",
         provenance=None if evidence is None else evidence.provenance,
         specs=Markup(_json({chart.name: chart.spec for chart in drawn})),
         data=Markup(data),
@@ -57,6 +64,10 @@ def page(result: Document, report: RenderableType, evidence: RunEvidence | None 
         vega=Markup(vega),
         policy=_policy([script, vega] if drawn else [script], style),
     )
+
+
+def _listed(evidence: Evidence) -> int:
+    return len(evidence.picks if isinstance(evidence, PicksEvidence) else evidence.choices)
 
 
 def _deciding(result: RunResults, evidence: RunEvidence | None) -> str | None:
@@ -97,8 +108,8 @@ def _source(text: str) -> str:
 
 
 @cache
-def _script() -> str:
-    parts = "\n".join(map(_asset, SCRIPTS))
+def _script(names: tuple[str, ...]) -> str:
+    parts = "\n".join(map(_asset, names))
     return f'(() => {{\n"use strict";\n{parts}}})();\n'
 
 

@@ -61,7 +61,9 @@ function mentions(cases, number, words) {
   });
 }
 
-function explore(cases, place) {
+/** Fill the place of the explorer. */
+function opened(data, place) {
+  const cases = new Cases(data);
   let state = readState(cases);
   let many = FIRST;
   const status = h("p", { class: "note", role: "status" });
