@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from selectllm.report.html.picks_evidence import ShownPick, ShownRivals
 from selectllm.selection.by_model import Chosen
 from selectllm.utility.handover.handed import HandedItem, Rival, handed_items
 
-MOST = 13_000_000  # bytes of text: packed at worst about two thirds of that, most texts a third
-OF_PICKS = 8_000_000  # of these for the picks themselves
+MOST = 8_000_000  # bytes of the packed block
+OF_PICKS = 0.6  # of that for the picks themselves, at most
+SAMPLE = 500_000  # bytes that show how well the texts can be packed
+BASE64 = 4 / 3
 PICK_LENGTHS = (20_000, 4_000, 1_000, 300)
 RIVAL_LENGTHS = (1_000, 200, 80, 40, 0)
 """Characters that are shown of each, the first that fits; 0: ids alone."""
@@ -34,9 +37,10 @@ def shown_picks(
 
     `texts`: the items of the pool by id; empty where it is not there.
     """
-    cut, listed, taken = _room_for_picks(chosen)
+    room = _room(chosen)
+    cut, listed, taken = _room_for_picks(chosen, room * OF_PICKS)
     of_model = [decision for decision in decisions if decision.model is not None]
-    handed, most = _with_rivals(chosen, of_model, texts, MOST - taken)
+    handed, most = _with_rivals(chosen, of_model, texts, room - taken)
     asked = {(decision.round, decision.cluster) for decision in of_model}
     rivals: list[ShownRivals] = []
     numbers: dict[tuple[int, int], int] = {}
@@ -52,14 +56,27 @@ def shown_picks(
     return Shown(tuple(picks), tuple(rivals), tuple(notes))
 
 
-def _room_for_picks(chosen: Sequence[Chosen]) -> tuple[int, int, int]:
+def _room(chosen: Sequence[Chosen]) -> float:
+    """Bytes of text that come to MOST once they are packed, as some of them show."""
+    texts: list[bytes] = []
+    left = SAMPLE
+    for choice in chosen[:: max(1, len(chosen) // 1_000)]:
+        texts.append(choice.item.text[:left].encode())
+        left -= len(texts[-1])
+        if left <= 0:
+            break
+    sample = b"\n".join(texts)
+    return MOST / BASE64 * max(1.0, len(sample) / len(zlib.compress(sample, 6)))
+
+
+def _room_for_picks(chosen: Sequence[Chosen], room: float) -> tuple[int, int, float]:
     """Characters that are shown of a pick, how many picks are listed, and the bytes they take."""
     taken = 0
     for cut in PICK_LENGTHS:
         taken = sum(_size(choice, cut) for choice in chosen)
-        if taken <= OF_PICKS:
+        if taken <= room:
             return cut, len(chosen), taken
-    return PICK_LENGTHS[-1], max(1, len(chosen) * OF_PICKS // taken), OF_PICKS
+    return PICK_LENGTHS[-1], max(1, int(len(chosen) * room / taken)), room
 
 
 def _notes(picks: int, listed: int, cut: int, most: int | None) -> Iterator[str]:
@@ -81,7 +98,7 @@ def _with_rivals(
     chosen: Sequence[Chosen],
     decisions: Sequence[Decision],
     texts: Mapping[str, Item],
-    room: int,
+    room: float,
 ) -> tuple[list[HandedItem], int]:
     """The picks with their rivals, and the characters of each that fit into `room` bytes."""
     handed = handed_items(chosen, decisions, texts, RIVAL_LENGTHS[0])
