@@ -21,6 +21,7 @@ from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.jobs.pool_of_picks import PoolOfPicks, is_selection
 from selectllm.jobs.workspace import find_workspace
 from selectllm.optimization.schema import GridResults, SearchResults, read_optimize
+from selectllm.selection.schema import SelectionSummary
 from selectllm.utility.schema import Validations
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ BY_KEYS: Sequence[tuple[frozenset[str], type[Document]]] = (
     (frozenset({"kind", "plan", "splits"}), SearchResults),
     (frozenset({"student", "losses", "bands"}), StudentScores),
     (frozenset({"validations"}), Validations),
+    (frozenset({"selection", "pool_items", "filled"}), SelectionSummary),
 )
 """What a file of JSON holds, by the keys that only it has."""
 

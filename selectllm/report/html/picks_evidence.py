@@ -47,7 +47,7 @@ class PicksEvidence:
 
     picks: tuple[ShownPick, ...]
     rivals: tuple[ShownRivals, ...]
-    provenance: Provenance
+    provenance: Provenance | None
     notes: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ function opened(data, place) {
     status.textContent = state.pick
       ? (numbers.length ? "One pick alone." : `${state.pick} is not among these picks.`)
       : `${numbers.length.toLocaleString("en")} of ${data.picks.length.toLocaleString("en")} picks.`;
-    list.replaceChildren(...numbers.slice(0, many).map((number) => pickOf(data, state, number)));
+    list.replaceChildren(...numbers.slice(0, many).map((number) => pickOf(data, number)));
     if (rest > 0) list.append(h("button", { type: "button", click: () => { many += PAGE; show(); } }, `Show ${Math.min(rest, PAGE)} more of ${rest.toLocaleString("en")}`));
     if (state.pick) list.append(h("button", { type: "button", click: () => change({ pick: "" }) }, "Show all picks"));
   };
@@ -103,13 +103,13 @@ function picksControls(data, state, change) {
   ].filter((each) => each !== null);
 }
 
-function pickOf(data, state, number) {
+function pickOf(data, number) {
   const pick = data.picks[number];
   const rivals = pick[P_RIVALS] === null ? null : data.rivals[pick[P_RIVALS]];
   const place = rivals === null ? "" : ` of cluster ${pick[P_CLUSTER]}`;
   const title = pick[P_FILLED] ? `Chosen at random${rivals === null ? "" : ` in cluster ${pick[P_CLUSTER]}`}`
     : pick[P_RANK] === null ? `Taken with all of cluster ${pick[P_CLUSTER]}` : `Rank ${pick[P_RANK].toLocaleString("en")}${place}`;
-  const link = picksFragment({ ...state, pick: pick[P_ID] });
+  const link = picksFragment({ ...FIELDS, pick: pick[P_ID] });
   return h("article", { class: "case", "aria-label": `pick ${pick[P_ID]}` },
     h("header", {}, h("h3", {}, title), h("span", {}, h("span", { class: "side" }, stranger(pick[P_ID])), pick[P_SCORE] === null ? "" : `, score ${Number(pick[P_SCORE].toPrecision(6))}`),
       h("a", { href: link }, "link to this pick", h("span", { class: "aside" }, `: ${pick[P_ID]}`))),
