@@ -12,7 +12,7 @@ import pytest
 
 import selectllm as sl
 from selectllm.core.errors import BudgetReached, ReplyMissing, UsageError
-from selectllm.core.types import Progress
+from selectllm.core.types import Heard, Step
 from selectllm.data.encoders import Encoder
 from selectllm.jobs.engine import LocalEngine
 from selectllm.jobs.sync import finished
@@ -27,14 +27,14 @@ class Listener:
     """A watcher that keeps what it hears."""
 
     notes: list[str] = field(default_factory=list)
-    heard: dict[str, tuple[int, int]] = field(default_factory=dict)
+    heard: dict[str, Step] = field(default_factory=dict)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
 
     @contextlib.contextmanager
-    def progress(self, description: str) -> Iterator[Progress | None]:
-        yield lambda done, total: self.heard.update({description: (done, total)})
+    def progress(self, description: str) -> Iterator[Heard | None]:
+        yield lambda step: self.heard.update({description: step})
 
 
 def test_a_session_runs_several_jobs_and_says_nothing(
@@ -155,8 +155,9 @@ def test_what_a_job_has_to_say_reaches_the_watcher_alone(
     assert "repeats: 2 at temperature 0 mostly repeat one reply" in listener.notes[0]
     assert listener.notes[-1].endswith("replies to pack.jsonl.")
     assert notes == listener.notes[:1]
-    done, total = listener.heard["deciding"]
-    assert done == total > 0
+    last = listener.heard["deciding"]
+    assert last.done == last.total == last.sent > 0
+    assert (last.cached, last.failed, last.spent_usd) == (0, 0, 0.0)
     assert capfd.readouterr() == ("", "")
 
 
