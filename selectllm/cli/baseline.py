@@ -10,6 +10,7 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE
 from selectllm.core.shown import visible
 from selectllm.jobs.gating import keep_baseline
+from selectllm.report.next_steps import command
 
 
 @click.group("baseline")
@@ -30,6 +31,7 @@ def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
     names = ", ".join(entry.name for entry in kept.entries)
     told = (
         f"The baseline {out} holds the picks of {names} in {len(kept.clusters)} clusters, with the "
-        f"utility {kept.utility.name}."
+        f"utility {kept.utility.name}.\nTo compare with it, run: "
+        f"{command('regress', f'{kept.suite}.yaml', '--baseline', out)}"
     )
     click.echo(visible(told))

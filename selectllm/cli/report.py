@@ -14,6 +14,7 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.files import write_text
+from selectllm.core.shown import visible
 from selectllm.jobs.contents import REPORT
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.pool_of_picks import PoolOfPicks
@@ -104,6 +105,6 @@ def _write(
     if file is not None:
         write_text(file, text)
         if form == "html":
-            click.echo(f"{file}", err=True)
+            click.echo(visible(f"Wrote the page to {file}. Open it in a browser."), err=True)
     else:
         click.echo(text, nl=False)

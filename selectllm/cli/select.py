@@ -22,10 +22,11 @@ from selectllm.data.pool import write_rejected
 from selectllm.jobs import selecting
 from selectllm.jobs.contents import REJECTED, SELECTION
 from selectllm.jobs.handing import HandedOver, check_handover, hand_over_selection
-from selectllm.jobs.outputs import check_written
+from selectllm.jobs.outputs import check_written, nearby
 from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished
+from selectllm.report.next_steps import looked_at
 from selectllm.selection.schema import SelectionSummary
 
 
@@ -58,6 +59,8 @@ def select(
     if options.dry_run:
         plan = finished(selecting.ahead(pool_file, session=session, **arguments))
         show_ahead(plan, as_json=common.as_json)
+        if not common.as_json:
+            session.note(f"To carry it out, run: {shlex.join(same_command('dry_run'))}")
         return
     try:
         selection = finished(selecting.select(pool_file, session=session, **arguments))
@@ -106,6 +109,8 @@ def _report(
 ) -> None:
     """What was selected, unless a report `printed` it; an error where it is short of the budget."""
     session.note_tries(selection.decisions)
+    if selection.replies:
+        session.note(_told(session, selection))
     if session.common.as_json:
         summary = {
             "out": str(out),
@@ -129,8 +134,8 @@ def _report(
                 "used. "
                 "They are marked as filled."
             )
-    if selection.replies:
-        session.note(_told(session, selection))
+    if handed is None:
+        session.note(looked_at(nearby(out), "the picks"))
     if selection.short:
         raise SelectionShort(
             f"Only {len(selection)} of {selection.budget} items were selected, because the other "

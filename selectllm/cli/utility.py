@@ -35,6 +35,7 @@ from selectllm.jobs.agreeing import AgreeSettings
 from selectllm.jobs.importing import ResultSettings, SheetSettings
 from selectllm.jobs.rating import RatingRequest
 from selectllm.jobs.sync import finished
+from selectllm.report.next_steps import command
 
 
 @click.group("utility")
@@ -209,3 +210,9 @@ def agree(sets_folder: Path, settings: AgreeSettings, as_json: bool) -> None:
     agreement = finished(agreeing.agree(sets_folder, settings, session=session))
     if not write_reports(agreement):
         show(agreement, print_agreement, as_json=as_json)
+    if not as_json:
+        words = command("report", "agreement.json")
+        session.note(
+            f"Nothing was written. To keep this, add --report json=agreement.json; {words} then "
+            "shows it again."
+        )

@@ -35,11 +35,12 @@ from selectllm.models.wrappers.truncation_guard import TruncationGuard
 class Connections:
     """What all models of a command share.
 
-    `environment`: where keys and base URLs are looked up. `calls`: counts what is asked. `utility`:
-    what mock/oracle and mock/skill:S pick by. `num_ctx`: the context that Ollama is told to make
-    room for, tokens. `base`: a folder in which code of the user's own may be. `recorded`: the endpoints that a
-    baseline holds, by model: an embedded model whose engine is not installed is known by its own
-    there. `innermost`: what makes the model that talks to a provider; None for `innermost` below.
+    `environment`: where keys and base URLs are looked up. `calls`: counts what is asked.
+    `utility`: what mock/oracle and mock/skill:S pick by. `num_ctx`: the context that Ollama is
+    told to make room for, tokens. `base`: a folder in which code of the user's own may be.
+    `recorded`: the endpoints that a baseline holds, by model: an embedded model whose engine is
+    not installed is known by its own there. `innermost`: what makes the model that talks to a
+    provider; None for `innermost` below.
     """
 
     cache: ReplyCache
