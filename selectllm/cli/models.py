@@ -55,7 +55,8 @@ def install(name: str) -> None:
     if weights.engine_version() == weights.NO_ENGINE:
         click.echo(f"It cannot run yet. {_install_engine()}", err=True)
     words = command("select", "POOL", "--budget", 10, "--prompt", "short@1")
-    click.echo(f"To use it, run: {words} --model local/{name}", err=True)
+    if new:
+        click.echo(f"To use it, run: {words} --model local/{name}", err=True)
 
 
 @models.command(epilog=example("models serve smollm2-135m --port 8080"))

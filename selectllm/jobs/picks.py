@@ -20,6 +20,7 @@ from selectllm.evaluation.sets.picked import (
     picked_lengths,
     picked_topics,
 )
+from selectllm.jobs.computing import all_stays
 from selectllm.jobs.picks_shown import shown_picks
 from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.provenance import provenance_of_selection
@@ -32,6 +33,7 @@ from selectllm.selection.schema import PickedTopic, SelectionSummary
 ENDING = ".selected.jsonl"
 
 
+@all_stays()
 def read_picks(
     path: Path, workspace: Workspace, where: PoolOfPicks | None = None
 ) -> tuple[SelectionSummary, PicksEvidence]:
