@@ -191,7 +191,7 @@ class SelectionSummary(Document):
     `cost_usd`: what these cost when they came, None if any has no price.
     """
 
-    model_config = ConfigDict(title="what `selectllm report SELECTION` says")
+    model_config = ConfigDict(title="JSON that report SELECTION prints")
 
     selection: str
     pool: str | None
