@@ -19,7 +19,7 @@ from selectllm.jobs.sync import finished
 from selectllm.models.connect import Connections
 from selectllm.models.model import Model, ModelSpec
 from tests.support.cli_files import RATED, served, write_suite
-from tests.support.provider_server import ProviderServer
+from tests.support.provider_server import FAULTS, ProviderServer
 
 
 @dataclass
@@ -159,6 +159,24 @@ def test_what_a_job_has_to_say_reaches_the_watcher_alone(
     assert last.done == last.total == last.sent > 0
     assert (last.cached, last.failed, last.spent_usd) == (0, 0, 0.0)
     assert capfd.readouterr() == ("", "")
+
+
+def test_progress_tells_calls_that_went_out_from_those_that_failed_and_those_of_the_cache(
+    folder: Path, server: ProviderServer, no_waiting: None
+) -> None:
+    write_suite(RATED, served(server, price={"input": 1000, "output": 1000}))
+    server.queue(FAULTS["500"], FAULTS["500"])
+    first, again = Listener(), Listener()
+    done = sl.evaluate("suite.yaml", watcher=first, out="run")
+    asked = first.heard["deciding"]
+    assert asked.done == asked.total == asked.sent == server.count - 2
+    assert (asked.cached, asked.failed) == (0, 2)
+    assert asked.spent_usd == pytest.approx(done.spent_usd)
+    assert asked.spent_usd > 0
+    sl.evaluate("suite.yaml", watcher=again, out="again")
+    answered = again.heard["deciding"]
+    assert (answered.sent, answered.failed, answered.spent_usd) == (0, 0, 0)
+    assert answered.cached == answered.done == asked.done
 
 
 def test_an_engine_answers_for_every_model(folder: Path) -> None:
