@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from selectllm.jobs.selected import ROWS, log_beside, read_selected
 from selectllm.jobs.workspace import Workspace
 from selectllm.report.html.picks_evidence import PicksEvidence
 from selectllm.selection.by_model import Chosen
-from selectllm.selection.schema import PickedTopic, SelectionSummary
+from selectllm.selection.schema import Likenesses, PickedTopic, SelectionSummary
 
 ENDING = ".selected.jsonl"
 
@@ -145,14 +146,7 @@ def _summary(
     of_model = [decision for decision in decisions if decision.model is not None]
     replies = answered(attempt for each in decisions for attempt in each.attempts)
     picked = {choice.item.id: choice for choice in chosen}
-    topics: tuple[PickedTopic, ...] = ()
-    likeness = None
-    if pool is not None and vectors is not None:
-        likeness = likenesses(pool.items, vectors, picked)
-        try:
-            topics = picked_topics(pool.items, vectors, picked, 0)
-        except ExtraMissing:  # without scikit-learn there are no groups
-            pass
+    topics, likeness = _likeness(pool, vectors, picked)
     model = manifest.get("model") or {}
     return SelectionSummary(
         selection=path.name,
@@ -180,6 +174,18 @@ def _summary(
         topics=topics,
         likeness=likeness,
     )
+
+
+def _likeness(
+    pool: Pool | None, vectors: Vectors | None, picked: Mapping[str, Chosen]
+) -> tuple[tuple[PickedTopic, ...], Likenesses | None]:
+    """What the vectors of the pool say; nothing without them."""
+    if pool is None or vectors is None:
+        return (), None
+    topics: tuple[PickedTopic, ...] = ()
+    with contextlib.suppress(ExtraMissing):  # without scikit-learn there are no groups
+        topics = picked_topics(pool.items, vectors, picked, 0)
+    return topics, likenesses(pool.items, vectors, picked)
 
 
 def _lengths(items: Iterable[Item]) -> list[int]:

@@ -37,7 +37,7 @@ def next_command(outcome: Outcome) -> list[str]:
         ("select", "pool.jsonl", "--budget", 8, "--strategy", "longest"),
         ("plan", "pool.jsonl", "--budget", 8, *BY_MODEL[:4], "--by", "random"),
         ("plan", "suite.yaml"),
-        ("plan", "suite.yaml", "--for", "ab", "--a", "strategy:random", "--b", "mock/first"),
+        ("plan", "suite.yaml", "--for", "ab", "--a", "strategy:longest", "--b", "mock/first"),
         ("eval", "suite.yaml", "-o", "my run"),
     ],
 )

@@ -113,7 +113,7 @@ function pickOf(data, number) {
   return h("article", { class: "case", "aria-label": `pick ${pick[P_ID]}` },
     h("header", {}, h("h3", {}, title), h("span", {}, h("span", { class: "side" }, stranger(pick[P_ID])), pick[P_SCORE] === null ? "" : `, score ${Number(pick[P_SCORE].toPrecision(6))}`),
       h("a", { href: link }, "link to this pick", h("span", { class: "aside" }, `: ${pick[P_ID]}`))),
-    h("div", { class: rivals === null ? "" : "two" }, chosenOf(data, pick), rivals === null ? null : rivalsOf(data, rivals)));
+    h("div", { class: rivals === null ? "one" : "two" }, chosenOf(data, pick), rivals === null ? null : rivalsOf(data, rivals)));
 }
 
 function chosenOf(data, pick) {

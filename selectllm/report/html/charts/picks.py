@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from selectllm.report.html.chart import ACCENT, OPEN, SERIES, Chart, axis, chart, named_rows
 from selectllm.selection.schema import ClusterSpread, PickedLengths, PickedTopic, SelectionSummary
@@ -30,29 +31,6 @@ def _lengths(lengths: tuple[PickedLengths, ...]) -> Chart | None:
             values.append({"length": name, "of": POOL, "share": (each.pool or 0) / pool})
         values.append({"length": name, "of": PICKS, "share": each.picks / picks})
     told = [POOL, PICKS] if pool else [PICKS]
-    color = {"domain": told, "range": [OPEN, SERIES[0]] if pool else [SERIES[0]]}
-    body = {
-        "height": 220,
-        "data": {"values": values},
-        "mark": {"type": "bar"},
-        "encoding": {
-            "x": {
-                "field": "length",
-                "type": "ordinal",
-                "sort": names,
-                "axis": axis("characters of instruction and input", labelAngle=-35),
-            },
-            "xOffset": {"field": "of", "type": "nominal", "sort": told},
-            "y": {"field": "share", "type": "quantitative", "axis": axis("share", format=".0%")},
-            "color": {
-                "field": "of",
-                "type": "nominal",
-                "sort": told,
-                "scale": color,
-                "legend": {"title": None},
-            },
-        },
-    }
     rows = (
         (name, *([_share(each.pool or 0, pool)] if pool else []), _share(each.picks, picks))
         for name, each in zip(names, lengths, strict=True)
@@ -62,10 +40,39 @@ def _lengths(lengths: tuple[PickedLengths, ...]) -> Chart | None:
         "lengths",
         "Are the picks longer than the pool?" if pool else "How long are the picks?",
         f"For each length, {beside} with that many characters.",
-        body,
+        _bars(values, names, told),
         ("characters", *told),
         rows,
     )
+
+
+def _bars(
+    values: Sequence[Mapping[str, object]], names: Sequence[str], told: Sequence[str]
+) -> dict[str, Any]:
+    """Bars beside each other, one of each length for each of `told`."""
+    colors = [OPEN, SERIES[0]][-len(told) :]
+    return {
+        "height": 220,
+        "data": {"values": list(values)},
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": {
+                "field": "length",
+                "type": "ordinal",
+                "sort": list(names),
+                "axis": axis("characters of instruction and input", labelAngle=-35),
+            },
+            "xOffset": {"field": "of", "type": "nominal", "sort": list(told)},
+            "y": {"field": "share", "type": "quantitative", "axis": axis("share", format=".0%")},
+            "color": {
+                "field": "of",
+                "type": "nominal",
+                "sort": list(told),
+                "scale": {"domain": list(told), "range": colors},
+                "legend": {"title": None},
+            },
+        },
+    }
 
 
 def _span(each: PickedLengths) -> str:
