@@ -54,7 +54,11 @@ MORE = {
         "Join the answers to their items, and write a training file.",
     ),
     "runs": ("selectllm.cli.runs:runs", "List the runs of a workspace, newest first."),
-    "report": ("selectllm.cli.report:report", "Print the table of a run again."),
+    "report": (
+        "selectllm.cli.report:report",
+        "Print the tables of a run again, or compare two runs.",
+    ),
+    "view": ("selectllm.cli.view:view", "Show runs, comparisons and trends in a browser."),
     "aa": ("selectllm.cli.aa:aa", "Compare a prompt and model with themselves to see the noise."),
     "verify": (
         "selectllm.cli.verify:verify",

@@ -132,10 +132,20 @@ class Document(Part):
     def read(cls, path: Path, otherwise: str) -> Self:
         """The file at `path`. Raises RunError for one that is missing, no JSON, or not such a file.
 
+        Also for one whose `format` is of a later version.
+
         `otherwise`: what to say in the last case, with `{why}` for what does not fit.
         """
+        content = read_json(path)
+        known = cls.model_fields["format"].default if "format" in cls.model_fields else None
+        if isinstance(known, int) and isinstance(given := content.get("format"), int):
+            if given > known:
+                raise RunError(
+                    f"{path} has format {given}, and this version of selectllm reads {known}. It "
+                    "was written by a later version: update selectllm"
+                )
         try:
-            return cls.of(read_json(path))
+            return cls.of(content)
         except ValueError as error:
             raise RunError(f"{path}: {otherwise.format(why=error)}") from None
 

@@ -45,6 +45,7 @@ KEYS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"kind", "plan", "confirmation"}),
         frozenset({"validations"}),
         frozenset({"selection", "pool_items", "filled"}),
+        frozenset({"a", "b", "compared"}),
     ),
 }
 """Keys by which the first JSON object of a file shows what it is; the first kind that fits."""

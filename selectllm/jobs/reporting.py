@@ -18,6 +18,7 @@ from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
+from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.jobs.pool_of_picks import PoolOfPicks, is_selection
 from selectllm.jobs.workspace import find_workspace
 from selectllm.optimization.schema import GridResults, SearchResults, read_optimize
@@ -50,6 +51,7 @@ BY_KEYS: Sequence[tuple[frozenset[str], type[Document]]] = (
     (frozenset({"student", "losses", "bands"}), StudentScores),
     (frozenset({"validations"}), Validations),
     (frozenset({"selection", "pool_items", "filled"}), SelectionSummary),
+    (frozenset({"a", "b", "compared"}), RunsCompared),
 )
 """What a file of JSON holds, by the keys that only it has."""
 

@@ -23,6 +23,7 @@ from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
+from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report import github, sets, students_compared, validation
 from selectllm.report.as_markdown import as_markdown
@@ -41,6 +42,7 @@ from selectllm.report.sets import markdown_sets, render_sets
 from selectllm.report.student import render_scores
 from selectllm.report.students_compared import render_trials
 from selectllm.report.terminal import render_results
+from selectllm.report.two_runs import render_two_runs
 from selectllm.report.validation import render_validations
 from selectllm.selection.schema import SelectionSummary
 from selectllm.utility.schema import Validations
@@ -71,6 +73,7 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     StudentsCompared: render_trials,
     StudentScores: render_scores,
     SelectionSummary: render_selection,
+    RunsCompared: render_two_runs,
     Validations: lambda found: render_validations(found.validations),
 }
 """What a terminal shows, by the kind of result."""

@@ -26,6 +26,7 @@ from selectllm.core.versions import installed
 from selectllm.data.hub import seen_from
 from selectllm.evaluation.comparison.baseline import Baseline, write_baseline
 from selectllm.evaluation.comparison.run_inputs import (
+    FORMAT,
     ComparisonDesign,
     RunInputs,
     deciding,
@@ -39,7 +40,6 @@ from selectllm.selection.strategies import Strategy
 from selectllm.selection.task import AskSettings
 from selectllm.utility.utility import Utility, utility_row
 
-FORMAT = 1
 PACKAGES = ("selectllm", "numpy", "scipy", "scikit-learn", "sentence-transformers", "litellm")
 
 
