@@ -13,6 +13,7 @@ import click
 from selectllm.cli.option_words import option
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
+from selectllm.jobs.named_model import ModelOptions
 
 Function = Callable[..., Any]
 
@@ -51,14 +52,6 @@ class Common:
     encoder: str | None = None
     vectors: Path | None = None
     drain: float = DRAIN_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOptions:
-    """Options for the one model that is named on the command line."""
-
-    api_base: str | None
-    model_arg: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from typing import get_args
 
 import click
 
-from selectllm.cli.named_model import NamedModels, named_model
 from selectllm.cli.option_words import TOOL, option
-from selectllm.cli.options import ModelOptions, OrOwn, grouped, map_option
+from selectllm.cli.options import OrOwn, grouped, map_option
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.jobs.handing import handover_path
+from selectllm.jobs.named_model import ModelOptions, NamedModels, named_model
 from selectllm.jobs.settings import SelectArguments
 from selectllm.selection.by_model import OnInvalid
 from selectllm.selection.clustering.partition import PARTITIONS
@@ -182,14 +182,13 @@ def arguments_of(options: SelectOptions, named: ModelOptions, log: Path) -> Sele
 
     Raises UsageError for a column or a cluster size that cannot be, ModelError for a setting.
     """
-    given = named.api_base is not None or bool(named.model_arg)
     return SelectArguments(
         budget=options.budget,
         threshold=options.threshold,
         prompt=options.prompt,
         model=named_model(options.model, named) if options.model else None,
         strategy=options.strategy,
-        models=NamedModels(named) if given and options.strategy else None,
+        models=NamedModels(named) if named and options.strategy else None,
         by=options.by,
         cluster_size=given_size(options.size),
         on_invalid=options.on_invalid,

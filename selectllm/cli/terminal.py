@@ -23,6 +23,7 @@ FLAGS = {
     "from_": "--from",
     "as_json": "--json",
     "columns": "--map",
+    "roles": "--column",
     "models": "--api-base and --model-arg",
     "asked": "--ask",
     "out": "-o",

@@ -86,7 +86,7 @@ class Part(Strict):
     def to_json(self) -> dict[str, Any]:
         """As the file has it."""
         content: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
-        left_out = [name for name in self.absent if content[name] is None]
+        left_out = [name for name in self.absent if content.get(name) is None]
         return {name: value for name, value in content.items() if name not in left_out}
 
 

@@ -17,7 +17,7 @@ from selectllm.core.codec import pretty_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
-from selectllm.downstream.outcomes.schema import OutcomeAgreement
+from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement
 from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
@@ -27,6 +27,7 @@ from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report import github, sets, students_compared, validation
 from selectllm.report.as_markdown import as_markdown
+from selectllm.report.foretelling import render_foretold
 from selectllm.report.grid import render_grid
 from selectllm.report.html.evidence import RunEvidence
 from selectllm.report.html.picks_evidence import PicksEvidence
@@ -70,6 +71,7 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     PlanResults: render_plan,
     SetsPlanResults: render_sets_plan,
     OutcomeAgreement: render_outcome_agreement,
+    ForetoldTable: render_foretold,
     StudentsCompared: render_trials,
     StudentScores: render_scores,
     SelectionSummary: render_selection,

@@ -81,7 +81,7 @@ class Run:
             "reask": suite.reask,
             "seed": suite.seed,
             "structured": suite.structured,
-            "gate": suite.gate.model_dump(mode="json"),
+            "gate": suite.gate.recorded(),
             "utilities": [utility_row(utility.of(self.members)) for utility in self.utilities],
             "prompts": {s.prompt.ref: s.prompt.sha256 for s in self.selectors},
             "models": {
