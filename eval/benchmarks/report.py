@@ -1,13 +1,13 @@
 """What `selectllm report --html` costs: CPU seconds, memory, and how large and slow the page is.
 
-    python eval/benchmarks/report.py [--clusters 2000] [--keep FOLDER] [--browser]
+    python eval/benchmarks/report.py [RUN] [--clusters 2000] [--keep FOLDER] [--browser]
 
 A run of ten pairs (five prompts, two scripted models) on as many clusters of ten made-up items;
 with 2,000 clusters 20,000 decisions. It is made once and reported in a process of its own. For
 2,000 clusters the bounds are 5 CPU seconds, 500 MB, a page of 10 MB. Then the same of a selection
 of ten times as many items as clusters, from a pool of ten times as many: 20,000 of 200,000.
 
-With --browser (the extra `browser`, and Debian's chromium) also how long it takes until a page can
+With RUN, a run or a selection that is there, only of that. With --browser (the extra `browser`, and Debian's chromium) also how long it takes until a page can
 be used and until something of it is seen: the best of three.
 """
 
@@ -41,6 +41,7 @@ strategies: []
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", nargs="?", type=Path, help="a run or selection that is there")
     parser.add_argument("--clusters", type=int, default=2000)
     parser.add_argument("--keep", type=Path, help="leave pool, run and page there")
     parser.add_argument("--browser", action="store_true", help="open the pages in Chromium")
@@ -48,6 +49,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
+        if arguments.run is not None:
+            measure(arguments.run, folder / "one.html", in_browser=arguments.browser)
+            return
         run, picks = folder / "run", folder / "large.selected.jsonl"
         if not (run / "results.json").exists():
             make(folder, arguments.clusters)
