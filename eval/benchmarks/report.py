@@ -7,8 +7,9 @@ with 2,000 clusters 20,000 decisions. It is made once and reported in a process 
 2,000 clusters the bounds are 5 CPU seconds, 500 MB, a page of 10 MB. Then the same of a selection
 of ten times as many items as clusters, from a pool of ten times as many: 20,000 of 200,000.
 
-With RUN, a run or a selection that is there, only of that. With --browser (the extra `browser`, and Debian's chromium) also how long it takes until a page can
-be used and until something of it is seen: the best of three.
+With RUN, a run or a selection that is there, only of that. With --browser (the extra `browser`, and
+Debian's chromium) also how long it takes until a page can be used and until something of it is
+seen: the best of three.
 """
 
 from __future__ import annotations
