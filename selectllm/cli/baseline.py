@@ -10,6 +10,9 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE
 from selectllm.core.shown import visible
 from selectllm.jobs.gating import keep_baseline
+from selectllm.report.next_steps import command
+
+SUITES = Path("eval/suites")  # of a workspace
 
 
 @click.group("baseline")
@@ -30,6 +33,13 @@ def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
     names = ", ".join(entry.name for entry in kept.entries)
     told = (
         f"The baseline {out} holds the picks of {names} in {len(kept.clusters)} clusters, with the "
-        f"utility {kept.utility.name}."
+        f"utility {kept.utility.name}.\nTo compare with it, run: "
+        f"{command('regress', _suite_file(kept.suite), '--baseline', out)}"
     )
     click.echo(visible(told))
+
+
+def _suite_file(name: str) -> Path:
+    """Where the suite probably is: no run knows."""
+    here = Path(f"{name}.yaml")
+    return next((path for path in (here, SUITES / here) if path.is_file()), here)

@@ -105,7 +105,7 @@ SHOWN = 20
 
 def _tell(place: Path, state: CacheState, mended: bool) -> None:
     if not state.damaged:
-        click.echo(f"All {state.whole} replies in {place} are whole.")
+        click.echo(f"All {state.whole} replies in {place} are whole. There is nothing to do.")
     elif mended:
         click.echo(f"The {state.whole} replies in {place} that are whole were kept.")
         click.echo(f"The damaged database is now {place / ASIDE}. Remove it once you are sure.")
@@ -126,7 +126,9 @@ def clear(folder: Path | None, yes: bool) -> None:
         return
     count = clear_cache(place)
     removed = "the damaged cache" if count is None else f"{count} replies"
-    click.echo(f"Removed {removed} from {place}.")
+    click.echo(
+        f"Removed {removed} from {place}. The next command that needs a reply asks for it again."
+    )
 
 
 def _place(folder: Path | None) -> Path:

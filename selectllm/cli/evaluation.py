@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from selectllm.jobs.gating import recorded_into
 from selectllm.jobs.named_model import shown_argument
 from selectllm.jobs.outputs import nearby
 from selectllm.models.secrets import shown_url
+from selectllm.report.next_steps import command, looked_at
 
 WHERE = {"prompts", "cache", "encoder", "vectors", "env_file"}
 NOT_REPEATED = {*SETTINGS, "as_json", "quiet", "record", "junit", "markdown", "report"} - WHERE
@@ -107,10 +107,10 @@ def show(session: CommandSession, evaluation: Evaluation, *, details: bool = Tru
     print_results(evaluation.results, Console(), details=details)
     session.note_tries(evaluation.decisions)
     session.note(f"{capital(session.spent)}. The run is in {evaluation.folder}.")
-    folder = shlex.quote(str(nearby(evaluation.folder)))
+    folder = nearby(evaluation.folder)
     if evaluation.results.verdicts and not evaluation.results.utilities:
-        session.note(
-            f"To collect ratings, run: selectllm utility ask {folder} --differing -o sheet.csv"
-        )
+        ask = command("utility", "ask", folder, "--differing", "-o", "sheet.csv")
+        session.note(f"To collect ratings, run: {ask}")
     if not details:
-        session.note(f"For all figures, run: selectllm report {folder}")
+        session.note(f"For all figures, run: {command('report', folder)}")
+    session.note(looked_at(folder, "every case"))

@@ -16,6 +16,7 @@ from selectllm.downstream.outcomes.exported import MANIFEST
 from selectllm.jobs import exporting
 from selectllm.jobs.exporting import Export, ExportSettings
 from selectllm.jobs.sync import finished
+from selectllm.report.next_steps import trained_elsewhere
 
 
 @click.command(epilog=example("export eval/runs/SETS --pool pool.jsonl -o training"))
@@ -59,5 +60,5 @@ def _text(exported: Export) -> str:
     return (
         f"Wrote {len(sets)} {'set' if len(sets) == 1 else 'sets'} as {layouts} to "
         f"{exported.folder}.{note}\n{MANIFEST} says which set a result belongs to. "
-        f"Fill in {RECIPE} when you train."
+        f"Fill in {RECIPE} when you train.\n{trained_elsewhere(exported.folder)}"
     )

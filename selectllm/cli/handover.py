@@ -17,6 +17,7 @@ from selectllm.jobs import answering, handing
 from selectllm.jobs.answering import AnswerSettings
 from selectllm.jobs.handing import HandedOver, HandoverSettings
 from selectllm.jobs.sync import finished
+from selectllm.report.next_steps import command
 from selectllm.utility.handover.joining import Keep
 from selectllm.utility.handover.targets import TARGETS
 
@@ -62,7 +63,9 @@ def told(handed: HandedOver) -> str:
     filled = f" ({handed.filled} of them chosen at random)" if handed.filled else ""
     return visible(
         f"{handed.items} items to be answered{filled}: {handed.out}\n"
-        f"How to import them, and how the answers come back: {handed.files[-1]}"
+        f"How to import them, and how the answers come back: {handed.files[-1]}\n"
+        "When they are answered, run: "
+        f"{command('answers', handed.selection, 'ANSWERS', '-o', 'training.jsonl')}"
     )
 
 
@@ -105,6 +108,8 @@ def answers(
         click.echo(visible(f"{len(joined.joined.rows)} answered items in {settings.out}"))
         if faults and partial:
             click.echo(visible("\n".join(faults)))
+        words = command("student", "train", settings.out, "-o", "student")
+        session.note(f"To fine-tune a student on them, run: {words}")
     if faults and not partial:
         raise AnswersIncomplete(
             f"{' '.join(faults)} The file has all other answers; --partial accepts that"

@@ -13,6 +13,7 @@ from selectllm.cli.options import AS_JSON
 from selectllm.core.extras import pip_line
 from selectllm.models.providers import embedded_server, weights
 from selectllm.models.providers.weights import LOCAL_MODELS, LocalModel
+from selectllm.report.next_steps import command
 
 
 @click.group()
@@ -53,6 +54,9 @@ def install(name: str) -> None:
     click.echo(f"local/{name} is{'' if new else ' already'} installed.")
     if weights.engine_version() == weights.NO_ENGINE:
         click.echo(f"It cannot run yet. {_install_engine()}", err=True)
+    words = command("select", "POOL", "--budget", 10, "--prompt", "short@1")
+    if new:
+        click.echo(f"To use it, run: {words} --model local/{name}", err=True)
 
 
 @models.command(epilog=example("models serve smollm2-135m --port 8080"))

@@ -16,13 +16,14 @@ from selectllm.cli.reports import reports, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
-from selectllm.core.shown import visible
+from selectllm.core.shown import capital, visible
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import optimizing
 from selectllm.jobs.optimizing import Optimization, Searching
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.sync import finished
 from selectllm.optimization.schema import GridResults, SearchResults
+from selectllm.report.next_steps import looked_at
 
 optimize_options = grouped(
     "options",
@@ -119,4 +120,5 @@ def _show(session: CommandSession, search: Optimization) -> None:
     from selectllm.report.layout import Visible
 
     Console().print(Visible(render_optimized(search.results)))
-    session.note(f"{session.spent}; folder: {nearby(search.folder)}")
+    session.note(f"{capital(session.spent)}. The search is in {nearby(search.folder)}.")
+    session.note(looked_at(nearby(search.folder)))

@@ -32,6 +32,7 @@ from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import planning, selecting
 from selectllm.jobs.sets import SetsArguments
 from selectllm.jobs.sync import finished
+from selectllm.report.next_steps import carried_out
 from selectllm.selection.clustering.partition import PARTITIONS
 
 OF_SETS = ("pool", "budget", "only")
@@ -137,6 +138,26 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     planned = finished(job)
     if not write_reports(planned.results, session.workspace):
         show(planned.results, as_json=common.as_json)
+    if not common.as_json:
+        session.note(carried_out(options.kind, suite_file, _given(options)))
+
+
+def _given(options: PlanOptions) -> dict[str, object]:
+    """What the command that is planned is given, by its flags."""
+    if options.kind == "sets":
+        given = {"--pool": options.pool, "--budget": options.budget, "--only": options.only}
+        return {**given, "--seed": options.seed}
+    if options.kind == "regress":
+        return {"--baseline": "BASELINE.json", "--seed": options.seed, "--limit": options.limit}
+    named = {"--prompt": options.prompt, "--model": options.model}
+    arms: dict[str, object] = {}
+    if options.kind == "ab":
+        arms = {"--a": options.a, "--b": options.b, **named}
+    elif options.kind == "swap":
+        arms = {"--from": options.from_, "--to": options.to, "--prompt": options.prompt}
+    elif options.kind != "eval":
+        arms = {**named}
+    return {**arms, "--seed": options.seed, "--limit": options.limit}
 
 
 def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
@@ -153,9 +174,10 @@ def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
             f"{pool_file} is a pool, not a suite (.yaml). To plan a selection from it, run: "
             f"selectllm plan {pool_file} --budget N --prompt NAME --model PROVIDER/MODEL"
         )
+    session = open_session(common, Path.cwd())
     ahead = selecting.ahead(
         pool_file,
-        session=open_session(common, Path.cwd()),
+        session=session,
         budget=options.budget[0],
         prompt=options.prompt,
         model=options.model,
@@ -164,6 +186,10 @@ def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
         columns=options.columns,
     )
     show_ahead(finished(ahead), as_json=common.as_json)
+    if not common.as_json:
+        given = {"--budget": options.budget, "--prompt": options.prompt, "--model": options.model}
+        given |= {"--by": options.by, "--seed": options.seed}
+        session.note(carried_out("select", pool_file, given))
 
 
 def _of_sets(options: PlanOptions) -> SetsArguments:

@@ -20,6 +20,7 @@ from selectllm.jobs import comparing_prompts
 from selectllm.jobs.workspace import find_workspace
 from selectllm.prompting.library import PromptLibrary, check, lock, new_version
 from selectllm.prompting.prompt import render
+from selectllm.report.next_steps import command
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,8 @@ def new(where: Where, name: str, source: Path | None) -> None:
     """Write the next version of the prompt NAME, for you to edit."""
     path = new_version(where.folder, name, source)
     where.say({"ref": f"{name}@{path.stem[1:]}", "path": str(path)}, f"{path}\n")
+    if not where.as_json:
+        Terminal().note("Edit this file. To release it then, run: selectllm prompts lock")
 
 
 @prompts.command(name="lock", epilog=example("prompts lock"))
@@ -184,6 +187,9 @@ def lock_(where: Where) -> None:
         list(added),
         f"Locked {', '.join(added)}.\n" if added else "Every version is already locked.\n",
     )
+    if added and not where.as_json:
+        words = command("select", "POOL", "--budget", 10, "--prompt", added[-1], "--model", "MODEL")
+        Terminal().note(f"To use it, name it in a suite under prompts:, or run: {words}")
 
 
 @prompts.command(name="check", epilog=example("prompts check"))

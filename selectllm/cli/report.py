@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import AS_JSON, FILE
+from selectllm.cli.options import AS_JSON, FILE, grouped, map_option
 from selectllm.cli.reports import STDOUT, place_of, show
 from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
-from selectllm.core.files import read_json, write_text
+from selectllm.core.files import write_text
+from selectllm.core.shown import visible
 from selectllm.jobs.contents import REPORT
 from selectllm.jobs.outputs import check_written
-from selectllm.jobs.reporting import read_finished
+from selectllm.jobs.pool_of_picks import PoolOfPicks
+from selectllm.jobs.reporting import read_reported
 from selectllm.jobs.workspace import find_workspace
 
 if TYPE_CHECKING:
@@ -32,10 +34,11 @@ EACH = "--each --html -o FILE"
         "report eval/runs/NAME --as markdown -o report.md",
         "report eval/runs/MONDAY eval/runs/TUESDAY --html",
         "report eval/runs/ONE eval/runs/OTHER --each --html -o both.html",
+        "report pool.selected.jsonl --html",
     )
 )
 @click.argument(
-    "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    "folders", metavar="RUN...|SELECTION", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @option(
     "--as",
@@ -56,6 +59,17 @@ EACH = "--each --html -o FILE"
 )
 @option("-o", "--out", type=FILE, show_default="stdout")
 @AS_JSON
+@grouped(
+    "pool",
+    PoolOfPicks,
+    option(
+        "--pool",
+        "named",
+        help="The pool that SELECTION was selected from, if it is not NAME.jsonl beside "
+        "NAME.selected.jsonl.",
+    ),
+    map_option,
+)
 def report(
     folders: tuple[Path, ...],
     form: str | None,
@@ -63,6 +77,7 @@ def report(
     each: bool,
     out: Path | None,
     as_json: bool,
+    pool: PoolOfPicks,
 ) -> None:
     """Print the tables of the run in the folder RUN. No model is asked.
 
@@ -71,16 +86,21 @@ def report(
 
     Two RUNs are compared in the clusters that both asked, pair by pair, the second against the
     first. That is a description: for a verdict, use ab, swap or regress.
+
+    Of a SELECTION, a file that select wrote, the report shows the picks with their reasons beside
+    their rivals, and the picks beside the pool.
     """
     if as_json and (form or html or out):
         raise UsageError("--json prints to stdout only. To write a file, use: --as json -o FILE")
     if html and form not in (None, "html"):
         raise UsageError(f"--html and --as {form} are two formats. Ask for one of them.")
     form = "html" if html else form
+    if len(folders) > 1 and pool != PoolOfPicks():
+        raise UsageError("--pool, --map and --turns go with one selection. Leave them out.")
     if each:
         _write_each(folders, form, out)
     elif len(folders) == 1:
-        _tell_one(folders[0], form, out or (page_of(folders[0]) if html else None), as_json)
+        _tell_one(folders[0], pool, form, out or (page_of(folders[0]) if html else None), as_json)
     elif len(folders) == 2:
         _tell_two(folders, form, out, html, as_json)
     else:
@@ -90,15 +110,17 @@ def report(
         )
 
 
-def _tell_one(folder: Path, form: str | None, out: Path | None, as_json: bool) -> None:
-    result, path = read_finished(folder)
+def _tell_one(
+    folder: Path, pool: PoolOfPicks, form: str | None, out: Path | None, as_json: bool
+) -> None:
+    result, place, content = read_reported(folder, pool)
     if as_json:
-        click.echo(canonical_json(read_json(path)))
+        click.echo(canonical_json(content))
     elif form is None and out is None:
         show(result, as_json=False)
     else:
         workspace, form = find_workspace(folder), form or "terminal"
-        _write(result, folder, form, out, lambda: place_of(workspace, {form}, folder))
+        _write(result, folder, form, out, lambda: place or place_of(workspace, {form}, folder))
 
 
 def _tell_two(
@@ -122,7 +144,7 @@ def _write_each(folders: tuple[Path, ...], form: str | None, out: Path | None) -
         raise UsageError(f"--each makes one page of several runs. Write: {EACH}")
     check_written("out", out, REPORT, (), find_workspace(Path.cwd()))
     write_text(out, page_of_each(folders))
-    click.echo(f"{out}", err=True)
+    click.echo(visible(f"Wrote the page to {out}. Open it in a browser."), err=True)
 
 
 def page_of(run: Path) -> Path:
@@ -138,7 +160,8 @@ def _write(
 
     file = None if out is None or str(out) == STDOUT else out
     if file is not None:
-        check_written("out", file, REPORT, (), find_workspace(folder))
+        read = [folder] if folder.is_file() else []
+        check_written("out", file, REPORT, read, find_workspace(folder))
     where = place()
     try:
         text = told(result, form, where)
@@ -147,6 +170,6 @@ def _write(
     if file is not None:
         write_text(file, text)
         if form == "html":
-            click.echo(f"{file}", err=True)
+            click.echo(visible(f"Wrote the page to {file}. Open it in a browser."), err=True)
     else:
         click.echo(text, nl=False)

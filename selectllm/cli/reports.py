@@ -18,6 +18,7 @@ from selectllm.core.document import Document
 from selectllm.core.errors import SelectLLMError, UsageError
 from selectllm.core.files import write_text
 from selectllm.jobs.outputs import check_reports
+from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -127,9 +128,24 @@ def write_reports(
     asked: Sequence[Report] = click.get_current_context().meta.get(META, ())
     if not asked:
         return False
+    return _write(result, asked, place_of(workspace, {each.format for each in asked}, run))
+
+
+def write_reports_of_picks(selection: Path, workspace: Workspace, pool: PoolOfPicks) -> bool:
+    """The same of the selection that was just written to a file, made from `pool`."""
+    asked: Sequence[Report] = click.get_current_context().meta.get(META, ())
+    if not asked:
+        return False
+    from selectllm.jobs.picks import read_picks
+    from selectllm.report.formats import Place
+
+    summary, evidence = read_picks(selection, workspace, pool)
+    return _write(summary, asked, Place(workspace.root, evidence=evidence))
+
+
+def _write(result: Document, asked: Sequence[Report], place: Place) -> bool:
     from selectllm.report.formats import report
 
-    place = place_of(workspace, {each.format for each in asked}, run)
     texts = [(each.file, report(result, each.format, place)) for each in asked]
     for file, text in texts:
         if file is not None:

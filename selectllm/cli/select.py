@@ -12,6 +12,7 @@ from selectllm.cli.evaluation import same_command
 from selectllm.cli.handover import told
 from selectllm.cli.option_words import example
 from selectllm.cli.options import Common, common_options, model_options
+from selectllm.cli.reports import reports, write_reports_of_picks
 from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
@@ -22,9 +23,12 @@ from selectllm.jobs import selecting
 from selectllm.jobs.contents import REJECTED, SELECTION
 from selectllm.jobs.handing import HandedOver, check_handover, hand_over_selection
 from selectllm.jobs.named_model import ModelOptions
-from selectllm.jobs.outputs import check_written
+from selectllm.jobs.outputs import check_written, nearby
+from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished
+from selectllm.report.next_steps import looked_at
+from selectllm.selection.schema import SelectionSummary
 
 
 @click.command(
@@ -36,6 +40,7 @@ from selectllm.jobs.sync import finished
 @click.argument("pool_file", metavar="POOL", type=click.Path(path_type=Path))
 @select_options
 @model_options
+@reports(SelectionSummary, verdicts=False)
 @common_options
 def select(
     pool_file: Path, options: SelectOptions, model_options: ModelOptions, common: Common
@@ -55,6 +60,8 @@ def select(
     if options.dry_run:
         plan = finished(selecting.ahead(pool_file, session=session, **arguments))
         show_ahead(plan, as_json=common.as_json)
+        if not common.as_json:
+            session.note(f"To carry it out, run: {shlex.join(same_command('dry_run'))}")
         return
     try:
         selection = finished(selecting.select(pool_file, session=session, **arguments))
@@ -70,7 +77,10 @@ def select(
         selection.write(out)
     else:
         handed = hand_over_selection(selection, options.to, out, session=session)
-    _report(session, selection, out, handed)
+    written = out if handed is None else handed.selection
+    pool = PoolOfPicks(selection.pool, columns=options.columns)
+    printed = write_reports_of_picks(written, session.workspace, pool)
+    _report(session, selection, out, handed, printed=printed)
 
 
 def _check_outputs(
@@ -91,10 +101,17 @@ def _beside(out: Path, what: str) -> Path:
 
 
 def _report(
-    session: CommandSession, selection: Selection, out: Path, handed: HandedOver | None
+    session: CommandSession,
+    selection: Selection,
+    out: Path,
+    handed: HandedOver | None,
+    *,
+    printed: bool,
 ) -> None:
-    """What was selected; an error where it is short of the budget."""
+    """What was selected, unless a report `printed` it; an error where it is short of the budget."""
     session.note_tries(selection.decisions)
+    if selection.replies:
+        session.note(_told(session, selection))
     if session.common.as_json:
         summary = {
             "out": str(out),
@@ -106,7 +123,7 @@ def _report(
         click.echo(canonical_json(summary | (handed.to_json() if handed else {})))
     elif handed:
         click.echo(told(handed))
-    else:
+    elif not printed:
         click.echo(
             visible(
                 f"Wrote {len(selection)} items to {out}, selected by {', '.join(selection.by)}."
@@ -118,8 +135,8 @@ def _report(
                 "used. "
                 "They are marked as filled."
             )
-    if selection.replies:
-        session.note(_told(session, selection))
+    if handed is None:
+        session.note(looked_at(nearby(out), "the picks"))
     if selection.short:
         raise SelectionShort(
             f"Only {len(selection)} of {selection.budget} items were selected, because the other "

@@ -19,7 +19,9 @@ from selectllm.core.shown import capital
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import sets as making
+from selectllm.jobs.outputs import nearby
 from selectllm.jobs.sync import finished
+from selectllm.report.next_steps import command
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,15 @@ def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     try:
         comparison = finished(job)
     except ReplyMissing as error:
-        command = shlex.join(same_command())
-        raise ReplyMissing(f"{error}. To ask for them, run: {command}") from None
+        again = shlex.join(same_command())
+        raise ReplyMissing(f"{error}. To ask for them, run: {again}") from None
     if options.markdown is not None:
         write_text(options.markdown, comparison.report("markdown"))
     _show(session, comparison)
+    if not common.as_json:
+        pool = options.pool or nearby(suite.at(suite.pool))
+        words = command("export", nearby(comparison.folder), "--pool", pool, "-o", "training")
+        session.note(f"To write training files of the sets, run: {words}")
 
 
 def _show(session: CommandSession, comparison: making.Sets) -> None:

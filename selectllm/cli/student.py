@@ -34,6 +34,7 @@ from selectllm.jobs.scoring import BaseSettings, ScoreSettings
 from selectllm.jobs.sync import finished
 from selectllm.jobs.training import TrainSettings
 from selectllm.jobs.workshop import DEFAULT, StudentSettings, TrialSettings
+from selectllm.report.next_steps import command, looked_at
 
 
 @click.group("student")
@@ -80,6 +81,9 @@ def train(
         if local.as_json
         else trained_text(results, trained.dev_items)
     )
+    if not local.as_json:
+        words = command("student", "score", settings.out, "--test", settings.test or "TEST.jsonl")
+        session.note(f"To measure it on held-out items, run: {words}")
 
 
 @student.command(epilog=example("student score student --test test.jsonl"))
@@ -194,4 +198,5 @@ def compare(
     if not reports.write_reports(compared.results, session.workspace):
         reports.show(compared.results, as_json=local.as_json)
     if not local.as_json:
-        session.note(f"folder: {compared.folder}")
+        session.note(f"The comparison is in {compared.folder}.")
+        session.note(looked_at(compared.folder))

@@ -6,13 +6,17 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import click
 
 from selectllm.core.shown import sentence, visible
-from selectllm.core.types import Progress
+from selectllm.core.types import Heard, Step
+from selectllm.report.progress import Pacing, progress_line
+
+REFRESHED = 4  # times a second
 
 # Arguments that the command line calls otherwise than `max_cost` -> --max-cost.
 FLAGS = {
@@ -65,9 +69,14 @@ def flag(argument: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Notes and progress bars on stderr; neither with --quiet."""
+    """Notes and progress on stderr; neither with --quiet.
+
+    On a terminal progress is one line that changes, elsewhere (and with CI=true) now and then a
+    line of its own.
+    """
 
     quiet: bool = False
+    clock: Callable[[], float] = time.monotonic
 
     def note(self, text: str) -> None:
         """A line for people."""
@@ -75,16 +84,50 @@ class Terminal:
             click.echo(visible(sentence(spoken(text))), err=True)
 
     @contextlib.contextmanager
-    def progress(self, description: str) -> Iterator[Progress | None]:
-        """A progress bar; None where nobody watches (no terminal, CI)."""
-        if self.quiet or not sys.stderr.isatty() or os.environ.get("CI") == "true":
+    def progress(self, description: str) -> Iterator[Heard | None]:
+        """What hears how far `description` is; None with --quiet."""
+        if self.quiet:
             yield None
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
+        elif sys.stderr.isatty() and os.environ.get("CI") != "true":
+            with self._changing_line(description) as hear:
+                yield hear
+        else:
+            yield self._lines(description)
 
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(description, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+    @contextlib.contextmanager
+    def _changing_line(self, description: str) -> Iterator[Heard]:
+        """Steps are only kept; a thread of rich's looks at the last one, REFRESHED times a second.
+
+        So however many there are, they cost nothing.
+        """
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        console, began, last = Console(stderr=True), self.clock(), Step(0, 0)
+
+        def hear(step: Step) -> None:
+            nonlocal last
+            last = step
+
+        def shown() -> Text:
+            line = progress_line(description, last, self.clock() - began, console.width - 1)
+            return Text(line, style="cyan", no_wrap=True)
+
+        live = Live(
+            console=console, get_renderable=shown, refresh_per_second=REFRESHED, transient=True
+        )
+        with live:
+            yield hear
+
+    def _lines(self, description: str) -> Heard:
+        """A line now and then, as Pacing has it."""
+        began = self.clock()
+        pacing = Pacing(began)
+
+        def hear(step: Step) -> None:
+            now = self.clock()
+            if pacing.due(step, now):
+                click.echo(visible(progress_line(description, step, now - began)), err=True)
+
+        return hear

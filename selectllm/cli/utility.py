@@ -35,6 +35,7 @@ from selectllm.jobs.agreeing import AgreeSettings, TableSettings
 from selectllm.jobs.importing import ResultSettings, SheetSettings
 from selectllm.jobs.rating import RatingRequest
 from selectllm.jobs.sync import finished
+from selectllm.report.next_steps import command
 
 
 def _roles(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
@@ -260,3 +261,8 @@ def agree(
     found = finished(agreeing.agree_either(sets_folder, settings, table, session=session))
     if not write_reports(found):
         show(found, as_json=as_json)
+    if not as_json:
+        session.note(
+            "Nothing was written. To keep this, add --report json=agreement.json; "
+            f"{command('report', 'agreement.json')} then shows it again."
+        )

@@ -19,6 +19,26 @@ Status = Literal["ok", "repaired", "partial", "invalid", "refused", "error"]
 Progress = Callable[[int, int], None]
 """Hears how far a piece of work is: (done, total)."""
 
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a piece of work is: `done` of `total`, which may grow.
+
+    The calls of models since it began: `sent` and answered, answered from the cache or a pack
+    (`cached`), and tries that `failed`. `spent_usd`: what the job has spent so far, all in all.
+    """
+
+    done: int
+    total: int
+    sent: int = 0
+    cached: int = 0
+    failed: int = 0
+    spent_usd: float = 0.0
+
+
+Heard = Callable[[Step], object]
+"""Hears of every step."""
+
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -44,6 +44,7 @@ KEYS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"suite", "metric", "agreement"}),
         frozenset({"kind", "plan", "confirmation"}),
         frozenset({"validations"}),
+        frozenset({"selection", "pool_items", "filled"}),
         frozenset({"a", "b", "compared"}),
     ),
 }

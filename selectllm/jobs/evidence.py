@@ -12,6 +12,7 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_manifest, read_run_inputs
 from selectllm.evaluation.metrics.gains import DecisionGains
 from selectllm.evaluation.metrics.lengths import length_edges, picks_by_length
+from selectllm.jobs.computing import all_stays
 from selectllm.jobs.provenance import provenance
 from selectllm.jobs.rating import SCALE, pool_of_run
 from selectllm.jobs.workspace import Workspace
@@ -45,6 +46,7 @@ def place_of_run(folder: Path, workspace: Workspace, checkout: Path | None = Non
     return Place(workspace.root, checkout, evidence)
 
 
+@all_stays()
 def read_evidence(folder: Path, library: PromptLibrary) -> RunEvidence | None:
     """The cases of the run in `folder`; None if it is the folder of no run.
 

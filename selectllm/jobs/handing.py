@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selectllm.core.errors import PromptError, RunError, UsageError
+from selectllm.core.errors import PromptError, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.types import Decision, Item, Question
 from selectllm.data.hub import located
@@ -19,14 +19,12 @@ from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.jobs.contents import SELECTION
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.rating import pool_of_run
+from selectllm.jobs.selected import ROWS, log_beside, read_selected
 from selectllm.prompting.prompt import labels_for
 from selectllm.prompting.replies.reasons import reasons_in
 from selectllm.selection.by_model import Chosen
-from selectllm.selection.decision_log import read_log
 from selectllm.selection.output import write_selection
-from selectllm.selection.schema import SelectionMark
 from selectllm.utility.handover.handed import HandedItem, handed_items
-from selectllm.utility.handover.joining import MARK
 from selectllm.utility.handover.targets import (
     TARGETS,
     TargetName,
@@ -37,9 +35,6 @@ from selectllm.utility.handover.targets import (
 if TYPE_CHECKING:
     from selectllm.jobs.selection import Selection
     from selectllm.jobs.session import Session
-
-ROWS = ".selection.jsonl"
-"""Added to the name of OUT: the items as `select` writes them, with all their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +152,7 @@ def _written(
 
 
 def _of_selection(path: Path, settings: HandoverSettings, session: Session) -> list[HandedItem]:
-    items = load_pool(path, columns=settings.columns).pool.items
-    chosen = [_marked(item, path) for item in items]
+    chosen = read_selected(path, settings.columns)
     texts: Mapping[str, Item] = {}
     decisions = _decisions_beside(path)
     if settings.pool is not None:
@@ -166,7 +160,7 @@ def _of_selection(path: Path, settings: HandoverSettings, session: Session) -> l
             located(session.path(Path()), settings.pool), columns=settings.columns
         ).pool
         texts = pool.by_id
-        if absent := next((item.id for item in items if item.id not in texts), None):
+        if absent := next((c.item.id for c in chosen if c.item.id not in texts), None):
             raise UsageError(
                 f"`pool` {settings.pool}: has no item {absent!r}, which {path} selected. Name the "
                 "pool that it was made from",
@@ -180,25 +174,11 @@ def _of_selection(path: Path, settings: HandoverSettings, session: Session) -> l
     return handed_items(chosen, decisions, texts)
 
 
-def _marked(item: Item, path: Path) -> Chosen:
-    try:
-        mark = SelectionMark.exactly(item.row[MARK])
-    except (KeyError, ValueError):
-        raise RunError(
-            f"{path}: item {item.id!r} was not selected. Name a file that `select` wrote"
-        ) from None
-    row = {name: value for name, value in item.row.items() if name != MARK}
-    return Chosen(replace(item, row=row), **dict(mark))
-
-
 def _decisions_beside(path: Path) -> list[Decision]:
     """The clusters of a selection; none where no log is beside it, or a strategy selected."""
-    for name in (path.name, path.name.removesuffix(ROWS)):
-        log = path.with_name(f"{name}.decisions.jsonl")
-        if log.is_file():
-            latest = read_log(log).latest.values()
-            return [decision for decision in latest if decision.model is not None]
-    return []
+    log = log_beside(path)
+    latest = () if log is None else log.latest.values()
+    return [decision for decision in latest if decision.model is not None]
 
 
 def _of_run(folder: Path, settings: HandoverSettings, session: Session) -> list[HandedItem]:

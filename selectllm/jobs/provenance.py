@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.files import read_json
+from selectllm.core.types import Pool
+from selectllm.data.hub import is_hub
 from selectllm.report.html.evidence import Provenance
 
 HASH = 12  # digits of a hash that are shown
@@ -19,9 +21,49 @@ def provenance(folder: Path, manifest: Mapping[str, Any]) -> Provenance:
     """What run.json of `folder` says, with this manifest."""
     described = read_json(folder / "run.json")
     facts = [*_asked(manifest), *_sources(manifest, described), *_versions(described)]
-    last = datetime.fromtimestamp((folder / "decisions.jsonl").stat().st_mtime).astimezone()
-    when = f"{last.day} {last:%B %Y}"
+    when = _day_of(folder / "decisions.jsonl")
     return Provenance(shlex.join(_command(manifest)), when, tuple(facts))
+
+
+def _day_of(file: Path) -> str:
+    last = datetime.fromtimestamp(file.stat().st_mtime).astimezone()
+    return f"{last.day} {last:%B %Y}"
+
+
+def provenance_of_selection(
+    file: Path, manifest: Mapping[str, Any], pool: Pool | None
+) -> Provenance:
+    """What the log of a selection says, {} without one; `pool`: what it was made from, if known."""
+    source = "POOL" if pool is None or not pool.source else pool.source
+    source = source if is_hub(Path(source)) else Path(source).name
+    words = ["selectllm", *_selecting(source, file, manifest)] if manifest else []
+    facts = [("selection", file.name)]
+    if sha256 := manifest.get("pool_sha256"):
+        facts.append(("pool", f"{source} ({_short(sha256)})"))
+    if (prompt := manifest.get("prompt")) is not None:
+        facts.append(("prompt", f"{prompt} ({_short(manifest['prompt_sha256'])})"))
+        model = {key: each for key, each in manifest["model"].items() if each not in (None, {}, [])}
+        facts.append(("model", ", ".join(f"{key} {each}" for key, each in model.items())))
+    named = ("by", "cluster_size", "encoder", "distinct", "prefilter", "seed", "reask")
+    facts += [(name.replace("_", " "), str(manifest[name])) for name in named if name in manifest]
+    return Provenance(shlex.join(words), _day_of(file), tuple(facts), "in the folder of the pool")
+
+
+def _selecting(source: str, file: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """The command; settings of the model that it was given are among the facts."""
+    yield from ("select", source)
+    if manifest.get("threshold") is not None:
+        yield from ("--threshold", str(manifest["threshold"]))
+    else:
+        yield from ("--budget", str(manifest["budget"]))
+    if manifest.get("strategy") is not None:
+        yield from ("--strategy", manifest["strategy"])
+    else:
+        yield from ("--prompt", manifest["prompt"], "--model", manifest["model"]["id"])
+        yield from ("--by", str(manifest["by"]), "--cluster-size", str(manifest["cluster_size"]))
+    for name in ("distinct", "prefilter"):
+        yield from (f"--{name}", str(manifest[name])) if name in manifest else ()
+    yield from ("--seed", str(manifest["seed"]), "-o", file.name)
 
 
 def _command(manifest: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from selectllm.core.document import Document
 from selectllm.core.errors import RunError, UsageError
@@ -19,7 +19,10 @@ from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.evaluation.two_runs.schema import RunsCompared
+from selectllm.jobs.pool_of_picks import PoolOfPicks, is_selection
+from selectllm.jobs.workspace import find_workspace
 from selectllm.optimization.schema import GridResults, SearchResults, read_optimize
+from selectllm.selection.schema import SelectionSummary
 from selectllm.utility.schema import Validations
 
 if TYPE_CHECKING:
@@ -47,9 +50,34 @@ BY_KEYS: Sequence[tuple[frozenset[str], type[Document]]] = (
     (frozenset({"kind", "plan", "splits"}), SearchResults),
     (frozenset({"student", "losses", "bands"}), StudentScores),
     (frozenset({"validations"}), Validations),
+    (frozenset({"selection", "pool_items", "filled"}), SelectionSummary),
     (frozenset({"a", "b", "compared"}), RunsCompared),
 )
 """What a file of JSON holds, by the keys that only it has."""
+
+
+def read_reported(
+    place: Path, pool: PoolOfPicks
+) -> tuple[Document, Place | None, Mapping[str, Any]]:
+    """What `report` tells of: a finished folder, its file, or a selection.
+
+    Of a selection also where its page is read, with its picks; last what --json prints. Raises as
+    `read_finished` and `read_picks` do, and UsageError for a `pool` of what is no selection.
+    """
+    if is_selection(place):
+        from selectllm.jobs.picks import read_picks
+        from selectllm.report.formats import Place
+
+        workspace = find_workspace(place.parent)
+        summary, evidence = read_picks(place, workspace, pool)
+        return summary, Place(workspace.root, evidence=evidence), summary.to_json()
+    if pool != PoolOfPicks():
+        raise UsageError(
+            f"`pool` and `columns` are for a selection, which {place} is not. Leave them out",
+            argument="pool",
+        )
+    result, path = read_finished(place)
+    return result, None, read_json(path)
 
 
 def read_finished(place: Path) -> tuple[Document, Path]:

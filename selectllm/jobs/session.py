@@ -9,7 +9,7 @@ import itertools
 import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
 from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
 from selectllm.core.stopping import DRAIN_SECONDS, Drain, draining
-from selectllm.core.types import Item, Pool, Progress
+from selectllm.core.types import Heard, Item, Pool, Progress, Step
 from selectllm.jobs.arguments import check, hints_of
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
@@ -45,8 +45,8 @@ class Watcher(Protocol):
         """Hear one sentence or more about what a job does or leaves out."""
         ...
 
-    def progress(self, description: str) -> contextlib.AbstractContextManager[Progress | None]:
-        """What is called with (done, total) while the context lasts; None if nobody looks."""
+    def progress(self, description: str) -> contextlib.AbstractContextManager[Heard | None]:
+        """What is called with every Step while the context lasts; None if nobody looks."""
         ...
 
 
@@ -62,7 +62,7 @@ class Notes:
             self.hear(text)
 
     @contextlib.contextmanager
-    def progress(self, description: str) -> Iterator[Progress | None]:
+    def progress(self, description: str) -> Iterator[Heard | None]:
         """Nobody looks."""
         yield None
 
@@ -133,6 +133,7 @@ class Session(Jobs):
         **settings: Unpack[Settings],
     ) -> None:
         from selectllm.models.wrappers.budget import Ledger
+        from selectllm.models.wrappers.counted import CallCount
         from selectllm.models.wrappers.pace import Paces
         from selectllm.prompting.library import PromptLibrary
 
@@ -155,6 +156,7 @@ class Session(Jobs):
         with blaming("prompts"):
             self.library = PromptLibrary(self.workspace.prompts)
         self.ledger = Ledger(self.settings.max_cost, allow_unpriced=self.settings.allow_unpriced)
+        self.calls = CallCount()
         self.paces = Paces()
         self.given: GivenVectors | None = None
         if self.settings.vectors is not None:
@@ -203,10 +205,14 @@ class Session(Jobs):
         return self._caches[0]
 
     def for_job(self) -> Self:
-        """The same session with a ledger for one job, whose spending counts in the session's too.
+        """The same session with a ledger and counts for one job.
+
+        What it spends counts in the session's ledger, too.
 
         Raises UsageError if the session is closed.
         """
+        from selectllm.models.wrappers.counted import CallCount
+
         if self.closed:
             raise UsageError(
                 "the session is closed, and runs no more jobs. Run them before it is closed, or "
@@ -214,7 +220,7 @@ class Session(Jobs):
                 argument="session",
             )
         session = copy.copy(self)
-        session.ledger = self.ledger.part()
+        session.ledger, session.calls = self.ledger.part(), CallCount()
         return session
 
     def _settings(self, given: Settings) -> SessionSettings:
@@ -247,9 +253,25 @@ class Session(Jobs):
         for sentence in pool.notes:
             self.note(f"Note: {pool.source or 'the pool'}: {sentence}")
 
-    def progress(self, description: str) -> contextlib.AbstractContextManager[Progress | None]:
-        """Show the watcher how far something is."""
-        return self.watcher.progress(description)
+    @contextlib.contextmanager
+    def progress(self, description: str) -> Iterator[Progress | None]:
+        """Show the watcher how far something is, and what its calls come to."""
+        before = replace(self.calls)
+        with self.watcher.progress(description) as hear:
+            if hear is None:
+                yield None
+                return
+            calls, ledger = self.calls, self.ledger
+
+            def heard(done: int, total: int) -> None:
+                counts = (
+                    calls.sent - before.sent,
+                    calls.cached - before.cached,
+                    calls.failed - before.failed,
+                )
+                hear(Step(done, total, *counts, ledger.spent))
+
+            yield heard
 
     @property
     def drain(self) -> Drain:
@@ -276,6 +298,7 @@ class Session(Jobs):
             cache=self.cache,
             environment=os.environ,
             ledger=self.ledger,
+            calls=self.calls,
             paces=self.paces,
             offline=self.settings.offline,
             pack=pack or {},

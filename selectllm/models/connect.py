@@ -1,7 +1,7 @@
 """From a model's settings to a model that answers: the wrappers, in the order they act.
 
-    Replayed(pack) > Cached > Retrying > TruncationGuard > Budgeted > LiteLLMModel, OwnModel or
-    the embedded engine
+    Counted > Replayed(pack) > Cached > Retrying > TruncationGuard > Budgeted > LiteLLMModel,
+    OwnModel or the embedded engine
 
 Only the innermost one talks to a provider; a reply that the pack or the cache holds never loads
 litellm.
@@ -24,6 +24,7 @@ from selectllm.models.providers.own import OwnModel, find_factory, own_identity
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.budget import Budgeted, Ledger
 from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache
+from selectllm.models.wrappers.counted import CallCount, Counted
 from selectllm.models.wrappers.pace import Paces
 from selectllm.models.wrappers.recorded import Replayed
 from selectllm.models.wrappers.retry import Retrying, RetryPolicy
@@ -34,16 +35,18 @@ from selectllm.models.wrappers.truncation_guard import TruncationGuard
 class Connections:
     """What all models of a command share.
 
-    `environment`: where keys and base URLs are looked up. `utility`: what mock/oracle and
-    mock/skill:S pick by. `num_ctx`: the context that Ollama is told to make room for, tokens.
-    `base`: a folder in which code of the user's own may be. `recorded`: the endpoints that a
-    baseline holds, by model: an embedded model whose engine is not installed is known by its own
-    there. `innermost`: what makes the model that talks to a provider; None for `innermost` below.
+    `environment`: where keys and base URLs are looked up. `calls`: counts what is asked.
+    `utility`: what mock/oracle and mock/skill:S pick by. `num_ctx`: the context that Ollama is
+    told to make room for, tokens. `base`: a folder in which code of the user's own may be.
+    `recorded`: the endpoints that a baseline holds, by model: an embedded model whose engine is
+    not installed is known by its own there. `innermost`: what makes the model that talks to a
+    provider; None for `innermost` below.
     """
 
     cache: ReplyCache
     environment: Mapping[str, str]
     ledger: Ledger = field(default_factory=Ledger)
+    calls: CallCount = field(default_factory=CallCount)
     offline: bool = False
     pack: Mapping[str, Reply] = field(default_factory=empty)
     utility: Mapping[str, float] | None = None
@@ -88,10 +91,10 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
     setting that cannot work.
     """
     if provider_of(spec).way == "scripted":
-        return MockModel(spec, shared.utility, write)
+        return Counted(MockModel(spec, shared.utility, write), shared.calls)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
-    return Replayed(Cached(inner, shared.cache), shared.pack)
+    return Counted(Replayed(Cached(inner, shared.cache), shared.pack), shared.calls)
 
 
 def _live(spec: ModelSpec, shared: Connections) -> Model:

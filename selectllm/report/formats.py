@@ -30,10 +30,12 @@ from selectllm.report.as_markdown import as_markdown
 from selectllm.report.foretelling import render_foretold
 from selectllm.report.grid import render_grid
 from selectllm.report.html.evidence import RunEvidence
+from selectllm.report.html.picks_evidence import PicksEvidence
 from selectllm.report.junit import junit
 from selectllm.report.layout import Visible
 from selectllm.report.markdown import markdown
 from selectllm.report.optimize import render_report
+from selectllm.report.picks import render_selection
 from selectllm.report.plan import render_plan
 from selectllm.report.plan_sets import render_sets_plan
 from selectllm.report.set_agreement import render_outcome_agreement
@@ -43,6 +45,7 @@ from selectllm.report.students_compared import render_trials
 from selectllm.report.terminal import render_results
 from selectllm.report.two_runs import render_two_runs
 from selectllm.report.validation import render_validations
+from selectllm.selection.schema import SelectionSummary
 from selectllm.utility.schema import Validations
 
 WIDTH = 100  # columns of a report that is written to a file
@@ -52,12 +55,12 @@ WIDTH = 100  # columns of a report that is written to a file
 class Place:
     """Where a report will be read: the workspace that prompts lie in, and GitHub's checkout.
 
-    `evidence`: of a run, the cases that a page lets one look into.
+    `evidence`: of a run, the cases that a page lets one look into; of a selection, its picks.
     """
 
     workspace: Path | None = None
     checkout: Path | None = None
-    evidence: RunEvidence | None = None
+    evidence: RunEvidence | PicksEvidence | None = None
 
 
 RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
@@ -71,6 +74,7 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     ForetoldTable: render_foretold,
     StudentsCompared: render_trials,
     StudentScores: render_scores,
+    SelectionSummary: render_selection,
     RunsCompared: render_two_runs,
     Validations: lambda found: render_validations(found.validations),
 }

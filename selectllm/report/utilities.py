@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from selectllm.downstream.outcomes.schema import ResultsImported
+from selectllm.report.next_steps import command
 from selectllm.report.wording import counted
 from selectllm.utility.annotation.schema import RatingsImported
 from selectllm.utility.schema import UtilitySaved
@@ -49,6 +50,6 @@ def results_text(imported: ResultsImported) -> str:
         f"arms: {', '.join(imported.arms)}",
         f"budgets: {', '.join(map(str, imported.budgets))}",
         *(f"metric {metric}: on {', '.join(names)}" for metric, names in imported.metrics.items()),
-        f"next: selectllm utility agree SETS_FOLDER --results {imported.file}",
+        "Next, run: " + command("utility", "agree", "SETS_FOLDER", "--results", imported.file),
     ]
     return "\n".join(lines)

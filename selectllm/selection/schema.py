@@ -12,7 +12,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Document, Number, Part, Sha256, Tally, schema_of
+from selectllm.core.document import (
+    Amount,
+    Coefficient,
+    Document,
+    Number,
+    Part,
+    Sha256,
+    Tally,
+    schema_of,
+)
 from selectllm.core.strict import Count
 from selectllm.core.types import Attempt, Status
 
@@ -128,3 +137,80 @@ class ClustersFile(Document):
     pool_sha256: Sha256
     clusters: tuple[ClusterEntry, ...]
     sha256: Sha256 = Field(description="Of the canonical JSON of the rest.")
+
+
+class PickedLengths(Part):
+    """Items of `low` to `high` characters (`high` None: and more), in the pool and among picks."""
+
+    low: Tally
+    high: Tally | None
+    pool: Tally | None
+    picks: Tally
+
+
+class PickedTopic(Part):
+    """A group of the pool whose vectors are near each other; `example`: the item in its middle."""
+
+    example: str
+    pool: Tally
+    picks: Tally
+
+
+class Likenesses(Part):
+    """The mean cosine over all pairs of items. Lower is more diverse."""
+
+    picks: Coefficient | None
+    pool: Coefficient | None
+
+
+class PicksPerCluster(Part):
+    """In how many clusters so many items were selected."""
+
+    picks: Tally
+    clusters: Tally
+
+
+class ClusterSpread(Part):
+    """The clusters that the pool was divided into at first; `reached`: those with a pick.
+
+    `rounds`: above 1 where the picks of these clusters were divided again, see by_model.
+    """
+
+    by: str | None
+    clusters: Tally
+    reached: Tally
+    rounds: Tally
+    picks: tuple[PicksPerCluster, ...]
+
+
+class SelectionSummary(Document):
+    """What a selection says: how many of how many, how, at which cost, and beside the pool.
+
+    Everything of the pool is None or empty where its file is not there. `filled`: chosen at random.
+    `whole`: selected with all others of their cluster, unasked. `calls`: replies behind it;
+    `cost_usd`: what these cost when they came, None if any has no price.
+    """
+
+    model_config = ConfigDict(title="JSON that report SELECTION prints")
+
+    selection: str
+    pool: str | None
+    pool_items: Tally | None
+    budget: Tally | None
+    threshold: Number | None
+    selected: Tally
+    filled: Tally
+    whole: Tally
+    prompt: str | None
+    model: str | None
+    strategy: str | None
+    vote: str | None
+    seed: int | None
+    calls: Tally
+    tokens_in: Tally
+    tokens_out: Tally
+    cost_usd: Amount | None
+    clusters: ClusterSpread | None
+    lengths: tuple[PickedLengths, ...]
+    topics: tuple[PickedTopic, ...]
+    likeness: Likenesses | None

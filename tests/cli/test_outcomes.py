@@ -96,7 +96,7 @@ def test_what_was_read_is_told_and_kept(selectllm: Command) -> None:
     assert budgets == "budgets: 4"
     assert (acc, loss) == ("metric acc: on mmlu", "metric loss: on mmlu")
     assert outcome.err.startswith("Note: 12 of 24 exported sets have no result: ")
-    assert then == "next: selectllm utility agree SETS_FOLDER --results results.jsonl"
+    assert then == "Next, run: selectllm utility agree SETS_FOLDER --results results.jsonl"
     header, *kept = read_jsonl(Path("results.jsonl"))
     assert len(kept) == header["results"]["rows"] == 24
     for line in (header, *kept):

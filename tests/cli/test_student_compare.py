@@ -123,7 +123,7 @@ def test_the_table_says_what_was_gained_and_by_what_noise(selectllm: Command) ->
     assert outcome.code == 0, outcome.err
     for word in ("per token", "per item", "over random", "over matched", "reliability", "8 random"):
         assert word in outcome.out
-    assert "folder: sets/students" in outcome.err
+    assert "in sets/students." in outcome.err
     content = json.loads(Path("sets/students/compare.json").read_text("utf-8"))
     Draft202012Validator(schema("compare")).validate(content)
     again = compare(selectllm, "--seeds", 1, "--matched", "strategy:first", "--json")

@@ -266,7 +266,7 @@ def test_each_form_is_written_where_it_should_go(
     assert json.loads(selectllm("report", *two, "--as", "json").out)["clusters"] == 8
     assert selectllm("report", *two, "--as", "markdown").out.count("| short@1 + m |") > 1
     told = selectllm("report", *two, "--html")
-    assert told.err == f"{runs / 'best' / 'beside-first.html'}\n"
+    assert str(runs / "best" / "beside-first.html") in told.err
     assert selectllm("report", *two, "--html", "-o", "here.html").code == 0
     written = (runs / "best" / "beside-first.html").read_bytes()
     assert Path("here.html").read_bytes() == written

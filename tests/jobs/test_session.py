@@ -12,14 +12,14 @@ import pytest
 
 import selectllm as sl
 from selectllm.core.errors import BudgetReached, ReplyMissing, UsageError
-from selectllm.core.types import Progress
+from selectllm.core.types import Heard, Step
 from selectllm.data.encoders import Encoder
 from selectllm.jobs.engine import LocalEngine
 from selectllm.jobs.sync import finished
 from selectllm.models.connect import Connections
 from selectllm.models.model import Model, ModelSpec
 from tests.support.cli_files import RATED, served, write_suite
-from tests.support.provider_server import ProviderServer
+from tests.support.provider_server import FAULTS, ProviderServer
 
 
 @dataclass
@@ -27,14 +27,14 @@ class Listener:
     """A watcher that keeps what it hears."""
 
     notes: list[str] = field(default_factory=list)
-    heard: dict[str, tuple[int, int]] = field(default_factory=dict)
+    heard: dict[str, Step] = field(default_factory=dict)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
 
     @contextlib.contextmanager
-    def progress(self, description: str) -> Iterator[Progress | None]:
-        yield lambda done, total: self.heard.update({description: (done, total)})
+    def progress(self, description: str) -> Iterator[Heard | None]:
+        yield lambda step: self.heard.update({description: step})
 
 
 def test_a_session_runs_several_jobs_and_says_nothing(
@@ -155,9 +155,28 @@ def test_what_a_job_has_to_say_reaches_the_watcher_alone(
     assert "repeats: 2 at temperature 0 mostly repeat one reply" in listener.notes[0]
     assert listener.notes[-1].endswith("replies to pack.jsonl.")
     assert notes == listener.notes[:1]
-    done, total = listener.heard["deciding"]
-    assert done == total > 0
+    last = listener.heard["deciding"]
+    assert last.done == last.total == last.sent > 0
+    assert (last.cached, last.failed, last.spent_usd) == (0, 0, 0.0)
     assert capfd.readouterr() == ("", "")
+
+
+def test_progress_tells_calls_that_went_out_from_those_that_failed_and_those_of_the_cache(
+    folder: Path, server: ProviderServer, no_waiting: None
+) -> None:
+    write_suite(RATED, served(server, price={"input": 1000, "output": 1000}))
+    server.queue(FAULTS["500"], FAULTS["500"])
+    first, again = Listener(), Listener()
+    done = sl.evaluate("suite.yaml", watcher=first, out="run")
+    asked = first.heard["deciding"]
+    assert asked.done == asked.total == asked.sent == server.count - 2
+    assert (asked.cached, asked.failed) == (0, 2)
+    assert asked.spent_usd == pytest.approx(done.spent_usd)
+    assert asked.spent_usd > 0
+    sl.evaluate("suite.yaml", watcher=again, out="again")
+    answered = again.heard["deciding"]
+    assert (answered.sent, answered.failed, answered.spent_usd) == (0, 0, 0)
+    assert answered.cached == answered.done == asked.done
 
 
 def test_an_engine_answers_for_every_model(folder: Path) -> None:

@@ -115,14 +115,16 @@ class LengthBin:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a run was made. `command`: makes it again. `facts`: labels with what they say.
+    """How a result was made. `command`: makes it again, in the folder `where`; "" if not known.
 
-    `when`: when its last reply came, such as `29 November 2026`.
+    `facts`: labels with what they say. `when`: when its last reply came, such as `29 November
+    2026`.
     """
 
     command: str
     when: str
     facts: tuple[tuple[str, str], ...]
+    where: str = "in the folder of the suite"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from selectllm.evaluation.runs.schema import PairFigures, RunResults
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults
+from selectllm.report import picks
 from selectllm.report.noise import noise_facts
 from selectllm.report.two_runs import DESCRIBED, shared_facts, told_difference
 from selectllm.report.verdict_sentences import lead, worse_than_random
@@ -27,6 +28,7 @@ from selectllm.report.wording import (
     percent,
     usd,
 )
+from selectllm.selection.schema import SelectionSummary
 from selectllm.stats.interval import Interval
 
 SAID = 3  # differences between pairs of two runs that are told as sentences
@@ -286,6 +288,29 @@ def _optimized(results: SearchResults | GridResults) -> Opening:
     return Opening(title, (verdict_sentence(results.verdict),), below)
 
 
+def _selection(summary: SelectionSummary) -> Opening:
+    polarity: Polarity = "bad" if summary.filled else "good"
+    at_random = f"{summary.filled:,} of them" if summary.filled else "none of them"
+    sentence = Sentence(
+        f"{picks.headline(summary)}, ", at_random, " at random to fill a gap.", polarity
+    )
+    below = tuple(text for label, text in picks.facts(summary) if label != "at random")
+    return Opening(summary.selection, (sentence,), below, tuple(_picked_chips(summary)))
+
+
+def _picked_chips(summary: SelectionSummary) -> Iterator[tuple[str, str]]:
+    yield "picks", f"{summary.selected:,}"
+    if summary.pool_items:
+        yield "of the pool", percent(summary.selected / summary.pool_items)
+    if summary.calls:
+        cost = usd(summary.cost_usd) + ("" if summary.cost_usd is None else " USD")
+        yield "cost of all replies", cost
+    if summary.clusters is not None:
+        yield "clusters reached", f"{summary.clusters.reached:,} of {summary.clusters.clusters:,}"
+    if summary.seed is not None:
+        yield "seed", str(summary.seed)
+
+
 def _two_runs(results: RunsCompared) -> Opening:
     known = [each for each in results.compared if each.difference is not None]
     sentences = [Sentence(*told_difference(each, results)) for each in known[:SAID]]
@@ -309,6 +334,7 @@ OPENINGS: Mapping[type[Document], Callable[[Any], Opening]] = {
     StudentsCompared: _students,
     SearchResults: _optimized,
     GridResults: _optimized,
+    SelectionSummary: _selection,
     RunsCompared: _two_runs,
 }
 """By the kind of result; the others open with the first line of their report."""

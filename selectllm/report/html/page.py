@@ -16,9 +16,11 @@ from selectllm.report.html.evidence import Provenance, RunEvidence
 from selectllm.report.html.figures import Figures, figures
 from selectllm.report.html.matrix import Matrix, matrices
 from selectllm.report.html.opening import Opening, opening
-from selectllm.report.html.shell import filled
+from selectllm.report.html.picks_evidence import PicksEvidence
+from selectllm.report.html.shell import OF_PICKS, filled
 
-PACKED = 2_000  # decisions from which on the cases are one compressed block
+PACKED = 2_000  # decisions, or picks, from which on they are one compressed block
+Evidence = RunEvidence | PicksEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class ShownResult:
 
     result: Document
     report: RenderableType
-    evidence: RunEvidence | None = None
+    evidence: Evidence | None = None
     name: str = ""
 
 
@@ -54,16 +56,35 @@ class Section:
         return self.opening.sentences[0].text
 
 
-def page(result: Document, report: RenderableType, evidence: RunEvidence | None = None) -> str:
-    """`result` as a page. `report`: what a terminal shows of it. `evidence`: its cases."""
+def page(result: Document, report: RenderableType, evidence: Evidence | None = None) -> str:
+    """`result` as a page. `report`: what a terminal shows of it. `evidence`: its cases or picks."""
     section = _section(ShownResult(result, report, evidence))
+    if isinstance(evidence, PicksEvidence):
+        return _of_picks(section, evidence)
     return _whole([section], [] if evidence is None else [("", evidence)])
+
+
+def _of_picks(section: Section, evidence: PicksEvidence) -> str:
+    """The page of a selection, with the scripts that list its picks."""
+    return filled(
+        "page.html.jinja",
+        section.charts,
+        evidence.to_json(),
+        packed=len(evidence.picks) > PACKED,
+        scripts=OF_PICKS,
+        sections=[section],
+        title=f"{section.opening.title}: {section.first}",
+        cases=True,
+        listed="picks",
+    )
 
 
 def page_of_several(results: Sequence[ShownResult]) -> str:
     """Several results one below the other, on one page; their cases are looked into by turns."""
     sections = [_section(each, f"run-{nth}-") for nth, each in enumerate(results, start=1)]
-    cases = [(each.name, each.evidence) for each in results if each.evidence is not None]
+    cases = [
+        (each.name, each.evidence) for each in results if isinstance(each.evidence, RunEvidence)
+    ]
     return _whole(sections, cases)
 
 
@@ -79,23 +100,25 @@ def _whole(sections: Sequence[Section], cases: Sequence[tuple[str, RunEvidence]]
         if len(sections) == 1
         else ", ".join(section.name for section in sections),
         cases=bool(cases),
+        listed="cases",
     )
 
 
 def _section(shown: ShownResult, anchor: str = "") -> Section:
     result, evidence = shown.result, shown.evidence
-    deciding = _deciding(result, evidence) if isinstance(result, RunResults) else None
+    of_run = evidence if isinstance(evidence, RunEvidence) else None
+    deciding = _deciding(result, of_run) if isinstance(result, RunResults) else None
     parts = tuple(figures(shown.report))
     first = opening(result, next((part for part in parts if isinstance(part, str)), ""))
     return Section(
         anchor=anchor,
         name=shown.name,
-        opening=replace(first, below=(*first.below, *_simulated(evidence))),
+        opening=replace(first, below=(*first.below, *_simulated(of_run))),
         matrices=matrices(result, deciding) if isinstance(result, RunResults) else (),
         tables=tuple(_open_tables(result, parts)),
         charts=tuple(
             replace(chart, name=f"{anchor}{chart.name}")
-            for chart in charts(result, evidence, deciding)
+            for chart in charts(result, of_run, deciding)
         ),
         figures=parts,
         notes=() if evidence is None else evidence.notes,

@@ -24,6 +24,8 @@ from selectllm.report.html.chart import Chart
 
 SCRIPTS = ("dom.js", "charts.js", "cases.js", "explorer.js", "ratings.js", "runs.js", "start.js")
 """In this order, as one script."""
+OF_PICKS = ("dom.js", "charts.js", "picks.js", "start.js")
+"""The same of a selection."""
 
 
 def filled(
@@ -33,14 +35,15 @@ def filled(
     *,
     packed: bool = False,
     form: bool = False,
+    scripts: tuple[str, ...] = SCRIPTS,
     **content: Any,
 ) -> str:
     """The page that `template` makes of `content`.
 
     `data`: what its scripts read, compressed if `packed`. `form`: whether it sends a form to the
-    server that it came from; a page that opens from a file never does.
+    server that it came from; a page that opens from a file never does. `scripts`: their names.
     """
-    script, style, vega = _script(), _asset("page.css"), _asset("vega.js") if charts else ""
+    script, style, vega = _script(scripts), _asset("page.css"), _asset("vega.js") if charts else ""
     specs = {chart.name: chart.spec for chart in charts}
     return (
         _environment()
@@ -90,8 +93,8 @@ def _source(text: str) -> str:
 
 
 @cache
-def _script() -> str:
-    parts = "\n".join(map(_asset, SCRIPTS))
+def _script(names: tuple[str, ...]) -> str:
+    parts = "\n".join(map(_asset, names))
     return f'(() => {{\n"use strict";\n{parts}}})();\n'
 
 

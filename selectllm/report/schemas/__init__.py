@@ -31,6 +31,7 @@ NAMES = (
     "student_scores",
     "utility_file",
     "optimize",
+    "selection_summary",
 )
 
 
@@ -57,7 +58,12 @@ def generated() -> dict[str, dict[str, Any]]:
     from selectllm.evaluation.two_runs.schema import RunsCompared
     from selectllm.models.wrappers.schema import RecordedRequest
     from selectllm.optimization.schema import json_schema as optimize
-    from selectllm.selection.schema import ClustersFile, SelectedLine, decision_schema
+    from selectllm.selection.schema import (
+        ClustersFile,
+        SelectedLine,
+        SelectionSummary,
+        decision_schema,
+    )
     from selectllm.utility.annotation.schema import ratings_schema
     from selectllm.utility.schema import ValidationFile, utilities_schema, utility_file_schema
 
@@ -83,4 +89,5 @@ def generated() -> dict[str, dict[str, Any]]:
         "student_scores": StudentScores.json_schema(),
         "utility_file": utility_file_schema(),
         "optimize": optimize(),
+        "selection_summary": SelectionSummary.json_schema(),
     }

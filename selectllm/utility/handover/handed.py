@@ -54,24 +54,28 @@ class HandedItem:
 
 
 def handed_items(
-    chosen: Sequence[Chosen], decisions: Iterable[Decision], texts: Mapping[str, Item]
+    chosen: Sequence[Chosen],
+    decisions: Iterable[Decision],
+    texts: Mapping[str, Item],
+    longest: int = RIVAL,
 ) -> list[HandedItem]:
     """`chosen` with their rivals, in their order.
 
     `decisions`: of the clusters that they are from, none where that is the whole pool. `texts`: the
-    items of the pool by id; of a rival that is not among them the id is shown.
+    items of the pool by id; of a rival that is not among them the id is shown. `longest`:
+    characters that are shown of a rival.
     """
     selected = {choice.item.id for choice in chosen}
     rivals = {
         (decision.round, decision.cluster): tuple(
-            _rival(item_id, texts) for item_id in decision.shown if item_id not in selected
+            _rival(item_id, texts, longest) for item_id in decision.shown if item_id not in selected
         )
         for decision in decisions
     }
     return [HandedItem(choice, rivals.get((choice.round, choice.cluster), ())) for choice in chosen]
 
 
-def _rival(item_id: str, texts: Mapping[str, Item]) -> Rival:
+def _rival(item_id: str, texts: Mapping[str, Item], longest: int) -> Rival:
     item = texts.get(item_id)
     text = f"(item {item_id})" if item is None else " ".join(item.text.split())
-    return Rival(item_id, excerpt(text, RIVAL))
+    return Rival(item_id, excerpt(text, longest))

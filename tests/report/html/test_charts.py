@@ -133,8 +133,25 @@ def test_looks_show_the_boundary_that_the_difference_had_to_cross() -> None:
 
 
 def test_a_swap_tells_the_share_that_is_kept_with_its_interval() -> None:
-    (row,) = of(comparison(swap()))["kept-1"].rows
-    assert row == ("short@1 + llama", "140 %", "+0.050", "+0.020 to +0.080")
+    """0.9 of the 0.3 that the former captures, and 0.05 (0.02 to 0.08) beyond."""
+    chart = of(comparison(swap()))["kept-1"]
+    assert chart.rows == (
+        ("short@1 + llama", "107 %", "96.7 % to 117 %", "+0.050", "+0.020 to +0.080"),
+    )
+    (drawn,) = chart.spec["data"]["values"]
+    assert drawn["low"] == pytest.approx(0.9 + 0.02 / 0.3)
+    (demanded,) = chart.spec["layer"][0]["data"]["values"]
+    assert demanded == {"at": 0.9}
+
+
+def test_of_a_model_that_gains_nothing_no_share_is_drawn() -> None:
+    unsure = {"assay": {"estimate": 0.02, "low": -0.05, "high": 0.09}}
+    chart = of(comparison(swap(swap=unsure)))["kept-1"]
+    ((_, share, ends, *_),) = chart.rows
+    assert (share, ends) == ("140 %", "-")
+    assert "no share" in chart.description
+    (demanded,) = chart.spec["layer"][0]["data"]["values"]
+    assert demanded == {"at": 0.0}
 
 
 def test_a_gate_has_the_charts_of_its_pairs() -> None:

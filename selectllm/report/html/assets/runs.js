@@ -31,3 +31,6 @@ function exploreRuns(runs, place) {
   window.addEventListener("hashchange", () => { if (!isPlace() && numberAsked() !== shown) show(numberAsked()); });
   show(numberAsked());
 }
+
+/** Fill the place of the explorer. */
+function opened(data, place) { exploreRuns(data.runs, place); }

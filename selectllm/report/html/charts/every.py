@@ -19,10 +19,12 @@ from selectllm.report.html.charts.forest import forest
 from selectllm.report.html.charts.kept import kept
 from selectllm.report.html.charts.lengths import lengths
 from selectllm.report.html.charts.optimism import optimism
+from selectllm.report.html.charts.picks import picks_charts
 from selectllm.report.html.charts.sets import set_charts
 from selectllm.report.html.charts.slots import slot_charts
 from selectllm.report.html.charts.students import students
 from selectllm.report.html.evidence import RunEvidence
+from selectllm.selection.schema import SelectionSummary
 
 
 def charts(result: Document, evidence: RunEvidence | None, deciding: str | None) -> Iterator[Chart]:
@@ -38,6 +40,8 @@ def charts(result: Document, evidence: RunEvidence | None, deciding: str | None)
         made = _of_two_runs(result, evidence)
     elif isinstance(result, SearchResults | GridResults):
         made = iter((optimism(result),))
+    elif isinstance(result, SelectionSummary):
+        made = picks_charts(result)
     yield from (each for each in made if each is not None)
 
 

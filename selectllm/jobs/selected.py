@@ -1,0 +1,50 @@
+"""A selection read back from its files: the rows that `select` wrote, and its log beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from selectllm.core.errors import RunError
+from selectllm.core.jsonl_log import LogContent
+from selectllm.core.types import Decision, Item
+from selectllm.data.pool import load_pool
+from selectllm.selection.by_model import Chosen
+from selectllm.selection.decision_log import Key, read_log
+from selectllm.selection.schema import SelectionMark
+from selectllm.utility.handover.joining import MARK
+
+ROWS = ".selection.jsonl"
+"""Added to the name of a hand-over: the items as `select` writes them, with all their columns."""
+LOG = ".decisions.jsonl"
+"""Added to the name of a selection."""
+
+
+def read_selected(path: Path, columns: Mapping[str, str]) -> list[Chosen]:
+    """The selected items in the order of the file, their rows without the mark.
+
+    `columns`: as they were selected with. Raises PoolError for what is no pool, RunError for items
+    that were not selected.
+    """
+    return [_marked(item, path) for item in load_pool(path, columns=columns).pool.items]
+
+
+def _marked(item: Item, path: Path) -> Chosen:
+    try:
+        mark = SelectionMark.exactly(item.row[MARK])
+    except (KeyError, ValueError):
+        raise RunError(
+            f"{path}: item {item.id!r} was not selected. Name a file that `select` wrote"
+        ) from None
+    row = {name: value for name, value in item.row.items() if name != MARK}
+    return Chosen(replace(item, row=row), **dict(mark))
+
+
+def log_beside(path: Path) -> LogContent[Key, Decision] | None:
+    """The decisions behind a selection; None where no log is beside it. Raises RunError."""
+    for name in (path.name, path.name.removesuffix(ROWS)):
+        log = path.with_name(f"{name}{LOG}")
+        if log.is_file():
+            return read_log(log)
+    return None
