@@ -26,6 +26,7 @@ SETTINGS = ("picks", "orders", "repeats", "seed", "clusters")
 """What a suite must say as the baseline's run did, beside its pool and utility."""
 
 NEEDED = {"suite", "pool_sha256", "settings", "utility", "clusters", "entries"}
+SET_AGAIN = "selectllm eval SUITE -o RUN, then selectllm baseline set RUN -o BASELINE"
 SAME_SHARE = 1e-6
 
 
@@ -258,7 +259,7 @@ def agreed(utility: Utility, baseline: Baseline) -> Utility:
         if ours != theirs:
             raise RunError(
                 f"utility {utility.name}: its {name} is {ours!r}, and the baseline's {theirs!r}. "
-                "Undo the change, or set the baseline again"
+                f"Undo the change, or set the baseline again: {SET_AGAIN}"
             )
     values = list(recorded.values.values())
     near = SAME_SHARE * (max(values) - min(values))
@@ -270,6 +271,6 @@ def agreed(utility: Utility, baseline: Baseline) -> Utility:
     if different:
         raise RunError(
             f"utility {utility.name}: its values differ from the baseline's for {len(different)} "
-            f"items: {listed(different)}. Undo the change, or set the baseline again"
+            f"items: {listed(different)}. Undo the change, or set the baseline again: {SET_AGAIN}"
         )
     return replace(recorded, validation=utility.validation)
