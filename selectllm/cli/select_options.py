@@ -182,14 +182,14 @@ def arguments_of(options: SelectOptions, named: ModelOptions, log: Path) -> Sele
 
     Raises UsageError for a column or a cluster size that cannot be, ModelError for a setting.
     """
-    given = named.api_base is not None or bool(named.model_arg)
+    model = named_model(options.model, named) if options.model else None
     return SelectArguments(
         budget=options.budget,
         threshold=options.threshold,
         prompt=options.prompt,
-        model=named_model(options.model, named) if options.model else None,
+        model=model,
         strategy=options.strategy,
-        models=NamedModels(named) if given and options.strategy else None,
+        models=NamedModels.of(named, model),
         by=options.by,
         cluster_size=given_size(options.size),
         on_invalid=options.on_invalid,

@@ -74,13 +74,6 @@ def meter_for(
 
     `models`: as in SelectRequest. Raises a UsageError for what cannot be measured.
     """
-    if models is not None and not strategy.calls_per_item:
-        raise UsageError(
-            f"`models` are settings of a model, and the strategy {strategy.name} asks none. Leave "
-            "them "
-            "out",
-            argument="models",
-        )
     meter = Meter(
         library=session.library,
         base=session.base,
@@ -114,7 +107,8 @@ async def candidates_for(
                 f"{missing} of {len(pool)} items could not be measured, so they are not picked."
             )
         known = values[~np.isnan(values)]
-        if len(known) > 1 and (known == known[0]).all():
+        all_taken = settings.budget >= len(pool)  # with a threshold, too: nothing is drawn
+        if len(known) > 1 and (known == known[0]).all() and not all_taken:
             session.note(
                 f"Warning: {strategy.name} gives all of the {len(known)} items that it could "
                 f"measure the same value ({known[0]:g}), so which of them are picked is chance."

@@ -110,6 +110,17 @@ def test_turns_and_parts_of_text_are_read_wherever_they_stand(row: Row) -> None:
     assert only(row)[1:] == ("Name a river.", "", "The Elbe.")
 
 
+@pytest.mark.parametrize("row", [{"input": CHAT}, {"input": CHAT[:1], "ideal": "The Elbe."}])
+def test_turns_under_input_are_the_instruction(row: Row) -> None:
+    assert only(row)[1:] == ("Name a river.", "", "The Elbe.")
+    assert len(Pool.from_records([row]).notes) == 1
+
+
+def test_several_right_answers_are_no_response() -> None:
+    row = {"input": CHAT[:1], "ideal": ["The Elbe.", "Elbe"]}
+    assert only(row)[1:] == ("Name a river.", "", None)
+
+
 def test_a_canonical_column_comes_before_what_a_tool_writes() -> None:
     row = {"instruction": "Name a lake.", "fields": {"text": "Name a river."}, "data": {}}
     assert only(row)[1] == "Name a lake."
@@ -121,6 +132,7 @@ def test_a_canonical_column_comes_before_what_a_tool_writes() -> None:
         {"custom_id": "r-1", "body": {"model": "gpt"}},
         {"fields": {"name": "Elbe"}, "ask": "Why does a river bend?"},
         {"data": {"name": "Elbe"}, "ask": "Why does a river bend?"},
+        {"input": "Why does a river bend?", "label": "geography"},
     ],
 )
 def test_what_only_resembles_them_is_not_guessed_at(folder: Folder, row: Row) -> None:
@@ -183,6 +195,11 @@ def rows_with(**values: Any) -> bytes:
     [
         {"status": "in progress"},
         {"url": lambda n: f"https://example.org/tasks/about-the-sky/{n}"},
+        {"url": lambda n: f"https://example.org/a page of its own about the sky/{n}"},
+        {"site": lambda n: f"www.example.org/a page of its own about the sky/{n}"},
+        {"place": lambda n: f"/home/me/the files of my own about the sky, from {n}"},
+        {"path": lambda n: f"My documents, then those about the sky, then number {n}"},
+        {"doc_id": lambda n: f"The document about the colour of the sky, number {n}"},
         {"task": "Rate the answer to the question."},
         {"created": lambda n: f"2024-02-03 10:{n:02}:00"},
         {"text_hash": lambda n: f"{n:064x}"},
