@@ -81,6 +81,9 @@ ENV_FILE = option(
 CACHE = option("--cache", type=DIRECTORY, show_default="the workspace's cache/")
 PROMPTS = option("--prompts", type=DIRECTORY, show_default="the workspace's prompts/")
 ENCODER = option("--encoder", show_default="all-MiniLM-L6-v2")
+STRATEGY = option(
+    "--strategy", metavar="NAME", help="Select by this strategy, without a selection prompt."
+)
 LIMIT = option("--limit", type=click.IntRange(1))
 SUITE_SEED = option("--seed", type=int, show_default="the suite's")
 COMMON = (

@@ -11,7 +11,7 @@ import click
 
 from selectllm.cli.named_model import NamedModels, named_model
 from selectllm.cli.option_words import TOOL, option
-from selectllm.cli.options import ModelOptions, OrOwn, grouped, map_option
+from selectllm.cli.options import STRATEGY, ModelOptions, OrOwn, grouped, map_option
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.jobs.handing import handover_path
@@ -58,9 +58,7 @@ select_options = grouped(
     ),
     option("--prompt"),
     option("--model"),
-    option(
-        "--strategy", metavar="NAME", help="Select by this strategy, without a selection prompt."
-    ),
+    STRATEGY,
     option("--by", type=OrOwn(sorted(PARTITIONS)), default="diverse", show_default=True),
     option(
         "--cluster-size",

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast, get_type_hints, overload
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
-from selectllm.core.types import Reply
+from selectllm.core.types import Pool, Reply
 from selectllm.core.verdict_words import KindName
+from selectllm.data.hub import is_hub
 from selectllm.evaluation.comparison.arms import Arm, Halves
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
@@ -39,8 +40,11 @@ from selectllm.jobs import tables
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import Evaluating, suite_of
 from selectllm.jobs.outputs import nearby
+from selectllm.jobs.selecting import ahead
+from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session, Settings, opened
 from selectllm.jobs.sets import SetsArguments, divided, open_protocol
+from selectllm.jobs.settings import SelectArguments
 from selectllm.models.connect import settled
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.prompting.prompt import Prompt
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
 
 ARMS: Mapping[str, tuple[str, str]] = {"ab": ("a", "b"), "swap": ("from_", "to")}
 """The arguments that name the arms of a comparison, by its kind."""
+SUITES = ("", ".yaml", ".yml")
+"""Suffixes of what is planned as a suite; every other file is a pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +152,22 @@ class PlanArguments(Settings, total=False):
     limit: int | None
 
 
+class EitherArguments(SelectArguments, total=False):
+    """Those of a plan of a suite and of one of a selection together."""
+
+    kind: KindName
+    a: str | None
+    b: str | Sequence[str]
+    from_: str | None
+    to: str | None
+    retain: float
+    pilot: Path | str | None
+    raters: int
+    rating_cost: float | None
+    seed: int | None  # type: ignore[misc]  # a suite has its own
+    limit: int | None
+
+
 @dataclass(frozen=True, eq=False)
 class SuitePlan:
     """A plan; nothing was sent.
@@ -190,17 +212,73 @@ class SuitePlan:
         return in_a_notebook(self.results)
 
 
-async def plan(
+@overload
+async def plan(  # type: ignore[overload-overlap]  # without an argument of a selection: a suite
     suite: Suite | Path | str, *, session: Session | None = None, **arguments: Unpack[PlanArguments]
-) -> SuitePlan:
-    """Say what `suite` will take and what it can show. Nothing is sent or written.
+) -> SuitePlan: ...
 
-    Clusters, calls, tokens, USD, hours, ratings and their price; the least difference that can be
-    detected, and whether the suite can reach a pass at all. The arguments are those of PlanRequest,
-    where each is explained (kind, a, b, from_, to, prompt, model, retain, pilot, raters,
-    rating_cost, seed, limit), and the settings of a Session. Raises UsageError for what cannot be
-    planned.
+
+@overload
+async def plan(
+    suite: Pool | Path | str,
+    *,
+    session: Session | None = None,
+    **arguments: Unpack[SelectArguments],
+) -> SelectionPlan: ...
+
+
+async def plan(
+    suite: Suite | Pool | Path | str,
+    *,
+    session: Session | None = None,
+    **arguments: Unpack[EitherArguments],
+) -> SuitePlan | SelectionPlan:
+    """Say what a suite, or a selection from a pool, will take. Nothing is sent or written.
+
+    Of a suite (a file .yaml): clusters, calls, tokens, USD, hours, ratings and their price; the
+    least difference that can be detected, and whether the suite can reach a pass at all. The
+    arguments are those of PlanRequest, where each is explained (kind, a, b, from_, to, prompt,
+    model, retain, pilot, raters, rating_cost, seed, limit), and the settings of a Session.
+
+    Of a pool (a Pool, any other file, or an `hf:` name): rounds, calls, tokens and USD of `select`
+    with the same arguments, which are those of SelectRequest. What `distinct` and `prefilter` would
+    leave out is drawn at random where they have to measure.
+
+    Raises UsageError for what cannot be planned, and for an argument of the one with the other.
     """
+    if is_pool(suite):
+        _check_fitting(arguments, SelectArguments, "a suite", f"{_called(suite)} is a pool")
+        selecting = cast(SelectArguments, arguments)
+        return await ahead(cast("Pool | Path | str", suite), session=session, **selecting)
+    _check_fitting(arguments, PlanArguments, "a pool", f"{_called(suite)} is a suite (.yaml)")
+    planning = cast(PlanArguments, arguments)
+    return await _plan_suite(cast("Suite | Path | str", suite), session, planning)
+
+
+def is_pool(planned: Suite | Pool | Path | str) -> bool:
+    """Whether a selection from a pool is planned rather than a suite."""
+    if not isinstance(planned, Path | str):
+        return isinstance(planned, Pool)
+    return is_hub(planned) or Path(planned).suffix.lower() not in SUITES
+
+
+def _called(planned: Suite | Pool | Path | str) -> str:
+    if isinstance(planned, Pool):
+        return planned.source or "what is planned"
+    return planned.name if isinstance(planned, Suite) else str(planned)
+
+
+def _check_fitting(arguments: Mapping[str, Any], kind: type[Any], other: str, this: str) -> None:
+    """Raise UsageError for the first argument that plans of this `kind` do not have."""
+    known = get_type_hints(kind)
+    for name in arguments:
+        if name not in known:
+            raise UsageError(f"`{name}` goes with {other}, and {this}. Leave it out", argument=name)
+
+
+async def _plan_suite(
+    suite: Suite | Path | str, session: Session | None, arguments: PlanArguments
+) -> SuitePlan:
     request, settings = _divided(arguments)
     suite = suite_of(suite, session)
     suite = Evaluating(seed=request.seed, limit=request.limit).applied(suite)

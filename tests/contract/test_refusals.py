@@ -92,6 +92,10 @@ plan {SUITE} --rating-cost nan                      | --rating-cost nan
 plan {SUITE} --retain nan                           | --retain nan
 plan {SUITE} --pilot nowhere                        | nowhere/run.json
 plan {SUITE} --budget 5                             | --budget --for sets
+plan {SUITE} --strategy longest                     | --strategy pool
+plan pool.jsonl --budget 5 --strategy longst        | 'longst' 'longest'?
+plan pool.jsonl --strategy longest                  | --budget
+plan pool.jsonl --budget 5 --limit 3                | --limit suite
 plan suites/sets.yaml --for sets --a short@1        | --a --for
 plan suites/sets.yaml --for sets --only shrt        | --only 'shrt' short@1
 

@@ -14,11 +14,14 @@ import pytest
 import tiktoken
 from jsonschema import Draft202012Validator
 
+import selectllm as sl
 from selectllm.core.errors import UsageError
 from selectllm.jobs.comparing import ab
 from selectllm.jobs.evaluating import EvaluatingArguments, evaluate
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.planning import PlanArguments, plan
+from selectllm.jobs.selection_plan import SelectionPlan
+from selectllm.jobs.settings import SelectArguments
 from selectllm.jobs.sync import finished
 from selectllm.report.schemas import schema
 from selectllm.stats.power import clusters_needed, detectable
@@ -42,6 +45,48 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def model(entry: dict[str, object], **more: object) -> str:
     return f"mock/first -> {json.dumps({**entry, **more})}"
+
+
+RATER = "rating:quality@1+openai/m"
+
+
+@pytest.mark.parametrize(
+    ("asked", "selector", "calls"),
+    [
+        ({"prompt": "short@1", "model": "mock/first", "by": "random"}, "mock/first", 4),
+        ({"strategy": RATER}, RATER, 40),
+        ({"strategy": "longest"}, "longest", 0),
+    ],
+)
+def test_a_selection_from_a_pool_is_planned_without_sending(
+    asked: SelectArguments, selector: str, calls: int
+) -> None:
+    with sl.Session() as session:
+        for pool in ("pool.jsonl", Path("pool.jsonl"), sl.load_pool("pool.jsonl").pool):
+            for plan in (sl.plan, session.plan):
+                ahead = plan(pool, budget=4, **asked)
+                assert isinstance(ahead, SelectionPlan)
+                assert (ahead.selector, ahead.items, ahead.calls) == (selector, 40, calls)
+                assert ahead.usd == (None if selector == RATER else 0)
+    assert list(Path().glob("*.jsonl")) == [Path("pool.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("planned", "asked", "argument"),
+    [
+        ("pool.jsonl", {"kind": "ab"}, "kind"),
+        ("hf:some/pool", {"limit": 3}, "limit"),
+        ("suite.yaml", {"budget": 3}, "budget"),
+        ("suite", {"strategy": "longest"}, "strategy"),
+        ("pool.jsonl", {"budget": 3}, "strategy"),
+    ],
+)
+def test_what_belongs_to_the_other_kind_of_plan_is_refused(
+    planned: str, asked: Any, argument: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        sl.plan(planned, **asked)
+    assert refused.value.argument == argument
 
 
 def planned(suite: Path, **arguments: Unpack[PlanArguments]) -> Any:

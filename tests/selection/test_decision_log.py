@@ -115,7 +115,9 @@ def test_a_log_of_another_call_is_refused_untouched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", ["invalid", "refused", "error"])
-def test_a_log_of_failures_alone_makes_room_for_another_call(tmp_path: Path, status: Status) -> None:
+def test_a_log_of_failures_alone_makes_room_for_another_call(
+    tmp_path: Path, status: Status
+) -> None:
     path = tmp_path / "log.jsonl"
     failed = replace(DECISION, status=status, picks=())
     with DecisionLog(path, MANIFEST) as log:
