@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from selectllm.cli.option_words import option
+from selectllm.core.errors import renaming
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
 
@@ -183,6 +184,19 @@ def map_option(function: Function) -> Function:
     )
     decorated: Function = mapped(turns(function))
     return decorated
+
+
+def _test_columns(
+    ctx: click.Context, param: click.Parameter, texts: Sequence[str]
+) -> dict[str, str]:
+    from selectllm.data.layouts import parse_mapping
+
+    with renaming("columns", "test_columns"):
+        return parse_mapping(texts)
+
+
+test_map_option = option("--test-map", "test_columns", multiple=True, callback=_test_columns)
+"""--test-map NAME=COL, repeatable; a verb receives it as `test_columns`."""
 
 
 def _turns(ctx: click.Context, param: click.Parameter, shown: str | None) -> None:

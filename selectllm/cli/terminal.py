@@ -19,6 +19,7 @@ FLAGS = {
     "from_": "--from",
     "as_json": "--json",
     "columns": "--map",
+    "test_columns": "--test-map",
     "models": "--api-base and --model-arg",
     "asked": "--ask",
     "out": "-o",

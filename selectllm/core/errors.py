@@ -76,6 +76,18 @@ def blaming(argument: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def renaming(argument: str, name: str) -> Iterator[None]:
+    """While something reads `argument` that the user gave as `name`: its errors say `name`."""
+    try:
+        yield
+    except UsageError as error:
+        error.args = (str(error).replace(f"`{argument}`", f"`{name}`"), *error.args[1:])
+        if error.argument == argument:
+            error.argument = name
+        raise
+
+
 def check_whole(argument: str, value: object) -> None:
     """Raise UsageError unless the value of `argument` is a whole number, or None."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):

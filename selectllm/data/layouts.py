@@ -29,8 +29,6 @@ from selectllm.data.readers.records import BadRow
 
 TURNS = "turns"
 """The key of a mapping that says which turns of a chat are shown."""
-MAP_IT = "Name it with `columns` {flag}"
-RENAME_IT = "Rename {name} to instruction in this file, or to what the pool calls it"
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 _NOTHING = Exchange(None, None)
 
@@ -139,18 +137,15 @@ def _named(row: Mapping[str, Any], chat: str | None, asked: str | None) -> dict[
     return named
 
 
-def no_instruction(rows: Sequence[Mapping[str, Any]], where: str, fix: str) -> PoolError:
-    """What is said of a file whose first rows are `rows`, with the column that looks likely.
-
-    `fix`: MAP_IT or RENAME_IT.
-    """
+def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:
+    """What is said of a file whose first rows are `rows`, with the column that looks likely."""
     likely = likely_instruction(rows)
-    name = likely or "COL"
-    done = fix.format(name=name, flag=shlex.quote(f"instruction={name}"))
+    named = shlex.quote(f"instruction={likely or 'COL'}")
     found = ", ".join(dict.fromkeys(paths_of(rows[0]))) or "none"
     none = "" if likely else ", and none looks like one"
     return PoolError(
-        f"{where}: no column holds the instruction{none} (columns: {found}). {done}",
+        f"{where}: no column holds the instruction{none} (columns: {found}). Name it "
+        f"with `columns` {named}",
         argument="columns",
     )
 

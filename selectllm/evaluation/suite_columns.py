@@ -15,7 +15,7 @@ from selectllm.data.pool import load_pool
 from selectllm.evaluation.suite import Suite
 
 # What messages tell to map, as it is written as an argument, in quotes where a shell needs them.
-_MAPPED = re.compile(r"`columns` ('?)(\w+)=(.+?)\1(?=[;:,.]? |[;:,.)]?$|\))")
+_MAPPED = re.compile(r"`(?:test_)?columns` ('?)(\w+)=(.+?)\1(?=[;:,.]? |[;:,.)]?$|\))")
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*")
 
 

@@ -211,7 +211,7 @@ def responses_of(name: str, what: str, items: Sequence[Item]) -> list[str]:
         raise UtilityError(
             f"utility {name} needs a response for every item, and {len(missing)} of {len(items)} "
             f"in the {what} have none: {listed(missing)}. Fill them in, name their column "
-            f"(`columns` response=COL, in a suite columns: {{response: COL}}), or leave them out"
+            f"(`columns` response=COL), or leave them out"
         )
     return [item.response or "" for item in items]
 

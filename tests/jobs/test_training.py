@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selectllm.core.errors import ModelError, RunError
+from selectllm.core.errors import ModelError, RunError, UsageError
 from selectllm.downstream.student import open_student, read_manifest
 from selectllm.downstream.student import score as score_student
 from selectllm.downstream.student.schema import StudentScores
@@ -60,7 +60,9 @@ def training(heard: Heard, selection: str = "selection.jsonl", **named: Any) -> 
     """The job. Settings of the student are told from those of the training by their name."""
     place = named.pop("model", heard.folder)
     of_training = {
-        name: named.pop(name) for name in ("out", "dev", "test", "seed", "columns") if name in named
+        name: named.pop(name)
+        for name in ("out", "dev", "test", "seed", "columns", "test_columns")
+        if name in named
     }
     settings = TrainSettings(**({"out": Path("out")} | of_training))
     student = tiny(place, **named)
@@ -161,6 +163,22 @@ def test_columns_can_be_named(fresh: Heard) -> None:
     columns = {"instruction": "ask", "response": "reply"}
     result = trained(fresh, "other.jsonl", columns=columns, epochs=1)
     assert result.manifest.plan.items == 4
+
+
+def test_columns_of_test_and_dev_items_are_named_apart(fresh: Heard) -> None:
+    leaked, other = (
+        [{"ask": row["instruction"], "reply": row["response"]} for row in few]
+        for few in (rows(4), rows(9)[4:])
+    )
+    write_jsonl(fresh.folder / "asked.jsonl", leaked)
+    write_jsonl(fresh.folder / "others.jsonl", other)
+    write_jsonl(fresh.folder / "chosen.jsonl", rows(4))
+    columns = {"instruction": "ask", "response": "reply"}
+    with pytest.raises(UsageError, match="4 of 4 test items are also in the selection"):
+        trained(fresh, "chosen.jsonl", test="asked.jsonl", test_columns=columns, epochs=1)
+    with pytest.raises(UsageError, match="`test_columns` instruction=ask") as unnamed:
+        trained(fresh, "chosen.jsonl", test="others.jsonl", epochs=1)
+    assert unnamed.value.argument == "test_columns"
 
 
 def test_the_learning_rate_is_chosen_on_dev_items(fresh: Heard) -> None:
