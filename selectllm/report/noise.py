@@ -15,6 +15,12 @@ def noise_facts(noise: Noise) -> list[Fact]:
     return [fact for part in parts for fact in part(noise)]
 
 
+def brief_noise(noise: Noise) -> list[Fact]:
+    """The noise floor, the false alarms, what can be detected, the clusters and the utility."""
+    told = ("noise floor", "false alarms", "detectable", "clusters", "utility")
+    return [fact for fact in noise_facts(noise) if fact[0] in told]
+
+
 def _noise_floor(noise: Noise) -> Iterator[Fact]:
     found = noise.difference
     if found is not None:
