@@ -8,7 +8,7 @@ import click
 
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE
-from selectllm.core.shown import visible
+from selectllm.core.shown import counted, visible
 from selectllm.jobs.gating import keep_baseline
 
 
@@ -28,8 +28,9 @@ def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
     """
     kept = keep_baseline(folder, out, prompts)
     names = ", ".join(entry.name for entry in kept.entries)
+    clusters = counted(len(kept.clusters), "cluster")
     told = (
-        f"The baseline {out} holds the picks of {names} in {len(kept.clusters)} clusters, with the "
-        f"utility {kept.utility.name}."
+        f"The baseline {out} holds the picks of {names} in {clusters}, "
+        f"with the utility {kept.utility.name}."
     )
     click.echo(visible(told))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import click
 
 from selectllm.core.shown import sentence, visible
 from selectllm.core.types import Progress
+from selectllm.data.columns import remapped
 
 # Arguments that the command line calls otherwise than `max_cost` -> --max-cost.
 FLAGS = {
@@ -42,6 +44,10 @@ ARGUMENTS = frozenset(
 )
 
 
+_SETTING = re.compile(r"`(\w+=[\w.]+)`")
+"""A setting of a model."""
+
+
 def spoken(text: str, argument: str | None = None) -> str:
     """`text` with arguments of jobs as the command line calls them: `max_cost` is --max-cost.
 
@@ -54,7 +60,13 @@ def spoken(text: str, argument: str | None = None) -> str:
             return flag(name)
         return match[0]
 
+    text = _SETTING.sub(r"--model-arg \1", remapped(text, _mapped))
     return re.sub(r"`(\w+)`", word, text)
+
+
+def _mapped(argument: str, field: str, column: str) -> str:
+    """`--map instruction=COL`, as a shell takes it."""
+    return f"{flag(argument)} {shlex.quote(f'{field}={column}')}"
 
 
 def flag(argument: str) -> str:

@@ -29,6 +29,7 @@ ends with `ProviderError` after everything that succeeded has been kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -82,7 +83,8 @@ def renaming(argument: str, name: str) -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        error.args = (str(error).replace(f"`{argument}`", f"`{name}`"), *error.args[1:])
+        told = re.sub(rf"`{argument}(?=[`=])", f"`{name}", str(error))
+        error.args = (told, *error.args[1:])
         if error.argument == argument:
             error.argument = name
         raise

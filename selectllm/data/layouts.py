@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from selectllm.data.chats import (
     text_of,
     turns_of,
 )
-from selectllm.data.columns import CHATS, COLUMNS
+from selectllm.data.columns import CHATS, COLUMNS, mapping
 from selectllm.data.exports import recognised
 from selectllm.data.likely import likely_instruction
 from selectllm.data.paths import has, paths_of, value_at
@@ -100,7 +99,7 @@ def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> 
         check_canonical(field)
         if not has(row, path):
             reason = names.unknown("column", path, dict.fromkeys([*row, *paths_of(row)]))
-            raise PoolError(f"{where}: `columns` {field}={path}: {reason}", argument="columns")
+            raise PoolError(f"{where}: {mapping(field, path)}: {reason}", argument="columns")
     named = next((name for name in CHATS if name in row and "instruction" not in row), None)
     paths = {**_named(row, named, mapped.get("instruction")), **mapped}
     note = None
@@ -140,12 +139,11 @@ def _named(row: Mapping[str, Any], chat: str | None, asked: str | None) -> dict[
 def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:
     """What is said of a file whose first rows are `rows`, with the column that looks likely."""
     likely = likely_instruction(rows)
-    named = shlex.quote(f"instruction={likely or 'COL'}")
     found = ", ".join(dict.fromkeys(paths_of(rows[0]))) or "none"
     none = "" if likely else ", and none looks like one"
     return PoolError(
         f"{where}: no column holds the instruction{none} (columns: {found}). Name it "
-        f"with `columns` {named}",
+        f"with {mapping('instruction', likely or 'COL')}",
         argument="columns",
     )
 
@@ -188,7 +186,7 @@ def _text(value: Any, field: str, column: str | None) -> str | None:
         return value
     label = field if column in (None, field) else f"{field} (column {column!r})"
     reason = f"{label} is {kind_of(value)}, not text: {shortened(value)}"
-    raise BadRow(reason, f"write it as text, use `columns` {field}=COL")
+    raise BadRow(reason, f"write it as text, use {mapping(field, 'COL')}")
 
 
 def kind_of(value: Any) -> str:

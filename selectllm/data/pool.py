@@ -18,6 +18,7 @@ from selectllm.core.shown import shortened
 from selectllm.core.types import Item, Pool
 from selectllm.core.whole_text import all_whole, are_whole
 from selectllm.data.chats import notes_on
+from selectllm.data.columns import mapping
 from selectllm.data.layouts import (
     TURNS,
     PoolLayout,
@@ -269,7 +270,7 @@ class _Builder:
             notes.append(
                 f"Warning: nearly all of its texts are equal: {self._items:,} items have only "
                 f"{len(self._seen):,} different ones. Is the instruction in another column? "
-                "`columns` instruction=COL names it; `distinct` exact leaves repeats out."
+                f"{mapping('instruction', 'COL')} names it; `distinct` exact leaves repeats out."
             )
         if self._mended:
             rows = "1 row holds" if self._mended == 1 else f"{self._mended:,} rows hold"

@@ -137,6 +137,5 @@ def note_used_up(
             session.note(
                 f"Note: {used_up} of {len(attempts[spec.name])} replies of {spec.name} have no "
                 f"text: its reasoning used up max_tokens ({spec.max_tokens:,}). Give it more room "
-                f"in the model's entry (max_tokens: {4 * spec.max_tokens}) or with "
-                f"--model-arg max_tokens={4 * spec.max_tokens}"
+                f"with `max_tokens={4 * spec.max_tokens}`, or in the suite's entry of the model"
             )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from selectllm.core.codec import sha256_json
 from selectllm.core.errors import UsageError, renaming
+from selectllm.core.shown import counted
 from selectllm.core.types import EMPTY, Item, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import load_beside, load_pool
@@ -293,7 +294,9 @@ def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Learni
             )
         recorded_choice(chosen).write(kept)
     choice = LearningRateChoice.read(kept, DAMAGED_RATE)
-    shop.session.note(f"learning rate {choice.rate:g}, chosen on {len(dev)} dev items")
+    shop.session.note(
+        f"The learning rate is {choice.rate:g}, chosen on {counted(len(dev), 'dev item')}."
+    )
     if choice.edge is not None:
         shop.session.note(
             f"Note: It is the {choice.edge} rate that was tried, so a better one may lie beyond it"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.files import write_text
+from selectllm.core.shown import counted
 from selectllm.core.versions import installed
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.metrics.agreement import Agreement
@@ -139,7 +140,7 @@ def verdict_in_short(parent: str, verdict: Verdict) -> str:
         )
     if utility is not None:
         told += f" of utility {utility.name} (kind: {utility.kind})"
-    return f"{told} on {verdict.clusters} confirmation clusters"
+    return f"{told} on {counted(verdict.clusters, 'confirmation cluster')}"
 
 
 def write_version(library: PromptLibrary, folder: Path, name: str, text: str) -> str:

@@ -56,7 +56,7 @@ def _head(found: OutcomeAgreement) -> Iterator[str]:
     runs = sum(map(len, found.scores.values()))
     yield (
         f"{found.suite}: {found.metric} on {', '.join(found.benchmarks)}, sets of {found.budget}, "
-        f"{runs} runs"
+        f"{counted(runs, 'run')}"
     )
     if left_out := found.tests.left_out:
         yield (

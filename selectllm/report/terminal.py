@@ -16,6 +16,7 @@ from selectllm.report.wording import (
     UNVALIDATED,
     ceiling,
     count,
+    counted,
     estimate,
     explained,
     in_words,
@@ -113,7 +114,8 @@ def _unrated(results: RunResults) -> Iterator[Text]:
 def _heading(results: RunResults) -> str:
     sizes = results.cluster_sizes
     size = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"{results.suite}: {results.clusters} clusters of {size}, {results.picks} picked in each"
+    clusters = counted(results.clusters, "cluster")
+    return f"{results.suite}: {clusters} of {size}, {results.picks} picked in each"
 
 
 def _agreement_table(results: RunResults, utility: RunUtility) -> Table:
@@ -159,7 +161,8 @@ def _sentences(results: RunResults, utility: RunUtility) -> Iterator[Text]:
         yield Text(f"{pair.prompt} + {pair.model}: {told}.{by if captured else ''}")
     flat = max((p.agreement[name].flat_clusters for p in results.pairs), default=0)
     if flat:
-        yield Text(f"{flat} clusters with one utility for all items are left out.")
+        one = "is" if flat == 1 else "are"
+        yield Text(f"{counted(flat, 'cluster')} with one utility for all items {one} left out.")
 
 
 def _answers_table(results: RunResults) -> Table:

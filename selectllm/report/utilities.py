@@ -18,7 +18,7 @@ def valued_text(saved: UtilitySaved) -> str:
     shown = yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=10**6).strip()
     pool = "" if saved.pool is None else f"its pool, in the suite: {_last(saved.pool)}\n"
     return (
-        f"{saved.file}: {saved.items} items, kind: {saved.kind}, reliability {known}\n"
+        f"{saved.file}: {counted(saved.items, 'item')}, kind: {saved.kind}, reliability {known}\n"
         f"{pool}in the suite: {shown}"
     )
 
@@ -36,7 +36,7 @@ def ratings_text(imported: RatingsImported) -> str:
     entry = imported.utility
     low, high = entry.range
     return (
-        f"{imported.file}: {imported.items} of {imported.asked} items, {raters}\n"
+        f"{imported.file}: {imported.items} of {counted(imported.asked, 'item')}, {raters}\n"
         f"in the suite: {{name: {entry.name}, source: {entry.source}, file: {entry.file}, "
         f"range: [{low:g}, {high:g}]}}"
     )
@@ -45,7 +45,8 @@ def ratings_text(imported: RatingsImported) -> str:
 def results_text(imported: ResultsImported) -> str:
     """A file of results of training elsewhere, and what to do with it."""
     lines = [
-        f"{imported.file}: {imported.results} results of {imported.runs} runs",
+        f"{imported.file}: {counted(imported.results, 'result')} of "
+        f"{counted(imported.runs, 'run')}",
         f"arms: {', '.join(imported.arms)}",
         f"budgets: {', '.join(map(str, imported.budgets))}",
         *(f"metric {metric}: on {', '.join(names)}" for metric, names in imported.metrics.items()),

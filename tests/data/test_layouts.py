@@ -165,7 +165,7 @@ def test_ids_and_responses_are_reached_too() -> None:
 def test_a_path_that_leads_nowhere_is_an_error_with_the_nearest(folder: Folder) -> None:
     content = jsonl([{"data": {"text": "Name a river."}}])
     complaint = folder.complaint("pool.jsonl", content, columns={"instruction": "data.txt"})
-    assert "instruction=data.txt" in complaint
+    assert "{'instruction': 'data.txt'}" in complaint
     assert "Did you mean 'data.text'?" in complaint
 
 
@@ -215,12 +215,12 @@ def rows_with(**values: Any) -> bytes:
 )
 def test_what_is_proposed_looks_like_instructions(folder: Folder, values: Row) -> None:
     complaint = folder.complaint("pool.jsonl", rows_with(**values))
-    assert "`columns` instruction=words" in complaint
+    assert "instruction': 'words'" in complaint
 
 
 def test_what_is_proposed_may_lie_in_an_object_and_works(folder: Folder) -> None:
     content = jsonl([{"meta": {"state": "new"}, "item": {"q1": "Why is the sky blue today?"}}])
-    assert "`columns` instruction=item.q1" in folder.complaint("pool.jsonl", content)
+    assert "`columns={'instruction': 'item.q1'}`" in folder.complaint("pool.jsonl", content)
     (item,) = folder.items("pool.jsonl", content, columns={"instruction": "item.q1"})
     assert item.instruction == "Why is the sky blue today?"
 
@@ -231,7 +231,7 @@ def test_the_turns_of_gemini_are_read_as_proposed(folder: Folder) -> None:
         {"role": "model", "parts": [{"text": "Because of the air."}]},
     ]
     content = jsonl([{"contents": turns}])
-    assert "`columns` instruction=contents" in folder.complaint("pool.jsonl", content)
+    assert "`columns={'instruction': 'contents'}`" in folder.complaint("pool.jsonl", content)
     (item,) = folder.items("pool.jsonl", content, columns={"instruction": "contents"})
     assert (item.instruction, item.response) == ("Why is the sky blue?", "Because of the air.")
 
@@ -240,7 +240,7 @@ def test_a_file_without_instructions_is_said_to_have_none(folder: Folder) -> Non
     content = jsonl([{"status": "in progress", "url": f"https://a.org/{n}"} for n in range(20)])
     complaint = folder.complaint("pool.jsonl", content)
     assert "none looks like one (columns: status, url)" in complaint
-    assert "instruction=COL" in complaint
+    assert "{'instruction': 'COL'}" in complaint
 
 
 # Texts that are nearly all equal

@@ -176,7 +176,7 @@ def test_columns_of_test_and_dev_items_are_named_apart(fresh: Heard) -> None:
     columns = {"instruction": "ask", "response": "reply"}
     with pytest.raises(UsageError, match="test items are also in the selection"):
         trained(fresh, "chosen.jsonl", test="asked.jsonl", test_columns=columns, epochs=1)
-    with pytest.raises(UsageError, match="`test_columns` instruction=ask") as unnamed:
+    with pytest.raises(UsageError, match=r"`test_columns={'instruction': 'ask'}`") as unnamed:
         trained(fresh, "chosen.jsonl", test="others.jsonl", epochs=1)
     assert unnamed.value.argument == "test_columns"
 
@@ -242,7 +242,7 @@ def test_a_diverged_training_says_what_to_lower(fresh: Heard) -> None:
         ({"blocks": 4}, "has 4. Write less, or use mode full", None),
         ({"test": "nowhere.jsonl"}, "nowhere.jsonl", None),
         ({"dev": "dev.jsonl"}, "`dev` chooses the learning rate", "learning_rate"),
-        ({"columns": {"response": "answer"}}, "`columns` response=answer", "columns"),
+        ({"columns": {"response": "answer"}}, "`columns={'response': 'answer'}`", "columns"),
         ({"selection": "bare.jsonl"}, "bare.jsonl: 2 of 4 items have no response", "columns"),
         ({"test": "bare.jsonl"}, "bare.jsonl: 2 of 4 items have no response", "columns"),
     ],

@@ -88,7 +88,7 @@ class TestKnn:
     def test_columns_are_named_as_for_any_pool(self, heard: Heard) -> None:
         renamed = [{**row, "answer": row["response"], "response": None} for row in pool_rows()]
         write_jsonl(heard.folder / "pool.jsonl", renamed)
-        words = ("40 of 40 in the pool have none", "`columns` response=COL")
+        words = ("40 of 40 in the pool have none", "`columns={'response': 'COL'}`")
         fails(self.valuing(heard), *words, kind=UtilityError)
         assert finished(self.valuing(heard, columns={"response": "answer"})).utility.values
 
