@@ -350,8 +350,8 @@ def _open(
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
     with session.computing("embedding") as advance:
         embedder = session.embedder(advance, suite.encoder_name)
-        sources = Sources(embedder, session.clusters)
-        run = prepare(suite, sources, asking, ComparisonDesign("ab", arms, differing=True))
+        sources = Sources(embedder, session.clusters, partial=True)
+        run = prepare(suite, sources, asking, ComparisonDesign("ab", arms))
     session.note_pool(run.pool)
     if arms:
         return run

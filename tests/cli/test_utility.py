@@ -106,6 +106,7 @@ class TestTheWholeWay:
         fill(Path("sheet.csv"), quality)
         assert selectllm("utility", "import", "sheet.csv").code == 0
         outcome = decide(selectllm, "--differing", "-o", "decided")
+        assert "collect ratings" not in outcome.err
         (verdict,) = outcome.json["verdicts"]
         assert verdict["unit"] == "range"
         assert verdict["captured"] == {"a": None, "b": None}

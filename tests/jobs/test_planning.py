@@ -570,3 +570,12 @@ def test_an_unfinished_pilot_is_refused() -> None:
     Path("pilot/results.json").unlink()
     with pytest.raises(UsageError, match=r"pilot.*not finished"):
         finished(plan(suite, pilot="pilot"))
+
+
+def test_a_suite_without_a_range_and_with_gaps_in_its_ratings_is_planned(folder: Path) -> None:
+    rows = [row | {"rating": row["rating"] if n % 2 else None} for n, row in enumerate(pool_rows())]
+    write_jsonl(Path("pool.jsonl"), rows)
+    unranged = "utilities: [{name: rating, source: ratings, column: rating}]"
+    content = planned(write_suite(TWO, unranged), **AB)
+    assert content["ratings"]["items"] == 20
+    assert content["clusters"]["asked"] == 8
