@@ -16,11 +16,11 @@ def valued_text(saved: UtilitySaved) -> str:
     name = _last(saved.file)
     entry = {"name": saved.name, "source": "import", "file": name}
     shown = yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=10**6).strip()
-    pool = "" if saved.pool is None else f"Its pool, in the suite: {_last(saved.pool)}\n"
+    pool = "" if saved.pool is None else f"Change the suite's pool to: {_last(saved.pool)}\n"
     return (
         f"{saved.file} has the values of {counted(saved.items, 'item')} (kind: {saved.kind}). "
         f"Their reliability is {known}.\n"
-        f"{pool}In the suite: {shown}"
+        f"{pool}Add to the suite's utilities: {shown}"
     )
 
 
@@ -41,7 +41,7 @@ def ratings_text(imported: RatingsImported) -> str:
     return (
         f"{imported.file} has {imported.items} of {counted(imported.asked, 'item')}, rated by "
         f"{raters}\n"
-        f"In the suite: {{name: {entry.name}, source: {entry.source}, file: {entry.file}, "
+        f"Add to the suite's utilities: {{name: {entry.name}, source: {entry.source}, file: {entry.file}, "
         f"range: [{low:g}, {high:g}]}}"
     )
 

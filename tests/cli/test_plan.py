@@ -50,8 +50,8 @@ def test_the_command_prints_what_the_job_gives(
     planned = finished(plan(suite, **asked))
     assert outcome.json == json.loads(json.dumps(planned.results.to_json()))
     shown = " ".join(selectllm("plan", suite, *options).out.split())
-    assert f"plan for {outcome.json['for']}; nothing was sent" in shown
-    assert "taken for granted" in shown
+    assert f"plan for {outcome.json['for']}. Nothing was sent" in shown
+    assert "take for granted" in shown
 
 
 def test_the_plan_of_sets_is_that_of_the_job(selectllm: Command, pool_file: Path) -> None:
@@ -63,7 +63,7 @@ def test_the_plan_of_sets_is_that_of_the_job(selectllm: Command, pool_file: Path
         plan_sets(suite, budgets=[5], only=["short"], seeds=[3])
     ).results.to_json()
     assert outcome.json == json.loads(json.dumps(planned))
-    assert "plan for sets; nothing was sent" in selectllm("plan", suite, *options).out
+    assert "plan for sets. Nothing was sent" in selectllm("plan", suite, *options).out
 
 
 def test_the_plan_of_a_pool_is_that_of_the_job(selectllm: Command, pool_file: Path) -> None:

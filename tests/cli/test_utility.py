@@ -199,7 +199,7 @@ class TestAskAndImport:
         assert outcome.json["file"] == "sheet-1.ratings.jsonl"
         quiet = selectllm(*asked, "--quiet")
         assert quiet.err == ""
-        assert "in the suite: {name: rating, source: import" in quiet.out
+        assert "suite's utilities: {name: rating, source: import" in quiet.out
 
     def test_options_reach_the_sheet(self, selectllm: Command, run: Path) -> None:
         suite = write_suite(MODELS)

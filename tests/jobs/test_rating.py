@@ -190,7 +190,7 @@ def test_what_was_read_is_told_and_who_did_not_answer(heard: Heard) -> None:
         "rater_noise": None,
         "utility": {**entry, "range": [1, 5]},
     }
-    assert "in the suite: {name: rating, source: import" in ratings_text(read)
+    assert "suite's utilities: {name: rating, source: import" in ratings_text(read)
 
 
 def test_what_is_rated_already_is_not_asked_again(heard: Heard) -> None:

@@ -129,7 +129,7 @@ def test_settings_reach_the_training_and_what_was_cut_is_told(fresh: Heard) -> N
     assert (config.seed, config.batch_size, config.rank, config.alpha) == (3, 4, 2, 4)
     cut = result.manifest.plan.cut
     assert cut.prompts > 1
-    words = f"cut to fit into 48 tokens, and not learned: {cut.prompt_tokens} tokens of"
+    words = f"cut and not learned: {cut.prompt_tokens} tokens of"
     assert f"{words} {cut.prompts} prompts" in trained_text(result.results)
 
 
@@ -192,7 +192,7 @@ def test_the_learning_rate_is_chosen_on_dev_items(fresh: Heard) -> None:
     assert content["rate"] == rate == float(min(losses, key=lambda r: losses[r]))
     assert len(losses) == 5
     told = trained_text(result.results, 4)
-    assert f"learning rate {rate:g}, chosen on 4 dev items" in told
+    assert f"learning rate {rate:g} was chosen on 4 dev items" in told
     for tried, loss in losses.items():
         assert f"{tried} {loss:.3f}" in told
     highest = content["edge"] == "highest"
@@ -293,8 +293,8 @@ def test_the_table_tells_both_losses_by_length_and_that_they_disagree(
         for part in (*content["bands"], content["losses"]):
             cells = [f"{part[name][by]:.3f}" for name in ("base", "tuned", "gain")]
             assert " ".join(cells) in " ".join(table.split())
-    assert "the two losses disagree" in told
-    assert "nothing was cut: all fit into 128 tokens" in told
+    assert "Decide which one counts before you look" in told
+    assert "Nothing was cut: all items fit into 128 tokens" in told
 
 
 def test_without_a_folder_the_base_model_is_scored(trained_once: tuple[Heard, Trained]) -> None:
@@ -339,7 +339,7 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
     assert found["stopped"] == sum(row["stopped"] == "end" for row in said)
     for name in ("rouge_l", "cosine"):
         assert found[name] == pytest.approx(np.mean([row[name] for row in said]))
-    words = f"answers: {found['stopped']} of 3 stopped by themselves, the others at 12 tokens"
+    words = f"{found['stopped']} of 3 answers ended by themselves, the others at 12 tokens"
     assert words in shown(content)
 
 
