@@ -65,9 +65,10 @@ def package_versions() -> dict[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Agreement of both versions on the clusters that the search saw, by version.
+    """How well both versions agree with the utility on the clusters that the search saw.
 
-    `training` and `validation` flatter whatever was chosen by them: that is the optimism.
+    The winner was chosen by these figures, so on `training` and `validation` it looks better than
+    it is. That is the optimism.
     """
 
     training: Mapping[str, Agreement]

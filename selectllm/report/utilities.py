@@ -41,8 +41,8 @@ def ratings_text(imported: RatingsImported) -> str:
     return (
         f"{imported.file} has {imported.items} of {counted(imported.asked, 'item')}, rated by "
         f"{raters}\n"
-        f"Add to the suite's utilities: {{name: {entry.name}, source: {entry.source}, file: {entry.file}, "
-        f"range: [{low:g}, {high:g}]}}"
+        f"Add to the suite's utilities: {{name: {entry.name}, source: {entry.source}, "
+        f"file: {entry.file}, range: [{low:g}, {high:g}]}}"
     )
 
 

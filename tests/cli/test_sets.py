@@ -77,7 +77,8 @@ def served(server: ProviderServer, **more: object) -> dict[str, object]:
 
 def test_gaps_are_told(selectllm: Command) -> None:
     name = f"short@1 + {NOTHING}"
-    assert f"{name}: 8 of 8 items were picked at random" in told(selectllm, models=[NOTHING])
+    gap = f"{name}: 8 of 8 items were picked at random"
+    assert any(gap in line for line in told(selectllm, models=[NOTHING]))
 
 
 def test_the_command_writes_and_prints_what_the_job_gives(selectllm: Command) -> None:

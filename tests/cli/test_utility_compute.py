@@ -67,7 +67,7 @@ def test_what_was_written_is_told_as_text_or_json(selectllm: Command) -> None:
     told = knn(selectllm, "--answer", "rouge-l", "--json").json
     assert (told["file"], told["items"]) == ("pool.knn.utility.jsonl", 40)
     outcome = knn(selectllm, "--answer", "rouge-l")
-    assert outcome.out.startswith("pool.knn.utility.jsonl: 40 items, kind: proxy, reliability ")
+    assert outcome.out.startswith("pool.knn.utility.jsonl has the values of 40 items (kind: proxy)")
     assert outcome.out.endswith(f"{NAMED}{{name: knn, source: import, file: {told['file']}}}\n")
 
 

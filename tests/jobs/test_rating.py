@@ -166,7 +166,7 @@ def test_two_raters_are_averaged_with_their_agreement(heard: Heard) -> None:
     fill(heard.folder / "sheet-2.csv", quality, "ben")
     result = imported(heard, "sheet-1.csv", "sheet-2.csv")
     assert result.file == Path("sheet.ratings.jsonl")
-    assert "2 raters, Krippendorff's alpha" in ratings_text(result.summary)
+    assert "2 raters. Krippendorff's alpha" in ratings_text(result.summary)
     head, *rows = read_jsonl(heard.folder / "sheet.ratings.jsonl")
     assert head["ratings"]["raters"] == ["anna", "ben"]
     for row in rows:
