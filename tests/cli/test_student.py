@@ -298,7 +298,7 @@ def test_a_dry_run_of_scoring_counts_the_test_items_for_student_and_base(
 
 def test_before_it_trains_or_scores_it_tells_how_long_that_takes(selectllm: Command) -> None:
     told = train(selectllm).err
-    assert "8 items in 2 epochs" in told
+    assert "2 epochs with 8 items" in told
     assert "tokens a second, measured" in told
     assert "9 held-out items" in score(selectllm, "out").err
     assert "8 items" not in train(selectllm).err  # it is trained already
