@@ -27,7 +27,7 @@ test: install
 
 # What starts environments, clusters, browsers or processes that each load torch.
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n logical --dist loadscope -m slow
 
 # Reports in Debian's Chromium, which apt installs (as root); without it `make test` leaves these out.
 browser: install

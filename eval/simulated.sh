@@ -46,5 +46,10 @@ picks as before, which is a PASS. Exit code 1: in CI this check would be red.
 END
 rm "$runs/baseline.txt"
 printf '\nFor all figures of a verdict, run: selectllm report %s\n' "$runs/ab"
-echo 'Both pickers on one page; open it in a browser:'
-"$selectllm" report "$runs/ab" --html
+if [ -e "$runs/quickstart/results.json" ]; then # the model's run, which `make demo` puts there
+    echo "What the embedded model and the simulated pickers did, on one page; open it in a browser:"
+    "$selectllm" report "$runs/quickstart" "$runs/ab" --each --html -o "$runs/report.html"
+else
+    echo 'Both simulated pickers on one page; open it in a browser:'
+    "$selectllm" report "$runs/ab" --html -o "$runs/report.html"
+fi

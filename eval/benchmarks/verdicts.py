@@ -44,6 +44,7 @@ from outcomes import (
 )
 from rare_losses import check as check_tests
 from rare_tables import groups, looks, losses, price, several
+from severe_losses import severe
 from simulated_clusters import Floats, Lab, Skills, Trials, draw, losing, trials
 
 from selectllm.core.verdict_words import Word
@@ -258,6 +259,7 @@ TABLES: dict[str, Callable[[Bench], None]] = {
     "losses": losses,
     "looks": looks,
     "several": several,
+    "severe": severe,
     "groups": groups,
     "price": price,
     "saving": saving,

@@ -12,71 +12,43 @@ from click.shell_completion import CompletionItem
 
 from selectllm.core.errors import SelectLLMError, UsageError
 
+INTERNAL = 70
 INTERRUPTED = 130
 COMPLETE = "_SELECTLLM_COMPLETE"
 """The variable in which a shell asks for a script, or what a line could go on with."""
 
 EVERYDAY = {
-    "init": ("selectllm.cli.init:init", "Make a workspace with a suite that runs as it is."),
-    "plan": (
-        "selectllm.cli.plan:plan",
-        "Report calls, tokens, USD and ratings before anything is spent.",
-    ),
-    "select": ("selectllm.cli.select:select", "Select exactly N items of a pool."),
-    "eval": ("selectllm.cli.eval:eval_", "Evaluate the prompts and models of a suite."),
-    "ab": ("selectllm.cli.ab:ab", "Find out whether one prompt or model is better than another."),
-    "swap": ("selectllm.cli.swap:swap", "Find out whether one model can safely replace another."),
-    "regress": (
-        "selectllm.cli.regress:regress",
-        "Test whether a prompt has become worse than its baseline.",
-    ),
-    "utility": (
-        "selectllm.cli.utility:utility",
-        "Collect, compute or check utilities.",
-    ),
+    "init": "Make a workspace with a suite that runs as it is.",
+    "plan": "Report calls, tokens, USD and ratings before anything is spent.",
+    "select": "Select exactly N items of a pool.",
+    "eval": "Evaluate the prompts and models of a suite.",
+    "ab": "Find out whether one prompt or model is better than another.",
+    "swap": "Find out whether one model can safely replace another.",
+    "regress": "Test whether a prompt has become worse than its baseline.",
+    "utility": "Collect, compute or check utilities.",
 }
 MORE = {
-    "sets": (
-        "selectllm.cli.sets:sets",
-        "Select a set with every selector of a suite, and compare them.",
-    ),
-    "student": (
-        "selectllm.cli.student:student",
-        "Fine-tune a model on a selection, and measure it.",
-    ),
-    "export": ("selectllm.cli.export:export", "Write training files for selected sets."),
-    "handover": (
-        "selectllm.cli.handover:handover",
-        "Write selected items for the people who answer them.",
-    ),
-    "answers": (
-        "selectllm.cli.handover:answers",
-        "Join the answers to their items, and write a training file.",
-    ),
-    "runs": ("selectllm.cli.runs:runs", "List the runs of a workspace, newest first."),
-    "report": ("selectllm.cli.report:report", "Print the table of a run again."),
-    "aa": ("selectllm.cli.aa:aa", "Compare a prompt and model with themselves to see the noise."),
-    "verify": (
-        "selectllm.cli.verify:verify",
-        "Compute the figures of a run again, and list those that differ.",
-    ),
-    "baseline": (
-        "selectllm.cli.baseline:baseline",
-        "Keep the picks of a run for regress to compare with.",
-    ),
-    "optimize": (
-        "selectllm.cli.optimize:optimize",
-        "Search for a better prompt, and confirm it on new clusters.",
-    ),
-    "prompts": ("selectllm.cli.prompts:prompts", "List, show, compare, write and lock prompts."),
-    "models": ("selectllm.cli.models:models", "List, install or serve embedded models."),
-    "doctor": (
-        "selectllm.cli.doctor:doctor",
-        "Show what is installed and set here, and what is broken.",
-    ),
-    "cache": ("selectllm.cli.cache:cache", "List, check, repair or clear the cached replies."),
+    "sets": "Select a set with every selector of a suite, and compare them.",
+    "student": "Fine-tune a model on a selection, and measure it.",
+    "export": "Write training files for selected sets.",
+    "handover": "Write selected items for the people who answer them.",
+    "answers": "Join the answers to their items, and write a training file.",
+    "runs": "List the runs of a workspace, newest first.",
+    "report": "Print the tables of a run again, or compare two runs.",
+    "view": "Show runs, comparisons and trends in a browser.",
+    "aa": "Compare a prompt and model with themselves to see the noise.",
+    "verify": "Compute the figures of a run again, and list those that differ.",
+    "baseline": "Keep the picks of a run for regress to compare with.",
+    "optimize": "Search for a better prompt, and confirm it on new clusters.",
+    "prompts": "List, show, compare, write and lock prompts.",
+    "models": "List, install or serve embedded models.",
+    "doctor": "Show what is installed and set here, and what is broken.",
+    "cache": "List, check, repair or clear the cached replies.",
 }
 VERBS = EVERYDAY | MORE
+"""Every verb with its line. It is the command of its name in the module of its name."""
+ELSEWHERE = {"eval": ("eval", "eval_"), "answers": ("handover", "answers")}
+"""Module and command of those that are not."""
 EXIT_CODES = """\b
 Exit codes:
   0    done, or the verdict is pass, better, equivalent or safe
@@ -112,8 +84,8 @@ class Verbs(click.Group):
             from selectllm.core.names import unknown
 
             raise UsageError(unknown("command", name, VERBS))
-        module, _, attribute = VERBS[name][0].partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        module, attribute = ELSEWHERE.get(name, (name, name))
+        command = getattr(importlib.import_module(f"selectllm.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
 
@@ -121,7 +93,7 @@ class Verbs(click.Group):
         """The verbs that begin so, without loading them, and the options of the group."""
         items = [
             CompletionItem(name, help=line)
-            for name, (_, line) in VERBS.items()
+            for name, line in VERBS.items()
             if name.startswith(incomplete)
         ]
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
@@ -130,7 +102,7 @@ class Verbs(click.Group):
         """The verbs with one line each, without loading them."""
         for title, verbs in (("Commands", EVERYDAY), ("More", MORE)):
             with formatter.section(title):
-                formatter.write_dl([(name, line) for name, (_, line) in verbs.items()])
+                formatter.write_dl(list(verbs.items()))
 
 
 @click.group(
@@ -188,10 +160,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except (Exception, SystemExit) as error:
-        from selectllm.cli.defect import tell_defect
-
-        return tell_defect(error)
+        return _tell_defect(error)
     return code if isinstance(code, int) else 0
+
+
+def _tell_defect(error: BaseException) -> int:
+    """One line about an error that nobody expected, its traceback in a file; the exit code."""
+    from selectllm.jobs.defects import record_defect
+
+    path = record_defect(error)
+    place = f"The traceback is in {path}" if path else "The traceback could not be written"
+    click.echo(
+        f"selectllm: There was an internal error ({type(error).__name__}). Nothing was decided, "
+        f"and all replies that were paid for are kept. {place}. Please report it with the command "
+        "that you ran.",
+        err=True,
+    )
+    return INTERNAL
 
 
 def _was_a_question(stop: BaseException) -> bool:

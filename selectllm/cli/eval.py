@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 
 from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts, show
-from selectllm.cli.named_model import named_entry
 from selectllm.cli.option_words import example
-from selectllm.cli.options import Common, ModelOptions, common_options, model_options
+from selectllm.cli.options import Common, common_options, model_options
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.evaluating import Evaluating, evaluate
+from selectllm.jobs.named_model import ModelOptions, named_entry
 from selectllm.jobs.sync import finished
 
 
@@ -49,7 +49,7 @@ def eval_(
 
 def _with_model(suite: Suite, named: ModelOptions) -> Suite:
     """The suite with the settings that the command line names for its one model."""
-    if named.api_base is None and not named.model_arg:
+    if not named:
         return suite
     if len(suite.models) != 1:
         raise UsageError(

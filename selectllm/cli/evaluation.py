@@ -11,7 +11,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from selectllm.cli.named_model import shown_argument
 from selectllm.cli.option_words import option
 from selectllm.cli.options import DIRECTORY, FILE, LIMIT, SUITE_SEED, grouped
 from selectllm.cli.reports import append_summary, write_reports, write_unreached
@@ -22,6 +21,7 @@ from selectllm.core.shown import capital
 from selectllm.jobs.evaluating import Evaluating
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.gating import recorded_into
+from selectllm.jobs.named_model import shown_argument
 from selectllm.jobs.outputs import nearby
 from selectllm.models.secrets import shown_url
 

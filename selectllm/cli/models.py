@@ -62,7 +62,6 @@ def install(name: str) -> None:
     type=click.IntRange(0, 65535),
     default=0,
     show_default="any free port",
-    help="The port to listen on.",
 )
 def serve(name: str, port: int) -> None:
     """Serve the model NAME on 127.0.0.1 for other programs, until you press Ctrl-C.

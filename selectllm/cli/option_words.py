@@ -61,6 +61,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     ),
     "--out": (None, "Where to write the result."),
     "--pool": ("FILE", "The pool of the sets, if it is not the suite's."),
+    "--port": (None, "The port to listen on; 0 takes any that is free."),
     "--primary": (
         None,
         "How the gain is averaged over the test items. Decide this before you see results.",

@@ -14,6 +14,7 @@ from selectllm.cli.option_words import option
 from selectllm.core.errors import renaming
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
+from selectllm.jobs.named_model import ModelOptions
 
 Function = Callable[..., Any]
 
@@ -52,14 +53,6 @@ class Common:
     encoder: str | None = None
     vectors: Path | None = None
     drain: float = DRAIN_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOptions:
-    """Options for the one model that is named on the command line."""
-
-    api_base: str | None
-    model_arg: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

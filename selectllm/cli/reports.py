@@ -17,9 +17,8 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.document import Document
 from selectllm.core.errors import SelectLLMError, UsageError
 from selectllm.core.files import write_text
-from selectllm.jobs.contents import PACK, REPORT
-from selectllm.jobs.outputs import read_by, real, unfit, values
-from selectllm.jobs.workspace import Workspace, find_workspace
+from selectllm.jobs.outputs import check_reports
+from selectllm.jobs.workspace import Workspace
 
 if TYPE_CHECKING:
     from selectllm.report.formats import Place
@@ -89,26 +88,9 @@ def _asked(text: str, kinds: Sequence[type[Document]], verdicts: bool) -> Report
 
 
 def _check_files(context: click.Context) -> None:
-    """Raise UsageError for a file to be written that cannot be, or that would replace another.
-
-    That is one which is read, which is the cache's or a run's own, or which is written already.
-    """
-    asked = list(_written(context))
-    if not asked:
-        return
-    start, read = _read(context)
-    named = (context.params.get(name) for name in ("prompts", "cache"))
-    prompts, cache = (path if isinstance(path, Path) else None for path in named)
-    workspace = find_workspace(start, prompts=prompts, cache=cache)
-    taken: set[Path] = set()
-    for words, given in asked:
-        kind = PACK if words.startswith("--record ") else REPORT
-        problem = unfit(given, kind, read, workspace, context.params.get("out"))
-        if problem is None and real(given) in taken:
-            problem = "is already the file of another report"
-        if problem is not None:
-            raise UsageError(f"{words}: {given} {problem}. Choose another file.")
-        taken.add(real(given))
+    """Raise UsageError for a file to be written that cannot be, or that would replace another."""
+    if asked := list(_written(context)):
+        check_reports(asked, context.params, FILES)
 
 
 def _written(context: click.Context) -> Iterator[tuple[str, Path]]:
@@ -119,24 +101,6 @@ def _written(context: click.Context) -> Iterator[tuple[str, Path]]:
     for each in context.meta.get(META, ()):
         if each.file is not None:
             yield f"--report {each.asked}", each.file
-
-
-def _read(context: click.Context) -> tuple[Path, set[Path]]:
-    """Where the workspace is looked for, and every path that is read.
-
-    The pack of a suite is read and, with --record, written.
-    """
-    params = {name: value for name, value in context.params.items() if name not in FILES}
-    read = {real(path) for path in values(params.values(), Path)}
-    if not isinstance(file := params.get("suite_file"), Path):
-        return Path.cwd(), read
-    from selectllm.evaluation.suite import load_suite
-
-    suite = load_suite(file)
-    read |= read_by(suite)
-    if suite.replies is not None and isinstance(record := context.params.get("record"), Path):
-        read -= {real(suite.at(suite.replies))} & {real(record)}
-    return suite.folder, read
 
 
 def place_of(workspace: Workspace | None, formats: Collection[str], run: Path | None) -> Place:

@@ -11,7 +11,7 @@ from selectllm.cli.ahead import show_ahead
 from selectllm.cli.evaluation import same_command
 from selectllm.cli.handover import told
 from selectllm.cli.option_words import example
-from selectllm.cli.options import Common, ModelOptions, common_options, model_options
+from selectllm.cli.options import Common, common_options, model_options
 from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
@@ -21,6 +21,7 @@ from selectllm.data.pool import write_rejected
 from selectllm.jobs import selecting
 from selectllm.jobs.contents import REJECTED, SELECTION
 from selectllm.jobs.handing import HandedOver, check_handover, hand_over_selection
+from selectllm.jobs.named_model import ModelOptions
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished

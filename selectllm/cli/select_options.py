@@ -9,12 +9,12 @@ from typing import get_args
 
 import click
 
-from selectllm.cli.named_model import NamedModels, named_model
 from selectllm.cli.option_words import TOOL, option
-from selectllm.cli.options import STRATEGY, ModelOptions, OrOwn, grouped, map_option
+from selectllm.cli.options import STRATEGY, OrOwn, grouped, map_option
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.jobs.handing import handover_path
+from selectllm.jobs.named_model import ModelOptions, NamedModels, named_model
 from selectllm.jobs.settings import SelectArguments
 from selectllm.selection.by_model import OnInvalid
 from selectllm.selection.clustering.partition import PARTITIONS

@@ -22,6 +22,7 @@ FLAGS = {
     "as_json": "--json",
     "columns": "--map",
     "test_columns": "--test-map",
+    "roles": "--column",
     "models": "--api-base and --model-arg",
     "asked": "--ask",
     "out": "-o",
@@ -37,9 +38,9 @@ ARGUMENTS = frozenset(
     a add allow_unpriced answers api_base arm b baseline batch_size budget by cache cluster_size
     concurrency demonstrations design dev differing distinct drain drop_leaks encoder env_file
     epochs grid jobs keep learning_rate limit matched max_cost max_filled max_length model model_arg
-    new_tokens offline on_invalid only partial pilot pool prefilter prompt prompts rating_cost reask
-    record results retain rubric seed skip_bad strategy teacher test threshold to training_seed
-    unanswered vectors
+    new_tokens offline on_invalid only partial pilot pool port prefilter prompt prompts rating_cost
+    reask record results retain rubric seed skip_bad strategy teacher test threshold to
+    training_seed unanswered vectors
     """.split()
 )
 

@@ -6,6 +6,7 @@ What is computed or trained is in utility_values.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -22,19 +23,27 @@ from selectllm.cli.options import (
     grouped,
     output_options,
 )
-from selectllm.cli.reports import reports, write_reports
+from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
-from selectllm.cli.show import show
 from selectllm.cli.utility_values import ifd, knn, student, validate
 from selectllm.core.codec import canonical_json
+from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.shown import counted, visible
-from selectllm.downstream.outcomes.schema import OutcomeAgreement
+from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement
 from selectllm.jobs import agreeing, importing, rating
-from selectllm.jobs.agreeing import AgreeSettings
+from selectllm.jobs.agreeing import AgreeSettings, TableSettings
 from selectllm.jobs.importing import ResultSettings, SheetSettings
 from selectllm.jobs.rating import RatingRequest
 from selectllm.jobs.sync import finished
+
+
+def _roles(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
+    """NAME=COL, each once. Raises UsageError for anything else."""
+    roles = dict(text.split("=", 1) for text in texts if "=" in text)
+    if len(roles) < len(texts):
+        raise UsageError("--column takes NAME=COL, each name once, such as arm=method.")
+    return roles
 
 
 @click.group("utility")
@@ -177,35 +186,90 @@ def import_(
         )
 
 
-@utility.command(epilog=example("utility agree eval/runs/SETS --results results.jsonl"))
-@click.argument("sets_folder", metavar="SETS_FOLDER", type=DIRECTORY)
+@utility.command(
+    epilog=example(
+        "utility agree eval/runs/SETS --results results.jsonl", "utility agree --table results.csv"
+    )
+)
+@click.argument("sets_folder", metavar="[SETS_FOLDER]", type=DIRECTORY, required=False)
 @grouped(
     "settings",
     AgreeSettings,
-    option(
-        "--results",
-        type=FILE,
-        required=True,
-        help="The file that selectllm utility import --export wrote.",
-    ),
+    option("--results", type=FILE, help="The file that selectllm utility import --export wrote."),
     option("--metric", show_default="the only one", help="Compare by this metric."),
     option("--budget", type=click.IntRange(1), show_default="the only one"),
     option("--benchmark", multiple=True, show_default="all", help="Use only this benchmark."),
     option("--utility", multiple=True, show_default="all"),
     option("--export", type=DIRECTORY),
+    option(
+        "--untrained-results",
+        type=FILE,
+        help="A file of results of the model before training. Arms that score below it are named.",
+    ),
 )
-@reports(OutcomeAgreement)
+@grouped(
+    "table",
+    TableSettings,
+    option(
+        "--table",
+        type=FILE,
+        help="Instead of SETS_FOLDER, a long table of published results: one value in each row.",
+    ),
+    option(
+        "--column",
+        "roles",
+        multiple=True,
+        metavar="NAME=COL",
+        callback=_roles,
+        help="With --table: the column that is the arm, measure, value, split, budget or seed, "
+        "such as arm=method.",
+    ),
+    option(
+        "--outcome",
+        metavar="MEASURE",
+        show_default="the one that is not a loss",
+        help="With --table: the measure to foretell.",
+    ),
+    option(
+        "--lower",
+        metavar="MEASURE",
+        multiple=True,
+        show_default="loss, perplexity, error",
+        help="With --table: a measure that is better when it is lower.",
+    ),
+    option(
+        "--untrained",
+        metavar="ARM",
+        show_default="an arm of that name",
+        help="With --table: the arm that is the model before training.",
+    ),
+)
+@reports(OutcomeAgreement, ForetoldTable)
 @AS_JSON
-def agree(sets_folder: Path, settings: AgreeSettings, as_json: bool) -> None:
+def agree(
+    sets_folder: Path | None, settings: AgreeSettings, table: TableSettings, as_json: bool
+) -> None:
     """Check whether the utilities of SETS_FOLDER rank its selectors as training results do.
 
     For each utility, the command compares how much of it the sets capture with how well models did
     that were trained on them. It reports rank correlations over the selectors, what length alone
     would have predicted, and how far this can be trusted.
-    """
-    from selectllm.report.set_agreement import print_agreement
 
+    With --table it reads results that others published, and says which measure foretells which.
+    """
+    if (sets_folder is None) == (table.table is None):
+        raise UsageError("Name either the folder of the sets or a table of results with --table.")
     session = open_session(Common(as_json=as_json), Path.cwd())
-    agreement = finished(agreeing.agree(sets_folder, settings, session=session))
-    if not write_reports(agreement):
-        show(agreement, print_agreement, as_json=as_json)
+    if sets_folder is None:
+        if settings != AgreeSettings():
+            raise UsageError(
+                "--results, --metric, --budget, --benchmark, --utility, --export and "
+                "--untrained-results apply to SETS_FOLDER. Leave them out."
+            )
+        found: Document = finished(agreeing.agree_table(table, session=session))
+    else:
+        if table != TableSettings():
+            raise UsageError("--column, --outcome, --lower and --untrained apply to --table.")
+        found = finished(agreeing.agree(sets_folder, settings, session=session))
+    if not write_reports(found):
+        show(found, as_json=as_json)

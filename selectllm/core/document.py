@@ -86,7 +86,7 @@ class Part(Strict):
     def to_json(self) -> dict[str, Any]:
         """As the file has it."""
         content: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
-        left_out = [name for name in self.absent if content[name] is None]
+        left_out = [name for name in self.absent if content.get(name) is None]
         return {name: value for name, value in content.items() if name not in left_out}
 
 
@@ -132,10 +132,20 @@ class Document(Part):
     def read(cls, path: Path, otherwise: str) -> Self:
         """The file at `path`. Raises RunError for one that is missing, no JSON, or not such a file.
 
+        Also for one whose `format` is of a later version.
+
         `otherwise`: what to say in the last case, with `{why}` for what does not fit.
         """
+        content = read_json(path)
+        known = cls.model_fields["format"].default if "format" in cls.model_fields else None
+        if isinstance(known, int) and isinstance(given := content.get("format"), int):
+            if given > known:
+                raise RunError(
+                    f"{path} has format {given}, and this version of selectllm reads {known}. It "
+                    "was written by a later version: update selectllm"
+                )
         try:
-            return cls.of(read_json(path))
+            return cls.of(content)
         except ValueError as error:
             raise RunError(f"{path}: {otherwise.format(why=error)}") from None
 

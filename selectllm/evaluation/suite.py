@@ -139,6 +139,19 @@ class ModelEntry(Strict):
         return ModelSpec(name=self.name or self.id, price=price, vote=vote, **fields)
 
 
+class SevereEntry(Strict):
+    """How many clusters may lose how much, whatever the mean says; see comparison/severity.py.
+
+    `loss`: what counts as a severe loss of a cluster, in captured units (with --differing, of the
+    rating range). `share`: how many of the clusters may lose so much. `strict`: whether more has to
+    be ruled out before anything passes.
+    """
+
+    loss: Annotated[float, Field(gt=0)] = 0.5
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    strict: bool = False
+
+
 class Gate(Strict):
     """What decides a verdict; `margin` is in captured units.
 
@@ -151,6 +164,12 @@ class Gate(Strict):
     alpha: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.05
     inconclusive: Literal["fail", "warn"] = "fail"
     rating_margin: Annotated[float, Field(gt=0)] | None = None
+    severe: SevereEntry | None = None
+
+    def recorded(self) -> dict[str, Any]:
+        """As manifests have it: what came later is left out where it is not used."""
+        later = {name for name in ("severe",) if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude=later)
 
 
 def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -300,6 +319,7 @@ def _keys_at(location: Sequence[Any]) -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "clusters": ClustersEntry,
         "gate": Gate,
+        "severe": SevereEntry,
         "sets": SetsEntry,
         "models": ModelEntry,
         "price": PriceEntry,
@@ -341,6 +361,11 @@ def _check(path: Path, suite: Suite) -> None:
         raise SuiteError(
             f"{path}: gate.utility: {suite.gate.utility!r} is none of the suite's utilities "
             f"({', '.join(utilities) or 'it has none'})"
+        )
+    if suite.gate.severe is not None and suite.clusters.group is not None:
+        raise SuiteError(
+            f"{path}: gate.severe: The exact figures of this guard take clusters as independent, "
+            "and clusters.group says that they are not. Leave one of the two out"
         )
     if suite.clusters.file is None and suite.picks >= suite.clusters.size:
         raise SuiteError(

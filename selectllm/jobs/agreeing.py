@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,17 @@ from selectllm.downstream.outcomes.exported import (
     check_source,
     read_exported,
 )
+from selectllm.downstream.outcomes.foretelling import foretold
+from selectllm.downstream.outcomes.result_table import read_result_table
 from selectllm.downstream.outcomes.results import ResultsFile, read_results
-from selectllm.downstream.outcomes.schema import OutcomeAgreement, TestsCounted
+from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement, TestsCounted
 from selectllm.downstream.outcomes.scores import (
     ArmScores,
     arm_scores,
     tokens_by_arm,
     tokens_of_sets,
 )
+from selectllm.downstream.outcomes.untrained import beside_untrained, with_untrained
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 
 if TYPE_CHECKING:
@@ -34,15 +38,43 @@ class AgreeSettings:
 
     `results`: the file that results were imported into. `metric`, `budget`: None for the only
     one. `benchmark`, `utility`: () for all. `export`: a folder that was exported, to take the
-    tokens of the sets from; None for those of the sets' folder.
+    tokens of the sets from; None for those of the sets' folder. `untrained_results`: a file of
+    results of the model before training.
     """
 
-    results: Path
+    results: Path | None = None
     metric: str | None = None
     budget: int | None = None
     benchmark: tuple[str, ...] = ()
     utility: tuple[str, ...] = ()
     export: Path | None = None
+    untrained_results: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableSettings:
+    """How a long table of published results is read and what it is asked.
+
+    `table`: the file. `roles`: see `read_result_table`. `outcome`, `lower`, `untrained`: see
+    `foretold`.
+    """
+
+    table: Path | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    outcome: str | None = None
+    lower: tuple[str, ...] = ()
+    untrained: str | None = None
+
+
+async def agree_table(settings: TableSettings, *, session: Session) -> ForetoldTable:
+    """Which measures of a table of published results foretell its outcome, within strata.
+
+    Raises UsageError without a table, UtilityError for one that cannot be used.
+    """
+    if settings.table is None:
+        raise UsageError("no `table` is named", argument="table")
+    rows = read_result_table(session.path(settings.table), settings.roles)
+    return foretold(rows, settings.outcome, settings.lower, settings.untrained)
 
 
 async def agree(
@@ -54,11 +86,21 @@ async def agree(
     worth: rank correlations over selectors, what length alone would have foretold, and how far
     that can be trusted.
     """
+    if settings.results is None:
+        raise UsageError(
+            "no `results` are named. Name the file that selectllm utility import --export wrote",
+            argument="results",
+        )
     folder = session.path(sets_folder)
     compared = _compared(folder)
     content = read_results(session.path(settings.results))
     check_source(content, str(settings.results), compared, str(sets_folder))
-    scores = arm_scores(content.results, settings.metric, settings.budget, settings.benchmark)
+    before = settings.untrained_results
+    results = content.results
+    if before is not None:
+        results = with_untrained(results, session.path(before), settings.budget)
+    scores = arm_scores(results, settings.metric, settings.budget, settings.benchmark)
+    scores, untrained = beside_untrained(scores)
     check_held(scores.sets, compared, str(sets_folder))
     export = None if settings.export is None else session.path(settings.export)
     tokens = _tokens(compared, content, scores, export)
@@ -72,6 +114,7 @@ async def agree(
         scores=scores.runs,
         tests=TestsCounted(shared=scores.tests, left_out=scores.left_out),
         agreement=tuple(rows),
+        untrained=untrained,
     )
 
 

@@ -44,6 +44,7 @@ KEYS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"suite", "metric", "agreement"}),
         frozenset({"kind", "plan", "confirmation"}),
         frozenset({"validations"}),
+        frozenset({"a", "b", "compared"}),
     ),
 }
 """Keys by which the first JSON object of a file shows what it is; the first kind that fits."""

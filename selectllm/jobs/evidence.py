@@ -34,6 +34,7 @@ from selectllm.selection.decision_log import read_log
 from selectllm.utility.annotation.asked import default_rubric
 from selectllm.utility.annotation.sheets import HOW_TO_FILL, SHEET_MARK
 
+SEARCH = "optimize.json"  # of a folder whose decisions are those of a search, not of one run
 ByArm = Mapping[str, Mapping[int, float]]
 """G by arm and cluster: 0 for the worst possible picks, 1 for the best."""
 
@@ -50,8 +51,17 @@ def read_evidence(folder: Path, library: PromptLibrary) -> RunEvidence | None:
     `library`: where its prompts are looked for. A pool or a prompt that is not there any more, or
     has changed, is told in the notes. Raises RunError for a run that is damaged, with the line.
     """
-    if not (folder / "decisions.jsonl").exists():
+    if not (folder / "decisions.jsonl").exists() or (folder / SEARCH).exists():
         return None
+    inputs, decisions = read_asked(folder)
+    return evidence_of(folder, inputs, decisions, library)
+
+
+def read_asked(folder: Path) -> tuple[RunInputs, list[Decision]]:
+    """The run in `folder`, of the clusters that it asked, and its decisions.
+
+    Raises RunError for what is missing or damaged, with the line, and for another run's log.
+    """
     manifest, inputs = read_manifest(folder), read_run_inputs(folder)
     log = read_log(folder / "decisions.jsonl")
     if log.manifest != manifest:
@@ -60,7 +70,14 @@ def read_evidence(folder: Path, library: PromptLibrary) -> RunEvidence | None:
             "Restore the one that belongs to it, or run the suite again"
         )
     decisions = [log.latest[key] for key in sorted(log.latest)]
-    inputs = inputs.first(inputs.asked({decision.cluster for decision in decisions}))
+    return inputs.first(inputs.asked({decision.cluster for decision in decisions})), decisions
+
+
+def evidence_of(
+    folder: Path, inputs: RunInputs, decisions: Sequence[Decision], library: PromptLibrary
+) -> RunEvidence:
+    """The cases of the run in `folder`, of these clusters and decisions; see `read_evidence`."""
+    manifest = read_manifest(folder)
     collected = _collected(folder, inputs, decisions, library)
     gains = _gains(inputs, collected.by_arm)
     reference, judged = _compared(inputs, list(collected.by_arm))
@@ -84,7 +101,14 @@ def read_evidence(folder: Path, library: PromptLibrary) -> RunEvidence | None:
         asked=_asked(inputs, manifest["pool_sha256"]) if len(collected.by_arm) > 1 else None,
         provenance=provenance(folder, manifest),
         notes=tuple(collected.notes),
+        simulated=_simulated(inputs),
     )
+
+
+def _simulated(inputs: RunInputs) -> tuple[str, ...]:
+    """The models, if all of them are scripts that answer without being asked anything."""
+    scripted = [name for name, spec in inputs.specs.items() if str(spec["id"]).startswith("mock/")]
+    return tuple(sorted(scripted)) if len(scripted) == len(inputs.specs) else ()
 
 
 def _collected(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from selectllm.core.errors import RunError, UsageError
 from selectllm.core.files import unwritable
-from selectllm.jobs.contents import replaceable
+from selectllm.jobs.contents import PACK, REPORT, replaceable
+from selectllm.jobs.workspace import find_workspace
 
 if TYPE_CHECKING:
     from selectllm.evaluation.suite import Suite
@@ -88,6 +89,49 @@ def check_written(
     """
     if problem := unfit(file, kind, {*map(real, read)}, workspace):
         raise UsageError(f"`{argument}` {file} {problem}. Choose another file", argument=argument)
+
+
+def check_reports(
+    asked: Iterable[tuple[str, Path]], given: Mapping[str, Any], written: Collection[str]
+) -> None:
+    """Raise UsageError for a report's file that cannot be written, or that would replace another.
+
+    That is one which is read, which is the cache's or a run's own, or which is written already.
+    `asked`: each file after the words that ask for it. `given`: what the job is given, by name.
+    `written`: the names among them that are files to be written.
+    """
+    start, read = _given_to_read(given, written)
+    prompts, cache = (
+        path if isinstance(path := given.get(name), Path) else None for name in ("prompts", "cache")
+    )
+    workspace = find_workspace(start, prompts=prompts, cache=cache)
+    taken: set[Path] = set()
+    for words, file in asked:
+        kind = PACK if words.startswith("--record ") else REPORT
+        problem = unfit(file, kind, read, workspace, given.get("out"))
+        if problem is None and real(file) in taken:
+            problem = "is already the file of another report"
+        if problem is not None:
+            raise UsageError(f"{words}: {file} {problem}. Choose another file.")
+        taken.add(real(file))
+
+
+def _given_to_read(given: Mapping[str, Any], written: Collection[str]) -> tuple[Path, set[Path]]:
+    """Where the workspace is looked for, and every path that is read.
+
+    The pack of a suite is read and, with --record, written.
+    """
+    named = (value for name, value in given.items() if name not in written)
+    read = {real(path) for path in values(named, Path)}
+    if not isinstance(file := given.get("suite_file"), Path):
+        return Path.cwd(), read
+    from selectllm.evaluation.suite import load_suite
+
+    suite = load_suite(file)
+    read |= read_by(suite)
+    if suite.replies is not None and isinstance(record := given.get("record"), Path):
+        read -= {real(suite.at(suite.replies))} & {real(record)}
+    return suite.folder, read
 
 
 def check_begun(folder: Path) -> None:

@@ -18,6 +18,7 @@ from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
+from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.workspace import find_workspace
 from selectllm.optimization.schema import GridResults, SearchResults, read_optimize
@@ -48,6 +49,7 @@ BY_KEYS: Sequence[tuple[frozenset[str], type[Document]]] = (
     (frozenset({"kind", "plan", "splits"}), SearchResults),
     (frozenset({"student", "losses", "bands"}), StudentScores),
     (frozenset({"validations"}), Validations),
+    (frozenset({"a", "b", "compared"}), RunsCompared),
 )
 """What a file of JSON holds, by the keys that only it has."""
 

@@ -17,15 +17,17 @@ from selectllm.core.codec import pretty_json
 from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
-from selectllm.downstream.outcomes.schema import OutcomeAgreement
+from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement
 from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
+from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report import github, sets, students_compared, validation
 from selectllm.report.as_markdown import as_markdown
+from selectllm.report.foretelling import render_foretold
 from selectllm.report.grid import render_grid
 from selectllm.report.html.evidence import RunEvidence
 from selectllm.report.junit import junit
@@ -39,6 +41,7 @@ from selectllm.report.sets import markdown_sets, render_sets
 from selectllm.report.student import render_scores
 from selectllm.report.students_compared import render_trials
 from selectllm.report.terminal import render_results
+from selectllm.report.two_runs import render_two_runs
 from selectllm.report.validation import render_validations
 from selectllm.utility.schema import Validations
 
@@ -65,8 +68,10 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     PlanResults: render_plan,
     SetsPlanResults: render_sets_plan,
     OutcomeAgreement: render_outcome_agreement,
+    ForetoldTable: render_foretold,
     StudentsCompared: render_trials,
     StudentScores: render_scores,
+    RunsCompared: render_two_runs,
     Validations: lambda found: render_validations(found.validations),
 }
 """What a terminal shows, by the kind of result."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +14,7 @@ from selectllm.evaluation.planning.schema import (
     PlanResults,
     RatingsBill,
 )
-from selectllm.report.layout import Visible, add_row, labelled, table
+from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import SD, count, counted, explained, named, number, percent, usd
 
@@ -37,11 +37,6 @@ COLUMNS = {
 }
 """What the columns of a plan say."""
 TAKEN = "These figures take for granted:"
-
-
-def print_plan(plan: PlanResults, console: Console) -> None:
-    """Print a plan."""
-    console.print(Visible(render_plan(plan)))
 
 
 def render_plan(plan: PlanResults) -> RenderableType:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from selectllm.core.names import STRATEGY
 from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults
-from selectllm.report.layout import Visible, add_row, labelled, table
+from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.plan import COLUMNS, TAKEN
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import count, counted, explained, usd
-
-
-def print_sets_plan(plan: SetsPlanResults, console: Console) -> None:
-    """Print a plan."""
-    console.print(Visible(render_sets_plan(plan)))
 
 
 def render_sets_plan(plan: SetsPlanResults) -> RenderableType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +16,7 @@ from selectllm.downstream.outcomes.schema import (
     OutcomeAgreement,
     SetAgreement,
 )
-from selectllm.report.layout import Visible, add_row, labelled, table
+from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
 
@@ -62,16 +62,9 @@ MEANINGS: tuple[Fact, ...] = (
 )
 
 
-def print_agreement(found: OutcomeAgreement, console: Console) -> None:
-    """Print what `utility agree` found."""
-    for line in _head(found):
-        console.print(Visible(Text(line)), soft_wrap=True)
-    console.print(Visible(_tables(found)))
-
-
 def render_outcome_agreement(found: OutcomeAgreement) -> RenderableType:
     """What `utility agree` found."""
-    return Group(*map(Text, _head(found)), _tables(found))
+    return Group(*map(Text, _head(found)), *map(Text, _untrained(found)), _tables(found))
 
 
 def _head(found: OutcomeAgreement) -> Iterator[str]:
@@ -84,6 +77,20 @@ def _head(found: OutcomeAgreement) -> Iterator[str]:
         yield (
             f"{left_out} of {left_out + found.tests.shared} tests were left out, because not every "
             "run was scored on them."
+        )
+
+
+def _untrained(found: OutcomeAgreement) -> Iterator[str]:
+    """Which arms' models score below the model before training."""
+    before = found.untrained
+    if before is None:
+        return
+    yield f"Before training, the model scores {number(before.score, 3)}."
+    for arm, distance in before.below.items():
+        sure = "" if arm in before.clearly else " (not clearly: its runs do not exclude chance)"
+        yield (
+            f"Worse than untrained: training on the sets of {arm.removeprefix(STRATEGY)} scores "
+            f"{number(distance, 3)} less{sure}."
         )
 
 

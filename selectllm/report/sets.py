@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from selectllm.core.names import STRATEGY
 from selectllm.evaluation.sets.schema import SelectorSets, SetsResults, SetsUtility, Summary
 from selectllm.report.as_markdown import LEFT, RIGHT, grid, plain
-from selectllm.report.layout import Visible, add_row, labelled, table
+from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import (
     UNKNOWN,
@@ -37,11 +37,6 @@ class Column:
     head: str
     meaning: str
     cell: Callable[[SelectorSets], str]
-
-
-def print_sets(found: SetsResults, console: Console) -> None:
-    """Print sets.json."""
-    console.print(Visible(render_sets(found)))
 
 
 def render_sets(found: SetsResults) -> RenderableType:

@@ -12,7 +12,12 @@ from rich.text import Text
 from selectllm.core.names import STRATEGY
 from selectllm.downstream.outcomes.schema import ForetellingUtility
 from selectllm.downstream.student.schema import Aggregation
-from selectllm.downstream.trials.schema import DRAWN, GainDifference, StudentsCompared
+from selectllm.downstream.trials.schema import (
+    DRAWN,
+    GainComparison,
+    GainDifference,
+    StudentsCompared,
+)
 from selectllm.report.layout import add_row, table
 from selectllm.report.set_agreement import render_arms, render_set_agreement
 from selectllm.report.wording import counted, explained, named, number, p_alone, spread
@@ -127,6 +132,20 @@ def _tokens(content: StudentsCompared, arm: str) -> float:
     return float(sum(each.learned_tokens for each in own)) / len(own)
 
 
+def _harm(compared: GainComparison) -> Iterator[str]:
+    """Which selectors' sets leave the student worse than it was."""
+    harmful = [arm for arm in compared.arms if arm.worse_than_untrained]
+    for arm in harmful:
+        yield (
+            f"Worse than untrained: training on the sets of {arm.arm.removeprefix(STRATEGY)} "
+            f"made the held-out loss higher than it was before ({_difference(arm.over_untrained)})."
+        )
+    below = [arm for arm in compared.arms if arm.gain < 0 and arm not in harmful]
+    if below:
+        names = ", ".join(arm.arm.removeprefix(STRATEGY) for arm in below)
+        yield f"Below the untrained student, but not clearly so: {names}."
+
+
 def _sentences(content: StudentsCompared, by: Aggregation) -> Iterator[str]:
     compared = content.comparisons.by(by)
     noise = compared.noise
@@ -140,6 +159,7 @@ def _sentences(content: StudentsCompared, by: Aggregation) -> Iterator[str]:
         f"{number(noise.test_reliability)} with other test items; among the random sets alone it "
         f"is {number(noise.random_reliability)}."
     )
+    yield from _harm(compared)
     if compared.refused:
         yield f"There is no verdict: {compared.refused}."
     smaller = [

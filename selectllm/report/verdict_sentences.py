@@ -61,7 +61,7 @@ def figures(verdict: Verdict) -> list[Fact]:
         known = clusters(verdict) if verdict.utility else ()
         return [*_change(verdict), *known, *_design(verdict), *_overlap(verdict)]
     parts = (
-        *(_change, _difference, _one_more, _error_rate, _tests, _retention, _margin),
+        *(_change, _difference, _one_more, _severe, _error_rate, _tests, _retention, _margin),
         *(clusters, _design, _arms, _valid, _overlap, _cost, utility),
     )
     return [fact for part in parts for fact in part(verdict)]
@@ -82,7 +82,8 @@ def brief(verdict: Verdict) -> list[Fact]:
         known = [*_difference(verdict), captured]
     else:
         known = [*[*_retention(verdict)][:1], captured, *_cost(verdict)]
-    return [reason, *notes, *known, *_needed(verdict), *[*utility(verdict)][:1]]
+    severe = _severe(verdict)
+    return [reason, *notes, *known, *severe, *_needed(verdict), *[*utility(verdict)][:1]]
 
 
 def difference(verdict: Verdict) -> str:
@@ -115,6 +116,24 @@ def _needed(verdict: Verdict) -> Iterator[Fact]:
     if needed.groups is not None:
         more += f" in {counted(needed.groups, 'more group')}"
     yield "to decide", f"{more}{price} would decide it with 80 % power"
+
+
+def _severe(verdict: Verdict) -> Iterator[Fact]:
+    """What the guard against severe losses counted, and which clusters lost most."""
+    severe = verdict.severe
+    if severe is None:
+        return
+    lost = counted(severe.losses, "cluster")
+    yield (
+        "severe losses",
+        f"{lost} of {verdict.clusters:,} lost {severe.loss:g} or more "
+        f"({percent(severe.share.estimate)}; between {severe.share.low:.1%} and "
+        f"{severe.share.high:.1%} of all such clusters), and {severe.gains:,} gained as much "
+        f"({p_value(severe.p)}). At most {severe.most:.1%} may lose so much",
+    )
+    if severe.worst:
+        worst = ", ".join(f"{each.cluster} ({each.difference:+.2f})" for each in severe.worst)
+        yield "lost most", f"clusters {worst}"
 
 
 def _change(verdict: Verdict) -> Iterator[Fact]:

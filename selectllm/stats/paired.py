@@ -38,6 +38,7 @@ class Paired:
     `headroom`: what a cluster's difference can be at most by doing better than random, 1 - r, for
     captured units; 1 for shares of the rating range. `groups`: one label per cluster, None
     without groups. `least`, `most`: what the value of a cluster can be, in the unit of `values`.
+    `clusters`: their numbers.
     """
 
     values: Floats
@@ -45,6 +46,7 @@ class Paired:
     groups: tuple[Hashable, ...] | None = None
     least: float = -1.0
     most: float = 1.0
+    clusters: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -73,7 +75,8 @@ class Paired:
         """The same with its first clusters only."""
         groups = None if self.groups is None else self.groups[:clusters]
         values, headroom = self.values[:clusters], self.headroom[:clusters]
-        return Paired(values, headroom, groups, self.least, self.most)
+        first = self.clusters[:clusters]
+        return Paired(values, headroom, groups, self.least, self.most, first)
 
     def estimate(self) -> Estimate | None:
         """The mean of d in the unit of report; None below two clusters (or groups)."""
@@ -147,4 +150,5 @@ def paired(
         values=np.array([gain_b[cluster] - gain_a[cluster] for cluster in clusters]),
         headroom=np.array([1 - chance[cluster] for cluster in clusters]),
         groups=None if groups is None else tuple(groups[cluster] for cluster in clusters),
+        clusters=tuple(clusters),
     )

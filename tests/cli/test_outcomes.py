@@ -186,3 +186,34 @@ def test_what_is_not_there_is_refused(
     selectllm("export", "sets", "--pool", "pool.jsonl", "-o", "chat", "--layout", "chat")
     import_(selectllm, rows())
     assert_refused(agree(selectllm, *options), words)
+
+
+class TestUntrained:
+    """Arms whose models score below the model before training."""
+
+    def untrained(self, value: float, **changes: Any) -> Path:
+        row = {"arm": "base", "benchmark": "mmlu", "metric": "acc", "value": value, **changes}
+        return write_jsonl(Path("base.jsonl"), [row])
+
+    def test_arms_below_it_are_named(self, selectllm: Command) -> None:
+        assert import_(selectllm, rows()).code == 0
+        before = ("--untrained-results", self.untrained(0.41))
+        told = agree(selectllm, *before, "--json").json["untrained"]
+        below = {arm: 0.41 - score - 0.005 for arm, score in SCORES.items() if score < 0.4}
+        below["strategy:random"] = 0.005
+        assert told["score"] == pytest.approx(0.41)
+        assert told["below"] == pytest.approx(below)
+        assert told["clearly"] == ["strategy:has-input"]
+        shown = agree(selectllm, *before)
+        assert "has-input" in shown.out
+        assert "untrained" not in agree(selectllm, "--json").json
+
+    def test_results_of_several_models_are_refused(self, selectllm: Command) -> None:
+        assert import_(selectllm, rows()).code == 0
+        outcome = agree(selectllm, "--untrained-results", "found.jsonl")
+        assert_refused(outcome, "found.jsonl", "models")
+
+    def test_results_on_other_benchmarks_are_refused(self, selectllm: Command) -> None:
+        assert import_(selectllm, rows()).code == 0
+        file = self.untrained(0.41, benchmark="arc")
+        assert agree(selectllm, "--untrained-results", file).code == 2

@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Command
+from tests.support.cli_files import RATED, write_suite
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow  # a process for each of its commands
 
 
-def test_the_simulated_part_shows_three_verdicts_and_goes_on_after_exit_code_1(
-    tmp_path: Path,
+def test_the_simulated_part_shows_three_verdicts_and_ends_with_one_page_of_all(
+    selectllm: Command, pool_file: Path, tmp_path: Path
 ) -> None:
+    """`make demo` has put the run of a model into the folder before; exit code 1 is an answer."""
+    write_suite(RATED.replace("[1, 5]", "[0, 100]"))
+    assert selectllm("eval", "suite.yaml", "-o", "runs/quickstart").code == 0
     command = Path(sys.executable).parent / "selectllm"
     script = ("sh", "eval/simulated.sh", command, tmp_path / "runs")
     done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -26,7 +32,11 @@ def test_the_simulated_part_shows_three_verdicts_and_goes_on_after_exit_code_1(
     assert verdicts == ["BETTER", "NOT SAFE", "FAIL", "PASS"]
     assert done.stdout.count("What this says: ") == 3
     assert "SIMULATED" in done.stdout
-    assert (tmp_path / "runs" / "ab" / "report.html").is_file()
+    written = tmp_path / "runs" / "report.html"
+    assert done.stderr.splitlines()[-1] == str(written)
+    page = written.read_text(encoding="utf-8")
+    assert all(f'id="run-{nth}-top"' in page for nth in (1, 2))
+    assert "careless, skilled are simulated" in page
 
 
 def test_it_stops_where_a_command_fails(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ INSIDE = {
     "evaluation": (
         {"suite", "suite_columns", "metrics"},
         {"comparison"},
-        {"runs"},
+        {"runs", "two_runs"},
         {"sets"},
         {"planning"},
     ),

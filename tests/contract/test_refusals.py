@@ -43,6 +43,7 @@ LINES = {
     "handover": "chosen.jsonl --to csv -o new.csv",
     "answers": "pool.jsonl answers.jsonl -o new.jsonl",
     "runs": "",
+    "view": "runs --no-browser --port 0",
     "aa": f"{SUITE} --model mock/random",
     "verify": "runs/ab",
     "baseline set": "runs/asked -o new.json",
@@ -285,9 +286,15 @@ answers pool.jsonl suites/asked.yaml -o new.jsonl   | suites/asked.yaml .yaml
 answers pool.jsonl chosen.jsonl -o pool.jsonl       | -o pool.jsonl
 
 runs nowhere                                        | nowhere
+view nowhere                                        | nowhere
+view runs --port 70000                              | --port 70000
 
 report nowhere                                      | nowhere/results.json
 report suites                                       | suites/results.json
+report runs/ab runs/ab                              | runs/ab twice
+report runs/ab runs/asked runs/recorded             | --each --html
+report runs/ab runs/asked --each                    | --each --html -o
+report runs/ab nowhere                              | nowhere
 report runs/ab --as markdwon                        | --as markdwon 'markdown'?
 report runs/asked --as junit                        | --as junit
 report runs/ab --json --as markdown                 | --json --as

@@ -25,7 +25,7 @@ from selectllm.jobs.importing import ImportedResults, ResultSettings, import_res
 from selectllm.jobs.session import Session
 from selectllm.jobs.sync import finished
 from selectllm.report.schemas import schema
-from selectllm.report.set_agreement import print_agreement, render_set_agreement
+from selectllm.report.set_agreement import render_outcome_agreement, render_set_agreement
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import files
 from tests.support.jobs import fails
@@ -267,7 +267,7 @@ def test_settings_that_cannot_work_are_refused(
 def printed(content: Any) -> str:
     console = Console(width=200)
     with console.capture() as text:
-        print_agreement(OutcomeAgreement.model_validate(content), console)
+        console.print(render_outcome_agreement(OutcomeAgreement.model_validate(content)))
     return text.get()
 
 

@@ -6,7 +6,7 @@ Nothing here computes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
@@ -181,10 +181,23 @@ class TestsCounted(Part):
     left_out: Tally
 
 
+class ImportedUntrained(Part):
+    """The model before training on the same tests, and the arms whose models score below it.
+
+    `score`: higher is better. `below`: arm -> how far its mean score lies below; `clearly`: those
+    of them whose interval of 95 % over runs (Student's t) does not reach it.
+    """
+
+    score: Number
+    below: Mapping[str, Number]
+    clearly: tuple[str, ...]
+
+
 class OutcomeAgreement(Document):
     """How far the utilities of a folder of sets order its selectors as results do."""
 
     model_config = ConfigDict(title="what `selectllm utility agree --json` prints")
+    absent: ClassVar[frozenset[str]] = frozenset({"untrained"})
 
     suite: str
     pool_sha256: Sha256
@@ -196,3 +209,70 @@ class OutcomeAgreement(Document):
     )
     tests: TestsCounted
     agreement: tuple[ForetellingUtility, ...]
+    untrained: ImportedUntrained | None = Field(
+        None,
+        exclude_if=lambda found: found is None,
+        description="Absent where no results of the untrained model are named.",
+    )
+
+
+class ForetellingPart(Part):
+    """How far a measure foretells the outcome in some strata: all, or those with one value.
+
+    `spearman`: the mean over strata, from -1 to 1; higher is better and 0 is chance. `low`, `high`:
+    its interval of 95 %, over groups; null below two groups. `decisions`: the mean share of pairs
+    of arms that both order alike, from 0 to 1; .5 by chance.
+    """
+
+    column: str = Field(description='"" for all strata')
+    value: str
+    strata: Tally
+    groups: Tally = Field(description="Strata that differ in the budget alone are one group.")
+    spearman: Number | None
+    low: Number | None
+    high: Number | None
+    decisions: Share | None
+
+
+class Foretelling(Part):
+    """One measure, and how far it foretells the outcome.
+
+    `reliability`: how far the arms' values would repeat with as many other seeds, a mean over
+    strata, from 0 to 1; null where no arm has two seeds. `outcome_reliability`: of the outcome.
+    """
+
+    measure: str
+    lower_is_better: bool
+    strata: Tally
+    groups: Tally
+    undefined: Tally = Field(description="Strata in which all arms are equal: left out.")
+    overall: ForetellingPart
+    parts: tuple[ForetellingPart, ...] = Field(description="By the values of each column.")
+    reliability: Share | None
+    outcome_reliability: Share | None
+
+
+class BeyondUntrained(Part):
+    """How many arms score above the untrained model, on average over the strata of one value."""
+
+    column: str
+    value: str
+    budget: str
+    arms: Tally
+    above: Tally
+    best: str
+    best_gain: Number = Field(description="Of the best arm over the untrained model.")
+
+
+class ForetoldTable(Document):
+    """Which measures of a long table of results foretell its outcome."""
+
+    model_config = ConfigDict(title="what `selectllm utility agree --table --json` prints")
+
+    outcome: str
+    strata_of: tuple[str, ...] = Field(description="The columns that a stratum agrees in.")
+    rows: Tally
+    arms: tuple[str, ...]
+    measures: tuple[Foretelling, ...]
+    untrained: str | None = Field(description="The arm that is the model before training.")
+    beyond_untrained: tuple[BeyondUntrained, ...]

@@ -104,6 +104,7 @@ def _arm(
     return SelectorGain(
         arm=arm,
         gain=gain,
+        over_untrained=_difference(own, (), _error(noise, own), df, by),
         over_random=_difference(own, chance, _error(noise, own, chance), df, by),
         above=below,
         over_matched=_difference(own, matched, _error(noise, own, matched), df, by)
@@ -112,13 +113,15 @@ def _arm(
     )
 
 
-def _error(noise: GainNoise, a: Sequence[Gains], b: Sequence[Gains]) -> float | None:
-    """Standard error of the difference of two means of sets, for which items the sets hold.
+def _error(noise: GainNoise, *sides: Sequence[Gains]) -> float | None:
+    """Standard error of a mean of sets, or of the difference of two, for the items that they hold.
 
     Sets of a selector are taken to scatter as random ones do, trainings included; a selector that
     always selects the same scatters less, so that this errs towards `inconclusive`.
     """
-    return None if noise.sets is None else noise.sets * math.sqrt(1 / len(a) + 1 / len(b))
+    if noise.sets is None:
+        return None
+    return noise.sets * math.sqrt(sum(1 / len(side) for side in sides))
 
 
 def _difference(
@@ -126,12 +129,15 @@ def _difference(
 ) -> GainDifference:
     """The mean gain of `a` less that of `b`; `error`: for the sets, on `df` degrees of freedom.
 
+    `b`: empty for the student before training, whose gain is 0.
+
     The error for the draw of the test items is that of the difference on the same items. The two
     add up as variances; the t distribution of the sets, which has fewer degrees of freedom, is
     used for both, which errs towards `inconclusive`.
     """
-    estimate = float(np.mean([g.value(by) for g in a]) - np.mean([g.value(by) for g in b]))
-    items = item_error(_saved(a) - _saved(b), a[0].tokens, by)
+    less = np.mean([g.value(by) for g in b]) if b else 0.0
+    estimate = float(np.mean([g.value(by) for g in a]) - less)
+    items = item_error(_saved(a) - (_saved(b) if b else 0.0), a[0].tokens, by)
     if error is None or df < 1 or math.isinf(items):
         return GainDifference(estimate=estimate)
     found = Estimate(estimate, math.hypot(error, items), df)
@@ -154,7 +160,19 @@ def _with_verdicts(arms: Sequence[SelectorGain], refused: str | None) -> list[Se
     ]
     if refused is not None:
         return adjusted
-    return [arm.model_copy(update={"verdict": _word(arm)}) for arm in adjusted]
+    harm = holm([_p_of_harm(arm) for arm in arms])
+    return [
+        arm.model_copy(update={"verdict": _word(arm), "worse_than_untrained": p <= ALPHA})
+        for arm, p in zip(adjusted, harm, strict=True)
+    ]
+
+
+def _p_of_harm(arm: SelectorGain) -> float:
+    """One-sided: small where training did harm."""
+    found = arm.over_untrained
+    if found is None or found.p is None or found.estimate >= 0:
+        return 1.0
+    return found.p / 2
 
 
 def _word(arm: SelectorGain) -> TrialWord:

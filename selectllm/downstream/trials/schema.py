@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -65,12 +65,19 @@ class GainDifference(Part):
 class SelectorGain(Part):
     """One selector by one aggregation.
 
-    `gain`: mean over its sets and trainings. `over_matched`: null without such sets. `p_holm`: of
-    `over_random`, over all selectors. `verdict`: by it at 5 %; null if one is refused.
+    `gain`: mean over its sets and trainings, over the student before training. `over_matched`: null
+    without such sets. `p_holm`: of `over_random`, over all selectors. `verdict`: by it at 5 %; null
+    if one is refused. `worse_than_untrained`: training on its sets did harm, at 5 % after Holm over
+    all selectors; null if a verdict is refused.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"over_untrained", "worse_than_untrained"})
 
     arm: str
     gain: Number
+    over_untrained: GainDifference | None = Field(
+        default=None, description="The gain itself, with its interval; below 0: harm."
+    )
     over_random: GainDifference = Field(description="Less the mean of the random sets.")
     above: Share = Field(description="Share of random sets that gained less, ties half.")
     over_matched: GainDifference | None = Field(
@@ -78,6 +85,7 @@ class SelectorGain(Part):
     )
     p_holm: Share | None = None
     verdict: TrialWord | None = None
+    worse_than_untrained: bool | None = None
 
 
 class GainComparison(Part):

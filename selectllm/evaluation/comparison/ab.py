@@ -149,6 +149,8 @@ def why_fixed(inputs: RunInputs) -> str | None:
         return "more than two arms"
     if inputs.groups is not None:
         return "the clusters are grouped"
+    if inputs.gate.severe is not None:
+        return "the gate counts severe losses, which is done once"
     if inputs.comparison.differing or inputs.headline is None:
         return "the ratings come after the picks"
     if (cap := len(_deciding(inputs))) < LEAST_CAP:

@@ -95,4 +95,5 @@ def paired_ratings(
         values=np.array(d),
         headroom=np.ones(len(d)),
         groups=None if groups is None else tuple(groups[cluster] for cluster in clusters),
+        clusters=tuple(clusters),
     )

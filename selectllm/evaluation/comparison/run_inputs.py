@@ -23,6 +23,7 @@ from selectllm.evaluation.suite import Gate
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.utility.utility import Utility, utility_from
 
+FORMAT = 1  # of manifests
 Design = Literal["fixed", "sequential"]
 
 
@@ -175,10 +176,16 @@ def read_run_inputs(folder: Path) -> RunInputs:
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:
-    """What the run in `folder` was made from. Raises RunError if that cannot be read."""
+    """What the run in `folder` was made from. Raises RunError if this version cannot read that."""
     manifest = read_json(folder / "run.json").get("manifest")
     if not isinstance(manifest, dict):
         raise RunError(f"{folder / 'run.json'} has no manifest. Is the folder a run?")
+    given = manifest.get("format")
+    if isinstance(given, int) and given > FORMAT:
+        raise RunError(
+            f"{folder / 'run.json'} has format {given}, and this version of selectllm reads "
+            f"{FORMAT}. It was written by a later version: update selectllm"
+        )
     return manifest
 
 

@@ -176,11 +176,38 @@ def _kinds(schema: dict[str, Any]) -> None:
     ]
 
 
+class ClusterLoss(Part):
+    """A cluster and its difference, b - a, in the unit of the verdict."""
+
+    cluster: int
+    difference: Number
+
+
+class SevereLosses(Part):
+    """Clusters that lose or gain at least `loss`, in the unit of the verdict.
+
+    `most`: the share of clusters that may lose so much. `strict`: more than that has to be ruled
+    out. `share`: of the clusters that do, with an exact interval, each side of which errs by
+    `alpha`. `p`: one-sided, of 'a severe loss is as likely as a severe gain'.
+    """
+
+    loss: Amount
+    most: Share
+    strict: bool
+    alpha: Alpha
+    losses: Tally
+    gains: Tally
+    share: Interval
+    p: Share
+    worst: tuple[ClusterLoss, ...] = Field(description="The clusters that lost most, worst first.")
+
+
 class Verdict(Part):
     """A verdict with everything that it rests on."""
 
     model_config = ConfigDict(json_schema_extra=_kinds)
     later: ClassVar[frozenset[str]] = frozenset({"groups", "one_more"})
+    absent: ClassVar[frozenset[str]] = frozenset({"severe"})
 
     kind: VerdictKind
     word: Word
@@ -230,6 +257,11 @@ class Verdict(Part):
     notes: tuple[str, ...] = ()
     swap: Swap | None = None
     regress: PromptChange | None = None
+    severe: SevereLosses | None = Field(
+        None,
+        exclude_if=lambda found: found is None,
+        description="Absent where the gate has no guard.",
+    )
 
 
 class FalseAlarms(Part):

@@ -18,6 +18,7 @@ from selectllm.evaluation.comparison.schema import (
     Shares,
     Verdict,
 )
+from selectllm.evaluation.comparison.severity import guarded, severe_losses
 from selectllm.evaluation.metrics.consistency import overlap
 
 
@@ -38,6 +39,8 @@ def verdict_of(
     inputs, a, b, paired = comparison.inputs, comparison.a, comparison.b, comparison.paired
     utility, margin, captured = inputs.headline, comparison.margin, comparison.captured(a)
     lift = captured.estimate if captured else 0.0
+    severe = severe_losses(comparison)
+    ruling = guarded(kind, ruling, severe)
     return Verdict(
         kind=kind,
         word=ruling.word,
@@ -60,6 +63,7 @@ def verdict_of(
         valid_rate=Shares(a=a.valid_rate, b=b.valid_rate),
         overlap=overlap(a.decisions, b.decisions, inputs.picks),
         notes=(*ruling.notes, *notes),
+        severe=severe,
         **extra,
     )
 

@@ -13,6 +13,7 @@ from selectllm.evaluation.planning.plan import EvaluationPlan, PairPlan
 from selectllm.evaluation.planning.prices import table_behind
 from selectllm.evaluation.planning.reach import INCUMBENT
 from selectllm.evaluation.planning.schema import PlannedKind, PlanResults
+from selectllm.stats.binomial import n_to_rule_out
 from selectllm.stats.sequential import LEAST_CAP
 
 SAVED = (
@@ -63,12 +64,31 @@ def _assumptions(plan: EvaluationPlan) -> Iterator[str]:
             f"Each of the {plan.aim.contrasts} comparisons gets an equal share of alpha. The Holm "
             "correction asks less of all but the first."
         )
+    yield from _assumed_of_severe_losses(plan)
     differing = plan.ratings.differing
     if differing and differing.source != "pilot":
         yield (
             "As many items are picked by exactly one arm as if the arms picked independently. Arms "
             "that agree more than by chance differ in fewer."
         )
+
+
+def _assumed_of_severe_losses(plan: EvaluationPlan) -> Iterator[str]:
+    """What the guard's `strict` takes: clusters enough to rule out that more lose severely."""
+    severe = plan.run.suite.gate.severe
+    if severe is None or not severe.strict:
+        return
+    alpha = plan.run.suite.gate.alpha / plan.aim.contrasts
+    least = n_to_rule_out(severe.share, alpha)
+    half = n_to_rule_out(severe.share, alpha, severe.share / 2)
+    if least is None or half is None:
+        yield f"no number of clusters rules out severe losses in {severe.share:.1%} of them"
+        return
+    yield (
+        f"the gate's strict guard takes {least:,} counted clusters if none of them loses "
+        f"{severe.loss:g} or more, and {half:,} if {severe.share / 2:.1%} of them do; this suite "
+        f"has {plan.clusters.counted:,}"
+    )
 
 
 def _assumed_of_calls(pairs: Sequence[PairPlan]) -> Iterator[str]:

@@ -26,6 +26,7 @@ from selectllm.core.versions import installed
 from selectllm.data.hub import seen_from
 from selectllm.evaluation.comparison.baseline import Baseline, write_baseline
 from selectllm.evaluation.comparison.run_inputs import (
+    FORMAT,
     ComparisonDesign,
     RunInputs,
     deciding,
@@ -39,7 +40,6 @@ from selectllm.selection.strategies import Strategy
 from selectllm.selection.task import AskSettings
 from selectllm.utility.utility import Utility, utility_row
 
-FORMAT = 1
 PACKAGES = ("selectllm", "numpy", "scipy", "scikit-learn", "sentence-transformers", "litellm")
 
 
@@ -81,7 +81,7 @@ class Run:
             "reask": suite.reask,
             "seed": suite.seed,
             "structured": suite.structured,
-            "gate": suite.gate.model_dump(mode="json"),
+            "gate": suite.gate.recorded(),
             "utilities": [utility_row(utility.of(self.members)) for utility in self.utilities],
             "prompts": {s.prompt.ref: s.prompt.sha256 for s in self.selectors},
             "models": {

@@ -130,6 +130,7 @@ class RunEvidence:
     """The cases of a run. `picks`: asked for in each cluster. `reference`, `judged`: arms.
 
     `deciding`: the utility that decides, None without one. `notes`: what could not be shown.
+    `simulated`: the models that are scripts of ours, if no other was asked.
     """
 
     picks: int
@@ -150,6 +151,7 @@ class RunEvidence:
     asked: AskedRatings | None
     provenance: Provenance
     notes: tuple[str, ...] = field(default=())
+    simulated: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
         """What the page's scripts read: rows as lists, in the order of their fields."""

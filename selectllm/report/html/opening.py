@@ -12,8 +12,10 @@ from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import PairFigures, RunResults
 from selectllm.evaluation.sets.schema import SetsResults
+from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report.noise import noise_facts
+from selectllm.report.two_runs import DESCRIBED, shared_facts, told_difference
 from selectllm.report.verdict_sentences import lead, worse_than_random
 from selectllm.report.wording import (
     around,
@@ -26,6 +28,8 @@ from selectllm.report.wording import (
     usd,
 )
 from selectllm.stats.interval import Interval
+
+SAID = 3  # differences between pairs of two runs that are told as sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,11 +286,29 @@ def _optimized(results: SearchResults | GridResults) -> Opening:
     return Opening(title, (verdict_sentence(results.verdict),), below)
 
 
+def _two_runs(results: RunsCompared) -> Opening:
+    known = [each for each in results.compared if each.difference is not None]
+    sentences = [Sentence(*told_difference(each, results)) for each in known[:SAID]]
+    if not known:
+        why = "neither run has a utility" if results.utility is None else "too few clusters tell"
+        sentences = [Sentence("Which of the runs picked better is ", "not known", f": {why}.")]
+    below = (DESCRIBED, *(f"{text}." for text in shared_facts(results)), *results.notes)
+    chips = [
+        ("clusters that both asked", f"{results.clusters:,}"),
+        (f"left out of {results.a.name}", f"{results.a.left_out:,}"),
+        (f"left out of {results.b.name}", f"{results.b.left_out:,}"),
+        ("pairs compared", f"{len(results.compared):,}"),
+    ]
+    title = f"{results.b.name} beside {results.a.name}"
+    return Opening(title, tuple(sentences), below, tuple(chips))
+
+
 OPENINGS: Mapping[type[Document], Callable[[Any], Opening]] = {
     RunResults: _run,
     SetsResults: _sets,
     StudentsCompared: _students,
     SearchResults: _optimized,
     GridResults: _optimized,
+    RunsCompared: _two_runs,
 }
 """By the kind of result; the others open with the first line of their report."""

@@ -1,62 +1,120 @@
-"""A result as one HTML page: what it says, its charts, its cases, all in one file.
-
-The page may run its own scripts, known by their hashes, and nothing else; it asks no network for
-anything (its Content-Security-Policy says so to the browser). What strangers wrote is escaped here
-or becomes text nodes there.
-"""
+"""Results as one HTML page: what each says, its charts, its cases, all in one file."""
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
-import json
-from collections.abc import Mapping
-from functools import cache
-from importlib import resources
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from jinja2 import Environment, Template
-from markupsafe import Markup, escape
 from rich.console import RenderableType
 
 from selectllm.core.document import Document
-from selectllm.core.shown import visible
 from selectllm.evaluation.runs.schema import RunResults
+from selectllm.evaluation.two_runs.schema import RunsCompared
+from selectllm.report.html.chart import Chart
 from selectllm.report.html.charts.every import charts
-from selectllm.report.html.evidence import RunEvidence
-from selectllm.report.html.figures import figures
-from selectllm.report.html.matrix import matrices
-from selectllm.report.html.opening import opening
+from selectllm.report.html.evidence import Provenance, RunEvidence
+from selectllm.report.html.figures import Figures, figures
+from selectllm.report.html.matrix import Matrix, matrices
+from selectllm.report.html.opening import Opening, opening
+from selectllm.report.html.shell import filled
 
-SCRIPTS = ("dom.js", "charts.js", "cases.js", "explorer.js", "ratings.js", "start.js")
-"""In this order, as one script."""
 PACKED = 2_000  # decisions from which on the cases are one compressed block
+
+
+@dataclass(frozen=True, slots=True)
+class ShownResult:
+    """A result with what a terminal shows of it, and its cases. `name`: among others."""
+
+    result: Document
+    report: RenderableType
+    evidence: RunEvidence | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A result as a part of a page. `anchor`: before the names of its charts, to tell them apart.
+
+    `tables`: those that are open; `figures`: all of them, folded away.
+    """
+
+    anchor: str
+    name: str
+    opening: Opening
+    matrices: tuple[Matrix, ...]
+    tables: tuple[Figures, ...]
+    charts: tuple[Chart, ...]
+    figures: tuple[Figures | str, ...]
+    notes: tuple[str, ...]
+    provenance: Provenance | None
+
+    @property
+    def first(self) -> str:
+        """What it says first of all."""
+        return self.opening.sentences[0].text
 
 
 def page(result: Document, report: RenderableType, evidence: RunEvidence | None = None) -> str:
     """`result` as a page. `report`: what a terminal shows of it. `evidence`: its cases."""
-    deciding = _deciding(result, evidence) if isinstance(result, RunResults) else None
-    drawn = tuple(charts(result, evidence, deciding))
-    parts = tuple(figures(report))
-    packed = evidence is not None and len(evidence.choices) > PACKED
-    data = "" if evidence is None else _data(evidence.to_json(), packed)
-    script, style, vega = _script(), _asset("page.css"), _asset("vega.js") if drawn else ""
-    return _template().render(
-        opening=opening(result, next((part for part in parts if isinstance(part, str)), "")),
-        matrices=matrices(result, deciding) if isinstance(result, RunResults) else (),
-        charts=drawn,
-        figures=parts,
-        evidence=evidence,
-        provenance=None if evidence is None else evidence.provenance,
-        specs=Markup(_json({chart.name: chart.spec for chart in drawn})),
-        data=Markup(data),
-        packed=packed,
-        script=Markup(script),
-        style=Markup(style),
-        vega=Markup(vega),
-        policy=_policy([script, vega] if drawn else [script], style),
+    section = _section(ShownResult(result, report, evidence))
+    return _whole([section], [] if evidence is None else [("", evidence)])
+
+
+def page_of_several(results: Sequence[ShownResult]) -> str:
+    """Several results one below the other, on one page; their cases are looked into by turns."""
+    sections = [_section(each, f"run-{nth}-") for nth, each in enumerate(results, start=1)]
+    cases = [(each.name, each.evidence) for each in results if each.evidence is not None]
+    return _whole(sections, cases)
+
+
+def _whole(sections: Sequence[Section], cases: Sequence[tuple[str, RunEvidence]]) -> str:
+    """The page. A single result is its whole; several have a list of contents."""
+    return filled(
+        "page.html.jinja",
+        tuple(chart for section in sections for chart in section.charts),
+        {"runs": [each.to_json() | {"name": name} for name, each in cases]} if cases else None,
+        packed=sum(len(each.choices) for _, each in cases) > PACKED,
+        sections=sections,
+        title=f"{sections[0].opening.title}: {sections[0].first}"
+        if len(sections) == 1
+        else ", ".join(section.name for section in sections),
+        cases=bool(cases),
     )
+
+
+def _section(shown: ShownResult, anchor: str = "") -> Section:
+    result, evidence = shown.result, shown.evidence
+    deciding = _deciding(result, evidence) if isinstance(result, RunResults) else None
+    parts = tuple(figures(shown.report))
+    first = opening(result, next((part for part in parts if isinstance(part, str)), ""))
+    return Section(
+        anchor=anchor,
+        name=shown.name,
+        opening=replace(first, below=(*first.below, *_simulated(evidence))),
+        matrices=matrices(result, deciding) if isinstance(result, RunResults) else (),
+        tables=tuple(_open_tables(result, parts)),
+        charts=tuple(
+            replace(chart, name=f"{anchor}{chart.name}")
+            for chart in charts(result, evidence, deciding)
+        ),
+        figures=parts,
+        notes=() if evidence is None else evidence.notes,
+        provenance=None if evidence is None else evidence.provenance,
+    )
+
+
+def _simulated(evidence: RunEvidence | None) -> Iterator[str]:
+    """That nobody was asked, where the models are scripts."""
+    if evidence is not None and evidence.simulated:
+        names = ", ".join(evidence.simulated)
+        are = "is" if len(evidence.simulated) == 1 else "are"
+        yield f"{names} {are} simulated: a script picks, and no model was asked."
+
+
+def _open_tables(result: Document, parts: Sequence[Figures | str]) -> Iterator[Figures]:
+    """The tables that stand before the cases: of two runs those of their pairs."""
+    if isinstance(result, RunsCompared):
+        yield from [part for part in parts if isinstance(part, Figures) and part.head][:2]
 
 
 def _deciding(result: RunResults, evidence: RunEvidence | None) -> str | None:
@@ -65,54 +123,3 @@ def _deciding(result: RunResults, evidence: RunEvidence | None) -> str | None:
     covered = [utility.name for utility in result.utilities]
     known = [*decides, *([] if evidence is None else [evidence.deciding]), *covered]
     return next((name for name in known if name in covered), None)
-
-
-def _data(content: Mapping[str, Any], packed: bool) -> str:
-    """The block that the scripts read: JSON, or its gzip as base64."""
-    text = _json(content)
-    if not packed:
-        return text
-    return base64.b64encode(gzip.compress(text.encode("utf-8"), 6, mtime=0)).decode("ascii")
-
-
-def _json(content: Any) -> str:
-    """JSON that no HTML parser takes for the end of its block."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _policy(scripts: list[str], style: str) -> str:
-    """What the browser lets the page do: run these scripts and use this style, nothing else."""
-    allowed = " ".join(map(_source, scripts))
-    parts = (
-        *("default-src 'none'", f"script-src {allowed}", f"style-src {_source(style)}"),
-        *("connect-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'"),
-    )
-    return "; ".join(parts)
-
-
-def _source(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-@cache
-def _script() -> str:
-    parts = "\n".join(map(_asset, SCRIPTS))
-    return f'(() => {{\n"use strict";\n{parts}}})();\n'
-
-
-@cache
-def _asset(name: str) -> str:
-    return resources.files(f"{__package__}.assets").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["shown"] = _shown
-    return environment.from_string(_asset("page.html.jinja"))
-
-
-def _shown(text: object) -> Markup:
-    return escape(visible(str(text)))

@@ -16,6 +16,7 @@ NAMES = (
     "utilities",
     "decision",
     "results",
+    "two_runs",
     "pack",
     "selection",
     "baseline",
@@ -53,6 +54,7 @@ def generated() -> dict[str, dict[str, Any]]:
     from selectllm.evaluation.runs.schema import RunFile, RunResults
     from selectllm.evaluation.sets.schema import SetsResults
     from selectllm.evaluation.suite import Suite
+    from selectllm.evaluation.two_runs.schema import RunsCompared
     from selectllm.models.wrappers.schema import RecordedRequest
     from selectllm.optimization.schema import json_schema as optimize
     from selectllm.selection.schema import ClustersFile, SelectedLine, decision_schema
@@ -66,6 +68,7 @@ def generated() -> dict[str, dict[str, Any]]:
         "utilities": utilities_schema(),
         "decision": decision_schema(),
         "results": RunResults.json_schema(),
+        "two_runs": RunsCompared.json_schema(),
         "pack": RecordedRequest.json_schema(),
         "selection": SelectedLine.json_schema(),
         "baseline": BaselineFile.json_schema(),

@@ -108,4 +108,8 @@ def centroid(candidates: Candidates) -> list[int]:
     vectors = candidates.vectors
     if vectors is None:
         raise ValueError("centroid needs vectors")
-    return by_score(candidates, (vectors @ vectors.mean(axis=0)).tolist())
+    # Summed in another order, digits below the ninth differ: they must not decide between items.
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    blocks = (vectors[start : start + BLOCK] for start in range(0, len(vectors), BLOCK))
+    cosines = np.concatenate([block.astype(np.float64) @ mean for block in blocks])
+    return by_score(candidates, np.round(cosines, 9).tolist())

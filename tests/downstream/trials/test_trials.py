@@ -216,6 +216,16 @@ class TestWhatItIsHeldAgainst:
         assert [arm.verdict for arm in found.arms] == ["better", "worse"]
         assert [arm.above for arm in found.arms] == [1.0, 0.0]
 
+    def test_training_that_does_harm_is_worse_than_no_training(self) -> None:
+        found = [*chance(10), gains("harmful", "selector", -0.5), gains("useful", "selector", 0.5)]
+        arms = {arm.arm: arm for arm in compare(found, "per_token").arms}
+        assert [arms[name].worse_than_untrained for name in ("harmful", "useful")] == [True, False]
+        beside = arms["harmful"].over_untrained
+        assert beside is not None
+        assert beside.estimate == arms["harmful"].gain < 0
+        assert beside.high is not None
+        assert beside.high < 0
+
     def test_several_selectors_are_corrected_for_by_holm(self) -> None:
         arms = [gains(f"arm {n}", "selector", 0.12 + n / 1_000, n) for n in range(12)]
         found = compare([*arms, *chance(8)], "per_token").arms

@@ -50,6 +50,11 @@ def block(page: str, name: str) -> str:
     return found[1]
 
 
+def cases(page: str) -> Any:
+    """What the page's scripts read of its first run."""
+    return json.loads(block(page, "data"))["runs"][0]
+
+
 def policy(page: str) -> str:
     found = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert found is not None
@@ -85,7 +90,7 @@ def test_the_bundle_of_vega_is_the_one_that_was_made() -> None:
 
 
 def test_items_stand_in_it_once_and_prompts_in_parts(page: str) -> None:
-    data = json.loads(block(page, "data"))
+    data = cases(page)
     rows = {row["id"]: row for row in pool_rows()}
     assert len({item[0] for item in data["items"]}) == len(data["items"])
     for identity, instruction, *_ in data["items"]:
@@ -104,7 +109,8 @@ def test_above_2000_decisions_the_cases_are_one_compressed_block() -> None:
     few, many = large_page(2000), large_page(2010)
     plain = json.loads(block(few, "data"))
     packed = json.loads(gzip.decompress(base64.b64decode(block(many, "data"))))
-    assert (len(plain["choices"]), len(packed["choices"])) == (2000, 2010)
+    lengths = [len(each["runs"][0]["choices"]) for each in (plain, packed)]
+    assert lengths == [2000, 2010]
 
 
 def test_the_same_run_gives_the_same_page(page: str, selectllm: Command) -> None:
@@ -135,7 +141,7 @@ def test_what_strangers_wrote_is_escaped(selectllm: Command, tmp_path: Path) -> 
     told = selectllm("report", "run", "--as", "html").out
     assert harm not in told
     assert "<i>first" not in told
-    assert json.loads(block(told, "data"))["items"][0][1].endswith(harm)
+    assert cases(told)["items"][0][1].endswith(harm)
 
 
 def test_a_damaged_log_names_its_line(page: str, selectllm: Command) -> None:
@@ -152,7 +158,7 @@ def test_a_pool_or_prompt_that_is_gone_is_told_and_the_figures_stay(
     Path("pool.jsonl").unlink()
     told = selectllm("report", "run", "--as", "html").out
     assert "The texts of the items are not shown" in told
-    assert json.loads(block(told, "data"))["items"][0][1] == ""
+    assert cases(told)["items"][0][1] == ""
     assert opening(comparison(ab())).sentences[0].text not in told
 
 

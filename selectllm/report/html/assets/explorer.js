@@ -19,6 +19,7 @@ function readState(cases) {
 
 function fragmentOf(cases, state) {
   const said = new URLSearchParams();
+  if (cases.run) said.set("run", cases.run);
   if (state.cluster !== null) said.set("cluster", state.cluster);
   if (state.a !== cases.reference) said.set("a", cases.arms[state.a]);
   if (state.b !== cases.judged) said.set("b", cases.arms[state.b]);
@@ -61,7 +62,8 @@ function mentions(cases, number, words) {
   });
 }
 
-function explore(cases, place) {
+/** The cases in `place`, until `signal` says that others take their place. */
+function explore(cases, place, signal) {
   let state = readState(cases);
   let many = FIRST;
   const status = h("p", { class: "note", role: "status" });
@@ -86,16 +88,15 @@ function explore(cases, place) {
   const tools = h("form", { class: "tools", "aria-label": "which cases are shown", submit: (event) => event.preventDefault() });
   tools.append(...controls(cases, state, change));
   place.append(tools, status, list, rating);
-  place.hidden = false;
   offerRating(cases, state, rating);
   show();
   window.addEventListener("hashchange", () => {
-    if (fragmentOf(cases, state) === location.hash || document.getElementById(location.hash.slice(1))) return;
+    if (fragmentOf(cases, state) === location.hash || isPlace() || runAsked() !== (cases.run ?? null)) return;
     state = readState(cases);
     tools.replaceChildren(...controls(cases, state, change));
     show();
     if (state.cluster !== null) list.scrollIntoView();
-  });
+  }, { signal });
   if (state.cluster !== null) list.scrollIntoView();
 }
 

@@ -15,7 +15,7 @@ async function contentOf(id) {
 /** The cases first; the charts once Vega, which stands behind this script, is there too. */
 async function start() {
   const data = await contentOf("data");
-  if (data !== null) explore(new Cases(data), document.getElementById("explorer"));
+  if (data !== null) exploreRuns(data.runs, document.getElementById("explorer"));
   if (document.readyState === "loading") await new Promise((done) => document.addEventListener("DOMContentLoaded", done));
   drawCharts(await contentOf("charts"));
   document.documentElement.dataset.ready = "yes";

@@ -23,12 +23,12 @@ from selectllm.report.html.evidence import RunEvidence
 STEPS = 10  # bins of differences in each direction
 
 
-def differences(verdict: Verdict, evidence: RunEvidence, nth: int) -> Chart | None:
-    """How many clusters went better and worse for the judged arm, and by how much."""
+def differences(name_a: str, name_b: str, evidence: RunEvidence, nth: int) -> Chart | None:
+    """How many clusters went better and worse for arm b than for arm a, and by how much."""
     names = [arm.name for arm in evidence.arms]
-    if verdict.a not in names or verdict.b not in names:
+    if name_a not in names or name_b not in names:
         return None
-    a, b = names.index(verdict.a), names.index(verdict.b)
+    a, b = names.index(name_a), names.index(name_b)
     pairs = [(cluster.lost[a], cluster.lost[b]) for cluster in evidence.clusters]
     found = [before - after for before, after in pairs if before is not None and after is not None]
     if not found:
@@ -60,7 +60,7 @@ def differences(verdict: Verdict, evidence: RunEvidence, nth: int) -> Chart | No
     return chart(
         f"differences-{nth}",
         "Cluster by cluster: who picked better",
-        f"In how many clusters {verdict.b} (B) picked better or worse than {verdict.a}, by the "
+        f"In how many clusters {name_b} (B) picked better or worse than {name_a} (A), by the "
         "share of the cluster's range of utility. Bars at 0 are clusters without a difference.",
         body,
         ("difference", "clusters"),

@@ -8,8 +8,10 @@ from selectllm.core.document import Document
 from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
+from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report.html.chart import Chart
+from selectllm.report.html.charts.by_pair import by_pair
 from selectllm.report.html.charts.ceiling import ceiling
 from selectllm.report.html.charts.cost import cost
 from selectllm.report.html.charts.differences import differences, looks
@@ -32,9 +34,20 @@ def charts(result: Document, evidence: RunEvidence | None, deciding: str | None)
         made = set_charts(result)
     elif isinstance(result, StudentsCompared):
         made = iter((students(result),))
+    elif isinstance(result, RunsCompared):
+        made = _of_two_runs(result, evidence)
     elif isinstance(result, SearchResults | GridResults):
         made = iter((optimism(result),))
     yield from (each for each in made if each is not None)
+
+
+def _of_two_runs(result: RunsCompared, evidence: RunEvidence | None) -> Iterator[Chart | None]:
+    yield by_pair(result)
+    if evidence is not None and result.utility is not None:
+        arms = evidence.arms
+        yield differences(arms[evidence.reference].name, arms[evidence.judged].name, evidence, 1)
+    if evidence is not None:
+        yield lengths(evidence)
 
 
 def _of_run(
@@ -46,7 +59,7 @@ def _of_run(
     for nth, verdict in enumerate(result.verdicts, start=1):
         yield kept(verdict, nth)
         yield looks(verdict, nth)
-        yield None if evidence is None else differences(verdict, evidence, nth)
+        yield None if evidence is None else differences(verdict.a, verdict.b, evidence, nth)
     if utility is not None:
         yield cost(result, utility.name)
     yield from slot_charts(result)

@@ -12,31 +12,14 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
 from selectllm.core.errors import UsageError
 
-INTERNAL = 70
 KEY = re.compile(r"\b(sk-|hf_|Bearer\s+|AIza|gsk_)[A-Za-z0-9._-]{8,}|(?<=://)[^/\s@]+(?=@)")
 """What looks like a key wherever it stands, and user and password of an address."""
 
 
-def tell_defect(error: BaseException) -> int:
-    """One line about `error`, its traceback in a file; returns the exit code."""
-    kind = type(error).__name__
-    path = _record(error)
-    place = f"The traceback is in {path}" if path else "The traceback could not be written"
-    click.echo(
-        f"selectllm: There was an internal error ({kind}). Nothing was decided, and all replies "
-        "that "
-        f"were paid for are kept. {place}. Please report it with the command that you ran.",
-        err=True,
-    )
-    return INTERNAL
-
-
-def _record(error: BaseException) -> Path | None:
-    """Where the traceback was written, None if that is impossible, too."""
+def record_defect(error: BaseException) -> Path | None:
+    """Write the traceback of `error` to a file; None if that is impossible, too."""
     with contextlib.suppress(RecursionError, MemoryError, ValueError):
         text = _without_secrets("".join(traceback.format_exception(error)))
         name = time.strftime(f"error-%Y%m%d-%H%M%S-{os.getpid()}.txt")

@@ -1,11 +1,11 @@
-"""The one model that is named on the command line, with its settings."""
+"""A model that is named by its id, with settings given as `KEY=VALUE` texts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from selectllm.cli.options import ModelOptions
 from selectllm.core.errors import ModelError, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.shown import shortened
@@ -16,15 +16,27 @@ if TYPE_CHECKING:
     from selectllm.evaluation.suite import ModelEntry
 
 
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What is said of the one model that is named: its server, and settings as `KEY=VALUE`."""
+
+    api_base: str | None
+    model_arg: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Whether anything is said."""
+        return self.api_base is not None or bool(self.model_arg)
+
+
 def named_model(model_id: str, options: ModelOptions) -> ModelSpec:
-    """`--model ID` with `--api-base` and `--model-arg KEY=VALUE`, checked as in a suite."""
+    """The model with these settings, checked as in a suite."""
     from selectllm.evaluation.suite import ModelEntry
 
     return named_entry(ModelEntry(id=model_id), options).spec()
 
 
 class NamedModels(Mapping[str, ModelSpec]):
-    """Every model by its id, with the settings that the command line gives; none is listed."""
+    """Every model by its id, each with the same settings; none is listed."""
 
     def __init__(self, options: ModelOptions) -> None:
         self._options = options
@@ -35,7 +47,7 @@ class NamedModels(Mapping[str, ModelSpec]):
 
         The settings are those of --model if it is given, and of every model elsewhere.
         """
-        if options.api_base is None and not options.model_arg:
+        if not options:
             return None
         return NamedModels(options) if model is None else {model.id: model}
 
@@ -52,7 +64,7 @@ class NamedModels(Mapping[str, ModelSpec]):
 
 
 def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
-    """A model entry with what the command line says instead.
+    """A model entry with what `options` say instead.
 
     A setting of several parts is given part by part, `vote.orders=3`, or whole, `vote={orders: 3}`.
     Raises UsageError for an argument that is not KEY=VALUE and ModelError for a setting that no
@@ -73,7 +85,7 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
             entry["extra"][inner] = value
         elif key not in known:
             raise ModelError(
-                f"--model-arg {shown_argument(argument)!r}: {unknown('setting', key, known)}; "
+                f"`model_arg` {shown_argument(argument)!r}: {unknown('setting', key, known)}; "
                 f"write a provider's own setting as extra.{key}=VALUE"
             )
         elif dot:
@@ -87,12 +99,12 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ModelError(
-            f"--model-arg {where}={shortened(first['input'])}: {first['msg']}"
+            f"`model_arg` {where}={shortened(first['input'])}: {first['msg']}"
         ) from None
 
 
 def _settings() -> set[str]:
-    """The keys of a model entry that the command line may give, parts after a dot."""
+    """The keys of a model entry that may be given, parts after a dot."""
     from selectllm.core.strict import Strict
     from selectllm.evaluation.suite import ModelEntry, PriceEntry, VoteEntry
 
@@ -121,7 +133,7 @@ def _key_value(argument: str) -> tuple[str, Any]:
     key, equals, text = argument.partition("=")
     if not equals:
         raise UsageError(
-            f"--model-arg {shown_argument(argument)!r} is not KEY=VALUE. Write it like "
+            f"`model_arg` {shown_argument(argument)!r} is not KEY=VALUE. Write it like "
             "temperature=0.7."
         )
     try:
