@@ -289,8 +289,8 @@ runs nowhere                                        | nowhere
 view nowhere                                        | nowhere
 view runs --port 70000                              | --port 70000
 
-report nowhere                                      | nowhere/results.json
-report suites                                       | suites/results.json
+report nowhere                                      | nowhere selectllm runs
+report suites                                       | suites selectllm runs
 report runs/ab runs/ab                              | runs/ab twice
 report runs/ab runs/asked runs/recorded             | --each --html
 report runs/ab runs/asked --each                    | --each --html -o
