@@ -30,12 +30,7 @@ def no_estimate(comparison: PairedComparison) -> Ruling:
         )
     if comparison.paired is None:
         flat = comparison.flat_clusters
-        same = "one utility for all items of the cluster"
-        why = (
-            f"{flat} of them {'has' if flat == 1 else 'have'} {same}"
-            if flat
-            else "all are picked whole"
-        )
+        why = f"{flat} have one utility for all their items" if flat else "all are picked whole"
         return Ruling("inconclusive", f"no cluster can tell good picks from bad ones: {why}")
     return Ruling("inconclusive", "one cluster (or group of them) says nothing of others")
 
