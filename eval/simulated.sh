@@ -8,12 +8,11 @@
 set -eu
 selectllm=$1 runs=$2 suites=$(dirname "$0")/suites
 
-run() { # run EXIT_CODE LINES COMMAND...: print the command, and of its output the last LINES (+1: all)
-    expected=$1 lines=$2 code=0
-    shift 2
+run() { # run EXIT_CODE COMMAND...: print the command and its output
+    expected=$1 code=0
+    shift
     printf '\n$ selectllm %s\n' "$*"
-    "$selectllm" "$@" --quiet >"$runs/output.txt" || code=$?
-    tail -n "$lines" "$runs/output.txt"
+    "$selectllm" "$@" --quiet || code=$?
     [ "$code" -eq "$expected" ] || exit "$code"
 }
 
@@ -26,26 +25,26 @@ a random one in 1, on average; `careless` picks the best in 2. So they capture a
 Both see the same 60 clusters of 3 items (eval/suites/simulated.yaml) and pick 1 in each.
 END
 
-run 0 +1 ab "$suites/simulated.yaml" --a careless --b skilled -o "$runs/ab"
+run 0 ab "$suites/simulated.yaml" --a careless --b skilled -o "$runs/ab"
 cat <<'END'
 What this says: BETTER, since the whole interval of the difference lies above 0. Chance alone would
 lead to that word in at most 5 of 100 comparisons. Exit code 0.
 END
 
-run 1 1 swap "$suites/simulated.yaml" --from skilled --to careless -o "$runs/swap"
+run 1 swap "$suites/simulated.yaml" --from skilled --to careless -o "$runs/swap"
 cat <<'END'
 What this says: NOT SAFE, since `careless` would keep less than 90 percent of what `skilled` gains over
 random picks. Exit code 1: a script that asks before it changes the model would stop here.
 END
 
-"$selectllm" baseline set "$runs/ab" -o "$runs/baseline.json" >"$runs/output.txt"
-run 1 2 regress "$suites/simulated-after.yaml" --baseline "$runs/baseline.json" -o "$runs/regress"
+"$selectllm" baseline set "$runs/ab" -o "$runs/baseline.json" >"$runs/baseline.txt"
+run 1 regress "$suites/simulated-after.yaml" --baseline "$runs/baseline.json" -o "$runs/regress"
 cat <<'END'
 What this says: the baseline holds what both picked above. Since then somebody put a picker of skill 0.2
 behind the name `skilled` (eval/suites/simulated-after.yaml), so it is a FAIL: it got worse. `careless`
 picks as before, which is a PASS. Exit code 1: in CI this check would be red.
 END
-rm "$runs/output.txt"
+rm "$runs/baseline.txt"
 printf '\nFor all figures of a verdict, run: selectllm report %s\n' "$runs/ab"
 if [ -e "$runs/quickstart/results.json" ]; then # the model's run, which `make demo` puts there
     echo "What the embedded model and the simulated pickers did, on one page; open it in a browser:"

@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from selectllm.cli.evaluation import evaluating_options, reaching_verdicts, show
+from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts, show
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
@@ -47,10 +47,13 @@ aa_options = grouped(
 @click.command(epilog=example("aa suite.yaml --prompt short@1 --model gpt"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @aa_options
+@details_option
 @evaluating_options
 @reports(RunResults, verdicts=False)
 @common_options
-def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Common) -> None:
+def aa(
+    suite_file: Path, options: AaOptions, details: bool, evaluating: Evaluating, common: Common
+) -> None:
     """Compare a prompt and model with themselves, on the clusters of SUITE.
 
     The same clusters are shown in other orders, or asked again. All that differs then is noise.
@@ -62,4 +65,4 @@ def aa(suite_file: Path, options: AaOptions, evaluating: Evaluating, common: Com
     told = asdict(options) | asdict(evaluating)
     with reaching_verdicts(suite.name):
         evaluation = finished(comparing.aa(suite, session=session, **told))
-    show(session, evaluation)
+    show(session, evaluation, details=details)

@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from selectllm.cli.comparing import finish
-from selectllm.cli.evaluation import evaluating_options, reaching_verdicts
+from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
@@ -59,7 +59,7 @@ ab_options = grouped(
 @click.command(epilog=example("ab suite.yaml --a short@1 --b criteria@1 --model gpt"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @ab_options
-@option("--details", is_flag=True, help="Print every figure and table, not only the verdict.")
+@details_option
 @evaluating_options
 @reports(RunResults)
 @common_options

@@ -16,26 +16,31 @@ def show_ahead(plan: SelectionPlan, *, as_json: bool) -> None:
         return
     if plan.prefilter_calls:
         click.echo(
-            f"The prefilter first takes {plan.prefilter_calls} calls, if every reply is valid."
+            f"The prefilter first takes {counted(plan.prefilter_calls, 'call')}, if every reply is "
+            "valid."
         )
     for number, this in enumerate(plan.rounds):
         asked = (
             f"{counted(this.clusters, 'cluster')} of about {this.size} items, with at least "
             f"{counted(this.picks, 'pick')} from each."
         )
-        whole = f"{this.clusters} clusters of {this.size} items are taken whole, without asking."
+        one = "is" if this.clusters == 1 else "are"
+        whole = (
+            f"{counted(this.clusters, 'cluster')} of {this.size} items {one} taken whole, without "
+            "asking."
+        )
         click.echo(f"Round {number}: {asked if this.calls else whole}")
     if plan.rounds:
         click.echo(
-            f"{plan.selector} is asked {plan.calls} times if every reply is valid, and at most "
-            f"{plan.calls_at_most} times. The prompts have about {plan.tokens} tokens (an "
-            "estimate)."
+            f"{plan.selector} is asked {counted(plan.calls, 'time')} if every reply is valid, and "
+            f"at most {counted(plan.calls_at_most, 'time')}. The prompts have about {plan.tokens} "
+            "tokens (an estimate)."
         )
     else:
         count = "the items at or above the threshold" if plan.budget is None else plan.budget
         click.echo(
             f"The strategy {plan.selector} would select {count} of {plan.items} items, with "
-            f"{plan.calls} calls ({plan.calls_at_most} at most)."
+            f"{counted(plan.calls, 'call')} ({plan.calls_at_most} at most)."
         )
     if plan.sent is not None and plan.calls:
         for line in _sent(plan):

@@ -8,7 +8,7 @@ import click
 
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE
-from selectllm.core.shown import visible
+from selectllm.core.shown import counted, visible
 from selectllm.jobs.gating import keep_baseline
 from selectllm.report.next_steps import command
 
@@ -31,9 +31,10 @@ def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
     """
     kept = keep_baseline(folder, out, prompts)
     names = ", ".join(entry.name for entry in kept.entries)
+    clusters = counted(len(kept.clusters), "cluster")
     told = (
-        f"The baseline {out} holds the picks of {names} in {len(kept.clusters)} clusters, with the "
-        f"utility {kept.utility.name}.\nTo compare with it, run: "
+        f"The baseline {out} holds the picks of {names} in {clusters}, with the utility "
+        f"{kept.utility.name}.\nTo compare with it, run: "
         f"{command('regress', _suite_file(kept.suite), '--baseline', out)}"
     )
     click.echo(visible(told))

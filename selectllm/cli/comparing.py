@@ -10,7 +10,7 @@ from selectllm.cli.session import CommandSession
 from selectllm.jobs.evaluation import Evaluation
 
 
-def finish(session: CommandSession, evaluation: Evaluation, *, details: bool = True) -> None:
+def finish(session: CommandSession, evaluation: Evaluation, *, details: bool) -> None:
     """Print the results and end with the exit code of their verdicts."""
     show(session, evaluation, details=details)
     code = exit_code(evaluation.results.words)

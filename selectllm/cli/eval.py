@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from selectllm.cli.evaluation import evaluating_options, reaching_verdicts, show
+from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts, show
 from selectllm.cli.option_words import example
 from selectllm.cli.options import Common, common_options, model_options
 from selectllm.cli.reports import reports
@@ -22,12 +22,17 @@ from selectllm.jobs.sync import finished
 
 @click.command("eval", epilog=example("eval suite.yaml", "eval suite.yaml --record replies.jsonl"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
+@details_option
 @evaluating_options
 @reports(RunResults, verdicts=False)
 @model_options
 @common_options
 def eval_(
-    suite_file: Path, evaluating: Evaluating, model_options: ModelOptions, common: Common
+    suite_file: Path,
+    details: bool,
+    evaluating: Evaluating,
+    model_options: ModelOptions,
+    common: Common,
 ) -> None:
     """Evaluate every prompt with every model of SUITE, and its strategies.
 
@@ -39,7 +44,7 @@ def eval_(
     session = open_session(common, suite.folder)
     with reaching_verdicts(suite.name):
         evaluation = finished(evaluate(suite, session=session, **asdict(evaluating)))
-    show(session, evaluation)
+    show(session, evaluation, details=details)
 
 
 def _with_model(suite: Suite, named: ModelOptions) -> Suite:

@@ -26,7 +26,16 @@ from selectllm.models.secrets import shown_url
 from selectllm.report.next_steps import command, looked_at
 
 WHERE = {"prompts", "cache", "encoder", "vectors", "env_file"}
-NOT_REPEATED = {*SETTINGS, "as_json", "quiet", "record", "junit", "markdown", "report"} - WHERE
+NOT_REPEATED = {
+    *SETTINGS,
+    "as_json",
+    "quiet",
+    "details",
+    "record",
+    "junit",
+    "markdown",
+    "report",
+} - WHERE
 """Options that say how a command works and what it prints, not what it asks."""
 
 evaluating_options = grouped(
@@ -40,6 +49,10 @@ evaluating_options = grouped(
         type=FILE,
         help="Write all replies to this file. A suite that names it under replies: needs no model.",
     ),
+)
+
+details_option = option(
+    "--details", is_flag=True, help="Print every figure and table, not only what tells most."
 )
 
 
@@ -89,10 +102,10 @@ def _words(parameter: click.Parameter, value: Any) -> list[str]:
     return [word for each in values for word in (flag, shown(each))]
 
 
-def show(session: CommandSession, evaluation: Evaluation, *, details: bool = True) -> None:
+def show(session: CommandSession, evaluation: Evaluation, *, details: bool) -> None:
     """Write the reports that were asked for, and print the results.
 
-    As JSON alone, or as tables with what was spent; without `details` the verdicts alone.
+    As JSON alone, or as tables with what was spent; without `details` what tells most.
     """
     append_summary(evaluation.results)
     if write_reports(evaluation.results, session.workspace, evaluation.folder):
@@ -108,7 +121,7 @@ def show(session: CommandSession, evaluation: Evaluation, *, details: bool = Tru
     session.note_tries(evaluation.decisions)
     session.note(f"{capital(session.spent)}. The run is in {evaluation.folder}.")
     folder = nearby(evaluation.folder)
-    if evaluation.results.verdicts and not evaluation.results.utilities:
+    if evaluation.results.verdicts and not any(v.utility for v in evaluation.results.verdicts):
         ask = command("utility", "ask", folder, "--differing", "-o", "sheet.csv")
         session.note(f"To collect ratings, run: {ask}")
     if not details:

@@ -12,7 +12,7 @@ from selectllm.cli.options import FILE, Output, grouped, map_option, output_opti
 from selectllm.cli.session import open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import AnswersIncomplete
-from selectllm.core.shown import visible
+from selectllm.core.shown import counted, visible
 from selectllm.jobs import answering, handing
 from selectllm.jobs.answering import AnswerSettings
 from selectllm.jobs.handing import HandedOver, HandoverSettings
@@ -62,7 +62,7 @@ def told(handed: HandedOver) -> str:
     """What was handed over, and what comes next."""
     filled = f" ({handed.filled} of them chosen at random)" if handed.filled else ""
     return visible(
-        f"{handed.items} items to be answered{filled}: {handed.out}\n"
+        f"{counted(handed.items, 'item')} to be answered{filled}: {handed.out}\n"
         f"How to import them, and how the answers come back: {handed.files[-1]}\n"
         "When they are answered, run: "
         f"{command('answers', handed.selection, 'ANSWERS', '-o', 'training.jsonl')}"
@@ -105,7 +105,9 @@ def answers(
     if output.as_json:
         click.echo(canonical_json(joined.to_json()))
     else:
-        click.echo(visible(f"{len(joined.joined.rows)} answered items in {settings.out}"))
+        click.echo(
+            visible(f"{counted(len(joined.joined.rows), 'answered item')} in {settings.out}")
+        )
         if faults and partial:
             click.echo(visible("\n".join(faults)))
         words = command("student", "train", settings.out, "-o", "student")

@@ -53,8 +53,9 @@ def _told(started: Started) -> str:
         else "The gate needs ratings. Once the sheet is filled in, run selectllm utility import, "
         "and put the line that it prints into the suite. selectllm regress then says what is left."
     )
+    here = "this folder" if started.folder == Path() else started.folder
     lines = [
-        f"There is a workspace in {started.folder}.",
+        f"There is a workspace in {here}.",
         started.recognised,
         "Next, run:",
         *(f"  {command}" for command in started.commands),

@@ -75,6 +75,11 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     "--seeds": (None, "The number of trainings for each set, each with another seed."),
     "--size": (None, "The number of items that are taken together."),
     "--test": ("FILE", "A file of held-out items with responses."),
+    "--test-map": (
+        "NAME=COL",
+        "Read NAME of the test and dev items from the column COL of their file, if it is called "
+        "otherwise than in the pool.",
+    ),
     "--to": ("MODEL", "The model that would take its place."),
     "--turns": (
         None,

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from selectllm.cli.option_words import option
+from selectllm.core.errors import renaming
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
 from selectllm.jobs.named_model import ModelOptions
@@ -74,6 +75,9 @@ ENV_FILE = option(
 CACHE = option("--cache", type=DIRECTORY, show_default="the workspace's cache/")
 PROMPTS = option("--prompts", type=DIRECTORY, show_default="the workspace's prompts/")
 ENCODER = option("--encoder", show_default="all-MiniLM-L6-v2")
+STRATEGY = option(
+    "--strategy", metavar="NAME", help="Select by this strategy, without a selection prompt."
+)
 LIMIT = option("--limit", type=click.IntRange(1))
 SUITE_SEED = option("--seed", type=int, show_default="the suite's")
 COMMON = (
@@ -173,6 +177,19 @@ def map_option(function: Function) -> Function:
     )
     decorated: Function = mapped(turns(function))
     return decorated
+
+
+def _test_columns(
+    ctx: click.Context, param: click.Parameter, texts: Sequence[str]
+) -> dict[str, str]:
+    from selectllm.data.layouts import parse_mapping
+
+    with renaming("columns", "test_columns"):
+        return parse_mapping(texts)
+
+
+test_map_option = option("--test-map", "test_columns", multiple=True, callback=_test_columns)
+"""--test-map NAME=COL, repeatable; a verb receives it as `test_columns`."""
 
 
 def _turns(ctx: click.Context, param: click.Parameter, shown: str | None) -> None:

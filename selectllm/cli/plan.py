@@ -13,6 +13,7 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import (
     DIRECTORY,
     LIMIT,
+    STRATEGY,
     SUITE_SEED,
     Common,
     OrOwn,
@@ -36,7 +37,7 @@ from selectllm.report.next_steps import carried_out
 from selectllm.selection.clustering.partition import PARTITIONS
 
 OF_SETS = ("pool", "budget", "only")
-OF_POOLS = ("by", "columns")
+OF_POOLS = ("strategy", "by", "columns")
 OF_OTHERS = ("limit", "pilot", "prompt", "model", "rating_cost")
 
 
@@ -51,6 +52,7 @@ class PlanOptions:
     to: str | None
     prompt: str | None
     model: str | None
+    strategy: str | None
     retain: float
     pilot: Path | None
     raters: int
@@ -81,6 +83,7 @@ plan_options = grouped(
     option("--to"),
     option("--prompt"),
     option("--model"),
+    STRATEGY,
     option(
         "--retain", type=click.FloatRange(0, 1, min_open=True), default=RETAIN[0], show_default=True
     ),
@@ -107,6 +110,7 @@ plan_options = grouped(
     epilog=example(
         "plan suite.yaml --for ab --a short@1 --b criteria@1 --model gpt --rating-cost 0.5",
         "plan pool.jsonl --budget 100 --prompt short@1 --model openai/gpt-4o-mini",
+        "plan pool.jsonl --budget 100 --strategy rating:quality@1+openai/gpt-4o-mini",
     )
 )
 @click.argument("suite_file", metavar="SUITE|POOL", type=click.Path(path_type=Path))
@@ -120,10 +124,10 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     small a difference can be detected, and whether the suite can reach a verdict at all.
 
     --a and --b go with --for ab; --from, --to and --retain go with --for swap; --pool and --only go
-    with --for sets. For a POOL, --budget, --prompt and --model say what to select, and --by, --map
-    and --turns apply.
+    with --for sets. For a POOL, --budget with --prompt and --model, or with --strategy, say what to
+    select, and --by, --map and --turns apply.
     """
-    if suite_file.suffix.lower() not in ("", ".yaml", ".yml"):
+    if planning.is_pool(suite_file):
         _plan_pool(suite_file, options, common)
         return
     _check(options)
@@ -169,10 +173,12 @@ def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
             raise UsageError(
                 f"{flag(name)} goes with a suite, and {pool_file} is a pool. Leave it out."
             )
-    if len(options.budget) != 1 or not (options.prompt and options.model):
+    by_model = bool(options.prompt and options.model)
+    if len(options.budget) != 1 or not (by_model or options.strategy):
         raise UsageError(
             f"{pool_file} is a pool, not a suite (.yaml). To plan a selection from it, run: "
-            f"selectllm plan {pool_file} --budget N --prompt NAME --model PROVIDER/MODEL"
+            f"selectllm plan {pool_file} --budget N --prompt NAME --model PROVIDER/MODEL (or "
+            "--strategy NAME)."
         )
     session = open_session(common, Path.cwd())
     ahead = selecting.ahead(
@@ -181,6 +187,7 @@ def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
         budget=options.budget[0],
         prompt=options.prompt,
         model=options.model,
+        strategy=options.strategy,
         by=options.by or "diverse",
         seed=options.seed or 0,
         columns=options.columns,

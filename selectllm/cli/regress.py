@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from selectllm.cli.evaluation import evaluating_options, reaching_verdicts, show
+from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts, show
 from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE, Common, common_options, grouped
@@ -53,11 +53,16 @@ regress_options = grouped(
 )
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @regress_options
+@details_option
 @evaluating_options
 @reports(RunResults)
 @common_options
 def regress(
-    suite_file: Path, options: RegressOptions, evaluating: Evaluating, common: Common
+    suite_file: Path,
+    options: RegressOptions,
+    details: bool,
+    evaluating: Evaluating,
+    common: Common,
 ) -> None:
     """Test whether any prompt and model of SUITE has become worse than its baseline.
 
@@ -72,7 +77,7 @@ def regress(
     told = asdict(evaluating)
     with reaching_verdicts(suite.name):
         gate = finished(gating.regress(suite, options.baseline, session=session, **told))
-    show(session, gate.run)
+    show(session, gate.run, details=details)
     report(session, gate.run.results, options)
     click.get_current_context().exit(0 if gate.passed else exit_code(gate.run.results.words))
 

@@ -10,7 +10,7 @@ from typing import get_args
 import click
 
 from selectllm.cli.option_words import TOOL, option
-from selectllm.cli.options import OrOwn, grouped, map_option
+from selectllm.cli.options import STRATEGY, OrOwn, grouped, map_option
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.jobs.handing import handover_path
@@ -58,9 +58,7 @@ select_options = grouped(
     ),
     option("--prompt"),
     option("--model"),
-    option(
-        "--strategy", metavar="NAME", help="Select by this strategy, without a selection prompt."
-    ),
+    STRATEGY,
     option("--by", type=OrOwn(sorted(PARTITIONS)), default="diverse", show_default=True),
     option(
         "--cluster-size",
@@ -182,13 +180,14 @@ def arguments_of(options: SelectOptions, named: ModelOptions, log: Path) -> Sele
 
     Raises UsageError for a column or a cluster size that cannot be, ModelError for a setting.
     """
+    model = named_model(options.model, named) if options.model else None
     return SelectArguments(
         budget=options.budget,
         threshold=options.threshold,
         prompt=options.prompt,
-        model=named_model(options.model, named) if options.model else None,
+        model=model,
         strategy=options.strategy,
-        models=NamedModels(named) if named and options.strategy else None,
+        models=NamedModels.of(named, model),
         by=options.by,
         cluster_size=given_size(options.size),
         on_invalid=options.on_invalid,

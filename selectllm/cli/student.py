@@ -8,7 +8,7 @@ import click
 
 from selectllm.cli import reports
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import DIRECTORY, ENCODER, FILE, grouped, map_option
+from selectllm.cli.options import DIRECTORY, ENCODER, FILE, grouped, map_option, test_map_option
 from selectllm.cli.session import open_session
 from selectllm.cli.student_options import (
     LOADED,
@@ -56,6 +56,7 @@ def student() -> None:
     setting("seed"),
     drop_leaks_option,
     map_option,
+    test_map_option,
 )
 @student_options
 @dry_run_option

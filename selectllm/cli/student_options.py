@@ -10,7 +10,7 @@ from typing import Any, get_args
 import click
 
 from selectllm.cli.option_words import option
-from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, QUIET, Common, grouped
+from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, QUIET, Common, grouped, test_map_option
 from selectllm.core.codec import canonical_json
 from selectllm.downstream.student.schema import Aggregation, StudentPlan
 from selectllm.jobs.workshop import DEFAULT, StudentSettings, TrialSettings
@@ -111,6 +111,7 @@ trial_options = grouped(
     TrialSettings,
     test_option,
     dev_option,
+    test_map_option,
     option("--seeds", type=click.IntRange(1), default=2, show_default=True),
     option(
         "--jobs",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from selectllm.cli.comparing import finish
-from selectllm.cli.evaluation import evaluating_options, reaching_verdicts
+from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
@@ -43,10 +43,13 @@ swap_options = grouped(
 @click.command(epilog=example("swap suite.yaml --from gpt --to llama --prompt criteria@1"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @swap_options
+@details_option
 @evaluating_options
 @reports(RunResults)
 @common_options
-def swap(suite_file: Path, options: SwapOptions, evaluating: Evaluating, common: Common) -> None:
+def swap(
+    suite_file: Path, options: SwapOptions, details: bool, evaluating: Evaluating, common: Common
+) -> None:
     """Find out whether one model can safely replace another, on the clusters of SUITE.
 
     The report also says what both models cost.
@@ -58,4 +61,4 @@ def swap(suite_file: Path, options: SwapOptions, evaluating: Evaluating, common:
     told = asdict(options) | asdict(evaluating)
     with reaching_verdicts(suite.name):
         verdict = finished(comparing.swap(suite, session=session, **told))
-    finish(session, verdict.run)
+    finish(session, verdict.run, details=details)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import click
 
 from selectllm.core.shown import sentence, visible
 from selectllm.core.types import Heard, Step
+from selectllm.data.columns import remapped
 from selectllm.report.progress import Pacing, progress_line
 
 REFRESHED = 4  # times a second
@@ -23,6 +25,7 @@ FLAGS = {
     "from_": "--from",
     "as_json": "--json",
     "columns": "--map",
+    "test_columns": "--test-map",
     "roles": "--column",
     "models": "--api-base and --model-arg",
     "asked": "--ask",
@@ -47,6 +50,10 @@ ARGUMENTS = frozenset(
 )
 
 
+_SETTING = re.compile(r"`(\w+=[\w.]+)`")
+"""A setting of a model."""
+
+
 def spoken(text: str, argument: str | None = None) -> str:
     """`text` with arguments of jobs as the command line calls them: `max_cost` is --max-cost.
 
@@ -59,7 +66,13 @@ def spoken(text: str, argument: str | None = None) -> str:
             return flag(name)
         return match[0]
 
+    text = _SETTING.sub(r"--model-arg \1", remapped(text, _mapped))
     return re.sub(r"`(\w+)`", word, text)
+
+
+def _mapped(argument: str, field: str, column: str) -> str:
+    """`--map instruction=COL`, as a shell takes it."""
+    return f"{flag(argument)} {shlex.quote(f'{field}={column}')}"
 
 
 def flag(argument: str) -> str:

@@ -28,7 +28,7 @@ from selectllm.cli.session import open_session
 from selectllm.cli.utility_values import ifd, knn, student, validate
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
-from selectllm.core.shown import visible
+from selectllm.core.shown import counted, visible
 from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement
 from selectllm.jobs import agreeing, importing, rating
 from selectllm.jobs.agreeing import AgreeSettings, TableSettings
@@ -100,8 +100,8 @@ def ask(target: Path, settings: RatingRequest, common: Common) -> None:
         click.echo(canonical_json(asked.to_json()))
         return
     sheets = [str(sheet) for sheet in asked.sheets]
-    raters = "1 rater" if asked.raters == 1 else f"{asked.raters} raters"
-    click.echo(f"Wrote {asked.items} items for {raters} to {', '.join(sheets)}.")
+    items, raters = counted(asked.items, "item"), counted(asked.raters, "rater")
+    click.echo(f"Wrote {items} for {raters} to {', '.join(sheets)}.")
     click.echo(f"Once they are filled in, run: selectllm utility import {shlex.join(sheets)}")
 
 

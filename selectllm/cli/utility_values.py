@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from selectllm.cli.options import (
     common_options,
     grouped,
     map_option,
+    test_map_option,
 )
 from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
@@ -63,6 +64,7 @@ def _value_options(source: str, *more: Function) -> Callable[[Function], Functio
 @click.command(epilog=example("utility knn pool.jsonl --test test.jsonl"))
 @pool_argument
 @test_option
+@test_map_option
 @option(
     "--k",
     type=click.IntRange(1),
@@ -79,13 +81,20 @@ def _value_options(source: str, *more: Function) -> Callable[[Function], Functio
 )
 @_value_options("knn", drop_leaks_option)
 @common_options
-def knn(pool_file: str, settings: ValueSettings, common: Common, **entry: Any) -> None:
+def knn(
+    pool_file: str,
+    settings: ValueSettings,
+    common: Common,
+    test_columns: Mapping[str, str],
+    **entry: Any,
+) -> None:
     """Compute how well the responses of POOL's items would answer held-out test items.
 
     Every test item is answered with the responses of its k nearest items. The value of an item is
     what its response adds to that (the exact KNN-Shapley value). This utility is a proxy.
     """
-    _value(pool_file, _entry(KnnEntry, source="knn", **entry), settings, common)
+    knn_entry = _entry(KnnEntry, source="knn", columns=test_columns, **entry)
+    _value(pool_file, knn_entry, settings, common)
 
 
 @click.command(epilog=example("utility ifd pool.jsonl"))

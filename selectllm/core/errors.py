@@ -29,6 +29,7 @@ ends with `ProviderError` after everything that succeeded has been kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -73,6 +74,19 @@ def blaming(argument: str) -> Iterator[None]:
     except UsageError as error:
         if error.argument is None:
             error.argument = argument
+        raise
+
+
+@contextmanager
+def renaming(argument: str, name: str) -> Iterator[None]:
+    """While something reads `argument` that the user gave as `name`: its errors say `name`."""
+    try:
+        yield
+    except UsageError as error:
+        told = re.sub(rf"`{argument}(?=[`=])", f"`{name}", str(error))
+        error.args = (told, *error.args[1:])
+        if error.argument == argument:
+            error.argument = name
         raise
 
 

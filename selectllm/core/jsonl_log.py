@@ -143,7 +143,7 @@ class RowLog(Generic[KeyT, RowT]):
         except RunError:
             handle.close()
             raise
-        # A fruitless log may be another call's: one that got no answer and paid for nothing.
+        # A fruitless log may be another call's: one that got no answer of any use.
         self._handle, self.latest = handle, content.latest if ours else {}
         intact = content.intact if ours else 0
         os.truncate(path, intact)

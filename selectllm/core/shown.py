@@ -31,6 +31,14 @@ def excerpt(text: str, most: int = SHOWN) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
+def counted(value: int, noun: str) -> str:
+    """`1 cluster`, `3,400 ratings`, `2 replies`."""
+    if value == 1:
+        return f"1 {noun}"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeou" else f"{noun}s"
+    return f"{value:,} {many}"
+
+
 # C0 but for tab and line feed, DEL, C1, what changes the direction of writing (as Unicode's UAX 9
 # has it), separators that a terminal may take for line ends, and halves of surrogate pairs.
 _CONTROLS = {

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, get_args
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.core.shown import shortened
+from selectllm.data.columns import mapping
 from selectllm.data.readers.records import BadRow
 
 Turns = Literal["first", "last", "all"]
@@ -83,7 +84,7 @@ def check_turns(shown: str) -> Turns:
     """`shown` if it says which turns are shown. Raises UsageError."""
     if shown not in get_args(Turns):
         reason = unknown("choice", shown, get_args(Turns))
-        raise UsageError(f"`columns` turns={shown}: {reason}", argument="columns")
+        raise UsageError(f"{mapping('turns', shown)}: {reason}", argument="columns")
     return cast(Turns, shown)
 
 

@@ -19,7 +19,7 @@ class ExportFormat:
 
     `columns`: the first row has all of them, and one of `beside` if there are any. `inside`: the
     object that holds the texts, "" for the row itself. `id`, `response`: columns of the row, where
-    it has them.
+    it has them. `chat`: the column that has to hold a list of turns, if there is one.
     """
 
     name: str
@@ -28,11 +28,13 @@ class ExportFormat:
     id: str = "id"
     response: str | None = None
     beside: tuple[str, ...] = ()
+    chat: str | None = None
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Whether a file whose first row is `row` is one of these."""
         beside = not self.beside or any(name in row for name in self.beside)
-        return beside and all(name in row for name in self.columns)
+        chat = self.chat is None or is_chat(row.get(self.chat))
+        return beside and chat and all(name in row for name in self.columns)
 
 
 EXPORTS = (
@@ -56,6 +58,8 @@ EXPORTS = (
         beside=("annotations", "predictions", "completions"),
     ),
     ExportFormat("an export of Label Studio", ("annotation_id", "lead_time")),
+    ExportFormat("an OpenAI evals file", ("input", "ideal"), response="ideal"),
+    ExportFormat("a file of chats", ("input",), chat="input"),
 )
 
 
@@ -87,11 +91,16 @@ def _paths(
         names = (name for name in COLUMNS[field] if name in content and name != instruction)
         if name := next(names, None):
             paths[field] = before + name
-    if format.response is not None:
+    if format.response is not None and not _are_alternatives(row.get(format.response)):
         paths["response"] = format.response
     if row.get(format.id) is not None:
         paths["id"] = format.id
     return paths
+
+
+def _are_alternatives(value: Any) -> bool:
+    """Whether a value lists several answers that would all be right, none of them the response."""
+    return isinstance(value, list) and all(isinstance(answer, str) for answer in value)
 
 
 def _instruction(content: Mapping[str, Any]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from selectllm.data.chats import (
     text_of,
     turns_of,
 )
-from selectllm.data.columns import CHATS, COLUMNS
+from selectllm.data.columns import CHATS, COLUMNS, mapping
 from selectllm.data.exports import recognised
 from selectllm.data.likely import likely_instruction
 from selectllm.data.paths import has, paths_of, value_at
@@ -29,8 +28,6 @@ from selectllm.data.readers.records import BadRow
 
 TURNS = "turns"
 """The key of a mapping that says which turns of a chat are shown."""
-MAP_IT = "Name it with `columns` {flag}"
-RENAME_IT = "Rename {name} to instruction in this file, or to what the pool calls it"
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 _NOTHING = Exchange(None, None)
 
@@ -102,7 +99,7 @@ def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> 
         check_canonical(field)
         if not has(row, path):
             reason = names.unknown("column", path, dict.fromkeys([*row, *paths_of(row)]))
-            raise PoolError(f"{where}: `columns` {field}={path}: {reason}", argument="columns")
+            raise PoolError(f"{where}: {mapping(field, path)}: {reason}", argument="columns")
     named = next((name for name in CHATS if name in row and "instruction" not in row), None)
     paths = {**_named(row, named, mapped.get("instruction")), **mapped}
     note = None
@@ -139,18 +136,14 @@ def _named(row: Mapping[str, Any], chat: str | None, asked: str | None) -> dict[
     return named
 
 
-def no_instruction(rows: Sequence[Mapping[str, Any]], where: str, fix: str) -> PoolError:
-    """What is said of a file whose first rows are `rows`, with the column that looks likely.
-
-    `fix`: MAP_IT or RENAME_IT.
-    """
+def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:
+    """What is said of a file whose first rows are `rows`, with the column that looks likely."""
     likely = likely_instruction(rows)
-    name = likely or "COL"
-    done = fix.format(name=name, flag=shlex.quote(f"instruction={name}"))
     found = ", ".join(dict.fromkeys(paths_of(rows[0]))) or "none"
     none = "" if likely else ", and none looks like one"
     return PoolError(
-        f"{where}: no column holds the instruction{none} (columns: {found}). {done}",
+        f"{where}: no column holds the instruction{none} (columns: {found}). Name it "
+        f"with {mapping('instruction', likely or 'COL')}",
         argument="columns",
     )
 
@@ -193,7 +186,7 @@ def _text(value: Any, field: str, column: str | None) -> str | None:
         return value
     label = field if column in (None, field) else f"{field} (column {column!r})"
     reason = f"{label} is {kind_of(value)}, not text: {shortened(value)}"
-    raise BadRow(reason, f"write it as text, use `columns` {field}=COL")
+    raise BadRow(reason, f"write it as text, use {mapping(field, 'COL')}")
 
 
 def kind_of(value: Any) -> str:

@@ -18,9 +18,8 @@ from selectllm.core.shown import shortened
 from selectllm.core.types import Item, Pool
 from selectllm.core.whole_text import all_whole, are_whole
 from selectllm.data.chats import notes_on
+from selectllm.data.columns import mapping
 from selectllm.data.layouts import (
-    MAP_IT,
-    RENAME_IT,
     TURNS,
     PoolLayout,
     Texts,
@@ -79,13 +78,13 @@ def load_pool(
             f"the pool is {type(path).__name__}, not a file. To make a pool of records, use "
             "Pool.from_records(...)"
         )
-    return _loaded(Path(path), _checked(columns), skip_bad, MAP_IT)
+    return _loaded(Path(path), _checked(columns), skip_bad)
 
 
-def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool, unnamed: str) -> LoadedPool:
-    """`load_pool`; `unnamed`: what to do where no column holds the instruction."""
+def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPool:
+    """`load_pool`, its arguments checked."""
     rows = scan_rows(path)
-    builder = _Builder(partial(place, path), columns, rows, unnamed)
+    builder = _Builder(partial(place, path), columns, rows)
     items: list[Item] = []
     rejected: list[Rejected] = []
     for number, row in rows:
@@ -115,7 +114,7 @@ def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
     except PoolError as error:
         if error.argument != "columns":
             raise
-    return _loaded(path, turns, False, RENAME_IT).pool
+    return load_pool(path, columns=turns).pool
 
 
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
@@ -209,12 +208,10 @@ class _Builder:
         place: Callable[[int], str],
         mapped: Mapping[str, str],
         rows: Iterator[tuple[int, Any]],
-        unnamed: str = MAP_IT,
     ) -> None:
         self._place = place
         self._mapped = mapped
         self._rows = rows
-        self._unnamed = unnamed
         self._layout: PoolLayout | None = None
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
@@ -232,7 +229,7 @@ class _Builder:
         if self._layout is None:
             self._layout = layout_of(row, self._mapped, self._place(number))
             if self._layout is None:
-                raise no_instruction([row, *self._ahead()], self._place(number), self._unnamed)
+                raise no_instruction([row, *self._ahead()], self._place(number))
         texts = self._layout.texts(row)
         if self._layout.id is None:
             name = self._free(sha256_texts((texts.instruction, texts.input))[:16])
@@ -273,7 +270,7 @@ class _Builder:
             notes.append(
                 f"Warning: nearly all of its texts are equal: {self._items:,} items have only "
                 f"{len(self._seen):,} different ones. Is the instruction in another column? "
-                "`columns` instruction=COL names it; `distinct` exact leaves repeats out."
+                f"{mapping('instruction', 'COL')} names it; `distinct` exact leaves repeats out."
             )
         if self._mended:
             rows = "1 row holds" if self._mended == 1 else f"{self._mended:,} rows hold"

@@ -1,6 +1,6 @@
 """Whether an encoder knows the scripts that texts are written in: what letters alone can tell.
 
-It tells Chinese or Russian from English, and cannot tell German from English: both are Latin.
+It tells Chinese or Russian from English. German and English are both Latin: see languages.py.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from selectllm.core.types import Item
@@ -29,32 +30,55 @@ KNOWN: tuple[tuple[re.Pattern[str], str, frozenset[str]], ...] = (
 )
 
 
+MULTILINGUAL = (
+    "Name one that knows their language with `encoder`, such as "
+    "paraphrase-multilingual-MiniLM-L12-v2."
+)
+"""What helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEncoder:
+    """An encoder by its name, the languages that it was made for, and their scripts."""
+
+    name: str
+    languages: str
+    scripts: frozenset[str]
+
+
+def known_by(identity: str) -> KnownEncoder | None:
+    """What an encoder was made for; None for one that may know any language.
+
+    `identity`: as `Encoder.identity` has it.
+    """
+    name = re.split(r"[@#: ]", identity.lower())[0].rpartition("/")[2]
+    found = (known for known in KNOWN if known[0].fullmatch(name))
+    return next((KnownEncoder(name, *known[1:]) for known in found), None)
+
+
 def unknown_script(identity: str, items: Sequence[Item]) -> str | None:
     """A sentence if most items are in scripts that the encoder does not know; None otherwise.
 
     `identity`: of the encoder, as `Encoder.identity` has it. An item counts by most of its
     letters; items without any are not counted.
     """
-    name = re.split(r"[@#: ]", identity.lower())[0].rpartition("/")[2]
-    entry = next((known for known in KNOWN if known[0].fullmatch(name)), None)
-    if entry is None:
+    encoder = known_by(identity)
+    if encoder is None:
         return None
     step = max(1, len(items) // SAMPLE)
-    scripts = Counter(filter(None, (_script(item.text[:_LETTERS]) for item in items[::step])))
-    strange = Counter({name: n for name, n in scripts.items() if name not in entry[2]})
+    scripts = Counter(filter(None, (script_of(item.text[:_LETTERS]) for item in items[::step])))
+    strange = Counter({name: n for name, n in scripts.items() if name not in encoder.scripts})
     if strange.total() * 2 <= scripts.total():
         return None
     most = ", ".join(script.capitalize() for script, _ in strange.most_common(3))
     return (
         f"{strange.total()} of {scripts.total()} items that were looked at are not written in a "
-        f"script of {entry[1]} ({most}), which is what the encoder {name} knows: clusters of them "
-        "mean little. Name one that knows their language with `encoder`, such as "
-        "paraphrase-multilingual-MiniLM-L12-v2. (Languages that share a script cannot be told "
-        "apart by it.)"
+        f"script of {encoder.languages} ({most}), which is what the encoder {encoder.name} knows: "
+        f"clusters of them mean little. {MULTILINGUAL}"
     )
 
 
-def _script(text: str) -> str | None:
+def script_of(text: str) -> str | None:
     """The script of most letters of a text; None if it has no letter."""
     letters = Counter(map(_script_of, filter(str.isalpha, text)))
     return letters.most_common(1)[0][0] if letters else None

@@ -10,12 +10,11 @@ from dataclasses import replace
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Pool
+from selectllm.data.columns import remapped
 from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
 from selectllm.evaluation.suite import Suite
 
-# What messages tell to map, as it is written as an argument, in quotes where a shell needs them.
-_MAPPED = re.compile(r"`columns` ('?)(\w+)=(.+?)\1(?=[;:,.]? |[;:,.)]?$|\))")
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*")
 
 
@@ -37,7 +36,7 @@ def suite_words() -> Iterator[None]:
 
 
 def _in_suite(text: str) -> str:
-    return _MAPPED.sub(lambda match: f"`columns: {{{match[2]}: {_quoted(match[3])}}}`", text)
+    return remapped(text, lambda _, field, column: f"`columns: {{{field}: {_quoted(column)}}}`")
 
 
 def _quoted(value: str) -> str:

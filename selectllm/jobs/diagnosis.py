@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from selectllm.core.errors import CacheError, EncoderError, ModelError
 from selectllm.core.extras import MAIN, PACKAGES, missing, pip_line
+from selectllm.core.shown import counted
 from selectllm.core.versions import installed
 from selectllm.data.encoders import DEFAULT, check_weights, default_encoder
 from selectllm.jobs.workspace import Workspace
@@ -89,7 +90,8 @@ class Diagnosis:
             told.append(self.cache_problem)
         if self.damaged:
             told.append(
-                f"{len(self.damaged)} cached replies are damaged. {remedy(Path(self.cache))}"
+                f"{counted(len(self.damaged), 'cached reply')} "
+                f"{'is' if len(self.damaged) == 1 else 'are'} damaged. {remedy(Path(self.cache))}"
             )
         return tuple(told)
 

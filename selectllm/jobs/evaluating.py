@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Unpack, cast
 
 from selectllm.core.errors import ReplyMissing, UsageError, UtilityError, blaming, check_whole
+from selectllm.core.shown import counted
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.rated_differences import ASK
@@ -247,4 +248,4 @@ def _record(session: Session, run: Run, path: Path, decisions: Sequence[Decision
     own = run.suite.replies
     keep = own is not None and run.suite.at(own).resolve() == path.resolve()
     count = write_pack(path, decisions, keep=keep)
-    session.note(f"Wrote {count} replies to {path}.")
+    session.note(f"Wrote {counted(count, 'reply')} to {path}.")

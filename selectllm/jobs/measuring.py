@@ -74,13 +74,6 @@ def meter_for(
 
     `models`: as in SelectRequest. Raises a UsageError for what cannot be measured.
     """
-    if models is not None and not strategy.calls_per_item:
-        raise UsageError(
-            f"`models` are settings of a model, and the strategy {strategy.name} asks none. Leave "
-            "them "
-            "out",
-            argument="models",
-        )
     meter = Meter(
         library=session.library,
         base=session.base,
@@ -114,7 +107,8 @@ async def candidates_for(
                 f"{missing} of {len(pool)} items could not be measured, so they are not picked."
             )
         known = values[~np.isnan(values)]
-        if len(known) > 1 and (known == known[0]).all():
+        all_taken = settings.budget >= len(pool)  # with a threshold, too: nothing is drawn
+        if len(known) > 1 and (known == known[0]).all() and not all_taken:
             session.note(
                 f"Warning: {strategy.name} gives all of the {len(known)} items that it could "
                 f"measure the same value ({known[0]:g}), so which of them are picked is chance."
@@ -143,6 +137,5 @@ def note_used_up(
             session.note(
                 f"Note: {used_up} of {len(attempts[spec.name])} replies of {spec.name} have no "
                 f"text: its reasoning used up max_tokens ({spec.max_tokens:,}). Give it more room "
-                f"in the model's entry (max_tokens: {4 * spec.max_tokens}) or with "
-                f"--model-arg max_tokens={4 * spec.max_tokens}"
+                f"with `max_tokens={4 * spec.max_tokens}`, or in the suite's entry of the model"
             )

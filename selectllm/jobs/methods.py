@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from selectllm.jobs.arguments import checked
 from selectllm.jobs.listed import JOBS
@@ -39,8 +39,14 @@ class Jobs:
         return sorted({*super().__dir__(), *JOBS, *(f"{name}_async" for name in JOBS)})
 
     if TYPE_CHECKING:
+        from pathlib import Path
+
+        from selectllm.core.types import Pool
+        from selectllm.evaluation.suite import Suite
         from selectllm.jobs import comparing, evaluating, gating, optimizing, planning, selecting
         from selectllm.jobs import sets as making_sets
+        from selectllm.jobs.selection_plan import SelectionPlan
+        from selectllm.jobs.settings import SelectArguments
 
         aa = staticmethod(blocking(comparing.aa))
         aa_async = staticmethod(comparing.aa)
@@ -50,8 +56,6 @@ class Jobs:
         evaluate_async = staticmethod(evaluating.evaluate)
         optimize = staticmethod(blocking(optimizing.optimize))
         optimize_async = staticmethod(optimizing.optimize)
-        plan = staticmethod(blocking(planning.plan))
-        plan_async = staticmethod(planning.plan)
         plan_sets = staticmethod(blocking(planning.plan_sets))
         plan_sets_async = staticmethod(planning.plan_sets)
         regress = staticmethod(blocking(gating.regress))
@@ -62,3 +66,26 @@ class Jobs:
         sets_async = staticmethod(making_sets.sets)
         swap = staticmethod(blocking(comparing.swap))
         swap_async = staticmethod(comparing.swap)
+
+        # Spelled out, since `staticmethod` keeps only the first of several signatures.
+        @overload
+        def plan(  # type: ignore[overload-overlap]  # see planning.plan
+            self, suite: Suite | Path | str, **arguments: Unpack[planning.PlanArguments]
+        ) -> planning.SuitePlan: ...
+        @overload
+        def plan(
+            self, suite: Pool | Path | str, **arguments: Unpack[SelectArguments]
+        ) -> SelectionPlan: ...
+        def plan(self, suite: Any, **arguments: Any) -> Any:
+            """See planning.plan."""
+
+        @overload
+        async def plan_async(  # type: ignore[overload-overlap]
+            self, suite: Suite | Path | str, **arguments: Unpack[planning.PlanArguments]
+        ) -> planning.SuitePlan: ...
+        @overload
+        async def plan_async(
+            self, suite: Pool | Path | str, **arguments: Unpack[SelectArguments]
+        ) -> SelectionPlan: ...
+        async def plan_async(self, suite: Any, **arguments: Any) -> Any:
+            """The same, awaited."""

@@ -41,6 +41,16 @@ class NamedModels(Mapping[str, ModelSpec]):
     def __init__(self, options: ModelOptions) -> None:
         self._options = options
 
+    @staticmethod
+    def of(options: ModelOptions, model: ModelSpec | None) -> Mapping[str, ModelSpec] | None:
+        """What strategies and prefilters find models in; None without any settings.
+
+        The settings are those of --model if it is given, and of every model elsewhere.
+        """
+        if not options:
+            return None
+        return NamedModels(options) if model is None else {model.id: model}
+
     def __getitem__(self, name: str) -> ModelSpec:
         if "/" not in name:
             raise KeyError(name)

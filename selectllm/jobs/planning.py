@@ -7,20 +7,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast, get_type_hints, overload
 
 from selectllm.core.errors import UsageError
-from selectllm.core.names import unknown
-from selectllm.core.types import Reply
-from selectllm.core.verdict_words import KindName
-from selectllm.evaluation.comparison.arms import Arm, Halves
+from selectllm.core.types import Pool, Reply
+from selectllm.data.hub import is_hub
+from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, EvaluationPlan
 from selectllm.evaluation.planning.plan_json import plan_json
-from selectllm.evaluation.planning.reach import RETAIN
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.planning.sets import measure_forecast
 from selectllm.evaluation.planning.sets import plan_sets as forecast_sets
@@ -39,8 +37,15 @@ from selectllm.jobs import tables
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import Evaluating, suite_of
 from selectllm.jobs.outputs import nearby
-from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.plan_request import ARMS as ARMS
+from selectllm.jobs.plan_request import EitherArguments, PlanRequest
+from selectllm.jobs.plan_request import PlanArguments as PlanArguments
+from selectllm.jobs.plan_request import divided as suite_divided
+from selectllm.jobs.selecting import ahead
+from selectllm.jobs.selection_plan import SelectionPlan
+from selectllm.jobs.session import Session, opened
 from selectllm.jobs.sets import SetsArguments, divided, open_protocol
+from selectllm.jobs.settings import SelectArguments
 from selectllm.models.connect import settled
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.prompting.prompt import Prompt
@@ -51,99 +56,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-ARMS: Mapping[str, tuple[str, str]] = {"ab": ("a", "b"), "swap": ("from_", "to")}
-"""The arguments that name the arms of a comparison, by its kind."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRequest:
-    """What is planned, and with what.
-
-    `kind`: eval, ab, swap or regress. `a`, `b` of ab and `from_`, `to` of swap: the arms, as those
-    jobs take them; without them every pair of the suite is planned. `prompt`, `model`: what
-    completes arms that name only one half. `retain`: the share of the old model's lift that `swap`
-    is to demand, above 0 and at most 1. `pilot`: the folder of a finished run that shows how arms
-    differ and reply. `raters`: ratings of each item. `rating_cost`: USD for one of them. `seed`,
-    `limit`: instead of the suite's seed and number of clusters.
-    """
-
-    kind: KindName = "eval"
-    a: str | None = None
-    b: str | Sequence[str] = ()
-    from_: str | None = None
-    to: str | None = None
-    prompt: str | None = None
-    model: str | None = None
-    retain: float = RETAIN[0]
-    pilot: Path | str | None = None
-    raters: int = 1
-    rating_cost: float | None = None
-    seed: int | None = None
-    limit: int | None = None
-
-    def check(self) -> None:
-        """Raise UsageError for arms that are incomplete or of another kind, and for no amount."""
-        known = [kind.name for kind in KINDS.values() if kind.is_planned]
-        if self.kind not in known:
-            raise UsageError(f"`kind`: {unknown('kind', self.kind, known)}", argument="kind")
-        for kind, names in ARMS.items():
-            present = [name for name in names if getattr(self, name)]
-            if present and self.kind != kind:
-                raise UsageError(
-                    f"`{present[0]}` goes with `kind` {kind}, not with `kind` {self.kind}. Leave "
-                    "it out",
-                    argument=present[0],
-                )
-            if len(present) == 1:
-                lacking = next(name for name in names if name not in present)
-                raise UsageError(
-                    f"`{present[0]}` needs `{lacking}`. Name both arms, or neither",
-                    argument=lacking,
-                )
-        if not 0 < self.retain <= 1:
-            raise UsageError(
-                f"`retain` {self.retain} is not above 0 and at most 1", argument="retain"
-            )
-        if self.rating_cost is not None and not (
-            math.isfinite(self.rating_cost) and self.rating_cost >= 0
-        ):
-            raise UsageError(
-                f"`rating_cost` {self.rating_cost} is not an amount. Give it in USD",
-                argument="rating_cost",
-            )
-
-    def arms(self, among: Halves) -> tuple[Arm, ...]:
-        """The arms that are named, the reference first; none: every pair of the suite."""
-        if not (self.a or self.from_):
-            return ()
-        among = among.with_default(prompt=self.prompt, model=self.model)
-        if self.a:
-            others = (self.b,) if isinstance(self.b, str) else self.b
-            arms = (among.arm("a", self.a), *(among.arm("b", name) for name in others))
-        else:
-            arms = among.swapped(self.from_ or "", self.to or "")
-        if len(set(arms)) < len(arms):
-            names = ", ".join(arm.name for arm in arms)
-            raise UsageError(f"The arms {names} contain one twice. Name different arms")
-        return arms
-
-
-class PlanArguments(Settings, total=False):
-    """A PlanRequest as keyword arguments, with the settings of a session."""
-
-    kind: KindName
-    a: str | None
-    b: str | Sequence[str]
-    from_: str | None
-    to: str | None
-    prompt: str | None
-    model: str | None
-    retain: float
-    pilot: Path | str | None
-    raters: int
-    rating_cost: float | None
-    seed: int | None
-    limit: int | None
+SUITES = ("", ".yaml", ".yml")
+"""Suffixes of what is planned as a suite; every other file is a pool."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,18 +104,74 @@ class SuitePlan:
         return in_a_notebook(self.results)
 
 
-async def plan(
+@overload
+async def plan(  # type: ignore[overload-overlap]  # without an argument of a selection: a suite
     suite: Suite | Path | str, *, session: Session | None = None, **arguments: Unpack[PlanArguments]
-) -> SuitePlan:
-    """Say what `suite` will take and what it can show. Nothing is sent or written.
+) -> SuitePlan: ...
 
-    Clusters, calls, tokens, USD, hours, ratings and their price; the least difference that can be
-    detected, and whether the suite can reach a pass at all. The arguments are those of PlanRequest,
-    where each is explained (kind, a, b, from_, to, prompt, model, retain, pilot, raters,
-    rating_cost, seed, limit), and the settings of a Session. Raises UsageError for what cannot be
-    planned.
+
+@overload
+async def plan(
+    suite: Pool | Path | str,
+    *,
+    session: Session | None = None,
+    **arguments: Unpack[SelectArguments],
+) -> SelectionPlan: ...
+
+
+async def plan(
+    suite: Suite | Pool | Path | str,
+    *,
+    session: Session | None = None,
+    **arguments: Unpack[EitherArguments],
+) -> SuitePlan | SelectionPlan:
+    """Say what a suite, or a selection from a pool, will take. Nothing is sent or written.
+
+    Of a suite (a file .yaml): clusters, calls, tokens, USD, hours, ratings and their price; the
+    least difference that can be detected, and whether the suite can reach a pass at all. The
+    arguments are those of PlanRequest, where each is explained (kind, a, b, from_, to, prompt,
+    model, retain, pilot, raters, rating_cost, seed, limit), and the settings of a Session.
+
+    Of a pool (a Pool, any other file, or an `hf:` name): rounds, calls, tokens and USD of `select`
+    with the same arguments, which are those of SelectRequest. What `distinct` and `prefilter` would
+    leave out is drawn at random where they have to measure.
+
+    Raises UsageError for what cannot be planned, and for an argument of the one with the other.
     """
-    request, settings = _divided(arguments)
+    if is_pool(suite):
+        _check_fitting(arguments, SelectArguments, "a suite", f"{_called(suite)} is a pool")
+        selecting = cast(SelectArguments, arguments)
+        return await ahead(cast("Pool | Path | str", suite), session=session, **selecting)
+    _check_fitting(arguments, PlanArguments, "a pool", f"{_called(suite)} is a suite (.yaml)")
+    planning = cast(PlanArguments, arguments)
+    return await _plan_suite(cast("Suite | Path | str", suite), session, planning)
+
+
+def is_pool(planned: Suite | Pool | Path | str) -> bool:
+    """Whether a selection from a pool is planned rather than a suite."""
+    if not isinstance(planned, Path | str):
+        return isinstance(planned, Pool)
+    return is_hub(planned) or Path(planned).suffix.lower() not in SUITES
+
+
+def _called(planned: Suite | Pool | Path | str) -> str:
+    if isinstance(planned, Pool):
+        return planned.source or "what is planned"
+    return planned.name if isinstance(planned, Suite) else str(planned)
+
+
+def _check_fitting(arguments: Mapping[str, Any], kind: type[Any], other: str, this: str) -> None:
+    """Raise UsageError for the first argument that plans of this `kind` do not have."""
+    known = get_type_hints(kind)
+    for name in arguments:
+        if name not in known:
+            raise UsageError(f"`{name}` goes with {other}, and {this}. Leave it out", argument=name)
+
+
+async def _plan_suite(
+    suite: Suite | Path | str, session: Session | None, arguments: PlanArguments
+) -> SuitePlan:
+    request, settings = suite_divided(arguments)
     suite = suite_of(suite, session)
     suite = Evaluating(seed=request.seed, limit=request.limit).applied(suite)
     async with opened(session, settings, suite.folder) as session:
@@ -228,14 +198,6 @@ async def plan_sets(
         asked = await forecast_sets(opening.protocol, opening.protocol.run.settings)
         concurrency = session.settings.concurrency
         return SuitePlan(sets_plan_json(opening.protocol, asked, opening.left_out, concurrency))
-
-
-def _divided(arguments: PlanArguments) -> tuple[PlanRequest, Settings]:
-    own = {name: arguments[name] for name in PlanRequest.__slots__ if name in arguments}  # type: ignore[literal-required]
-    rest = {name: value for name, value in arguments.items() if name not in own}
-    request = PlanRequest(**own)
-    request.check()
-    return request, Settings(**rest)  # type: ignore[typeddict-item]
 
 
 async def _planned(
@@ -272,8 +234,8 @@ def _open(
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
     with session.computing("embedding") as advance:
         embedder = session.embedder(advance, suite.encoder_name)
-        sources = Sources(embedder, session.clusters)
-        run = prepare(suite, sources, asking, ComparisonDesign("ab", arms, differing=True))
+        sources = Sources(embedder, session.clusters, partial=True)
+        run = prepare(suite, sources, asking, ComparisonDesign("ab", arms))
     session.note_pool(run.pool)
     if arms:
         return run

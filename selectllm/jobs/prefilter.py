@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from selectllm.core.errors import SelectionShort, UsageError
+from selectllm.core.errors import SelectionShort, UsageError, blaming
 from selectllm.core.types import Pool, empty
 from selectllm.data.deduplicate import distinct
 from selectllm.jobs.measuring import candidates_for, meter_for
@@ -47,7 +47,8 @@ async def left_of(
         count = math.ceil(share * len(pool))
         if request.budget is not None:
             check_budget(request.budget, narrowed(pool, pool.items[:count]), "left of")
-        meter = meter_for(session, pool, strategy, settings)
+        with blaming("prefilter"):
+            meter = meter_for(session, pool, strategy, settings, request.models)
         if strategy.needs_vectors:
             session.check_encoder()
         if dry_run and (strategy.scorer is not None or strategy.needs_vectors):
@@ -66,6 +67,18 @@ async def left_of(
     if request.budget is not None:
         check_budget(request.budget, pool, "left of" if request.narrowing else "in")
     return Narrowed(pool, request.narrowing, calls)
+
+
+def check_models(session: Session, strategy: Strategy, request: SelectRequest) -> None:
+    """Raise UsageError for `models` where neither `strategy` nor a prefilter asks any model."""
+    if request.models is None or strategy.calls_per_item:
+        return
+    if request.prefilter is None or not _filter(request.prefilter, session)[0].calls_per_item:
+        raise UsageError(
+            f"`models` are settings of a model, and the strategy {strategy.name} asks none. Leave "
+            "them out",
+            argument="models",
+        )
 
 
 def _without_duplicates(

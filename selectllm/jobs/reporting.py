@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from selectllm.core.document import Document
 from selectllm.core.errors import RunError, UsageError
 from selectllm.core.files import read_json
-from selectllm.core.names import unknown
+from selectllm.core.names import closest, unknown
 from selectllm.downstream.outcomes.schema import OutcomeAgreement
 from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.trials.schema import StudentsCompared
@@ -19,6 +19,7 @@ from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.evaluation.two_runs.schema import RunsCompared
+from selectllm.jobs.outputs import nearby
 from selectllm.jobs.pool_of_picks import PoolOfPicks, is_selection
 from selectllm.jobs.workspace import find_workspace
 from selectllm.optimization.schema import GridResults, SearchResults, read_optimize
@@ -88,8 +89,32 @@ def read_finished(place: Path) -> tuple[Document, Path]:
     """
     if place.is_file():
         return _read_file(place), place
-    name = next((name for name in READERS if (place / name).exists()), RUN)
+    name = next((name for name in READERS if (place / name).exists()), None)
+    if name is None:
+        raise RunError(_no_result(place))
     return READERS[name](place / name), place / name
+
+
+def _no_result(place: Path) -> str:
+    """What is said of a folder without results: which runs were meant, perhaps, and what to do."""
+    if place.is_dir() and not place.joinpath("run.json").exists():
+        runs = sorted(path.parent.name for name in READERS for path in place.glob(f"*/{name}"))
+        if runs:
+            return (
+                f"{place} is a folder of runs, not one of them. Name one, such as "
+                f"{place / runs[0]}. To list them, run: selectllm runs {place}"
+            )
+    if place.is_dir():
+        return (
+            f"{place} holds no results. If a command was stopped there, run it again to finish it. "
+            "To list the runs that there are, run: selectllm runs"
+        )
+    kept = nearby(find_workspace(Path.cwd()).runs)
+    folders = (kept, place.parent) if place.parent == Path() else (place.parent,)
+    known = {path.name: path for each in folders if each.is_dir() for path in each.iterdir()}
+    near = closest(place.name, sorted(name for name in known if known[name].is_dir()))
+    guess = f" Did you mean {known[near]}?" if near else ""
+    return f"{place} does not exist.{guess} To list the runs that there are, run: selectllm runs"
 
 
 def _read_file(path: Path) -> Document:

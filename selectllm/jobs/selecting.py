@@ -15,7 +15,7 @@ from selectllm.data.pool import LoadedPool, load_pool
 from selectllm.evaluation.runs.run import evaluated_before
 from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots, note_used_up
 from selectllm.jobs.outputs import check_written
-from selectllm.jobs.prefilter import left_of
+from selectllm.jobs.prefilter import check_models, left_of
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session, opened, ticks
@@ -66,7 +66,8 @@ async def select(
 
     Fewer items come back only if `on_invalid` is skip, more or fewer with a `threshold`. Raises
     UsageError for what cannot work, before anything is asked; SelectionOverFilled where more than
-    the share `max_filled` of the picks would be random; ReplyMissing, BudgetReached or
+    the share `max_filled` of the picks would be random, or a `threshold` is asked for and nothing
+    could be measured; ReplyMissing, BudgetReached or
     ProviderError where asking ends: what was paid for is in the reply cache, and in `log`.
     """
     request, settings = divided(arguments)
@@ -337,6 +338,7 @@ def _by_strategy(
             strategy = held(strategy)
         else:
             strategy = find_strategy(session.library.numbered(strategy), session.base)
+        check_models(session, strategy, request)
         meter = meter_for(session, pool, strategy, settings, request.models)
     if strategy.needs_vectors:
         session.check_encoder()
@@ -361,6 +363,10 @@ class _ByStrategy:
                     log.append(await self._decide(job))
             decision = log.decisions()[0]
         if threshold is not None:
+            if not decision.picks:
+                unmeasured = len(job.pool)
+                filled = self._filled(decision, unmeasured, unmeasured)
+                raise filled.nothing_reaches(threshold, log.path)
             settings = replace(settings, budget=len(decision.picks))
         chosen = chosen_by(decision, job.pool.items, settings)
         self._filled(decision, sum(choice.filled for choice in chosen), settings.budget).check(

@@ -32,6 +32,11 @@ class SelectionPlan:
     tokens: int | None = None
     sent: SelectionOutlay | None = None
 
+    @property
+    def usd(self) -> float | None:
+        """What is sent costs this; 0 if no model is asked, None if its price is not known."""
+        return 0.0 if self.sent is None else self.sent.outlay.usd
+
     def to_json(self) -> dict[str, Any]:
         """Rounds, calls and tokens, and what is sent."""
         plan: dict[str, Any] = {

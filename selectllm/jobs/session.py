@@ -342,11 +342,12 @@ class Session(Jobs):
 
     def _note_scripts(self, encoder: str, items: Sequence[Item]) -> None:
         """Tell the watcher once if an encoder does not know what items are written in."""
+        from selectllm.data.languages import unknown_language
         from selectllm.data.scripts import unknown_script
 
         if encoder not in self._encoders:
             self._encoders.add(encoder)
-            if sentence := unknown_script(encoder, items):
+            if sentence := unknown_script(encoder, items) or unknown_language(encoder, items):
                 self.note(f"Note: {sentence}")
 
     def of_pool(self, loaded: LoadedPool) -> Self:

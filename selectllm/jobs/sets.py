@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from selectllm.core.errors import UnfitError, UsageError
+from selectllm.core.arrays import Vectors
+from selectllm.core.errors import ExtraMissing, UnfitError, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
@@ -226,10 +227,7 @@ def _leaving_out(strategy: Strategy, left_out: list[LeftOut], *, strict: bool) -
 async def _results(session: Session, opening: Opened, log: SetLog, folder: Path) -> SetsResults:
     """Make what the log lacks, then measure and compare all of it."""
     protocol = opening.protocol
-    with session.computing("embedding") as advance:
-        embedder = session.embedder(advance, protocol.run.suite.encoder_name)
-        embedder = embedder.of_pool(protocol.pool)
-        vectors = embedder.of(protocol.pool.items)
+    vectors, unmeasured = _vectors(session, protocol)
     facts, notes = pool_facts(protocol, vectors)
     maker = Maker(
         protocol=protocol,
@@ -244,7 +242,25 @@ async def _results(session: Session, opening: Opened, log: SetLog, folder: Path)
     for one in left_out:  # said before anything is asked
         session.note(f"The strategy {one.arm.strategy} was left out: {one.reason}")
     await _by_models(session, maker)
-    return set_results(protocol, facts, log, left_out, notes)
+    return set_results(protocol, facts, log, left_out, [*unmeasured, *notes])
+
+
+def _vectors(session: Session, protocol: Protocol) -> tuple[Vectors | None, list[str]]:
+    """The pool's vectors; None and a note where they can be done without, and cannot be made here.
+
+    Raises ExtraMissing if a selector needs them.
+    """
+    by = protocol.run.suite.clusters.by
+    needed = any(strategy.needs_vectors for strategy in protocol.strategies)
+    try:
+        session.check_encoder()
+    except ExtraMissing as error:
+        if needed or (protocol.run.selectors and by != "random"):
+            raise
+        return None, [f"The diversity of the sets is not measured. {error}"]
+    with session.computing("embedding") as advance:
+        embedder = session.embedder(advance, protocol.run.suite.encoder_name)
+        return embedder.of_pool(protocol.pool).of(protocol.pool.items), []
 
 
 def _division(session: Session, protocol: Protocol, embedder: Embedder) -> Divide:

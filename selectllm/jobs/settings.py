@@ -26,8 +26,8 @@ class SelectRequest:
     `budget`: items to select; `threshold`, with a strategy that goes by a number: instead, every
     item with at least this. `prompt` and `model`: who selects, the prompt as NAME@VERSION, a path
     or a Prompt, the model as PROVIDER/MODEL or a ModelSpec; or `strategy`: its name, `module:attr`
-    or a Strategy. `models`: those that a strategy names, by the name that it uses; another is
-    taken as PROVIDER/MODEL.
+    or a Strategy. `models`: those that `strategy` or `prefilter` names, by the name that it uses;
+    another is taken as PROVIDER/MODEL.
 
     `by`: how the pool is divided into clusters, a name of PARTITIONS or `module:attr`.
     `cluster_size`: candidates per cluster, None for pool / budget within 5 to 50. `on_invalid`:

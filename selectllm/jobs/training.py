@@ -45,8 +45,9 @@ class TrainSettings:
 
     `out`: its folder. `dev`: a pool file on whose items the learning rate is chosen. `test`: one
     of whose items none may be trained on. `seed`: of the order of the items and of the adapter.
-    `columns`: of all files, canonical name -> the file's column. `drop_leaks`: leave out what is
-    held out, too, rather than refuse.
+    `columns`: of the selection, canonical name -> the file's column. `test_columns`: of the other
+    files, where theirs are called otherwise. `drop_leaks`: leave out what is held out, too, rather
+    than refuse.
     """
 
     out: Path
@@ -54,6 +55,7 @@ class TrainSettings:
     test: str | None = None
     seed: int = 0
     columns: Mapping[str, str] = field(default_factory=dict)
+    test_columns: Mapping[str, str] = field(default_factory=dict)
     drop_leaks: bool = False
 
 

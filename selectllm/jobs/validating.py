@@ -114,8 +114,7 @@ async def validate(
     dropping = Dropping(settings.drop_leaks, folder, (str(place), pool.source))
     with interruptible():
         whole = Source("the pool", pool.source, pool.items)
-        with suite_words():
-            held = held_out(session, trials, whole, dropping, suite.columns)
+        held = held_out(session, trials, whole, dropping, suite.columns)
         utilities = _utilities(session, suite, pool, entries)
         size = settings.size or _size(suite, pool)
         sets = random_sets(held.rest, size, settings.subsets)

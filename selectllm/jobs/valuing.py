@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import UsageError
+from selectllm.core.shown import counted
 from selectllm.core.types import Pool
 from selectllm.data.hub import is_hub, located, parse_hub
 from selectllm.data.leakage import ItemsLeaked
@@ -177,7 +178,8 @@ async def value_by_training(
     pool, rest = remaining_pool(session, pool, held.found, dropping, settings.columns)
     held = replace(held, rest=tuple(pool.items))
     sets = blocks(held.rest, divided.size, divided.passes, divided.seed)
-    session.note(f"{len(sets)} blocks, {trials.seeds} trainings each")
+    each = counted(trials.seeds, "training")
+    session.note(f"The pool is divided into {counted(len(sets), 'block')}, with {each} for each.")
     with interruptible():
         shop = open_workshop(session, student, trials, held, divided.size)
         trained = gains_by_training(shop, sets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.codec import sha256_json
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import UsageError, renaming
+from selectllm.core.shown import counted
 from selectllm.core.types import EMPTY, Item, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import load_beside, load_pool
@@ -88,6 +89,11 @@ class HeldFiles(Protocol):
         """Of items that choose the learning rate."""
         ...
 
+    @property
+    def test_columns(self) -> Mapping[str, str]:
+        """Of both, canonical name -> the file's column; those of the pool if there are none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TrialSettings:
@@ -95,12 +101,15 @@ class TrialSettings:
 
     `test`, `dev`: pool files with responses; the learning rate is chosen on those of `dev`.
     `seeds`: trainings of a set, at least 1. `jobs`: trainings at a time, at least 1.
+    `test_columns`: of these files, canonical name -> the file's column, where they are called
+    otherwise than the pool's.
     """
 
     test: str
     dev: str | None = None
     seeds: int = 2
     jobs: int = 1
+    test_columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +157,16 @@ def answered_pool(session: Session, file: str, columns: Mapping[str, str]) -> Po
     return pool
 
 
-def _beside(session: Session, file: str, columns: Mapping[str, str]) -> tuple[Item, ...]:
-    """The items of a test or dev file, whose columns may be called otherwise than the pool's."""
-    pool = load_beside(located(Path.cwd() / session.path("."), file), columns)
+def _beside(
+    session: Session, file: str, files: HeldFiles, columns: Mapping[str, str]
+) -> tuple[Item, ...]:
+    """The items of the test or dev file `file`; `columns`: those of the pool."""
+    path = located(Path.cwd() / session.path("."), file)
+    with renaming("columns", "test_columns"):
+        if files.test_columns and file == files.test:
+            pool = load_pool(path, columns=files.test_columns).pool
+        else:
+            pool = load_beside(path, files.test_columns or columns)
     session.note_pool(pool)
     check_responses(pool.items, file)
     return tuple(pool.items)
@@ -183,7 +199,7 @@ def held_out(
     the pool and from the dev items. All of them are named in a file.
     """
     tests, dev = (
-        Source(name, file or "", () if file is None else _beside(session, file, columns))
+        Source(name, file or "", () if file is None else _beside(session, file, files, columns))
         for name, file in (("test", files.test), ("dev", files.dev))
     )
     read = (*dropping.read, pool.file, *filter(None, (files.test, files.dev)))
@@ -278,7 +294,9 @@ def _chosen_rate(shop: Workshop, drawn: TrialSet, dev: Sequence[Item]) -> Learni
             )
         recorded_choice(chosen).write(kept)
     choice = LearningRateChoice.read(kept, DAMAGED_RATE)
-    shop.session.note(f"learning rate {choice.rate:g}, chosen on {len(dev)} dev items")
+    shop.session.note(
+        f"The learning rate is {choice.rate:g}, chosen on {counted(len(dev), 'dev item')}."
+    )
     if choice.edge is not None:
         shop.session.note(
             f"Note: It is the {choice.edge} rate that was tried, so a better one may lie beyond it"

@@ -32,9 +32,11 @@ ORDERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """`results`: as results.json has them. `noise`: the parent against itself, over orders.
+    """What the confirmation showed.
 
-    `asked`: the clusters; a sequential comparison ends before it has asked all of them.
+    `results` are those of results.json. `noise` says how much the parent differs from itself in
+    other orders. `asked` are the clusters that were asked; a sequential comparison may end before
+    it has asked all of them.
     """
 
     results: RunResults
@@ -53,10 +55,10 @@ class Confirmation:
 
 
 def confirmation_run(run: Run, found: Sequence[Prompt], clusters: tuple[Cluster, ...]) -> Run:
-    """Each of `found` against the prompt of `run`, on `clusters`.
+    """The run that compares each of `found` with the prompt of `run`, on `clusters`.
 
-    Sequentially where that can be; several share their error rates by Holm. Their references
-    must differ.
+    The comparison is sequential where that is possible. Several prompts share the error rate by
+    Holm's correction. Their references must differ.
     """
     parent = run.selectors[0]
     selectors = parent, *(replace(parent, prompt=prompt) for prompt in found)
@@ -81,7 +83,9 @@ async def confirm(
     settings: AskSettings,
     progress: Progress,
 ) -> Confirmation:
-    """Make the decisions of `run` (see confirmation_run) that `folder` lacks, write what it shows.
+    """Make the decisions of `run` that `folder` does not hold yet, and write what they show.
+
+    `run` is that of confirmation_run.
 
     Raises as execute.evaluate does.
     """

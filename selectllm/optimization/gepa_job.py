@@ -52,7 +52,7 @@ from selectllm.prompting.prompt import Prompt
 
 @dataclass(frozen=True)
 class GepaJob:
-    """A search by GEPA, checked and not yet begun; `run` has the parent as its only selector."""
+    """A search by GEPA that was checked and has not begun. `run` has only the parent to ask."""
 
     run: Run
     splits: Splits
@@ -70,9 +70,9 @@ class GepaJob:
         budget: int | None = None,
         demonstrations: int = 0,
     ) -> GepaJob:
-        """The search from the prompt of `run`, which `teacher` rewrites.
+        """The search that starts from the prompt of `run`, which `teacher` rewrites.
 
-        Raises a UsageError for whatever cannot work, before anything is asked.
+        Raises a UsageError for everything that cannot work, before anything is asked.
         """
         parent = run.selectors[0]
         check_rewritable(parent.prompt)
@@ -119,7 +119,7 @@ class GepaJob:
         return Metric(self.parent, self.run.headline.values, self.run.suite.picks)
 
     def ahead(self) -> SearchAhead:
-        """What is going to be asked at most, in decisions; known before anything is."""
+        """How many decisions the search takes at most. It is known before anything is asked."""
         winner = replace(self.parent, name="winner")
         run = confirmation_run(self.run, [winner], self.splits.confirmation)
         return SearchAhead(
@@ -133,10 +133,10 @@ class GepaJob:
         )
 
     async def carry_out(self, folder: Path, progress: Progress) -> GepaOutcome:
-        """Do what `folder` does not hold yet: decisions, proposals, and the confirmation's run.
+        """Make the decisions, the proposals and the confirmation that `folder` does not hold yet.
 
-        Closes the models. Raises ProviderError, BudgetReached, ReplyMissing; what was paid for is
-        kept, and the same job carried out again goes on from there.
+        Closes the models. Raises ProviderError, BudgetReached or ReplyMissing. What was paid for is
+        kept, and the same job continues from there when it is carried out again.
         """
         runner, seed = LoopRunner(), self.run.suite.seed
         teacher = Teacher.open(self.teacher, self.run.meter.shared, runner.run, seed)

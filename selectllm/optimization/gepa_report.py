@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.files import write_text
+from selectllm.core.shown import counted
 from selectllm.core.versions import installed
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.metrics.agreement import Agreement
@@ -64,9 +65,10 @@ def package_versions() -> dict[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Agreement of both versions on the clusters that the search saw, by version.
+    """How well both versions agree with the utility on the clusters that the search saw.
 
-    `training` and `validation` flatter whatever was chosen by them: that is the optimism.
+    The winner was chosen by these figures, so on `training` and `validation` it looks better than
+    it is. That is the optimism.
     """
 
     training: Mapping[str, Agreement]
@@ -139,7 +141,7 @@ def verdict_in_short(parent: str, verdict: Verdict) -> str:
         )
     if utility is not None:
         told += f" of utility {utility.name} (kind: {utility.kind})"
-    return f"{told} on {verdict.clusters} confirmation clusters"
+    return f"{told} on {counted(verdict.clusters, 'confirmation cluster')}"
 
 
 def write_version(library: PromptLibrary, folder: Path, name: str, text: str) -> str:

@@ -128,11 +128,12 @@ PROPOSALS: RowFormat[int, ProposalRow] = RowFormat(
 class SearchResult:
     """What a search ended with.
 
-    `text`: the system text that did best on the validation clusters, the parent's own if none did
-    better. `demonstrations`: how many worked examples it holds. `decisions`: made, none counted
-    twice. `proposals`, `failed`: what the teacher was asked for, and how many of those could not be
-    used; `problem`: why the last such was not, `reply`: what the teacher said, None if nothing was
-    sent. `validated`: new versions tried on all validation clusters. `stopped`: why it ended.
+    `text` is the system text that did best on the validation clusters, or the parent's own if none
+    did better, and `demonstrations` is how many worked examples it holds. `decisions` were made,
+    none of them counted twice. `proposals` is how many the teacher was asked for, and `failed` how
+    many of them could not be used; `problem` says why the last of these could not, and `reply` is
+    what the teacher wrote (None if nothing was sent). `validated` is how many new versions were
+    tried on all validation clusters. `stopped` says why the search ended.
     """
 
     text: str

@@ -17,14 +17,14 @@ Settings = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What `value` of a variable does, against its default, in captured units.
+    """How much more is captured with a `value` of a variable than with its default.
 
-    An effect is an average over all values of the other variables, for this model and these
-    clusters: it does not show what the value does beside one choice of the others, which may be
-    the opposite, nor with another model.
+    An effect is the average over all values of the other variables, for this model and these
+    clusters. With one choice of the others the value may do the opposite, and with another model,
+    too.
 
-    `estimate`: of the mean over clusters, None below two clusters (or groups). `p_holm`:
-    two-sided, over all effects together.
+    `estimate` is the mean over the clusters; it is None if there are fewer than two clusters (or
+    groups). `p_holm` is two-sided and corrected for all effects together.
     """
 
     variable: str

@@ -24,7 +24,7 @@ from selectllm.optimization.versions import Versions, open_versions
 
 @dataclass(frozen=True)
 class GridJob:
-    """A search over a grid, checked and not yet begun; `run` has its parent as only selector."""
+    """A search over a grid that was checked and has not begun. `run` has only the parent to ask."""
 
     run: Run
     splits: Splits
@@ -63,14 +63,14 @@ class GridJob:
         return self.splits.training + self.splits.validation
 
     def ahead(self) -> GridPlan:
-        """What is going to be asked; known before anything is."""
+        """What will be asked. It is known before anything is asked."""
         return grid_report.plan(self)
 
     async def carry_out(self, folder: Path, progress: Progress) -> GridOutcome:
-        """Do what `folder` does not hold yet: decisions and the confirmation's run.
+        """Make the decisions and the confirmation that `folder` does not hold yet.
 
-        Closes the model. Raises ProviderError, BudgetReached, ReplyMissing; what was paid for is
-        kept, and the same job carried out again goes on from there.
+        Closes the model. Raises ProviderError, BudgetReached or ReplyMissing. What was paid for is
+        kept, and the same job continues from there when it is carried out again.
         """
         settings = self.run.settings
         try:

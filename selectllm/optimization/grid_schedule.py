@@ -77,9 +77,9 @@ def default_budget(settings: int, clusters: int) -> int:
 def schedule(settings: int, clusters: int, budget: int) -> Schedule:
     """The rounds in which `settings` are searched on `clusters` with at most `budget` decisions.
 
-    A small budget has fewer rounds, after which more settings go at once; a large one ends when
-    all clusters are asked. Raises UsageError if it does not suffice for round one; ValueError for
-    fewer than LEAST clusters.
+    With a small budget there are fewer rounds, and more settings are dropped at once. With a large
+    one the search ends when all clusters are asked. Raises UsageError if the budget is too small
+    for the first round, and ValueError for fewer than LEAST clusters.
     """
     if clusters < LEAST:
         raise ValueError(f"need {LEAST} clusters or more, got {clusters}")

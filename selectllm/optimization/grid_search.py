@@ -103,8 +103,9 @@ class RoundMade:
 class Halved:
     """What a search ended with.
 
-    `measured`: every setting on all clusters it was asked, by number. `effects`: of round one.
-    `finalists`: the settings to be confirmed, best first; none if the defaults did best.
+    `measured` holds every setting by its number, on all clusters about which it was asked.
+    `effects` are those of the first round. `finalists` are the settings to be confirmed, the best
+    first; there are none if the defaults did best.
     """
 
     rounds: tuple[RoundMade, ...]

@@ -28,9 +28,10 @@ NEEDED = sum(LEAST.values())
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Every deciding cluster in one of three, each in the order in which the run asks them.
+    """Every cluster that can decide anything, in one of three parts.
 
-    `left_out`: how many clusters of the run decide nothing.
+    Within a part they come in the order in which the run asks them. `left_out` is the number of
+    clusters in the run that decide nothing.
     """
 
     training: tuple[Cluster, ...]
@@ -64,10 +65,10 @@ def deciding(
 
 
 def split(clusters: Sequence[Cluster], utility: Mapping[str, float], k: int, seed: int) -> Splits:
-    """Divide `clusters` by `seed`: three tenths, two tenths and five tenths, none below LEAST.
+    """Divide `clusters` at random: three tenths, two tenths and five tenths, none below LEAST.
 
-    Whole groups are dealt where the clusters have any. What is drawn depends on seed and items
-    alone. Raises SuiteError when there are too few clusters, saying how many are needed.
+    If the clusters belong to groups, a group stays in one part. The result depends on `seed` and
+    the items alone. Raises SuiteError if there are too few clusters, and says how many are needed.
     """
     found = deciding(clusters, utility, k)
     left_out = len(clusters) - len(found)

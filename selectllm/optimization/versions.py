@@ -68,10 +68,10 @@ class Versions:
         return await self.decide_by(self.prompt(text), cluster)
 
     async def decide_by(self, prompt: Prompt, cluster: Cluster) -> Decision:
-        """What the version `prompt` picks in `cluster`; asked once, then known.
+        """What the version `prompt` picks in `cluster`. It is asked once and remembered.
 
-        Raises ProviderError, BudgetReached or ReplyMissing as the model does: a failure is no
-        decision.
+        Raises ProviderError, BudgetReached or ReplyMissing as the model does, because a failure is
+        not a decision.
         """
         key = prompt.sha256, cluster.id
         if key in self.log:

@@ -17,7 +17,9 @@ from selectllm.optimization.schema import (
 )
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.optimize import (
+    CONSISTENCY,
     SPLITS,
+    VALID,
     a_decision,
     around,
     noise_facts,
@@ -26,8 +28,24 @@ from selectllm.report.optimize import (
     written,
 )
 from selectllm.report.verdict import render_verdict
-from selectllm.report.wording import counted, estimate, p_value, rate, spread
+from selectllm.report.wording import (
+    MEASURES,
+    counted,
+    estimate,
+    explained,
+    p_value,
+    rate,
+    spread,
+)
 
+ARMS = {
+    "captured": MEASURES["captured"],
+    "consistency": CONSISTENCY,
+    "slots": "how often a candidate at the first, second, ... place was picked",
+    "tokens": "the tokens of the prompt and of the reply of one decision",
+    "valid": VALID,
+}
+"""What the columns of the confirmed arms say."""
 MOST = 12  # settings in the table; all of them are in optimize.json
 
 
@@ -39,16 +57,17 @@ def render_optimized(told: OptimizeResults) -> RenderableType:
 def plan_text(plan: GridPlan) -> str:
     """What a grid is about to ask, in lines."""
     lines = [
-        f"grid over {plan.parent} + {plan.model}: {counted(plan.settings, 'setting')}, "
-        f"{counted(len(plan.rounds), 'round')}, {counted(plan.decisions, 'decision')}"
+        f"The grid tries {counted(plan.settings, 'setting')} of {plan.parent} with {plan.model}, "
+        f"in {counted(len(plan.rounds), 'round')} and {counted(plan.decisions, 'decision')}."
     ]
     for n, each in enumerate(plan.rounds, start=1):
-        more = "more clusters" if n > 1 else "clusters"
+        more = counted(each.clusters, "more cluster" if n > 1 else "cluster")
         lines.append(
-            f"  round {n}: {counted(each.settings, 'setting')} on {each.clusters} {more}, "
-            f"{counted(each.decisions, 'decision')}"
+            f"  Round {n} asks {counted(each.settings, 'setting')} about {more}, in "
+            f"{counted(each.decisions, 'decision')}."
         )
-    lines.append(f"  confirmation: at most {counted(plan.confirmation, 'decision')} more")
+    most = counted(plan.confirmation, "more decision")
+    lines.append(f"  The confirmation takes at most {most}.")
     return "\n".join(lines)
 
 
@@ -68,8 +87,8 @@ def _settings(told: GridResults) -> Table:
     """Settings by captured; those that went further have been asked on more clusters."""
     made = table(
         "settings, by captured on the clusters they were asked on",
-        "0 = random picks, 1 = the best possible; chosen by these figures, so the best flatter "
-        "themselves: only the confirmation is to be believed",
+        "0 = random picks, 1 = the best possible. The grid chose by these figures, so the best of "
+        "them look better than they are. Believe only the figures of the confirmation.",
         ["prompt"],  # a column for each variable would push the figures off a terminal
         ["clusters", "captured", "interval"],
     )
@@ -84,10 +103,13 @@ def _effects(told: GridResults) -> Table:
     first = told.rounds[0]
     made = table(
         "effects, in captured",
-        f"each value against its default, on the {counted(len(first.clusters), 'cluster')} of "
-        "round one, averaged over the values of the other variables; that does not show what it "
-        "does beside one choice of them, nor with another model; interval: of 95 %, of each "
-        "effect alone; p: by Holm over all of them",
+        "effect: how much a value captures more than the default, on the "
+        f"{counted(len(first.clusters), 'cluster')} of the first round, averaged over the values "
+        "of the other variables. With one choice of these, or with another model, it may be "
+        "different.\n"
+        "interval: of each effect alone, with 95 % confidence.\n"
+        "p (Holm): how likely chance alone is to show as much, corrected for the number of "
+        "effects.",
         ["variable", "value"],
         ["effect", "interval", "p (Holm)"],
     )
@@ -105,7 +127,7 @@ def _optimism(told: GridResults, confirmation: GridConfirmation) -> Table:
     searched = {each.number: each.captured for each in told.settings}
     made = table(
         "captured, where it was searched and where it was not",
-        "the search chose by its own figures, so that only the confirmation is to be believed",
+        "The search chose by its own figures, so believe only those of the confirmation.",
         ["prompt"],
         ["in the search", f"confirmation ({told.confirmed_on})"],
     )
@@ -116,13 +138,12 @@ def _optimism(told: GridResults, confirmation: GridConfirmation) -> Table:
 
 def _arms(confirmation: GridConfirmation) -> Table:
     """What a prompt must not buy its agreement with, of every arm that was confirmed."""
+    columns = ["captured", "consistency", "slots", "tokens", "valid"]
     made = table(
         "on the confirmation clusters",
-        "consistency: 0 = as random picks overlap from one order to another, 1 = the same picks; "
-        "slots: picks by place shown; tokens: in + out, of one decision; valid: share of answers "
-        "that can be used; captured: 0 = random picks, 1 = the best possible",
+        explained(columns, ARMS),
         ["prompt"],
-        ["captured", "consistency", "slots", "tokens", "valid"],
+        columns,
     )
     for arm in confirmation.arms:
         add_row(
@@ -142,23 +163,23 @@ def _facts(told: GridResults) -> Iterator[tuple[str, str]]:
     defaults = (f"{each.name}={_value(each.values[0])}" for each in told.variables)
     yield "defaults", f"{plan.parent}: {', '.join(defaults)}"
     if left > 0:
-        yield "more", f"{counted(left, 'setting')} behind these in optimize.json"
+        yield "more", f"optimize.json has {counted(left, 'more setting')}."
     yield (
         "search",
-        f"{counted(plan.settings, 'setting')}, {counted(len(told.rounds), 'round')}, "
-        f"{counted(plan.decisions, 'decision')}",
+        f"The grid tried {counted(plan.settings, 'setting')} in "
+        f"{counted(len(told.rounds), 'round')} and {counted(plan.decisions, 'decision')}.",
     )
     yield "controls", "; ".join(_controls(told))
     yield from utility_facts(told)
     yield from noise_facts(None if told.confirmation is None else told.confirmation.noise)
-    yield "written", written(told, "no setting did better than the default one")
+    yield "written", written(told, "No setting did better than the default one")
 
 
 def _controls(told: GridResults) -> Iterator[str]:
     """What is captured without a model, on each part of the clusters."""
     for split in SPLITS:
         held = (f"{name} {around(each)}" for name, each in getattr(told.controls, split).items())
-        yield f"on {split} {', '.join(held)}"
+        yield f"on the {split} clusters {', '.join(held)}"
 
 
 def _value(value: bool | float | str) -> str:

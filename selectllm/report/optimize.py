@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.core.shown import capital
 from selectllm.evaluation.comparison.schema import Noise
 from selectllm.evaluation.metrics.schema import SlotHistogram
 from selectllm.optimization.schema import GuardedVersions, Optimized, SearchAhead, SearchResults
@@ -21,6 +22,7 @@ from selectllm.report.wording import (
     ceiling,
     counted,
     estimate,
+    explained,
     named,
     number,
     p_value,
@@ -30,6 +32,20 @@ from selectllm.report.wording import (
 from selectllm.stats.interval import Interval
 
 PARENT, WINNER = "parent", "winner"
+CONSISTENCY = (
+    "how much the picks agree if the same candidates are shown in another order: 0 = no more than "
+    "random picks, 1 = the same picks"
+)
+VALID = "how many of the answers can be used, in percent"
+GUARDED = {
+    "order consistency": CONSISTENCY,
+    "slots": "how often a candidate at the first, second, ... place was picked, and how likely "
+    "chance alone is to be as uneven (p)",
+    "tokens in": "the tokens of the prompt of one decision",
+    "tokens out": "the tokens of its reply",
+    "valid": VALID,
+}
+"""What the columns of the guards say."""
 SPLITS = ("training", "validation", "confirmation")
 
 
@@ -37,11 +53,12 @@ def plan_text(plan: SearchAhead) -> str:
     """What a search is about to ask, in lines."""
     sizes = ", ".join(f"{count} {name}" for name, count in plan.splits.items())
     return (
-        f"search from {plan.parent} + {plan.model}, rewritten by {plan.teacher}; "
-        f"clusters: {sizes}\n"
-        f"  search: at most {counted(plan.search, 'decision')}\n"
-        f"  parent and winner on all training clusters: at most {plan.measuring} more\n"
-        f"  confirmation: at most {plan.confirmation} more"
+        f"The search starts from {plan.parent} with {plan.model}, and {plan.teacher} rewrites it. "
+        f"The clusters are divided into {sizes}.\n"
+        f"  The search takes at most {counted(plan.search, 'decision')}.\n"
+        f"  Measuring the parent and the winner on all training clusters takes at most "
+        f"{plan.measuring} more.\n"
+        f"  The confirmation takes at most {plan.confirmation} more."
     )
 
 
@@ -61,8 +78,8 @@ def _captured(told: SearchResults) -> Table:
     controls = told.controls
     made = table(
         "captured, by the clusters it was measured on",
-        "0 = random picks, 1 = the best possible; the search chose by training and validation, "
-        "so that only confirmation is to be believed",
+        "0 = random picks, 1 = the best possible. The search chose its version by the training and "
+        "validation clusters, so believe only the figures of the confirmation.",
         ["version"],
         [f"{name} ({count})" for name, count in _clusters(told)],
     )
@@ -95,14 +112,12 @@ def _name(told: SearchResults, version: str) -> str:
 
 def _guards(told: SearchResults, guards: GuardedVersions) -> Table:
     """What a prompt must not buy its agreement with, before and after."""
+    columns = ["order consistency", "slots", "tokens in", "tokens out", "valid"]
     made = table(
         "before and after, on the confirmation clusters",
-        "consistency: 0 = as random picks overlap from one order to another, 1 = the same picks; "
-        "slots: picks by place shown, and how likely as uneven a spread is by chance; tokens in, "
-        "out: "
-        "of the prompt and the reply of one decision; valid: share of answers that can be used",
+        explained(columns, GUARDED),
         ["version"],
-        ["order consistency", "slots", "tokens in", "tokens out", "valid"],
+        columns,
     )
     for version, found in ((PARENT, guards.parent), (WINNER, guards.winner)):
         add_row(
@@ -131,22 +146,23 @@ def _facts(told: SearchResults) -> Iterator[tuple[str, str]]:
     search = told.search
     yield (
         "search",
-        f"{counted(search.decisions, 'decision')} of {told.plan.budget:,}, "
-        f"{counted(search.proposals, 'proposal')} by {told.plan.teacher}, "
-        f"{counted(search.validated, 'new version')} validated; "
-        f"{search.stopped}",
+        f"The search made {counted(search.decisions, 'decision')} of {told.plan.budget:,}. "
+        f"{told.plan.teacher} wrote {counted(search.proposals, 'proposal')}, and "
+        f"{counted(search.validated, 'new version')} went to the validation clusters. "
+        f"{capital(search.stopped)}.",
     )
     if search.failed:
         yield (
             "teacher",
-            f"{search.failed} of {counted(search.proposals, 'proposal')} could not be used; "
-            f"the last: {search.problem}",
+            f"{search.failed} of {counted(search.proposals, 'proposal')} could not be used. The "
+            f"last problem was: {search.problem}",
         )
     if search.demonstrations:
-        yield "demonstrations", f"{search.demonstrations} of training clusters are in the text"
+        examples = counted(search.demonstrations, "example")
+        yield "demonstrations", f"The text holds {examples} from training clusters."
     yield from utility_facts(told)
     yield from noise_facts(told.noise)
-    better = "no version did better than the parent on the validation clusters"
+    better = "No version did better than the parent on the validation clusters"
     yield "written", written(told, better)
 
 
@@ -163,16 +179,16 @@ def noise_facts(noise: Noise | None) -> Iterator[tuple[str, str]]:
     if floor is not None:
         yield (
             "noise floor",
-            f"the parent differs from itself, shown in another order, by {estimate(floor)} "
-            f"captured ({spread(floor, 3)})",
+            f"Shown in another order, the parent differs from itself by {estimate(floor)} "
+            f"captured ({spread(floor, 3)}).",
         )
 
 
 def written(told: Optimized, nothing_better: str) -> str:
     """The new version, or why there is none; `nothing_better`: of a search without a winner."""
     if told.written is not None:
-        return f"{told.written}; release it with selectllm prompts lock"
+        return f"{told.written}. To release it, run: selectllm prompts lock"
     if told.verdict is None:
-        return f"nothing; {nothing_better}"
+        return f"Nothing was written. {nothing_better}."
     word = in_full(told.verdict, told.verdict.word)
-    return f"nothing; the verdict is {word}, and --force was not given"
+    return f"Nothing was written, because the verdict is {word} and --force was not given."

@@ -16,25 +16,39 @@ from selectllm.evaluation.planning.schema import (
 )
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.verdict_sentences import Fact
-from selectllm.report.wording import SD, count, counted, named, number, percent, usd
+from selectllm.report.wording import SD, count, counted, explained, named, number, percent, usd
 
 SPREADS = {
-    "pilot": "as between the pilot's arms",
-    "random picks": "of two random pickers on this utility",
-    "assumption": "assumed",
+    "pilot": "It was measured between the arms of the pilot.",
+    "random picks": "It is that of two random pickers on this utility.",
+    "assumption": "It is assumed, because neither ratings nor a pilot show it.",
 }
+"""Where the spread of the differences is from."""
+COLUMNS = {
+    "budget": "the number of items in a set",
+    "calls": "the number of calls that will be sent",
+    "known": "the number of replies that are recorded or cached already",
+    "tokens in": "the tokens of the prompts. ~ marks an estimate, because the model's tokenizer is "
+    "not at hand",
+    "out": "the tokens of the replies",
+    "USD": "what you can expect to pay",
+    "most": "what you pay at most, if every reply is as long as allowed and every question is "
+    "asked again",
+}
+"""What the columns of a plan say."""
+TAKEN = "These figures take for granted:"
 
 
 def render_plan(plan: PlanResults) -> RenderableType:
     """The costs first, then what they buy, then what was assumed."""
-    head = f"{plan.suite}: plan for {plan.for_}; nothing was sent"
+    head = f"{plan.suite}: plan for {plan.for_}. Nothing was sent."
     parts: list[RenderableType] = [Text(head, style="bold"), Text()]
     parts.append(labelled(_takes(plan)))
     if plan.pairs or plan.strategies:
         parts += [Text(), _pairs_table(plan)]
     parts += [Text(), labelled(_shows(plan))]
     if plan.assumptions:
-        parts += [Text(), Text("taken for granted", style="bold")]
+        parts += [Text(), Text(TAKEN, style="bold")]
         parts += [labelled(("-", text) for text in plan.assumptions)]
     return Group(*parts)
 
@@ -55,11 +69,16 @@ def _shows(plan: PlanResults) -> Iterator[Fact]:
 
 def _clusters(plan: PlanResults) -> Iterator[Fact]:
     found, utility = plan.clusters, plan.utility
-    text = f"{counted(found.asked, 'cluster')} asked, of {found.pool:,} that the pool gives"
+    text = f"The model is asked about {found.asked:,} of the {counted(found.pool, 'cluster')} that "
+    text += "the pool gives."
     if utility:
-        text += f"; {found.counted:,} counted, {found.flat:,} flat by {named(utility)}"
+        many = f"{found.counted:,}" if found.flat else "All"
+        text += f" {many} of them count by {named(utility)}"
+        if found.flat:
+            text += f"; in {found.flat:,} all items have the same value, so they show nothing"
+        text += "."
     if found.whole:
-        text += f"; {found.whole:,} more are picked whole and not asked"
+        text += f" {found.whole:,} more are picked whole, without asking."
     yield "clusters", text
 
 
@@ -73,18 +92,18 @@ def _calls(plan: PlanResults) -> Iterator[Fact]:
     ]
     pairs = sum(pair.decisions for pair in plan.pairs)
     measured = total.decisions - pairs
-    items = f", and {counted(measured, 'item')} that strategies ask about" if measured else ""
+    items = f", and strategies ask about {counted(measured, 'item')}" if measured else ""
     yield (
         "calls",
-        f"{' x '.join(factors)} = {pairs:,} decisions{items}; {total.known:,} are recorded or "
-        f"cached and cost nothing; {total.calls:,} to send, {total.calls_most:,} at most "
-        "with asking again",
+        f"{' x '.join(factors)} make {counted(pairs, 'decision')}{items}. {total.known:,} of the "
+        f"replies are recorded or cached and cost nothing. {counted(total.calls, 'call')} will be "
+        f"sent, or at most {total.calls_most:,} if replies have to be asked for again.",
     )
     if total.too_long:
         yield (
             "too long",
-            f"{counted(total.too_long, 'prompt')} longer than the model's context: never sent, "
-            "counted as invalid; make clusters.size smaller",
+            f"{counted(total.too_long, 'prompt')} would be longer than the model's context. Such a "
+            "prompt is never sent and counts as invalid. Make clusters.size smaller.",
         )
 
 
@@ -92,40 +111,46 @@ def _money(plan: PlanResults) -> Iterator[Fact]:
     total, prices = plan.total, plan.price_table
     if total.usd is None:
         free = [f"{p.prompt} + {p.model}" for p in _asking(plan) if p.usd is None]
-        text = f"not priced: {', '.join(free)}; give the model a price: {{input, output}}"
+        text = f"The price of {', '.join(free)} is not known. Write it into the suite, as "
+        text += "price: {input, output} of the model."
     else:
-        text = f"{usd(total.usd)} expected, {usd(total.usd_most)} at most (every reply of "
-        text += "max_tokens, every question asked again as often as the suite allows)"
+        text = (
+            f"You can expect to pay {usd(total.usd)}, and at most {usd(total.usd_most)} if every "
+        )
+        text += "reply takes max_tokens and every question is asked again as often as the suite "
+        text += "allows."
     yield "USD", text
     if prices is not None:
         newest = prices.newest_model or "unknown"
         yield (
             "prices",
-            f"of the table in litellm {prices.version}, which carries no date; the newest dated "
-            f"model in it is of {newest}",
+            f"They are those of the table in litellm {prices.version}. The table has no date; the "
+            f"newest dated model in it is of {newest}.",
         )
 
 
 def _time(plan: PlanResults) -> Iterator[Fact]:
     hours = plan.total.hours
     text = f"{hours:.2f}" if hours >= 0.01 or hours == 0 else "below 0.01"
-    yield "hours", f"{text} with {counted(plan.concurrency, 'call')} in flight"
+    yield "hours", f"{text}, with {counted(plan.concurrency, 'call')} at the same time."
 
 
 def _ratings(plan: PlanResults) -> Iterator[Fact]:
     needed = plan.ratings
     if not needed.items:
-        yield "ratings", "none are needed: every item of the counted clusters has its value"
+        yield "ratings", "None are needed: every item of the counted clusters has its value."
         return
-    yield "ratings", f"{_bill(needed, needed.raters)} to know every item of the clusters"
+    whole = _bill(needed, needed.raters)
+    yield "ratings", f"{whole} are needed to know the value of every item in the clusters."
     differing = needed.differing
     if differing is not None:
-        source = "as in the pilot" if differing.source == "pilot" else "at most, if arms agree "
-        source += "" if differing.source == "pilot" else "no less than by chance"
+        source = "as many as in the pilot"
+        if differing.source != "pilot":
+            source = "at most, if the arms agree no less than by chance"
         yield (
             "",
-            f"or {_bill(differing, needed.raters)} ({source}) if only the items that exactly "
-            "one of two arms picked are rated: ab --differing",
+            f"{_bill(differing, needed.raters)} ({source}) are enough if you rate only the items "
+            "that one of two arms picked and the other did not, with ab --differing.",
         )
 
 
@@ -142,17 +167,8 @@ def _asking(plan: PlanResults) -> list[PairAsking]:
 
 def _pairs_table(plan: PlanResults) -> Table:
     """What each pair takes."""
-    made = table(
-        "what will be sent",
-        "calls: to be sent; known: replies that are recorded or cached; tokens in: of the "
-        "prompts; "
-        "out: of the replies; ~: an estimate, since the model's tokenizer is not at hand; USD: "
-        "what "
-        "is expected; most: if every reply were as long as allowed, and every question asked "
-        "again",
-        ["selector"],
-        ["calls", "known", "tokens in", "out", "USD", "most"],
-    )
+    columns = ["calls", "known", "tokens in", "out", "USD", "most"]
+    made = table("what will be sent", explained(columns, COLUMNS), ["selector"], columns)
     for pair in _asking(plan):
         about = "~" if pair.tokens_by == "estimate" and pair.tokens_in else ""
         add_row(
@@ -170,7 +186,7 @@ def _pairs_table(plan: PlanResults) -> Table:
 
 def _spread(plan: PlanResults) -> Iterator[Fact]:
     spread = plan.spread
-    yield "sd(d)", f"{spread.sd:.3f}, {SPREADS[spread.source]}; {SD}"
+    yield "sd(d)", f"{spread.sd:.3f} is the {SD}. {SPREADS[spread.source]}"
 
 
 def _power(plan: PlanResults) -> Iterator[Fact]:
@@ -178,27 +194,32 @@ def _power(plan: PlanResults) -> Iterator[Fact]:
     level = f"{'two' if power.sides == 2 else 'one'}-sided {percent(power.alpha)}"
     there = counted(found.counted, "counted cluster") + _in(found.groups)
     if power.detectable is None:
-        yield "detectable", f"nothing: {there} are too few to show any difference"
+        yield "detectable", f"Nothing can be detected: {there} are too few."
     else:
         yield (
             "detectable",
-            f"a difference of {number(power.detectable, 3)} captured or more, with 80 % power "
-            f"({level}, {there})",
+            f"A difference of {number(power.detectable, 3)} captured or more will be found in 80 "
+            f"of 100 such comparisons ({level}, {there}).",
         )
     if found.groups is not None:
         yield (
             "groups",
-            f"verdicts go by the {counted(found.groups, 'group')}, not by the clusters in them: "
-            f"few groups say little, however many clusters each has{_uneven(found)}",
+            f"A verdict goes by the {counted(found.groups, 'group')}, not by the clusters in them. "
+            f"A few groups say little, however many clusters each of them has{_uneven(found)}.",
         )
     if plan.for_ == "swap":
         return
-    text = f"{power.margin:g} captured needs {power.for_margin:,} counted clusters"
-    text += _in(power.groups_for_margin)
-    text += " to pass at equal quality" if plan.for_ == "regress" else " to be found"
+    needed = f"{counted(power.for_margin, 'counted cluster')}{_in(power.groups_for_margin)}"
+    if plan.for_ == "regress":
+        text = (
+            f"With a margin of {power.margin:g} captured, {needed} let a prompt of equal quality "
+        )
+        text += "pass"
+    else:
+        text = f"A difference of {power.margin:g} captured is found with {needed}"
     if power.for_equal is not None:
-        text += f", and {power.for_equal:,} to show equal arms equivalent"
-    yield "margin", f"{text}, with 80 % power"
+        text += f", and equal arms are shown to be equivalent with {power.for_equal:,}"
+    yield "margin", f"{text}, in 80 of 100 comparisons."
 
 
 def _uneven(found: PlannedClusters) -> str:
@@ -223,12 +244,14 @@ def _retention(plan: PlanResults) -> Iterator[Fact]:
     if swap is None:
         return
     source = "in the pilot" if swap.source == "pilot" else "by assumption"
-    yield "in use", f"the model to be replaced captures {number(swap.captured)} {source}"
+    yield "in use", f"The model to be replaced captures {number(swap.captured)} {source}."
+    safe = "that a model of equal quality is safe"
     for row in swap.retain:
-        needs = "no number of clusters shows"
+        needs = f"No number of clusters shows {safe}."
         if row.clusters is not None:
-            needs = f"{counted(row.clusters, 'counted cluster')} show, with 80 % power,"
-        yield f"retain {percent(row.retain)}", f"{needs} a model of equal quality to be safe"
+            clusters = counted(row.clusters, "counted cluster")
+            needs = f"{clusters} show {safe}, in 80 of 100 comparisons."
+        yield f"retain {percent(row.retain)}", needs
 
 
 def _reach(plan: PlanResults) -> Iterator[Fact]:
@@ -237,28 +260,28 @@ def _reach(plan: PlanResults) -> Iterator[Fact]:
     if found is None:
         return
     if word == "swap":
-        case = f"even if both models were equally good in every cluster, `{found.word}` needs"
+        case = f"Even if both models were equally good in every cluster, `{found.word}` needs"
     else:
-        case = f"even if every d were 0, `{found.word}` needs"
+        case = f"Even if the arms scored the same in every cluster, `{found.word}` needs"
     same = " (identical picks in all clusters pass outright)" if word == "regress" else ""
     more = "cluster" if found.groups is None else "group"
     need = (
-        f"{case} {found.least:,} counted clusters{_in(found.groups)}{same}, so that one more "
-        f"{more} that goes as badly as it can would not change it"
+        f"{case} {counted(found.least, 'counted cluster')}{_in(found.groups)}{same}, so that one "
+        f"more {more} that goes as badly as it can would not change it."
     )
     if found.possible:
-        yield "reach", f"`{found.word}` can be said: {need}"
+        yield "reach", f"The verdict `{found.word}` is possible. {need}"
         return
     here = f"{counts.counted:,}{_in(counts.groups)}"
-    yield "OUT OF REACH", f"{need}. This suite has {here}; {_remedy(plan)}"
+    yield "OUT OF REACH", f"{need} This suite has {here}. {_remedy(plan)}."
 
 
 def _remedy(plan: PlanResults) -> str:
     """What brings a word within reach."""
     found, pool = plan.reach, plan.clusters.pool
     if found is not None and found.groups is not None:
-        return "raise clusters.limit, or add items of other groups"
+        return "Raise clusters.limit, or add items of other groups"
     asked = None if found is None else found.asked
     if asked is not None and asked <= pool:
-        return f"raise clusters.limit to {asked:,} or more; the pool gives {pool:,}"
-    return f"the pool gives {pool:,} at most: add items, or make clusters.size smaller"
+        return f"Raise clusters.limit to {asked:,} or more; the pool gives {pool:,}"
+    return f"The pool gives {pool:,} at most. Add items, or make clusters.size smaller"

@@ -11,18 +11,19 @@ from rich.text import Text
 from selectllm.core.names import STRATEGY
 from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults
 from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.plan import COLUMNS, TAKEN
 from selectllm.report.verdict_sentences import Fact
-from selectllm.report.wording import count, counted, usd
+from selectllm.report.wording import count, counted, explained, usd
 
 
 def render_sets_plan(plan: SetsPlanResults) -> RenderableType:
     """The totals, each selector that asks a model, and what is taken for granted."""
-    head = f"{plan.suite}: plan for sets; nothing was sent"
+    head = f"{plan.suite}: plan for sets. Nothing was sent."
     parts: list[RenderableType] = [Text(head, style="bold"), Text(), labelled(_totals(plan))]
     if plan.asking:
         parts += [Text(), _table(plan), Text(), labelled(_rounds(plan))]
     if plan.assumptions:
-        parts += [Text(), Text("taken for granted", style="bold")]
+        parts += [Text(), Text(TAKEN, style="bold")]
         parts.append(labelled(("-", text) for text in plan.assumptions))
     return Group(*parts)
 
@@ -36,41 +37,49 @@ def _totals(plan: SetsPlanResults) -> Iterator[Fact]:
         counted(len(seeds), "seed"),
     ]
     made = len(selectors) * len(plan.budgets) * len(seeds)
-    yield "sets", f"{' x '.join(factors)} = {made:,}, of {counted(plan.items, 'item')}"
-    yield "calls", f"{total.calls:,}, {total.calls_most:,} at most with asking again"
+    yield (
+        "sets",
+        f"{' x '.join(factors)} make {counted(made, 'set')}, from a pool of "
+        f"{counted(plan.items, 'item')}.",
+    )
+    yield (
+        "calls",
+        f"{counted(total.calls, 'call')} will be sent, or at most {total.calls_most:,} if replies "
+        "have to be asked for again.",
+    )
     if total.too_long:
         yield (
             "too long",
-            f"about {counted(total.too_long, 'prompt')} longer than the model's context: never "
-            "sent, and their picks filled at random; make clusters.size smaller",
+            f"About {counted(total.too_long, 'prompt')} would be longer than the model's context. "
+            "Such a prompt is never sent, and its picks are filled at random. Make clusters.size "
+            "smaller.",
         )
     if total.usd is None:
         lacking = sorted({each.selector for each in plan.asking if each.usd is None})
         yield (
             "USD",
-            f"not priced: {', '.join(lacking)}; give the model a price: {{input, output}}",
+            f"The price of {', '.join(lacking)} is not known. Write it into the suite, as price: "
+            "{input, output} of the model.",
         )
     else:
-        yield "USD", f"{usd(total.usd)} expected, {usd(total.usd_most)} at most"
+        yield "USD", f"You can expect to pay {usd(total.usd)}, and at most {usd(total.usd_most)}."
     hours = total.hours
     text = f"{hours:.2f}" if hours >= 0.01 or hours == 0 else "below 0.01"
-    yield "hours", f"{text} of calls with {counted(plan.concurrency, 'call')} in flight"
+    yield "hours", f"{text}, with {counted(plan.concurrency, 'call')} at the same time."
     if plan.unasked:
-        yield "no calls", f"take {', '.join(_name(each) for each in plan.unasked)}"
+        yield "no calls", f"These ask no model: {', '.join(_name(each) for each in plan.unasked)}."
     for each in plan.left_out:
         yield "left out", f"{_name(each.selector)}: {each.reason}"
 
 
 def _table(plan: SetsPlanResults) -> Table:
     over = counted(len(plan.seeds), "seed")
+    columns = ["budget", "calls", "tokens in", "out", "USD", "most"]
     made = table(
         f"what will be sent, over {over}",
-        "budget: items of a set; calls: to be sent; tokens in: of the prompts; out: of the "
-        "replies; ~: an estimate, since the model's tokenizer is not at hand; USD: what is "
-        "expected; most: if every reply were as long as allowed, and every question asked again; "
-        "a strategy is measured once for all its sets",
+        f"{explained(columns, COLUMNS)}\nA strategy measures the items once for all its sets.",
         ["selector"],
-        ["budget", "calls", "tokens in", "out", "USD", "most"],
+        columns,
     )
     for each in plan.asking:
         about = "~" if each.tokens_by == "estimate" and each.tokens_in else ""
@@ -100,8 +109,11 @@ def _rounds(plan: SetsPlanResults) -> Iterator[Fact]:
 def _round(found: SetRound) -> str:
     clusters, size, picks = found.clusters, found.size, found.picks
     if picks >= size:
-        return f"{counted(clusters, 'cluster')} taken whole, unasked"
-    return f"{counted(clusters, 'cluster')} of about {size:,}, {picks:,} or more from each"
+        return f"{counted(clusters, 'cluster')} that are taken whole, without asking"
+    return (
+        f"{counted(clusters, 'cluster')} of about {counted(size, 'item')}, with at least "
+        f"{counted(picks, 'pick')} from each"
+    )
 
 
 def _name(selector: str) -> str:

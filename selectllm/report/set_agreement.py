@@ -30,13 +30,35 @@ MEASURES = (
     ("tokens", "tokens alone"),
 )
 MEANINGS: tuple[Fact, ...] = (
-    ("Spearman", "rank correlation over arms: 1 = the outcomes' order, 0 = chance, -1 = reversed"),
-    ("Kendall", "tau-b, on the same scale: pairs of arms ordered alike less those otherwise"),
-    ("decisions", "share of the pairs of arms that are ordered alike; 0.50 by chance"),
-    ("given tokens", "Spearman with the tokens of the sets held fixed"),
-    ("tokens alone", "Spearman of the tokens with the outcomes: what length alone foretells"),
-    ("ceiling", "no correlation can be expected above it; unknown reliability is taken as 1"),
-    ("interval", "of 95 %; none below 8 arms. p: two-sided, by permutation of the arms"),
+    (
+        "Spearman",
+        "This is the rank correlation over the arms: 1 = the order of the outcomes, 0 = as by "
+        "chance, -1 = the reverse order.",
+    ),
+    (
+        "Kendall",
+        "This is tau-b, on the same scale. It counts the pairs of arms that are in the same order, "
+        "minus those in the reverse order.",
+    ),
+    (
+        "decisions",
+        "This is the share of the pairs of arms that are in the same order. By chance it is 0.50.",
+    ),
+    ("given tokens", "This is Spearman among sets of the same number of tokens."),
+    (
+        "tokens alone",
+        "This is Spearman between the tokens and the outcomes: how much length alone foretells.",
+    ),
+    (
+        "ceiling",
+        "No correlation above it can be expected. Where a reliability is not known, it is taken "
+        "as 1.",
+    ),
+    (
+        "interval",
+        "It has 95 % confidence, and there is none below 8 arms. p says how likely chance alone is "
+        "to show as much, in either direction (a permutation test of the arms).",
+    ),
 )
 
 
@@ -48,13 +70,13 @@ def render_outcome_agreement(found: OutcomeAgreement) -> RenderableType:
 def _head(found: OutcomeAgreement) -> Iterator[str]:
     runs = sum(map(len, found.scores.values()))
     yield (
-        f"{found.suite}: {found.metric} on {', '.join(found.benchmarks)}, sets of {found.budget}, "
-        f"{runs} runs"
+        f"{found.suite}: {found.metric} on {', '.join(found.benchmarks)}, of "
+        f"{counted(runs, 'run')} with sets of {counted(found.budget, 'item')}."
     )
     if left_out := found.tests.left_out:
         yield (
-            f"{left_out} of {left_out + found.tests.shared} tests were left out, which not every "
-            "run was scored on"
+            f"{left_out} of {left_out + found.tests.shared} tests were left out, because not every "
+            "run was scored on them."
         )
 
 
@@ -110,7 +132,8 @@ def render_arms(
     names = [row.name for row in rows]
     made = table(
         f"{what}, and what was captured of each utility",
-        "captured: 1 = the best possible set, 0 = random sets; of whole sets: their value",
+        "captured: how much of the possible gain the sets achieve: 1 = the best possible set, "
+        "0 = random sets. Of a utility of whole sets it is their value.",
         ["arm"],
         [what, *names],
     )
@@ -156,7 +179,7 @@ def _ceiling(found: SetAgreement) -> str:
         f"{side} {'unknown' if value is None else number(value)}" for side, value in sides
     )
     most = "not known" if found.ceiling is None else number(found.ceiling)
-    return f"{most} (reliability of {told})"
+    return f"{most} (the reliability of {told})"
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:
@@ -164,4 +187,7 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
     yield from dict.fromkeys(note for _, found in rows for note in found.notes)
     looked_at = sum(_is_ok(found) for _, found in rows)
     if looked_at > 1:
-        yield f"p is of each utility alone; {looked_at} were looked at"
+        yield (
+            f"Every p is of one utility alone, and {looked_at} were looked at. The more you look "
+            "at, the likelier is a small p by chance."
+        )

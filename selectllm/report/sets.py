@@ -47,7 +47,7 @@ def render_sets(found: SetsResults) -> RenderableType:
     for budget in found.budgets:
         parts += [Text(), _table(found, budget, columns)]
         parts += [Text(line) for line in (_yardstick(found, budget), *_fills(found, budget))]
-    parts += [Text(), labelled((column.head, column.meaning) for column in columns)]
+    parts += [Text(), labelled((column.head, f"{column.meaning}.") for column in columns)]
     return Group(*parts)
 
 
@@ -64,33 +64,44 @@ def markdown_sets(found: SetsResults) -> str:
         parts.append(f"### {_title(found, budget)}")
         parts.append(_grid(["#", "selector", *(column.head for column in columns)], cells))
         parts.append("\n".join((_yardstick(found, budget), *map(plain, _fills(found, budget)))))
-        parts.append(f"Overlap at {budget:,}: {OVERLAP}; the diagonal is between seeds.")
+        parts.append(
+            f"How much the sets of {budget:,} overlap: {OVERLAP}. The diagonal compares the seeds "
+            "of one selector."
+        )
         parts.append(_matrix(found, budget))
-    parts.append(_list((column.head, column.meaning) for column in columns))
+    parts.append(_list((column.head, f"{column.meaning}.") for column in columns))
     return "\n\n".join(parts) + "\n"
 
 
-OVERLAP = "1 = the same items, 0 = as many in common as random sets"
+OVERLAP = "1 = they have the same items, 0 = they share no more than random sets do"
 
 
 def _heading(found: SetsResults) -> str:
-    return f"{found.suite}: sets of {counted(found.pool.items, 'item')}"
+    return f"{found.suite}: sets from a pool of {counted(found.pool.items, 'item')}"
 
 
 def _facts(found: SetsResults) -> Iterator[Fact]:
     pool, clusters = found.pool, found.clusters
-    whole = [f"mean pairwise cosine {number(pool.mean_pairwise_cosine, 3)}"]
-    whole.append(f"Vendi {number(pool.vendi, 1)}")
-    if pool.category_entropy is not None:
-        whole.append(f"{pool.category_entropy:.2f} bits of {found.category}")
-    whole.append(f"{pool.tokens_read:,} tokens to read")
+    whole = f"It has {counted(pool.tokens_read, 'token')} to read"
     if pool.tokens_written is not None:
-        whole.append(f"{pool.tokens_written:,} to write")
-    yield "whole pool", ", ".join(whole)
-    yield "prompts", f"are shown clusters of {clusters.size}, divided by {clusters.by}"
+        whole += f" and {pool.tokens_written:,} to write"
+    whole += f". Its mean cosine is {number(pool.mean_pairwise_cosine, 3)} and its Vendi score "
+    whole += number(pool.vendi, 1)
+    if pool.category_entropy is not None:
+        whole += f", with {pool.category_entropy:.2f} bits of {found.category}"
+    yield "whole pool", f"{whole}."
+    yield (
+        "prompts",
+        f"The model is shown clusters of {counted(clusters.size, 'item')}, divided by "
+        f"{clusters.by}.",
+    )
     others = [each.name for each in found.utilities if each.name != found.utility]
     if others:
-        yield "utilities", f"{found.utility} is shown; sets.json has {', '.join(others)} too"
+        yield (
+            "utilities",
+            f"The tables show {found.utility}. The figures of {', '.join(others)} are in "
+            "sets.json.",
+        )
     if (shown := _shown(found)) is not None:
         yield "ceiling", ceiling(shown)
     yield from (("note", note) for note in found.notes)
@@ -100,7 +111,8 @@ def _facts(found: SetsResults) -> Iterator[Fact]:
 
 def _title(found: SetsResults, budget: int) -> str:
     over = counted(len(found.seeds), "seed")
-    return f"{budget:,} of {counted(found.pool.items, 'item')}, mean over {over}"
+    items = counted(found.pool.items, "item")
+    return f"sets of {budget:,} from {items}, averaged over {over}"
 
 
 def _table(found: SetsResults, budget: int, columns: Sequence[Column]) -> Table:
@@ -121,25 +133,34 @@ def _columns(found: SetsResults, wide: bool = False) -> list[Column]:
     """Those that say something of these sets; `wide`: with more room for each."""
     columns = [*_captured(found, wide)]
     columns.append(
-        _mean("cosine", "mean_pairwise_cosine", "mean cosine of its pairs; lower is more varied", 3)
+        _mean(
+            "cosine",
+            "mean_pairwise_cosine",
+            "how alike two items of the set are on average (cosine). Lower is more varied",
+            3,
+        )
     )
     columns.append(
         _mean(
             "Vendi",
             "vendi",
-            "as many items that differ entirely would be as varied; higher is more varied",
+            "how many items with nothing in common would be as varied as the set. Higher is more "
+            "varied",
             1,
         )
     )
-    groups = f"share of {found.pool.groups} k-means groups that it has items of; "
-    groups += "higher is more varied"
+    groups = f"how many of the {found.pool.groups} k-means groups of the pool the set has items "
+    groups += "of, in percent. Higher is more varied"
     columns.append(Column("cover", groups, lambda row: rate(_of(row.coverage))))
     if found.category is not None:
-        entropy = f"entropy of {found.category} in bits; higher is more varied"
+        entropy = f"how evenly the set is spread over {found.category}, as entropy in bits. Higher "
+        entropy += "is more varied"
         columns.append(_mean("bits", "category_entropy", entropy, 2))
     columns.append(
         _count(
-            "read", "tokens_read", "tokens of instructions and inputs: what annotators have to read"
+            "read",
+            "tokens_read",
+            "how many tokens annotators have to read: those of instructions and inputs",
         )
     )
     if found.pool.tokens_written is not None:
@@ -147,16 +168,18 @@ def _columns(found: SetsResults, wide: bool = False) -> list[Column]:
             _count(
                 "write",
                 "tokens_written",
-                "tokens of the responses in the pool: what annotators had to write",
+                "how many tokens annotators had to write: those of the responses in the pool",
             )
         )
     if any(_of(row.calls) for row in found.sets):
         columns.append(
             _count(
-                "calls", "calls", "calls of a model that selecting it takes, cached ones included"
+                "calls",
+                "calls",
+                "how many calls of a model the selection takes, including those from the cache",
             )
         )
-        cost = "what these calls cost if none is cached"
+        cost = "what these calls cost if none of them is cached"
         columns.append(Column("USD", cost, lambda row: usd(_of(row.cost_usd))))
     return columns
 
@@ -169,21 +192,23 @@ def _captured(found: SetsResults, wide: bool) -> Iterator[Column]:
     name = shown.name
     yield Column(
         "captured",
-        f"share of {named(shown)}: 1 = the best possible set, 0 = random sets; higher is better",
+        f"how much of the possible gain in {named(shown)} the set achieves: 1 = the best possible "
+        "set, 0 = random sets. Higher is better",
         lambda row: _signed(_of(row.captured[name])),
     )
     if len(found.seeds) > 1 and wide:
-        over = "of captured, over seeds"
+        over = "the lowest and the highest captured among the seeds"
         yield Column("lowest to highest", over, lambda row: spread(row.captured[name]))
     elif len(found.seeds) > 1:
-        over = "highest less lowest captured over seeds; lower is steadier"
+        over = "how far captured varies among the seeds (the highest minus the lowest). Lower is "
+        over += "steadier"
         yield Column("range", over, lambda row: _range(row.captured[name]))
 
 
 def _likeness(found: SetsResults) -> Iterator[Column]:
     """How alike the sets of one selector are, and the other one whose sets are most like them."""
     if len(found.seeds) > 1:
-        text = f"overlap of its own sets between seeds: {OVERLAP}"
+        text = f"how much the selector's own sets overlap from seed to seed: {OVERLAP}"
         yield Column("self", text, lambda row: _two(_of(row.self_overlap)))
     places = {row.selector: place for place, row in enumerate(_rows(found, None), start=1)}
     near = {budget: nearest(found, budget) for budget in found.budgets}
@@ -194,7 +219,8 @@ def _likeness(found: SetsResults) -> Iterator[Column]:
         other, overlap = near[row.budget][row.selector]
         return f"#{places[other]} {overlap:z.2f}"
 
-    yield Column("near", "the selector whose sets overlap its own most, and how far", cell)
+    near_to = "the selector whose sets are most like these, and how much they overlap"
+    yield Column("near", near_to, cell)
 
 
 def nearest(found: SetsResults, budget: int) -> dict[str, tuple[str, float]]:
@@ -249,7 +275,10 @@ def _fills(found: SetsResults, budget: int) -> Iterator[str]:
     for row in _rows(found, budget):
         if filled := _of(row.filled):
             name = _name(row.selector)
-            yield f"{name}: {filled:,.4g} of {budget:,} only fill gaps, at random."
+            yield (
+                f"{name}: {filled:,.4g} of {budget:,} items were picked at random, because the "
+                "model left gaps."
+            )
 
 
 def _mean(head: str, name: str, meaning: str, digits: int) -> Column:

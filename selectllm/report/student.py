@@ -21,16 +21,27 @@ from selectllm.downstream.student.schema import (
     TrainedStudent,
 )
 from selectllm.report.layout import add_row, table
-from selectllm.report.wording import counted, number
+from selectllm.report.wording import counted, explained, number
 
 DIGITS = 3
 BY: Mapping[Aggregation, tuple[str, str]] = {
-    "per_token": ("loss per token", "nats, lower is better; long responses count more"),
+    "per_token": (
+        "loss per token",
+        "The loss is in nats, and lower is better. Long responses count more than short ones.",
+    ),
     "per_item": (
         "loss per item",
-        "the mean of each response's own loss per token; a short one counts as much",
+        "The loss is in nats, and lower is better. It is averaged over the responses, so that a "
+        "short one counts as much as a long one.",
     ),
 }
+COLUMNS = {
+    "items": "the number of responses of that length",
+    "base": "the loss before training",
+    "tuned": "the loss after training",
+    "gain": "how much training lowered the loss. Higher is better",
+}
+"""What the columns of losses say."""
 
 
 def plan_text(plan: StudentPlan) -> str:
@@ -38,13 +49,13 @@ def plan_text(plan: StudentPlan) -> str:
     parts = []
     if plan.trainings:
         parts.append(
-            f"{counted(plan.trainings, 'training')} with {counted(plan.items, 'item')} in "
-            f"{counted(plan.epochs, 'epoch')}, {counted(plan.tokens, 'token')} in all"
+            f"{counted(plan.trainings, 'training')} of {counted(plan.epochs, 'epoch')} with "
+            f"{counted(plan.items, 'item')}, which are {counted(plan.tokens, 'token')} in all"
         )
     if plan.scored_tokens:
         tests = counted(plan.tests, "held-out item")
-        parts.append(f"{counted(plan.scored_tokens, 'token')} of {tests} to score")
-    told = "; ".join(parts) or "nothing is left to compute"
+        parts.append(f"the scoring of {counted(plan.scored_tokens, 'token')} in {tests}")
+    told = f"To compute: {' and '.join(parts)}" if parts else "Nothing is left to compute"
     rate = (
         f" ({plan.tokens_per_second:,.0f} tokens a second, measured)"
         if plan.tokens_per_second
@@ -66,33 +77,35 @@ def trained_text(trained: TrainedStudent, dev: int = 0) -> str:
     """What a training was, line by line; `dev`: items that its learning rate was chosen on."""
     plan, choice = trained.plan, trained.learning_rate
     lines = [
-        f"{counted(plan.items, 'item')}, {counted(plan.config.epochs, 'epoch')} of "
-        f"{counted(plan.prompt_tokens + plan.response_tokens, 'token')}, "
-        f"{plan.response_tokens:,} of them learned",
+        f"The student was trained on {counted(plan.items, 'item')} in "
+        f"{counted(plan.config.epochs, 'epoch')} of "
+        f"{counted(plan.prompt_tokens + plan.response_tokens, 'token')}. It learned the "
+        f"{plan.response_tokens:,} that belong to responses.",
         _cut(plan.cut, plan.config.max_length, "learned"),
     ]
     if choice is not None:
         lines += _rates(choice, dev)
     losses = ", ".join(number(loss, DIGITS) for loss in trained.losses)
-    lines.append(f"loss by epoch, while it ran: {losses} nats a learned token")
-    lines.append(f"adapter: {trained.folder}, after {trained.seconds:.1f} seconds")
+    lines.append(f"The loss while each epoch ran was {losses} nats per learned token.")
+    lines.append(f"The adapter is in {trained.folder}, after {trained.seconds:.1f} seconds.")
     return "\n".join(lines)
 
 
 def _rates(choice: LearningRateChoice, dev: int) -> Iterator[str]:
     tried = ", ".join(f"{rate} {_loss(loss)}" for rate, loss in choice.losses.items())
     yield (
-        f"learning rate {choice.rate:g}, chosen on {counted(dev, 'dev item')}; their loss per "
-        f"token: {tried}; before training {number(choice.base_loss, DIGITS)}"
+        f"The learning rate {choice.rate:g} was chosen on {counted(dev, 'dev item')}. Their loss "
+        f"per token was {number(choice.base_loss, DIGITS)} before training, and with each rate: "
+        f"{tried}."
     )
     if choice.edge is not None:
         yield (
             f"Note: It is the {choice.edge} rate that was tried. A better one may lie beyond: "
-            "try it with --learning-rate and `student score` on the dev items"
+            "try it with --learning-rate and `student score` on the dev items."
         )
     best = choice.losses[f"{choice.rate:g}"]
     if best is not None and best >= choice.base_loss:
-        yield "Note: On the dev items no rate was better than no training"
+        yield "Note: On the dev items no rate was better than no training."
 
 
 def _loss(loss: float | None) -> str:
@@ -111,8 +124,8 @@ def _cut(cut: CutExamples, max_length: int, what: str) -> str:
         if examples
     ]
     if not lost:
-        return f"nothing was cut: all fit into {max_length} tokens"
-    return f"cut to fit into {max_length} tokens, and not {what}: {', '.join(lost)}"
+        return f"Nothing was cut: all items fit into {max_length} tokens."
+    return f"To fit into {max_length} tokens, these were cut and not {what}: {', '.join(lost)}."
 
 
 def render_scores(scores: StudentScores) -> RenderableType:
@@ -129,9 +142,7 @@ def _table(scores: StudentScores, by: Aggregation) -> Table:
     title, meaning = BY[by]
     made = table(
         f"{title}, {scores.student}",
-        meaning
-        + "; items: responses of that length; base: before training"
-        + ("; tuned: after it; gain: base less tuned, higher is better" if tuned else ""),
+        f"{meaning}\n{explained(('items', *whose), COLUMNS)}",
         ["response"],
         ["items", *whose],
     )
@@ -155,11 +166,11 @@ def _length(band: LengthBand) -> str:
 
 def _sentences(scores: StudentScores) -> Iterator[str]:
     yield (
-        "the two losses disagree, at times on which of two students is better: name one before "
-        "you look"
+        "The two losses may disagree on which of two students is better. Decide which one counts "
+        "before you look."
     )
     if _opposed(scores.losses.gain):
-        yield "Note: Here one says that training helped, the other that it did harm"
+        yield "Note: Here one says that training helped, and the other that it did harm."
     yield _cut(scores.cut, scores.max_length, "scored")
     if scores.answers is not None:
         yield _answers(scores.answers)
@@ -174,8 +185,9 @@ def _opposed(gain: MeanLoss | None) -> bool:
 def _answers(answers: AnswerSummary) -> str:
     cut = answers.cut_prompts
     return (
-        f"answers: {answers.stopped:,} of {answers.answers:,} stopped by themselves, the "
-        f"others at {answers.new_tokens:,} tokens; with the references, on the mean: ROUGE-L "
-        f"{number(answers.rouge_l)}, cosine {number(answers.cosine)}"
-        + (f"; {counted(cut, 'prompt')} cut to leave room" if cut else "")
+        f"{answers.stopped:,} of {counted(answers.answers, 'answer')} ended by themselves, the "
+        f"others at {answers.new_tokens:,} tokens. Compared with the references they have, on "
+        f"average, a ROUGE-L of {number(answers.rouge_l)} and a cosine of "
+        f"{number(answers.cosine)}."
+        + (f" {counted(cut, 'prompt')} had to be cut to leave room." if cut else "")
     )

@@ -20,9 +20,20 @@ from selectllm.downstream.trials.schema import (
 )
 from selectllm.report.layout import add_row, table
 from selectllm.report.set_agreement import render_arms, render_set_agreement
-from selectllm.report.wording import counted, named, number, p_alone, spread
+from selectllm.report.wording import counted, explained, named, number, p_alone, spread
 
 BY: Mapping[Aggregation, str] = {"per_token": "per token", "per_item": "per item"}
+COLUMNS = {
+    "tokens": "how many tokens the student learned from",
+    "gain": "how much training lowered the loss",
+    "over random": "how much more that is than the random sets gained on average (in brackets the "
+    "interval of 95 %, of each selector alone)",
+    "p": "how likely chance alone is to show as much over random, corrected for the number of "
+    "selectors (Holm). The verdict goes by it",
+    "above": "the share of the random sets that gained less",
+    "over matched": "how much more that is than random items with as many tokens gained",
+}
+"""What the columns of gains say."""
 DIGITS = 3
 WIDTH = 126
 
@@ -39,7 +50,7 @@ def render_trials(content: StudentsCompared) -> RenderableType:
             beside = render_arms(rows, _by_arm(content, by), f"gain {BY[by]}")
             parts += [Text(), beside, render_set_agreement(told)]
         elif rows:
-            parts += [Text(f"what foretells it {BY[by]}:"), *map(Text, map(_foretold, rows))]
+            parts += [Text(f"What foretells the gain {BY[by]}:"), *map(Text, map(_foretold, rows))]
     return Group(*parts)
 
 
@@ -50,8 +61,8 @@ def _foretold(row: ForetellingUtility) -> str:
     r, p = number(found.value), number(found.p, 3)
     most, tokens = row.agreement.ceiling, row.agreement.tokens.value
     return (
-        f"  {named(row)}: Spearman {r} ({spread(found)}), p {p}; ceiling {number(most)}, "
-        f"tokens alone {number(tokens)}"
+        f"  {named(row)}: Spearman is {r} ({spread(found)}), with p {p}. Its ceiling is "
+        f"{number(most)}, and tokens alone reach {number(tokens)}."
     )
 
 
@@ -59,9 +70,10 @@ def _heading(content: StudentsCompared) -> str:
     count = len(content.sets)
     losses = ", ".join(f"{content.base_loss.by(by):.3f} {words}" for by, words in BY.items())
     return (
-        f"{content.suite}: sets of {content.budget}, {count} of them trained with "
-        f"{counted(len(content.training_seeds), 'seed')} each; loss before training {losses}, "
-        f"in nats, on {content.tests} held-out responses"
+        f"{content.suite}: students were trained on {counted(count, 'set')} of "
+        f"{counted(content.budget, 'item')}, with {counted(len(content.training_seeds), 'seed')} "
+        f"for each. Before training the loss on {counted(content.tests, 'held-out response')} was "
+        f"{losses}, in nats."
     )
 
 
@@ -69,15 +81,12 @@ def _gains(content: StudentsCompared, by: Aggregation) -> Table:
     verdict = ["verdict"] if by == content.primary else []
     made = table(
         f"gain {BY[by]}, in nats" + (" (primary)" if verdict else ""),
-        "tokens: that the student learns from; gain: what training took off the loss; over random: "
-        "less the mean of the random sets (interval of 95 %, of each selector alone); "
-        "p: of that, by Holm over all selectors, as the verdict has it; above: share of random "
-        "sets that gained less; over matched: less random items of as many tokens",
+        explained(COLUMNS, COLUMNS),
         ["selector"],
     )
     for column in verdict:
         made.add_column(column, no_wrap=True)
-    for column in ("tokens", "gain", "over random", "p", "above", "over matched"):
+    for column in COLUMNS:
         made.add_column(column, justify="right", overflow="fold")
     for arm in content.comparisons.by(by).arms:
         add_row(
@@ -141,17 +150,18 @@ def _sentences(content: StudentsCompared, by: Aggregation) -> Iterator[str]:
     compared = content.comparisons.by(by)
     noise = compared.noise
     chance = [each.gain.by(by) for each in content.sets if each.role == "random"]
-    yield f"random sets gained {min(chance):.{DIGITS}f} to {max(chance):.{DIGITS}f} {BY[by]}"
+    yield f"The random sets gained {min(chance):.{DIGITS}f} to {max(chance):.{DIGITS}f} {BY[by]}."
     yield (
-        f"noise {BY[by]}: random sets {number(noise.sets, 4)}, trainings on one set "
-        f"{number(noise.seeds, 4)}, draw of test items {number(noise.items, 4)} (standard "
-        f"deviations); reliability {number(noise.seed_reliability)} with other training seeds, "
-        f"{number(noise.test_reliability)} with other test items, of the random sets alone "
-        f"{number(noise.random_reliability)}"
+        f"The gains {BY[by]} vary by {number(noise.sets, 4)} among random sets, by "
+        f"{number(noise.seeds, 4)} among trainings on one set, and by {number(noise.items, 4)} "
+        f"with the draw of test items (standard deviations). Their reliability is "
+        f"{number(noise.seed_reliability)} with other training seeds and "
+        f"{number(noise.test_reliability)} with other test items; among the random sets alone it "
+        f"is {number(noise.random_reliability)}."
     )
     yield from _harm(compared)
     if compared.refused:
-        yield f"no verdict: {compared.refused}"
+        yield f"There is no verdict: {compared.refused}."
     smaller = [
         f"{each.arm.removeprefix(STRATEGY)} {each.items}"
         for each in content.sets
@@ -159,7 +169,7 @@ def _sentences(content: StudentsCompared, by: Aggregation) -> Iterator[str]:
     ]
     if smaller:
         yield (
-            f"sets of fewer than {content.budget} items, because some of theirs are held out: "
-            f"{', '.join(smaller)}; a smaller set teaches less, so that these gains are too low "
-            "beside those of whole sets"
+            f"These sets have fewer than {content.budget} items, because some of theirs are held "
+            f"out: {', '.join(smaller)}. A smaller set teaches less, so their gains are too low "
+            "beside those of whole sets."
         )

@@ -16,6 +16,7 @@ from selectllm.report.wording import (
     UNVALIDATED,
     ceiling,
     count,
+    counted,
     estimate,
     explained,
     in_words,
@@ -43,10 +44,26 @@ SLOTS_ALPHA = 0.01  # below this p the slots that a pair prefers are printed
 def print_results(results: RunResults, console: Console, *, details: bool = True) -> None:
     """Print the verdicts and tables of a run and the sentences that go with them.
 
-    Without `details`: of each verdict the word and what it rests on, a few lines.
+    Without `details`: see `render_brief`.
     """
-    shown = render_results(results) if details else Group(*map(in_brief, results.verdicts))
-    console.print(Visible(shown))
+    console.print(Visible(render_results(results) if details else render_brief(results)))
+
+
+def render_brief(results: RunResults) -> RenderableType:
+    """Of each verdict, or of the noise, the word and the figures that it rests on, a few lines.
+
+    Of a run with neither: how well the picks agree with each utility, and which replies were of
+    no use.
+    """
+    if results.verdicts:
+        return Group(*map(in_brief, results.verdicts))
+    parts: list[RenderableType] = [Text(_heading(results), style="bold")]
+    if results.noise:
+        return Group(*parts, Text(), render_noise(results.noise, details=False))
+    for utility in results.utilities:
+        parts += [_agreement_table(results, utility), _trust(utility)]
+        parts += _sentences(results, utility)
+    return Group(*parts, *_unusable(results), *_unrated(results))
 
 
 def render_results(results: RunResults) -> RenderableType:
@@ -70,23 +87,35 @@ def render_results(results: RunResults) -> RenderableType:
         parts += [_answers_table(results), *_slots(results)]
     if results.overlaps:
         parts.append(_overlaps_table(results))
-    if not results.utilities and not results.verdicts:
-        parts.append(
-            Text(
-                "There is no utility, so the quality of these picks is not known. If the pool has "
-                "a "
-                "rated column, add to the suite: "
-                "utilities: [{name: rating, source: ratings, column: COLUMN}]"
-            )
-        )
+    if not results.verdicts:
+        parts += _unrated(results)
     parts += [headline(verdict) for verdict in results.verdicts]
     return Group(*parts)
+
+
+def _unusable(results: RunResults) -> Iterator[Text]:
+    """The pairs that did not always give an answer that can be used."""
+    for pair in results.pairs:
+        if pair.valid_rate is not None and pair.valid_rate < 1:
+            name = f"{pair.prompt} + {pair.model}"
+            yield Text(f"{name}: only {rate(pair.valid_rate)} of its decisions can be used.")
+
+
+def _unrated(results: RunResults) -> Iterator[Text]:
+    """How ratings are added where there are none."""
+    if not results.utilities:
+        yield Text(
+            "There is no utility, so the quality of these picks is not known. If the pool has a "
+            "rated column, add to the suite: "
+            "utilities: [{name: rating, source: ratings, column: COLUMN}]"
+        )
 
 
 def _heading(results: RunResults) -> str:
     sizes = results.cluster_sizes
     size = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"{results.suite}: {results.clusters} clusters of {size}, {results.picks} picked in each"
+    clusters = counted(results.clusters, "cluster")
+    return f"{results.suite}: {clusters} of {size}, {results.picks} picked in each"
 
 
 def _agreement_table(results: RunResults, utility: RunUtility) -> Table:
@@ -132,7 +161,8 @@ def _sentences(results: RunResults, utility: RunUtility) -> Iterator[Text]:
         yield Text(f"{pair.prompt} + {pair.model}: {told}.{by if captured else ''}")
     flat = max((p.agreement[name].flat_clusters for p in results.pairs), default=0)
     if flat:
-        yield Text(f"{flat} clusters with one utility for all items are left out.")
+        one = "is" if flat == 1 else "are"
+        yield Text(f"{counted(flat, 'cluster')} with one utility for all items {one} left out.")
 
 
 def _answers_table(results: RunResults) -> Table:

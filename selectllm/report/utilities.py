@@ -13,14 +13,15 @@ from selectllm.utility.schema import UtilitySaved
 
 def valued_text(saved: UtilitySaved) -> str:
     """A utility file, and how a suite names it."""
-    known = "unknown" if saved.reliability is None else f"{saved.reliability:.2f}"
+    known = "not known" if saved.reliability is None else f"{saved.reliability:.2f}"
     name = _last(saved.file)
     entry = {"name": saved.name, "source": "import", "file": name}
     shown = yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=10**6).strip()
-    pool = "" if saved.pool is None else f"its pool, in the suite: {_last(saved.pool)}\n"
+    pool = "" if saved.pool is None else f"Change the suite's pool to: {_last(saved.pool)}\n"
     return (
-        f"{saved.file}: {saved.items} items, kind: {saved.kind}, reliability {known}\n"
-        f"{pool}in the suite: {shown}"
+        f"{saved.file} has the values of {counted(saved.items, 'item')} (kind: {saved.kind}). "
+        f"Their reliability is {known}.\n"
+        f"{pool}Add to the suite's utilities: {shown}"
     )
 
 
@@ -31,25 +32,32 @@ def _last(path: str) -> str:
 def ratings_text(imported: RatingsImported) -> str:
     """A ratings file, and how a suite names it."""
     alpha, spread = imported.alpha, imported.rater_noise
-    agreement = "" if alpha is None else f", Krippendorff's alpha {alpha:.2f}"
-    noise = "" if spread is None else f", noise of one rating {spread:.2f}"
-    raters = f"{counted(len(imported.raters), 'rater')}{agreement}{noise}"
+    agreement = "" if alpha is None else f" Krippendorff's alpha is {alpha:.2f}."
+    noise = ""
+    if spread is not None:
+        noise = f" One rating is off by {spread:.2f} on average (standard deviation)."
+    raters = f"{counted(len(imported.raters), 'rater')}.{agreement}{noise}"
     entry = imported.utility
     low, high = entry.range
     return (
-        f"{imported.file}: {imported.items} of {imported.asked} items, {raters}\n"
-        f"in the suite: {{name: {entry.name}, source: {entry.source}, file: {entry.file}, "
-        f"range: [{low:g}, {high:g}]}}"
+        f"{imported.file} has {imported.items} of {counted(imported.asked, 'item')}, rated by "
+        f"{raters}\n"
+        f"Add to the suite's utilities: {{name: {entry.name}, source: {entry.source}, "
+        f"file: {entry.file}, range: [{low:g}, {high:g}]}}"
     )
 
 
 def results_text(imported: ResultsImported) -> str:
     """A file of results of training elsewhere, and what to do with it."""
     lines = [
-        f"{imported.file}: {imported.results} results of {imported.runs} runs",
-        f"arms: {', '.join(imported.arms)}",
-        f"budgets: {', '.join(map(str, imported.budgets))}",
-        *(f"metric {metric}: on {', '.join(names)}" for metric, names in imported.metrics.items()),
+        f"{imported.file} has {counted(imported.results, 'result')} of "
+        f"{counted(imported.runs, 'run')}.",
+        f"The arms are {', '.join(imported.arms)}.",
+        f"The sets have {', '.join(map(str, imported.budgets))} items.",
+        *(
+            f"The metric {metric} is known on {', '.join(names)}."
+            for metric, names in imported.metrics.items()
+        ),
         "Next, run: " + command("utility", "agree", "SETS_FOLDER", "--results", imported.file),
     ]
     return "\n".join(lines)

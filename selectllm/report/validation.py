@@ -8,9 +8,19 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from selectllm.report.layout import add_row, table
-from selectllm.report.wording import UNKNOWN, counted, number, p_value, spread
+from selectllm.report.wording import UNKNOWN, counted, explained, number, p_value, spread
 from selectllm.utility.schema import Correlation, Validation
 
+COLUMNS = {
+    "LDS": "the rank correlation (Spearman) of the sums with the gains: 1 = the same order, 0 = as "
+    "by chance",
+    "interval": "of the LDS, with 95 % confidence",
+    "one-sided": "how likely chance alone is to give so high an LDS",
+    "given tokens": "the LDS among subsets with as many tokens to learn",
+    "tokens alone": "the rank correlation of these tokens with the gains",
+    "status": "what that says of the utility",
+}
+"""What the columns say."""
 WIDTH = 110  # columns where there is no terminal to limit them
 
 
@@ -19,12 +29,10 @@ def render_validations(validations: Sequence[Validation]) -> RenderableType:
     first = validations[0]
     of = f"{counted(first.subsets, 'random subset')} of {counted(first.size, 'item')}"
     made = table(
-        f"do sums foretell what training {first.student} on {of} gains?",
-        "LDS: Spearman of sums and gains, 0 = by chance, 1 = the same order; interval of 95 %; "
-        "one-sided: p of an LDS above 0; given tokens: the same at equal learned tokens; tokens "
-        "alone: Spearman of these with the gains; status: what that says of the utility",
+        f"Do the sums of a utility foretell what {first.student} gains from training on {of}?",
+        explained(COLUMNS, COLUMNS),
         ["utility"],
-        ["LDS", "interval", "one-sided", "given tokens", "tokens alone", "status"],
+        list(COLUMNS),
     )
     for each in validations:
         add_row(
@@ -37,10 +45,10 @@ def render_validations(validations: Sequence[Validation]) -> RenderableType:
             number(each.tokens.value),
             each.status,
         )
-    repeats = f"Reliability of the gains over training seeds: {number(first.reliability)}."
+    repeats = f"The reliability of the gains over training seeds is {number(first.reliability)}."
     notes = [f"{each.utility}: {note}." for each in validations for note in each.notes]
     if len(validations) > 1:
-        notes.append(f"Each utility is tested by itself; {len(validations)} were looked at.")
+        notes.append(f"Each utility is tested by itself, and {len(validations)} were looked at.")
     return Group(made, *map(Text, [repeats, *notes]))
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from selectllm.core.verdict_words import KIND_WORDS, POLARITY
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.noise import noise_facts
+from selectllm.report.noise import brief_noise, noise_facts
 from selectllm.report.verdict_sentences import brief, figures, lead, worse_than_random
 from selectllm.report.wording import (
     count,
@@ -55,13 +55,13 @@ def headline(verdict: Verdict) -> Text:
     return Text.assemble(*parts)
 
 
-def render_noise(noise: Noise) -> RenderableType:
-    """What `aa` found."""
+def render_noise(noise: Noise, *, details: bool = True) -> RenderableType:
+    """What `aa` found; without `details` the five lines that tell most."""
     head = f"{noise.pair} against itself, with other {noise.by}"
     return Group(
         Text.assemble(Text("NOISE FLOOR", style="bold"), "  ", Text(head, style="bold")),
         Text(),
-        labelled(noise_facts(noise)),
+        labelled(noise_facts(noise) if details else brief_noise(noise)),
     )
 
 

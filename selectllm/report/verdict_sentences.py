@@ -58,7 +58,8 @@ def lead(verdict: Verdict) -> list[Fact]:
 def figures(verdict: Verdict) -> list[Fact]:
     """The figures behind the word, and how often such a word is wrong."""
     if verdict.difference is None:
-        return [*_change(verdict), *clusters(verdict), *_design(verdict), *_overlap(verdict)]
+        known = clusters(verdict) if verdict.utility else ()
+        return [*_change(verdict), *known, *_design(verdict), *_overlap(verdict)]
     parts = (
         *(_change, _difference, _one_more, _severe, _error_rate, _tests, _retention, _margin),
         *(clusters, _design, _arms, _valid, _overlap, _cost, utility),
@@ -67,13 +68,20 @@ def figures(verdict: Verdict) -> list[Fact]:
 
 
 def brief(verdict: Verdict) -> list[Fact]:
-    """Reason, difference, what both arms captured, what would decide it, and the utility.
+    """Reason, what decides, what both arms captured, what would decide it, and the utility.
 
-    Notes come on top.
+    Notes come on top. A swap is decided by what is retained, anything else by the difference;
+    without ratings there is neither, and how much the picks overlap stands in their place.
     """
     reason, *notes = [fact for fact in lead(verdict) if fact[0] in ("reason", "note")]
-    captured = "; ".join(text for _, text in _arms(verdict))
-    known = [*_difference(verdict), ("captured", captured)]
+    # Those of a gate are often the same twice: nothing changed.
+    captured = "captured", "; ".join(dict.fromkeys(text for _, text in _arms(verdict)))
+    if verdict.utility is None:
+        known = [*_overlap(verdict)]
+    elif verdict.swap is None or verdict.swap.retention is None:
+        known = [*_difference(verdict), captured]
+    else:
+        known = [*[*_retention(verdict)][:1], captured, *_cost(verdict)]
     severe = _severe(verdict)
     return [reason, *notes, *known, *severe, *_needed(verdict), *[*utility(verdict)][:1]]
 
@@ -82,6 +90,8 @@ def difference(verdict: Verdict) -> str:
     """`+0.120 captured, interval of 95 % from +0.030 to +0.210`."""
     found = verdict.difference
     if found is None:
+        if verdict.utility is None:
+            return "not known: there are no ratings"
         return "not known: an interval needs two clusters at least"
     return (
         f"{found.estimate:+.3f} {UNITS[verdict.unit]}, interval of "

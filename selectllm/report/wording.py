@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from selectllm.core.shown import counted as counted
 from selectllm.evaluation.comparison.schema import OtherUtility, Verdict
 from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilityOrigin, UtilitySummary
@@ -106,6 +107,8 @@ def in_words(captured: Interval | None, clusters: int | None = None) -> str:
         return "better than random picks"
     if captured.high < 0:
         return "worse than random picks"
+    if clusters == 1:
+        return "this one cluster does not show that the picks are better than random"
     these = "these clusters" if clusters is None else f"these {clusters} clusters"
     return f"{these} do not show that the picks are better than random"
 
@@ -138,11 +141,6 @@ def around(interval: Interval) -> str:
 def count(value: int | None) -> str:
     """A count with thousands set apart; `-` where there is none."""
     return UNKNOWN if value is None else f"{value:,}"
-
-
-def counted(value: int, noun: str) -> str:
-    """`1 cluster`, `3,400 ratings`."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
 
 
 def percent(share: float) -> str:

@@ -28,7 +28,7 @@ def select_by_strategy(
 def strategy_decision(
     candidates: Candidates, strategy: Strategy, budget: int, attempts: Sequence[Attempt] = ()
 ) -> Decision:
-    """What `strategy` picks: the whole pool is one cluster."""
+    """What `strategy` picks: the whole pool is one cluster. It is invalid if there are no picks."""
     ids = tuple(item.id for item in candidates.items)
     positions, scores = strategy.choose(candidates, budget), strategy.scores(candidates)
     picks = tuple(ids[position] for position in positions)
@@ -39,7 +39,7 @@ def strategy_decision(
         round=0,
         shown=ids,
         picks=picks,
-        status="ok" if len(picks) == budget else "partial" if picks else "invalid",
+        status="invalid" if not picks else "ok" if len(picks) == budget else "partial",
         strategy=strategy.name,
         attempts=tuple(attempts),
         scores=None if scores is None else tuple(scores[position] for position in positions),
@@ -76,16 +76,17 @@ def check_descending(strategy: Strategy) -> None:
 def reaching(candidates: Candidates, strategy: Strategy, threshold: float) -> int:
     """How many candidates have a value of at least `threshold`, by a `descending` strategy.
 
-    Raises UsageError if the strategy is none, and if no item reaches it.
+    It is 0 only if nothing could be measured. Raises UsageError if the strategy is none, and if
+    some items have a value but none of them reaches it.
     """
     check_descending(strategy)
     assert candidates.values is not None
     count = int(np.count_nonzero(candidates.values >= threshold))  # NaN reaches nothing
-    if not count:
-        known = candidates.values[~np.isnan(candidates.values)]
-        highest = f"the highest is {known.max():g}" if len(known) else "none could be measured"
+    known = candidates.values[~np.isnan(candidates.values)]
+    if not count and len(known):
         raise UsageError(
-            f"`threshold` {threshold:g}: No item reaches it, because {highest}",
+            f"`threshold` {threshold:g}: No item reaches it, because the highest value is "
+            f"{known.max():g}. Give a lower one",
             argument="threshold",
         )
     return count

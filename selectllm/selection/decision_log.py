@@ -79,6 +79,9 @@ def decision_from_row(row: Mapping[str, Any]) -> Decision:
 STATUSES: Mapping[str, Status] = {status: status for status in get_args(Status)}
 
 
+FAILED = frozenset[Status]({"invalid", "refused", "error"})
+"""No pick came of it: what is `input_truncated` is an error, too."""
+
 SHORT = 32  # characters: replies of labels alone, of which there are few
 
 
@@ -109,15 +112,15 @@ def _attempt(fields: Any) -> Attempt:
 
 
 def fruitless(decisions: Collection[Decision]) -> bool:
-    """Whether models failed and nothing else came of it: no answer, and nothing was paid for.
+    """Whether every question failed, in whatever way: no model gave a pick that could be used.
 
-    What strategies picked meanwhile took no call.
+    What strategies picked meanwhile took no call. Replies that were paid for stay in the reply
+    cache. A log in which nothing failed is of worth if it holds anything.
     """
-    if not any(decision.status == "error" for decision in decisions):
+    if not any(decision.status in FAILED for decision in decisions):
         return not decisions
     return not any(
-        (decision.model is not None and decision.status != "error")
-        or any(a.reply or a.cost_usd or a.at_most_usd for a in decision.attempts)
+        decision.status not in FAILED and (decision.model is not None or decision.attempts)
         for decision in decisions
     )
 

@@ -34,8 +34,26 @@ class Filled:
             return
         told = [
             f"{self.why} for {self.filled} of {self.picks} picks, so they would have been chosen "
-            "at random. Nothing was selected."
+            "at random. Nothing was selected.",
+            *self._shown(log),
+            f"The largest share that is allowed is {limit:g}. To accept random picks, run the same "
+            "command again with `max_filled` 1; replies that are already there are used again",
         ]
+        raise SelectionOverFilled(" ".join(told), filled=self.filled, picks=self.picks)
+
+    def nothing_reaches(self, threshold: float, log: Path | None) -> SelectionOverFilled:
+        """The error where a `threshold` is asked for and none of `picks` items has a value."""
+        told = [
+            f"{self.why} for any of the {self.picks} items, so none of them can reach `threshold` "
+            f"{threshold:g}. Nothing was selected.",
+            *self._shown(log),
+            "Use another prompt or model, or another strategy",
+        ]
+        return SelectionOverFilled(" ".join(told), filled=self.filled, picks=self.picks)
+
+    def _shown(self, log: Path | None) -> list[str]:
+        """The reply that was of no use and what is wrong with it, and where all replies are."""
+        told = []
         if self.reply is not None:
             said = excerpt(" ".join(self.reply.reply.split()), SHOWN)
             wrong = "; ".join(PROBLEMS.get(word, word) for word in self.problems)
@@ -43,8 +61,4 @@ class Filled:
             told.append(f"Its first unusable reply {shown} ({wrong}).")
         if log is not None:
             told.append(f"All replies are in {log}.")
-        told.append(
-            f"The largest share that is allowed is {limit:g}. To accept random picks, run the same "
-            "command again with `max_filled` 1; replies that are already there are used again"
-        )
-        raise SelectionOverFilled(" ".join(told), filled=self.filled, picks=self.picks)
+        return told

@@ -21,6 +21,7 @@ from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.types import Item, Pool, unanswered
+from selectllm.data.columns import mapping
 from selectllm.data.rouge import lcs_f1, token_ids
 from selectllm.utility.utility import Utility
 
@@ -211,7 +212,7 @@ def responses_of(name: str, what: str, items: Sequence[Item]) -> list[str]:
         raise UtilityError(
             f"utility {name} needs a response for every item, and {len(missing)} of {len(items)} "
             f"in the {what} have none: {listed(missing)}. Fill them in, name their column "
-            f"(`columns` response=COL, in a suite columns: {{response: COL}}), or leave them out"
+            f"({mapping('response', 'COL')}), or leave them out"
         )
     return [item.response or "" for item in items]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from selectllm.core.errors import PoolError, UtilityError
+from selectllm.core.errors import PoolError, UtilityError, renaming
 from selectllm.core.names import listed
 from selectllm.core.plugins import Port, calling, load
 from selectllm.core.types import Pool, Progress
@@ -111,10 +111,11 @@ def _pairwise(entry: PairwiseEntry, pool: Pool, sources: UtilitySources) -> Util
 
 def _knn(entry: KnnEntry, pool: Pool, sources: UtilitySources) -> Utility:
     embedder = sources.embedder
-    tests = _tests(entry, sources)
     # Looked at first: embedding a large pool takes minutes.
     ours = responses_of(entry.name, "pool", pool.items)
-    theirs = responses_of(entry.name, "test pool", tests.items)
+    with renaming("columns", "test_columns"):
+        tests = _tests(entry, sources)
+        theirs = responses_of(entry.name, "test pool", tests.items)
     _check_no_leak(entry, tests, pool, sources.columns)
     vectors = KnnVectors(
         items=embedder.of(pool.items),
@@ -140,8 +141,7 @@ def _tests(entry: KnnEntry, sources: UtilitySources) -> Pool:
         if error.argument != "columns":
             raise
         raise PoolError(
-            f"{error}. In a suite, the entry of {entry.name} may say what it is called: columns: "
-            f"{{instruction: COL}}",
+            f"{error}. In a suite, write this into the entry of {entry.name}",
             argument="columns",
         ) from None
 
@@ -154,7 +154,8 @@ def _check_no_leak(entry: KnnEntry, tests: Pool, pool: Pool, columns: Mapping[st
     ids = {leak.number: leak.test for leak in leaks}
     words = ["selectllm", "utility", "knn", pool.source, "--test", tests.source]
     words += ["--k", str(entry.k), "--answer", entry.answer, "--name", entry.name]
-    words += [word for pair in columns.items() for word in ("--map", "=".join(pair))]
+    for option, mapped in (("--map", columns), ("--test-map", entry.columns)):
+        words += [word for pair in mapped.items() for word in (option, "=".join(pair))]
     raise ItemsLeaked(
         f"utility {entry.name}: {len(ids)} of {len(tests)} test items are also in the pool: "
         f"{listed([ids[number] for number in sorted(ids)])}. Choose another test file, or run "

@@ -38,8 +38,11 @@ def test_the_command_prints_what_the_job_gives(selectllm: Command, pool_file: Pa
 
 
 def test_report_prints_the_same_tables(selectllm: Command, pool_file: Path) -> None:
-    told = selectllm("eval", write_suite(RATED), "-o", "run")
+    told = selectllm("eval", write_suite(RATED), "-o", "run", "--details")
     assert selectllm("report", "run").out == told.out
+    brief = selectllm("eval", "suite.yaml", "-o", "run")
+    assert "selectllm report run" in brief.err
+    assert set(brief.out.splitlines()) < set(told.out.splitlines())
     assert selectllm("report", "run", "--json").json == results()
 
 
@@ -97,7 +100,7 @@ def test_unpriced_models_need_leave_under_max_cost(
 ) -> None:
     suite = write_suite(RATED, served(server))
     assert_refused(selectllm("eval", suite, "--max-cost", "1"), "--allow-unpriced")
-    told = selectllm("eval", suite, "--max-cost", "1", "--allow-unpriced")
+    told = selectllm("eval", suite, "--max-cost", "1", "--allow-unpriced", "--details")
     assert told.code == 0
     assert "not priced" in told.out
 

@@ -110,11 +110,11 @@ def test_a_search_never_takes_more_decisions_than_its_budget(selectllm: Command)
 def test_what_is_going_to_be_asked_is_told_beforehand(selectllm: Command) -> None:
     make_suite(selectllm)
     done = selectllm(*RUN[:-1], "--teacher", SILENT)
-    assert "Search from mine@1 + mock/first, rewritten by mock/reply:" in done.err
-    assert "clusters: 18 training, 12 validation, 30 confirmation" in done.err
-    assert "search: at most 90 decisions" in done.err
-    assert "parent and winner on all training clusters: at most 36 more" in done.err
-    assert "confirmation: at most 120 more" in done.err
+    for fact in (
+        *("mine@1 with mock/first", "mock/reply:", "18 training, 12 validation, 30 confirmation"),
+        *("at most 90 decisions", "at most 36 more", "at most 120 more"),
+    ):
+        assert fact in done.err, fact
 
 
 def test_of_a_confirmation_that_ends_early_all_figures_are_of_the_same_clusters(
@@ -201,7 +201,7 @@ def test_a_teacher_that_writes_nothing_usable_ends_the_search_in_order(
         assert words in done.err
     assert "5 of 5 proposals could not be used" in done.out
     assert "5 proposals in a row could not be used" in done.out
-    assert "nothing; no version did better than the parent" in done.out
+    assert "No version did better than the parent" in done.out
     assert "worth (kind: human; unvalidated)" in done.out
     assert "unknown (no reliability)" in done.out
     assert told()["verdict"] is None
@@ -235,7 +235,7 @@ def test_an_inconclusive_winner_is_kept_with_the_search_and_written_only_by_forc
         make_suite(selectllm, clusters=40, model=served(server))
         done = selectllm(*RUN)
         assert done.code == 3, done.err
-        assert "nothing; the verdict is inconclusive, and --force was not given" in done.out
+        assert "the verdict is inconclusive and --force was not given" in done.out
         assert not Path("prompts/mine/v2.jinja").exists()
         assert "verdict: 'inconclusive against mine@1:" in Path("out/winner.jinja").read_text(
             "utf-8"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from selectllm.jobs.planning import PlanArguments, plan, plan_sets
+from selectllm.jobs.settings import SelectArguments
 from selectllm.jobs.sync import finished
 from tests.conftest import Command, Outcome
 from tests.support.cli_files import RATED, assert_refused, files, served, write_suite
@@ -16,6 +17,7 @@ from tests.support.provider_server import ProviderServer
 
 TWO = "prompts: [short@1] -> prompts: [short@1, rank@1]"
 AB = ("--for", "ab", "--a", "short@1", "--b", "rank@1")
+RATER = "rating:quality@1+openai/m"
 SETS = "sets: {budgets: [4, 8], seeds: [0, 1]}"
 
 
@@ -48,8 +50,8 @@ def test_the_command_prints_what_the_job_gives(
     planned = finished(plan(suite, **asked))
     assert outcome.json == json.loads(json.dumps(planned.results.to_json()))
     shown = " ".join(selectllm("plan", suite, *options).out.split())
-    assert f"plan for {outcome.json['for']}; nothing was sent" in shown
-    assert "taken for granted" in shown
+    assert f"plan for {outcome.json['for']}. Nothing was sent" in shown
+    assert "take for granted" in shown
 
 
 def test_the_plan_of_sets_is_that_of_the_job(selectllm: Command, pool_file: Path) -> None:
@@ -61,7 +63,15 @@ def test_the_plan_of_sets_is_that_of_the_job(selectllm: Command, pool_file: Path
         plan_sets(suite, budgets=[5], only=["short"], seeds=[3])
     ).results.to_json()
     assert outcome.json == json.loads(json.dumps(planned))
-    assert "plan for sets; nothing was sent" in selectllm("plan", suite, *options).out
+    assert "plan for sets. Nothing was sent" in selectllm("plan", suite, *options).out
+
+
+def test_the_plan_of_a_pool_is_that_of_the_job(selectllm: Command, pool_file: Path) -> None:
+    outcome = selectllm("plan", pool_file, "--budget", 5, "--strategy", RATER, "--json")
+    assert outcome.code == 0, outcome.err
+    asked = SelectArguments(budget=5, strategy=RATER)
+    assert outcome.json == json.loads(json.dumps(finished(plan(pool_file, **asked)).to_json()))
+    assert RATER in selectllm("plan", pool_file, "--budget", 5, "--strategy", RATER).out
 
 
 def test_nothing_is_written_or_sent(

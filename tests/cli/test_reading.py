@@ -129,6 +129,35 @@ class TestTestFiles:
         done = selectllm(*knn, *self.MAPPED)
         assert done.code == 0, done.err
 
+    def test_they_are_mapped_apart_from_the_pool_s(self, selectllm: Command) -> None:
+        write_jsonl(Path("pool.jsonl"), self.POOL)
+        tests = [{"ask": f"What is lake {n} good for?", "say": "Swimming."} for n in range(5)]
+        write_jsonl(Path("test.jsonl"), tests)
+        knn = ("utility", "knn", "pool.jsonl", "--test", "test.jsonl", *self.KNN, *self.MAPPED)
+        unnamed = selectllm(*knn)
+        assert unnamed.code == 2
+        assert "--test-map instruction=ask" in unnamed.err
+        half = selectllm(*knn, "--test-map", "instruction=ask")
+        assert (half.code, "--test-map response=COL" in half.err) == (2, True)
+        wrong = selectllm(*knn, "--test-map", "instruction=asks")
+        assert "--test-map instruction=asks" in wrong.err
+        assert "Did you mean 'ask'?" in wrong.err
+        mapped = ("--test-map", "instruction=ask", "--test-map", "response=say")
+        assert selectllm(*knn, *mapped).code == 0
+
+    @pytest.mark.parametrize(
+        "verb",
+        [
+            "utility student pool.jsonl",
+            "student train pool.jsonl -o trained",
+            "student compare sets --pool pool.jsonl",
+            "utility validate suite.yaml",
+        ],
+    )
+    def test_verbs_that_train_take_the_same_option(self, selectllm: Command, verb: str) -> None:
+        shown = " ".join(selectllm(*verb.split(), "--help").out.split())
+        assert "--test-map NAME=COL" in shown
+
     def test_a_suite_names_their_columns_in_the_entry(self, selectllm: Command) -> None:
         write_jsonl(Path("pool.jsonl"), [{**row, "response": "a"} for row in pool_rows(10)])
         tests = [{"frage": f"Which lake is number {n}?", "response": "b"} for n in range(5)]
@@ -137,7 +166,7 @@ class TestTestFiles:
         refused = selectllm("eval", write_suite(f"utilities: [{entry % ''}]"))
         assert refused.code == 2
         assert "test.jsonl:1: no column holds the instruction" in refused.err
-        assert "frage to instruction" in refused.err
+        assert "columns: {instruction: frage}" in refused.err
         assert "entry of knn" in refused.err
         named = entry % ", columns: {instruction: frage}"
         assert selectllm("eval", write_suite(f"utilities: [{named}]")).code == 0

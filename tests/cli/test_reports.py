@@ -163,4 +163,18 @@ def test_a_report_of_sets_is_told_from_their_folder(selectllm: Command, pool_fil
 
 def test_a_report_of_no_run_is_refused(selectllm: Command, suite: str) -> None:
     done = selectllm("report", ".", "--as", "junit")
-    assert (done.code, "Is the folder a finished run?" in done.err) == (2, True)
+    assert (done.code, "selectllm runs" in done.err) == (2, True)
+
+
+def test_a_folder_of_runs_and_a_wrong_name_lead_to_the_runs_that_there_are(
+    selectllm: Command, suite: str
+) -> None:
+    assert selectllm("eval", suite, "-o", "eval/runs/first").code == 0
+    several = selectllm("report", "eval/runs")
+    assert several.code == 2
+    assert str(Path("eval/runs/first")) in several.err
+    assert "selectllm runs eval/runs" in several.err
+    for wrong in ("eval/runs/frist", "frist", "first"):
+        refused = selectllm("report", wrong)
+        assert refused.code == 2
+        assert f"Did you mean {Path('eval/runs/first')}?" in refused.err

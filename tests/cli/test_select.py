@@ -60,6 +60,19 @@ def test_above_max_filled_no_file_is_written_or_replaced(
     assert selectllm(*asked, "--max-filled", "20%").code == 2
 
 
+def test_the_endpoint_options_are_those_of_a_prefilter_too(
+    selectllm: Command, pool_file: Path
+) -> None:
+    asked = ("--budget", 2, "--prefilter", "rating:quality@1+openai/m:0.5")
+    with ProviderServer(reply=lambda messages: "[1]: 4") as server:
+        served = ("--api-base", server.base_url)
+        outcome = selectllm("select", pool_file, "--strategy", "first", *asked, *served)
+        assert (outcome.code, server.count) == (0, 40), outcome.err
+    refused = selectllm("select", pool_file, "--budget", 2, "--strategy", "first", *served)
+    assert refused.code == 2
+    assert "--api-base" in refused.err
+
+
 def test_a_dry_run_of_a_strategy_is_a_line_or_json(selectllm: Command, pool_file: Path) -> None:
     rating = ("--strategy", "rating:quality@1+openai/m", "--dry-run")
     assert selectllm("select", pool_file, "--threshold", 3, *rating).out.splitlines()[0] == (

@@ -63,3 +63,20 @@ def test_noise_is_no_verdict_and_exit_0(selectllm: Command, suite: Path) -> None
     job = finished(aa(suite, model="mock/random", by="repeats", out="job"))
     assert told.json == json.loads(json.dumps(job.results.to_json()))
     assert told.json["noise"]["by"] == "repeats"
+
+
+def test_what_is_printed_is_short_and_details_are_the_whole_report(
+    selectllm: Command, suite: Path
+) -> None:
+    swapped = ("swap", suite, "--from", "best", "--to", "again", "-o", "swap")
+    itself = ("aa", suite, "--model", "mock/random", "--by", "repeats", "-o", "aa")
+    recorded = ("eval", suite, "-o", "eval", "--quiet")
+    gate = ("regress", suite, "--baseline", "base.json", "-o", "regress")
+    assert selectllm(*recorded).code == 0
+    assert selectllm("baseline", "set", "eval", "-o", "base.json").code == 0
+    for asked, label in ((swapped, "retention"), (itself, "noise floor"), (gate, "difference")):
+        told = selectllm(*asked)
+        assert label in told.out
+        assert "agreement with" not in told.out
+        assert f"selectllm report {asked[-1]}" in told.err
+        assert selectllm(*asked, "--details").out == selectllm("report", asked[-1]).out

@@ -106,6 +106,7 @@ class TestTheWholeWay:
         fill(Path("sheet.csv"), quality)
         assert selectllm("utility", "import", "sheet.csv").code == 0
         outcome = decide(selectllm, "--differing", "-o", "decided")
+        assert "collect ratings" not in outcome.err
         (verdict,) = outcome.json["verdicts"]
         assert verdict["unit"] == "range"
         assert verdict["captured"] == {"a": None, "b": None}
@@ -198,7 +199,7 @@ class TestAskAndImport:
         assert outcome.json["file"] == "sheet-1.ratings.jsonl"
         quiet = selectllm(*asked, "--quiet")
         assert quiet.err == ""
-        assert "in the suite: {name: rating, source: import" in quiet.out
+        assert "suite's utilities: {name: rating, source: import" in quiet.out
 
     def test_options_reach_the_sheet(self, selectllm: Command, run: Path) -> None:
         suite = write_suite(MODELS)

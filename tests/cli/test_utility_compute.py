@@ -17,7 +17,7 @@ from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
 from tests.selection.scorers.test_likelihood import HashModel
 from tests.support.cli_files import assert_refused, write_suite
 
-NAMED = "in the suite: "
+NAMED = "Add to the suite's utilities: "
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_what_was_written_is_told_as_text_or_json(selectllm: Command) -> None:
     told = knn(selectllm, "--answer", "rouge-l", "--json").json
     assert (told["file"], told["items"]) == ("pool.knn.utility.jsonl", 40)
     outcome = knn(selectllm, "--answer", "rouge-l")
-    assert outcome.out.startswith("pool.knn.utility.jsonl: 40 items, kind: proxy, reliability ")
+    assert outcome.out.startswith("pool.knn.utility.jsonl has the values of 40 items (kind: proxy)")
     assert outcome.out.endswith(f"{NAMED}{{name: knn, source: import, file: {told['file']}}}\n")
 
 
@@ -129,7 +129,7 @@ def test_the_difficulty_of_instructions_is_kept_as_a_proxy(
     utility, _ = read_utility(Path("pool.ifd.utility.jsonl"))
     assert utility.values == pytest.approx({item: worth(score) for item, score in scores.items()})
     assert (utility.source, utility.kind, utility.range) == ("ifd", "proxy", (-1, 1))
-    assert "reliability unknown" in outcome.out
+    assert "reliability is not known" in outcome.out
     found = run(selectllm, outcome.out.splitlines()[-1].removeprefix(NAMED))
     assert found.json["pairs"][0]["agreement"]["hard: very"]["kind"] == "proxy"
 

@@ -61,7 +61,7 @@ def test_values_by_training_are_told_and_a_suite_takes_them(selectllm: Command) 
     outcome = student(selectllm)
     assert outcome.code == 0, outcome.err
     assert "source: import, file: pool.student.utility.jsonl" in outcome.out
-    assert "10 blocks, 1 trainings each" in outcome.err
+    assert "10 blocks, with 1 training for each" in outcome.err
     told = student(selectllm, "--json", "--quiet")
     assert (told.err, told.json["items"], told.json["kind"]) == ("", 30, "outcome")
     entry = {"name": "student", "source": "import", "file": "pool.student.utility.jsonl"}

@@ -93,6 +93,10 @@ plan {SUITE} --rating-cost nan                      | --rating-cost nan
 plan {SUITE} --retain nan                           | --retain nan
 plan {SUITE} --pilot nowhere                        | nowhere/run.json
 plan {SUITE} --budget 5                             | --budget --for sets
+plan {SUITE} --strategy longest                     | --strategy pool
+plan pool.jsonl --budget 5 --strategy longst        | 'longst' 'longest'?
+plan pool.jsonl --strategy longest                  | --budget
+plan pool.jsonl --budget 5 --limit 3                | --limit suite
 plan suites/sets.yaml --for sets --a short@1        | --a --for
 plan suites/sets.yaml --for sets --only shrt        | --only 'shrt' short@1
 
@@ -285,8 +289,8 @@ runs nowhere                                        | nowhere
 view nowhere                                        | nowhere
 view runs --port 70000                              | --port 70000
 
-report nowhere                                      | nowhere/results.json
-report suites                                       | suites/results.json
+report nowhere                                      | nowhere selectllm runs
+report suites                                       | suites selectllm runs
 report runs/ab runs/ab                              | runs/ab twice
 report runs/ab runs/asked runs/recorded             | --each --html
 report runs/ab runs/asked --each                    | --each --html -o

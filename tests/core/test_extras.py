@@ -13,6 +13,7 @@ from selectllm.core import extras
 from selectllm.core.errors import ExtraMissing, UsageError
 from selectllm.jobs.session import Session
 from tests.conftest import Command
+from tests.support.cli_files import write_suite
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -91,6 +92,25 @@ def test_given_vectors_need_no_encoder(monkeypatch: pytest.MonkeyPatch, tmp_path
         session.check_encoder()
     with Session(tmp_path) as session, pytest.raises(ExtraMissing):
         session.check_encoder()
+
+
+SETS = "sets: {budgets: [4], seeds: [0]}"
+
+
+def test_sets_that_embed_nothing_need_no_encoder(
+    selectllm: Command, pool_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent(monkeypatch, "sentence_transformers")
+    suite = write_suite(SETS, "strategies: [random, longest]")
+    made = selectllm("sets", suite, "--json")
+    assert made.code == 0, made.err
+    assert made.json["pool"]["vendi"] is None
+    (note,) = made.json["notes"]
+    assert 'pip install "selectllm[embed]"' in note
+    needy = write_suite(SETS, "strategies: [random, k-center]")
+    refused = selectllm("sets", needy)
+    assert refused.code == 2
+    assert 'pip install "selectllm[embed]"' in refused.err
 
 
 def test_init_says_what_its_quickstart_lacks(

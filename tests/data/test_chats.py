@@ -118,5 +118,5 @@ def test_a_mapped_instruction_leaves_the_answer_of_the_first_turn() -> None:
 
 def test_turns_that_there_are_none_of_are_an_error(folder: Folder) -> None:
     complaint = folder.complaint("pool.jsonl", jsonl([chat(*LONG)]), columns={"turns": "frist"})
-    assert "turns=frist" in complaint
+    assert "'turns': 'frist'" in complaint
     assert "'first'" in complaint

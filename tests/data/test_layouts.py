@@ -110,6 +110,17 @@ def test_turns_and_parts_of_text_are_read_wherever_they_stand(row: Row) -> None:
     assert only(row)[1:] == ("Name a river.", "", "The Elbe.")
 
 
+@pytest.mark.parametrize("row", [{"input": CHAT}, {"input": CHAT[:1], "ideal": "The Elbe."}])
+def test_turns_under_input_are_the_instruction(row: Row) -> None:
+    assert only(row)[1:] == ("Name a river.", "", "The Elbe.")
+    assert len(Pool.from_records([row]).notes) == 1
+
+
+def test_several_right_answers_are_no_response() -> None:
+    row = {"input": CHAT[:1], "ideal": ["The Elbe.", "Elbe"]}
+    assert only(row)[1:] == ("Name a river.", "", None)
+
+
 def test_a_canonical_column_comes_before_what_a_tool_writes() -> None:
     row = {"instruction": "Name a lake.", "fields": {"text": "Name a river."}, "data": {}}
     assert only(row)[1] == "Name a lake."
@@ -121,6 +132,7 @@ def test_a_canonical_column_comes_before_what_a_tool_writes() -> None:
         {"custom_id": "r-1", "body": {"model": "gpt"}},
         {"fields": {"name": "Elbe"}, "ask": "Why does a river bend?"},
         {"data": {"name": "Elbe"}, "ask": "Why does a river bend?"},
+        {"input": "Why does a river bend?", "label": "geography"},
     ],
 )
 def test_what_only_resembles_them_is_not_guessed_at(folder: Folder, row: Row) -> None:
@@ -153,7 +165,7 @@ def test_ids_and_responses_are_reached_too() -> None:
 def test_a_path_that_leads_nowhere_is_an_error_with_the_nearest(folder: Folder) -> None:
     content = jsonl([{"data": {"text": "Name a river."}}])
     complaint = folder.complaint("pool.jsonl", content, columns={"instruction": "data.txt"})
-    assert "instruction=data.txt" in complaint
+    assert "{'instruction': 'data.txt'}" in complaint
     assert "Did you mean 'data.text'?" in complaint
 
 
@@ -183,6 +195,11 @@ def rows_with(**values: Any) -> bytes:
     [
         {"status": "in progress"},
         {"url": lambda n: f"https://example.org/tasks/about-the-sky/{n}"},
+        {"url": lambda n: f"https://example.org/a page of its own about the sky/{n}"},
+        {"site": lambda n: f"www.example.org/a page of its own about the sky/{n}"},
+        {"place": lambda n: f"/home/me/the files of my own about the sky, from {n}"},
+        {"path": lambda n: f"My documents, then those about the sky, then number {n}"},
+        {"doc_id": lambda n: f"The document about the colour of the sky, number {n}"},
         {"task": "Rate the answer to the question."},
         {"created": lambda n: f"2024-02-03 10:{n:02}:00"},
         {"text_hash": lambda n: f"{n:064x}"},
@@ -198,12 +215,12 @@ def rows_with(**values: Any) -> bytes:
 )
 def test_what_is_proposed_looks_like_instructions(folder: Folder, values: Row) -> None:
     complaint = folder.complaint("pool.jsonl", rows_with(**values))
-    assert "`columns` instruction=words" in complaint
+    assert "instruction': 'words'" in complaint
 
 
 def test_what_is_proposed_may_lie_in_an_object_and_works(folder: Folder) -> None:
     content = jsonl([{"meta": {"state": "new"}, "item": {"q1": "Why is the sky blue today?"}}])
-    assert "`columns` instruction=item.q1" in folder.complaint("pool.jsonl", content)
+    assert "`columns={'instruction': 'item.q1'}`" in folder.complaint("pool.jsonl", content)
     (item,) = folder.items("pool.jsonl", content, columns={"instruction": "item.q1"})
     assert item.instruction == "Why is the sky blue today?"
 
@@ -214,7 +231,7 @@ def test_the_turns_of_gemini_are_read_as_proposed(folder: Folder) -> None:
         {"role": "model", "parts": [{"text": "Because of the air."}]},
     ]
     content = jsonl([{"contents": turns}])
-    assert "`columns` instruction=contents" in folder.complaint("pool.jsonl", content)
+    assert "`columns={'instruction': 'contents'}`" in folder.complaint("pool.jsonl", content)
     (item,) = folder.items("pool.jsonl", content, columns={"instruction": "contents"})
     assert (item.instruction, item.response) == ("Why is the sky blue?", "Because of the air.")
 
@@ -223,7 +240,7 @@ def test_a_file_without_instructions_is_said_to_have_none(folder: Folder) -> Non
     content = jsonl([{"status": "in progress", "url": f"https://a.org/{n}"} for n in range(20)])
     complaint = folder.complaint("pool.jsonl", content)
     assert "none looks like one (columns: status, url)" in complaint
-    assert "instruction=COL" in complaint
+    assert "{'instruction': 'COL'}" in complaint
 
 
 # Texts that are nearly all equal

@@ -244,7 +244,7 @@ BAD_ROWS = [
     (
         b'{"instruction": "q", "output": 42}',
         "response (column 'output') is a number, not text: 42. "
-        "Write it as text, use `columns` response=COL",
+        "Write it as text, use `columns={'response': 'COL'}`",
     ),
     (b'["q"]', "the row is not an object: ['q']. Write it as {\"instruction\": ...}"),
     (b"null", 'the row is not an object: None. Write it as {"instruction": ...}'),
@@ -391,16 +391,16 @@ def test_a_pool_of_bad_rows_only_is_an_error_even_when_they_are_skipped(folder: 
 def test_a_file_without_an_instruction_column_names_the_columns_and_the_flag(
     folder: Folder,
 ) -> None:
-    for row, flag in (
-        ({"Instruction": "q", "n": 1}, "instruction=Instruction"),
-        ({"status": "done", "words": "Name a colour."}, "instruction=words"),
-        ({"n": 1, "question": "q"}, "instruction=question"),
-        ({"id": "a", "question": "q"}, "instruction=question"),
-        ({"my text": "Name a colour."}, "'instruction=my text'"),
+    for row, column in (
+        ({"Instruction": "q", "n": 1}, "Instruction"),
+        ({"status": "done", "words": "Name a colour."}, "words"),
+        ({"n": 1, "question": "q"}, "question"),
+        ({"id": "a", "question": "q"}, "question"),
+        ({"my text": "Name a colour."}, "my text"),
     ):
         assert folder.complaint("pool.jsonl", jsonl([row]), skip_bad=True) == (
             f"pool.jsonl:1: no column holds the instruction (columns: {', '.join(row)}). "
-            f"Name it with `columns` {flag}"
+            f"Name it with `columns={{'instruction': '{column}'}}`"
         )
 
 
@@ -411,9 +411,8 @@ def test_a_mapping_to_a_column_that_is_not_there_is_an_error(folder: Folder) -> 
             "pool.jsonl", content, columns={"response": "anwser"}, skip_bad=skip_bad
         )
         assert message == (
-            "pool.jsonl:1: `columns` response=anwser: there is no column 'anwser'. Did you mean "
-            "'answer'? "
-            "There are: answer, instruction"
+            "pool.jsonl:1: `columns={'response': 'anwser'}`: there is no column 'anwser'. "
+            "Did you mean 'answer'? There are: answer, instruction"
         )
     message = folder.complaint("pool.jsonl", content, columns={"respons": "answer"})
     assert message.startswith(

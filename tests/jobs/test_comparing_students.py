@@ -152,7 +152,7 @@ def test_the_learning_rate_can_be_chosen_on_dev_items(heard: Heard, tmp_path: Pa
     choice = found["learning_rate"]
     best = min(choice["losses"], key=lambda rate: choice["losses"][rate] or np.inf)
     assert float(best) == choice["rate"] == found["config"]["learning_rate"]
-    assert f"learning rate {choice['rate']:g}, chosen on 6 dev items" in heard.notes
+    assert f"The learning rate is {choice['rate']:g}, chosen on 6 dev items." in heard.notes
 
 
 def test_agreement_with_the_utilities_is_told_with_what_length_alone_foretells(

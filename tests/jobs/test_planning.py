@@ -14,11 +14,14 @@ import pytest
 import tiktoken
 from jsonschema import Draft202012Validator
 
+import selectllm as sl
 from selectllm.core.errors import UsageError
 from selectllm.jobs.comparing import ab
 from selectllm.jobs.evaluating import EvaluatingArguments, evaluate
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.planning import PlanArguments, plan
+from selectllm.jobs.selection_plan import SelectionPlan
+from selectllm.jobs.settings import SelectArguments
 from selectllm.jobs.sync import finished
 from selectllm.report.schemas import schema
 from selectllm.stats.power import clusters_needed, detectable
@@ -42,6 +45,48 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def model(entry: dict[str, object], **more: object) -> str:
     return f"mock/first -> {json.dumps({**entry, **more})}"
+
+
+RATER = "rating:quality@1+openai/m"
+
+
+@pytest.mark.parametrize(
+    ("asked", "selector", "calls"),
+    [
+        ({"prompt": "short@1", "model": "mock/first", "by": "random"}, "mock/first", 4),
+        ({"strategy": RATER}, RATER, 40),
+        ({"strategy": "longest"}, "longest", 0),
+    ],
+)
+def test_a_selection_from_a_pool_is_planned_without_sending(
+    asked: SelectArguments, selector: str, calls: int
+) -> None:
+    with sl.Session() as session:
+        for pool in ("pool.jsonl", Path("pool.jsonl"), sl.load_pool("pool.jsonl").pool):
+            for plan in (sl.plan, session.plan):
+                ahead = plan(pool, budget=4, **asked)
+                assert isinstance(ahead, SelectionPlan)
+                assert (ahead.selector, ahead.items, ahead.calls) == (selector, 40, calls)
+                assert ahead.usd == (None if selector == RATER else 0)
+    assert list(Path().glob("*.jsonl")) == [Path("pool.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("planned", "asked", "argument"),
+    [
+        ("pool.jsonl", {"kind": "ab"}, "kind"),
+        ("hf:some/pool", {"limit": 3}, "limit"),
+        ("suite.yaml", {"budget": 3}, "budget"),
+        ("suite", {"strategy": "longest"}, "strategy"),
+        ("pool.jsonl", {"budget": 3}, "strategy"),
+    ],
+)
+def test_what_belongs_to_the_other_kind_of_plan_is_refused(
+    planned: str, asked: Any, argument: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        sl.plan(planned, **asked)
+    assert refused.value.argument == argument
 
 
 def planned(suite: Path, **arguments: Unpack[PlanArguments]) -> Any:
@@ -81,7 +126,7 @@ def test_calls_are_clusters_x_orders_x_repeats_x_pairs() -> None:
     assert [pair["decisions"] for pair in content["pairs"]] == [8 * 3 * 2] * 2
     assert content["total"]["decisions"] == content["total"]["calls"] == 8 * 3 * 2 * 2
     assert content["total"]["calls_most"] == 3 * content["total"]["calls"]
-    assert "8 clusters x 3 orders x 2 repeats x 2 pairs = 96" in told(suite)
+    assert "8 clusters x 3 orders x 2 repeats x 2 pairs make 96 decisions" in told(suite)
 
 
 def test_a_limit_is_of_the_clusters_that_the_pool_gives() -> None:
@@ -97,7 +142,7 @@ def test_the_pool_gives_clusters_by_group_and_by_file() -> None:
     content = planned(write_suite(RATED, "size: 5} -> size: 5, group: topic, limit: 4}"))
     assert content["clusters"]["pool"] == math.ceil(12 / 5) + math.ceil(28 / 5)
     assert content["clusters"]["groups"] == 2
-    assert any("independent of each other" in line for line in content["assumptions"])
+    assert any("do not depend on each other" in line for line in content["assumptions"])
     evaluated(write_suite(RATED))
     suite = write_suite("{by: random, size: 5} -> {file: run/clusters.json, limit: 4}")
     clusters = planned(suite)["clusters"]
@@ -133,7 +178,7 @@ def test_a_prompt_that_is_too_long_is_counted_and_never_sent() -> None:
     suite = write_suite(RATED, model(PRICED, context=2000))
     pair = planned(suite)["pairs"][0]
     assert (pair["decisions"], pair["too_long"], pair["calls"]) == (8, 1, 7)
-    assert "1 prompt longer than the model's context" in told(suite)
+    assert "1 prompt would be longer than the model's context" in told(suite)
 
 
 # --- replies that are there
@@ -217,7 +262,7 @@ def test_a_known_tokenizer_counts_and_others_are_said_to_be_estimated(
     content = planned(write_suite(RATED, f"[mock/first] -> {json.dumps(entries)}"))
     known, unknown = content["pairs"]
     assert (known["tokens_by"], unknown["tokens_by"]) == ("o200k_base", "estimate")
-    assert any(line.startswith("prompt tokens of x are") for line in content["assumptions"])
+    assert any("prompt tokens of x are an estimate" in line for line in content["assumptions"])
     evaluated(write_suite(RATED, model(entries[0])))
     encoding = tiktoken.get_encoding("o200k_base")
     messages = [message for seen in server.requests for message in seen.body["messages"]]
@@ -231,7 +276,7 @@ def test_a_price_of_the_table_names_the_table_and_its_age() -> None:
     assert content["pairs"][0]["price"]["source"] == "litellm"
     assert content["price_table"]["newest_model"] > "2024"
     version = content["price_table"]["version"]
-    assert f"litellm {version}, which carries no date" in told(suite)
+    assert f"litellm {version}. The table has no date" in told(suite)
 
 
 def test_what_is_not_priced_is_said_and_never_0() -> None:
@@ -241,7 +286,7 @@ def test_what_is_not_priced_is_said_and_never_0() -> None:
     assert [pair["usd"] for pair in content["pairs"]] == [0.0, None]
     assert (content["total"]["usd"], content["total"]["usd_most"]) == (None, None)
     assert finished(plan(suite)).usd is None
-    assert "not priced: short@1 + x" in told(suite)
+    assert "price of short@1 + x is not known" in told(suite)
 
 
 def test_replies_of_unknown_length_are_assumed_aloud() -> None:
@@ -250,8 +295,8 @@ def test_replies_of_unknown_length_are_assumed_aloud() -> None:
     short, rank = (pair["pace"] for pair in content["pairs"])
     assert (short["source"], short["tokens_out"]) == ("assumption", 8 * 2 + 16)
     assert rank["tokens_out"] == 8 * 5 + 16  # a ranking names all five
-    assert any("short@1 + m: replies of 32 tokens" in line for line in content["assumptions"])
-    assert "taken for granted" in told(suite)
+    assert any("short@1 + m takes 32 tokens" in line for line in content["assumptions"])
+    assert "take for granted" in told(suite)
 
 
 # --- ratings
@@ -266,7 +311,7 @@ def test_without_a_utility_every_item_is_to_be_rated() -> None:
     assert needed["differing"] == {
         **{"items": 19, "ratings": 57, "usd": 14.25, "source": "independent picks"}
     }
-    assert any("upper bound for arms that agree" in line for line in content["assumptions"])
+    assert any("picked independently" in line for line in content["assumptions"])
     assert content["spread"]["source"] == "assumption"
     assert "40 items x 3 raters = 120 ratings, 30.00 USD" in told(write_suite(TWO), **asked)
 
@@ -292,7 +337,7 @@ def test_only_items_without_a_value_are_to_be_rated() -> None:
     content = planned(write_suite(imported), kind="ab")
     assert (content["ratings"]["items"], content["clusters"]["items"]) == (15, 40)
     assert content["clusters"]["unrated"] > 0
-    assert any("not fully rated" in line for line in content["assumptions"])
+    assert any("in which ratings are missing" in line for line in content["assumptions"])
     write_jsonl(Path("half.jsonl"), rows)
     content = planned(write_suite(imported), kind="ab")
     assert (content["ratings"]["items"], content["ratings"]["differing"]) == (0, None)
@@ -348,11 +393,11 @@ def test_where_a_pilot_is_not_what_is_planned_that_is_said() -> None:
     evaluated(write_suite(RATED), out="single")
     wide = write_suite(TWO, RATED, "size: 5 -> size: 10", "picks: 2 -> picks: 3")
     said = "\n".join(planned(wide, **AB, pilot="pilot")["assumptions"])
-    assert "the pilot has no rank@1 + mock/first" in said
-    assert "the pilot's clusters (2 of 5)" in said
+    assert "does not have rank@1 + mock/first" in said
+    assert "2 of 5" in said
     suite = write_suite(RATED, "[mock/first] -> [mock/first, mock/random]")
     content = planned(suite, pilot="single")
-    assert "the pilot has one pair only" in "\n".join(content["assumptions"])
+    assert "The pilot has only one pair" in "\n".join(content["assumptions"])
     assert content["spread"]["source"] == "random picks"
 
 
@@ -363,8 +408,8 @@ def test_a_suite_out_of_reach_is_told_plainly() -> None:
     assert (reach["word"], reach["possible"]) == ("pass", False)
     assert 40 < reach["least"] < 60
     text = told(suite, kind="regress")
-    assert f"even if every d were 0, `pass` needs {reach['least']} counted clusters" in text
-    assert f"raise clusters.limit to {reach['asked']} or more" in text
+    assert f"`pass` needs {reach['least']} counted clusters" in text
+    assert f"Raise clusters.limit to {reach['asked']} or more" in text
     assert "identical picks in all clusters pass outright" in text
     assert planned(suite, kind="regress", limit=reach["asked"])["reach"]["possible"]
 
@@ -381,10 +426,10 @@ def test_few_groups_say_little_and_that_is_said_first() -> None:
     assert not reach["possible"]
     assert reach["least"] == 20 * reach["groups"]
     text = told(suite, kind="regress")
-    assert "verdicts go by the 4 groups, not by the clusters in them: few groups say little" in text
-    assert "nothing: 80 counted clusters in 4 groups are too few to show any difference" in text
+    assert "goes by the 4 groups, not by the clusters in them" in text
+    assert "80 counted clusters in 4 groups are too few" in text
     assert f"needs {reach['least']:,} counted clusters in {reach['groups']} groups" in text
-    assert "raise clusters.limit, or add items of other groups" in text
+    assert "Raise clusters.limit, or add items of other groups" in text
 
 
 def test_one_large_group_among_small_ones_is_told() -> None:
@@ -402,7 +447,7 @@ def test_one_large_group_among_small_ones_is_told() -> None:
 def test_a_pool_that_is_too_small_is_told_plainly() -> None:
     text = told(write_suite(RATED), kind="ab")
     assert "`equivalent` needs" in text
-    assert "the pool gives 8 at most: add items, or make clusters.size smaller" in text
+    assert "The pool gives 8 at most. Add items, or make clusters.size smaller" in text
 
 
 def test_the_reach_is_what_ab_then_says_of_arms_that_pick_alike() -> None:
@@ -525,3 +570,12 @@ def test_an_unfinished_pilot_is_refused() -> None:
     Path("pilot/results.json").unlink()
     with pytest.raises(UsageError, match=r"pilot.*not finished"):
         finished(plan(suite, pilot="pilot"))
+
+
+def test_a_suite_without_a_range_and_with_gaps_in_its_ratings_is_planned(folder: Path) -> None:
+    rows = [row | {"rating": row["rating"] if n % 2 else None} for n, row in enumerate(pool_rows())]
+    write_jsonl(Path("pool.jsonl"), rows)
+    unranged = "utilities: [{name: rating, source: ratings, column: rating}]"
+    content = planned(write_suite(TWO, unranged), **AB)
+    assert content["ratings"]["items"] == 20
+    assert content["clusters"]["asked"] == 8

@@ -166,7 +166,7 @@ def test_two_raters_are_averaged_with_their_agreement(heard: Heard) -> None:
     fill(heard.folder / "sheet-2.csv", quality, "ben")
     result = imported(heard, "sheet-1.csv", "sheet-2.csv")
     assert result.file == Path("sheet.ratings.jsonl")
-    assert "2 raters, Krippendorff's alpha" in ratings_text(result.summary)
+    assert "2 raters. Krippendorff's alpha" in ratings_text(result.summary)
     head, *rows = read_jsonl(heard.folder / "sheet.ratings.jsonl")
     assert head["ratings"]["raters"] == ["anna", "ben"]
     for row in rows:
@@ -190,7 +190,7 @@ def test_what_was_read_is_told_and_who_did_not_answer(heard: Heard) -> None:
         "rater_noise": None,
         "utility": {**entry, "range": [1, 5]},
     }
-    assert "in the suite: {name: rating, source: import" in ratings_text(read)
+    assert "suite's utilities: {name: rating, source: import" in ratings_text(read)
 
 
 def test_what_is_rated_already_is_not_asked_again(heard: Heard) -> None:

@@ -103,7 +103,7 @@ def test_reasoning_that_ate_max_tokens_is_cut_and_told_with_the_setting_to_raise
     assert selection.spent_usd == pytest.approx(9 * (900e-6 + 640e-6))
     note = next(note for note in notes if "max_tokens" in note)
     assert "9 of 9 replies of m have no text: its reasoning used up max_tokens (64)" in note
-    assert "--model-arg max_tokens=256" in note
+    assert "`max_tokens=256`" in note
 
 
 def test_a_question_without_an_answer_is_asked_again_in_the_same_turn(session: Session) -> None:

@@ -298,6 +298,21 @@ def test_a_strategy_that_measures_nothing_is_over_the_limit(session: Session) ->
         assert chosen(session, **rated(server, budget=4, log=LOG, max_filled=1)).filled == 4
 
 
+def test_a_threshold_over_nothing_measured_is_a_computed_answer_and_keeps_the_log(
+    session: Session,
+) -> None:
+    with ProviderServer(reply=lambda messages: "fine") as server:
+        for _ in range(2):  # from the replies, and from the log
+            with pytest.raises(SelectionOverFilled, match=r'"fine".*not score every') as refused:
+                chosen(session, **rated(server, threshold=3, log=LOG))
+            assert (refused.value.exit_code, refused.value.picks) == (1, 40)
+            assert str(LOG) in str(refused.value)
+    assert len(read_jsonl(LOG)) == 2
+    corrected = {"models": None, "strategy": "rating:quality@1+mock/reply:[1]: 4"}
+    with ProviderServer(reply=lambda messages: "[1]: 4") as server:
+        assert len(chosen(session, **{**rated(server, threshold=3, log=LOG), **corrected})) == 40
+
+
 def test_a_prefilter_that_measures_nothing_leaves_nothing(session: Session) -> None:
     useless = "rating:quality@1+mock/reply:fine:0.5"
     with pytest.raises(SelectionShort, match="none of 40 items") as refused:
@@ -476,7 +491,7 @@ def test_a_threshold_takes_all_that_reach_it(session: Session) -> None:
         selection = chosen(session, **rated(server, threshold=10))
         assert ids(selection) == ["item-009", "item-019", "item-029", "item-039"]
         assert (selection.budget, selection.short) == (None, 0)
-        with pytest.raises(UsageError, match=r"No item reaches it, because the highest is 10"):
+        with pytest.raises(UsageError, match=r"threshold` 11.* 10"):
             chosen(session, **rated(server, threshold=11))
 
 
@@ -515,6 +530,15 @@ def test_a_rating_may_filter_before_a_model_selects(
         selection = chosen(session, budget=2, prefilter=f"{RATER}:0.2", **MOCK)
     assert "`prefilter` keeps 8 of 40 items." in notes
     assert {int(name[-1]) for name in ids(selection)} <= {8, 9}
+
+
+def test_models_are_those_of_a_prefilter_too(session: Session, notes: list[str]) -> None:
+    with ProviderServer(reply=marks) as server:
+        models = {"openai/m": served(server)}
+        asked = SelectArguments(budget=2, prefilter=f"{RATER}:0.2", models=models)
+        for more in (MOCK, SelectArguments(strategy="first")):
+            assert {int(name[-1]) for name in ids(chosen(session, **asked, **more))} <= {8, 9}
+        assert server.count == 39 + 3
 
 
 @pytest.mark.parametrize(

@@ -367,7 +367,7 @@ def test_reports_tell_what_a_random_set_captures() -> None:
     comparison = made()
     text = " ".join(comparison.report().split())
     for budget in (4, 8):
-        assert f"{budget} of 40 items, mean over 2 seeds" in text
+        assert f"sets of {budget} from 40 items, averaged over 2 seeds" in text
         assert f"A random set of {budget} captures 0 \u00b1 0." in text
     for head in ("captured", "cosine", "Vendi", "cover", "bits", "read", "write", "near"):
         assert head in text

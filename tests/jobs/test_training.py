@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selectllm.core.errors import ModelError, RunError
+from selectllm.core.errors import ModelError, RunError, UsageError
 from selectllm.downstream.student import open_student, read_manifest
 from selectllm.downstream.student import score as score_student
 from selectllm.downstream.student.schema import StudentScores
@@ -60,7 +60,9 @@ def training(heard: Heard, selection: str = "selection.jsonl", **named: Any) -> 
     """The job. Settings of the student are told from those of the training by their name."""
     place = named.pop("model", heard.folder)
     of_training = {
-        name: named.pop(name) for name in ("out", "dev", "test", "seed", "columns") if name in named
+        name: named.pop(name)
+        for name in ("out", "dev", "test", "seed", "columns", "test_columns")
+        if name in named
     }
     settings = TrainSettings(**({"out": Path("out")} | of_training))
     student = tiny(place, **named)
@@ -127,7 +129,7 @@ def test_settings_reach_the_training_and_what_was_cut_is_told(fresh: Heard) -> N
     assert (config.seed, config.batch_size, config.rank, config.alpha) == (3, 4, 2, 4)
     cut = result.manifest.plan.cut
     assert cut.prompts > 1
-    words = f"cut to fit into 48 tokens, and not learned: {cut.prompt_tokens} tokens of"
+    words = f"cut and not learned: {cut.prompt_tokens} tokens of"
     assert f"{words} {cut.prompts} prompts" in trained_text(result.results)
 
 
@@ -163,6 +165,22 @@ def test_columns_can_be_named(fresh: Heard) -> None:
     assert result.manifest.plan.items == 4
 
 
+def test_columns_of_test_and_dev_items_are_named_apart(fresh: Heard) -> None:
+    leaked, other = (
+        [{"ask": row["instruction"], "reply": row["response"]} for row in few]
+        for few in (rows(4), rows(9)[4:])
+    )
+    write_jsonl(fresh.folder / "asked.jsonl", leaked)
+    write_jsonl(fresh.folder / "others.jsonl", other)
+    write_jsonl(fresh.folder / "chosen.jsonl", rows(4))
+    columns = {"instruction": "ask", "response": "reply"}
+    with pytest.raises(UsageError, match="test items are also in the selection"):
+        trained(fresh, "chosen.jsonl", test="asked.jsonl", test_columns=columns, epochs=1)
+    with pytest.raises(UsageError, match=r"`test_columns={'instruction': 'ask'}`") as unnamed:
+        trained(fresh, "chosen.jsonl", test="others.jsonl", epochs=1)
+    assert unnamed.value.argument == "test_columns"
+
+
 def test_the_learning_rate_is_chosen_on_dev_items(fresh: Heard) -> None:
     named = {"dev": "dev.jsonl", "test": "test.jsonl", "learning_rate": None}
     result = trained(fresh, **named)
@@ -174,7 +192,7 @@ def test_the_learning_rate_is_chosen_on_dev_items(fresh: Heard) -> None:
     assert content["rate"] == rate == float(min(losses, key=lambda r: losses[r]))
     assert len(losses) == 5
     told = trained_text(result.results, 4)
-    assert f"learning rate {rate:g}, chosen on 4 dev items" in told
+    assert f"learning rate {rate:g} was chosen on 4 dev items" in told
     for tried, loss in losses.items():
         assert f"{tried} {loss:.3f}" in told
     highest = content["edge"] == "highest"
@@ -224,7 +242,7 @@ def test_a_diverged_training_says_what_to_lower(fresh: Heard) -> None:
         ({"blocks": 4}, "has 4. Write less, or use mode full", None),
         ({"test": "nowhere.jsonl"}, "nowhere.jsonl", None),
         ({"dev": "dev.jsonl"}, "`dev` chooses the learning rate", "learning_rate"),
-        ({"columns": {"response": "answer"}}, "`columns` response=answer", "columns"),
+        ({"columns": {"response": "answer"}}, "`columns={'response': 'answer'}`", "columns"),
         ({"selection": "bare.jsonl"}, "bare.jsonl: 2 of 4 items have no response", "columns"),
         ({"test": "bare.jsonl"}, "bare.jsonl: 2 of 4 items have no response", "columns"),
     ],
@@ -275,8 +293,8 @@ def test_the_table_tells_both_losses_by_length_and_that_they_disagree(
         for part in (*content["bands"], content["losses"]):
             cells = [f"{part[name][by]:.3f}" for name in ("base", "tuned", "gain")]
             assert " ".join(cells) in " ".join(table.split())
-    assert "the two losses disagree" in told
-    assert "nothing was cut: all fit into 128 tokens" in told
+    assert "Decide which one counts before you look" in told
+    assert "Nothing was cut: all items fit into 128 tokens" in told
 
 
 def test_without_a_folder_the_base_model_is_scored(trained_once: tuple[Heard, Trained]) -> None:
@@ -321,7 +339,7 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
     assert found["stopped"] == sum(row["stopped"] == "end" for row in said)
     for name in ("rouge_l", "cosine"):
         assert found[name] == pytest.approx(np.mean([row[name] for row in said]))
-    words = f"answers: {found['stopped']} of 3 stopped by themselves, the others at 12 tokens"
+    words = f"{found['stopped']} of 3 answers ended by themselves, the others at 12 tokens"
     assert words in shown(content)
 
 

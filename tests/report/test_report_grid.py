@@ -136,24 +136,24 @@ def test_the_defaults_are_told_since_names_say_only_what_differs() -> None:
 
 def test_an_effect_says_what_it_does_not_show() -> None:
     text = " ".join(rendered(told(), 200).split())
-    assert "on the 5 clusters of round one" in text
-    assert "does not show what it does beside one choice of them, nor with another model" in text
+    for fact in ("the 5 clusters of the first round", "another model"):
+        assert fact in text
 
 
 def test_of_many_settings_the_best_are_shown_and_the_rest_counted() -> None:
     text = rendered(told(settings=24), 200)
     assert "other 11" in text
     assert "other 12" not in text
-    assert re.search(r"12 settings .* in optimize.json", text)
+    assert re.search(r"optimize.json .*12 more settings", text)
 
 
 def test_a_search_without_finalists_says_that_nothing_did_better() -> None:
     nothing = told() | {"confirmation": None, "verdict": None}
     text = " ".join(rendered(nothing).split())
-    assert "nothing; no setting did better than the default one" in text
+    assert "No setting did better than the default one" in text
     assert "rating (kind: human; unvalidated)" in text
     assert "0.90 (reliability 0.81, over raters)" in text
-    assert "on training longest 0.17" in text
+    assert "on the training clusters longest 0.17" in text
 
 
 def test_the_plan_names_every_round_and_what_it_takes() -> None:
@@ -167,9 +167,12 @@ def test_the_plan_names_every_round_and_what_it_takes() -> None:
         ],
         **{"seed": 0, "budget": 240, "decisions": 240, "confirmation": 184},
     }
-    assert plan_text(GridPlan.model_validate(plan)).splitlines() == [
-        "grid over parts@1 + m: 24 settings, 2 rounds, 240 decisions",
-        "  round 1: 24 settings on 5 clusters, 120 decisions",
-        "  round 2: 8 settings on 15 more clusters, 120 decisions",
-        "  confirmation: at most 184 decisions more",
-    ]
+    facts = (
+        ("24 settings", "parts@1", " m,", "2 rounds", "240 decisions"),
+        ("Round 1", "24 settings", "5 clusters", "120 decisions"),
+        ("Round 2", "8 settings", "15 more clusters", "120 decisions"),
+        ("confirmation", "at most 184"),
+    )
+    lines = plan_text(GridPlan.model_validate(plan)).splitlines()
+    for line, held in zip(lines, facts, strict=True):
+        assert all(fact in line for fact in held), line

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from selectllm.core.errors import RunError
-from selectllm.core.types import Attempt, Decision
+from selectllm.core.types import Attempt, Decision, Status
 from selectllm.report.schemas import schema
 from selectllm.selection.decision_log import (
     DecisionLog,
@@ -112,6 +112,25 @@ def test_a_log_of_another_call_is_refused_untouched(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"a different seed \(0\)"):
         DecisionLog(path, MANIFEST | {"seed": 1})
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("status", ["invalid", "refused", "error"])
+def test_a_log_of_failures_alone_makes_room_for_another_call(
+    tmp_path: Path, status: Status
+) -> None:
+    path = tmp_path / "log.jsonl"
+    failed = replace(DECISION, status=status, picks=())
+    with DecisionLog(path, MANIFEST) as log:
+        log.append(failed)
+        log.append(replace(OF_A_STRATEGY, attempts=()))
+    with DecisionLog(path, MANIFEST) as log:  # the same call goes on
+        assert failed in log.decisions()
+    with DecisionLog(path, MANIFEST | {"seed": 1}) as log:
+        assert log.decisions() == []
+        log.append(failed)
+        log.append(replace(DECISION, cluster=DECISION.cluster + 1))
+    with pytest.raises(RunError, match=r"a different seed \(1\)"):
+        DecisionLog(path, MANIFEST)
 
 
 def test_a_log_that_begins_with_something_else_is_refused_untouched(tmp_path: Path) -> None:

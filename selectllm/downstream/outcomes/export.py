@@ -22,6 +22,7 @@ from selectllm.core.errors import PoolError, RunError
 from selectllm.core.files import write_text
 from selectllm.core.names import listed
 from selectllm.core.types import Item, unanswered
+from selectllm.data.columns import mapping
 from selectllm.downstream.outcomes.exported import MANIFEST
 from selectllm.downstream.outcomes.schema import (
     ExportManifest,
@@ -154,8 +155,8 @@ def _check_answered(source: TrainingSets) -> None:
     if missing := unanswered(items.values()):
         raise PoolError(
             f"{len(missing)} of {len(items)} selected items have no response: {listed(missing)}. "
-            "Fill them in (`columns` response=COL names their column), or export them with empty "
-            "output: `unanswered`",
+            f"Fill them in ({mapping('response', 'COL')} names their column), or export them with "
+            "empty output: `unanswered`",
             argument="unanswered",
         )
 

@@ -39,11 +39,12 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW knows of each weight
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """What a training is to do; two with the same `sha256` end with the same adapter.
+    """What a training will do. Two plans with the same `sha256` lead to the same adapter.
 
-    `identity`: of the model. `items_sha256`: of ids and texts, whatever their order.
-    `prompt_tokens`, `response_tokens`: of one epoch; the second are those that are learned.
-    `asked`: of what the items ask, see `leakage.asked_by`: no student is tested on them.
+    `identity` is that of the model. `items_sha256` is a hash of the ids and texts of the items, in
+    any order. `prompt_tokens` and `response_tokens` are those of one epoch; only the second are
+    learned. `asked` says what the items ask (see `leakage.asked_by`), so that no student is tested
+    on items that it was trained on.
     """
 
     identity: str
@@ -71,7 +72,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A finished training. `losses`: mean nats per response token while each epoch ran."""
+    """A finished training. `losses` are the mean nats per response token of each epoch."""
 
     plan: TrainingPlan
     losses: tuple[float, ...]
@@ -105,9 +106,10 @@ def items_sha256(items: Sequence[Item]) -> str:
 
 
 def finished(folder: Path, plan: TrainingPlan) -> Manifest | None:
-    """The manifest in `folder`, None without one. Raises RunError if it is of another training.
+    """The manifest in `folder`, or None if there is none.
 
-    An adapter that has neither manifest nor unfinished training beside it is not ours to replace.
+    Raises RunError if it belongs to another training, and if an adapter is there without a manifest
+    or an unfinished training beside it: it is not ours, and is not replaced.
     """
     if not (folder / MANIFEST).exists():
         if (folder / WEIGHTS).exists() and not (folder / UNFINISHED).exists():

@@ -18,15 +18,16 @@ SHORTEST = 32  # tokens of an example, at least
 class StudentConfig:
     """How a causal language model is fine-tuned, the same for every set that is compared.
 
-    `model`: `local/NAME`, a folder, or NAME[@REVISION] on the hub. `mode`: "full" adapts every
-    block; "fast" runs all but the last `blocks` once per item, keeps what comes out, and adapts
-    the last ones: a real fine-tuning of a smaller adapter, at a quarter of the cost per token.
-    `rank`, `alpha`: of LoRA (Hu et al. 2021, arXiv 2106.09685), whose update is scaled by
-    alpha / rank. `epochs`: passes over the items. `batch_size`: items a step. `learning_rate`: of
-    the first step; it falls to 0 in a straight line. Choose it on a dev split
-    (`choose_learning_rate`); the default is a careful one: after 2 epochs of 40 short items of
-    Dolly, fast, 4e-3 and 8e-3 had gained more. `max_length`: tokens of an example, see `template`.
-    `seed`: of the order of the items and of the adapter.
+    `model` is `local/NAME`, a folder, or NAME[@REVISION] on the hub. `mode` says what is trained:
+    "full" adapts every block. "fast" runs all but the last `blocks` once for each item, keeps what
+    comes out, and adapts the last ones. That is a real fine-tuning of a smaller adapter, and costs
+    a quarter as much per token. `rank` and `alpha` are those of LoRA (Hu et al. 2021, arXiv
+    2106.09685): the update is scaled by alpha / rank. `epochs` is the number of passes over the
+    items, and `batch_size` the number of items in a step. `learning_rate` is the rate of the first
+    step, from which it falls to 0 in a straight line. Choose it on a dev split with
+    `choose_learning_rate`; the default is low: after 2 epochs of 40 short items of Dolly in fast
+    mode, 4e-3 and 8e-3 had gained more. `max_length` is the number of tokens that an example may
+    have (see `template`). `seed` decides the order of the items and how the adapter begins.
 
     Raises UsageError for a value out of range.
     """

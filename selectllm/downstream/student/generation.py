@@ -28,9 +28,9 @@ NEW_TOKENS = 128
 class Answer:
     """What the student wrote for an item.
 
-    `text`: without control tokens. `tokens`: generated, the end token among them. `stopped`:
-    "end", the student ended it; "length", it was cut off at the limit. `lost_prompt`: tokens of
-    what the item asks that did not fit.
+    `text` is its answer without control tokens, and `tokens` how many tokens it generated, the end
+    token included. `stopped` is "end" if the student ended the answer itself, and "length" if it
+    was cut off at the limit. `lost_prompt` is how many tokens of the question did not fit.
     """
 
     id: str
@@ -49,15 +49,17 @@ def answer(
     new_tokens: int = NEW_TOKENS,
     progress: Progress | None = None,
 ) -> list[Answer]:
-    """The likeliest next token, again and again, until the end token or `new_tokens` of them.
+    """Let the student answer the items, by greedy decoding: always the likeliest next token.
 
-    In the order of `items`, whose responses are not looked at. `folder` as in `score`. Prompts
-    are cut so that prompt and answer together have at most `max_length` tokens. The model's own
-    settings for generation (temperature, penalties) do not count. Batches hold prompts alike in
-    length; where two tokens are as good as equally likely, the batch may decide. `progress(done,
-    total)` counts items.
+    An answer ends with the end token, or after `new_tokens` tokens. The answers come in the order
+    of `items`, whose own responses are not used. `folder` is as in `score`. Prompts are cut so that
+    prompt and answer together have at most `max_length` tokens. The model's own settings for
+    generation, such as temperature and penalties, are not used. A batch holds prompts of similar
+    length; if two tokens are almost equally likely, the batch may decide between them.
+    `progress(done, total)` hears how many items are answered.
 
-    Raises UsageError if `new_tokens` leaves less than 32 tokens for a prompt, RunError as `score`.
+    Raises UsageError if `new_tokens` leaves fewer than 32 tokens for a prompt, and RunError as
+    `score` does.
     """
     check_new_tokens(new_tokens, config)
     asked = prompts(items, student.tokenise, student.ends, config.max_length - new_tokens)

@@ -21,11 +21,12 @@ GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 
 @dataclass(frozen=True, slots=True)
 class RateChoice:
-    """The learning rate with the lowest token-weighted dev loss; the lower rate among equals.
+    """The learning rate with the lowest loss per token on the dev items.
 
-    `losses`: on the dev items by rate, lowest rate first; None where training diverged. `base`:
-    before any training. `edge`: the end of the grid at which the best rate lies: a better one may
-    lie beyond, so widen the grid. None inside it.
+    If two rates are equally good, it is the lower one. `losses` holds the loss on the dev items at
+    each rate, from the lowest rate on; None where training diverged. `base` is the loss before any
+    training. `edge` names the end of the grid if the best rate lies there: try more rates then,
+    because a better one may lie beyond. It is None otherwise.
     """
 
     rate: float
@@ -55,13 +56,14 @@ def choose_learning_rate(
     grid: Sequence[float] = GRID,
     progress: Progress | None = None,
 ) -> RateChoice:
-    """Train on `items` once per rate of `grid`, with the config's seed, and score `dev`.
+    """Train on `items` once with each rate of `grid`, and score the dev items each time.
 
-    Keep test items out of both. Trainings are kept in `folder`, one subfolder a rate, and are not
-    repeated. `progress(done, total)` counts rates.
+    All trainings use the config's seed. Keep test items out of `items` and out of `dev`. The
+    trainings are kept in `folder`, in one subfolder for each rate, and are not repeated.
+    `progress(done, total)` hears how many rates are done.
 
     Raises UsageError for an empty grid and for dev items that are also in `items`, LossNotFinite
-    if every training diverged, and what `train` and `score` raise.
+    if every training diverged, and whatever `train` and `score` raise.
     """
     rates = sorted(set(grid))
     if not rates:

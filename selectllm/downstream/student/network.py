@@ -33,10 +33,10 @@ Nats = Any  # a torch tensor (n_response,)
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """A model to be fine-tuned again and again; every training leaves it as it was.
+    """A model that can be fine-tuned again and again, because no training changes it.
 
-    `identity`: name and hash of its weights. `window`: tokens that it takes at most. `folder`:
-    where what its first blocks make of items is kept.
+    `identity` is the name and the hash of its weights, `window` the number of tokens that it takes
+    at most, and `folder` the place where the output of its first blocks is kept.
     """
 
     identity: str
@@ -98,10 +98,11 @@ class Student:
 
 
 def open_student(name: str, cache: Path) -> Student:
-    """The student called `name`, as `load_language_model` names models, in memory, as float32.
+    """Load the student called `name` into memory, as float32.
 
-    Embedded weights are converted once, into `cache`. Raises ModelError without the extra
-    `student`, for a model that cannot be loaded, and for one without an end token.
+    Names are those of `load_language_model`. Embedded weights are converted once and kept in
+    `cache`. Raises ModelError if the extra `student` is not installed, if the model cannot be
+    loaded, and if it has no end token.
     """
     check_extra()
     model = load_language_model(name, cache)
@@ -124,7 +125,7 @@ def open_student(name: str, cache: Path) -> Student:
 
 
 def response_nats(network: Any, example: Example) -> Nats:
-    """(n_response,) negative log-likelihood of each response token, in nats; with its gradient."""
+    """(n_response,) The negative log-likelihood of each response token in nats, with gradient."""
     import torch
 
     tokens = torch.tensor([example.tokens], device=network.device)

@@ -25,10 +25,11 @@ SAMPLE = 4  # examples that are timed, behind one that warms up
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Tokens a second.
+    """How many tokens this machine handles in a second.
 
-    `first`: through the blocks that are not adapted, once for every example. `step`: of training,
-    `forward`: of scoring; both in the adapted blocks alone (in full mode: in all).
+    `first` is the pace through the blocks that are not adapted, which run once for every example.
+    `step` is the pace of training and `forward` that of scoring, both in the adapted blocks alone
+    (in full mode in all blocks).
     """
 
     first: float

@@ -23,9 +23,9 @@ BANDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Items with more than `above` and up to `up_to` response tokens (None: any number).
+    """The items with more than `above` and at most `up_to` response tokens (None for no limit).
 
-    The losses are as in `ResponseLoss`, None for a band without items.
+    The losses are those of `ResponseLoss`; they are None if the band has no items.
     """
 
     above: int
@@ -37,11 +37,11 @@ class Band:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResponseLoss:
-    """What the responses of some items cost a student; lower is better.
+    """The losses of a student on the responses of some items. Lower is better.
 
-    `nats` (n_items,): negative log-likelihood of each response after its prompt, summed over its
-    tokens, its end token among them. `tokens` (n_items,): how many those are. `cut`: what did not
-    fit and was not scored.
+    `nats` (n_items,) holds the negative log-likelihood of each response after its prompt, summed
+    over its tokens; the end token counts, too. `tokens` (n_items,) holds the number of these
+    tokens. `cut` says what did not fit and was not scored.
     """
 
     ids: tuple[str, ...]
@@ -51,21 +51,23 @@ class ResponseLoss:
 
     @property
     def token_weighted(self) -> float:
-        """Mean over all response tokens, in nats: long responses count more."""
+        """The mean over all response tokens, in nats. Long responses count more than short ones."""
         return float(self.nats.sum() / self.tokens.sum())
 
     @property
     def per_item(self) -> float:
-        """Mean over items of their mean over tokens, in nats: a short response counts as much.
+        """The mean over the items of each item's mean over its tokens, in nats.
 
-        It ranks training sets unlike the mean over tokens does; name one before you look.
+        A short response counts as much as a long one. This mean may rank training sets differently
+        than the mean over all tokens does, so decide on one of them before you see the results.
         """
         return float((self.nats / self.tokens).mean())
 
     def bands(self, edges: Sequence[int]) -> tuple[Band, ...]:
-        """The losses by length of the response, shortest first; `edges` as `length_edges` gives.
+        """The losses in bands of length, the shortest responses first.
 
-        Take the edges of one test set for everything that is compared on it.
+        `edges` are those of `length_edges`. Use the same ones for everything that you compare on
+        one test set.
         """
         limits = [0, *edges, None]
         return tuple(self._band(above or 0, up_to) for above, up_to in pairwise(limits))
@@ -82,7 +84,7 @@ class ResponseLoss:
 
 
 def length_edges(tokens: Counts, bands: int = BANDS) -> tuple[int, ...]:
-    """The numbers of response tokens that part a test set into bands of about as many items."""
+    """The response lengths, in tokens, that divide a test set into bands of about equal size."""
     shares = np.arange(1, bands) / bands
     return tuple(int(edge) for edge in np.quantile(tokens, shares, method="inverted_cdf"))
 
@@ -94,14 +96,15 @@ def score(
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> ResponseLoss:
-    """The loss of each item's response, as training saw it: same template, same `max_length`.
+    """Compute the loss of each item's response, with the template and `max_length` of training.
 
-    `folder`: a student that `train` made with this config, whatever its seed, rate and epochs;
-    None is the base model. In fast mode what the first blocks make of the items is kept, so that
-    only the first scoring of a test set costs a whole pass. `progress(done, total)` counts tokens.
+    `folder` holds a student that `train` made with this config (its seed, learning rate and epochs
+    may differ); None scores the base model. In fast mode the output of the first blocks is kept, so
+    that only the first scoring of a test set needs a whole pass. `progress(done, total)` hears how
+    many tokens are scored.
 
-    Raises UsageError for items without a response, RunError if the folder does not fit, ModelError
-    if memory runs out, LossNotFinite for a broken student.
+    Raises UsageError for items without a response, RunError if the folder does not fit the config,
+    ModelError if memory runs out, and LossNotFinite for a broken student.
     """
     examples = student.encode(items, config)
     tally = Tally(progress, sum(len(example.tokens) for example in examples))

@@ -28,6 +28,7 @@ from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import UsageError
 from selectllm.core.names import listed
 from selectllm.core.types import Item, unanswered
+from selectllm.data.columns import mapping
 
 INSTRUCTION = "Instruction:\n"
 INPUT = "\n\nInput:\n"
@@ -140,6 +141,6 @@ def check_responses(items: Sequence[Item], where: str = "student") -> None:
     if missing := unanswered(items):
         raise UsageError(
             f"{where}: {len(missing)} of {len(items)} items have no response: {listed(missing)}. "
-            "Fill them in (`columns` response=COL names their column) or leave them out",
+            f"Fill them in ({mapping('response', 'COL')} names their column) or leave them out",
             argument="columns",
         )

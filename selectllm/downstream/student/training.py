@@ -46,16 +46,16 @@ def train(
     folder: Path,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Fine-tune the student on `items`; `folder` then holds the adapter and its manifest.
+    """Fine-tune the student on `items`, and write the adapter and its manifest into `folder`.
 
-    The adapter is in the format of peft: `adapter_model.safetensors`, `adapter_config.json`;
-    `student.json` is the manifest. A folder that holds this very training is left as it is, and
-    one in which it was killed is finished. The student itself is unchanged afterwards.
-    `progress(done, total)` counts the tokens that are still to run, those of the trunk included.
+    The adapter has the format of peft (`adapter_model.safetensors` and `adapter_config.json`), and
+    `student.json` is the manifest. If `folder` holds this very training already, nothing is done;
+    if the training was killed there, it is finished. The student itself does not change.
+    `progress(done, total)` hears how many of the tokens have run, those of the trunk included.
 
     Raises UsageError for items without a response or with repeated ids, RunError if `folder`
-    holds another training, ModelError if memory runs out, LossNotFinite if training diverges: then
-    nothing is left to go on from.
+    holds another training, and ModelError if memory runs out. Raises LossNotFinite if training
+    diverges; then nothing is kept from which it could go on.
     """
     _check_ids(items)
     examples = student.encode(items, config)
@@ -72,14 +72,14 @@ def train(
 
 
 def epoch_order(examples: Sequence[Example], seed: int, epoch: int) -> list[Example]:
-    """The examples as one epoch, counted from 0, takes them."""
+    """The examples in the order in which an epoch takes them; the first epoch is 0."""
     return sorted(
         examples, key=lambda each: (seeded_hash("student order", seed, epoch, each.id), each.id)
     )
 
 
 def falling(rate: float, step: int, steps: int) -> float:
-    """The learning rate of a step, counted from 0: `rate` at the first, 0 after the last."""
+    """The learning rate of a step: `rate` at step 0, and 0 after the last one."""
     return rate * (1 - step / steps)
 
 
@@ -120,7 +120,7 @@ class _Steps:
         self._tally = tally
 
     def take(self, batch: Sequence[Example], rate: float) -> float:
-        """One step; the batch's summed loss before it, in nats."""
+        """Take one step, and return the summed loss of the batch before it, in nats."""
         import torch
 
         (group,) = self._optimiser.param_groups

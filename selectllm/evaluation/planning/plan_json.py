@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import cast
 
+from selectllm.core.shown import counted
 from selectllm.core.types import Cluster
 from selectllm.evaluation.planning.forecast import ESTIMATE
 from selectllm.evaluation.planning.plan import EvaluationPlan, PairPlan
@@ -16,8 +17,8 @@ from selectllm.stats.binomial import n_to_rule_out
 from selectllm.stats.sequential import LEAST_CAP
 
 SAVED = (
-    f"from {LEAST_CAP} counted clusters on, --design sequential is expected to save calls: about "
-    "17 % at the planned effect, by the benchmark eval/benchmarks/verdicts.py"
+    f"From {LEAST_CAP} counted clusters on, --design sequential is expected to save about 17 % of "
+    "the calls at the planned effect (measured by eval/benchmarks/verdicts.py)."
 )
 
 
@@ -55,20 +56,20 @@ def _assumptions(plan: EvaluationPlan) -> Iterator[str]:
     yield from _assumed_of_spread(plan)
     yield from _assumed_of_pilot(plan)
     if plan.aim.kind.judges == "retention" and plan.lifts is None:
-        yield f"the model to be replaced captures {INCUMBENT:g}: no pilot says how much"
+        yield f"The model to be replaced captures {INCUMBENT:g}, because no pilot says how much."
     if plan.aim.kind.names_arms and not plan.aim.arms and len(plan.pairs) > 2:
-        yield f"which arms are compared is not said, so all {len(plan.pairs)} pairs are asked"
+        yield f"All {len(plan.pairs)} pairs are asked, because you did not say which to compare."
     if plan.aim.contrasts > 1:
         yield (
-            f"each of the {plan.aim.contrasts} arms gets an even share of alpha; Holm is kinder to "
-            "all but the first"
+            f"Each of the {plan.aim.contrasts} comparisons gets an equal share of alpha. The Holm "
+            "correction asks less of all but the first."
         )
     yield from _assumed_of_severe_losses(plan)
     differing = plan.ratings.differing
     if differing and differing.source != "pilot":
         yield (
-            "the items that exactly one arm picks are those of independent pickers: an upper "
-            "bound for arms that agree at least as much as by chance"
+            "As many items are picked by exactly one arm as if the arms picked independently. Arms "
+            "that agree more than by chance differ in fewer."
         )
 
 
@@ -95,8 +96,8 @@ def _assumed_of_calls(pairs: Sequence[PairPlan]) -> Iterator[str]:
     estimated = {p.forecast.spec.name for p in asking if p.forecast.tokens_by == ESTIMATE}
     if estimated:
         yield (
-            f"prompt tokens of {', '.join(sorted(estimated))} are an estimate, within about 13 % "
-            "for English text: no tokenizer of theirs is at hand"
+            f"The prompt tokens of {', '.join(sorted(estimated))} are an estimate, because their "
+            "tokenizer is not at hand. For English text it is off by about 13 % at most."
         )
     unknown: dict[tuple[str, str], list[str]] = defaultdict(list)
     for pair in asking:
@@ -105,20 +106,22 @@ def _assumed_of_calls(pairs: Sequence[PairPlan]) -> Iterator[str]:
             unknown[tokens, seconds].append(pair.name)
     for (tokens, seconds), names in unknown.items():
         yield (
-            f"{', '.join(names)}: replies of {tokens} tokens, which is their format alone, after "
-            f"{seconds} s, and none asked again: no reply is known; reasons or thinking take more"
+            f"A reply of {', '.join(names)} takes {tokens} tokens, as much as its format, and "
+            f"{seconds} seconds, and none is asked for again. No reply is known yet; reasons or "
+            "thinking would take more."
         )
 
 
 def _assumed_of_clusters(plan: EvaluationPlan) -> Iterator[str]:
     if plan.run.headline is None:
-        yield "no cluster is flat: there is no utility to tell by"
+        yield "Every cluster counts, because there is no utility to tell by."
     elif plan.clusters.unrated:
-        yield f"none of the {plan.clusters.unrated} clusters that are not fully rated is flat"
+        clusters = counted(plan.clusters.unrated, "cluster")
+        yield f"The {clusters} in which ratings are missing count, too."
     if plan.clusters.groups:
         yield (
-            f"clusters of one group are independent of each other; {plan.clusters.groups} groups "
-            "whose clusters are alike show less"
+            "The clusters of one group do not depend on each other. If they are alike, the "
+            f"{counted(plan.clusters.groups, 'group')} show less than this."
         )
 
 
@@ -128,16 +131,17 @@ def _assumed_of_spread(plan: EvaluationPlan) -> Iterator[str]:
         assert plan.run.headline is not None
         yield (
             f"sd(d) is that of two random pickers on {plan.run.headline.name} in "
-            f"{spread.clusters} clusters: arms that share picks mostly differ less, good arms on "
-            "a utility with few high values more; a pilot run knows"
+            f"{counted(spread.clusters, 'cluster')}. Arms that share picks mostly differ less than "
+            "that, and good arms differ more if few items have a high value. A pilot run would "
+            "tell."
         )
     elif spread.source == "assumption":
         yield (
             f"sd(d) is {spread.sd:g} captured ({spread.sd * spread.scale:g} on the scale of d), as "
-            "in a simulation: there is neither a rated utility nor a pilot that shows it"
+            "in a simulation, because neither a rated utility nor a pilot shows it."
         )
     elif spread.sd == 0:
-        yield "the arms differ in no cluster, as in the pilot"
+        yield "The arms differ in no cluster, as in the pilot."
 
 
 def _assumed_of_pilot(plan: EvaluationPlan) -> Iterator[str]:
@@ -146,16 +150,21 @@ def _assumed_of_pilot(plan: EvaluationPlan) -> Iterator[str]:
     if pilot is None:
         return
     if pilot.arms is None:
-        yield "the pilot has one pair only, so it says nothing of how two differ"
+        yield "The pilot has only one pair, so it does not show how much two pairs differ."
     elif missing := [arm.name for arm in plan.aim.arms if arm not in pilot.sides]:
         used = " and ".join(arm.name for arm in pilot.arms)
-        yield f"the pilot has no {', '.join(missing)}; {used} differ as the arms do"
+        yield (
+            f"The arms differ as {used} do in the pilot, which does not have {', '.join(missing)}."
+        )
     theirs, ours = pilot.inputs.headline, run.headline
     if theirs and ours and theirs.name != ours.name:
-        yield f"d strays by {ours.name} as the pilot's does by {theirs.name}"
+        yield (
+            f"The differences in {ours.name} vary as much as those in {theirs.name}, the utility "
+            "of the pilot."
+        )
     shape = _shape(pilot.inputs.clusters, pilot.inputs.picks)
     if shape != _shape(run.clusters, run.suite.picks):
-        yield f"the pilot's clusters ({shape}) show what the suite's would"
+        yield f"The clusters of the suite behave as those of the pilot do, which are {shape}."
 
 
 def _shape(clusters: Sequence[Cluster], k: int) -> str:

@@ -42,21 +42,21 @@ def _assumptions(protocol: Protocol, asking: Sequence[SelectorPlan]) -> Iterator
     if not asking:
         return
     yield (
-        "no reply is cached, nor shared by budgets: where two of them ask the same of a cluster, "
-        "it is asked once"
+        "No reply is cached yet, and the sets of different budgets share none. Where two of them "
+        "ask the same question, it will be asked once."
     )
     yield (
-        f"{CLUSTERS} random clusters stand in for those of a round, and {ITEMS} random items for "
-        "the pool; winners of a round are as long as other items"
+        f"{CLUSTERS} random clusters stand for those of a round, and {ITEMS} random items for the "
+        "pool. The winners of a round are as long as other items."
     )
     if estimated := _models(plan for plan in asking if plan.forecast.tokens_by == ESTIMATE):
         yield (
-            f"prompt tokens of {estimated} are an estimate, within about 13 % for English text: no "
-            "tokenizer of theirs is at hand"
+            f"The prompt tokens of {estimated} are an estimate, because their tokenizer is not at "
+            "hand. For English text it is off by about 13 % at most."
         )
     yield (
-        "replies hold to the format and say nothing else, and none is asked for again; reasons or "
-        "thinking take more"
+        "Every reply keeps to its format and says nothing else, and none is asked for again. "
+        "Reasons or thinking take more."
     )
     local = [
         strategy.name
@@ -65,8 +65,8 @@ def _assumptions(protocol: Protocol, asking: Sequence[SelectorPlan]) -> Iterator
     ]
     if local:
         yield (
-            f"{', '.join(local)}: the time in which a language model reads the pool on this "
-            "machine is not counted"
+            f"The time in which a language model on this machine reads the pool for "
+            f"{', '.join(local)} is not counted."
         )
 
 

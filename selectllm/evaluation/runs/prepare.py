@@ -131,10 +131,10 @@ def read_data(
             f"picks: {suite.picks} of clusters of at most {largest} items leaves no choice. The "
             f"pool has {len(pool)} items"
         )
-    if comparison is None or not comparison.differing:
-        _check_covered(utilities, clusters, suite)
-    else:
+    if comparison is not None and comparison.differing:
         _check_differing(suite, utilities, comparison)
+    elif not sources.partial:
+        _check_covered(utilities, clusters, suite)
     return SuiteData(pool, utilities, _with_groups(suite, pool, clusters), encoder)
 
 

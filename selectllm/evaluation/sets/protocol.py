@@ -186,13 +186,13 @@ def arm_of(selector: Selector | Strategy) -> Arm:
 class Maker:
     """Makes the sets of a protocol that the log does not hold yet, and logs each when finished.
 
-    `vectors`: (n_items, dim) of the pool. `divide`: how it is divided for prompts. `decisions`:
-    the folder of the decision logs, one for every set of a pair, from which a set that was not
-    finished goes on.
+    `vectors`: (n_items, dim) of the pool, None if nothing needs them. `divide`: how it is divided
+    for prompts. `decisions`: the folder of the decision logs, one for every set of a pair, from
+    which a set that was not finished goes on.
     """
 
     protocol: Protocol
-    vectors: Vectors
+    vectors: Vectors | None
     divide: Divide
     ask: AskSettings
     log: SetLog

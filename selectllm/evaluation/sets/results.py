@@ -12,7 +12,7 @@ from statistics import fmean
 import numpy as np
 
 from selectllm.core.arrays import Counts, Vectors
-from selectllm.core.errors import PoolError
+from selectllm.core.errors import ExtraMissing, PoolError
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.sets.diversity import categories_of, expected_coverage, kmeans_groups
 from selectllm.evaluation.sets.log import SelectedSet, SetLog
@@ -48,8 +48,8 @@ LONGEST = Arm(strategy="longest").name
 SPENT = ("calls", "tokens_in", "tokens_out", "cost_usd")
 
 
-def pool_facts(protocol: Protocol, vectors: Vectors) -> tuple[PoolFacts, list[str]]:
-    """What the sets are measured by, and notes on what the pool lacks for that.
+def pool_facts(protocol: Protocol, vectors: Vectors | None) -> tuple[PoolFacts, list[str]]:
+    """What the sets are measured by, and notes on what is lacking for that.
 
     Responses are counted where every item has one. The k-means groups are those of the suite's
     seed, whatever the sets' seeds, so that all sets are held against the same groups.
@@ -63,12 +63,18 @@ def pool_facts(protocol: Protocol, vectors: Vectors) -> tuple[PoolFacts, list[st
             notes.append(f"no entropy of {entry.category}: {error}")
     responses = [item.response for item in items if item.response is not None]
     answered = len(responses) == len(items)
-    rows = seeded_rows(Candidates(items, seed, vectors))
+    groups = None
+    if vectors is not None:
+        rows = seeded_rows(Candidates(items, seed, vectors))
+        try:
+            groups = kmeans_groups(rows, min(entry.groups, len(items)), seed)
+        except ExtraMissing as error:
+            notes.append(f"Which groups of items the sets cover is not known. {error}")
     facts = PoolFacts(
         tokens_read=_tokens([item.text for item in items]),
         tokens_written=_tokens(responses) if answered else None,
         vectors=vectors,
-        groups=kmeans_groups(rows, min(entry.groups, len(items)), seed),
+        groups=groups,
         categories=categories,
         utilities={
             utility.name: np.array([utility.values[item.id] for item in items])

@@ -15,6 +15,7 @@ from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import ModelError, UnfitError
 from selectllm.core.names import listed
 from selectllm.core.types import Item, Progress, unanswered
+from selectllm.data.columns import mapping
 from selectllm.data.vector_store import KEY, VectorStore
 from selectllm.selection.scorers.item_scorer import ItemScorer, Measured, Meter
 from selectllm.selection.scorers.language_model import LanguageModel, load_language_model
@@ -156,8 +157,8 @@ def responses_of(measure: str, items: Sequence[Item]) -> list[str]:
     if missing := unanswered(items):
         raise UnfitError(
             f"{measure} needs responses: {len(missing)} of {len(items)} items have none: "
-            f"{listed(missing)}. Fill them in (`columns` response=COL names their column), or take "
-            "a strategy that needs none"
+            f"{listed(missing)}. Fill them in ({mapping('response', 'COL')} names their column), "
+            "or take a strategy that needs none"
         )
     return [item.response or "" for item in items]
 

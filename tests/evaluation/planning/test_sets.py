@@ -68,7 +68,7 @@ def test_a_budget_far_below_the_clusters_takes_tournament_rounds(selectllm: Comm
     assert pair["calls"] == 2 * (8 + 2 + 1)
     assert pair["calls_most"] == 3 * pair["calls"]
     text = told(selectllm, "--budget", 1)
-    assert "8 clusters of about 5, 1 or more from each, then 2 clusters" in text
+    assert "8 clusters of about 5 items, with at least 1 pick from each, then 2 clusters" in text
 
 
 def test_a_large_pool_is_planned_without_dividing_it(selectllm: Command) -> None:
@@ -97,7 +97,7 @@ def test_seeds_budgets_and_pairs_multiply_what_is_asked(selectllm: Command) -> N
     assert found["total"]["calls"] == 3 * 2 * 2 * one["calls"]
     assert len(found["asking"]) == 4
     text = told(selectllm, prompts=["short@1", "rank@1"], sets={"budgets": [8, 16]})
-    assert "4 selectors x 2 budgets x 3 seeds = 24" in text
+    assert "4 selectors x 2 budgets x 3 seeds make 24 sets" in text
 
 
 def test_a_vote_multiplies_the_calls_of_its_model(selectllm: Command) -> None:
@@ -146,7 +146,7 @@ def test_a_model_without_a_price_makes_the_total_unknown(selectllm: Command) -> 
     models = [PRICED, "openai/no-such-model"]
     total = plan(selectllm, models=models)["total"]
     assert (total["usd"], total["usd_most"]) == (None, None)
-    assert "not priced: short@1 + openai/no-such-model" in told(selectllm, models=models)
+    assert "price of short@1 + openai/no-such-model is not known" in told(selectllm, models=models)
 
 
 def test_nothing_is_sent_divided_or_written(selectllm: Command) -> None:

@@ -242,7 +242,7 @@ def test_items_without_a_response_are_an_error_before_anything_is_asked(
         measure([*ITEMS, *unlabelled], model, tmp_path)
     message = str(caught.value)
     assert message.startswith(f"{name} needs responses: 8 of 10 items have none: 'c', 'u0', 'u1',")
-    assert "`columns` response=COL" in message
+    assert "`columns={'response': 'COL'}`" in message
     assert model.batches == []
 
 
