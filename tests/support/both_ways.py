@@ -18,10 +18,11 @@ Outcome = tuple[Any, ...]
 
 
 class BothWays:
-    """Calls on one event loop, whose connections stay open: thousands of them take seconds."""
+    """Calls on one event loop. `keep`: connections stay open: thousands of calls take seconds."""
 
-    def __init__(self, server: ProviderServer) -> None:
+    def __init__(self, server: ProviderServer, *, keep: bool) -> None:
         self.server = server
+        self._keep = keep
         self._runner = asyncio.Runner()
         self._open: list[Model] = []
 
@@ -44,6 +45,9 @@ class BothWays:
             return self._runner.run(model.complete(request(spec, **fields)))
         except ProviderError as raised:
             return raised
+        finally:
+            if not self._keep:
+                self._close()
 
     def outcomes(
         self, spec: ModelSpec, environment: Mapping[str, str] | None = None, **fields: Any
@@ -66,9 +70,12 @@ class BothWays:
         return first, second
 
     def close(self) -> None:
-        for model in self._open:
-            self._runner.run(model.close())
+        self._close()
         self._runner.close()
+
+    def _close(self) -> None:
+        while self._open:
+            self._runner.run(self._open.pop().close())
 
 
 def shown(came: Reply | ProviderError) -> Outcome:

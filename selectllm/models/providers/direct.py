@@ -95,13 +95,22 @@ class DirectModel:
         try:
             async with asyncio.timeout(self._spec.timeout):
                 heard = await self._client.post(self._url, body, self._headers)
-        except Exception as error:  # the client, its parser and the network raise what they like
+        except _raised() as error:
             return by_cause(list(causes(error)), _by_cause()) or Fault("broken", CUT)
         if isinstance(heard, Fault):
             return heard
         if heard.status_code >= 300:
             return refused(heard)
         return read_heard([heard]) or Fault("broken", NOT_JSON, 200)
+
+
+@cache
+def _raised() -> tuple[type[Exception], ...]:
+    """What aiohttp raises: its own errors, the system's and TLS's, and those of addresses."""
+    import aiohttp
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    return aiohttp.ClientError, HttpProcessingError, OSError, ValueError
 
 
 @cache
@@ -144,11 +153,10 @@ class _Route(NamedTuple):
 
 
 class _Client:
-    """Connections that calls share, opened by the first one in each event loop."""
+    """Connections that calls share, opened by the first one."""
 
     def __init__(self) -> None:
         self._session: ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._routes: dict[URL, _Route] = {}
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Heard | Fault:
@@ -172,9 +180,9 @@ class _Client:
         return Fault("redirect", "in a circle, or to another host", status)
 
     async def close(self) -> None:
-        """Close what is open; the next call opens anew."""
+        """Close what is open; the next call opens anew, in whatever loop."""
         session, self._session = self._session, None
-        if session is not None and self._loop is asyncio.get_running_loop():
+        if session is not None:
             await session.close()
 
     async def _once(self, method: str, url: URL, body: bytes, headers: Mapping[str, str]) -> Heard:
@@ -195,11 +203,9 @@ class _Client:
             return Heard(response.status, response.headers, content)
 
     def _opened(self) -> ClientSession:
-        loop = asyncio.get_running_loop()
-        if self._session is None or self._loop is not loop:
+        if self._session is None:
             import aiohttp
 
-            self._loop = loop
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # how many at once is not for it to say
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),

@@ -21,7 +21,7 @@ from selectllm.models.providers.providers import PROVIDERS, provider_of
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class BodyForm:
     """How bodies are written: `first` and then `order` are the names in their order."""
 
     first: tuple[str, str]
@@ -38,8 +38,8 @@ def _spaced(data: Any) -> bytes:
     return json.dumps(data).encode()
 
 
-FORMS: Mapping[str, Form] = {
-    "openai": Form(  # openai 2.54.0, resources/chat/completions: its parameters by the alphabet
+FORMS: Mapping[str, BodyForm] = {
+    "openai": BodyForm(  # openai 2.54.0, resources/chat/completions: its parameters by the alphabet
         ("messages", "model"),
         (
             *("frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens"),
@@ -50,7 +50,7 @@ FORMS: Mapping[str, Form] = {
         ),
         _compact,
     ),
-    "vllm": Form(  # litellm, utils.py: the parameters of get_optional_params
+    "vllm": BodyForm(  # litellm, utils.py: the parameters of get_optional_params
         ("model", "messages"),
         (
             *("temperature", "top_p", "stop", "max_tokens", "max_completion_tokens"),

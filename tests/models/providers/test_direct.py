@@ -29,7 +29,7 @@ def _loaded() -> None:
 def ways() -> Iterator[BothWays]:
     """One server for all of these calls."""
     with ProviderServer() as server:
-        both = BothWays(server)
+        both = BothWays(server, keep=True)
         yield both
         both.close()
 
