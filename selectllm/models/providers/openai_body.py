@@ -29,9 +29,11 @@ class BodyForm:
     write: Callable[[Any], bytes]
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def _compact(data: Any) -> bytes:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode()
+    return _COMPACT.encode(data).encode()
 
 
 def _spaced(data: Any) -> bytes:
