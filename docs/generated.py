@@ -214,7 +214,7 @@ def prompts() -> None:
 
 
 def providers() -> None:
-    """What is known of each provider: its variables, and whether it is sent a JSON schema."""
+    """What is known of each provider: its variables, what it is sent, and who may send it."""
     rows = []
     for provider in PROVIDERS.values():
         if provider.way == "network":
@@ -225,9 +225,12 @@ def providers() -> None:
                     ", ".join(f"`{name}`" for name in provider.key_variables),
                     ", ".join(f"`{name}`" for name in provider.base_variables),
                     schema_words,
+                    "" if provider.direct is None else "can be",
                 )
             )
-    _table(("model", "key, first one set", "base URL, first one set", "JSON schema"), rows)
+    _table(
+        ("model", "key, first one set", "base URL, first one set", "JSON schema", "direct"), rows
+    )
 
 
 def _schema_words(provider: Provider) -> str:

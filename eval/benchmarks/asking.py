@@ -1,11 +1,12 @@
-"""What asking costs: our ask stage against bare `litellm.acompletion`, on a server of our own.
+"""What asking costs: our ask stage by both transports, beside bare litellm and bare aiohttp.
 
-    python eval/benchmarks/asking.py [--calls 2000] [--pairs 5]
+    python eval/benchmarks/asking.py [--calls 2000] [--rounds 5]
 
-Both send the same prompts of 14 instructions to a local server that answers in 50 ms, 32 at a
+All send the same prompts of 14 instructions to a local server that answers in 50 ms, 32 at a
 time, each in a process of its own, in turn. Ours also renders, keys, caches, logs and parses.
-Figures are CPU seconds of the asking process from before litellm is imported, and its peak memory;
-the ratio is taken pair by pair. Then the same evaluation again, with every reply in the cache.
+Figures are CPU seconds of the asking process from before its client is imported, and its peak
+memory; ratios are taken round by round. Then the same evaluation again, with every reply in the
+cache.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ SIZE = 14
 
 
 def main() -> None:
-    """Run the pairs and print the table."""
+    """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=2000)
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--role", choices=["ours", "raw", "cached"], help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--role", choices=[*ROLES], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.role:
@@ -44,35 +45,37 @@ def main() -> None:
     from tests.support.provider_server import ProviderServer
 
     with ProviderServer(latency=0.05, process=True) as server, tempfile.TemporaryDirectory() as tmp:
-        ratios, ours_all = [], []
-        print("pair   ours CPU s  peak MB    raw CPU s  peak MB    ratio")
-        for pair in range(arguments.pairs):
-            folder = Path(tmp) / str(pair)
-            write_suite(folder, server.base_url, arguments.calls)
-            ours, raw = measure("ours", folder), measure("raw", folder)
-            ratios.append(ours["cpu"] / raw["cpu"])
-            ours_all.append(ours)
+        rounds = []
+        print(" ".join(["round", *(f"{arm:>22}" for arm in ARMS)]) + "   CPU s, peak MB")
+        for number in range(arguments.rounds):
+            folders = {arm: Path(tmp) / f"{number} {arm}" for arm in ARMS}
+            for arm, folder in folders.items():
+                write_suite(folder, server.base_url, arguments.calls, direct=arm == "ours, direct")
+            found = {arm: measure(role, folders[arm]) for arm, role in ARMS.items()}
+            rounds.append(found)
+            cells = (f"{each['cpu']:15.2f} {each['peak_mb']:6.0f}" for each in found.values())
+            print(" ".join([f"{number:5}", *cells]), flush=True)
+        for ours, bare in BESIDE:
+            ratios = [each[ours]["cpu"] / each[bare]["cpu"] for each in rounds]
             print(
-                f"{pair:4} {ours['cpu']:12.2f} {ours['peak_mb']:8.0f} {raw['cpu']:12.2f} "
-                f"{raw['peak_mb']:8.0f} {ratios[-1]:8.3f}"
+                f"{ours} beside {bare}: median {statistics.median(ratios):.2f} times "
+                f"({min(ratios):.2f} to {max(ratios):.2f})"
             )
-        peak = max(each["peak_mb"] for each in ours_all)
-        print(f"median ratio {statistics.median(ratios):.3f}, our peak memory {peak:.0f} MB")
-        cached = measure("cached", folder)
+        cached = measure("cached", folders["ours, litellm"])
         print(
-            f"all {ours['decisions']} decisions from the cache, in a new run folder: "
-            f"{cached['cpu']:.2f} CPU s beyond {cached['imports']:.2f} s of interpreter and "
-            f"imports; litellm or torch imported: {cached['heavy']}"
+            f"all {found['ours, litellm']['decisions']} decisions from the cache, in a new run "
+            f"folder: {cached['cpu']:.2f} CPU s beyond {cached['imports']:.2f} s of interpreter "
+            f"and imports; litellm or torch imported: {cached['heavy']}"
         )
 
 
-def write_suite(folder: Path, base_url: str, calls: int) -> None:
+def write_suite(folder: Path, base_url: str, calls: int, direct: bool) -> None:
     """A pool and a suite of at least `calls` decisions: two prompts, as many orders as it takes."""
     folder.mkdir()
     rows = items()
     (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     clusters = -(-len(rows) // SIZE)
-    suite = {
+    suite: dict[str, Any] = {
         "name": "asking",
         "pool": "pool.jsonl",
         "utilities": [{"name": "rating", "source": "ratings", "column": "rating"}],
@@ -82,6 +85,8 @@ def write_suite(folder: Path, base_url: str, calls: int) -> None:
         "prompts": ["short@1", "criteria@1"],
         "models": [{"name": "m", "id": "openai/m", "api_base": base_url}],
     }
+    if direct:
+        suite["models"][0]["transport"] = "direct"
     (folder / "suite.yaml").write_text(json.dumps(suite), "utf-8")
 
 
@@ -120,7 +125,7 @@ def ours(folder: Path) -> dict[str, Any]:
     return {"cpu": cpu, "peak_mb": peak_mb(), "decisions": len(list(asked(run)))}
 
 
-def raw(folder: Path) -> dict[str, Any]:
+def bare_litellm(folder: Path) -> dict[str, Any]:
     """The same messages through `litellm.acompletion` and a semaphore; replies are collected."""
     import asyncio
 
@@ -149,6 +154,64 @@ def raw(folder: Path) -> dict[str, Any]:
             return str(reply.choices[0].message.content)
 
         return await asyncio.gather(*(one(messages) for messages in prompts))
+
+    replies = asyncio.run(all_of_them())
+    assert set(replies) == {"[1, 2]"}
+    return {"cpu": time.process_time() - before, "peak_mb": peak_mb()}
+
+
+def bare_aiohttp(folder: Path) -> dict[str, Any]:
+    """The same bodies through one aiohttp session and a semaphore; replies are collected."""
+    import asyncio
+
+    from selectllm.prompting.prompt import render
+
+    run, _ = opened(folder)
+    prompts = [render(task.selector.prompt, task.shown, task.k) for task in asked(run)]
+    url = f"{run.selectors[0].spec.api_base}/chat/completions"
+    before = time.process_time()
+    import aiohttp
+
+    async def all_of_them() -> list[str]:
+        slots = asyncio.Semaphore(CONCURRENCY)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+            async def one(messages: Any) -> str:
+                body = {"model": "m", "messages": messages, "temperature": 0.0, "max_tokens": 1024}
+                async with slots, session.post(url, json=body) as response:
+                    reply = await response.json()
+                return str(reply["choices"][0]["message"]["content"])
+
+            return await asyncio.gather(*(one(messages) for messages in prompts))
+
+    replies = asyncio.run(all_of_them())
+    assert set(replies) == {"[1, 2]"}
+    return {"cpu": time.process_time() - before, "peak_mb": peak_mb()}
+
+
+def direct_alone(folder: Path) -> dict[str, Any]:
+    """The same requests through the direct transport alone: no cache, no wrapper, no parsing."""
+    import asyncio
+
+    from selectllm.selection.ask import first_request
+    from selectllm.selection.task import AskSettings
+
+    run, _ = opened(folder)
+    requests = [first_request(task, AskSettings(CONCURRENCY)) for task in asked(run)]
+    before = time.process_time()
+    from selectllm.models.providers.direct import DirectModel
+
+    async def all_of_them() -> list[str]:
+        slots = asyncio.Semaphore(CONCURRENCY)
+        model = DirectModel(requests[0].model, environment={})
+
+        async def one(request: Any) -> str:
+            async with slots:
+                return (await model.complete(request)).text
+
+        replies = await asyncio.gather(*(one(request) for request in requests))
+        await model.close()
+        return replies
 
     replies = asyncio.run(all_of_them())
     assert set(replies) == {"[1, 2]"}
@@ -190,7 +253,27 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-ROLES = {"ours": ours, "raw": raw, "cached": cached}
+ROLES = {
+    "ours": ours,
+    "bare litellm": bare_litellm,
+    "bare aiohttp": bare_aiohttp,
+    "direct alone": direct_alone,
+    "cached": cached,
+}
+ARMS = {
+    "bare aiohttp": "bare aiohttp",
+    "direct alone": "direct alone",
+    "ours, direct": "ours",
+    "bare litellm": "bare litellm",
+    "ours, litellm": "ours",
+}
+"""What is measured, and the role that does it."""
+BESIDE = (
+    ("ours, litellm", "bare litellm"),
+    ("direct alone", "bare aiohttp"),
+    ("ours, direct", "bare aiohttp"),
+    ("ours, direct", "ours, litellm"),
+)
 
 if __name__ == "__main__":
     main()

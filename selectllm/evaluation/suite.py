@@ -29,7 +29,7 @@ from selectllm.core.plugins import REFERENCE, is_reference
 from selectllm.core.shown import shortened
 from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict
 from selectllm.core.yaml_text import YamlFault, load_yaml
-from selectllm.models.model import Answer, ModelSpec, Price, Rule, Vote
+from selectllm.models.model import Answer, ModelSpec, Price, Rule, Transport, Vote
 from selectllm.selection.clustering.partition import PARTITIONS
 from selectllm.utility.entries import (
     NO_SOURCE,
@@ -130,6 +130,7 @@ class ModelEntry(Strict):
     answer: Answer = "text"
     extra: JsonMapping = Field(default={})
     timeout: Annotated[float, Field(gt=0)] = 120.0
+    transport: Transport | None = None
 
     def spec(self) -> ModelSpec:
         """The entry as the rest of the package uses it."""

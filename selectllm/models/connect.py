@@ -1,7 +1,7 @@
 """From a model's settings to a model that answers: the wrappers, in the order they act.
 
     Counted > Replayed(pack) > Cached > Retrying > TruncationGuard > Budgeted > LiteLLMModel,
-    OwnModel or the embedded engine
+    DirectModel, OwnModel or the embedded engine
 
 Only the innermost one talks to a provider; a reply that the pack or the cache holds never loads
 litellm.
@@ -16,10 +16,13 @@ from pathlib import Path
 from selectllm.core.types import Reply, empty
 from selectllm.models.model import Model, ModelSpec, Price
 from selectllm.models.providers import weights
+from selectllm.models.providers.direct import DirectModel
 from selectllm.models.providers.embedded import EmbeddedModel
 from selectllm.models.providers.endpoint import base_url, check_model_id, endpoint
-from selectllm.models.providers.litellm import LiteLLMModel, price_per_token
+from selectllm.models.providers.litellm import LiteLLMModel
 from selectllm.models.providers.mock import MockModel, Write
+from selectllm.models.providers.model_table import price_per_token
+from selectllm.models.providers.openai_body import check_direct
 from selectllm.models.providers.own import OwnModel, find_factory, own_identity
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.budget import Budgeted, Ledger
@@ -90,6 +93,8 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
     `write`: how a scripted model writes its reply, see MockModel. Raises ModelError for a name or
     setting that cannot work.
     """
+    if spec.transport == "direct":
+        check_direct(spec)  # whoever answers, a script or a cache: it could not be asked
     if provider_of(spec).way == "scripted":
         return Counted(MockModel(spec, shared.utility, write), shared.calls)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
@@ -119,4 +124,6 @@ def innermost(spec: ModelSpec, shared: Connections) -> Model:
         return EmbeddedModel(spec, shared.environment)
     if way == "own":
         return OwnModel(spec, shared.base)
+    if spec.transport == "direct":
+        return DirectModel(spec, environment=shared.environment)
     return LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)

@@ -20,6 +20,7 @@ from selectllm.models.secrets import masked, shown_url
 IDENTITY_VERSION = 1
 Answer = Literal["text", "logprobs"]
 Rule = Literal["borda", "majority"]
+Transport = Literal["litellm", "direct"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ class ModelSpec:
     priced` where that has none. `structured`: may a JSON schema be sent; None decides by provider.
     `vote`: how often it is asked for one decision, None for once. `answer`: logprobs generates one
     token and ranks the labels by their probability (see logprobs.py). `extra`: passed to the
-    provider as it is. `timeout`: seconds per call.
+    provider as it is. `timeout`: seconds per call. `transport`: who makes the calls; direct does
+    without litellm where the server speaks OpenAI's API, None leaves it to the provider. Requests
+    and replies are the same either way.
     """
 
     name: str
@@ -94,6 +97,7 @@ class ModelSpec:
     answer: Answer = "text"
     extra: Mapping[str, Any] = field(default_factory=empty)
     timeout: float = 120.0
+    transport: Transport | None = None
 
     @property
     def provider(self) -> str:
@@ -104,16 +108,18 @@ class ModelSpec:
         """The settings as JSON, for manifests; without what does not shape a reply or a price.
 
         Secrets are masked by their place (see secrets.py): in `extra`, and in the path of a URL.
-        `vote` and `answer` are in it only if they are used: manifests made before they were there
-        stay as they are.
+        `vote`, `answer` and `transport` are in it only if they are used: manifests made before
+        they were there stay as they are.
         """
         fields = {name: getattr(self, name) for name in self.__slots__}
-        for name in ("api_key_env", "timeout", "vote", "answer"):
+        for name in ("api_key_env", "timeout", "vote", "answer", "transport"):
             del fields[name]
         if self.vote is not None:
             fields["vote"] = self.vote.fields()
         if self.answer != "text":
             fields["answer"] = self.answer
+        if self.transport == "direct":
+            fields["transport"] = self.transport
         fields["extra"] = masked(self.extra)
         fields["api_base"] = None if self.api_base is None else shown_url(self.api_base)
         fields["stop"] = list(self.stop)

@@ -79,9 +79,10 @@ def estimate_tokens(prompt: str | Sequence[Message]) -> int:
     kinds = np.frombuffer(firsts, dtype=np.uint8)  # one byte per character
     if not len(kinds):
         return 0
-    ends = np.append(np.flatnonzero(kinds[1:] != kinds[:-1]), len(kinds) - 1)
+    ends = np.concatenate((np.flatnonzero(kinds[1:] != kinds[:-1]), (len(kinds) - 1,)))
     runs = kinds[ends]
-    follow = np.diff(ends, prepend=-1) - 1  # characters of a run after its first
+    follow = ends.copy()  # characters of a run after its first
+    follow[1:] -= ends[:-1] + 1
     widths = _WIDTH[runs]
     long = np.flatnonzero(follow >= widths)
     return int(np.count_nonzero(runs) + (follow[long] // widths[long]).sum())

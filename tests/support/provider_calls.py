@@ -1,4 +1,4 @@
-"""One call to a test provider through LiteLLMModel, and the keys that it must not give away."""
+"""One call to a test provider, through litellm or not, and the keys that it must not give away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from selectllm.core.errors import ProviderError
 from selectllm.core.types import Message, Question, Reply
-from selectllm.models.model import ModelSpec, Request
+from selectllm.models.model import Model, ModelSpec, Request
+from selectllm.models.providers.direct import DirectModel
 from selectllm.models.providers.litellm import LiteLLMModel
 from tests.support.provider_server import ProviderServer
 
@@ -53,12 +54,17 @@ def ask(
     spec: ModelSpec,
     environment: Mapping[str, str] | None = None,
     num_ctx: int | None = None,
+    direct: bool = False,
     **fields: Any,
 ) -> Reply:
     """One call on a loop of its own."""
 
     async def once() -> Reply:
-        model = LiteLLMModel(spec, environment=environment or {}, num_ctx=num_ctx)
+        model: Model = (
+            DirectModel(spec, environment=environment or {})
+            if direct
+            else LiteLLMModel(spec, environment=environment or {}, num_ctx=num_ctx)
+        )
         try:
             return await model.complete(request(spec, **fields))
         finally:
@@ -67,9 +73,11 @@ def ask(
     return asyncio.run(once())
 
 
-def failure(spec: ModelSpec, environment: Mapping[str, str] | None = None) -> ProviderError:
+def failure(
+    spec: ModelSpec, environment: Mapping[str, str] | None = None, direct: bool = False
+) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
-        ask(spec, environment)
+        ask(spec, environment, direct=direct)
     return caught.value
 
 

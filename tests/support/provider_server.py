@@ -50,12 +50,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it arrived; header names are lower-case."""
+    """One request as it arrived; header names are lower-case, `raw` is the body as sent."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: Any
+    raw: bytes = b""
 
 
 Respond = Callable[[Any, Mapping[str, str], int], Answer | None]  # (json, headers, n from 0)
@@ -344,7 +345,7 @@ class _Connection(asyncio.Protocol):
             return None
         self._buffer = rest[size:]
         method, target, _ = first.split(" ")
-        return Seen(method, urlsplit(target).path, headers, _json(rest[:size]))
+        return Seen(method, urlsplit(target).path, headers, _json(rest[:size]), rest[:size])
 
     def _handle(self, seen: Seen) -> None:
         if seen.path == "/stats":

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from selectllm.evaluation.planning.schema import LitellmPrices, PriceSource, TokenPrice
 from selectllm.models.model import ModelSpec, Price
-from selectllm.models.providers.litellm import price_per_token
+from selectllm.models.providers.model_table import price_per_token, table
 from selectllm.models.providers.providers import provider_of
-
-TABLE = "litellm/model_prices_and_context_window_backup.json"
 
 _DATED = re.compile(r"(?<!\d)20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)")
 
@@ -32,10 +28,7 @@ class Priced:
 
 
 def priced(spec: ModelSpec) -> Priced | None:
-    """The price of `spec`: 0 where calls are free, else the suite's, else litellm's, else None.
-
-    Imports litellm for a model that the suite does not price.
-    """
+    """The price of `spec`: 0 where calls are free, else the suite's, else litellm's, else None."""
     if provider_of(spec).free:
         return Priced(Price(0.0, 0.0), "free")
     price = price_per_token(spec)
@@ -50,10 +43,7 @@ def table_behind(prices: Iterable[Priced | None]) -> LitellmPrices | None:
 
 def price_table() -> LitellmPrices:
     """The table of the installed litellm, which is not imported."""
-    package = importlib.metadata.distribution("litellm")
-    try:
-        text = Path(str(package.locate_file(TABLE))).read_text(encoding="utf-8")
-        dates = [date for name in json.loads(text) for date in _DATED.findall(name)]
-    except (OSError, ValueError):
-        dates = []
-    return LitellmPrices(version=package.version, newest_model=max(dates, default=None))
+    dates = [date for name in table() for date in _DATED.findall(name)]
+    return LitellmPrices(
+        version=importlib.metadata.version("litellm"), newest_model=max(dates, default=None)
+    )

@@ -1,7 +1,8 @@
 """A reply with status 200: what it answers, what it cost, or the error that it is all the same.
 
-litellm reads a reply first, since it knows every provider's form; what it cannot read, or reads
-too kindly, is read here from what the server sent.
+Where litellm makes the calls it reads a reply first, since it knows every provider's form; what it
+cannot read, or reads too kindly, is read here from what the server sent, as is every reply to a
+call of the direct way.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def read_response(response: Any, heard: Sequence[Any]) -> Answered | Fault:
 
 
 def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
-    """The answer in what the server sent, where litellm failed to read it; None if it failed.
+    """The answer in what the server sent; None if that is no JSON with status 200.
 
     A reply of OpenAI's form is an answer. Any other that is JSON is a fault that keeps what it
-    cost; None is left to the chain of causes.
+    cost.
     """
     data = _data(heard)
     if data is None:
@@ -63,7 +64,7 @@ def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
     if written is None:
         return _without_choices(data, usage)
     finish = "refused" if written.refused else finish_word(written.finish)
-    if finish not in ("refused", "length", "broken"):
+    if finish not in ("refused", "length", "broken", "tool_calls", "function_call"):
         finish = "stop"
     return _finished(Answered(written.text, finish, usage, written.tops))
 

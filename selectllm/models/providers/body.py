@@ -6,11 +6,25 @@ Nothing here raises: what cannot be read is None, or text with U+FFFD in place o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from selectllm.core.whole_text import whole
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A response as it was read to its end, with the names that httpx gives the same things.
+
+    `headers`: ignoring case. `content`: the body, uncompressed.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+    is_closed: bool = True
 
 
 def text_of_bytes(content: bytes) -> str:
@@ -65,11 +79,35 @@ def written_in(data: Any) -> Written | None:
     if not isinstance(message, Mapping):
         return None
     return Written(
-        text=text_of(message.get("content")),
-        finish=at(choice, "finish_reason"),
+        text=_without_thinking(message),
+        finish=_finish(choice, message),
         refused=bool(message.get("refusal")),
         tops=_tops(at(at(choice, "logprobs"), "content")),
     )
+
+
+def _finish(choice: Any, message: Mapping[str, Any]) -> Any:
+    """The finish reason; a reply that calls tools ends with that, whatever the server calls it."""
+    finish = at(choice, "finish_reason")
+    return "tool_calls" if message.get("tool_calls") and finish in (None, "stop") else finish
+
+
+_THINKING = re.compile(
+    r"<(?:think|thinking|budget:thinking)>.*?</(?:think|thinking|budget:thinking)>(.*)", re.DOTALL
+)
+
+
+def _without_thinking(message: Mapping[str, Any]) -> str:
+    """The text of a message; what it thinks in tags before it is left out, as litellm does.
+
+    Not where the server has taken the thinking out itself: then tags belong to the text.
+    """
+    text = text_of(message.get("content"))
+    apart = "reasoning_content" in message or "reasoning" in message
+    thought = (
+        None if apart or not isinstance(message.get("content"), str) else _THINKING.match(text)
+    )
+    return thought[1] if thought else text
 
 
 def text_of(content: Any) -> str:

@@ -112,37 +112,55 @@ def diagnose(error: BaseException, heard: Sequence[Any] = ()) -> Fault:
     """
     import httpx
 
-    links = list(_causes(error))
+    links = list(causes(error))
     told_by = [link.response for link in links if isinstance(link, httpx.HTTPStatusError)]
     last = next(iter((*heard[-1:], *told_by)), None)
     if any(isinstance(link, httpx.TooManyRedirects) for link in links):
         return Fault("redirect", "in a circle, or to another host", last and last.status_code)
     if last is not None and last.status_code >= 300:
-        return _refusal(last)
-    for classes, fault in _by_cause().items():
+        return refused(last)
+    return by_cause(links, _by_cause()) or _unsent(error, links[-1], sent=bool(heard))
+
+
+Causes = Mapping[tuple[type[BaseException], ...], Fault]
+"""What a cause means where no response tells; the first row that fits counts."""
+
+CUT = "the connection was closed before the reply was complete"
+NOT_JSON = "the reply is not valid JSON"
+NOT_COMPRESSED = "the reply is not compressed as it says"
+ANY_CLIENT: Causes = {
+    (ssl.SSLCertVerificationError,): Fault("certificate", ""),
+    (TimeoutError,): Fault("timeout", ""),
+    (ConnectionRefusedError,): Fault("unreachable", "connection refused"),
+    (socket.gaierror,): Fault("unreachable", "no such host"),
+}
+"""The causes that are Python's own, whichever client meets them."""
+
+
+def by_cause(links: Sequence[BaseException], rows: Causes) -> Fault | None:
+    """The fault that one of `links`, an error and its causes, tells of; None if none does."""
+    for classes, fault in rows.items():
         if any(isinstance(link, classes) for link in links):
             return replace(fault, reason=_why_not_verified(links) or fault.reason)
-    return _unsent(error, links[-1], sent=bool(heard))
+    return None
 
 
 @cache
-def _by_cause() -> Mapping[tuple[type[BaseException], ...], Fault]:
-    """What a cause means where no response tells; the first row that fits counts."""
+def _by_cause() -> Causes:
+    """The causes that litellm's clients raise."""
     import httpx
 
-    cut = "the connection was closed before the reply was complete"
+    timeout = ANY_CLIENT[(TimeoutError,)]
     return {
-        (ssl.SSLCertVerificationError,): Fault("certificate", ""),
-        (TimeoutError, httpx.TimeoutException): Fault("timeout", ""),
-        (ConnectionRefusedError,): Fault("unreachable", "connection refused"),
-        (socket.gaierror,): Fault("unreachable", "no such host"),
-        (json.JSONDecodeError,): Fault("broken", "the reply is not valid JSON", status=200),
-        (httpx.TransportError, OSError): Fault("broken", cut),
-        (httpx.DecodingError,): Fault("broken", "the reply is not compressed as it says", 200),
+        **ANY_CLIENT,
+        (httpx.TimeoutException,): timeout,
+        (json.JSONDecodeError,): Fault("broken", NOT_JSON, status=200),
+        (httpx.TransportError, OSError): Fault("broken", CUT),
+        (httpx.DecodingError,): Fault("broken", NOT_COMPRESSED, 200),
     }
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """`error` and what it was raised from, outermost first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -178,13 +196,11 @@ def _unsent(error: BaseException, root: BaseException, sent: bool) -> Fault:
     return Fault(kinds.get(getattr(error, "status_code", 0), "broken"), reason)
 
 
-def _refusal(response: Any) -> Fault:
-    """The fault that an HTTP error response tells of."""
-    import httpx
-
+def refused(response: Any) -> Fault:
+    """The fault that an HTTP error response tells of: httpx's, or one of body.Heard."""
     try:
         content = response.content
-    except httpx.StreamError:  # closed before it was read
+    except RuntimeError:  # httpx: it was closed before it was read
         content = b""
     return refusal(said_by(content), response, usage_of(json_of(content[:MOST_READ])))
 

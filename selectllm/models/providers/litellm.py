@@ -12,23 +12,14 @@ import contextlib
 import time
 import weakref
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from selectllm.core.errors import ModelError, ProviderError
 from selectllm.core.types import Reply
-from selectllm.models.model import ModelSpec, Price, Request
-from selectllm.models.providers.answers import Answered, read_heard, read_response
-from selectllm.models.providers.endpoint import (
-    api_key,
-    base_url,
-    check_headers,
-    check_model_id,
-    endpoint,
-    missing_key,
-    secrets,
-)
-from selectllm.models.providers.failures import Fault, diagnose, told
+from selectllm.models.model import ModelSpec, Request
+from selectllm.models.providers.answers import read_heard, read_response
+from selectllm.models.providers.endpoint import api_key, base_url, missing_key
+from selectllm.models.providers.failures import diagnose
 from selectllm.models.providers.litellm_quirks import (
     OLLAMA_SERVERS,
     QUIET,
@@ -36,20 +27,10 @@ from selectllm.models.providers.litellm_quirks import (
     load_litellm,
     ours,
 )
+from selectllm.models.providers.outcome import Outcomes, check_settings
 from selectllm.models.providers.providers import provider_of
-from selectllm.models.providers.usage import Usage
-from selectllm.models.secrets import scrub
-from selectllm.models.token_logprobs import as_text
 
 PREPARING = 60.0  # seconds that litellm may take before it sends a call
-
-# Names that `extra` may not hold: each has a field of its own, or would change what a call is.
-_OURS = frozenset(
-    "model messages api_key api_base base_url max_tokens temperature top_p top_k stop seed "
-    "reasoning_effort response_format timeout num_retries max_retries num_ctx caching cache "
-    "stream n tools functions fallbacks mock_response mock_timeout custom_llm_provider "
-    "drop_params additional_drop_params client shared_session".split()
-)
 
 
 class LiteLLMModel:
@@ -69,23 +50,14 @@ class LiteLLMModel:
         num_ctx: int | None = None,
         lists_logprobs: bool = False,
     ) -> None:
-        check_model_id(spec.id)
-        if clash := sorted(_OURS & spec.extra.keys()):
-            raise ModelError(
-                f"model {spec.name!r}: extra.{clash[0]} cannot be set. Use the model's own field "
-                "of that name where there is one, or leave it out"
-            )
-        check_headers(spec)
+        check_settings(spec)
         self._spec = spec
-        self._endpoint = endpoint(spec, environment) or provider_of(spec).default_endpoint
-        self._hidden = secrets(spec, environment)
+        self._outcomes = Outcomes(spec, environment, lists_logprobs)
         self._lacking = missing_key(spec, environment)
         self._settings = _settings(
             spec, base_url(spec, environment), api_key(spec, environment), num_ctx
         )
-        self._price: Price | None = None
         self._takes_seed: bool | None = None  # known once litellm is loaded
-        self._lists_logprobs = lists_logprobs
 
     async def complete(self, request: Request) -> Reply:
         """The model's reply to one call.
@@ -124,52 +96,7 @@ class LiteLLMModel:
                 outcome = read_response(response, heard)
         except Exception as error:  # providers, SDKs and transports raise what they like
             outcome = read_heard(heard) or diagnose(error, heard)
-        return self._outcome(request, outcome, time.perf_counter() - started)
-
-    def _outcome(
-        self, request: Request, outcome: Answered | Fault, seconds: float
-    ) -> Reply | ProviderError:
-        if isinstance(outcome, Answered) and request.top_logprobs is not None:
-            outcome = self._ranked(outcome, request)
-        if isinstance(outcome, Answered):
-            reply = self._reply(outcome.text, outcome.usage, seconds)
-            return replace(reply, finish_reason=outcome.finish)
-        if outcome.kind in ("too_long", "refused"):
-            # An error is billed by nobody, unless it says how many tokens it took.
-            reply = self._reply("", outcome.usage, seconds)
-            cost = reply.cost_usd if outcome.usage else 0.0
-            return replace(reply, finish_reason=outcome.kind, cost_usd=cost)
-        billed = None
-        if outcome.usage is not None and outcome.usage.tokens_in is not None:
-            billed = replace(
-                self._reply(outcome.text, outcome.usage, seconds), finish_reason="error"
-            )
-        return told(outcome, self._spec, self._endpoint, self._hidden, billed)
-
-    def _ranked(self, answer: Answered, request: Request) -> Answered | Fault:
-        """The answer with the listed tokens as its text; a Fault if the provider lists none."""
-        if answer.finish == "refused":
-            return answer
-        # A model that does list them may still fail to once, as where its token is half a
-        # character: that is a reply without an answer, and no trouble of the provider.
-        if not (answer.listed or self._lists_logprobs):
-            return Fault("logprobs", "", status=200, usage=answer.usage)
-        self._lists_logprobs = True
-        text = as_text(answer.text, answer.listed, request.question.labels)
-        return replace(answer, text=text)
-
-    def _reply(self, text: str, usage: Usage | None, seconds: float) -> Reply:
-        tokens_in, tokens_out = usage or (None, None)
-        cost = None
-        if self._price is not None and tokens_in is not None and tokens_out is not None:
-            cost = self._price.cost(tokens_in, tokens_out)
-        return Reply(
-            text=self._without_key(text),
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            cost_usd=cost,
-            seconds=seconds,
-        )
+        return self._outcomes.told(request, outcome, time.perf_counter() - started)
 
     def _load(self) -> Any:
         litellm = load_litellm()
@@ -177,7 +104,6 @@ class LiteLLMModel:
             provider, _, name = self._spec.id.partition("/")
             known = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider)
             self._takes_seed = "seed" in (known or ())
-            self._price = price_per_token(self._spec)
             if provider_of(self._spec).needs_num_ctx:
                 OLLAMA_SERVERS.add(self._settings.get("api_base", ""))
             _OPEN.add(self)
@@ -201,11 +127,6 @@ class LiteLLMModel:
         if request.top_logprobs is not None:
             call |= {"logprobs": True, "top_logprobs": request.top_logprobs}
         return call
-
-    def _without_key(self, text: str) -> str:
-        """`text` as it is, unless a server echoes the key that it was sent."""
-        key = self._settings.get("api_key")
-        return scrub(text, (key,)) if key in self._hidden else text
 
 
 class _Limit:
@@ -235,22 +156,6 @@ class _Limit:
 
 # Models that have been asked and not closed: they share litellm's HTTP clients.
 _OPEN: weakref.WeakSet[LiteLLMModel] = weakref.WeakSet()
-
-
-def price_per_token(spec: ModelSpec) -> Price | None:
-    """USD per million tokens: the entry's own, else litellm's table by `spec.id`, else None.
-
-    The table's plain rates: discounts for cached prompts and surcharges for very long ones are
-    left out. Imports litellm unless the entry has a price.
-    """
-    if spec.price is not None:
-        return spec.price
-    for key in (spec.id, spec.id.partition("/")[2]):
-        row = load_litellm().model_cost.get(key, {})
-        rates = row.get("input_cost_per_token"), row.get("output_cost_per_token")
-        if row.get("litellm_provider", "").startswith(spec.provider) and None not in rates:
-            return Price(input=rates[0] * 1e6, output=rates[1] * 1e6)
-    return None
 
 
 def _settings(

@@ -19,13 +19,17 @@ from selectllm.models.token_logprobs import MOST, MOST_OF_ENGINE
 Way = Literal["network", "embedded", "scripted", "own"]
 """How its models are reached: by litellm, the engine in this process, a script, or own code."""
 
+Direct = Literal["openai", "vllm"]
+"""How its bodies are written where it is asked without litellm: a key of openai_body.FORMS."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """The facts about one provider, which is the part of a model's id before its first slash.
 
     `base`, `key`: the variables that its base URL and key are read from, the first one set wins;
-    None for NAME_API_BASE and NAME_API_KEY. `takes_schema`: a pattern of the names of its models
+    None for NAME_API_BASE and NAME_API_KEY. `direct`: it can be asked without litellm, None if it
+    cannot. `takes_schema`: a pattern of the names of its models
     that take a JSON schema as `response_format`, None if none is known to (November 2026, from the
     providers' documentation as litellm 1.106.2's model table records it). `self_hosted`: it has no
     server of its own, and without a base URL litellm would send prompts to api.openai.com.
@@ -45,6 +49,7 @@ class Provider:
     base: tuple[str, ...] | None = None
     key: tuple[str, ...] | None = None
     way: Way = "network"
+    direct: Direct | None = None
     takes_schema: str | None = None
     self_hosted: bool = False
     ambient_token: bool = False
@@ -108,6 +113,7 @@ PROVIDERS: Mapping[str, Provider] = {
             base=(),
             key=(),
             way="embedded",
+            direct="openai",
             takes_schema=_ANY,
             free=True,
             constrained=True,  # in free text 0 of 7 replies held to the format
@@ -123,6 +129,7 @@ PROVIDERS: Mapping[str, Provider] = {
             name="openai",
             base=_OPENAI_BASE,
             key=_OPENAI_KEY,
+            direct="openai",
             takes_schema=(
                 r"(ft:)?(gpt-4o(?!-2024-05-13)|gpt-4\.1|gpt-[5-9]|o[34](-mini)?(-2\d{3}|$)"
                 r"|o1(-2\d{3}|$))"
@@ -145,6 +152,7 @@ PROVIDERS: Mapping[str, Provider] = {
         _ollama("ollama_chat"),
         Provider(
             name="hosted_vllm",
+            direct="vllm",
             takes_schema=_ANY,
             self_hosted=True,
             start_hint="Start it with: vllm serve {name}",
@@ -152,6 +160,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Provider(name="vllm", takes_schema=_ANY),
         Provider(
             name="lm_studio",
+            direct="openai",
             takes_schema=_ANY,
             self_hosted=True,
             start_hint="Start the server in LM Studio",

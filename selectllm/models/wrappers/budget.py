@@ -98,7 +98,7 @@ class Ledger:
 class Budgeted:
     """A model whose calls go through a ledger.
 
-    `price`: looks the model's price up, once and only where it is needed (it may load litellm).
+    `price`: looks the model's price up, once and only where it is needed (it may read a table).
     Under a limit calls go one by one until the first is answered: its reply shows how many tokens
     the model makes of a text, by which the others are reserved. That can be four times our
     estimate where the text is in another script than Latin.

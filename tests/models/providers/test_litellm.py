@@ -14,7 +14,8 @@ import pytest
 from selectllm.core.errors import ModelError
 from selectllm.core.types import Reply
 from selectllm.models.model import ModelSpec, Price
-from selectllm.models.providers.litellm import LiteLLMModel, price_per_token
+from selectllm.models.providers.litellm import LiteLLMModel
+from selectllm.models.providers.model_table import price_per_token
 from tests.support.provider_calls import (
     BASES,
     KEY,

@@ -18,7 +18,8 @@ import asyncio, logging, os, sys
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
-from selectllm.models.providers.litellm import LiteLLMModel, price_per_token
+from selectllm.models.providers.litellm import LiteLLMModel
+from selectllm.models.providers.model_table import price_per_token
 from tests.support.provider_calls import ModelSpec, request
 
 URL = sys.argv[1]

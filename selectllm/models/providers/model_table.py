@@ -1,0 +1,69 @@
+"""What litellm's table says of a model: its price and what it takes.
+
+The table is a file of the installed litellm; it is read as the data that it is, and nothing of
+litellm is imported. How old it is, a plan says (evaluation/planning/prices.py).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from selectllm.core.types import empty
+from selectllm.models.model import ModelSpec, Price
+
+FILE = "litellm/model_prices_and_context_window_backup.json"
+
+_KEPT = (
+    *("litellm_provider", "mode", "input_cost_per_token", "output_cost_per_token"),
+    *("supports_system_messages", "supports_response_schema"),
+    *("supports_parallel_function_calling", "default_reasoning_effort"),
+)
+
+Row = Mapping[str, Any]
+
+
+@cache
+def table() -> Mapping[str, Row]:
+    """Every model that the table knows, in its order; none if it cannot be read.
+
+    A row has what is of use here, and every `supports_..._reasoning_effort`.
+    """
+    package = importlib.metadata.distribution("litellm")
+    try:
+        rows = json.loads(Path(str(package.locate_file(FILE))).read_bytes())
+    except (OSError, ValueError):  # a version that has it elsewhere, or not at all
+        return empty()
+    return {name: _kept(row) for name, row in rows.items()}
+
+
+def _kept(row: Row) -> Row:
+    return {key: row[key] for key in row if key in _KEPT or key.endswith("_reasoning_effort")}
+
+
+def openai_row(name: str) -> Row | None:
+    """What the table says of OpenAI's model `name`; None if it is none of OpenAI's."""
+    row = table().get(name)
+    return row if row is not None and row.get("litellm_provider") == "openai" else None
+
+
+def price_per_token(spec: ModelSpec) -> Price | None:
+    """USD per million tokens: the entry's own, else the table's by `spec.id`, else None.
+
+    The table's plain rates: discounts for cached prompts and surcharges for very long ones are
+    left out.
+    """
+    if spec.price is not None:
+        return spec.price
+    for key in (spec.id, spec.id.partition("/")[2]):
+        row = table().get(key, {})
+        read, written = row.get("input_cost_per_token"), row.get("output_cost_per_token")
+        if not row.get("litellm_provider", "").startswith(spec.provider):
+            continue
+        if read is not None and written is not None:
+            return Price(input=read * 1e6, output=written * 1e6)
+    return None
