@@ -12,9 +12,9 @@ def command(*words: object) -> str:
     return shlex.join(["selectllm", *map(str, words)])
 
 
-def looked_at(result: Path | str, what: str = "it") -> str:
-    """How to see a run or a selection as a page."""
-    return f"To look at {what} in a browser, run: {command('report', result, '--html')}"
+def looked_at(result: Path | str, what: str = "it", *more: str) -> str:
+    """How to see a run or a selection as a page; `more`: further words of the command."""
+    return f"To look at {what} in a browser, run: {command('report', result, '--html', *more)}"
 
 
 def carried_out(verb: str, target: Path | str, given: Mapping[str, object]) -> str:
