@@ -214,9 +214,14 @@ def test_student_gains_stand_beside_the_cloud_of_random_sets() -> None:
     compared = StudentsCompared.model_construct(
         primary="per_token",
         comparisons=GainComparisons.model_construct(per_token=both, per_item=both),
-        sets=(*gains("random", 0.0, 0.1, 0.2, role="random"), *gains("k-center", 0.3)),
+        sets=(
+            *gains("random", 0.0, 0.1, 0.2, role="random"),
+            *gains("k-center", 0.3),
+            *gains("k-center", -0.1, role="matched"),
+        ),
     )
     rows = table(of(compared)["gains"])
+    assert rows["as many random tokens as k-center"] == ("1", "-0.100", "-0.100", "-0.100")
     assert rows["random sets"] == ("3", "0.000", "0.100", "0.200")
     assert rows["k-center"] == ("1", "0.300", "0.300", "0.300")
 

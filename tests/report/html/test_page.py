@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,18 @@ def test_a_plan_and_a_grid_are_pages_as_well(page: str, selectllm: Command) -> N
         assert first.strip()
         assert "connect-src 'none'" in policy(text)
     assert "demo" in plan
+
+
+def test_sets_and_searches_say_how_they_were_made(selectllm: Command) -> None:
+    older = Path(__file__).parents[2] / "golden" / "written_by_0_1_0"
+    for folder, words in (
+        ("sets", ("selectllm sets sets.yaml --budget 8 --seed 0", "encoder", "sha256")),
+        ("search", ("--grid --budget 40 --seed 0", "--prompt toned@1 --model mock/random")),
+    ):
+        shutil.copytree(older / folder, folder)
+        page = selectllm("report", folder, "--as", "html").out
+        made = page.partition("How this was made")[2]
+        assert all(word in made for word in words), folder
 
 
 def test_every_table_of_a_terminal_is_on_the_page() -> None:
