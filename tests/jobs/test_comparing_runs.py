@@ -223,8 +223,8 @@ def other_log(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (shutil.rmtree, ("best", "finished run")),
-        (lambda folder: (folder / "results.json").unlink(), ("best/results.json",)),
+        (shutil.rmtree, ("best", "selectllm runs")),
+        (lambda folder: (folder / "results.json").unlink(), ("best", "selectllm runs")),
         (newer, ("best/results.json", "format", "2", "later version")),
         (damaged, ("best/decisions.jsonl:3",)),
         (other_log, ("best/decisions.jsonl", "another run")),
