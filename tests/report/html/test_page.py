@@ -192,6 +192,17 @@ def test_a_damaged_log_names_its_line(page: str, selectllm: Command) -> None:
     assert (done.code, "decisions.jsonl:3" in done.err) == (2, True)
 
 
+def test_a_log_that_was_cut_is_told_and_the_figures_stay(page: str, selectllm: Command) -> None:
+    log = Path("run/decisions.jsonl")
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    log.write_text("".join(lines[:-3]) + lines[-3][:40], encoding="utf-8")
+    told = selectllm("report", "run", "--as", "html").out
+    pairs = json.loads(Path("run/results.json").read_bytes())["pairs"]
+    asked = sum(pair["decisions"] for pair in pairs)
+    assert f"{asked - 3} of {asked} are left" in told
+    assert "has lost decisions" not in page
+
+
 def test_a_pool_or_prompt_that_is_gone_is_told_and_the_figures_stay(
     page: str, selectllm: Command
 ) -> None:
