@@ -180,6 +180,13 @@ class TestWhatBlocksAVerdict:
             assert "rarer in short@1 + mute" in verdict.reason
             assert verdict.needed is None  # more clusters would not mend that
 
+    def test_where_neither_arm_ever_answers_more_clusters_are_no_advice(self) -> None:
+        rated(60)
+        mute = "[{name: one, id: 'mock/reply:no'}, {name: two, id: 'mock/reply:none'}]"
+        verdict = sl.ab(write_suite(RATED, f"[mock/first] -> {mute}"), "one", "two")
+        assert verdict.word == "inconclusive"
+        assert verdict.needed is None
+
     def test_no_utility_is_inconclusive_and_says_how_to_get_ratings(self) -> None:
         verdict = sl.ab(write_suite(MODELS), "mock/first", "mock/random")
         assert verdict.word == "inconclusive"

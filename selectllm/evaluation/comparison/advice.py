@@ -51,9 +51,11 @@ def _sd(estimate: Estimate) -> float:
 def needed(comparison: PairedComparison, targets: Iterable[int | None]) -> Needed | None:
     """What the least of `targets` (units) takes beyond what is there.
 
-    None if no number of clusters would do.
+    None if no number of clusters would do, as where an arm never gave a valid reply.
     """
     counts = [target for target in targets if target is not None]
+    if 0 in (comparison.a.valid_rate, comparison.b.valid_rate):
+        return None
     paired, estimate = comparison.paired, comparison.estimate
     if not counts or paired is None or estimate is None:
         return None
