@@ -126,6 +126,7 @@ select_options = grouped(
     option(
         "--to",
         type=click.Choice([*TARGETS]),
+        metavar="TOOL",
         help=TOOL,
     ),
     option(

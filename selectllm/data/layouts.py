@@ -110,14 +110,15 @@ def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> 
         paths = {**export.paths, **mapped}
         note = f"It is read as {export.format.name}: the instruction is {paths['instruction']}."
     asked, chat = paths.get("instruction"), named
+    # A first row without input or response does not keep later ones from having them.
+    later = {name: name for name in ("input", "response") if not note and not _holds(name, asked)}
     if asked is not None and is_chat(value_at(row, asked)):
         asked, chat = None, asked
-    # A first row without input or response does not keep later ones from having them.
     return PoolLayout(
         id=paths.get("id"),
         instruction=asked,
-        input=paths.get("input", "input" if note is None and asked != "input" else None),
-        response=paths.get("response", "response" if chat is None and note is None else None),
+        input=paths.get("input", later.get("input")),
+        response=paths.get("response", later.get("response") if chat is None else None),
         chat=chat,
         shown=shown,
         note=note,
@@ -125,15 +126,20 @@ def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> 
 
 
 def _named(row: Mapping[str, Any], chat: str | None, asked: str | None) -> dict[str, str]:
-    """The columns that are called like canonical ones, but that which is mapped to be asked."""
+    """The columns that are called like canonical ones, but that which holds what is asked."""
     named = {}
     for field, aliases in COLUMNS.items():
         # In a chat the turns are instruction and response, unless a canonical column says so.
         known = aliases[:1] if chat and field in ("instruction", "response") else aliases
-        name = next((name for name in known if name in row and name != asked), None)
+        name = next((name for name in known if name in row and not _holds(name, asked)), None)
         if name is not None:
             named[field] = name
     return named
+
+
+def _holds(name: str, path: str | None) -> bool:
+    """Whether `path` is the column `name`, or leads into it."""
+    return path is not None and (path == name or path.startswith(f"{name}."))
 
 
 def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:

@@ -16,6 +16,7 @@ from selectllm.evaluation.two_runs.schema import (
     RunsCompared,
 )
 from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.next_steps import suite_file
 from selectllm.report.wording import counted, estimate, named, rate, spread, usd
 
 DESCRIBED = (
@@ -77,7 +78,7 @@ def shared_facts(compared: RunsCompared) -> Iterator[str]:
 
 def verdict_command(compared: RunsCompared) -> str:
     """The command that answers what the first pair asks: the prompt, the model, or neither."""
-    suite = f"{compared.b.suite}.yaml"
+    suite = str(suite_file(compared.b.suite, compared.b.folder))
     first = next(iter(compared.compared), None)
     if first is None or first.a.name == first.b.name:
         keep = shlex.join(

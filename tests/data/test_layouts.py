@@ -256,3 +256,14 @@ def test_a_pool_whose_texts_are_nearly_all_equal_is_noted(different: int, warned
 
 def test_a_few_equal_texts_are_not_noted() -> None:
     assert Pool.from_records([{"instruction": "Say a."}] * 9).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "path"),
+    [
+        ({"input": {"question": "Name a river.", "top": 3}}, "input.question"),
+        ({"context": {"text": "Name a river."}, "output": "The Elbe."}, "context.text"),
+    ],
+)
+def test_what_an_instruction_is_mapped_into_is_not_the_input_too(row: Row, path: str) -> None:
+    assert only(row, instruction=path)[1:3] == ("Name a river.", "")
