@@ -124,8 +124,8 @@ def show(session: CommandSession, evaluation: Evaluation, *, details: bool) -> N
 
     print_results(evaluation.results, Console(), details=details)
     session.note_tries(evaluation.decisions)
-    session.note(f"{capital(session.spent)}. The run is in {evaluation.folder}.")
     folder = nearby(evaluation.folder)
+    session.note(f"{capital(session.spent)}. The run is in {folder}.")
     if evaluation.results.verdicts and not any(v.utility for v in evaluation.results.verdicts):
         ask = command("utility", "ask", folder, "--differing", "-o", "sheet.csv")
         session.note(f"To collect ratings, run: {ask}")

@@ -23,6 +23,7 @@ from selectllm.jobs.settings import SelectArguments, SelectRequest, divided
 from selectllm.jobs.turns import turn
 from selectllm.models.model import ModelSpec
 from selectllm.prompting.prompt import Prompt
+from selectllm.report.one_place import one_place_told
 from selectllm.selection.by_model import (
     Chosen,
     RoundAhead,
@@ -256,6 +257,8 @@ class _ByModel:
             finally:
                 decisions = log.decisions()
                 note_used_up(session, [selector.spec], decisions)
+            if told := one_place_told(decisions):
+                session.note(told)
             return chosen, decisions
 
     def _note_unknown(self, job: _Job, last: RoundAhead) -> None:

@@ -51,10 +51,22 @@ def _facts(compared: RunsCompared) -> Iterator[tuple[str, str]]:
         yield "measured by", named(compared.utility)
     for note in compared.notes:
         yield "note", note
+    yield from (("note", told) for told in _unusable(compared))
     for run in (compared.a, compared.b):
         if run.alone:
             yield "not compared", f"only in {run.name}: {', '.join(run.alone)}"
     yield "no verdict", f"{DESCRIBED} For a verdict, run: {verdict_command(compared)}"
+
+
+def _unusable(compared: RunsCompared) -> Iterator[str]:
+    """The pairs that did not always give an answer that can be used."""
+    for pair in compared.compared:
+        for letter, side in (("A", pair.a), ("B", pair.b)):
+            if side.valid_rate is not None and side.valid_rate < 1:
+                yield (
+                    f"{side.name} in {letter}: only {rate(side.valid_rate)} of its decisions can "
+                    "be used. In the others, a missing pick counts as a random one"
+                )
 
 
 def _left_out(run: ComparedRun) -> str:
