@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 # A small embedded model on a real pool, then what a difference looks like, by simulated pickers.
 demo: install
 	rm -rf eval/runs/make-demo
-	$(BIN)/selectllm eval eval/suites/quickstart.yaml -o eval/runs/make-demo/quickstart
+	$(BIN)/selectllm eval eval/suites/quickstart.yaml --limit 10 -o eval/runs/make-demo/quickstart
 	@sh eval/simulated.sh $(BIN)/selectllm eval/runs/make-demo
 
 # On every core, a part of the tests each; `pytest` alone runs all of them in one process. Bytecode is

@@ -30,12 +30,14 @@ from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
 from selectllm.core.shown import counted, visible
 from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement
-from selectllm.jobs import agreeing, importing, rating
+from selectllm.jobs import agreeing, calibrating, importing, rating
 from selectllm.jobs.agreeing import AgreeSettings, TableSettings
+from selectllm.jobs.calibrating import CalibrateSettings
 from selectllm.jobs.importing import ResultSettings, SheetSettings
 from selectllm.jobs.rating import RatingRequest
 from selectllm.jobs.sync import finished
 from selectllm.report.next_steps import command
+from selectllm.utility.schema import Calibration
 
 
 def _roles(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
@@ -65,6 +67,12 @@ for verb in (knn, ifd, student, validate):
         "--differing",
         is_flag=True,
         help="Ask only about items that one arm picked and the other did not.",
+    ),
+    option(
+        "--sample",
+        type=click.IntRange(2),
+        metavar="N",
+        help="Ask only about the items of N clusters drawn at random; a judge rates the rest.",
     ),
     option("--raters", type=click.IntRange(1), default=1, show_default=True),
     option(
@@ -184,6 +192,56 @@ def import_(
         click.echo(
             canonical_json(rated.to_json()) if output.as_json else visible(ratings_text(rated))
         )
+
+
+@utility.command(
+    epilog=example(
+        "utility calibrate suite.yaml --judge gpt --human people",
+        "utility calibrate suite.yaml --judge rating:quality@1+openai/gpt-4o-mini -o judge.jsonl",
+    )
+)
+@click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
+@grouped(
+    "settings",
+    CalibrateSettings,
+    option(
+        "--judge",
+        metavar="UTILITY|rating:PROMPT+MODEL",
+        show_default="the suite's gate.assisted_by",
+        help="The judge: a utility of SUITE, or a rating prompt with a model.",
+    ),
+    option(
+        "--human",
+        metavar="UTILITY",
+        show_default="the suite's gate.utility",
+        help="The utility of SUITE that people rated.",
+    ),
+    option(
+        "--worst",
+        type=click.IntRange(0),
+        default=10,
+        show_default=True,
+        help="List so many items on which they differ most.",
+    ),
+    option("-o", "--out", type=FILE, show_default="no file"),
+)
+@reports(Calibration)
+@common_options
+def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> None:
+    """Check a judge against people's ratings of the same items.
+
+    The command reports how far they agree (Krippendorff's alpha, weighted kappa, Spearman, and how
+    often they prefer the same of two items), whether the judge favours long items or late ones, the
+    items on which they differ most, and the share of human ratings that the judge would save as
+    gate.assisted_by.
+
+    With -o, rating:PROMPT+MODEL rates every item of the clusters, and FILE is a utility file that a
+    suite can name.
+    """
+    session = open_session(common, suite_file.resolve().parent)
+    found = finished(calibrating.calibrate(suite_file, settings, session=session))
+    if not write_reports(found, session.workspace):
+        show(found, as_json=common.as_json)
 
 
 @utility.command(

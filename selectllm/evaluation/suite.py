@@ -157,10 +157,12 @@ class Gate(Strict):
     """What decides a verdict; `margin` is in captured units.
 
     `rating_margin`: what counts as equal where only differing items are rated, in points of the
-    rating scale per pick; without it such a verdict is never `equivalent`.
+    rating scale per pick; without it such a verdict is never `equivalent`. `assisted_by`: a utility
+    that rates all items and stands in where people, whose ratings are `utility`, did not rate.
     """
 
     utility: str | None = None
+    assisted_by: str | None = None
     margin: Annotated[float, Field(gt=0)] = 0.10
     alpha: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.05
     inconclusive: Literal["fail", "warn"] = "fail"
@@ -169,7 +171,7 @@ class Gate(Strict):
 
     def recorded(self) -> dict[str, Any]:
         """As manifests have it: what came later is left out where it is not used."""
-        later = {name for name in ("severe",) if getattr(self, name) is None}
+        later = {name for name in ("assisted_by", "severe") if getattr(self, name) is None}
         return self.model_dump(mode="json", exclude=later)
 
 
@@ -368,8 +370,31 @@ def _check(path: Path, suite: Suite) -> None:
             f"{path}: gate.severe: The exact figures of this guard take clusters as independent, "
             "and clusters.group says that they are not. Leave one of the two out"
         )
+    _check_assisted(path, suite.gate, utilities)
     if suite.clusters.file is None and suite.picks >= suite.clusters.size:
         raise SuiteError(
             f"{path}: picks: {suite.picks} of clusters of {suite.clusters.size} leaves no choice. "
             "Make picks smaller than clusters.size"
+        )
+
+
+def _check_assisted(path: Path, gate: Gate, utilities: Sequence[str]) -> None:
+    """A judge is another utility of the suite than the one that it stands in for."""
+    judge = gate.assisted_by
+    if judge is None:
+        return
+    if judge not in utilities:
+        raise SuiteError(
+            f"{path}: gate.assisted_by: {judge!r} is none of the suite's utilities "
+            f"({', '.join(utilities) or 'it has none'})"
+        )
+    if gate.utility is None:
+        raise SuiteError(
+            f"{path}: gate.assisted_by: {judge!r} assists, but gate.utility is missing. Write the "
+            "utility that people rated there"
+        )
+    if judge == gate.utility:
+        raise SuiteError(
+            f"{path}: gate.assisted_by: {judge!r} cannot assist itself. Name the utility that "
+            "people rated as gate.utility, and the judge's here"
         )

@@ -222,7 +222,7 @@ async def _carried_out(
         content = results(run.inputs, decisions)
     except UtilityError as error:
         ask = ASK.replace("RUN", shlex.quote(str(nearby(folder))))
-        raise UtilityError(str(error).replace(ASK, f"{ask} -o sheet.csv")) from None
+        raise UtilityError(str(error).replace(ASK, ask)) from None
     content.write(folder / "results.json")
     if evaluating.record is not None:
         _record(session, run, session.path(evaluating.record), decisions)

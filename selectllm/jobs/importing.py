@@ -21,6 +21,7 @@ from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
 from selectllm.utility.annotation.ratings_file import RatingsFile, write_ratings
 from selectllm.utility.annotation.schema import RatingsImported, SuiteRatings
 from selectllm.utility.imported import read_ratings
+from selectllm.utility.schema import DrawnSample
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
@@ -121,7 +122,32 @@ def _added(path: Path, asking: Asking, ratings: Ratings) -> tuple[Asking, Rating
         item_id: {**earlier.ratings.get(item_id, {}), **ratings.get(item_id, {})}
         for item_id in earlier.ratings.keys() | ratings.keys()
     }
-    return replace(asking, ids=tuple(sorted({*asking.ids, *earlier.ratings}))), joined
+    ids = tuple(sorted({*asking.ids, *earlier.ratings}))
+    return replace(asking, ids=ids, sample=_joined(path, asking.sample, earlier.sample)), joined
+
+
+def _joined(
+    path: Path, sample: DrawnSample | None, earlier: DrawnSample | None
+) -> DrawnSample | None:
+    """The larger of two samples of one seeded order, which holds the smaller one."""
+    if sample is None and earlier is None:
+        return None
+    if sample is None or earlier is None:
+        which = "these sheets" if sample is None else str(path)
+        raise UtilityError(
+            f"`add` {path}: the items of {which} are not of a random sample of clusters, and the "
+            "others are. Together they would be none. Import the sheets without `add`, into a "
+            "file of their own",
+            argument="add",
+        )
+    if (sample.seed, sample.clusters_sha256) != (earlier.seed, earlier.clusters_sha256):
+        raise UtilityError(
+            f"`add` {path}: its sample was drawn from other clusters, or with seed {earlier.seed} "
+            f"instead of {sample.seed}. Draw the larger sample from the same suite and with the "
+            "same --seed",
+            argument="add",
+        )
+    return max(sample, earlier, key=lambda each: each.clusters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.errors import ModelError, PromptError, UsageError, UtilityError
 from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.runs.coverage import check_unassisted
 from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.suite import ModelEntry, Suite
 from selectllm.jobs.comparing import halves, narrowed
@@ -181,6 +182,7 @@ def _job(session: Session, suite: Suite, search: Searching) -> GepaJob | GridJob
             f"{suite.source or 'SUITE'} -o sheet.csv"
         )
     teacher = None if search.grid else _teacher(session, suite, search.teacher or arm.model or "")
+    check_unassisted(suite, "optimize", "every step of the search needs a value for every item")
     suite = narrowed(suite, prompts, [arm])
     run = open_run(session, suite, ComparisonDesign("ab", (arm,)), prompts=prompts)
     parent = run.selectors[0].prompt

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import PoolError, RunError, UsageError
 from selectllm.core.files import read_json
-from selectllm.core.types import Pool
+from selectllm.core.types import Cluster, Pool
 from selectllm.data.hub import located
 from selectllm.data.layouts import TURNS
 from selectllm.data.pool import load_pool
 from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.rated_differences import differing
+from selectllm.evaluation.comparison.rated_sample import draw
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_inputs
 from selectllm.evaluation.runs.prepare import Sources, read_data
 from selectllm.evaluation.runs.verify import finished_decisions
@@ -25,6 +26,7 @@ from selectllm.selection.strategies import is_analytic
 from selectllm.utility.annotation.asked import Asking, default_rubric
 from selectllm.utility.annotation.sheets import write_sheets
 from selectllm.utility.imported import read_ratings
+from selectllm.utility.schema import DrawnSample
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
@@ -38,9 +40,10 @@ class RatingRequest:
 
     `out`: the sheet, .csv, .jsonl, .argilla or .json (Label Studio). `differing`: only the items
     that exactly one arm of a run picked. `raters`: sheets, each in an order of its own. `scale`:
-    lowest and highest rating; None for the suite's range, else 1 to 5. `rubric`: a file with what
-    raters are told instead of ours. `rated`: a ratings file whose items are left out. `limit`: only
-    the first clusters of a suite. `seed`: of the shuffle.
+    lowest and highest rating; None for the suite's range, else 1 to 5. `sample`: only the items of
+    so many clusters, drawn at random, for a judge to stand in for the rest. `rubric`: a file with
+    what raters are told instead of ours. `rated`: a ratings file whose items are left out. `limit`:
+    only the first clusters of a suite. `seed`: of the shuffle and of the sample.
     """
 
     out: Path
@@ -51,6 +54,7 @@ class RatingRequest:
     with_responses: bool = False
     rated: Path | None = None
     limit: int | None = None
+    sample: int | None = None
     seed: int = 0
 
 
@@ -76,6 +80,14 @@ class _Source:
     pool: Pool
     ids: Collection[str]
     range: tuple[float, float] | None
+    clusters: Sequence[Cluster]
+    picks: int
+
+    def drawn(self, count: int, seed: int) -> tuple[_Source, DrawnSample]:
+        """Of so many clusters alone, drawn at random."""
+        sample, clusters = draw(self.clusters, self.picks, count, seed)
+        within = {member for cluster in clusters for member in cluster.members}
+        return replace(self, ids=[i for i in self.ids if i in within]), sample
 
 
 async def ask(target: Path, settings: RatingRequest, *, session: Session) -> Asked:
@@ -95,6 +107,9 @@ async def ask(target: Path, settings: RatingRequest, *, session: Session) -> Ask
         )
     else:
         source = _of_suite(place, settings.limit, session)
+    sample = None
+    if settings.sample is not None:
+        source, sample = source.drawn(settings.sample, settings.seed)
     known = read_ratings(session.path(settings.rated)).values if settings.rated else {}
     ids = sorted(item_id for item_id in source.ids if item_id not in known)
     if not ids:
@@ -108,6 +123,7 @@ async def ask(target: Path, settings: RatingRequest, *, session: Session) -> Ask
         raters=settings.raters,
         ids=tuple(ids),
         rubric=_rubric(settings.rubric, scale, session),
+        sample=sample,
     )
     items = [source.pool.by_id[item_id] for item_id in ids]
     sheets = write_sheets(
@@ -151,7 +167,7 @@ def _of_suite(path: Path, limit: int | None, session: Session) -> _Source:
         data = read_data(suite.model_copy(update=bare), sources)
     session.note_pool(data.pool)
     members = [member for cluster in data.clusters for member in cluster.members]
-    return _Source(suite.name, data.pool, members, _range_of(suite))
+    return _Source(suite.name, data.pool, members, _range_of(suite), data.clusters, suite.picks)
 
 
 def _range_of(suite: Suite) -> tuple[float, float] | None:
@@ -172,7 +188,8 @@ def _of_run(folder: Path, only_differing: bool) -> _Source:
     ids: Collection[str] = [m for cluster in inputs.clusters for m in cluster.members]
     if only_differing:
         ids = _differing(folder, inputs)
-    return _Source(inputs.suite, pool, ids, headline.range if headline else None)
+    scale = headline.range if headline else None
+    return _Source(inputs.suite, pool, ids, scale, inputs.clusters, inputs.picks)
 
 
 def columns_of_run(folder: Path) -> dict[str, str]:

@@ -24,7 +24,7 @@ from selectllm.jobs.pool_of_picks import PoolOfPicks, is_selection
 from selectllm.jobs.workspace import find_workspace
 from selectllm.optimization.schema import GridResults, SearchResults, read_optimize
 from selectllm.selection.schema import SelectionSummary
-from selectllm.utility.schema import Validations
+from selectllm.utility.schema import Calibration, Validations
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,6 +53,7 @@ BY_KEYS: Sequence[tuple[frozenset[str], type[Document]]] = (
     (frozenset({"validations"}), Validations),
     (frozenset({"selection", "pool_items", "filled"}), SelectionSummary),
     (frozenset({"a", "b", "compared"}), RunsCompared),
+    (frozenset({"suite", "human", "judge", "disagreements"}), Calibration),
 )
 """What a file of JSON holds, by the keys that only it has."""
 

@@ -15,6 +15,7 @@ from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.data.hub import located
 from selectllm.evaluation.comparison.arms import Arm
+from selectllm.evaluation.runs.coverage import check_unassisted
 from selectllm.evaluation.runs.prepare import numbered
 from selectllm.evaluation.sets.log import SelectedSet, SetLog
 from selectllm.evaluation.sets.protocol import LeftOut, Maker, Protocol, arm_of, sets_entry
@@ -170,6 +171,7 @@ def open_protocol(session: Session, suite: Suite, only: Sequence[str] = ()) -> O
     Strategies that cannot be measured on the pool are left out, unless `only` asks for them.
     """
     entry = sets_entry(suite)
+    check_unassisted(suite, "sets", "what a set is worth needs a value for every item")
     # What opening divides only shows that the prompts fit; strategies are looked at one by one.
     by = suite.clusters.model_copy(update={"by": "random"})
     opening = {"strategies": (), "picks": 1, "clusters": by}

@@ -27,6 +27,7 @@ from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report import github, sets, students_compared, validation
 from selectllm.report.as_markdown import as_markdown
+from selectllm.report.calibration import render_calibration
 from selectllm.report.foretelling import render_foretold
 from selectllm.report.grid import render_grid
 from selectllm.report.html.evidence import RunEvidence
@@ -46,7 +47,7 @@ from selectllm.report.terminal import render_results
 from selectllm.report.two_runs import render_two_runs
 from selectllm.report.validation import render_validations
 from selectllm.selection.schema import SelectionSummary
-from selectllm.utility.schema import Validations
+from selectllm.utility.schema import Calibration, Validations
 
 WIDTH = 100  # columns of a report that is written to a file
 
@@ -76,6 +77,7 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     StudentScores: render_scores,
     SelectionSummary: render_selection,
     RunsCompared: render_two_runs,
+    Calibration: render_calibration,
     Validations: lambda found: render_validations(found.validations),
 }
 """What a terminal shows, by the kind of result."""

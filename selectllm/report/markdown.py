@@ -23,7 +23,7 @@ from selectllm.report.wording import (
 MARKS = {"good": "✓", "bad": "✗", "open": "?"}
 KEY_FACTS = (
     *("change", "difference", "one more", "error rate", "retention", "assay", "margin", "cost"),
-    *("utility", "ceiling"),
+    *("severe losses", "lost most", "ratings", "judge", "utility", "ceiling"),
 )
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selectllm.evaluation.planning.schema import (
+    AssistedBill,
     PairAsking,
     PlannedClusters,
     PlanResults,
@@ -152,6 +153,29 @@ def _ratings(plan: PlanResults) -> Iterator[Fact]:
             f"{_bill(differing, needed.raters)} ({source}) are enough if you rate only the items "
             "that one of two arms picked and the other did not, with ab --differing.",
         )
+    if needed.assisted is not None:
+        yield _assisted(needed.assisted, needed.raters)
+
+
+def _assisted(needed: AssistedBill, raters: int) -> Fact:
+    """What people are left to rate beside a judge."""
+    judge = f"{needed.judge} (correlation {needed.correlation:+.2f})"
+    alone = f"without it they would rate {needed.alone:,}"
+    if needed.wanted is None:
+        return (
+            "judge",
+            f"with {judge}, not even people rating all {counted(needed.judged, 'cluster')} would "
+            f"find the margin with 80 % power ({alone}): ask more clusters",
+        )
+    text = (
+        f"with {judge}, people rate {needed.wanted:,} of {counted(needed.judged, 'cluster')} to "
+        f"find the margin with 80 % power; {alone}. They have rated {needed.rated:,}"
+    )
+    if not needed.items:
+        return "judge", f"{text}: that is enough"
+    known = " --rated RATINGS" if needed.rated else ""
+    ask = f"selectllm utility ask SUITE --sample {needed.wanted}{known} -o sheet.csv"
+    return "judge", f"{text}, which leaves {_bill(needed, raters)}: {ask}"
 
 
 def _bill(needed: RatingsBill, raters: int) -> str:

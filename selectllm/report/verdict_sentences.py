@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from selectllm.core.verdict_words import KIND_WORDS, confidence
-from selectllm.evaluation.comparison.schema import DecidingUtility, Noise, Verdict
+from selectllm.evaluation.comparison.schema import DecidingUtility, Needed, Noise, Verdict
 from selectllm.report.wording import (
     around,
     ceiling,
@@ -62,7 +62,7 @@ def figures(verdict: Verdict) -> list[Fact]:
         return [*_change(verdict), *known, *_design(verdict), *_overlap(verdict)]
     parts = (
         *(_change, _difference, _one_more, _severe, _error_rate, _tests, _retention, _margin),
-        *(clusters, _design, _arms, _valid, _overlap, _cost, utility),
+        *(clusters, assisted, _design, _arms, _valid, _overlap, _cost, utility),
     )
     return [fact for part in parts for fact in part(verdict)]
 
@@ -82,8 +82,8 @@ def brief(verdict: Verdict) -> list[Fact]:
         known = [*_difference(verdict), captured]
     else:
         known = [*[*_retention(verdict)][:1], captured, *_cost(verdict)]
-    severe = _severe(verdict)
-    return [reason, *notes, *known, *severe, *_needed(verdict), *[*utility(verdict)][:1]]
+    severe, needed = _severe(verdict), [*_needed(verdict), *assisted(verdict)]
+    return [reason, *notes, *known, *severe, *needed, *[*utility(verdict)][:1]]
 
 
 def difference(verdict: Verdict) -> str:
@@ -112,6 +112,9 @@ def _needed(verdict: Verdict) -> Iterator[Fact]:
     if needed.usd is not None:
         costs.append(f"about {usd(needed.usd)} USD")
     price = f" ({', '.join(costs)})" if costs else ""
+    if needed.rated is not None:
+        yield "to decide", _to_rate(needed, price)
+        return
     more = counted(needed.clusters, "more cluster")
     if needed.groups is not None:
         more += f" in {counted(needed.groups, 'more group')}"
@@ -134,6 +137,14 @@ def _severe(verdict: Verdict) -> Iterator[Fact]:
     if severe.worst:
         worst = ", ".join(f"{each.cluster} ({each.difference:+.2f})" for each in severe.worst)
         yield "lost most", f"clusters {worst}"
+
+
+def _to_rate(needed: Needed, price: str) -> str:
+    """What people have to rate beside what they have."""
+    more = f"people rating {counted(needed.rated or 0, 'more cluster')}"
+    if needed.clusters:
+        more += f", once {counted(needed.clusters, 'more cluster')} are asked and judged,"
+    return f"{more}{price} would decide it with 80 % power"
 
 
 def _change(verdict: Verdict) -> Iterator[Fact]:
@@ -261,9 +272,37 @@ def compared(found: Verdict | Noise) -> str:
 def clusters(verdict: Verdict) -> Iterator[Fact]:
     """What was compared, and in how much of it the arms differ."""
     text = f"{compared(verdict)} compared"
-    if verdict.flat_clusters:
+    if verdict.flat_clusters and verdict.assisted is not None:
+        text += f", {verdict.flat_clusters:,} of them flat (one rating for all items: it counts 0)"
+    elif verdict.flat_clusters:
         text += f", {verdict.flat_clusters:,} flat left out (one utility for all items)"
     yield "clusters", f"{text}; the two arms score differently in {verdict.nonzero:,}"
+
+
+def assisted(verdict: Verdict) -> Iterator[Fact]:
+    """Which part of the ratings is people's, and what the judge is worth."""
+    judge = verdict.assisted
+    if judge is None:
+        return
+    yield (
+        "ratings",
+        f"people rated {judge.rated:,} of {counted(judge.judged, 'cluster')}, drawn at random; "
+        f"{named(judge)} rated all of them and is corrected by what people say of the sample",
+    )
+    if judge.correlation is None:
+        yield "judge", "it says the same of every sampled cluster, or people do: it saves nothing"
+        return
+    saved = judge.saved or 0.0
+    worth = (
+        f"saves {percent(saved)} of the human ratings"
+        if saved > 0
+        else "saves no human ratings (a judge that is of no use costs power, never validity)"
+    )
+    yield (
+        "judge",
+        f"its differences correlate with people's by {judge.correlation:+.2f} and are followed by "
+        f"{judge.tuning:.2f} (0: not at all, 1: in full); it {worth}",
+    )
 
 
 def _design(verdict: Verdict) -> Iterator[Fact]:

@@ -38,7 +38,7 @@ class Estimate:
 
     mean: float
     std_error: float
-    df: int
+    df: float
 
     def interval(self, confidence: float = 0.95) -> Interval:
         """Student's two-sided interval. Raises ValueError on a confidence outside (0, 1)."""

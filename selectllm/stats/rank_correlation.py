@@ -54,8 +54,10 @@ def orders_of(n: int, seed: int = 0) -> Orders:
     return rng.permuted(np.tile(np.arange(n, dtype=np.intp), (DRAWS, 1)), axis=1)
 
 
-def spearman(x: Floats, y: Floats, orders: Orders) -> Figure:
+def spearman(x: Floats, y: Floats, orders: Orders | None = None) -> Figure:
     """Spearman's rank correlation, -1 to 1: Pearson's of the ranks, ties at their mean rank.
+
+    Without `orders` there is no p-value: of many things the interval says as much.
 
     Interval: with the variance of Bonett and Wright 2000 (Sample size requirements for estimating
     Pearson, Kendall and Spearman correlations), (1 + r^2 / 2) / (n - 3). Undefined where one side
@@ -65,7 +67,8 @@ def spearman(x: Floats, y: Floats, orders: Orders) -> Figure:
     if correlation is None:
         return UNDEFINED
     r, of = correlation
-    return Figure(r, _p_value(of, r, orders), _of_spearman(r, len(x), given=0))
+    p = None if orders is None else _p_value(of, r, orders)
+    return Figure(r, p, _of_spearman(r, len(x), given=0))
 
 
 def p_above(x: Floats, y: Floats, orders: Orders) -> float | None:

@@ -76,7 +76,7 @@ def tail(z: float) -> float:
     return float(ndtr(-z))
 
 
-def critical(z: float, df: int) -> float:
+def critical(z: float, df: float) -> float:
     """The t quantile on `df` degrees of freedom with the same tail probability as `z`, z >= 0."""
     error = tail(z)
     return math.inf if error == 0 else -float(stdtrit(df, error))

@@ -102,6 +102,7 @@ def _rated(content: RatingsFile, name: str) -> tuple[Utility, str | None]:
         rater=_raters(content),
         reliability=content.reliability,
         range=content.range,
+        sample=content.sample,
     )
     return utility, content.pool_sha256
 

@@ -72,10 +72,19 @@ class UtilitySummary(UtilityOrigin):
     name: str
 
 
+class DrawnSample(Part):
+    """Clusters that were drawn at random for people to rate: the first of a seeded order."""
+
+    clusters: Count = Field(description="How many were drawn.")
+    of: Count = Field(description="From how many: those with more items than are picked.")
+    seed: int = Field(description="Of the order.")
+    clusters_sha256: Sha256 = Field(description="Of the items of all of these, in that order.")
+
+
 class ManifestUtility(Part):
     """A utility as manifests and baselines describe it, with the hash of its values."""
 
-    absent: ClassVar[frozenset[str]] = frozenset({"validation"})
+    absent: ClassVar[frozenset[str]] = frozenset({"validation", "sample"})
 
     name: str
     source: str
@@ -86,6 +95,11 @@ class ManifestUtility(Part):
     sha256: Sha256
     validation: ValidationSummary | None = Field(
         default=None, description="By training; absent: nobody validated it."
+    )
+    sample: DrawnSample | None = Field(
+        default=None,
+        description="The clusters that were rated, where we drew them.",
+        exclude_if=lambda sample: sample is None,
     )
 
 
@@ -235,3 +249,74 @@ class Validations(Document):
 
     format: Literal[1] = 1
     validations: tuple[Validation, ...]
+
+
+class PreferenceAgreement(Part):
+    """Of pairs of items in one cluster of which people prefer one.
+
+    `odds`: what one standard deviation of the judge's differences multiplies the odds by that
+    people prefer the item, 1: nothing (Bradley and Terry); null where the judge orders every pair
+    as people do, or has no preferences.
+    """
+
+    pairs: Count | Literal[0]
+    agree: Share | None = Field(description="The judge prefers the same; no preference is half.")
+    odds: Number | None
+
+
+class Leaning(Part):
+    """Spearman's correlation of ratings with something that should not matter."""
+
+    human: Correlation
+    judge: Correlation
+    excess: Correlation = Field(description="Of what the judge gives more than people.")
+
+
+class Disagreement(Part):
+    """An item that the judge and people rate differently. `judge`: on people's scale."""
+
+    id: str
+    instruction: str = Field(description="Its beginning.")
+    human: Number
+    judge: Number
+    difference: Number = Field(description="By how much the judge rates it higher.")
+
+
+class JudgeSavings(Part):
+    """What the judge saves where it helps people's ratings (gate.assisted_by).
+
+    `correlation`: of d of two random pickers, in the clusters that people rated in full; null:
+    there are none. `saved`: the share of human ratings at ten judged clusters for each rated one.
+    """
+
+    clusters: Count | Literal[0]
+    correlation: Coefficient | None
+    saved: Share | None
+
+
+class Calibration(Document):
+    """How a judge rates the items that people have rated.
+
+    `scale`: on which values are compared, people's; null: the two are not on one scale, or it is
+    not known, and what needs one is null, differences being in standard deviations.
+    """
+
+    model_config = ConfigDict(title="what `selectllm utility calibrate --json` prints")
+
+    format: Literal[1] = 1
+    suite: str
+    human: UtilitySummary
+    judge: UtilitySummary
+    items: Count = Field(description="That both rated.")
+    unjudged: int = Field(ge=0, description="That people rated and the judge did not.")
+    scale: Range | None
+    alpha: Number | None = Field(description="Krippendorff's, interval level.")
+    kappa: Number | None = Field(description="Cohen's, quadratic weights.")
+    spearman: Correlation
+    mean_difference: Number | None = Field(description="Judge less people.")
+    preferences: PreferenceAgreement
+    length: Leaning = Field(description="With the characters of instruction and input.")
+    position: Leaning = Field(description="With the place in the pool.")
+    disagreements: tuple[Disagreement, ...] = Field(description="The largest first.")
+    savings: JudgeSavings
+    notes: tuple[str, ...] = ()

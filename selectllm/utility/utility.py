@@ -21,7 +21,7 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.types import empty
-from selectllm.utility.schema import UtilityKind, UtilitySummary, ValidationSummary
+from selectllm.utility.schema import DrawnSample, UtilityKind, UtilitySummary, ValidationSummary
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Utility:
     the highest value that its scale allows, None if unknown. `cost`: what computing them took, by
     unit, such as `cpu_seconds`; it differs from time to time, so no hash has it. `validation`: of
     its values by training, None if nobody did. `of_set`: what a set of items (ids) is worth, of
-    utilities that know more of it than the sum of its items' values; higher is better.
+    utilities that know more of it than the sum of its items' values; higher is better. `sample`:
+    the clusters that were rated, where `utility ask --sample` drew them.
 
     Raises UtilityError if a value is not finite, for another kind, and for a reliability that is
     not from 0 to 1.
@@ -54,6 +55,7 @@ class Utility:
     of_set: Callable[[Collection[str]], float] | None = field(
         default=None, compare=False, repr=False
     )
+    sample: DrawnSample | None = None
 
     def __post_init__(self) -> None:
         check_covered(self.values, self.values, f"utility {self.name}")
@@ -123,17 +125,21 @@ def check_covered(ids: Iterable[str], values: Mapping[str, float], what: str) ->
 def utility_row(utility: Utility) -> dict[str, Any]:
     """A utility as a manifest or a baseline describes it.
 
-    Its validation only where there is one, so that hashes of what was made without stay the same.
+    Its validation and its sample only where there is one, so that hashes of what was made without
+    stay the same.
     """
     names = ("name", "source", "kind", "rater", "reliability", "range")
     row = {name: getattr(utility, name) for name in names} | {"sha256": utility.sha256}
-    found = utility.validation
-    return row if found is None else row | {"validation": asdict(found)}
+    if utility.validation is not None:
+        row["validation"] = asdict(utility.validation)
+    if utility.sample is not None:
+        row["sample"] = utility.sample.to_json()
+    return row
 
 
 def utility_from(row: Mapping[str, Any], values: Mapping[str, float]) -> Utility:
     """The inverse of `utility_row`, with the values."""
-    found = row.get("validation")
+    found, sample = row.get("validation"), row.get("sample")
     return Utility(
         name=row["name"],
         source=row["source"],
@@ -143,4 +149,5 @@ def utility_from(row: Mapping[str, Any], values: Mapping[str, float]) -> Utility
         reliability=row["reliability"],
         range=row["range"] and tuple(row["range"]),
         validation=found and ValidationSummary(**found),
+        sample=sample and DrawnSample(**sample),
     )

@@ -85,7 +85,7 @@ def files(tmp_path: Path) -> Path:
         "models: [{name: m, id: openai/gpt-4o-mini}]\nreplies: replies.jsonl\n"
     )
     (tmp_path / "sets.yaml").write_text(
-        "name: sets\npool: pool.jsonl\npicks: 1\nclusters: {by: random, size: 4}\n"
+        "name: sets\npool: pool.jsonl\npicks: 1\nclusters: {by: diverse, size: 4}\n"
         "prompts: [short@1]\nmodels: [mock/first]\nsets: {budgets: [5]}\n"
     )
     return tmp_path

@@ -29,6 +29,7 @@ LINES = {
     "regress": "suites/recorded.yaml --baseline baseline.json",
     "utility agree": "sets --results outcomes.jsonl",
     "utility ask": f"{SUITE} -o sheet.csv",
+    "utility calibrate": f"{SUITE} --judge rating --human rating",
     "utility ifd": "pool.jsonl",
     "utility import": "pool.jsonl",
     "utility knn": "pool.jsonl --test test.jsonl",
@@ -198,6 +199,11 @@ utility agree nowhere --results pool.jsonl          | nowhere
 utility agree sets --results nowhere.jsonl          | nowhere.jsonl
 utility agree sets --results pool.jsonl             | pool.jsonl:1
 
+utility ask {SUITE} -o sheet.csv --sample 999           | --sample 999
+utility calibrate nowhere.yaml                      | nowhere.yaml
+utility calibrate {SUITE} --human nobody             | --human 'nobody'
+utility calibrate {SUITE} --human rating --judge raitng | --judge 'raitng' 'rating'?
+utility calibrate {SUITE} --human rating --judge slot:1 | --judge slot:1
 utility ask nowhere.yaml -o sheet.csv               | nowhere.yaml
 utility ask {SUITE} -o sheet.txt                    | sheet.txt .csv
 utility ask {SUITE} -o sheet.csv --differing        | --differing {SUITE}

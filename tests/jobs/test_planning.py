@@ -579,3 +579,8 @@ def test_a_suite_without_a_range_and_with_gaps_in_its_ratings_is_planned(folder:
     content = planned(write_suite(TWO, unranged), **AB)
     assert content["ratings"]["items"] == 20
     assert content["clusters"]["asked"] == 8
+
+
+def test_random_picks_may_be_an_arm_of_a_plan() -> None:
+    arms: PlanArguments = {"kind": "ab", "a": "strategy:random", "b": "short@1"}
+    assert planned(write_suite(RATED), **arms)["arms"][0] == "strategy:random"

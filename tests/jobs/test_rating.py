@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from selectllm.report.utilities import ratings_text
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import write_suite
 from tests.support.jobs import Heard, fails
+from tests.support.sheets import fill, rows_of
 
 MODELS = "models: [mock/first] -> models: [mock/first, mock/random]"
 
@@ -69,25 +67,6 @@ def importing(heard: Heard, *sheets: str, out: str | None = None, **named: Any) 
 def imported(heard: Heard, *sheets: str, **named: Any) -> ImportedRatings:
     result: ImportedRatings = finished(importing(heard, *sheets, **named))
     return result
-
-
-def rows_of(sheet: Path) -> tuple[list[list[str]], list[dict[str, str]]]:
-    """A CSV sheet's comment rows and its items."""
-    table = list(csv.reader(io.StringIO(sheet.read_text(encoding="utf-8-sig"))))
-    comments = [row for row in table if row[0].startswith("#")]
-    header, *rows = table[len(comments) :]
-    return comments, [dict(zip(header, row, strict=True)) for row in rows]
-
-
-def fill(sheet: Path, rate: Callable[[str], object], rater: str = "") -> None:
-    """What a person does in a spreadsheet: a number per row, and save."""
-    comments, rows = rows_of(sheet)
-    with sheet.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerows(comments)
-        writer.writerow(rows[0].keys())
-        for row in rows:
-            writer.writerow({**row, "rating": rate(row["id"]), "rater": rater}.values())
 
 
 def quality(item_id: str) -> int:

@@ -107,7 +107,7 @@ def _spread(comparison: PairedComparison, seed: int) -> dict[str, Any]:
 
 def _detectable(paired: Paired, estimate: Estimate, alpha: float) -> float | None:
     """With groups these are the units that err independently; n = df + 1 of them."""
-    n = estimate.df + 1
+    n = int(estimate.df) + 1
     extreme = paired.most / paired.scale
     found = detectable(estimate.std_error * math.sqrt(n), n, alpha, extreme=extreme)
     return found if math.isfinite(found) else None

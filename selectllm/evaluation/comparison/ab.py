@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selectllm.core.verdict_words import Word
-from selectllm.evaluation.comparison.advice import needed, units_to_decide
+from selectllm.evaluation.comparison.advice import needed, rated_to_decide, units_to_decide
 from selectllm.evaluation.comparison.arm_results import ArmResult
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.guards import no_estimate, unless_rarer
@@ -139,6 +139,8 @@ def _needed(comparison: PairedComparison, ruling: Ruling) -> Needed | None:
     design = comparison.inputs.comparison
     assert design is not None
     alpha = comparison.inputs.gate.alpha / (len(design.arms) - 1)  # Holm's hardest level
+    if comparison.inputs.judge is not None:
+        return rated_to_decide(comparison, alpha)
     return needed(comparison, [units_to_decide(comparison, alpha)])
 
 
@@ -153,6 +155,8 @@ def why_fixed(inputs: RunInputs) -> str | None:
         return "the gate counts severe losses, which is done once"
     if inputs.comparison.differing or inputs.headline is None:
         return "the ratings come after the picks"
+    if inputs.judge is not None:
+        return "people rate a sample that was drawn before, and a judge the rest"
     if (cap := len(_deciding(inputs))) < LEAST_CAP:
         return f"the {cap} clusters that can decide are fewer than {LEAST_CAP}"
     return None

@@ -14,6 +14,7 @@ from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.rated_differences import differing
 from selectllm.evaluation.comparison.schema import Needed
 from selectllm.stats import power
+from selectllm.stats.assisted import AssistedPaired, rated_needed
 from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import Paired
 
@@ -56,7 +57,7 @@ def needed(comparison: PairedComparison, targets: Iterable[int | None]) -> Neede
     paired, estimate = comparison.paired, comparison.estimate
     if not counts or paired is None or estimate is None:
         return None
-    units = estimate.df + 1
+    units = int(estimate.df) + 1
     missing = max(1, min(counts) - units)
     asked = len(comparison.inputs.clusters)
     more = math.ceil(missing * asked / units)
@@ -70,6 +71,50 @@ def needed(comparison: PairedComparison, targets: Iterable[int | None]) -> Neede
         calls=math.ceil(more * calls),
         ratings=None if ratings is None else math.ceil(more * ratings),
         usd=None if per_cluster is None else more * per_cluster,
+    )
+
+
+def rated_to_decide(comparison: PairedComparison, alpha: float) -> Needed | None:
+    """What people have to rate beyond what they have, where a judge rated all clusters.
+
+    In the clusters that were asked; only if all of these would not do in further ones, of which
+    people then rate the same share. None without an estimate, and with groups, whose further
+    ratings are not foretold.
+    """
+    paired, estimate = comparison.paired, comparison.estimate
+    if not isinstance(paired, AssistedPaired) or estimate is None or paired.groups is not None:
+        return None
+
+    def wanted(sd: float) -> int | None:
+        extreme = paired.most / paired.scale
+        return power.clusters_to_decide(
+            estimate.mean, comparison.margin, sd, alpha, extreme=extreme
+        )
+
+    rated, judged = len(paired), len(paired.judge)
+    target = rated_needed(wanted, paired.sd, paired.mean.correlation or 0.0, judged)
+    further = 0
+    if target is None:
+        target = wanted(estimate.std_error * math.sqrt(rated))
+        if target is None:
+            return None
+        further = max(1, math.ceil(judged * target / rated) - judged)
+    return _beyond(comparison, further, max(1, target - rated))
+
+
+def _beyond(comparison: PairedComparison, further: int, rated: int) -> Needed:
+    """What `further` clusters take, and people rating `rated` more of all."""
+    asked = len(comparison.inputs.clusters)
+    calls = (comparison.a.calls + comparison.b.calls) / asked
+    costs = (comparison.a.cost_usd, comparison.b.cost_usd)
+    per_cluster = None if None in costs else sum(cost or 0.0 for cost in costs) / asked
+    ratings = _ratings_per_cluster(comparison)
+    return Needed(
+        clusters=further,
+        rated=rated,
+        calls=math.ceil(further * calls),
+        ratings=None if ratings is None else math.ceil(rated * ratings),
+        usd=None if per_cluster is None else further * per_cluster,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from selectllm.core.types import Decision, Status
@@ -18,11 +18,16 @@ VALID: tuple[Status, ...] = ("ok", "repaired")
 
 @dataclass(frozen=True)
 class ArmResult:
-    """`measured`: agreement by the name of the utility, of those that cover the clusters."""
+    """`measured`: agreement by the name of the utility, of those that cover the clusters.
+
+    `sampled`: agreement with people's ratings in the clusters that they rated, where a judge
+    assists them; else None.
+    """
 
     name: str
     decisions: Sequence[Decision]
     measured: Mapping[str, Agreement]
+    sampled: Agreement | None = None
 
     @property
     def valid_rate(self) -> float | None:
@@ -62,18 +67,27 @@ def arm_results(inputs: RunInputs, decisions: Iterable[Decision]) -> dict[Arm, A
 def arm_result_of(inputs: RunInputs, name: str, decisions: Sequence[Decision]) -> ArmResult:
     """The side of decisions that were made elsewhere, such as a baseline's."""
     choices = [Choice.of(decision) for decision in decisions]
-    return ArmResult(name, decisions, _measured(inputs, lambda u: _agreement(inputs, choices, u)))
+    return ArmResult(
+        name,
+        decisions,
+        _measured(inputs, lambda u: _agreement(inputs, choices, u)),
+        _of_sample(
+            inputs,
+            lambda u, sample: _agreement(inputs, [c for c in choices if c.cluster in sample], u),
+        ),
+    )
 
 
 def _arm_result(inputs: RunInputs, arm: Arm, decisions: Sequence[Decision]) -> ArmResult:
     if arm.strategy is None or not is_analytic(arm.strategy):
         return arm_result_of(inputs, arm.name, decisions)
     members = {cluster.id: cluster.members for cluster in inputs.clusters}
-    expected = _measured(
-        inputs,
-        lambda u: random_agreement(members, u.values, inputs.picks, inputs.groups),
-    )
-    return ArmResult(arm.name, (), expected)
+
+    def expected(utility: Utility, clusters: Container[int] = members) -> Agreement:
+        within = {number: ids for number, ids in members.items() if number in clusters}
+        return random_agreement(within, utility.values, inputs.picks, inputs.groups)
+
+    return ArmResult(arm.name, (), _measured(inputs, expected), _of_sample(inputs, expected))
 
 
 def _agreement(inputs: RunInputs, choices: Sequence[Choice], utility: Utility) -> Agreement:
@@ -82,3 +96,13 @@ def _agreement(inputs: RunInputs, choices: Sequence[Choice], utility: Utility) -
 
 def _measured(inputs: RunInputs, measure: Callable[[Utility], Agreement]) -> dict[str, Agreement]:
     return {utility.name: measure(utility) for utility in inputs.covering}
+
+
+def _of_sample(
+    inputs: RunInputs, measure: Callable[[Utility, Container[int]], Agreement]
+) -> Agreement | None:
+    """Of people's ratings, which cover the sampled clusters; None where no such ratings decide."""
+    utility, design = inputs.headline, inputs.comparison
+    if utility is None or inputs.judge is None or (design is not None and design.differing):
+        return None
+    return measure(utility, frozenset(inputs.sample))

@@ -44,8 +44,9 @@ class ComparisonKind:
     `strategies_beside`: the strategies that stand beside its arms; None: the usual controls of
     the pool. `names_arms`: the caller says which arms are compared. `shares_alpha`: several of
     them share the error rate. `may_stop_early`: it can be asked in a sequential design.
-    `by_differing`: ratings of the items that exactly one arm picked can decide it. `judges`: the
-    difference d of two arms, or x, what is left of the first one's lift.
+    `by_differing`: ratings of the items that exactly one arm picked can decide it. `unassisted`:
+    why a judge cannot help people's ratings in it; None: it can. `judges`: the difference d of two
+    arms, or x, what is left of the first one's lift.
     """
 
     name: KindName
@@ -58,6 +59,7 @@ class ComparisonKind:
     shares_alpha: bool = False
     may_stop_early: bool = False
     by_differing: bool = False
+    unassisted: str | None = None
     judges: Literal["difference", "retention"] = "difference"
 
 
@@ -80,14 +82,22 @@ KINDS: Mapping[KindName, ComparisonKind] = {
             decide=swap,
             names_arms=True,
             judges="retention",
+            unassisted="how often it would err with a judge has not been measured",
         ),
         ComparisonKind(
             name="regress",
             words=KIND_WORDS["regress"],
             decide=regress,
             strategies_beside=("longest",),  # which is told beside every agreement
+            unassisted="a baseline keeps one utility of every item",
         ),
-        ComparisonKind(name="aa", words=KIND_WORDS["ab"], is_planned=False, noise=noise),
+        ComparisonKind(
+            name="aa",
+            words=KIND_WORDS["ab"],
+            is_planned=False,
+            noise=noise,
+            unassisted="the noise of a pair is read from a utility of every item",
+        ),
     )
 }
 

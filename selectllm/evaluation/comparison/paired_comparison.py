@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selectllm.evaluation.comparison.arm_results import ArmResult
+from selectllm.evaluation.comparison.assisted import assisted_gains, assisted_ratings, lift
 from selectllm.evaluation.comparison.rated_differences import differing, paired_ratings
 from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.metrics.agreement import Agreement
@@ -56,14 +57,18 @@ class PairedComparison:
         utility = self.inputs.headline
         if utility is None or self.differing_only:
             return 0
-        return self.b.measured[utility.name].flat_clusters
+        return _deciding(self.inputs, self.b).flat_clusters
 
     def captured(self, arm: ArmResult) -> Interval | None:
         """What an arm captured of the deciding utility; None where that is not known."""
         utility = self.inputs.headline
         if utility is None or self.differing_only:
             return None
-        return arm.measured[utility.name].captured
+        if self.inputs.judge is None:
+            return arm.measured[utility.name].captured
+        found = assisted_gains(self.inputs, arm, arm, lift)
+        estimate = None if found is None else found.estimate()
+        return None if estimate is None else estimate.interval()
 
 
 def _paired(inputs: RunInputs, a: ArmResult, b: ArmResult) -> Paired | None:
@@ -72,8 +77,20 @@ def _paired(inputs: RunInputs, a: ArmResult, b: ArmResult) -> Paired | None:
         return None
     if inputs.comparison and inputs.comparison.differing:
         different = differing(a.decisions, b.decisions, inputs.picks)
+        if inputs.judge is not None:
+            return assisted_ratings(inputs, different)
         return paired_ratings(different, utility, inputs.picks, inputs.order, inputs.groups)
+    if inputs.judge is not None:
+        return assisted_gains(inputs, a, b)
     return paired_gains(inputs, a.measured[utility.name], b.measured[utility.name])
+
+
+def _deciding(inputs: RunInputs, arm: ArmResult) -> Agreement:
+    """How the arm agrees with the utility that decides, in the clusters that have it."""
+    assert inputs.headline is not None
+    if arm.sampled is not None:
+        return arm.sampled
+    return arm.measured[inputs.headline.name]
 
 
 def paired_gains(inputs: RunInputs, a: Agreement, b: Agreement) -> Paired | None:

@@ -23,7 +23,7 @@ Weights = dict[int, dict[str, float]]
 """By cluster and item."""
 
 
-ASK = "selectllm utility ask RUN --differing"
+ASK = "selectllm utility ask RUN"
 """The command that writes the sheet; who knows the run folder puts it in RUN's place."""
 
 
@@ -68,11 +68,14 @@ def paired_ratings(
     k: int,
     order: Iterable[int],
     groups: Mapping[int, str] | None = None,
+    *,
+    sample: str = "",
 ) -> Paired | None:
     """The differences from ratings of the differing items alone, as shares of the rating range.
 
-    `order`: as in paired.paired. The utility must have a range. Raises UtilityError if it misses
-    ratings of differing items.
+    `order`: as in paired.paired. `sample`: the options that ask for the items of a sample of
+    clusters alone, where `different` is of one. The utility must have a range. Raises UtilityError
+    if it misses ratings of differing items.
     """
     assert utility.range is not None
     items = [item_id for items_of_cluster in different.values() for item_id in items_of_cluster]
@@ -80,7 +83,8 @@ def paired_ratings(
     if missing:
         raise UtilityError(
             f"utility {utility.name}: {len(missing)} of the {len(items)} items that exactly one "
-            f"arm picked are not rated: {listed(missing)}. Get a sheet of them with {ASK}"
+            f"arm picked are not rated: {listed(missing)}. Get a sheet of them with {ASK} "
+            f"--differing {sample}-o sheet.csv"
         )
     clusters = [cluster for cluster in order if cluster in different]
     if not clusters:

@@ -50,6 +50,11 @@ def baseline_of(
     its clusters, or has two versions of a prompt.
     """
     utility, comparison = inputs.headline, inputs.comparison
+    if inputs.judge is not None:
+        raise RunError(
+            f"a baseline keeps one utility of every item, and here {inputs.judge.name} stands in "
+            "for people's ratings (gate.assisted_by). Set a baseline from a suite without a judge"
+        )
     if utility is None or utility not in inputs.covering:
         raise RunError(
             "the run has no utility that covers its clusters, so a baseline of it could decide "

@@ -19,6 +19,7 @@ from selectllm.core.types import Cluster
 from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, read_baseline
+from selectllm.evaluation.comparison.rated_sample import sampled
 from selectllm.evaluation.suite import Gate
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.utility.utility import Utility, utility_from
@@ -99,9 +100,29 @@ class RunInputs:
     @property
     def covering(self) -> tuple[Utility, ...]:
         """The utilities that every item of the clusters has a value of."""
-        if self.comparison is None or not self.comparison.differing:
+        differing = self.comparison is not None and self.comparison.differing
+        if not differing and self.judge is None:
             return self.utilities
         return tuple(utility for utility in self.utilities if utility is not self.headline)
+
+    @property
+    def judge(self) -> Utility | None:
+        """The utility that stands in where people did not rate; None without one."""
+        name = self.gate.assisted_by
+        return next((utility for utility in self.utilities if utility.name == name), None)
+
+    @cached_property
+    def sample(self) -> tuple[int, ...]:
+        """The ids of the clusters that people rated, in the order drawn; none without a judge.
+
+        Raises UtilityError for ratings that are of no random sample that selectllm drew.
+        """
+        utility, design = self.headline, self.comparison
+        if utility is None or self.judge is None:
+            return ()
+        whole = design is None or not design.differing
+        drawn = sampled(self.clusters, self.picks, utility, whole=whole)
+        return tuple(cluster.id for cluster in drawn)
 
     @cached_property
     def groups(self) -> Mapping[int, str] | None:

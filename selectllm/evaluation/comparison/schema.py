@@ -10,7 +10,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Amount, Document, Number, Part, Sha256, Share, Tally
+from selectllm.core.document import (
+    Amount,
+    Coefficient,
+    Document,
+    Number,
+    Part,
+    Sha256,
+    Share,
+    Tally,
+)
 from selectllm.core.strict import Count
 from selectllm.core.verdict_words import KIND_WORDS, OPEN, VerdictKind, Word
 from selectllm.stats.interval import Interval
@@ -44,6 +53,23 @@ class OtherUtility(UtilityOrigin):
     def name(self) -> str:
         """What the suite calls it."""
         return self.utility
+
+
+class Assistance(UtilitySummary):
+    """The judge that stood in where people, whose ratings decide, did not rate.
+
+    `correlation`: null where people or the judge say the same of all sampled clusters. `saved`: as
+    many human ratings less give the same standard error without the judge; below 0 where it is of
+    no use.
+    """
+
+    rated: Tally = Field(description="Clusters that people rated: a random sample.")
+    judged: Tally = Field(description="Clusters that the judge rated: all.")
+    correlation: Coefficient | None = Field(
+        description="Of what people and the judge say of the sampled clusters, Pearson's."
+    )
+    tuning: Share = Field(description="How far the judge is followed, 0: not at all.")
+    saved: Number | None = Field(description="The share of human ratings that it saves, up to 1.")
 
 
 class Control(Part):
@@ -115,13 +141,16 @@ class Needed(Part):
     """How many more would decide an inconclusive verdict with 80 % power, if what was seen holds.
 
     `usd`, `ratings`: null where not known or none are needed. `groups`: of which the clusters
-    have to be, one of average size each; null without groups.
+    have to be, one of average size each; null without groups. `rated`: with a judge, clusters of
+    those asked, or of the further ones, that people have to rate.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"groups"})
+    absent: ClassVar[frozenset[str]] = frozenset({"rated"})
 
     clusters: Tally
     groups: Tally | None = None
+    rated: Tally | None = Field(default=None, exclude_if=lambda count: count is None)
     calls: Tally | None
     ratings: Tally | None = None
     usd: Amount | None = None
@@ -207,7 +236,7 @@ class Verdict(Part):
 
     model_config = ConfigDict(json_schema_extra=_kinds)
     later: ClassVar[frozenset[str]] = frozenset({"groups", "one_more"})
-    absent: ClassVar[frozenset[str]] = frozenset({"severe"})
+    absent: ClassVar[frozenset[str]] = frozenset({"assisted", "severe"})
 
     kind: VerdictKind
     word: Word
@@ -217,6 +246,11 @@ class Verdict(Part):
     alpha: Alpha
     margin: Amount | None
     utility: DecidingUtility | None = Field(None, description="What decides; null: there is none.")
+    assisted: Assistance | None = Field(
+        None,
+        description="The judge that helps people's ratings, where one does.",
+        exclude_if=lambda found: found is None,
+    )
     unit: Unit = Field(
         "captured",
         description="Of every interval; range: the share of the rating range per pick "
@@ -244,7 +278,9 @@ class Verdict(Part):
     one_more: OneMore | None = Field(
         None, description="Of the difference (swap: of x); null where no interval decides."
     )
-    p: Share | None = Field(None, description="Sign-flip, two-sided; null in a sequential design.")
+    p: Share | None = Field(
+        None, description="Sign-flip, two-sided; null in a sequential design, and with a judge."
+    )
     p_holm: Share | None = Field(None, description="Of t, adjusted for several arms.")
     design: Design
     others: tuple[OtherUtility, ...] = Field(

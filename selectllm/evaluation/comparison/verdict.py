@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from selectllm.core.verdict_words import VerdictKind
+from selectllm.evaluation.comparison.assisted import assistance
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison, paired_gains
 from selectllm.evaluation.comparison.ruling import Bounds, Ruling
 from selectllm.evaluation.comparison.schema import (
@@ -50,6 +51,7 @@ def verdict_of(
         alpha=inputs.gate.alpha,
         margin=margin,
         utility=None if utility is None else DecidingUtility(name=utility.name, **utility.origin),
+        assisted=assistance(inputs, paired),
         unit="range" if comparison.differing_only else "captured",
         margin_share=margin / lift if margin and lift > 0 else None,
         clusters=len(paired) if paired else 0,

@@ -21,6 +21,8 @@ from selectllm.evaluation.planning.forecast import pace_of
 from selectllm.evaluation.planning.reach import Lifts
 from selectllm.evaluation.planning.schema import CallPace, PlannedSpread
 from selectllm.selection.decision_log import read_log
+from selectllm.stats.assisted import AssistedPaired
+from selectllm.stats.paired import Paired
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Pilot:
         if comparison is None or comparison.paired is None or comparison.estimate is None:
             return None
         sd = comparison.estimate.std_error * math.sqrt(len(comparison.paired))
+        if isinstance(comparison.paired, AssistedPaired):
+            sd = comparison.paired.sd  # what the judge takes off comes later
         return PlannedSpread(
             sd=sd, scale=comparison.paired.scale, source="pilot", clusters=len(comparison.paired)
         )
@@ -60,6 +64,8 @@ class Pilot:
         """What both arms gain over random picks, by cluster; None where the pilot cannot say."""
         comparison, utility = self._comparison(), self.inputs.headline
         if comparison is None or comparison.paired is None or utility is None:
+            return None
+        if self.inputs.judge is not None:
             return None
         a, b = (side.measured[utility.name] for side in (comparison.a, comparison.b))
         clusters = [cluster for cluster in self.inputs.order if cluster in b.chance]
@@ -79,8 +85,14 @@ class Pilot:
         different = differing(a.decisions, b.decisions, self.inputs.picks)
         return fmean(len(items) for items in different.values()) if different else None
 
+    def paired(self) -> Paired | None:
+        """The differences of its arms; None where the pilot cannot say."""
+        comparison = self._comparison()
+        return None if comparison is None else comparison.paired
+
     def _comparison(self) -> PairedComparison | None:
-        covered = self.inputs.headline in self.inputs.covering
+        inputs = self.inputs
+        covered = inputs.headline in inputs.covering or inputs.judge is not None
         if self.arms is None or not covered:
             return None
         return PairedComparison.of(self.inputs, *(self.sides[arm] for arm in self.arms))
@@ -103,7 +115,8 @@ def read_pilot(folder: Path, arms: Sequence[Arm], utility: str | None) -> Pilot:
         )
     inputs = _of_what_was_asked(inputs, list(decisions))
     if utility in [rated.name for rated in inputs.utilities]:
-        gate = inputs.gate.model_copy(update={"utility": utility})
+        judge = None if inputs.gate.assisted_by == utility else inputs.gate.assisted_by
+        gate = inputs.gate.model_copy(update={"utility": utility, "assisted_by": judge})
         inputs = replace(inputs, gate=gate)
     asked = {cluster.id for cluster in inputs.clusters}
     sides = arm_results(inputs, (decision for decision in decisions if decision.cluster in asked))

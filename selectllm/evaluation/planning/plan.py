@@ -9,6 +9,7 @@ from functools import cached_property
 from selectllm.core.types import empty
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import ComparisonKind
+from selectllm.evaluation.planning.assisted import assisted_bill
 from selectllm.evaluation.planning.forecast import (
     Forecast,
     assumed_pace,
@@ -215,7 +216,14 @@ class EvaluationPlan:
             count = min(items, round(rate * self.clusters.counted * share * self.aim.contrasts))
             differing = DifferingBill(**dict(self._bill(count)), source=source)
         return PlannedRatings(
-            **dict(self._bill(items)), raters=self.aim.raters, differing=differing
+            **dict(self._bill(items)),
+            raters=self.aim.raters,
+            differing=differing,
+            assisted=assisted_bill(
+                *(self.run, self.pilot, self.spread, self.power),
+                raters=self.aim.raters,
+                rating_cost=self.aim.rating_cost,
+            ),
         )
 
     def _differing_rate(self) -> tuple[float, DifferingSource]:

@@ -65,6 +65,15 @@ def _assumptions(plan: EvaluationPlan) -> Iterator[str]:
             "correction asks less of all but the first."
         )
     yield from _assumed_of_severe_losses(plan)
+    assisted = plan.ratings.assisted
+    if assisted is not None and assisted.source != "pilot":
+        how = (
+            f"that of {assisted.judge} with people's ratings for two random pickers, in the "
+            "clusters that people rated"
+            if assisted.source == "random picks"
+            else "assumed, since no cluster is rated by people yet; a first sample of 20 shows it"
+        )
+        yield f"the judge's correlation of {assisted.correlation:.2f} is {how}"
     differing = plan.ratings.differing
     if differing and differing.source != "pilot":
         yield (

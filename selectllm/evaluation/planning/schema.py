@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from selectllm.core.document import Amount, Document, Number, Part, Tally
+from selectllm.core.document import Amount, Coefficient, Document, Number, Part, Tally
 from selectllm.core.verdict_words import EqualWord, VerdictKind
 from selectllm.evaluation.sets.schema import Budget, SelectorLeftOut
 from selectllm.utility.schema import UtilitySummary
@@ -17,6 +17,7 @@ from selectllm.utility.schema import UtilitySummary
 Positive = Annotated[int, Field(ge=1)]
 PlannedKind = Literal["eval", VerdictKind]
 DifferingSource = Literal["pilot", "independent picks"]
+CorrelationSource = Literal["pilot", "random picks", "assumption"]
 SpreadSource = Literal["pilot", "random picks", "assumption"]
 PriceSource = Literal["suite", "litellm", "free"]
 PaceSource = Literal["replies", "pilot", "assumption"]
@@ -148,11 +149,33 @@ class DifferingBill(RatingsBill):
     source: DifferingSource
 
 
+class AssistedBill(RatingsBill):
+    """What people are left to rate where a judge rates every item, to find the margin.
+
+    `items`: left to buy. `wanted`: null: all are not enough, and all are counted.
+    """
+
+    judge: str
+    correlation: Coefficient = Field(description="Of its d with people's.")
+    source: CorrelationSource
+    rated: Tally = Field(description="Clusters that people have rated.")
+    wanted: Positive | None = Field(description="Clusters that they have to rate in all.")
+    alone: Positive = Field(description="Clusters that they would have to rate without it.")
+    judged: Positive = Field(description="Clusters that it rates.")
+
+
 class PlannedRatings(RatingsBill):
     """To know every item of the clusters."""
 
+    absent: ClassVar[frozenset[str]] = frozenset({"assisted"})
+
     raters: Positive
     differing: DifferingBill | None
+    assisted: AssistedBill | None = Field(
+        None,
+        description="With a judge (gate.assisted_by).",
+        exclude_if=lambda bill: bill is None,
+    )
 
 
 class PlannedSpread(Part):

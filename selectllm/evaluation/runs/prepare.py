@@ -7,14 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selectllm.core.codec import seeded_hash, sha256_texts
-from selectllm.core.errors import ExtraMissing, SuiteError, UtilityError
-from selectllm.core.names import listed
+from selectllm.core.errors import ExtraMissing, SuiteError
 from selectllm.core.types import Cluster, Item, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, agreed, check_pool
 from selectllm.evaluation.comparison.kinds import kind_of
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, deciding
+from selectllm.evaluation.runs.coverage import (
+    check_assisted,
+    check_covered,
+    check_differing,
+    check_unassisted,
+)
 from selectllm.evaluation.runs.execute import context_needed
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
@@ -27,7 +32,7 @@ from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.selector import Selector, open_selector
-from selectllm.selection.strategies import Strategy, find_strategy, is_analytic
+from selectllm.selection.strategies import Strategy, find_strategy
 from selectllm.selection.strategies.controls import usual_controls
 from selectllm.selection.task import AskSettings
 from selectllm.utility.entries import UtilityEntry
@@ -117,6 +122,8 @@ def read_data(
     suite: Suite, sources: Sources, comparison: ComparisonDesign | None = None
 ) -> SuiteData:
     """The data of `suite`, divided. Raises a UsageError for whatever in it cannot work."""
+    if (why := kind_of(comparison).unassisted) is not None:
+        check_unassisted(suite, kind_of(comparison).name, why)
     pool = suite_pool(suite)
     sources = replace(sources, embedder=sources.embedder.of_pool(pool))
     if sources.baseline is not None:
@@ -131,11 +138,25 @@ def read_data(
             f"picks: {suite.picks} of clusters of at most {largest} items leaves no choice. The "
             f"pool has {len(pool)} items"
         )
+    differing = comparison is not None and comparison.differing
     if comparison is not None and comparison.differing:
-        _check_differing(suite, utilities, comparison)
+        check_differing(suite, utilities, comparison)
     elif not sources.partial:
-        _check_covered(utilities, clusters, suite)
+        check_covered(utilities, clusters, suite)
+    if suite.gate.assisted_by is not None:
+        whole = not (differing or sources.partial)
+        check_assisted(suite, utilities, clusters, whole=whole)
     return SuiteData(pool, utilities, _with_groups(suite, pool, clusters), encoder)
+
+
+@suite_words()
+def read_rated(suite: Suite, sources: Sources) -> SuiteData:
+    """As `read_data`, for looking at utilities alone: they may lack values, and nothing decides."""
+    pool = suite_pool(suite)
+    sources = replace(sources, embedder=sources.embedder.of_pool(pool))
+    utilities = tuple(_utility(entry, suite, pool, sources) for entry in suite.utilities)
+    clusters, encoder = _clusters(suite, pool, sources)
+    return SuiteData(pool, utilities, clusters, encoder)
 
 
 @suite_words()
@@ -156,9 +177,10 @@ def prepare(
     if any(strategy.needs_vectors for strategy in strategies):
         encoder = sources.embedder.of_pool(data.pool).identity
     headline = deciding(data.utilities, suite.gate)
+    judge = next((u for u in data.utilities if u.name == suite.gate.assisted_by), None)
     shared = replace(asking.shared, base=suite.folder)
     if headline is not None:
-        shared = replace(shared, utility=headline.values)
+        shared = replace(shared, utility=(judge or headline).values)
     run = Run(
         suite=suite,
         pool=data.pool,
@@ -209,47 +231,13 @@ def _utility(entry: UtilityEntry, suite: Suite, pool: Pool, sources: Sources) ->
     Likelihoods are kept as for strategies.
     """
     cache = sources.cache.parent
-    within = UtilitySources(
-        suite.folder, sources.embedder, cache, sources.partial, columns=suite.columns
-    )
+    by_people = suite.gate.assisted_by is not None and entry.name == suite.gate.utility
+    partial = sources.partial or by_people
+    within = UtilitySources(suite.folder, sources.embedder, cache, partial, columns=suite.columns)
     utility = utility_of(entry, pool, within)
     if entry.validation is None:
         return utility
     return validated(utility, suite.at(entry.validation), pool.sha256)
-
-
-def _check_differing(
-    suite: Suite, utilities: Sequence[Utility], comparison: ComparisonDesign
-) -> None:
-    """What ratings of differing items need, before anything is asked."""
-    for arm in comparison.arms:
-        if arm.strategy is not None and is_analytic(arm.strategy):
-            raise SuiteError(
-                f"`differing`: {arm.name} is an expectation over all picks, so there are no items "
-                "to rate in which it differs. Compare without `differing`"
-            )
-    decides = [u for u in utilities if suite.gate.utility in (None, u.name)][:1]
-    for utility in decides:
-        if utility.range is None:
-            raise UtilityError(
-                f"utility {utility.name}: `differing` needs its `range: [lowest, highest]` in the "
-                "suite"
-            )
-
-
-def _check_covered(utilities: Sequence[Utility], clusters: Sequence[Cluster], suite: Suite) -> None:
-    """Every item of the clusters has a value, before anything is spent on them."""
-    members = [member for cluster in clusters for member in cluster.members]
-    for utility in utilities:
-        missing = [member for member in members if member not in utility.values]
-        if missing:
-            raise UtilityError(
-                f"utility {utility.name}: no value for {len(missing)} of the {len(members)} items "
-                f"of the suite's clusters: {listed(missing)}. Get them with selectllm utility ask "
-                f"{suite.source or 'SUITE'} -o sheet.csv, or compare by rated differences alone: "
-                "ab "
-                "--differing"
-            )
 
 
 def _selectors(

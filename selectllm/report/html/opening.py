@@ -17,7 +17,7 @@ from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report import picks
 from selectllm.report.noise import noise_facts
 from selectllm.report.two_runs import DESCRIBED, shared_facts, told_difference
-from selectllm.report.verdict_sentences import lead, worse_than_random
+from selectllm.report.verdict_sentences import assisted, lead, worse_than_random
 from selectllm.report.wording import (
     around,
     ceiling,
@@ -190,6 +190,7 @@ def _rests_on(results: RunResults) -> Iterator[str]:
     yield f"{text}. Captured is the share of the possible gain over random picks."
     for verdict in results.verdicts:
         facts = [f"{text}." for label, text in lead(verdict) if label in ("note", "to decide")]
+        facts += [f"{text}." for _, text in assisted(verdict)]
         if verdict.one_more is not None and POLARITY[verdict.word] != "open":
             facts.append(
                 "The word would also hold if one more cluster had gone as badly as it can."

@@ -28,6 +28,7 @@ NAMES = (
     "outcomes",
     "compare",
     "validation",
+    "calibration",
     "student_scores",
     "utility_file",
     "optimize",
@@ -65,7 +66,12 @@ def generated() -> dict[str, dict[str, Any]]:
         decision_schema,
     )
     from selectllm.utility.annotation.schema import ratings_schema
-    from selectllm.utility.schema import ValidationFile, utilities_schema, utility_file_schema
+    from selectllm.utility.schema import (
+        Calibration,
+        ValidationFile,
+        utilities_schema,
+        utility_file_schema,
+    )
 
     return {
         "suite": Suite.json_schema(),
@@ -86,6 +92,7 @@ def generated() -> dict[str, dict[str, Any]]:
         "outcomes": results_schema(),
         "compare": StudentsCompared.json_schema(),
         "validation": ValidationFile.json_schema(),
+        "calibration": Calibration.json_schema(),
         "student_scores": StudentScores.json_schema(),
         "utility_file": utility_file_schema(),
         "optimize": optimize(),

@@ -15,6 +15,7 @@ from selectllm.core.codec import load_json, pretty_json
 from selectllm.core.errors import UsageError, UtilityError
 from selectllm.core.files import write_text
 from selectllm.utility.annotation.scale import Range, check_range
+from selectllm.utility.schema import DrawnSample
 
 FORMAT = 1
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -27,7 +28,8 @@ class Asking:
     `suite`: its name. `pool_sha256`: of the pool that the items are from. `range`: the lowest
     and highest rating allowed. `differing`: only items that exactly one arm picked were asked
     about. `raters`: how many should rate every item. `ids`: of the items, sorted and distinct.
-    `rubric`: what the raters were told.
+    `rubric`: what the raters were told. `sample`: the clusters that the items are of, where these
+    were drawn at random.
 
     Raises UtilityError on an empty range, no items, ids that are not sorted and distinct, and
     fewer raters than one.
@@ -40,6 +42,7 @@ class Asking:
     raters: int
     ids: tuple[str, ...]
     rubric: str
+    sample: DrawnSample | None = None
 
     def __post_init__(self) -> None:
         check_range("asking", self.range)
@@ -51,9 +54,11 @@ class Asking:
             raise UtilityError("asking: ids must be sorted and distinct")
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
+        """The fields as JSON has them; without a sample, as before there were any."""
         low, high = self.range
-        return {**asdict(self), "range": [float(low), float(high)], "ids": list(self.ids)}
+        fields = {**asdict(self), "range": [float(low), float(high)], "ids": list(self.ids)}
+        del fields["sample"]
+        return fields if self.sample is None else fields | {"sample": self.sample.to_json()}
 
 
 def default_rubric(bounds: Range) -> str:
@@ -138,5 +143,16 @@ def _asking(content: Any) -> Asking:
             "rubric": str(rubric),
         } if SHA256.fullmatch(pool_sha256) and all(isinstance(each, str) for each in ids):
             bounds = float(low), float(high)
-            return Asking(suite, pool_sha256, bounds, differing, raters, tuple(ids), rubric)
+            sample = content.get("sample")
+            return Asking(
+                *(suite, pool_sha256, bounds, differing, raters, tuple(ids), rubric),
+                sample=None if sample is None else _sample(sample),
+            )
     raise TypeError(f"it is not an asking of format {FORMAT}")
+
+
+def _sample(content: Any) -> DrawnSample:
+    try:
+        return DrawnSample.exactly(content)
+    except ValueError as error:
+        raise TypeError(f"sample: {error}") from None

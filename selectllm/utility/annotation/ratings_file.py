@@ -28,6 +28,7 @@ from selectllm.utility.annotation.rater_agreement import (
 from selectllm.utility.annotation.scale import Range, check_range, item_id, on_scale
 from selectllm.utility.annotation.schema import RatedItem, RatingsBegin, RatingsHeader
 from selectllm.utility.annotation.sheet_files import PlacedRow
+from selectllm.utility.schema import DrawnSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class RatingsFile:
 
     `values`: by item id; the mean where there are several ratings. `ratings`: item -> rater ->
     value. `range`: of one rating. `suite`, `pool_sha256`, `differing`, `asked` (how many items):
-    what was asked. A file from elsewhere has values alone: then `ratings` is empty, the rest None.
+    what was asked. `sample`: the clusters that the items are of, where they were drawn at random.
+    A file from elsewhere has values alone: then `ratings` is empty, the rest None.
     """
 
     values: Mapping[str, float]
@@ -46,6 +48,7 @@ class RatingsFile:
     pool_sha256: str | None = None
     differing: bool | None = None
     asked: int | None = None
+    sample: DrawnSample | None = None
 
     @property
     def raters(self) -> tuple[str, ...]:
@@ -83,6 +86,7 @@ def write_ratings(path: Path, ratings: Ratings, asking: Asking) -> RatingsFile:
         pool_sha256=asking.pool_sha256,
         differing=asking.differing,
         asked=len(asking.ids),
+        sample=asking.sample,
     )
     low, high = asking.range
     header = RatingsHeader(
@@ -96,6 +100,7 @@ def write_ratings(path: Path, ratings: Ratings, asking: Asking) -> RatingsFile:
         alpha=content.alpha,
         rater_noise=content.rater_noise,
         reliability=content.reliability,
+        sample=asking.sample,
     )
     with atomic_write(path) as handle:
         handle.write(canonical_json(RatingsBegin(ratings=header).to_json()) + "\n")
@@ -141,6 +146,7 @@ def from_rows(path: Path, rows: Sequence[PlacedRow]) -> RatingsFile:
         pool_sha256=header.pool_sha256,
         differing=header.differing,
         asked=header.asked,
+        sample=header.sample,
     )
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema
 
 from selectllm.core.document import Amount, Document, Number, Part, Range, Sha256, Share, schema_of
 from selectllm.core.strict import Count, Name
+from selectllm.utility.schema import DrawnSample
 
 Alpha = Annotated[int | float, WithJsonSchema({"type": "number", "maximum": 1})]
 
 
 class RatingsHeader(Part):
     """What was asked, and how far the raters agree."""
+
+    absent: ClassVar[frozenset[str]] = frozenset({"sample"})
 
     format: Literal[1] = 1
     suite: str = Field(description="Its name.")
@@ -31,6 +34,11 @@ class RatingsHeader(Part):
         description="Standard deviation of one rating, on the rating scale."
     )
     reliability: Share | None = Field(description="Of the values.")
+    sample: DrawnSample | None = Field(
+        None,
+        description="The clusters that the items are of, where they were drawn at random.",
+        exclude_if=lambda sample: sample is None,
+    )
 
 
 class RatingsBegin(Part):
