@@ -29,6 +29,7 @@ from selectllm.data.readers.records import BadRow
 TURNS = "turns"
 """The key of a mapping that says which turns of a chat are shown."""
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
+_SENTENCE = 4  # blanks in what is rather a text than the name of a column
 _NOTHING = Exchange(None, None)
 
 
@@ -147,6 +148,13 @@ def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:
     likely = likely_instruction(rows)
     found = ", ".join(dict.fromkeys(paths_of(rows[0]))) or "none"
     none = "" if likely else ", and none looks like one"
+    if likely and likely.count(" ") >= _SENTENCE and likely in rows[0]:
+        return PoolError(
+            f"{where}: no column holds the instruction, and the first row seems to be an item, not "
+            f"the names of the columns ({shortened(likely)}). Add a row of names above it, such as "
+            "instruction",
+            argument="columns",
+        )
     return PoolError(
         f"{where}: no column holds the instruction{none} (columns: {found}). Name it "
         f"with {mapping('instruction', likely or 'COL')}",
