@@ -1,6 +1,8 @@
 """How the documentation is built: `make docs`."""
 
+import html
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -41,6 +43,7 @@ def setup(app):
     """What the pages and their twins need of the docstrings."""
     app.connect("autodoc-process-docstring", _as_code)
     app.connect("doctree-resolved", _without_abbreviations)
+    app.connect("build-finished", _beside_the_twins, priority=900)  # once they are there
 
 
 def _as_code(app, what, name, obj, options, lines):
@@ -54,3 +57,13 @@ def _without_abbreviations(app, doctree, docname):
     if app.builder.name != "html":
         for node in [*doctree.findall(abbreviation)]:
             node.replace_self(node.children)
+
+
+def _beside_the_twins(app, exception):
+    """The pictures where the twins look for them, and llms.txt without entities of HTML."""
+    if exception is not None or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    shutil.copytree(Path(app.srcdir) / "images", out / "images", dirs_exist_ok=True)
+    listed = out / "llms.txt"
+    listed.write_text(html.unescape(listed.read_text("utf-8")), "utf-8")

@@ -31,7 +31,13 @@ from selectllm.utility.handover.targets import TARGETS
 @grouped(
     "settings",
     HandoverSettings,
-    option("--to", type=click.Choice([*TARGETS]), metavar="TOOL", required=True, help=TOOL),
+    option(
+        "--to",
+        type=click.Choice([*TARGETS]),
+        metavar=f"[{'|'.join(TARGETS)}]",
+        required=True,
+        help=TOOL,
+    ),
     option(
         "-o",
         "--out",

@@ -10,10 +10,7 @@ import click
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
-TOOL = (
-    "Write the items for people to answer, in the form that this tool imports: label-studio, "
-    "argilla, csv, xlsx or jsonl."
-)
+TOOL = "Write the items for people to answer, in the form that this tool imports."
 """Of --to, where items are handed over."""
 REPEATABLE = "Can be given several times."
 METAVARS = {

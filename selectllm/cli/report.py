@@ -18,7 +18,7 @@ from selectllm.core.files import write_text
 from selectllm.core.shown import visible
 from selectllm.jobs.contents import REPORT
 from selectllm.jobs.outputs import check_written
-from selectllm.jobs.pool_of_picks import PoolOfPicks
+from selectllm.jobs.pool_of_picks import PoolOfPicks, is_selection
 from selectllm.jobs.reporting import read_reported
 from selectllm.jobs.workspace import find_workspace
 
@@ -97,6 +97,8 @@ def report(
     form = "html" if html else form
     if len(folders) > 1 and pool != PoolOfPicks():
         raise UsageError("--pool, --map and --turns go with one selection. Leave them out.")
+    if len(folders) > 1 and (selection := next(filter(is_selection, folders), None)) is not None:
+        raise UsageError(f"{selection} is a selection, which is shown by itself. Name it alone.")
     if each:
         _write_each(folders, form, out)
     elif len(folders) == 1:

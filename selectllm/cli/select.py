@@ -19,16 +19,18 @@ from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, SelectionShort
 from selectllm.core.shown import visible
+from selectllm.data.hub import is_hub
 from selectllm.data.pool import write_rejected
 from selectllm.jobs import selecting
 from selectllm.jobs.contents import REJECTED, SELECTION
 from selectllm.jobs.handing import HandedOver, check_handover, hand_over_selection
 from selectllm.jobs.named_model import ModelOptions
-from selectllm.jobs.outputs import check_written, nearby
+from selectllm.jobs.outputs import check_written, nearby, real
 from selectllm.jobs.pool_of_picks import PoolOfPicks
+from selectllm.jobs.selected import pool_beside
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished
-from selectllm.report.next_steps import looked_at
+from selectllm.report.next_steps import columns_words, looked_at
 from selectllm.selection.schema import SelectionSummary
 
 
@@ -138,13 +140,23 @@ def _report(
                 "They are marked as filled."
             )
     if handed is None:
-        session.note(looked_at(nearby(out), "the picks", columns))
+        words = (*_named_pool(selection, out), *columns_words(columns))
+        session.note(looked_at(nearby(out), "the picks", *words))
     if selection.short:
         raise SelectionShort(
             f"Only {len(selection)} of {selection.budget} items were selected, because the other "
             "replies were not valid and --on-invalid is skip. To fill the gaps at random, use "
             "--on-invalid fill."
         )
+
+
+def _named_pool(selection: Selection, out: Path) -> tuple[str, ...]:
+    """How `report` is told where the pool is, if it would not find it beside `out`."""
+    source = selection.pool.source
+    beside = pool_beside(out)
+    if not source or (beside is not None and real(beside) == real(source)):
+        return ()
+    return ("--pool", source if is_hub(Path(source)) else str(nearby(Path(source))))
 
 
 def _taken(selection: Selection) -> dict[str, float]:

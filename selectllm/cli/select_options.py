@@ -126,7 +126,7 @@ select_options = grouped(
     option(
         "--to",
         type=click.Choice([*TARGETS]),
-        metavar="TOOL",
+        metavar=f"[{'|'.join(TARGETS)}]",
         help=TOOL,
     ),
     option(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selectllm.core.errors import UtilityError
+from selectllm.core.errors import UsageError, UtilityError
 from selectllm.core.files import atomic_write
 from selectllm.core.names import listed
 from selectllm.data.pool import load_pool
@@ -59,20 +59,29 @@ class AnswersJoined:
         joined, faults = self.joined, []
         if joined.missing:
             faults.append(
-                f"{len(joined.missing)} of {joined.asked} items have no answer: "
-                f"{listed(joined.missing)}."
+                f"{len(joined.missing)} of {joined.asked} items "
+                f"{_are(joined.missing, 'has', 'have')} no answer: {listed(joined.missing)}."
             )
         if joined.twice and not joined.kept:
+            were, are = (
+                _are(joined.twice, "item was", "items were"),
+                _are(joined.twice, "is", "are"),
+            )
             faults.append(
-                f"{len(joined.twice)} items were answered twice, in different words, and are left "
+                f"{len(joined.twice)} {were} answered twice, in different words, and {are} left "
                 f"out: {listed(joined.twice)}."
             )
         if joined.unknown:
+            belong = _are(joined.unknown, "answer belongs", "answers belong")
             faults.append(
-                f"{len(joined.unknown)} answers belong to no item of the pool: "
-                f"{listed(joined.unknown)}."
+                f"{len(joined.unknown)} {belong} to no item of the pool: {listed(joined.unknown)}."
             )
         return faults
+
+
+def _are(names: Sequence[str], one: str, several: str) -> str:
+    """The words that go with so many."""
+    return one if len(names) == 1 else several
 
 
 async def join_answers(
@@ -81,11 +90,16 @@ async def join_answers(
     """Join the answers in `files` to the items of `pool`, and write them as a training file.
 
     `pool`: the selection that was handed over, all of whose items were asked, or the pool itself.
-    What is there is written, complete or not. Raises UtilityError for files that cannot be read,
-    and if no answer is of an item of the pool.
+    What is there is written, complete or not. Raises UsageError for a file that cannot be written,
+    and UtilityError for files that cannot be read, and if no answer is of an item of the pool.
     """
     places = [session.path(file) for file in files]
     source, out = session.path(pool), session.path(settings.out)
+    if out.suffix.lower() != ".jsonl":
+        raise UsageError(
+            f"`out` {settings.out}: a training file holds JSON lines; end its name in .jsonl",
+            argument="out",
+        )
     check_written("out", out, TRAINING, [source, *places], session.workspace)
     items = load_pool(source, columns=settings.columns).pool.items
     answers = [answer for place in places for answer in read_answers(place)]

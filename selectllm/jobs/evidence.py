@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from selectllm.core.errors import PromptError, RunError, SelectLLMError
+from selectllm.core.files import read_json
 from selectllm.core.types import Attempt, Decision, Item, Pool
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_manifest, read_run_inputs
@@ -56,7 +57,22 @@ def read_evidence(folder: Path, library: PromptLibrary) -> RunEvidence | None:
     if not (folder / "decisions.jsonl").exists() or (folder / SEARCH).exists():
         return None
     inputs, decisions = read_asked(folder)
-    return evidence_of(folder, inputs, decisions, library)
+    evidence = evidence_of(folder, inputs, decisions, library)
+    return replace(evidence, notes=(*evidence.notes, *_lost(folder, decisions)))
+
+
+def _lost(folder: Path, decisions: Sequence[Decision]) -> Iterator[str]:
+    """That the log was cut since the results were computed from it; strategies are not counted."""
+    results = folder / "results.json"
+    pairs = read_json(results).get("pairs", []) if results.exists() else []
+    asked = sum(pair["decisions"] for pair in pairs)
+    named = {(pair["prompt"], pair["model"]) for pair in pairs}
+    logged = sum((decision.prompt, decision.model) in named for decision in decisions)
+    if logged < asked:
+        yield (
+            f"The log of this run has lost decisions: {logged:,} of {asked:,} are left, and only "
+            "those are among the cases. The figures are those of all."
+        )
 
 
 def read_asked(folder: Path) -> tuple[RunInputs, list[Decision]]:

@@ -13,7 +13,6 @@ from selectllm.core.errors import ExtraMissing, SelectLLMError, UsageError
 from selectllm.core.types import Attempt, Decision, Item, Pool, answered
 from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
-from selectllm.data.readers import FORMATS
 from selectllm.data.vector_store import VectorStore, text_keys
 from selectllm.evaluation.sets.picked import (
     cluster_spread,
@@ -25,13 +24,11 @@ from selectllm.jobs.computing import all_stays
 from selectllm.jobs.picks_shown import shown_picks
 from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.provenance import provenance_of_selection
-from selectllm.jobs.selected import ROWS, log_beside, read_selected
+from selectllm.jobs.selected import log_beside, pool_beside, read_selected
 from selectllm.jobs.workspace import Workspace
 from selectllm.report.html.picks_evidence import PicksEvidence
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.schema import Likenesses, PickedTopic, SelectionSummary
-
-ENDING = ".selected.jsonl"
 
 
 @all_stays()
@@ -107,17 +104,6 @@ def _changed(pool: Pool, manifest: Mapping[str, Any]) -> list[str]:
         return []
     name = Path(pool.source).name
     return [f"{name} has changed since these items were selected from it; it is shown as it is."]
-
-
-def pool_beside(path: Path) -> Path | None:
-    """The pool that `select` would have called NAME.selected.jsonl, in the same folder."""
-    name = path.name.removesuffix(ROWS)
-    if not name.endswith(ENDING):
-        return None
-    stem = name.removesuffix(ENDING)
-    endings = [each for each in FORMATS if each != ".gz"]
-    beside = (path.with_name(f"{stem}{each}{gz}") for each in endings for gz in ("", ".gz"))
-    return next((each for each in beside if each.is_file()), None)
 
 
 def _vectors(

@@ -85,6 +85,10 @@ def _command(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield from ("--by", comparison["by"])
     elif kind == "regress":
         yield from ("--baseline", "BASELINE.json")
+    # Whether the suite or an option said these is not known; named here, they hold either way.
+    yield from ("--seed", str(manifest["seed"]))
+    limit = manifest["clusters"].get("limit")
+    yield from () if limit is None else ("--limit", str(limit))
 
 
 def _arm(arm: Mapping[str, Any]) -> str:

@@ -48,7 +48,8 @@ def list_runs(folder: Path) -> tuple[ListedRun, ...]:
     Raises UsageError if there is no such folder.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} does not exist. Runs are kept in eval/runs")
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise UsageError(f"{folder} {what}. Runs are kept in eval/runs")
     found = [_listed(run) for run in _run_folders(folder)]
     return tuple(sorted(found, key=lambda run: run.changed, reverse=True))
 

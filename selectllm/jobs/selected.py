@@ -10,11 +10,13 @@ from selectllm.core.errors import RunError
 from selectllm.core.jsonl_log import LogContent
 from selectllm.core.types import Decision, Item
 from selectllm.data.pool import load_pool
+from selectllm.data.readers import FORMATS
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.decision_log import Key, read_log
 from selectllm.selection.schema import SelectionMark
 from selectllm.utility.handover.joining import MARK
 
+ENDING = ".selected.jsonl"  # of what `select` writes unless told otherwise
 ROWS = ".selection.jsonl"
 """Added to the name of a hand-over: the items as `select` writes them, with all their columns."""
 LOG = ".decisions.jsonl"
@@ -48,3 +50,14 @@ def log_beside(path: Path) -> LogContent[Key, Decision] | None:
         if log.is_file():
             return read_log(log)
     return None
+
+
+def pool_beside(path: Path) -> Path | None:
+    """The pool that `select` would have called NAME.selected.jsonl, in the same folder."""
+    name = path.name.removesuffix(ROWS)
+    if not name.endswith(ENDING):
+        return None
+    stem = name.removesuffix(ENDING)
+    endings = [each for each in FORMATS if each != ".gz"]
+    beside = (path.with_name(f"{stem}{each}{gz}") for each in endings for gz in ("", ".gz"))
+    return next((each for each in beside if each.is_file()), None)

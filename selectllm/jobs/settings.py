@@ -24,7 +24,7 @@ class SelectRequest:
     """What is to be selected from a pool, and how.
 
     `budget`: items to select; `threshold`, with a strategy that goes by a number: instead, every
-    item with at least this. `prompt` and `model`: who selects, the prompt as NAME@VERSION, a path
+    item with at least this. `prompt` and `model`: who selects, the prompt as `NAME@VERSION`, a path
     or a Prompt, the model as PROVIDER/MODEL or a ModelSpec; or `strategy`: its name, `module:attr`
     or a Strategy. `models`: those that `strategy` or `prefilter` names, by the name that it uses;
     another is taken as PROVIDER/MODEL.

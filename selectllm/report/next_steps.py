@@ -20,12 +20,9 @@ def columns_words(columns: Mapping[str, str], flag: str = "--map") -> list[str]:
     return words
 
 
-def looked_at(
-    result: Path | str, what: str = "it", columns: Mapping[str, str] | None = None
-) -> str:
-    """How to see a run or a selection as a page; `columns`: as the selection was made with."""
-    words = columns_words(columns or {})
-    return f"To look at {what} in a browser, run: {command('report', result, '--html', *words)}"
+def looked_at(result: Path | str, what: str = "it", *more: str) -> str:
+    """How to see a run or a selection as a page; `more`: further words of the command."""
+    return f"To look at {what} in a browser, run: {command('report', result, '--html', *more)}"
 
 
 def carried_out(

@@ -120,11 +120,14 @@ def told_difference(pair: PairedSides, compared: RunsCompared) -> tuple[str, str
     """
     change = pair.difference
     assert change is not None
-    more = "more" if change.estimate >= 0 else "less"
-    runs = f" in {compared.b.name} than in {compared.a.name} ({spread(change)})."
-    if pair.a.name != pair.b.name:
-        runs = f" in {compared.b.name} than {pair.a.name} in {compared.a.name} ({spread(change)})."
-    return f"{pair.b.name} captured ", f"{abs(change.estimate):.2f} {more}", runs
+    amount = f"{abs(change.estimate):.2f}"
+    if float(amount) == 0:
+        word, than = "as much", "as"
+    else:
+        word, than = f"{amount} {'more' if change.estimate > 0 else 'less'}", "than"
+    other = "" if pair.a.name == pair.b.name else f"{pair.a.name} "
+    runs = f" in {compared.b.name} {than} {other}in {compared.a.name} ({spread(change)})."
+    return f"{pair.b.name} captured ", word, runs
 
 
 def _differences(compared: RunsCompared) -> Table:

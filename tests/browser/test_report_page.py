@@ -190,6 +190,23 @@ def test_axe_finds_nothing_serious(browser: Browser, file: Path, scheme: str) ->
     assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
 
 
+def test_legends_can_be_seen_in_the_dark(browser: Browser, file: Path) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.goto(f"file://{file}")
+    scrolled_through(page)
+    symbols = "[...document.querySelectorAll('.mark-symbol.role-legend-symbol path')]"
+    fills = page.evaluate(f"{symbols}.map(path => getComputedStyle(path).fill)")
+    page.close()
+    assert fills
+    assert "rgb(0, 0, 0)" not in fills
+
+
+def test_where_no_picks_differ_it_says_how_to_see_the_cases(opened: Opened, file: Path) -> None:
+    assert "tick the box" not in opened.open(file).inner_text("[role=status]")
+    page = opened.open(file, fragment(a=A, b=B, text="no item says this"))
+    assert "tick the box" in page.inner_text("[role=status]")
+
+
 def test_print_leaves_the_tools_out(opened: Opened, file: Path) -> None:
     page = opened.open(file)
     page.emulate_media(media="print")

@@ -332,6 +332,22 @@ def test_ids_that_look_like_formulas_stay_apart(
         check_training(rows)
 
 
+def test_one_of_each_is_told_as_one_and_a_training_file_is_called_what_it_is(
+    selectllm: Command,
+) -> None:
+    out = handed_over(selectllm, "jsonl")
+    one, two, three, _ = (row["id"] for row in asked(out))
+    given = [(one, "a"), (two, "b"), (two, "c"), (three, "d"), ("stranger", "x")]
+    write_jsonl(Path("back.jsonl"), [{"id": item, "answer": text} for item, text in given])
+    source = f"{out}.selection.jsonl"
+    told = answers(selectllm, source, "back.jsonl").err
+    for words in ("1 of 4 items has no", "1 item was", "and is left out", "1 answer belongs"):
+        assert words in told
+    refused = selectllm("answers", source, "back.jsonl", "-o", "training.csv")
+    assert (refused.code, Path("training.csv").exists()) == (2, False)
+    assert ".jsonl" in refused.err
+
+
 def test_what_is_missing_twice_or_unknown_is_told(selectllm: Command) -> None:
     out = handed_over(selectllm, "jsonl")
     source = f"{out}.selection.jsonl"

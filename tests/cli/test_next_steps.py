@@ -97,7 +97,14 @@ def test_a_page_is_where_the_last_line_says(selectllm: Command) -> None:
     words = next_command(selectllm(*SELECT, "-o", "my picks.jsonl"))
     told = selectllm(*words)
     assert "my picks.html" in told.err
-    assert Path("my picks.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    page = Path("my picks.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "--pool pool.jsonl" in " ".join(words)
+    assert "no pool lies beside" not in page
+
+
+def test_a_pool_that_lies_beside_its_selection_is_not_named(selectllm: Command) -> None:
+    assert "--pool" not in next_command(selectllm(*SELECT))
 
 
 def test_quiet_and_json_say_nothing_of_it(selectllm: Command) -> None:

@@ -200,6 +200,12 @@ def test_what_is_no_selection_is_refused(selectllm: Command) -> None:
     assert_refused(selectllm("report", "results.json", "--pool", "pool.jsonl"), "--pool")
 
 
+def test_a_selection_is_not_compared_with_anything(selectllm: Command) -> None:
+    told = selectllm("report", selected(selectllm), "run", "--html")
+    assert (told.code, told.err.count("\n")) == (2, 1)
+    assert "pool.selected.jsonl is a selection" in told.err
+
+
 def test_the_page_is_written_beside_the_selection_and_holds_no_markup_of_the_pool(
     selectllm: Command,
 ) -> None:

@@ -124,6 +124,11 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
         assert (tmp_path / f"{name}.html").exists()
         assert (tmp_path / f"{name}.html.md").read_text(encoding="utf-8").startswith("# ")
         assert f"({name}.html.md)" in listed
+        twin = (tmp_path / f"{name}.html.md").read_text(encoding="utf-8")
+        pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", twin)
+        assert all((tmp_path / picture).exists() for picture in pictures), name
+    assert "&#" not in listed
     reference = (tmp_path / "api.html.md").read_text(encoding="utf-8")
+    assert "mailto:" not in reference
     for name in ("select", "evaluate", "ab", "Session", "Strategy", "UtilitySource"):
         assert f"selectllm.{name}" in reference

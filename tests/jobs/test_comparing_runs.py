@@ -16,6 +16,7 @@ from selectllm.core.files import write_text
 from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.jobs.comparing_runs import compare_folders, short_names
 from selectllm.jobs.reporting import read_finished
+from selectllm.report.two_runs import told_difference
 from tests.conftest import Command, pool_rows, write_jsonl
 
 SUITE = """\
@@ -81,6 +82,15 @@ def test_the_mean_difference_is_that_of_what_both_captured(made: Path) -> None:
     assert pair.difference.estimate == pytest.approx(best["estimate"] - first["estimate"])
     assert pair.difference.low < pair.difference.estimate < pair.difference.high
     assert (pair.worse, pair.better + pair.equal) == (0, compared.clusters)
+
+
+def test_a_pair_that_did_as_before_is_not_said_to_have_captured_more(runs: Path) -> None:
+    shutil.copytree(runs / "first", runs / "again")
+    compared = compare_folders(runs / "first", runs / "again").results
+    (pair,) = compared.compared
+    _, word, rest = told_difference(pair, compared)
+    assert word == "as much"
+    assert rest.startswith(" in again as in first")
 
 
 def test_turned_round_every_figure_changes_its_sign_and_the_worst_cluster_is_first(
@@ -213,8 +223,8 @@ def other_log(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (shutil.rmtree, ("best", "finished run")),
-        (lambda folder: (folder / "results.json").unlink(), ("best/results.json",)),
+        (shutil.rmtree, ("best", "selectllm runs")),
+        (lambda folder: (folder / "results.json").unlink(), ("best", "selectllm runs")),
         (newer, ("best/results.json", "format", "2", "later version")),
         (damaged, ("best/decisions.jsonl:3",)),
         (other_log, ("best/decisions.jsonl", "another run")),

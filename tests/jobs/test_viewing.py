@@ -273,6 +273,14 @@ def test_ctrl_c_ends_it_cleanly(
     assert "http://127.0.0.1:" in told.out
 
 
+def test_a_file_is_no_folder_of_runs(selectllm: Command, tmp_path: Path) -> None:
+    file = tmp_path / "pool.jsonl"
+    file.write_text("", encoding="utf-8")
+    told = selectllm("view", file, "--no-browser")
+    assert (told.code, told.err.count("\n")) == (2, 1)
+    assert "is no folder" in told.err
+
+
 def test_a_folder_without_runs_says_how_to_make_one(tmp_path: Path) -> None:
     got = View(tmp_path / "nosuch").answer("/")
     assert got.status == 200

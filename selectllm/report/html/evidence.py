@@ -118,7 +118,7 @@ class Provenance:
     """How a result was made. `command`: makes it again, in the folder `where`; "" if not known.
 
     `facts`: labels with what they say. `when`: when its last reply came, such as `29 November
-    2026`.
+    2026`; "" if not known.
     """
 
     command: str

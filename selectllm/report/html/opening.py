@@ -145,6 +145,8 @@ def _without_verdict(results: RunResults) -> Sentence:
         facts = dict(noise_facts(results.noise))
         told = facts.get("difference") or next(iter(facts.values()))
         return Sentence(f"{results.noise.pair} against itself: ", told, ".")
+    if results.pairs and all(pair.valid_rate == 0 for pair in results.pairs):
+        return Sentence("How good the picks would be is ", "not known", ": no reply is valid.")
     utility = next((each.name for each in results.utilities), None)
     if utility is None:
         return Sentence(
@@ -154,14 +156,12 @@ def _without_verdict(results: RunResults) -> Sentence:
     if best is None:
         return Sentence("What the picks captured is ", "not known", ": there are too few clusters.")
     pair, captured = best
-    polarity: Polarity = "good" if captured.low > 0 else "bad" if captured.high < 0 else "open"
     most = "captures" if len(results.pairs) == 1 else "captures most,"
-    return Sentence(
-        f"{pair.prompt} with {pair.model} {most} {around(captured)}. That is ",
-        in_words(captured),
-        ".",
-        polarity,
-    )
+    told = f"{pair.prompt} with {pair.model} {most} {around(captured)}. "
+    if captured.low <= 0 <= captured.high:
+        return Sentence(f"{told}These clusters ", "do not show", " that it beats random picks.")
+    polarity: Polarity = "good" if captured.low > 0 else "bad"
+    return Sentence(f"{told}That is ", in_words(captured), ".", polarity)
 
 
 def _best(results: RunResults, utility: str) -> tuple[PairFigures, Interval] | None:
@@ -188,6 +188,10 @@ def _rests_on(results: RunResults) -> Iterator[str]:
             f"and {length_alone(longest)}"
         )
     yield f"{text}. Captured is the share of the possible gain over random picks."
+    for pair in results.pairs:
+        if pair.valid_rate == 0:
+            name = f"{pair.prompt} + {pair.model}"
+            yield f"No reply of {name} is valid, and each counts as random picks."
     for verdict in results.verdicts:
         facts = [f"{text}." for label, text in lead(verdict) if label in ("note", "to decide")]
         facts += [f"{text}." for _, text in assisted(verdict)]

@@ -14,6 +14,7 @@ from selectllm.report.html.chart import Chart
 from selectllm.report.html.charts.every import charts
 from selectllm.report.html.evidence import Provenance, RunEvidence
 from selectllm.report.html.figures import Figures, figures
+from selectllm.report.html.made import made
 from selectllm.report.html.matrix import Matrix, matrices
 from selectllm.report.html.opening import Opening, opening
 from selectllm.report.html.picks_evidence import PicksEvidence
@@ -122,7 +123,7 @@ def _section(shown: ShownResult, anchor: str = "") -> Section:
         ),
         figures=parts,
         notes=() if evidence is None else evidence.notes,
-        provenance=None if evidence is None else evidence.provenance,
+        provenance=made(result) if evidence is None else evidence.provenance,
     )
 
 

@@ -27,6 +27,7 @@ from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.optimization.schema import GridResults, read_optimize
 from selectllm.report.html.chart import Chart
 from selectllm.report.html.charts.every import charts
+from selectllm.report.html.charts.trend import Trend, TrendPoint, trend_chart
 from selectllm.report.html.evidence import (
     LengthBin,
     Provenance,
@@ -34,6 +35,7 @@ from selectllm.report.html.evidence import (
     ShownArm,
     ShownCluster,
 )
+from selectllm.stats.interval import Interval
 from tests.report.test_report import ab, interval, pair, regress, run, sequential, swap
 from tests.report.test_report_grid import told as grid
 
@@ -212,11 +214,31 @@ def test_student_gains_stand_beside_the_cloud_of_random_sets() -> None:
     compared = StudentsCompared.model_construct(
         primary="per_token",
         comparisons=GainComparisons.model_construct(per_token=both, per_item=both),
-        sets=(*gains("random", 0.0, 0.1, 0.2, role="random"), *gains("k-center", 0.3)),
+        sets=(
+            *gains("random", 0.0, 0.1, 0.2, role="random"),
+            *gains("k-center", 0.3),
+            *gains("k-center", -0.1, role="matched"),
+        ),
     )
     rows = table(of(compared)["gains"])
+    assert rows["as many random tokens as k-center"] == ("1", "-0.100", "-0.100", "-0.100")
     assert rows["random sets"] == ("3", "0.000", "0.100", "0.200")
     assert rows["k-center"] == ("1", "0.300", "0.300", "0.300")
+
+
+@pytest.mark.parametrize(("days", "marked"), [((9, 9), True), ((9, 10), False)])
+def test_runs_of_one_day_are_told_apart_by_their_time(days: tuple[int, int], marked: bool) -> None:
+    points = tuple(
+        TrendPoint(
+            f"run{n}", f"2026-03-{day:02}T10:0{n}:00", "1", "c", Interval(0.3, 0.2, 0.4), 1.0, 0.0
+        )
+        for n, day in enumerate(days)
+    )
+    drawn = trend_chart(Trend("demo", "short", "gpt", "rating", points))
+    assert drawn is not None
+    axis = drawn.spec["layer"][-1]["encoding"]["x"]["axis"]
+    assert ("format" in axis) is marked
+    assert axis.get("values") == ([point.when for point in points] if marked else None)
 
 
 def test_a_search_shows_its_optimism_by_split() -> None:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from selectllm.report.html.figures import Figures, figures
 from selectllm.report.html.opening import opening
 from tests.browser.large_page import large_page
 from tests.conftest import Command, pool_rows, write_jsonl
-from tests.report.html.test_charts import comparison
+from tests.report.html.test_charts import comparison, content
 from tests.report.test_report import NASTY, ab, open_question, regress, sequential, swap
 from tests.report.test_report_grid import told as grid
 
@@ -124,10 +125,49 @@ def test_the_same_run_gives_the_same_page(page: str, selectllm: Command) -> None
 
 
 def test_provenance_holds_the_command_and_the_hashes(page: str) -> None:
-    assert "selectllm ab demo.yaml --a short@1+mock/first --b short@1+mock/oracle" in page
+    again = "selectllm ab demo.yaml --a short@1+mock/first --b short@1+mock/oracle --seed 0"
+    assert f"<code>{again}</code>" in page
     manifest = json.loads(Path("run/run.json").read_bytes())["manifest"]
     for sha256 in (manifest["pool_sha256"], *manifest["prompts"].values()):
         assert sha256[:12] in page
+
+
+def test_the_command_of_a_run_with_a_seed_and_a_limit_of_its_own_makes_it_again(
+    page: str, selectllm: Command
+) -> None:
+    assert selectllm("eval", "suite.yaml", "--seed", "7", "--limit", "2", "-o", "first").code == 0
+    told = selectllm("report", "first", "--as", "html").out
+    (again,) = re.findall(r"<code>selectllm (eval [^<]+)</code>", told)
+    Path("suite.yaml").rename("demo.yaml")
+    assert selectllm(*again.split(), "-o", "second").code == 0
+    first, second = (Path(run, "results.json").read_bytes() for run in ("first", "second"))
+    assert first == second
+
+
+def test_without_a_valid_reply_nothing_is_said_to_capture_most(
+    pool_file: Path, selectllm: Command
+) -> None:
+    silent = "{name: silent, id: 'mock/reply:I will not say'}"
+    suite = SUITE.replace("[mock/first, mock/oracle]", f"[{silent}]")
+    Path("suite.yaml").write_text(suite, encoding="utf-8")
+    assert selectllm("eval", "suite.yaml", "-o", "run").code == 0
+    result = RunResults.model_validate_json(Path("run/results.json").read_bytes())
+    first = opening(result)
+    assert first.sentences[0].word == "not known"
+    assert "captures" not in first.sentences[0].text
+    assert [text for text in first.below if "short@1 + silent" in text]
+
+
+@pytest.mark.parametrize(
+    ("low", "word"), [(-0.1, "do not show"), (0.1, "better than random picks")]
+)
+def test_the_best_pair_is_told_in_a_whole_sentence(low: float, word: str) -> None:
+    told = content()
+    for pair in told["pairs"]:
+        pair["agreement"]["rating"]["captured"] = {"estimate": 0.2, "low": low, "high": 0.4}
+    (sentence,) = opening(RunResults.model_validate(told)).sentences
+    assert sentence.word == word
+    assert "That is these" not in sentence.text
 
 
 def test_what_strangers_wrote_is_escaped(selectllm: Command, tmp_path: Path) -> None:
@@ -150,6 +190,17 @@ def test_a_damaged_log_names_its_line(page: str, selectllm: Command) -> None:
     log.write_text("".join([*lines[:2], '{"cluster": 0}\n', *lines[3:]]), encoding="utf-8")
     done = selectllm("report", "run", "--html")
     assert (done.code, "decisions.jsonl:3" in done.err) == (2, True)
+
+
+def test_a_log_that_was_cut_is_told_and_the_figures_stay(page: str, selectllm: Command) -> None:
+    log = Path("run/decisions.jsonl")
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    log.write_text("".join(lines[:-3]) + lines[-3][:40], encoding="utf-8")
+    told = selectllm("report", "run", "--as", "html").out
+    pairs = json.loads(Path("run/results.json").read_bytes())["pairs"]
+    asked = sum(pair["decisions"] for pair in pairs)
+    assert f"{asked - 3} of {asked} are left" in told
+    assert "has lost decisions" not in page
 
 
 def test_a_pool_or_prompt_that_is_gone_is_told_and_the_figures_stay(
@@ -229,6 +280,18 @@ def test_a_plan_and_a_grid_are_pages_as_well(page: str, selectllm: Command) -> N
         assert first.strip()
         assert "connect-src 'none'" in policy(text)
     assert "demo" in plan
+
+
+def test_sets_and_searches_say_how_they_were_made(selectllm: Command) -> None:
+    older = Path(__file__).parents[2] / "golden" / "written_by_0_1_0"
+    for folder, words in (
+        ("sets", ("selectllm sets sets.yaml --budget 8 --seed 0", "encoder", "sha256")),
+        ("search", ("--grid --budget 40 --seed 0", "--prompt toned@1 --model mock/random")),
+    ):
+        shutil.copytree(older / folder, folder)
+        page = selectllm("report", folder, "--as", "html").out
+        made = page.partition("How this was made")[2]
+        assert all(word in made for word in words), folder
 
 
 def test_every_table_of_a_terminal_is_on_the_page() -> None:

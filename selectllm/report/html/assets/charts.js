@@ -9,7 +9,7 @@ const THEME = {
     labelColor: "var(--soft)", titleColor: "var(--soft)", gridColor: "var(--line)", tickColor: "var(--line)",
     domainColor: "var(--mid)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, labelOverlap: true,
   },
-  legend: { labelColor: "var(--ink)", titleColor: "var(--soft)", labelFontSize: 12, titleFontSize: 12, labelLimit: 300, orient: "top" },
+  legend: { symbolBaseFillColor: "var(--ink)", symbolBaseStrokeColor: "var(--ink)", labelColor: "var(--ink)", titleColor: "var(--soft)", labelFontSize: 12, titleFontSize: 12, labelLimit: 300, orient: "top" },
   text: { color: "var(--ink)", fontSize: 12 },
   header: { labelColor: "var(--ink)", titleColor: "var(--soft)", labelFontSize: 12 },
 };

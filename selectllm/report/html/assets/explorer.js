@@ -103,7 +103,8 @@ function explore(cases, place, signal) {
 function saidOf(cases, state, count) {
   const all = `${count} of ${cases.clusters.length} clusters`;
   if (state.cluster !== null) return count ? `Cluster ${state.cluster} alone.` : `There is no cluster ${state.cluster} in this run.`;
-  return state.same || state.a === state.b ? `${all}.` : `${all}: where the picks of A and B differ.`;
+  if (state.same || state.a === state.b) return `${all}.`;
+  return `${all}: where the picks of A and B differ.${count ? "" : " To see the others, tick the box."}`;
 }
 
 function controls(cases, state, change) {
@@ -133,7 +134,7 @@ function caseOf(cases, state, number) {
   return h("article", { class: "case", "aria-label": `cluster ${id}` },
     h("header", {}, h("h3", {}, `Cluster ${id}`, group === null ? "" : h("span", {}, " of ", stranger(group))), h("span", {}, changeOf(cases, state, number)),
       h("a", { href: link }, "link to this case", h("span", { class: "aside" }, `: cluster ${id}`))),
-    h("div", { class: arms.length > 1 ? "two" : "" }, ...arms.map((arm, at) => sideOf(cases, number, arm, arms[1 - at], "AB"[at]))),
+    h("div", { class: arms.length > 1 ? "two" : "one" }, ...arms.map((arm, at) => sideOf(cases, number, arm, arms[1 - at], "AB"[at]))),
     later("All candidates, and who picked them", () => candidatesOf(cases, number)),
     later("The rendered prompts", () => promptsOf(cases, number, arms)),
     later("Every reply with every attempt", () => repliesOf(cases, number)));

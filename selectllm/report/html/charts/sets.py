@@ -191,7 +191,7 @@ def _overlap(results: SetsResults) -> Chart | None:
         "overlap",
         "How far sets are the same",
         f"Overlap of the sets of two selectors at {budget:,} items, with chance taken out: 1 the "
-        "same items, 0 as many in common as random sets. The darker, the more. "
+        "same items, 0 as many in common as random sets. The stronger the colour, the more. "
         + ", ".join(f"{letter}: {name}" for name, letter in letters.items())
         + ".",
         body,

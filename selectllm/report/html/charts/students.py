@@ -27,8 +27,9 @@ def students(results: StudentsCompared) -> Chart | None:
     for each in results.sets:
         if each.role == "block":
             continue
-        drawn = each.role == "random"
-        name = CLOUD if drawn else each.arm
+        name = {"random": CLOUD, "matched": f"as many random tokens as {each.arm}"}.get(
+            each.role, each.arm
+        )
         role = "random" if each.role in ("random", "matched") else "selector"
         values.append({"name": name, "gain": each.gain.by(primary), "role": role})
     cloud = [value["gain"] for value in values if value["name"] == CLOUD]

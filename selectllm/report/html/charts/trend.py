@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ def trend_chart(trend: Trend) -> Chart | None:
     if not values:
         return None
     series = list(dict.fromkeys(value["clusters"] for value in values))
-    x = {"field": "when", "type": "temporal", "axis": axis("written")}
+    x = {"field": "when", "type": "temporal", "axis": axis("written", **_ticks(values))}
     y = {"field": "estimate", "type": "quantitative", "axis": axis("captured")}
     color = {
         "field": "clusters",
@@ -88,6 +88,13 @@ def trend_chart(trend: Trend) -> Chart | None:
         ("run", "written", "version", "clusters", "captured", "95 % interval", "valid", "USD"),
         map(_row, trend.points),
     )
+
+
+def _ticks(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Dates by themselves do for runs of several days; of one day each tick needs its time."""
+    if len({value["when"][:10] for value in values}) > 1:
+        return {}
+    return {"values": [value["when"] for value in values], "format": "%d %b %H:%M"}
 
 
 def _repeated(among: Sequence[str], count: int) -> list[str]:
