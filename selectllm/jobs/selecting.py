@@ -80,6 +80,12 @@ async def select(
                 chosen, decisions = await way.pick(job)
         finally:
             await way.close()
+        different = {(choice.item.instruction, choice.item.input) for choice in chosen}
+        if repeats := len(chosen) - len(different):
+            session.note(
+                f"Note: {repeats} of the {len(chosen)} selected items have the same text as "
+                "another one. To leave such items out first, give `distinct` exact."
+            )
         place = {item.id: position for position, item in enumerate(job.pool.items)}
         chosen = sorted(chosen, key=lambda choice: place[choice.item.id])
         return Selection(
