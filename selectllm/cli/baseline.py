@@ -10,9 +10,7 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE
 from selectllm.core.shown import counted, visible
 from selectllm.jobs.gating import keep_baseline
-from selectllm.report.next_steps import command
-
-SUITES = Path("eval/suites")  # of a workspace
+from selectllm.report.next_steps import command, suite_file
 
 
 @click.group("baseline")
@@ -35,12 +33,6 @@ def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
     told = (
         f"The baseline {out} holds the picks of {names} in {clusters}, with the utility "
         f"{kept.utility.name}.\nTo compare with it, run: "
-        f"{command('regress', _suite_file(kept.suite), '--baseline', out)}"
+        f"{command('regress', suite_file(kept.suite, folder), '--baseline', out)}"
     )
     click.echo(visible(told))
-
-
-def _suite_file(name: str) -> Path:
-    """Where the suite probably is: no run knows."""
-    here = Path(f"{name}.yaml")
-    return next((path for path in (here, SUITES / here) if path.is_file()), here)

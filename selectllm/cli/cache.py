@@ -57,6 +57,8 @@ def stats(folder: Path | None, as_json: bool) -> None:
 def ls(folder: Path | None, as_json: bool, limit: int) -> None:
     """List the newest replies, each with its key, time, model, tokens and text."""
     rows = sorted(_open(folder).rows(), key=lambda pair: -pair[1]["at"])[:limit]
+    if not rows and not as_json:
+        click.echo("There are no replies in the cache.")
     for key, row in rows:
         if as_json:
             click.echo(json.dumps({"key": key, **row}, sort_keys=True, ensure_ascii=False))

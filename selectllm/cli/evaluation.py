@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from selectllm.jobs.gating import recorded_into
 from selectllm.jobs.named_model import shown_argument
 from selectllm.jobs.outputs import nearby
 from selectllm.models.secrets import shown_url
-from selectllm.report.next_steps import command, looked_at
+from selectllm.report.next_steps import columns_words, command, looked_at
 
 WHERE = {"prompts", "cache", "encoder", "vectors", "env_file"}
 NOT_REPEATED = {
@@ -85,9 +85,12 @@ def same_command(*left_out: str) -> list[str]:
     words = ["selectllm", str(context.info_name)]
     for parameter in context.command.params:
         name = str(parameter.name)
+        value = context.params.get(name)  # of --turns none: it is among the columns
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and name not in (*NOT_REPEATED, *left_out):
-            words += _words(parameter, context.params[name])
+        if value is None or name in (*NOT_REPEATED, *left_out):
+            continue
+        if given or (isinstance(value, Mapping) and value):
+            words += _words(parameter, value)
     return words
 
 
@@ -97,6 +100,8 @@ def _words(parameter: click.Parameter, value: Any) -> list[str]:
     flag = parameter.opts[-1]
     if isinstance(parameter, click.Option) and parameter.is_flag:
         return [flag]
+    if isinstance(value, Mapping):
+        return columns_words(value, flag)
     values = value if parameter.multiple else [value]
     shown = {"model_arg": shown_argument, "api_base": shown_url}.get(str(parameter.name), str)
     return [word for each in values for word in (flag, shown(each))]
@@ -119,8 +124,8 @@ def show(session: CommandSession, evaluation: Evaluation, *, details: bool) -> N
 
     print_results(evaluation.results, Console(), details=details)
     session.note_tries(evaluation.decisions)
-    session.note(f"{capital(session.spent)}. The run is in {evaluation.folder}.")
     folder = nearby(evaluation.folder)
+    session.note(f"{capital(session.spent)}. The run is in {folder}.")
     if evaluation.results.verdicts and not any(v.utility for v in evaluation.results.verdicts):
         ask = command("utility", "ask", folder, "--differing", "-o", "sheet.csv")
         session.note(f"To collect ratings, run: {ask}")

@@ -17,7 +17,7 @@ from selectllm.jobs import answering, handing
 from selectllm.jobs.answering import AnswerSettings
 from selectllm.jobs.handing import HandedOver, HandoverSettings
 from selectllm.jobs.sync import finished
-from selectllm.report.next_steps import command
+from selectllm.report.next_steps import columns_words, command
 from selectllm.utility.handover.joining import Keep
 from selectllm.utility.handover.targets import TARGETS
 
@@ -67,11 +67,12 @@ def handover(source: Path, settings: HandoverSettings, output: Output) -> None:
 def told(handed: HandedOver) -> str:
     """What was handed over, and what comes next."""
     filled = f" ({handed.filled} of them chosen at random)" if handed.filled else ""
+    words = ("answers", handed.selection, "ANSWERS", "-o", "training.jsonl")
     return visible(
         f"{counted(handed.items, 'item')} to be answered{filled}: {handed.out}\n"
         f"How to import them, and how the answers come back: {handed.files[-1]}\n"
         "When they are answered, run: "
-        f"{command('answers', handed.selection, 'ANSWERS', '-o', 'training.jsonl')}"
+        f"{command(*words, *columns_words(handed.columns))}"
     )
 
 

@@ -33,7 +33,7 @@ from selectllm.evaluation.suite import load_suite
 from selectllm.jobs import planning, selecting
 from selectllm.jobs.sets import SetsArguments
 from selectllm.jobs.sync import finished
-from selectllm.report.next_steps import carried_out
+from selectllm.report.next_steps import carried_out, columns_words
 from selectllm.selection.clustering.partition import PARTITIONS
 
 OF_SETS = ("pool", "budget", "only")
@@ -195,8 +195,9 @@ def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
     show_ahead(finished(ahead), as_json=common.as_json)
     if not common.as_json:
         given = {"--budget": options.budget, "--prompt": options.prompt, "--model": options.model}
-        given |= {"--by": options.by, "--seed": options.seed}
-        session.note(carried_out("select", pool_file, given))
+        given |= {"--strategy": options.strategy, "--by": options.by, "--seed": options.seed}
+        words = columns_words(options.columns)
+        session.note(carried_out("select", pool_file, given, words))
 
 
 def _of_sets(options: PlanOptions) -> SetsArguments:

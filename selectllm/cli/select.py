@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -29,7 +30,7 @@ from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.selected import pool_beside
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished
-from selectllm.report.next_steps import looked_at
+from selectllm.report.next_steps import columns_words, looked_at
 from selectllm.selection.schema import SelectionSummary
 
 
@@ -78,11 +79,11 @@ def select(
     if options.to is None:
         selection.write(out)
     else:
-        handed = hand_over_selection(selection, options.to, out, session=session)
+        handed = hand_over_selection(selection, options.to, out, options.columns, session=session)
     written = out if handed is None else handed.selection
     pool = PoolOfPicks(selection.pool, columns=options.columns)
     printed = write_reports_of_picks(written, session.workspace, pool)
-    _report(session, selection, out, handed, printed=printed)
+    _report(session, selection, out, handed, options.columns, printed=printed)
 
 
 def _check_outputs(
@@ -107,6 +108,7 @@ def _report(
     selection: Selection,
     out: Path,
     handed: HandedOver | None,
+    columns: Mapping[str, str],
     *,
     printed: bool,
 ) -> None:
@@ -138,7 +140,8 @@ def _report(
                 "They are marked as filled."
             )
     if handed is None:
-        session.note(looked_at(nearby(out), "the picks", *_named_pool(selection, out)))
+        words = (*_named_pool(selection, out), *columns_words(columns))
+        session.note(looked_at(nearby(out), "the picks", *words))
     if selection.short:
         raise SelectionShort(
             f"Only {len(selection)} of {selection.budget} items were selected, because the other "

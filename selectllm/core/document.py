@@ -7,7 +7,6 @@ ship with the package are generated from them (`python -m selectllm.report.schem
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import KeysView
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -27,7 +26,7 @@ from selectllm.core.codec import pretty_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import read_json, write_text
 from selectllm.core.shown import excerpt, shortened
-from selectllm.core.strict import DIALECT, Strict
+from selectllm.core.strict import DIALECT, Strict, reason_of
 
 # Bounds of figures are told, not checked: a run that was paid for must not fail of a last digit.
 # And they stay what was computed: 0 is not turned into 0.0, which would be other bytes.
@@ -179,7 +178,6 @@ def _why(error: ValidationError) -> str:
         return f"no {place}"
     if first["type"] == "extra_forbidden":
         return f"{place} is not known. Was it written by a later version?"
-    reason = re.sub(r"^(Input should|Value error, should)", "should", first["msg"])
     value = first["input"]
     shown = excerpt(value) if isinstance(value, str) else shortened(value)
-    return f"{place}: {shown} {reason}"
+    return f"{place}: {shown} {reason_of(first)}"

@@ -248,7 +248,8 @@ def _explained(error: Exception, name: HubName, source: Mapping[str, str | None]
     if unanswered or isinstance(error, ConnectionError):
         return (
             "the Hugging Face hub cannot be reached, and its cache holds no copy that fits. "
-            "Check the network, and HF_HUB_OFFLINE if it is set"
+            "Check the network, and HF_HUB_OFFLINE if it is set, or name a file with a copy of the "
+            "data set instead"
         )
     if isinstance(error, httpx.HTTPError):
         return f"the Hugging Face hub failed ({reason}). Try again later"

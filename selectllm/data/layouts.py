@@ -29,6 +29,7 @@ from selectllm.data.readers.records import BadRow
 TURNS = "turns"
 """The key of a mapping that says which turns of a chat are shown."""
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
+_SENTENCE = 4  # blanks in what is rather a text than the name of a column
 _NOTHING = Exchange(None, None)
 
 
@@ -110,14 +111,15 @@ def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> 
         paths = {**export.paths, **mapped}
         note = f"It is read as {export.format.name}: the instruction is {paths['instruction']}."
     asked, chat = paths.get("instruction"), named
+    # A first row without input or response does not keep later ones from having them.
+    later = {name: name for name in ("input", "response") if not note and not _holds(name, asked)}
     if asked is not None and is_chat(value_at(row, asked)):
         asked, chat = None, asked
-    # A first row without input or response does not keep later ones from having them.
     return PoolLayout(
         id=paths.get("id"),
         instruction=asked,
-        input=paths.get("input", "input" if note is None and asked != "input" else None),
-        response=paths.get("response", "response" if chat is None and note is None else None),
+        input=paths.get("input", later.get("input")),
+        response=paths.get("response", later.get("response") if chat is None else None),
         chat=chat,
         shown=shown,
         note=note,
@@ -125,15 +127,20 @@ def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> 
 
 
 def _named(row: Mapping[str, Any], chat: str | None, asked: str | None) -> dict[str, str]:
-    """The columns that are called like canonical ones, but that which is mapped to be asked."""
+    """The columns that are called like canonical ones, but that which holds what is asked."""
     named = {}
     for field, aliases in COLUMNS.items():
         # In a chat the turns are instruction and response, unless a canonical column says so.
         known = aliases[:1] if chat and field in ("instruction", "response") else aliases
-        name = next((name for name in known if name in row and name != asked), None)
+        name = next((name for name in known if name in row and not _holds(name, asked)), None)
         if name is not None:
             named[field] = name
     return named
+
+
+def _holds(name: str, path: str | None) -> bool:
+    """Whether `path` is the column `name`, or leads into it."""
+    return path is not None and (path == name or path.startswith(f"{name}."))
 
 
 def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:
@@ -141,6 +148,13 @@ def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:
     likely = likely_instruction(rows)
     found = ", ".join(dict.fromkeys(paths_of(rows[0]))) or "none"
     none = "" if likely else ", and none looks like one"
+    if likely and likely.count(" ") >= _SENTENCE and likely in rows[0]:
+        return PoolError(
+            f"{where}: no column holds the instruction, and the first row seems to be an item, not "
+            f"the names of the columns ({shortened(likely)}). Add a row of names above it, such as "
+            "instruction",
+            argument="columns",
+        )
     return PoolError(
         f"{where}: no column holds the instruction{none} (columns: {found}). Name it "
         f"with {mapping('instruction', likely or 'COL')}",

@@ -95,6 +95,11 @@ def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPoo
                 raise bad.at(place(path, number)) from None
             text = json.dumps(row, ensure_ascii=False) if bad.text is None else bad.text
             rejected.append(Rejected(number, bad.reason, text))
+        except PoolError as error:
+            unread = format_of(path).notes(path)
+            if error.argument != "columns" or not unread:
+                raise
+            raise PoolError(f"{error}. Note that {unread[0]}", argument="columns") from None
     if not items:
         raise _nothing_in(path, rejected)
     notes = (*format_of(path).notes(path), *builder.notes())

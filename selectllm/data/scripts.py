@@ -70,12 +70,16 @@ def unknown_script(identity: str, items: Sequence[Item]) -> str | None:
     strange = Counter({name: n for name, n in scripts.items() if name not in encoder.scripts})
     if strange.total() * 2 <= scripts.total():
         return None
-    most = ", ".join(script.capitalize() for script, _ in strange.most_common(3))
+    most = ", ".join(_told(script) for script, _ in strange.most_common(3))
     return (
         f"{strange.total()} of {scripts.total()} items that were looked at are not written in a "
         f"script of {encoder.languages} ({most}), which is what the encoder {encoder.name} knows: "
         f"clusters of them mean little. {MULTILINGUAL}"
     )
+
+
+def _told(script: str) -> str:
+    return "Chinese, Japanese" if script == "CJK" else script.capitalize()
 
 
 def script_of(text: str) -> str | None:

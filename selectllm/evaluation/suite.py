@@ -7,7 +7,6 @@ relative to the file; an unknown key is told with the closest one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -27,7 +26,7 @@ from selectllm.core.errors import SuiteError
 from selectllm.core.names import closest
 from selectllm.core.plugins import REFERENCE, is_reference
 from selectllm.core.shown import shortened
-from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict
+from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict, reason_of
 from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.models.model import Answer, ModelSpec, Price, Rule, Transport, Vote
 from selectllm.selection.clustering.partition import PARTITIONS
@@ -308,8 +307,7 @@ def _problem(content: Mapping[str, Any], error: Mapping[str, Any]) -> str:
         return f"{where!r} is missing"
     if error["type"] == NO_SOURCE:
         return no_source(where, error["input"])
-    reason = re.sub(r"^(Input should|Value error, should)", "should", error["msg"])
-    return f"{where}: {shortened(error['input'])} {reason}"
+    return f"{where}: {shortened(error['input'])} {reason_of(error)}"
 
 
 def _tag(before: Any, part: Any) -> bool:

@@ -109,7 +109,7 @@ async def agree(
     """
     if settings.results is None:
         raise UsageError(
-            "no `results` are named. Name the file that selectllm utility import --export wrote",
+            "`results` is missing. Name the file that selectllm utility import --export wrote",
             argument="results",
         )
     folder = session.path(sets_folder)

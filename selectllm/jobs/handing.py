@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +17,11 @@ from selectllm.evaluation.comparison.run_inputs import read_run_inputs
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.jobs.contents import SELECTION
 from selectllm.jobs.outputs import check_written
-from selectllm.jobs.rating import pool_of_run
+from selectllm.jobs.rating import columns_of_run, pool_of_run
 from selectllm.jobs.selected import ROWS, log_beside, read_selected
 from selectllm.prompting.prompt import labels_for
 from selectllm.prompting.replies.reasons import reasons_in
+from selectllm.report.next_steps import columns_words
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.output import write_selection
 from selectllm.utility.handover.handed import HandedItem, handed_items
@@ -58,7 +58,8 @@ class HandoverSettings:
 class HandedOver:
     """What was written: `out` is imported, of `files` the last one says how.
 
-    `selection`: the items with all their columns, to which answers are joined.
+    `selection`: the items with all their columns, to which answers are joined. `columns`: which of
+    them hold what.
     """
 
     out: Path
@@ -66,6 +67,7 @@ class HandedOver:
     items: int
     filled: int
     selection: Path
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As --json prints it."""
@@ -95,16 +97,22 @@ def check_handover(out: Path, to: TargetName, read: Path, session: Session) -> N
 
 
 def hand_over_selection(
-    selection: Selection, to: TargetName, out: Path, *, session: Session
+    selection: Selection,
+    to: TargetName,
+    out: Path,
+    columns: Mapping[str, str],
+    *,
+    session: Session,
 ) -> HandedOver:
     """Write what was just selected, and beside it the rows with all their columns.
 
+    `columns`: as it was selected with.
     Raises UsageError where nothing was selected, or the tool cannot take an item.
     """
     decisions = [decision for decision in selection.decisions if decision.model is not None]
     handed = handed_items(selection.chosen, decisions, selection.pool.by_id)
     rows = out.with_name(f"{out.name}{ROWS}")
-    return _written(handed, to, out, rows, session)
+    return _written(handed, to, out, rows, session, columns)
 
 
 async def hand_over(source: Path, settings: HandoverSettings, *, session: Session) -> HandedOver:
@@ -121,11 +129,14 @@ async def hand_over(source: Path, settings: HandoverSettings, *, session: Sessio
     if place.is_dir():
         handed, rows = _of_run(place, settings, session), session.path(out)
         rows = rows.with_name(f"{rows.name}{ROWS}")
-        return _written(handed, settings.to, session.path(out), rows, session)
+        return _written(
+            handed, settings.to, session.path(out), rows, session, columns_of_run(place)
+        )
     if settings.arm is not None:
         raise UsageError(f"`arm`: {source} is a selection of one; leave it out", argument="arm")
     handed = _of_selection(place, settings, session)
-    return _written(handed, settings.to, session.path(out), place, session, kept=True)
+    out, columns = session.path(out), settings.columns
+    return _written(handed, settings.to, out, place, session, columns, kept=True)
 
 
 def _written(
@@ -134,21 +145,22 @@ def _written(
     out: Path,
     rows: Path,
     session: Session,
+    columns: Mapping[str, str],
     *,
     kept: bool = False,
 ) -> HandedOver:
     """Write the files; the selection itself too, unless it is `kept` where it is."""
     if not handed:
         raise UsageError("nothing was selected, so there is nothing to hand over")
-    source = shlex.quote(Path(os.path.relpath(rows, out.parent)).as_posix())
-    files = handover_files(TARGETS[to], out, handed, source)
+    source = Path(os.path.relpath(rows, out.parent)).as_posix()
+    files = handover_files(TARGETS[to], out, handed, source, columns_words(columns))
     if not kept:
         check_written("out", rows, SELECTION, [], session.workspace)
     written = write_handover(out, files)
     if not kept:
         write_selection(rows, [one.choice for one in handed])
     filled = sum(one.choice.filled for one in handed)
-    return HandedOver(out, tuple(written), len(handed), filled, rows)
+    return HandedOver(out, tuple(written), len(handed), filled, rows, columns)
 
 
 def _of_selection(path: Path, settings: HandoverSettings, session: Session) -> list[HandedItem]:

@@ -192,6 +192,12 @@ def _of_run(folder: Path, only_differing: bool) -> _Source:
     return _Source(inputs.suite, pool, ids, scale, inputs.clusters, inputs.picks)
 
 
+def columns_of_run(folder: Path) -> dict[str, str]:
+    """Which columns of the pool of a run hold what; `pool_of_run` checks that it says so."""
+    columns: dict[str, str] = read_json(folder / "run.json")["pool"]["columns"]
+    return columns
+
+
 def pool_of_run(folder: Path) -> Pool:
     """The pool of a run, found where run.json says it was."""
     described = read_json(folder / "run.json")

@@ -23,6 +23,7 @@ from selectllm.jobs.settings import SelectArguments, SelectRequest, divided
 from selectllm.jobs.turns import turn
 from selectllm.models.model import ModelSpec
 from selectllm.prompting.prompt import Prompt
+from selectllm.report.one_place import one_place_told
 from selectllm.selection.by_model import (
     Chosen,
     RoundAhead,
@@ -79,6 +80,12 @@ async def select(
                 chosen, decisions = await way.pick(job)
         finally:
             await way.close()
+        different = {(choice.item.instruction, choice.item.input) for choice in chosen}
+        if repeats := len(chosen) - len(different):
+            session.note(
+                f"Note: {repeats} of the {len(chosen)} selected items have the same text as "
+                "another one. To leave such items out first, give `distinct` exact."
+            )
         place = {item.id: position for position, item in enumerate(job.pool.items)}
         chosen = sorted(chosen, key=lambda choice: place[choice.item.id])
         return Selection(
@@ -256,6 +263,8 @@ class _ByModel:
             finally:
                 decisions = log.decisions()
                 note_used_up(session, [selector.spec], decisions)
+            if told := one_place_told(decisions):
+                session.note(told)
             return chosen, decisions
 
     def _note_unknown(self, job: _Job, last: RoundAhead) -> None:

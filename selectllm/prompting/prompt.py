@@ -286,7 +286,10 @@ def _check_tree(tree: jinja.Template, path: str) -> None:
         parts = top.nodes if isinstance(top, jinja.Output) else [top]
         blank = all(isinstance(part, jinja.TemplateData) and part.data.isspace() for part in parts)
         if not blank and not isinstance(top, jinja.Block):
-            raise PromptError(f"{path}:{top.lineno}: what stands outside the blocks is never sent")
+            raise PromptError(
+                f"{path}:{top.lineno}: what stands outside the blocks is never sent. Move it into "
+                "{% block user %} ... {% endblock %}, or remove it"
+            )
 
 
 def _front(source: str, path: str) -> re.Match[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -12,18 +12,43 @@ def command(*words: object) -> str:
     return shlex.join(["selectllm", *map(str, words)])
 
 
+def columns_words(columns: Mapping[str, str], flag: str = "--map") -> list[str]:
+    """The options by which a command reads the same columns: `flag`, and --turns of chats."""
+    words: list[str] = []
+    for name, column in columns.items():
+        words += ["--turns", column] if name == "turns" else [flag, f"{name}={column}"]
+    return words
+
+
 def looked_at(result: Path | str, what: str = "it", *more: str) -> str:
     """How to see a run or a selection as a page; `more`: further words of the command."""
     return f"To look at {what} in a browser, run: {command('report', result, '--html', *more)}"
 
 
-def carried_out(verb: str, target: Path | str, given: Mapping[str, object]) -> str:
-    """The command that does what was planned; `given`: options by their flags, None left out."""
+def carried_out(
+    verb: str, target: Path | str, given: Mapping[str, object], more: Sequence[str] = ()
+) -> str:
+    """The command that does what was planned.
+
+    `given`: options by their flags, None left out. `more`: words that come after them.
+    """
     words: list[object] = []
     for flag, value in given.items():
         values = value if isinstance(value, tuple) else () if value is None else (value,)
         words += [word for each in values for word in (flag, each)]
-    return f"To carry it out, run: {command(verb, target, *words)}"
+    return f"To carry it out, run: {command(verb, target, *words, *more)}"
+
+
+def suite_file(name: str, run: Path | str) -> Path:
+    """The file of the suite `name`, seen from here or from the folder of one of its `run`s.
+
+    No run knows it, so that it may be none of the files that are called so; where there is none,
+    the name alone, to be completed.
+    """
+    file = f"{name}.yaml"
+    here = [Path(file), Path("eval/suites", file)]
+    around = [each / file for folder in Path(run).parents for each in (folder / "suites", folder)]
+    return next((path for path in (*here, *around) if path.is_file()), Path(file))
 
 
 def trained_elsewhere(folder: Path | str) -> str:

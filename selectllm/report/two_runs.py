@@ -16,6 +16,7 @@ from selectllm.evaluation.two_runs.schema import (
     RunsCompared,
 )
 from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.next_steps import suite_file
 from selectllm.report.wording import counted, estimate, named, rate, spread, usd
 
 DESCRIBED = (
@@ -50,10 +51,22 @@ def _facts(compared: RunsCompared) -> Iterator[tuple[str, str]]:
         yield "measured by", named(compared.utility)
     for note in compared.notes:
         yield "note", note
+    yield from (("note", told) for told in _unusable(compared))
     for run in (compared.a, compared.b):
         if run.alone:
             yield "not compared", f"only in {run.name}: {', '.join(run.alone)}"
     yield "no verdict", f"{DESCRIBED} For a verdict, run: {verdict_command(compared)}"
+
+
+def _unusable(compared: RunsCompared) -> Iterator[str]:
+    """The pairs that did not always give an answer that can be used."""
+    for pair in compared.compared:
+        for letter, side in (("A", pair.a), ("B", pair.b)):
+            if side.valid_rate is not None and side.valid_rate < 1:
+                yield (
+                    f"{side.name} in {letter}: only {rate(side.valid_rate)} of its decisions can "
+                    "be used. In the others, a missing pick counts as a random one"
+                )
 
 
 def _left_out(run: ComparedRun) -> str:
@@ -77,7 +90,7 @@ def shared_facts(compared: RunsCompared) -> Iterator[str]:
 
 def verdict_command(compared: RunsCompared) -> str:
     """The command that answers what the first pair asks: the prompt, the model, or neither."""
-    suite = f"{compared.b.suite}.yaml"
+    suite = str(suite_file(compared.b.suite, compared.b.folder))
     first = next(iter(compared.compared), None)
     if first is None or first.a.name == first.b.name:
         keep = shlex.join(

@@ -230,6 +230,17 @@ def test_of_a_run_the_picks_of_one_pair_are_handed_over(selectllm: Command) -> N
     assert len(asked(Path("run.handover.jsonl"))) == len(rows)
 
 
+def test_the_way_back_from_a_run_reads_the_columns_of_its_pool(selectllm: Command) -> None:
+    rows = [{"question": f"What is {n}?"} for n in range(12)]
+    write_jsonl(Path("pool.jsonl"), rows)
+    suite = write_suite("pool: pool.jsonl -> pool: pool.jsonl\ncolumns: {instruction: question}")
+    assert selectllm("eval", suite, "-o", "run", "--quiet").code == 0
+    done = selectllm("handover", "run", "--to", "csv")
+    assert "--map instruction=question" in done.out
+    readme = Path("run.handover.csv.README.md").read_text(encoding="utf-8")
+    assert "-o training.jsonl --map instruction=question\n" in readme
+
+
 @pytest.mark.parametrize(
     ("source", "word"), [("pool.jsonl", "select"), ("nowhere.jsonl", "nowhere"), (".", "run")]
 )

@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.conftest import Command, Outcome
+from tests.conftest import Command, Outcome, write_jsonl
 from tests.support.cli_files import RATED, write_suite
 
 BY_MODEL = ("--prompt", "short@1", "--model", "mock/first", "--by", "random")
@@ -45,6 +46,51 @@ def test_it_works_as_it_stands(selectllm: Command, words: tuple[object, ...]) ->
     words = next_command(selectllm(*words))
     done = selectllm(*words)
     assert done.code in (0, 3), done.err  # an inconclusive verdict is an answer
+
+
+ASKED = ("--map", "instruction=question", "--turns", "first")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("select", "asked.jsonl", "--budget", 8, *BY_MODEL, *ASKED, "-o", "out.jsonl"),
+        ("select", "asked.jsonl", "--budget", 8, *BY_MODEL, *ASKED, "--dry-run"),
+        ("select", "asked.jsonl", "--budget", 8, "--strategy", "longest", *ASKED[:2], "--dry-run"),
+        ("select", "asked.jsonl", "--budget", 8, "--strategy", "longest", *ASKED, "--to", "csv"),
+        ("plan", "asked.jsonl", "--budget", 8, "--strategy", "longest", *ASKED),
+    ],
+)
+def test_it_reads_the_same_columns(selectllm: Command, words: tuple[object, ...]) -> None:
+    rows = [{"question": f"What is {n} and {n}?", "answer": "Known."} for n in range(40)]
+    write_jsonl(Path("asked.jsonl"), rows)
+    following = next_command(selectllm(*words))
+    assert {"--map", "instruction=question"} <= {*following}
+    done = selectllm(*(word.replace("ANSWERS", "asked.handover.csv") for word in following))
+    nothing_answered = following[0] == "answers" and "nothing is answered yet" in done.err
+    assert done.code == 0 or nothing_answered, done.err
+
+
+def test_turns_alone_are_told_again(selectllm: Command) -> None:
+    turns = [{"role": "user", "content": f"What is {n}?"} for n in range(8)]
+    write_jsonl(Path("chats.jsonl"), [{"messages": turns[n:]} for n in range(8)])
+    words = ("select", "chats.jsonl", "--budget", 2, "--strategy", "longest", "--turns", "first")
+    following = next_command(selectllm(*words, "--dry-run"))
+    assert following[-2:] == ["--turns", "first"]
+
+
+def test_a_baseline_is_compared_with_by_the_suite_beside_the_run(selectllm: Command) -> None:
+    Path("work/suites").mkdir(parents=True)
+    suite = Path("suite.yaml").read_text(encoding="utf-8")
+    name = str(yaml.safe_load(suite)["name"])
+    Path("work/suites", f"{name}.yaml").write_text(
+        suite.replace("pool.jsonl", "../../pool.jsonl"), encoding="utf-8"
+    )
+    assert selectllm("eval", f"work/suites/{name}.yaml", "-o", "work/runs/one").code == 0
+    Path("suite.yaml").unlink()
+    words = next_command(selectllm("baseline", "set", "work/runs/one", "-o", "base.json"))
+    assert words[:2] == ["regress", f"work/suites/{name}.yaml"]
+    assert selectllm(*words).code == 0
 
 
 def test_a_page_is_where_the_last_line_says(selectllm: Command) -> None:

@@ -264,3 +264,15 @@ def test_plan_of_a_pool_is_the_dry_run_of_its_selection(
         outcome = selectllm("plan", *words)
         assert outcome.code == 2
         assert said in outcome.err
+
+
+def test_selected_items_with_equal_texts_are_counted(selectllm: Command) -> None:
+    rows = [{"instruction": "A" * (9 - n // 3)} for n in range(9)]
+    write_jsonl(Path("equal.jsonl"), rows)
+    words = ("select", "equal.jsonl", "--budget", 3, "--strategy", "longest")
+    told = selectllm(*words, "-o", "out.jsonl").err
+    assert "2 of the 3 selected items have the same text" in told
+    assert "--distinct exact" in told
+    distinct = selectllm(*words, "-o", "other.jsonl", "--distinct", "exact")
+    assert distinct.code == 0
+    assert "selected items have the same text" not in distinct.err

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selectllm.core.types import Pool
-from tests.support.pool_files import Folder, jsonl
+from tests.support.pool_files import Folder, jsonl, workbook
 
 Row = dict[str, Any]
 CHAT = [
@@ -256,3 +256,30 @@ def test_a_pool_whose_texts_are_nearly_all_equal_is_noted(different: int, warned
 
 def test_a_few_equal_texts_are_not_noted() -> None:
     assert Pool.from_records([{"instruction": "Say a."}] * 9).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "path"),
+    [
+        ({"input": {"question": "Name a river.", "top": 3}}, "input.question"),
+        ({"context": {"text": "Name a river."}, "output": "The Elbe."}, "context.text"),
+    ],
+)
+def test_what_an_instruction_is_mapped_into_is_not_the_input_too(row: Row, path: str) -> None:
+    assert only(row, instruction=path)[1:3] == ("Name a river.", "")
+
+
+def test_a_file_without_names_of_columns_is_told_so(folder: Folder) -> None:
+    rows = "Name a river that flows north.\nName a lake in Africa.\nName a sea.\n"
+    complaint = folder.complaint("pool.csv", rows)
+    assert "Add a row of names above it" in complaint
+    assert "'instruction': 'Name" not in complaint
+
+
+def test_of_a_workbook_the_sheets_that_are_not_read_are_told_with_the_error(
+    folder: Folder,
+) -> None:
+    sheets = {"About": [["Notes"], ["From May."]], "Data": [["instruction"], ["Name a sea."]]}
+    complaint = folder.complaint("pool.xlsx", workbook(sheets))
+    assert "2 sheets" in complaint
+    assert "'Data'" in complaint

@@ -18,7 +18,7 @@ def pool(*texts: str) -> list[Item]:
     ("text", "script"),
     [
         ("Назови цвет.", "Cyrillic"),
-        ("说出一种颜色。", "Cjk"),
+        ("说出一种颜色。", "Chinese, Japanese"),
         ("색깔을 말해 보세요.", "Hangul"),
         ("اذكر لونا.", "Arabic"),
         ("Πες ένα χρώμα.", "Greek"),

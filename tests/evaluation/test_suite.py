@@ -85,8 +85,9 @@ def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
     [
         (("picks:", "pikcs:"), "unknown key 'pikcs'. Did you mean 'picks'"),
         (("column:", "colum:"), "'utilities.0.column' is missing"),
-        (("picks: 2", "picks: 0"), "picks: 0 should be greater than or equal to 1"),
-        (("picks: 2", "picks: two"), "picks: 'two' should be a valid integer"),
+        (("picks: 2", "picks: 0"), "picks: 0 should be at least 1"),
+        (("picks: 2", "picks: 2\ngate: {severe: 0.3}"), "gate.severe: 0.3 should be a mapping"),
+        (("picks: 2", "picks: two"), "picks: 'two' should be a whole number"),
         (
             ("source: ratings", "source: rating"),
             "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own. "

@@ -23,7 +23,14 @@ def excel_rows(path: Path) -> Iterator[tuple[int, Any]]:
     for number, fields in table.rows:
         if len(fields) > len(table.header):
             reason = f"{len(fields)} cells where the header names {len(table.header)}"
-            yield number, BadRow(reason, "name every column in the first row", repr(fields))
+            yield (
+                number,
+                BadRow(
+                    reason,
+                    "name every column in the first row, with no title above it,",
+                    repr(fields),
+                ),
+            )
         else:
             yield number, dict(zip(table.header, fields, strict=True))
 

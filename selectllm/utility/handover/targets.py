@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,19 +114,27 @@ runs it as a formula. It is not part of the text.
 }
 
 
-def handover_files(target: Target, out: Path, handed: Sequence[HandedItem], source: str) -> Files:
+def handover_files(
+    target: Target,
+    out: Path,
+    handed: Sequence[HandedItem],
+    source: str,
+    options: Sequence[str] = (),
+) -> Files:
     """All files: those of the tool, and what says how to go on.
 
-    `source`: the file of the selection, as the command that brings the answers back names it,
-    quoted for a shell. Raises UsageError where the tool cannot take an item.
+    `source`: the file of the selection, and `options`: as the command that brings the answers back
+    has them. Raises UsageError where the tool cannot take an item.
     """
     return {
         **target.files(out.stem, handed),
-        README: _readme(target, out, handed, source).encode(),
+        README: _readme(target, out, handed, shlex.quote(source), shlex.join(options)).encode(),
     }
 
 
-def _readme(target: Target, out: Path, handed: Sequence[HandedItem], source: str) -> str:
+def _readme(
+    target: Target, out: Path, handed: Sequence[HandedItem], source: str, options: str
+) -> str:
     filled = sum(one.choice.filled for one in handed)
     note = f" {filled} of them were chosen at random, and say so." if filled else ""
     back = target.back.replace("{out}", out.name)
@@ -145,7 +154,7 @@ selected, where a model gave one, and the candidates of its cluster that were no
 In this folder, run:
 
 ```console
-selectllm answers {source} {back} -o training.jsonl
+selectllm answers {source} {back} -o training.jsonl{options and f" {options}"}
 ```
 
 It joins the answers to all columns of the items, writes training.jsonl, and says which answers are
