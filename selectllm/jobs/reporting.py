@@ -107,7 +107,7 @@ def _no_result(place: Path) -> str:
             )
     if place.is_dir():
         return (
-            f"{place} holds no results. If a command was stopped there, run it again to finish it. "
+            f"{place} holds no results (such as results.json). If a command was stopped there, run it again to finish it. "
             "To list the runs that there are, run: selectllm runs"
         )
     kept = nearby(find_workspace(Path.cwd()).runs)

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from selectllm.core.verdict_words import KIND_WORDS, confidence
-from selectllm.evaluation.comparison.schema import DecidingUtility, Needed, Noise, Verdict
+from selectllm.evaluation.comparison.schema import (
+    DecidingUtility,
+    Needed,
+    Noise,
+    SevereLosses,
+    Verdict,
+)
 from selectllm.report.wording import (
     around,
     ceiling,
@@ -130,13 +136,22 @@ def _severe(verdict: Verdict) -> Iterator[Fact]:
     yield (
         "severe losses",
         f"{lost} of {verdict.clusters:,} lost {severe.loss:g} or more "
-        f"({percent(severe.share.estimate)}; between {severe.share.low:.1%} and "
+        f"({severe.share.estimate:.1%}; between {severe.share.low:.1%} and "
         f"{severe.share.high:.1%} of all such clusters), and {severe.gains:,} gained as much "
-        f"({p_value(severe.p)}). At most {severe.most:.1%} may lose so much",
+        f"({p_value(severe.p)}). At most {severe.most:.1%} may lose so much{_unclear(severe)}",
     )
     if severe.worst:
         worst = ", ".join(f"{each.cluster} ({each.difference:+.2f})" for each in severe.worst)
-        yield "lost most", f"clusters {worst}"
+        yield "lost most", f"{'cluster' if len(severe.worst) == 1 else 'clusters'} {worst}"
+
+
+def _unclear(severe: SevereLosses) -> str:
+    """Why a share above the limit may decide nothing."""
+    if severe.share.estimate <= severe.most:
+        return ""
+    if severe.share.low > severe.most and severe.p < severe.alpha:
+        return ", so the verdict goes by that"
+    return ". More did here, but that may be chance, so the verdict does not go by it"
 
 
 def _to_rate(needed: Needed, price: str) -> str:

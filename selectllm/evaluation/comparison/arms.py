@@ -90,7 +90,8 @@ class Halves:
         if len(found) != 1:
             several = f"is any of {', '.join(found)}" if found else "is not in the suite"
             raise UsageError(
-                f"`{argument}` {text!r} {several}. The suite has: {', '.join(known)}",
+                f"`{argument}` {text!r} {several}. The suite has: {', '.join(known)}. To use "
+                "another one, add it to the suite",
                 argument=argument,
             )
         return found[0]
@@ -126,7 +127,8 @@ class Halves:
         if text.startswith(STRATEGY):
             return self._strategy(argument, text)
         raise UsageError(
-            f"`{argument}` {text!r} is not an arm of the suite. {self._listing()}",
+            f"`{argument}` {text!r} is not an arm of the suite. {self._listing()}. To compare "
+            "another prompt or model, add it to prompts: or models: in the suite",
             argument=argument,
         )
 

@@ -116,6 +116,13 @@ def test_the_clusters_that_lost_most_are_listed_worst_first() -> None:
     assert "clusters 0" in dict(brief(verdict_of(made(12))))["lost most"]
 
 
+def test_more_than_the_limit_that_may_be_chance_is_told_as_that() -> None:
+    told = dict(figures(verdict_of(made(6, 5))))
+    assert "6 clusters of 200" in told["severe losses"]
+    assert "chance" in told["severe losses"]
+    assert "chance" not in dict(figures(verdict_of(made(14))))["severe losses"]
+
+
 def test_without_a_guard_nothing_is_counted_and_no_byte_is_added() -> None:
     verdict = verdict_of(made(14).where(gate=Gate()))
     assert verdict.severe is None
