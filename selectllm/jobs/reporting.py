@@ -107,8 +107,8 @@ def _no_result(place: Path) -> str:
             )
     if place.is_dir():
         return (
-            f"{place} holds no results (such as results.json). If a command was stopped there, run it again to finish it. "
-            "To list the runs that there are, run: selectllm runs"
+            f"{place} holds no results (such as results.json). If a command was stopped there, "
+            "run it again to finish it. To list the runs that there are, run: selectllm runs"
         )
     kept = nearby(find_workspace(Path.cwd()).runs)
     folders = (kept, place.parent) if place.parent == Path() else (place.parent,)
