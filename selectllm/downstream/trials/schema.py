@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Document, Number, Part, Sha256, Share
+from selectllm.core.document import Document, Part
+from selectllm.core.figures import Number, Sha256, Share
 from selectllm.downstream.outcomes.schema import ForetellingUtility
 from selectllm.downstream.student.schema import (
     Aggregation,
