@@ -220,7 +220,6 @@ def direct_alone(folder: Path) -> dict[str, Any]:
 
 def cached(folder: Path) -> dict[str, Any]:
     """`selectllm eval` into a new folder with every reply in the cache."""
-    import selectllm.cli.eval  # noqa: F401
     import selectllm.report.terminal  # noqa: F401
     from selectllm.cli import main as command
 

@@ -106,6 +106,7 @@ def gate(folder: Path) -> dict[str, Any]:
     """Run the gate here; what it took and what it loaded."""
     from selectllm.cli import main as selectllm
     from selectllm.cli import regress  # noqa: F401  (what start-up is)
+    from selectllm.jobs import gating  # noqa: F401
     from selectllm.report import terminal  # noqa: F401
 
     imports = time.process_time()

@@ -29,9 +29,9 @@ from selectllm.cli.utility_values import ifd, knn, student, validate
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
 from selectllm.core.shown import counted, visible
-from selectllm.jobs.calibrating import CalibrateSettings
 from selectllm.jobs.options import (
     AgreeSettings,
+    CalibrateSettings,
     RatingRequest,
     ResultSettings,
     SheetSettings,

@@ -216,3 +216,20 @@ class RatingRequest:
     limit: int | None = None
     sample: int | None = None
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateSettings:
+    """Which judge is held against whose ratings.
+
+    `judge`: a utility of the suite, or a strategy that gives every item a number, such as
+    rating:PROMPT+MODEL; None for the suite's gate.assisted_by. `human`: a utility of the suite,
+    None for gate.utility. `worst`: disagreements that are listed. `out`: a utility file for the
+    numbers of such a strategy, which then rates every item of the clusters, so that a suite can
+    name it as a judge.
+    """
+
+    judge: str | None = None
+    human: str | None = None
+    worst: int = 10
+    out: Path | None = None
