@@ -12,6 +12,7 @@ cache.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -221,9 +222,12 @@ def direct_alone(folder: Path) -> dict[str, Any]:
 def cached(folder: Path) -> dict[str, Any]:
     """`selectllm eval` into a new folder with every reply in the cache."""
     import selectllm.cli.eval  # noqa: F401
+    import selectllm.jobs.evaluating  # noqa: F401
     import selectllm.report.terminal  # noqa: F401
+    from selectllm.cli import GARBAGE
     from selectllm.cli import main as command
 
+    gc.set_threshold(*GARBAGE)  # as the command does
     imports = time.process_time()
     code = command(["eval", str(folder / "suite.yaml"), "-o", str(folder / "again"), "--offline"])
     assert code == 0, code

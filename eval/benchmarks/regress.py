@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import io
 import json
 import os
@@ -104,10 +105,13 @@ def timed(folder: Path) -> dict[str, Any]:
 
 def gate(folder: Path) -> dict[str, Any]:
     """Run the gate here; what it took and what it loaded."""
+    from selectllm.cli import GARBAGE
     from selectllm.cli import main as selectllm
-    from selectllm.cli import regress  # noqa: F401  (what start-up is)
+    from selectllm.cli import regress as verb  # noqa: F401  (what start-up is)
+    from selectllm.jobs import gating  # noqa: F401
     from selectllm.report import terminal  # noqa: F401
 
+    gc.set_threshold(*GARBAGE)  # as the command does
     imports = time.process_time()
     out = tempfile.mkdtemp(dir=folder)
     words = ["regress", str(folder / "suite.yaml"), "--baseline", str(folder / "base.json")]

@@ -27,7 +27,11 @@ import numpy as np
 
 from selectllm.core.types import Item
 from selectllm.data.pool import load_pool
-from selectllm.downstream.student import Student, StudentConfig, answer, open_student, score, train
+from selectllm.downstream.student.config import StudentConfig
+from selectllm.downstream.student.generation import answer
+from selectllm.downstream.student.network import Student, open_student
+from selectllm.downstream.student.score import score
+from selectllm.downstream.student.training import train
 from selectllm.jobs.workspace import user_cache
 
 RUNS, ITEMS, NEW_TOKENS = 3, 16, 32

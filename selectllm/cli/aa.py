@@ -13,10 +13,7 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
-from selectllm.evaluation.runs.schema import RunResults
-from selectllm.evaluation.suite import load_suite
-from selectllm.jobs import comparing
-from selectllm.jobs.evaluating import Evaluating
+from selectllm.jobs.options import Evaluating
 from selectllm.jobs.sync import finished
 
 
@@ -49,7 +46,7 @@ aa_options = grouped(
 @aa_options
 @details_option
 @evaluating_options
-@reports(RunResults, verdicts=False)
+@reports("RunResults", verdicts=False)
 @common_options
 def aa(
     suite_file: Path, options: AaOptions, details: bool, evaluating: Evaluating, common: Common
@@ -60,6 +57,9 @@ def aa(
     The report says how large it is, how often each gate would raise a false alarm, and how small
     an effect these clusters can still show.
     """
+    from selectllm.evaluation.suite import load_suite
+    from selectllm.jobs import comparing
+
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     told = asdict(options) | asdict(evaluating)

@@ -14,10 +14,7 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
-from selectllm.evaluation.runs.schema import RunResults
-from selectllm.evaluation.suite import load_suite
-from selectllm.jobs import comparing
-from selectllm.jobs.evaluating import Evaluating
+from selectllm.jobs.options import Evaluating
 from selectllm.jobs.sync import finished
 
 
@@ -61,7 +58,7 @@ ab_options = grouped(
 @ab_options
 @details_option
 @evaluating_options
-@reports(RunResults)
+@reports("RunResults")
 @common_options
 def ab(
     suite_file: Path, options: AbOptions, details: bool, evaluating: Evaluating, common: Common
@@ -73,6 +70,9 @@ def ab(
 
     Exit codes: 0 B is better or equivalent; 1 B is worse; 3 inconclusive.
     """
+    from selectllm.evaluation.suite import load_suite
+    from selectllm.jobs import comparing
+
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     told = asdict(options) | asdict(evaluating)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from selectllm.core.codec import canonical_json
-from selectllm.jobs.selection_plan import SelectionPlan
-from selectllm.report.wording import counted
+
+if TYPE_CHECKING:
+    from selectllm.jobs.selection_plan import SelectionPlan
 
 
 def show_ahead(plan: SelectionPlan, *, as_json: bool) -> None:
     """Print a plan to stdout."""
+    from selectllm.report.wording import counted
+
     if as_json:
         click.echo(canonical_json(plan.to_json()))
         return

@@ -9,7 +9,6 @@ import click
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE
 from selectllm.core.shown import counted, visible
-from selectllm.jobs.gating import keep_baseline
 from selectllm.report.next_steps import command, suite_file
 
 
@@ -27,6 +26,8 @@ def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
 
     A baseline never changes by itself: set it again when a change is meant.
     """
+    from selectllm.jobs.gating import keep_baseline
+
     kept = keep_baseline(folder, out, prompts)
     names = ", ".join(entry.name for entry in kept.entries)
     clusters = counted(len(kept.clusters), "cluster")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from selectllm.cli.evaluation import show
 from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.session import CommandSession
-from selectllm.jobs.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from selectllm.jobs.evaluation import Evaluation
 
 
 def finish(session: CommandSession, evaluation: Evaluation, *, details: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,8 +13,10 @@ from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, Common
 from selectllm.cli.session import open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.shown import visible
-from selectllm.jobs.diagnosis import Diagnosis, InstalledPart, diagnose
 from selectllm.jobs.sync import finished
+
+if TYPE_CHECKING:
+    from selectllm.jobs.diagnosis import Diagnosis, InstalledPart
 
 
 @click.command(epilog=example("doctor"))
@@ -27,6 +30,8 @@ def doctor(ctx: click.Context, as_json: bool, env_file: Path | None, cache: Path
     Nothing is sent, and of keys only the names are shown. Exit code 1 if something that is
     installed is broken.
     """
+    from selectllm.jobs.diagnosis import diagnose
+
     session = open_session(Common(env_file=env_file, cache=cache), Path.cwd())
     found = finished(diagnose(session.workspace))
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,18 +14,19 @@ from selectllm.cli.options import Common, common_options, model_options
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
-from selectllm.evaluation.runs.schema import RunResults
-from selectllm.evaluation.suite import Suite, load_suite
-from selectllm.jobs.evaluating import Evaluating, evaluate
-from selectllm.jobs.named_model import ModelOptions, named_entry
+from selectllm.jobs.named_model import named_entry
+from selectllm.jobs.options import Evaluating, ModelOptions
 from selectllm.jobs.sync import finished
+
+if TYPE_CHECKING:
+    from selectllm.evaluation.suite import Suite
 
 
 @click.command("eval", epilog=example("eval suite.yaml", "eval suite.yaml --record replies.jsonl"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @details_option
 @evaluating_options
-@reports(RunResults, verdicts=False)
+@reports("RunResults", verdicts=False)
 @model_options
 @common_options
 def eval_(
@@ -40,6 +42,9 @@ def eval_(
     prints its tables. If it was stopped, run it again to continue where it stopped. The same inputs
     and replies always give the same results.json, byte for byte.
     """
+    from selectllm.evaluation.suite import load_suite
+    from selectllm.jobs.evaluating import evaluate
+
     suite = _with_model(load_suite(suite_file), model_options)
     session = open_session(common, suite.folder)
     with reaching_verdicts(suite.name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -17,13 +17,14 @@ from selectllm.cli.session import SETTINGS, CommandSession
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, SelectLLMError
 from selectllm.core.shown import capital
-from selectllm.jobs.evaluating import Evaluating
-from selectllm.jobs.evaluation import Evaluation
-from selectllm.jobs.gating import recorded_into
 from selectllm.jobs.named_model import shown_argument
+from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import nearby
 from selectllm.models.secrets import shown_url
 from selectllm.report.next_steps import columns_words, command, looked_at
+
+if TYPE_CHECKING:
+    from selectllm.jobs.evaluation import Evaluation
 
 WHERE = {"prompts", "cache", "encoder", "vectors", "env_file"}
 NOT_REPEATED = {
@@ -75,6 +76,8 @@ def reaching_verdicts(suite: str) -> Iterator[None]:
 
 def _record_command(pack: Path | None) -> str:
     """The command that is running, with --record and without what is for this time only."""
+    from selectllm.jobs.gating import recorded_into
+
     suite = click.get_current_context().params["suite_file"]
     return recorded_into([*same_command("out"), "--record"], suite, pack)
 

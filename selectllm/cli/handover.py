@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from selectllm.cli.option_words import TOOL, example, option
 from selectllm.cli.options import FILE, Output, grouped, map_option, output_options
 from selectllm.cli.session import open_session
+from selectllm.core.choices import Keep, TargetName
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import AnswersIncomplete
 from selectllm.core.shown import counted, visible
-from selectllm.jobs import answering, handing
-from selectllm.jobs.answering import AnswerSettings
-from selectllm.jobs.handing import HandedOver, HandoverSettings
+from selectllm.jobs.options import AnswerSettings, HandoverSettings
 from selectllm.jobs.sync import finished
 from selectllm.report.next_steps import columns_words, command
-from selectllm.utility.handover.joining import Keep
-from selectllm.utility.handover.targets import TARGETS
+
+if TYPE_CHECKING:
+    from selectllm.jobs.handing import HandedOver
 
 
 @click.command(
@@ -33,8 +33,8 @@ from selectllm.utility.handover.targets import TARGETS
     HandoverSettings,
     option(
         "--to",
-        type=click.Choice([*TARGETS]),
-        metavar=f"[{'|'.join(TARGETS)}]",
+        type=click.Choice(get_args(TargetName)),
+        metavar=f"[{'|'.join(get_args(TargetName))}]",
         required=True,
         help=TOOL,
     ),
@@ -59,6 +59,8 @@ def handover(source: Path, settings: HandoverSettings, output: Output) -> None:
     can be imported as it is, and OUT.README.md says how. To bring the answers back, use
     selectllm answers.
     """
+    from selectllm.jobs import handing
+
     session = open_session(output.common(), Path.cwd())
     handed = finished(handing.hand_over(source, settings, session=session))
     click.echo(canonical_json(handed.to_json()) if output.as_json else told(handed))
@@ -106,6 +108,8 @@ def answers(
 
     Exit codes: 0 every answer is there; 1 answers are missing, differ, or belong to no item.
     """
+    from selectllm.jobs import answering
+
     session = open_session(output.common(), Path.cwd())
     joined = finished(answering.join_answers(pool, files, settings, session=session))
     faults = joined.faults()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,8 +13,10 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import map_option
 from selectllm.core.shown import visible
 from selectllm.jobs.starter_files import WORKFLOW
-from selectllm.jobs.starting import Started, make_workspace
 from selectllm.jobs.sync import finished
+
+if TYPE_CHECKING:
+    from selectllm.jobs.starting import Started
 
 
 @click.command(epilog=example("init my-project", "init my-project --pool pool.jsonl"))
@@ -26,6 +29,8 @@ def init(folder: Path, pool: str | None, columns: Mapping[str, str]) -> None:
     The command asks for a pool unless you name one. Without a terminal it asks nothing. Files that
     exist are not overwritten.
     """
+    from selectllm.jobs.starting import make_workspace
+
     if pool is None and on_a_terminal():
         question = "A pool of your own (a file; leave it empty for the quickstart's)"
         pool = click.prompt(question, default="", show_default=False, err=True) or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,13 +18,13 @@ from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.shown import capital, visible
-from selectllm.evaluation.suite import load_suite
-from selectllm.jobs import optimizing
-from selectllm.jobs.optimizing import Optimization, Searching
+from selectllm.jobs.options import Searching
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.sync import finished
-from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report.next_steps import looked_at
+
+if TYPE_CHECKING:
+    from selectllm.jobs.optimizing import Optimization
 
 optimize_options = grouped(
     "options",
@@ -71,7 +72,7 @@ optimize_options = grouped(
 )
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @optimize_options
-@reports(SearchResults, GridResults)
+@reports("SearchResults", "GridResults")
 @common_options
 def optimize(suite_file: Path, options: Searching, common: Common) -> None:
     """Search a better prompt on some clusters of SUITE, and confirm it on others.
@@ -80,6 +81,9 @@ def optimize(suite_file: Path, options: Searching, common: Common) -> None:
     version is written only if it is better there than its parent, or with --force. Exit code: 3 if
     the verdict is inconclusive, or no rewriting could be used; else 0.
     """
+    from selectllm.evaluation.suite import load_suite
+    from selectllm.jobs import optimizing
+
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     try:

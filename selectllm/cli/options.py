@@ -14,7 +14,7 @@ from selectllm.cli.option_words import option
 from selectllm.core.errors import renaming
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
-from selectllm.jobs.named_model import ModelOptions
+from selectllm.jobs.options import ModelOptions
 
 Function = Callable[..., Any]
 

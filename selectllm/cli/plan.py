@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
@@ -24,17 +24,14 @@ from selectllm.cli.options import (
 from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import open_session
 from selectllm.cli.terminal import flag
+from selectllm.core.choices import RETAIN, Partition
 from selectllm.core.errors import UsageError
-from selectllm.core.verdict_words import KindName
-from selectllm.evaluation.comparison.kinds import KINDS
-from selectllm.evaluation.planning.reach import RETAIN
-from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
-from selectllm.evaluation.suite import load_suite
-from selectllm.jobs import planning, selecting
-from selectllm.jobs.sets import SetsArguments
+from selectllm.core.verdict_words import KindName, VerdictKind
 from selectllm.jobs.sync import finished
 from selectllm.report.next_steps import carried_out, columns_words
-from selectllm.selection.clustering.partition import PARTITIONS
+
+if TYPE_CHECKING:
+    from selectllm.jobs.sets import SetsArguments
 
 OF_SETS = ("pool", "budget", "only")
 OF_POOLS = ("strategy", "by", "columns")
@@ -72,7 +69,7 @@ plan_options = grouped(
     option(
         "--for",
         "kind",
-        type=click.Choice([*(kind.name for kind in KINDS.values() if kind.is_planned), "sets"]),
+        type=click.Choice(["eval", *get_args(VerdictKind), "sets"]),
         default="eval",
         show_default=True,
         help="The command to plan.",
@@ -101,7 +98,7 @@ plan_options = grouped(
     option("--pool"),
     option("--budget", type=click.IntRange(1), multiple=True),
     option("--only", multiple=True),
-    option("--by", type=OrOwn(sorted(PARTITIONS)), show_default="diverse"),
+    option("--by", type=OrOwn(sorted(get_args(Partition))), show_default="diverse"),
     map_option,
 )
 
@@ -115,7 +112,7 @@ plan_options = grouped(
 )
 @click.argument("suite_file", metavar="SUITE|POOL", type=click.Path(path_type=Path))
 @plan_options
-@reports(PlanResults, SetsPlanResults)
+@reports("PlanResults", "SetsPlanResults")
 @common_options
 def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     """Report what SUITE will cost and what it can show. Nothing is sent.
@@ -127,6 +124,9 @@ def plan(suite_file: Path, options: PlanOptions, common: Common) -> None:
     with --for sets. For a POOL, --budget with --prompt and --model, or with --strategy, say what to
     select, and --by, --map and --turns apply.
     """
+    from selectllm.evaluation.suite import load_suite
+    from selectllm.jobs import planning
+
     if planning.is_pool(suite_file):
         _plan_pool(suite_file, options, common)
         return
@@ -166,6 +166,8 @@ def _given(options: PlanOptions) -> dict[str, object]:
 
 def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
     """Say what a selection from a pool will take."""
+    from selectllm.jobs import selecting
+
     given = {name: value for name, value in asdict(options).items() if value}
     fitting = ("budget", "prompt", "model", "seed", *OF_POOLS, "kind", "retain", "raters")
     for name in given:
@@ -201,6 +203,8 @@ def _plan_pool(pool_file: Path, options: PlanOptions, common: Common) -> None:
 
 
 def _of_sets(options: PlanOptions) -> SetsArguments:
+    from selectllm.jobs.sets import SetsArguments
+
     return SetsArguments(
         pool=options.pool,
         budgets=options.budget,
@@ -211,6 +215,8 @@ def _of_sets(options: PlanOptions) -> SetsArguments:
 
 def _check(options: PlanOptions) -> None:
     """Raise UsageError for options of sets with another verb, and of others with sets."""
+    from selectllm.jobs import planning
+
     for name in OF_POOLS:
         if getattr(options, name):
             raise UsageError(f"{flag(name)} goes with a pool. Write it into the suite instead.")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +16,11 @@ from selectllm.cli.terminal import Terminal
 from selectllm.core.codec import pretty_json
 from selectllm.core.errors import PromptError
 from selectllm.core.shown import visible
-from selectllm.jobs import comparing_prompts
 from selectllm.jobs.workspace import find_workspace
-from selectllm.prompting.library import PromptLibrary, check, lock, new_version
-from selectllm.prompting.prompt import render
 from selectllm.report.next_steps import command
+
+if TYPE_CHECKING:
+    from selectllm.prompting.library import PromptLibrary
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Where:
     @property
     def library(self) -> PromptLibrary:
         """The bundled prompts and the folder's."""
+        from selectllm.prompting.library import PromptLibrary
+
         return PromptLibrary(find_workspace(Path.cwd(), prompts=self.prompts).prompts)
 
     @property
@@ -125,6 +127,9 @@ def render_(
     seed: int | None,
 ) -> None:
     """Print the messages that a model would be sent for the first items of POOL."""
+    from selectllm.jobs import comparing_prompts
+    from selectllm.prompting.prompt import render
+
     items = comparing_prompts.first_items(pool, columns, size, Terminal(), seed)
     messages = render(where.library.load(ref), items, k)
     where.say(list(messages), comparing_prompts.transcript(messages))
@@ -148,6 +153,8 @@ def diff(
     size: int,
 ) -> None:
     """Compare the prompts A and B line by line."""
+    from selectllm.jobs import comparing_prompts
+
     old, new = (where.library.load(ref) for ref in (a, b))
     items = None
     if pool is not None:
@@ -169,6 +176,8 @@ def diff(
 )
 def new(where: Where, name: str, source: Path | None) -> None:
     """Write the next version of the prompt NAME, for you to edit."""
+    from selectllm.prompting.library import new_version
+
     path = new_version(where.folder, name, source)
     where.say({"ref": f"{name}@{path.stem[1:]}", "path": str(path)}, f"{path}\n")
     if not where.as_json:
@@ -182,6 +191,8 @@ def lock_(where: Where) -> None:
 
     LOCK.yaml then holds the sha256 of its file, which may not change any more.
     """
+    from selectllm.prompting.library import lock
+
     added = lock(where.folder)
     where.say(
         list(added),
@@ -203,6 +214,8 @@ def check_(ctx: click.Context, where: Where) -> None:
 
     Exit codes: 0 all is well; 1 something is wrong.
     """
+    from selectllm.prompting.library import check
+
     problems = check(where.folder)
     where.say(
         problems, "".join(f"{problem}\n" for problem in problems) or "All prompts are fine.\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,11 +16,11 @@ from selectllm.cli.options import FILE, Common, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.files import write_text
-from selectllm.evaluation.runs.schema import RunResults
-from selectllm.evaluation.suite import load_suite
-from selectllm.jobs import gating
-from selectllm.jobs.evaluating import Evaluating
+from selectllm.jobs.options import Evaluating
 from selectllm.jobs.sync import finished
+
+if TYPE_CHECKING:
+    from selectllm.evaluation.runs.schema import RunResults
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ regress_options = grouped(
 @regress_options
 @details_option
 @evaluating_options
-@reports(RunResults)
+@reports("RunResults")
 @common_options
 def regress(
     suite_file: Path,
@@ -72,6 +73,9 @@ def regress(
     Exit codes: 0 all pass; 1 one fails; 3 inconclusive, or 0 if the suite says
     `gate: {inconclusive: warn}`; 5 a reply is missing with --offline.
     """
+    from selectllm.evaluation.suite import load_suite
+    from selectllm.jobs import gating
+
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     told = asdict(evaluating)

@@ -12,17 +12,16 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON, FILE, grouped, map_option
 from selectllm.cli.reports import STDOUT, place_of, show
 from selectllm.core.codec import canonical_json
-from selectllm.core.document import Document
 from selectllm.core.errors import UsageError
 from selectllm.core.files import write_text
 from selectllm.core.shown import visible
 from selectllm.jobs.contents import REPORT
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.pool_of_picks import PoolOfPicks, is_selection
-from selectllm.jobs.reporting import read_reported
 from selectllm.jobs.workspace import find_workspace
 
 if TYPE_CHECKING:
+    from selectllm.core.document import Document
     from selectllm.report.formats import Place
 
 EACH = "--each --html -o FILE"
@@ -115,6 +114,8 @@ def report(
 def _tell_one(
     folder: Path, pool: PoolOfPicks, form: str | None, out: Path | None, as_json: bool
 ) -> None:
+    from selectllm.jobs.reporting import read_reported
+
     result, place, content = read_reported(folder, pool)
     if as_json:
         click.echo(canonical_json(content))

@@ -14,7 +14,6 @@ import click
 from selectllm.cli.option_words import option
 from selectllm.cli.terminal import spoken
 from selectllm.core.codec import canonical_json
-from selectllm.core.document import Document
 from selectllm.core.errors import SelectLLMError, UsageError
 from selectllm.core.files import write_text
 from selectllm.jobs.outputs import check_reports
@@ -22,6 +21,7 @@ from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.workspace import Workspace
 
 if TYPE_CHECKING:
+    from selectllm.core.document import Document
     from selectllm.report.formats import Place
 
 STDOUT = "-"
@@ -43,11 +43,11 @@ class Report:
     file: Path | None
 
 
-def reports(*kinds: type[Document], verdicts: bool = True) -> Callable[[Function], Function]:
+def reports(*kinds: str, verdicts: bool = True) -> Callable[[Function], Function]:
     """Give a verb whose results are of these kinds `--report FORMAT=FILE`.
 
-    `verdicts`: whether it gives any. What is asked for is checked before the verb begins;
-    `write_reports` carries it out.
+    `kinds`: keys of report.formats.RESULTS. `verdicts`: whether it gives any. What is asked for is
+    checked before the verb begins; `write_reports` carries it out.
     """
 
     def asked(context: click.Context, _: click.Parameter, values: Sequence[str]) -> None:
@@ -74,15 +74,15 @@ def reports(*kinds: type[Document], verdicts: bool = True) -> Callable[[Function
     return add
 
 
-def _asked(text: str, kinds: Sequence[type[Document]], verdicts: bool) -> Report:
+def _asked(text: str, kinds: Sequence[str], verdicts: bool) -> Report:
     """One FORMAT=FILE. Raises UsageError for none, and for a format that `kinds` do not have."""
-    from selectllm.report.formats import check_format
+    from selectllm.report.formats import RESULTS, check_format
 
     name, sign, file = text.partition("=")
     if not (sign and file):
         raise UsageError(f"--report {text} is not FORMAT=FILE. Write it like markdown=report.md.")
     try:
-        check_format(name, *kinds, verdicts=verdicts)
+        check_format(name, *(RESULTS[kind] for kind in kinds), verdicts=verdicts)
     except UsageError as error:
         raise UsageError(f"--report {text}: {error}") from None
     return Report(text, name, None if file == STDOUT else Path(file))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +12,10 @@ from selectllm.cli.option_words import example
 from selectllm.cli.options import AS_JSON
 from selectllm.core.codec import canonical_json
 from selectllm.core.shown import visible
-from selectllm.jobs.runs import ListedRun, list_runs
 from selectllm.jobs.workspace import find_workspace
+
+if TYPE_CHECKING:
+    from selectllm.jobs.runs import ListedRun
 
 
 @click.command(epilog=example("runs", "runs eval/runs --json"))
@@ -24,6 +27,8 @@ def runs(folder: Path | None, as_json: bool) -> None:
     DIR is eval/runs of this workspace unless you name another folder. To see a run in full:
     selectllm report RUN.
     """
+    from selectllm.jobs.runs import list_runs
+
     place = folder or find_workspace(Path.cwd()).runs
     found = list_runs(place) if folder or place.is_dir() else ()
     if as_json:

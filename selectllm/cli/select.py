@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,17 +22,16 @@ from selectllm.core.errors import ReplyMissing, SelectionShort
 from selectllm.core.shown import visible
 from selectllm.data.hub import is_hub
 from selectllm.data.pool import write_rejected
-from selectllm.jobs import selecting
 from selectllm.jobs.contents import REJECTED, SELECTION
-from selectllm.jobs.handing import HandedOver, check_handover, hand_over_selection
-from selectllm.jobs.named_model import ModelOptions
+from selectllm.jobs.options import ModelOptions
 from selectllm.jobs.outputs import check_written, nearby, real
 from selectllm.jobs.pool_of_picks import PoolOfPicks
-from selectllm.jobs.selected import pool_beside
-from selectllm.jobs.selection import Selection
 from selectllm.jobs.sync import finished
 from selectllm.report.next_steps import columns_words, looked_at
-from selectllm.selection.schema import SelectionSummary
+
+if TYPE_CHECKING:
+    from selectllm.jobs.handing import HandedOver
+    from selectllm.jobs.selection import Selection
 
 
 @click.command(
@@ -43,7 +43,7 @@ from selectllm.selection.schema import SelectionSummary
 @click.argument("pool_file", metavar="POOL", type=click.Path(path_type=Path))
 @select_options
 @model_options
-@reports(SelectionSummary, verdicts=False)
+@reports("SelectionSummary", verdicts=False)
 @common_options
 def select(
     pool_file: Path, options: SelectOptions, model_options: ModelOptions, common: Common
@@ -56,6 +56,8 @@ def select(
     Exit codes: 0 the items are selected; 1 there are too few valid picks, and see --on-invalid and
     --max-filled; 4 --max-cost is reached; 5 a reply is missing with --offline.
     """
+    from selectllm.jobs import selecting
+
     out = out_file(pool_file, options.out, options.to)
     arguments = arguments_of(options, model_options, _beside(out, "decisions"))
     session = open_session(common, Path.cwd())
@@ -79,6 +81,8 @@ def select(
     if options.to is None:
         selection.write(out)
     else:
+        from selectllm.jobs.handing import hand_over_selection
+
         handed = hand_over_selection(selection, options.to, out, options.columns, session=session)
     written = out if handed is None else handed.selection
     pool = PoolOfPicks(selection.pool, columns=options.columns)
@@ -93,6 +97,8 @@ def _check_outputs(
     if options.to is None:
         check_written("out", out, SELECTION, {pool_file}, session.workspace)
     else:
+        from selectllm.jobs.handing import check_handover
+
         check_handover(out, options.to, pool_file, session)
     if options.skip_bad:
         rejected = _beside(out, "rejected")
@@ -152,6 +158,8 @@ def _report(
 
 def _named_pool(selection: Selection, out: Path) -> tuple[str, ...]:
     """How `report` is told where the pool is, if it would not find it beside `out`."""
+    from selectllm.jobs.selected import pool_beside
+
     source = selection.pool.source
     beside = pool_beside(out)
     if not source or (beside is not None and real(beside) == real(source)):

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from selectllm.cli.option_words import TOOL, option
 from selectllm.cli.options import STRATEGY, OrOwn, grouped, map_option
+from selectllm.core.choices import OnInvalid, Partition, TargetName
 from selectllm.core.errors import UsageError
 from selectllm.data.hub import is_hub, parse_hub
-from selectllm.jobs.handing import handover_path
-from selectllm.jobs.named_model import ModelOptions, NamedModels, named_model
-from selectllm.jobs.settings import SelectArguments
-from selectllm.selection.by_model import OnInvalid
-from selectllm.selection.clustering.partition import PARTITIONS
-from selectllm.utility.handover.targets import TARGETS, TargetName
+from selectllm.jobs.named_model import NamedModels, named_model
+from selectllm.jobs.options import ModelOptions
+
+if TYPE_CHECKING:
+    from selectllm.jobs.settings import SelectArguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ select_options = grouped(
     option("--prompt"),
     option("--model"),
     STRATEGY,
-    option("--by", type=OrOwn(sorted(PARTITIONS)), default="diverse", show_default=True),
+    option("--by", type=OrOwn(sorted(get_args(Partition))), default="diverse", show_default=True),
     option(
         "--cluster-size",
         "size",
@@ -125,8 +125,8 @@ select_options = grouped(
     ),
     option(
         "--to",
-        type=click.Choice([*TARGETS]),
-        metavar=f"[{'|'.join(TARGETS)}]",
+        type=click.Choice(get_args(TargetName)),
+        metavar=f"[{'|'.join(get_args(TargetName))}]",
         help=TOOL,
     ),
     option(
@@ -147,6 +147,8 @@ def out_file(pool_file: Path, out: Path | None, to: TargetName | None = None) ->
     if is_hub(pool_file):
         pool_file = Path(Path(parse_hub(pool_file).source).name)
     if to is not None:
+        from selectllm.jobs.handing import handover_path
+
         out = handover_path(pool_file, to, out)
     elif out is None:
         return _plain_out(pool_file)
@@ -181,6 +183,8 @@ def arguments_of(options: SelectOptions, named: ModelOptions, log: Path) -> Sele
 
     Raises UsageError for a column or a cluster size that cannot be, ModelError for a setting.
     """
+    from selectllm.jobs.settings import SelectArguments
+
     model = named_model(options.model, named) if options.model else None
     return SelectArguments(
         budget=options.budget,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,12 +17,12 @@ from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ReplyMissing
 from selectllm.core.files import write_text
 from selectllm.core.shown import capital
-from selectllm.evaluation.sets.schema import SetsResults
-from selectllm.evaluation.suite import load_suite
-from selectllm.jobs import sets as making
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.sync import finished
 from selectllm.report.next_steps import command
+
+if TYPE_CHECKING:
+    from selectllm.jobs import sets as making
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class SetsOptions:
 
     def arguments(self) -> making.SetsArguments:
         """The same by the job's names."""
+        from selectllm.jobs import sets as making
+
         return making.SetsArguments(
             budgets=self.budget, seeds=self.seed, pool=self.pool, only=self.only
         )
@@ -57,7 +60,7 @@ sets_options = grouped(
 @click.command(epilog=example("sets suite.yaml --budget 1000 --budget 2000 --markdown sets.md"))
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @sets_options
-@reports(SetsResults)
+@reports("SetsResults")
 @common_options
 def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     """Select a set with every selector of SUITE, at every budget and with every seed.
@@ -65,6 +68,9 @@ def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     The command writes a folder with the sets (sets.jsonl) and their comparison (sets.json), and
     prints one table for each budget. If it was stopped, run it again to continue where it stopped.
     """
+    from selectllm.evaluation.suite import load_suite
+    from selectllm.jobs import sets as making
+
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     job = making.sets(suite, out=options.out, session=session, **options.arguments())

@@ -25,15 +25,17 @@ from selectllm.cli.student_options import (
     trial_options,
 )
 from selectllm.core.codec import canonical_json
-from selectllm.downstream.student.generation import NEW_TOKENS
-from selectllm.downstream.student.schema import StudentScores
-from selectllm.downstream.trials.schema import StudentsCompared
-from selectllm.jobs import comparing_students, scoring, training
-from selectllm.jobs.comparing_students import ComparedSets
-from selectllm.jobs.scoring import BaseSettings, ScoreSettings
+from selectllm.downstream.student.config import NEW_TOKENS
 from selectllm.jobs.sync import finished
-from selectllm.jobs.training import TrainSettings
-from selectllm.jobs.workshop import DEFAULT, StudentSettings, TrialSettings
+from selectllm.jobs.training_options import (
+    DEFAULT,
+    BaseSettings,
+    ComparedSets,
+    ScoreSettings,
+    StudentSettings,
+    TrainSettings,
+    TrialSettings,
+)
 from selectllm.report.next_steps import command, looked_at
 
 
@@ -69,6 +71,7 @@ def train(
     Writes a peft adapter and a manifest to a folder. Run again, it goes on after the last whole
     epoch, and ends with the same adapter.
     """
+    from selectllm.jobs import training
     from selectllm.report.student import trained_text
 
     session = open_session(local.common(), Path.cwd())
@@ -115,7 +118,7 @@ def train(
     option("--mode", type=click.Choice(["fast", "full"]), show_default="the student's, or fast"),
     option("--max-length", type=int, show_default="the student's, or 512"),
 )
-@reports.reports(StudentScores)
+@reports.reports("StudentScores")
 @dry_run_option
 @local_options
 def score(
@@ -131,6 +134,8 @@ def score(
     Without DIR the base model alone is scored. Test items are laid out and cut as they would be
     in training; those that the student was trained on are refused.
     """
+    from selectllm.jobs import scoring
+
     session = open_session(local.common(encoder), Path.cwd())
     if dry_run:
         plan = finished(scoring.plan_scoring(folder, settings, base, session=session))
@@ -172,7 +177,7 @@ def score(
 )
 @trial_options
 @student_options
-@reports.reports(StudentsCompared)
+@reports.reports("StudentsCompared")
 @dry_run_option
 @local_options
 def compare(
@@ -189,6 +194,8 @@ def compare(
     trainings are kept in the cache: run again, or with more selectors, seeds or random sets, it
     goes on.
     """
+    from selectllm.jobs import comparing_students
+
     session = open_session(local.common(), sets_folder.resolve())
     asked = (sets_folder, settings, trials, student)
     if dry_run:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from selectllm.cli.option_words import option
 from selectllm.cli.options import AS_JSON, CACHE, ENV_FILE, QUIET, Common, grouped, test_map_option
+from selectllm.core.choices import Aggregation
 from selectllm.core.codec import canonical_json
-from selectllm.downstream.student.schema import Aggregation, StudentPlan
-from selectllm.jobs.workshop import DEFAULT, StudentSettings, TrialSettings
+from selectllm.jobs.training_options import DEFAULT, StudentSettings, TrialSettings
+
+if TYPE_CHECKING:
+    from selectllm.downstream.student.schema import StudentPlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,7 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import Common, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
-from selectllm.evaluation.runs.schema import RunResults
-from selectllm.evaluation.suite import load_suite
-from selectllm.jobs import comparing
-from selectllm.jobs.evaluating import Evaluating
+from selectllm.jobs.options import Evaluating
 from selectllm.jobs.sync import finished
 
 
@@ -45,7 +42,7 @@ swap_options = grouped(
 @swap_options
 @details_option
 @evaluating_options
-@reports(RunResults)
+@reports("RunResults")
 @common_options
 def swap(
     suite_file: Path, options: SwapOptions, details: bool, evaluating: Evaluating, common: Common
@@ -56,6 +53,9 @@ def swap(
 
     Exit codes: 0 the swap is safe; 1 it is not safe; 3 inconclusive.
     """
+    from selectllm.evaluation.suite import load_suite
+    from selectllm.jobs import comparing
+
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
     told = asdict(options) | asdict(evaluating)

@@ -29,15 +29,16 @@ from selectllm.cli.utility_values import ifd, knn, student, validate
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
 from selectllm.core.shown import counted, visible
-from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement
-from selectllm.jobs import agreeing, calibrating, importing, rating
-from selectllm.jobs.agreeing import AgreeSettings, TableSettings
-from selectllm.jobs.calibrating import CalibrateSettings
-from selectllm.jobs.importing import ResultSettings, SheetSettings
-from selectllm.jobs.rating import RatingRequest
+from selectllm.jobs.options import (
+    AgreeSettings,
+    CalibrateSettings,
+    RatingRequest,
+    ResultSettings,
+    SheetSettings,
+    TableSettings,
+)
 from selectllm.jobs.sync import finished
 from selectllm.report.next_steps import command
-from selectllm.utility.schema import Calibration
 
 
 def _roles(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
@@ -102,6 +103,8 @@ def ask(target: Path, settings: RatingRequest, common: Common) -> None:
     stands on top. The sheet does not say which arm picked an item. With several raters, each one
     gets a file with an order of its own.
     """
+    from selectllm.jobs import rating
+
     session = open_session(common, target.resolve().parent)
     asked = finished(rating.ask(target, settings, session=session))
     if common.as_json:
@@ -171,6 +174,7 @@ def import_(
     RESULTs belong to sets that selectllm export wrote: rows in .jsonl or .csv, or files of
     lm-evaluation-harness or AlpacaEval. Name that folder with --export.
     """
+    from selectllm.jobs import importing
     from selectllm.report.utilities import ratings_text, results_text
 
     if results.export is None and results != ResultSettings():
@@ -225,7 +229,7 @@ def import_(
     ),
     option("-o", "--out", type=FILE, show_default="no file"),
 )
-@reports(Calibration)
+@reports("Calibration")
 @common_options
 def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> None:
     """Check a judge against people's ratings of the same items.
@@ -238,6 +242,8 @@ def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> 
     With -o, rating:PROMPT+MODEL rates every item of the clusters, and FILE is a utility file that a
     suite can name.
     """
+    from selectllm.jobs import calibrating
+
     session = open_session(common, suite_file.resolve().parent)
     found = finished(calibrating.calibrate(suite_file, settings, session=session))
     if not write_reports(found, session.workspace):
@@ -302,7 +308,7 @@ def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> 
         help="With --table: the arm that is the model before training.",
     ),
 )
-@reports(OutcomeAgreement, ForetoldTable)
+@reports("OutcomeAgreement", "ForetoldTable")
 @AS_JSON
 def agree(
     sets_folder: Path | None, settings: AgreeSettings, table: TableSettings, as_json: bool
@@ -315,6 +321,8 @@ def agree(
 
     With --table it reads results that others published, and says which measure foretells which.
     """
+    from selectllm.jobs import agreeing
+
     session = open_session(Common(as_json=as_json), Path.cwd())
     found = finished(agreeing.agree_either(sets_folder, settings, table, session=session))
     if not write_reports(found):

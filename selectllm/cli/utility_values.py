@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from pydantic import ValidationError
 
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import (
@@ -35,16 +34,21 @@ from selectllm.cli.student_options import (
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
 from selectllm.core.shown import visible
-from selectllm.core.strict import Strict
-from selectllm.jobs import validating, valuing
 from selectllm.jobs.sync import finished
-from selectllm.jobs.validating import ValidateSettings
-from selectllm.jobs.valuing import BlockSettings, Valued, ValueSettings
-from selectllm.jobs.workshop import StudentSettings, TrialSettings
-from selectllm.utility.entries import IfdEntry, KnnEntry
-from selectllm.utility.schema import Validations
+from selectllm.jobs.training_options import (
+    BlockSettings,
+    StudentSettings,
+    TrialSettings,
+    ValidateSettings,
+    ValueSettings,
+)
 
-Entry = TypeVar("Entry", bound=Strict)
+if TYPE_CHECKING:
+    from selectllm.core.strict import Strict
+    from selectllm.jobs.valuing import Valued
+    from selectllm.utility.entries import IfdEntry, KnnEntry
+
+Entry = TypeVar("Entry", bound="Strict")
 
 pool_argument = click.argument("pool_file", metavar="POOL")
 
@@ -93,6 +97,8 @@ def knn(
     Every test item is answered with the responses of its k nearest items. The value of an item is
     what its response adds to that (the exact KNN-Shapley value). This utility is a proxy.
     """
+    from selectllm.utility.entries import KnnEntry
+
     knn_entry = _entry(KnnEntry, source="knn", columns=test_columns, **entry)
     _value(pool_file, knn_entry, settings, common)
 
@@ -108,11 +114,15 @@ def ifd(pool_file: str, settings: ValueSettings, common: Common, **entry: Any) -
     This is the instruction-following difficulty. A high value means that an item is hard to follow
     and has much to teach. An instruction that misleads the model gets none. It is a proxy.
     """
+    from selectllm.utility.entries import IfdEntry
+
     _value(pool_file, _entry(IfdEntry, source="ifd", **entry), settings, common)
 
 
 def _entry(kind: type[Entry], **said: Any) -> Entry:
     """What a suite would say. Raises UsageError for an option that it could not."""
+    from pydantic import ValidationError
+
     try:
         return kind(**said)
     except ValidationError as error:
@@ -126,6 +136,8 @@ def _entry(kind: type[Entry], **said: Any) -> Entry:
 def _value(
     pool_file: str, entry: KnnEntry | IfdEntry, settings: ValueSettings, common: Common
 ) -> None:
+    from selectllm.jobs import valuing
+
     session = open_session(common, Path.cwd())
     _say(finished(valuing.value(pool_file, entry, settings, session=session)), common.as_json)
 
@@ -184,6 +196,8 @@ def student(
     Every pass divides the pool into blocks and trains a student on each of them. This measures an
     outcome rather than a proxy, but with noise. The utility file states its reliability.
     """
+    from selectllm.jobs import valuing
+
     session = open_session(local.common(), Path.cwd())
     trainings = (divided, trials, student)
     job = valuing.value_by_training(pool_file, name, trainings, settings, session=session)
@@ -215,7 +229,7 @@ def student(
 )
 @trial_options
 @student_options
-@reports(Validations)
+@reports("Validations")
 @common_options
 def validate(
     suite_file: Path,
@@ -231,6 +245,9 @@ def validate(
     which the suite can name as validation. Trainings are kept in the cache and are shared with
     selectllm student compare.
     """
+    from selectllm.jobs import validating
+    from selectllm.utility.schema import Validations
+
     session = open_session(common, suite_file.resolve().parent)
     job = validating.validate(suite_file, settings, trials, student, session=session)
     validated = finished(job)

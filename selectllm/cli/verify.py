@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,7 +11,9 @@ from selectllm.cli.option_words import example
 from selectllm.cli.options import AS_JSON
 from selectllm.core.codec import canonical_json
 from selectllm.core.shown import visible
-from selectllm.evaluation.runs.verify import RESULTS, Verification, verification
+
+if TYPE_CHECKING:
+    from selectllm.evaluation.runs.verify import Verification
 
 LISTED = 20
 
@@ -26,6 +29,8 @@ def verify(ctx: click.Context, folder: Path, as_json: bool) -> None:
 
     Exit codes: 0 all figures are the same; 1 at least one differs.
     """
+    from selectllm.evaluation.runs.verify import verification
+
     done = verification(folder)
     click.echo(canonical_json(done.to_json()) if as_json else visible(_told(done)))
     ctx.exit(1 if done.differences else 0)
@@ -33,6 +38,8 @@ def verify(ctx: click.Context, folder: Path, as_json: bool) -> None:
 
 def _told(done: Verification) -> str:
     """The first differences, one a line; or that there are none."""
+    from selectllm.evaluation.runs.verify import RESULTS
+
     if not done.differences:
         return f"All {done.figures} figures in {RESULTS} follow from the files of the run."
     lines = [difference.text for difference in done.differences[:LISTED]]

@@ -10,7 +10,6 @@ import click
 
 from selectllm.cli.option_words import example, option
 from selectllm.jobs.outputs import nearby
-from selectllm.jobs.runs import list_runs
 from selectllm.jobs.workspace import find_workspace
 
 PORT = 8642
@@ -32,6 +31,7 @@ def view(folder: Path | None, port: int, no_browser: bool) -> None:
     opens their reports, compares any two of them, and shows how a prompt with a model went from
     run to run. Only this machine can reach it (127.0.0.1), and nothing is written.
     """
+    from selectllm.jobs.runs import list_runs
     from selectllm.jobs.view_server import ViewServer
     from selectllm.jobs.viewing import View
 

@@ -17,7 +17,6 @@ from pydantic import (
     GetJsonSchemaHandler,
     TypeAdapter,
     ValidationError,
-    WithJsonSchema,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -28,21 +27,8 @@ from selectllm.core.files import read_json, write_text
 from selectllm.core.shown import excerpt, shortened
 from selectllm.core.strict import DIALECT, Strict, reason_of
 
-# Bounds of figures are told, not checked: a run that was paid for must not fail of a last digit.
-# And they stay what was computed: 0 is not turned into 0.0, which would be other bytes.
-Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
-Amount = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0})]
-"""A figure that cannot be below 0."""
-Share = Annotated[int | float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
-"""From 0 (none) to 1 (all); of p-values and reliabilities as well."""
-Coefficient = Annotated[
-    int | float, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})
-]
 Tally = Annotated[int, Field(ge=0)]
 """How many there are."""
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Range = tuple[Number, Number]
-"""The lowest and the highest value of a scale."""
 
 
 class Part(Strict):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
-from selectllm.core.document import Amount, Sha256
+from selectllm.core.figures import Amount, Sha256
 
 ReplyKind = str  # a key of prompting.replies.formats.REPLY_FORMATS, or module:attr
 LabelKind = Literal["numbers", "letters"]

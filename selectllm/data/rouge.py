@@ -14,8 +14,6 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from rapidfuzz.distance import LCSseq
-from rapidfuzz.process import cdist
 
 from selectllm.core.arrays import Floats
 
@@ -69,6 +67,9 @@ def token_ids(texts: Sequence[str]) -> list[Tokens]:
 
 def lcs_f1(candidates: Sequence[Tokens], references: Sequence[Tokens]) -> Floats:
     """ROUGE-L F1 of `token_ids` texts, (n_candidates, n_references); 0 where both are empty."""
+    from rapidfuzz.distance import LCSseq  # 48 modules, which every evaluation would load
+    from rapidfuzz.process import cdist
+
     common = cdist(candidates, references, scorer=LCSseq.similarity, dtype=np.int32, workers=1)
     lengths = np.add.outer(
         [len(tokens) for tokens in candidates], [len(tokens) for tokens in references]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,43 +25,10 @@ from selectllm.downstream.outcomes.scores import (
 )
 from selectllm.downstream.outcomes.untrained import beside_untrained, with_untrained
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
+from selectllm.jobs.options import AgreeSettings, TableSettings
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class AgreeSettings:
-    """Which results are held against which utilities.
-
-    `results`: the file that results were imported into. `metric`, `budget`: None for the only
-    one. `benchmark`, `utility`: () for all. `export`: a folder that was exported, to take the
-    tokens of the sets from; None for those of the sets' folder. `untrained_results`: a file of
-    results of the model before training.
-    """
-
-    results: Path | None = None
-    metric: str | None = None
-    budget: int | None = None
-    benchmark: tuple[str, ...] = ()
-    utility: tuple[str, ...] = ()
-    export: Path | None = None
-    untrained_results: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TableSettings:
-    """How a long table of published results is read and what it is asked.
-
-    `table`: the file. `roles`: see `read_result_table`. `outcome`, `lower`, `untrained`: see
-    `foretold`.
-    """
-
-    table: Path | None = None
-    roles: Mapping[str, str] = field(default_factory=dict)
-    outcome: str | None = None
-    lower: tuple[str, ...] = ()
-    untrained: str | None = None
 
 
 async def agree_either(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,25 +13,13 @@ from selectllm.core.files import atomic_write
 from selectllm.core.names import listed
 from selectllm.data.pool import load_pool
 from selectllm.jobs.contents import TRAINING
+from selectllm.jobs.options import AnswerSettings
 from selectllm.jobs.outputs import check_written
 from selectllm.utility.handover.answers import read_answers
-from selectllm.utility.handover.joining import Joined, Keep, joined
+from selectllm.utility.handover.joining import Joined, joined
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerSettings:
-    """Where the training file goes, and how answers are joined.
-
-    `out`: JSON lines. `columns`: as the items were selected with. `keep`: of different answers to
-    one item the first or the last; None leaves the item out and counts it.
-    """
-
-    out: Path
-    columns: Mapping[str, str] = field(default_factory=dict)
-    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True)

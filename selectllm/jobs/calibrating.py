@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from selectllm.evaluation.runs.prepare import Sources, read_rated
 from selectllm.evaluation.suite import Gate, Suite, load_suite
 from selectllm.jobs.contents import UTILITY
 from selectllm.jobs.measuring import meter_for
+from selectllm.jobs.options import CalibrateSettings
 from selectllm.jobs.outputs import check_written, read_by
 from selectllm.selection.by_model import SelectSettings
 from selectllm.selection.strategies import Strategy, find_strategy
@@ -25,23 +26,6 @@ from selectllm.utility.utility_file import write_utility
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrateSettings:
-    """Which judge is held against whose ratings.
-
-    `judge`: a utility of the suite, or a strategy that gives every item a number, such as
-    rating:PROMPT+MODEL; None for the suite's gate.assisted_by. `human`: a utility of the suite,
-    None for gate.utility. `worst`: disagreements that are listed. `out`: a utility file for the
-    numbers of such a strategy, which then rates every item of the clusters, so that a suite can
-    name it as a judge.
-    """
-
-    judge: str | None = None
-    human: str | None = None
-    worst: int = 10
-    out: Path | None = None
 
 
 async def calibrate(

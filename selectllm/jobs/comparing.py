@@ -19,7 +19,6 @@ from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.runs.run import Run, is_begun
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.evaluating import (
-    Evaluating,
     EvaluatingArguments,
     carry_out,
     divided,
@@ -28,6 +27,7 @@ from selectllm.jobs.evaluating import (
     suite_of,
 )
 from selectllm.jobs.evaluation import Evaluation, TableName
+from selectllm.jobs.options import Evaluating
 from selectllm.jobs.session import Session, opened
 from selectllm.models.providers.providers import provider_of, takes_schema
 from selectllm.prompting.library import PromptLibrary

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item, Pool
 from selectllm.downstream.outcomes.training_sets import sets_of_run
-from selectllm.downstream.student import items_sha256
-from selectllm.downstream.student.schema import Aggregation, StudentPlan
+from selectllm.downstream.student.adapter import items_sha256
+from selectllm.downstream.student.schema import StudentPlan
 from selectllm.downstream.trials.schema import RecordedStudent, StudentsCompared
 from selectllm.downstream.trials.study import foretellings, study
 from selectllm.downstream.trials.training_set import (
@@ -24,10 +24,9 @@ from selectllm.downstream.trials.training_set import (
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.leaks import Dropping, Source, remaining, write_rest
+from selectllm.jobs.training_options import ComparedSets, StudentSettings, TrialSettings
 from selectllm.jobs.workshop import (
     HeldOut,
-    StudentSettings,
-    TrialSettings,
     Workshop,
     answered_pool,
     carried_out,
@@ -42,29 +41,6 @@ if TYPE_CHECKING:
     from selectllm.jobs.session import Session
 
 NONE = "none"  # what `matched` names for no matched sets at all
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedSets:
-    """Which sets are compared.
-
-    `pool`: the file that they were selected from, `columns` canonical name -> the file's column.
-    `out`: the folder to write, students/ in that of the sets if None. `budget`: the size of the
-    sets, None for the only one. `random`: random sets, at least 2. `only`: selectors, () for all.
-    `matched`: those beside which random items of as many tokens are trained on, () for all,
-    ("none",) for none. `primary`: the gain that verdicts are about. `drop_leaks`: leave what is
-    held out, too, out of every set, rather than refuse.
-    """
-
-    pool: str
-    out: Path | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    budget: int | None = None
-    random: int = 8
-    only: tuple[str, ...] = ()
-    matched: tuple[str, ...] = ()
-    primary: Aggregation = "per_token"
-    drop_leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

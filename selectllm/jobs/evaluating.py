@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Unpack, cast
 
-from selectllm.core.errors import ReplyMissing, UsageError, UtilityError, blaming, check_whole
+from selectllm.core.errors import ReplyMissing, UtilityError, blaming
 from selectllm.core.shown import counted
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
@@ -30,6 +30,7 @@ from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.contents import PACK
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
+from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import check_begun, check_written, nearby, read_by, real
 from selectllm.jobs.session import Session, Settings, opened, ticks
 from selectllm.jobs.turns import turn
@@ -38,34 +39,6 @@ from selectllm.models.model import ModelSpec
 from selectllm.models.wrappers.recorded import read_pack, write_pack
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.decision_log import DecisionLog
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluating:
-    """What every job that evaluates a suite is told of it.
-
-    `out`: the run folder; None for eval/runs/SUITE-<hash> in the workspace. `seed`, `limit`:
-    instead of the suite's seed and number of clusters. `record`: a file to write the replies to,
-    for the suite's `replies`, which need not exist then.
-    """
-
-    out: Path | str | None = None
-    seed: int | None = None
-    limit: int | None = None
-    record: Path | str | None = None
-
-    def applied(self, suite: Suite) -> Suite:
-        """The suite with what was said instead. Raises UsageError for a limit below 1."""
-        check_whole("seed", self.seed)
-        check_whole("limit", self.limit)
-        if self.seed is not None:
-            suite = suite.model_copy(update={"seed": self.seed})
-        if self.limit is not None:
-            if self.limit < 1:
-                raise UsageError(f"`limit` {self.limit} is below 1", argument="limit")
-            clusters = suite.clusters.model_copy(update={"limit": self.limit})
-            suite = suite.model_copy(update={"clusters": clusters})
-        return suite
 
 
 class EvaluatingArguments(Settings, total=False):

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selectllm.core.errors import UsageError
 from selectllm.downstream.outcomes.export import LAYOUTS, write_export
-from selectllm.downstream.outcomes.schema import ExportManifest, LayoutName
+from selectllm.downstream.outcomes.schema import ExportManifest
 from selectllm.downstream.outcomes.training_sets import TrainingSets, set_of_selection, sets_of_run
+from selectllm.jobs.options import ExportSettings
 from selectllm.jobs.workshop import read_pool
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class ExportSettings:
-    """Where the items come from, and how they are written.
-
-    `out`: the folder. `pool`: the file that the sets of a folder were selected from; a selection
-    holds its items itself. `columns`: of that file, canonical name -> its column. `layout`: names
-    of LAYOUTS, () for all. `unanswered`: whether items without a response are written too.
-    """
-
-    out: Path
-    pool: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    layout: tuple[LayoutName, ...] = ()
-    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

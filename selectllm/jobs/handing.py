@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selectllm.core.choices import TargetName
 from selectllm.core.errors import PromptError, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.types import Decision, Item, Question
@@ -16,6 +17,7 @@ from selectllm.data.pool import load_pool
 from selectllm.evaluation.comparison.run_inputs import read_run_inputs
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.jobs.contents import SELECTION
+from selectllm.jobs.options import HandoverSettings
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.rating import columns_of_run, pool_of_run
 from selectllm.jobs.selected import ROWS, log_beside, read_selected
@@ -25,33 +27,11 @@ from selectllm.report.next_steps import columns_words
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.output import write_selection
 from selectllm.utility.handover.handed import HandedItem, handed_items
-from selectllm.utility.handover.targets import (
-    TARGETS,
-    TargetName,
-    handover_files,
-    write_handover,
-)
+from selectllm.utility.handover.targets import TARGETS, handover_files, write_handover
 
 if TYPE_CHECKING:
     from selectllm.jobs.selection import Selection
     from selectllm.jobs.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class HandoverSettings:
-    """Which tool the items are for, and where they are written.
-
-    `to`: a name of TARGETS. `out`: the file, with the tool's suffix; None for the name of the
-    source with `.handover` before it. `pool`: the file that a selection was made from, whose texts
-    are shown of the items that were not selected. `columns`: as it was selected with. `arm`: of a
-    run of several pairs, PROMPT+MODEL.
-    """
-
-    to: TargetName
-    out: Path | None = None
-    pool: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

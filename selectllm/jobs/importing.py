@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import UsageError, UtilityError
 from selectllm.core.names import listed
-from selectllm.downstream.outcomes.exported import Exported, SetReference, read_exported
+from selectllm.downstream.outcomes.exported import Exported, read_exported
 from selectllm.downstream.outcomes.importing import import_results as tied_to_sets
 from selectllm.downstream.outcomes.results import ResultsFile, write_results
 from selectllm.downstream.outcomes.schema import ResultsImported
 from selectllm.jobs.contents import RATINGS
 from selectllm.jobs.contents import RESULTS as IMPORTED
+from selectllm.jobs.options import ResultSettings, SheetSettings
 from selectllm.jobs.outputs import check_written
 from selectllm.utility.annotation.asked import Asking
 from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
@@ -28,19 +29,6 @@ if TYPE_CHECKING:
 
 RESULTS = Path("results.jsonl")
 Ratings = Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class SheetSettings:
-    """How filled-in sheets are read.
-
-    `asked`: the .ask.json of the sheets, if elsewhere. `add`: a ratings file whose ratings are
-    kept beside these. `partial`: whether items that nobody rated may be missing.
-    """
-
-    asked: Path | None = None
-    add: Path | None = None
-    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,31 +136,6 @@ def _joined(
             argument="add",
         )
     return max(sample, earlier, key=lambda each: each.clusters)
-
-
-@dataclass(frozen=True, slots=True)
-class ResultSettings:
-    """Of what exported sets results are, where the files do not say it.
-
-    `export`: the folder that was exported; `arm`, `budget` and `seed`: the set that a file of one
-    model is of; `training_seed`: of results that state none.
-    """
-
-    export: Path | None = None
-    arm: str | None = None
-    budget: int | None = None
-    seed: int | None = None
-    training_seed: int | None = None
-
-    @property
-    def given(self) -> SetReference | None:
-        """The set that was named. Raises UsageError for a budget or seed of no arm."""
-        if self.arm is None and (self.budget, self.seed) != (None, None):
-            raise UsageError(
-                "`budget` and `seed` say which set of an arm is meant. Name the `arm` as well",
-                argument="arm",
-            )
-        return None if self.arm is None else SetReference(self.arm, self.budget, self.seed)
 
 
 @dataclass(frozen=True, slots=True)

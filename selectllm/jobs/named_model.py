@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import ModelError, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.shown import shortened
+from selectllm.jobs.options import ModelOptions
 from selectllm.models.model import ModelSpec
 from selectllm.models.secrets import MASK, is_secret_name, masked
 
 if TYPE_CHECKING:
     from selectllm.evaluation.suite import ModelEntry
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOptions:
-    """What is said of the one model that is named: its server, and settings as `KEY=VALUE`."""
-
-    api_base: str | None
-    model_arg: tuple[str, ...]
-
-    def __bool__(self) -> bool:
-        """Whether anything is said."""
-        return self.api_base is not None or bool(self.model_arg)
 
 
 def named_model(model_id: str, options: ModelOptions) -> ModelSpec:

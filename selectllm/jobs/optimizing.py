@@ -15,7 +15,8 @@ from selectllm.evaluation.runs.coverage import check_unassisted
 from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.suite import ModelEntry, Suite
 from selectllm.jobs.comparing import halves, narrowed
-from selectllm.jobs.evaluating import Evaluating, open_run, suite_of
+from selectllm.jobs.evaluating import open_run, suite_of
+from selectllm.jobs.options import Evaluating, Searching
 from selectllm.jobs.outputs import check_begun
 from selectllm.jobs.session import Session, Settings, opened
 from selectllm.jobs.turns import turn
@@ -30,22 +31,6 @@ from selectllm.optimization.schema import OptimizeResults
 from selectllm.prompting.library import PromptLibrary
 
 TEACHER_TOKENS = 4096  # room for a reply of a teacher that the suite does not name
-
-
-@dataclass(frozen=True, slots=True)
-class Searching:
-    """What a search is told of its suite; see `optimize`."""
-
-    prompt: str | None = None
-    model: str | None = None
-    grid: bool = False
-    teacher: str | None = None
-    budget: int | None = None
-    demonstrations: int = 0
-    force: bool = False
-    out: Path | str | None = None
-    seed: int | None = None
-    limit: int | None = None
 
 
 class SearchingArguments(Settings, total=False):

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from selectllm.core.choices import RETAIN
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.arms import Arm, Halves
 from selectllm.evaluation.comparison.kinds import KINDS
-from selectllm.evaluation.planning.reach import RETAIN
 from selectllm.jobs.session import Settings
 from selectllm.jobs.settings import SelectArguments
 

@@ -35,7 +35,8 @@ from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
 from selectllm.jobs.comparing import halves, narrowed
-from selectllm.jobs.evaluating import Evaluating, suite_of
+from selectllm.jobs.evaluating import suite_of
+from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.plan_request import ARMS as ARMS
 from selectllm.jobs.plan_request import EitherArguments, PlanRequest

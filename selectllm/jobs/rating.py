@@ -22,6 +22,7 @@ from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_input
 from selectllm.evaluation.runs.prepare import Sources, read_data
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Gate, Suite, load_suite
+from selectllm.jobs.options import RatingRequest
 from selectllm.selection.strategies import is_analytic
 from selectllm.utility.annotation.asked import Asking, default_rubric
 from selectllm.utility.annotation.sheets import write_sheets
@@ -32,30 +33,6 @@ if TYPE_CHECKING:
     from selectllm.jobs.session import Session
 
 SCALE = (1.0, 5.0)
-
-
-@dataclass(frozen=True, slots=True)
-class RatingRequest:
-    """What raters are to be asked, and how.
-
-    `out`: the sheet, .csv, .jsonl, .argilla or .json (Label Studio). `differing`: only the items
-    that exactly one arm of a run picked. `raters`: sheets, each in an order of its own. `scale`:
-    lowest and highest rating; None for the suite's range, else 1 to 5. `sample`: only the items of
-    so many clusters, drawn at random, for a judge to stand in for the rest. `rubric`: a file with
-    what raters are told instead of ours. `rated`: a ratings file whose items are left out. `limit`:
-    only the first clusters of a suite. `seed`: of the shuffle and of the sample.
-    """
-
-    out: Path
-    differing: bool = False
-    raters: int = 1
-    scale: tuple[float, float] | None = None
-    rubric: Path | None = None
-    with_responses: bool = False
-    rated: Path | None = None
-    limit: int | None = None
-    sample: int | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,25 +14,18 @@ from selectllm.core.types import Item
 from selectllm.data.leakage import check_not_trained_on
 from selectllm.data.rouge import rouge_l_of_pairs
 from selectllm.data.vector_store import VectorStore
-from selectllm.downstream.student import (
-    Manifest,
-    ResponseLoss,
-    Student,
-    StudentConfig,
-    answer,
-    cosine_of,
-    open_student,
-    read_manifest,
-)
-from selectllm.downstream.student import score as score_student
+from selectllm.downstream.student.adapter import Manifest, read_manifest
+from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.failures import check_extra
-from selectllm.downstream.student.generation import NEW_TOKENS, check_new_tokens
+from selectllm.downstream.student.generation import answer, cosine_of
+from selectllm.downstream.student.network import Student, open_student
 from selectllm.downstream.student.pace import student_plan
 from selectllm.downstream.student.schema import StudentPlan, StudentScores
+from selectllm.downstream.student.score import ResponseLoss
+from selectllm.downstream.student.score import score as score_student
 from selectllm.downstream.student.scores_file import Answers, StudentLosses, student_scores
 from selectllm.jobs.computing import interruptible
-from selectllm.jobs.contents import ANSWERS, SCORES
-from selectllm.jobs.outputs import check_written
+from selectllm.jobs.training_options import BaseSettings, ScoreSettings
 from selectllm.jobs.workshop import answered_items
 from selectllm.report.student import plan_text
 from selectllm.selection.scorers.language_model import LOCAL
@@ -41,59 +34,6 @@ if TYPE_CHECKING:
     from selectllm.jobs.session import Session
 
 ANSWERING = " Answers take longer, by how much depends on their length."
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreSettings:
-    """What is scored, and where results go.
-
-    `test`: a pool file with responses. `out`: a JSON file for losses and gains. `answers`: a
-    JSONL file for what the student says to the test items, each at most `new_tokens` long.
-    `columns`: of the test file, canonical name -> the file's column.
-    """
-
-    test: str
-    out: Path | None = None
-    answers: Path | None = None
-    new_tokens: int | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def limit(self) -> int:
-        """Tokens of an answer at most."""
-        return NEW_TOKENS if self.new_tokens is None else self.new_tokens
-
-    def check(self, config: StudentConfig) -> None:
-        """Raise UsageError for what cannot be written, before anything is computed."""
-        if self.answers is not None:
-            check_new_tokens(self.limit, config)
-        elif self.new_tokens is not None:
-            raise UsageError(
-                "`new_tokens` limits answers. Name a file for them with `answers`",
-                argument="new_tokens",
-            )
-
-    def check_files(self, session: Session) -> None:
-        """Raise UsageError for files that would replace what is read, kept, or each other."""
-        read: list[Path | str] = [session.path(self.test)]
-        for argument, path, kind in (("out", self.out, SCORES), ("answers", self.answers, ANSWERS)):
-            if path is not None:
-                check_written(argument, session.path(path), kind, read, session.workspace)
-                read.append(session.path(path))
-
-
-@dataclass(frozen=True, slots=True)
-class BaseSettings:
-    """Fields of StudentConfig that are named; None: as trained, or the default."""
-
-    model: str | None = None
-    mode: str | None = None
-    max_length: int | None = None
-
-    def over(self, config: StudentConfig) -> StudentConfig:
-        """`config` with what is named instead."""
-        named = {name: getattr(self, name) for name in ("model", "mode", "max_length")}
-        return replace(config, **{name: v for name, v in named.items() if v is not None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from selectllm.core.choices import OnInvalid
 from selectllm.core.errors import UsageError, check_number, check_whole
 from selectllm.core.types import empty
 from selectllm.jobs.session import Settings
 from selectllm.models.model import ModelSpec
 from selectllm.prompting.prompt import Prompt
-from selectllm.selection.by_model import OnInvalid
 from selectllm.selection.strategies import Strategy
 
 Distinct = Literal["exact"] | float | str

@@ -3,60 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import RunError
 from selectllm.core.types import Item
-from selectllm.downstream.student import (
-    Manifest,
+from selectllm.downstream.student.adapter import Manifest, copy_trained, is_begun, recorded
+from selectllm.downstream.student.config import StudentConfig
+from selectllm.downstream.student.learning_rate import (
+    GRID,
     RateChoice,
-    Student,
-    StudentConfig,
     choose_learning_rate,
-    open_student,
+    rate_folder,
 )
-from selectllm.downstream.student import train as train_student
-from selectllm.downstream.student.adapter import copy_trained, is_begun, recorded
-from selectllm.downstream.student.learning_rate import GRID, rate_folder
+from selectllm.downstream.student.network import Student, open_student
 from selectllm.downstream.student.pace import student_plan
 from selectllm.downstream.student.schema import StudentPlan, TrainedStudent
+from selectllm.downstream.student.training import train as train_student
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.leaks import Dropping, Source
-from selectllm.jobs.workshop import (
-    StudentSettings,
-    answered_items,
-    held_out,
-    recorded_choice,
-)
+from selectllm.jobs.training_options import StudentSettings, TrainSettings
+from selectllm.jobs.workshop import answered_items, held_out, recorded_choice
 from selectllm.report.student import plan_text
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
 
 RATES = "rates"  # inside the folder of the student: a training for every rate that was tried
-
-
-@dataclass(frozen=True, slots=True)
-class TrainSettings:
-    """Where the student goes, and the other items that decide about it.
-
-    `out`: its folder. `dev`: a pool file on whose items the learning rate is chosen. `test`: one
-    of whose items none may be trained on. `seed`: of the order of the items and of the adapter.
-    `columns`: of the selection, canonical name -> the file's column. `test_columns`: of the other
-    files, where theirs are called otherwise. `drop_leaks`: leave out what is held out, too, rather
-    than refuse.
-    """
-
-    out: Path
-    dev: str | None = None
-    test: str | None = None
-    seed: int = 0
-    columns: Mapping[str, str] = field(default_factory=dict)
-    test_columns: Mapping[str, str] = field(default_factory=dict)
-    drop_leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from selectllm.core.choices import Aggregation
 from selectllm.core.errors import UsageError
 from selectllm.core.names import for_files
 from selectllm.core.types import Pool
 from selectllm.downstream.outcomes.validation import lds
-from selectllm.downstream.student import items_sha256
-from selectllm.downstream.student.schema import Aggregation
+from selectllm.downstream.student.adapter import items_sha256
 from selectllm.downstream.student.template import check_responses
 from selectllm.downstream.trials.gains import Gains, gains_of
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
@@ -22,14 +22,8 @@ from selectllm.jobs.computing import interruptible
 from selectllm.jobs.contents import VALIDATION
 from selectllm.jobs.leaks import Dropping, Source
 from selectllm.jobs.outputs import check_written, read_by, real
-from selectllm.jobs.workshop import (
-    StudentSettings,
-    TrialSettings,
-    Workshop,
-    carried_out,
-    held_out,
-    open_workshop,
-)
+from selectllm.jobs.training_options import StudentSettings, TrialSettings, ValidateSettings
+from selectllm.jobs.workshop import Workshop, carried_out, held_out, open_workshop
 from selectllm.utility.entries import UtilityEntry
 from selectllm.utility.schema import Validation
 from selectllm.utility.sources import UtilitySources, utility_of
@@ -56,24 +50,6 @@ def gains_by_training(shop: Workshop, sets: Sequence[TrialSet]) -> ByTraining:
         gains = [gains_of(one, shop.seeds, log.latest, tokens) for one in sets]
         seconds = sum(log[one.sha256, seed].seconds for one in sets for seed in shop.seeds)
     return ByTraining(shop.student.identity, gains, seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class ValidateSettings:
-    """By how many random subsets of what size.
-
-    `out`: the folder to write, validations/ beside the suite if None. `utility`: names of those
-    to be validated, () for all. `size`: items of a subset, the suite's first budget if None.
-    `primary`: how a gain is a mean over the test items. `drop_leaks`: train on no item of the pool
-    that is held out, too, rather than refuse.
-    """
-
-    out: Path | None = None
-    utility: tuple[str, ...] = ()
-    subsets: int = 16
-    size: int | None = None
-    primary: Aggregation = "per_token"
-    drop_leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +14,19 @@ from selectllm.core.types import Pool
 from selectllm.data.hub import is_hub, located, parse_hub
 from selectllm.data.leakage import ItemsLeaked
 from selectllm.data.pool import load_pool
-from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.blocks import block_values, blocks
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.contents import UTILITY
 from selectllm.jobs.leaks import Dropping, Found, Source, remaining_pool, settle
 from selectllm.jobs.outputs import check_written
-from selectllm.jobs.validating import gains_by_training
-from selectllm.jobs.workshop import (
+from selectllm.jobs.training_options import (
+    BlockSettings,
     StudentSettings,
     TrialSettings,
-    answered_pool,
-    held_out,
-    open_workshop,
+    ValueSettings,
 )
+from selectllm.jobs.validating import gains_by_training
+from selectllm.jobs.workshop import answered_pool, held_out, open_workshop
 from selectllm.utility.entries import IfdEntry, KnnEntry
 from selectllm.utility.schema import UtilitySaved
 from selectllm.utility.sources import UtilitySources, utility_of
@@ -36,34 +35,6 @@ from selectllm.utility.utility_file import write_utility
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class BlockSettings:
-    """By what trainings items are valued.
-
-    `size`: items of a block. `passes`: times that the pool is divided; two or more tell the
-    reliability. `seed`: of the blocks. `primary`: how a gain is a mean over the test items.
-    """
-
-    size: int = 20
-    passes: int = 4
-    seed: int = 0
-    primary: Aggregation = "per_token"
-
-
-@dataclass(frozen=True, slots=True)
-class ValueSettings:
-    """How the pool is read and where its utility goes.
-
-    `out`: the file, by default beside the pool (see `out_file`). `columns`: of the pool, canonical
-    name -> the file's column. `drop_leaks`: value the pool without the items that are held out,
-    too, rather than refuse; that pool is written beside the file.
-    """
-
-    out: Path | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    drop_leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,21 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.codec import sha256_json
-from selectllm.core.errors import UsageError, renaming
+from selectllm.core.errors import renaming
 from selectllm.core.shown import counted
 from selectllm.core.types import EMPTY, Item, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import load_beside, load_pool
-from selectllm.downstream.student import (
-    RateChoice,
-    Student,
-    StudentConfig,
-    choose_learning_rate,
-    items_sha256,
-    open_student,
-)
-from selectllm.downstream.student.failures import check_extra
-from selectllm.downstream.student.learning_rate import GRID
+from selectllm.downstream.student.adapter import items_sha256
+from selectllm.downstream.student.config import StudentConfig
+from selectllm.downstream.student.learning_rate import GRID, RateChoice, choose_learning_rate
+from selectllm.downstream.student.network import Student, open_student
 from selectllm.downstream.student.pace import student_plan
 from selectllm.downstream.student.schema import LearningRateChoice, StudentPlan
 from selectllm.downstream.student.template import check_responses
@@ -34,46 +28,13 @@ from selectllm.downstream.trials.log import BASE, TrialLog, trial_manifest
 from selectllm.downstream.trials.train_sets import Bench, carry_out
 from selectllm.downstream.trials.training_set import TrialSet, random_sets
 from selectllm.jobs.leaks import Dropping, Found, Source, found_in, remaining, settle
+from selectllm.jobs.training_options import StudentSettings, TrialSettings
 from selectllm.report.student import plan_text
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
 
-DEFAULT = StudentConfig()
 DAMAGED_RATE = "is damaged ({why}). Remove it to choose again"
-
-
-@dataclass(frozen=True, slots=True)
-class StudentSettings:
-    """The fields of StudentConfig but the seed; `learning_rate` is None where none is named."""
-
-    model: str = DEFAULT.model
-    mode: str = DEFAULT.mode
-    epochs: int = DEFAULT.epochs
-    batch_size: int = DEFAULT.batch_size
-    rank: int = DEFAULT.rank
-    alpha: int = DEFAULT.alpha
-    blocks: int = DEFAULT.blocks
-    learning_rate: float | None = None
-    max_length: int = DEFAULT.max_length
-
-    def config(self, seed: int = 0) -> StudentConfig:
-        """The student's settings. Raises UsageError for a value out of range."""
-        named = {name: value for name, value in asdict(self).items() if value is not None}
-        return StudentConfig(**named, seed=seed)
-
-    def check(self, dev: str | None) -> None:
-        """Raise UsageError for a value out of range, a rate beside dev items, a missing extra.
-
-        `dev`: the file of the items that are to choose it, None if none are.
-        """
-        self.config()
-        check_extra()
-        if dev is not None and self.learning_rate is not None:
-            raise UsageError(
-                "`dev` chooses the learning rate. Leave `learning_rate` out",
-                argument="learning_rate",
-            )
 
 
 class HeldFiles(Protocol):
@@ -93,23 +54,6 @@ class HeldFiles(Protocol):
     def test_columns(self) -> Mapping[str, str]:
         """Of both, canonical name -> the file's column; those of the pool if there are none."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class TrialSettings:
-    """On what items students are tested, and how often sets are trained.
-
-    `test`, `dev`: pool files with responses; the learning rate is chosen on those of `dev`.
-    `seeds`: trainings of a set, at least 1. `jobs`: trainings at a time, at least 1.
-    `test_columns`: of these files, canonical name -> the file's column, where they are called
-    otherwise than the pool's.
-    """
-
-    test: str
-    dev: str | None = None
-    seeds: int = 2
-    jobs: int = 1
-    test_columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from selectllm.core.document import Document, Part, Sha256, Share, Tally, schema_of
+from selectllm.core.document import Document, Part, Tally, schema_of
+from selectllm.core.figures import Sha256, Share
 from selectllm.core.files import read_json
 from selectllm.evaluation.comparison.schema import Noise, Verdict
 from selectllm.evaluation.metrics.schema import SlotHistogram

@@ -29,6 +29,7 @@ from typing import Any, get_args
 from jinja2 import Template, TemplateError, TemplateSyntaxError, Undefined, UndefinedError
 from jinja2 import meta as jinja_meta
 from jinja2 import nodes as jinja
+from jinja2.runtime import Context
 
 from selectllm.core.errors import PromptError
 from selectllm.core.names import unknown
@@ -170,8 +171,9 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
     template = _compile(prompt.source, path, tuple(settings))
     context = {"items": candidates, "k": k, "m": m, **settings}
     given = sum(len(i.instruction) + len(i.input) + len(i.response or "") for i in items)
+    shared = template.new_context(context)  # blocks read it, and write nothing into it
     with metered(given):
-        texts = {r: _run(template, r, context, path) for r in ROLES if r in template.blocks}
+        texts = {r: _run(template, r, shared, path) for r in ROLES if r in template.blocks}
     if "user" not in texts:
         return (Message(role="user", content=texts["system"]),)
     return tuple(Message(role=r, content=t) for r, t in texts.items() if t.strip() or r == "user")
@@ -204,14 +206,14 @@ def _loops_over_items(loop: jinja.For) -> bool:
 
 
 def _response(item: Item) -> str | Undefined:
-    if item.response is None or not item.response.strip():
+    if not item.response or item.response.isspace():
         return _ENVIRONMENT.undefined(hint=f"item {item.id!r} has no 'response'")
     return item.response
 
 
-def _run(template: Template, block: str, context: Mapping[str, Any], path: str) -> str:
+def _run(template: Template, block: str, context: Context, path: str) -> str:
     try:
-        return _ENVIRONMENT.concat(template.blocks[block](template.new_context(dict(context))))
+        return _ENVIRONMENT.concat(template.blocks[block](context))
     except _RUN_ERRORS as error:
         frames = traceback.walk_tb(error.__traceback__)
         lines = [line for frame, line in frames if frame.f_code.co_filename == "<template>"]

@@ -82,6 +82,9 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
 }
 """What a terminal shows, by the kind of result."""
 
+RESULTS: Mapping[str, type[Document]] = {kind.__name__: kind for kind in RENDERED}
+"""The kinds of results by their names."""
+
 MARKDOWN: Mapping[type[Document], Callable[[Any], str]] = {
     RunResults: markdown,
     SetsResults: markdown_sets,

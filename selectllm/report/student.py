@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.core.choices import Aggregation
 from selectllm.downstream.student.schema import (
-    Aggregation,
     AnswerSummary,
     CutExamples,
     LearningRateChoice,

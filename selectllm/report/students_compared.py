@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selectllm.core.choices import Aggregation
 from selectllm.core.names import STRATEGY
 from selectllm.downstream.outcomes.schema import ForetellingUtility
-from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.schema import (
     DRAWN,
     GainComparison,

@@ -11,8 +11,8 @@ import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
 
+from selectllm.core.choices import OnInvalid
 from selectllm.core.codec import seeded_hash, sha256_texts
 from selectllm.core.errors import SelectionShort, UsageError
 from selectllm.core.types import Cluster, Decision, Item, Pool
@@ -27,7 +27,6 @@ from selectllm.selection.task import AskSettings, Task, calls_per_decision, with
 
 SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of an automatic size
 
-OnInvalid = Literal["fill", "skip", "fail"]
 Divide = Callable[[Pool, int, int], tuple[Cluster, ...]]
 """(pool, cluster size, seed) -> clusters."""
 

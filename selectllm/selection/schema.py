@@ -12,16 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import (
-    Amount,
-    Coefficient,
-    Document,
-    Number,
-    Part,
-    Sha256,
-    Tally,
-    schema_of,
-)
+from selectllm.core.document import Document, Part, Tally, schema_of
+from selectllm.core.figures import Amount, Coefficient, Number, Sha256
 from selectllm.core.strict import Count
 from selectllm.core.types import Attempt, Status
 

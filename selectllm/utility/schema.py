@@ -8,16 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from selectllm.core.document import (
-    Coefficient,
-    Document,
-    Number,
-    Part,
-    Range,
-    Sha256,
-    Share,
-    schema_of,
-)
+from selectllm.core.document import Document, Part, schema_of
+from selectllm.core.figures import Coefficient, Number, Range, Sha256, Share
 from selectllm.core.strict import Count, Name
 
 UtilityKind = Literal["outcome", "human", "model", "proxy"]

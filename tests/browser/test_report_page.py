@@ -14,7 +14,8 @@ import pytest
 import selectllm as sl
 from selectllm.core.files import write_text
 from selectllm.jobs.importing import import_sheets
-from selectllm.jobs.rating import RatingRequest, ask
+from selectllm.jobs.options import RatingRequest
+from selectllm.jobs.rating import ask
 from selectllm.jobs.sync import finished
 from selectllm.prompting.library import PromptLibrary
 from selectllm.prompting.prompt import render

@@ -6,6 +6,7 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import click
 import pytest
 
 from selectllm.cli.aa import aa
@@ -14,6 +15,7 @@ from selectllm.cli.eval import eval_
 from selectllm.cli.optimize import optimize
 from selectllm.cli.plan import plan
 from selectllm.cli.regress import regress
+from selectllm.cli.select import select
 from selectllm.cli.sets import sets
 from selectllm.cli.student import compare, score
 from selectllm.cli.swap import swap
@@ -44,6 +46,13 @@ def suite(pool_file: Path, selectllm: Command) -> str:
 def test_every_verb_names_the_formats(verb: object) -> None:
     (option,) = [each for each in verb.params if "--report" in each.opts]  # type: ignore[attr-defined]
     assert all(name in option.help for name in FORMATS)
+
+
+@pytest.mark.parametrize("verb", [*VERBS, select])
+def test_every_verb_takes_a_report_of_its_results(verb: click.Command) -> None:
+    (option,) = [each for each in verb.params if "--report" in each.opts]
+    assert option.callback is not None
+    option.callback(click.Context(verb), option, ("html=report.html",))
 
 
 def test_reports_are_written_beside_what_is_printed(selectllm: Command, suite: str) -> None:

@@ -15,10 +15,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from selectllm.cli import main
-from selectllm.downstream.student import read_manifest
+from selectllm.downstream.student.adapter import read_manifest
 from selectllm.report.schemas import schema
 from tests.conftest import Command, Outcome, read_jsonl, write_jsonl
-from tests.contract.test_layers import HEAVY, loaded_by
 from tests.downstream.student.test_training import items, made, one_thread
 from tests.support import forked
 from tests.support.cli_files import assert_refused, files
@@ -256,12 +255,6 @@ def test_too_little_memory_says_what_to_lower(selectllm: Command) -> None:
         "selectllm: student wide ran out of memory: lower max_length (now 10000) or take a smaller "
         "model; batch_size does not matter.",
     ]
-
-
-def test_help_loads_nothing_heavy() -> None:
-    asked = [["student"], ["student", "train"], ["student", "score"]]
-    code = f"from selectllm.cli import main; codes = [main([*w, '--help']) for w in {asked}]"
-    assert not loaded_by(f"{code}; assert codes == [0, 0, 0]") & HEAVY
 
 
 # How long it takes

@@ -214,9 +214,22 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not loaded & (HEAVY | {"numpy", "scipy", "pydantic", "jinja2", "rich", "click"})
 
 
-def test_help_loads_nothing_heavy() -> None:
-    loaded = loaded_by("from selectllm.cli import main; assert main(['--help']) == 0")
-    assert not loaded & (HEAVY | {"numpy", "scipy", "pydantic", "jinja2", "rich"})
+EVERY_HELP = """
+import click
+from selectllm.cli import cli, main
+
+def ask(group, words):
+    assert main([*words, '--help']) == 0
+    for name in group.list_commands(None) if isinstance(group, click.Group) else ():
+        ask(group.get_command(click.Context(group), name), [*words, name])
+
+ask(cli, [])
+"""
+
+
+def test_the_help_of_every_command_loads_nothing_heavy() -> None:
+    loaded = loaded_by(EVERY_HELP)
+    assert not loaded & (HEAVY | {"numpy", "scipy", "pydantic", "jinja2", "yaml", "rich"})
 
 
 # The verdict of the Python API is the row of results.json with the run that it is of.

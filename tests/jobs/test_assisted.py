@@ -16,9 +16,10 @@ from selectllm.evaluation.suite import load_suite
 from selectllm.jobs.comparing import aa, ab, swap
 from selectllm.jobs.evaluating import evaluate
 from selectllm.jobs.gating import keep_baseline
-from selectllm.jobs.importing import SheetSettings, import_sheets
+from selectllm.jobs.importing import import_sheets
+from selectllm.jobs.options import RatingRequest, SheetSettings
 from selectllm.jobs.planning import plan
-from selectllm.jobs.rating import RatingRequest, ask
+from selectllm.jobs.rating import ask
 from selectllm.jobs.sets import sets
 from selectllm.jobs.sync import finished
 from tests.conftest import pool_rows, read_jsonl, write_jsonl

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from selectllm.cli import main
 from selectllm.core.errors import UsageError, UtilityError
-from selectllm.jobs.calibrating import CalibrateSettings, calibrate
+from selectllm.jobs.calibrating import calibrate
+from selectllm.jobs.options import CalibrateSettings
 from selectllm.jobs.sync import finished
 from selectllm.report.schemas import schema
 from selectllm.utility.imported import imported

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from selectllm.cli import main
-from selectllm.jobs.comparing_students import ComparedSets, compare_students
+from selectllm.jobs.comparing_students import compare_students
 from selectllm.jobs.sync import finished
-from selectllm.jobs.workshop import TrialSettings
+from selectllm.jobs.training_options import ComparedSets, TrialSettings
 from tests.conftest import read_jsonl, write_jsonl
 from tests.downstream.student.test_training import one_thread
 from tests.support.forked import TRAINING, fork

@@ -19,9 +19,10 @@ from selectllm.cli import main
 from selectllm.core.errors import UtilityError
 from selectllm.downstream.outcomes.agreement import set_agreement
 from selectllm.downstream.outcomes.schema import OutcomeAgreement, SetAgreement
-from selectllm.jobs.agreeing import AgreeSettings, agree
-from selectllm.jobs.exporting import ExportSettings, export
-from selectllm.jobs.importing import ImportedResults, ResultSettings, import_results
+from selectllm.jobs.agreeing import agree
+from selectllm.jobs.exporting import export
+from selectllm.jobs.importing import ImportedResults, import_results
+from selectllm.jobs.options import AgreeSettings, ExportSettings, ResultSettings
 from selectllm.jobs.session import Session
 from selectllm.jobs.sync import finished
 from selectllm.report.schemas import schema

@@ -12,12 +12,19 @@ import pytest
 from selectllm.cli import main
 from selectllm.data.pool import load_pool
 from selectllm.downstream.trials.schema import DRAWN
-from selectllm.jobs.comparing_students import ComparedSets, compare_students
+from selectllm.jobs.comparing_students import compare_students
 from selectllm.jobs.sync import finished
-from selectllm.jobs.training import TrainSettings, train
-from selectllm.jobs.validating import ValidateSettings, validate
-from selectllm.jobs.valuing import BlockSettings, ValueSettings, value, value_by_training
-from selectllm.jobs.workshop import TrialSettings
+from selectllm.jobs.training import train
+from selectllm.jobs.training_options import (
+    BlockSettings,
+    ComparedSets,
+    TrainSettings,
+    TrialSettings,
+    ValidateSettings,
+    ValueSettings,
+)
+from selectllm.jobs.validating import validate
+from selectllm.jobs.valuing import value, value_by_training
 from selectllm.report.formats import FORMATS, Place
 from selectllm.report.utilities import valued_text
 from selectllm.utility.entries import KnnEntry

@@ -11,8 +11,9 @@ import pytest
 
 from selectllm.cli import main
 from selectllm.core.errors import RunError
-from selectllm.jobs.importing import ImportedRatings, SheetSettings, import_sheets
-from selectllm.jobs.rating import Asked, RatingRequest, ask
+from selectllm.jobs.importing import ImportedRatings, import_sheets
+from selectllm.jobs.options import RatingRequest, SheetSettings
+from selectllm.jobs.rating import Asked, ask
 from selectllm.jobs.sync import finished
 from selectllm.report.utilities import ratings_text
 from tests.conftest import pool_rows, read_jsonl, write_jsonl

@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 
 from selectllm.core.errors import ModelError, RunError, UsageError
-from selectllm.downstream.student import open_student, read_manifest
-from selectllm.downstream.student import score as score_student
+from selectllm.downstream.student.adapter import read_manifest
+from selectllm.downstream.student.network import open_student
 from selectllm.downstream.student.schema import StudentScores
-from selectllm.jobs.exporting import ExportSettings, export
-from selectllm.jobs.scoring import BaseSettings, Scores, ScoreSettings, score
+from selectllm.downstream.student.score import score as score_student
+from selectllm.jobs.exporting import export
+from selectllm.jobs.options import ExportSettings
+from selectllm.jobs.scoring import Scores, score
 from selectllm.jobs.sync import finished
-from selectllm.jobs.training import Trained, TrainSettings, train
+from selectllm.jobs.training import Trained, train
+from selectllm.jobs.training_options import BaseSettings, ScoreSettings, TrainSettings
 from selectllm.jobs.workshop import answered_items
 from selectllm.report.layout import Visible
 from selectllm.report.student import render_scores, trained_text

@@ -15,17 +15,17 @@ import pytest
 from selectllm.cli import main
 from selectllm.core.errors import UtilityError
 from selectllm.data.pool import load_pool
-from selectllm.jobs.comparing_students import ComparedSets, compare_students
+from selectllm.jobs.comparing_students import compare_students
 from selectllm.jobs.sync import finished
-from selectllm.jobs.validating import Validated, ValidateSettings, validate
-from selectllm.jobs.valuing import (
+from selectllm.jobs.training_options import (
     BlockSettings,
-    Valued,
+    ComparedSets,
+    TrialSettings,
+    ValidateSettings,
     ValueSettings,
-    value,
-    value_by_training,
 )
-from selectllm.jobs.workshop import TrialSettings
+from selectllm.jobs.validating import Validated, validate
+from selectllm.jobs.valuing import Valued, value, value_by_training
 from selectllm.report.utilities import valued_text
 from selectllm.utility.entries import KnnEntry
 from selectllm.utility.knn import Answer

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from selectllm.jobs.workshop import StudentSettings
+from selectllm.jobs.training_options import StudentSettings
 from tests.conftest import write_jsonl
 from tests.downstream.student.test_training import items, made
 from tests.support.made_vectors import random_vectors

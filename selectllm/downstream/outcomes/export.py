@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from selectllm.core.choices import LayoutName
 from selectllm.core.codec import sha256_text
 from selectllm.core.errors import PoolError, RunError
 from selectllm.core.files import write_text
@@ -26,7 +27,6 @@ from selectllm.data.columns import mapping
 from selectllm.downstream.outcomes.exported import MANIFEST
 from selectllm.downstream.outcomes.schema import (
     ExportManifest,
-    LayoutName,
     ManifestSet,
     SetTokens,
     TrainingFile,

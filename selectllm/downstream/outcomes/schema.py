@@ -10,12 +10,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from selectllm.core.document import Document, Number, Part, Sha256, Share, Tally, schema_of
+from selectllm.core.choices import LayoutName
+from selectllm.core.document import Document, Part, Tally, schema_of
+from selectllm.core.figures import Number, Sha256, Share
 from selectllm.core.strict import Name
 from selectllm.evaluation.sets.schema import Budget
 from selectllm.utility.schema import UtilitySummary
-
-LayoutName = Literal["alpaca", "chat", "sharegpt"]
 
 
 class TrainingFile(Part):

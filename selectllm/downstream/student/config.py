@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from selectllm.core.choices import LANGUAGE_MODEL
 from selectllm.core.errors import UsageError
-from selectllm.selection.scorers.language_model import DEFAULT
 
 Mode = Literal["fast", "full"]
 
@@ -32,7 +32,7 @@ class StudentConfig:
     Raises UsageError for a value out of range.
     """
 
-    model: str = DEFAULT
+    model: str = LANGUAGE_MODEL
     mode: Mode = "fast"
     rank: int = 8
     alpha: int = 16
@@ -60,3 +60,15 @@ class StudentConfig:
                 f"student: `learning_rate` is {self.learning_rate}. Write a number above 0",
                 argument="learning_rate",
             )
+
+
+NEW_TOKENS = 128
+
+
+def check_new_tokens(new_tokens: int, config: StudentConfig) -> None:
+    """Raise UsageError if answers of so many tokens leave less than 32 tokens for a prompt."""
+    most = config.max_length - SHORTEST
+    if not 1 <= new_tokens <= most:
+        raise UsageError(
+            f"student: new_tokens is {new_tokens}. Write 1 to {most}, or raise max_length"
+        )

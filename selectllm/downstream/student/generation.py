@@ -10,18 +10,20 @@ from typing import Any, Literal
 import numpy as np
 
 from selectllm.core.arrays import Floats
-from selectllm.core.errors import UsageError
 from selectllm.core.types import Item, Progress
 from selectllm.data.encoders import Encoder, embed
 from selectllm.data.vector_store import VectorStore
 from selectllm.downstream.student.adapter import trained
-from selectllm.downstream.student.config import SHORTEST, StudentConfig
+from selectllm.downstream.student.config import (
+    NEW_TOKENS,
+    StudentConfig,
+    check_new_tokens,
+)
 from selectllm.downstream.student.failures import memory_errors
 from selectllm.downstream.student.network import Student
 from selectllm.downstream.student.template import Example, Tokens, prompts
 
 BATCH = 16  # prompts at once: weights are read once for all, and that is what decoding waits for
-NEW_TOKENS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +76,6 @@ def answer(
             if progress is not None:
                 progress(len(found), len(items))
     return [found[i] for i in range(len(items))]
-
-
-def check_new_tokens(new_tokens: int, config: StudentConfig) -> None:
-    """Raise UsageError if answers of so many tokens leave less than 32 tokens for a prompt."""
-    most = config.max_length - SHORTEST
-    if not 1 <= new_tokens <= most:
-        raise UsageError(
-            f"student: new_tokens is {new_tokens}. Write 1 to {most}, or raise max_length"
-        )
 
 
 def cosine_of(

@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Document, Number, Part, Sha256, Share, Tally
+from selectllm.core.choices import Aggregation
+from selectllm.core.document import Document, Part, Tally
+from selectllm.core.figures import Number, Sha256, Share
 from selectllm.core.strict import Name
 
-Aggregation = Literal["per_token", "per_item"]
 Positive = Annotated[int, Field(ge=1)]
 
 

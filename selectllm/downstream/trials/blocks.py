@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from selectllm.core.choices import Aggregation
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
-from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.gains import Gains
 from selectllm.downstream.trials.training_set import TrialSet
 from selectllm.utility.annotation.rater_agreement import mean_ratings, reliability

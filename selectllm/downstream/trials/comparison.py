@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from selectllm.core.arrays import Floats
-from selectllm.downstream.student.schema import Aggregation
+from selectllm.core.choices import Aggregation
 from selectllm.downstream.trials.gains import (
     Gains,
     item_error,

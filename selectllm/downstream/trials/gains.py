@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from selectllm.core.arrays import Counts, Floats
-from selectllm.downstream.student import length_edges
-from selectllm.downstream.student.schema import Aggregation
+from selectllm.core.choices import Aggregation
+from selectllm.downstream.student.score import length_edges
 from selectllm.downstream.trials.log import BASE, Trial, TrialKey
 from selectllm.downstream.trials.training_set import TrialSet
 from selectllm.stats.intervals import ratio_estimate

@@ -13,7 +13,8 @@ from typing import Any
 from selectllm.core.codec import sha256_json
 from selectllm.core.jsonl_log import RowFormat, RowLog
 from selectllm.core.types import Item
-from selectllm.downstream.student import StudentConfig, items_sha256
+from selectllm.downstream.student.adapter import items_sha256
+from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.template import TEMPLATE
 
 FORMAT = 1

@@ -7,14 +7,11 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Document, Number, Part, Sha256, Share
+from selectllm.core.choices import Aggregation
+from selectllm.core.document import Document, Part
+from selectllm.core.figures import Number, Sha256, Share
 from selectllm.downstream.outcomes.schema import ForetellingUtility
-from selectllm.downstream.student.schema import (
-    Aggregation,
-    LearningRateChoice,
-    Positive,
-    TrainingSettings,
-)
+from selectllm.downstream.student.schema import LearningRateChoice, Positive, TrainingSettings
 from selectllm.evaluation.sets.schema import Budget
 
 TrialWord = Literal["better", "worse", "inconclusive"]

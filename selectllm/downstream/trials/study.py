@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from selectllm.core.arrays import Counts
+from selectllm.core.choices import Aggregation
 from selectllm.downstream.outcomes.agreement import agreement_by_utility
 from selectllm.downstream.outcomes.schema import ForetellingUtility
-from selectllm.downstream.student.schema import Aggregation
 from selectllm.downstream.trials.comparison import compare, described
 from selectllm.downstream.trials.gains import (
     Gains,

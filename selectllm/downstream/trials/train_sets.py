@@ -14,7 +14,10 @@ from pathlib import Path
 
 from selectllm.core.errors import ModelError
 from selectllm.core.types import Item, Progress
-from selectllm.downstream.student import Student, StudentConfig, open_student, score, train
+from selectllm.downstream.student.config import StudentConfig
+from selectllm.downstream.student.network import Student, open_student
+from selectllm.downstream.student.score import score
+from selectllm.downstream.student.training import train
 from selectllm.downstream.trials.log import BASE, Trial, TrialKey, TrialLog
 from selectllm.downstream.trials.training_set import TrialSet
 

@@ -11,7 +11,7 @@ from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
 from selectllm.downstream.outcomes.training_sets import TrainingSet
-from selectllm.downstream.student import items_sha256
+from selectllm.downstream.student.adapter import items_sha256
 from selectllm.downstream.trials.schema import DRAWN
 
 Role = Literal["selector", "random", "matched", "block"]

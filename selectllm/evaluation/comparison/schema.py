@@ -10,16 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import (
-    Amount,
-    Coefficient,
-    Document,
-    Number,
-    Part,
-    Sha256,
-    Share,
-    Tally,
-)
+from selectllm.core.document import Document, Part, Tally
+from selectllm.core.figures import Amount, Coefficient, Number, Sha256, Share
 from selectllm.core.strict import Count
 from selectllm.core.verdict_words import KIND_WORDS, OPEN, VerdictKind, Word
 from selectllm.stats.interval import Interval

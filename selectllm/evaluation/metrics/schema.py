@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from selectllm.core.document import Number, Part, Share, Tally
+from selectllm.core.document import Part, Tally
+from selectllm.core.figures import Number, Share
 from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilityKind
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from selectllm.core.choices import RETAIN
 from selectllm.core.types import empty
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import ComparisonKind
@@ -22,7 +23,6 @@ from selectllm.evaluation.planning.prices import Priced, priced
 from selectllm.evaluation.planning.reach import (
     ASSUMED,
     INCUMBENT,
-    RETAIN,
     Lifts,
     clusters_of,
     independent_differing,

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import comb
 
 from selectllm.core.arrays import Floats
+from selectllm.core.choices import RETAIN
 from selectllm.core.types import Cluster
 from selectllm.evaluation.comparison.kinds import ComparisonKind
 from selectllm.evaluation.planning.schema import (
@@ -31,7 +32,6 @@ from selectllm.stats.intervals import mean_estimate
 from selectllm.stats.power import clusters_needed, detectable
 
 POWER = 0.8
-RETAIN = (0.9, 0.8, 0.7)
 INCUMBENT = 0.3  # captured, assumed of a model that is to be replaced
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from selectllm.core.document import Amount, Coefficient, Document, Number, Part, Tally
+from selectllm.core.document import Document, Part, Tally
+from selectllm.core.figures import Amount, Coefficient, Number
 from selectllm.core.verdict_words import EqualWord, VerdictKind
 from selectllm.evaluation.sets.schema import Budget, SelectorLeftOut
 from selectllm.utility.schema import UtilitySummary

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Document, Number, Part, Sha256, Share, Tally
+from selectllm.core.document import Document, Part, Tally
+from selectllm.core.figures import Number, Sha256, Share
 from selectllm.core.verdict_words import Word
 from selectllm.evaluation.comparison.schema import (
     DecidingUtility,

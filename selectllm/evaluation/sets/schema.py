@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Amount, Document, Number, Part, Sha256, Share, Tally
+from selectllm.core.document import Document, Part, Tally
+from selectllm.core.figures import Amount, Number, Sha256, Share
 from selectllm.utility.schema import UtilitySummary
 
 DAMAGED = "is damaged; run `sets` again"

@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Document, Number, Part, Share, Tally
+from selectllm.core.document import Document, Part, Tally
+from selectllm.core.figures import Number, Share
 from selectllm.stats.interval import Interval
 from selectllm.utility.schema import UtilitySummary
 

@@ -152,8 +152,8 @@ class ReplyCache:
         """The reply under `key`, marked as cached, with its original cost and latency."""
         if key in self._unkept:
             return replace(self._unkept[key], cached=True)
-        row = self._row(key)
-        return None if row is None else replace(reply_from(row["reply"]), cached=True)
+        kept = self._kept(key)
+        return None if kept is None else kept[1]
 
     def put(self, request: Request, reply: Reply) -> None:
         """Keep `reply` under the request's key, with what `cache ls` shows of it."""
@@ -203,15 +203,16 @@ class ReplyCache:
                 key = next(keys, None)
             if key is None:
                 return
-            row = self._row(key)
-            if row is not None:  # another process may have cleared the cache meanwhile
-                yield key, row
+            kept = self._kept(key)
+            if kept is not None:  # another process may have cleared the cache meanwhile
+                yield key, kept[0]
 
-    def _row(self, key: str) -> dict[str, Any] | None:
+    def _kept(self, key: str) -> tuple[dict[str, Any], Reply] | None:
+        """The row under `key` and its reply, marked as cached."""
         with self._edge():
             row = self._store.get(key)
         try:
-            return None if row is None else checked_row(row)
+            return None if row is None else (row, checked_reply(row))
         except ValueError as error:
             raise CacheDamaged(_refusal(self.folder, str(error))) from None
 
@@ -235,14 +236,14 @@ def cache_row(model: str, at: float, reply: Reply) -> dict[str, Any]:
     return {"model": model, "at": at, "reply": fields, "sha256": sha256_json(fields)}
 
 
-def checked_row(row: Any) -> dict[str, Any]:
-    """`row` if it is a whole one, which need not have a `sha256`. Raises ValueError otherwise."""
+def checked_reply(row: Any) -> Reply:
+    """The reply of a whole row, which need not have a `sha256`. Raises ValueError for another."""
     match row:
-        case {"model": str(), "at": float(), "reply": reply}:
-            reply_from(reply)
-            if row.get("sha256") not in (None, sha256_json(reply)):
+        case {"model": str(), "at": float(), "reply": fields}:
+            reply = reply_from(fields, cached=True)
+            if row.get("sha256") not in (None, sha256_json(fields)):
                 raise ValueError("not the reply that was kept")
-            return dict(row)
+            return reply
     raise ValueError("not a reply")
 
 
@@ -261,8 +262,8 @@ def reply_fields(reply: Reply) -> dict[str, Any]:
 REPLY_KEYS = reply_fields(Reply("")).keys()
 
 
-def reply_from(fields: Any) -> Reply:
-    """The inverse of `reply_fields`. Raises ValueError for anything else."""
+def reply_from(fields: Any, *, cached: bool = False) -> Reply:
+    """The inverse of `reply_fields`, marked as `cached`. Raises ValueError for anything else."""
     match fields:
         case {
             "text": str(),
@@ -272,7 +273,7 @@ def reply_from(fields: Any) -> Reply:
             "cost_usd": int() | float() | None,
             "seconds": int() | float(),
         } if fields.keys() == REPLY_KEYS:
-            return Reply(**fields)
+            return Reply(**fields, cached=cached)
     raise ValueError("not a reply")
 
 

@@ -22,7 +22,7 @@ import diskcache
 from selectllm.core.codec import load_json
 from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.files import unwritable
-from selectllm.models.wrappers.cache import FROM_BELOW, ReplyCache, checked_row, unusable
+from selectllm.models.wrappers.cache import FROM_BELOW, ReplyCache, checked_reply, unusable
 
 DATABASE: str = diskcache.core.DBNAME
 ASIDE = f"{DATABASE}.damaged"
@@ -219,7 +219,7 @@ def _checked(folder: Path, row: list[Any]) -> str:
             text = (folder / os.fsdecode(name)).read_bytes()
         case _:
             raise ValueError("not JSON")
-    checked_row(load_json(text))
+    checked_reply(load_json(text))
     return key
 
 

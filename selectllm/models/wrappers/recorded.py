@@ -7,7 +7,6 @@ give the same bytes. A suite's `replies:` names one; `eval --record FILE` writes
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def _entry(row: Any) -> tuple[str, Reply]:
     match row:
         case {"key": str(key), "reply": {"text": _, **fields} as reply}:
             absent = {name: NONE[name] for name in NONE.keys() - fields.keys()}
-            return key, replace(reply_from({**absent, **reply}), cached=True)
+            return key, reply_from({**absent, **reply}, cached=True)
     raise ValueError("not a recorded reply")
 
 

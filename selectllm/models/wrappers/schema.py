@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pydantic import ConfigDict
 
-from selectllm.core.document import Amount, Document, Number, Part, Sha256
+from selectllm.core.document import Document, Part
+from selectllm.core.figures import Amount, Number, Sha256
 
 
 class RecordedReply(Part):

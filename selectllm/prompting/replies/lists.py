@@ -185,7 +185,7 @@ def find_lists(text: str, shape: Grammar, *, leading: bool = False) -> list[Labe
         if rows:
             alone = len(rows) == len(lines) or pending > PROSE
             listed = _listed(rows, max(pending, LINE), alone)
-            lists += [replace(row, trusted=row.trusted and not hedged) for row in listed]
+            lists += [replace(row, trusted=False) for row in listed] if hedged else listed
             pending, hedged = PROSE, False
         else:
             hedged = _HEDGE.match(lines[at]) is not None

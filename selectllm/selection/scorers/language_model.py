@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from selectllm.core.arrays import Floats, Ints
+from selectllm.core.choices import LANGUAGE_MODEL
 from selectllm.core.errors import ModelError
 from selectllm.core.extras import need
 from selectllm.data.model_files import ModelRole, find_model, loading
@@ -19,7 +20,6 @@ from selectllm.selection.scorers.gguf_conversion import convert
 
 ROLE = ModelRole("language model", ModelError)
 LOCAL = "local/"
-DEFAULT = "local/smollm2-135m"
 FOLDER = "language_models"  # inside the cache
 # Of smollm2-135m: what stood before every document that it learned from. Its declared BOS opens a
 # chat turn instead, and no plain text follows that: instructions of Dolly cost it 5.5 nats a token
@@ -101,7 +101,7 @@ def load_language_model(name: str | None, cache: Path) -> LanguageModel:
     Raises ModelError for an unknown embedded model and for a folder that is not there or holds no
     model.
     """
-    name = name or DEFAULT
+    name = name or LANGUAGE_MODEL
     if name.startswith(LOCAL):
         return _embedded(name.removeprefix(LOCAL), cache)
     folder = Path(name).expanduser()

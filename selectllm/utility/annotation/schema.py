@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from selectllm.core.document import Amount, Document, Number, Part, Range, Sha256, Share, schema_of
+from selectllm.core.document import Document, Part, schema_of
+from selectllm.core.figures import Amount, Number, Range, Sha256, Share
 from selectllm.core.strict import Count, Name
 from selectllm.utility.schema import DrawnSample
 

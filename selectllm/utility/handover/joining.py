@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from selectllm.core.choices import Keep
 from selectllm.core.types import Item
 from selectllm.data.columns import COLUMNS
 from selectllm.utility.handover.answers import GivenAnswer
 
-Keep = Literal["first", "last"]
 MARK = "_selectllm"  # of a row that was selected
 ANSWERED = "_answered"
 """The column of a training file that says who answered, and where it was read."""

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from selectllm.core.choices import TargetName
 from selectllm.core.errors import UsageError
 from selectllm.core.files import write_bytes
 from selectllm.utility.annotation.argilla import answer_files
@@ -16,7 +16,6 @@ from selectllm.utility.handover.handed import HandedItem
 from selectllm.utility.handover.label_studio import label_studio_files
 from selectllm.utility.handover.tables import csv_files, jsonl_files, xlsx_files
 
-TargetName = Literal["label-studio", "argilla", "csv", "xlsx", "jsonl"]
 Files = Mapping[str, bytes]
 """What is written, by what is added to the name of OUT: "" is OUT itself."""
 

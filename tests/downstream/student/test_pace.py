@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from selectllm.downstream.student import StudentConfig, open_student, train
+from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.frozen_layers import unseen
-from selectllm.downstream.student.network import Student
+from selectllm.downstream.student.network import Student, open_student
 from selectllm.downstream.student.pace import measured, student_plan
+from selectllm.downstream.student.training import train
 from tests.downstream.student.test_training import items, made
 
 

@@ -12,20 +12,14 @@ import pytest
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
 from selectllm.data.vector_store import VectorStore
-from selectllm.downstream.student import (
-    Answer,
-    Cut,
-    LossNotFinite,
-    Mode,
-    ResponseLoss,
-    Student,
-    answer,
-    choose_learning_rate,
-    cosine_of,
-    length_edges,
-    score,
-    train,
-)
+from selectllm.downstream.student.config import Mode
+from selectllm.downstream.student.failures import LossNotFinite
+from selectllm.downstream.student.generation import Answer, answer, cosine_of
+from selectllm.downstream.student.learning_rate import choose_learning_rate
+from selectllm.downstream.student.network import Student
+from selectllm.downstream.student.score import ResponseLoss, length_edges, score
+from selectllm.downstream.student.template import Cut
+from selectllm.downstream.student.training import train
 from tests.downstream.student.test_training import MODES, TINY, items, one_thread, student
 from tests.support.hash_encoder import HashEncoder
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
-from selectllm.downstream.student import Cut, check_no_leak, leaked
-from selectllm.downstream.student.template import CUE, Ends, Example, cut, encode, prompts
+from selectllm.data.leakage import check_no_leak, leaked
+from selectllm.downstream.student.template import CUE, Cut, Ends, Example, cut, encode, prompts
 
 ENDS = Ends(-1, -2)
 ITEM = Item("a", "Add up", "1 and 2", "3")

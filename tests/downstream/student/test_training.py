@@ -15,19 +15,13 @@ import pytest
 
 from selectllm.core.errors import ExtraMissing, ModelError, RunError, UsageError
 from selectllm.core.types import Item
-from selectllm.downstream.student import (
-    LossNotFinite,
-    Mode,
-    Student,
-    StudentConfig,
-    open_student,
-    read_manifest,
-    score,
-    train,
-)
+from selectllm.downstream.student.adapter import read_manifest
+from selectllm.downstream.student.config import Mode, StudentConfig
+from selectllm.downstream.student.failures import LossNotFinite
 from selectllm.downstream.student.frozen_layers import Tally, running
-from selectllm.downstream.student.network import adapted, response_nats
-from selectllm.downstream.student.training import epoch_order, falling
+from selectllm.downstream.student.network import Student, adapted, open_student, response_nats
+from selectllm.downstream.student.score import score
+from selectllm.downstream.student.training import epoch_order, falling, train
 from selectllm.models.providers import weights
 from tests.support.tiny_models import ARCHITECTURES, save_tiny_model
 

@@ -296,7 +296,7 @@ def _levels(count: int) -> Sequence[float]:
 
 
 def test_the_log_of_trials_tells_settings_apart(tmp_path: Path) -> None:
-    from selectllm.downstream.student import StudentConfig
+    from selectllm.downstream.student.config import StudentConfig
     from selectllm.downstream.trials.log import TrialLog, trial_manifest
 
     made = [
