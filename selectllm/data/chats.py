@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
@@ -21,6 +22,13 @@ _USERS = ("user", "human")
 _ASSISTANTS = ("assistant", "gpt", "model")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
+_MARKS = re.compile(
+    r"<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|\[/INST\]"
+    r"|^[ \t]*(?:Human|User)[ \t]*:[\s\S]*^[ \t]*(?:Assistant|AI|Bot)[ \t]*:",
+    re.MULTILINE,
+)
+"""Where a conversation as one text has an answer, or begins a turn."""
+_LOOKED_AT = 4_000  # characters of a text
 _SPEAKERS = {"human": "User", "gpt": "Assistant", "model": "Assistant"}
 _SHOWN = {
     "first": "The first one is shown, without what comes after it",
@@ -121,6 +129,22 @@ def notes_on(chats: int, several: int, with_system: int, shown: Turns) -> tuple[
     if with_system:
         notes.append(f"{with_system:,} of {chats:,} chats have a system turn, which is not shown.")
     return tuple(notes)
+
+
+def is_dialogue(text: str) -> bool:
+    """Whether a text is a whole conversation, with the marks of its turns."""
+    return _MARKS.search(text, 0, _LOOKED_AT) is not None
+
+
+def dialogues_note(dialogues: int, items: int) -> tuple[str, ...]:
+    """What is said where most of so many first items are whole conversations in one text."""
+    if 2 * dialogues <= items:
+        return ()
+    return (
+        f"Warning: {dialogues:,} of the first {items:,} instructions hold a whole conversation as "
+        "one text, answers included, and are shown so. To choose among turns, write each row as "
+        '{"messages": [{"role": "user", "content": "..."}, ...]}.',
+    )
 
 
 def _asks(turn: Mapping[str, Any]) -> bool:

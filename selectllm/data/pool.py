@@ -17,7 +17,7 @@ from selectllm.core.files import atomic_write
 from selectllm.core.shown import shortened
 from selectllm.core.types import Item, Pool
 from selectllm.core.whole_text import all_whole, are_whole
-from selectllm.data.chats import notes_on
+from selectllm.data.chats import dialogues_note, is_dialogue, notes_on
 from selectllm.data.columns import mapping
 from selectllm.data.layouts import (
     TURNS,
@@ -34,6 +34,7 @@ from selectllm.data.readers.records import BadRow, MendedRow
 
 _FEW = 10  # items, of which nothing is said
 _MANY = 100_000  # different texts, which are not nearly all equal whatever the pool
+_SAMPLED = 1_000  # items that are looked at for conversations in one text
 _ALIKE = 0.1  # of the texts are different where nearly all are equal
 
 
@@ -220,7 +221,7 @@ class _Builder:
         self._layout: PoolLayout | None = None
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
-        self._chats = self._several = self._with_system = self._mended = 0
+        self._chats = self._several = self._with_system = self._mended = self._dialogues = 0
         self._items = 0
         self._seen: set[int] = set()  # hashes of different texts
 
@@ -261,6 +262,8 @@ class _Builder:
             self._chats += 1
             self._several += texts.chat.several
             self._with_system += texts.chat.hides_system
+        elif self._items <= _SAMPLED:
+            self._dialogues += is_dialogue(texts.instruction)
         if len(self._seen) < _MANY:
             self._seen.add(hash((texts.instruction, texts.input)))
 
@@ -271,6 +274,7 @@ class _Builder:
         if layout is not None:
             notes += filter(None, [layout.note])
             notes += notes_on(self._chats, self._several, self._with_system, layout.shown)
+            notes += dialogues_note(self._dialogues, min(self._items, _SAMPLED))
         if self._items >= _FEW and len(self._seen) <= min(_ALIKE * self._items, _MANY - 1):
             notes.append(
                 f"Warning: nearly all of its texts are equal: {self._items:,} items have only "

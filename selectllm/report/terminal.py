@@ -107,7 +107,8 @@ def _unrated(results: RunResults) -> Iterator[Text]:
         yield Text(
             "There is no utility, so the quality of these picks is not known. If the pool has a "
             "rated column, add to the suite: "
-            "utilities: [{name: rating, source: ratings, column: COLUMN}]"
+            "utilities: [{name: rating, source: ratings, column: COLUMN}]. To have people rate "
+            "the items, run: selectllm utility ask SUITE -o sheet.csv"
         )
 
 

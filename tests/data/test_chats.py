@@ -120,3 +120,20 @@ def test_turns_that_there_are_none_of_are_an_error(folder: Folder) -> None:
     complaint = folder.complaint("pool.jsonl", jsonl([chat(*LONG)]), columns={"turns": "frist"})
     assert "'turns': 'frist'" in complaint
     assert "'first'" in complaint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\nHuman: Name a river.\n\nAssistant: The Rhine.",
+        "User: Name a river.\nAssistant: The Rhine.\nUser: Another?",
+        "<|im_start|>user\nName a river.<|im_end|>",
+        "[INST] Name a river. [/INST] The Rhine.",
+    ],
+)
+def test_conversations_as_one_text_are_told(text: str) -> None:
+    rows = [{"instruction": f"{text} {number}"} for number in range(12)]
+    plain = [{"instruction": f"The user: a drama, act {number}"} for number in range(11)]
+    (note,) = Pool.from_records(rows + plain).notes
+    assert "12 of the first 23 instructions" in note
+    assert Pool.from_records([*rows, *plain, *plain]).notes == ()

@@ -123,7 +123,7 @@ def missing_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
         return None
     return (
         f"{spec.name}: {' or '.join(provider.key_variables)} is not set. Set it, or name another "
-        "variable with --model-arg api_key_env=NAME (in a suite, api_key_env: NAME)"
+        "variable with `api_key_env=NAME` (in a suite, api_key_env: NAME)"
     )
 
 

@@ -24,7 +24,10 @@ def read_pack(path: Path) -> dict[str, Reply]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise RunError(f"{path}: the recorded replies cannot be read ({error.strerror})") from None
+        again = f". To record them, run selectllm eval with that suite and --record {path}"
+        raise RunError(
+            f"{path}: the recorded replies cannot be read ({error.strerror}){again}"
+        ) from None
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
