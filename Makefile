@@ -33,7 +33,7 @@ test-slow: install
 browser: install
 	command -v chromium > /dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[browser]"
-	$(BIN)/python -m pytest -m browser tests/browser
+	$(BIN)/python -m pytest -n logical --dist loadscope -m browser tests/browser
 
 lint: install
 	$(BIN)/ruff check .

@@ -116,7 +116,9 @@ def test_prompt_and_replies_are_those_that_were_sent(
     plain = [m["content"] for m in messages if "\u202e" not in m["content"]]
     assert all(text in shown for text in plain)
     page.get_by_text("Every reply with every attempt").click()
-    assert page.get_by_text("I will not say", exact=True).count() == len(decision.attempts)
+    replies = page.get_by_text("I will not say", exact=True)
+    replies.first.wait_for()
+    assert replies.count() == len(decision.attempts)
     assert len(decision.attempts) > 1
 
 
