@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from selectllm.core.shown import excerpt
+
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
@@ -99,6 +101,17 @@ class PlainOption(click.Option):
         if self.metavar is None and self.type.name in METAVARS:
             return METAVARS[self.type.name]
         return super().make_metavar(ctx)
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """The value; a number outside its range is told in words."""
+        try:
+            return super().type_cast_value(ctx, value)
+        except click.BadParameter as error:
+            if "not in the range" not in error.message:
+                raise
+            assert isinstance(self.type, click.IntRange | click.FloatRange)
+            message = f"{excerpt(str(value))} must be {_in_words(self.type)}."
+            raise click.BadParameter(message, ctx=ctx, param=self) from None
 
     def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
         """What stands in brackets: the default, the range in words, whether it is required."""

@@ -188,7 +188,7 @@ def parse_mapping(texts: Sequence[str]) -> dict[str, str]:
 def check_canonical(field: str) -> None:
     """Raise UsageError for what is no canonical column, nor TURNS."""
     if field not in (*COLUMNS, TURNS):
-        reason = names.unknown("canonical column", field, COLUMNS)
+        reason = names.unknown("part of an item", field, COLUMNS)
         raise UsageError(f"`columns`: {reason}", argument="columns")
 
 

@@ -68,7 +68,8 @@ def check_descending(strategy: Strategy) -> None:
     """Raise UsageError unless a threshold of the strategy's values is a number of its picks."""
     if not strategy.descending:
         raise UsageError(
-            f"`threshold`: {strategy.name} does not go from the highest value down. Give `budget`",
+            "`threshold` goes with strategies that rate every item from the highest value down, "
+            f"and {strategy.name} does not. Give `budget`",
             argument="threshold",
         )
 

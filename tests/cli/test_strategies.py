@@ -95,7 +95,7 @@ def test_what_goes_by_responses_refuses_a_pool_that_lacks_some(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--strategy", "longest", "--threshold", 3), "does not go from the highest value down"),
+        (("--strategy", "longest", "--threshold", 3), "longest does not. Give --budget"),
         (("--strategy", "ifd", "--threshold", 3, "--budget", 3), "either --budget, or"),
         (("--prompt", "short@1", "--model", "mock/first", "--threshold", 3), "with --strategy"),
         (("--strategy", "longest"), "either --budget, or"),

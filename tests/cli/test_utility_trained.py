@@ -101,7 +101,7 @@ def test_each_utility_gets_a_file_that_its_entry_can_name(selectllm: Command) ->
     ("verb", "options", "said"),
     [
         (student, ("-o", "values.csv"), "-o values.csv: a utility file is JSON lines"),
-        (student, ("--map", "reply=r"), "--map: there is no canonical column 'reply'"),
+        (student, ("--map", "reply=r"), "--map: there is no part of an item 'reply'"),
         (validate, ("--utility", "rating"), "--utility rating: the suite has length, noise"),
     ],
 )

@@ -131,7 +131,7 @@ def test_flags_become_a_mapping() -> None:
         (["input="], "`columns` input= names no column. Write it like"),
         (
             ["instuction=q"],
-            "`columns`: there is no canonical column 'instuction'. Did you mean 'instruction'?",
+            "`columns`: there is no part of an item 'instuction'. Did you mean 'instruction'?",
         ),
         (["id=a", "id=b"], "`columns` id=b: id is already mapped to 'a'. Give it once"),
     ],
@@ -416,7 +416,7 @@ def test_a_mapping_to_a_column_that_is_not_there_is_an_error(folder: Folder) -> 
         )
     message = folder.complaint("pool.jsonl", content, columns={"respons": "answer"})
     assert message.startswith(
-        "`columns`: there is no canonical column 'respons'. Did you mean 'response'?"
+        "`columns`: there is no part of an item 'respons'. Did you mean 'response'?"
     )
 
 

@@ -83,5 +83,5 @@ def test_what_is_no_pool_is_refused(records: Any, message: str) -> None:
 
 
 def test_a_column_that_there_is_none_of_is_refused() -> None:
-    with pytest.raises(UsageError, match="canonical column"):
+    with pytest.raises(UsageError, match="part of an item"):
         sl.Pool.from_records([{"a": "b"}], columns={"instrution": "a"})
