@@ -19,7 +19,7 @@ from selectllm.evaluation.comparison.schema import (
     Shares,
     Verdict,
 )
-from selectllm.evaluation.comparison.severity import guarded, severe_losses
+from selectllm.evaluation.comparison.severity import guarded, severe_losses, strict_notes
 from selectllm.evaluation.metrics.consistency import overlap
 
 
@@ -64,7 +64,7 @@ def verdict_of(
         others=tuple(_others(comparison)),
         valid_rate=Shares(a=a.valid_rate, b=b.valid_rate),
         overlap=overlap(a.decisions, b.decisions, inputs.picks),
-        notes=(*ruling.notes, *notes),
+        notes=(*ruling.notes, *strict_notes(kind, ruling.word, severe), *notes),
         severe=severe,
         **extra,
     )
