@@ -90,6 +90,19 @@ def strict_notes(kind: VerdictKind, word: str, severe: SevereLosses | None) -> t
     )
 
 
+def beyond_reach(severe: SevereLosses | None, paired: Paired | None) -> tuple[str, ...]:
+    """That no cluster can lose so much, as where a percentage was written."""
+    if severe is None or paired is None:
+        return ()
+    most = -paired.least / abs(paired.scale)
+    if severe.loss <= most + SAME:
+        return ()
+    return (
+        f"no cluster can lose {severe.loss:g} (gate.severe.loss), since {most:.2f} is the most "
+        "that there is to lose in one, so the guard cannot stop anything",
+    )
+
+
 def is_break(severe: SevereLosses) -> bool:
     """Whether more clusters lose severely than are allowed, and that is no accident."""
     return severe.share.low > severe.most and severe.p < severe.alpha

@@ -125,6 +125,12 @@ def test_a_share_that_is_not_the_limit_does_not_read_like_it() -> None:
     assert told_apart(0.02 + 1e-9, 0.02) == "2.0000%"
 
 
+def test_a_loss_that_no_cluster_can_have_is_told() -> None:
+    assert any("50" in note for note in verdict_of(made(14, loss=50)).notes)
+    assert guard(verdict_of(made(14, loss=2))).losses == 14
+    assert not any("gate.severe.loss" in note for note in verdict_of(made(14, loss=2)).notes)
+
+
 def test_none_that_gain_are_none() -> None:
     assert "none gains" in verdict_of(made(14)).reason
 
