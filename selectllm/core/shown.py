@@ -83,3 +83,10 @@ def visible(text: str) -> str:
     Tabs and line feeds stay. For people: JSON and files for machines keep the text itself.
     """
     return text if text.isascii() and text.isprintable() else text.translate(_CONTROLS)
+
+
+def told_apart(share: float, limit: float) -> str:
+    """`share` in percent, with as many digits as show that it is not `limit`; at most 4."""
+    digits = range(1, 4)
+    apart = (f"{share:.{n}%}" for n in digits if f"{share:.{n}%}" != f"{limit:.{n}%}")
+    return f"{share:.1%}" if share == limit else next(apart, f"{share:.4%}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import UsageError, UtilityError
 from selectllm.core.names import unknown
 from selectllm.core.types import Pool
 from selectllm.evaluation.runs.prepare import Sources, read_rated
@@ -40,6 +40,12 @@ async def calibrate(
     suite = load_suite(session.path(suite_file))
     human = _named(suite, settings.human or suite.gate.utility, "human")
     judge = _judge(suite, settings, session)
+    if judge == human:
+        raise UsageError(
+            f"`judge`: {human!r} is what people rated, and would be held against itself. Name "
+            "another utility, or rating:PROMPT+MODEL",
+            argument="judge",
+        )
     names = {human, judge}
     entries = tuple(entry for entry in suite.utilities if entry.name in names)
     bare = suite.model_copy(update={"utilities": entries, "gate": Gate()})
@@ -79,6 +85,12 @@ async def _measured(
     with session.computing("measuring") as advance:
         measured = await strategy.scorer.score(items, replace(meter, progress=advance))
     values = {item_id: value for item_id, value in measured.values.items() if math.isfinite(value)}
+    if items and not values:
+        raise UtilityError(
+            f"{strategy.name} gave none of the {len(items)} items a rating that can be read. Name "
+            "another model, or look at the form of reply that the prompt asks for with selectllm "
+            "prompts show PROMPT"
+        )
     return Utility(
         name=strategy.name,
         source=f"strategy:{strategy.name}",

@@ -12,12 +12,14 @@ from selectllm.core.errors import ReplyMissing, RunError, blaming
 from selectllm.core.files import read_json
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.baseline import Baseline, read_baseline, write_baseline
+from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.regress import baseline_of, check_suite, gated, matched
 from selectllm.evaluation.comparison.run_inputs import (
     ComparisonDesign,
     read_manifest,
     read_run_inputs,
 )
+from selectllm.evaluation.runs.coverage import check_unassisted
 from selectllm.evaluation.runs.prepare import load_prompts, newer_versions
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.runs.verify import finished_decisions
@@ -90,6 +92,8 @@ async def regress(
     """
     evaluating, settings = divided(arguments)
     suite = evaluating.applied(suite_of(suite, session))
+    if (why := KINDS["regress"].unassisted) is not None:
+        check_unassisted(suite, "regress", why)  # before a baseline, which it cannot have
     async with opened(session, settings, suite.folder) as session:
         path = session.path(baseline)
         if evaluating.record is not None:

@@ -23,6 +23,7 @@ from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.planning.sets import measure_forecast
 from selectllm.evaluation.planning.sets import plan_sets as forecast_sets
 from selectllm.evaluation.planning.sets_json import sets_plan_json
+from selectllm.evaluation.runs.coverage import check_unassisted
 from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import (
     SelectorSources,
@@ -175,6 +176,8 @@ async def _plan_suite(
     request, settings = suite_divided(arguments)
     suite = suite_of(suite, session)
     suite = Evaluating(seed=request.seed, limit=request.limit).applied(suite)
+    if (why := KINDS[request.kind].unassisted) is not None:
+        check_unassisted(suite, request.kind, why)
     async with opened(session, settings, suite.folder) as session:
         prompts = load_prompts(suite, session.library)
         suite = numbered(suite, session.library)

@@ -37,6 +37,10 @@ _RATED = """\
 utilities:
   - {{name: rating, source: ratings, column: {column}, kind: human}}     # who rated: or model
 """
+_RATED_BY_MODEL = """\
+utilities:
+  - {{name: rating, source: ratings, column: {column}, kind: model, rater: a language model}}
+"""
 _UNRATED = """\
 # No column of the pool looks like a rating, and a gate needs something to decide by. Collect
 # ratings with selectllm utility ask, and put the line that selectllm utility import prints here:
@@ -89,19 +93,27 @@ baselines/** -text
 
 
 def starter_files(
-    pool: str, *, items: int, columns: Mapping[str, str], rated: str | None, version: str
+    pool: str,
+    *,
+    items: int,
+    columns: Mapping[str, str],
+    rated: str | None,
+    version: str,
+    ours: bool = False,
 ) -> dict[str, str]:
     """Path below the workspace -> text.
 
     `pool`: as the suite names it. `items`: how many it has, at least 3. `columns`: what is mapped.
     `rated`: the column of its ratings. `version`: of selectllm, which the workflow installs.
+    `ours`: the pool is the quickstart's, which a language model rated.
     """
     size = min(SIZE, max(2, items // 2))
+    rating = _RATED_BY_MODEL if ours else _RATED
     suite = _SUITE.format(
         file=SUITE,
         pool=_quoted(pool),
         columns=f"columns: {_mapping(columns)}\n" if columns else "",
-        utilities=_RATED.format(column=_quoted(rated)) if rated else _UNRATED,
+        utilities=rating.format(column=_quoted(rated)) if rated else _UNRATED,
         size=size,
         clusters=CLUSTERS,
         picks=min(PICKS, size - 1),

@@ -99,6 +99,7 @@ async def make_workspace(
             columns=mapped,
             rated=rated,
             version=version("selectllm"),
+            ours=pool is None,
         )
         for file, text in texts.items():
             write_text(whole / file, text)

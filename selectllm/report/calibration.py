@@ -106,6 +106,11 @@ def _correlation(found: Correlation) -> str:
 
 def _savings(found: Calibration) -> str:
     savings = found.savings
+    if savings.saved is None and savings.clusters:
+        return (
+            f"not known: in the {counted(savings.clusters, 'cluster')} that both rated in full, "
+            "people or the judge rate the items of a cluster alike"
+        )
     if savings.correlation is None or savings.saved is None:
         return (
             "not known: no cluster is rated in full by both. Get a sample of whole clusters with "

@@ -22,6 +22,11 @@ MEANING = (
     "that both measures order alike (0.50 by chance). Groups: strata that differ only in the "
     "budget count as one."
 )
+NO_BUDGET = (
+    "No column is known to be the budget. If one is, name it with --column budget=COLUMN: strata "
+    "that differ only in the budget are not independent, so without that the intervals are too "
+    "narrow, and the untrained model may have no arms to be compared with."
+)
 
 
 def render_foretold(found: ForetoldTable) -> RenderableType:
@@ -35,11 +40,14 @@ def render_foretold(found: ForetoldTable) -> RenderableType:
 
 
 def _head(found: ForetoldTable) -> str:
-    strata = ", ".join([*found.strata_of, "budget"])
-    return (
+    parts = (part for each in found.measures for part in each.parts)
+    budgets = any(part.column == "budget" for part in parts)
+    strata = ", ".join([*found.strata_of, *(["budget"] if budgets else [])]) or "the file"
+    head = (
         f"The table has {found.rows:,} values of {counted(len(found.arms), 'arm')}. They are "
         f"compared within strata, which agree in: {strata}."
     )
+    return head if budgets else f"{head} {NO_BUDGET}"
 
 
 def _sentences(each: Foretelling, outcome: str) -> Iterator[str]:

@@ -164,18 +164,18 @@ def _assisted(needed: AssistedBill, raters: int) -> Fact:
     if needed.wanted is None:
         return (
             "judge",
-            f"with {judge}, not even people rating all {counted(needed.judged, 'cluster')} would "
-            f"find the margin with 80 % power ({alone}): ask more clusters",
+            f"With {judge}, not even people rating all {counted(needed.judged, 'cluster')} would "
+            f"find the margin with 80 % power ({alone}). Ask more clusters.",
         )
     text = (
-        f"with {judge}, people rate {needed.wanted:,} of {counted(needed.judged, 'cluster')} to "
+        f"With {judge}, people rate {needed.wanted:,} of {counted(needed.judged, 'cluster')} to "
         f"find the margin with 80 % power; {alone}. They have rated {needed.rated:,}"
     )
     if not needed.items:
-        return "judge", f"{text}: that is enough"
+        return "judge", f"{text}, and that is enough."
     known = " --rated RATINGS" if needed.rated else ""
     ask = f"selectllm utility ask SUITE --sample {needed.wanted}{known} -o sheet.csv"
-    return "judge", f"{text}, which leaves {_bill(needed, raters)}: {ask}"
+    return "judge", f"{text}, which leaves {_bill(needed, raters)}. To ask for them, run: {ask}"
 
 
 def _bill(needed: RatingsBill, raters: int) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from selectllm.core.shown import told_apart
 from selectllm.core.verdict_words import KIND_WORDS, confidence
 from selectllm.evaluation.comparison.schema import (
     DecidingUtility,
@@ -119,12 +120,12 @@ def _needed(verdict: Verdict) -> Iterator[Fact]:
         costs.append(f"about {usd(needed.usd)} USD")
     price = f" ({', '.join(costs)})" if costs else ""
     if needed.rated is not None:
-        yield "to decide", _to_rate(needed, price)
+        yield "to decide", _to_rate(needed, price, _but_for(verdict))
         return
     more = counted(needed.clusters, "more cluster")
     if needed.groups is not None:
         more += f" in {counted(needed.groups, 'more group')}"
-    yield "to decide", f"{more}{price} would decide it with 80 % power"
+    yield "to decide", f"{more}{price} would decide it{_but_for(verdict)} with 80 % power"
 
 
 def _severe(verdict: Verdict) -> Iterator[Fact]:
@@ -133,16 +134,22 @@ def _severe(verdict: Verdict) -> Iterator[Fact]:
     if severe is None:
         return
     lost = counted(severe.losses, "cluster")
+    low, high = (told_apart(end, severe.most) for end in (severe.share.low, severe.share.high))
     yield (
         "severe losses",
-        f"{lost} of {verdict.clusters:,} lost {severe.loss:g} or more "
-        f"({severe.share.estimate:.1%}; between {severe.share.low:.1%} and "
-        f"{severe.share.high:.1%} of all such clusters), and {severe.gains:,} gained as much "
+        f"{lost} of {verdict.clusters:,} lost {severe.loss:g} or more{_in_unit(verdict)} "
+        f"({severe.share.estimate:.1%}; between {low} and {high} of all such clusters), and "
+        f"{severe.gains:,} gained as much "
         f"({p_value(severe.p)}). At most {severe.most:.1%} may lose so much{_unclear(severe)}",
     )
     if severe.worst:
         worst = ", ".join(f"{each.cluster} ({each.difference:+.2f})" for each in severe.worst)
         yield "lost most", f"{'cluster' if len(severe.worst) == 1 else 'clusters'} {worst}"
+
+
+def _in_unit(verdict: Verdict) -> str:
+    """Of what a loss is counted, where that is not captured, the unit of the gate."""
+    return "" if verdict.unit == "captured" else f" {UNITS[verdict.unit]}"
 
 
 def _unclear(severe: SevereLosses) -> str:
@@ -154,12 +161,19 @@ def _unclear(severe: SevereLosses) -> str:
     return ". More did here, but that may be chance, so the verdict does not go by it"
 
 
-def _to_rate(needed: Needed, price: str) -> str:
+def _but_for(verdict: Verdict) -> str:
+    """Where a strict guard is not met: what the number of clusters does not speak of."""
+    severe = verdict.severe
+    unmet = severe is not None and severe.strict and severe.share.high > severe.most
+    return " (but for the strict guard)" if unmet else ""
+
+
+def _to_rate(needed: Needed, price: str, but_for: str) -> str:
     """What people have to rate beside what they have."""
     more = f"people rating {counted(needed.rated or 0, 'more cluster')}"
     if needed.clusters:
-        more += f", once {counted(needed.clusters, 'more cluster')} are asked and judged,"
-    return f"{more}{price} would decide it with 80 % power"
+        more += f", once {counted(needed.clusters, 'more cluster')} are asked and judged"
+    return f"{more}{price} would decide it{but_for} with 80 % power"
 
 
 def _change(verdict: Verdict) -> Iterator[Fact]:

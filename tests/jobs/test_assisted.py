@@ -15,7 +15,7 @@ from selectllm.core.errors import RunError, SuiteError, UsageError, UtilityError
 from selectllm.evaluation.suite import load_suite
 from selectllm.jobs.comparing import aa, ab, swap
 from selectllm.jobs.evaluating import evaluate
-from selectllm.jobs.gating import keep_baseline
+from selectllm.jobs.gating import keep_baseline, regress
 from selectllm.jobs.importing import import_sheets
 from selectllm.jobs.options import RatingRequest, SheetSettings
 from selectllm.jobs.planning import plan
@@ -374,6 +374,11 @@ def test_what_takes_no_judge_says_why(heard: Heard) -> None:
         finished(aa("assisted.yaml", model="mock/first", session=session))
     with pytest.raises(UsageError, match="sets takes no judge"):
         finished(sets("assisted.yaml", session=session))
+    with pytest.raises(UsageError, match="regress takes no judge"):
+        finished(regress("assisted.yaml", "none.json", session=session))
+    for kind in ("swap", "regress"):
+        with pytest.raises(UsageError, match=f"{kind} takes no judge"):
+            finished(plan("assisted.yaml", kind=kind, session=session))
     finished(evaluate("assisted.yaml", out="run", session=session))
     with pytest.raises(RunError, match="baseline"):
         keep_baseline(heard.folder / "run", heard.folder / "baseline.json")

@@ -14,6 +14,7 @@ from selectllm.core.errors import UsageError, UtilityError
 from selectllm.jobs.calibrating import calibrate
 from selectllm.jobs.options import CalibrateSettings
 from selectllm.jobs.sync import finished
+from selectllm.report.calibration import _facts
 from selectllm.report.schemas import schema
 from selectllm.utility.imported import imported
 from selectllm.utility.schema import Calibration
@@ -102,6 +103,20 @@ def test_a_judge_that_rates_all_alike_saves_nothing(heard: Heard) -> None:
     assert found.preferences.agree == 0.5
     assert found.savings.saved is None
     assert any("alike" in note for note in found.notes)
+    saves = dict(_facts(found))["saves"]
+    assert "alike" in saves
+    assert "--sample" not in saves
+
+
+def test_people_are_not_held_against_themselves(heard: Heard) -> None:
+    with pytest.raises(UsageError, match=r"`judge`: 'people'"):
+        calibrated(heard, judge="people")
+
+
+def test_a_model_without_one_usable_rating_is_told_as_that(heard: Heard) -> None:
+    with pytest.raises(UtilityError, match=r"none of the 150 items"):
+        calibrated(heard, judge="rating:quality@1+mock/reply:abc", out=Path("judge.jsonl"))
+    assert not (heard.folder / "judge.jsonl").exists()
 
 
 def test_a_rating_prompt_with_a_model_is_a_judge_as_well(heard: Heard) -> None:

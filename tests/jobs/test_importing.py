@@ -346,9 +346,9 @@ def test_what_is_not_there_is_refused(named: dict[str, Any], words: str) -> None
 
 def test_several_of_a_kind_have_to_be_named() -> None:
     imported([*rows(), *rows("f1")])
-    fails(agreeing(), "several of metric: 'acc', 'f1'. Name one")
+    fails(agreeing(), "more than one metric: 'acc', 'f1'. Name one", argument="metric")
     imported([*rows(), *rows(budget=8)])
-    fails(agreeing(), "several of budget: '4', '8'. Name one")
+    fails(agreeing(), "more than one budget: '4', '8'. Name one", argument="budget")
 
 
 def test_results_of_other_sets_are_refused() -> None:

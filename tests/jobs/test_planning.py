@@ -414,6 +414,15 @@ def test_a_suite_out_of_reach_is_told_plainly() -> None:
     assert planned(suite, kind="regress", limit=reach["asked"])["reach"]["possible"]
 
 
+def test_a_strict_guard_is_planned_as_strictly_as_regress_is_ruled() -> None:
+    big_pool(1000)
+    guard = "picks: 2 -> picks: 2\ngate: {severe: {strict: true}}"
+    suite = write_suite(RATED, guard)
+    assert "takes 149 counted clusters" in told(suite, kind="regress")
+    suite = write_suite(RATED, guard, TWO)
+    assert "takes 183 counted clusters" in told(suite, kind="regress")
+
+
 def test_few_groups_say_little_and_that_is_said_first() -> None:
     write_jsonl(
         Path("pool.jsonl"), [r | {"topic": f"t{n % 4}"} for n, r in enumerate(pool_rows(400))]

@@ -50,7 +50,9 @@ def test_its_suite_is_a_gate_of_the_newest_prompts_on_the_quickstarts_pool() -> 
     made = started()
     suite = load_suite(Path("work") / SUITE)
     assert (len(suite_pool(suite)), suite.prompts) == (180, ("short@latest", "criteria@latest"))
-    assert [entry.name for entry in suite.utilities] == ["rating"]
+    assert [(u.name, u.kind, u.rater) for u in suite.utilities] == [
+        ("rating", "model", "a language model")
+    ]
     assert "180 items" in made.recognised
     assert made.rated
 

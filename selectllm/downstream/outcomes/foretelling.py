@@ -75,6 +75,11 @@ def foretold(
         if name != target:
             rows.append(_foretelling(name, name in falling, arms[name], arms[target], table))
     if not any(row.strata for row in rows):
+        if any(row.undefined for row in rows):
+            raise UtilityError(
+                f"{target!r}, or each measure beside it, has one value for all arms wherever "
+                "these could be compared, so there is no order to compare"
+            )
         raise UtilityError(
             f"no two measures have values of {FEWEST_ARMS} arms or more in the same circumstances "
             f"(the same {', '.join(table.columns) or 'file'} and budget), so there is no order to "

@@ -132,7 +132,9 @@ def _one(what: str, wanted: Any, there: Iterable[Any]) -> Any:
         return names[0]
     if wanted is None:
         shown = listed([str(name) for name in names]) or "none"
-        raise UtilityError(f"the results have several of {what}: {shown}. Name one")
+        raise UtilityError(
+            f"the results have more than one {what}: {shown}. Name one with `{what}`", argument=what
+        )
     if wanted not in names:
         raise UtilityError(unknown(what, str(wanted), map(str, names)))
     return wanted

@@ -18,11 +18,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from selectllm.core.shown import told_apart
 from selectllm.core.verdict_words import KIND_WORDS, OPEN, VerdictKind
 from selectllm.evaluation.comparison.paired_comparison import PairedComparison
 from selectllm.evaluation.comparison.ruling import Ruling
 from selectllm.evaluation.comparison.schema import ClusterLoss, SevereLosses
-from selectllm.stats.binomial import p_outnumbers, share_interval
+from selectllm.stats.binomial import n_to_rule_out, p_outnumbers, share_interval
 from selectllm.stats.paired import SAME, Paired
 
 WORST = 10
@@ -57,18 +58,49 @@ def guarded(kind: VerdictKind, ruling: Ruling, severe: SevereLosses | None) -> R
         return ruling
     bad, equal = next(iter(KIND_WORDS[kind].bad)), KIND_WORDS[kind].equal
     if is_break(severe):
+        gain = "none gains" if severe.gains == 0 else f"only {severe.gains} gain"
         reason = (
             f"{severe.losses} of the clusters lose {severe.loss:g} or more, which is more than "
-            f"{severe.most:.1%} of them, and only {severe.gains} gain as much"
+            f"{severe.most:.1%} of them, and {gain} as much"
         )
         return replace(ruling, word=bad, reason=reason)
     if severe.strict and ruling.word == equal and severe.share.high > severe.most:
         reason = (
             f"by the mean it would be {equal}, but more than {severe.most:.1%} of the clusters may "
-            f"lose {severe.loss:g} or more (up to {severe.share.high:.1%})"
+            f"lose {severe.loss:g} or more (up to {told_apart(severe.share.high, severe.most)})"
         )
         return replace(ruling, word=OPEN, reason=reason)
     return ruling
+
+
+def strict_notes(kind: VerdictKind, word: str, severe: SevereLosses | None) -> tuple[str, ...]:
+    """What `strict` asks of an open verdict beside what the mean takes, if that is not met."""
+    if severe is None or not severe.strict or word != OPEN or severe.share.high <= severe.most:
+        return ()
+    equal, lose = KIND_WORDS[kind].equal, f"lose {severe.loss:g} or more"
+    least = n_to_rule_out(severe.most, severe.alpha, severe.share.estimate)
+    if least is None:
+        return (
+            f"if as large a share of the clusters as here should {lose}, no number of clusters "
+            f"would earn the word {equal} (the gate's strict guard)",
+        )
+    return (
+        f"the word {equal} takes {least:,} counted clusters at least, if no larger share of them "
+        f"than here should {lose} (the gate's strict guard)",
+    )
+
+
+def beyond_reach(severe: SevereLosses | None, paired: Paired | None) -> tuple[str, ...]:
+    """That no cluster can lose so much, as where a percentage was written."""
+    if severe is None or paired is None:
+        return ()
+    most = -paired.least / abs(paired.scale)
+    if severe.loss <= most + SAME:
+        return ()
+    return (
+        f"no cluster can lose {severe.loss:g} (gate.severe.loss), since {most:.2f} is the most "
+        "that there is to lose in one, so the guard cannot stop anything",
+    )
 
 
 def is_break(severe: SevereLosses) -> bool:

@@ -19,7 +19,12 @@ from selectllm.evaluation.comparison.schema import (
     Shares,
     Verdict,
 )
-from selectllm.evaluation.comparison.severity import guarded, severe_losses
+from selectllm.evaluation.comparison.severity import (
+    beyond_reach,
+    guarded,
+    severe_losses,
+    strict_notes,
+)
 from selectllm.evaluation.metrics.consistency import overlap
 
 
@@ -42,6 +47,7 @@ def verdict_of(
     lift = captured.estimate if captured else 0.0
     severe = severe_losses(comparison)
     ruling = guarded(kind, ruling, severe)
+    of_guard = (*strict_notes(kind, ruling.word, severe), *beyond_reach(severe, paired))
     return Verdict(
         kind=kind,
         word=ruling.word,
@@ -64,7 +70,7 @@ def verdict_of(
         others=tuple(_others(comparison)),
         valid_rate=Shares(a=a.valid_rate, b=b.valid_rate),
         overlap=overlap(a.decisions, b.decisions, inputs.picks),
-        notes=(*ruling.notes, *notes),
+        notes=(*ruling.notes, *of_guard, *notes),
         severe=severe,
         **extra,
     )

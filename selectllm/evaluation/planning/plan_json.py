@@ -71,9 +71,9 @@ def _assumptions(plan: EvaluationPlan) -> Iterator[str]:
             f"that of {assisted.judge} with people's ratings for two random pickers, in the "
             "clusters that people rated"
             if assisted.source == "random picks"
-            else "assumed, since no cluster is rated by people yet; a first sample of 20 shows it"
+            else "assumed, since no cluster is rated by people yet. A first sample of 20 shows it"
         )
-        yield f"the judge's correlation of {assisted.correlation:.2f} is {how}"
+        yield f"The judge's correlation of {assisted.correlation:.2f} is {how}."
     differing = plan.ratings.differing
     if differing and differing.source != "pilot":
         yield (
@@ -87,16 +87,19 @@ def _assumed_of_severe_losses(plan: EvaluationPlan) -> Iterator[str]:
     severe = plan.run.suite.gate.severe
     if severe is None or not severe.strict:
         return
-    alpha = plan.run.suite.gate.alpha / plan.aim.contrasts
+    several = len(plan.pairs) if plan.aim.kind.name == "regress" else plan.aim.contrasts
+    alpha = plan.run.suite.gate.alpha / max(1, several)
     least = n_to_rule_out(severe.share, alpha)
     half = n_to_rule_out(severe.share, alpha, severe.share / 2)
     if least is None or half is None:
-        yield f"no number of clusters rules out severe losses in {severe.share:.1%} of them"
+        yield f"No number of clusters rules out severe losses in {severe.share:.1%} of them."
         return
+    counted = f"this suite has {plan.clusters.counted:,}"
+    if plan.ratings.assisted is not None:
+        counted = f"only those that people rated count, now {plan.ratings.assisted.rated:,}"
     yield (
-        f"the gate's strict guard takes {least:,} counted clusters if none of them loses "
-        f"{severe.loss:g} or more, and {half:,} if {severe.share / 2:.1%} of them do; this suite "
-        f"has {plan.clusters.counted:,}"
+        f"The gate's strict guard takes {least:,} counted clusters if none of them loses "
+        f"{severe.loss:g} or more, and {half:,} if {severe.share / 2:.1%} of them do; {counted}."
     )
 
 

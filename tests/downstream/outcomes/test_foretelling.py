@@ -141,6 +141,25 @@ def test_strata_without_an_order_are_counted_and_left_out(tmp_path: Path) -> Non
     assert (one.strata, one.undefined) == (1, 1)
 
 
+def test_one_value_for_all_arms_is_no_lack_of_arms(tmp_path: Path) -> None:
+    rows = table_of({("m", "t", 500): (1, 2, 3, 4, 5)}, {("m", "t", 500): (1, 1, 1, 1, 1)})
+    with pytest.raises(UtilityError, match="one value for all arms"):
+        found(write(rows, tmp_path / "t.csv"))
+
+
+def test_a_table_without_a_known_budget_says_what_that_does(
+    tmp_path: Path, selectllm: Command
+) -> None:
+    rows = table_of({("m", "t", 500): (1, 2, 3, 4, 5)}, {("m", "t", 500): (1, 2, 3, 4, 5)})
+    known = write(rows, tmp_path / "known.csv")
+    renamed = [{"n" if name == "items" else name: v for name, v in r.items()} for r in rows]
+    other = write(renamed, tmp_path / "other.csv")
+    told = "--column budget="
+    assert told not in selectllm("utility", "agree", "--table", known).out
+    assert told not in selectllm("utility", "agree", "--table", other, "--column", "budget=n").out
+    assert told in selectllm("utility", "agree", "--table", other).out
+
+
 def test_a_split_belongs_to_the_measure(tmp_path: Path) -> None:
     rows = [
         {**row(method=arm, measure=measure, value=number), "split": split}

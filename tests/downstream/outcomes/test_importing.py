@@ -574,8 +574,8 @@ def test_losses_have_their_sign_turned() -> None:
 @pytest.mark.parametrize(
     ("extra", "arguments", "message"),
     [
-        (result(LONGEST, metric="f1"), {}, "several of metric: 'acc', 'f1'. Name one"),
-        (result(LONGEST, budget=4), {}, "several of budget: '2', '4'. Name one"),
+        (result(LONGEST, metric="f1"), {}, "more than one metric: 'acc', 'f1'. Name one"),
+        (result(LONGEST, budget=4), {}, "more than one budget: '2', '4'. Name one"),
         (result(LONGEST), {"metric": "ac"}, "no metric 'ac'. Did you mean 'acc'"),
         (result(LONGEST), {"benchmarks": ["c"]}, "no benchmark 'c'"),
         (result(LONGEST, benchmark="c"), {}, "'strategy:longest', seed 0: lacks benchmark 'b'"),

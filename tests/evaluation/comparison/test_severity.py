@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from selectllm.core.errors import SuiteError
+from selectllm.core.shown import told_apart
 from selectllm.evaluation.comparison.ab import ab, why_fixed
 from selectllm.evaluation.comparison.regress import baseline_of, regress
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
@@ -104,6 +105,34 @@ def test_strict_withholds_a_good_word_until_a_break_is_ruled_out() -> None:
     strict = Gate(severe=SevereEntry(strict=True))
     assert verdict_of(few.where(gate=strict)).word == "inconclusive"
     assert verdict_of(enough.where(gate=strict)).word == "equivalent"
+
+
+def test_strict_says_how_many_clusters_its_word_takes_or_that_none_would_do() -> None:
+    strict = Gate(severe=SevereEntry(strict=True))
+    few = verdict_of(made(0, n=120).where(gate=strict))
+    assert any("149" in note for note in few.notes)
+    never = verdict_of(made(6).where(gate=Gate(margin=0.5, severe=SevereEntry(strict=True))))
+    assert never.word == "inconclusive"
+    assert any("no number" in note for note in never.notes)
+    assert not verdict_of(made(0, n=120)).notes
+    assert not verdict_of(made(0, n=150).where(gate=strict)).notes
+
+
+def test_a_share_that_is_not_the_limit_does_not_read_like_it() -> None:
+    assert told_apart(0.0204, 0.02) == "2.04%"
+    assert told_apart(0.02, 0.02) == "2.0%"
+    assert told_apart(0.059, 0.02) == "5.9%"
+    assert told_apart(0.02 + 1e-9, 0.02) == "2.0000%"
+
+
+def test_a_loss_that_no_cluster_can_have_is_told() -> None:
+    assert any("50" in note for note in verdict_of(made(14, loss=50)).notes)
+    assert guard(verdict_of(made(14, loss=2))).losses == 14
+    assert not any("gate.severe.loss" in note for note in verdict_of(made(14, loss=2)).notes)
+
+
+def test_none_that_gain_are_none() -> None:
+    assert "none gains" in verdict_of(made(14)).reason
 
 
 def test_the_clusters_that_lost_most_are_listed_worst_first() -> None:
