@@ -137,7 +137,9 @@ def gated(suite: Suite, baseline: Baseline) -> Suite:
 
 
 SAME = Ruling(
-    "pass", "the picks are the same in every cluster of the baseline, and all replies are valid"
+    "pass",
+    "the picks are the same in every cluster of the baseline, and all replies are valid",
+    outright=True,
 )
 
 

@@ -62,12 +62,16 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A word and why. `one_more`: the bounds with one more cluster, where it was asked for."""
+    """A word and why. `one_more`: the bounds with one more cluster, where it was asked for.
+
+    `outright`: it rests on no sample, since nothing has changed.
+    """
 
     word: Word
     reason: str
     notes: tuple[str, ...] = ()
     one_more: Bounds | None = None
+    outright: bool = False
 
 
 WordOf = Callable[[Bounds, float | None], Word]

@@ -64,7 +64,8 @@ def guarded(kind: VerdictKind, ruling: Ruling, severe: SevereLosses | None) -> R
             f"{severe.most:.1%} of them, and {gain} as much"
         )
         return replace(ruling, word=bad, reason=reason)
-    if severe.strict and ruling.word == equal and severe.share.high > severe.most:
+    unsure = severe.strict and severe.share.high > severe.most and not ruling.outright
+    if unsure and ruling.word == equal:
         reason = (
             f"by the mean it would be {equal}, but more than {severe.most:.1%} of the clusters may "
             f"lose {severe.loss:g} or more (up to {told_apart(severe.share.high, severe.most)})"

@@ -135,6 +135,11 @@ def test_none_that_gain_are_none() -> None:
     assert "none gains" in verdict_of(made(14)).reason
 
 
+def test_the_same_picks_as_recorded_pass_a_strict_guard_however_few_the_clusters() -> None:
+    case = made(0, n=20).where(gate=Gate(severe=SevereEntry(strict=True)))
+    assert gated(case).word == "pass"
+
+
 def test_the_clusters_that_lost_most_are_listed_worst_first() -> None:
     found = guard(verdict_of(made(12)))
     assert len(found.worst) == 10
