@@ -35,6 +35,7 @@ from selectllm.evaluation.runs.prepare import (
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
+from selectllm.jobs.arguments import OF_A_SESSION
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import suite_of
 from selectllm.jobs.options import Evaluating
@@ -164,7 +165,7 @@ def _called(planned: Suite | Pool | Path | str) -> str:
 
 def _check_fitting(arguments: Mapping[str, Any], kind: type[Any], other: str, this: str) -> None:
     """Raise UsageError for the first argument that plans of this `kind` do not have."""
-    known = get_type_hints(kind)
+    known = {*get_type_hints(kind), *OF_A_SESSION}
     for name in arguments:
         if name not in known:
             raise UsageError(f"`{name}` goes with {other}, and {this}. Leave it out", argument=name)

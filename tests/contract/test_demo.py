@@ -33,7 +33,7 @@ def test_the_simulated_part_shows_three_verdicts_and_ends_with_one_page_of_all(
     assert done.stdout.count("What this says: ") == 3
     assert "SIMULATED" in done.stdout
     written = tmp_path / "runs" / "report.html"
-    assert str(written) in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].split(". ")[0] == f"Wrote the page to {written}"
     page = written.read_text(encoding="utf-8")
     assert all(f'id="run-{nth}-top"' in page for nth in (1, 2))
     assert "careless, skilled are simulated" in page

@@ -116,6 +116,19 @@ def big_pool(count: int, **columns: object) -> list[dict[str, Any]]:
 # --- clusters and calls
 
 
+def test_a_plan_hands_to_its_session_what_is_a_session_s(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """folder, notes, watcher and engine go with a plan of a suite and with one of a pool."""
+    write_suite(RATED)
+    monkeypatch.chdir("/")
+    notes: list[str] = []
+    suite = folder / "suite.yaml"
+    assert sl.plan(suite, folder=folder, notes=notes.append).calls == 8
+    planned = sl.plan("pool.jsonl", budget=4, strategy="longest", folder=folder, engine=None)
+    assert planned.calls == 0
+
+
 def test_calls_are_clusters_x_orders_x_repeats_x_pairs() -> None:
     suite = write_suite(TWO, RATED, "orders: 3", "repeats: 2")
     content = planned(suite)

@@ -75,7 +75,7 @@ def test_a_pool_of_ones_own_is_recognised_and_lies_in_the_workspace() -> None:
 def test_columns_that_are_mapped_stand_in_the_suite() -> None:
     rows = [{"q": {"text": f"Say {n}."}, "length": n} for n in range(4)]
     write_jsonl(Path("rows.jsonl"), rows)
-    with pytest.raises(PoolError, match=r"q\.text"):
+    with pytest.raises(PoolError, match=r"'instruction': 'q\.text'"):
         started(pool="rows.jsonl")
     assert list(files()) == ["rows.jsonl"]
     made = started(".", pool="rows.jsonl", instruction="q.text")
