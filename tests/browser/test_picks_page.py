@@ -17,7 +17,8 @@ from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.workspace import find_workspace
 from selectllm.report.formats import Place, report
 from tests.browser.conftest import HARM, TURNED, Opened
-from tests.browser.test_report_page import WIDTHS, scrolled_through
+from tests.browser.looking import scrolled_through, serious_faults
+from tests.browser.test_report_page import WIDTHS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -114,18 +115,7 @@ def test_all_of_it_can_be_done_with_the_keyboard(opened: Opened, file: Path) -> 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Browser, file: Path, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    # The policy of the page would keep axe out as well.
-    context = browser.new_context(bypass_csp=True, color_scheme=scheme)  # type: ignore[arg-type]
-    page = Opened(context.new_page()).open(file)
-    scrolled_through(page)
-    for part in page.locator("details").all():
-        part.evaluate("part => { part.open = true; }")
-    page.wait_for_timeout(200)
-    found = Axe().run(page).response["violations"]
-    context.close()
-    assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+    assert serious_faults(browser, file, scheme) == []
 
 
 def test_20_000_picks_can_soon_be_looked_at(opened: Opened, tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from selectllm.prompting.prompt import render
 from selectllm.utility.annotation.asked import read_asking
 from tests.browser.conftest import HARM, Opened
 from tests.browser.large_page import large_page
+from tests.browser.looking import scrolled_through, serious_faults
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 WIDTHS = (1200, 800, 360)
 A, B, SILENT = (f"criteria@1 + {model}" for model in ("mock/first", "mock/oracle", "silent"))
@@ -33,17 +34,6 @@ A, B, SILENT = (f"criteria@1 + {model}" for model in ("mock/first", "mock/oracle
 def fragment(**state: object) -> str:
     """What the explorer is asked for in the address."""
     return f"#{urlencode(state)}"
-
-
-def scrolled_through(page: Page) -> None:
-    """To the end, so that every chart is drawn."""
-    height = page.evaluate("document.documentElement.scrollHeight")
-    for at in range(0, height, 500):
-        page.evaluate(f"window.scrollTo(0, {at})")
-        page.wait_for_timeout(30)
-    page.wait_for_function(
-        "[...document.querySelectorAll('.chart')].every(c => c.querySelector('svg'))"
-    )
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -179,18 +169,7 @@ def asked_by_the_command_line(run: sl.Evaluation, folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Browser, file: Path, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    # The policy of the page would keep axe out as well.
-    context = browser.new_context(bypass_csp=True, color_scheme=scheme)  # type: ignore[arg-type]
-    page = Opened(context.new_page()).open(file)
-    scrolled_through(page)
-    for part in page.locator("details").all():
-        part.evaluate("part => { part.open = true; }")
-    page.wait_for_timeout(200)
-    found = Axe().run(page).response["violations"]
-    context.close()
-    assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+    assert serious_faults(browser, file, scheme) == []
 
 
 def test_legends_can_be_seen_in_the_dark(browser: Browser, file: Path) -> None:

@@ -17,7 +17,7 @@ from selectllm.jobs.view_server import ViewServer
 from selectllm.jobs.viewing import View
 from selectllm.report.formats import report
 from tests.browser.conftest import SUITE, Opened
-from tests.browser.test_report_page import scrolled_through
+from tests.browser.looking import scrolled_through, serious_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -153,8 +153,6 @@ def test_view_leads_from_the_list_to_a_comparison_a_report_and_a_trend(
 def test_axe_finds_nothing_serious(
     browser: Browser, served: str, two: Path, each: Path, scheme: str
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     # The policy of the page would keep axe out as well.
     context = browser.new_context(bypass_csp=True, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
@@ -165,12 +163,7 @@ def test_axe_finds_nothing_serious(
     found = {}
     for place in places:
         page.goto(place)
-        scrolled_through(ready(page))
-        for part in page.locator("details").all():
-            part.evaluate("part => { part.open = true; }")
-        page.wait_for_timeout(200)
-        violations = Axe().run(page).response["violations"]
-        serious = [each for each in violations if each["impact"] in ("serious", "critical")]
+        serious = serious_of(ready(page))
         found[place] = [(each["id"], each["nodes"][0]["html"][:200]) for each in serious]
     context.close()
     assert found == {place: [] for place in places}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from selectllm.cli import main
 from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import assert_refused, write_suite
+from tests.support.sheets import fill, rows_of
 
 MODELS = "models: [mock/first] -> models: [mock/first, mock/random]"
 ARMS = ("--a", "mock/first", "--b", "mock/random")
@@ -49,26 +48,6 @@ def run(unlabelled: list[dict[str, Any]], undecided: Path) -> Path:
     """The same in the current folder."""
     shutil.copytree(undecided, ".", dirs_exist_ok=True)
     return Path("run")
-
-
-def rows_of(sheet: Path) -> tuple[list[list[str]], list[dict[str, str]]]:
-    """A CSV sheet's comment rows and its items."""
-    text = sheet.read_text(encoding="utf-8-sig")
-    table = list(csv.reader(io.StringIO(text)))
-    comments = [row for row in table if row[0].startswith("#")]
-    header, *rows = table[len(comments) :]
-    return comments, [dict(zip(header, row, strict=True)) for row in rows]
-
-
-def fill(sheet: Path, rate: Any, rater: str = "") -> None:
-    """What a person does in a spreadsheet: a number per row, and save."""
-    comments, rows = rows_of(sheet)
-    with sheet.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerows(comments)
-        writer.writerow(rows[0].keys())
-        for row in rows:
-            writer.writerow({**row, "rating": rate(row["id"]), "rater": rater}.values())
 
 
 def quality(item_id: str) -> int:
