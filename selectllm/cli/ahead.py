@@ -44,8 +44,9 @@ def show_ahead(plan: SelectionPlan, *, as_json: bool) -> None:
     else:
         count = "the items at or above the threshold" if plan.budget is None else plan.budget
         click.echo(
-            f"The strategy {plan.selector} would select {count} of {plan.items} items, with "
-            f"{counted(plan.calls, 'call')} ({plan.calls_at_most} at most)."
+            f"The strategy {plan.selector} would select {count} of "
+            f"{counted(plan.items, 'item')}, with {counted(plan.calls, 'call')} "
+            f"({plan.calls_at_most} at most)."
         )
     if plan.sent is not None and plan.calls:
         for line in _sent(plan):

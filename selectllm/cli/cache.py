@@ -36,10 +36,10 @@ def stats(folder: Path | None, as_json: bool) -> None:
         summary = {"folder": str(store.folder), "bytes": size, "models": models}
         click.echo(json.dumps(summary, sort_keys=True))
         return
-    click.echo(f"{store.folder}: {len(store)} replies, {size / 1e6:.1f} MB")
+    click.echo(f"{store.folder}: {_replies(len(store))}, {size / 1e6:.1f} MB")
     for model, entry in sorted(models.items()):
         click.echo(
-            f"  {model}: {entry['replies']} replies, {entry['tokens_in']} + "
+            f"  {model}: {_replies(entry['replies'])}, {entry['tokens_in']} + "
             f"{entry['tokens_out']} tokens, {entry['cost_usd']:.4f} USD when they were made"
         )
 
@@ -127,7 +127,7 @@ def clear(folder: Path | None, yes: bool) -> None:
         click.echo("Nothing was removed.")
         return
     count = clear_cache(place)
-    removed = "the damaged cache" if count is None else f"{count} replies"
+    removed = "the damaged cache" if count is None else _replies(count)
     click.echo(
         f"Removed {removed} from {place}. The next command that needs a reply asks for it again."
     )
@@ -143,3 +143,7 @@ def _open(folder: Path | None) -> ReplyCache:
     store = ReplyCache(_place(folder))
     click.get_current_context().call_on_close(store.close)
     return store
+
+
+def _replies(count: int) -> str:
+    return "1 reply" if count == 1 else f"{count} replies"

@@ -19,7 +19,7 @@ from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, 
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, SelectionShort
-from selectllm.core.shown import visible
+from selectllm.core.shown import counted, visible
 from selectllm.data.hub import is_hub
 from selectllm.data.pool import write_rejected
 from selectllm.jobs.contents import REJECTED, SELECTION
@@ -136,7 +136,8 @@ def _report(
     elif not printed:
         click.echo(
             visible(
-                f"Wrote {len(selection)} items to {out}, selected by {', '.join(selection.by)}."
+                f"Wrote {counted(len(selection), 'item')} to {out}, selected by "
+                f"{', '.join(selection.by)}."
             )
         )
         if selection.filled:

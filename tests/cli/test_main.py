@@ -103,13 +103,13 @@ def test_the_cache_can_be_looked_into_and_cleared(
     assert stats["models"] == {
         "openai/m": {"replies": 1, "tokens_in": 10, "tokens_out": 2, "cost_usd": 0.5}
     }
-    assert "1 replies" in selectllm("cache", "stats").out
+    assert "replies: 1 reply," in selectllm("cache", "stats").out
     assert json.loads(selectllm("cache", "ls", "--json").out)["key"] == REQUEST.key
     assert REQUEST.key[:12] in selectllm("cache", "ls").out
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     kept = selectllm("cache", "clear")
     assert (kept.code, kept.out) == (0, "Nothing was removed.\n")
-    assert "Removed 1 replies" in selectllm("cache", "clear", "--yes").out
+    assert "Removed 1 reply from" in selectllm("cache", "clear", "--yes").out
     assert selectllm("cache", "stats", "--json").json["models"] == {}
 
 
