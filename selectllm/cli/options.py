@@ -6,11 +6,12 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from selectllm.cli.option_words import option
+from selectllm.core.choices import RETAIN, Partition, TargetName
 from selectllm.core.errors import renaming
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
@@ -80,6 +81,12 @@ STRATEGY = option(
 )
 LIMIT = option("--limit", type=click.IntRange(1))
 SUITE_SEED = option("--seed", type=int, show_default="the suite's")
+SEED = option("--seed", type=int, default=0, show_default=True)
+BY = option("--by", type=OrOwn(sorted(get_args(Partition))), default="diverse", show_default=True)
+TOOLS = click.Choice(get_args(TargetName))
+RETAINED = option(
+    "--retain", type=click.FloatRange(0, 1, min_open=True), default=RETAIN[0], show_default=True
+)
 COMMON = (
     option(
         "-j",

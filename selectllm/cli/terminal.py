@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import click
 
+from selectllm.core.codec import canonical_json
 from selectllm.core.shown import sentence, visible
 from selectllm.core.types import Heard, Step
 from selectllm.data.columns import remapped
@@ -78,6 +80,24 @@ def _mapped(argument: str, field: str, column: str) -> str:
 def flag(argument: str) -> str:
     """What the command line calls an argument."""
     return FLAGS.get(argument) or f"--{argument.replace('_', '-')}"
+
+
+class Told(Protocol):
+    """What a job gives: itself in sentences, and as JSON."""
+
+    @property
+    def text(self) -> str:
+        """In sentences."""
+        ...
+
+    def to_json(self) -> Any:
+        """As --json prints it."""
+        ...
+
+
+def say(what: Told, *, as_json: bool) -> None:
+    """Print it to stdout, as JSON or in sentences."""
+    click.echo(canonical_json(what.to_json()) if as_json else visible(spoken(what.text)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from selectllm.models.model import ModelSpec
 from selectllm.models.secrets import MASK, is_secret_name, masked
 
 if TYPE_CHECKING:
-    from selectllm.evaluation.suite import ModelEntry
+    from selectllm.evaluation.suite import ModelEntry, Suite
 
 
 def named_model(model_id: str, options: ModelOptions) -> ModelSpec:
@@ -49,6 +49,19 @@ class NamedModels(Mapping[str, ModelSpec]):
 
     def __len__(self) -> int:
         return 0
+
+
+def with_model(suite: Suite, options: ModelOptions) -> Suite:
+    """The suite with what `options` say of its one model. Raises UsageError if it has several."""
+    if not options:
+        return suite
+    if len(suite.models) != 1:
+        raise UsageError(
+            "`api_base` and `model_arg` apply to a suite with one model, and this suite has "
+            f"{len(suite.models)}. Write these settings into its model entries instead.",
+            argument="api_base" if options.api_base is not None else "model_arg",
+        )
+    return suite.model_copy(update={"models": (named_entry(suite.models[0], options),)})
 
 
 def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, get_type_hints, overload
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Pool, Reply
+from selectllm.core.verdict_words import KindName
 from selectllm.data.hub import is_hub
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import KINDS
@@ -148,6 +149,60 @@ async def plan(
     _check_fitting(arguments, PlanArguments, "a pool", f"{_called(suite)} is a suite (.yaml)")
     planning = cast(PlanArguments, arguments)
     return await _plan_suite(cast("Suite | Path | str", suite), session, planning)
+
+
+UNUSED: Mapping[str, tuple[str, ...]] = {
+    "eval": ("prompt", "model"),
+    "regress": ("prompt", "model"),
+}
+"""What completes arms of other kinds, where a suite's own pairs are asked."""
+
+
+async def plan_either(
+    target: Path, kind: str = "eval", *, session: Session, **given: Any
+) -> SuitePlan | SelectionPlan:
+    """What `plan` or `plan_sets` says of a suite, or `plan` of a pool, as `selectllm plan` has it.
+
+    `kind`: as in PlanRequest, or sets. `given`: their arguments, `budget` being several numbers.
+    Raises UsageError for an argument of another of the three.
+    """
+    if is_pool(target):
+        _check_fitting(given, SelectArguments, "a suite", f"{target} is a pool")
+        budgets = given.pop("budget", ())
+        if len(budgets) != 1 or not ({"prompt", "model"} <= {*given} or "strategy" in given):
+            raise UsageError(
+                f"{target} is a pool, not a suite (.yaml). To plan a selection from it, run: "
+                f"selectllm plan {target} --budget N --prompt NAME --model PROVIDER/MODEL (or "
+                "--strategy NAME)."
+            )
+        return await ahead(target, session=session, budget=budgets[0], **given)
+    if kind == "sets":
+        return await plan_sets(target, session=session, **_of_sets(given))
+    for name in ("pool", "budget", "only"):
+        if name in given:
+            raise UsageError(
+                f"`{name}` goes with `kind` sets. Leave one of them out.", argument=name
+            )
+    return await plan(target, session=session, kind=cast("KindName", kind), **given)
+
+
+def _of_sets(given: dict[str, Any]) -> SetsArguments:
+    """The arguments of `plan_sets`. Raises UsageError for those of another kind of plan."""
+    own = SetsArguments(budgets=given.pop("budget", ()), only=given.pop("only", ()))
+    if "seed" in given:
+        own["seeds"] = (given.pop("seed"),)
+    if "pool" in given:
+        own["pool"] = given.pop("pool")
+    of_kinds = {name: kind for kind, names in ARMS.items() for name in (*names, "retain")}
+    for name in given:
+        if name in ("strategy", "by", "columns"):
+            raise UsageError(
+                f"`{name}` goes with a pool. Write it into the suite instead.", argument=name
+            )
+        kind = of_kinds.get(name)
+        fits = "does not go with" if kind is None else f"goes with `kind` {kind}, not with"
+        raise UsageError(f"`{name}` {fits} `kind` sets. Leave it out.", argument=name)
+    return own
 
 
 def is_pool(planned: Suite | Pool | Path | str) -> bool:

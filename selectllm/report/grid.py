@@ -49,10 +49,6 @@ ARMS = {
 MOST = 12  # settings in the table; all of them are in optimize.json
 
 
-def render_optimized(told: OptimizeResults) -> RenderableType:
-    """What came of a search or of a grid, the verdict first."""
-    return render_grid(told) if isinstance(told, GridResults) else render_report(told)
-
 
 def plan_text(plan: GridPlan) -> str:
     """What a grid is about to ask, in lines."""
