@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from selectllm.cli.evaluation import carried_out, evaluation_options, show, suite_argument
+from selectllm.cli.evaluation import carried_out, evaluation_options, show
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import Common
+from selectllm.cli.options import SUITE, Common
 
 
 @click.command(epilog=example("aa suite.yaml --prompt short@1 --model gpt"))
-@suite_argument
+@SUITE
 @option("--prompt", show_default="the suite's only one")
 @option("--model", show_default="the suite's only one")
 @option(

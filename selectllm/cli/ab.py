@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from selectllm.cli.evaluation import carried_out, evaluation_options, finish, suite_argument
+from selectllm.cli.evaluation import carried_out, evaluation_options, finish
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import Common
+from selectllm.cli.options import SUITE, Common
 
 
 @click.command(epilog=example("ab suite.yaml --a short@1 --b criteria@1 --model gpt"))
-@suite_argument
+@SUITE
 @option("--a", required=True)
 @option("--b", required=True, multiple=True)
 @option("--prompt")

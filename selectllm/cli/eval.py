@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from selectllm.cli.evaluation import carried_out, evaluation_options, show, suite_argument
+from selectllm.cli.evaluation import carried_out, evaluation_options, show
 from selectllm.cli.option_words import example
-from selectllm.cli.options import Common, model_options
+from selectllm.cli.options import SUITE, Common, model_options
 from selectllm.jobs.named_model import with_model
 from selectllm.jobs.options import ModelOptions
 
 
 @click.command("eval", epilog=example("eval suite.yaml", "eval suite.yaml --record replies.jsonl"))
-@suite_argument
+@SUITE
 @evaluation_options(verdicts=False)
 @model_options
 def eval_(

@@ -82,11 +82,6 @@ def evaluation_options(*, verdicts: bool = True) -> Callable[[Function], Functio
     return add
 
 
-def suite_argument(verb: Function) -> Function:
-    """Give a verb its SUITE; it receives it as `suite_file: Path`."""
-    return click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))(verb)
-
-
 def carried_out(
     job: Callable[..., Coroutine[Any, Any, Value]], suite: Suite, common: Common, **told: Any
 ) -> tuple[CommandSession, Value]:

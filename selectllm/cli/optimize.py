@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from selectllm.cli.evaluation import saying_how_to_ask, suite_argument
+from selectllm.cli.evaluation import saying_how_to_ask
 from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import DIRECTORY, LIMIT, SUITE_SEED, Common, common_options
+from selectllm.cli.options import DIRECTORY, LIMIT, SUITE, SUITE_SEED, Common, common_options
 from selectllm.cli.reports import reports, tell
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.shown import capital, visible
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         "optimize suite.yaml --prompt parts@1 --model gpt --grid",
     )
 )
-@suite_argument
+@SUITE
 @option("--prompt", show_default="the suite's only one")
 @option("--model", show_default="the suite's only one")
 @option(

@@ -68,6 +68,7 @@ class Output:
         return Common(as_json=self.as_json, quiet=self.quiet)
 
 
+SUITE = click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 AS_JSON = option("--json", "as_json", is_flag=True)
 QUIET = option("--quiet", is_flag=True)
 ENV_FILE = option(

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from selectllm.cli.evaluation import carried_out, evaluation_options, show, suite_argument
+from selectllm.cli.evaluation import carried_out, evaluation_options, show
 from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import FILE, Common
+from selectllm.cli.options import FILE, SUITE, Common
 from selectllm.cli.reports import place_of
 from selectllm.core.files import write_text
 
@@ -21,7 +21,7 @@ from selectllm.core.files import write_text
         "regress suite.yaml --baseline eval/baselines/suite.json --offline --junit gate.xml"
     )
 )
-@suite_argument
+@SUITE
 @option("--baseline", type=FILE, required=True, help="The file that selectllm baseline set wrote.")
 @option(
     "--junit",

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from selectllm.cli.evaluation import saying_how_to_ask, suite_argument
+from selectllm.cli.evaluation import saying_how_to_ask
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import DIRECTORY, FILE, Common, common_options
+from selectllm.cli.options import DIRECTORY, FILE, SUITE, Common, common_options
 from selectllm.cli.reports import reports, tell
 from selectllm.cli.session import open_session
 from selectllm.core.files import write_text
@@ -20,7 +20,7 @@ from selectllm.report.next_steps import command
 
 
 @click.command(epilog=example("sets suite.yaml --budget 1000 --budget 2000 --markdown sets.md"))
-@suite_argument
+@SUITE
 @option("-o", "--out", type=DIRECTORY, show_default="eval/runs/SUITE-sets-HASH")
 @option("--pool")
 @option("--budget", "budgets", type=click.IntRange(1), multiple=True, show_default="the suite's")

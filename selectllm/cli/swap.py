@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from selectllm.cli.evaluation import carried_out, evaluation_options, finish, suite_argument
+from selectllm.cli.evaluation import carried_out, evaluation_options, finish
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import RETAINED, Common
+from selectllm.cli.options import RETAINED, SUITE, Common
 
 
 @click.command(epilog=example("swap suite.yaml --from gpt --to llama --prompt criteria@1"))
-@suite_argument
+@SUITE
 @option("--from", "from_", required=True)
 @option("--to", required=True)
 @option("--prompt", show_default="the suite's only one")
