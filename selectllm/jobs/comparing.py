@@ -203,7 +203,7 @@ async def compare(
 ) -> Evaluation:
     """Evaluate the arms alone that `arms` makes of the suite's prompts and models."""
     evaluating, settings = divided(arguments)
-    suite = evaluating.applied(suite_of(suite, session))
+    suite = evaluating.applied(suite_of(suite, session, settings))
     async with opened(session, settings, suite.folder) as session:
         prompts = load_prompts(suite, session.library)
         design = arms(halves(suite, prompts, session.library))

@@ -74,18 +74,25 @@ async def evaluate(
     BudgetReached or ProviderError where asking ends, with what succeeded kept in the folder.
     """
     evaluating, settings = divided(arguments)
-    suite = evaluating.applied(suite_of(suite, session))
+    suite = evaluating.applied(suite_of(suite, session, settings))
     async with opened(session, settings, suite.folder) as session:
         run = open_run(session, suite, record=evaluating.record)
         return await carry_out(session, run, evaluating)
 
 
-def suite_of(suite: Suite | Path | str, session: Session | None) -> Suite:
-    """`suite`, loaded if it is a path. Raises SuiteError."""
+def suite_of(
+    suite: Suite | Path | str, session: Session | None, settings: Mapping[str, object]
+) -> Suite:
+    """`suite`, loaded if it is a path. Raises SuiteError.
+
+    A relative one is in the `folder` of the session, or, without a session, of the `settings` of
+    the one that is opened for the job.
+    """
     if isinstance(suite, Suite):
         return suite
+    folder = settings.get("folder") if session is None else session.folder
     with blaming("suite"):
-        return load_suite(Path(suite) if session is None else session.path(suite))
+        return load_suite(Path(folder, suite) if isinstance(folder, str | Path) else Path(suite))
 
 
 def open_run(

@@ -91,7 +91,7 @@ async def regress(
     is raised: see `evaluate`; UsageError, too, for a baseline that does not fit the suite.
     """
     evaluating, settings = divided(arguments)
-    suite = evaluating.applied(suite_of(suite, session))
+    suite = evaluating.applied(suite_of(suite, session, settings))
     if (why := KINDS["regress"].unassisted) is not None:
         check_unassisted(suite, "regress", why)  # before a baseline, which it cannot have
     async with opened(session, settings, suite.folder) as session:

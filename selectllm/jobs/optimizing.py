@@ -99,7 +99,8 @@ async def optimize(
         _check_grid(search)
     else:
         load_dspy()
-    suite = Evaluating(seed=search.seed, limit=search.limit).applied(suite_of(suite, session))
+    suite = suite_of(suite, session, settings)
+    suite = Evaluating(seed=search.seed, limit=search.limit).applied(suite)
     async with opened(session, settings, suite.folder) as session:
         prompts = _prompts_folder(session)
         job = _job(session, suite, search)

@@ -230,7 +230,7 @@ async def _plan_suite(
     suite: Suite | Path | str, session: Session | None, arguments: PlanArguments
 ) -> SuitePlan:
     request, settings = suite_divided(arguments)
-    suite = suite_of(suite, session)
+    suite = suite_of(suite, session, settings)
     suite = Evaluating(seed=request.seed, limit=request.limit).applied(suite)
     if (why := KINDS[request.kind].unassisted) is not None:
         check_unassisted(suite, request.kind, why)
@@ -252,7 +252,7 @@ async def plan_sets(
     The arguments are those of `sets` without `out`. Raises UsageError as it does.
     """
     request, settings = divided(arguments)
-    suite = suite_of(suite, session)
+    suite = suite_of(suite, session, settings)
     async with opened(session, settings, suite.folder) as session:
         opening = open_protocol(session, request.applied(suite, session), request.only)
         asked = await forecast_sets(opening.protocol, opening.protocol.run.settings)

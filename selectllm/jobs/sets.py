@@ -134,7 +134,7 @@ async def sets(
     BudgetReached or ProviderError where asking ends, with what is finished kept in the folder.
     """
     request, settings = divided(arguments)
-    suite = suite_of(suite, session)
+    suite = suite_of(suite, session, settings)
     async with opened(session, settings, suite.folder) as session:
         spent = session.ledger.spent
         opening = open_protocol(session, request.applied(suite, session), request.only)
