@@ -41,7 +41,13 @@ INSIDE = {
         {"wrappers"},
         {"connect"},
     ),
-    "prompting": ({"variables", "replies", "metering"}, {"sandbox"}, {"prompt"}, {"library"}),
+    "prompting": (
+        {"variables", "replies", "metering"},
+        {"sandbox"},
+        {"template"},
+        {"prompt"},
+        {"library"},
+    ),
     "selection": (
         {"schema"},
         {"clustering"},
