@@ -13,7 +13,8 @@ from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.coverage import check_unassisted
 from selectllm.evaluation.runs.prepare import load_prompts
-from selectllm.evaluation.suite import ModelEntry, Suite
+from selectllm.evaluation.suite import Suite
+from selectllm.evaluation.suite_entries import ModelEntry
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.options import Evaluating, Searching

@@ -59,6 +59,7 @@ INSIDE = {
     ),
     "utility": ({"schema"}, {"utility"}, {"annotation"}),
     "evaluation": (
+        {"suite_entries"},
         {"suite", "suite_columns", "metrics"},
         {"comparison"},
         {"runs", "two_runs"},
