@@ -25,8 +25,9 @@ from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.outputs import check_begun
-from selectllm.jobs.session import Session, Settings, opened, ticks
+from selectllm.jobs.session import Session, Settings, opened
 from selectllm.jobs.turns import turn
+from selectllm.jobs.watching import ticks
 from selectllm.selection.by_model import Divide
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.partition import find_partition
