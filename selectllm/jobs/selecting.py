@@ -11,12 +11,13 @@ from selectllm.core.errors import PoolError, blaming
 from selectllm.core.types import Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
+from selectllm.jobs.arguments import parted
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.prefilter import left_of
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session, opened
-from selectllm.jobs.settings import SelectArguments, SelectRequest, divided
+from selectllm.jobs.settings import SelectArguments, SelectRequest
 from selectllm.jobs.turns import turn
 from selectllm.jobs.ways_of_selecting import SelectionJob, Way, by_model, by_strategy
 from selectllm.prompting.prompt import Prompt
@@ -46,7 +47,8 @@ async def select(
     could be measured; ReplyMissing, BudgetReached or
     ProviderError where asking ends: what was paid for is in the reply cache, and in `log`.
     """
-    request, settings = divided(arguments)
+    request, settings = parted(SelectRequest, arguments)
+    request.check()
     async with opened(session, settings) as session:
         spent, began = session.ledger.spent, time.monotonic()
         loaded, job, way = await _opened(pool, request, session)
@@ -81,7 +83,8 @@ async def ahead(
 
     What `distinct` and `prefilter` would leave out is drawn at random where they have to measure.
     """
-    request, settings = divided(arguments)
+    request, settings = parted(SelectRequest, arguments)
+    request.check()
     async with opened(session, settings) as session:
         _, job, way = await _opened(pool, request, session, dry_run=True)
         try:

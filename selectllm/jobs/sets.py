@@ -23,6 +23,7 @@ from selectllm.evaluation.sets.results import pool_facts, set_results
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
+from selectllm.jobs.arguments import parted
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.outputs import check_begun
 from selectllm.jobs.session import Session, Settings, opened
@@ -78,13 +79,6 @@ class SetsArguments(Settings, total=False):
     only: Sequence[str]
 
 
-def divided(arguments: SetsArguments) -> tuple[SetsRequest, Settings]:
-    """What belongs to the sets, and what to the session."""
-    own = {name: arguments[name] for name in SetsRequest.__slots__ if name in arguments}  # type: ignore[literal-required]
-    rest = {name: value for name, value in arguments.items() if name not in own}
-    return SetsRequest(**own), Settings(**rest)  # type: ignore[typeddict-item]
-
-
 @dataclass(frozen=True, eq=False)
 class Sets:
     """The sets of a suite, and their comparison.
@@ -134,7 +128,7 @@ async def sets(
     Raises UsageError for input that cannot work, before anything is asked; ReplyMissing,
     BudgetReached or ProviderError where asking ends, with what is finished kept in the folder.
     """
-    request, settings = divided(arguments)
+    request, settings = parted(SetsRequest, arguments)
     suite = suite_of(suite, session, settings)
     async with opened(session, settings, suite.folder) as session:
         spent = session.ledger.spent
