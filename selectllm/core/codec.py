@@ -65,6 +65,21 @@ _CANONICAL = json.JSONEncoder(
 )
 
 
+LONG = 200  # characters from which another writer of texts is faster
+
+
+def json_text(text: str) -> str:
+    """`text` as JSON, as `canonical_json` writes it; a long one in a quarter of the time."""
+    if len(text) < LONG:
+        return _CANONICAL.encode(text)
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(text).decode("utf-8")
+    except PydanticSerializationError:  # half of a surrogate pair, which is no UTF-8
+        return _CANONICAL.encode(text)
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, repr floats and text as it is.
 

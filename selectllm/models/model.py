@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
-from selectllm.core.codec import sha256_json
+from selectllm.core.codec import canonical_json, json_text, sha256_text
 from selectllm.core.types import Message, Question, Reply, empty
 from selectllm.models.secrets import masked, shown_url
 
@@ -191,7 +191,17 @@ class Request:
     @cached_property
     def key(self) -> str:
         """The cache key: hex sha256 of the identity's canonical JSON."""
-        return sha256_json(self.identity())
+        identity = self.identity()
+        before = {name: value for name, value in identity.items() if name < "messages"}
+        after = {name: value for name, value in identity.items() if name > "messages"}
+        messages = ",".join(
+            f'{{"content":{json_text(message["content"])},"role":{json_text(message["role"])}}}'
+            for message in self.messages
+        )
+        # As canonical_json writes the whole, of which the messages are nearly all.
+        return sha256_text(
+            f'{canonical_json(before)[:-1]},"messages":[{messages}],{canonical_json(after)[1:]}'
+        )
 
 
 class Model(Protocol):

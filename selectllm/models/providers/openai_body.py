@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from selectllm.core.codec import json_text
 from selectllm.core.errors import ModelError
 from selectllm.models.model import ModelSpec, Request
 from selectllm.models.providers.failures import Fault
@@ -33,7 +34,22 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 def _compact(data: Any) -> bytes:
-    return _COMPACT.encode(data).encode()
+    if not _begins_with_texts(data):
+        return _COMPACT.encode(data).encode()
+    messages = ",".join(
+        "{" + ",".join(f"{json_text(k)}:{json_text(v)}" for k, v in message.items()) + "}"
+        for message in data["messages"]
+    )
+    rest = {name: value for name, value in data.items() if name != "messages"}
+    return f'{{"messages":[{messages}],{_COMPACT.encode(rest)[1:]}'.encode()
+
+
+def _begins_with_texts(data: Any) -> bool:
+    """Whether messages of plain text come first, and then something else: as nearly always."""
+    messages = next(iter(data.items())) if len(data) > 1 else ("", ())
+    return messages[0] == "messages" and all(
+        type(text) is str for message in messages[1] for pair in message.items() for text in pair
+    )
 
 
 def _spaced(data: Any) -> bytes:
