@@ -8,10 +8,10 @@ unnoticed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from selectllm.core.codec import canonical_json, json_text, sha256_text
 from selectllm.core.types import Message, Question, Reply, empty
@@ -219,3 +219,18 @@ class Model(Protocol):
     async def close(self) -> None:
         """Release connections and servers; the model is not used again."""
         ...
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """A model that saves work if it hears what it will be asked."""
+
+    def expect(self, requests: Sequence[Request]) -> None:
+        """Hear of requests that come next; whether they do come is open."""
+        ...
+
+
+def expect(model: Model, requests: Sequence[Request]) -> None:
+    """Tell `model` what it will be asked, if it saves work by that."""
+    if isinstance(model, LooksAhead) and requests:
+        model.expect(requests)

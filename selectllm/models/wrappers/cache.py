@@ -12,7 +12,7 @@ import os
 import shlex
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from selectllm.core.codec import canonical_json, load_json, sha256_json
 from selectllm.core.errors import CacheDamaged, CacheError, ReplyMissing
 from selectllm.core.types import Reply
 from selectllm.models.model import Model, Request
+from selectllm.models.wrappers.reply_rows import read_text, read_texts, write_text
 from selectllm.models.wrappers.single_flight import single_flight
 
 UNBOUNDED = 1 << 62  # bytes; with no eviction this only keeps diskcache from culling
@@ -155,10 +156,25 @@ class ReplyCache:
         kept = self._kept(key)
         return None if kept is None else kept[1]
 
+    def many(self, keys: Sequence[str]) -> dict[str, Reply]:
+        """Those of `keys` that are whole and kept, as `get`; what else there is, `get` tells."""
+        found: dict[str, Reply] = {}
+        try:
+            with self._edge():
+                texts = list(read_texts(self._store, keys))
+        except CacheError:
+            return found
+        for key, text in texts:
+            with contextlib.suppress(ValueError, TypeError):
+                found[key] = checked_reply(load_json(text or ""))
+        return found
+
     def put(self, request: Request, reply: Reply) -> None:
         """Keep `reply` under the request's key, with what `cache ls` shows of it."""
+        row = cache_row(request.model.id, time.time(), reply)
         with self._edge():
-            self._store.set(request.key, cache_row(request.model.id, time.time(), reply))
+            if not write_text(self._store, request.key, canonical_json(row)):
+                self._store.set(request.key, row)
 
     def keep(self, request: Request, reply: Reply) -> None:
         """`put` what was paid for; what the disk does not take is known to this process alone.
@@ -210,11 +226,20 @@ class ReplyCache:
     def _kept(self, key: str) -> tuple[dict[str, Any], Reply] | None:
         """The row under `key` and its reply, marked as cached."""
         with self._edge():
-            row = self._store.get(key)
+            there, text = read_text(self._store, key)
+            row = None
+            if there:
+                row = self._store.get(key) if text is None else self._read(text)
         try:
             return None if row is None else (row, checked_reply(row))
         except ValueError as error:
             raise CacheDamaged(_refusal(self.folder, str(error))) from None
+
+    def _read(self, text: str) -> Any:
+        try:
+            return load_json(text)
+        except ValueError:
+            raise CacheDamaged(_refusal(self.folder, "not JSON")) from None
 
     def clear(self) -> int:
         """Remove every reply; returns how many there were."""
@@ -286,9 +311,16 @@ class Cached:
     def __init__(self, inner: Model, cache: ReplyCache) -> None:
         self._inner = inner
         self._cache = cache
+        self._ahead: dict[str, Reply] = {}  # found together, each for one call
+
+    def expect(self, requests: Sequence[Request]) -> None:
+        """Look all of them up at once, a tenth of the work of one after the other."""
+        self._ahead = self._cache.many([request.key for request in requests])
 
     async def complete(self, request: Request) -> Reply:
         """The cached reply, else the inner model's, kept before it is handed out."""
+        if (known := self._ahead.pop(request.key, None)) is not None:
+            return known
 
         async def work() -> Reply:
             reply = await self._inner.complete(request)
