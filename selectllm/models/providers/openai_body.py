@@ -34,22 +34,17 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 def _compact(data: Any) -> bytes:
-    if not _begins_with_texts(data):
+    (first, messages), *rest = data.items()
+    if first != "messages" or not messages or not rest:
         return _COMPACT.encode(data).encode()
-    messages = ",".join(
-        "{" + ",".join(f"{json_text(k)}:{json_text(v)}" for k, v in message.items()) + "}"
-        for message in data["messages"]
-    )
-    rest = {name: value for name, value in data.items() if name != "messages"}
-    return f'{{"messages":[{messages}],{_COMPACT.encode(rest)[1:]}'.encode()
-
-
-def _begins_with_texts(data: Any) -> bool:
-    """Whether messages of plain text come first, and then something else: as nearly always."""
-    messages = next(iter(data.items())) if len(data) > 1 else ("", ())
-    return messages[0] == "messages" and all(
-        type(text) is str for message in messages[1] for pair in message.items() for text in pair
-    )
+    try:
+        texts = [
+            ",".join([f"{json_text(name)}:{json_text(text)}" for name, text in message.items()])
+            for message in messages
+        ]
+    except (AttributeError, TypeError):  # extra_body has messages of its own form
+        return _COMPACT.encode(data).encode()
+    return f'{{"messages":[{{{"},{".join(texts)}}}],{_COMPACT.encode(dict(rest))[1:]}'.encode()
 
 
 def _spaced(data: Any) -> bytes:
