@@ -203,6 +203,13 @@ class Request:
             f'{canonical_json(before)[:-1]},"messages":[{messages}],{canonical_json(after)[1:]}'
         )
 
+    @cached_property
+    def tokens(self) -> int:
+        """How many tokens its messages have, by our estimate."""
+        from selectllm.models.tokens import estimate_tokens  # numpy, which no help needs
+
+        return estimate_tokens(self.messages)
+
 
 class Model(Protocol):
     """Whatever answers a request.

@@ -12,7 +12,6 @@ from selectllm.core.errors import ProviderError, ReplyMissing, SelectLLMError
 from selectllm.core.types import Attempt, Decision, Message, Parsed, Question, Reply
 from selectllm.models.model import Request, expect
 from selectllm.models.providers.providers import provider_of, takes_schema, tokens_to_list
-from selectllm.models.tokens import estimate_tokens
 from selectllm.prompting.prompt import labels_for, render
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.prompting.replies.logprobs import parse_logprobs
@@ -234,7 +233,7 @@ def fits(request: Request) -> bool:
     context = request.model.context
     if context is None:
         return True
-    return estimate_tokens(request.messages) <= context - request.max_tokens
+    return request.tokens <= context - request.max_tokens
 
 
 def failed(task: Task, error: ProviderError, before: Sequence[Attempt] = ()) -> Decision:

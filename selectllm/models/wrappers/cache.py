@@ -20,11 +20,10 @@ from typing import Any
 import diskcache
 
 from selectllm.core.codec import canonical_json, load_json, sha256_json
-from selectllm.core.errors import CacheDamaged, CacheError, ReplyMissing
+from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.types import Reply
-from selectllm.models.model import Model, Request
-from selectllm.models.wrappers.reply_rows import read_text, read_texts, write_text
-from selectllm.models.wrappers.single_flight import single_flight
+from selectllm.models.model import Request
+from selectllm.models.wrappers.reply_rows import Together, read_text, read_texts, write_text
 
 UNBOUNDED = 1 << 62  # bytes; with no eviction this only keeps diskcache from culling
 
@@ -135,6 +134,7 @@ class ReplyCache:
                 size_limit=UNBOUNDED,
                 cull_limit=0,
             )
+            self._together = Together(self._store)
 
     @contextlib.contextmanager
     def _edge(self) -> Iterator[None]:
@@ -191,6 +191,15 @@ class ReplyCache:
                     "run cannot find them in the cache, and would pay for them again."
                 )
             self._unkept[request.key] = reply
+
+    async def keep_soon(self, request: Request, reply: Reply) -> None:
+        """`keep`, in one transaction with all that is kept in this turn of the event loop.
+
+        When it returns, the reply is on the disk, or `note` was told that it cannot be.
+        """
+        row = cache_row(request.model.id, time.time(), reply)
+        if not await self._together.write(request.key, canonical_json(row)):
+            self.keep(request, reply)
 
     def by_model(self) -> dict[str, dict[str, Any]]:
         """Model -> its `replies`, `tokens_in`, `tokens_out`, `cost_usd` when they were made."""
@@ -300,49 +309,3 @@ def reply_from(fields: Any, *, cached: bool = False) -> Reply:
         } if fields.keys() == REPLY_KEYS:
             return Reply(**fields, cached=cached)
     raise ValueError("not a reply")
-
-
-class Cached:
-    """A model whose replies are kept: each request identity is asked once, ever.
-
-    Single flight holds across threads and processes (single_flight.py).
-    """
-
-    def __init__(self, inner: Model, cache: ReplyCache) -> None:
-        self._inner = inner
-        self._cache = cache
-        self._ahead: dict[str, Reply] = {}  # found together, each for one call
-
-    def expect(self, requests: Sequence[Request]) -> None:
-        """Look all of them up at once, a tenth of the work of one after the other."""
-        self._ahead = self._cache.many([request.key for request in requests])
-
-    async def complete(self, request: Request) -> Reply:
-        """The cached reply, else the inner model's, kept before it is handed out."""
-        if (known := self._ahead.pop(request.key, None)) is not None:
-            return known
-
-        async def work() -> Reply:
-            reply = await self._inner.complete(request)
-            self._cache.keep(request, reply)
-            return reply
-
-        def look() -> Reply | None:
-            return self._cache.get(request.key)
-
-        return await single_flight(self._cache.lock_file, request.key, look, work)
-
-    async def close(self) -> None:
-        """Close the inner model; the cache is its owner's."""
-        await self._inner.close()
-
-
-class Offline:
-    """A model that is never asked: what is not recorded or cached is missing (exit 5)."""
-
-    async def complete(self, request: Request) -> Reply:
-        """Raise ReplyMissing."""
-        raise ReplyMissing(f"no recorded or cached reply of {request.model.name}")
-
-    async def close(self) -> None:
-        """Nothing was opened."""

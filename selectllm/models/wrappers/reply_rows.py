@@ -8,8 +8,11 @@ for byte what it would write.
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import diskcache
@@ -54,3 +57,55 @@ def write_text(store: diskcache.Cache, key: str, text: str) -> bool:
 
 def _text(mode: Any, value: Any) -> str | None:
     return value if mode == RAW and isinstance(value, str) else None
+
+
+class Together:
+    """What is kept in one turn of an event loop, written in one transaction at its end.
+
+    Each transaction costs as much as the row in it. Nobody goes on before it is over: what is not
+    on the disk is not handed out.
+    """
+
+    def __init__(self, store: diskcache.Cache) -> None:
+        self._store = store
+        self._open: dict[asyncio.AbstractEventLoop, _Batch] = {}
+
+    async def write(self, key: str, text: str) -> bool:
+        """Whether `text` was written under `key`; if not, it can be tried alone."""
+        loop = asyncio.get_running_loop()
+        batch = self._open.get(loop)
+        if batch is None:
+            batch = self._open[loop] = _Batch(loop.create_future())
+            loop.call_soon(self._commit, loop)
+        batch.rows[key] = text
+        # shield: who is cancelled must not cancel what the others wait for
+        return key in await asyncio.shield(batch.written)
+
+    def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._open.pop(loop)
+        try:
+            written = self._written(batch.rows)
+        except (sqlite3.Error, OSError):  # each is tried alone, which tells why
+            written = set()
+        batch.written.set_result(written)
+
+    def _written(self, rows: Mapping[str, str]) -> set[str]:
+        if len(rows) == 1:
+            return {key for key, text in rows.items() if write_text(self._store, key, text)}
+        database = self._store._con
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            written = {key for key, text in rows.items() if write_text(self._store, key, text)}
+            database.execute("COMMIT")
+        finally:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+        return written
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows to write, and who waits for it: the keys that were written."""
+
+    written: asyncio.Future[set[str]]
+    rows: dict[str, str] = field(default_factory=dict)

@@ -48,15 +48,20 @@ async def single_flight(
     key: str,
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
+    *,
+    looked: bool = False,
 ) -> Result:
     """`look()` if it finds something, else `work()`, run by one caller per key at a time.
+
+    `looked`: that was done a moment ago, and nothing was found; there is still a look under lock.
 
     `work` must leave behind what `look` finds. A SelectLLMError of its goes to every caller that
     waited for it in this process; if it ends otherwise, one of those who waited takes over.
     """
     while True:
-        if (found := look()) is not None:
+        if not looked and (found := look()) is not None:
             return found
+        looked = False
         with _guard:
             flight = _flights.get((lock_file, key))
             if flight is None:
