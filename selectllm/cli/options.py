@@ -44,6 +44,9 @@ class Common:
 
     concurrency: int = 8
     max_cost: float | None = None
+    max_total_tokens: int | None = None
+    max_requests: int | None = None
+    shared_budget: str | None = None
     allow_unpriced: bool = False
     offline: bool = False
     as_json: bool = False
@@ -103,6 +106,21 @@ COMMON = (
         metavar="USD",
         help="Stop before the total cost exceeds USD (exit code 4). Run the same command again "
         "with a higher limit to continue.",
+    ),
+    option(
+        "--max-total-tokens",
+        type=click.IntRange(0),
+        help="Stop before more than N tokens are read and written (exit code 4).",
+    ),
+    option(
+        "--max-requests",
+        type=click.IntRange(0),
+        help="Stop before more than N requests are sent (exit code 4).",
+    ),
+    option(
+        "--shared-budget",
+        help="Let --max-cost, --max-total-tokens and --max-requests limit all that is spent under "
+        "this name in the workspace, by every command that gives it.",
     ),
     option(
         "--allow-unpriced",

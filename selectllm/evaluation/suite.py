@@ -25,6 +25,7 @@ from selectllm.core.shown import shortened
 from selectllm.core.strict import DIALECT, Count, Name, Strict, reason_of
 from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.evaluation.suite_entries import (
+    BudgetEntry,
     ClustersEntry,
     Gate,
     ModelEntry,
@@ -91,6 +92,7 @@ class Suite(Strict):
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
     sets: SetsEntry | None = None
+    budget: BudgetEntry | None = None
     _source: Path | None = PrivateAttr(default=None)
 
     @property
@@ -177,6 +179,7 @@ def _keys_at(location: Sequence[Any]) -> list[str]:
         "gate": Gate,
         "severe": SevereEntry,
         "sets": SetsEntry,
+        "budget": BudgetEntry,
         "models": ModelEntry,
         "price": PriceEntry,
         "vote": VoteEntry,

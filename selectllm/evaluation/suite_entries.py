@@ -97,6 +97,8 @@ class ModelEntry(Strict):
     extra: JsonMapping = Field(default={})
     timeout: Annotated[float, Field(gt=0)] = 120.0
     transport: Transport | None = None
+    rpm: Annotated[float, Field(gt=0)] | None = None
+    tpm: Annotated[float, Field(gt=0)] | None = None
 
     def spec(self) -> ModelSpec:
         """The entry as the rest of the package uses it."""
@@ -139,6 +141,25 @@ class Gate(Strict):
         """As manifests have it: what came later is left out where it is not used."""
         later = {name for name in ("assisted_by", "severe") if getattr(self, name) is None}
         return self.model_dump(mode="json", exclude=later)
+
+
+class BudgetEntry(Strict):
+    """A budget of the workspace, shared by every command that names it.
+
+    `limit`: USD. `tokens`: read and written. `requests`: sent. What is spent counts under `name`,
+    in whatever process and suite; each suite says how much that may come to.
+    """
+
+    name: Name
+    limit: Annotated[float, Field(ge=0)] | None = None
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    requests: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.limit is None and self.tokens is None and self.requests is None:
+            raise ValueError("should say how much may be spent, as limit (USD), tokens or requests")
+        return self
 
 
 def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:

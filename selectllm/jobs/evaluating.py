@@ -114,7 +114,7 @@ def open_run(
         settled(spec, suite.folder)
     _warn_of_equal_repeats(session, suite)
     partial = comparison is not None and comparison.differing
-    shared = session.connections(pack=_recorded(session, suite, record))
+    shared = session.connections(pack=_recorded(session, suite, record), budget=suite.budget)
     if baseline is not None:
         shared = replace(shared, recorded=baseline.endpoints)
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
