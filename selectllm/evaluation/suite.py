@@ -28,6 +28,7 @@ from selectllm.core.plugins import REFERENCE, is_reference
 from selectllm.core.shown import shortened
 from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict, reason_of
 from selectllm.core.yaml_text import YamlFault, load_yaml
+from selectllm.evaluation.suite_paths import check_inside
 from selectllm.models.model import Answer, ModelSpec, Price, Rule, Transport, Vote
 from selectllm.selection.clustering.partition import PARTITIONS
 from selectllm.utility.entries import (
@@ -310,6 +311,7 @@ def load_suite(path: Path) -> Suite:
         raise SuiteError(f"{path}: " + "; ".join(dict.fromkeys(problems))) from None
     _check(path, suite)
     suite._source = path
+    check_inside(suite)
     return suite
 
 
