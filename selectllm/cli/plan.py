@@ -81,18 +81,19 @@ def plan(suite_file: Path, kind: str, common: Common, **asked: Any) -> None:
     with --for sets. For a POOL, --budget with --prompt and --model, or with --strategy, say what to
     select, and --by, --map and --turns apply.
     """
-    from selectllm.jobs import planning
+    from selectllm.jobs.plan_choice import UNUSED, plan_either
+    from selectllm.jobs.planning import SuitePlan, is_pool
 
-    of_pool = planning.is_pool(suite_file)
+    of_pool = is_pool(suite_file)
     session = open_session(common, Path.cwd() if of_pool else suite_file.resolve().parent)
     given = {name: value for name, value in given_options().items() if name in asked}
-    planned = finished(planning.plan_either(suite_file, kind, session=session, **given))
-    if isinstance(planned, planning.SuitePlan):
+    planned = finished(plan_either(suite_file, kind, session=session, **given))
+    if isinstance(planned, SuitePlan):
         tell(planned.results, session)
     else:
         say(planned, as_json=common.as_json)
     if not common.as_json:
         verb = "select" if of_pool else kind
-        words = same_command(*LEFT_OUT, *planning.UNUSED.get(verb, ()), verb=verb)
+        words = same_command(*LEFT_OUT, *UNUSED.get(verb, ()), verb=verb)
         words += ["--baseline", "BASELINE.json"] if verb == "regress" else []
         session.note(f"To carry it out, run: {shlex.join(words)}")

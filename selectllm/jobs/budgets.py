@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from selectllm.core.errors import UsageError, check_number, check_whole
 
 if TYPE_CHECKING:
-    from selectllm.evaluation.suite import BudgetEntry
+    from selectllm.evaluation.suite_entries import BudgetEntry
     from selectllm.jobs.session import SessionSettings
     from selectllm.models.wrappers.budget import Ledger
     from selectllm.models.wrappers.shared_budget import SharedBudget

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, get_type_hints, overload
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Pool, Reply
-from selectllm.core.verdict_words import KindName
 from selectllm.data.hub import is_hub
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import KINDS
@@ -36,19 +35,17 @@ from selectllm.evaluation.runs.prepare import (
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
-from selectllm.jobs.arguments import OF_A_SESSION
+from selectllm.jobs.arguments import OF_A_SESSION, parted
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import suite_of
 from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import nearby
-from selectllm.jobs.plan_request import ARMS as ARMS
 from selectllm.jobs.plan_request import EitherArguments, PlanRequest
 from selectllm.jobs.plan_request import PlanArguments as PlanArguments
-from selectllm.jobs.plan_request import divided as suite_divided
 from selectllm.jobs.selecting import ahead
 from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session, opened
-from selectllm.jobs.sets import SetsArguments, divided, open_protocol
+from selectllm.jobs.sets import SetsArguments, SetsRequest, open_protocol
 from selectllm.jobs.settings import SelectArguments
 from selectllm.models.connect import settled
 from selectllm.models.wrappers.recorded import read_pack
@@ -143,66 +140,12 @@ async def plan(
     Raises UsageError for what cannot be planned, and for an argument of the one with the other.
     """
     if is_pool(suite):
-        _check_fitting(arguments, SelectArguments, "a suite", f"{_called(suite)} is a pool")
+        check_fitting(arguments, SelectArguments, "a suite", f"{_called(suite)} is a pool")
         selecting = cast(SelectArguments, arguments)
         return await ahead(cast("Pool | Path | str", suite), session=session, **selecting)
-    _check_fitting(arguments, PlanArguments, "a pool", f"{_called(suite)} is a suite (.yaml)")
+    check_fitting(arguments, PlanArguments, "a pool", f"{_called(suite)} is a suite (.yaml)")
     planning = cast(PlanArguments, arguments)
     return await _plan_suite(cast("Suite | Path | str", suite), session, planning)
-
-
-UNUSED: Mapping[str, tuple[str, ...]] = {
-    "eval": ("prompt", "model"),
-    "regress": ("prompt", "model"),
-}
-"""What completes arms of other kinds, where a suite's own pairs are asked."""
-
-
-async def plan_either(
-    target: Path, kind: str = "eval", *, session: Session, **given: Any
-) -> SuitePlan | SelectionPlan:
-    """What `plan` or `plan_sets` says of a suite, or `plan` of a pool, as `selectllm plan` has it.
-
-    `kind`: as in PlanRequest, or sets. `given`: their arguments, `budget` being several numbers.
-    Raises UsageError for an argument of another of the three.
-    """
-    if is_pool(target):
-        _check_fitting(given, SelectArguments, "a suite", f"{target} is a pool")
-        budgets = given.pop("budget", ())
-        if len(budgets) != 1 or not ({"prompt", "model"} <= {*given} or "strategy" in given):
-            raise UsageError(
-                f"{target} is a pool, not a suite (.yaml). To plan a selection from it, run: "
-                f"selectllm plan {target} --budget N --prompt NAME --model PROVIDER/MODEL (or "
-                "--strategy NAME)."
-            )
-        return await ahead(target, session=session, budget=budgets[0], **given)
-    if kind == "sets":
-        return await plan_sets(target, session=session, **_of_sets(given))
-    for name in ("pool", "budget", "only"):
-        if name in given:
-            raise UsageError(
-                f"`{name}` goes with `kind` sets. Leave one of them out.", argument=name
-            )
-    return await plan(target, session=session, kind=cast("KindName", kind), **given)
-
-
-def _of_sets(given: dict[str, Any]) -> SetsArguments:
-    """The arguments of `plan_sets`. Raises UsageError for those of another kind of plan."""
-    own = SetsArguments(budgets=given.pop("budget", ()), only=given.pop("only", ()))
-    if "seed" in given:
-        own["seeds"] = (given.pop("seed"),)
-    if "pool" in given:
-        own["pool"] = given.pop("pool")
-    of_kinds = {name: kind for kind, names in ARMS.items() for name in (*names, "retain")}
-    for name in given:
-        if name in ("strategy", "by", "columns"):
-            raise UsageError(
-                f"`{name}` goes with a pool. Write it into the suite instead.", argument=name
-            )
-        kind = of_kinds.get(name)
-        fits = "does not go with" if kind is None else f"goes with `kind` {kind}, not with"
-        raise UsageError(f"`{name}` {fits} `kind` sets. Leave it out.", argument=name)
-    return own
 
 
 def is_pool(planned: Suite | Pool | Path | str) -> bool:
@@ -218,7 +161,7 @@ def _called(planned: Suite | Pool | Path | str) -> str:
     return planned.name if isinstance(planned, Suite) else str(planned)
 
 
-def _check_fitting(arguments: Mapping[str, Any], kind: type[Any], other: str, this: str) -> None:
+def check_fitting(arguments: Mapping[str, Any], kind: type[Any], other: str, this: str) -> None:
     """Raise UsageError for the first argument that plans of this `kind` do not have."""
     known = {*get_type_hints(kind), *OF_A_SESSION}
     for name in arguments:
@@ -229,7 +172,8 @@ def _check_fitting(arguments: Mapping[str, Any], kind: type[Any], other: str, th
 async def _plan_suite(
     suite: Suite | Path | str, session: Session | None, arguments: PlanArguments
 ) -> SuitePlan:
-    request, settings = suite_divided(arguments)
+    request, settings = parted(PlanRequest, arguments)
+    request.check()
     suite = suite_of(suite, session, settings)
     suite = Evaluating(seed=request.seed, limit=request.limit).applied(suite)
     if (why := KINDS[request.kind].unassisted) is not None:
@@ -251,7 +195,7 @@ async def plan_sets(
 
     The arguments are those of `sets` without `out`. Raises UsageError as it does.
     """
-    request, settings = divided(arguments)
+    request, settings = parted(SetsRequest, arguments)
     suite = suite_of(suite, session, settings)
     async with opened(session, settings, suite.folder) as session:
         opening = open_protocol(session, request.applied(suite, session), request.only)

@@ -22,7 +22,8 @@ from selectllm.evaluation.comparison.rated_sample import draw
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_inputs
 from selectllm.evaluation.runs.prepare import Sources, read_data
 from selectllm.evaluation.runs.verify import finished_decisions
-from selectllm.evaluation.suite import Gate, Suite, load_suite
+from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.jobs.options import RatingRequest
 from selectllm.report.next_steps import command
 from selectllm.selection.strategies import is_analytic

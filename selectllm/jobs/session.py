@@ -5,26 +5,27 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import itertools
 import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
+from selectllm.core.closing import Closing
 from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
 from selectllm.core.plugins import announcing
 from selectllm.core.stopping import DRAIN_SECONDS, Drain, draining
-from selectllm.core.types import Heard, Item, Pool, Progress, Step
+from selectllm.core.types import Item, Pool, Progress, Step
 from selectllm.jobs.arguments import check, hints_of
 from selectllm.jobs.budgets import check_limits, ledger_of, suite_budget
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
 from selectllm.jobs.methods import Jobs
+from selectllm.jobs.watching import Notes, Watcher
 from selectllm.jobs.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -32,42 +33,13 @@ if TYPE_CHECKING:
     from selectllm.data.embedder import Embedder
     from selectllm.data.pool import LoadedPool
     from selectllm.data.vector_file import GivenVectors
-    from selectllm.evaluation.suite import BudgetEntry
+    from selectllm.evaluation.suite_entries import BudgetEntry
     from selectllm.models.connect import Connections
     from selectllm.models.model import ModelSpec
     from selectllm.models.wrappers.cache import ReplyCache
 
 
 MOST_CALLS = 512  # in flight
-
-
-class Watcher(Protocol):
-    """Who hears of a job while it runs. A job itself prints nothing."""
-
-    def note(self, text: str) -> None:
-        """Hear one sentence or more about what a job does or leaves out."""
-        ...
-
-    def progress(self, description: str) -> contextlib.AbstractContextManager[Heard | None]:
-        """What is called with every Step while the context lasts; None if nobody looks."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """A watcher that passes notes to `hear`, or to nobody, and shows no progress."""
-
-    hear: Callable[[str], object] | None = None
-
-    def note(self, text: str) -> None:
-        """Pass it on."""
-        if self.hear is not None:
-            self.hear(text)
-
-    @contextlib.contextmanager
-    def progress(self, description: str) -> Iterator[Heard | None]:
-        """Nobody looks."""
-        yield None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +79,7 @@ class Settings(TypedDict, total=False):
     drain: float
 
 
-class Session(Jobs):
+class Session(Closing, Jobs):
     """What several jobs share: workspace, prompts, reply cache, budget, engine.
 
     A context manager, `with` or `async with`; leaving it closes the cache. One session may run
@@ -180,17 +152,6 @@ class Session(Jobs):
         self._encoders: set[str] = set()  # whose scripts were looked at
         self._codes: set[str] = set()  # `module:attr` that were told
         self.closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -426,12 +387,6 @@ def _check_ready(specs: Iterable[ModelSpec]) -> None:
 
     for spec in specs:
         check_ready(spec, os.environ)
-
-
-def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
-    """What `progress` needs to hear of a total: call it once for each thing that is done."""
-    done = itertools.count(1)
-    return lambda thing: progress(next(done), total) if progress else None
 
 
 def _check(settings: SessionSettings) -> None:
