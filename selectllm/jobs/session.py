@@ -25,6 +25,7 @@ from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
 from selectllm.jobs.methods import Jobs
+from selectllm.jobs.outputs import nearby
 from selectllm.jobs.watching import Notes, Watcher
 from selectllm.jobs.workspace import Workspace, find_workspace
 
@@ -228,8 +229,9 @@ class Session(Closing, Jobs):
         """Tell the watcher once of code of the user's that is used, and where it lies."""
         if reference not in self._codes:
             self._codes.add(reference)
+            where = nearby(Path(place))
             self.note(
-                f"Note: {reference} is code of your own, from {place}. It runs in this process."
+                f"Note: {reference} is code of your own, from {where}. It runs in this process."
             )
 
     def note_pool(self, pool: Pool) -> None:
