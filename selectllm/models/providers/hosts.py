@@ -34,13 +34,13 @@ HOSTS: Mapping[str, str] = {
 def host_of(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     """The host that sees the prompts of `spec`, with its port; None if none does.
 
-    Of a provider whose host is not known here it says so in words. Raises ModelError as `endpoint`
+    Of a provider whose host is not known here, and of code of the user's, it says so in words. Raises ModelError as `endpoint`
     does.
     """
     if provider_of(spec).way in ("embedded", "scripted"):
         return None
     if provider_of(spec).way == "own":
-        return f"wherever {spec.id} sends them"
+        return f"your own code {spec.id}"
     url = endpoint(spec, environment)
     if url is not None:
         return urlsplit(url).netloc

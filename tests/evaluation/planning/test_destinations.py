@@ -20,7 +20,7 @@ from selectllm.prompting.library import PromptLibrary
         ("openai/m", {}, {"OPENAI_BASE_URL": "https://proxy.example/v1"}, "proxy.example"),
         ("ollama_chat/m", {}, {}, "localhost:11434"),
         ("bedrock/m", {}, {}, "the servers of bedrock"),
-        ("python/mine:Model", {}, {}, "wherever python/mine:Model sends them"),
+        ("python/mine:Model", {}, {}, "your own code python/mine:Model"),
         ("local/smollm2-135m", {}, {}, None),
         ("mock/first", {}, {}, None),
     ],
