@@ -34,8 +34,8 @@ HOSTS: Mapping[str, str] = {
 def host_of(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     """The host that sees the prompts of `spec`, with its port; None if none does.
 
-    Of a provider whose host is not known here, and of code of the user's, it says so in words. Raises ModelError as `endpoint`
-    does.
+    Of a provider whose host is not known here, and of code of the user's, it says so in words.
+    Raises ModelError as `endpoint` does.
     """
     if provider_of(spec).way in ("embedded", "scripted"):
         return None
