@@ -59,7 +59,7 @@ INSIDE = {
     ),
     "utility": ({"schema"}, {"utility"}, {"annotation"}),
     "evaluation": (
-        {"suite_entries"},
+        {"suite_entries", "suite_paths"},
         {"suite", "suite_columns", "metrics"},
         {"comparison"},
         {"runs", "two_runs"},
