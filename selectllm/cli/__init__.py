@@ -47,6 +47,7 @@ MORE = {
     "models": "List, install or serve embedded models.",
     "doctor": "Show what is installed and set here, and what is broken.",
     "cache": "List, check, repair or clear the cached replies.",
+    "log": "Mend the log of a run or selection.",
 }
 VERBS = EVERYDAY | MORE
 """Every verb with its line. It is the command of its name in the module of its name."""

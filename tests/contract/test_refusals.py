@@ -64,6 +64,7 @@ LINES = {
     "cache ls": "",
     "cache stats": "",
     "cache verify": "",
+    "log repair": "runs/asked",
 }
 """A verb, and arguments with which it could go on."""
 PICK = "select pool.jsonl --budget 3"
@@ -342,6 +343,11 @@ evla suites/asked.yaml                              | 'evla' 'eval'?
 utility vaildate x                                  | 'vaildate' 'validate'?
 prompts shw short@1                                 | 'shw' 'show'?
 cache clera                                         | 'clera' 'clear'?
+
+log repair nowhere.jsonl                            | nowhere.jsonl
+log repair suites                                   | suites .jsonl
+log repair pool.jsonl                               | pool.jsonl
+log repir runs/asked                                | 'repir' 'repair'?
 """
 """A call, and the words of its error: the argument, the value, the closest name."""
 ROWS = [
