@@ -10,7 +10,7 @@ import click
 
 from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts, show
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import Common, common_options, grouped
+from selectllm.cli.options import Common, batch_options, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.jobs.options import Evaluating
@@ -48,6 +48,7 @@ aa_options = grouped(
 @evaluating_options
 @reports("RunResults", verdicts=False)
 @common_options
+@batch_options
 def aa(
     suite_file: Path, options: AaOptions, details: bool, evaluating: Evaluating, common: Common
 ) -> None:

@@ -11,7 +11,7 @@ import click
 from selectllm.cli.comparing import finish
 from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import Common, common_options, grouped
+from selectllm.cli.options import Common, batch_options, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.jobs.options import Evaluating
@@ -60,6 +60,7 @@ ab_options = grouped(
 @evaluating_options
 @reports("RunResults")
 @common_options
+@batch_options
 def ab(
     suite_file: Path, options: AbOptions, details: bool, evaluating: Evaluating, common: Common
 ) -> None:

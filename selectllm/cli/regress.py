@@ -12,7 +12,7 @@ import click
 from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts, show
 from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import FILE, Common, common_options, grouped
+from selectllm.cli.options import FILE, Common, batch_options, common_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.files import write_text
@@ -58,6 +58,7 @@ regress_options = grouped(
 @evaluating_options
 @reports("RunResults")
 @common_options
+@batch_options
 def regress(
     suite_file: Path,
     options: RegressOptions,

@@ -24,6 +24,7 @@ from selectllm.evaluation.runs.prepare import load_prompts, newer_versions
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Suite
+from selectllm.jobs.batching import asked_in_batches
 from selectllm.jobs.contents import BASELINE, PACK
 from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, divided, open_run, suite_of
 from selectllm.jobs.evaluation import Evaluation, TableName
@@ -104,19 +105,23 @@ async def regress(
             recorded = read_baseline(path)
             check_suite(recorded, suite, path)
         prompts = load_prompts(suite, session.library)
-        run = open_run(
-            session,
-            gated(suite, recorded),
-            ComparisonDesign("regress", ()),
-            prompts=prompts,
-            baseline=recorded,
-            record=evaluating.record,
-        )
-        matched(recorded, run.inputs.pairs)  # before anything is paid for
-        try:
-            done = await carry_out(session, run, evaluating)
-        except ReplyMissing as error:
-            raise ReplyMissing(f"{_moved(recorded, run)}{error}", pack=error.pack) from None
+
+        async def job(session: Session) -> Evaluation:
+            run = open_run(
+                session,
+                gated(suite, recorded),
+                ComparisonDesign("regress", ()),
+                prompts=prompts,
+                baseline=recorded,
+                record=evaluating.record,
+            )
+            matched(recorded, run.inputs.pairs)  # before anything is paid for
+            try:
+                return await carry_out(session, run, evaluating)
+            except ReplyMissing as error:
+                raise ReplyMissing(f"{_moved(recorded, run)}{error}", pack=error.pack) from None
+
+        done = await asked_in_batches(session, job)
         return _gate_result(done, suite, newer_versions(suite, prompts, session.library))
 
 

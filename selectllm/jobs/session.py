@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from selectllm.data.vector_file import GivenVectors
     from selectllm.models.connect import Connections
     from selectllm.models.model import ModelSpec
+    from selectllm.models.wrappers.batch import Batch
     from selectllm.models.wrappers.cache import ReplyCache
 
 
@@ -67,6 +68,24 @@ class Notes:
         yield None
 
 
+class _Once:
+    """A watcher of a job that runs several times, who hears each note once."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._told: set[str] = set()
+
+    def note(self, text: str) -> None:
+        """Pass it on, unless it was told before."""
+        if text not in self._told:
+            self._told.add(text)
+            self._watcher.note(text)
+
+    def progress(self, description: str) -> contextlib.AbstractContextManager[Heard | None]:
+        """Pass it on."""
+        return self._watcher.progress(description)
+
+
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """How a session works; see `Session`."""
@@ -81,6 +100,8 @@ class SessionSettings:
     encoder: str | None = None
     vectors: Path | None = None
     drain: float = DRAIN_SECONDS
+    batch: bool = False
+    wait: bool = True
 
 
 class Settings(TypedDict, total=False):
@@ -96,6 +117,8 @@ class Settings(TypedDict, total=False):
     encoder: str | None
     vectors: Path | str | None
     drain: float
+    batch: bool
+    wait: bool
 
 
 class Session(Jobs):
@@ -118,6 +141,8 @@ class Session(Jobs):
     `cache`: folders to use instead of the workspace's. `encoder`: name or path of a
     sentence-transformers model. `vectors`: a .npy file of the pool's vectors. `drain`: seconds
     that a job which is interrupted waits for replies that are on their way; 0 for not at all.
+    `batch`: ask in batches, at about half the price (see docs/batches.md); `wait`: wait until they
+    are answered, instead of raising BatchUnderWay until the same job, run again, finds them so.
 
     Raises UsageError for a setting that cannot work.
     """
@@ -164,6 +189,7 @@ class Session(Jobs):
 
             self.given = GivenVectors(open_vectors(self.settings.vectors))
         self._caches: list[ReplyCache] = []  # one, once somebody asks for it
+        self.batch: Batch | None = None  # of a job that asks in batches
         self._encoders: set[str] = set()  # whose scripts were looked at
         self.closed = False
 
@@ -221,6 +247,12 @@ class Session(Jobs):
             )
         session = copy.copy(self)
         session.ledger, session.calls = self.ledger.part(), CallCount()
+        return session
+
+    def in_batches(self, batch: Batch) -> Self:
+        """The same session for a job that asks in `batch`, and runs several times."""
+        session = copy.copy(self)
+        session.batch, session.watcher = batch, _Once(self.watcher)
         return session
 
     def _settings(self, given: Settings) -> SessionSettings:
@@ -294,6 +326,12 @@ class Session(Jobs):
         """What the models of a job share."""
         from selectllm.models.connect import Connections
 
+        if self.settings.batch and self.batch is None:
+            raise UsageError(
+                "`batch`: this command asks one question after another, which cannot be done in "
+                "batches. Leave it out",
+                argument="batch",
+            )
         return Connections(
             cache=self.cache,
             environment=os.environ,
@@ -306,6 +344,7 @@ class Session(Jobs):
             num_ctx=num_ctx,
             base=self.base,
             innermost=self.engine.model,
+            batch=self.batch,
         )
 
     def embedder(
@@ -420,6 +459,11 @@ def _check(settings: SessionSettings) -> None:
         raise UsageError(
             f"`drain` {settings.drain} is not a number of seconds. Give at least 0",
             argument="drain",
+        )
+    if settings.batch and settings.offline:
+        raise UsageError(
+            "`batch` sends questions, and `offline` sends nothing. Leave one of them out",
+            argument="batch",
         )
     cost = settings.max_cost
     if cost is not None and (math.isnan(cost) or cost < 0):

@@ -7,6 +7,7 @@ by what is known of the model.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -46,6 +47,15 @@ class Ledger:
         self._whole = whole
         self._reserved = 0.0
         self._settled = asyncio.Condition()
+
+    @property
+    def room(self) -> float:
+        """USD that may be set aside now; infinite without a limit."""
+        if self._whole is not None:
+            return self._whole.room
+        if self.max_cost is None:
+            return math.inf
+        return self.max_cost - self.spent - self._reserved
 
     def part(self) -> Ledger:
         """A ledger for one of several jobs that spend from this one, maybe at once."""
@@ -95,6 +105,21 @@ class Ledger:
             self._settled.notify_all()
 
 
+class CommittedLedger(Ledger):
+    """What is spent already, such as on a batch that was sent, and counts in `whole`.
+
+    No limit can stop it any more.
+    """
+
+    def __init__(self, whole: Ledger) -> None:
+        super().__init__()
+        self._of = whole
+
+    async def settle(self, reserved: float, spent: float | None, *, assumed: bool = False) -> None:
+        """Count it."""
+        await self._of.settle(0.0, spent, assumed=assumed)
+
+
 class Budgeted:
     """A model whose calls go through a ledger.
 
@@ -128,7 +153,7 @@ class Budgeted:
         return await self._paid(request)
 
     async def _paid(self, request: Request) -> Reply:
-        reserved = self._reservation(request)
+        reserved = self.reservation(request)
         await self._ledger.reserve(reserved)
         spent: float | None = 0.0
         assumed = False
@@ -167,7 +192,11 @@ class Budgeted:
             self._written = max(self._written, reply.tokens_out / request.max_tokens)
         return reply
 
-    def _reservation(self, request: Request) -> float:
+    def reservation(self, request: Request) -> float:
+        """USD to set aside before a request is sent; 0 without a limit.
+
+        Raises ModelError under a limit where the price is not known and must be.
+        """
         if self._ledger.max_cost is None:
             return 0.0
         most = self._at_most(request)
