@@ -10,7 +10,7 @@ from selectllm.core.errors import ProviderError
 from selectllm.core.shown import counted
 from selectllm.jobs.session import Session
 from selectllm.models.model import Request
-from selectllm.models.providers.batch_lines import NO_ANSWER, Answers
+from selectllm.models.providers.batch_lines import NO_ANSWER, BatchAnswers
 from selectllm.models.providers.outcome import Outcomes
 from selectllm.models.wrappers.batch import Collected, in_batches
 
@@ -30,7 +30,7 @@ class Taking:
     errors: list[ProviderError] = field(default_factory=list)
     _collected: dict[str, Collected] = field(default_factory=dict)
 
-    async def take(self, answers: Answers) -> set[str]:
+    async def take(self, answers: BatchAnswers) -> set[str]:
         """Keep every answer; the keys of the questions that are not answered.
 
         Raises the ProviderError of an answer that says that none can succeed, after all others
@@ -50,7 +50,7 @@ class Taking:
                 self.again += self.session.batch.note(key, error)
         return failed
 
-    def oddities(self, answers: Answers, asked: Iterable[str]) -> list[str]:
+    def oddities(self, answers: BatchAnswers, asked: Iterable[str]) -> list[str]:
         """What was not as it should be, counted, in words."""
         unknown = len(answers.unknown(frozenset(asked)))
         counts = {

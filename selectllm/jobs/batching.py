@@ -26,7 +26,7 @@ from selectllm.jobs.batch_taking import Taking
 from selectllm.jobs.session import Session
 from selectllm.models.model import Request
 from selectllm.models.providers.batch_calls import BatchStatus
-from selectllm.models.providers.batch_lines import Answers
+from selectllm.models.providers.batch_lines import BatchAnswers
 from selectllm.models.providers.batch_service import BatchService, check_batches, open_batches
 from selectllm.models.wrappers.batch import Batch
 from selectllm.models.wrappers.single_flight import single_flight
@@ -182,7 +182,7 @@ class _Rounds:
             )
 
     def _tell(
-        self, batch: SentBatch, status: BatchStatus, taking: Taking, answers: Answers
+        self, batch: SentBatch, status: BatchStatus, taking: Taking, answers: BatchAnswers
     ) -> None:
         """Tell what of a batch did not come back as it should."""
         odd = taking.oddities(answers, self.journal.keys(batch))

@@ -48,6 +48,8 @@ LINES = {
     "aa": f"{SUITE} --model mock/random",
     "verify": "runs/ab",
     "baseline set": "runs/asked -o new.json",
+    "batch export": "suites/grid.yaml new.jsonl",
+    "batch import": "suites/grid.yaml answers.jsonl",
     "optimize": "suites/grid.yaml --grid",
     "prompts check": "",
     "prompts diff": "short@1 rank@1",

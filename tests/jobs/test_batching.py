@@ -98,8 +98,9 @@ def test_selections_and_comparisons_are_the_same_too(
     suite = suite_of(batches, model, "[short@1] -> [short@1, criteria@1]", **FREE)
     base = batches.root if model == CLAUDE else batches.base_url
     ab = ("ab", suite, "--a", "short@1", "--b", "criteria@1")
-    pick = ("select", "pool.jsonl", "--budget", 4, "--cluster-size", 5, "--by", "random")
-    pick = (*pick, "--prompt", "short@1", "--model", model, "--api-base", base)
+    dividing = ("--budget", 4, "--cluster-size", 5, "--by", "random")
+    asking = ("--prompt", "short@1", "--model", model, "--api-base", base)
+    pick = ("select", "pool.jsonl", *dividing, *asking)
     for batch, out in ((("--batch",), "in-batches"), (("--cache", "other"), "by-calls")):
         for words in ((*ab, "-o", out), (*pick, "-o", f"{out}.jsonl")):
             outcome = selectllm(*words, *batch)
@@ -269,7 +270,11 @@ def test_a_batch_that_ended_badly_is_told_and_the_same_command_goes_on(
     selectllm: Command, batches: BatchServer, status: str
 ) -> None:
     batches.ends_as = status
-    batches.spoil = lambda made: made.lines.clear() if status == "failed" else made.lines.pop()
+
+    def cut(made: Made) -> None:
+        made.lines = [] if status == "failed" else made.lines[:-1]
+
+    batches.spoil = cut
     suite = suite_of(batches, "openai/m")
     told = evaluated(selectllm, suite, code=6)
     assert f"batch_0 (8 questions of openai/m, {status}) did not end well" in told.err

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from selectllm.models.model import ModelSpec, Request
 from selectllm.models.providers.answers import Answered
 from selectllm.models.providers.batch_calls import PAGES, BatchCalls, BatchStatus, Sought
-from selectllm.models.providers.batch_lines import Answers, Outcome, read_answers
+from selectllm.models.providers.batch_lines import BatchAnswers, Outcome, read_answers
 from selectllm.models.providers.body import Heard, at, json_of, text_of
 from selectllm.models.providers.endpoint import api_key, base_url
 from selectllm.models.providers.failures import Fault, refused
@@ -117,9 +117,9 @@ class AnthropicBatches:
             files=("results",),
         )
 
-    async def answers(self, status: BatchStatus) -> Answers:
+    async def answers(self, status: BatchStatus) -> BatchAnswers:
         """Its results."""
-        answers = Answers()
+        answers = BatchAnswers()
         heard = await self._calls.call("GET", f"{_BATCHES}/{quote(status.id)}/results")
         read_answers(heard.content.split(b"\n"), answers, anthropic_outcome)
         return answers

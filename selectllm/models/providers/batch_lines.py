@@ -26,7 +26,7 @@ NO_ANSWER = Fault("busy", "the batch came back without an answer to this questio
 
 
 @dataclass
-class Answers:
+class BatchAnswers:
     """What a batch brought back.
 
     `outcomes`: by `custom_id`, the first one that answers. `doubled`: lines beyond the first of
@@ -64,7 +64,7 @@ def line_of(key: str, body: bytes, url: str = CHAT) -> bytes:
 
 
 def read_answers(
-    lines: Iterable[bytes], answers: Answers, read: Callable[[Any], Outcome | None]
+    lines: Iterable[bytes], answers: BatchAnswers, read: Callable[[Any], Outcome | None]
 ) -> None:
     """Add the answers in `lines` to `answers`; `read` reads a line's JSON, None if it is none."""
     for line in lines:

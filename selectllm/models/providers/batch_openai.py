@@ -12,7 +12,7 @@ from selectllm.models.model import ModelSpec, Request
 from selectllm.models.providers.batch_calls import PAGES, BatchCalls, BatchStatus, Sought
 from selectllm.models.providers.batch_lines import (
     CHAT,
-    Answers,
+    BatchAnswers,
     line_of,
     openai_outcome,
     question_line,
@@ -123,9 +123,9 @@ class OpenAIBatches:
             files=tuple(file for file in files if isinstance(file, str) and file),
         )
 
-    async def answers(self, status: BatchStatus) -> Answers:
+    async def answers(self, status: BatchStatus) -> BatchAnswers:
         """The lines of its output and of its error file."""
-        answers = Answers()
+        answers = BatchAnswers()
         for file in status.files:
             heard = await self._calls.call("GET", self._at(f"/files/{quote(file)}/content"))
             read_answers(heard.content.split(b"\n"), answers, openai_outcome)

@@ -13,7 +13,7 @@ from selectllm.core.errors import ModelError
 from selectllm.models.model import ModelSpec, Request
 from selectllm.models.providers.batch_anthropic import AnthropicBatches
 from selectllm.models.providers.batch_calls import BatchStatus, Sought
-from selectllm.models.providers.batch_lines import Answers
+from selectllm.models.providers.batch_lines import BatchAnswers
 from selectllm.models.providers.batch_openai import OpenAIBatches
 from selectllm.models.providers.providers import PROVIDERS, provider_of
 
@@ -47,7 +47,7 @@ class BatchService(Protocol):
         """How far the batch is."""
         ...
 
-    async def answers(self, status: BatchStatus) -> Answers:
+    async def answers(self, status: BatchStatus) -> BatchAnswers:
         """What came back."""
         ...
 
