@@ -27,7 +27,7 @@ from selectllm.evaluation.runs.prepare import (
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
-from selectllm.jobs.batching import asked_in_batches
+from selectllm.jobs.batching import asked_in_batches, note_place
 from selectllm.jobs.contents import PACK
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
@@ -177,8 +177,7 @@ def folder_of(session: Session, run: Run, evaluating: Evaluating) -> Path:
 async def carry_out(session: Session, run: Run, evaluating: Evaluating) -> Evaluation:
     """Ask what is not decided yet, and write the run folder; one job at a time does."""
     folder = folder_of(session, run, evaluating)
-    if session.batch is not None:
-        session.batch.place = folder / "batches.json"
+    note_place(session, folder / "batches.json")
     async with turn(folder):
         return await _carried_out(session, run, evaluating, folder)
 

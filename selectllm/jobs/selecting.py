@@ -13,7 +13,7 @@ from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
 from selectllm.evaluation.runs.run import evaluated_before
-from selectllm.jobs.batching import asked_in_batches
+from selectllm.jobs.batching import asked_in_batches, note_place
 from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots, note_used_up
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.prefilter import check_models, left_of
@@ -78,8 +78,8 @@ async def select(
 
         async def pick(session: Session) -> tuple[LoadedPool, _Job, Picked]:
             loaded, job, way = await _opened(pool, request, session)
-            if session.batch is not None and job.log is not None:
-                session.batch.place = job.log.with_name(f"{job.log.stem}.batches.json")
+            if job.log is not None:
+                note_place(session, job.log.with_name(f"{job.log.stem}.batches.json"))
             try:
                 async with turn(job.log, "log"):
                     return loaded, job, await way.pick(job)

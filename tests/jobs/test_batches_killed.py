@@ -25,7 +25,7 @@ ANTHROPIC = [
     *(("create", "before"), ("create", "after"), ("status", "after"), ("results", "after")),
 ]
 OPENAI = [("upload", "before"), ("upload", "after"), *ANTHROPIC, ("results", "before")]
-LOADS = (*ASKING, "selectllm.jobs.batching", "aiohttp")
+LOADS = (*ASKING, "selectllm.jobs.batch_rounds", "aiohttp")
 POINTS = [*(("openai/m", *point) for point in OPENAI), *((CLAUDE, *point) for point in ANTHROPIC)]
 
 
@@ -38,7 +38,7 @@ def batches() -> Iterator[BatchServer]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks come at once, and a provider lists at once what it was sent."""
-    monkeypatch.setattr("selectllm.jobs.batching.FIRST_LOOK", 0.01)
+    monkeypatch.setattr("selectllm.jobs.batch_rounds.FIRST_LOOK", 0.01)
     monkeypatch.setattr("selectllm.jobs.batch_sending.SETTLED", 0.0)
 
 

@@ -41,7 +41,7 @@ def batches() -> Iterator[BatchServer]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks come at once, and a provider lists at once what it was sent."""
-    monkeypatch.setattr("selectllm.jobs.batching.FIRST_LOOK", 0.01)
+    monkeypatch.setattr("selectllm.jobs.batch_rounds.FIRST_LOOK", 0.01)
     monkeypatch.setattr("selectllm.jobs.batch_sending.SETTLED", 0.0)
 
 
@@ -129,6 +129,31 @@ def test_without_waiting_the_same_command_collects(
     assert [row["status"] for row in noted()] == ["completed", "completed"]
 
 
+def test_calls_are_refused_while_a_batch_of_the_run_is_under_way(
+    selectllm: Command, batches: BatchServer
+) -> None:
+    suite = suite_of(batches, "openai/m")
+    batches.hold = True
+    evaluated(selectllm, suite, "--no-wait", code=5)
+    refused = selectllm("eval", suite, "-o", "run")
+    assert refused.code == 2
+    assert "batch_0" in refused.err
+    assert "--batch" in refused.err
+    assert not batches.calls
+    batches.hold = False
+    batches.reply = lambda messages: "[1, 2]"
+    evaluated(selectllm, suite)
+    assert selectllm("eval", suite, "-o", "run").code == 0
+
+
+def test_a_plan_says_what_batches_would_cost(selectllm: Command, batches: BatchServer) -> None:
+    planned = selectllm("plan", suite_of(batches, "openai/m", **PRICED))
+    said = re.search(r"with --batch, .* about ([0-9.]+) USD instead of ([0-9.]+)", planned.err)
+    assert said is not None, planned.err
+    assert float(said[1]) == pytest.approx(float(said[2]) / 2, abs=1e-4)
+    assert "--batch" not in selectllm("plan", suite_of(batches, "ollama_chat/m", **PRICED)).err
+
+
 def test_another_run_waits_for_the_same_batch(selectllm: Command, batches: BatchServer) -> None:
     suite = suite_of(batches, "openai/m")
     batches.hold = True
@@ -167,6 +192,22 @@ def test_a_batch_holds_what_the_budget_has_room_for(
     spent = sum(a["cost_usd"] for row in rows for a in row["attempts"])
     assert 0 < spent <= 0.5
     evaluated(selectllm, suite)
+    assert set(batches.asked.values()) == {1}
+
+
+def test_azure_is_asked_at_its_own_paths(
+    selectllm: Command, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_KEY", "azure-0123456789")
+    suite = suite_of(
+        batches, "azure/m", api_key_env="AZURE_KEY", extra={"api_version": "2024-10-21"}
+    )
+    evaluated(selectllm, suite)
+    assert {headers["api-key"] for _, headers in batches.headers} == {"azure-0123456789"}
+    assert not any("authorization" in headers for _, headers in batches.headers)
+    row = json.loads(batches.files["file-0"].splitlines()[0])
+    assert row["url"] == "/chat/completions"
+    assert row["body"]["model"] == "m"
     assert set(batches.asked.values()) == {1}
 
 
