@@ -15,6 +15,7 @@ from selectllm.core.names import unknown
 from selectllm.core.shown import counted
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.batch_taking import Taking
+from selectllm.jobs.batching import noting
 from selectllm.jobs.contents import BATCH
 from selectllm.jobs.evaluating import evaluate, suite_of
 from selectllm.jobs.options import Evaluating
@@ -101,7 +102,7 @@ async def export_batch(
     suite, place = suite_of(suite, session), session.path(file)
     check_written("file", place, BATCH, read_by(suite), session.workspace)
     if model is not None and model not in (names := [spec.name for spec in suite.specs()]):
-        raise UsageError(unknown("model", model, names), argument="model")
+        raise UsageError(f"`model`: {unknown('model', model, names)}", argument="model")
     wanted = await _wanted(suite, session, evaluating)
     requests = [each for each in wanted.values() if model in (None, each.model.name)]
     models = {request.model.name for request in requests}
@@ -129,7 +130,7 @@ async def import_batch(
     """
     suite, answers = suite_of(suite, session), _answers(session.path(file))
     wanted = await _wanted(suite, session, evaluating)
-    session = session.in_batches(Batch(lambda spec: None))
+    session = noting(session, Batch(lambda spec: None))
     there = {key: request for key, request in wanted.items() if key in answers.outcomes}
     taking = Taking(session, there)
     failed = await taking.take(answers)
@@ -152,7 +153,7 @@ async def _wanted(suite: Suite, session: Session, evaluating: Evaluating) -> dic
     batch = Batch(lambda spec: None)
     told = {"out": evaluating.out, "seed": evaluating.seed, "limit": evaluating.limit}
     try:
-        await evaluate(suite, session=session.in_batches(batch), **told)  # type: ignore[arg-type]
+        await evaluate(suite, session=noting(session, batch), **told)  # type: ignore[arg-type]
     except ReplyMissing:
         if not batch.wanted:
             raise

@@ -9,12 +9,18 @@ it is what comes of calls, by the same code.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from selectllm.core.errors import ReplyMissing, RunError
-from selectllm.jobs.session import Session
+from selectllm.core.types import Heard
+from selectllm.jobs.session import Session, Watcher
+
+if TYPE_CHECKING:
+    from selectllm.models.wrappers.batch import Batch
 
 Value = TypeVar("Value")
 
@@ -32,7 +38,7 @@ async def asked_in_batches(session: Session, job: Callable[[Session], Awaitable[
     from selectllm.models.providers.batch_service import check_batches
     from selectllm.models.wrappers.batch import Batch
 
-    session = session.in_batches(Batch(check_batches))
+    session = noting(session, Batch(check_batches))
     rounds = BatchRounds(session)
     try:
         while True:
@@ -44,6 +50,31 @@ async def asked_in_batches(session: Session, job: Callable[[Session], Awaitable[
             await rounds.answer()
     finally:
         await rounds.close()
+
+
+def noting(session: Session, batch: Batch) -> Session:
+    """`session` for a job whose questions `batch` takes; what the job notes is told once."""
+    session = copy.copy(session)
+    session.batch, session.watcher = batch, _Once(session.watcher)
+    return session
+
+
+class _Once:
+    """A watcher of a job that runs several times, who hears each note once."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._told: set[str] = set()
+
+    def note(self, text: str) -> None:
+        """Pass it on, unless it was told before."""
+        if text not in self._told:
+            self._told.add(text)
+            self._watcher.note(text)
+
+    def progress(self, description: str) -> contextlib.AbstractContextManager[Heard | None]:
+        """Pass it on."""
+        return self._watcher.progress(description)
 
 
 def note_place(session: Session, place: Path) -> None:

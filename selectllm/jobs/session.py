@@ -68,24 +68,6 @@ class Notes:
         yield None
 
 
-class _Once:
-    """A watcher of a job that runs several times, who hears each note once."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-        self._told: set[str] = set()
-
-    def note(self, text: str) -> None:
-        """Pass it on, unless it was told before."""
-        if text not in self._told:
-            self._told.add(text)
-            self._watcher.note(text)
-
-    def progress(self, description: str) -> contextlib.AbstractContextManager[Heard | None]:
-        """Pass it on."""
-        return self._watcher.progress(description)
-
-
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """How a session works; see `Session`."""
@@ -247,12 +229,6 @@ class Session(Jobs):
             )
         session = copy.copy(self)
         session.ledger, session.calls = self.ledger.part(), CallCount()
-        return session
-
-    def in_batches(self, batch: Batch) -> Self:
-        """The same session for a job that asks in `batch`, and runs several times."""
-        session = copy.copy(self)
-        session.batch, session.watcher = batch, _Once(self.watcher)
         return session
 
     def _settings(self, given: Settings) -> SessionSettings:

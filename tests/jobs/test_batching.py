@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from selectllm.core.errors import UsageError
+from selectllm.jobs.session import Session
 from tests.conftest import Command, Outcome, pool_rows, read_jsonl, write_jsonl
 from tests.support.batch_server import BatchServer, Made
 from tests.support.cli_files import RATED, statuses, write_suite
@@ -146,9 +148,41 @@ def test_calls_are_refused_while_a_batch_of_the_run_is_under_way(
     assert selectllm("eval", suite, "-o", "run").code == 0
 
 
+def test_a_judge_rates_in_batches(selectllm: Command, batches: BatchServer) -> None:
+    suite = suite_of(batches, "openai/m")
+    batches.reply = lambda messages: f"[1]: {len(str(messages)) % 5 + 1}"
+    judging = ("utility", "calibrate", suite, "--human", "rating", "--judge", "rating:quality@1+m")
+    asked = selectllm(*judging, "--batch", "--json")
+    assert asked.code == 0, asked.err
+    assert not batches.calls
+    assert set(batches.asked.values()) == {1}
+    plain = selectllm(*judging, "--cache", "other", "--json")
+    assert batches.calls == batches.asked.total()
+    assert asked.out == plain.out
+
+
+def test_strategies_that_ask_are_in_the_same_batch(
+    selectllm: Command, batches: BatchServer
+) -> None:
+    suite = suite_of(batches, "openai/m", 'strategies: ["rating:quality@1+m"]')
+    batches.reply = lambda messages: "3"
+    batches.hold = True
+    evaluated(selectllm, suite, "--no-wait", code=5)
+    assert len(batches.batches[0].rows) == 8 + 40
+
+
+def test_what_asks_one_after_another_cannot_be_done_in_batches(
+    selectllm: Command, batches: BatchServer
+) -> None:
+    suite = suite_of(batches, "openai/m")
+    with Session(batch=True) as session, pytest.raises(UsageError, match="`batch`: this command"):
+        session.sets(suite)
+    assert not batches.steps
+
+
 def test_a_plan_says_what_batches_would_cost(selectllm: Command, batches: BatchServer) -> None:
     planned = selectllm("plan", suite_of(batches, "openai/m", **PRICED))
-    said = re.search(r"with --batch, .* about ([0-9.]+) USD instead of ([0-9.]+)", planned.err)
+    said = re.search(r"with --batch, .* about ([0-9.]+) USD instead of ([0-9.]+)\.", planned.err)
     assert said is not None, planned.err
     assert float(said[1]) == pytest.approx(float(said[2]) / 2, abs=1e-4)
     assert "--batch" not in selectllm("plan", suite_of(batches, "ollama_chat/m", **PRICED)).err
