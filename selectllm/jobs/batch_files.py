@@ -99,7 +99,7 @@ async def export_batch(
     are asked again. `model`: only those of this model of the suite; a file holds those of one.
     Raises UsageError for several models, and ModelError for one that OpenAI's API cannot ask.
     """
-    suite, place = suite_of(suite, session), session.path(file)
+    suite, place = suite_of(suite, session, {}), session.path(file)
     check_written("file", place, BATCH, read_by(suite), session.workspace)
     if model is not None and model not in (names := [spec.name for spec in suite.specs()]):
         raise UsageError(f"`model`: {unknown('model', model, names)}", argument="model")
@@ -128,12 +128,13 @@ async def import_batch(
     The rest is told as `export_batch` was. What is taken stays whatever is wrong with the rest.
     Raises UsageError for a file that cannot be read, or none of whose lines is an answer.
     """
-    suite, answers = suite_of(suite, session), _answers(session.path(file))
+    suite, answers = suite_of(suite, session, {}), _answers(session.path(file))
     wanted = await _wanted(suite, session, evaluating)
     session = noting(session, Batch(lambda spec: None))
     there = {key: request for key, request in wanted.items() if key in answers.outcomes}
     taking = Taking(session, there)
     failed = await taking.take(answers)
+    await session.ledger.settle_part((), taking.spent)
     others = answers.unknown(wanted)
     known = sum(session.cache.get(key) is not None for key in others)
     return AnswersTaken(

@@ -14,7 +14,7 @@ from selectllm.core.files import write_text
 from selectllm.core.shown import counted
 from selectllm.core.stopping import rest
 from selectllm.jobs.batch_journal import BatchJournal, SentBatch
-from selectllm.jobs.batch_sending import Asked, Sending
+from selectllm.jobs.batch_sending import Asked, Reserved, Sending
 from selectllm.jobs.batch_taking import Taking
 from selectllm.jobs.session import Session
 from selectllm.models.model import Request
@@ -41,7 +41,7 @@ class BatchRounds:
     journal: BatchJournal = field(init=False)
     _services: dict[Asked, BatchService] = field(default_factory=dict)
     _known: dict[str, SentBatch] = field(default_factory=dict)
-    _reserved: dict[str, float] = field(default_factory=dict)
+    _reserved: dict[str, Reserved] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.session.batch is not None
@@ -131,10 +131,10 @@ class BatchRounds:
             others = (*batch.others, status.id)
             self.note(replace(batch, id=None, ended=False, status="intended", others=others))
             return
-        await self.session.ledger.settle(self._reserved.pop(batch.name, 0.0), 0.0)
         awaited = self.journal.awaited(batch)
         taking = Taking(self.session, {key: wanted[key] for key in wanted if key in awaited})
         failed = await taking.take(answers)
+        await self.batch.ledger.settle_part(self._reserved.pop(batch.name, ()), taking.spent)
         batch = replace(batch, failed=batch.failed | failed)
         self.note(batch)
         if not any(self.session.cache.get(k) is None for k in awaited - failed - wanted.keys()):

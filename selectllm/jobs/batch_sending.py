@@ -6,6 +6,7 @@ of the batch. Where the last note is that it may have been sent, the provider is
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,16 @@ from selectllm.jobs.session import Session
 from selectllm.models.model import Request
 from selectllm.models.providers.batch_service import BatchService
 from selectllm.models.wrappers.batch import reservation_in_batches
+from selectllm.models.wrappers.bill import Bill
+from selectllm.models.wrappers.budget import Ledger, Reservation
 
 SETTLED = 5.0  # seconds after which a provider lists a batch that it was sent
 SENDS = 3  # tries to send one batch
 UNLISTED = (404, 405, 501)  # statuses by which a server says that it lists no batches
 
+PATIENCE = 2.0  # seconds that room in the budget is waited for
+
+Reserved = tuple[Reservation, ...]
 Asked = tuple[str, str | None]
 """A model's id and endpoint: who answers a batch."""
 
@@ -30,7 +36,7 @@ Asked = tuple[str, str | None]
 class Sending:
     """Sends the questions of one model, as far as they are not on their way already.
 
-    `reserved`: takes the USD that is set aside for each batch, by its name. `short`: the budget had
+    `reserved`: takes what is set aside for each batch, by its name. `short`: the budget had
     no room for any question.
     """
 
@@ -39,7 +45,7 @@ class Sending:
     service: BatchService
     asked: Asked
     requests: Mapping[str, Request]
-    reserved: dict[str, float]
+    reserved: dict[str, Reserved]
     short: BudgetReached | None = None
 
     async def send(self) -> None:
@@ -63,44 +69,58 @@ class Sending:
             if key not in claimed and cache.get(key) is None
         ]
         async for lines, cost in self._parts(fresh):
-            await self.session.ledger.reserve(cost)
-            await self._sent(lines, cost)
+            try:
+                async with asyncio.timeout(PATIENCE):  # what it would wait for may be a batch
+                    reserved = await self.ledger.reserve(cost)
+            except TimeoutError:
+                return
+            except BudgetReached as error:
+                self.short = error
+                return
+            await self._sent(lines, reserved)
 
     async def _parts(
         self, requests: Sequence[Request]
-    ) -> AsyncIterator[tuple[dict[str, bytes], float]]:
-        """Questions by key, as many as a batch may hold, and the USD that they may cost."""
-        ledger, service = self.session.ledger, self.service
+    ) -> AsyncIterator[tuple[dict[str, bytes], Bill]]:
+        """Questions by key, as many as a batch may hold, and what they may come to."""
+        ledger, service = self.ledger, self.service
         lines: dict[str, bytes] = {}
-        size, cost = 0, 0.0
+        size, cost = 0, Bill()
         for request in requests:
             most = reservation_in_batches(ledger, request)
-            if cost + most > ledger.room:
+            if not ledger.fits(cost + most):
                 self.short = BudgetReached(
-                    f"`max_cost` {ledger.max_cost:g} USD reached: {ledger.spent:.4f} spent, and "
-                    f"the next question could cost {most:.4f} in a batch. Raise it and run the "
-                    "same command again: what was paid for is kept",
+                    f"The budget has no room for the next question, which could cost "
+                    f"{most.usd:.4f} USD in a batch; {ledger.spent:.4f} USD are spent. Raise "
+                    "`max_cost`, or the limit of tokens or requests, and run the same command "
+                    "again: what was paid for is kept",
                     argument="max_cost",
                 )
                 break
             line = await service.line(request)
             if lines and (len(lines) == service.most or size + len(line) > service.most_bytes):
                 yield lines, cost
-                lines, size, cost = {}, 0, 0.0
+                lines, size, cost = {}, 0, Bill()
             lines[request.key] = line
             size, cost = size + len(line) + 1, cost + most
         if lines:
             yield lines, cost
 
-    async def _sent(self, lines: Mapping[str, bytes], cost: float) -> None:
+    async def _sent(self, lines: Mapping[str, bytes], reserved: Reserved) -> None:
         """Send one batch."""
         batch = self.journal.begin(*self.asked, lines)
-        self.reserved[batch.name] = cost
+        self.reserved[batch.name] = reserved
         try:
             await self._created(batch, list(lines.values()))
         except ProviderError:
-            await self.session.ledger.settle(self.reserved.pop(batch.name), 0.0)
+            await self.ledger.settle(self.reserved.pop(batch.name), Bill(), priced=True)
             raise
+
+    @property
+    def ledger(self) -> Ledger:
+        """What it is paid from."""
+        assert self.session.batch is not None
+        return self.session.batch.ledger
 
     async def _created(self, batch: SentBatch, lines: Sequence[bytes]) -> None:
         try:

@@ -13,6 +13,7 @@ from selectllm.models.model import Request
 from selectllm.models.providers.batch_lines import NO_ANSWER, BatchAnswers
 from selectllm.models.providers.outcome import Outcomes
 from selectllm.models.wrappers.batch import Collected, in_batches
+from selectllm.models.wrappers.budget import Ledger
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Taking:
     """Takes answers to `wanted`, which are requests by key, into the session's cache.
 
     `kept`: answers that were of use. `again`: questions that go into another batch.
+    `spent`: what they cost.
     """
 
     session: Session
@@ -28,6 +30,7 @@ class Taking:
     missing: int = 0
     again: int = 0
     errors: list[ProviderError] = field(default_factory=list)
+    spent: Ledger = field(default_factory=Ledger)
     _collected: dict[str, Collected] = field(default_factory=dict)
 
     async def take(self, answers: BatchAnswers) -> set[str]:
@@ -70,7 +73,5 @@ class Taking:
         if name not in self._collected:
             session = self.session
             outcomes = Outcomes(in_batches(request.model), os.environ)
-            self._collected[name] = Collected(
-                outcomes, session.ledger, session.calls, session.cache
-            )
+            self._collected[name] = Collected(outcomes, self.spent, session.calls, session.cache)
         return self._collected[name]

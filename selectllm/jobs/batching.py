@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from selectllm.core.errors import ReplyMissing, RunError
 from selectllm.core.types import Heard
-from selectllm.jobs.session import Session, Watcher
+from selectllm.jobs.session import Session
+from selectllm.jobs.watching import Watcher
 
 if TYPE_CHECKING:
     from selectllm.models.wrappers.batch import Batch

@@ -95,15 +95,15 @@ import os, signal
 from selectllm.cli import main
 from selectllm.models.wrappers.cache import ReplyCache
 
-keep, kept = ReplyCache.keep, []
+keep, kept = ReplyCache.keep_soon, []
 
-def keeping(cache, request, reply):
-    keep(cache, request, reply)
+async def keeping(cache, request, reply):
+    await keep(cache, request, reply)
     kept.append(request)
     if len(kept) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
-ReplyCache.keep = keeping
+ReplyCache.keep_soon = keeping
 main(["eval", "suite.yaml", "-o", "run", "--batch"])
 """
 

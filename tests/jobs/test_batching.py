@@ -174,7 +174,7 @@ def test_strategies_that_ask_are_in_the_same_batch(
 def test_what_asks_one_after_another_cannot_be_done_in_batches(
     selectllm: Command, batches: BatchServer
 ) -> None:
-    suite = suite_of(batches, "openai/m")
+    suite = suite_of(batches, "openai/m", "sets: {budgets: [5]}")
     with Session(batch=True) as session, pytest.raises(UsageError, match="`batch`: this command"):
         session.sets(suite)
     assert not batches.steps

@@ -17,8 +17,10 @@ from selectllm.models.model import Model, ModelSpec, Request
 from selectllm.models.providers.batch_lines import Outcome
 from selectllm.models.providers.model_table import price_in_batches
 from selectllm.models.providers.outcome import Outcomes
-from selectllm.models.wrappers.budget import Budgeted, CommittedLedger, Ledger
-from selectllm.models.wrappers.cache import Cached, ReplyCache
+from selectllm.models.wrappers.bill import Bill
+from selectllm.models.wrappers.budget import Budgeted, Ledger
+from selectllm.models.wrappers.cache import ReplyCache
+from selectllm.models.wrappers.cached import Cached
 from selectllm.models.wrappers.counted import CallCount, Counted
 from selectllm.models.wrappers.pace import Paces
 from selectllm.models.wrappers.retry import Retrying, RetryPolicy
@@ -34,13 +36,14 @@ class Batch:
 
     `check`: raises ModelError for a model that cannot be asked so. `wanted`: by request key, what
     has no reply yet. `failed`: what could not be answered, and why. `place`: a file in which the
-    job's batches are noted.
+    job's batches are noted. `ledger`: what its answers are paid from.
     """
 
     check: Callable[[ModelSpec], None]
     wanted: dict[str, Request] = field(default_factory=dict)
     failed: dict[str, ProviderError] = field(default_factory=dict)
     place: Path | None = None
+    ledger: Ledger = field(default_factory=Ledger)
     _tries: dict[str, int] = field(default_factory=dict)
 
     def ask(self, request: Request) -> Reply:
@@ -89,7 +92,7 @@ class Collected:
         self, outcomes: Outcomes, ledger: Ledger, calls: CallCount, cache: ReplyCache
     ) -> None:
         self._outcomes, self._calls, self._cache = outcomes, calls, cache
-        self._ledger = CommittedLedger(ledger)
+        self._ledger = ledger
 
     async def keep(self, request: Request, outcome: Outcome) -> Reply:
         """The reply to `request`, kept. Raises ProviderError where it is none."""
@@ -116,8 +119,8 @@ class _Given:
         """Nothing is open."""
 
 
-def reservation_in_batches(ledger: Ledger, request: Request) -> float:
-    """USD to set aside for a question of a batch; 0 without a limit. Raises ModelError."""
+def reservation_in_batches(ledger: Ledger, request: Request) -> Bill:
+    """What to set aside for a question of a batch. Raises ModelError as Budgeted does."""
     nobody = Batched(request.model, Batch(lambda spec: None))
     return Budgeted(nobody, ledger, price_in_batches).reservation(request)
 

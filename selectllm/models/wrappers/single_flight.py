@@ -8,31 +8,32 @@ a byte lock when its holder dies, so a killed process blocks nobody.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
-import os
-import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from selectllm.core.errors import CacheError, SelectLLMError
+from selectllm.core.errors import SelectLLMError
 from selectllm.core.stopping import rest
-
-if sys.platform != "win32":
-    import fcntl
+from selectllm.models.wrappers.byte_lock import release, take
 
 Result = TypeVar("Result")
 
 FIRST_POLL, LAST_POLL = 0.005, 0.25  # seconds between looks at another process's lock
 
+
+@dataclass(slots=True)
+class _Flight:
+    """What one caller works at; `landed`: made by the first who waits for it."""
+
+    landed: Future[bool] | None = None
+
+
 _guard = threading.Lock()
-_flights: dict[tuple[Path, str], Future[bool]] = {}
-# One descriptor per lock file and process, never closed: closing any descriptor of a file drops
-# every lock that the process holds on it.
-_descriptors: dict[Path, int] = {}
+_flights: dict[tuple[Path, str], _Flight] = {}
 
 
 async def single_flight(
@@ -40,26 +41,32 @@ async def single_flight(
     key: str,
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
+    *,
+    looked: bool = False,
 ) -> Result:
     """`look()` if it finds something, else `work()`, run by one caller per key at a time.
+
+    `looked`: that was done a moment ago, and nothing was found; there is still a look under lock.
 
     `work` must leave behind what `look` finds. A SelectLLMError of its goes to every caller that
     waited for it in this process; if it ends otherwise, one of those who waited takes over.
     """
     while True:
-        found = look()
-        if found is not None:
+        if not looked and (found := look()) is not None:
             return found
+        looked = False
         with _guard:
             flight = _flights.get((lock_file, key))
-            leads = flight is None
             if flight is None:
-                flight = _flights[lock_file, key] = Future()
-        if leads:
-            return await _lead(lock_file, key, flight, look, work)
+                _flights[lock_file, key] = _Flight()
+            elif flight.landed is None:
+                flight.landed = Future()
+        if flight is None:
+            return await _lead(lock_file, key, look, work)
+        assert flight.landed is not None
         try:
             # shield: a waiter that is cancelled must not cancel the flight of the others
-            await asyncio.shield(asyncio.wrap_future(flight))
+            await asyncio.shield(asyncio.wrap_future(flight.landed))
         except SelectLLMError as error:
             own = copy.copy(error)
             own.attempts = ()  # they are the leader's: who waited has sent nothing
@@ -69,64 +76,36 @@ async def single_flight(
 async def _lead(
     lock_file: Path,
     key: str,
-    flight: Future[bool],
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
 ) -> Result:
     error: SelectLLMError | None = None
     try:
-        async with _byte_lock(lock_file, key):
+        await _lock_byte(lock_file, key)
+        try:
             found = look()  # another process may have answered meanwhile
             return found if found is not None else await work()
+        finally:
+            _unlock_byte(lock_file, key)
     except SelectLLMError as caught:
         error = caught
         raise
     finally:
         with _guard:
-            del _flights[lock_file, key]
-        if error is not None:
-            flight.set_exception(error)
-        else:
-            flight.set_result(True)
+            landed = _flights.pop((lock_file, key)).landed
+        if landed is not None and error is not None:
+            landed.set_exception(error)
+        elif landed is not None:
+            landed.set_result(True)
 
 
-@contextlib.asynccontextmanager
-async def _byte_lock(lock_file: Path, key: str) -> AsyncIterator[None]:
-    if sys.platform == "win32":  # no byte locks: single flight holds within a process only
-        yield
-        return
-    descriptor = _descriptor(lock_file)
-    offset = int(key[:15], 16)
+async def _lock_byte(lock_file: Path, key: str) -> None:
+    """No other process works for `key` until it is unlocked; on Windows this is not held."""
     wait = FIRST_POLL
-    while True:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
-            break
-        except (BlockingIOError, PermissionError):
-            await rest(wait)
-            wait = min(wait * 2, LAST_POLL)
-        except OSError as error:
-            raise _unusable(lock_file, error) from None
-    try:
-        yield
-    finally:
-        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, offset)
+    while not take(lock_file, int(key[:15], 16)):
+        await rest(wait)
+        wait = min(wait * 2, LAST_POLL)
 
 
-def _descriptor(lock_file: Path) -> int:
-    with _guard:
-        if lock_file not in _descriptors:
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            try:
-                _descriptors[lock_file] = os.open(lock_file, flags, 0o600)
-            except OSError as error:
-                raise _unusable(lock_file, error) from None
-        return _descriptors[lock_file]
-
-
-def _unusable(lock_file: Path, error: OSError) -> CacheError:
-    return CacheError(
-        f"{lock_file}: cannot be locked ({error.strerror}); check the folder and its permissions, "
-        "or name another with `cache`",
-        argument="cache",
-    )
+def _unlock_byte(lock_file: Path, key: str) -> None:
+    release(lock_file, int(key[:15], 16))
