@@ -229,6 +229,28 @@ def test_a_batch_holds_what_the_budget_has_room_for(
     assert set(batches.asked.values()) == {1}
 
 
+def test_a_shared_budget_pays_for_batches(selectllm: Command, batches: BatchServer) -> None:
+    suite = suite_of(batches, "openai/m", max_tokens=100, **PRICED)
+    shared = ("--shared-budget", "team", "--max-cost")
+    evaluated(selectllm, suite, *shared, 50)
+    run = json.loads(Path("run/results.json").read_text(encoding="utf-8"))
+    cost = run["pairs"][0]["replay_cost_usd"]
+    stats = selectllm("cache", "stats", "--json").json
+    assert stats["budgets"]["team"]["usd"] == pytest.approx(cost)
+    more = selectllm("eval", suite, "-o", "more", "--seed", 7, "--batch", *shared, cost + 0.01)
+    assert more.code == 4, more.err
+    assert "Raise" in more.err
+
+
+def test_a_batch_holds_no_more_than_the_provider_takes(
+    selectllm: Command, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("selectllm.models.providers.batch_openai.OpenAIBatches.most", 3)
+    evaluated(selectllm, suite_of(batches, "openai/m"))
+    assert [len(made.rows) for made in batches.batches[:3]] == [3, 3, 2]
+    assert set(batches.asked.values()) == {1}
+
+
 def test_azure_is_asked_at_its_own_paths(
     selectllm: Command, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
