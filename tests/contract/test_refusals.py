@@ -48,6 +48,8 @@ LINES = {
     "aa": f"{SUITE} --model mock/random",
     "verify": "runs/ab",
     "baseline set": "runs/asked -o new.json",
+    "batch export": "suites/grid.yaml new.jsonl",
+    "batch import": "suites/grid.yaml answers.jsonl",
     "optimize": "suites/grid.yaml --grid",
     "prompts check": "",
     "prompts diff": "short@1 rank@1",
@@ -313,6 +315,13 @@ aa nowhere.yaml                                     | nowhere.yaml
 
 verify nowhere                                      | nowhere/run.json
 verify pool.jsonl                                   | pool.jsonl/run.json
+
+batch export nowhere.yaml new.jsonl                 | nowhere.yaml
+batch export suites/grid.yaml pool.jsonl            | pool.jsonl
+batch export suites/grid.yaml new.jsonl --model no  | --model 'no'
+batch import suites/grid.yaml nowhere.jsonl         | nowhere.jsonl
+batch import suites/grid.yaml pool.jsonl            | pool.jsonl custom_id
+eval suites/grid.yaml --batch --offline             | --batch --offline
 
 baseline set nowhere -o new.json                    | nowhere/results.json
 baseline set runs/asked -o new.json --prompt shrt   | --prompt 'shrt' mine@1
