@@ -22,6 +22,7 @@ from selectllm.models.providers.batch_calls import BatchStatus
 from selectllm.models.providers.batch_lines import BatchAnswers
 from selectllm.models.providers.batch_service import BatchService, open_batches
 from selectllm.models.wrappers.batch import Batch
+from selectllm.models.wrappers.held import Held
 from selectllm.models.wrappers.single_flight import single_flight
 
 FIRST_LOOK, LAST_LOOK = 1.0, 60.0  # seconds between looks at a batch that is under way
@@ -39,6 +40,7 @@ class BatchRounds:
     session: Session
     batch: Batch = field(init=False)
     journal: BatchJournal = field(init=False)
+    _held: Held = field(init=False)
     _services: dict[Asked, BatchService] = field(default_factory=dict)
     _known: dict[str, SentBatch] = field(default_factory=dict)
     _reserved: dict[str, Reserved] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class BatchRounds:
         assert self.session.batch is not None
         self.batch = self.session.batch
         self.journal = BatchJournal(self.session.workspace.cache / "batches")
+        self._held = Held(self.session.note, "sends batches from the same cache")
 
     async def answer(self) -> None:
         """Send what is wanted and not under way yet; then collect what is ended, or wait for it."""
@@ -86,7 +89,9 @@ class BatchRounds:
             return True
 
         self.journal.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await single_flight(self.journal.folder / "sending.lock", LOCK, lambda: None, work)
+        await single_flight(
+            self.journal.folder / "sending.lock", LOCK, lambda: None, work, held=self._held
+        )
 
     async def _collect(self, awaited: list[SentBatch], wanted: Mapping[str, Request]) -> None:
         wait, total = FIRST_LOOK, sum(batch.questions for batch in awaited)

@@ -23,6 +23,7 @@ from selectllm.core.codec import canonical_json, load_json, sha256_json
 from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.types import Reply
 from selectllm.models.model import Request
+from selectllm.models.wrappers.held import Held
 from selectllm.models.wrappers.reply_rows import Together, read_text, read_texts, write_text
 
 UNBOUNDED = 1 << 62  # bytes; with no eviction this only keeps diskcache from culling
@@ -116,13 +117,15 @@ def unusable(folder: Path, error: BaseException) -> CacheError:
 class ReplyCache:
     """Replies on disk in `folder`, by request key; safe for many threads and processes.
 
-    `note` hears, once, that replies cannot be kept. All methods raise CacheError for a folder that
-    cannot be made, opened, read or written, and for rows that are no replies.
+    `note` hears, once, that replies cannot be kept, and of other processes that hold up this one.
+    All methods raise CacheError for a folder that cannot be made, opened, read or written, and for
+    rows that are no replies.
     """
 
     def __init__(self, folder: Path, note: Callable[[str], object] = lambda text: None) -> None:
         self.folder = folder
         self._note = note
+        self.held = Held(note, "asks a question that this command asks too")
         self._unkept: dict[str, Reply] = {}  # by key: what the disk did not take
         with self._edge():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -45,7 +45,10 @@ class Cached:
 
         looked = request.key in self._missing
         self._missing.discard(request.key)
-        return await single_flight(self._cache.lock_file, request.key, look, work, looked=looked)
+        cache = self._cache
+        return await single_flight(
+            cache.lock_file, request.key, look, work, held=cache.held, looked=looked
+        )
 
     async def close(self) -> None:
         """Close the inner model; the cache is its owner's."""

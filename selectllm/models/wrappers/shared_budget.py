@@ -16,6 +16,7 @@ from selectllm.core.errors import BudgetReached
 from selectllm.core.stopping import rest
 from selectllm.models.wrappers.bill import Bill, Limits
 from selectllm.models.wrappers.byte_lock import release, take
+from selectllm.models.wrappers.held import Held
 from selectllm.models.wrappers.shared_state import SharedState
 
 FIRST_POLL, LAST_POLL = 0.01, 0.25  # seconds between looks at what others have set aside
@@ -40,6 +41,11 @@ class SharedBudget:
         self.limits = limits
         self._state = state
         self._note = note
+        self._held = Held(
+            note,
+            f"has set aside a part of the budget {name!r} for calls that are on their way",
+            "so that no more is spent than may be",
+        )
 
     @property
     def spent(self) -> Bill:
@@ -52,8 +58,9 @@ class SharedBudget:
 
         Raises BudgetReached when it cannot fit.
         """
-        wait = FIRST_POLL
+        wait, waiting = FIRST_POLL, self._held.waiting()
         while (number := self._try(bill)) is None:
+            waiting.goes_on(self._state.locks, self._holders)
             await rest(wait)
             wait = min(2 * wait, LAST_POLL)
         return number
@@ -86,7 +93,9 @@ class SharedBudget:
     async def first_call(self, model: str) -> AsyncIterator[None]:
         """While it lasts, no other process makes the first call of that model."""
         offset = _FIRST_CALLS + crc32(f"{self.name}/{model}".encode())
+        waiting = self._held.waiting()
         while not take(self._state.locks, offset):
+            waiting.goes_on(self._state.locks, lambda: [offset])
             await rest(LAST_POLL)
         try:
             yield
@@ -121,6 +130,14 @@ class SharedBudget:
                 (self.name,),
             ).fetchone()
         )
+
+    def _holders(self) -> list[int]:
+        """The numbers of the processes that have set something aside."""
+        with self._state.transaction() as rows:
+            found = rows.execute(
+                "SELECT DISTINCT holder FROM reservations WHERE account = ?", (self.name,)
+            )
+            return [number for (number,) in found]
 
     def _settle_the_dead(self, rows: sqlite3.Connection) -> None:
         """Count as spent what processes had set aside that ended before they settled it."""

@@ -2,7 +2,8 @@
 
 Inside a process callers meet at a future, whatever thread or event loop they run in. Between
 processes they meet at one byte of a lock file, at an offset drawn from the key: the kernel drops
-a byte lock when its holder dies, so a killed process blocks nobody.
+a byte lock when its holder dies, so a killed process blocks nobody. One that was stopped does, for
+what it asks may be paid for: whoever waits for it is told so (held.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TypeVar
 from selectllm.core.errors import SelectLLMError
 from selectllm.core.stopping import rest
 from selectllm.models.wrappers.byte_lock import release, take
+from selectllm.models.wrappers.held import Held
 
 Result = TypeVar("Result")
 
@@ -42,11 +44,13 @@ async def single_flight(
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
     *,
+    held: Held,
     looked: bool = False,
 ) -> Result:
     """`look()` if it finds something, else `work()`, run by one caller per key at a time.
 
-    `looked`: that was done a moment ago, and nothing was found; there is still a look under lock.
+    `held`: tells of another process that one has waited for long. `looked`: that was done a moment
+    ago, and nothing was found; there is still a look under lock.
 
     `work` must leave behind what `look` finds. A SelectLLMError of its goes to every caller that
     waited for it in this process; if it ends otherwise, one of those who waited takes over.
@@ -62,7 +66,7 @@ async def single_flight(
             elif flight.landed is None:
                 flight.landed = Future()
         if flight is None:
-            return await _lead(lock_file, key, look, work)
+            return await _lead(lock_file, key, look, work, held)
         assert flight.landed is not None
         try:
             # shield: a waiter that is cancelled must not cancel the flight of the others
@@ -78,10 +82,11 @@ async def _lead(
     key: str,
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
+    held: Held,
 ) -> Result:
     error: SelectLLMError | None = None
     try:
-        await _lock_byte(lock_file, key)
+        await _lock_byte(lock_file, key, held)
         try:
             found = look()  # another process may have answered meanwhile
             return found if found is not None else await work()
@@ -99,10 +104,11 @@ async def _lead(
             landed.set_result(True)
 
 
-async def _lock_byte(lock_file: Path, key: str) -> None:
+async def _lock_byte(lock_file: Path, key: str, held: Held) -> None:
     """No other process works for `key` until it is unlocked; on Windows this is not held."""
-    wait = FIRST_POLL
-    while not take(lock_file, int(key[:15], 16)):
+    wait, waiting, offset = FIRST_POLL, held.waiting(), int(key[:15], 16)
+    while not take(lock_file, offset):
+        waiting.goes_on(lock_file, lambda: [offset])
         await rest(wait)
         wait = min(wait * 2, LAST_POLL)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 
@@ -62,6 +62,26 @@ def test_every_header_is_read_in_seconds(headers: Mapping[str, str], seconds: fl
 )
 def test_a_moment_is_read_as_the_seconds_until_then(headers: Mapping[str, str]) -> None:
     assert 0.0 < (asked_wait(429, headers, "") or 0.0) <= 600.0
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("retry-after", lambda then: formatdate(then, usegmt=True)),
+        (
+            "anthropic-ratelimit-tokens-reset",
+            lambda then: datetime.fromtimestamp(then, UTC).isoformat(),
+        ),
+        ("x-ratelimit-reset", lambda then: str(int(then))),
+    ],
+)
+def test_a_moment_counts_from_the_date_of_the_reply_whatever_the_clock_here_says(
+    name: str, said: Callable[[float], str], hours: int
+) -> None:
+    there = int(time.time()) + 3600 * hours
+    headers = {"date": formatdate(there, usegmt=True), name: said(there + 7)}
+    assert asked_wait(429, headers, "") == 7.0
 
 
 @pytest.mark.parametrize(
