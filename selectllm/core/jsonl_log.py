@@ -150,9 +150,13 @@ class RowLog(Closing, Generic[KeyT, RowT]):
         # A fruitless log may be another call's: one that got no answer of any use.
         self._handle, self.latest = handle, content.latest if ours else {}
         intact = content.intact if ours else 0
-        os.truncate(path, intact)
-        if not intact:
-            self._write({"manifest": manifest, "manifest_sha256": sha256_json(manifest)})
+        try:
+            os.truncate(path, intact)
+            if not intact:
+                self._write({"manifest": manifest, "manifest_sha256": sha256_json(manifest)})
+        except BaseException:  # nobody has this log, who would close and so unlock it
+            handle.close()
+            raise
 
     def __contains__(self, key: KeyT) -> bool:
         return key in self.latest

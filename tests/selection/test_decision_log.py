@@ -204,6 +204,22 @@ def test_a_full_disk_leaves_a_log_that_ends_with_a_whole_row(tmp_path: Path) -> 
     assert list(read_log(path).latest.values()) == [of_cluster(0), of_cluster(2)]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
+def test_a_log_that_could_not_be_begun_is_free_for_the_next_call(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "log.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        with pytest.raises(RunError, match="Make room") as refused:
+            DecisionLog(path, MANIFEST)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    DecisionLog(path, MANIFEST).close()  # while the error, and what it refers to, is still known
+    assert refused.value.argument == "out"
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -47,7 +47,10 @@ class Forked:
     @property
     def err(self) -> str:
         """What it wrote to stderr so far."""
-        return self._stderr.read_text(encoding="utf-8")
+        try:
+            return self._stderr.read_text(encoding="utf-8")
+        except FileNotFoundError:  # it has not come so far
+            return ""
 
     def poll(self) -> int | None:
         """Its exit code, negative for a signal, or None while it runs."""
