@@ -21,6 +21,7 @@ from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.workspace import Workspace
 
 if TYPE_CHECKING:
+    from selectllm.cli.session import CommandSession
     from selectllm.core.document import Document
     from selectllm.report.formats import Place
 
@@ -153,6 +154,17 @@ def _write(result: Document, asked: Sequence[Report], place: Place) -> bool:
     printed = [text for file, text in texts if file is None]
     click.echo("\n".join(printed), nl=False)
     return bool(printed)
+
+
+def tell(result: Document, session: CommandSession) -> bool:
+    """Print `result`, as JSON or as a terminal shows it, after the reports that were asked for.
+
+    Whether it was printed as JSON or as a report, so that nothing else goes with it.
+    """
+    if write_reports(result, session.workspace):
+        return True
+    show(result, as_json=session.common.as_json)
+    return session.common.as_json
 
 
 def append_summary(result: Document) -> None:
