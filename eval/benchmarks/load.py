@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,9 @@ from selectllm.selection.decision_log import each_decision
 
 began = time.process_time()
 count = sum(1 for decision in each_decision(Path(sys.argv[1])) if decision.picks)
-print(count, time.process_time() - began)
+status = Path("/proc/self/status").read_text()  # getrusage counts what the parent had, too
+peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+print(count, time.process_time() - began, peak)
 """
 
 
@@ -61,11 +63,13 @@ def main() -> None:
 
         write_log(folder / "log.jsonl", options.logged)
         read = run(("-c", GO_THROUGH, "log.jsonl"), folder)
+        count, cpu, peak = map(float, read.printed.split())
+        assert count == options.logged
+        read = replace(read, cpu=cpu, peak=peak)
     print(f"{'':42}  wall s   CPU s  peak MB")
     line(f"{made:,} decisions by mock/random", deciding)
     line("the same again: log read, results made", again)
     line(f"a log of {options.logged:,} gone through", read)
-    assert int(read.printed.split()[0]) == options.logged
     rate = made / deciding.cpu
     met = [
         check(f"decisions a CPU second at least {A_SECOND:,}", rate >= A_SECOND, f"{rate:,.0f}"),
