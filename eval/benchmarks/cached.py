@@ -3,8 +3,8 @@
     python eval/benchmarks/cached.py [--calls 2000] [--rounds 5] [--against FOLDER]
 
 Start-up, imports, rendering, hashing, looking up, reading replies, results and the end of the
-process included. `--against`: a checkout of another commit, whose `selectllm` runs in turn with this
-one on the same cache. The target is one CPU second on cores that do nothing else.
+process included. `--against`: a checkout of another commit, whose `selectllm` runs in turn with
+this one on the same cache. The target is one CPU second on cores that do nothing else.
 """
 
 from __future__ import annotations

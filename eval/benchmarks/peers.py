@@ -1,18 +1,18 @@
 """The same calls by selectllm and by inspect-ai, DSPy and promptfoo, where they are installed.
 
-    python eval/benchmarks/peers.py [--calls 200] [--rounds 3]
+    python eval/benchmarks/peers.py [--calls 200] [--rounds 3] [--peers PYTHON]
 
 Each asks the prompts of asking.py, 32 at a time, of a local server that answers in 50 ms, in a
-process of its own. CPU seconds of the process from its start to its end, start-up included, since
-that is what a user waits for. inspect-ai and DSPy take part where they can be imported, promptfoo
-where it is on the PATH; who is left out is said. They do not all do the same: selectllm also keeps
-replies, logs and evaluates, inspect-ai logs and scores, promptfoo scores and keeps, DSPy collects.
+process of its own. --peers: the Python of another environment that the peers are installed in. CPU
+seconds of the process from its start to its end, start-up included, since that is what a user waits
+for. inspect-ai and DSPy take part where they can be imported, promptfoo where it is on the PATH;
+who is left out is said. They do not all do the same: selectllm also keeps replies, logs and
+evaluates, inspect-ai logs and scores, promptfoo scores and keeps, DSPy collects.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import resource
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 CONCURRENCY = 32
+PYTHON = sys.executable  # of the peers
 
 INSPECT = """
 import json, sys
@@ -43,10 +44,10 @@ task = Task(
     solver=generate(), scorer=includes(),
 )
 (log,) = eval(
-    task, model="openai/m", model_base_url=sys.argv[1], model_args={"api_key": "none"},
-    max_connections=32, display="none", log_dir="logs",
+    task, model="openai/m", model_base_url=sys.argv[1], max_connections=32, display="none",
+    model_args={"responses_api": False}, log_dir="logs",
 )
-assert log.status == "success", log.status
+assert log.status == "success", log.error and log.error.traceback[-900:]
 """
 DSPY = """
 import json, sys
@@ -57,7 +58,7 @@ prompts = json.load(open("prompts.json"))
 lm = dspy.LM("openai/m", api_base=sys.argv[1], api_key="none", cache=False, max_tokens=1024)
 with ThreadPoolExecutor(32) as pool:
     replies = list(pool.map(lambda text: lm(text)[0], prompts))
-assert len(replies) == len(prompts)
+assert set(replies) == {"[1, 2]"}, replies[0]
 """
 
 
@@ -66,7 +67,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", default=sys.executable)
     options = parser.parse_args()
+    global PYTHON
+    PYTHON = options.peers
     from tests.support.provider_server import ProviderServer
 
     taking_part: dict[str, Callable[[Path, str], list[str]]] = {}
@@ -132,7 +136,9 @@ def cpu_seconds(command: list[str], folder: Path) -> float:
         "PROMPTFOO_DISABLE_UPDATE": "1",
     }
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{command[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -145,7 +151,7 @@ def ours(folder: Path, base_url: str) -> list[str]:
 
 def script(text: str) -> Callable[[Path, str], list[str]]:
     """A script that is told where the server is."""
-    return lambda folder, base_url: [sys.executable, "-c", text, base_url]
+    return lambda folder, base_url: [PYTHON, "-c", text, base_url]
 
 
 def promptfoo(folder: Path, base_url: str) -> list[str]:
@@ -155,13 +161,14 @@ def promptfoo(folder: Path, base_url: str) -> list[str]:
 
 
 def importable(name: str) -> Callable[[], bool]:
-    """Whether a package is installed."""
-    return lambda: importlib.util.find_spec(name) is not None
+    """Whether the peers' Python has a package."""
+    look = f"import importlib.util as u; raise SystemExit(u.find_spec({name!r}) is None)"
+    return lambda: subprocess.run([PYTHON, "-c", look], check=False).returncode == 0
 
 
 PEERS: dict[str, tuple[Callable[[], bool], Callable[[Path, str], list[str]]]] = {
     "selectllm, direct": (lambda: True, ours),
-    "selectllm, litellm": (importable("litellm"), ours),
+    "selectllm, litellm": (lambda: True, ours),
     "inspect-ai": (importable("inspect_ai"), script(INSPECT)),
     "DSPy": (importable("dspy"), script(DSPY)),
     "promptfoo": (lambda: shutil.which("promptfoo") is not None, promptfoo),
