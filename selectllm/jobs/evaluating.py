@@ -14,8 +14,8 @@ from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.rated_differences import ASK
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.runs.execute import decision_keys
 from selectllm.evaluation.runs.execute import evaluate as decide
-from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import (
     SelectorSources,
     Sources,
@@ -219,7 +219,7 @@ async def _carried_out(
 async def _decisions(session: Session, run: Run, log: DecisionLog) -> Sequence[Decision]:
     embedder = session.embedder(named=run.suite.encoder_name).of_pool(run.pool)
     with session.progress("deciding") as progress:
-        tick = ticks(progress, sum(not log.done(task.key) for task in tasks(run)))
+        tick = ticks(progress, sum(not log.done(key) for key in decision_keys(run)))
         watched = replace(run, meter=replace(run.meter, progress=progress))
         return await decide(watched, embedder, run.settings, log, tick)
 
