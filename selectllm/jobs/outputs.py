@@ -20,12 +20,15 @@ OF_A_RUN = frozenset(
     (
         *("run.json", "clusters.json", "utilities.jsonl", "baseline.json", "decisions.jsonl"),
         *("results.json", "sets.jsonl", "sets.json", "proposals.jsonl", "optimize.json"),
-        *("winner.jinja", "compare.json"),
+        *("winner.jinja", "compare.json", "batches.json"),
     )
 )
 """What jobs write into their folder under these names, which nothing else must replace."""
 LOGS = ("run.json", "decisions.jsonl", "sets.jsonl", "proposals.jsonl")
 """By one of these a folder is known for such a folder."""
+
+STDOUT = "-"
+"""As the name of a file: what would be written there is printed."""
 
 Named = TypeVar("Named")
 

@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 
 from selectllm.core.arrays import Vectors
+from selectllm.core.errors import ReplyMissing
 from selectllm.core.types import Attempt, Cluster, Decision, Item
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.comparison.kinds import is_decided
@@ -208,10 +209,17 @@ async def evaluate(
             if asked is not None and decided(run, asked, log.decisions()):
                 break
             asked = stage
-            await decide_by_strategies(stage, embedder, log)
-            missing = tasks(stage, log.done)
+            missing: ReplyMissing | None = None
+            try:
+                await decide_by_strategies(stage, embedder, log)
+            except ReplyMissing as error:
+                if run.meter.shared.batch is None:
+                    raise
+                missing = error  # a batch asks for it together with what follows
             total = sum(1 for _ in decision_keys(stage))
-            await make_decisions(missing, settings, log, tick, total=total)
+            await make_decisions(tasks(stage, log.done), settings, log, tick, total=total)
+            if missing is not None:
+                raise missing
     finally:
         for selector in run.selectors:
             await selector.model.close()
