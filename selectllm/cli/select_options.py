@@ -100,11 +100,7 @@ select_options = grouped(
         help="Leave out rows that cannot be read, and write them with their reasons to "
         "OUT.rejected.jsonl.",
     ),
-    option(
-        "--dry-run",
-        is_flag=True,
-        help="Report what would be asked, and what it would cost. Nothing is sent or written.",
-    ),
+    option("--dry-run", is_flag=True),
     option(
         "--distinct",
         metavar="exact|COSINE",

@@ -43,7 +43,8 @@ class Connections:
     told to make room for, tokens. `base`: a folder in which code of the user's own may be.
     `recorded`: the endpoints that a baseline holds, by model: an embedded model whose engine is
     not installed is known by its own there. `innermost`: what makes the model that talks to a
-    provider; None for `innermost` below.
+    provider; None for `innermost` below. `anew`: ask whatever pack and cache hold, and leave both
+    as they are.
     """
 
     cache: ReplyCache
@@ -59,6 +60,7 @@ class Connections:
     base: Path | None = None
     recorded: Mapping[str, str] = field(default_factory=empty)
     innermost: Callable[[ModelSpec, Connections], Model] | None = None
+    anew: bool = False
 
 
 def request_endpoint(spec: ModelSpec, shared: Connections) -> str | None:
@@ -99,6 +101,8 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
         return Counted(MockModel(spec, shared.utility, write), shared.calls)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
+    if shared.anew:
+        return Counted(inner, shared.calls)
     return Counted(Replayed(Cached(inner, shared.cache), shared.pack), shared.calls)
 
 

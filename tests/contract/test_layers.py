@@ -58,6 +58,7 @@ INSIDE = {
         {"runs", "two_runs"},
         {"sets"},
         {"planning"},
+        {"audit"},
     ),
     "downstream": ({"student"}, {"outcomes"}, {"trials"}),
 }
