@@ -19,7 +19,7 @@ from selectllm.jobs.options import Auditing, Evaluating
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.sync import finished
 
-ONE_OR_MORE: dict[str, Any] = {"type": click.IntRange(1, 100), "show_default": True}
+COUNT: dict[str, Any] = {"type": click.IntRange(1, 100), "show_default": True}
 RECORDED = "The folder, or its audit.json, of an audit to compare with."
 audit_options = grouped(
     "auditing",
@@ -28,8 +28,8 @@ audit_options = grouped(
     option("--model", show_default="the suite's only one"),
     option("--compare-prompt", multiple=True),
     option("--probe", multiple=True),
-    option("--orders", default=7, **ONE_OR_MORE),
-    option("--repeats", default=3, **ONE_OR_MORE),
+    option("--orders", default=7, **COUNT),
+    option("--repeats", default=3, **COUNT),
     option("--again", type=click.IntRange(0, 10_000), default=20, show_default=True),
     option("--baseline", type=click.Path(path_type=Path), help=RECORDED),
 )
@@ -59,13 +59,11 @@ def audit(
 
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
-    told = asdict(auditing) | asdict(evaluating)
+    told = asdict(auditing) | asdict(evaluating) | {"session": session}
     if dry_run:
-        return show(
-            finished(job.plan_audit(suite, session=session, **told)), as_json=common.as_json
-        )
+        return show(finished(job.plan_audit(suite, **told)), as_json=common.as_json)
     with reaching_verdicts(suite.name):
-        done = finished(job.audit(suite, session=session, **told))
+        done = finished(job.audit(suite, **told))
     append_summary(done.results)
     if not write_reports(done.results, session.workspace):
         show(done.results, as_json=common.as_json)

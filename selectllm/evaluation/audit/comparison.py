@@ -1,10 +1,11 @@
 """An audit beside a recorded one: has any measure become worse? Pure.
 
-Measure by measure, in the clusters that both audits asked, found by what is in them. Each is tested
-one-sidedly for having become worse, by the paired t test and also as if one more cluster had gone
-the other way as far as it can (stats/paired.py), since t alone trusts few clusters too much. The
-p-values are adjusted after Holm over all measures that are compared. So where nothing changed, any
-word `worse` at all comes up in at most ALPHA of audits; eval/benchmarks/audits.py measures it.
+Measure by measure, in the clusters that both audits asked, found by what is in them. If nothing has
+changed, either audit could have come first, so that each cluster's difference is as likely to have
+the other sign: the one-sided sign-flip test holds however few or odd the differences are. Its
+p-values are adjusted after Holm over all measures that are compared. So where nothing has changed,
+any word `worse` at all comes up in at most ALPHA of audits; eval/benchmarks/audits.py measures it.
+The interval beside it is Student's, for the size of the change.
 
 What is best at 0 is compared by its distance from 0, on the side on which each audit has it.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from selectllm.core.arrays import Floats
 from selectllm.core.errors import RunError, UsageError
 from selectllm.core.shown import counted
 from selectllm.evaluation.audit.schema import (
@@ -26,24 +28,29 @@ from selectllm.evaluation.audit.schema import (
     Measure,
 )
 from selectllm.evaluation.audit.subject import Subject
-from selectllm.stats.intervals import holm
-from selectllm.stats.paired import Paired
+from selectllm.stats.intervals import holm, mean_interval, sign_flip_p
 
 ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A measure of both audits. `paired`: how much worse each shared cluster is; None without."""
+    """A measure of both audits. `worse`: by how much each shared cluster is, shape (clusters,)."""
 
     before: Measure
     now: Measure
-    paired: Paired | None
+    worse: Floats
 
     @property
     def p(self) -> float:
         """That it is no worse."""
-        return 1.0 if self.paired is None else self.paired.p_above(0.0)
+        return _p_worse(self.worse)
+
+
+def _p_worse(worse: Floats) -> float:
+    """One-sided sign-flip p of 'no worse'; half the two-sided one, since flips are symmetric."""
+    both = sign_flip_p(worse)
+    return 1.0 if both is None or worse.sum() <= 0 else both / 2
 
 
 def check_comparable(before: AuditResults, suite: str, subject: Subject, source: str) -> None:
@@ -77,9 +84,9 @@ def compared(now: AuditResults, before: AuditResults) -> AuditComparison:
     recorded = {measure.name: measure for measure in before.measures}
     both = [measure for measure in now.measures if measure.name in recorded]
     # What was recorded in too few clusters could never be told: it is named, and does not decide.
-    few = {m.name for m in both if not _enough(recorded[m.name].clusters, m.span, len(both))}
+    few = {m.name for m in both if not _enough(recorded[m.name].clusters, len(both))}
     tests = [
-        _Test(recorded[measure.name], measure, _paired(measure, recorded[measure.name], shared))
+        _Test(recorded[measure.name], measure, _worse(measure, recorded[measure.name], shared))
         for measure in both
         if measure.name not in few
     ]
@@ -104,23 +111,21 @@ def _shared(now: AuditResults, before: AuditResults) -> dict[str, str]:
     }
 
 
-def _paired(now: Measure, before: Measure, shared: Mapping[str, str]) -> Paired | None:
-    """By how much each shared cluster is worse; None where there is none."""
+def _worse(now: Measure, before: Measure, shared: Mapping[str, str]) -> Floats:
+    """By how much each cluster is worse that has a value in both audits."""
     clusters = [
         (ours, theirs)
         for ours, theirs in shared.items()
         if ours in now.by_cluster and theirs in before.by_cluster
     ]
-    if not clusters:
-        return None
     if now.better != before.better:
         raise RunError(f"the recorded audit says that {before.name} is better {before.better}")
     ours = np.array([now.by_cluster[number] for number, _ in clusters], dtype=float)
     theirs = np.array([before.by_cluster[number] for _, number in clusters], dtype=float)
-    if now.better == "zero":
+    if now.better == "zero" and clusters:
         ours, theirs = ours * np.sign(ours.mean()), theirs * np.sign(theirs.mean())
-    worse = theirs - ours if now.better == "higher" else ours - theirs
-    return Paired(worse, np.ones(len(worse)), least=-now.span, most=now.span)
+    worse: Floats = theirs - ours if now.better == "higher" else ours - theirs
+    return worse
 
 
 def _rows(tests: Sequence[_Test]) -> tuple[ComparedMeasure, ...]:
@@ -130,15 +135,12 @@ def _rows(tests: Sequence[_Test]) -> tuple[ComparedMeasure, ...]:
 
 
 def _can_tell(test: _Test, several: int) -> bool:
-    return test.paired is not None and _enough(len(test.paired), test.now.span, several)
+    return _enough(len(test.worse), several)
 
 
-def _enough(n: int, span: float, several: int) -> bool:
-    """Whether n clusters that became as bad as can be would be told, among so many measures."""
-    if n < 2:
-        return False
-    worst = Paired(np.full(n, float(span)), np.ones(n), least=-span, most=span)
-    return worst.p_above(0.0) * several <= ALPHA
+def _enough(n: int, several: int) -> bool:
+    """Whether n clusters that all became worse would be told, among so many measures."""
+    return _p_worse(np.ones(n)) * several <= ALPHA
 
 
 def _left_out(few: Collection[str]) -> list[str]:
@@ -148,8 +150,6 @@ def _left_out(few: Collection[str]) -> list[str]:
 
 
 def _row(test: _Test, p_holm: float | None) -> ComparedMeasure:
-    paired = test.paired
-    estimate = None if paired is None else paired.estimate()
     word: Held = "cannot tell"
     if p_holm is not None:
         word = "worse" if p_holm <= ALPHA else "held"
@@ -157,8 +157,8 @@ def _row(test: _Test, p_holm: float | None) -> ComparedMeasure:
         name=test.now.name,
         before=None if test.before.value is None else test.before.value.estimate,
         now=None if test.now.value is None else test.now.value.estimate,
-        clusters=0 if paired is None else len(paired),
-        worsening=None if estimate is None else estimate.interval(),
+        clusters=len(test.worse),
+        worsening=mean_interval(test.worse),
         p=None if p_holm is None else test.p,
         p_holm=p_holm,
         word=word,
@@ -171,9 +171,9 @@ def _why(test: _Test, word: Held) -> str:
         return "worse than recorded by more than chance explains"
     if word == "held":
         return "no worse than recorded, as far as these clusters can tell"
-    if test.paired is None:
+    if not len(test.worse):
         return "no cluster has a value in both audits"
-    return f"{counted(len(test.paired), 'cluster')} in both audits, too few for any change to show"
+    return f"{counted(len(test.worse), 'cluster')} in both audits, too few for any change to show"
 
 
 def _word(rows: Sequence[ComparedMeasure], now: AuditResults) -> Held:
