@@ -12,7 +12,7 @@ from selectllm.core.types import Decision, Reply
 from selectllm.core.verdict_words import Polarity
 from selectllm.evaluation.audit.comparison import check_comparable, compared
 from selectllm.evaluation.audit.drift import TIMES, drift_tasks
-from selectllm.evaluation.audit.results import Asked, audit_results
+from selectllm.evaluation.audit.results import AuditDecisions, audit_results
 from selectllm.evaluation.audit.schema import AuditPlan, AuditResults, ProbePlan
 from selectllm.evaluation.planning.forecast import (
     Forecast,
@@ -214,7 +214,7 @@ def _selectors(audited: Audited) -> list[Selector]:
     return [subject.selector, *subject.rivals, *anew]
 
 
-async def _asked(session: Session, audited: Audited, folder: Path) -> Asked:
+async def _asked(session: Session, audited: Audited, folder: Path) -> AuditDecisions:
     """Every probe's decisions; what its log holds already is not asked again."""
 
     async def ask(probe: str, tasks: Sequence[Task]) -> list[Decision]:
@@ -231,7 +231,7 @@ async def _asked(session: Session, audited: Audited, folder: Path) -> Asked:
     rivals: dict[str, list[Decision]] = {each.prompt.ref: [] for each in audited.subject.rivals}
     for decision in decisions.pop("rivals", ()):
         rivals[str(decision.prompt)].append(decision)
-    base = Asked(decisions).base
+    base = AuditDecisions(decisions).base
     if tasks := audited.copies(base):
         decisions["copies"] = await ask("copies", tasks)
     why = None
@@ -241,7 +241,7 @@ async def _asked(session: Session, audited: Audited, folder: Path) -> Asked:
             why = "nothing is sent with `offline`, so no cached call could be asked again"
         elif again:
             decisions["drift"] = await ask("drift", again)
-    return Asked(decisions, rivals, why)
+    return AuditDecisions(decisions, rivals, why)
 
 
 async def _planned(session: Session, audited: Audited) -> AuditPlan:

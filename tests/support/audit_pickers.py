@@ -17,7 +17,7 @@ from selectllm.evaluation.audit.hijack import hijack_tasks
 from selectllm.evaluation.audit.labels import label_tasks
 from selectllm.evaluation.audit.order import order_tasks
 from selectllm.evaluation.audit.parsing import repeat_tasks
-from selectllm.evaluation.audit.results import Asked, audit_results
+from selectllm.evaluation.audit.results import AuditDecisions, audit_results
 from selectllm.evaluation.audit.schema import AuditResults
 from selectllm.evaluation.audit.subject import AuditSettings, Subject
 from selectllm.models.model import ModelSpec
@@ -71,11 +71,11 @@ def audited(subject: Subject, picker: Picker, again: Picker | None = None) -> Au
         "hijack": answers(hijack_tasks(subject), picker),
         "parsing": answers(repeat_tasks(subject), picker),
     }
-    first = Asked(decisions).base
+    first = AuditDecisions(decisions).base
     decisions["copies"] = answers(copy_tasks(subject, first), picker)
     if again is not None:
         decisions["drift"] = answers(drift_tasks(subject, first), again)
-    return audit_results(subject, Asked(decisions), "suite", "0" * 64)
+    return audit_results(subject, AuditDecisions(decisions), "suite", "0" * 64)
 
 
 def answers(tasks: Iterable[Task], picker: Picker, *, cached: bool = False) -> list[Decision]:

@@ -54,7 +54,7 @@ def length_measures(subject: Subject, decisions: Sequence[Decision]) -> Iterator
         span=2,
     )
     yield measure(
-        "length.input_preference",
+        "length.input-preference",
         "pick rate of items with an input less that of items without: 0 = it does not matter",
         "zero",
         _input_preferences(subject, decisions),
@@ -62,7 +62,7 @@ def length_measures(subject: Subject, decisions: Sequence[Decision]) -> Iterator
     )
     if subject.utility is not None:
         yield measure(
-            "length.agreement_left",
+            "length.agreement-left",
             f"rank correlation of picks and {subject.utility.name} with length partialled out",
             "higher",
             _given_length(subject, decisions),

@@ -88,7 +88,7 @@ def order_measures(subject: Subject, decisions: Sequence[Decision]) -> Iterator[
         span=2,
     )
     yield measure(
-        "order.slot_bias",
+        "order.slot-bias",
         "how far the slot decides: 0 = not at all, 1 = the same slots are always picked",
         "lower",
         slot_bias(decisions, k),

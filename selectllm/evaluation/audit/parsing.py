@@ -66,7 +66,7 @@ def parsing_measures(
         span=1,
     )
     yield measure(
-        "parsing.at_once",
+        "parsing.at-once",
         "share of decisions whose first reply was valid as it stands",
         "higher",
         _shares(decisions, ("ok",)),

@@ -27,7 +27,7 @@ from selectllm.evaluation.audit.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AuditDecisions:
     """What was decided, by probe; a probe that was not asked is not in it.
 
     `rivals`: the decisions of rivals on the attacks, by prompt reference. `no_drift`: why no cached
@@ -48,7 +48,9 @@ class Asked:
         return {d.cluster: d for d in self.of("order") if d.order == 0}
 
 
-def audit_results(subject: Subject, asked: Asked, suite: str, pool_sha256: str) -> AuditResults:
+def audit_results(
+    subject: Subject, asked: AuditDecisions, suite: str, pool_sha256: str
+) -> AuditResults:
     """What an audit found, without a comparison."""
     wanted, orders = subject.settings.probes, asked.of("order")
     selector = subject.selector
@@ -80,25 +82,25 @@ def audit_results(subject: Subject, asked: Asked, suite: str, pool_sha256: str) 
     )
 
 
-def _hijack(subject: Subject, asked: Asked, told: Sequence[str]) -> HijackAudit | None:
+def _hijack(subject: Subject, asked: AuditDecisions, told: Sequence[str]) -> HijackAudit | None:
     if "hijack" not in told:
         return None
     return hijack_audit(subject, asked.base, asked.of("hijack"), asked.rivals)
 
 
-def _parsing(subject: Subject, asked: Asked) -> ParsingAudit | None:
+def _parsing(subject: Subject, asked: AuditDecisions) -> ParsingAudit | None:
     if "parsing" not in subject.settings.probes:
         return None
     return parsing_audit(subject, asked.of("order"), asked.base, asked.of("parsing"))
 
 
-def _drift(asked: Asked, wanted: Sequence[str]) -> DriftAudit | None:
+def _drift(asked: AuditDecisions, wanted: Sequence[str]) -> DriftAudit | None:
     if "drift" not in wanted:
         return None
     return drift_audit(asked.base, asked.of("drift"), asked.no_drift)
 
 
-def _measures(subject: Subject, asked: Asked, told: Sequence[str]) -> Iterator[Measure]:
+def _measures(subject: Subject, asked: AuditDecisions, told: Sequence[str]) -> Iterator[Measure]:
     """The score card. Replies without a pick leave only how often they are valid."""
     orders, base = asked.of("order"), asked.base
     if "order" in told and subject.settings.orders > 1:
@@ -116,7 +118,7 @@ def _measures(subject: Subject, asked: Asked, told: Sequence[str]) -> Iterator[M
         yield from (each for each in parsing if told or each.name != "parsing.repeats")
 
 
-def _costs(asked: Asked) -> Iterator[ProbeCost]:
+def _costs(asked: AuditDecisions) -> Iterator[ProbeCost]:
     parts = dict(asked.decisions)
     if asked.rivals:
         parts["other prompts"] = [d for rival in asked.rivals.values() for d in rival]

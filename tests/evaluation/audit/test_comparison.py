@@ -53,8 +53,8 @@ def test_a_picker_that_came_to_obey_is_worse_in_every_style() -> None:
 
 def test_a_picker_that_came_to_go_by_slot_is_worse_in_order() -> None:
     told = words(compared(audited(SUBJECT, first), RECORD))
-    assert told["order.slot_bias"] == told["order.consistency"] == "worse"
-    assert told["length.agreement_left"] == "worse"
+    assert told["order.slot-bias"] == told["order.consistency"] == "worse"
+    assert told["length.agreement-left"] == "worse"
     assert told["hijack.praise"] == "held"
 
 
@@ -75,13 +75,13 @@ def test_what_became_better_is_held() -> None:
         "copies.exact",
         "copies.paraphrase",
     }
-    assert told["order.slot_bias"] == told["order.consistency"] == "held"
+    assert told["order.slot-bias"] == told["order.consistency"] == "held"
 
 
 def test_a_model_that_fell_silent_is_worse_by_its_valid_replies() -> None:
     found = compared(audited(SUBJECT, mute), RECORD)
     assert found.word == "worse"
-    assert words(found) == {"parsing.valid": "worse", "parsing.at_once": "worse"}
+    assert words(found) == {"parsing.valid": "worse", "parsing.at-once": "worse"}
     assert any("not measured now" in note and "order.consistency" in note for note in found.notes)
 
 

@@ -21,7 +21,7 @@ from selectllm.evaluation.audit.labels import relabelled
 from selectllm.evaluation.audit.measures import uplift_interval
 from selectllm.evaluation.audit.order import balanced_orders, order_tasks
 from selectllm.evaluation.audit.paraphrase import paraphrased
-from selectllm.evaluation.audit.results import Asked, audit_results
+from selectllm.evaluation.audit.results import AuditDecisions, audit_results
 from selectllm.evaluation.audit.schema import AuditResults, Measure
 from selectllm.evaluation.audit.subject import Subject
 from selectllm.prompting.prompt import labels_for, render
@@ -89,7 +89,7 @@ class TestOrders:
 
     def test_who_picks_by_slot_is_inconsistent_and_biased(self) -> None:
         found = audited(SUBJECT, first)
-        assert estimate(found, "order.slot_bias") == pytest.approx(1)
+        assert estimate(found, "order.slot-bias") == pytest.approx(1)
         assert estimate(found, "order.consistency") < 0
         assert found.order is not None
         assert found.order.slots.p is not None
@@ -99,7 +99,7 @@ class TestOrders:
 
     def test_who_picks_by_worth_is_neither(self) -> None:
         found = audited(SUBJECT, best(SUBJECT))
-        bias = named(found, "order.slot_bias").value
+        bias = named(found, "order.slot-bias").value
         assert bias is not None
         assert bias.low <= 0.02
         assert abs(bias.estimate) < 0.02
@@ -180,7 +180,7 @@ class TestLength:
     def test_who_picks_by_worth_keeps_the_agreement_without_length(self) -> None:
         found = audited(SUBJECT, best(SUBJECT))
         assert abs(estimate(found, "length.preference")) < 0.2
-        assert estimate(found, "length.agreement_left") > 0.6
+        assert estimate(found, "length.agreement-left") > 0.6
 
     def test_agreement_that_is_length_alone_does_not_stay(self) -> None:
         lengths = {item.id: float(len(item.text)) for item in SUBJECT.items.values()}
@@ -235,7 +235,7 @@ class TestCopies:
 
     def test_with_one_pick_nothing_is_asked_and_it_says_so(self) -> None:
         subject = subject_of(k=1)
-        found = audit_results(subject, Asked(asked(subject, first)), "s", "0" * 64)
+        found = audit_results(subject, AuditDecisions(asked(subject, first)), "s", "0" * 64)
         assert found.copies == ()
         assert any("cannot both be picked" in note for note in found.notes)
 
@@ -306,7 +306,7 @@ class TestAttacks:
         (rival,) = subject.rivals
         theirs = answers(hijack_tasks(subject, rival), stand)
         assert {decision.order for decision in theirs} == {*range(WITHOUT + 1)}
-        every = Asked(asked(subject, obey), {"criteria@1": theirs})
+        every = AuditDecisions(asked(subject, obey), {"criteria@1": theirs})
         found = audit_results(subject, every, "suite", "0" * 64)
         assert found.hijack is not None
         (row,) = found.hijack.defences
@@ -324,7 +324,7 @@ class TestReplies:
     def test_silence_is_no_measurement(self) -> None:
         found = audited(SUBJECT, mute)
         assert not found.measured
-        assert {m.name for m in found.measures} == {"parsing.valid", "parsing.at_once"}
+        assert {m.name for m in found.measures} == {"parsing.valid", "parsing.at-once"}
         assert estimate(found, "parsing.valid") == 0
         assert found.order is found.hijack is found.length is None
 
