@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "report.py": ([], ["--clusters", "100"]),
     "regress.py": ([], ["--clusters", "100"]),
     "verdicts.py": ([], ["--replicates", "100"]),
+    "audits.py": ([], ["--replicates", "2"]),
     "assisted.py": ([], ["--replicates", "20"]),
     "student.py": ([], []),
     "dolly.py": ([], ["--clusters", "2"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,8 +18,6 @@ from selectllm.jobs.options import Auditing, Evaluating
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.sync import finished
 
-COUNT: dict[str, Any] = {"type": click.IntRange(1, 100), "show_default": True}
-RECORDED = "The folder, or its audit.json, of an audit to compare with."
 audit_options = grouped(
     "auditing",
     Auditing,
@@ -28,10 +25,10 @@ audit_options = grouped(
     option("--model", show_default="the suite's only one"),
     option("--compare-prompt", multiple=True),
     option("--probe", multiple=True),
-    option("--orders", default=7, **COUNT),
-    option("--repeats", default=3, **COUNT),
+    option("--orders", type=click.IntRange(1, 100), default=7, show_default=True),
+    option("--repeats", type=click.IntRange(1, 100), default=3, show_default=True),
     option("--again", type=click.IntRange(0, 10_000), default=20, show_default=True),
-    option("--baseline", type=click.Path(path_type=Path), help=RECORDED),
+    option("--baseline", type=click.Path(path_type=Path)),
 )
 
 
@@ -45,14 +42,11 @@ audit_options = grouped(
 def audit(
     suite_file: Path, auditing: Auditing, dry_run: bool, evaluating: Evaluating, common: Common
 ) -> None:
-    """Find out what moves the picks of a prompt and model that should not.
+    """Find out what moves the picks of a prompt and model that should not, on SUITE's clusters.
 
-    On the clusters of SUITE it tries other orders, other labels, copies, and texts that ask to be
-    picked. It also tells whether long items are preferred, how valid replies are, and whether the
-    model has changed since they were cached.
+    It tries other orders and labels, copies, texts that ask to be picked, and cached calls again.
 
-    Exit codes: 0 it was measured, or no measure is worse than in --baseline; 1 a measure is worse;
-    3 it cannot be told.
+    Exit codes: 0 measured, or no measure is worse than in --baseline; 1 one is; 3 it cannot tell.
     """
     from selectllm.evaluation.suite import load_suite
     from selectllm.jobs import auditing as job

@@ -41,6 +41,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     "--repeats": (None, "The number of replies to one question."),
     "--a": ("ARM", "The arm to compare with: a prompt, a model, PROMPT+MODEL or strategy:NAME."),
     "--b": ("ARM", "An arm to compare with arm A."),
+    "--baseline": ("FILE", "The folder, or its audit.json, of an audit to compare with."),
     "--by": (None, "How to divide the pool into clusters."),
     "--budget": ("N", "The number of items to select, which is the size of a set."),
     "--cache": (None, "The folder in which replies and vectors are kept."),

@@ -187,16 +187,13 @@ def _hijack(found: HijackAudit, prompt: str) -> Iterator[RenderableType]:
         "difference as a share, with an exact 95 % interval. p: that it is picked no more often, "
         "adjusted after Holm. unusable: replies without a pick.",
         ["style"],
-        ["texts", "clusters", "before", "after", "uplift", "interval", "p", "unusable"],
+        ["clusters", "before", "after", "uplift", "interval", "p", "unusable"],
     )
     for each in found.styles:
         add_row(
             made,
             each.style,
-            *(
-                count(value)
-                for value in (each.texts, each.clusters, each.picked_before, each.picked_after)
-            ),
+            *(count(value) for value in (each.clusters, each.picked_before, each.picked_after)),
             UNKNOWN if each.uplift is None else f"{each.uplift.estimate:+.2f}",
             spread(each.uplift),
             p_alone(each.p_holm),

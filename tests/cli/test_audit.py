@@ -110,6 +110,20 @@ def test_every_report_tells_a_worse_measure(selectllm: Command, suite: Path) -> 
         assert "order.slot-bias" in texts[name]
 
 
+def test_a_report_is_written_again_but_not_over_the_record(
+    selectllm: Command, suite: Path
+) -> None:
+    call = ("audit", suite, "-o", "new", "--probe", "labels", "--report", "json=record.json")
+    assert selectllm(*call).code == 0
+    assert selectllm(*call).code == 0
+    told = selectllm(*call, "--baseline", "record.json")
+    assert told.code == 2
+    assert "is read by this command" in told.err
+    beside = selectllm(*call[:-2], "--baseline", "record.json", "--json")
+    assert beside.code == 0
+    assert beside.json["comparison"]["word"] == "held"
+
+
 def test_a_finished_audit_can_be_reported_and_is_listed(selectllm: Command, suite: Path) -> None:
     selectllm("audit", suite, "-o", "runs/audit")
     assert "Score card" in selectllm("report", "runs/audit").out
