@@ -21,6 +21,9 @@ from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.workspace import Workspace
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from selectllm.cli.session import CommandSession
     from selectllm.core.document import Document
     from selectllm.report.formats import Place
 
@@ -155,6 +158,17 @@ def _write(result: Document, asked: Sequence[Report], place: Place) -> bool:
     return bool(printed)
 
 
+def tell(result: Document, session: CommandSession) -> bool:
+    """Print `result`, as JSON or as a terminal shows it, after the reports that were asked for.
+
+    Whether it was printed as JSON or as a report, so that nothing else goes with it.
+    """
+    if write_reports(result, session.workspace):
+        return True
+    show(result, as_json=session.common.as_json)
+    return session.common.as_json
+
+
 def append_summary(result: Document) -> None:
     """Where GitHub runs us: the result as Markdown on the page of the job."""
     if os.environ.get(SUMMARY):
@@ -194,8 +208,8 @@ def _append_summary(text: str) -> None:
         )
 
 
-def show(result: Document, *, as_json: bool) -> None:
-    """Print a result: as JSON alone, or as a terminal shows it."""
+def show(result: Document, *, as_json: bool, shown: RenderableType | None = None) -> None:
+    """Print a result: as JSON alone, or as a terminal shows it, unless that is `shown` instead."""
     if as_json:
         click.echo(canonical_json(result.to_json()))
         return
@@ -207,4 +221,4 @@ def show(result: Document, *, as_json: bool) -> None:
     console, kind = Console(), type(result)
     if not console.is_terminal:  # a file or a pipe has all the room that it takes
         console.width = max(console.width, WIDTHS.get(kind, 0))
-    console.print(Visible(RENDERED[kind](result)))
+    console.print(Visible(RENDERED[kind](result) if shown is None else shown))

@@ -12,6 +12,8 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import (
     DIRECTORY,
     FILE,
+    SEED,
+    SUITE,
     Common,
     Function,
     common_options,
@@ -31,9 +33,9 @@ from selectllm.cli.student_options import (
     test_option,
     trial_options,
 )
+from selectllm.cli.terminal import say
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
-from selectllm.core.shown import visible
 from selectllm.jobs.sync import finished
 from selectllm.jobs.training_options import (
     BlockSettings,
@@ -45,7 +47,6 @@ from selectllm.jobs.training_options import (
 
 if TYPE_CHECKING:
     from selectllm.core.strict import Strict
-    from selectllm.jobs.valuing import Valued
     from selectllm.utility.entries import IfdEntry, KnnEntry
 
 Entry = TypeVar("Entry", bound="Strict")
@@ -139,14 +140,8 @@ def _value(
     from selectllm.jobs import valuing
 
     session = open_session(common, Path.cwd())
-    _say(finished(valuing.value(pool_file, entry, settings, session=session)), common.as_json)
-
-
-def _say(valued: Valued, as_json: bool) -> None:
-    from selectllm.report.utilities import valued_text
-
-    saved = valued.summary
-    click.echo(canonical_json(saved.to_json()) if as_json else visible(valued_text(saved)))
+    valued = finished(valuing.value(pool_file, entry, settings, session=session))
+    say(valued, as_json=common.as_json)
 
 
 @click.command("student", epilog=example("utility student pool.jsonl --test test.jsonl"))
@@ -176,7 +171,7 @@ def _say(valued: Valued, as_json: bool) -> None:
         show_default=True,
         help="Divide the pool into blocks N times. Two or more show how reliable the values are.",
     ),
-    option("--seed", type=int, default=0, show_default=True),
+    SEED,
     primary_option,
 )
 @trial_options
@@ -201,11 +196,11 @@ def student(
     session = open_session(local.common(), Path.cwd())
     trainings = (divided, trials, student)
     job = valuing.value_by_training(pool_file, name, trainings, settings, session=session)
-    _say(finished(job), local.as_json)
+    say(finished(job), as_json=local.as_json)
 
 
 @click.command(epilog=example("utility validate suite.yaml --test test.jsonl"))
-@click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
+@SUITE
 @grouped(
     "settings",
     ValidateSettings,

@@ -117,7 +117,8 @@ def open_audit(
     )
     prompt, spec = _pair(session, suite, auditing)
     rivals = _rivals(session, suite, prompt, auditing.compare_prompt)
-    shared = session.connections(pack=recorded_replies(session, suite, record))
+    pack = recorded_replies(session, suite, record)
+    shared = session.connections(pack=pack, budget=suite.budget)
     shared = replace(shared, base=suite.folder)
     asking = () if suite.replies is not None else (spec,)
     with session.computing("embedding") as progress:

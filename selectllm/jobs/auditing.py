@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Unpack, cast
+from typing import Unpack
 
 from selectllm.core.errors import ReplyMissing, UsageError
 from selectllm.core.types import Decision, Reply
@@ -25,12 +25,14 @@ from selectllm.evaluation.planning.forecast import (
 from selectllm.evaluation.planning.prices import priced
 from selectllm.evaluation.planning.schema import Outlay
 from selectllm.evaluation.suite import Suite
+from selectllm.jobs.arguments import parted
 from selectllm.jobs.audited import Audited, open_audit
 from selectllm.jobs.evaluating import EvaluatingArguments, suite_of, write_record
 from selectllm.jobs.options import Auditing, Evaluating
 from selectllm.jobs.outputs import check_begun, real
-from selectllm.jobs.session import Session, Settings, opened, ticks
+from selectllm.jobs.session import Session, Settings, opened
 from selectllm.jobs.turns import turn
+from selectllm.jobs.watching import ticks
 from selectllm.selection.ask import make_decisions
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.selector import Selector
@@ -112,7 +114,7 @@ async def audit(
     BudgetReached or ProviderError where asking ends, with what succeeded kept.
     """
     auditing, evaluating, settings = _divided(arguments)
-    suite = evaluating.applied(suite_of(suite, session))
+    suite = evaluating.applied(suite_of(suite, session, settings))
     async with opened(session, settings, suite.folder) as session:
         recorded = _recorded_audit(session, auditing)
         audited = open_audit(session, suite, auditing, evaluating.record)
@@ -135,7 +137,7 @@ async def plan_audit(
     the first replies: where these are not known, as many of others stand for them.
     """
     auditing, evaluating, settings = _divided(arguments)
-    suite = evaluating.applied(suite_of(suite, session))
+    suite = evaluating.applied(suite_of(suite, session, settings))
     async with opened(session, settings, suite.folder) as session:
         audited = open_audit(session, suite, auditing, evaluating.record)
         return await _planned(session, audited)
@@ -143,17 +145,14 @@ async def plan_audit(
 
 def _divided(arguments: AuditArguments) -> tuple[Auditing, Evaluating, Settings]:
     """What belongs to the audit, to the evaluation of the suite, and to the session."""
-    settings = dict(arguments)
-    own = {each.name: settings.pop(each.name) for each in fields(Auditing) if each.name in settings}
-    for name in ("compare_prompt", "probe"):
-        value = own.get(name, ())
-        own[name] = (value,) if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]
-    evaluating = {each.name: settings.pop(each.name, None) for each in fields(Evaluating)}
-    return (
-        Auditing(**own),  # type: ignore[arg-type]
-        Evaluating(**evaluating),  # type: ignore[arg-type]
-        cast("Settings", settings),
-    )
+    auditing, rest = parted(Auditing, arguments)
+    evaluating, settings = parted(Evaluating, rest)
+    rivals, probes = _names(auditing.compare_prompt), _names(auditing.probe)
+    return replace(auditing, compare_prompt=rivals, probe=probes), evaluating, settings
+
+
+def _names(value: Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _folder(session: Session, audited: Audited, evaluating: Evaluating) -> Path:

@@ -5,7 +5,7 @@ The command line gathers options into them without the jobs that take them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +58,8 @@ class Auditing:
 
     prompt: str | None = None
     model: str | None = None
-    compare_prompt: tuple[str, ...] = ()
-    probe: tuple[str, ...] = ()
+    compare_prompt: Sequence[str] = ()
+    probe: Sequence[str] = ()
     orders: int = 7
     repeats: int = 3
     again: int = 20

@@ -27,6 +27,7 @@ from selectllm.jobs.training_options import (
 )
 from selectllm.jobs.validating import gains_by_training
 from selectllm.jobs.workshop import answered_pool, held_out, open_workshop
+from selectllm.report.utilities import valued_text
 from selectllm.utility.entries import IfdEntry, KnnEntry
 from selectllm.utility.schema import UtilitySaved
 from selectllm.utility.sources import UtilitySources, utility_of
@@ -64,6 +65,11 @@ class Valued:
             sha256=self.sha256,
             pool=None if self.pool is None else str(self.pool),
         )
+
+    @property
+    def text(self) -> str:
+        """The file, and how a suite names it."""
+        return valued_text(self.summary)
 
     def to_json(self) -> dict[str, Any]:
         """The summary as --json prints it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from selectllm.evaluation.audit.schema import (
@@ -15,7 +16,7 @@ from selectllm.evaluation.audit.schema import (
     ProbeCost,
 )
 from selectllm.evaluation.planning.schema import Outlay
-from selectllm.report.audit_probes import probe_parts
+from selectllm.report.audit_probes import OTHER_PROMPTS, probe_parts
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.wording import (
     UNKNOWN,
@@ -32,8 +33,8 @@ BETTER = {"higher": "higher", "lower": "lower", "zero": "near 0"}
 ENDED = {"worse": "WORSE", "held": "HELD", "cannot tell": "CANNOT TELL"}
 
 
-def render_audit(found: AuditResults) -> RenderableType:
-    """What was found, most important first."""
+def render_audit(found: AuditResults, *, details: bool = True) -> RenderableType:
+    """What was found, most important first; without `details` none of the probes' tables."""
     parts: list[RenderableType] = [
         Text(f"{found.suite}: audit of {found.prompt} + {found.model}", style="bold"),
         Text(f"{counted(len(found.clusters), 'cluster')}, {counted(found.picks, 'pick')} each."),
@@ -46,10 +47,17 @@ def render_audit(found: AuditResults) -> RenderableType:
     if found.measures:
         parts += [_score_card(found.measures), Text()]
     for part in probe_parts(found):
-        parts += [part, Text()]
-    parts += [_costs(found.costs)]
+        parts += [part, Text()] if details or _is_brief(part) else []
+    parts += [_costs(found.costs)] if details else []
     parts += [Text(f"Note: {note}.") for note in found.notes]
     return Group(*parts)
+
+
+def _is_brief(part: RenderableType) -> bool:
+    """Whether a part is sentences, or the table that was asked for by naming other prompts."""
+    if not isinstance(part, Table) or not part.show_header:
+        return True
+    return str(part.title) == OTHER_PROMPTS
 
 
 def unmeasured(found: AuditResults) -> str:

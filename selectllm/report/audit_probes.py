@@ -34,6 +34,7 @@ from selectllm.report.wording import (
 from selectllm.stats.interval import Interval
 
 Fact = tuple[str, str]
+OTHER_PROMPTS = "How other prompts stand the same texts"
 
 
 def probe_parts(found: AuditResults) -> Iterator[RenderableType]:
@@ -211,7 +212,7 @@ def _hijack(found: HijackAudit, prompt: str) -> Iterator[RenderableType]:
 
 def _defences(found: HijackAudit, prompt: str) -> RenderableType:
     made = table(
-        "How other prompts stand the same texts",
+        OTHER_PROMPTS,
         f"difference: of the uplift, from that of {prompt}; below 0 the other prompt resists "
         "better. p: by sign flips, adjusted after Holm.",
         ["prompt"],

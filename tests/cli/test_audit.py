@@ -110,9 +110,7 @@ def test_every_report_tells_a_worse_measure(selectllm: Command, suite: Path) -> 
         assert "order.slot-bias" in texts[name]
 
 
-def test_a_report_is_written_again_but_not_over_the_record(
-    selectllm: Command, suite: Path
-) -> None:
+def test_a_report_is_written_again_but_not_over_the_record(selectllm: Command, suite: Path) -> None:
     call = ("audit", suite, "-o", "new", "--probe", "labels", "--report", "json=record.json")
     assert selectllm(*call).code == 0
     assert selectllm(*call).code == 0

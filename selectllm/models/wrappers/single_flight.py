@@ -10,19 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import os
-import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from selectllm.core.errors import CacheError, SelectLLMError
+from selectllm.core.errors import SelectLLMError
 from selectllm.core.stopping import rest
-
-if sys.platform != "win32":
-    import fcntl
+from selectllm.models.wrappers.byte_lock import release, take
 
 Result = TypeVar("Result")
 
@@ -30,9 +26,6 @@ FIRST_POLL, LAST_POLL = 0.005, 0.25  # seconds between looks at another process'
 
 _guard = threading.Lock()
 _flights: dict[tuple[Path, str], Future[bool]] = {}
-# One descriptor per lock file and process, never closed: closing any descriptor of a file drops
-# every lock that the process holds on it.
-_descriptors: dict[Path, int] = {}
 
 
 async def single_flight(
@@ -92,41 +85,13 @@ async def _lead(
 
 @contextlib.asynccontextmanager
 async def _byte_lock(lock_file: Path, key: str) -> AsyncIterator[None]:
-    if sys.platform == "win32":  # no byte locks: single flight holds within a process only
-        yield
-        return
-    descriptor = _descriptor(lock_file)
+    """While it lasts, no other process works for `key`; on Windows this is not held."""
     offset = int(key[:15], 16)
     wait = FIRST_POLL
-    while True:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
-            break
-        except (BlockingIOError, PermissionError):
-            await rest(wait)
-            wait = min(wait * 2, LAST_POLL)
-        except OSError as error:
-            raise _unusable(lock_file, error) from None
+    while not take(lock_file, offset):
+        await rest(wait)
+        wait = min(wait * 2, LAST_POLL)
     try:
         yield
     finally:
-        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, offset)
-
-
-def _descriptor(lock_file: Path) -> int:
-    with _guard:
-        if lock_file not in _descriptors:
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            try:
-                _descriptors[lock_file] = os.open(lock_file, flags, 0o600)
-            except OSError as error:
-                raise _unusable(lock_file, error) from None
-        return _descriptors[lock_file]
-
-
-def _unusable(lock_file: Path, error: OSError) -> CacheError:
-    return CacheError(
-        f"{lock_file}: cannot be locked ({error.strerror}); check the folder and its permissions, "
-        "or name another with `cache`",
-        argument="cache",
-    )
+        release(lock_file, offset)
