@@ -27,7 +27,7 @@ COLORS = {FOUND: BAD, OTHERWISE: OPEN}
 
 def audit_charts(results: AuditResults) -> Iterator[Chart]:
     """The curve over slots, and the uplift of the styles, where they were asked."""
-    if results.order is not None and sum(results.order.slots.counts):
+    if results.order is not None and any(results.order.slots.counts):
         yield _curve(results.order)
     if results.hijack is not None:
         yield _uplift(results.hijack)
