@@ -12,7 +12,6 @@ from selectllm.cli.evaluation import carried_out, evaluation_options, show
 from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import FILE, SUITE, Common
-from selectllm.cli.reports import place_of
 from selectllm.core.files import write_text
 
 
@@ -56,6 +55,7 @@ def regress(
             write_text(file, gate.run.report(format))
     results = gate.run.results
     if os.environ.get("GITHUB_ACTIONS") == "true":
+        from selectllm.jobs.evidence import place_of
         from selectllm.report.formats import report
 
         place = place_of(session.workspace, (), None)

@@ -36,6 +36,7 @@ FLAGS = {
     "log": "-o",
     "scale": "--range",
     "kind": "--for",
+    "form": "--as",
     "budgets": "--budget",
 }
 # The others that messages name in backticks, but those that are verbs too (export, utility).

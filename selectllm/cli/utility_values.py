@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,7 +35,6 @@ from selectllm.cli.student_options import (
 )
 from selectllm.cli.terminal import say
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import UsageError
 from selectllm.jobs.sync import finished
 from selectllm.jobs.training_options import (
     BlockSettings,
@@ -46,10 +45,7 @@ from selectllm.jobs.training_options import (
 )
 
 if TYPE_CHECKING:
-    from selectllm.core.strict import Strict
     from selectllm.utility.entries import IfdEntry, KnnEntry
-
-Entry = TypeVar("Entry", bound="Strict")
 
 pool_argument = click.argument("pool_file", metavar="POOL")
 
@@ -98,9 +94,10 @@ def knn(
     Every test item is answered with the responses of its k nearest items. The value of an item is
     what its response adds to that (the exact KNN-Shapley value). This utility is a proxy.
     """
+    from selectllm.jobs.valuing import entry_of
     from selectllm.utility.entries import KnnEntry
 
-    knn_entry = _entry(KnnEntry, source="knn", columns=test_columns, **entry)
+    knn_entry = entry_of(KnnEntry, source="knn", columns=test_columns, **entry)
     _value(pool_file, knn_entry, settings, common)
 
 
@@ -115,23 +112,10 @@ def ifd(pool_file: str, settings: ValueSettings, common: Common, **entry: Any) -
     This is the instruction-following difficulty. A high value means that an item is hard to follow
     and has much to teach. An instruction that misleads the model gets none. It is a proxy.
     """
+    from selectllm.jobs.valuing import entry_of
     from selectllm.utility.entries import IfdEntry
 
-    _value(pool_file, _entry(IfdEntry, source="ifd", **entry), settings, common)
-
-
-def _entry(kind: type[Entry], **said: Any) -> Entry:
-    """What a suite would say. Raises UsageError for an option that it could not."""
-    from pydantic import ValidationError
-
-    try:
-        return kind(**said)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = first["loc"][0]
-        raise UsageError(
-            f"--{name} {first['input']!r} is not a {name}. Give another one."
-        ) from None
+    _value(pool_file, entry_of(IfdEntry, source="ifd", **entry), settings, common)
 
 
 def _value(
@@ -146,14 +130,7 @@ def _value(
 
 @click.command("student", epilog=example("utility student pool.jsonl --test test.jsonl"))
 @pool_argument
-@grouped(
-    "settings",
-    ValueSettings,
-    option("-o", "--out", type=FILE, show_default="POOL.student.utility.jsonl"),
-    map_option,
-    option("--name", default="student", show_default=True),
-    drop_leaks_option,
-)
+@_value_options("student", drop_leaks_option)
 @grouped(
     "divided",
     BlockSettings,

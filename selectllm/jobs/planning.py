@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from selectllm.data.hub import is_hub
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.planning.destinations import destinations
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, EvaluationPlan
@@ -201,7 +203,13 @@ async def plan_sets(
         opening = open_protocol(session, request.applied(suite, session), request.only)
         asked = await forecast_sets(opening.protocol, opening.protocol.run.settings)
         concurrency = session.settings.concurrency
-        return SuitePlan(sets_plan_json(opening.protocol, asked, opening.left_out, concurrency))
+        protocol = opening.protocol
+        seen_by = destinations(
+            [(selector.prompt, selector.spec) for selector in protocol.run.selectors],
+            [plan.forecast.spec for plan in asked],
+            os.environ,
+        )
+        return SuitePlan(sets_plan_json(protocol, asked, opening.left_out, concurrency, seen_by))
 
 
 async def _planned(
@@ -211,6 +219,7 @@ async def _planned(
     recall = _recall(session, run.suite)
     utility = run.headline.name if run.headline else None
     pilot = None if request.pilot is None else session.path(request.pilot)
+    measuring = await _measuring(run, recall)
     return EvaluationPlan(
         run=run,
         aim=Aim(
@@ -222,7 +231,12 @@ async def _planned(
             concurrency=session.settings.concurrency,
         ),
         forecasts=await _forecasts(run, recall),
-        measuring=await _measuring(run, recall),
+        measuring=measuring,
+        destinations=destinations(
+            [(selector.prompt, selector.spec) for selector in run.selectors],
+            [forecast.spec for forecast in measuring.values()],
+            os.environ,
+        ),
         pool_clusters=_pool_clusters(run),
         pilot=None if pilot is None else read_pilot(pilot, arms, utility),
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 from selectllm.core.closing import Closing
 from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
+from selectllm.core.plugins import announcing
 from selectllm.core.stopping import DRAIN_SECONDS, Drain, draining
 from selectllm.core.types import Item, Pool, Progress, Step
 from selectllm.jobs.arguments import check, hints_of
@@ -24,6 +25,7 @@ from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
 from selectllm.jobs.methods import Jobs
+from selectllm.jobs.outputs import nearby
 from selectllm.jobs.watching import Notes, Watcher
 from selectllm.jobs.workspace import Workspace, find_workspace
 
@@ -149,6 +151,7 @@ class Session(Closing, Jobs):
             self.given = GivenVectors(open_vectors(self.settings.vectors))
         self._caches: list[ReplyCache] = []  # one, once somebody asks for it
         self._encoders: set[str] = set()  # whose scripts were looked at
+        self._codes: set[str] = set()  # `module:attr` that were told
         self.closed = False
 
     async def __aenter__(self) -> Self:
@@ -221,6 +224,15 @@ class Session(Closing, Jobs):
     def note(self, text: str) -> None:
         """Tell the watcher."""
         self.watcher.note(text)
+
+    def note_code(self, reference: str, place: str) -> None:
+        """Tell the watcher once of code of the user's that is used, and where it lies."""
+        if reference not in self._codes:
+            self._codes.add(reference)
+            where = nearby(Path(place))
+            self.note(
+                f"Note: {reference} is code of your own, from {where}. It runs in this process."
+            )
 
     def note_pool(self, pool: Pool) -> None:
         """Tell the watcher what of a pool's file is not shown, or not as it was written."""
@@ -360,7 +372,7 @@ async def opened(
     """
     if session is None:
         async with Session(start=start, **settings) as session:
-            with draining(session.drain):
+            with draining(session.drain), announcing(session.note_code):
                 yield session.for_job()
         return
     if settings:
@@ -368,7 +380,7 @@ async def opened(
             f"{', '.join(settings)}: These are settings of a session. Give them to Session(...)",
             argument=next(iter(settings)),
         )
-    with draining(session.drain):
+    with draining(session.drain), announcing(session.note_code):
         yield session.for_job()
 
 

@@ -6,7 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
 
 from selectllm.core.errors import UsageError
 from selectllm.core.shown import counted
@@ -36,6 +38,8 @@ from selectllm.utility.utility_file import write_utility
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
+
+Entry = TypeVar("Entry", KnnEntry, IfdEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,18 @@ class Valued:
     def to_json(self) -> dict[str, Any]:
         """The summary as --json prints it."""
         return self.summary.to_json()
+
+
+def entry_of(kind: type[Entry], **said: Any) -> Entry:
+    """What a suite would say. Raises UsageError for an argument that it could not."""
+    try:
+        return kind(**said)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise UsageError(
+            f"`{name}` {first['input']!r} is not a {name}. Give another one", argument=name
+        ) from None
 
 
 async def value(

@@ -18,6 +18,7 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from string import ascii_uppercase
@@ -32,6 +33,7 @@ from selectllm.prompting.metering import metered
 from selectllm.prompting.replies.formats import load_reply_format
 from selectllm.prompting.template import (
     ENVIRONMENT,
+    GLOBALS,
     ROLES,
     Candidate,
     body_of,
@@ -92,11 +94,17 @@ class Prompt:
         return f"{self.name}@{self.version or 'draft'}"
 
     @property
+    def shows(self) -> tuple[str, ...]:
+        """What its template reads of every item: some of instruction, input and response."""
+        tree = ENVIRONMENT.parse(body_of(self.source, self.path))
+        read = {node.attr for node in tree.find_all(jinja.Getattr)}
+        read |= {str(node.value) for node in tree.find_all(jinja.Const)}
+        return tuple(name for name in ("instruction", "input", "response") if name in read)
+
+    @property
     def shows_responses(self) -> bool:
         """Whether its template reads items' responses, so that each item shown must have one."""
-        tree = ENVIRONMENT.parse(body_of(self.source, self.path))
-        fields = {node.attr for node in tree.find_all(jinja.Getattr)}
-        return "response" in fields | {node.value for node in tree.find_all(jinja.Const)}
+        return "response" in self.shows
 
 
 def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:
@@ -106,10 +114,15 @@ def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:
     """
     skipped = prompt.skipped
     if prompt.labels == "numbers":
-        return tuple(str(number) for number in range(skipped + 1, skipped + m + 1))
+        return _numbers(skipped, m)
     if skipped + m > len(ascii_uppercase):
         raise PromptError(f"{prompt.ref}: letters label at most 26 candidates, not {m}. Show fewer")
     return tuple(ascii_uppercase[skipped : skipped + m])
+
+
+@lru_cache(maxsize=64)
+def _numbers(skipped: int, m: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(skipped + 1, skipped + m + 1))
 
 
 def settings_of(prompt: Prompt) -> Mapping[str, Value]:
@@ -142,15 +155,16 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
             f"{prompt.ref}: cannot pick {k} of {m} candidates. The number of picks must be from 1 "
             f"to {m}"
         )
-    candidates = tuple(
-        Candidate(label, item.instruction, item.input, _response(item))
-        for label, item in zip(labels_for(prompt, m), items, strict=True)
-    )
+    candidates = []
+    given = 0  # characters
+    for label, item in zip(labels_for(prompt, m), items, strict=True):
+        candidates.append(Candidate(label, item.instruction, item.input, _response(item)))
+        given += len(item.instruction) + len(item.input) + len(item.response or "")
     settings, path = settings_of(prompt), prompt.path
     template = compiled(prompt.source, path, tuple(settings))
-    context = {"items": candidates, "k": k, "m": m, **settings}
-    given = sum(len(i.instruction) + len(i.input) + len(i.response or "") for i in items)
-    shared = template.new_context(context)  # blocks read it, and write nothing into it
+    context = {**GLOBALS, "items": tuple(candidates), "k": k, "m": m, **settings}
+    # Blocks read it, and write nothing into it. `shared`: with no more globals than are in it.
+    shared = template.new_context(context, shared=True)
     with metered(given):
         texts = {r: written(template, r, shared, path) for r in ROLES if r in template.blocks}
     if "user" not in texts:

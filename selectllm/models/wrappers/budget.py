@@ -15,7 +15,6 @@ from selectllm.core.errors import BudgetReached, ModelError, ProviderError
 from selectllm.core.stopping import stopped
 from selectllm.core.types import Reply
 from selectllm.models.model import Model, ModelSpec, Price, Request
-from selectllm.models.tokens import estimate_tokens
 from selectllm.models.wrappers.bill import Bill, Limits
 from selectllm.models.wrappers.shared_budget import SharedBudget
 
@@ -254,8 +253,8 @@ class Budgeted:
     def _learn(self, request: Request, reply: Reply) -> None:
         """What a reply shows of the tokens that later ones may be billed for."""
         before = self._written
-        if reply.tokens_in:
-            read = reply.tokens_in / max(1, estimate_tokens(request.messages))
+        if reply.tokens_in and self._ledger.limited:
+            read = reply.tokens_in / max(1, request.tokens)
             self._read = max(self._read, read)
         if reply.tokens_out:
             self._written = max(self._written, reply.tokens_out / request.max_tokens)
@@ -290,7 +289,7 @@ class Budgeted:
 
     def _tokens(self, request: Request) -> tuple[int, int]:
         """Tokens that the call can read and write, by what the model's replies have shown."""
-        read = estimate_tokens(request.messages) * RESERVE_MARGIN * self._read
+        read = request.tokens * RESERVE_MARGIN * self._read
         return round(read), round(request.max_tokens * self._written)
 
     def _at_most(self, request: Request) -> float | None:

@@ -14,7 +14,6 @@ import time
 from selectllm.core.stopping import rest
 from selectllm.core.types import Reply
 from selectllm.models.model import Model, Request
-from selectllm.models.tokens import estimate_tokens
 from selectllm.models.wrappers.shared_state import SharedState
 
 MINUTE = 60.0
@@ -39,7 +38,7 @@ class Limited:
     async def complete(self, request: Request) -> Reply:
         """The inner model's reply, asked for when its turn has come."""
         spec = request.model
-        tokens = estimate_tokens(request.messages) + request.max_tokens
+        tokens = request.tokens + request.max_tokens
         gaps = {}
         if spec.rpm is not None:
             gaps[f"{self._where} rpm"] = MINUTE / spec.rpm

@@ -8,11 +8,11 @@ a byte lock when its holder dies, so a killed process blocks nobody.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,8 +24,16 @@ Result = TypeVar("Result")
 
 FIRST_POLL, LAST_POLL = 0.005, 0.25  # seconds between looks at another process's lock
 
+
+@dataclass(slots=True)
+class _Flight:
+    """What one caller works at; `landed`: made by the first who waits for it."""
+
+    landed: Future[bool] | None = None
+
+
 _guard = threading.Lock()
-_flights: dict[tuple[Path, str], Future[bool]] = {}
+_flights: dict[tuple[Path, str], _Flight] = {}
 
 
 async def single_flight(
@@ -33,26 +41,32 @@ async def single_flight(
     key: str,
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
+    *,
+    looked: bool = False,
 ) -> Result:
     """`look()` if it finds something, else `work()`, run by one caller per key at a time.
+
+    `looked`: that was done a moment ago, and nothing was found; there is still a look under lock.
 
     `work` must leave behind what `look` finds. A SelectLLMError of its goes to every caller that
     waited for it in this process; if it ends otherwise, one of those who waited takes over.
     """
     while True:
-        found = look()
-        if found is not None:
+        if not looked and (found := look()) is not None:
             return found
+        looked = False
         with _guard:
             flight = _flights.get((lock_file, key))
-            leads = flight is None
             if flight is None:
-                flight = _flights[lock_file, key] = Future()
-        if leads:
-            return await _lead(lock_file, key, flight, look, work)
+                _flights[lock_file, key] = _Flight()
+            elif flight.landed is None:
+                flight.landed = Future()
+        if flight is None:
+            return await _lead(lock_file, key, look, work)
+        assert flight.landed is not None
         try:
             # shield: a waiter that is cancelled must not cancel the flight of the others
-            await asyncio.shield(asyncio.wrap_future(flight))
+            await asyncio.shield(asyncio.wrap_future(flight.landed))
         except SelectLLMError as error:
             own = copy.copy(error)
             own.attempts = ()  # they are the leader's: who waited has sent nothing
@@ -62,36 +76,36 @@ async def single_flight(
 async def _lead(
     lock_file: Path,
     key: str,
-    flight: Future[bool],
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
 ) -> Result:
     error: SelectLLMError | None = None
     try:
-        async with _byte_lock(lock_file, key):
+        await _lock_byte(lock_file, key)
+        try:
             found = look()  # another process may have answered meanwhile
             return found if found is not None else await work()
+        finally:
+            _unlock_byte(lock_file, key)
     except SelectLLMError as caught:
         error = caught
         raise
     finally:
         with _guard:
-            del _flights[lock_file, key]
-        if error is not None:
-            flight.set_exception(error)
-        else:
-            flight.set_result(True)
+            landed = _flights.pop((lock_file, key)).landed
+        if landed is not None and error is not None:
+            landed.set_exception(error)
+        elif landed is not None:
+            landed.set_result(True)
 
 
-@contextlib.asynccontextmanager
-async def _byte_lock(lock_file: Path, key: str) -> AsyncIterator[None]:
-    """While it lasts, no other process works for `key`; on Windows this is not held."""
-    offset = int(key[:15], 16)
+async def _lock_byte(lock_file: Path, key: str) -> None:
+    """No other process works for `key` until it is unlocked; on Windows this is not held."""
     wait = FIRST_POLL
-    while not take(lock_file, offset):
+    while not take(lock_file, int(key[:15], 16)):
         await rest(wait)
         wait = min(wait * 2, LAST_POLL)
-    try:
-        yield
-    finally:
-        release(lock_file, offset)
+
+
+def _unlock_byte(lock_file: Path, key: str) -> None:
+    release(lock_file, int(key[:15], 16))
