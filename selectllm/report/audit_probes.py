@@ -164,7 +164,7 @@ def _length(found: LengthAudit) -> Iterator[RenderableType]:
             "inputs",
             "No cluster has items with and without an input."
             if found.input_preference is None
-            else "Items with an input are picked more often than those without by "
+            else "The pick rate of items with an input less that of items without is "
             f"{told(found.input_preference)}; 0 = it does not matter.",
         )
     )
