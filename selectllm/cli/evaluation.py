@@ -20,6 +20,7 @@ from selectllm.cli.options import (
     SUITE_SEED,
     Common,
     Function,
+    batch_options,
     common_options,
 )
 from selectllm.cli.reports import append_summary, reports, write_reports, write_unreached
@@ -77,7 +78,8 @@ def evaluation_options(
     """
 
     def add(verb: Function) -> Function:
-        verb = reports(kind, verdicts=verdicts)(common_options(verb))
+        batched = batch_options(verb) if kind == "RunResults" else verb
+        verb = reports(kind, verdicts=verdicts)(common_options(batched))
         for decorate in reversed(EVALUATING):
             verb = decorate(verb)
         return verb

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
@@ -26,6 +27,8 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 RowT = TypeVar("RowT")
 
 
+NO_ROW = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+"""What reading a line raises that is no row."""
 BEGIN = b'{"manifest":'
 """What every log begins with, be its first line torn or whole."""
 
@@ -85,12 +88,13 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
         raise RunError(
             f"{path} cannot be read ({error.strerror}). Check the file and its permissions"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except NO_ROW:
         if number == 1:
             raise _no_log(path) from None
         raise RunError(
             f"{path}:{number} is not a {form.what}. The log is damaged, or it belongs to something "
-            "else. Move it away to start over"
+            f"else. To keep the lines that are whole, run: selectllm log repair "
+            f"{shlex.quote(str(path))}. To start over, move it away"
         ) from None
     return LogContent(manifest, latest, intact)
 
@@ -200,6 +204,20 @@ def _lock(handle: IO[bytes], path: Path, argument: str) -> None:
             f"another place with `{argument}` (with `cache`, if the file is in the cache)",
             argument=argument,
         ) from None
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """While it lasts, no command writes to the log at `path`. Raises RunError if one does."""
+    try:
+        handle = open(path, "rb", buffering=0)
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be read ({error.strerror}). Check the file and its permissions"
+        ) from None
+    with handle:
+        _lock(handle, path, "path")
+        yield
 
 
 def is_manifest(found: Any, expected: Mapping[str, Any]) -> bool:

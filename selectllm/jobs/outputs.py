@@ -22,7 +22,7 @@ OF_A_RUN = frozenset(
     (
         *("run.json", "clusters.json", "utilities.jsonl", "baseline.json", "decisions.jsonl"),
         *("results.json", "sets.jsonl", "sets.json", "proposals.jsonl", "optimize.json"),
-        *("winner.jinja", "compare.json", "audit.json"),
+        *("winner.jinja", "compare.json", "batches.json", "audit.json"),
         *(f"{probe}.decisions.jsonl" for probe in ASKING),
     )
 )

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from selectllm.core.arrays import Vectors
+from selectllm.core.errors import ReplyMissing
 from selectllm.core.types import Attempt, Cluster, Decision, Item
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.comparison.kinds import is_decided
@@ -198,8 +199,16 @@ async def evaluate(
             if asked is not None and decided(run, asked, log.decisions()):
                 break
             asked = stage
-            await decide_by_strategies(stage, embedder, log)
+            missing: ReplyMissing | None = None
+            try:
+                await decide_by_strategies(stage, embedder, log)
+            except ReplyMissing as error:
+                if run.meter.shared.batch is None:
+                    raise
+                missing = error  # a batch asks for it together with what follows
             await make_decisions(tasks(stage), settings, log, tick)
+            if missing is not None:
+                raise missing
     finally:
         for selector in run.selectors:
             await selector.model.close()
