@@ -105,11 +105,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
     help="Leave out rows that cannot be read, and write them with their reasons to "
     "OUT.rejected.jsonl.",
 )
-@option(
-    "--dry-run",
-    is_flag=True,
-    help="Report what would be asked, and what it would cost. Nothing is sent or written.",
-)
+@option("--dry-run", is_flag=True)
 @option(
     "--distinct",
     metavar="exact|COSINE",
