@@ -11,7 +11,7 @@ import click
 from selectllm.cli.comparing import finish
 from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import Common, common_options, grouped
+from selectllm.cli.options import Common, common_options, engine_options, grouped
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.jobs.options import Evaluating
@@ -59,6 +59,7 @@ ab_options = grouped(
 @details_option
 @evaluating_options
 @reports("RunResults")
+@engine_options
 @common_options
 def ab(
     suite_file: Path, options: AbOptions, details: bool, evaluating: Evaluating, common: Common

@@ -10,7 +10,7 @@ import click
 
 from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts, show
 from selectllm.cli.option_words import example
-from selectllm.cli.options import Common, common_options, model_options
+from selectllm.cli.options import Common, common_options, engine_options, model_options
 from selectllm.cli.reports import reports
 from selectllm.cli.session import open_session
 from selectllm.core.errors import UsageError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @evaluating_options
 @reports("RunResults", verdicts=False)
 @model_options
+@engine_options
 @common_options
 def eval_(
     suite_file: Path,

@@ -13,7 +13,7 @@ from selectllm.cli.ahead import show_ahead
 from selectllm.cli.evaluation import same_command
 from selectllm.cli.handover import told
 from selectllm.cli.option_words import example
-from selectllm.cli.options import Common, common_options, model_options
+from selectllm.cli.options import Common, common_options, engine_options, model_options
 from selectllm.cli.reports import reports, write_reports_of_picks
 from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
 from selectllm.cli.session import CommandSession, open_session
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @select_options
 @model_options
 @reports("SelectionSummary", verdicts=False)
+@engine_options
 @common_options
 def select(
     pool_file: Path, options: SelectOptions, model_options: ModelOptions, common: Common

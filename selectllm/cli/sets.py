@@ -11,7 +11,7 @@ import click
 
 from selectllm.cli.evaluation import same_command
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, grouped
+from selectllm.cli.options import DIRECTORY, FILE, Common, common_options, engine_options, grouped
 from selectllm.cli.reports import reports, show, write_reports
 from selectllm.cli.session import CommandSession, open_session
 from selectllm.core.errors import ReplyMissing
@@ -61,6 +61,7 @@ sets_options = grouped(
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 @sets_options
 @reports("SetsResults")
+@engine_options
 @common_options
 def sets(suite_file: Path, options: SetsOptions, common: Common) -> None:
     """Select a set with every selector of SUITE, at every budget and with every seed.

@@ -8,7 +8,15 @@ import click
 
 from selectllm.cli import reports
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import DIRECTORY, ENCODER, FILE, grouped, map_option, test_map_option
+from selectllm.cli.options import (
+    DIRECTORY,
+    ENCODER,
+    FILE,
+    engine_options,
+    grouped,
+    map_option,
+    test_map_option,
+)
 from selectllm.cli.session import open_session
 from selectllm.cli.student_options import (
     LOADED,
@@ -179,6 +187,7 @@ def score(
 @student_options
 @reports.reports("StudentsCompared")
 @dry_run_option
+@engine_options
 @local_options
 def compare(
     sets_folder: Path,
