@@ -202,14 +202,17 @@ def check_machines(cluster: Machines) -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
 
     probe = cluster.ray.remote(installed)
-    asked = {
-        node["NodeManagerAddress"]: probe.options(
-            num_cpus=0, max_retries=1, scheduling_strategy=On(node["NodeID"], soft=False)
-        ).remote()
+    asked = [
+        (
+            node["NodeManagerAddress"],
+            probe.options(
+                num_cpus=0, max_retries=1, scheduling_strategy=On(node["NodeID"], soft=False)
+            ).remote(),
+        )
         for node in cluster.alive
-    }
+    ]
     ours = installed()
-    for machine, answer in asked.items():
+    for machine, answer in asked:
         with told(f"the check of {machine}"):
             theirs = cluster.ray.get(answer, timeout=PROBED_WITHIN)
         other = [
