@@ -37,8 +37,8 @@ PARTITIONED = (
     (1_000_000, 14),
     (1_000_000, 51),
 )  # items, size
-SIMILAR_UP_TO = 100_000  # items
-KCENTER_UP_TO = 14_000
+# 100,000 items, which it still takes whole, take as long as a million.
+KCENTER = ((2_000, 10), (14_000, 14), (1_000_000, 14))
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,8 @@ def main() -> None:
             continue
         vectors = unit_vectors(items, DIM, options.seed)
         methods = ["random", "diverse"]
-        methods += ["similar"] if items <= SIMILAR_UP_TO else []
-        methods += ["kcenter"] if items <= KCENTER_UP_TO else []
+        methods += ["similar"] if (items, size) != PARTITIONED[-1] else []
+        methods += ["kcenter"] if (items, size) in KCENTER else []
         for by in methods:
             print(whole(by, vectors, size, options.seed), flush=True)
         del vectors

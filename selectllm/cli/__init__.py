@@ -203,4 +203,5 @@ def script() -> None:
     except UsageError as error:
         click.echo(f"selectllm: {error}", err=True)
         code = error.exit_code
+    gc.freeze()  # all of it goes now: nobody need search it once more
     sys.exit(code)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import chain, islice
+from json.encoder import encode_basestring
 from typing import Any
 
 MOST_LEVELS = 100  # of lists and objects in one another; what we write has some ten
@@ -65,6 +68,31 @@ _CANONICAL = json.JSONEncoder(
 )
 
 
+LONG = 200  # characters from which another writer of texts is faster
+
+
+def json_text(text: str) -> str:
+    """`text` as JSON, as `canonical_json` writes it; a long one in a quarter of the time.
+
+    Raises TypeError for anything but a text.
+    """
+    if len(text) < LONG or not isinstance(text, str):
+        return encode_basestring(text)
+    to_json, refused = _writer()
+    try:
+        return to_json(text).decode("utf-8")
+    except refused:  # half of a surrogate pair, which is no UTF-8
+        return encode_basestring(text)
+
+
+@cache
+def _writer() -> tuple[Callable[[str], bytes], type[Exception]]:
+    """What writes JSON fast, and what it raises; loaded by who writes any."""
+    from pydantic_core import PydanticSerializationError, to_json
+
+    return to_json, PydanticSerializationError
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, repr floats and text as it is.
 
@@ -95,11 +123,21 @@ def sha256_texts(texts: Iterable[str]) -> str:
     Each text goes in behind its length, so that ("ab", "c") and ("a", "bc") differ.
     """
     digest = hashlib.sha256()
-    for text in texts:
-        data = text.encode("utf-8")
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
+    texts = iter(texts)
+    while some := [text.encode("utf-8") for text in islice(texts, _TEXTS_AT_A_TIME)]:
+        # Behind each other in one buffer: a call of `update` takes longer than a short text.
+        lengths = [_LENGTHS[n] if (n := len(data)) < _SHORT else _length(n) for data in some]
+        digest.update(b"".join(chain.from_iterable(zip(lengths, some, strict=True))))
     return digest.hexdigest()
+
+
+def _length(characters: int) -> bytes:
+    return characters.to_bytes(8, "big")
+
+
+_TEXTS_AT_A_TIME = 1_000
+_SHORT = 1_000
+_LENGTHS = [_length(characters) for characters in range(_SHORT)]
 
 
 def seeded_hash(*parts: str | int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from selectllm.core import names
 from selectllm.core.errors import PoolError, UsageError
@@ -31,10 +32,10 @@ TURNS = "turns"
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 _SENTENCE = 4  # blanks in what is rather a text than the name of a column
 _NOTHING = Exchange(None, None)
+_NULL_OR_TEXT = (type(None), str)
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(NamedTuple):
     """What an item is made of; `chat`: the exchange where its turns are the instruction."""
 
     instruction: str
@@ -57,9 +58,19 @@ class PoolLayout:
     chat: str | None
     shown: Turns = DEFAULT_TURNS
     note: str | None = None
+    plain: bool = dataclasses.field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        # All it names are columns: none in an object, and none a chat.
+        paths = (self.instruction, self.input, self.response)
+        plain = self.chat is None and self.instruction is not None
+        plain = plain and "." not in "".join(filter(None, paths))
+        object.__setattr__(self, "plain", plain)
 
     def texts(self, row: Mapping[str, Any]) -> Texts:
         """Instruction, input and response of `row`. Raises BadRow."""
+        if self.plain and (texts := self._of_columns(row)) is not None:
+            return texts
         exchange = self._exchange(row)
         asked, answered = exchange.asked, exchange.answered
         if self.instruction is not None:
@@ -80,6 +91,17 @@ class PoolLayout:
             return Texts(instruction, given, response)
         parts = filter(None, (exchange.context, given))
         return Texts(instruction, "\n\n".join(parts), response, exchange)
+
+    def _of_columns(self, row: Mapping[str, Any]) -> Texts | None:
+        """The texts of a row that has texts or nulls there; None for what needs a closer look."""
+        asked = row.get(self.instruction or "")
+        given = row.get(self.input) if self.input is not None else None
+        answered = row.get(self.response) if self.response is not None else None
+        if type(asked) is not str or not asked or asked.isspace():
+            return None
+        if type(given) not in _NULL_OR_TEXT or type(answered) not in _NULL_OR_TEXT:
+            return None
+        return Texts(asked, given or "", answered)
 
     def _exchange(self, row: Mapping[str, Any]) -> Exchange:
         if self.chat is None:

@@ -26,7 +26,8 @@ from selectllm.models.providers.openai_body import check_direct
 from selectllm.models.providers.own import OwnModel, find_factory, own_identity
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.budget import Budgeted, Ledger
-from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache
+from selectllm.models.wrappers.cache import ReplyCache
+from selectllm.models.wrappers.cached import Cached, Offline
 from selectllm.models.wrappers.counted import CallCount, Counted
 from selectllm.models.wrappers.pace import Paces
 from selectllm.models.wrappers.recorded import Replayed

@@ -8,12 +8,12 @@ unnoticed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from selectllm.core.codec import sha256_json
+from selectllm.core.codec import canonical_json, json_text, sha256_text
 from selectllm.core.types import Message, Question, Reply, empty
 from selectllm.models.secrets import masked, shown_url
 
@@ -191,7 +191,24 @@ class Request:
     @cached_property
     def key(self) -> str:
         """The cache key: hex sha256 of the identity's canonical JSON."""
-        return sha256_json(self.identity())
+        identity = self.identity()
+        before = {name: value for name, value in identity.items() if name < "messages"}
+        after = {name: value for name, value in identity.items() if name > "messages"}
+        messages = ",".join(
+            f'{{"content":{json_text(message["content"])},"role":{json_text(message["role"])}}}'
+            for message in self.messages
+        )
+        # As canonical_json writes the whole, of which the messages are nearly all.
+        return sha256_text(
+            f'{canonical_json(before)[:-1]},"messages":[{messages}],{canonical_json(after)[1:]}'
+        )
+
+    @cached_property
+    def tokens(self) -> int:
+        """How many tokens its messages have, by our estimate."""
+        from selectllm.models.tokens import estimate_tokens  # numpy, which no help needs
+
+        return estimate_tokens(self.messages)
 
 
 class Model(Protocol):
@@ -209,3 +226,18 @@ class Model(Protocol):
     async def close(self) -> None:
         """Release connections and servers; the model is not used again."""
         ...
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """A model that saves work if it hears what it will be asked."""
+
+    def expect(self, requests: Sequence[Request]) -> None:
+        """Hear of requests that come next; whether they do come is open."""
+        ...
+
+
+def expect(model: Model, requests: Sequence[Request]) -> None:
+    """Tell `model` what it will be asked, if it saves work by that."""
+    if isinstance(model, LooksAhead) and requests:
+        model.expect(requests)

@@ -111,7 +111,7 @@ class Prompt:
         return "response" in fields | {node.value for node in tree.find_all(jinja.Const)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen takes four times as long to make; a template changes nothing
 class Candidate:
     """What a template sees of one item; `response` is undefined where the item has none."""
 
@@ -127,10 +127,15 @@ def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:
     Raises PromptError when letters do not suffice.
     """
     if prompt.labels == "numbers":
-        return tuple(str(number) for number in range(1, m + 1))
+        return _numbers(m)
     if m > len(ascii_uppercase):
         raise PromptError(f"{prompt.ref}: letters label at most 26 candidates, not {m}. Show fewer")
     return tuple(ascii_uppercase[:m])
+
+
+@lru_cache(maxsize=64)
+def _numbers(m: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(1, m + 1))
 
 
 def settings_of(prompt: Prompt) -> Mapping[str, Value]:
@@ -163,15 +168,16 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
             f"{prompt.ref}: cannot pick {k} of {m} candidates. The number of picks must be from 1 "
             f"to {m}"
         )
-    candidates = tuple(
-        Candidate(label, item.instruction, item.input, _response(item))
-        for label, item in zip(labels_for(prompt, m), items, strict=True)
-    )
+    candidates = []
+    given = 0  # characters
+    for label, item in zip(labels_for(prompt, m), items, strict=True):
+        candidates.append(Candidate(label, item.instruction, item.input, _response(item)))
+        given += len(item.instruction) + len(item.input) + len(item.response or "")
     settings, path = settings_of(prompt), prompt.path
     template = _compile(prompt.source, path, tuple(settings))
-    context = {"items": candidates, "k": k, "m": m, **settings}
-    given = sum(len(i.instruction) + len(i.input) + len(i.response or "") for i in items)
-    shared = template.new_context(context)  # blocks read it, and write nothing into it
+    context = {**_GLOBALS, "items": tuple(candidates), "k": k, "m": m, **settings}
+    # Blocks read it, and write nothing into it. `shared`: with no more globals than are in it.
+    shared = template.new_context(context, shared=True)
     with metered(given):
         texts = {r: _run(template, r, shared, path) for r in ROLES if r in template.blocks}
     if "user" not in texts:
@@ -223,6 +229,7 @@ def _run(template: Template, block: str, context: Context, path: str) -> str:
 
 
 _ENVIRONMENT = Sandbox(plain=Candidate)
+_GLOBALS = dict(_ENVIRONMENT.globals)
 
 
 @lru_cache(maxsize=512)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import ProviderError, ReplyMissing, SelectLLMError
 from selectllm.core.types import Attempt, Decision, Message, Parsed, Question, Reply
-from selectllm.models.model import Request
+from selectllm.models.model import Request, expect
 from selectllm.models.providers.providers import provider_of, takes_schema, tokens_to_list
-from selectllm.models.tokens import estimate_tokens
 from selectllm.prompting.prompt import labels_for, render
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.prompting.replies.logprobs import parse_logprobs
@@ -20,6 +20,9 @@ from selectllm.selection.concurrency import FailureStreak, run_all
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.task import AskSettings, Task, reasks
 from selectllm.selection.voting import elect
+
+AHEAD = 32
+"""Decisions whose requests are made together."""
 
 
 async def make_decisions(
@@ -67,8 +70,39 @@ async def ask(
     raised. Offline, all missing replies are counted before ReplyMissing is raised.
     """
     asking = _Asking(settings, record)
-    await run_all(tasks, asking.decide, settings.concurrency)
+    await run_all(_prepared(tasks, settings), asking.decide, settings.concurrency)
     asking.check_missing()
+
+
+Prepared = Request | SelectLLMError
+"""What one question is asked with, or why it cannot be asked."""
+
+
+def _prepared(
+    tasks: Iterable[Task], settings: AskSettings
+) -> Iterator[tuple[Task, list[Prepared]]]:
+    """Every task with what its questions are asked with, AHEAD of them made at a time.
+
+    Together they are rendered, hashed and looked up in the cache in half the time that it takes
+    amid everything else.
+    """
+    tasks = iter(tasks)
+    while some := [*islice(tasks, AHEAD)]:
+        requests = [[_made(question, settings) for question in task.questions] for task in some]
+        by_model: defaultdict[int, list[Request]] = defaultdict(list)
+        models = {id(task.selector.model): task.selector.model for task in some}
+        for task, made in zip(some, requests, strict=True):
+            by_model[id(task.selector.model)] += [one for one in made if isinstance(one, Request)]
+        for number, expected in by_model.items():
+            expect(models[number], expected)
+        yield from zip(some, requests, strict=True)
+
+
+def _made(question: Task, settings: AskSettings) -> Prepared:
+    try:
+        return first_request(question, settings)
+    except SelectLLMError as error:
+        return error
 
 
 class _Asking:
@@ -80,13 +114,16 @@ class _Asking:
         self._missing: Counter[tuple[str, str]] = Counter()  # by (prompt, model)
         self._patience: defaultdict[str, FailureStreak] = defaultdict(FailureStreak)  # by model
 
-    async def decide(self, task: Task) -> None:
+    async def decide(self, prepared: tuple[Task, list[Prepared]]) -> None:
         """Make one decision and record it; raises what cannot get better."""
+        task, requests = prepared
         patience = self._patience[task.selector.spec.name]
         decisions: list[Decision] = []
         try:
-            for question in task.questions:
-                if (decision := await self._answered(question, patience)) is not None:
+            for question, request in zip(task.questions, requests, strict=True):
+                if isinstance(request, SelectLLMError):
+                    raise request
+                if (decision := await self._answered(question, request, patience)) is not None:
                     decisions.append(decision)
         except ProviderError as error:
             before = [attempt for decision in decisions for attempt in decision.attempts]
@@ -96,10 +133,12 @@ class _Asking:
         if len(decisions) == len(task.questions):
             self._record(counted(task, decisions))
 
-    async def _answered(self, question: Task, patience: FailureStreak) -> Decision | None:
+    async def _answered(
+        self, question: Task, request: Request, patience: FailureStreak
+    ) -> Decision | None:
         """One question of a decision; None if its reply is missing, which is counted."""
         try:
-            decision = await _decide_one(question, self._settings)
+            decision = await _decide_one(question, self._settings, request)
         except ReplyMissing:
             self._missing[question.selector.prompt.ref, question.selector.spec.name] += 1
             return None
@@ -133,10 +172,15 @@ def counted(task: Task, ballots: Sequence[Decision]) -> Decision:
     return _decision(task, parsed, [attempt for ballot in ballots for attempt in ballot.attempts])
 
 
-async def _decide_one(task: Task, settings: AskSettings) -> Decision:
-    """Ask one question, again with the complaint while the reply is not valid."""
+async def _decide_one(
+    task: Task, settings: AskSettings, request: Request | None = None
+) -> Decision:
+    """Ask one question, again with the complaint while the reply is not valid.
+
+    `request`: what it is asked with first, if that is made already.
+    """
     selector = task.selector
-    request = first_request(task, settings)
+    request = request or first_request(task, settings)
     question = request.question
     if not fits(request):
         return _decision(task, Parsed((), "invalid", ("too_long",)), [])
@@ -165,7 +209,9 @@ async def _decide_one(task: Task, settings: AskSettings) -> Decision:
             problems.append("too_long")
             break
     status = "repaired" if parsed.status == "ok" and asked > 1 else parsed.status
-    return _decision(task, replace(parsed, status=status, problems=tuple(problems)), attempts)
+    if (status, len(problems)) != (parsed.status, len(parsed.problems)):
+        parsed = replace(parsed, status=status, problems=tuple(problems))
+    return _decision(task, parsed, attempts)
 
 
 def _read(reply: Reply, request: Request) -> Parsed:
@@ -187,7 +233,7 @@ def fits(request: Request) -> bool:
     context = request.model.context
     if context is None:
         return True
-    return estimate_tokens(request.messages) <= context - request.max_tokens
+    return request.tokens <= context - request.max_tokens
 
 
 def failed(task: Task, error: ProviderError, before: Sequence[Attempt] = ()) -> Decision:

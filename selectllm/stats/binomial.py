@@ -6,9 +6,8 @@ this takes to compute, is the reference in the tests.
 
 from __future__ import annotations
 
-from scipy.special import bdtrc, betaincinv
-
 from selectllm.stats.interval import Interval
+from selectllm.stats.special import bdtrc, betaincinv
 
 
 def share_interval(hits: int, n: int, alpha: float) -> Interval:

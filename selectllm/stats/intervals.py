@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr, stdtrit
 
 from selectllm.core.arrays import Floats
 from selectllm.stats.interval import Interval
+from selectllm.stats.special import stdtr, stdtrit
 
 MOST_ENUMERATED = 14  # units whose 2^n sign patterns are all counted
 FLIPS = 9999  # sign patterns drawn for more units than that

@@ -23,7 +23,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import chdtrc, chdtri, nctdtr, ndtr, stdtrit
+
+from selectllm.stats.special import chdtrc, chdtri, nctdtr, ndtr, stdtrit
 
 HALVINGS = 60  # of an interval, until a float has no finer
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)  # over the shares of samples

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from selectllm.core.arrays import Floats, Ints
 from selectllm.stats.interval import Interval
+from selectllm.stats.special import ndtri
 
 Orders = Ints
 Statistic = Callable[[Orders], Floats]

@@ -19,10 +19,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtrit
 
 from selectllm.core.arrays import Floats
 from selectllm.stats.power import threshold
+from selectllm.stats.special import ndtr, ndtri, stdtrit
 
 LOOKS = 5
 FIRST = 100  # clusters; before that the t statistic is not near enough to normal

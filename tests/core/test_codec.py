@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectllm.core.codec import canonical_json, pretty_json, seeded_hash, sha256_json, sha256_texts
+from selectllm.core.codec import (
+    canonical_json,
+    json_text,
+    pretty_json,
+    seeded_hash,
+    sha256_json,
+    sha256_texts,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
@@ -54,3 +61,18 @@ def test_different_sequences_of_texts_have_different_hashes(a: list[str], b: lis
 def test_seeded_hash_depends_on_every_part_and_on_nothing_else() -> None:
     assert seeded_hash("order", 0, "x") == seeded_hash("order", 0, "x") == 15927849273899268703
     assert len({seeded_hash("a", 1), seeded_hash("a", 2), seeded_hash("b", 1)}) == 3
+
+
+ANY_TEXT = st.text(st.characters(codec=None))
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_a_long_text_is_written_as_a_short_one(part: str, other: str) -> None:
+    for text in (part, (part + other) * 40, part * 300):
+        assert json_text(text) == canonical_json(text)
+
+
+@pytest.mark.parametrize("value", [None, 1, [], ["x"] * 300, b"bytes" * 100])
+def test_only_a_text_is_written_as_one(value: object) -> None:
+    with pytest.raises(TypeError):
+        json_text(value)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ _SAVE_AS_UTF8 = "save the file as UTF-8"
 MOST_DEPTH = 200
 """Of lists and objects in a row of JSON, which must be written again from deep inside a program."""
 _TOO_DEEP = "the JSON is nested too deeply"
+_WIDE = 1 << 63  # beyond it a number is read with care
 
 
 def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -118,9 +120,42 @@ class _StrictJson:
         self._decoder = json.JSONDecoder(
             object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
         )
+        from pydantic_core import from_json
+
+        self._fast = partial(from_json, allow_inf_nan=False, cache_strings="keys")
 
     def row(self, data: bytes) -> Any:
         """The one JSON value that `data` holds, or the BadRow that it is."""
+        flat = self._flat(data)
+        return self._any(data) if flat is None else flat
+
+    def _flat(self, data: bytes) -> dict[str, Any] | None:
+        """An object of texts, whole numbers, truth values and nulls; None for what needs care.
+
+        As nearly all rows are, and read in half the time. A key that is written twice is in the
+        object once: then there are more quotation marks than its keys and texts have.
+        """
+        try:
+            row = self._fast(data)
+        except ValueError:
+            return None
+        if type(row) is not dict:
+            return None
+        marks = 2 * len(row)
+        for value in row.values():
+            kind = type(value)
+            if kind is str:
+                marks += 2
+            elif value is not None and kind is not bool:
+                if kind is not int or not -_WIDE < value < _WIDE:
+                    return None
+        if b"\\" in data:
+            if rb"\\" in data:  # the mark behind it may end a text, or not
+                return None
+            marks += data.count(rb"\"")
+        return row if marks == data.count(b'"') else None
+
+    def _any(self, data: bytes) -> Any:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:

@@ -12,12 +12,12 @@ from itertools import combinations
 from statistics import fmean
 
 import numpy as np
-from scipy.special import chdtrc
 
 from selectllm.core.types import Decision
 from selectllm.evaluation.metrics.schema import SlotHistogram
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import mean_interval
+from selectllm.stats.special import chdtrc
 
 
 def order_consistency(decisions: Iterable[Decision], k: int) -> Interval | None:

@@ -14,7 +14,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import comb
 
 from selectllm.core.arrays import Floats
 from selectllm.core.choices import RETAIN
@@ -30,6 +29,7 @@ from selectllm.evaluation.planning.schema import (
 from selectllm.evaluation.suite import Gate
 from selectllm.stats.intervals import mean_estimate
 from selectllm.stats.power import clusters_needed, detectable
+from selectllm.stats.special import comb
 
 POWER = 0.8
 INCUMBENT = 0.3  # captured, assumed of a model that is to be replaced

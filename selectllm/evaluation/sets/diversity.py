@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import entr, gammaln
 
 from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import EncoderError, PoolError, UsageError
@@ -16,6 +15,7 @@ from selectllm.core.types import Item
 from selectllm.selection.clustering.diverse import squared_distances
 from selectllm.selection.clustering.kmeans import LLOYD_UP_TO, kmeans_centres
 from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
+from selectllm.stats.special import entr, gammaln
 
 Positions = Sequence[int] | Ints
 

@@ -67,7 +67,7 @@ class MockModel:
         text = self._answer(request)
         return Reply(
             text=text,
-            tokens_in=estimate_tokens(request.messages),
+            tokens_in=request.tokens,
             tokens_out=estimate_tokens(text) if request.top_logprobs is None else 1,
             cost_usd=0.0,
         )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from selectllm.core.codec import json_text
 from selectllm.core.errors import ModelError
 from selectllm.models.model import ModelSpec, Request
 from selectllm.models.providers.failures import Fault
@@ -33,7 +34,17 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 def _compact(data: Any) -> bytes:
-    return _COMPACT.encode(data).encode()
+    (first, messages), *rest = data.items()
+    if first != "messages" or not messages or not rest:
+        return _COMPACT.encode(data).encode()
+    try:
+        texts = [
+            ",".join([f"{json_text(name)}:{json_text(text)}" for name, text in message.items()])
+            for message in messages
+        ]
+    except (AttributeError, TypeError):  # extra_body has messages of its own form
+        return _COMPACT.encode(data).encode()
+    return f'{{"messages":[{{{"},{".join(texts)}}}],{_COMPACT.encode(dict(rest))[1:]}'.encode()
 
 
 def _spaced(data: Any) -> bytes:

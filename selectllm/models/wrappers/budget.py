@@ -14,7 +14,6 @@ from selectllm.core.errors import BudgetReached, ModelError, ProviderError
 from selectllm.core.stopping import stopped
 from selectllm.core.types import Reply
 from selectllm.models.model import Model, ModelSpec, Price, Request
-from selectllm.models.tokens import estimate_tokens
 
 RESERVE_MARGIN = 1.3  # the token estimate's error, see tokens.py
 ABSURD = 10_000_000  # tokens; no call has more
@@ -161,7 +160,7 @@ class Budgeted:
         if reply.cost_usd is None:
             return replace(reply, at_most_usd=self._at_most(request))
         if reply.tokens_in and self._ledger.max_cost is not None:
-            read = reply.tokens_in / max(1, estimate_tokens(request.messages))
+            read = reply.tokens_in / max(1, request.tokens)
             self._read = max(self._read, read)
         if reply.tokens_out:
             self._written = max(self._written, reply.tokens_out / request.max_tokens)
@@ -188,5 +187,5 @@ class Budgeted:
             self._price, self._known = self._look_up(request.model), True
         if self._price is None:
             return None
-        tokens_in = estimate_tokens(request.messages) * RESERVE_MARGIN * self._read
+        tokens_in = request.tokens * RESERVE_MARGIN * self._read
         return self._price.cost(round(tokens_in), round(request.max_tokens * self._written))

@@ -12,7 +12,7 @@ import os
 import shlex
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from typing import Any
 import diskcache
 
 from selectllm.core.codec import canonical_json, load_json, sha256_json
-from selectllm.core.errors import CacheDamaged, CacheError, ReplyMissing
+from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.types import Reply
-from selectllm.models.model import Model, Request
-from selectllm.models.wrappers.single_flight import single_flight
+from selectllm.models.model import Request
+from selectllm.models.wrappers.reply_rows import Together, read_text, read_texts, write_text
 
 UNBOUNDED = 1 << 62  # bytes; with no eviction this only keeps diskcache from culling
 
@@ -134,6 +134,7 @@ class ReplyCache:
                 size_limit=UNBOUNDED,
                 cull_limit=0,
             )
+            self._together = Together(self._store)
 
     @contextlib.contextmanager
     def _edge(self) -> Iterator[None]:
@@ -155,10 +156,25 @@ class ReplyCache:
         kept = self._kept(key)
         return None if kept is None else kept[1]
 
+    def many(self, keys: Sequence[str]) -> dict[str, Reply]:
+        """Those of `keys` that are whole and kept, as `get`; what else there is, `get` tells."""
+        found: dict[str, Reply] = {}
+        try:
+            with self._edge():
+                texts = list(read_texts(self._store, keys))
+        except CacheError:
+            return found
+        for key, text in texts:
+            with contextlib.suppress(ValueError, TypeError):
+                found[key] = checked_reply(load_json(text or ""))
+        return found
+
     def put(self, request: Request, reply: Reply) -> None:
         """Keep `reply` under the request's key, with what `cache ls` shows of it."""
+        row = cache_row(request.model.id, time.time(), reply)
         with self._edge():
-            self._store.set(request.key, cache_row(request.model.id, time.time(), reply))
+            if not write_text(self._store, request.key, canonical_json(row)):
+                self._store.set(request.key, row)
 
     def keep(self, request: Request, reply: Reply) -> None:
         """`put` what was paid for; what the disk does not take is known to this process alone.
@@ -175,6 +191,15 @@ class ReplyCache:
                     "run cannot find them in the cache, and would pay for them again."
                 )
             self._unkept[request.key] = reply
+
+    async def keep_soon(self, request: Request, reply: Reply) -> None:
+        """`keep`, in one transaction with all that is kept in this turn of the event loop.
+
+        When it returns, the reply is on the disk, or `note` was told that it cannot be.
+        """
+        row = cache_row(request.model.id, time.time(), reply)
+        if not await self._together.write(request.key, canonical_json(row)):
+            self.keep(request, reply)
 
     def by_model(self) -> dict[str, dict[str, Any]]:
         """Model -> its `replies`, `tokens_in`, `tokens_out`, `cost_usd` when they were made."""
@@ -210,11 +235,20 @@ class ReplyCache:
     def _kept(self, key: str) -> tuple[dict[str, Any], Reply] | None:
         """The row under `key` and its reply, marked as cached."""
         with self._edge():
-            row = self._store.get(key)
+            there, text = read_text(self._store, key)
+            row = None
+            if there:
+                row = self._store.get(key) if text is None else self._read(text)
         try:
             return None if row is None else (row, checked_reply(row))
         except ValueError as error:
             raise CacheDamaged(_refusal(self.folder, str(error))) from None
+
+    def _read(self, text: str) -> Any:
+        try:
+            return load_json(text)
+        except ValueError:
+            raise CacheDamaged(_refusal(self.folder, "not JSON")) from None
 
     def clear(self) -> int:
         """Remove every reply; returns how many there were."""
@@ -275,42 +309,3 @@ def reply_from(fields: Any, *, cached: bool = False) -> Reply:
         } if fields.keys() == REPLY_KEYS:
             return Reply(**fields, cached=cached)
     raise ValueError("not a reply")
-
-
-class Cached:
-    """A model whose replies are kept: each request identity is asked once, ever.
-
-    Single flight holds across threads and processes (single_flight.py).
-    """
-
-    def __init__(self, inner: Model, cache: ReplyCache) -> None:
-        self._inner = inner
-        self._cache = cache
-
-    async def complete(self, request: Request) -> Reply:
-        """The cached reply, else the inner model's, kept before it is handed out."""
-
-        async def work() -> Reply:
-            reply = await self._inner.complete(request)
-            self._cache.keep(request, reply)
-            return reply
-
-        def look() -> Reply | None:
-            return self._cache.get(request.key)
-
-        return await single_flight(self._cache.lock_file, request.key, look, work)
-
-    async def close(self) -> None:
-        """Close the inner model; the cache is its owner's."""
-        await self._inner.close()
-
-
-class Offline:
-    """A model that is never asked: what is not recorded or cached is missing (exit 5)."""
-
-    async def complete(self, request: Request) -> Reply:
-        """Raise ReplyMissing."""
-        raise ReplyMissing(f"no recorded or cached reply of {request.model.name}")
-
-    async def close(self) -> None:
-        """Nothing was opened."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selectllm.core.errors import ProviderError
 from selectllm.core.types import Reply
-from selectllm.models.model import Model, Request
+from selectllm.models.model import Model, Request, expect
 
 
 @dataclass(slots=True)
@@ -27,6 +28,10 @@ class Counted:
     def __init__(self, inner: Model, count: CallCount) -> None:
         self._inner = inner
         self._count = count
+
+    def expect(self, requests: Sequence[Request]) -> None:
+        """Tell the inner model."""
+        expect(self._inner, requests)
 
     async def complete(self, request: Request) -> Reply:
         """The inner model's reply. Raises as it does."""

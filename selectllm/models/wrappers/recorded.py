@@ -6,7 +6,7 @@ give the same bytes. A suite's `replies:` names one; `eval --record FILE` writes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from selectllm.core.codec import canonical_json, load_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write
 from selectllm.core.types import Attempt, Decision, Reply
-from selectllm.models.model import Model, Request
+from selectllm.models.model import Model, Request, expect
 from selectllm.models.wrappers.cache import reply_fields, reply_from
 
 
@@ -98,6 +98,10 @@ class Replayed:
     def __init__(self, inner: Model, pack: Mapping[str, Reply]) -> None:
         self._inner = inner
         self._pack = pack
+
+    def expect(self, requests: Sequence[Request]) -> None:
+        """Tell the inner model of those that the pack has not."""
+        expect(self._inner, [each for each in requests if each.key not in self._pack])
 
     async def complete(self, request: Request) -> Reply:
         """The recorded reply, else the inner model's."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from selectllm.core.errors import ProviderError, SelectLLMError
 from selectllm.core.stopping import rest
 from selectllm.core.types import Attempt, Reply
-from selectllm.models.model import Model, Request
+from selectllm.models.model import Model, Request, expect
 from selectllm.models.wrappers.pace import EndpointPace, Paces
 
 PACED = (429, 503, 529)  # the statuses by which an endpoint says that it is asked too fast
@@ -77,6 +78,10 @@ class Retrying:
         self._policy = policy or RetryPolicy()
         self._paces = paces or Paces()
         self._endpoint = endpoint
+
+    def expect(self, requests: Sequence[Request]) -> None:
+        """Tell the inner model."""
+        expect(self._inner, requests)
 
     async def complete(self, request: Request) -> Reply:
         """The reply of the first try that succeeds."""

@@ -8,13 +8,13 @@ a byte lock when its holder dies, so a killed process blocks nobody.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,8 +28,16 @@ Result = TypeVar("Result")
 
 FIRST_POLL, LAST_POLL = 0.005, 0.25  # seconds between looks at another process's lock
 
+
+@dataclass(slots=True)
+class _Flight:
+    """What one caller works at; `landed`: made by the first who waits for it."""
+
+    landed: Future[bool] | None = None
+
+
 _guard = threading.Lock()
-_flights: dict[tuple[Path, str], Future[bool]] = {}
+_flights: dict[tuple[Path, str], _Flight] = {}
 # One descriptor per lock file and process, never closed: closing any descriptor of a file drops
 # every lock that the process holds on it.
 _descriptors: dict[Path, int] = {}
@@ -40,26 +48,32 @@ async def single_flight(
     key: str,
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
+    *,
+    looked: bool = False,
 ) -> Result:
     """`look()` if it finds something, else `work()`, run by one caller per key at a time.
+
+    `looked`: that was done a moment ago, and nothing was found; there is still a look under lock.
 
     `work` must leave behind what `look` finds. A SelectLLMError of its goes to every caller that
     waited for it in this process; if it ends otherwise, one of those who waited takes over.
     """
     while True:
-        found = look()
-        if found is not None:
+        if not looked and (found := look()) is not None:
             return found
+        looked = False
         with _guard:
             flight = _flights.get((lock_file, key))
-            leads = flight is None
             if flight is None:
-                flight = _flights[lock_file, key] = Future()
-        if leads:
-            return await _lead(lock_file, key, flight, look, work)
+                _flights[lock_file, key] = _Flight()
+            elif flight.landed is None:
+                flight.landed = Future()
+        if flight is None:
+            return await _lead(lock_file, key, look, work)
+        assert flight.landed is not None
         try:
             # shield: a waiter that is cancelled must not cancel the flight of the others
-            await asyncio.shield(asyncio.wrap_future(flight))
+            await asyncio.shield(asyncio.wrap_future(flight.landed))
         except SelectLLMError as error:
             own = copy.copy(error)
             own.attempts = ()  # they are the leader's: who waited has sent nothing
@@ -69,48 +83,48 @@ async def single_flight(
 async def _lead(
     lock_file: Path,
     key: str,
-    flight: Future[bool],
     look: Callable[[], Result | None],
     work: Callable[[], Awaitable[Result]],
 ) -> Result:
     error: SelectLLMError | None = None
     try:
-        async with _byte_lock(lock_file, key):
+        await _lock_byte(lock_file, key)
+        try:
             found = look()  # another process may have answered meanwhile
             return found if found is not None else await work()
+        finally:
+            _unlock_byte(lock_file, key)
     except SelectLLMError as caught:
         error = caught
         raise
     finally:
         with _guard:
-            del _flights[lock_file, key]
-        if error is not None:
-            flight.set_exception(error)
-        else:
-            flight.set_result(True)
+            landed = _flights.pop((lock_file, key)).landed
+        if landed is not None and error is not None:
+            landed.set_exception(error)
+        elif landed is not None:
+            landed.set_result(True)
 
 
-@contextlib.asynccontextmanager
-async def _byte_lock(lock_file: Path, key: str) -> AsyncIterator[None]:
+async def _lock_byte(lock_file: Path, key: str) -> None:
     if sys.platform == "win32":  # no byte locks: single flight holds within a process only
-        yield
         return
     descriptor = _descriptor(lock_file)
-    offset = int(key[:15], 16)
     wait = FIRST_POLL
     while True:
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
-            break
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(key[:15], 16))
+            return
         except (BlockingIOError, PermissionError):
             await rest(wait)
             wait = min(wait * 2, LAST_POLL)
         except OSError as error:
             raise _unusable(lock_file, error) from None
-    try:
-        yield
-    finally:
-        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, offset)
+
+
+def _unlock_byte(lock_file: Path, key: str) -> None:
+    if sys.platform != "win32":
+        fcntl.lockf(_descriptor(lock_file), fcntl.LOCK_UN, 1, int(key[:15], 16))
 
 
 def _descriptor(lock_file: Path) -> int:

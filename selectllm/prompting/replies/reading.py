@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from selectllm.core.codec import seeded_hash
@@ -29,6 +29,7 @@ from selectllm.prompting.replies.lists import (
 )
 from selectllm.prompting.replies.text import (
     REPEATED_KEYS,
+    SHORT_REPLY,
     candidate_texts,
     has_one_object,
     is_one_object,
@@ -130,10 +131,28 @@ def read_ranking(body: str, question: Question, cut: bool) -> Parsed:
 
 def _list(body: str, question: Question, cut: bool, ranked: bool) -> Parsed:
     shape = grammar(_has_letters(question))
+    if len(body) <= SHORT_REPLY and body.isascii():
+        asked = replace(question, shown=())
+        if (parsed := _only_list(body, asked, cut, ranked)) is not None:
+            return parsed
     whole = body
     if not is_only_a_list(body, shape):
         texts = candidate_texts(question)
         body = mask_quotes(mask_candidates(body, texts), texts)
+    return _of_lists(body, whole, question, cut, ranked)
+
+
+@lru_cache(maxsize=4096)
+def _only_list(body: str, question: Question, cut: bool, ranked: bool) -> Parsed | None:
+    """What a list alone says, whatever the candidates are; None for anything else."""
+    if not is_only_a_list(body, grammar(_has_letters(question))):
+        return None
+    return _of_lists(body, body, question, cut, ranked)
+
+
+def _of_lists(body: str, whole: str, question: Question, cut: bool, ranked: bool) -> Parsed:
+    """The picks that the lists in `body` name; `whole`: the same with nothing masked."""
+    shape = grammar(_has_letters(question))
     lists = find_lists(body, shape, leading=cut)
     if cut:
         lists = [listed for listed in lists if listed.closed and listed.meant > PROSE]

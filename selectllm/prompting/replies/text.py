@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from selectllm.core.types import Question
@@ -21,6 +22,9 @@ REPEATED_KEYS = "\x00repeated keys"
 
 LONGEST_REPLY, LONGEST_ANSWER = 1_000_000, 100_000
 """Characters of a reply with and without its reasoning; what is longer answers nothing."""
+
+SHORT_REPLY = 64
+"""Characters of replies that come again and again, and are read once: labels alone."""
 
 # Unicode forms that mean an ASCII character. A fixed table rather than NFKC: the table is linear
 # in time (NFKC sorts runs of combining marks) and the same in every Python.
@@ -80,6 +84,10 @@ def answer_text(text: str, cut: bool = False) -> AnswerText:
     `cut`: the reply broke off. What is longer than LONGEST_REPLY, or than LONGEST_ANSWER without
     its reasoning, is no answer: its text is empty.
     """
+    return (_short_answer if len(text) <= SHORT_REPLY else _answer_text)(text, cut)
+
+
+def _answer_text(text: str, cut: bool) -> AnswerText:
     if len(text) > LONGEST_REPLY:
         return AnswerText("")
     text, escapes = _ESCAPE.subn("", _PRIVATE.sub("", without_forms(text)))
@@ -90,6 +98,9 @@ def answer_text(text: str, cut: bool = False) -> AnswerText:
     if "\\boxed" in text:
         text = _BOXED.sub(r"\nFinal answer: \1\n", text)
     return AnswerText(tidy(text), spoken.unknown, escapes > 0)
+
+
+_short_answer = lru_cache(maxsize=4096)(_answer_text)
 
 
 def without_forms(text: str) -> str:

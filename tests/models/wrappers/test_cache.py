@@ -26,7 +26,8 @@ import pytest
 from selectllm.core.errors import CacheDamaged, CacheError, ProviderError, ReplyMissing
 from selectllm.core.types import Item, Question, Reply
 from selectllm.models.model import ModelSpec, Request, Vote
-from selectllm.models.wrappers.cache import Cached, Offline, ReplyCache, unusable
+from selectllm.models.wrappers.cache import ReplyCache, unusable
+from selectllm.models.wrappers.cached import Cached, Offline
 from tests.support.forked import Forked, fork
 
 QUESTION = Question((Item("a", "A"), Item("b", "B")), ("1", "2"), 1, "indices")
@@ -123,7 +124,8 @@ def test_a_cancelled_caller_does_not_cancel_those_who_wait_for_it(tmp_path: Path
 WORKER = """
 import asyncio, sys, time
 from pathlib import Path
-from selectllm.models.wrappers.cache import Cached, ReplyCache
+from selectllm.models.wrappers.cache import ReplyCache
+from selectllm.models.wrappers.cached import Cached
 from tests.models.wrappers.test_cache import REQUEST
 from selectllm.core.types import Reply
 

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selectllm.core.arrays import Ints
-from selectllm.core.errors import UsageError
-from selectllm.selection.clustering.kcenter import COVERING_UP_TO, HEADS, SAME, kcenter
+from selectllm.selection.clustering.kcenter import HEADS, SAME, WHOLE_UP_TO, kcenter
 from selectllm.selection.clustering.partition import partition
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.kcenter import farthest_first
@@ -171,19 +170,50 @@ def test_the_vectors_are_left_as_they_were() -> None:
     assert np.array_equal(vectors, random_vectors(60))
 
 
-# The limit
+# Large pools, which are taken in parts
 
 
-def test_a_pool_above_the_limit_is_an_error_that_names_what_divides_it() -> None:
-    rows = SeededRows(
-        np.ones((1, 1), dtype=np.float32), np.zeros(COVERING_UP_TO + 1, dtype=np.intp)
-    )
-    with pytest.raises(
-        UsageError, match=r"at most 100,000, got 100,001\. Use diverse, similar or random"
-    ):
-        kcenter(rows, 10_000, 0)
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selectllm.selection.clustering.kcenter.WHOLE_UP_TO", 300)
+    monkeypatch.setattr("selectllm.selection.clustering.kcenter.PART", 100)
 
 
-def test_a_pool_at_the_limit_is_divided() -> None:
-    rows = SeededRows(np.ones((1, 1), dtype=np.float32), np.zeros(COVERING_UP_TO, dtype=np.intp))
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize(("items", "clusters"), [(301, 43), (512, 37), (400, 399), (301, 2)])
+def test_a_large_pool_is_divided_part_by_part_as_each_part_alone(items: int, clusters: int) -> None:
+    rows = in_order(random_vectors(items))
+    labels = kcenter(rows, clusters, 0)
+    sizes = np.bincount(labels, minlength=clusters)
+    assert sizes.max() - sizes.min() <= 1
+    assert (np.diff(sizes) <= 0).all()
+    parts = min(clusters, -(-items // 100))
+    ends = [clusters * (part + 1) // parts for part in range(parts)]
+    start = first = 0
+    for end in ends:
+        stop = start + sizes[first:end].sum()
+        alone = kcenter(in_order(random_vectors(items)[start:stop]), end - first, 0)
+        assert np.array_equal(labels[start:stop] - first, alone)
+        start, first = stop, end
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_each_cluster_of_a_large_pool_covers_its_part_within_twice_the_best() -> None:
+    items, clusters = 600, 100
+    vectors = random_vectors(items, 3)
+    rows = in_order(vectors)
+    labels = kcenter(rows, clusters, 0)
+    of_part = clusters // 6
+    first = np.flatnonzero(labels < of_part)  # the first part
+    members = np.flatnonzero(labels == 0)
+    apart = np.sqrt(np.maximum(2 - 2 * vectors[first] @ vectors[members].T, 0))
+    radius = apart.min(axis=1).max()
+    # Members that far apart, and one more row: two of them share the nearest of any centres.
+    among = np.sqrt(np.maximum(2 - 2 * vectors[members] @ vectors[members].T, 0))
+    np.fill_diagonal(among, np.inf)
+    assert radius <= among.min() + 1e-6
+
+
+def test_a_pool_is_taken_whole_up_to_the_limit() -> None:
+    rows = SeededRows(np.ones((1, 1), dtype=np.float32), np.zeros(WHOLE_UP_TO, dtype=np.intp))
     assert np.bincount(kcenter(rows, 2, 0)).tolist() == [50_000, 50_000]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ from selectllm.core.arrays import Floats
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Item
 from selectllm.selection.strategies import facility
-from selectllm.selection.strategies.candidates import Candidates
+from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 from selectllm.selection.strategies.facility import facility_location
 from selectllm.selection.strategies.grouped import HDBSCAN_UP_TO, k_center_hdbscan, shares
 from selectllm.selection.strategies.kcenter import k_center
 from selectllm.selection.strategies.kmeans import kmeans_nearest
+from selectllm.selection.strategies.stochastic_facility import stochastic_greedy
 from tests.support.made_vectors import Vectors, blobs, coarse_vectors, names, random_vectors
 
 Selector = Callable[[Candidates, int], list[int]]
@@ -221,7 +223,64 @@ def test_every_pick_adds_to_the_sum_and_never_more_than_the_one_before(vectors: 
     assert (np.diff(gains) <= 1e-5).all()
 
 
-def test_too_many_items_for_facility_location_is_an_error_that_says_what_to_do() -> None:
-    many = facility.UP_TO + 1
-    with pytest.raises(UsageError, match=r"up to 30,000 items, got 30,001\. Use k-center"):
-        facility_location(candidates(np.ones((many, 1), dtype=np.float32)), 5)
+# Facility location of large pools, by samples
+
+
+def greedy_of(similar: Floats, n: int) -> float:
+    """The sum of plain greedy picks."""
+    reached = np.zeros(len(similar))
+    for _ in range(n):
+        best = int(np.maximum(similar - reached, 0).sum(axis=1).argmax())
+        reached = np.maximum(reached, similar[best])
+    return float(reached.sum())
+
+
+@settings(deadline=None)
+@given(st.integers(2, 90), st.integers(2, 12), seeds, st.data())
+def test_samples_pick_distinct_rows_that_each_add_what_is_said(
+    items: int, dim: int, seed: int, data: st.DataObject
+) -> None:
+    n = data.draw(st.integers(1, items))
+    picks = stochastic_greedy(random_vectors(items, dim, seed), n, seed).tolist()
+    assert len(set(picks)) == n
+    assert all(0 <= pick < items for pick in picks)
+    assert picks == stochastic_greedy(random_vectors(items, dim, seed), n, seed).tolist()
+
+
+@pytest.mark.parametrize("n", [1, 7, 40])
+@pytest.mark.parametrize("dim", [3, 24])
+def test_samples_that_hold_everything_pick_as_the_exact_method(dim: int, n: int) -> None:
+    vectors = random_vectors(150, dim)
+    picks = stochastic_greedy(vectors, n, 0, epsilon=np.exp(-n)).tolist()  # of all that is left
+    wide = vectors.astype(np.float64)
+    assert_each_adds_most(np.maximum(wide @ wide.T, 0), picks)
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.3])
+def test_on_average_samples_reach_the_bound_of_the_best_sum(epsilon: float) -> None:
+    vectors = random_vectors(14, 3)
+    similar = np.maximum(vectors.astype(np.float64) @ vectors.T, 0)
+    best = max(np.maximum.reduce(similar[list(some)]).sum() for some in combinations(range(14), 4))
+    sums = [covered(vectors, stochastic_greedy(vectors, 4, s, epsilon).tolist()) for s in range(40)]
+    assert np.mean(sums) >= (1 - 1 / np.e - epsilon) * best
+
+
+def test_samples_come_close_to_the_exact_method() -> None:
+    vectors = random_vectors(1_500, 16)
+    similar = np.maximum(vectors.astype(np.float64) @ vectors.T, 0)
+    picks = stochastic_greedy(vectors, 60, 0).tolist()
+    assert covered(vectors, picks) >= 0.97 * greedy_of(similar, 60)
+
+
+def test_a_pool_above_the_limit_is_taken_by_samples_and_one_at_the_limit_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = candidates(random_vectors(200, 8), 3)
+    exact = facility_location(made, 20)
+    monkeypatch.setattr(facility, "UP_TO", 200)
+    assert facility_location(made, 20) == exact
+    monkeypatch.setattr(facility, "UP_TO", 199)
+    sampled = facility_location(made, 20)
+    assert len(set(sampled)) == 20
+    rows = seeded_rows(made)
+    assert sampled == rows.order[stochastic_greedy(rows.take(), 20, 3)].tolist()
