@@ -41,10 +41,6 @@ class SeededRows:
         """The rows where `which` is true, in the same order."""
         return replace(self, order=self.order[which])
 
-    def between(self, start: int, stop: int) -> SeededRows:
-        """Rows start to stop, in the same order."""
-        return SeededRows(self.vectors, self.order[start:stop])
-
     def take(self, start: int = 0, stop: int | None = None) -> Vectors:
         """Rows start to stop as a new array (stop - start, dim). Raises UsageError without any."""
         if self.vectors is None:
