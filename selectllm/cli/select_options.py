@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -166,6 +167,8 @@ def out_file(pool_file: Path, out: Path | None, to: TargetName | None = None) ->
 def _plain_out(pool_file: Path) -> Path:
     """POOL without its suffixes and with .selected.jsonl."""
     name = pool_file.with_suffix("") if pool_file.suffix.lower() == ".gz" else pool_file
+    while has_magic(name.name) and not pool_file.exists():  # of a pattern, the folder it is in
+        name = name.parent
     return name.with_name(f"{name.stem}.selected.jsonl")
 
 
