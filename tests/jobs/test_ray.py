@@ -20,20 +20,27 @@ import psutil
 import pytest
 
 import selectllm as sl
+from selectllm.cli import main
 from selectllm.core.errors import EngineError
 from selectllm.data.embedder import Embedder
+from selectllm.jobs.comparing_students import compare_students
 from selectllm.jobs.engine import LocalEngine
 from selectllm.jobs.ray import RayEngine
+from selectllm.jobs.sync import finished
+from selectllm.jobs.training_options import ComparedSets, TrialSettings
 from selectllm.models.model import ModelSpec
 from selectllm.selection.clustering.partition import partition
 from selectllm.selection.strategies import STRATEGIES, Candidates
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
+from tests.downstream.student.test_training import one_thread
 from tests.support.made_vectors import names, random_vectors
 from tests.support.provider_server import ProviderServer, fingerprint
 from tests.support.ray_cluster import family, two_machines, workers
+from tests.support.student_files import tiny, trial_files
 
 pytestmark = pytest.mark.slow  # starts a cluster, whose workers load torch
 
+__all__ = ["one_thread"]  # a fixture: each of the machines has one core
 CONCURRENCY = 4
 
 
@@ -179,6 +186,27 @@ def test_a_worker_that_is_killed_while_it_asks_loses_only_what_was_under_way(
     assert len(broken) >= sum(times.values()) - 40  # each is told, as a try that failed
     assert evaluated(LocalEngine(), "cache", "again").count("\n") == results.count("\n")
     assert sum(asked(slow_server).values()) == sum(times.values())
+
+
+def test_trials_of_students_give_the_same_numbers(
+    tmp_path: Path, engine: RayEngine, monkeypatch: pytest.MonkeyPatch, one_thread: None
+) -> None:
+    monkeypatch.chdir(trial_files(tmp_path))
+    assert main(["sets", "suite.yaml", "--vectors", "v.npy", "-o", "sets", "--quiet"]) == 0
+    found = []
+    for one, cache in ((engine, "cache-ray"), (LocalEngine(), "cache-here")):
+        with sl.Session(engine=one, cache=cache) as session:
+            job = compare_students(
+                Path("sets"),
+                ComparedSets(
+                    pool="pool.jsonl", only=("strategy:first",), matched=("none",), random=2
+                ),
+                TrialSettings(test="test.jsonl", seeds=1),
+                tiny(Path(), epochs=1),  # by a path that is relative to this folder
+                session=session,
+            )
+            found.append(finished(job).results.to_json())
+    assert found[0] == found[1]
 
 
 def when_asked(server: ProviderServer, count: int, victims: Any) -> threading.Thread:

@@ -64,7 +64,7 @@ def carry_out(
     """
     wanted = {BASE: ()} | {(each.sha256, seed): each.items for seed in seeds for each in sets}
     missing = [_Job(bench, items, key) for key, items in wanted.items() if key not in log]
-    made = workers.map(_trial, missing, whole=True) if workers.piece_bytes else _made(missing, jobs)
+    made = _made_elsewhere(missing, workers) if workers.piece_bytes else _made(missing, jobs)
     for done, trial in enumerate(made, start=1):
         log.append(trial)
         if tick is not None:
@@ -92,6 +92,21 @@ def _made(missing: Sequence[_Job], jobs: int) -> Iterator[Trial]:
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _made_elsewhere(missing: Sequence[_Job], workers: Workers) -> Iterator[Trial]:
+    """The same by workers in other folders, or on other machines, where paths are the same."""
+
+    def whole(job: _Job) -> _Job:
+        bench = job.bench
+        model = Path(bench.config.model)
+        config = bench.config
+        if model.is_dir():
+            config = replace(config, model=str(model.resolve()))
+        there = replace(bench, config=config, cache=bench.cache.resolve())
+        return replace(job, bench=replace(there, folder=bench.folder.resolve()))
+
+    return workers.map(_trial, map(whole, missing), whole=True)
 
 
 def _finished(futures: Iterable[Future[Trial]]) -> Iterator[Future[Trial]]:

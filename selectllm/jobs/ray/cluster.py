@@ -23,7 +23,10 @@ from selectllm.core.extras import need
 REACHED_WITHIN = 10.0  # seconds until a port that does not answer counts as none
 JOINED_WITHIN = 60.0  # seconds that Ray may take to join the cluster that listens there
 PROBED_WITHIN = 120.0  # seconds in which each machine has to say what it has installed
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_task_oom_retries": "2",  # without end otherwise
+}
 ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what makes Ray listen on 127.0.0.1 only
 SAME = (  # what has to be the same everywhere, for results to be
     *("selectllm", "ray", "numpy", "torch", "transformers", "sentence-transformers"),
@@ -256,7 +259,7 @@ def told(what: str) -> Iterator[None]:
 def died(what: str, reason: str) -> EngineError:
     """Our error for a worker that ended while it was at `what`."""
     text = " ".join(reason.split())
-    short = re.search(r"memory ran out|OOM|out of memory|exit type: \w+", text)
+    short = re.search(r"memory ran out|running low on memory|exit type: \w+", text)
     return EngineError(
         f"a worker of the cluster ended again and again during {what} "
         f"({short.group() if short else text[:120]}). This happens when a machine runs out of "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -76,7 +77,10 @@ class RayEngine:
         from selectllm.data.encoders import load_encoder
         from selectllm.jobs.ray.embedding import RemoteEncoder
 
-        return RemoteEncoder(load_encoder(name), name, self.piece_bytes, lambda: self.cluster)
+        local = load_encoder(name)
+        if name is not None and Path(name).is_dir():  # workers are in other folders
+            name = str(Path(name).resolve())
+        return RemoteEncoder(local, name, self.piece_bytes, lambda: self.cluster)
 
     def map(
         self, function: Callable[[Thing], Result], things: Iterable[Thing], *, whole: bool = False

@@ -44,7 +44,7 @@ def facility_in_rounds(rows: SeededRows, n: int, greedy: Greedy, *, shard: int =
     picks = union[greedy(similarities(rows.wide(union), clients), n)]
     best = max(found, key=lambda each: each[1])
     similar = similarities(rows.wide(picks), clients)
-    return picks if float(_reached(similar)) >= best[1] or len(best[0]) < n else best[0]
+    return picks if _reached(similar) >= best[1] or len(best[0]) < n else best[0]
 
 
 def k_center_in_rounds(
@@ -76,7 +76,7 @@ def _picked(
 def _of_shard(greedy: Greedy, clients: Vectors, n: int, shard: Vectors) -> tuple[Ints, float]:
     similar = similarities(shard.astype(np.float64), clients)
     picks = greedy(similar, min(n, len(shard)))
-    return picks, float(_reached(similar[picks]))
+    return picks, _reached(similar[picks])
 
 
 def _traversed(
@@ -96,6 +96,6 @@ def similarities(candidates: Floats, clients: Vectors) -> NDArray[np.float32]:
     return similar
 
 
-def _reached(similar: NDArray[np.float32]) -> np.float64:
+def _reached(similar: NDArray[np.float32]) -> float:
     """The sum that candidates reach together."""
-    return similar.max(axis=0).sum(dtype=np.float64)
+    return float(similar.max(axis=0).sum(dtype=np.float64))
