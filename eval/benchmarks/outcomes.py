@@ -23,7 +23,7 @@ from selectllm.evaluation.comparison.ruling import Bounds, WordOf, rule
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.comparison.swap import swap, swap_word
-from selectllm.evaluation.suite import Gate
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import Paired

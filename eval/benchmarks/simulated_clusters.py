@@ -24,7 +24,7 @@ from selectllm.evaluation.comparison.arm_results import ArmResult, arm_result_of
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, Entry
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
-from selectllm.evaluation.suite import Gate
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.stats.paired import Paired
 from selectllm.stats.power import threshold
 from selectllm.utility.utility import Utility

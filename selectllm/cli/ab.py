@@ -2,68 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 
-from selectllm.cli.comparing import finish
-from selectllm.cli.evaluation import details_option, evaluating_options, reaching_verdicts
+from selectllm.cli.evaluation import carried_out, evaluation_options, finish
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import Common, common_options, engine_options, grouped
-from selectllm.cli.reports import reports
-from selectllm.cli.session import open_session
-from selectllm.jobs.options import Evaluating
-from selectllm.jobs.sync import finished
-
-
-@dataclass(frozen=True, slots=True)
-class AbOptions:
-    """What `ab` is told of its arms and its design."""
-
-    a: str
-    b: tuple[str, ...]
-    prompt: str | None
-    model: str | None
-    design: Literal["fixed", "sequential"]
-    differing: bool
-
-
-ab_options = grouped(
-    "options",
-    AbOptions,
-    option("--a", required=True),
-    option("--b", required=True, multiple=True),
-    option("--prompt"),
-    option("--model"),
-    option(
-        "--design",
-        type=click.Choice(["fixed", "sequential"]),
-        default="fixed",
-        show_default=True,
-        help="fixed: ask all clusters, then decide. sequential: check after each batch and stop "
-        "as soon as the result is clear.",
-    ),
-    option(
-        "--differing",
-        is_flag=True,
-        help="Compare using ratings only for items that one arm picked and the other did not.",
-    ),
-)
+from selectllm.cli.options import SUITE, Common, engine_options
 
 
 @click.command(epilog=example("ab suite.yaml --a short@1 --b criteria@1 --model gpt"))
-@click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
-@ab_options
-@details_option
-@evaluating_options
-@reports("RunResults")
+@SUITE
+@option("--a", required=True)
+@option("--b", required=True, multiple=True)
+@option("--prompt")
+@option("--model")
+@option(
+    "--design",
+    type=click.Choice(["fixed", "sequential"]),
+    default="fixed",
+    show_default=True,
+    help="fixed: ask all clusters, then decide. sequential: check after each batch and stop "
+    "as soon as the result is clear.",
+)
+@option(
+    "--differing",
+    is_flag=True,
+    help="Compare using ratings only for items that one arm picked and the other did not.",
+)
 @engine_options
-@common_options
-def ab(
-    suite_file: Path, options: AbOptions, details: bool, evaluating: Evaluating, common: Common
-) -> None:
+@evaluation_options()
+def ab(suite_file: Path, details: bool, common: Common, **told: Any) -> None:
     """Find out whether arm B selects better than arm A, on the clusters of SUITE.
 
     An ARM is a prompt of the suite, one of its models, PROMPT+MODEL, or strategy:NAME. An arm that
@@ -74,9 +44,5 @@ def ab(
     from selectllm.evaluation.suite import load_suite
     from selectllm.jobs import comparing
 
-    suite = load_suite(suite_file)
-    session = open_session(common, suite.folder)
-    told = asdict(options) | asdict(evaluating)
-    with reaching_verdicts(suite.name):
-        verdict = finished(comparing.ab(suite, session=session, **told))
+    session, verdict = carried_out(comparing.ab, load_suite(suite_file), common, **told)
     finish(session, verdict.run, details=details)

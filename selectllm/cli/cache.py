@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON, DIRECTORY
+from selectllm.core.errors import UsageError
+from selectllm.core.names import unknown
 from selectllm.core.shown import visible
 from selectllm.jobs.workspace import find_workspace
 from selectllm.models.wrappers.cache import ReplyCache, remedy
 from selectllm.models.wrappers.cache_repair import ASIDE, CacheState, examine, repair
 from selectllm.models.wrappers.cache_repair import clear as clear_cache
+from selectllm.models.wrappers.shared_budget import budgets, forget
+from selectllm.models.wrappers.shared_state import SharedState
 
 
 @click.group()
@@ -32,8 +37,10 @@ def stats(folder: Path | None, as_json: bool) -> None:
     """Count the cached replies, their tokens and what they cost, for each model."""
     store = _open(folder)
     models, size = store.by_model(), store.size
+    shared = budgets(SharedState(store.folder.parent))
     if as_json:
         summary = {"folder": str(store.folder), "bytes": size, "models": models}
+        summary["budgets"] = {name: asdict(spent) for name, spent in shared.items()}
         click.echo(json.dumps(summary, sort_keys=True))
         return
     click.echo(f"{store.folder}: {_replies(len(store))}, {size / 1e6:.1f} MB")
@@ -41,6 +48,11 @@ def stats(folder: Path | None, as_json: bool) -> None:
         click.echo(
             f"  {model}: {_replies(entry['replies'])}, {entry['tokens_in']} + "
             f"{entry['tokens_out']} tokens, {entry['cost_usd']:.4f} USD when they were made"
+        )
+    for name, spent in shared.items():
+        click.echo(
+            f"  budget {name}: {spent.usd:.4f} USD, {spent.tokens:,} tokens and "
+            f"{spent.requests:,} requests so far"
         )
 
 
@@ -117,12 +129,16 @@ def _tell(place: Path, state: CacheState, mended: bool) -> None:
         )
 
 
-@cache.command(epilog=example("cache clear --yes"))
+@cache.command(epilog=example("cache clear --yes", "cache clear --budget team"))
 @FOLDER
+@option("--budget", metavar="NAME", help="Begin this shared budget anew, and keep every reply.")
 @option("--yes", is_flag=True, help="Remove the replies without asking.")
-def clear(folder: Path | None, yes: bool) -> None:
+def clear(folder: Path | None, budget: str | None, yes: bool) -> None:
     """Remove every cached reply. To ask for them again costs their price again."""
     place = _place(folder)
+    if budget is not None:
+        click.echo(_begun_anew(place.parent, budget))
+        return
     if not yes and not click.confirm(f"Remove every reply from {place}?", err=True):
         click.echo("Nothing was removed.")
         return
@@ -131,6 +147,16 @@ def clear(folder: Path | None, yes: bool) -> None:
     click.echo(
         f"Removed {removed} from {place}. The next command that needs a reply asks for it again."
     )
+
+
+def _begun_anew(place: Path, budget: str) -> str:
+    state = SharedState(place)
+    spent = forget(state, budget)
+    if spent is None:
+        raise UsageError(
+            f"`budget` {unknown('shared budget', budget, list(budgets(state)))}", argument="budget"
+        )
+    return f"The budget {budget} begins anew. {spent.usd:.4f} USD had been spent under it."
 
 
 def _place(folder: Path | None) -> Path:

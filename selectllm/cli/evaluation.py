@@ -1,30 +1,43 @@
-"""What every verb that evaluates a suite shares: options, tables, how replies are recorded."""
+"""What every verb that evaluates a suite shares: options, how it is run, told and ended."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from selectllm.cli.exit_codes import exit_code
 from selectllm.cli.option_words import option
-from selectllm.cli.options import DIRECTORY, FILE, LIMIT, SUITE_SEED, grouped
-from selectllm.cli.reports import append_summary, write_reports, write_unreached
-from selectllm.cli.session import SETTINGS, CommandSession
+from selectllm.cli.options import (
+    DIRECTORY,
+    FILE,
+    LIMIT,
+    SUITE_SEED,
+    Common,
+    Function,
+    common_options,
+)
+from selectllm.cli.reports import append_summary, reports, write_reports, write_unreached
+from selectllm.cli.session import SETTINGS, CommandSession, open_session
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import ReplyMissing, SelectLLMError
 from selectllm.core.shown import capital
 from selectllm.jobs.named_model import shown_argument
-from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import nearby
+from selectllm.jobs.sync import finished
 from selectllm.models.secrets import shown_url
 from selectllm.report.next_steps import columns_words, command, looked_at
 
 if TYPE_CHECKING:
+    from selectllm.evaluation.suite import Suite
     from selectllm.jobs.evaluation import Evaluation
+
+Value = TypeVar("Value")
 
 WHERE = {"prompts", "cache", "encoder", "vectors", "env_file"}
 NOT_REPEATED = {
@@ -39,9 +52,10 @@ NOT_REPEATED = {
 } - WHERE
 """Options that say how a command works and what it prints, not what it asks."""
 
-evaluating_options = grouped(
-    "evaluating",
-    Evaluating,
+EVALUATING = (
+    option(
+        "--details", is_flag=True, help="Print every figure and table, not only what tells most."
+    ),
     option("-o", "--out", type=DIRECTORY, show_default="eval/runs/SUITE-HASH"),
     SUITE_SEED,
     LIMIT,
@@ -52,26 +66,50 @@ evaluating_options = grouped(
     ),
 )
 
-details_option = option(
-    "--details", is_flag=True, help="Print every figure and table, not only what tells most."
-)
+
+def evaluation_options(*, verdicts: bool = True) -> Callable[[Function], Function]:
+    """Give a verb what those have that evaluate SUITE; `verdicts`: whether it reaches any.
+
+    It receives `details` and `common`; what is left are arguments of its job.
+    """
+
+    def add(verb: Function) -> Function:
+        verb = reports("RunResults", verdicts=verdicts)(common_options(verb))
+        for decorate in reversed(EVALUATING):
+            verb = decorate(verb)
+        return verb
+
+    return add
+
+
+def carried_out(
+    job: Callable[..., Coroutine[Any, Any, Value]], suite: Suite, common: Common, **told: Any
+) -> tuple[CommandSession, Value]:
+    """What `job` gives of `suite`, and the session that it ran in.
+
+    Where replies are missing, the error says by which command they are recorded. The reports that
+    were asked for say what kept the suite from a result, whatever it was.
+    """
+    session = open_session(common, suite.folder)
+    try:
+        return session, finished(job(suite, session=session, **told))
+    except ReplyMissing as error:
+        missing = ReplyMissing(f"{error}. To record them, run: {_record_command(error.pack)}")
+        write_unreached(suite.name, missing)
+        raise missing from None
+    except SelectLLMError as error:
+        write_unreached(suite.name, error)
+        raise
 
 
 @contextlib.contextmanager
-def reaching_verdicts(suite: str) -> Iterator[None]:
-    """Tell, where replies are missing, by which command they are recorded.
-
-    The reports that were asked for say what kept `suite` from a result, whatever it was.
-    """
+def saying_how_to_ask() -> Iterator[None]:
+    """Tell, where replies are missing, by which command they are asked for."""
     try:
         yield
     except ReplyMissing as error:
-        told = ReplyMissing(f"{error}. To record them, run: {_record_command(error.pack)}")
-        write_unreached(suite, told)
-        raise told from None
-    except SelectLLMError as error:
-        write_unreached(suite, error)
-        raise
+        again = shlex.join(same_command())
+        raise ReplyMissing(f"{error}. To ask for them, run: {again}") from None
 
 
 def _record_command(pack: Path | None) -> str:
@@ -82,19 +120,31 @@ def _record_command(pack: Path | None) -> str:
     return recorded_into([*same_command("out"), "--record"], suite, pack)
 
 
-def same_command(*left_out: str) -> list[str]:
-    """The words of the command that is running, without what is for this time only."""
+def same_command(*left_out: str, verb: str | None = None) -> list[str]:
+    """The words of the command that is running, without what is for this time only.
+
+    `verb`: instead of its own.
+    """
     context = click.get_current_context()
-    words = ["selectllm", str(context.info_name)]
+    words, given = ["selectllm", verb or str(context.info_name)], given_options()
     for parameter in context.command.params:
-        name = str(parameter.name)
-        value = context.params.get(name)  # of --turns none: it is among the columns
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if value is None or name in (*NOT_REPEATED, *left_out):
-            continue
-        if given or (isinstance(value, Mapping) and value):
-            words += _words(parameter, value)
+        if (name := str(parameter.name)) in given and name not in (*NOT_REPEATED, *left_out):
+            words += _words(parameter, given[name])
     return words
+
+
+def given_options() -> dict[str, Any]:
+    """What the command that is running was given, by its parameters; not what it has by default."""
+    context = click.get_current_context()
+    return {
+        name: value  # of --turns none: it is among the columns
+        for name, value in context.params.items()
+        if value is not None
+        and (
+            context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            or (isinstance(value, Mapping) and value)
+        )
+    }
 
 
 def _words(parameter: click.Parameter, value: Any) -> list[str]:
@@ -135,3 +185,9 @@ def show(session: CommandSession, evaluation: Evaluation, *, details: bool) -> N
     if not details:
         session.note(f"For all figures, run: {command('report', folder)}")
     session.note(looked_at(folder, "every case"))
+
+
+def finish(session: CommandSession, evaluation: Evaluation, *, details: bool) -> None:
+    """Print the results and end with the exit code of their verdicts."""
+    show(session, evaluation, details=details)
+    click.get_current_context().exit(exit_code(evaluation.results.words))

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import click
 
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON, DIRECTORY, Common, grouped, map_option
 from selectllm.cli.session import open_session
+from selectllm.cli.terminal import say
 from selectllm.core.choices import LayoutName
-from selectllm.core.codec import canonical_json
-from selectllm.core.shown import visible
 from selectllm.jobs.options import ExportSettings
 from selectllm.jobs.sync import finished
-from selectllm.report.next_steps import trained_elsewhere
-
-if TYPE_CHECKING:
-    from selectllm.jobs.exporting import Export
 
 
 @click.command(epilog=example("export eval/runs/SETS --pool pool.jsonl -o training"))
@@ -54,18 +49,4 @@ def export(source: Path, settings: ExportSettings, as_json: bool) -> None:
 
     session = open_session(Common(as_json=as_json), Path.cwd())
     exported = finished(exporting.export(source, settings, session=session))
-    click.echo(canonical_json(exported.manifest.to_json()) if as_json else visible(_text(exported)))
-
-
-def _text(exported: Export) -> str:
-    from selectllm.downstream.outcomes.export import RECIPE
-    from selectllm.downstream.outcomes.exported import MANIFEST
-
-    sets, layouts = exported.manifest.sets, ", ".join(exported.manifest.layouts)
-    empty = max(row.unanswered for row in sets)
-    note = f" Up to {empty} items of a set have no response." if empty else ""
-    return (
-        f"Wrote {len(sets)} {'set' if len(sets) == 1 else 'sets'} as {layouts} to "
-        f"{exported.folder}.{note}\n{MANIFEST} says which set a result belongs to. "
-        f"Fill in {RECIPE} when you train.\n{trained_elsewhere(exported.folder)}"
-    )
+    say(exported, as_json=as_json)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import click
 
 from selectllm.cli.option_words import TOOL, example, option
-from selectllm.cli.options import FILE, Output, grouped, map_option, output_options
+from selectllm.cli.options import FILE, TOOLS, Output, grouped, map_option, output_options
 from selectllm.cli.session import open_session
-from selectllm.core.choices import Keep, TargetName
+from selectllm.cli.terminal import say
+from selectllm.core.choices import Keep
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import AnswersIncomplete
 from selectllm.core.shown import counted, visible
 from selectllm.jobs.options import AnswerSettings, HandoverSettings
 from selectllm.jobs.sync import finished
-from selectllm.report.next_steps import columns_words, command
-
-if TYPE_CHECKING:
-    from selectllm.jobs.handing import HandedOver
+from selectllm.report.next_steps import command
 
 
 @click.command(
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
     HandoverSettings,
     option(
         "--to",
-        type=click.Choice(get_args(TargetName)),
-        metavar=f"[{'|'.join(get_args(TargetName))}]",
+        type=TOOLS,
+        metavar=f"[{'|'.join(TOOLS.choices)}]",
         required=True,
         help=TOOL,
     ),
@@ -63,19 +61,7 @@ def handover(source: Path, settings: HandoverSettings, output: Output) -> None:
 
     session = open_session(output.common(), Path.cwd())
     handed = finished(handing.hand_over(source, settings, session=session))
-    click.echo(canonical_json(handed.to_json()) if output.as_json else told(handed))
-
-
-def told(handed: HandedOver) -> str:
-    """What was handed over, and what comes next."""
-    filled = f" ({handed.filled} of them chosen at random)" if handed.filled else ""
-    words = ("answers", handed.selection, "ANSWERS", "-o", "training.jsonl")
-    return visible(
-        f"{counted(handed.items, 'item')} to be answered{filled}: {handed.out}\n"
-        f"How to import them, and how the answers come back: {handed.files[-1]}\n"
-        "When they are answered, run: "
-        f"{command(*words, *columns_words(handed.columns))}"
-    )
+    say(handed, as_json=output.as_json)
 
 
 @click.command(epilog=example("answers pool.selected.jsonl sheet.csv -o training.jsonl"))

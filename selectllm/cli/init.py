@@ -5,18 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import map_option
 from selectllm.core.shown import visible
-from selectllm.jobs.starter_files import WORKFLOW
 from selectllm.jobs.sync import finished
-
-if TYPE_CHECKING:
-    from selectllm.jobs.starting import Started
 
 
 @click.command(epilog=example("init my-project", "init my-project --pool pool.jsonl"))
@@ -35,7 +30,7 @@ def init(folder: Path, pool: str | None, columns: Mapping[str, str]) -> None:
         question = "A pool of your own (a file; leave it empty for the quickstart's)"
         pool = click.prompt(question, default="", show_default=False, err=True) or None
     started = finished(make_workspace(folder, pool, columns))
-    click.echo(visible(_told(started)))
+    click.echo(visible(started.text))
     if started.first:
         click.echo(
             "These commands run an embedded model and an encoder, and this installation lacks some "
@@ -47,29 +42,3 @@ def init(folder: Path, pool: str | None, columns: Mapping[str, str]) -> None:
 def on_a_terminal() -> bool:
     """Whether somebody is there to be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _told(started: Started) -> str:
-    """What was made, and how to go on."""
-    gate = started.folder / "eval"
-    then = (
-        f"Then commit all of it. The workflow on GitHub runs this gate, and so does: pytest {gate}"
-        if started.rated
-        else "The gate needs ratings. Once the sheet is filled in, run selectllm utility import, "
-        "and put the line that it prints into the suite. selectllm regress then says what is left."
-    )
-    here = "this folder" if started.folder == Path() else started.folder
-    lines = [
-        f"There is a workspace in {here}.",
-        started.recognised,
-        "Next, run:",
-        *(f"  {command}" for command in started.commands),
-        then,
-    ]
-    if started.elsewhere is not None:
-        lines.append(
-            f"GitHub reads workflows at the root of a repository: move {started.folder / WORKFLOW} "
-            f"to {started.elsewhere / WORKFLOW}, and give its job the working directory "
-            f"{started.folder}."
-        )
-    return "\n".join(lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import click
 
@@ -12,7 +11,7 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON
 from selectllm.core.extras import pip_line
 from selectllm.models.providers import embedded_server, weights
-from selectllm.models.providers.weights import LOCAL_MODELS, LocalModel
+from selectllm.models.providers.weights import LOCAL_MODELS
 from selectllm.report.next_steps import command
 
 
@@ -25,7 +24,7 @@ def models() -> None:
 @AS_JSON
 def list_(as_json: bool) -> None:
     """List the embedded models: whether each is installed, and its size, licence and context."""
-    rows = [_row(model) for model in LOCAL_MODELS.values()]
+    rows = [model.to_json() for model in LOCAL_MODELS.values()]
     if as_json:
         click.echo(json.dumps(rows, sort_keys=True))
         return
@@ -82,20 +81,6 @@ def serve(name: str, port: int) -> None:
     except KeyboardInterrupt:
         click.echo("The server stops as soon as the open requests are answered.", err=True)
     server.close()
-
-
-def _row(model: LocalModel) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "installed": weights.is_installed(model.name),
-        "package": model.package,
-        "version": model.version,
-        "download_bytes": model.download_bytes,
-        "licence": model.licence,
-        "sha256": model.sha256,
-        "context": model.context,
-        "note": model.note,
-    }
 
 
 def _install_engine() -> str:

@@ -2,66 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from selectllm.cli.evaluation import same_command
+from selectllm.cli.evaluation import saying_how_to_ask
 from selectllm.cli.exit_codes import INCONCLUSIVE
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import DIRECTORY, LIMIT, SUITE_SEED, Common, common_options, grouped
-from selectllm.cli.reports import reports, write_reports
+from selectllm.cli.options import DIRECTORY, LIMIT, SUITE, SUITE_SEED, Common, common_options
+from selectllm.cli.reports import reports, tell
 from selectllm.cli.session import CommandSession, open_session
-from selectllm.core.codec import canonical_json
-from selectllm.core.errors import ReplyMissing
 from selectllm.core.shown import capital, visible
-from selectllm.jobs.options import Searching
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.sync import finished
 from selectllm.report.next_steps import looked_at
 
 if TYPE_CHECKING:
     from selectllm.jobs.optimizing import Optimization
-
-optimize_options = grouped(
-    "options",
-    Searching,
-    option("--prompt", show_default="the suite's only one"),
-    option("--model", show_default="the suite's only one"),
-    option(
-        "--grid",
-        is_flag=True,
-        help="Try the values of the variables that the prompt declares, instead of rewriting it.",
-    ),
-    option(
-        "--teacher",
-        metavar="MODEL",
-        show_default="the model of --model",
-        help="The model that rewrites the prompt: its name in the suite, or PROVIDER/MODEL.",
-    ),
-    option(
-        "--budget",
-        type=click.IntRange(1),
-        metavar="DECISIONS",
-        help="The most decisions that the search may ask for. Measuring the result on all "
-        "training clusters and confirming it come on top, and are announced before the search "
-        "starts.",
-    ),
-    option(
-        "--demonstrations",
-        type=click.IntRange(0, 20),
-        default=0,
-        show_default=True,
-        help="Also try up to N worked examples from training clusters in the prompt.",
-    ),
-    option("--force", is_flag=True, help="Write the new version even if it is not better."),
-    option("-o", "--out", type=DIRECTORY, show_default="eval/runs/optimize-SUITE-HASH"),
-    SUITE_SEED,
-    LIMIT,
-)
 
 
 @click.command(
@@ -70,11 +28,42 @@ optimize_options = grouped(
         "optimize suite.yaml --prompt parts@1 --model gpt --grid",
     )
 )
-@click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
-@optimize_options
+@SUITE
+@option("--prompt", show_default="the suite's only one")
+@option("--model", show_default="the suite's only one")
+@option(
+    "--grid",
+    is_flag=True,
+    help="Try the values of the variables that the prompt declares, instead of rewriting it.",
+)
+@option(
+    "--teacher",
+    metavar="MODEL",
+    show_default="the model of --model",
+    help="The model that rewrites the prompt: its name in the suite, or PROVIDER/MODEL.",
+)
+@option(
+    "--budget",
+    type=click.IntRange(1),
+    metavar="DECISIONS",
+    help="The most decisions that the search may ask for. Measuring the result on all "
+    "training clusters and confirming it come on top, and are announced before the search "
+    "starts.",
+)
+@option(
+    "--demonstrations",
+    type=click.IntRange(0, 20),
+    default=0,
+    show_default=True,
+    help="Also try up to N worked examples from training clusters in the prompt.",
+)
+@option("--force", is_flag=True, help="Write the new version even if it is not better.")
+@option("-o", "--out", type=DIRECTORY, show_default="eval/runs/optimize-SUITE-HASH")
+@SUITE_SEED
+@LIMIT
 @reports("SearchResults", "GridResults")
 @common_options
-def optimize(suite_file: Path, options: Searching, common: Common) -> None:
+def optimize(suite_file: Path, common: Common, **told: Any) -> None:
     """Search a better prompt on some clusters of SUITE, and confirm it on others.
 
     A teacher rewrites its system text, or --grid tries the values of its variables. The next
@@ -86,12 +75,12 @@ def optimize(suite_file: Path, options: Searching, common: Common) -> None:
 
     suite = load_suite(suite_file)
     session = open_session(common, suite.folder)
-    try:
-        search = finished(optimizing.optimize(suite, session=session, **asdict(options)))
-    except ReplyMissing as error:
-        command = shlex.join(same_command())
-        raise ReplyMissing(f"{error}. To ask for them, run: {command}") from None
-    _show(session, search)
+    with saying_how_to_ask():
+        search = finished(optimizing.optimize(suite, session=session, **told))
+    if not tell(search.results, session):
+        folder = nearby(search.folder)
+        session.note(f"{capital(session.spent)}. The search is in {folder}.")
+        session.note(looked_at(folder))
     _tell(session, search)
     undecided = search.word == "inconclusive" or search.unusable is not None
     click.get_current_context().exit(INCONCLUSIVE if undecided else 0)
@@ -106,23 +95,3 @@ def _tell(session: CommandSession, search: Optimization) -> None:
         name, _, number = search.written.partition("@")
         file = nearby(session.workspace.prompts / name / f"v{number}.jinja")
         session.note(f"{search.written} is in {file}. To release it, run: selectllm prompts lock")
-
-
-def _show(session: CommandSession, search: Optimization) -> None:
-    """Write the reports that were asked for, and print what came of it.
-
-    As JSON alone, or as tables with what was spent.
-    """
-    if write_reports(search.results, session.workspace):
-        return
-    if session.common.as_json:
-        click.echo(canonical_json(search.results.to_json()))
-        return
-    from rich.console import Console
-
-    from selectllm.report.grid import render_optimized
-    from selectllm.report.layout import Visible
-
-    Console().print(Visible(render_optimized(search.results)))
-    session.note(f"{capital(session.spent)}. The search is in {nearby(search.folder)}.")
-    session.note(looked_at(nearby(search.folder)))

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import click
 
 from selectllm.cli.option_words import option
-from selectllm.core.choices import EngineName
+from selectllm.core.choices import RETAIN, EngineName, Partition, TargetName
 from selectllm.core.errors import renaming
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
@@ -45,6 +45,9 @@ class Common:
 
     concurrency: int = 8
     max_cost: float | None = None
+    max_total_tokens: int | None = None
+    max_requests: int | None = None
+    shared_budget: str | None = None
     allow_unpriced: bool = False
     offline: bool = False
     as_json: bool = False
@@ -69,6 +72,7 @@ class Output:
         return Common(as_json=self.as_json, quiet=self.quiet)
 
 
+SUITE = click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 AS_JSON = option("--json", "as_json", is_flag=True)
 QUIET = option("--quiet", is_flag=True)
 ENV_FILE = option(
@@ -82,6 +86,12 @@ STRATEGY = option(
 )
 LIMIT = option("--limit", type=click.IntRange(1))
 SUITE_SEED = option("--seed", type=int, show_default="the suite's")
+SEED = option("--seed", type=int, default=0, show_default=True)
+BY = option("--by", type=OrOwn(sorted(get_args(Partition))), default="diverse", show_default=True)
+TOOLS = click.Choice(get_args(TargetName))
+RETAINED = option(
+    "--retain", type=click.FloatRange(0, 1, min_open=True), default=RETAIN[0], show_default=True
+)
 COMMON = (
     option(
         "-j",
@@ -97,6 +107,21 @@ COMMON = (
         metavar="USD",
         help="Stop before the total cost exceeds USD (exit code 4). Run the same command again "
         "with a higher limit to continue.",
+    ),
+    option(
+        "--max-total-tokens",
+        type=click.IntRange(0),
+        help="Stop before more than N tokens are read and written (exit code 4).",
+    ),
+    option(
+        "--max-requests",
+        type=click.IntRange(0),
+        help="Stop before more than N requests are sent (exit code 4).",
+    ),
+    option(
+        "--shared-budget",
+        help="Let --max-cost, --max-total-tokens and --max-requests limit all that is spent under "
+        "this name in the workspace, by every command that gives it.",
     ),
     option(
         "--allow-unpriced",

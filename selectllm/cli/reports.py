@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -16,15 +16,15 @@ from selectllm.cli.terminal import spoken
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import SelectLLMError, UsageError
 from selectllm.core.files import write_text
-from selectllm.jobs.outputs import check_reports
+from selectllm.jobs.outputs import STDOUT, check_reports
 from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.workspace import Workspace
 
 if TYPE_CHECKING:
+    from selectllm.cli.session import CommandSession
     from selectllm.core.document import Document
     from selectllm.report.formats import Place
 
-STDOUT = "-"
 META = f"{__name__}.asked"
 FILES = ("record", "junit", "markdown")
 """Other options that name a file to be written."""
@@ -104,20 +104,6 @@ def _written(context: click.Context) -> Iterator[tuple[str, Path]]:
             yield f"--report {each.asked}", each.file
 
 
-def place_of(workspace: Workspace | None, formats: Collection[str], run: Path | None) -> Place:
-    """Where reports in these formats are read, and of the folder `run` what a page shows."""
-    from selectllm.report.formats import Place
-
-    checkout = Path(os.environ.get("GITHUB_WORKSPACE", ".")).resolve()
-    if workspace is None:
-        return Place(None, checkout)
-    if "html" not in formats or run is None:
-        return Place(workspace.root, checkout)
-    from selectllm.jobs.evidence import place_of_run
-
-    return place_of_run(run, workspace, checkout)
-
-
 def write_reports(
     result: Document, workspace: Workspace | None = None, run: Path | None = None
 ) -> bool:
@@ -128,6 +114,8 @@ def write_reports(
     asked: Sequence[Report] = click.get_current_context().meta.get(META, ())
     if not asked:
         return False
+    from selectllm.jobs.evidence import place_of
+
     return _write(result, asked, place_of(workspace, {each.format for each in asked}, run))
 
 
@@ -153,6 +141,17 @@ def _write(result: Document, asked: Sequence[Report], place: Place) -> bool:
     printed = [text for file, text in texts if file is None]
     click.echo("\n".join(printed), nl=False)
     return bool(printed)
+
+
+def tell(result: Document, session: CommandSession) -> bool:
+    """Print `result`, as JSON or as a terminal shows it, after the reports that were asked for.
+
+    Whether it was printed as JSON or as a report, so that nothing else goes with it.
+    """
+    if write_reports(result, session.workspace):
+        return True
+    show(result, as_json=session.common.as_json)
+    return session.common.as_json
 
 
 def append_summary(result: Document) -> None:

@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack, get_args
 
 import click
 
-from selectllm.cli.ahead import show_ahead
-from selectllm.cli.evaluation import same_command
-from selectllm.cli.handover import told
-from selectllm.cli.option_words import example
-from selectllm.cli.options import Common, common_options, engine_options, model_options
+from selectllm.cli.evaluation import same_command, saying_how_to_ask
+from selectllm.cli.option_words import TOOL, example, option
+from selectllm.cli.options import (
+    BY,
+    SEED,
+    STRATEGY,
+    TOOLS,
+    Common,
+    common_options,
+    engine_options,
+    map_option,
+    model_options,
+)
 from selectllm.cli.reports import reports, write_reports_of_picks
-from selectllm.cli.select_options import SelectOptions, arguments_of, out_file, select_options
 from selectllm.cli.session import CommandSession, open_session
-from selectllm.core.codec import canonical_json
-from selectllm.core.errors import ReplyMissing, SelectionShort
-from selectllm.core.shown import counted, visible
-from selectllm.data.hub import is_hub
-from selectllm.data.pool import write_rejected
-from selectllm.jobs.contents import REJECTED, SELECTION
+from selectllm.cli.terminal import say
+from selectllm.core.choices import OnInvalid, TargetName
+from selectllm.core.errors import UsageError
+from selectllm.jobs.named_model import NamedModels, named_model
 from selectllm.jobs.options import ModelOptions
-from selectllm.jobs.outputs import check_written, nearby, real
+from selectllm.jobs.outputs import nearby
 from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.sync import finished
-from selectllm.report.next_steps import columns_words, looked_at
+from selectllm.report.next_steps import looked_at
 
 if TYPE_CHECKING:
-    from selectllm.jobs.handing import HandedOver
-    from selectllm.jobs.selection import Selection
+    from selectllm.jobs.selection_files import WrittenSelection
+    from selectllm.jobs.settings import SelectArguments
+
+
+def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
+    """--cluster-size as a number; None for auto. Raises UsageError for anything else."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--cluster-size {text!r} must be a whole number above 0, or auto.")
+    return int(text)
 
 
 @click.command(
@@ -41,13 +54,99 @@ if TYPE_CHECKING:
     )
 )
 @click.argument("pool_file", metavar="POOL", type=click.Path(path_type=Path))
-@select_options
+@option("--budget", type=int)
+@option(
+    "--threshold",
+    type=float,
+    metavar="X",
+    help="Select every item that scores at least X, instead of a fixed number (--budget).",
+)
+@option("--prompt")
+@option("--model")
+@STRATEGY
+@BY
+@option(
+    "--cluster-size",
+    callback=_size,
+    default="auto",
+    show_default=True,
+    metavar="M",
+    help="The number of candidates in each cluster. auto divides the pool's size by --budget "
+    "and keeps the result between 5 and 50.",
+)
+@option(
+    "--on-invalid",
+    type=click.Choice(get_args(OnInvalid)),
+    default="fill",
+    show_default=True,
+    help="What to do where the model gives no valid pick. fill: pick at random and mark it. "
+    "skip: select fewer items. fail: stop and write nothing.",
+)
+@option(
+    "--max-filled",
+    type=float,
+    default=0.2,
+    show_default=True,
+    metavar="SHARE",
+    help="Write nothing (exit code 1) if more than this share of the picks would be random.",
+)
+@option(
+    "--reask",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Ask again up to N times after a reply that is not valid.",
+)
+@SEED
+@map_option
+@option(
+    "--skip-bad",
+    is_flag=True,
+    help="Leave out rows that cannot be read, and write them with their reasons to "
+    "OUT.rejected.jsonl.",
+)
+@option(
+    "--dry-run",
+    is_flag=True,
+    help="Report what would be asked, and what it would cost. Nothing is sent or written.",
+)
+@option(
+    "--distinct",
+    metavar="exact|COSINE",
+    help="First leave out repeated items: those with exactly the same text, or with a cosine "
+    "similarity of at least this (such as 0.95).",
+)
+@option(
+    "--prefilter",
+    metavar="STRATEGY:SHARE",
+    help="First keep only the share of the pool that a strategy ranks highest, such as "
+    "longest:0.5.",
+)
+@option(
+    "--sort",
+    is_flag=True,
+    help="Write the best item of every cluster first, then the second best, and so on. Picks "
+    "that were made at random come last. Without --sort, the order of the pool is kept.",
+)
+@option("--to", type=TOOLS, metavar=f"[{'|'.join(TOOLS.choices)}]", help=TOOL)
+@option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    show_default="POOL.selected.jsonl, or with --to POOL.handover and the tool's suffix",
+)
 @model_options
 @reports("SelectionSummary", verdicts=False)
 @engine_options
 @common_options
 def select(
-    pool_file: Path, options: SelectOptions, model_options: ModelOptions, common: Common
+    pool_file: Path,
+    out: Path | None,
+    to: TargetName | None,
+    dry_run: bool,
+    model_options: ModelOptions,
+    common: Common,
+    **told: Unpack[SelectArguments],
 ) -> None:
     """Select exactly N items of POOL, by a prompt and a model or by a strategy.
 
@@ -58,134 +157,42 @@ def select(
     --max-filled; 4 --max-cost is reached; 5 a reply is missing with --offline.
     """
     from selectllm.jobs import selecting
+    from selectllm.jobs.selection_files import selection_files
 
-    out = out_file(pool_file, options.out, options.to)
-    arguments = arguments_of(options, model_options, _beside(out, "decisions"))
+    files = selection_files(pool_file, out, to)
+    told["log"] = files.log
+    spec = named_model(str(told["model"]), model_options) if told["model"] else None
+    told["model"] = spec
+    told["models"] = NamedModels.of(model_options, spec)
     session = open_session(common, Path.cwd())
-    _check_outputs(pool_file, out, options, session)
-    if options.dry_run:
-        plan = finished(selecting.ahead(pool_file, session=session, **arguments))
-        show_ahead(plan, as_json=common.as_json)
+    files.check(session, skip_bad=told["skip_bad"])
+    if dry_run:
+        say(finished(selecting.ahead(pool_file, session=session, **told)), as_json=common.as_json)
         if not common.as_json:
             session.note(f"To carry it out, run: {shlex.join(same_command('dry_run'))}")
         return
-    try:
-        selection = finished(selecting.select(pool_file, session=session, **arguments))
-    except ReplyMissing as error:
-        command = shlex.join(same_command())
-        raise ReplyMissing(f"{error}. To ask for them, run: {command}") from None
-    if selection.rejected:
-        rejected = _beside(out, "rejected")
-        write_rejected(rejected, selection.rejected)
-        session.note(f"{len(selection.rejected)} bad rows were left out. They are in {rejected}.")
-    handed = None
-    if options.to is None:
-        selection.write(out)
-    else:
-        from selectllm.jobs.handing import hand_over_selection
-
-        handed = hand_over_selection(selection, options.to, out, options.columns, session=session)
-    written = out if handed is None else handed.selection
-    pool = PoolOfPicks(selection.pool, columns=options.columns)
-    printed = write_reports_of_picks(written, session.workspace, pool)
-    _report(session, selection, out, handed, options.columns, printed=printed)
+    with saying_how_to_ask():
+        selection = finished(selecting.select(pool_file, session=session, **told))
+    written = files.write(selection, told["columns"], session)
+    pool = PoolOfPicks(selection.pool, columns=told["columns"])
+    printed = write_reports_of_picks(written.file, session.workspace, pool)
+    _report(session, written, printed=printed)
+    written.check_whole()
 
 
-def _check_outputs(
-    pool_file: Path, out: Path, options: SelectOptions, session: CommandSession
-) -> None:
-    """Raise UsageError for files that must not be written."""
-    if options.to is None:
-        check_written("out", out, SELECTION, {pool_file}, session.workspace)
-    else:
-        from selectllm.jobs.handing import check_handover
-
-        check_handover(out, options.to, pool_file, session)
-    if options.skip_bad:
-        rejected = _beside(out, "rejected")
-        check_written("out", rejected, REJECTED, {pool_file}, session.workspace)
-
-
-def _beside(out: Path, what: str) -> Path:
-    return out.with_name(f"{out.name}.{what}.jsonl")
-
-
-def _report(
-    session: CommandSession,
-    selection: Selection,
-    out: Path,
-    handed: HandedOver | None,
-    columns: Mapping[str, str],
-    *,
-    printed: bool,
-) -> None:
-    """What was selected, unless a report `printed` it; an error where it is short of the budget."""
+def _report(session: CommandSession, written: WrittenSelection, *, printed: bool) -> None:
+    """What was selected, unless a report `printed` it."""
+    selection, as_json = written.selection, session.common.as_json
     session.note_tries(selection.decisions)
     if selection.replies:
-        session.note(_told(session, selection))
-    if session.common.as_json:
-        summary = {
-            "out": str(out),
-            "selected": len(selection),
-            "filled": selection.filled,
-            "spent_usd": selection.spent_usd,
-            **_taken(selection),
-        }
-        click.echo(canonical_json(summary | (handed.to_json() if handed else {})))
-    elif handed:
-        click.echo(told(handed))
-    elif not printed:
-        click.echo(
-            visible(
-                f"Wrote {counted(len(selection), 'item')} to {out}, selected by "
-                f"{', '.join(selection.by)}."
-            )
+        taken = selection.taken
+        session.note(
+            f"There were {taken['replies']:,} replies, {taken['cached'] / taken['replies']:.0%} of "
+            f"them from the cache, with {taken['tokens_in']:,} tokens in and "
+            f"{taken['tokens_out']:,} tokens out. This took {taken['seconds']:,} seconds and "
+            f"{session.spent}."
         )
-        if selection.filled:
-            click.echo(
-                f"{selection.filled} of them were chosen at random, because no answer could be "
-                "used. "
-                "They are marked as filled."
-            )
-    if handed is None:
-        words = (*_named_pool(selection, out), *columns_words(columns))
-        session.note(looked_at(nearby(out), "the picks", *words))
-    if selection.short:
-        raise SelectionShort(
-            f"Only {len(selection)} of {selection.budget} items were selected, because the other "
-            "replies were not valid and --on-invalid is skip. To fill the gaps at random, use "
-            "--on-invalid fill."
-        )
-
-
-def _named_pool(selection: Selection, out: Path) -> tuple[str, ...]:
-    """How `report` is told where the pool is, if it would not find it beside `out`."""
-    from selectllm.jobs.selected import pool_beside
-
-    source = selection.pool.source
-    beside = pool_beside(out)
-    if not source or (beside is not None and real(beside) == real(source)):
-        return ()
-    return ("--pool", source if is_hub(Path(source)) else str(nearby(Path(source))))
-
-
-def _taken(selection: Selection) -> dict[str, float]:
-    """Replies, tokens and seconds behind a selection."""
-    replies = selection.replies
-    return {
-        "replies": len(replies),
-        "cached": sum(reply.cached for reply in replies),
-        "tokens_in": sum(reply.tokens_in or 0 for reply in replies),
-        "tokens_out": sum(reply.tokens_out or 0 for reply in replies),
-        "seconds": round(selection.seconds, 1),
-    }
-
-
-def _told(session: CommandSession, selection: Selection) -> str:
-    taken = _taken(selection)
-    return (
-        f"There were {taken['replies']:,} replies, {taken['cached'] / taken['replies']:.0%} of "
-        "them "
-        f"from the cache, with {taken['tokens_in']:,} tokens in and {taken['tokens_out']:,} tokens "
-        f"out. This took {taken['seconds']:,} seconds and {session.spent}."
-    )
+    if as_json or written.handed or not printed:
+        say(written, as_json=as_json)
+    if not written.handed:
+        session.note(looked_at(nearby(written.out), "the picks", *written.words_of_pool))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from selectllm.cli import reports
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import (
     DIRECTORY,
@@ -17,6 +16,7 @@ from selectllm.cli.options import (
     map_option,
     test_map_option,
 )
+from selectllm.cli.reports import reports, tell
 from selectllm.cli.session import open_session
 from selectllm.cli.student_options import (
     LOADED,
@@ -32,7 +32,7 @@ from selectllm.cli.student_options import (
     test_option,
     trial_options,
 )
-from selectllm.core.codec import canonical_json
+from selectllm.cli.terminal import say
 from selectllm.downstream.student.config import NEW_TOKENS
 from selectllm.jobs.sync import finished
 from selectllm.jobs.training_options import (
@@ -80,19 +80,13 @@ def train(
     epoch, and ends with the same adapter.
     """
     from selectllm.jobs import training
-    from selectllm.report.student import trained_text
 
     session = open_session(local.common(), Path.cwd())
     if dry_run:
         plan = finished(training.plan_training(selection, settings, student, session=session))
         return show_plan({"training": plan}, json=local.as_json)
     trained = finished(training.train(selection, settings, student, session=session))
-    results = trained.results
-    click.echo(
-        canonical_json(results.to_json())
-        if local.as_json
-        else trained_text(results, trained.dev_items)
-    )
+    say(trained, as_json=local.as_json)
     if not local.as_json:
         words = command("student", "score", settings.out, "--test", settings.test or "TEST.jsonl")
         session.note(f"To measure it on held-out items, run: {words}")
@@ -126,7 +120,7 @@ def train(
     option("--mode", type=click.Choice(["fast", "full"]), show_default="the student's, or fast"),
     option("--max-length", type=int, show_default="the student's, or 512"),
 )
-@reports.reports("StudentScores")
+@reports("StudentScores")
 @dry_run_option
 @local_options
 def score(
@@ -149,8 +143,7 @@ def score(
         plan = finished(scoring.plan_scoring(folder, settings, base, session=session))
         return show_plan({"scoring": plan}, json=local.as_json)
     scores = finished(scoring.score(folder, settings, base, session=session))
-    if not reports.write_reports(scores.results):
-        reports.show(scores.results, as_json=local.as_json)
+    tell(scores.results, session)
 
 
 @student.command(
@@ -185,7 +178,7 @@ def score(
 )
 @trial_options
 @student_options
-@reports.reports("StudentsCompared")
+@reports("StudentsCompared")
 @dry_run_option
 @engine_options
 @local_options
@@ -212,8 +205,7 @@ def compare(
         rate = {} if plan.rate is None else {"learning rate": plan.rate}
         return show_plan(rate | {"trials": plan.trials}, json=local.as_json)
     compared = finished(comparing_students.compare_students(*asked, session=session))
-    if not reports.write_reports(compared.results, session.workspace):
-        reports.show(compared.results, as_json=local.as_json)
+    tell(compared.results, session)
     if not local.as_json:
         session.note(f"The comparison is in {compared.folder}.")
         session.note(looked_at(compared.folder))

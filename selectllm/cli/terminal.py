@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import click
 
+from selectllm.core.codec import canonical_json
 from selectllm.core.shown import sentence, visible
 from selectllm.core.types import Heard, Step
 from selectllm.data.columns import remapped
@@ -34,6 +36,7 @@ FLAGS = {
     "log": "-o",
     "scale": "--range",
     "kind": "--for",
+    "form": "--as",
     "budgets": "--budget",
 }
 # The others that messages name in backticks, but those that are verbs too (export, utility).
@@ -42,10 +45,10 @@ ARGUMENTS = frozenset(
     a add allow_unpriced answers api_base arm b baseline batch_size benchmark budget by cache
     cluster_size concurrency demonstrations design dev differing distinct drain drop_leaks
     encoder engine env_file epochs grid jobs keep learning_rate limit lower matched max_cost
-    max_filled max_length metric model model_arg new_tokens offline on_invalid only outcome
-    partial pilot pool port prefilter prompt prompts rating_cost ray_address reask record
-    results retain rubric seed skip_bad strategy table teacher test threshold to training_seed
-    unanswered untrained untrained_results vectors
+    max_filled max_length max_requests max_total_tokens metric model model_arg new_tokens
+    offline on_invalid only outcome partial pilot pool port prefilter prompt prompts rating_cost
+    ray_address reask record results retain rubric seed shared_budget skip_bad strategy table
+    teacher test threshold to training_seed unanswered untrained untrained_results vectors
     """.split()
 )
 
@@ -78,6 +81,24 @@ def _mapped(argument: str, field: str, column: str) -> str:
 def flag(argument: str) -> str:
     """What the command line calls an argument."""
     return FLAGS.get(argument) or f"--{argument.replace('_', '-')}"
+
+
+class Told(Protocol):
+    """What a job gives: itself in sentences, and as JSON."""
+
+    @property
+    def text(self) -> str:
+        """In sentences."""
+        ...
+
+    def to_json(self) -> Any:
+        """As --json prints it."""
+        ...
+
+
+def say(what: Told, *, as_json: bool) -> None:
+    """Print it to stdout, as JSON or in sentences."""
+    click.echo(canonical_json(what.to_json()) if as_json else visible(spoken(what.text)))
 
 
 @dataclass(frozen=True, slots=True)

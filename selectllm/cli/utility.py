@@ -5,7 +5,6 @@ What is computed or trained is in utility_values.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,18 +16,19 @@ from selectllm.cli.options import (
     DIRECTORY,
     FILE,
     LIMIT,
+    SEED,
+    SUITE,
     Common,
     Output,
     common_options,
     grouped,
     output_options,
 )
-from selectllm.cli.reports import reports, show, write_reports
+from selectllm.cli.reports import reports, tell
 from selectllm.cli.session import open_session
+from selectllm.cli.terminal import say
 from selectllm.cli.utility_values import ifd, knn, student, validate
-from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
-from selectllm.core.shown import counted, visible
 from selectllm.jobs.options import (
     AgreeSettings,
     CalibrateSettings,
@@ -93,7 +93,7 @@ for verb in (knn, ifd, student, validate):
     option("--with-responses", is_flag=True, help="Show the responses of the pool as well."),
     option("--rated", type=FILE, help="Leave out items that already have a rating in this file."),
     LIMIT,
-    option("--seed", type=int, default=0, show_default=True),
+    SEED,
 )
 @common_options
 def ask(target: Path, settings: RatingRequest, common: Common) -> None:
@@ -107,13 +107,7 @@ def ask(target: Path, settings: RatingRequest, common: Common) -> None:
 
     session = open_session(common, target.resolve().parent)
     asked = finished(rating.ask(target, settings, session=session))
-    if common.as_json:
-        click.echo(canonical_json(asked.to_json()))
-        return
-    sheets = [str(sheet) for sheet in asked.sheets]
-    items, raters = counted(asked.items, "item"), counted(asked.raters, "rater")
-    click.echo(f"Wrote {items} for {raters} to {', '.join(sheets)}.")
-    click.echo(f"Once they are filled in, run: selectllm utility import {shlex.join(sheets)}")
+    say(asked, as_json=common.as_json)
 
 
 @utility.command(
@@ -175,27 +169,10 @@ def import_(
     lm-evaluation-harness or AlpacaEval. Name that folder with --export.
     """
     from selectllm.jobs import importing
-    from selectllm.report.utilities import ratings_text, results_text
 
-    if results.export is None and results != ResultSettings():
-        raise UsageError(
-            "--arm, --budget, --seed and --training-seed apply to training results. Add --export."
-        )
-    if results.export is not None and sheets != SheetSettings():
-        raise UsageError(
-            "--ask, --add and --partial apply to sheets. Leave them out, or leave --export out."
-        )
     session = open_session(output.common(), Path.cwd())
-    if results.export is not None:
-        read = finished(importing.import_results(files, results, out, session=session)).summary
-        click.echo(
-            canonical_json(read.to_json()) if output.as_json else visible(results_text(read))
-        )
-    else:
-        rated = finished(importing.import_sheets(files, out, sheets, session=session)).summary
-        click.echo(
-            canonical_json(rated.to_json()) if output.as_json else visible(ratings_text(rated))
-        )
+    job = importing.import_either(files, out, sheets, results, session=session)
+    say(finished(job), as_json=output.as_json)
 
 
 @utility.command(
@@ -204,7 +181,7 @@ def import_(
         "utility calibrate suite.yaml --judge rating:quality@1+openai/gpt-4o-mini -o judge.jsonl",
     )
 )
-@click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
+@SUITE
 @grouped(
     "settings",
     CalibrateSettings,
@@ -246,8 +223,7 @@ def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> 
 
     session = open_session(common, suite_file.resolve().parent)
     found = finished(calibrating.calibrate(suite_file, settings, session=session))
-    if not write_reports(found, session.workspace):
-        show(found, as_json=common.as_json)
+    tell(found, session)
 
 
 @utility.command(
@@ -325,8 +301,7 @@ def agree(
 
     session = open_session(Common(as_json=as_json), Path.cwd())
     found = finished(agreeing.agree_either(sets_folder, settings, table, session=session))
-    if not write_reports(found):
-        show(found, as_json=as_json)
+    tell(found, session)
     if not as_json:
         session.note(
             "Nothing was written. To keep this, add --report json=agreement.json; "

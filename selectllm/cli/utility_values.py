@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,8 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import (
     DIRECTORY,
     FILE,
+    SEED,
+    SUITE,
     Common,
     Function,
     common_options,
@@ -31,9 +33,8 @@ from selectllm.cli.student_options import (
     test_option,
     trial_options,
 )
+from selectllm.cli.terminal import say
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import UsageError
-from selectllm.core.shown import visible
 from selectllm.jobs.sync import finished
 from selectllm.jobs.training_options import (
     BlockSettings,
@@ -44,11 +45,7 @@ from selectllm.jobs.training_options import (
 )
 
 if TYPE_CHECKING:
-    from selectllm.core.strict import Strict
-    from selectllm.jobs.valuing import Valued
     from selectllm.utility.entries import IfdEntry, KnnEntry
-
-Entry = TypeVar("Entry", bound="Strict")
 
 pool_argument = click.argument("pool_file", metavar="POOL")
 
@@ -97,9 +94,10 @@ def knn(
     Every test item is answered with the responses of its k nearest items. The value of an item is
     what its response adds to that (the exact KNN-Shapley value). This utility is a proxy.
     """
+    from selectllm.jobs.valuing import entry_of
     from selectllm.utility.entries import KnnEntry
 
-    knn_entry = _entry(KnnEntry, source="knn", columns=test_columns, **entry)
+    knn_entry = entry_of(KnnEntry, source="knn", columns=test_columns, **entry)
     _value(pool_file, knn_entry, settings, common)
 
 
@@ -114,23 +112,10 @@ def ifd(pool_file: str, settings: ValueSettings, common: Common, **entry: Any) -
     This is the instruction-following difficulty. A high value means that an item is hard to follow
     and has much to teach. An instruction that misleads the model gets none. It is a proxy.
     """
+    from selectllm.jobs.valuing import entry_of
     from selectllm.utility.entries import IfdEntry
 
-    _value(pool_file, _entry(IfdEntry, source="ifd", **entry), settings, common)
-
-
-def _entry(kind: type[Entry], **said: Any) -> Entry:
-    """What a suite would say. Raises UsageError for an option that it could not."""
-    from pydantic import ValidationError
-
-    try:
-        return kind(**said)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = first["loc"][0]
-        raise UsageError(
-            f"--{name} {first['input']!r} is not a {name}. Give another one."
-        ) from None
+    _value(pool_file, entry_of(IfdEntry, source="ifd", **entry), settings, common)
 
 
 def _value(
@@ -139,26 +124,13 @@ def _value(
     from selectllm.jobs import valuing
 
     session = open_session(common, Path.cwd())
-    _say(finished(valuing.value(pool_file, entry, settings, session=session)), common.as_json)
-
-
-def _say(valued: Valued, as_json: bool) -> None:
-    from selectllm.report.utilities import valued_text
-
-    saved = valued.summary
-    click.echo(canonical_json(saved.to_json()) if as_json else visible(valued_text(saved)))
+    valued = finished(valuing.value(pool_file, entry, settings, session=session))
+    say(valued, as_json=common.as_json)
 
 
 @click.command("student", epilog=example("utility student pool.jsonl --test test.jsonl"))
 @pool_argument
-@grouped(
-    "settings",
-    ValueSettings,
-    option("-o", "--out", type=FILE, show_default="POOL.student.utility.jsonl"),
-    map_option,
-    option("--name", default="student", show_default=True),
-    drop_leaks_option,
-)
+@_value_options("student", drop_leaks_option)
 @grouped(
     "divided",
     BlockSettings,
@@ -176,7 +148,7 @@ def _say(valued: Valued, as_json: bool) -> None:
         show_default=True,
         help="Divide the pool into blocks N times. Two or more show how reliable the values are.",
     ),
-    option("--seed", type=int, default=0, show_default=True),
+    SEED,
     primary_option,
 )
 @trial_options
@@ -201,11 +173,11 @@ def student(
     session = open_session(local.common(), Path.cwd())
     trainings = (divided, trials, student)
     job = valuing.value_by_training(pool_file, name, trainings, settings, session=session)
-    _say(finished(job), local.as_json)
+    say(finished(job), as_json=local.as_json)
 
 
 @click.command(epilog=example("utility validate suite.yaml --test test.jsonl"))
-@click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
+@SUITE
 @grouped(
     "settings",
     ValidateSettings,

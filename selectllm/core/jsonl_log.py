@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Generic, Self, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
+from selectllm.core.closing import Closing
 from selectllm.core.codec import canonical_json, load_json, sha256_json
 from selectllm.core.errors import RunError, blaming
 
@@ -99,7 +99,7 @@ def _no_log(path: Path) -> RunError:
     return RunError(f"{path} is not a log of selectllm, so it is not changed. Choose another file")
 
 
-class RowLog(Generic[KeyT, RowT]):
+class RowLog(Closing, Generic[KeyT, RowT]):
     """The log at `path`, opened for a call described by `manifest`.
 
     A log that has rows must have an equal manifest, and no other process may be writing to it:
@@ -186,17 +186,6 @@ class RowLog(Generic[KeyT, RowT]):
         """Close the file."""
         if self._handle is not None:
             self._handle.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _lock(handle: IO[bytes], path: Path, argument: str) -> None:

@@ -9,27 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
     PrivateAttr,
     ValidationError,
-    WithJsonSchema,
-    model_validator,
 )
 
 from selectllm.core.errors import SuiteError
 from selectllm.core.names import closest
-from selectllm.core.plugins import REFERENCE, is_reference
 from selectllm.core.shown import shortened
-from selectllm.core.strict import DIALECT, Count, JsonMapping, Name, Strict, reason_of
+from selectllm.core.strict import DIALECT, Count, Name, Strict, reason_of
 from selectllm.core.yaml_text import YamlFault, load_yaml
-from selectllm.models.model import Answer, ModelSpec, Price, Rule, Transport, Vote
-from selectllm.selection.clustering.partition import PARTITIONS
+from selectllm.evaluation.suite_entries import (
+    BudgetEntry,
+    ClustersEntry,
+    Gate,
+    ModelEntry,
+    PriceEntry,
+    SetsEntry,
+    SevereEntry,
+    VoteEntry,
+)
+from selectllm.models.model import ModelSpec
 from selectllm.utility.entries import (
     NO_SOURCE,
     OWN,
@@ -43,155 +48,6 @@ from selectllm.utility.entries import (
     UtilityEntry,
     no_source,
 )
-
-
-def _partition(name: str) -> str:
-    if name not in PARTITIONS and not is_reference(name):
-        *most, last = (repr(known) for known in PARTITIONS)
-        raise ValueError(f"should be {', '.join(most)} or {last}, or module:attr of your own")
-    return name
-
-
-Partition = Annotated[
-    str,
-    AfterValidator(_partition),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": list(PARTITIONS), "type": "string"},
-                {"pattern": REFERENCE, "type": "string"},
-            ]
-        }
-    ),
-]
-"""The name of a partition, or `module:attr` of code beside the suite."""
-
-
-class ClustersEntry(Strict):
-    """How the pool is divided. `limit`: only the first clusters of the seeded order.
-
-    `group`: a column of the pool; clusters never mix its values, and intervals allow for them.
-    `file`: a clusters.json to use as it is, instead of dividing.
-    """
-
-    by: Partition = "diverse"
-    size: Annotated[int, Field(ge=2)] = 10
-    limit: Count | None = None
-    group: str | None = None
-    file: str | None = None
-
-
-class PriceEntry(Strict):
-    """USD per million tokens."""
-
-    input: Annotated[float, Field(ge=0)]
-    output: Annotated[float, Field(ge=0)]
-
-
-Ballots = Annotated[int, Field(ge=1, le=100, strict=True)]
-
-
-class VoteEntry(Strict):
-    """How often a model is asked for one decision, and how its replies are combined.
-
-    `by`: without it borda for more than one order, else majority.
-    """
-
-    orders: Ballots = 1
-    repeats: Ballots = 1
-    by: Rule | None = None
-
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        if self.orders * self.repeats < 2:
-            raise ValueError("should have orders or repeats above 1. One reply is not a vote")
-        return self
-
-
-class ModelEntry(Strict):
-    """One model: a bare id in the suite, or these keys (model.ModelSpec says what they mean)."""
-
-    id: Name
-    name: str | None = None
-    revision: str | None = None
-    api_base: str | None = None
-    api_key_env: str | None = None
-    context: Count | None = None
-    price: PriceEntry | None = None
-    temperature: Annotated[float, Field(ge=0)] | None = 0.0
-    max_tokens: Count = 1024
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Count | None = None
-    stop: tuple[str, ...] = ()
-    reasoning_effort: str | None = None
-    structured: bool | None = None
-    vote: VoteEntry | None = None
-    answer: Answer = "text"
-    extra: JsonMapping = Field(default={})
-    timeout: Annotated[float, Field(gt=0)] = 120.0
-    transport: Transport | None = None
-
-    def spec(self) -> ModelSpec:
-        """The entry as the rest of the package uses it."""
-        fields = self.model_dump(exclude={"price", "name", "vote"})
-        price = Price(self.price.input, self.price.output) if self.price else None
-        vote = Vote(self.vote.orders, self.vote.repeats, self.vote.by) if self.vote else None
-        return ModelSpec(name=self.name or self.id, price=price, vote=vote, **fields)
-
-
-class SevereEntry(Strict):
-    """How many clusters may lose how much, whatever the mean says; see comparison/severity.py.
-
-    `loss`: what counts as a severe loss of a cluster, in captured units (with --differing, of the
-    rating range). `share`: how many of the clusters may lose so much. `strict`: whether more has to
-    be ruled out before anything passes.
-    """
-
-    loss: Annotated[float, Field(gt=0)] = 0.5
-    share: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    strict: bool = False
-
-
-class Gate(Strict):
-    """What decides a verdict; `margin` is in captured units.
-
-    `rating_margin`: what counts as equal where only differing items are rated, in points of the
-    rating scale per pick; without it such a verdict is never `equivalent`. `assisted_by`: a utility
-    that rates all items and stands in where people, whose ratings are `utility`, did not rate.
-    """
-
-    utility: str | None = None
-    assisted_by: str | None = None
-    margin: Annotated[float, Field(gt=0)] = 0.10
-    alpha: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.05
-    inconclusive: Literal["fail", "warn"] = "fail"
-    rating_margin: Annotated[float, Field(gt=0)] | None = None
-    severe: SevereEntry | None = None
-
-    def recorded(self) -> dict[str, Any]:
-        """As manifests have it: what came later is left out where it is not used."""
-        later = {name for name in ("assisted_by", "severe") if getattr(self, name) is None}
-        return self.model_dump(mode="json", exclude=later)
-
-
-def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("should name each number once")
-    return values
-
-
-class SetsEntry(Strict):
-    """What `sets` selects: a set of every budget for every selector and seed.
-
-    `seeds`: of partitions, orders, ties and fills; they take the place of the suite's seed.
-    `category`: a column of the pool whose entropy tells how varied a set is. `groups`: k-means
-    groups of the pool, as many as it has items at most, whose coverage does.
-    """
-
-    budgets: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_distinct)]
-    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_distinct)] = (0, 1, 2)
-    category: Name | None = None
-    groups: Count = 100
 
 
 def _bare_id(value: Any) -> Any:
@@ -236,6 +92,7 @@ class Suite(Strict):
     strategies: tuple[str, ...] | None = None
     gate: Gate = Gate()
     sets: SetsEntry | None = None
+    budget: BudgetEntry | None = None
     _source: Path | None = PrivateAttr(default=None)
 
     @property
@@ -322,6 +179,7 @@ def _keys_at(location: Sequence[Any]) -> list[str]:
         "gate": Gate,
         "severe": SevereEntry,
         "sets": SetsEntry,
+        "budget": BudgetEntry,
         "models": ModelEntry,
         "price": PriceEntry,
         "vote": VoteEntry,

@@ -11,16 +11,32 @@ import inspect
 import os
 import types
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from selectllm.core.errors import ArgumentError, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.shown import shortened
 
+if TYPE_CHECKING:
+    from selectllm.jobs.session import Settings
+
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
+Request = TypeVar("Request")
 
 NUMBERS: Mapping[type, type] = {int: Integral, float: Real}
 WORDS: Mapping[type, str] = {
@@ -74,6 +90,14 @@ def hints_of(job: Callable[..., Any]) -> Mapping[str, Any]:
             # What a Session takes besides, it checks itself.
             hints = dict.fromkeys(OF_A_SESSION, Any) | get_type_hints(listed) | hints
     return hints
+
+
+def parted(kind: type[Request], arguments: Mapping[str, Any]) -> tuple[Request, Settings]:
+    """Keyword arguments of a job: its request, of the dataclass `kind`, and its session's own."""
+    own = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    asked = {name: value for name, value in arguments.items() if name in own}
+    rest = {name: value for name, value in arguments.items() if name not in own}
+    return kind(**asked), cast("Settings", rest)
 
 
 def _lacking(error: TypeError) -> str | None:

@@ -12,7 +12,8 @@ from selectllm.core.errors import UsageError, UtilityError
 from selectllm.core.names import unknown
 from selectllm.core.types import Pool
 from selectllm.evaluation.runs.prepare import Sources, read_rated
-from selectllm.evaluation.suite import Gate, Suite, load_suite
+from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.jobs.contents import UTILITY
 from selectllm.jobs.measuring import meter_for
 from selectllm.jobs.options import CalibrateSettings

@@ -18,10 +18,10 @@ from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.runs.run import Run, is_begun
 from selectllm.evaluation.suite import Suite
+from selectllm.jobs.arguments import parted
 from selectllm.jobs.evaluating import (
     EvaluatingArguments,
     carry_out,
-    divided,
     folder_of,
     open_run,
     suite_of,
@@ -202,8 +202,8 @@ async def compare(
     sequential: bool = False,
 ) -> Evaluation:
     """Evaluate the arms alone that `arms` makes of the suite's prompts and models."""
-    evaluating, settings = divided(arguments)
-    suite = evaluating.applied(suite_of(suite, session))
+    evaluating, settings = parted(Evaluating, arguments)
+    suite = evaluating.applied(suite_of(suite, session, settings))
     async with opened(session, settings, suite.folder) as session:
         prompts = load_prompts(suite, session.library)
         design = arms(halves(suite, prompts, session.library))

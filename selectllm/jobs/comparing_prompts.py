@@ -13,7 +13,7 @@ from selectllm.data.pool import load_pool
 from selectllm.prompting.prompt import Prompt, render
 
 if TYPE_CHECKING:
-    from selectllm.jobs.session import Watcher
+    from selectllm.jobs.watching import Watcher
 
 
 def first_items(

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -60,6 +60,12 @@ class InstalledPart:
     fix: str
     problem: str | None = None
 
+    @property
+    def text(self) -> str:
+        """Its state, and what brings it."""
+        brings = f"; to have it, run: {self.fix}" if self.state == "missing" else ""
+        return f"{self.name}  {self.state}{brings}"
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -94,6 +100,26 @@ class Diagnosis:
                 f"{'is' if len(self.damaged) == 1 else 'are'} damaged. {remedy(Path(self.cache))}"
             )
         return tuple(told)
+
+    @property
+    def text(self) -> str:
+        """All of it, one thing a line."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield "Versions"
+        for name, version in self.versions.items():
+            yield f"  {name}  {version or 'not installed'}"
+        yield "Keys that are set (their values are not shown)"
+        yield f"  {', '.join(self.keys) or 'none'}"
+        for title, parts in (("Extras", self.extras), ("Embedded models", self.models)):
+            yield title
+            yield from (f"  {part.text}" for part in parts)
+        yield f"Workspace  {self.workspace}"
+        yield f"Reply cache  {self.cache}: {self.replies} replies that are whole"
+        for problem in self.problems:
+            yield f"Problem: {problem}"
+        yield "Something is broken; see above." if self.problems else "Nothing is broken."
 
     def to_json(self) -> dict[str, Any]:
         """All of it, as `doctor --json` prints it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Unpack, cast
+from typing import Unpack
 
 from selectllm.core.errors import ReplyMissing, UtilityError, blaming
 from selectllm.core.shown import counted
@@ -27,13 +27,15 @@ from selectllm.evaluation.runs.prepare import (
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.jobs.arguments import parted
 from selectllm.jobs.contents import PACK
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
 from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import check_begun, check_written, nearby, read_by, real
-from selectllm.jobs.session import Session, Settings, opened, ticks
+from selectllm.jobs.session import Session, Settings, opened
 from selectllm.jobs.turns import turn
+from selectllm.jobs.watching import ticks
 from selectllm.models.connect import settled
 from selectllm.models.model import ModelSpec
 from selectllm.models.wrappers.recorded import read_pack, write_pack
@@ -48,13 +50,6 @@ class EvaluatingArguments(Settings, total=False):
     seed: int | None
     limit: int | None
     record: Path | str | None
-
-
-def divided(arguments: EvaluatingArguments) -> tuple[Evaluating, Settings]:
-    """What belongs to the evaluation, and what to the session."""
-    settings = dict(arguments)
-    own = {field.name: settings.pop(field.name, None) for field in fields(Evaluating)}
-    return Evaluating(**own), cast("Settings", settings)  # type: ignore[arg-type]
 
 
 async def evaluate(
@@ -73,19 +68,26 @@ async def evaluate(
     Raises UsageError for input that cannot work, before anything is asked; ReplyMissing,
     BudgetReached or ProviderError where asking ends, with what succeeded kept in the folder.
     """
-    evaluating, settings = divided(arguments)
-    suite = evaluating.applied(suite_of(suite, session))
+    evaluating, settings = parted(Evaluating, arguments)
+    suite = evaluating.applied(suite_of(suite, session, settings))
     async with opened(session, settings, suite.folder) as session:
         run = open_run(session, suite, record=evaluating.record)
         return await carry_out(session, run, evaluating)
 
 
-def suite_of(suite: Suite | Path | str, session: Session | None) -> Suite:
-    """`suite`, loaded if it is a path. Raises SuiteError."""
+def suite_of(
+    suite: Suite | Path | str, session: Session | None, settings: Mapping[str, object]
+) -> Suite:
+    """`suite`, loaded if it is a path. Raises SuiteError.
+
+    A relative one is in the `folder` of the session, or, without a session, of the `settings` of
+    the one that is opened for the job.
+    """
     if isinstance(suite, Suite):
         return suite
+    folder = settings.get("folder") if session is None else session.folder
     with blaming("suite"):
-        return load_suite(Path(suite) if session is None else session.path(suite))
+        return load_suite(Path(folder, suite) if isinstance(folder, str | Path) else Path(suite))
 
 
 def open_run(
@@ -112,7 +114,7 @@ def open_run(
         settled(spec, suite.folder)
     _warn_of_equal_repeats(session, suite)
     partial = comparison is not None and comparison.differing
-    shared = session.connections(pack=_recorded(session, suite, record))
+    shared = session.connections(pack=_recorded(session, suite, record), budget=suite.budget)
     if baseline is not None:
         shared = replace(shared, recorded=baseline.endpoints)
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -39,6 +40,16 @@ from selectllm.utility.annotation.sheets import HOW_TO_FILL, SHEET_MARK
 SEARCH = "optimize.json"  # of a folder whose decisions are those of a search, not of one run
 ByArm = Mapping[str, Mapping[int, float]]
 """G by arm and cluster: 0 for the worst possible picks, 1 for the best."""
+
+
+def place_of(workspace: Workspace | None, formats: Collection[str], run: Path | None) -> Place:
+    """Where reports in these formats are read, and of the folder `run` what a page shows."""
+    checkout = Path(os.environ.get("GITHUB_WORKSPACE", ".")).resolve()
+    if workspace is None:
+        return Place(None, checkout)
+    if "html" not in formats or run is None:
+        return Place(workspace.root, checkout)
+    return place_of_run(run, workspace, checkout)
 
 
 def place_of_run(folder: Path, workspace: Workspace, checkout: Path | None = None) -> Place:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import UsageError
-from selectllm.downstream.outcomes.export import LAYOUTS, write_export
+from selectllm.core.shown import counted
+from selectllm.downstream.outcomes.export import LAYOUTS, RECIPE, write_export
+from selectllm.downstream.outcomes.exported import MANIFEST
 from selectllm.downstream.outcomes.schema import ExportManifest
 from selectllm.downstream.outcomes.training_sets import TrainingSets, set_of_selection, sets_of_run
 from selectllm.jobs.options import ExportSettings
 from selectllm.jobs.workshop import read_pool
+from selectllm.report.next_steps import trained_elsewhere
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
@@ -23,6 +26,22 @@ class Export:
 
     folder: Path
     manifest: ExportManifest
+
+    @property
+    def text(self) -> str:
+        """What was written, and what comes next."""
+        sets, layouts = self.manifest.sets, ", ".join(self.manifest.layouts)
+        empty = max(row.unanswered for row in sets)
+        note = f" Up to {empty} items of a set have no response." if empty else ""
+        return (
+            f"Wrote {counted(len(sets), 'set')} as {layouts} to {self.folder}.{note}\n{MANIFEST} "
+            f"says which set a result belongs to. Fill in {RECIPE} when you train.\n"
+            f"{trained_elsewhere(self.folder)}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest, as --json prints it."""
+        return self.manifest.to_json()
 
 
 async def export(source: Path, settings: ExportSettings, *, session: Session) -> Export:

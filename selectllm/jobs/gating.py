@@ -24,9 +24,11 @@ from selectllm.evaluation.runs.prepare import load_prompts, newer_versions
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Suite
+from selectllm.jobs.arguments import parted
 from selectllm.jobs.contents import BASELINE, PACK
-from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, divided, open_run, suite_of
+from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, open_run, suite_of
 from selectllm.jobs.evaluation import Evaluation, TableName
+from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import check_written, nearby
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.sync import finished
@@ -90,8 +92,8 @@ async def regress(
     Matched by prompt name and model name, paired by the baseline's clusters. The rest, and what
     is raised: see `evaluate`; UsageError, too, for a baseline that does not fit the suite.
     """
-    evaluating, settings = divided(arguments)
-    suite = evaluating.applied(suite_of(suite, session))
+    evaluating, settings = parted(Evaluating, arguments)
+    suite = evaluating.applied(suite_of(suite, session, settings))
     if (why := KINDS["regress"].unassisted) is not None:
         check_unassisted(suite, "regress", why)  # before a baseline, which it cannot have
     async with opened(session, settings, suite.folder) as session:

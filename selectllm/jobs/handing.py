@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from selectllm.core.choices import TargetName
 from selectllm.core.errors import PromptError, UsageError
 from selectllm.core.names import unknown
+from selectllm.core.shown import counted
 from selectllm.core.types import Decision, Item, Question
 from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
@@ -23,7 +24,7 @@ from selectllm.jobs.rating import columns_of_run, pool_of_run
 from selectllm.jobs.selected import ROWS, log_beside, read_selected
 from selectllm.prompting.prompt import labels_for
 from selectllm.prompting.replies.reasons import reasons_in
-from selectllm.report.next_steps import columns_words
+from selectllm.report.next_steps import columns_words, command
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.output import write_selection
 from selectllm.utility.handover.handed import HandedItem, handed_items
@@ -48,6 +49,17 @@ class HandedOver:
     filled: int
     selection: Path
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """What was handed over, and what comes next."""
+        filled = f" ({self.filled} of them chosen at random)" if self.filled else ""
+        words = ("answers", self.selection, "ANSWERS", "-o", "training.jsonl")
+        return (
+            f"{counted(self.items, 'item')} to be answered{filled}: {self.out}\n"
+            f"How to import them, and how the answers come back: {self.files[-1]}\n"
+            f"When they are answered, run: {command(*words, *columns_words(self.columns))}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As --json prints it."""

@@ -17,6 +17,7 @@ from selectllm.jobs.contents import RATINGS
 from selectllm.jobs.contents import RESULTS as IMPORTED
 from selectllm.jobs.options import ResultSettings, SheetSettings
 from selectllm.jobs.outputs import check_written
+from selectllm.report.utilities import ratings_text, results_text
 from selectllm.utility.annotation.asked import Asking
 from selectllm.utility.annotation.filled_sheets import find_asking, read_sheets
 from selectllm.utility.annotation.ratings_file import RatingsFile, write_ratings
@@ -54,9 +55,43 @@ class ImportedRatings:
             utility=SuiteRatings(file=self.file.name, range=(float(low), float(high))),
         )
 
+    @property
+    def text(self) -> str:
+        """The file, and how a suite names it."""
+        return ratings_text(self.summary)
+
     def to_json(self) -> dict[str, Any]:
         """The summary as --json prints it."""
         return self.summary.to_json()
+
+
+async def import_either(
+    files: Sequence[Path],
+    out: Path | None = None,
+    sheets: SheetSettings | None = None,
+    results: ResultSettings | None = None,
+    *,
+    session: Session,
+) -> ImportedRatings | ImportedResults:
+    """`import_results` where `results` name an export, else `import_sheets`.
+
+    Raises UsageError for settings of the one with the other.
+    """
+    sheets, results = sheets or SheetSettings(), results or ResultSettings()
+    if results.export is None:
+        if results != ResultSettings():
+            raise UsageError(
+                "`arm`, `budget`, `seed` and `training_seed` apply to training results. Add "
+                "`export`.",
+                argument="export",
+            )
+        return await import_sheets(files, out, sheets, session=session)
+    if sheets != SheetSettings():
+        raise UsageError(
+            "`asked`, `add` and `partial` apply to sheets. Leave them out, or leave `export` out.",
+            argument="export",
+        )
+    return await import_results(files, results, out, session=session)
 
 
 async def import_sheets(
@@ -168,6 +203,11 @@ class ImportedResults:
                 one.name for one in sets if (one.arm, one.budget, one.seed) not in there
             ),
         )
+
+    @property
+    def text(self) -> str:
+        """The file, and what to do with it."""
+        return results_text(self.summary)
 
     def to_json(self) -> dict[str, Any]:
         """The summary as --json prints it."""

@@ -13,12 +13,13 @@ from selectllm.models.model import ModelSpec
 from selectllm.models.secrets import MASK, is_secret_name, masked
 
 if TYPE_CHECKING:
-    from selectllm.evaluation.suite import ModelEntry
+    from selectllm.evaluation.suite import Suite
+    from selectllm.evaluation.suite_entries import ModelEntry
 
 
 def named_model(model_id: str, options: ModelOptions) -> ModelSpec:
     """The model with these settings, checked as in a suite."""
-    from selectllm.evaluation.suite import ModelEntry
+    from selectllm.evaluation.suite_entries import ModelEntry
 
     return named_entry(ModelEntry(id=model_id), options).spec()
 
@@ -51,6 +52,19 @@ class NamedModels(Mapping[str, ModelSpec]):
         return 0
 
 
+def with_model(suite: Suite, options: ModelOptions) -> Suite:
+    """The suite with what `options` say of its one model. Raises UsageError if it has several."""
+    if not options:
+        return suite
+    if len(suite.models) != 1:
+        raise UsageError(
+            "`api_base` and `model_arg` apply to a suite with one model, and this suite has "
+            f"{len(suite.models)}. Write these settings into its model entries instead.",
+            argument="api_base" if options.api_base is not None else "model_arg",
+        )
+    return suite.model_copy(update={"models": (named_entry(suite.models[0], options),)})
+
+
 def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
     """A model entry with what `options` say instead.
 
@@ -60,7 +74,7 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
     """
     from pydantic import ValidationError
 
-    from selectllm.evaluation.suite import ModelEntry
+    from selectllm.evaluation.suite_entries import ModelEntry
 
     entry: dict[str, Any] = model.model_dump(exclude_unset=True) | {"extra": dict(model.extra)}
     known = _settings()
@@ -94,7 +108,7 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
 def _settings() -> set[str]:
     """The keys of a model entry that may be given, parts after a dot."""
     from selectllm.core.strict import Strict
-    from selectllm.evaluation.suite import ModelEntry, PriceEntry, VoteEntry
+    from selectllm.evaluation.suite_entries import ModelEntry, PriceEntry, VoteEntry
 
     parts: dict[str, type[Strict]] = {"price": PriceEntry, "vote": VoteEntry}
     nested = {f"{name}.{key}" for name, entry in parts.items() for key in entry.model_fields}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Unpack, cast
+from typing import Unpack
 
 from selectllm.core.codec import sha256_json
 from selectllm.core.errors import ModelError, PromptError, UsageError, UtilityError
@@ -13,7 +13,9 @@ from selectllm.core.files import write_text
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.runs.coverage import check_unassisted
 from selectllm.evaluation.runs.prepare import load_prompts
-from selectllm.evaluation.suite import ModelEntry, Suite
+from selectllm.evaluation.suite import Suite
+from selectllm.evaluation.suite_entries import ModelEntry
+from selectllm.jobs.arguments import parted
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.options import Evaluating, Searching
@@ -94,12 +96,13 @@ async def optimize(
     BudgetReached or ProviderError where asking ends: what was paid for is kept, and the same call
     goes on from there.
     """
-    search, settings = _divided(arguments)
+    search, settings = parted(Searching, arguments)
     if search.grid:
         _check_grid(search)
     else:
         load_dspy()
-    suite = Evaluating(seed=search.seed, limit=search.limit).applied(suite_of(suite, session))
+    suite = suite_of(suite, session, settings)
+    suite = Evaluating(seed=search.seed, limit=search.limit).applied(suite)
     async with opened(session, settings, suite.folder) as session:
         prompts = _prompts_folder(session)
         job = _job(session, suite, search)
@@ -118,17 +121,6 @@ async def optimize(
             results.write(folder / "optimize.json")
             unusable = outcome.unusable() if isinstance(outcome, GepaOutcome) else None
             return Optimization(results, folder, session.ledger.spent - before, unusable)
-
-
-def _divided(arguments: SearchingArguments) -> tuple[Searching, Settings]:
-    """What belongs to the search, and what to the session."""
-    settings = dict(arguments)
-    own = {
-        field.name: settings.pop(field.name)
-        for field in fields(Searching)
-        if field.name in settings
-    }
-    return Searching(**own), cast("Settings", settings)  # type: ignore[arg-type]
 
 
 def _check_grid(search: Searching) -> None:

@@ -27,6 +27,9 @@ OF_A_RUN = frozenset(
 LOGS = ("run.json", "decisions.jsonl", "sets.jsonl", "proposals.jsonl")
 """By one of these a folder is known for such a folder."""
 
+STDOUT = "-"
+"""As the name of a file: what would be written there is printed."""
+
 Named = TypeVar("Named")
 
 

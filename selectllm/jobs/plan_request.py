@@ -125,12 +125,3 @@ class EitherArguments(SelectArguments, total=False):
     rating_cost: float | None
     seed: int | None  # type: ignore[misc]  # a suite has its own
     limit: int | None
-
-
-def divided(arguments: PlanArguments) -> tuple[PlanRequest, Settings]:
-    """What belongs to the plan of a suite, checked, and what to the session."""
-    own = {name: arguments[name] for name in PlanRequest.__slots__ if name in arguments}  # type: ignore[literal-required]
-    rest = {name: value for name, value in arguments.items() if name not in own}
-    request = PlanRequest(**own)
-    request.check()
-    return request, Settings(**rest)  # type: ignore[typeddict-item]

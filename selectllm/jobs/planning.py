@@ -35,19 +35,17 @@ from selectllm.evaluation.runs.prepare import (
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
-from selectllm.jobs.arguments import OF_A_SESSION
+from selectllm.jobs.arguments import OF_A_SESSION, parted
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import suite_of
 from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import nearby
-from selectllm.jobs.plan_request import ARMS as ARMS
 from selectllm.jobs.plan_request import EitherArguments, PlanRequest
 from selectllm.jobs.plan_request import PlanArguments as PlanArguments
-from selectllm.jobs.plan_request import divided as suite_divided
 from selectllm.jobs.selecting import ahead
 from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session, opened
-from selectllm.jobs.sets import SetsArguments, divided, open_protocol
+from selectllm.jobs.sets import SetsArguments, SetsRequest, open_protocol
 from selectllm.jobs.settings import SelectArguments
 from selectllm.models.connect import settled
 from selectllm.models.wrappers.recorded import read_pack
@@ -142,10 +140,10 @@ async def plan(
     Raises UsageError for what cannot be planned, and for an argument of the one with the other.
     """
     if is_pool(suite):
-        _check_fitting(arguments, SelectArguments, "a suite", f"{_called(suite)} is a pool")
+        check_fitting(arguments, SelectArguments, "a suite", f"{_called(suite)} is a pool")
         selecting = cast(SelectArguments, arguments)
         return await ahead(cast("Pool | Path | str", suite), session=session, **selecting)
-    _check_fitting(arguments, PlanArguments, "a pool", f"{_called(suite)} is a suite (.yaml)")
+    check_fitting(arguments, PlanArguments, "a pool", f"{_called(suite)} is a suite (.yaml)")
     planning = cast(PlanArguments, arguments)
     return await _plan_suite(cast("Suite | Path | str", suite), session, planning)
 
@@ -163,7 +161,7 @@ def _called(planned: Suite | Pool | Path | str) -> str:
     return planned.name if isinstance(planned, Suite) else str(planned)
 
 
-def _check_fitting(arguments: Mapping[str, Any], kind: type[Any], other: str, this: str) -> None:
+def check_fitting(arguments: Mapping[str, Any], kind: type[Any], other: str, this: str) -> None:
     """Raise UsageError for the first argument that plans of this `kind` do not have."""
     known = {*get_type_hints(kind), *OF_A_SESSION}
     for name in arguments:
@@ -174,8 +172,9 @@ def _check_fitting(arguments: Mapping[str, Any], kind: type[Any], other: str, th
 async def _plan_suite(
     suite: Suite | Path | str, session: Session | None, arguments: PlanArguments
 ) -> SuitePlan:
-    request, settings = suite_divided(arguments)
-    suite = suite_of(suite, session)
+    request, settings = parted(PlanRequest, arguments)
+    request.check()
+    suite = suite_of(suite, session, settings)
     suite = Evaluating(seed=request.seed, limit=request.limit).applied(suite)
     if (why := KINDS[request.kind].unassisted) is not None:
         check_unassisted(suite, request.kind, why)
@@ -196,8 +195,8 @@ async def plan_sets(
 
     The arguments are those of `sets` without `out`. Raises UsageError as it does.
     """
-    request, settings = divided(arguments)
-    suite = suite_of(suite, session)
+    request, settings = parted(SetsRequest, arguments)
+    suite = suite_of(suite, session, settings)
     async with opened(session, settings, suite.folder) as session:
         opening = open_protocol(session, request.applied(suite, session), request.only)
         asked = await forecast_sets(opening.protocol, opening.protocol.run.settings)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import PoolError, RunError, UsageError
 from selectllm.core.files import read_json
+from selectllm.core.shown import counted
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.hub import located
 from selectllm.data.layouts import TURNS
@@ -21,8 +22,10 @@ from selectllm.evaluation.comparison.rated_sample import draw
 from selectllm.evaluation.comparison.run_inputs import RunInputs, read_run_inputs
 from selectllm.evaluation.runs.prepare import Sources, read_data
 from selectllm.evaluation.runs.verify import finished_decisions
-from selectllm.evaluation.suite import Gate, Suite, load_suite
+from selectllm.evaluation.suite import Suite, load_suite
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.jobs.options import RatingRequest
+from selectllm.report.next_steps import command
 from selectllm.selection.strategies import is_analytic
 from selectllm.utility.annotation.asked import Asking, default_rubric
 from selectllm.utility.annotation.sheets import write_sheets
@@ -42,6 +45,16 @@ class Asked:
     sheets: tuple[Path, ...]
     items: int
     raters: int
+
+    @property
+    def text(self) -> str:
+        """What was written, and what comes next."""
+        sheets = [str(sheet) for sheet in self.sheets]
+        items, raters = counted(self.items, "item"), counted(self.raters, "rater")
+        return (
+            f"Wrote {items} for {raters} to {', '.join(sheets)}.\n"
+            f"Once they are filled in, run: {command('utility', 'import', *sheets)}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As --json prints it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,22 @@ class ListedRun:
     result: Document | None = None
     problem: str | None = None
 
+    @property
+    def text(self) -> str:
+        """When it was, where it is, and what it found."""
+        from selectllm.report.in_one_line import in_one_line
+
+        if self.result is not None:
+            says = in_one_line(self.result)
+        elif self.problem is not None:
+            says = f"damaged: {self.problem}"
+        else:
+            says = "not finished (run the same command again to continue)"
+        here = Path.cwd()
+        below = self.folder.is_relative_to(here)
+        folder = self.folder.relative_to(here) if below else self.folder
+        return f"{self.changed:%Y-%m-%d %H:%M}  {folder}\n    {says}"
+
     def to_json(self) -> dict[str, Any]:
         """As `runs --json` prints it: where, when, in which state, and of which suite."""
         return {
@@ -52,6 +68,13 @@ def list_runs(folder: Path) -> tuple[ListedRun, ...]:
         raise UsageError(f"{folder} {what}. Runs are kept in eval/runs")
     found = [_listed(run) for run in _run_folders(folder)]
     return tuple(sorted(found, key=lambda run: run.changed, reverse=True))
+
+
+def runs_text(runs: Sequence[ListedRun], folder: Path) -> str:
+    """The runs in `folder` one below the other, or how to make one."""
+    if not runs:
+        return f"There are no runs in {folder}. To make one: selectllm eval SUITE"
+    return "\n".join(run.text for run in runs)
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:

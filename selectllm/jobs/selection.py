@@ -77,6 +77,18 @@ class Selection:
         return tuple(reply for decision in self.decisions for reply in decision.replies)
 
     @property
+    def taken(self) -> dict[str, float]:
+        """Replies, tokens and seconds behind it."""
+        replies = self.replies
+        return {
+            "replies": len(replies),
+            "cached": sum(reply.cached for reply in replies),
+            "tokens_in": sum(reply.tokens_in or 0 for reply in replies),
+            "tokens_out": sum(reply.tokens_out or 0 for reply in replies),
+            "seconds": round(self.seconds, 1),
+        }
+
+    @property
     def by(self) -> tuple[str, ...]:
         """Who picked: PROMPT+MODEL, strategy:NAME, or all where a cluster was taken whole."""
         return tuple(sorted(Counter(choice.by for choice in self.chosen)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from selectllm.core.shown import counted
 from selectllm.selection.by_model import RoundAhead
 
 if TYPE_CHECKING:
@@ -36,6 +38,57 @@ class SelectionPlan:
     def usd(self) -> float | None:
         """What is sent costs this; 0 if no model is asked, None if its price is not known."""
         return 0.0 if self.sent is None else self.sent.outlay.usd
+
+    @property
+    def text(self) -> str:
+        """The plan in sentences, one a line."""
+        return "\n".join([*self._asked(), *self._sent()])
+
+    def _asked(self) -> Iterator[str]:
+        if self.prefilter_calls:
+            calls = counted(self.prefilter_calls, "call")
+            yield f"The prefilter first takes {calls}, if every reply is valid."
+        for number, this in enumerate(self.rounds):
+            clusters = counted(this.clusters, "cluster")
+            if this.calls:
+                picks = counted(this.picks, "pick")
+                told = f"of about {this.size} items, with at least {picks} from each."
+            else:
+                one = "is" if this.clusters == 1 else "are"
+                told = f"of {this.size} items {one} taken whole, without asking."
+            yield f"Round {number}: {clusters} {told}"
+        if self.rounds:
+            yield (
+                f"{self.selector} is asked {counted(self.calls, 'time')} if every reply is valid, "
+                f"and at most {counted(self.calls_at_most, 'time')}. The prompts have about "
+                f"{self.tokens} tokens (an estimate)."
+            )
+        else:
+            count = "the items at or above the threshold" if self.budget is None else self.budget
+            yield (
+                f"The strategy {self.selector} would select {count} of "
+                f"{counted(self.items, 'item')}, with {counted(self.calls, 'call')} "
+                f"({self.calls_at_most} at most)."
+            )
+
+    def _sent(self) -> Iterator[str]:
+        """What is sent beyond what is cached."""
+        if self.sent is None or not self.calls:
+            return
+        sent, outlay = self.sent, self.sent.outlay
+        if sent.looked_up:
+            cached = f"{sent.cached:,} of the {sent.looked_up:,} decisions that could be looked up"
+        else:
+            cached = "not known before the pool is embedded, so none is assumed"
+        yield f"Already cached: {cached}."
+        price = "an unknown price (to give it, use `price=...`)"
+        if outlay.usd is not None and outlay.usd_most is not None:
+            price = f"{outlay.usd:.4f} USD ({outlay.usd_most:.4f} at most)"
+        yield (
+            f"To be sent: about {outlay.calls:,} calls with {outlay.tokens_in:,} tokens in and "
+            f"{outlay.tokens_out:,} tokens out, for {price}, in about {outlay.hours * 3600:,.0f} "
+            "seconds."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Rounds, calls and tokens, and what is sent."""

@@ -5,24 +5,26 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import itertools
 import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
+from selectllm.core.closing import Closing
 from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
 from selectllm.core.stopping import DRAIN_SECONDS, Drain, draining
-from selectllm.core.types import Heard, Item, Pool, Progress, Step
+from selectllm.core.types import Item, Pool, Progress, Step
 from selectllm.jobs.arguments import check, hints_of
+from selectllm.jobs.budgets import check_limits, ledger_of, suite_budget
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
 from selectllm.jobs.methods import Jobs
+from selectllm.jobs.watching import Notes, Watcher
 from selectllm.jobs.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from selectllm.data.embedder import Embedder
     from selectllm.data.pool import LoadedPool
     from selectllm.data.vector_file import GivenVectors
+    from selectllm.evaluation.suite_entries import BudgetEntry
     from selectllm.models.connect import Connections
     from selectllm.models.model import ModelSpec
     from selectllm.models.wrappers.cache import ReplyCache
@@ -38,41 +41,15 @@ if TYPE_CHECKING:
 MOST_CALLS = 512  # in flight
 
 
-class Watcher(Protocol):
-    """Who hears of a job while it runs. A job itself prints nothing."""
-
-    def note(self, text: str) -> None:
-        """Hear one sentence or more about what a job does or leaves out."""
-        ...
-
-    def progress(self, description: str) -> contextlib.AbstractContextManager[Heard | None]:
-        """What is called with every Step while the context lasts; None if nobody looks."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """A watcher that passes notes to `hear`, or to nobody, and shows no progress."""
-
-    hear: Callable[[str], object] | None = None
-
-    def note(self, text: str) -> None:
-        """Pass it on."""
-        if self.hear is not None:
-            self.hear(text)
-
-    @contextlib.contextmanager
-    def progress(self, description: str) -> Iterator[Heard | None]:
-        """Nobody looks."""
-        yield None
-
-
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """How a session works; see `Session`."""
 
     concurrency: int = 8
     max_cost: float | None = None
+    max_total_tokens: int | None = None
+    max_requests: int | None = None
+    shared_budget: str | None = None
     allow_unpriced: bool = False
     offline: bool = False
     env_file: Path | None = None
@@ -88,6 +65,9 @@ class Settings(TypedDict, total=False):
 
     concurrency: int
     max_cost: float | None
+    max_total_tokens: int | None
+    max_requests: int | None
+    shared_budget: str | None
     allow_unpriced: bool
     offline: bool
     env_file: Path | str | None
@@ -98,7 +78,7 @@ class Settings(TypedDict, total=False):
     drain: float
 
 
-class Session(Jobs):
+class Session(Closing, Jobs):
     """What several jobs share: workspace, prompts, reply cache, budget, engine.
 
     A context manager, `with` or `async with`; leaving it closes the cache. One session may run
@@ -112,6 +92,9 @@ class Session(Jobs):
 
     Settings: `concurrency`: calls in flight, at least 1. `max_cost`: USD that all jobs of the
     session may spend together, None for any; what could exceed it raises BudgetReached.
+    `max_total_tokens`, `max_requests`: the same for tokens read and written, and for requests.
+    `shared_budget`: a name; with it, these limits hold for all that is spent under that name in
+    this workspace, by whatever command and process.
     `allow_unpriced`: with it, call models without a known price too. `offline`: send nothing; a
     reply that is neither recorded nor cached raises ReplyMissing. `env_file`: a file of
     environment variables, set for this process where they are not set already. `prompts`,
@@ -132,9 +115,9 @@ class Session(Jobs):
         engine: Engine | None = None,
         **settings: Unpack[Settings],
     ) -> None:
-        from selectllm.models.wrappers.budget import Ledger
         from selectllm.models.wrappers.counted import CallCount
         from selectllm.models.wrappers.pace import Paces
+        from selectllm.models.wrappers.shared_state import SharedState
         from selectllm.prompting.library import PromptLibrary
 
         own: dict[str, object] = {"folder": folder, "start": start, "notes": notes}
@@ -155,7 +138,8 @@ class Session(Jobs):
         )
         with blaming("prompts"):
             self.library = PromptLibrary(self.workspace.prompts)
-        self.ledger = Ledger(self.settings.max_cost, allow_unpriced=self.settings.allow_unpriced)
+        self.shared = SharedState(self.workspace.cache)
+        self.ledger = ledger_of(self.settings, self.shared, self.note)
         self.calls = CallCount()
         self.paces = Paces()
         self.given: GivenVectors | None = None
@@ -166,17 +150,6 @@ class Session(Jobs):
         self._caches: list[ReplyCache] = []  # one, once somebody asks for it
         self._encoders: set[str] = set()  # whose scripts were looked at
         self.closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -195,6 +168,7 @@ class Session(Jobs):
         self.engine.close()
         for cache in self._caches:
             cache.close()
+        self.shared.close()
 
     @property
     def cache(self) -> ReplyCache:
@@ -291,14 +265,19 @@ class Session(Jobs):
         pack: Mapping[str, Reply] | None = None,
         utility: Mapping[str, float] | None = None,
         num_ctx: int | None = None,
+        budget: BudgetEntry | None = None,
     ) -> Connections:
-        """What the models of a job share."""
+        """What the models of a job share; `budget`: what its suite spends from besides."""
         from selectllm.models.connect import Connections
 
+        ledger = self.ledger
+        if budget is not None:
+            ledger = ledger.part(suite_budget(budget, self.shared, self.note))
         return Connections(
             cache=self.cache,
             environment=os.environ,
-            ledger=self.ledger,
+            ledger=ledger,
+            state=self.shared,
             calls=self.calls,
             paces=self.paces,
             offline=self.settings.offline,
@@ -402,16 +381,10 @@ def _check_ready(specs: Iterable[ModelSpec]) -> None:
         check_ready(spec, os.environ)
 
 
-def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
-    """What `progress` needs to hear of a total: call it once for each thing that is done."""
-    done = itertools.count(1)
-    return lambda thing: progress(next(done), total) if progress else None
-
-
 def _check(settings: SessionSettings) -> None:
     """Raise UsageError for numbers that cannot be."""
     check_whole("concurrency", settings.concurrency)
-    check_number("max_cost", settings.max_cost)
+    check_limits(settings)
     if not 1 <= settings.concurrency <= MOST_CALLS:
         raise UsageError(
             f"`concurrency` {settings.concurrency} is not from 1 to {MOST_CALLS}",
@@ -423,9 +396,6 @@ def _check(settings: SessionSettings) -> None:
             f"`drain` {settings.drain} is not a number of seconds. Give at least 0",
             argument="drain",
         )
-    cost = settings.max_cost
-    if cost is not None and (math.isnan(cost) or cost < 0):
-        raise UsageError(f"`max_cost` {cost} is not an amount. Give it in USD", argument="max_cost")
 
 
 def _load_environment(path: Path) -> None:

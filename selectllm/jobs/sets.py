@@ -23,10 +23,12 @@ from selectllm.evaluation.sets.results import pool_facts, set_results
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
+from selectllm.jobs.arguments import parted
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.outputs import check_begun
-from selectllm.jobs.session import Session, Settings, opened, ticks
+from selectllm.jobs.session import Session, Settings, opened
 from selectllm.jobs.turns import turn
+from selectllm.jobs.watching import ticks
 from selectllm.selection.by_model import Divide
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.partition import find_partition
@@ -75,13 +77,6 @@ class SetsArguments(Settings, total=False):
     seeds: Sequence[int]
     pool: Path | str | None
     only: Sequence[str]
-
-
-def divided(arguments: SetsArguments) -> tuple[SetsRequest, Settings]:
-    """What belongs to the sets, and what to the session."""
-    own = {name: arguments[name] for name in SetsRequest.__slots__ if name in arguments}  # type: ignore[literal-required]
-    rest = {name: value for name, value in arguments.items() if name not in own}
-    return SetsRequest(**own), Settings(**rest)  # type: ignore[typeddict-item]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +128,8 @@ async def sets(
     Raises UsageError for input that cannot work, before anything is asked; ReplyMissing,
     BudgetReached or ProviderError where asking ends, with what is finished kept in the folder.
     """
-    request, settings = divided(arguments)
-    suite = suite_of(suite, session)
+    request, settings = parted(SetsRequest, arguments)
+    suite = suite_of(suite, session, settings)
     async with opened(session, settings, suite.folder) as session:
         spent = session.ledger.spent
         opening = open_protocol(session, request.applied(suite, session), request.only)

@@ -159,12 +159,3 @@ class SelectArguments(Settings, total=False):
     prefilter: str | None
     sort: bool
     log: Path | str | None
-
-
-def divided(arguments: SelectArguments) -> tuple[SelectRequest, Settings]:
-    """What belongs to the selection, checked, and what to the session."""
-    own = {name: arguments[name] for name in SelectRequest.__slots__ if name in arguments}  # type: ignore[literal-required]
-    rest = {name: value for name, value in arguments.items() if name not in own}
-    request = SelectRequest(**own)
-    request.check()
-    return request, Settings(**rest)  # type: ignore[typeddict-item]

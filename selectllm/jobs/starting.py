@@ -61,6 +61,34 @@ class Started:
     first: tuple[str, ...]
     elsewhere: Path | None
 
+    @property
+    def text(self) -> str:
+        """What was made, and how to go on."""
+        gate = self.folder / "eval"
+        then = (
+            "Then commit all of it. The workflow on GitHub runs this gate, and so does: pytest "
+            f"{gate}"
+            if self.rated
+            else "The gate needs ratings. Once the sheet is filled in, run selectllm utility "
+            "import, and put the line that it prints into the suite. selectllm regress then says "
+            "what is left."
+        )
+        here = "this folder" if self.folder == Path() else self.folder
+        lines = [
+            f"There is a workspace in {here}.",
+            self.recognised,
+            "Next, run:",
+            *(f"  {command}" for command in self.commands),
+            then,
+        ]
+        if self.elsewhere is not None:
+            lines.append(
+                "GitHub reads workflows at the root of a repository: move "
+                f"{self.folder / WORKFLOW} to {self.elsewhere / WORKFLOW}, and give its job the "
+                f"working directory {self.folder}."
+            )
+        return "\n".join(lines)
+
 
 async def make_workspace(
     folder: Path, pool: str | None = None, columns: Mapping[str, str] | None = None

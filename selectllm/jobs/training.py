@@ -26,7 +26,7 @@ from selectllm.jobs.computing import interruptible
 from selectllm.jobs.leaks import Dropping, Source
 from selectllm.jobs.training_options import StudentSettings, TrainSettings
 from selectllm.jobs.workshop import answered_items, held_out, recorded_choice
-from selectllm.report.student import plan_text
+from selectllm.report.student import plan_text, trained_text
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
@@ -61,6 +61,11 @@ class Trained:
             learning_rate=None if self.choice is None else recorded_choice(self.choice),
             seconds=round(self.seconds, 1),
         )
+
+    @property
+    def text(self) -> str:
+        """The same in sentences."""
+        return trained_text(self.results, self.dev_items)
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON."""

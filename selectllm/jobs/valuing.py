@@ -6,7 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
 
 from selectllm.core.errors import UsageError
 from selectllm.core.shown import counted
@@ -27,6 +29,7 @@ from selectllm.jobs.training_options import (
 )
 from selectllm.jobs.validating import gains_by_training
 from selectllm.jobs.workshop import answered_pool, held_out, open_workshop
+from selectllm.report.utilities import valued_text
 from selectllm.utility.entries import IfdEntry, KnnEntry
 from selectllm.utility.schema import UtilitySaved
 from selectllm.utility.sources import UtilitySources, utility_of
@@ -35,6 +38,8 @@ from selectllm.utility.utility_file import write_utility
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
+
+Entry = TypeVar("Entry", KnnEntry, IfdEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,26 @@ class Valued:
             pool=None if self.pool is None else str(self.pool),
         )
 
+    @property
+    def text(self) -> str:
+        """The file, and how a suite names it."""
+        return valued_text(self.summary)
+
     def to_json(self) -> dict[str, Any]:
         """The summary as --json prints it."""
         return self.summary.to_json()
+
+
+def entry_of(kind: type[Entry], **said: Any) -> Entry:
+    """What a suite would say. Raises UsageError for an argument that it could not."""
+    try:
+        return kind(**said)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise UsageError(
+            f"`{name}` {first['input']!r} is not a {name}. Give another one", argument=name
+        ) from None
 
 
 async def value(

@@ -1,7 +1,7 @@
 """From a model's settings to a model that answers: the wrappers, in the order they act.
 
-    Counted > Replayed(pack) > Cached > Retrying > TruncationGuard > Budgeted > LiteLLMModel,
-    DirectModel, OwnModel or the embedded engine
+    Counted > Replayed(pack) > Cached > Retrying > TruncationGuard > Limited > Budgeted >
+    LiteLLMModel, DirectModel, OwnModel or the embedded engine
 
 Only the innermost one talks to a provider; a reply that the pack or the cache holds never loads
 litellm.
@@ -30,8 +30,10 @@ from selectllm.models.wrappers.cache import ReplyCache
 from selectllm.models.wrappers.cached import Cached, Offline
 from selectllm.models.wrappers.counted import CallCount, Counted
 from selectllm.models.wrappers.pace import Paces
+from selectllm.models.wrappers.rates import Limited
 from selectllm.models.wrappers.recorded import Replayed
 from selectllm.models.wrappers.retry import Retrying, RetryPolicy
+from selectllm.models.wrappers.shared_state import SharedState
 from selectllm.models.wrappers.truncation_guard import TruncationGuard
 
 
@@ -44,7 +46,8 @@ class Connections:
     told to make room for, tokens. `base`: a folder in which code of the user's own may be.
     `recorded`: the endpoints that a baseline holds, by model: an embedded model whose engine is
     not installed is known by its own there. `innermost`: what makes the model that talks to a
-    provider; None for `innermost` below.
+    provider; None for `innermost` below. `state`: where the rates of models are kept; None for
+    nowhere.
     """
 
     cache: ReplyCache
@@ -60,6 +63,7 @@ class Connections:
     base: Path | None = None
     recorded: Mapping[str, str] = field(default_factory=empty)
     innermost: Callable[[ModelSpec, Connections], Model] | None = None
+    state: SharedState | None = None
 
 
 def request_endpoint(spec: ModelSpec, shared: Connections) -> str | None:
@@ -110,6 +114,8 @@ def _live(spec: ModelSpec, shared: Connections) -> Model:
         price = _costs_nothing if way == "own" else price_per_token
         model = Budgeted(model, shared.ledger, price)
     where = spec.id if way != "network" else endpoint(spec, shared.environment) or spec.provider
+    if shared.state is not None and (spec.rpm is not None or spec.tpm is not None):
+        model = Limited(model, shared.state, f"{where} {spec.id}")
     return Retrying(TruncationGuard(model), shared.policy, shared.paces, where)
 
 

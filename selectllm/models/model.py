@@ -76,7 +76,8 @@ class ModelSpec:
     token and ranks the labels by their probability (see logprobs.py). `extra`: passed to the
     provider as it is. `timeout`: seconds per call. `transport`: who makes the calls; direct does
     without litellm where the server speaks OpenAI's API, None leaves it to the provider. Requests
-    and replies are the same either way.
+    and replies are the same either way. `rpm`, `tpm`: requests and tokens a minute that all
+    commands of the workspace together send at most, None for as fast as the server answers.
     """
 
     name: str
@@ -98,6 +99,8 @@ class ModelSpec:
     extra: Mapping[str, Any] = field(default_factory=empty)
     timeout: float = 120.0
     transport: Transport | None = None
+    rpm: float | None = None
+    tpm: float | None = None
 
     @property
     def provider(self) -> str:
@@ -112,7 +115,7 @@ class ModelSpec:
         they were there stay as they are.
         """
         fields = {name: getattr(self, name) for name in self.__slots__}
-        for name in ("api_key_env", "timeout", "vote", "answer", "transport"):
+        for name in ("api_key_env", "timeout", "vote", "answer", "transport", "rpm", "tpm"):
             del fields[name]
         if self.vote is not None:
             fields["vote"] = self.vote.fields()

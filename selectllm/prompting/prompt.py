@@ -14,38 +14,36 @@ stands for is the matter of library.py.
 from __future__ import annotations
 
 import hashlib
-import math
 import operator
 import re
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any, get_args
 
-from jinja2 import Template, TemplateError, TemplateSyntaxError, Undefined, UndefinedError
-from jinja2 import meta as jinja_meta
+from jinja2 import Undefined
 from jinja2 import nodes as jinja
-from jinja2.runtime import Context
 
 from selectllm.core.errors import PromptError
 from selectllm.core.names import unknown
-from selectllm.core.shown import capital, excerpt, shortened
 from selectllm.core.types import Item, LabelKind, Message, ReplyKind
-from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.prompting.metering import metered
 from selectllm.prompting.replies.formats import load_reply_format
-from selectllm.prompting.sandbox import Sandbox
-from selectllm.prompting.variables import CONTEXT, Value, Variables, read_variables, settled
+from selectllm.prompting.template import (
+    ENVIRONMENT,
+    GLOBALS,
+    ROLES,
+    Candidate,
+    body_of,
+    compiled,
+    front_matter,
+    front_of,
+    written,
+)
+from selectllm.prompting.variables import Value, Variables, settled
 
-ROLES = ("system", "user")
-SEES = "a prompt sees items (each label, instruction, input, response if it has one), k and m"
-REQUIRED = ("description", "reply", "labels")
-FRONT_MATTER = (*REQUIRED, "variables", "parent", "notes", "search", "verdict")
-LABELS = get_args(LabelKind)
 WRITTEN = ("label", "instruction", "input")
 OF_THE_LOOP = ("index", "index0", "revindex", "revindex0", "first", "last", "length")
 REMEMBERING = (
@@ -53,19 +51,9 @@ REMEMBERING = (
     *(jinja.Getitem, jinja.Call),
 )
 """What could take an item's text elsewhere, or make something of it."""
-MESSAGE = 300  # characters of what Jinja and Python say of a mistake
 
-_FRONT = re.compile(r"\A---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?\n", re.DOTALL | re.MULTILINE)
 # A key and its value, which may go on in lines that are indented.
 _OF_ONE_VERSION = re.compile(r"^(?:parent|search|verdict):.*\r?\n(?:[ \t]+.*\r?\n)*", re.MULTILINE)
-# What a template can raise while it runs; each is a mistake in the template, never in an item.
-_RUN_ERRORS = (
-    *(TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
-    *(RecursionError, MemoryError),
-)
-# What Jinja and Python raise on loading a template that is too deep, too long, or holds a number of
-# thousands of digits.
-_TOO_MUCH = (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +94,9 @@ class Prompt:
     @property
     def shows_responses(self) -> bool:
         """Whether its template reads items' responses, so that each item shown must have one."""
-        tree = _ENVIRONMENT.parse(_body(self.source, self.path))
+        tree = ENVIRONMENT.parse(body_of(self.source, self.path))
         fields = {node.attr for node in tree.find_all(jinja.Getattr)}
         return "response" in fields | {node.value for node in tree.find_all(jinja.Const)}
-
-
-@dataclass(slots=True)  # frozen takes four times as long to make; a template changes nothing
-class Candidate:
-    """What a template sees of one item; `response` is undefined where the item has none."""
-
-    label: str
-    instruction: str
-    input: str
-    response: str | Undefined
 
 
 def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:
@@ -174,12 +152,12 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
         candidates.append(Candidate(label, item.instruction, item.input, _response(item)))
         given += len(item.instruction) + len(item.input) + len(item.response or "")
     settings, path = settings_of(prompt), prompt.path
-    template = _compile(prompt.source, path, tuple(settings))
-    context = {**_GLOBALS, "items": tuple(candidates), "k": k, "m": m, **settings}
+    template = compiled(prompt.source, path, tuple(settings))
+    context = {**GLOBALS, "items": tuple(candidates), "k": k, "m": m, **settings}
     # Blocks read it, and write nothing into it. `shared`: with no more globals than are in it.
     shared = template.new_context(context, shared=True)
     with metered(given):
-        texts = {r: _run(template, r, shared, path) for r in ROLES if r in template.blocks}
+        texts = {r: written(template, r, shared, path) for r in ROLES if r in template.blocks}
     if "user" not in texts:
         return (Message(role="user", content=texts["system"]),)
     return tuple(Message(role=r, content=t) for r, t in texts.items() if t.strip() or r == "user")
@@ -191,7 +169,7 @@ def is_plain(prompt: Prompt) -> bool:
     Then what it says beside their texts depends on which of them have an input, and on nothing
     else of them. False where that is not sure.
     """
-    tree = _ENVIRONMENT.parse(_body(prompt.source, prompt.path))
+    tree = ENVIRONMENT.parse(body_of(prompt.source, prompt.path))
     loops = [node for node in tree.find_all(jinja.For) if _loops_over_items(node)]
     written = {id(part) for output in tree.find_all(jinja.Output) for part in output.nodes}
     written |= {id(choice.test) for choice in tree.find_all(jinja.If)}
@@ -213,139 +191,8 @@ def _loops_over_items(loop: jinja.For) -> bool:
 
 def _response(item: Item) -> str | Undefined:
     if not item.response or item.response.isspace():
-        return _ENVIRONMENT.undefined(hint=f"item {item.id!r} has no 'response'")
+        return ENVIRONMENT.undefined(hint=f"item {item.id!r} has no 'response'")
     return item.response
-
-
-def _run(template: Template, block: str, context: Context, path: str) -> str:
-    try:
-        return _ENVIRONMENT.concat(template.blocks[block](context))
-    except _RUN_ERRORS as error:
-        frames = traceback.walk_tb(error.__traceback__)
-        lines = [line for frame, line in frames if frame.f_code.co_filename == "<template>"]
-        line = template.get_corresponding_lineno(lines[-1] if lines else 1)
-        hint = f". {capital(SEES)}" if isinstance(error, UndefinedError) else ""
-        raise PromptError(f"{path}:{line}: {excerpt(str(error), MESSAGE)}{hint}") from error
-
-
-_ENVIRONMENT = Sandbox(plain=Candidate)
-_GLOBALS = dict(_ENVIRONMENT.globals)
-
-
-@lru_cache(maxsize=512)
-def _compile(source: str, path: str, variables: tuple[str, ...]) -> Template:
-    """The template of a prompt file, which reads `variables`. Raises PromptError with its place."""
-    body = _body(source, path)
-    try:
-        tree = _ENVIRONMENT.parse(body)
-        _check_tree(tree, path)
-        read = jinja_meta.find_undeclared_variables(tree)
-        template = _ENVIRONMENT.from_string(body)
-    except TemplateSyntaxError as error:
-        message = excerpt(error.message or "", MESSAGE)
-        raise PromptError(f"{path}:{error.lineno}: {message}") from error
-    except _TOO_MUCH as error:
-        raise PromptError(
-            f"{path}:{_longest_line(body)}: the template is nested too deeply, or holds a number "
-            "of too many digits. Make it simpler"
-        ) from error
-    for name in tree.find_all(jinja.Name):
-        if name.name in read - CONTEXT - {*variables}:
-            raise PromptError(f"{path}:{name.lineno}: {name.name!r} is undefined. {capital(SEES)}")
-    # The labels of candidates follow that variable, whether or not the template speaks of them.
-    for variable in variables:
-        if variable not in read | {"labels"}:
-            raise PromptError(
-                f"{path}: nothing in the template reads the variable {variable!r}. Leave it out"
-            )
-    return template
-
-
-def _longest_line(body: str) -> int:
-    """The line that such a mistake most likely stands in."""
-    lines = body.split("\n")
-    return 1 + max(range(len(lines)), key=lambda number: len(lines[number]))
-
-
-def _body(source: str, path: str) -> str:
-    """The template of a prompt file, its line numbers true to the file."""
-    front = _front(source, path)
-    # A comment as tall as the front matter stands for it.
-    return "{#" + "\n" * front.group().count("\n") + "#}" + source[front.end() :]
-
-
-def _check_tree(tree: jinja.Template, path: str) -> None:
-    """Raises PromptError unless the file is a `user` or a `system` block, or both, and no more."""
-    for node in tree.find_all((jinja.Extends, jinja.Include, jinja.Import, jinja.FromImport)):
-        word = "import" if isinstance(node, jinja.FromImport) else type(node).__name__.lower()
-        raise PromptError(
-            f"{path}:{node.lineno}: {word} is not allowed, because a prompt is one file"
-        )
-    for block in tree.find_all(jinja.Block):
-        if block.name not in ROLES:
-            raise PromptError(f"{path}:{block.lineno}: {unknown('block', block.name, ROLES)}")
-    for number in tree.find_all(jinja.Const):
-        if isinstance(number.value, float) and math.isinf(number.value):
-            raise PromptError(f"{path}:{number.lineno}: a number is too large. Make it smaller")
-    if not any(isinstance(node, jinja.Block) for node in tree.body):
-        raise PromptError(
-            f"{path}: there is no block 'user'. Add {{% block user %}} ... {{% endblock %}}"
-        )
-    for top in tree.body:
-        parts = top.nodes if isinstance(top, jinja.Output) else [top]
-        blank = all(isinstance(part, jinja.TemplateData) and part.data.isspace() for part in parts)
-        if not blank and not isinstance(top, jinja.Block):
-            raise PromptError(
-                f"{path}:{top.lineno}: what stands outside the blocks is never sent. Move it into "
-                "{% block user %} ... {% endblock %}, or remove it"
-            )
-
-
-def _front(source: str, path: str) -> re.Match[str]:
-    if (front := _FRONT.match(source)) is None:
-        raise PromptError(
-            f"{path}:1: there is no front matter. Begin the file with ---, {', '.join(REQUIRED)}, "
-            "---"
-        )
-    return front
-
-
-def _front_matter(source: str, path: str) -> dict[str, Any]:
-    """The checked front matter: known keys, texts, variables, reply and labels of known kinds."""
-    try:
-        values = load_yaml(_front(source, path)["yaml"])
-    except YamlFault as fault:
-        line = fault.line + 1
-        raise PromptError(f"{path}:{line}: front matter is not YAML: {fault.reason}") from None
-    if not isinstance(values, dict):
-        raise PromptError(f"{path}:2: front matter must be keys with values. Add `reply: indices`")
-    for key, value in values.items():
-        if key not in FRONT_MATTER:
-            raise PromptError(f"{path}: {unknown('front matter key', str(key), FRONT_MATTER)}")
-        if key == "variables":
-            continue
-        if not isinstance(value, str) or not value.strip():
-            raise PromptError(f"{path}: {key} must be a text, not {shortened(value)}")
-        if key == "labels" and value not in LABELS:
-            raise PromptError(f"{path}: {unknown('labels kind', value, LABELS)}")
-    values = _with_variables(values, path) if "variables" in values else values
-    if missing := [key for key in REQUIRED if key not in values]:
-        raise PromptError(f"{path}: front matter has no {missing[0]}. Add `{missing[0]}: ...`")
-    return values
-
-
-def _with_variables(values: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Front matter with its variables read, and `labels` as the variable of that name has it."""
-    variables = read_variables(values["variables"], path)
-    labels = next((given[0] for name, given in variables if name == "labels"), None)
-    if labels is None:
-        return {**values, "variables": variables}
-    if (said := values.get("labels", labels)) != labels:
-        raise PromptError(
-            f"{path}: labels is {said!r}, but the variable 'labels' begins with {labels!r}. Leave "
-            "the key labels out"
-        )
-    return {**values, "variables": variables, "labels": labels}
 
 
 def parse_prompt(
@@ -362,13 +209,13 @@ def parse_prompt(
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise PromptError(f"{path}:{line} is not UTF-8. Save the file as UTF-8") from error
-    front = _front_matter(source, path)
+    front = front_matter(source, path)
     folders = tuple(dict.fromkeys([Path(path).parent, *folders]))
     try:
         load_reply_format(front["reply"], folders)
     except PromptError as error:
         raise PromptError(f"{path}: {error}") from error.__cause__
-    _compile(source, path, tuple(name for name, _ in front.get("variables", ())))
+    compiled(source, path, tuple(name for name, _ in front.get("variables", ())))
     return Prompt(
         **front,
         name=name,
@@ -385,7 +232,7 @@ def with_parent(prompt: Prompt, parent: str | None) -> str:
 
     But for `search` and `verdict`, which hold of that one version and of no copy.
     """
-    front = _front(prompt.source, prompt.path)
+    front = front_of(prompt.source, prompt.path)
     head = _OF_ONE_VERSION.sub("", front["yaml"])
     end = "\r\n" if "\r\n" in front.group() else "\n"
     head += f"parent: {parent}{end}" if parent else ""
@@ -408,7 +255,7 @@ def with_settings(prompt: Prompt, settings: Mapping[str, Value]) -> Prompt:
             values = ", ".join(repr(value) for value in declared[name])
             raise PromptError(f"{prompt.path}: {name} cannot be {value!r}. Its values are {values}")
         chosen[name] = declared[name][declared[name].index(value)]  # True, where 1 was said
-    front = _front(prompt.source, prompt.path)
+    front = front_of(prompt.source, prompt.path)
     start, end = front.span("yaml")
     source = prompt.source[:start] + settled(front["yaml"], chosen) + prompt.source[end:]
     data = source.encode("utf-8")

@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.verdict_sentences import Fact
-from selectllm.report.wording import UNKNOWN, counted, named, number, percent, spread
+from selectllm.report.wording import UNKNOWN, Fact, counted, named, number, percent, spread
 from selectllm.utility.schema import Calibration, Correlation, Leaning
 
 

@@ -13,7 +13,8 @@ from selectllm.core.shown import visible
 from selectllm.core.verdict_words import POLARITY
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.report.verdict_sentences import clusters, difference, in_full, lead, utility
+from selectllm.report.verdict_basis import clusters, utility
+from selectllm.report.verdict_sentences import difference, in_full, lead
 from selectllm.report.wording import subject
 
 LEVELS = {"bad": "error", "open": "warning", "good": "notice"}

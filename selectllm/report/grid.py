@@ -13,7 +13,6 @@ from selectllm.optimization.schema import (
     GridConfirmation,
     GridPlan,
     GridResults,
-    OptimizeResults,
 )
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.optimize import (
@@ -23,7 +22,6 @@ from selectllm.report.optimize import (
     a_decision,
     around,
     noise_facts,
-    render_report,
     utility_facts,
     written,
 )
@@ -47,11 +45,6 @@ ARMS = {
 }
 """What the columns of the confirmed arms say."""
 MOST = 12  # settings in the table; all of them are in optimize.json
-
-
-def render_optimized(told: OptimizeResults) -> RenderableType:
-    """What came of a search or of a grid, the verdict first."""
-    return render_grid(told) if isinstance(told, GridResults) else render_report(told)
 
 
 def plan_text(plan: GridPlan) -> str:

@@ -11,8 +11,9 @@ from selectllm.evaluation.runs.schema import RunResults
 from selectllm.report.as_markdown import as_markdown, plain
 from selectllm.report.noise import noise_facts
 from selectllm.report.terminal import render_results
-from selectllm.report.verdict_sentences import Fact, figures, in_full, lead
+from selectllm.report.verdict_sentences import figures, in_full, lead
 from selectllm.report.wording import (
+    Fact,
     count,
     counted,
     estimate,

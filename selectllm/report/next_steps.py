@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -23,20 +23,6 @@ def columns_words(columns: Mapping[str, str], flag: str = "--map") -> list[str]:
 def looked_at(result: Path | str, what: str = "it", *more: str) -> str:
     """How to see a run or a selection as a page; `more`: further words of the command."""
     return f"To look at {what} in a browser, run: {command('report', result, '--html', *more)}"
-
-
-def carried_out(
-    verb: str, target: Path | str, given: Mapping[str, object], more: Sequence[str] = ()
-) -> str:
-    """The command that does what was planned.
-
-    `given`: options by their flags, None left out. `more`: words that come after them.
-    """
-    words: list[object] = []
-    for flag, value in given.items():
-        values = value if isinstance(value, tuple) else () if value is None else (value,)
-        words += [word for each in values for word in (flag, each)]
-    return f"To carry it out, run: {command(verb, target, *words, *more)}"
 
 
 def suite_file(name: str, run: Path | str) -> Path:

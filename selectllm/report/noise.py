@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from selectllm.evaluation.comparison.schema import Noise
-from selectllm.report.verdict_sentences import KAPPA, Fact, compared, utility
-from selectllm.report.wording import around, number, percent
+from selectllm.report.verdict_basis import KAPPA, compared, utility
+from selectllm.report.wording import Fact, around, number, percent
 
 
 def noise_facts(noise: Noise) -> list[Fact]:

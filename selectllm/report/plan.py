@@ -16,8 +16,17 @@ from selectllm.evaluation.planning.schema import (
     RatingsBill,
 )
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.verdict_sentences import Fact
-from selectllm.report.wording import SD, count, counted, explained, named, number, percent, usd
+from selectllm.report.wording import (
+    SD,
+    Fact,
+    count,
+    counted,
+    explained,
+    named,
+    number,
+    percent,
+    usd,
+)
 
 SPREADS = {
     "pilot": "It was measured between the arms of the pilot.",

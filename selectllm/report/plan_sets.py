@@ -12,8 +12,7 @@ from selectllm.core.names import STRATEGY
 from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.plan import COLUMNS, TAKEN
-from selectllm.report.verdict_sentences import Fact
-from selectllm.report.wording import count, counted, explained, usd
+from selectllm.report.wording import Fact, count, counted, explained, usd
 
 
 def render_sets_plan(plan: SetsPlanResults) -> RenderableType:

@@ -17,8 +17,7 @@ from selectllm.downstream.outcomes.schema import (
     SetAgreement,
 )
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.verdict_sentences import Fact
-from selectllm.report.wording import UNKNOWN, ceiling, counted, named, number, p_alone
+from selectllm.report.wording import UNKNOWN, Fact, ceiling, counted, named, number, p_alone
 
 Row = tuple[str, SetAgreement]
 

@@ -13,9 +13,9 @@ from selectllm.core.names import STRATEGY
 from selectllm.evaluation.sets.schema import SelectorSets, SetsResults, SetsUtility, Summary
 from selectllm.report.as_markdown import LEFT, RIGHT, grid, plain
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.verdict_sentences import Fact
 from selectllm.report.wording import (
     UNKNOWN,
+    Fact,
     ceiling,
     counted,
     length_alone,

@@ -10,30 +10,31 @@ from collections.abc import Iterator
 from selectllm.core.shown import told_apart
 from selectllm.core.verdict_words import KIND_WORDS, confidence
 from selectllm.evaluation.comparison.schema import (
-    DecidingUtility,
     Needed,
-    Noise,
     SevereLosses,
     Verdict,
 )
+from selectllm.report.verdict_basis import (
+    arms_told,
+    assisted,
+    clusters,
+    cost_told,
+    design_told,
+    overlap_told,
+    utility,
+    valid_told,
+    with_spread,
+)
 from selectllm.report.wording import (
-    around,
-    ceiling,
+    Fact,
     counted,
-    in_words,
-    length_alone,
-    named,
     p_value,
     percent,
-    rate,
     spread,
     usd,
 )
-from selectllm.stats.interval import Interval
 
-Fact = tuple[str, str]
 UNITS = {"captured": "captured", "range": "of the rating range per pick"}
-KAPPA = "0 = as random picks overlap, 1 = the same picks"
 
 
 def worse_than_random(verdict: Verdict) -> str:
@@ -66,10 +67,10 @@ def figures(verdict: Verdict) -> list[Fact]:
     """The figures behind the word, and how often such a word is wrong."""
     if verdict.difference is None:
         known = clusters(verdict) if verdict.utility else ()
-        return [*_change(verdict), *known, *_design(verdict), *_overlap(verdict)]
+        return [*_change(verdict), *known, *design_told(verdict), *overlap_told(verdict)]
     parts = (
         *(_change, _difference, _one_more, _severe, _error_rate, _tests, _retention, _margin),
-        *(clusters, assisted, _design, _arms, _valid, _overlap, _cost, utility),
+        *(clusters, assisted, design_told, arms_told, valid_told, overlap_told, cost_told, utility),
     )
     return [fact for part in parts for fact in part(verdict)]
 
@@ -82,13 +83,13 @@ def brief(verdict: Verdict) -> list[Fact]:
     """
     reason, *notes = [fact for fact in lead(verdict) if fact[0] in ("reason", "note")]
     # Those of a gate are often the same twice: nothing changed.
-    captured = "captured", "; ".join(dict.fromkeys(text for _, text in _arms(verdict)))
+    captured = "captured", "; ".join(dict.fromkeys(text for _, text in arms_told(verdict)))
     if verdict.utility is None:
-        known = [*_overlap(verdict)]
+        known = [*overlap_told(verdict)]
     elif verdict.swap is None or verdict.swap.retention is None:
         known = [*_difference(verdict), captured]
     else:
-        known = [*[*_retention(verdict)][:1], captured, *_cost(verdict)]
+        known = [*[*_retention(verdict)][:1], captured, *cost_told(verdict)]
     severe, needed = _severe(verdict), [*_needed(verdict), *assisted(verdict)]
     return [reason, *notes, *known, *severe, *needed, *[*utility(verdict)][:1]]
 
@@ -260,17 +261,11 @@ def _retention(verdict: Verdict) -> Iterator[Fact]:
             f"{swap.retention.estimate:+.3f} ({spread(swap.retention, 3)}); above 0 = "
             f"at least {kept} is retained",
         )
-    yield "assay", f"the model to be replaced captures {_with_spread(swap.assay)}"
+    yield "assay", f"the model to be replaced captures {with_spread(swap.assay)}"
     if swap.valid_rate_drop is not None:
         drop = 100 * swap.valid_rate_drop
         more = "fewer" if drop >= 0 else "more"
         yield "guardrail", f"{abs(drop):.3g} in 100 {more} valid replies after the swap"
-
-
-def _with_spread(captured: Interval | None) -> str:
-    if captured is None:
-        return f"an unknown share: {in_words(None)}"
-    return f"{around(captured)}: {in_words(captured)}"
 
 
 def _margin(verdict: Verdict) -> Iterator[Fact]:
@@ -290,115 +285,3 @@ def _margin(verdict: Verdict) -> Iterator[Fact]:
             f"would need the interval of {percent(1 - 2 * verdict.alpha)}, "
             f"{spread(verdict.inner, 3)}, between -{margin:.3g} and +{margin:.3g}",
         )
-
-
-def compared(found: Verdict | Noise) -> str:
-    """`120 clusters`, and of how many groups they are."""
-    text = counted(found.clusters, "cluster")
-    return text if found.groups is None else f"{text} in {counted(found.groups, 'group')}"
-
-
-def clusters(verdict: Verdict) -> Iterator[Fact]:
-    """What was compared, and in how much of it the arms differ."""
-    text = f"{compared(verdict)} compared"
-    if verdict.flat_clusters and verdict.assisted is not None:
-        text += f", {verdict.flat_clusters:,} of them flat (one rating for all items: it counts 0)"
-    elif verdict.flat_clusters:
-        text += f", {verdict.flat_clusters:,} flat left out (one utility for all items)"
-    yield "clusters", f"{text}; the two arms score differently in {verdict.nonzero:,}"
-
-
-def assisted(verdict: Verdict) -> Iterator[Fact]:
-    """Which part of the ratings is people's, and what the judge is worth."""
-    judge = verdict.assisted
-    if judge is None:
-        return
-    yield (
-        "ratings",
-        f"people rated {judge.rated:,} of {counted(judge.judged, 'cluster')}, drawn at random; "
-        f"{named(judge)} rated all of them and is corrected by what people say of the sample",
-    )
-    if judge.correlation is None:
-        yield "judge", "it says the same of every sampled cluster, or people do: it saves nothing"
-        return
-    saved = judge.saved or 0.0
-    worth = (
-        f"saves {percent(saved)} of the human ratings"
-        if saved > 0
-        else "saves no human ratings (a judge that is of no use costs power, never validity)"
-    )
-    yield (
-        "judge",
-        f"its differences correlate with people's by {judge.correlation:+.2f} and are followed by "
-        f"{judge.tuning:.2f} (0: not at all, 1: in full); it {worth}",
-    )
-
-
-def _design(verdict: Verdict) -> Iterator[Fact]:
-    design = verdict.design
-    text: str = design.kind
-    if design.why:
-        text += f": {design.why}"
-    if design.looks:
-        text += f"; looked {counted(len(design.looks), 'time')}"
-        text += f", last at {counted(design.looks[-1].clusters, 'counted cluster')}"
-        if design.cap is not None:
-            text += f", at most {design.cap:,} would be asked"
-    if design.calls is not None:
-        text += f"; {counted(design.calls, 'call')}"
-        text += f", {design.calls_saved:,} saved" if design.calls_saved else ""
-    yield "design", text
-
-
-def _arms(verdict: Verdict) -> Iterator[Fact]:
-    """What each arm is worth by itself."""
-    if verdict.unit == "range":
-        yield (
-            "captured",
-            "no figure is claimed: only items that exactly one arm picked are rated",
-        )
-        return
-    captured = verdict.captured
-    yield "captured", f"{verdict.a}: {_with_spread(captured.a)}"
-    yield "captured", f"{verdict.b}: {_with_spread(captured.b)}"
-
-
-def _valid(verdict: Verdict) -> Iterator[Fact]:
-    """Shares of usable replies; a strategy makes none."""
-    rates = {verdict.a: verdict.valid_rate.a, verdict.b: verdict.valid_rate.b}
-    told = [f"{rate(share)} from {arm}" for arm, share in rates.items() if share is not None]
-    if told:
-        yield "valid replies", ", ".join(told)
-
-
-def _overlap(verdict: Verdict) -> Iterator[Fact]:
-    overlap = verdict.overlap
-    if overlap is not None:
-        yield "overlap", f"kappa of the picks of the two arms {around(overlap)}: {KAPPA}"
-
-
-def _cost(verdict: Verdict) -> Iterator[Fact]:
-    """swap: what 1,000 selected items cost; no price is not the same as free."""
-    if verdict.swap is None:
-        return
-    paid = verdict.swap.usd_per_1000
-    before, after = _dollars(paid.a), _dollars(paid.b)
-    yield "cost", f"per 1,000 selected items {before} before the swap, {after} after it"
-
-
-def _dollars(value: float | None) -> str:
-    return "not priced (which is not free)" if value is None else f"{usd(value)} USD"
-
-
-def utility(verdict: Verdict | Noise) -> Iterator[Fact]:
-    """The utility that decides: its kind, rater and validation, and how far it can be trusted."""
-    decides = verdict.utility
-    if decides is None:
-        yield "utility", "none: how good the picks are is not known"
-        return
-    yield "utility", f"{named(decides)} says how good the picks are"
-    longest = decides.length if isinstance(decides, DecidingUtility) else None
-    yield (
-        "ceiling",
-        f"{ceiling(decides)}; {length_alone(None if longest is None else longest.estimate)}",
-    )

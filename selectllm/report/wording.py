@@ -23,6 +23,8 @@ class Bounded(Protocol):
         """The upper one."""
 
 
+Fact = tuple[str, str]
+"""A label, and what is said under it."""
 UNVALIDATED = "unvalidated"
 # Over what a reliability says that values repeat, by the source of the utility.
 REPEATS = {

@@ -97,7 +97,9 @@ class Opened:
         page.on("request", lambda request: self.requests.append(request.url))
 
     def open(self, file: Path, fragment: str = "") -> Page:
-        """The page once its scripts have run."""
+        """The page once its scripts have run. From nothing: a new fragment alone loads no page."""
+        if self.page.url != "about:blank":
+            self.page.goto("about:blank")
         self.page.goto(f"file://{file}{fragment}")
         self.page.wait_for_selector("html[data-ready=yes]")
         return self.page

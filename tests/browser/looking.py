@@ -1,4 +1,7 @@
-"""Looking at whole pages: everything scrolled past, everything opened, and judged by axe."""
+"""Looking at whole pages: everything scrolled past, everything opened, and judged by axe.
+
+What a page does after a click comes a moment later: what is asked here waits for it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,38 @@ from typing import TYPE_CHECKING, Any
 from tests.browser.conftest import Opened
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
+
+
+def unfold(part: Page | Locator, summary: str) -> Locator:
+    """The first part under the words `summary`, opened and filled."""
+    details = part.locator("details", has_text=summary).first
+    details.locator("summary").first.click()
+    details.locator("xpath=*[2]").wait_for()
+    return details
+
+
+def address(page: Page) -> str:
+    """The address as the page itself has it now."""
+    return str(page.evaluate("location.href"))
+
+
+def fragment_of(page: Page) -> str:
+    return f"#{address(page).partition('#')[2]}"
+
+
+def reads(texts: Locator, *expected: str) -> None:
+    """That exactly these texts come to be shown."""
+    from playwright.sync_api import expect
+
+    expect(texts).to_have_text(list(expected))
+
+
+def counts(parts: Locator, number: int) -> None:
+    """That the page comes to show this many of them."""
+    from playwright.sync_api import expect
+
+    expect(parts).to_have_count(number)
 
 
 def scrolled_through(page: Page) -> None:

@@ -22,7 +22,15 @@ from selectllm.prompting.prompt import render
 from selectllm.utility.annotation.asked import read_asking
 from tests.browser.conftest import HARM, Opened
 from tests.browser.large_page import large_page
-from tests.browser.looking import scrolled_through, serious_faults
+from tests.browser.looking import (
+    address,
+    counts,
+    fragment_of,
+    reads,
+    scrolled_through,
+    serious_faults,
+    unfold,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -51,12 +59,11 @@ def test_it_asks_for_nothing_complains_of_nothing_and_fits(
 def test_what_a_pool_says_stays_text(opened: Opened, file: Path) -> None:
     page = opened.open(file, fragment(same="yes", text="window.harmed"))
     assert page.evaluate("window.harmed") is None
-    page.get_by_text("All candidates, and who picked them").first.click()
+    unfold(page, "All candidates, and who picked them")
     assert page.locator("article table").get_by_text(HARM).count() == 1
     page.get_by_label("text of an item").fill("txt.exe")
     page.get_by_label("text of an item").press("Enter")
-    page.get_by_text("All candidates, and who picked them").first.click()
-    shown = page.locator("article table").inner_text()
+    shown = unfold(page, "All candidates, and who picked them").locator("table").inner_text()
     assert all(code in shown for code in ("U+202E", "U+202C", "U+001B", "U+0007"))
     assert "\u202e" not in shown
 
@@ -69,18 +76,18 @@ def test_filters_find_what_they_say_and_a_link_keeps_it(
     assert f"of {clusters} clusters" in page.locator("#explorer [role=status]").first.inner_text()
     page.get_by_label("with status").select_option("invalid")
     page.get_by_label("with a decision of").select_option(label=A)
-    assert page.locator("article").count() == 0
+    counts(page.locator("article"), 0)
     page.get_by_label("with a decision of").select_option(label=SILENT)
-    assert page.locator("article").count() > 0
-    assert "status=invalid" in page.url
-    again = opened.open(file, page.url.partition("#")[2].join(("#", "")))
+    page.locator("article").first.wait_for()
+    assert "status=invalid" in address(page)
+    again = opened.open(file, fragment_of(page))
     assert again.get_by_label("with status").input_value() == "invalid"
     case = again.locator("article").first
     name = case.locator("h3").inner_text()
     case.get_by_role("link").click()
-    assert again.locator("article h3").all_inner_texts() == [name]
-    fresh = opened.open(file, f"#{again.url.partition('#')[2]}")
-    assert fresh.locator("article h3").all_inner_texts() == [name]
+    reads(again.locator("article h3"), name)
+    fresh = opened.open(file, fragment_of(again))
+    reads(fresh.locator("article h3"), name)
 
 
 def test_the_worst_change_comes_first(opened: Opened, file: Path) -> None:
@@ -99,15 +106,14 @@ def test_prompt_and_replies_are_those_that_were_sent(
 ) -> None:
     decision = next(d for d in run.decisions if d.model == "silent")
     page = opened.open(file, fragment(cluster=decision.cluster, a=SILENT, b=A))
-    page.get_by_text("The rendered prompts").click()
+    unfold(page, "The rendered prompts")
     items = [run.run.pool.by_id[item] for item in decision.shown]
     messages = render(PromptLibrary().load("criteria@1"), items, 2)
     shown = page.locator("article details[open] pre").all_text_contents()
     plain = [m["content"] for m in messages if "\u202e" not in m["content"]]
     assert all(text in shown for text in plain)
-    page.get_by_text("Every reply with every attempt").click()
+    unfold(page, "Every reply with every attempt")
     replies = page.get_by_text("I will not say", exact=True)
-    replies.first.wait_for()
     assert replies.count() == len(decision.attempts)
     assert len(decision.attempts) > 1
 
@@ -118,11 +124,11 @@ def test_all_of_it_can_be_done_with_the_keyboard(opened: Opened, file: Path) -> 
     assert page.evaluate("document.activeElement.className") == "skip"
     page.get_by_label("order").focus()
     page.keyboard.press("ArrowDown")
-    assert "sort=lost" in page.url
+    assert "sort=lost" in address(page)
     assert page.evaluate("document.activeElement.name") == "sort"
     page.locator("article summary").first.focus()
     page.keyboard.press("Enter")
-    assert page.locator("article details[open]").count() == 1
+    counts(page.locator("article details[open]"), 1)
 
 
 def test_ratings_made_in_the_page_come_back_through_utility_import(
@@ -130,6 +136,7 @@ def test_ratings_made_in_the_page_come_back_through_utility_import(
 ) -> None:
     page = opened.open(file, fragment(a=A, b=B))
     page.get_by_text("in which A and B differ").click()
+    page.locator(".rate").first.wait_for()
     while (more := page.get_by_role("button", name="Show more items")).is_visible():
         more.click()
     cards = page.locator(".rate")

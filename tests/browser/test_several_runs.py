@@ -17,7 +17,14 @@ from selectllm.jobs.view_server import ViewServer
 from selectllm.jobs.viewing import View
 from selectllm.report.formats import report
 from tests.browser.conftest import SUITE, Opened
-from tests.browser.looking import scrolled_through, serious_of
+from tests.browser.looking import (
+    address,
+    fragment_of,
+    reads,
+    scrolled_through,
+    serious_of,
+    unfold,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -99,11 +106,12 @@ def test_of_two_runs_the_worst_change_comes_first_with_both_picks_and_a_link(
         True,
         True,
     ]
-    case.get_by_text("Every reply with every attempt").click()
+    unfold(case, "Every reply with every attempt")
     assert case.locator("details[open] pre").count() > 1
     case.get_by_role("link").click()
-    again = opened.open(two, f"#{page.url.partition('#')[2]}")
-    assert again.locator("article h3").all_inner_texts() == names[:1]
+    reads(page.locator("article h3"), *names[:1])
+    again = opened.open(two, fragment_of(page))
+    reads(again.locator("article h3"), *names[:1])
 
 
 def test_on_one_page_a_link_finds_the_case_of_the_run_that_it_names(
@@ -113,12 +121,13 @@ def test_on_one_page_a_link_finds_the_case_of_the_run_that_it_names(
     before = page.locator("article .two").first.inner_text()
     page.locator("select[name=run]").select_option(label="second")
     page.locator("select[name=a]").select_option(label="criteria@1 + silent")
-    assert "run=second" in page.url
+    assert "run=second" in address(page)
+    name = page.locator("article h3").first.inner_text()
     page.locator("article").first.get_by_role("link").click()
-    name = page.locator("article h3").all_inner_texts()
-    fresh = opened.open(each, f"#{page.url.partition('#')[2]}")
+    reads(page.locator("article h3"), name)
+    fresh = opened.open(each, fragment_of(page))
     assert fresh.locator("select[name=run]").locator("option:checked").inner_text() == "second"
-    assert fresh.locator("article h3").all_inner_texts() == name
+    reads(fresh.locator("article h3"), name)
     first = opened.open(each, "#" + urlencode({"cluster": 0, "same": "yes"}))
     assert first.locator("select[name=run]").locator("option:checked").inner_text() == "run"
     assert before

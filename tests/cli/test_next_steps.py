@@ -57,7 +57,6 @@ ASKED = ("--map", "instruction=question", "--turns", "first")
         ("select", "asked.jsonl", "--budget", 8, *BY_MODEL, *ASKED, "-o", "out.jsonl"),
         ("select", "asked.jsonl", "--budget", 8, *BY_MODEL, *ASKED, "--dry-run"),
         ("select", "asked.jsonl", "--budget", 8, "--strategy", "longest", *ASKED[:2], "--dry-run"),
-        ("select", "asked.jsonl", "--budget", 8, "--strategy", "longest", *ASKED, "--to", "csv"),
         ("plan", "asked.jsonl", "--budget", 8, "--strategy", "longest", *ASKED),
     ],
 )
@@ -66,9 +65,18 @@ def test_it_reads_the_same_columns(selectllm: Command, words: tuple[object, ...]
     write_jsonl(Path("asked.jsonl"), rows)
     following = next_command(selectllm(*words))
     assert {"--map", "instruction=question"} <= {*following}
+    assert selectllm(*following).code == 0
+
+
+def test_answers_are_read_with_the_columns_of_a_hand_over(selectllm: Command) -> None:
+    rows = [{"question": f"What is {n} and {n}?", "answer": "Known."} for n in range(40)]
+    write_jsonl(Path("asked.jsonl"), rows)
+    words = ("select", "asked.jsonl", "--budget", 8, "--strategy", "longest", *ASKED, "--to", "csv")
+    following = next_command(selectllm(*words))
+    assert {"--map", "instruction=question"} <= {*following}
     done = selectllm(*(word.replace("ANSWERS", "asked.handover.csv") for word in following))
-    nothing_answered = following[0] == "answers" and "nothing is answered yet" in done.err
-    assert done.code == 0 or nothing_answered, done.err
+    assert done.code == 2
+    assert "nothing is answered yet" in done.err
 
 
 def test_turns_alone_are_told_again(selectllm: Command) -> None:

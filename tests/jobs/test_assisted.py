@@ -161,7 +161,7 @@ def test_a_verdict_says_which_part_is_human_and_what_the_judge_saves(heard: Hear
     assert 0 < found.saved < 1
     assert verdict.p is None
     assert verdict.captured.a is not None
-    assert verdict.needed is None or verdict.needed.rated
+    assert verdict.needed.rated > found.rated
     written = json.loads((heard.folder / "run/results.json").read_text("utf-8"))
     assert written["verdicts"][0]["assisted"]["judged"] == 80
 

@@ -39,7 +39,8 @@ def test_an_open_verdict_says_what_is_needed(folder: Path) -> None:
     verdict = sl.ab("suite.yaml", a="strategy:first", b="random", limit=4)
     assert verdict.word == "inconclusive"
     assert verdict.reason
-    assert verdict.needed is None or verdict.needed.clusters > 4
+    assert verdict.needed is not None
+    assert verdict.needed.clusters > 4
 
 
 def test_a_model_may_take_the_place_of_its_equal(folder: Path) -> None:

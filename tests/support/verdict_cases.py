@@ -16,7 +16,7 @@ from selectllm.evaluation.comparison.arm_results import ArmResult, arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.comparison.schema import Verdict
-from selectllm.evaluation.suite import Gate
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.stats.interval import Interval
 from selectllm.stats.paired import Paired
 from selectllm.utility.utility import Utility

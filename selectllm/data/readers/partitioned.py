@@ -26,6 +26,13 @@ def is_partitioned(path: Path) -> bool:
     return pattern and not path.exists()  # a file may have any name
 
 
+def without_pattern(path: Path) -> Path:
+    """`path`, or of a pattern the folder below which its files are."""
+    while glob.has_magic(path.name) and not path.exists():
+        path = path.parent
+    return path
+
+
 def parts_of(path: Path) -> list[Path]:
     """The files, in order. Raises PoolError if there is none."""
     if path.is_dir():

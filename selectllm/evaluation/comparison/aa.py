@@ -29,7 +29,7 @@ from selectllm.evaluation.comparison.ruling import Bounds, WordOf, rule
 from selectllm.evaluation.comparison.run_inputs import RunInputs
 from selectllm.evaluation.comparison.schema import By, FalseAlarms, Noise
 from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
-from selectllm.evaluation.suite import Gate
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import Estimate
 from selectllm.stats.paired import SAME, Paired

@@ -39,14 +39,8 @@ def assisted_gains(
     a: ArmResult,
     b: ArmResult,
     value: Value = difference,
-    *,
-    least: float = -1.0,
-    most: float = 1.0,
 ) -> AssistedPaired | None:
-    """`value` of the arms by cluster; None where people rated no cluster that tells anything.
-
-    `least`, `most`: what it can be.
-    """
+    """`value` of the arms by cluster; None where people rated no cluster that tells anything."""
     judge = inputs.judge
     assert judge is not None
     assert a.sampled is not None
@@ -59,7 +53,7 @@ def assisted_gains(
         headroom={cluster: 1 - chance[cluster] if cluster in chance else 0.0 for cluster in human}
         | {cluster: 0.0 for cluster in inputs.sample if cluster not in human},
         judge=_values(a.measured[judge.name], b.measured[judge.name], value),
-        limits=(least, most),
+        limits=(-1.0, 1.0),
     )
 
 

@@ -20,7 +20,7 @@ from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, read_baseline
 from selectllm.evaluation.comparison.rated_sample import sampled
-from selectllm.evaluation.suite import Gate
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.utility.utility import Utility, utility_from
 

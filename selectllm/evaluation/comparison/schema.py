@@ -1,21 +1,19 @@
-"""What files say of a comparison, typed: verdicts, noise, baselines; nothing here computes.
+"""What files say of a comparison, typed: verdicts and noise; nothing here computes.
 
 Every figure of captured is 0 for random picks and 1 for the best possible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from selectllm.core.document import Document, Part, Tally
+from selectllm.core.document import Part, Tally
 from selectllm.core.figures import Amount, Coefficient, Number, Sha256, Share
-from selectllm.core.strict import Count
 from selectllm.core.verdict_words import KIND_WORDS, OPEN, VerdictKind, Word
 from selectllm.stats.interval import Interval
-from selectllm.utility.schema import ManifestUtility, UtilityOrigin, UtilitySummary
+from selectllm.utility.schema import UtilityOrigin, UtilitySummary
 
 Unit = Literal["captured", "range"]
 By = Literal["orders", "repeats"]
@@ -337,87 +335,3 @@ class Noise(Part):
     detectable: Amount | None = None
     alpha: Alpha
     margin: Amount | None
-
-
-class ComparedArm(Part):
-    """An arm: a prompt with a model, or a strategy; the rest is null."""
-
-    prompt: str | None
-    model: str | None
-    strategy: str | None
-
-
-class ManifestComparison(Part):
-    """What the arms of a run are compared for."""
-
-    kind: Literal["aa", VerdictKind]
-    arms: tuple[ComparedArm, ...]
-    by: By | None
-    differing: bool
-    looks: tuple[tuple[int, int], ...] = Field(
-        description="Sequential: clusters asked, and how many of them decide, at each look."
-    )
-    retain: Number | None
-    why: str | None
-
-
-class BaselineSettings(Part):
-    """What a suite must say as the baseline's run did."""
-
-    picks: Count
-    orders: Count
-    repeats: Count
-    seed: int
-    clusters: Mapping[str, Any]
-
-
-class BaselineCluster(Part):
-    """A cluster with the utility of its members, in their order."""
-
-    id: Tally
-    group: str | None
-    members: tuple[str, ...] = Field(min_length=1, json_schema_extra={"uniqueItems": True})
-    utility: tuple[Number, ...] = Field(description="Of the members, in their order.")
-
-
-RecordedDecision = Annotated[
-    tuple[int, int, Literal["ok", "repaired", "partial", "invalid", "refused"], tuple[str, ...]],
-    Field(description="Order, repeat, status and picks."),
-]
-
-
-class DecidedCluster(Part):
-    """What a pair picked of a cluster."""
-
-    id: int
-    gain: Share | None = Field(description="G; null where no picks can be better than others.")
-    decisions: tuple[RecordedDecision, ...]
-
-
-class BaselineEntry(Part):
-    """What one pair did. `spec`: the model's settings."""
-
-    prompt: str
-    prompt_sha256: Sha256
-    model: str
-    spec: Mapping[str, Any]
-    clusters: tuple[DecidedCluster, ...]
-
-
-class BaselineFile(Document):
-    """What each pair of a run picked.
-
-    It is written a line for each cluster and pair (baseline.py), and its hash is of these rows;
-    the JSON Schema is generated from these types.
-    """
-
-    model_config = ConfigDict(title="a baseline file")
-
-    format: Literal[1] = 1
-    suite: str
-    pool_sha256: Sha256
-    settings: BaselineSettings
-    utility: ManifestUtility
-    clusters: tuple[BaselineCluster, ...] = Field(min_length=1)
-    entries: tuple[BaselineEntry, ...] = Field(min_length=1)
-    sha256: Sha256 = Field(description="Of the canonical JSON of the rest.")

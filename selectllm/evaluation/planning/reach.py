@@ -26,7 +26,7 @@ from selectllm.evaluation.planning.schema import (
     PlannedSpread,
     Retention,
 )
-from selectllm.evaluation.suite import Gate
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.stats.intervals import mean_estimate
 from selectllm.stats.power import clusters_needed, detectable
 from selectllm.stats.special import comb

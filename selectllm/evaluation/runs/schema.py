@@ -9,10 +9,10 @@ from pydantic import ConfigDict, Field
 
 from selectllm.core.document import Document, Part, Tally
 from selectllm.core.figures import Number, Sha256, Share
-from selectllm.core.verdict_words import Word
+from selectllm.core.verdict_words import VerdictKind, Word
 from selectllm.evaluation.comparison.schema import (
+    By,
     DecidingUtility,
-    ManifestComparison,
     Noise,
     Verdict,
 )
@@ -97,6 +97,28 @@ class RunResults(Document):
     def words(self) -> tuple[Word, ...]:
         """The words of its verdicts."""
         return tuple(verdict.word for verdict in self.verdicts)
+
+
+class ComparedArm(Part):
+    """An arm: a prompt with a model, or a strategy; the rest is null."""
+
+    prompt: str | None
+    model: str | None
+    strategy: str | None
+
+
+class ManifestComparison(Part):
+    """What the arms of a run are compared for."""
+
+    kind: Literal["aa", VerdictKind]
+    arms: tuple[ComparedArm, ...]
+    by: By | None
+    differing: bool
+    looks: tuple[tuple[int, int], ...] = Field(
+        description="Sequential: clusters asked, and how many of them decide, at each look."
+    )
+    retain: Number | None
+    why: str | None
 
 
 class RunManifest(Part):

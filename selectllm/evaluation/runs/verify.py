@@ -27,6 +27,7 @@ from selectllm.selection.strategies import is_analytic
 RELATIVE = 1e-9
 ABSOLUTE = 1e-12  # of what is 0 but for rounding
 SHOWN = 80  # characters of a value on a terminal
+LISTED = 20  # differences on a terminal
 
 RESULTS, DECISIONS = "results.json", "decisions.jsonl"
 LATER = frozenset({"source", "rater", "reliability", "ceiling", "validation", "length"})
@@ -81,6 +82,16 @@ class Verification:
 
     figures: int
     differences: tuple[Difference, ...]
+
+    @property
+    def text(self) -> str:
+        """The first differences, one a line; or that there are none."""
+        if not self.differences:
+            return f"All {self.figures} figures in {RESULTS} follow from the files of the run."
+        lines = [difference.text for difference in self.differences[:LISTED]]
+        if (more := len(self.differences) - LISTED) > 0:
+            lines.append(f"There are {more} more. To list them all, use --json.")
+        return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
         """`{figures, differences}`."""

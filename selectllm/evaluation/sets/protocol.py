@@ -25,7 +25,8 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.sets.log import SelectedSet, SetLog, spent
 from selectllm.evaluation.sets.schema import SelectorLeftOut
-from selectllm.evaluation.suite import SetsEntry, Suite
+from selectllm.evaluation.suite import Suite
+from selectllm.evaluation.suite_entries import SetsEntry
 from selectllm.selection.by_model import (
     Chosen,
     Divide,

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from selectllm.core.errors import ModelError, ProviderError
 from selectllm.core.names import unknown
@@ -46,6 +47,20 @@ class LocalModel:
     def requirement(self) -> str:
         """The package as pip is asked for it."""
         return f"{self.package}=={self.version}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As `models list --json` prints it, with whether it is installed."""
+        return {
+            "name": self.name,
+            "installed": is_installed(self.name),
+            "package": self.package,
+            "version": self.version,
+            "download_bytes": self.download_bytes,
+            "licence": self.licence,
+            "sha256": self.sha256,
+            "context": self.context,
+            "note": self.note,
+        }
 
 
 _MODELS = (

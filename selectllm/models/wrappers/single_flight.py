@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import os
-import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -18,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from selectllm.core.errors import CacheError, SelectLLMError
+from selectllm.core.errors import SelectLLMError
 from selectllm.core.stopping import rest
-
-if sys.platform != "win32":
-    import fcntl
+from selectllm.models.wrappers.byte_lock import release, take
 
 Result = TypeVar("Result")
 
@@ -38,9 +34,6 @@ class _Flight:
 
 _guard = threading.Lock()
 _flights: dict[tuple[Path, str], _Flight] = {}
-# One descriptor per lock file and process, never closed: closing any descriptor of a file drops
-# every lock that the process holds on it.
-_descriptors: dict[Path, int] = {}
 
 
 async def single_flight(
@@ -107,40 +100,12 @@ async def _lead(
 
 
 async def _lock_byte(lock_file: Path, key: str) -> None:
-    if sys.platform == "win32":  # no byte locks: single flight holds within a process only
-        return
-    descriptor = _descriptor(lock_file)
+    """No other process works for `key` until it is unlocked; on Windows this is not held."""
     wait = FIRST_POLL
-    while True:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(key[:15], 16))
-            return
-        except (BlockingIOError, PermissionError):
-            await rest(wait)
-            wait = min(wait * 2, LAST_POLL)
-        except OSError as error:
-            raise _unusable(lock_file, error) from None
+    while not take(lock_file, int(key[:15], 16)):
+        await rest(wait)
+        wait = min(wait * 2, LAST_POLL)
 
 
 def _unlock_byte(lock_file: Path, key: str) -> None:
-    if sys.platform != "win32":
-        fcntl.lockf(_descriptor(lock_file), fcntl.LOCK_UN, 1, int(key[:15], 16))
-
-
-def _descriptor(lock_file: Path) -> int:
-    with _guard:
-        if lock_file not in _descriptors:
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            try:
-                _descriptors[lock_file] = os.open(lock_file, flags, 0o600)
-            except OSError as error:
-                raise _unusable(lock_file, error) from None
-        return _descriptors[lock_file]
-
-
-def _unusable(lock_file: Path, error: OSError) -> CacheError:
-    return CacheError(
-        f"{lock_file}: cannot be locked ({error.strerror}); check the folder and its permissions, "
-        "or name another with `cache`",
-        argument="cache",
-    )
+    release(lock_file, int(key[:15], 16))

@@ -16,13 +16,12 @@ from typing import Any
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Parsed, Question
+from selectllm.prompting.replies.list_patterns import Grammar, grammar
 from selectllm.prompting.replies.lists import (
     LINE,
     PROSE,
-    Grammar,
     LabelList,
     find_lists,
-    grammar,
     is_only_a_list,
     labels_in,
     meant_list,

@@ -13,7 +13,8 @@ from typing import Any
 from selectllm.core.shown import excerpt
 from selectllm.core.types import Question
 from selectllm.prompting.replies.formats import reply_format
-from selectllm.prompting.replies.lists import grammar, is_only_a_list
+from selectllm.prompting.replies.list_patterns import grammar
+from selectllm.prompting.replies.lists import is_only_a_list
 from selectllm.prompting.replies.reasoning import without_reasoning
 from selectllm.prompting.replies.text import answer_text, json_objects, readable
 

@@ -84,19 +84,19 @@ def named_rows(values: Sequence[Mapping[str, Any]], *layers: Spec) -> dict[str, 
 
 def upright(value: float, color: str = LINE, dash: Sequence[int] = (1, 0)) -> dict[str, Any]:
     """A vertical line at `value`, with no rows of its own."""
+    return _rule("x", value, color, dash)
+
+
+def zero_line(color: str) -> dict[str, Any]:
+    """A horizontal line at 0."""
+    return _rule("y", 0, color, (1, 0))
+
+
+def _rule(channel: str, value: float, color: str, dash: Sequence[int]) -> dict[str, Any]:
     return {
         "data": {"values": [{"at": value}]},
         "mark": {"type": "rule", "color": color, "strokeDash": list(dash), "aria": False},
-        "encoding": {"x": {"field": "at", "type": "quantitative"}},
-    }
-
-
-def lying(value: float, color: str = LINE, dash: Sequence[int] = (1, 0)) -> dict[str, Any]:
-    """A horizontal line at `value`."""
-    return {
-        "data": {"values": [{"at": value}]},
-        "mark": {"type": "rule", "color": color, "strokeDash": list(dash), "aria": False},
-        "encoding": {"y": {"field": "at", "type": "quantitative"}},
+        "encoding": {channel: {"field": "at", "type": "quantitative"}},
     }
 
 

@@ -17,7 +17,8 @@ from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report import picks
 from selectllm.report.noise import noise_facts
 from selectllm.report.two_runs import DESCRIBED, shared_facts, told_difference
-from selectllm.report.verdict_sentences import assisted, lead, worse_than_random
+from selectllm.report.verdict_basis import assisted
+from selectllm.report.verdict_sentences import lead, worse_than_random
 from selectllm.report.wording import (
     around,
     ceiling,

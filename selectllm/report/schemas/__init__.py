@@ -51,7 +51,7 @@ def generated() -> dict[str, dict[str, Any]]:
     from selectllm.downstream.outcomes.schema import ExportManifest, results_schema
     from selectllm.downstream.student.schema import StudentScores
     from selectllm.downstream.trials.schema import StudentsCompared
-    from selectllm.evaluation.comparison.schema import BaselineFile
+    from selectllm.evaluation.comparison.baseline_file import BaselineFile
     from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
     from selectllm.evaluation.runs.schema import RunFile, RunResults
     from selectllm.evaluation.sets.schema import SetsResults

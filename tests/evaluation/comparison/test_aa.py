@@ -20,7 +20,7 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import kind_of
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.metrics.consistency import order_consistency, repeat_consistency
-from selectllm.evaluation.suite import Gate
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.report.schemas import schema
 from selectllm.stats.paired import Paired
 from selectllm.stats.power import detectable

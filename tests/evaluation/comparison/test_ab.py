@@ -15,7 +15,7 @@ from selectllm.evaluation.comparison.ab import ab
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.schema import OneMore
-from selectllm.evaluation.suite import Gate
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.utility.utility import Utility
 from tests.support.verdict_cases import (
     CLOSE,

@@ -17,7 +17,8 @@ from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, Entry, write_baseline
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, read_run_inputs
 from selectllm.evaluation.runs.run import Run, start_folder
-from selectllm.evaluation.suite import Gate, Suite
+from selectllm.evaluation.suite import Suite
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.utility.utility import Utility
 from tests.conftest import Command, pool_rows, write_jsonl
 from tests.support.cli_files import RATED, write_suite

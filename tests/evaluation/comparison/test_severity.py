@@ -15,7 +15,8 @@ from selectllm.evaluation.comparison.regress import baseline_of, regress
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.schema import SevereLosses, Verdict
 from selectllm.evaluation.comparison.swap import swap
-from selectllm.evaluation.suite import Gate, SevereEntry, load_suite
+from selectllm.evaluation.suite import load_suite
+from selectllm.evaluation.suite_entries import Gate, SevereEntry
 from selectllm.report.verdict_sentences import brief, figures
 from tests.support.verdict_cases import A, B, C, Case, even, verdict_of
 

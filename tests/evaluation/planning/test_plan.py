@@ -38,7 +38,7 @@ from selectllm.evaluation.planning.reach import (
 )
 from selectllm.evaluation.planning.schema import CallPace, PlannedClusters, PlannedSpread
 from selectllm.evaluation.planning.tokenizer import FILES, own_tokenizer
-from selectllm.evaluation.suite import Gate
+from selectllm.evaluation.suite_entries import Gate
 from selectllm.models.model import ModelSpec, Price, Vote
 from selectllm.stats.interval import Interval
 from selectllm.stats.paired import Paired

@@ -25,7 +25,8 @@ from selectllm.evaluation.sets.log import SelectedSet, SetLog, Spent, spent
 from selectllm.evaluation.sets.measures import measure_set, overlap
 from selectllm.evaluation.sets.protocol import LeftOut, Protocol, chosen_by_strategy, sets_entry
 from selectllm.evaluation.sets.results import pool_facts, set_results
-from selectllm.evaluation.suite import ClustersEntry, SetsEntry, Suite
+from selectllm.evaluation.suite import Suite
+from selectllm.evaluation.suite_entries import ClustersEntry, SetsEntry
 from selectllm.report.schemas import schema
 from selectllm.selection.by_model import SelectSettings
 from selectllm.selection.by_strategy import select_by_strategy

@@ -16,7 +16,7 @@ from selectllm.report.html.chart import (
     Chart,
     axis,
     chart,
-    lying,
+    zero_line,
 )
 from selectllm.report.html.evidence import RunEvidence
 
@@ -98,7 +98,7 @@ def looks(verdict: Verdict, nth: int) -> Chart | None:
         "height": 220,
         "data": {"values": seen},
         "layer": [
-            lying(0, SOFT),
+            zero_line(SOFT),
             *boundary,
             {
                 "mark": {

@@ -16,7 +16,7 @@ from selectllm.report.html.chart import (
     Chart,
     axis,
     chart,
-    lying,
+    zero_line,
 )
 from selectllm.report.wording import number
 
@@ -58,7 +58,7 @@ def _curves(results: SetsResults) -> Chart | None:
         "data": {"values": values},
         "layer": [
             *_band(results, utility, x),
-            lying(0, LINE),
+            zero_line(LINE),
             *_layers(x, y, color, shape, dash),
         ],
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selectllm.report.html.chart import INK, SERIES, SHAPES, SOFT, Chart, axis, chart, lying
+from selectllm.report.html.chart import INK, SERIES, SHAPES, SOFT, Chart, axis, chart, zero_line
 from selectllm.report.wording import number, rate, spread, usd
 from selectllm.stats.interval import Interval
 
@@ -62,7 +62,7 @@ def trend_chart(trend: Trend) -> Chart | None:
     shape = {**color, "scale": {"domain": series, "range": _repeated(SHAPES, len(series))}}
     interval = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": color}
     layers: list[dict[str, Any]] = [
-        lying(0, SOFT),
+        zero_line(SOFT),
         {"mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.7}, "encoding": interval},
         {"mark": {"type": "line"}, "encoding": {"x": x, "y": y, "color": color}},
         {

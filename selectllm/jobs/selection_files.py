@@ -1,0 +1,170 @@
+"""Where `select` writes a selection, and what it says of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.choices import TargetName
+from selectllm.core.errors import SelectionShort, UsageError
+from selectllm.core.shown import counted
+from selectllm.data.hub import is_hub, parse_hub
+from selectllm.data.pool import write_rejected
+from selectllm.data.readers.partitioned import without_pattern
+from selectllm.jobs.contents import REJECTED, SELECTION
+from selectllm.jobs.handing import (
+    HandedOver,
+    check_handover,
+    hand_over_selection,
+    handover_path,
+)
+from selectllm.jobs.outputs import check_written, nearby, real
+from selectllm.jobs.selected import ENDING, LOG, pool_beside
+from selectllm.report.next_steps import columns_words
+
+if TYPE_CHECKING:
+    from selectllm.jobs.selection import Selection
+    from selectllm.jobs.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionFiles:
+    """The files of a selection from `pool`: `out`, and those whose names begin with it.
+
+    `to`: the tool that `out` is handed over to, None for JSON lines.
+    """
+
+    pool: Path
+    out: Path
+    to: TargetName | None = None
+
+    @property
+    def log(self) -> Path:
+        """Every question and reply."""
+        return self.out.with_name(f"{self.out.name}{LOG}")
+
+    @property
+    def rejected(self) -> Path:
+        """The bad rows of the pool, with their reasons."""
+        return self.out.with_name(f"{self.out.name}.rejected.jsonl")
+
+    def check(self, session: Session, *, skip_bad: bool) -> None:
+        """Raise UsageError for files that must not be written."""
+        if self.to is None:
+            check_written("out", self.out, SELECTION, {self.pool}, session.workspace)
+        else:
+            check_handover(self.out, self.to, self.pool, session)
+        if skip_bad:
+            check_written("out", self.rejected, REJECTED, {self.pool}, session.workspace)
+
+    def write(
+        self, selection: Selection, columns: Mapping[str, str], session: Session
+    ) -> WrittenSelection:
+        """Write the selection, and the rows that were left out. `columns`: as it was asked for."""
+        if selection.rejected:
+            write_rejected(self.rejected, selection.rejected)
+            session.note(
+                f"{len(selection.rejected)} bad rows were left out. They are in {self.rejected}."
+            )
+        handed = None
+        if self.to is None:
+            selection.write(self.out)
+        else:
+            handed = hand_over_selection(selection, self.to, self.out, columns, session=session)
+        return WrittenSelection(selection, self.out, columns, handed)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSelection:
+    """A selection that is in its files. `handed`: what the tool imports, if it is for one."""
+
+    selection: Selection
+    out: Path
+    columns: Mapping[str, str]
+    handed: HandedOver | None = None
+
+    @property
+    def file(self) -> Path:
+        """The items with all their columns."""
+        return self.out if self.handed is None else self.handed.selection
+
+    @property
+    def text(self) -> str:
+        """What was written, in sentences."""
+        if self.handed is not None:
+            return self.handed.text
+        selection = self.selection
+        told = (
+            f"Wrote {counted(len(selection), 'item')} to {self.out}, selected by "
+            f"{', '.join(selection.by)}."
+        )
+        if not selection.filled:
+            return told
+        return (
+            f"{told}\n{selection.filled} of them were chosen at random, because no answer could be "
+            "used. They are marked as filled."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As --json prints it."""
+        selection = self.selection
+        summary = {
+            "out": str(self.out),
+            "selected": len(selection),
+            "filled": selection.filled,
+            "spent_usd": selection.spent_usd,
+            **selection.taken,
+        }
+        return summary | (self.handed.to_json() if self.handed else {})
+
+    @property
+    def words_of_pool(self) -> tuple[str, ...]:
+        """How `report` is told where the pool is, if it would not find it, and what to read."""
+        source, beside = self.selection.pool.source, pool_beside(self.out)
+        words = columns_words(self.columns)
+        if not source or (beside is not None and real(beside) == real(source)):
+            return tuple(words)
+        place = source if is_hub(Path(source)) else str(nearby(Path(source)))
+        return ("--pool", place, *words)
+
+    def check_whole(self) -> None:
+        """Raise SelectionShort if fewer items were selected than the budget is."""
+        selection = self.selection
+        if selection.short:
+            raise SelectionShort(
+                f"Only {len(selection)} of {selection.budget} items were selected, because the "
+                "other replies were not valid and `on_invalid` is skip. To fill the gaps at "
+                "random, use `on_invalid` fill."
+            )
+
+
+def selection_files(
+    pool_file: Path, out: Path | None = None, to: TargetName | None = None
+) -> SelectionFiles:
+    """Where the selection goes: `out`, or POOL without its suffixes and with .selected.jsonl.
+
+    Of a pool on the hub NAME.selected.jsonl in the current folder, of a pattern that of its folder.
+    `to`: for which tool.
+    Raises UsageError for a name that is not .jsonl, or not the tool's, and for the pool itself.
+    """
+    named = without_pattern(pool_file)
+    if is_hub(pool_file):
+        named = Path(Path(parse_hub(pool_file).source).name)
+    if to is not None:
+        out = handover_path(named, to, out)
+    elif out is None:
+        plain = named.with_suffix("") if named.suffix.lower() == ".gz" else named
+        return SelectionFiles(pool_file, plain.with_name(f"{plain.stem}{ENDING}"))
+    elif out.suffix != ".jsonl":
+        raise UsageError(
+            f"`out` {out}: The selection is written as JSON lines. End the name in .jsonl.",
+            argument="out",
+        )
+    if out.resolve() == named.resolve():
+        raise UsageError(
+            f"`out` {out} is the pool itself, which is not overwritten. Choose another file.",
+            argument="out",
+        )
+    return SelectionFiles(pool_file, out, to)
