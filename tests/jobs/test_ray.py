@@ -283,10 +283,13 @@ def test_usage_statistics_are_off(engine: RayEngine) -> None:
     assert list(engine.map(os.environ.get, ["RAY_USAGE_STATS_ENABLED"])) == ["0"]
 
 
-def test_a_task_whose_worker_always_dies_is_told(engine: RayEngine) -> None:
+def test_a_task_whose_worker_always_dies_is_told(
+    engine: RayEngine, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(EngineError, match=r"ended again and again.*same command goes on") as told:
         list(engine.map(os._exit, [1]))
     assert told.value.exit_code == 2
+    assert capfd.readouterr().out == ""  # where a command may print JSON
 
 
 def test_machines_with_other_versions_are_refused(

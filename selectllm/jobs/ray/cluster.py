@@ -107,7 +107,7 @@ def open_machines(address: str | None, cpus: int | None) -> Machines:
             "this process uses Ray already. Use one session with a RayEngine at a time, or call "
             "ray.shutdown() first"
         )
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    _silence()
     if address is None:
         _init(ray, "this machine", address="local", num_cpus=cpus, include_dashboard=False)
         return Machines(ray, started=True)
@@ -120,6 +120,14 @@ def open_machines(address: str | None, cpus: int | None) -> Machines:
         cluster.close()
         raise
     return cluster
+
+
+def _silence() -> None:
+    """Ray says nothing: what it tells of dead workers would stand on stdout, between our JSON."""
+    from ray._private import worker
+
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    worker._worker_logs_enabled = False
 
 
 def _reach(address: str) -> None:

@@ -154,7 +154,7 @@ class _Team:
             with told("embedding"):
                 try:
                     vectors, error = ray.get(answer)
-                except exceptions.RayActorError as reason:
+                except (exceptions.RayActorError, exceptions.OutOfMemoryError) as reason:
                     return self._lost(actor, number, str(reason))
         finally:
             self.under_way.pop(answer, None)
