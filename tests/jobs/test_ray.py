@@ -155,7 +155,7 @@ def vectors_of(engine: Any, folder: Path, texts: Sequence[str], heard: Any = Non
 def test_a_worker_that_is_killed_while_it_embeds_loses_nothing(
     tmp_path: Path, engine: RayEngine
 ) -> None:
-    texts = [f"Explain {number} {'at length ' * (number % 9)}" for number in range(64 * 5)]
+    texts = [f"Explain {number} {'at length ' * (number % 9)}" for number in range(64 * 4)]
     killed: list[int] = []
 
     def heard(done: int, total: int) -> None:
