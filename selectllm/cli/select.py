@@ -16,6 +16,7 @@ from selectllm.cli.options import (
     STRATEGY,
     TOOLS,
     Common,
+    batch_options,
     common_options,
     engine_options,
     map_option,
@@ -139,6 +140,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
 @reports("SelectionSummary", verdicts=False)
 @engine_options
 @common_options
+@batch_options
 def select(
     pool_file: Path,
     out: Path | None,

@@ -11,9 +11,10 @@ from __future__ import annotations
 import ast
 import builtins
 import hashlib
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module, invalidate_caches
 from importlib.abc import MetaPathFinder
@@ -54,11 +55,26 @@ def load_code(name: str, *folders: Path) -> Code:
 
 
 def _installed(name: str) -> Code:
-    module = import_module(name)
+    with _without_the_current_folder():
+        module = import_module(name)
     own = getattr(module, "__file__", None)
     with suppress(OSError):  # of a zip file: it has no file of its own
         return Code(module, None if own is None else _sha256(Path(own).read_bytes()))
     return Code(module, None)
+
+
+@contextmanager
+def _without_the_current_folder() -> Iterator[None]:
+    """`python -m` looks for modules there, too: what lies there by chance is not installed."""
+    first = sys.path[0] if sys.path else None
+    here = first is not None and os.path.abspath(first) == os.getcwd()
+    if here:
+        del sys.path[0]
+    try:
+        yield
+    finally:
+        if first is not None and here:
+            sys.path.insert(0, first)
 
 
 def _of_folder(name: str, folder: Path) -> Code:

@@ -10,6 +10,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -22,6 +23,9 @@ from selectllm.core.types import empty
 T = TypeVar("T")
 REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """The pattern of `module:attr`."""
+
+Hear = Callable[[str, str], object]
+_HEAR: ContextVar[Hear | None] = ContextVar("who hears of code of the user's", default=None)
 
 # What code of the user's can raise by mistake; our own errors pass as they are. A SystemExit in it
 # is one as well: it would end the program that asks.
@@ -115,7 +119,19 @@ def load(port: Port[T], reference: str, *folders: Path | None) -> Plugin[T]:
             f"{port.what} {reference!r} is no {port.kind} but {type(one).__name__}. See "
             f"{port.contract}"
         )
+    if (hear := _HEAR.get()) is not None:
+        hear(reference, getattr(code.module, "__file__", None) or f"module {module}")
     return Plugin(one, code.sha256)
+
+
+@contextmanager
+def announcing(hear: Hear) -> Iterator[None]:
+    """While it lasts, `hear` is told the name and the file of code of the user's that is used."""
+    before = _HEAR.set(hear)
+    try:
+        yield
+    finally:
+        _HEAR.reset(before)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from selectllm.evaluation.suite_entries import (
     SevereEntry,
     VoteEntry,
 )
+from selectllm.evaluation.suite_paths import check_inside
 from selectllm.models.model import ModelSpec
 from selectllm.utility.entries import (
     NO_SOURCE,
@@ -145,6 +146,7 @@ def load_suite(path: Path) -> Suite:
         raise SuiteError(f"{path}: " + "; ".join(dict.fromkeys(problems))) from None
     _check(path, suite)
     suite._source = path
+    check_inside(suite)
     return suite
 
 

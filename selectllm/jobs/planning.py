@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +16,12 @@ from selectllm.data.hub import is_hub
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.planning.destinations import destinations
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, EvaluationPlan
 from selectllm.evaluation.planning.plan_json import plan_json
+from selectllm.evaluation.planning.prices import usd_in_batches
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.planning.sets import measure_forecast
 from selectllm.evaluation.planning.sets import plan_sets as forecast_sets
@@ -185,7 +188,27 @@ async def _plan_suite(
         if arms:
             suite = narrowed(suite, prompts, arms)
         run = _open(session, suite, prompts, arms)
-        return SuitePlan(plan_json(await _planned(session, run, request, arms)))
+        planned = plan_json(await _planned(session, run, request, arms))
+        _note_batches(session, suite, planned)
+        return SuitePlan(planned)
+
+
+def _note_batches(session: Session, suite: Suite, planned: PlanResults) -> None:
+    """Tell what would be paid in batches, if any model that is asked takes them at a price."""
+    specs = {spec.name: spec for spec in suite.specs()}
+    usual = less = 0.0
+    for asking in (*planned.pairs, *planned.strategies):
+        spec = specs.get(asking.model)
+        if spec is None or not asking.usd:
+            continue
+        usd = usd_in_batches(spec, asking.tokens_in, asking.tokens_out)
+        usual += asking.usd
+        less += asking.usd if usd is None else usd
+    if less < usual:
+        session.note(
+            f"Asked with `batch`, whose answers may take a day, it would cost about {less:.4f} USD "
+            f"instead of {usual:.4f}."
+        )
 
 
 async def plan_sets(
@@ -201,7 +224,13 @@ async def plan_sets(
         opening = open_protocol(session, request.applied(suite, session), request.only)
         asked = await forecast_sets(opening.protocol, opening.protocol.run.settings)
         concurrency = session.settings.concurrency
-        return SuitePlan(sets_plan_json(opening.protocol, asked, opening.left_out, concurrency))
+        protocol = opening.protocol
+        seen_by = destinations(
+            [(selector.prompt, selector.spec) for selector in protocol.run.selectors],
+            [plan.forecast.spec for plan in asked],
+            os.environ,
+        )
+        return SuitePlan(sets_plan_json(protocol, asked, opening.left_out, concurrency, seen_by))
 
 
 async def _planned(
@@ -211,6 +240,7 @@ async def _planned(
     recall = _recall(session, run.suite)
     utility = run.headline.name if run.headline else None
     pilot = None if request.pilot is None else session.path(request.pilot)
+    measuring = await _measuring(run, recall)
     return EvaluationPlan(
         run=run,
         aim=Aim(
@@ -222,7 +252,12 @@ async def _planned(
             concurrency=session.settings.concurrency,
         ),
         forecasts=await _forecasts(run, recall),
-        measuring=await _measuring(run, recall),
+        measuring=measuring,
+        destinations=destinations(
+            [(selector.prompt, selector.spec) for selector in run.selectors],
+            [forecast.spec for forecast in measuring.values()],
+            os.environ,
+        ),
         pool_clusters=_pool_clusters(run),
         pilot=None if pilot is None else read_pilot(pilot, arms, utility),
     )

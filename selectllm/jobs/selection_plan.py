@@ -10,6 +10,7 @@ from selectllm.core.shown import counted
 from selectllm.selection.by_model import RoundAhead
 
 if TYPE_CHECKING:
+    from selectllm.evaluation.planning.schema import Destination
     from selectllm.evaluation.planning.selection import SelectionOutlay
 
 
@@ -21,7 +22,8 @@ class SelectionPlan:
     strategy, or the name of the model. `rounds`: of a model's tournament. `calls`: if every reply
     is valid; `calls_at_most`: with all re-asks. `prefilter_calls`: those that come first.
     `tokens`: of the prompts, estimated; None for a strategy. `sent`: what that takes beyond what is
-    cached, in tokens, USD and time; None if no model is asked.
+    cached, in tokens, USD and time; None if no model is asked. `destinations`: the hosts that are
+    going to see texts of the pool.
     """
 
     items: int
@@ -33,6 +35,7 @@ class SelectionPlan:
     prefilter_calls: int = 0
     tokens: int | None = None
     sent: SelectionOutlay | None = None
+    destinations: tuple[Destination, ...] = ()
 
     @property
     def usd(self) -> float | None:
@@ -42,7 +45,9 @@ class SelectionPlan:
     @property
     def text(self) -> str:
         """The plan in sentences, one a line."""
-        return "\n".join([*self._asked(), *self._sent()])
+        from selectllm.evaluation.planning.schema import destinations_told
+
+        return "\n".join([*self._asked(), *self._sent(), destinations_told(self.destinations)])
 
     def _asked(self) -> Iterator[str]:
         if self.prefilter_calls:
@@ -97,6 +102,7 @@ class SelectionPlan:
             "calls": self.calls,
             "calls_at_most": self.calls_at_most,
             "prefilter_calls": self.prefilter_calls,
+            "destinations": [each.to_json() for each in self.destinations],
         }
         if self.tokens is not None:
             plan |= {"tokens": self.tokens}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 from selectllm.core.closing import Closing
 from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
 from selectllm.core.names import unknown
+from selectllm.core.plugins import announcing
 from selectllm.core.stopping import DRAIN_SECONDS, Drain, draining
 from selectllm.core.types import Item, Pool, Progress, Step
 from selectllm.jobs.arguments import check, hints_of
@@ -24,6 +25,7 @@ from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
 from selectllm.jobs.methods import Jobs
+from selectllm.jobs.outputs import nearby
 from selectllm.jobs.watching import Notes, Watcher
 from selectllm.jobs.workspace import Workspace, find_workspace
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from selectllm.evaluation.suite_entries import BudgetEntry
     from selectllm.models.connect import Connections
     from selectllm.models.model import ModelSpec
+    from selectllm.models.wrappers.batch import Batch
     from selectllm.models.wrappers.cache import ReplyCache
 
 
@@ -58,6 +61,8 @@ class SessionSettings:
     encoder: str | None = None
     vectors: Path | None = None
     drain: float = DRAIN_SECONDS
+    batch: bool = False
+    wait: bool = True
 
 
 class Settings(TypedDict, total=False):
@@ -76,6 +81,8 @@ class Settings(TypedDict, total=False):
     encoder: str | None
     vectors: Path | str | None
     drain: float
+    batch: bool
+    wait: bool
 
 
 class Session(Closing, Jobs):
@@ -101,6 +108,8 @@ class Session(Closing, Jobs):
     `cache`: folders to use instead of the workspace's. `encoder`: name or path of a
     sentence-transformers model. `vectors`: a .npy file of the pool's vectors. `drain`: seconds
     that a job which is interrupted waits for replies that are on their way; 0 for not at all.
+    `batch`: ask in batches, at about half the price (see docs/batches.md); `wait`: wait until they
+    are answered, instead of raising BatchUnderWay until the same job, run again, finds them so.
 
     Raises UsageError for a setting that cannot work.
     """
@@ -148,7 +157,9 @@ class Session(Closing, Jobs):
 
             self.given = GivenVectors(open_vectors(self.settings.vectors))
         self._caches: list[ReplyCache] = []  # one, once somebody asks for it
+        self.batch: Batch | None = None  # of a job that asks in batches
         self._encoders: set[str] = set()  # whose scripts were looked at
+        self._codes: set[str] = set()  # `module:attr` that were told
         self.closed = False
 
     async def __aenter__(self) -> Self:
@@ -223,6 +234,15 @@ class Session(Closing, Jobs):
         """Tell the watcher."""
         self.watcher.note(text)
 
+    def note_code(self, reference: str, place: str) -> None:
+        """Tell the watcher once of code of the user's that is used, and where it lies."""
+        if reference not in self._codes:
+            self._codes.add(reference)
+            where = nearby(Path(place))
+            self.note(
+                f"Note: {reference} is code of your own, from {where}. It runs in this process."
+            )
+
     def note_pool(self, pool: Pool) -> None:
         """Tell the watcher what of a pool's file is not shown, or not as it was written."""
         for sentence in pool.notes:
@@ -273,6 +293,14 @@ class Session(Closing, Jobs):
         ledger = self.ledger
         if budget is not None:
             ledger = ledger.part(suite_budget(budget, self.shared, self.note))
+        if self.batch is not None:
+            self.batch.ledger = ledger
+        elif self.settings.batch:
+            raise UsageError(
+                "`batch`: this command asks one question after another, which cannot be done in "
+                "batches. Leave it out",
+                argument="batch",
+            )
         return Connections(
             cache=self.cache,
             environment=os.environ,
@@ -286,6 +314,7 @@ class Session(Closing, Jobs):
             num_ctx=num_ctx,
             base=self.base,
             innermost=self.engine.model,
+            batch=self.batch,
         )
 
     def embedder(
@@ -362,7 +391,7 @@ async def opened(
     """
     if session is None:
         async with Session(start=start, **settings) as session:
-            with draining(session.drain):
+            with draining(session.drain), announcing(session.note_code):
                 yield session.for_job()
         return
     if settings:
@@ -370,7 +399,7 @@ async def opened(
             f"{', '.join(settings)}: These are settings of a session. Give them to Session(...)",
             argument=next(iter(settings)),
         )
-    with draining(session.drain):
+    with draining(session.drain), announcing(session.note_code):
         yield session.for_job()
 
 
@@ -389,6 +418,11 @@ def _check(settings: SessionSettings) -> None:
         raise UsageError(
             f"`concurrency` {settings.concurrency} is not from 1 to {MOST_CALLS}",
             argument="concurrency",
+        )
+    if settings.batch and settings.offline:
+        raise UsageError(
+            "`batch` sends questions, and `offline` sends nothing. Leave one of them out",
+            argument="batch",
         )
     check_number("drain", settings.drain)
     if settings.drain is None or not 0 <= settings.drain < math.inf:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,6 +154,7 @@ class _ByModel:
 
     async def plan(self, job: SelectionJob) -> SelectionPlan:
         """Every round's questions."""
+        from selectllm.evaluation.planning.destinations import destinations
         from selectllm.evaluation.planning.selection import forecast_selection, laid_out
 
         rounds, spec = questions_ahead(job.pool, self.selector, job.settings), self.selector.spec
@@ -171,6 +173,7 @@ class _ByModel:
             prefilter_calls=job.prefilter_calls,
             tokens=sum(this.tokens for this in rounds),
             sent=laid_out(asked, looked_up, session.settings.concurrency),
+            destinations=destinations([(self.selector.prompt, spec)], [], os.environ),
         )
 
     async def close(self) -> None:
@@ -289,16 +292,18 @@ class _ByStrategy:
 
     async def plan(self, job: SelectionJob) -> SelectionPlan:
         """The calls that measure the items."""
+        from selectllm.evaluation.planning.destinations import destinations
         from selectllm.evaluation.planning.selection import laid_out
         from selectllm.evaluation.planning.sets import measure_forecast
 
         strategy, request, session = self.strategy, job.request, job.session
-        sent = None
+        sent, asking = None, []
         if strategy.scorer is not None and strategy.calls_per_item:
             asked = await measure_forecast(
                 *(self.meter, strategy.scorer, job.pool.items, job.settings.ask, session.cache.get)
             )
             sent = laid_out(asked, asked.decisions, session.settings.concurrency)
+            asking.append(asked.spec)
         calls = strategy.calls_per_item * len(job.pool)
         asks_again = strategy.scorer is not None and strategy.scorer.asks_again
         return SelectionPlan(
@@ -309,6 +314,7 @@ class _ByStrategy:
             calls_at_most=calls * (1 + request.reask) if asks_again else calls,
             prefilter_calls=job.prefilter_calls,
             sent=sent,
+            destinations=destinations([], asking, os.environ),
         )
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selectllm.core.errors import UsageError
+from selectllm.core.workspace_root import workspace_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,7 @@ def find_workspace(
     """
     env = os.environ if environment is None else environment
     start = start.resolve()
-    parents = (start, *start.parents)
-    found = next((p for p in parents if (p / "prompts" / "LOCK.yaml").is_file()), None)
+    found = workspace_root(start)
     cache_dir = cache or (Path(value) if (value := env.get("SELECTLLM_CACHE_DIR")) else None)
     if cache_dir is None:
         cache_dir = found / "cache" if found else user_cache(env)

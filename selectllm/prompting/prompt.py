@@ -92,11 +92,17 @@ class Prompt:
         return f"{self.name}@{self.version or 'draft'}"
 
     @property
+    def shows(self) -> tuple[str, ...]:
+        """What its template reads of every item: some of instruction, input and response."""
+        tree = ENVIRONMENT.parse(body_of(self.source, self.path))
+        read = {node.attr for node in tree.find_all(jinja.Getattr)}
+        read |= {str(node.value) for node in tree.find_all(jinja.Const)}
+        return tuple(name for name in ("instruction", "input", "response") if name in read)
+
+    @property
     def shows_responses(self) -> bool:
         """Whether its template reads items' responses, so that each item shown must have one."""
-        tree = ENVIRONMENT.parse(body_of(self.source, self.path))
-        fields = {node.attr for node in tree.find_all(jinja.Getattr)}
-        return "response" in fields | {node.value for node in tree.find_all(jinja.Const)}
+        return "response" in self.shows
 
 
 def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:

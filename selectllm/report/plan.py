@@ -14,6 +14,7 @@ from selectllm.evaluation.planning.schema import (
     PlannedClusters,
     PlanResults,
     RatingsBill,
+    destinations_told,
 )
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.wording import (
@@ -65,7 +66,7 @@ def render_plan(plan: PlanResults) -> RenderableType:
 
 def _takes(plan: PlanResults) -> Iterator[Fact]:
     """What is needed: clusters, calls, money, time, ratings."""
-    for part in (_clusters, _calls, _money, _time, _ratings):
+    for part in (_clusters, _calls, _money, _time, _privacy, _ratings):
         yield from part(plan)
 
 
@@ -143,6 +144,10 @@ def _time(plan: PlanResults) -> Iterator[Fact]:
     hours = plan.total.hours
     text = f"{hours:.2f}" if hours >= 0.01 or hours == 0 else "below 0.01"
     yield "hours", f"{text}, with {counted(plan.concurrency, 'call')} at the same time."
+
+
+def _privacy(plan: PlanResults) -> Iterator[Fact]:
+    yield "privacy", destinations_told(plan.destinations)
 
 
 def _ratings(plan: PlanResults) -> Iterator[Fact]:

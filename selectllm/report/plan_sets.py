@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selectllm.core.names import STRATEGY
-from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults
+from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults, destinations_told
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.plan import COLUMNS, TAKEN
 from selectllm.report.wording import Fact, count, counted, explained, usd
@@ -28,6 +28,11 @@ def render_sets_plan(plan: SetsPlanResults) -> RenderableType:
 
 
 def _totals(plan: SetsPlanResults) -> Iterator[Fact]:
+    yield from _sets(plan)
+    yield "privacy", destinations_told(plan.destinations)
+
+
+def _sets(plan: SetsPlanResults) -> Iterator[Fact]:
     total, seeds = plan.total, plan.seeds
     selectors = {each.selector for each in plan.asking} | {*plan.unasked}
     factors = [

@@ -169,6 +169,7 @@ def test_a_dry_run_tells_its_rounds_calls_and_tokens(selectllm: Command, pool_fi
         f"To be sent: about 5 calls with {told['sent']['tokens_in']:,} tokens in and "
         f"{told['sent']['tokens_out']:,} tokens out, for 0.0000 USD (0.0000 at most), in about "
         "0 seconds.",
+        "No text of the pool leaves this machine.",
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from selectllm.core.errors import ModelError, UsageError
-from selectllm.core.plugins import Plugin, Port, calling, find, is_reference, load
+from selectllm.core.plugins import Plugin, Port, announcing, calling, find, is_reference, load
 
 PORT: Port[int] = Port(
     what="number",
@@ -178,3 +180,31 @@ def test_the_form_is_module_colon_attribute(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "a:", ":b", "a:b:c", "a-b:c", "1:b", "a:b.c", "quality@1"])
 def test_other_forms_are_none(name: str) -> None:
     assert not is_reference(name)
+
+
+def test_who_listens_hears_of_code_that_is_used_and_where_it_lies(folder: Path) -> None:
+    heard: list[tuple[str, str]] = []
+    with announcing(lambda reference, place: heard.append((reference, place))):
+        find(PORT, "own_numbers:SEVEN", folder)
+        find(PORT, "two", folder)
+    find(PORT, "own_numbers:SEVEN", folder)
+    assert heard == [("own_numbers:SEVEN", str(folder.resolve() / "own_numbers.py"))]
+
+
+def test_what_lies_in_the_current_folder_by_chance_is_not_installed(folder: Path) -> None:
+    """As with `python -m selectllm`, which looks for modules there."""
+    program = (
+        "import sys; from pathlib import Path; from tests.core.test_plugins import PORT; "
+        "from selectllm.core.plugins import load; print(load(PORT, 'own_numbers:SEVEN').object)"
+    )
+    import_path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": import_path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "own_numbers" in done.stderr
+    assert "If it is your own: No module named" in done.stderr

@@ -33,6 +33,7 @@ from selectllm.evaluation.planning.reach import (
 )
 from selectllm.evaluation.planning.schema import (
     CallPace,
+    Destination,
     DifferingBill,
     DifferingSource,
     Outlay,
@@ -117,6 +118,7 @@ class EvaluationPlan:
     pool_clusters: int
     pilot: Pilot | None = None
     measuring: Mapping[str, Forecast] = field(default_factory=empty)
+    destinations: tuple[Destination, ...] = ()
 
     @cached_property
     def strategies(self) -> dict[str, PairPlan]:

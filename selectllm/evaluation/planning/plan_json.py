@@ -46,6 +46,7 @@ def plan_json(plan: EvaluationPlan) -> PlanResults:
         swap=plan.swap(),
         sequential=SAVED if plan.may_stop_early() else None,
         assumptions=tuple(_assumptions(plan)),
+        destinations=plan.destinations,
     )
 
 

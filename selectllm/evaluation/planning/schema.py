@@ -5,6 +5,7 @@ USD is null where a model is not priced.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
@@ -251,8 +252,32 @@ class PlannedSwap(Part):
     retain: tuple[Retention, ...]
 
 
+class Destination(Part):
+    """A host that is going to see texts of the pool."""
+
+    host: str = Field(description="With its port; in words where it is not known.")
+    models: tuple[str, ...]
+    columns: tuple[str, ...] = Field(description="Of instruction, input and response.")
+
+    @property
+    def sentence(self) -> str:
+        """What it is sent, for people."""
+        *most, last = self.columns or ("nothing",)
+        columns = f"{', '.join(most)} and {last}" if most else last
+        return f"{self.host} is sent the {columns} of items, for {', '.join(self.models)}."
+
+
+def destinations_told(destinations: Sequence[Destination]) -> str:
+    """Who is going to see what, in sentences."""
+    if not destinations:
+        return "No text of the pool leaves this machine."
+    return " ".join(each.sentence for each in destinations)
+
+
 class PlanResults(Document):
     """The figures of a plan, and what they take for granted; nothing was sent."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"destinations"})
 
     model_config = ConfigDict(title="what `selectllm plan --json` prints")
 
@@ -285,6 +310,9 @@ class PlanResults(Document):
     swap: PlannedSwap | None
     sequential: str | None
     assumptions: tuple[str, ...]
+    destinations: tuple[Destination, ...] = Field(
+        (), description="Every host that is going to see texts of the pool."
+    )
 
 
 class SetRound(Part):
@@ -317,6 +345,8 @@ class SetsPlanResults(Document):
 
     model_config = ConfigDict(title="selectllm plan --for sets --json")
 
+    later: ClassVar[frozenset[str]] = frozenset({"destinations"})
+
     format: Literal[1] = 1
     suite: str
     for_: Literal["sets"] = Field(
@@ -336,3 +366,6 @@ class SetsPlanResults(Document):
     total: Outlays
     price_table: LitellmPrices | None
     assumptions: tuple[str, ...]
+    destinations: tuple[Destination, ...] = Field(
+        (), description="Every host that is going to see texts of the pool."
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from selectllm.evaluation.planning.forecast import ESTIMATE, summed
 from selectllm.evaluation.planning.prices import table_behind
-from selectllm.evaluation.planning.schema import Outlays, SetsPlanResults
+from selectllm.evaluation.planning.schema import Destination, Outlays, SetsPlanResults
 from selectllm.evaluation.planning.sets import CLUSTERS, ITEMS, SelectorPlan
 from selectllm.evaluation.sets.protocol import LeftOut, Protocol
 
@@ -16,8 +16,12 @@ def sets_plan_json(
     asking: Sequence[SelectorPlan],
     left_out: Sequence[LeftOut],
     concurrency: int,
+    seen_by: tuple[Destination, ...] = (),
 ) -> SetsPlanResults:
-    """What `plan --for sets` prints; USD is null where a model is not priced."""
+    """What `plan --for sets` prints; USD is null where a model is not priced.
+
+    `seen_by`: the hosts that are going to see texts of the pool.
+    """
     asked = {plan.arm for plan in asking}
     return SetsPlanResults(
         suite=protocol.run.suite.name,
@@ -34,6 +38,7 @@ def sets_plan_json(
         ),
         price_table=table_behind(plan.priced for plan in asking),
         assumptions=tuple(_assumptions(protocol, asking)),
+        destinations=seen_by,
     )
 
 
