@@ -18,6 +18,7 @@ from selectllm.cli.options import (
     Common,
     batch_options,
     common_options,
+    engine_options,
     map_option,
     model_options,
 )
@@ -133,6 +134,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
 )
 @model_options
 @reports("SelectionSummary", verdicts=False)
+@engine_options
 @common_options
 @batch_options
 def select(

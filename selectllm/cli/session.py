@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from selectllm.cli.options import Common
+from selectllm.cli.options import Common, engine_settings
 from selectllm.cli.terminal import Terminal
 from selectllm.core.types import Decision
 from selectllm.jobs.session import Session, SessionSettings
@@ -47,7 +47,12 @@ class CommandSession(Session):
 def open_session(common: Common, start: Path) -> CommandSession:
     """The session of a command that works around the folder `start`; closed when it ends."""
     settings = {name: getattr(common, name) for name in SETTINGS}
-    session = CommandSession(start=start, watcher=Terminal(common.quiet), **settings)
+    session = CommandSession(
+        start=start,
+        watcher=Terminal(common.quiet),
+        engine=engine_settings().opened(),
+        **settings,
+    )
     session.common = common
     if context := click.get_current_context(silent=True):  # none when a script opens a session
         context.call_on_close(session.close)

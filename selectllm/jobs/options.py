@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selectllm.core.choices import Keep, LayoutName, TargetName
+from selectllm.core.choices import EngineName, Keep, LayoutName, TargetName
 from selectllm.core.errors import UsageError, check_whole
 
 if TYPE_CHECKING:
     from selectllm.downstream.outcomes.exported import SetReference
     from selectllm.evaluation.suite import Suite
+    from selectllm.jobs.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,35 @@ class Auditing:
             check_whole(name, value)
             if not least <= value <= most:
                 raise UsageError(f"`{name}` {value} is not from {least} to {most}", argument=name)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Where the work is done: `local`, on this machine, or by `ray`, on the machines of a cluster.
+
+    `ray_address`: HOST:PORT of its head; None starts Ray on this machine alone.
+    """
+
+    engine: EngineName = "local"
+    ray_address: str | None = None
+
+    def opened(self) -> Engine:
+        """The engine, of which nothing is started yet.
+
+        Raises ExtraMissing without Ray, UsageError for an address of no cluster.
+        """
+        if self.engine == "ray":
+            from selectllm.jobs.ray import RayEngine
+
+            return RayEngine(self.ray_address)
+        if self.ray_address is not None:
+            raise UsageError(
+                f"`ray_address` {self.ray_address} is of a Ray cluster. Give `engine` ray with it",
+                argument="ray_address",
+            )
+        from selectllm.jobs.engine import LocalEngine
+
+        return LocalEngine()
 
 
 @dataclass(frozen=True, slots=True)

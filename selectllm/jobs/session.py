@@ -174,8 +174,9 @@ class Session(Closing, Jobs):
         self.close()
 
     def close(self) -> None:
-        """Close the cache; a closed session runs no more jobs."""
+        """Close the cache and the engine; a closed session runs no more jobs."""
         self.closed = True
+        self.engine.close()
         for cache in self._caches:
             cache.close()
         self.shared.close()
@@ -339,6 +340,7 @@ class Session(Closing, Jobs):
             given=self.given,
             heard=functools.partial(self._note_scripts, encoder.identity),
             before=None if self.settings.offline else functools.partial(_check_ready, [*asking]),
+            workers=self.engine,
         )
 
     def check_encoder(self) -> None:

@@ -233,6 +233,7 @@ async def _results(session: Session, opening: Opened, log: SetLog, folder: Path)
         ask=protocol.run.settings,
         log=log,
         decisions=folder / "decisions",
+        workers=session.engine,
     )
     left_out = [*opening.left_out]
     await _by_strategies(session, maker, left_out, strict=opening.strict)

@@ -139,6 +139,11 @@ def innermost(spec: ModelSpec, shared: Connections) -> Model:
         return EmbeddedModel(spec, shared.environment)
     if way == "own":
         return OwnModel(spec, shared.base)
+    return reached(spec, shared.environment, shared.num_ctx)
+
+
+def reached(spec: ModelSpec, environment: Mapping[str, str], num_ctx: int | None = None) -> Model:
+    """What talks to a provider over a network; `environment`, `num_ctx`: see Connections."""
     if spec.transport == "direct":
-        return DirectModel(spec, environment=shared.environment)
-    return LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
+        return DirectModel(spec, environment=environment)
+    return LiteLLMModel(spec, environment=environment, num_ctx=num_ctx)
