@@ -11,7 +11,8 @@ import click
 from selectllm.cli.options import Common, engine_settings
 from selectllm.cli.terminal import Terminal
 from selectllm.core.types import Decision
-from selectllm.jobs.session import Session, SessionSettings
+from selectllm.jobs.session import Session
+from selectllm.jobs.session_settings import SessionSettings
 
 SETTINGS = tuple(field.name for field in fields(SessionSettings))
 
