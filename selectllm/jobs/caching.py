@@ -25,7 +25,7 @@ DAY = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportedPack:
     """How many `replies` were written to the pack `path`."""
 
     path: Path
@@ -58,7 +58,7 @@ def export_replies(
     *,
     model: str | None = None,
     keys: Collection[str] | None = None,
-) -> Exported:
+) -> ExportedPack:
     """Write replies of the cache as a pack: the same replies, the same bytes.
 
     `model`: those of this model alone, by its id. `keys`: those under these keys alone. Raises
@@ -84,7 +84,7 @@ def export_replies(
             "holds, run: selectllm cache stats"
         )
     write_pack(cache, wanted, path)
-    return Exported(path, len(wanted))
+    return ExportedPack(path, len(wanted))
 
 
 @dataclass(frozen=True, slots=True)
