@@ -95,8 +95,10 @@ def read_pack(path: Path) -> list[Row]:
             rows.append(row)
         except ValueError as error:
             wrong.append(f"{path}:{number} {error}")
-    if not wrong and of != len(lines):
-        wrong.append(f"{path} has {len(lines)} of {of or 'no'} lines: the others are missing")
+    if not lines:
+        wrong.append(f"{path} is empty")
+    elif not wrong and of != len(lines):
+        wrong.append(f"{path} has {len(lines)} of {of} lines: the others are missing")
     if wrong:
         raise UsageError(_refusal(wrong))
     return rows

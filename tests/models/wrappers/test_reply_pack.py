@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import signal
@@ -66,7 +65,7 @@ def pack(tmp_path: Path) -> Path:
 
 
 @settings(max_examples=15)
-@given(st.lists(replies, max_size=5))
+@given(st.lists(replies, min_size=1, max_size=5))
 def test_what_is_exported_comes_back_and_is_exported_alike(
     tmp_path_factory: pytest.TempPathFactory, kept: list[Reply]
 ) -> None:
@@ -185,15 +184,9 @@ def test_one_changed_byte_is_never_imported(
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_pack_or_our_error(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
+def test_any_bytes_are_our_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any-bytes.jsonl"
     path.write_bytes(content)
-    if not content.strip(b"\n") and content.count(b"\n") <= 1:
-        with contextlib.suppress(UsageError):
-            assert read_pack(path) == []
-        return
     with pytest.raises(UsageError, match=re.escape(str(path))):
         read_pack(path)
 
