@@ -45,8 +45,8 @@ WHAT_COMES_FIRST = {
     "k-means": "nearest to the means of as many groups as items are wanted",
     "k-center": "farthest from everything picked so far (CoreSet)",
     "k-center-hdbscan": "the same, on the groups that HDBSCAN finds",
-    "facility-location": "what brings every item close to a pick; takes pools of up to 30,000 "
-    "items",
+    "facility-location": "what brings every item close to a pick; in pools above 30,000 items by "
+    "random samples (stochastic greedy)",
     "perplexity-low": "the lowest perplexity of the instruction under the embedded model",
     "perplexity-middle": "perplexity of the instruction nearest to the middle",
     "perplexity-high": "the highest perplexity of the instruction",
@@ -80,7 +80,8 @@ WHEN = {
     3: "The verdict is {open}: the data cannot tell.",
     4: "The budget of `--max-cost` would be exceeded. Run the same command with a higher one to "
     "continue.",
-    5: "With `--offline`, a reply is neither recorded nor in the cache.",
+    5: "With `--offline`, a reply is neither recorded nor in the cache; with `--batch --no-wait`, "
+    "the answers of a batch are not there yet.",
     6: "The provider failed after all retries, or refused the call.",
     70: "An internal error. Nothing was decided; the message names the file with the traceback.",
     INTERRUPTED: "Interrupted. What was paid for is kept; run the same command again to continue.",
@@ -226,11 +227,11 @@ def providers() -> None:
                     ", ".join(f"`{name}`" for name in provider.base_variables),
                     schema_words,
                     "" if provider.direct is None else "can be",
+                    "" if provider.batches is None else "yes",
                 )
             )
-    _table(
-        ("model", "key, first one set", "base URL, first one set", "JSON schema", "direct"), rows
-    )
+    variables = ("key, first one set", "base URL, first one set")
+    _table(("model", *variables, "JSON schema", "direct", "batches"), rows)
 
 
 def _schema_words(provider: Provider) -> str:

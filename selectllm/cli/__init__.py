@@ -42,11 +42,13 @@ MORE = {
     "aa": "Compare a prompt and model with themselves to see the noise.",
     "verify": "Compute the figures of a run again, and list those that differ.",
     "baseline": "Keep the picks of a run for regress to compare with.",
+    "batch": "Write questions to a file for vllm run-batch, and take its answers.",
     "optimize": "Search for a better prompt, and confirm it on new clusters.",
     "prompts": "List, show, compare, write and lock prompts.",
     "models": "List, install or serve embedded models.",
     "doctor": "Show what is installed and set here, and what is broken.",
     "cache": "List, check, repair or clear the cached replies.",
+    "log": "Mend the log of a run or selection.",
 }
 VERBS = EVERYDAY | MORE
 """Every verb with its line. It is the command of its name in the module of its name."""
@@ -60,7 +62,7 @@ Exit codes:
   2    bad input, or a file that cannot be used
   3    the verdict is inconclusive
   4    the limit of --max-cost is reached
-  5    a reply is missing with --offline
+  5    a reply is missing with --offline, or a batch is under way with --no-wait
   6    the provider of the model failed
   70   an internal error
   130  interrupted
@@ -124,9 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: done, or a verdict that lets pass. 1: an answer that was computed and is none to go on with
     (worse, fail, not safe, a difference, a selection that is short or too random). 2: bad input.
-    3: inconclusive. 4: the budget is reached. 5: a reply is missing, offline. 6: the provider
-    failed after retries. 70: an internal error, nothing is decided. 130: interrupted. After 4, 5,
-    6 and 130 what was paid for is kept, and the same call goes on from there.
+    3: inconclusive. 4: the budget is reached. 5: a reply is missing, offline, or a batch is under
+    way. 6: the provider failed after retries. 70: an internal error, nothing is decided. 130:
+    interrupted. After 4, 5, 6 and 130 what was paid for is kept, and the same call goes on.
     """
     try:
         # A verb ends with another code than 0 through `ctx.exit`, which click returns here.

@@ -20,6 +20,7 @@ from selectllm.cli.options import (
     SUITE_SEED,
     Common,
     Function,
+    batch_options,
     common_options,
 )
 from selectllm.cli.reports import append_summary, reports, write_reports, write_unreached
@@ -74,7 +75,7 @@ def evaluation_options(*, verdicts: bool = True) -> Callable[[Function], Functio
     """
 
     def add(verb: Function) -> Function:
-        verb = reports("RunResults", verdicts=verdicts)(common_options(verb))
+        verb = reports("RunResults", verdicts=verdicts)(common_options(batch_options(verb)))
         for decorate in reversed(EVALUATING):
             verb = decorate(verb)
         return verb

@@ -57,6 +57,8 @@ class Common:
     encoder: str | None = None
     vectors: Path | None = None
     drain: float = DRAIN_SECONDS
+    batch: bool = False
+    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,23 @@ COMMON = (
         help="After Ctrl-C, wait at most this long for replies that are still on their way.",
     ),
 )
+BATCH = (
+    option(
+        "--batch",
+        is_flag=True,
+        help="Ask in batches, at about half the price (OpenAI, Azure, Anthropic, and servers with "
+        "OpenAI's API for batches). Answers may take hours.",
+    ),
+    option(
+        "--no-wait",
+        "wait",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="With --batch: do not wait for the answers (exit code 5). Run the same command again "
+        "to collect them.",
+    ),
+)
 OUTPUT = (AS_JSON, QUIET)
 MODEL = (
     option("--api-base", metavar="URL", help="The base URL of the model's server."),
@@ -170,6 +189,13 @@ MODEL = (
 def common_options(function: Function) -> Function:
     """Give a verb the common options; it receives them as `common: Common`."""
     return _grouped(function, "common", Common, COMMON)
+
+
+def batch_options(function: Function) -> Function:
+    """Give a verb with the common options --batch and --no-wait; they are part of `common`."""
+    for decorator in reversed(BATCH):
+        function = decorator(function)
+    return function
 
 
 def output_options(function: Function) -> Function:

@@ -16,6 +16,7 @@ from selectllm.cli.options import (
     STRATEGY,
     TOOLS,
     Common,
+    batch_options,
     common_options,
     map_option,
     model_options,
@@ -137,6 +138,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
 @model_options
 @reports("SelectionSummary", verdicts=False)
 @common_options
+@batch_options
 def select(
     pool_file: Path,
     out: Path | None,

@@ -42,7 +42,7 @@ FLAGS = {
 # The others that messages name in backticks, but those that are verbs too (export, utility).
 ARGUMENTS = frozenset(
     """
-    a add allow_unpriced answers api_base arm b baseline batch_size benchmark budget by cache
+    a add allow_unpriced answers api_base arm b baseline batch batch_size benchmark budget by cache
     cluster_size concurrency demonstrations design dev differing distinct drain drop_leaks
     encoder env_file epochs grid jobs keep learning_rate limit lower matched max_age max_bytes
     max_cost max_filled max_length max_requests max_total_tokens metric model model_arg

@@ -20,6 +20,7 @@ from selectllm.cli.options import (
     SUITE,
     Common,
     Output,
+    batch_options,
     common_options,
     grouped,
     output_options,
@@ -208,6 +209,7 @@ def import_(
 )
 @reports("Calibration")
 @common_options
+@batch_options
 def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> None:
     """Check a judge against people's ratings of the same items.
 

@@ -17,6 +17,7 @@ SelectLLMError                 exit code
 │   └── SelectionOverFilled         too many of them would have been chosen at random
 ├── BudgetReached              4    --max-cost would be exceeded
 ├── ReplyMissing               5    --offline and no recorded or cached reply
+├── BatchUnderWay              5    a batch was sent and is not answered yet
 └── ProviderError              6    the provider failed after retries, or refused the call
 
 Messages name an argument in backticks, by its name in Python (`max_cost`), and carry the name of
@@ -193,6 +194,12 @@ class ReplyMissing(SelectLLMError):
     def __init__(self, message: str, *, pack: Path | None = None) -> None:
         super().__init__(message)
         self.pack = pack
+
+
+class BatchUnderWay(SelectLLMError):
+    """Questions were sent in a batch, and its answers are not there yet."""
+
+    exit_code = 5
 
 
 class ProviderError(SelectLLMError):

@@ -20,7 +20,7 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
     Written under a temporary name in the same folder, synced, then moved into place. Missing
     parent folders are made.
     """
-    with _replacing(path) as descriptor:
+    with replacing(path) as descriptor:
         with open(descriptor, "w", encoding="utf-8", newline="") as handle:
             yield handle
             handle.flush()
@@ -28,8 +28,11 @@ def atomic_write(path: Path) -> Iterator[IO[str]]:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[int]:
-    """The descriptor of a new file, which is moved to `path` if the block ends well."""
+def replacing(path: Path, keep: Path | None = None) -> Iterator[int]:
+    """The descriptor of a new file, which is moved to `path` if the block ends well.
+
+    `keep`: where what is at `path` stays; None for nowhere.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     with contextlib.ExitStack() as undo:
@@ -39,6 +42,8 @@ def _replacing(path: Path) -> Iterator[int]:
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)
         yield descriptor
+        if keep is not None:
+            os.link(path, keep)
         os.replace(name, path)
         undo.pop_all()
 
@@ -68,7 +73,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """The same for bytes."""
-    with _replacing(path) as descriptor, open(descriptor, "wb") as handle:
+    with replacing(path) as descriptor, open(descriptor, "wb") as handle:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
@@ -26,6 +28,8 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 RowT = TypeVar("RowT")
 
 
+NO_ROW = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+"""What reading a line raises that is no row."""
 BEGIN = b'{"manifest":'
 """What every log begins with, be its first line torn or whole."""
 
@@ -67,6 +71,26 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
     manifest: Any = None
     latest: dict[KeyT, RowT] = {}
     intact = 0
+    for number, (end, row) in enumerate(_lines(path, form)):
+        intact = end
+        if not number:
+            manifest = row
+        else:
+            latest[form.key(row)] = row
+    return LogContent(manifest, latest, intact)
+
+
+def each_row(path: Path, form: RowFormat[KeyT, RowT]) -> Iterator[RowT]:
+    """Every row of a log in the order they were written, one in memory at a time.
+
+    A key may come more than once: its last row is the one that counts. Raises as `read_rows`.
+    """
+    return (row for _, row in islice(_lines(path, form), 1, None))
+
+
+def _lines(path: Path, form: RowFormat[KeyT, RowT]) -> Iterator[tuple[int, Any]]:
+    """The manifest and then every row, each with the byte at which its line ends."""
+    number = end = 0
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -74,25 +98,21 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
                     raise _no_log(path)
                 if not line.endswith(b"\n"):
                     break
-                intact += len(line)
+                end += len(line)
                 fields = load_json(line)
-                if number == 1:
-                    manifest = fields["manifest"]
-                    continue
-                row = form.from_json(fields)
-                latest[form.key(row)] = row
+                yield end, fields["manifest"] if number == 1 else form.from_json(fields)
     except OSError as error:
         raise RunError(
             f"{path} cannot be read ({error.strerror}). Check the file and its permissions"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except NO_ROW:
         if number == 1:
             raise _no_log(path) from None
         raise RunError(
             f"{path}:{number} is not a {form.what}. The log is damaged, or it belongs to something "
-            "else. Move it away to start over"
+            f"else. To keep the lines that are whole, run: selectllm log repair "
+            f"{shlex.quote(str(path))}. To start over, move it away"
         ) from None
-    return LogContent(manifest, latest, intact)
 
 
 def _no_log(path: Path) -> RunError:
@@ -200,6 +220,20 @@ def _lock(handle: IO[bytes], path: Path, argument: str) -> None:
             f"another place with `{argument}` (with `cache`, if the file is in the cache)",
             argument=argument,
         ) from None
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """While it lasts, no command writes to the log at `path`. Raises RunError if one does."""
+    try:
+        handle = open(path, "rb", buffering=0)
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be read ({error.strerror}). Check the file and its permissions"
+        ) from None
+    with handle:
+        _lock(handle, path, "path")
+        yield
 
 
 def is_manifest(found: Any, expected: Mapping[str, Any]) -> bool:

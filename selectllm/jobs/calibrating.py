@@ -14,6 +14,7 @@ from selectllm.core.types import Pool
 from selectllm.evaluation.runs.prepare import Sources, read_rated
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.evaluation.suite_entries import Gate
+from selectllm.jobs.batching import asked_in_batches
 from selectllm.jobs.contents import UTILITY
 from selectllm.jobs.measuring import meter_for
 from selectllm.jobs.options import CalibrateSettings
@@ -60,9 +61,15 @@ async def calibrate(
     if isinstance(judge, str):
         theirs = by_name[judge]
     else:
-        theirs = await _measured(session, suite, data.pool, judge, set(ours.values))
+
+        async def measured(session: Session) -> Utility:
+            first = await _measured(session, suite, data.pool, judge, set(ours.values))
+            if settings.out is None:
+                return first
+            return await _measured(session, suite, data.pool, judge, set(members))
+
+        theirs = await asked_in_batches(session, measured)
         if settings.out is not None:
-            theirs = await _measured(session, suite, data.pool, judge, set(members))
             write_utility(session.path(settings.out), theirs, data.pool.sha256)
     return calibration(
         ours,

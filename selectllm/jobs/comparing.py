@@ -19,6 +19,7 @@ from selectllm.evaluation.runs.prepare import load_prompts
 from selectllm.evaluation.runs.run import Run, is_begun
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.arguments import parted
+from selectllm.jobs.batching import asked_in_batches
 from selectllm.jobs.evaluating import (
     EvaluatingArguments,
     carry_out,
@@ -211,10 +212,14 @@ async def compare(
         if design.by is not None:
             least = max(LEAST, getattr(suite, design.by))
             suite = suite.model_copy(update={design.by: least})
-        run = open_run(session, suite, design, prompts=prompts, record=evaluating.record)
-        if sequential:
-            run = _sequential(session, run, design, evaluating)
-        return await carry_out(session, run, evaluating)
+
+        async def job(session: Session) -> Evaluation:
+            run = open_run(session, suite, design, prompts=prompts, record=evaluating.record)
+            if sequential:
+                run = _sequential(session, run, design, evaluating)
+            return await carry_out(session, run, evaluating)
+
+        return await asked_in_batches(session, job)
 
 
 def halves(suite: Suite, prompts: Mapping[str, Prompt], library: PromptLibrary) -> Halves:

@@ -25,6 +25,7 @@ UTILITY = "a utility file"
 VALIDATION = "a validation"
 SCORES = "scores of a student"
 ANSWERS = "answers of a student"
+BATCH = "questions of a batch"
 
 KEYS: Mapping[str, tuple[frozenset[str], ...]] = {
     LOG: (frozenset({"manifest", "manifest_sha256"}),),
@@ -35,6 +36,7 @@ KEYS: Mapping[str, tuple[frozenset[str], ...]] = {
     BASELINE: (frozenset({"entries", "settings", "pool_sha256"}),),
     VALIDATION: (frozenset({"lds", "utility_sha256"}),),
     SCORES: (frozenset({"student", "losses", "bands"}),),
+    BATCH: (frozenset({"custom_id", "method", "url", "body"}),),
     ANSWERS: (frozenset({"text", "rouge_l", "cosine"}),),
     REPORT: (
         frozenset({"suite", "pairs", "verdicts"}),

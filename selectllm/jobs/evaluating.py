@@ -14,8 +14,8 @@ from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.rated_differences import ASK
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.runs.execute import decision_keys
 from selectllm.evaluation.runs.execute import evaluate as decide
-from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import (
     SelectorSources,
     Sources,
@@ -28,6 +28,7 @@ from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.suite import Suite, load_suite
 from selectllm.jobs.arguments import parted
+from selectllm.jobs.batching import asked_in_batches, note_place
 from selectllm.jobs.contents import PACK
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
@@ -71,8 +72,12 @@ async def evaluate(
     evaluating, settings = parted(Evaluating, arguments)
     suite = evaluating.applied(suite_of(suite, session, settings))
     async with opened(session, settings, suite.folder) as session:
-        run = open_run(session, suite, record=evaluating.record)
-        return await carry_out(session, run, evaluating)
+
+        async def job(session: Session) -> Evaluation:
+            run = open_run(session, suite, record=evaluating.record)
+            return await carry_out(session, run, evaluating)
+
+        return await asked_in_batches(session, job)
 
 
 def suite_of(
@@ -174,6 +179,7 @@ def folder_of(session: Session, run: Run, evaluating: Evaluating) -> Path:
 async def carry_out(session: Session, run: Run, evaluating: Evaluating) -> Evaluation:
     """Ask what is not decided yet, and write the run folder; one job at a time does."""
     folder = folder_of(session, run, evaluating)
+    note_place(session, folder / "batches.json")
     async with turn(folder):
         return await _carried_out(session, run, evaluating, folder)
 
@@ -213,7 +219,7 @@ async def _carried_out(
 async def _decisions(session: Session, run: Run, log: DecisionLog) -> Sequence[Decision]:
     embedder = session.embedder(named=run.suite.encoder_name).of_pool(run.pool)
     with session.progress("deciding") as progress:
-        tick = ticks(progress, sum(not log.done(task.key) for task in tasks(run)))
+        tick = ticks(progress, sum(not log.done(key) for key in decision_keys(run)))
         watched = replace(run, meter=replace(run.meter, progress=progress))
         return await decide(watched, embedder, run.settings, log, tick)
 

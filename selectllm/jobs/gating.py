@@ -25,6 +25,7 @@ from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.arguments import parted
+from selectllm.jobs.batching import asked_in_batches
 from selectllm.jobs.contents import BASELINE, PACK
 from selectllm.jobs.evaluating import EvaluatingArguments, carry_out, open_run, suite_of
 from selectllm.jobs.evaluation import Evaluation, TableName
@@ -106,19 +107,23 @@ async def regress(
             recorded = read_baseline(path)
             check_suite(recorded, suite, path)
         prompts = load_prompts(suite, session.library)
-        run = open_run(
-            session,
-            gated(suite, recorded),
-            ComparisonDesign("regress", ()),
-            prompts=prompts,
-            baseline=recorded,
-            record=evaluating.record,
-        )
-        matched(recorded, run.inputs.pairs)  # before anything is paid for
-        try:
-            done = await carry_out(session, run, evaluating)
-        except ReplyMissing as error:
-            raise ReplyMissing(f"{_moved(recorded, run)}{error}", pack=error.pack) from None
+
+        async def job(session: Session) -> Evaluation:
+            run = open_run(
+                session,
+                gated(suite, recorded),
+                ComparisonDesign("regress", ()),
+                prompts=prompts,
+                baseline=recorded,
+                record=evaluating.record,
+            )
+            matched(recorded, run.inputs.pairs)  # before anything is paid for
+            try:
+                return await carry_out(session, run, evaluating)
+            except ReplyMissing as error:
+                raise ReplyMissing(f"{_moved(recorded, run)}{error}", pack=error.pack) from None
+
+        done = await asked_in_batches(session, job)
         return _gate_result(done, suite, newer_versions(suite, prompts, session.library))
 
 

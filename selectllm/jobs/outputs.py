@@ -20,7 +20,7 @@ OF_A_RUN = frozenset(
     (
         *("run.json", "clusters.json", "utilities.jsonl", "baseline.json", "decisions.jsonl"),
         *("results.json", "sets.jsonl", "sets.json", "proposals.jsonl", "optimize.json"),
-        *("winner.jinja", "compare.json"),
+        *("winner.jinja", "compare.json", "batches.json"),
     )
 )
 """What jobs write into their folder under these names, which nothing else must replace."""

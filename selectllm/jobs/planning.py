@@ -21,6 +21,7 @@ from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, EvaluationPlan
 from selectllm.evaluation.planning.plan_json import plan_json
+from selectllm.evaluation.planning.prices import usd_in_batches
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.planning.sets import measure_forecast
 from selectllm.evaluation.planning.sets import plan_sets as forecast_sets
@@ -187,7 +188,27 @@ async def _plan_suite(
         if arms:
             suite = narrowed(suite, prompts, arms)
         run = open_planned(session, suite, prompts, arms)
-        return SuitePlan(plan_json(await _planned(session, run, request, arms)))
+        planned = plan_json(await _planned(session, run, request, arms))
+        _note_batches(session, suite, planned)
+        return SuitePlan(planned)
+
+
+def _note_batches(session: Session, suite: Suite, planned: PlanResults) -> None:
+    """Tell what would be paid in batches, if any model that is asked takes them at a price."""
+    specs = {spec.name: spec for spec in suite.specs()}
+    usual = less = 0.0
+    for asking in (*planned.pairs, *planned.strategies):
+        spec = specs.get(asking.model)
+        if spec is None or not asking.usd:
+            continue
+        usd = usd_in_batches(spec, asking.tokens_in, asking.tokens_out)
+        usual += asking.usd
+        less += asking.usd if usd is None else usd
+    if less < usual:
+        session.note(
+            f"Asked with `batch`, whose answers may take a day, it would cost about {less:.4f} USD "
+            f"instead of {usual:.4f}."
+        )
 
 
 async def plan_sets(

@@ -12,6 +12,7 @@ from selectllm.core.types import Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
 from selectllm.jobs.arguments import parted
+from selectllm.jobs.batching import asked_in_batches, note_place
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.prefilter import left_of
 from selectllm.jobs.selection import Selection
@@ -19,7 +20,7 @@ from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.settings import SelectArguments, SelectRequest
 from selectllm.jobs.turns import turn
-from selectllm.jobs.ways_of_selecting import SelectionJob, Way, by_model, by_strategy
+from selectllm.jobs.ways_of_selecting import Picked, SelectionJob, Way, by_model, by_strategy
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.by_model import (
     SelectSettings,
@@ -51,12 +52,18 @@ async def select(
     request.check()
     async with opened(session, settings) as session:
         spent, began = session.ledger.spent, time.monotonic()
-        loaded, job, way = await _opened(pool, request, session)
-        try:
-            async with turn(job.log, "log"):
-                chosen, decisions = await way.pick(job)
-        finally:
-            await way.close()
+
+        async def pick(session: Session) -> tuple[LoadedPool, SelectionJob, Picked]:
+            loaded, job, way = await _opened(pool, request, session)
+            if job.log is not None:
+                note_place(session, job.log.with_name(f"{job.log.stem}.batches.json"))
+            try:
+                async with turn(job.log, "log"):
+                    return loaded, job, await way.pick(job)
+            finally:
+                await way.close()
+
+        loaded, job, (chosen, decisions) = await asked_in_batches(session, pick)
         different = {(choice.item.instruction, choice.item.input) for choice in chosen}
         if repeats := len(chosen) - len(different):
             session.note(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from selectllm.evaluation.suite_entries import BudgetEntry
     from selectllm.models.connect import Connections
     from selectllm.models.model import ModelSpec
+    from selectllm.models.wrappers.batch import Batch
     from selectllm.models.wrappers.cache import ReplyCache
 
 
@@ -60,6 +61,8 @@ class SessionSettings:
     encoder: str | None = None
     vectors: Path | None = None
     drain: float = DRAIN_SECONDS
+    batch: bool = False
+    wait: bool = True
 
 
 class Settings(TypedDict, total=False):
@@ -78,6 +81,8 @@ class Settings(TypedDict, total=False):
     encoder: str | None
     vectors: Path | str | None
     drain: float
+    batch: bool
+    wait: bool
 
 
 class Session(Closing, Jobs):
@@ -103,6 +108,8 @@ class Session(Closing, Jobs):
     `cache`: folders to use instead of the workspace's. `encoder`: name or path of a
     sentence-transformers model. `vectors`: a .npy file of the pool's vectors. `drain`: seconds
     that a job which is interrupted waits for replies that are on their way; 0 for not at all.
+    `batch`: ask in batches, at about half the price (see docs/batches.md); `wait`: wait until they
+    are answered, instead of raising BatchUnderWay until the same job, run again, finds them so.
 
     Raises UsageError for a setting that cannot work.
     """
@@ -150,6 +157,7 @@ class Session(Closing, Jobs):
 
             self.given = GivenVectors(open_vectors(self.settings.vectors))
         self._caches: list[ReplyCache] = []  # one, once somebody asks for it
+        self.batch: Batch | None = None  # of a job that asks in batches
         self._encoders: set[str] = set()  # whose scripts were looked at
         self._codes: set[str] = set()  # `module:attr` that were told
         self.closed = False
@@ -284,6 +292,14 @@ class Session(Closing, Jobs):
         ledger = self.ledger
         if budget is not None:
             ledger = ledger.part(suite_budget(budget, self.shared, self.note))
+        if self.batch is not None:
+            self.batch.ledger = ledger
+        elif self.settings.batch:
+            raise UsageError(
+                "`batch`: this command asks one question after another, which cannot be done in "
+                "batches. Leave it out",
+                argument="batch",
+            )
         return Connections(
             cache=self.cache,
             environment=os.environ,
@@ -297,6 +313,7 @@ class Session(Closing, Jobs):
             num_ctx=num_ctx,
             base=self.base,
             innermost=self.engine.model,
+            batch=self.batch,
         )
 
     def embedder(
@@ -399,6 +416,11 @@ def _check(settings: SessionSettings) -> None:
         raise UsageError(
             f"`concurrency` {settings.concurrency} is not from 1 to {MOST_CALLS}",
             argument="concurrency",
+        )
+    if settings.batch and settings.offline:
+        raise UsageError(
+            "`batch` sends questions, and `offline` sends nothing. Leave one of them out",
+            argument="batch",
         )
     check_number("drain", settings.drain)
     if settings.drain is None or not 0 <= settings.drain < math.inf:

@@ -25,6 +25,7 @@ from selectllm.models.providers.model_table import price_per_token
 from selectllm.models.providers.openai_body import check_direct
 from selectllm.models.providers.own import OwnModel, find_factory, own_identity
 from selectllm.models.providers.providers import provider_of
+from selectllm.models.wrappers.batch import Batch, Batched
 from selectllm.models.wrappers.budget import Budgeted, Ledger
 from selectllm.models.wrappers.cache import ReplyCache
 from selectllm.models.wrappers.cached import Cached, Offline
@@ -47,7 +48,7 @@ class Connections:
     `recorded`: the endpoints that a baseline holds, by model: an embedded model whose engine is
     not installed is known by its own there. `innermost`: what makes the model that talks to a
     provider; None for `innermost` below. `state`: where the rates of models are kept; None for
-    nowhere.
+    nowhere. `batch`: what network models are asked in, None for calls.
     """
 
     cache: ReplyCache
@@ -64,6 +65,7 @@ class Connections:
     recorded: Mapping[str, str] = field(default_factory=empty)
     innermost: Callable[[ModelSpec, Connections], Model] | None = None
     state: SharedState | None = None
+    batch: Batch | None = None
 
 
 def request_endpoint(spec: ModelSpec, shared: Connections) -> str | None:
@@ -104,6 +106,8 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
         return Counted(MockModel(spec, shared.utility, write), shared.calls)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
+    if shared.batch is not None and provider_of(spec).way == "network":
+        inner = Batched(spec, shared.batch)
     return Counted(Replayed(Cached(inner, shared.cache), shared.pack), shared.calls)
 
 

@@ -48,6 +48,8 @@ LINES = {
     "aa": f"{SUITE} --model mock/random",
     "verify": "runs/ab",
     "baseline set": "runs/asked -o new.json",
+    "batch export": "suites/grid.yaml new.jsonl",
+    "batch import": "suites/grid.yaml answers.jsonl",
     "optimize": "suites/grid.yaml --grid",
     "prompts check": "",
     "prompts diff": "short@1 rank@1",
@@ -68,6 +70,7 @@ LINES = {
     "cache ls": "",
     "cache stats": "",
     "cache verify": "",
+    "log repair": "runs/asked",
 }
 """A verb, and arguments with which it could go on."""
 PICK = "select pool.jsonl --budget 3"
@@ -317,6 +320,13 @@ aa nowhere.yaml                                     | nowhere.yaml
 verify nowhere                                      | nowhere/run.json
 verify pool.jsonl                                   | pool.jsonl/run.json
 
+batch export nowhere.yaml new.jsonl                 | nowhere.yaml
+batch export suites/grid.yaml pool.jsonl            | pool.jsonl
+batch export suites/grid.yaml new.jsonl --model no  | --model 'no'
+batch import suites/grid.yaml nowhere.jsonl         | nowhere.jsonl
+batch import suites/grid.yaml pool.jsonl            | pool.jsonl custom_id
+eval suites/grid.yaml --batch --offline             | --batch --offline
+
 baseline set nowhere -o new.json                    | nowhere/results.json
 baseline set runs/asked -o new.json --prompt shrt   | --prompt 'shrt' mine@1
 baseline set runs/asked -o runs/asked/results.json  | -o runs/asked/results.json
@@ -360,6 +370,11 @@ cache export new.jsonl --suite nowhere.yaml         | nowhere.yaml
 cache import nowhere.jsonl                          | nowhere.jsonl
 cache import pool.jsonl                             | pool.jsonl:1
 cache prune                                         | --max-bytes --max-age
+
+log repair nowhere.jsonl                            | nowhere.jsonl
+log repair suites                                   | suites .jsonl
+log repair pool.jsonl                               | pool.jsonl
+log repir runs/asked                                | 'repir' 'repair'?
 """
 """A call, and the words of its error: the argument, the value, the closest name."""
 ROWS = [

@@ -75,3 +75,28 @@ def without(name: str, files: dict[str, bytes]) -> dict[str, bytes]:
         for other, content in files.items()
         if other != name
     }
+
+
+@pytest.mark.parametrize("log", LOGS)
+def test_a_log_that_is_damaged_in_the_middle_is_mended_and_gone_on_with(
+    selectllm: Command, log: str
+) -> None:
+    resumed, path = LOGS[log], Path(log)
+    manifest, *rows = path.read_bytes().splitlines(keepends=True)
+    damaged = len(rows) // 2
+    path.write_bytes(manifest + b"".join([*rows[:damaged], b"\x00\xff{\n", *rows[damaged + 1 :]]))
+    for name in resumed.results:
+        Path(name).unlink()
+    refused = again(selectllm, *resumed.words, out=resumed.out)
+    assert refused.code == 2
+    assert f"{log}:{damaged + 2} is not a" in refused.err
+    assert f"selectllm log repair {log}" in refused.err
+    assert selectllm("log", "repair", log, "--check").code == 1
+    mended = selectllm("log", "repair", log)
+    assert (mended.code, f": {damaged + 2}." in mended.out) == (0, True)
+    aside = Path(f"{log}.damaged")
+    assert aside.exists()
+    aside.unlink()
+    assert again(selectllm, *resumed.words, out=resumed.out).code == resumed.code
+    assert path.read_bytes().count(b"\n") == 1 + len(rows)
+    assert without(log, written()) == without(log, golden())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from selectllm.evaluation.planning.schema import LitellmPrices, PriceSource, TokenPrice
 from selectllm.models.model import ModelSpec, Price
-from selectllm.models.providers.model_table import price_per_token, table
+from selectllm.models.providers.model_table import price_in_batches, price_per_token, table
 from selectllm.models.providers.providers import provider_of
 
 _DATED = re.compile(r"(?<!\d)20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)")
@@ -33,6 +33,12 @@ def priced(spec: ModelSpec) -> Priced | None:
         return Priced(Price(0.0, 0.0), "free")
     price = price_per_token(spec)
     return None if price is None else Priced(price, "litellm" if spec.price is None else "suite")
+
+
+def usd_in_batches(spec: ModelSpec, tokens_in: int, tokens_out: int) -> float | None:
+    """What so many tokens would cost in batches; None if the model takes none, or has no price."""
+    price = None if provider_of(spec).batches is None else price_in_batches(spec)
+    return None if price is None else price.cost(tokens_in, tokens_out)
 
 
 def table_behind(prices: Iterable[Priced | None]) -> LitellmPrices | None:

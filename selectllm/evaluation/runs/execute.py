@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 
 from selectllm.core.arrays import Vectors
+from selectllm.core.errors import ReplyMissing
 from selectllm.core.types import Attempt, Cluster, Decision, Item
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.comparison.kinds import is_decided
@@ -26,31 +28,45 @@ from selectllm.selection.task import AskSettings, Task, with_ballots
 CONTEXT_MARGIN = 1.5
 
 
-def tasks(run: Run) -> Iterator[Task]:
-    """Every decision to be made; all selectors see a cluster in the same orders.
+def tasks(run: Run, done: Callable[[Key], bool] = lambda key: False) -> Iterator[Task]:
+    """Every decision to be made that is not `done`; all selectors see a cluster in the same orders.
 
     A vote sees it in more of them. Cluster by cluster, so that a run cut short by its budget has
     asked every pair alike.
     """
     suite = run.suite
-    for cluster in run.clusters:
-        if len(cluster.members) <= suite.picks:
-            continue  # nothing to choose
+    for cluster, order in _shown_at_all(run):
         show = partial(shown_items, run, cluster)
-        for order in range(suite.orders):
-            shown = show(order)
-            for repeat in range(suite.repeats):
-                for selector in run.selectors:
-                    task = Task(
-                        selector=selector,
-                        cluster=cluster.id,
-                        shown=shown,
-                        k=suite.picks,
-                        order=order,
-                        repeat=repeat,
-                        seed=suite.seed + repeat,
-                    )
-                    yield with_ballots(task, show)
+        shown: tuple[Item, ...] = ()
+        for repeat, selector in product(range(suite.repeats), run.selectors):
+            if done((selector.prompt.ref, selector.spec.name, cluster.id, order, repeat, 0)):
+                continue
+            shown = shown or show(order)
+            task = Task(
+                selector=selector,
+                cluster=cluster.id,
+                shown=shown,
+                k=suite.picks,
+                order=order,
+                repeat=repeat,
+                seed=suite.seed + repeat,
+            )
+            yield with_ballots(task, show)
+
+
+def decision_keys(run: Run) -> Iterator[Key]:
+    """The key of every decision to be made, in the order of `tasks`, at a tenth of its price."""
+    names = [(selector.prompt.ref, selector.spec.name) for selector in run.selectors]
+    for cluster, order in _shown_at_all(run):
+        for repeat, (prompt, model) in product(range(run.suite.repeats), names):
+            yield prompt, model, cluster.id, order, repeat, 0
+
+
+def _shown_at_all(run: Run) -> Iterator[tuple[Cluster, int]]:
+    """Every cluster in which there is something to choose, with each of its orders."""
+    for cluster in run.clusters:
+        if len(cluster.members) > run.suite.picks:
+            yield from ((cluster, order) for order in range(run.suite.orders))
 
 
 def shown_items(run: Run, cluster: Cluster, order: int) -> tuple[Item, ...]:
@@ -193,8 +209,17 @@ async def evaluate(
             if asked is not None and decided(run, asked, log.decisions()):
                 break
             asked = stage
-            await decide_by_strategies(stage, embedder, log)
-            await make_decisions(tasks(stage), settings, log, tick)
+            missing: ReplyMissing | None = None
+            try:
+                await decide_by_strategies(stage, embedder, log)
+            except ReplyMissing as error:
+                if run.meter.shared.batch is None:
+                    raise
+                missing = error  # a batch asks for it together with what follows
+            total = sum(1 for _ in decision_keys(stage))
+            await make_decisions(tasks(stage, log.done), settings, log, tick, total=total)
+            if missing is not None:
+                raise missing
     finally:
         for selector in run.selectors:
             await selector.model.close()

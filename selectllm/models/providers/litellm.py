@@ -12,6 +12,7 @@ import contextlib
 import time
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selectllm.core.errors import ModelError, ProviderError
@@ -73,6 +74,16 @@ class LiteLLMModel:
             raise outcome  # here, where neither litellm's exception nor the key is in reach
         return outcome
 
+    async def written(self, request: Request) -> WrittenCall:
+        """What `complete` would send; nothing is sent.
+
+        Raises ProviderError where litellm refuses the call.
+        """
+        outcome = await self._written(request)
+        if isinstance(outcome, ProviderError):
+            raise outcome
+        return outcome
+
     async def close(self) -> None:
         """Close the connections; with the last open model, the clients that they shared."""
         if self not in _OPEN:
@@ -97,6 +108,24 @@ class LiteLLMModel:
         except Exception as error:  # providers, SDKs and transports raise what they like
             outcome = read_heard(heard) or diagnose(error, heard)
         return self._outcomes.told(request, outcome, time.perf_counter() - started)
+
+    async def _written(self, request: Request) -> WrittenCall | ProviderError:
+        kept: list[WrittenCall] = []
+
+        def keep(sent: Any) -> None:
+            kept.append(WrittenCall(bytes(sent.content), dict(sent.headers)))
+            raise _NotSentError
+
+        try:
+            with QUIET, ours([], keep):
+                await self._load().acompletion(**self._call(request))
+        except Exception as error:
+            if not kept:
+                fault = diagnose(error)
+                told = self._outcomes.told(request, replace(fault, kind="setting"), 0.0)
+                assert isinstance(told, ProviderError)  # of this kind it is never a reply
+                return told
+        return kept[0]
 
     def _load(self) -> Any:
         litellm = load_litellm()
@@ -129,6 +158,18 @@ class LiteLLMModel:
         return call
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenCall:
+    """A call as litellm writes it: the body, and the headers by their lower-case names."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class _NotSentError(Exception):
+    """A call was written, and is not to be sent."""
+
+
 class _Limit:
     """The time-out of one call, `seconds` from when it is sent.
 
@@ -146,7 +187,7 @@ class _Limit:
         self._timeout = timeout = asyncio.timeout(self._seconds + PREPARING)
         return timeout
 
-    def sent(self) -> None:
+    def sent(self, request: Any) -> None:
         """The time counts from now; a redirect does not give more."""
         timeout, self._timeout = self._timeout, None
         if timeout is not None:

@@ -19,7 +19,9 @@ from functools import cache
 from typing import Any
 
 _OURS: ContextVar[bool] = ContextVar("a call of selectllm's", default=False)
-_SENT: ContextVar[Callable[[], object]] = ContextVar("hears of sending", default=lambda: None)
+_SENT: ContextVar[Callable[[Any], object]] = ContextVar(
+    "hears of sending", default=lambda request: None
+)
 _HEARD: ContextVar[list[Any] | None] = ContextVar("what its server sent", default=None)
 
 # What our calls find there. `drop_params`: a setting that a provider does not take is an error, not
@@ -75,13 +77,13 @@ def load_litellm() -> Any:
 
 @contextmanager
 def ours(
-    heard: list[Any] | None = None, sent: Callable[[], object] = lambda: None
+    heard: list[Any] | None = None, sent: Callable[[Any], object] = lambda request: None
 ) -> Iterator[None]:
     """Mark what happens inside as a call of ours; litellm need not log it either.
 
     Logging takes a tenth of a call's CPU time. `heard`: takes the httpx responses that arrive
-    inside, oldest first, whatever litellm then makes of them. `sent`: is called when a request
-    goes out.
+    inside, oldest first, whatever litellm then makes of them. `sent`: is called with a request
+    before it goes out, which it does not if this raises.
     """
     unlogged = _unlogged()
     marks = _OURS.set(True), unlogged.set(True), _HEARD.set(heard), _SENT.set(sent)
@@ -208,7 +210,7 @@ def _hear_the_servers() -> None:
         return
 
     async def tell(request: Any) -> None:
-        _SENT.get()()
+        _SENT.get()(request)
 
     async def hear(response: Any) -> None:
         heard = _HEARD.get()

@@ -20,6 +20,7 @@ FILE = "litellm/model_prices_and_context_window_backup.json"
 
 _KEPT = (
     *("litellm_provider", "mode", "input_cost_per_token", "output_cost_per_token"),
+    *("input_cost_per_token_batches", "output_cost_per_token_batches"),
     *("supports_system_messages", "supports_response_schema"),
     *("supports_parallel_function_calling", "default_reasoning_effort"),
 )
@@ -57,11 +58,23 @@ def price_per_token(spec: ModelSpec) -> Price | None:
     The table's plain rates: discounts for cached prompts and surcharges for very long ones are
     left out.
     """
-    if spec.price is not None:
-        return spec.price
+    return spec.price or _listed(spec, "")
+
+
+def price_in_batches(spec: ModelSpec) -> Price | None:
+    """The same for a question in a batch: the table's price of batches, else half of the usual."""
+    usual = price_per_token(spec)
+    if usual is None:
+        return None
+    listed = None if spec.price is not None else _listed(spec, "_batches")
+    return listed or Price(usual.input / 2, usual.output / 2)
+
+
+def _listed(spec: ModelSpec, kind: str) -> Price | None:
     for key in (spec.id, spec.id.partition("/")[2]):
         row = table().get(key, {})
-        read, written = row.get("input_cost_per_token"), row.get("output_cost_per_token")
+        read = row.get(f"input_cost_per_token{kind}")
+        written = row.get(f"output_cost_per_token{kind}")
         if not row.get("litellm_provider", "").startswith(spec.provider):
             continue
         if read is not None and written is not None:

@@ -19,6 +19,9 @@ from selectllm.models.token_logprobs import MOST, MOST_OF_ENGINE
 Way = Literal["network", "embedded", "scripted", "own"]
 """How its models are reached: by litellm, the engine in this process, a script, or own code."""
 
+Batches = Literal["openai", "anthropic"]
+"""Whose form its batches have: OpenAI's files and batches, or Anthropic's message batches."""
+
 Direct = Literal["openai", "vllm"]
 """How its bodies are written where it is asked without litellm: a key of openai_body.FORMS."""
 
@@ -29,10 +32,11 @@ class Provider:
 
     `base`, `key`: the variables that its base URL and key are read from, the first one set wins;
     None for NAME_API_BASE and NAME_API_KEY. `direct`: it can be asked without litellm, None if it
-    cannot. `takes_schema`: a pattern of the names of its models
-    that take a JSON schema as `response_format`, None if none is known to (November 2026, from the
-    providers' documentation as litellm 1.106.2's model table records it). `self_hosted`: it has no
-    server of its own, and without a base URL litellm would send prompts to api.openai.com.
+    cannot. `batches`: it can be asked in batches, None if it cannot. `takes_schema`: a pattern of
+    the names of its models that take a JSON schema as `response_format`, None if none is known to
+    (November 2026, from the providers' documentation as litellm 1.106.2's model table records it).
+    `self_hosted`: it has no server of its own, and without a base URL litellm would send prompts to
+    api.openai.com.
     `ambient_token`: it sends a token of the machine's own log-in whatever key it is given.
     `default_endpoint`: where it listens unless told otherwise, for messages. `needs_num_ctx`: it
     cuts prompts unless told how long they are. `free`: calls cost nothing. `needs_key`: it cannot
@@ -50,6 +54,7 @@ class Provider:
     key: tuple[str, ...] | None = None
     way: Way = "network"
     direct: Direct | None = None
+    batches: Batches | None = None
     takes_schema: str | None = None
     self_hosted: bool = False
     ambient_token: bool = False
@@ -130,6 +135,7 @@ PROVIDERS: Mapping[str, Provider] = {
             base=_OPENAI_BASE,
             key=_OPENAI_KEY,
             direct="openai",
+            batches="openai",
             takes_schema=(
                 r"(ft:)?(gpt-4o(?!-2024-05-13)|gpt-4\.1|gpt-[5-9]|o[34](-mini)?(-2\d{3}|$)"
                 r"|o1(-2\d{3}|$))"
@@ -137,6 +143,7 @@ PROVIDERS: Mapping[str, Provider] = {
             ),
             needs_key=True,
         ),
+        Provider(name="azure", batches="openai"),
         Provider(name="text-completion-openai", base=_OPENAI_BASE, key=_OPENAI_KEY),
         Provider(name="custom_openai", base=_OPENAI_BASE, key=_OPENAI_KEY, self_hosted=True),
         Provider(name="openai_like", self_hosted=True),
@@ -144,6 +151,7 @@ PROVIDERS: Mapping[str, Provider] = {
             name="anthropic",
             base=_ANTHROPIC_BASE,
             key=_ANTHROPIC_KEY,
+            batches="anthropic",
             takes_schema=r"claude-[a-z]+-(4-[5-9]|[5-9])",
             needs_key=True,
         ),

@@ -93,6 +93,32 @@ class Ledger:
             note=self.note,
         )
 
+    def fits(self, bill: Bill) -> bool:
+        """Whether `bill` could be set aside now, as far as this process knows."""
+        if self._whole is not None and not self._whole.fits(bill):
+            return False
+        return not self.limits.any or self.limits.allow(self._spent + self._reserved + bill)
+
+    async def settle_part(self, reserved: Sequence[Reservation], part: Ledger) -> None:
+        """Count what `part` spent, for which `reserved` was set aside; empty if by nobody here.
+
+        Nothing can stop it any more: so it is with the answers of a batch.
+        """
+        if reserved:
+            await self.settle(reserved, part._spent, priced=True)
+        for ledger in self._chain():
+            if not reserved:
+                ledger._spent += part._spent
+            ledger.assumed += part.assumed
+            ledger.assumed_calls += part.assumed_calls
+            ledger.unpriced_calls += part.unpriced_calls
+
+    def _chain(self) -> Iterator[Ledger]:
+        """Itself, and what it is a part of."""
+        yield self
+        if self._whole is not None:
+            yield from self._whole._chain()
+
     def shared_budgets(self) -> Iterator[SharedBudget]:
         """Those that are spent from here."""
         if self.shared is not None:
@@ -208,7 +234,7 @@ class Budgeted:
             yield
 
     async def _paid(self, request: Request) -> Reply:
-        bill = self._reservation(request)
+        bill = self.reservation(request)
         reserved = await self._ledger.reserve(bill)
         spent: float | None = 0.0
         tokens = requests = 0
@@ -268,7 +294,11 @@ class Budgeted:
                 "aside for each call. To spend less, set a lower `reasoning_effort` for the model."
             )
 
-    def _reservation(self, request: Request) -> Bill:
+    def reservation(self, request: Request) -> Bill:
+        """What to set aside before a request is sent.
+
+        Raises ModelError under a limit in USD where the price is not known and must be.
+        """
         if not self._ledger.limited:
             return Bill(requests=1)
         for shared in self._ledger.shared_budgets():

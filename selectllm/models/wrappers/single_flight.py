@@ -81,12 +81,12 @@ async def _lead(
 ) -> Result:
     error: SelectLLMError | None = None
     try:
-        await _lock_byte(lock_file, key)
+        offset = await _taken(lock_file, key)
         try:
             found = look()  # another process may have answered meanwhile
             return found if found is not None else await work()
         finally:
-            _unlock_byte(lock_file, key)
+            release(lock_file, offset)
     except SelectLLMError as caught:
         error = caught
         raise
@@ -99,13 +99,11 @@ async def _lead(
             landed.set_result(True)
 
 
-async def _lock_byte(lock_file: Path, key: str) -> None:
-    """No other process works for `key` until it is unlocked; on Windows this is not held."""
+async def _taken(lock_file: Path, key: str) -> int:
+    """Wait until no other process works for `key`; the offset to release afterwards."""
+    offset = int(key[:15], 16)
     wait = FIRST_POLL
-    while not take(lock_file, int(key[:15], 16)):
+    while not take(lock_file, offset):
         await rest(wait)
         wait = min(wait * 2, LAST_POLL)
-
-
-def _unlock_byte(lock_file: Path, key: str) -> None:
-    release(lock_file, int(key[:15], 16))
+    return offset

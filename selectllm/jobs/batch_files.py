@@ -1,0 +1,187 @@
+"""Batches by hand: the questions of an evaluation as a file, and the answers back from one.
+
+For `vllm run-batch`, gateways, and providers' own pages: JSON lines of OpenAI's form, whose
+`custom_id` is the request's key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from selectllm.core.errors import ModelError, ReplyMissing, UsageError
+from selectllm.core.files import write_bytes
+from selectllm.core.names import unknown
+from selectllm.core.shown import counted
+from selectllm.evaluation.suite import Suite
+from selectllm.jobs.batch_taking import Taking
+from selectllm.jobs.batching import noting
+from selectllm.jobs.contents import BATCH
+from selectllm.jobs.evaluating import evaluate, suite_of
+from selectllm.jobs.options import Evaluating
+from selectllm.jobs.outputs import check_written, read_by
+from selectllm.jobs.session import Session
+from selectllm.models.model import Request
+from selectllm.models.providers.batch_lines import (
+    BatchAnswers,
+    openai_outcome,
+    question_line,
+    read_answers,
+)
+from selectllm.models.providers.failures import Fault
+from selectllm.models.providers.openai_body import check_direct
+from selectllm.models.wrappers.batch import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionsWritten:
+    """What `export_batch` wrote: `questions` of `model` to `file`; none if nothing is missing."""
+
+    file: Path
+    questions: int
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersTaken:
+    """What `import_batch` took.
+
+    `kept`: answers that are in the reply cache now. `known`: whose questions had an answer
+    before. `missing`: questions of the evaluation that are still without one. `errors`: answers
+    that are faults; `first`: the first of them in words. `unknown`: lines that answer nothing that
+    was asked; `doubled`: beyond the first of their question; `garbage`: that cannot be read.
+    """
+
+    kept: int
+    known: int
+    missing: int
+    errors: int
+    unknown: int
+    doubled: int
+    garbage: int
+    first: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every question that the file should answer is answered."""
+        return not (self.missing or self.errors)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What there is to tell."""
+        said = [f"{counted(self.kept, 'answer')} taken into the reply cache."]
+        counts = {
+            "to questions that had an answer before": self.known,
+            "with an error": self.errors,
+            "to questions that were not asked": self.unknown,
+            "that came twice": self.doubled,
+            "that cannot be read": self.garbage,
+        }
+        said += [f"{counted(n, 'line')} {what}." for what, n in counts.items() if n]
+        if self.first is not None:
+            said.append(f"The first error: {self.first}")
+        if self.missing:
+            said.append(f"{counted(self.missing, 'question')} still without an answer.")
+        return said
+
+
+async def export_batch(
+    suite: Suite | Path | str,
+    file: Path,
+    evaluating: Evaluating,
+    *,
+    model: str | None = None,
+    session: Session,
+) -> QuestionsWritten:
+    """Write the questions of an evaluation that have no reply yet to `file`, as JSON lines.
+
+    They are those that `evaluate` would ask next, told the same: after a first round the ones that
+    are asked again. `model`: only those of this model of the suite; a file holds those of one.
+    Raises UsageError for several models, and ModelError for one that OpenAI's API cannot ask.
+    """
+    suite, place = suite_of(suite, session, {}), session.path(file)
+    check_written("file", place, BATCH, read_by(suite), session.workspace)
+    if model is not None and model not in (names := [spec.name for spec in suite.specs()]):
+        raise UsageError(f"`model`: {unknown('model', model, names)}", argument="model")
+    wanted = await _wanted(suite, session, evaluating)
+    requests = [each for each in wanted.values() if model in (None, each.model.name)]
+    models = {request.model.name for request in requests}
+    if len(models) > 1:
+        raise UsageError(
+            f"the questions are of several models ({', '.join(sorted(models))}), and a file holds "
+            "those of one. Name it with `model`",
+            argument="model",
+        )
+    for request in requests[:1]:
+        check_direct(request.model)
+    lines = [_line(request) for request in requests]
+    if lines:
+        write_bytes(place, b"".join(lines))
+    return QuestionsWritten(file, len(lines), next(iter(models), None))
+
+
+async def import_batch(
+    suite: Suite | Path | str, file: Path, evaluating: Evaluating, *, session: Session
+) -> AnswersTaken:
+    """Take the answers in `file`, JSON lines of OpenAI's form, into the reply cache.
+
+    The rest is told as `export_batch` was. What is taken stays whatever is wrong with the rest.
+    Raises UsageError for a file that cannot be read, or none of whose lines is an answer.
+    """
+    suite, answers = suite_of(suite, session, {}), _answers(session.path(file))
+    wanted = await _wanted(suite, session, evaluating)
+    session = noting(session, Batch(lambda spec: None))
+    there = {key: request for key, request in wanted.items() if key in answers.outcomes}
+    taking = Taking(session, there)
+    failed = await taking.take(answers)
+    await session.ledger.settle_part((), taking.spent)
+    others = answers.unknown(wanted)
+    known = sum(session.cache.get(key) is not None for key in others)
+    return AnswersTaken(
+        kept=taking.kept,
+        known=known,
+        missing=len(wanted) - len(there),
+        errors=len(failed),
+        unknown=len(others) - known,
+        doubled=answers.doubled,
+        garbage=answers.garbage,
+        first=str(taking.errors[0]) if taking.errors else None,
+    )
+
+
+async def _wanted(suite: Suite, session: Session, evaluating: Evaluating) -> dict[str, Request]:
+    """The questions that have no reply yet, as a job that asks in batches notes them."""
+    batch = Batch(lambda spec: None)
+    told = {"out": evaluating.out, "seed": evaluating.seed, "limit": evaluating.limit}
+    try:
+        await evaluate(suite, session=noting(session, batch), **told)  # type: ignore[arg-type]
+    except ReplyMissing:
+        if not batch.wanted:
+            raise
+    return batch.wanted
+
+
+def _answers(file: Path) -> BatchAnswers:
+    """The answers in a file. Raises UsageError for one that cannot be read, or holds none."""
+    answers = BatchAnswers()
+    try:
+        with file.open("rb") as lines:
+            read_answers(lines, answers, openai_outcome)
+    except OSError as error:
+        raise UsageError(
+            f"{file}: The answers cannot be read ({error.strerror}).", argument="file"
+        ) from None
+    if not answers.outcomes:
+        raise UsageError(
+            f"{file}: None of its lines is an answer of OpenAI's batch form (custom_id, response). "
+            "Name the file of results, such as vllm run-batch -o writes it",
+            argument="file",
+        )
+    return answers
+
+
+def _line(request: Request) -> bytes:
+    line = question_line(request.model, request)
+    if isinstance(line, Fault):
+        raise ModelError(f"model {request.model.name!r}: {line.reason}. Correct its entry")
+    return line
