@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,25 +11,26 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import (
     AS_JSON,
     DIRECTORY,
-    ENCODER,
     FILE,
     LIMIT,
-    PROMPTS,
     SUITE,
     SUITE_SEED,
     Common,
+    common_options,
     map_option,
 )
-from selectllm.cli.terminal import say, spoken
-from selectllm.core.errors import UsageError
-from selectllm.core.shown import visible
-from selectllm.jobs.cache_state import begin_anew, check_cache, clear_all, line_of, summary_of
+from selectllm.cli.terminal import say
+from selectllm.jobs.cache_state import (
+    begin_anew,
+    check_cache,
+    check_clearing,
+    clear_all,
+    lines_of,
+    summary_of,
+)
 from selectllm.jobs.sync import finished
 from selectllm.jobs.workspace import find_workspace
 from selectllm.models.wrappers.cache import ReplyCache
-
-if TYPE_CHECKING:
-    from selectllm.jobs.session import Session
 
 
 @click.group()
@@ -64,14 +63,8 @@ def stats(folder: Path | None, as_json: bool) -> None:
 )
 def ls(folder: Path | None, as_json: bool, limit: int) -> None:
     """List the newest replies, each with its key, time, model, tokens and text."""
-    rows = sorted(_open(folder).rows(), key=lambda pair: -pair[1]["at"])[:limit]
-    if not rows and not as_json:
-        click.echo("There are no replies in the cache.")
-    for key, row in rows:
-        if as_json:
-            click.echo(json.dumps({"key": key, **row}, sort_keys=True, ensure_ascii=False))
-        else:
-            click.echo(visible(line_of(key, row)))
+    for line in lines_of(_open(folder), limit, as_json=as_json):
+        click.echo(line)
 
 
 @cache.command(epilog=example("cache verify", "cache verify --repair"))
@@ -103,20 +96,18 @@ def verify(ctx: click.Context, folder: Path | None, as_json: bool, mend: bool) -
 @option("--model")
 @SUITE_SEED
 @LIMIT
-@ENCODER
-@PROMPTS
-@FOLDER
-@AS_JSON
-def explain(suite_file: Path, as_json: bool, **given: Any) -> None:
+@common_options
+def explain(suite_file: Path, common: Common, **given: Any) -> None:
     """Say why replies to the questions of SUITE are missing in the cache. Nothing is sent.
 
     For each missing reply the cached question that comes nearest is looked for, and which of the
     model's settings or messages differ.
     """
+    from selectllm.cli.session import open_session
     from selectllm.jobs.explaining import explain as explained
 
-    session = _session(suite_file, given.pop("folder"), given.pop("encoder"), given.pop("prompts"))
-    say(finished(explained(suite_file, session=session, **given)), as_json=as_json)
+    session = open_session(common, suite_file.resolve().parent)
+    say(finished(explained(suite_file, session=session, **given)), as_json=common.as_json)
 
 
 @cache.command("export", epilog=example("cache export replies.jsonl --model openai/gpt-4o-mini"))
@@ -132,11 +123,11 @@ def export(
 
     The same replies give the same bytes. Keys of providers are not in it.
     """
-    from selectllm.jobs.caching import export_replies, keys_of
+    from selectllm.jobs.caching import export_replies
 
-    keys = None if suite is None else finished(keys_of(suite, _session(suite, folder)))
     workspace = find_workspace(Path.cwd(), cache=folder)
-    say(export_replies(_open(folder), file, workspace, model=model, keys=keys), as_json=as_json)
+    job = export_replies(_open(folder), file, workspace, model=model, suite=suite)
+    say(finished(job), as_json=as_json)
 
 
 @cache.command("import", epilog=example("cache import replies.jsonl"))
@@ -194,10 +185,7 @@ def clear(
     of its items, its vectors and its clusters. What else on the disk holds them is told.
     """
     place = _place(folder)
-    if pool is None and any(how.values()):
-        raise UsageError("`pool` is missing: the other options say how to read it", argument="pool")
-    if pool is not None and budget is not None:
-        raise UsageError("`budget` keeps every reply. Leave out `pool`", argument="budget")
+    check_clearing(pool, budget, **how)
     if budget is not None:
         click.echo(begin_anew(place.parent, budget))
     elif pool is not None:
@@ -206,18 +194,14 @@ def clear(
         click.echo(clear_all(place))
 
 
-def _forget(
-    folder: Path | None, pool: Path, yes: bool, *, columns: Mapping[str, str], unknown: bool
-) -> None:
-    from selectllm.data.pool import load_pool
+def _forget(folder: Path | None, pool: Path, yes: bool, **how: Any) -> None:
     from selectllm.jobs.forgetting import forget, to_forget
 
-    loaded = load_pool(pool, columns=columns).pool
     workspace, store = find_workspace(Path.cwd(), cache=folder), _open(folder)
-    found = to_forget(store, loaded, workspace, unknown=unknown)
+    found = to_forget(store, pool, workspace, **how)
     if _agreed(yes, f"Remove {found.amounts}, for good, from {workspace.cache}?"):
-        forget(store, loaded, workspace, found)
-        click.echo(visible(spoken(found.text)))
+        forget(store, workspace, found)
+        say(found, as_json=False)
 
 
 def _agreed(yes: bool, question: str) -> bool:
@@ -226,16 +210,6 @@ def _agreed(yes: bool, question: str) -> bool:
         return True
     click.echo("Nothing was removed.")
     return False
-
-
-def _session(
-    suite: Path, folder: Path | None, encoder: str | None = None, prompts: Path | None = None
-) -> Session:
-    """A session that sends nothing, around a suite."""
-    from selectllm.cli.session import open_session
-
-    common = Common(offline=True, cache=folder, encoder=encoder, prompts=prompts)
-    return open_session(common, suite.resolve().parent)
 
 
 def _place(folder: Path | None) -> Path:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
-from selectllm.core.shown import counted
+from selectllm.core.shown import counted, visible
 from selectllm.models.wrappers.bill import Bill
 from selectllm.models.wrappers.cache import ReplyCache, remedy
 from selectllm.models.wrappers.cache_repair import ASIDE, CacheState, clear, examine, repair
@@ -63,12 +64,19 @@ def summary_of(cache: ReplyCache) -> CacheSummary:
     return CacheSummary(cache.folder, len(cache), cache.size, models, shared)
 
 
-def line_of(key: str, row: Mapping[str, Any]) -> str:
-    """A row of the cache in one line: key, time, model, tokens, the beginning of its text."""
-    reply = row["reply"]
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["at"]))
-    text = " ".join(reply["text"].split())[:EXCERPT]
-    return f"{key[:12]}  {when}  {row['model']}  {reply['tokens_in']} tokens  {text}"
+def lines_of(cache: ReplyCache, limit: int, *, as_json: bool) -> Iterator[str]:
+    """The newest replies, a line each: as JSON, or key, time, model, tokens and its beginning."""
+    rows = sorted(cache.rows(), key=lambda pair: -pair[1]["at"])[:limit]
+    if not rows and not as_json:
+        yield "There are no replies in the cache."
+    for key, row in rows:
+        if as_json:
+            yield json.dumps({"key": key, **row}, sort_keys=True, ensure_ascii=False)
+            continue
+        reply = row["reply"]
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["at"]))
+        text = " ".join(reply["text"].split())[:EXCERPT]
+        yield visible(f"{key[:12]}  {when}  {row['model']}  {reply['tokens_in']} tokens  {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,23 @@ def clear_all(folder: Path) -> str:
     return (
         f"Removed {removed} from {folder}. The next command that needs a reply asks for it again."
     )
+
+
+def check_clearing(
+    pool: Path | None, budget: str | None, *, columns: Mapping[str, str], unknown: bool
+) -> None:
+    """Raise UsageError for what cannot be cleared at once."""
+    if pool is None and (columns or unknown):
+        raise UsageError(
+            "`pool` is missing: `columns` and `unknown` say what to forget of one. Name its file",
+            argument="pool",
+        )
+    if pool is not None and budget is not None:
+        raise UsageError(
+            "`budget` begins a budget anew and keeps every reply, `pool` forgets a pool. Give one "
+            "of them",
+            argument="budget",
+        )
 
 
 def begin_anew(cache: Path, budget: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
@@ -17,9 +17,6 @@ from selectllm.jobs.outputs import unfit
 from selectllm.jobs.workspace import Workspace
 from selectllm.models.wrappers.cache import ReplyCache
 from selectllm.models.wrappers.reply_pack import Imported, keep_pack, read_pack, write_pack
-
-if TYPE_CHECKING:
-    from selectllm.jobs.session import Session
 
 DAY = 86_400.0  # seconds
 
@@ -44,29 +41,25 @@ class ExportedPack:
         return {"path": str(self.path), "replies": self.replies}
 
 
-async def keys_of(suite: Path, session: Session) -> set[str]:
-    """The keys of the cached replies that answer questions of `suite`. Raises as `explain`."""
-    from selectllm.jobs.explaining import keys_asked  # all that a run is made of
-
-    return await keys_asked(suite, session=session)
-
-
-def export_replies(
+async def export_replies(
     cache: ReplyCache,
     path: Path,
     workspace: Workspace,
     *,
     model: str | None = None,
-    keys: Collection[str] | None = None,
+    suite: Path | None = None,
 ) -> ExportedPack:
     """Write replies of the cache as a pack: the same replies, the same bytes.
 
-    `model`: those of this model alone, by its id. `keys`: those under these keys alone. Raises
+    `model`: those of this model alone, by its id. `suite`: those to its questions alone. Raises
     UsageError for a model that there is no reply of, where nothing is left to write, and for a
     file that is not to be written.
     """
+    from selectllm.jobs.explaining import keys_asked  # all that a run is made of
+
     if problem := unfit(path, PACK, (), workspace):
         raise UsageError(f"{path} {problem}. Choose another file")
+    keys = None if suite is None else await keys_asked(suite, cache=workspace.cache)
     models: set[str] = set()
     wanted: list[str] = []
     for key, row in cache.rows():

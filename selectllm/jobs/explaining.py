@@ -135,17 +135,14 @@ async def explain(
         return Explanation(tuple(pairs), len(rows), len(rows) - len(known))
 
 
-async def keys_asked(
-    suite: Suite | Path | str,
-    *,
-    prompt: str | None = None,
-    model: str | None = None,
-    session: Session | None = None,
-) -> set[str]:
-    """The keys of the cached replies that answer questions of `suite`. Raises as `explain`."""
-    suite = suite_of(suite, session, {})
-    async with opened(session, {}, suite.folder) as session:
-        run = _run(session, suite, prompt, model)
+async def keys_asked(suite: Path, *, cache: Path) -> set[str]:
+    """The keys of the replies in a workspace's `cache` that answer questions of `suite`.
+
+    Raises as `explain`.
+    """
+    loaded = suite_of(suite, None, {})
+    async with opened(None, {"cache": cache, "offline": True}, loaded.folder) as session:
+        run = _run(session, loaded, None, None)
         looking = _Looking(session, {}, Comparison(()))
         for selector in run.selectors:
             await looking.pair(run, selector)

@@ -14,6 +14,7 @@ from selectllm.core.errors import UsageError
 from selectllm.core.files import read_json
 from selectllm.core.shown import counted
 from selectllm.core.types import Pool
+from selectllm.data.pool import load_pool
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.workspace import Workspace
 from selectllm.models.wrappers.asked import item_hash
@@ -29,7 +30,7 @@ LONGEST = 1 << 20  # bytes of a line that is looked into
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What the cache holds of a pool's texts, or what was removed of it.
+    """What the cache holds of the texts of `pool`, or what was removed of it.
 
     `keys`: of the replies to questions that showed one of its items, and with `unknown` of those
     too of which it is not known what they showed; else `unsaid` counts these. `usd`: what the
@@ -37,7 +38,7 @@ class Forgotten:
     commands that remove what else holds its texts or picks, each with what that is.
     """
 
-    pool: str
+    pool: Pool
     keys: tuple[str, ...]
     usd: float
     unsaid: int
@@ -48,7 +49,7 @@ class Forgotten:
     @property
     def text(self) -> str:
         """In sentences, as what was removed."""
-        lines = [f"Removed of {self.pool}: {self.amounts}."]
+        lines = [f"Removed of {self.pool.source}: {self.amounts}."]
         if self.unsaid:
             lines.append(
                 f"Of {self.unsaid:,} other replies it is not known which items they showed, "
@@ -61,6 +62,12 @@ class Forgotten:
         lines.append("What was written elsewhere (selections, reports, packs) is not looked for.")
         return "\n".join(lines)
 
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, the paths as text."""
+        counts = {"usd": self.usd, "unsaid": self.unsaid, "vectors": self.vectors}
+        clusters, left = [str(path) for path in self.clusters], [list(each) for each in self.left]
+        return {**counts, "keys": list(self.keys), "clusters": clusters, "left": left}
+
     @property
     def amounts(self) -> str:
         """How much it is."""
@@ -72,12 +79,19 @@ class Forgotten:
 
 
 def to_forget(
-    cache: ReplyCache, pool: Pool, workspace: Workspace, *, unknown: bool = False
+    cache: ReplyCache,
+    file: Path,
+    workspace: Workspace,
+    *,
+    columns: Mapping[str, str] | None = None,
+    unknown: bool = False,
 ) -> Forgotten:
-    """What the cache of a workspace holds of `pool`, an item of it being known by its texts.
+    """What the cache of a workspace holds of the pool in `file`, its items known by their texts.
 
-    `unknown`: also the replies of which it is not known what they showed. Nothing is removed.
+    `columns`: how to read it, as load_pool. `unknown`: also the replies of which it is not known
+    what they showed. Nothing is removed. Raises PoolError, and as the cache does.
     """
+    pool = load_pool(file, columns=columns).pool
     items = {item_hash(item.instruction, item.input) for item in pool.items}
     showing, unsaid = list[str](), list[str]()
     for key, asked in cache.tags():
@@ -88,7 +102,7 @@ def to_forget(
     keys = (*showing, *unsaid) if unknown else tuple(showing)
     costs = (row["reply"]["cost_usd"] or 0.0 for _, row in cache.rows_of(keys))
     return Forgotten(
-        pool=pool.source or "the pool",
+        pool=pool,
         keys=tuple(keys),
         usd=float(sum(costs)),
         unsaid=0 if unknown else len(unsaid),
@@ -98,12 +112,12 @@ def to_forget(
     )
 
 
-def forget(cache: ReplyCache, pool: Pool, workspace: Workspace, forgotten: Forgotten) -> None:
+def forget(cache: ReplyCache, workspace: Workspace, forgotten: Forgotten) -> None:
     """Remove it. Begun again after it was stopped in between, it removes the rest."""
     from selectllm.data.vector_store import stores
 
     for store in stores(workspace.cache / "vectors"):
-        store.forget(_text_keys(pool))
+        store.forget(_text_keys(forgotten.pool))
     for path in forgotten.clusters:
         try:
             path.unlink(missing_ok=True)
