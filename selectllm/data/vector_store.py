@@ -112,6 +112,8 @@ class VectorStore:
 
         Other rows keep their numbers, which may be in use, and the file its length.
         """
+        if not self.path.exists():
+            return 0
         try:
             with self._locked() as handle:
                 dim = self._read_header(handle)

@@ -44,6 +44,12 @@ class CacheSummary:
             f"{entry['tokens_out']} tokens, {entry['cost_usd']:.4f} USD when they were made"
             for model, entry in sorted(self.models.items())
         ]
+        read = sum(entry["replies"] for entry in self.models.values())
+        if read < self.replies:
+            lines.append(
+                f"  {counted(self.replies - read, 'reply')} of a newer version of selectllm, which "
+                "this one cannot read"
+            )
         lines += [
             f"  budget {name}: {spent.usd:.4f} USD, {spent.tokens:,} tokens and "
             f"{spent.requests:,} requests so far"

@@ -220,6 +220,21 @@ def test_the_oldest_go_first_and_only_as_many_as_need_be(tmp_path: Path) -> None
         assert to_prune(cache, max_age=2.5, clock=lambda: now).keys == ()
 
 
+def test_replies_of_a_newer_version_are_told_and_stay(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    update(REPLIES, "value = json_object('format', 2) WHERE rowid = 1")
+    assert "  1 reply of a newer version of selectllm" in selectllm("cache", "stats").out
+    assert len(selectllm("cache", "ls", "--json").out.splitlines()) == 7
+    assert "1 reply of a newer version" in selectllm("cache", "verify", "--repair").out
+    assert selectllm("cache", "verify", "--json").json["newer"] == 1
+    assert selectllm("cache", "prune", "--max-bytes", 0, "--yes").code == 0
+    assert "replies: 1 reply," in selectllm("cache", "stats").out
+    refused = selectllm("cache", "explain", "suite.yaml")
+    assert refused.code == 2
+    assert "newer version of selectllm wrote" in refused.err
+
+
 # --- a pool that is forgotten
 
 SECRET = "The merger with Nowhere Ltd is on the third of May"
@@ -347,5 +362,6 @@ def test_a_cache_on_a_network_file_system_is_refused_by_every_verb(
         assert (refused.code, refused.out) == (2, "")
         assert "network file system (nfs4)" in refused.err
         assert "--cache or SELECTLLM_CACHE_DIR" in refused.err
+    assert "network file system (nfs4)" in selectllm("doctor", "--json").json["cache_problem"]
     monkeypatch.setenv("SELECTLLM_NETWORK_CACHE", "allow")
     assert selectllm("cache", "stats").code == 0

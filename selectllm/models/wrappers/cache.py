@@ -73,9 +73,13 @@ def _refusal(folder: Path, why: str) -> str:
     )
 
 
-def newer(folder: Path) -> CacheError:
-    """Our error for a row that a later version of selectllm wrote."""
-    return CacheError(
+class NewerReply(CacheError):
+    """A reply that a later version of selectllm kept, in a format of its own."""
+
+
+def newer(folder: Path) -> NewerReply:
+    """Our error for such a row."""
+    return NewerReply(
         f"{folder}: the cache holds a reply that a newer version of selectllm wrote, in a format "
         f"above {FORMAT}. It was left as it is. Install that version here, too, or choose another "
         "folder with `cache`",
@@ -236,7 +240,10 @@ class ReplyCache:
             return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every (key, row): `model` (its id), `at` (Unix time stored), `reply` (its fields)."""
+        """Every (key, row): `model` (its id), `at` (Unix time stored), `reply` (its fields).
+
+        Rows of a later version, which cannot be read, are left out.
+        """
         with self._edge():
             keys = iter(self._store)
         while True:
@@ -249,9 +256,10 @@ class ReplyCache:
     def rows_of(self, keys: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """The same of those of `keys` that are there."""
         for key in keys:
-            kept = self._kept(key)
-            if kept is not None:  # another process may have cleared the cache meanwhile
-                yield key, kept[0]
+            with contextlib.suppress(NewerReply):
+                # another process may have cleared the cache meanwhile
+                if (kept := self._kept(key)) is not None:
+                    yield key, kept[0]
 
     def _kept(self, key: str) -> tuple[dict[str, Any], Reply] | None:
         """The row under `key` and its reply, marked as cached."""

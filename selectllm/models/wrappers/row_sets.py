@@ -44,7 +44,7 @@ def remove_rows(store: diskcache.Cache, keys: Sequence[str]) -> int:
             marks = ", ".join("?" * len(some))
             files += [row[0] for row in database.execute(_FILES.format(marks), some)]
             removed += database.execute(_DELETE.format(marks), some).rowcount
-    for file in files:
-        store._disk.remove(file)
+        for file in files:  # before the rows are gone for good: whoever is stopped finds them again
+            store._disk.remove(file)
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return removed

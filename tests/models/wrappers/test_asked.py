@@ -141,6 +141,8 @@ def test_a_row_of_a_later_version_is_told_and_kept(folder: Path) -> None:
             cache.get(SHOWING.key)
         assert not isinstance(raised.value, CacheDamaged)
         assert cache.many([SHOWING.key]) == {}
+        assert list(cache.rows()) == []
+        assert len(cache) == 1
     assert examine(folder) == CacheState(0, (), newer=1)
     with closing(sqlite3.connect(folder / "cache.db")) as database, database:
         row = ("9" * 64, 1, 0.0, 0.0, 0, 0, 1, "no reply")
@@ -191,3 +193,14 @@ def test_a_repair_keeps_what_was_asked(folder: Path) -> None:
     assert repair(folder).whole == 1
     with closing(ReplyCache(folder)) as cache:
         assert list(cache.tags()) == [(SHOWING.key, asked(SHOWING))]
+
+
+def test_a_removal_that_is_stopped_leaves_no_text_that_is_not_found_again(folder: Path) -> None:
+    long = replace(SHOWING, seed=9)
+    with closing(ReplyCache(folder)) as cache:
+        cache.put(long, Reply("x" * 100_000))
+        (file,) = folder.glob("*/*/*.val")
+        file.unlink()  # as a removal does before its rows are gone for good
+        assert cache.get(long.key) is None
+        assert cache.remove([long.key, SHOWING.key]) == 2
+        assert len(cache) == 0

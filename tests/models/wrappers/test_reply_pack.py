@@ -199,6 +199,26 @@ def test_a_reply_that_goes_meanwhile_ends_an_export_without_a_file(tmp_path: Pat
     assert not (tmp_path / "pack.jsonl").exists()
 
 
+@settings(max_examples=20)
+@given(st.text() | st.binary() | st.integers(-5, 5) | replies.map(repr) | st.just('{"format": 2}'))
+def test_a_planted_row_is_our_error_or_left_out_of_a_pack(
+    tmp_path_factory: pytest.TempPathFactory, planted: object
+) -> None:
+    folder = tmp_path_factory.mktemp("planted")
+    filled(folder / "cache", [Reply("[1]"), Reply("[2]")]).close()
+    update(folder / "cache", "value = ? WHERE rowid = 1", planted)
+    with closing(ReplyCache(folder / "cache")) as cache:
+        if planted == '{"format": 2}':
+            exported(cache, folder / "pack.jsonl")
+            assert [key for key, *_ in read_pack(folder / "pack.jsonl")] == [
+                replace(SHOWING, seed=1).key
+            ]
+            return
+        with pytest.raises(CacheError, match="verify --repair"):
+            exported(cache, folder / "pack.jsonl")
+    assert not (folder / "pack.jsonl").exists()
+
+
 # --- two processes, and one that is killed
 
 IMPORTING = """
