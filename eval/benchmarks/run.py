@@ -56,6 +56,7 @@ SECTIONS = {
     "report": Section("report.py", quick=("--clusters", "100")),
     "regress": Section("regress.py", quick=("--clusters", "100")),
     "verdicts": Section("verdicts.py", quick=("--replicates", "100")),
+    "audits": Section("audits.py", quick=("--replicates", "2")),
     "assisted": Section("assisted.py", quick=("--replicates", "20")),
     "student": Section("student.py"),
     "dolly": Section("dolly.py", quick=("--clusters", "2")),

@@ -18,6 +18,7 @@ from selectllm.cli.options import (
     Common,
     batch_options,
     common_options,
+    engine_options,
     map_option,
     model_options,
 )
@@ -105,11 +106,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
     help="Leave out rows that cannot be read, and write them with their reasons to "
     "OUT.rejected.jsonl.",
 )
-@option(
-    "--dry-run",
-    is_flag=True,
-    help="Report what would be asked, and what it would cost. Nothing is sent or written.",
-)
+@option("--dry-run", is_flag=True)
 @option(
     "--distinct",
     metavar="exact|COSINE",
@@ -137,6 +134,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
 )
 @model_options
 @reports("SelectionSummary", verdicts=False)
+@engine_options
 @common_options
 @batch_options
 def select(

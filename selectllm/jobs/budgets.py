@@ -10,7 +10,7 @@ from selectllm.core.errors import UsageError, check_number, check_whole
 
 if TYPE_CHECKING:
     from selectllm.evaluation.suite_entries import BudgetEntry
-    from selectllm.jobs.session import SessionSettings
+    from selectllm.jobs.session_settings import SessionSettings
     from selectllm.models.wrappers.budget import Ledger
     from selectllm.models.wrappers.shared_budget import SharedBudget
     from selectllm.models.wrappers.shared_state import SharedState

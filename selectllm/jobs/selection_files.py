@@ -12,6 +12,7 @@ from selectllm.core.errors import SelectionShort, UsageError
 from selectllm.core.shown import counted
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.data.pool import write_rejected
+from selectllm.data.readers.partitioned import without_pattern
 from selectllm.jobs.contents import REJECTED, SELECTION
 from selectllm.jobs.handing import (
     HandedOver,
@@ -144,10 +145,13 @@ def selection_files(
 ) -> SelectionFiles:
     """Where the selection goes: `out`, or POOL without its suffixes and with .selected.jsonl.
 
-    Of a pool on the hub NAME.selected.jsonl in the current folder. `to`: for which tool.
+    Of a pool on the hub NAME.selected.jsonl in the current folder, of a pattern that of its folder.
+    `to`: for which tool.
     Raises UsageError for a name that is not .jsonl, or not the tool's, and for the pool itself.
     """
-    named = Path(Path(parse_hub(pool_file).source).name) if is_hub(pool_file) else pool_file
+    named = without_pattern(pool_file)
+    if is_hub(pool_file):
+        named = Path(Path(parse_hub(pool_file).source).name)
     if to is not None:
         out = handover_path(named, to, out)
     elif out is None:

@@ -15,6 +15,7 @@ from tests.conftest import Command
 
 SEVERAL_MEANINGS: Mapping[str, str] = {
     "--arm": "handover takes a pair of a run; elsewhere a set or an arm is named",
+    "--baseline": "regress takes the picks of a run, audit what another audit found",
     "--budget": "optimize limits the decisions of a search; elsewhere it is the size of a set",
     "--by": "aa varies orders or repeats; elsewhere a pool is divided",
     "--differing": "ab compares with the ratings that utility ask asks for",

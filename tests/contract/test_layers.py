@@ -65,6 +65,7 @@ INSIDE = {
         {"runs", "two_runs"},
         {"sets"},
         {"planning"},
+        {"audit"},
     ),
     "downstream": ({"student"}, {"outcomes"}, {"trials"}),
 }

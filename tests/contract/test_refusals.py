@@ -46,6 +46,7 @@ LINES = {
     "runs": "",
     "view": "runs --no-browser --port 0",
     "aa": f"{SUITE} --model mock/random",
+    "audit": f"{SUITE} --model mock/random",
     "verify": "runs/ab",
     "baseline set": "runs/asked -o new.json",
     "batch export": "suites/grid.yaml new.jsonl",
@@ -79,6 +80,7 @@ AB = f"ab {SUITE} --a mock/random"
 SWAP = f"swap {SUITE}"
 GATE = "regress suites/recorded.yaml --baseline baseline.json"
 TRAIN = "student train spread.jsonl -o new"
+AUDIT = f"audit {SUITE} --model mock/random"
 KNN = "utility knn pool.jsonl --test test.jsonl"
 REFUSALS = f"""
 init pool.jsonl                                     | pool.jsonl
@@ -316,6 +318,16 @@ aa {SUITE}                                          | --model mock/oracle
 aa {SUITE} --model mock/randm                       | --model 'mock/randm' mock/random
 aa {SUITE} --model mock/random --prompt shrt        | --prompt 'shrt' short@1
 aa nowhere.yaml                                     | nowhere.yaml
+audit {SUITE}                                       | --model mock/oracle
+audit {SUITE} --model mock/randm                    | --model 'mock/randm' mock/random
+audit nowhere.yaml                                  | nowhere.yaml
+{AUDIT} --prompt shrt                               | --prompt 'shrt' short@1
+{AUDIT} --probe ordr                                | --probe 'ordr' 'order'?
+{AUDIT} --compare-prompt shrt@1                     | 'shrt@1' 'short@1'?
+{AUDIT} --compare-prompt short@1                    | --compare-prompt short@1
+{AUDIT} --baseline nowhere.json                     | nowhere.json
+{AUDIT} --baseline baseline.json                    | baseline.json
+{AUDIT} --report junit=suites                       | --report suites
 
 verify nowhere                                      | nowhere/run.json
 verify pool.jsonl                                   | pool.jsonl/run.json

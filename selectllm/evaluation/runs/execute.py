@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -120,6 +120,11 @@ def _strategy_key(strategy: Strategy, cluster: int) -> Key:
 
 
 def context_needed(run: Run) -> int:
+    """What `context_for` says of all that a run asks."""
+    return context_for(tasks(run))
+
+
+def context_for(asked: Iterable[Task]) -> int:
     """Tokens that the longest prompt and its reply need: what Ollama must make room for.
 
     Without it Ollama cuts prompts to its default context. Rounded up to 1,024, with a margin for
@@ -128,7 +133,7 @@ def context_needed(run: Run) -> int:
     longest = max(
         estimate_tokens(render(task.selector.prompt, task.shown, task.k))
         + task.selector.spec.max_tokens
-        for task in tasks(run)
+        for task in asked
     )
     return math.ceil(longest * CONTEXT_MARGIN / 1024) * 1024
 
