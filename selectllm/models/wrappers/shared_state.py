@@ -15,6 +15,7 @@ from pathlib import Path
 
 from selectllm.core.errors import CacheError
 from selectllm.models.wrappers.byte_lock import release, take
+from selectllm.models.wrappers.network_place import check_local
 
 WAITS = 30.0  # seconds for a transaction of another process, which take milliseconds
 _TABLES = """\
@@ -90,6 +91,7 @@ class SharedState:
 
     def _connection(self) -> sqlite3.Connection:
         if not self._opened:
+            check_local(self.file.parent)
             self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             connection = sqlite3.connect(
                 self.file, timeout=WAITS, isolation_level=None, check_same_thread=False
