@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from selectllm.models.wrappers.byte_lock import release, take
 from selectllm.models.wrappers.network_place import check_local
 
 WAITS = 30.0  # seconds for a transaction of another process, which take milliseconds
+POLL = 0.01  # seconds between looks at who makes the file
+_SETTING_UP = 1 << 41  # the byte of who makes the file, above the numbers of processes
 _TABLES = """\
 CREATE TABLE IF NOT EXISTS accounts (
     name TEXT PRIMARY KEY, usd REAL NOT NULL, tokens INTEGER NOT NULL, requests INTEGER NOT NULL,
@@ -98,9 +101,14 @@ class SharedState:
             )
             self._opened.append(connection)
             os.chmod(self.file, 0o600)
-            connection.execute("PRAGMA journal_mode = WAL")
+            while not take(self.locks, _SETTING_UP):  # to change the mode sqlite waits for nobody
+                time.sleep(POLL)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(_TABLES)
+            finally:
+                release(self.locks, _SETTING_UP)
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_TABLES)
         return self._opened[0]
 
     @contextlib.contextmanager
