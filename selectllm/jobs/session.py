@@ -17,9 +17,9 @@ from selectllm.core.errors import ArgumentError, UsageError, blaming
 from selectllm.core.names import unknown
 from selectllm.core.plugins import announcing
 from selectllm.core.stopping import Drain, draining
-from selectllm.core.types import Item, Pool, Progress, Step
+from selectllm.core.types import Decision, Item, Pool, Progress, Step
 from selectllm.jobs.arguments import check, hints_of
-from selectllm.jobs.budgets import ledger_of, suite_budget
+from selectllm.jobs.budgets import ledger_of, spent_told, suite_budget
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
@@ -203,6 +203,19 @@ class Session(Closing, Jobs):
             self.note(
                 f"Note: {reference} is code of your own, from {where}. It runs in this process."
             )
+
+    def note_tries(self, decisions: Iterable[Decision]) -> None:
+        """Tell how the provider behind `decisions` failed and was waited for, if it did."""
+        from selectllm.report.tries import tries_told
+
+        told = tries_told(attempt for decision in decisions for attempt in decision.attempts)
+        if told is not None:
+            self.note(told)
+
+    @property
+    def spent(self) -> str:
+        """What was spent, as the beginning of a sentence."""
+        return spent_told(self.ledger)
 
     def note_pool(self, pool: Pool) -> None:
         """Tell the watcher what of a pool's file is not shown, or not as it was written."""
