@@ -62,7 +62,7 @@ def suite_budget(entry: BudgetEntry, state: SharedState, note: Note) -> SharedBu
     from selectllm.models.wrappers.bill import Limits
     from selectllm.models.wrappers.shared_budget import SharedBudget
 
-    limits = Limits(entry.limit, entry.tokens, entry.requests)
+    limits = Limits(entry.limit, entry.tokens, entry.requests, of_suite=True)
     return SharedBudget(state, entry.name, limits, note)
 
 
