@@ -51,8 +51,9 @@ docs-refresh: install
 	$(BIN)/cog -P -I docs -r docs/*.md
 	$(BIN)/python -m tests.support.page_blocks
 
+# Every benchmark, or some: make bench ONLY="asking cached" OUT=bench.md
 bench: install
-	$(BIN)/python eval/benchmarks/run.py
+	$(BIN)/python eval/benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(OUT),-o $(OUT))
 
 clean:
 	rm -rf $(VENV) build docs/_build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -45,8 +45,8 @@ WHAT_COMES_FIRST = {
     "k-means": "nearest to the means of as many groups as items are wanted",
     "k-center": "farthest from everything picked so far (CoreSet)",
     "k-center-hdbscan": "the same, on the groups that HDBSCAN finds",
-    "facility-location": "what brings every item close to a pick; takes pools of up to 30,000 "
-    "items",
+    "facility-location": "what brings every item close to a pick; in pools above 30,000 items by "
+    "random samples (stochastic greedy)",
     "perplexity-low": "the lowest perplexity of the instruction under the embedded model",
     "perplexity-middle": "perplexity of the instruction nearest to the middle",
     "perplexity-high": "the highest perplexity of the instruction",

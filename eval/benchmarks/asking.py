@@ -1,6 +1,8 @@
 """What asking costs: our ask stage by both transports, beside bare litellm and bare aiohttp.
 
-    python eval/benchmarks/asking.py [--calls 2000] [--rounds 5]
+    python eval/benchmarks/asking.py [--calls 2000] [--rounds 5] [--direct]
+
+--direct leaves out what goes through litellm.
 
 All send the same prompts of 14 instructions to a local server that answers in 50 ms, 32 at a
 time, each in a process of its own, in turn. Ours also renders, keys, caches, logs and parses.
@@ -37,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--direct", action="store_true")
     parser.add_argument("--role", choices=[*ROLES], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -47,24 +50,30 @@ def main() -> None:
 
     with ProviderServer(latency=0.05, process=True) as server, tempfile.TemporaryDirectory() as tmp:
         rounds = []
-        print(" ".join(["round", *(f"{arm:>22}" for arm in ARMS)]) + "   CPU s, peak MB")
+        arms = {
+            arm: role for arm, role in ARMS.items() if not (arguments.direct and "litellm" in arm)
+        }
+        last = [*arms][-1]
+        print(" ".join(["round", *(f"{arm:>22}" for arm in arms)]) + "   CPU s, peak MB")
         for number in range(arguments.rounds):
-            folders = {arm: Path(tmp) / f"{number} {arm}" for arm in ARMS}
+            folders = {arm: Path(tmp) / f"{number} {arm}" for arm in arms}
             for arm, folder in folders.items():
                 write_suite(folder, server.base_url, arguments.calls, direct=arm == "ours, direct")
-            found = {arm: measure(role, folders[arm]) for arm, role in ARMS.items()}
+            found = {arm: measure(role, folders[arm]) for arm, role in arms.items()}
             rounds.append(found)
             cells = (f"{each['cpu']:15.2f} {each['peak_mb']:6.0f}" for each in found.values())
             print(" ".join([f"{number:5}", *cells]), flush=True)
         for ours, bare in BESIDE:
+            if not {ours, bare} <= arms.keys():
+                continue
             ratios = [each[ours]["cpu"] / each[bare]["cpu"] for each in rounds]
             print(
                 f"{ours} beside {bare}: median {statistics.median(ratios):.2f} times "
                 f"({min(ratios):.2f} to {max(ratios):.2f})"
             )
-        cached = measure("cached", folders["ours, litellm"])
+        cached = measure("cached", folders[last])
         print(
-            f"all {found['ours, litellm']['decisions']} decisions from the cache, in a new run "
+            f"all {found[last]['decisions']} decisions from the cache, in a new run "
             f"folder: {cached['cpu']:.2f} CPU s beyond {cached['imports']:.2f} s of interpreter "
             f"and imports; litellm or torch imported: {cached['heavy']}"
         )
@@ -113,10 +122,12 @@ def ours(folder: Path) -> dict[str, Any]:
     """`selectllm eval`, measured from the first decision to the last."""
     import asyncio
 
+    from selectllm.cli import GARBAGE
     from selectllm.evaluation.runs.execute import evaluate
     from selectllm.selection.decision_log import DecisionLog
     from selectllm.selection.task import AskSettings
 
+    gc.set_threshold(*GARBAGE)  # as the command does
     run, embedder = opened(folder)
     with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
         before = time.process_time()

@@ -40,6 +40,7 @@ MORE = {
     "report": "Print the tables of a run again, or compare two runs.",
     "view": "Show runs, comparisons and trends in a browser.",
     "aa": "Compare a prompt and model with themselves to see the noise.",
+    "audit": "Find out what moves the picks of a prompt and model that should not.",
     "verify": "Compute the figures of a run again, and list those that differ.",
     "baseline": "Keep the picks of a run for regress to compare with.",
     "batch": "Write questions to a file for vllm run-batch, and take its answers.",

@@ -9,7 +9,7 @@ import click
 
 from selectllm.cli.evaluation import carried_out, evaluation_options, finish
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import SUITE, Common
+from selectllm.cli.options import SUITE, Common, engine_options
 
 
 @click.command(epilog=example("ab suite.yaml --a short@1 --b criteria@1 --model gpt"))
@@ -31,6 +31,7 @@ from selectllm.cli.options import SUITE, Common
     is_flag=True,
     help="Compare using ratings only for items that one arm picked and the other did not.",
 )
+@engine_options
 @evaluation_options()
 def ab(suite_file: Path, details: bool, common: Common, **told: Any) -> None:
     """Find out whether arm B selects better than arm A, on the clusters of SUITE.

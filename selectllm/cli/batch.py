@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,12 +9,10 @@ import click
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import DIRECTORY, LIMIT, SUITE_SEED, Common, common_options, grouped
 from selectllm.cli.session import open_session
-from selectllm.core.codec import canonical_json
+from selectllm.cli.terminal import say
 from selectllm.core.errors import SelectionShort
-from selectllm.core.shown import counted
 from selectllm.jobs.options import Evaluating
 from selectllm.jobs.sync import finished
-from selectllm.report.next_steps import command
 
 _suite = click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
 _file = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
@@ -51,19 +47,8 @@ def export_(
     from selectllm.jobs.batch_files import export_batch
 
     session = open_session(common, suite_file.parent)
-    written = finished(export_batch(suite_file, file, evaluating, model=model, session=session))
-    if common.as_json:
-        click.echo(canonical_json({"file": str(file), "questions": written.questions}))
-        return
-    if not written.questions:
-        session.note(f"Nothing is missing. To evaluate, run: {command('eval', suite_file)}")
-        return
-    click.echo(f"{counted(written.questions, 'question')} of {written.model} written to {file}.")
-    back = command("batch", "import", suite_file, "ANSWERS.jsonl")
-    session.note(
-        f"To have them answered by vLLM, run: vllm run-batch -i {shlex.quote(str(file))} "
-        f"-o ANSWERS.jsonl --model MODEL. To take the answers, run: {back}"
-    )
+    job = export_batch(suite_file, file, evaluating, model=model, session=session)
+    say(finished(job), as_json=common.as_json)
 
 
 @batch.command("import", epilog=example("batch import suite.yaml answers.jsonl"))
@@ -80,15 +65,6 @@ def import_(suite_file: Path, file: Path, evaluating: Evaluating, common: Common
 
     session = open_session(common, suite_file.parent)
     taken = finished(import_batch(suite_file, file, evaluating, session=session))
-    if common.as_json:
-        click.echo(canonical_json(asdict(taken)))
-    else:
-        click.echo("\n".join(taken.sentences))
-        rest = command("batch", "export", suite_file, "REST.jsonl")
-        session.note(
-            f"To evaluate, run: {command('eval', suite_file)}"
-            if taken.complete
-            else f"To write the questions that are left to a file, run: {rest}"
-        )
+    say(taken, as_json=common.as_json)
     if not taken.complete:
         click.get_current_context().exit(SelectionShort.exit_code)

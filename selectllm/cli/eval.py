@@ -9,13 +9,14 @@ import click
 
 from selectllm.cli.evaluation import carried_out, evaluation_options, show
 from selectllm.cli.option_words import example
-from selectllm.cli.options import SUITE, Common, model_options
+from selectllm.cli.options import SUITE, Common, engine_options, model_options
 from selectllm.jobs.named_model import with_model
 from selectllm.jobs.options import ModelOptions
 
 
 @click.command("eval", epilog=example("eval suite.yaml", "eval suite.yaml --record replies.jsonl"))
 @SUITE
+@engine_options
 @evaluation_options(verdicts=False)
 @model_options
 def eval_(

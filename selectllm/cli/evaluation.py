@@ -68,14 +68,18 @@ EVALUATING = (
 )
 
 
-def evaluation_options(*, verdicts: bool = True) -> Callable[[Function], Function]:
+def evaluation_options(
+    kind: str = "RunResults", *, verdicts: bool = True
+) -> Callable[[Function], Function]:
     """Give a verb what those have that evaluate SUITE; `verdicts`: whether it reaches any.
 
-    It receives `details` and `common`; what is left are arguments of its job.
+    `kind`: of its results, a key of report.formats.RESULTS. It receives `details` and `common`;
+    what is left are arguments of its job.
     """
 
     def add(verb: Function) -> Function:
-        verb = reports("RunResults", verdicts=verdicts)(common_options(batch_options(verb)))
+        batched = batch_options(verb) if kind == "RunResults" else verb
+        verb = reports(kind, verdicts=verdicts)(common_options(batched))
         for decorate in reversed(EVALUATING):
             verb = decorate(verb)
         return verb

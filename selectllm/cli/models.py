@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import click
 
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON
-from selectllm.core.extras import pip_line
+from selectllm.cli.terminal import say
+from selectllm.jobs.embedded_models import embedded_models, install_engine
 from selectllm.models.providers import embedded_server, weights
-from selectllm.models.providers.weights import LOCAL_MODELS
 from selectllm.report.next_steps import command
 
 
@@ -24,21 +23,7 @@ def models() -> None:
 @AS_JSON
 def list_(as_json: bool) -> None:
     """List the embedded models: whether each is installed, and its size, licence and context."""
-    rows = [model.to_json() for model in LOCAL_MODELS.values()]
-    if as_json:
-        click.echo(json.dumps(rows, sort_keys=True))
-        return
-    for row in rows:
-        state = "installed" if row["installed"] else "not installed"
-        click.echo(
-            f"local/{row['name']}  {state}  {row['package']} {row['version']}  "
-            f"{row['download_bytes'] / 1e6:.0f} MB  {row['licence']}  "
-            f"context {row['context']}  sha256 {row['sha256'][:12]}"
-        )
-        click.echo(f"  {row['note']}")
-    version = weights.engine_version()
-    missing = version == weights.NO_ENGINE
-    click.echo(f"engine: {_install_engine() if missing else f'{weights.ENGINE} {version}'}")
+    say(embedded_models(), as_json=as_json)
 
 
 @models.command(epilog=example("models install smollm2-135m"))
@@ -52,7 +37,7 @@ def install(name: str) -> None:
     new = weights.install(name)
     click.echo(f"local/{name} is{'' if new else ' already'} installed.")
     if weights.engine_version() == weights.NO_ENGINE:
-        click.echo(f"It cannot run yet. {_install_engine()}", err=True)
+        click.echo(f"It cannot run yet. {install_engine()}", err=True)
     words = command("select", "POOL", "--budget", 10, "--prompt", "short@1")
     if new:
         click.echo(f"To use it, run: {words} --model local/{name}", err=True)
@@ -81,7 +66,3 @@ def serve(name: str, port: int) -> None:
     except KeyboardInterrupt:
         click.echo("The server stops as soon as the open requests are answered.", err=True)
     server.close()
-
-
-def _install_engine() -> str:
-    return f"{weights.ENGINE} is not installed. To install it, run: {pip_line('local')}"

@@ -28,8 +28,20 @@ METAVARS = {
 """What stands for a value in --help, by the type that click knows."""
 
 WORDS: Mapping[str, tuple[str | None, str]] = {
+    "--again": (
+        None,
+        "Ask at most N cached calls again, to see whether the model behind the name has changed.",
+    ),
+    "--compare-prompt": ("PROMPT", "Plant the attack texts with this prompt as well, and compare."),
+    "--orders": (None, "The number of orders in which each cluster is shown."),
+    "--probe": (
+        None,
+        "Ask only this probe: order, labels, length, copies, hijack, parsing or drift.",
+    ),
+    "--repeats": (None, "The number of replies to one question."),
     "--a": ("ARM", "The arm to compare with: a prompt, a model, PROMPT+MODEL or strategy:NAME."),
     "--b": ("ARM", "An arm to compare with arm A."),
+    "--baseline": ("FILE", "The folder, or its audit.json, of an audit to compare with."),
     "--by": (None, "How to divide the pool into clusters."),
     "--budget": ("N", "The number of items to select, which is the size of a set."),
     "--cache": (None, "The folder in which replies and vectors are kept."),
@@ -37,6 +49,10 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
         None,
         "Leave out items that are also test or dev items, instead of stopping. "
         "How many there were is reported.",
+    ),
+    "--dry-run": (
+        None,
+        "Report what would be asked, and what it would cost. Nothing is sent or written.",
     ),
     "--encoder": ("NAME", "The sentence-transformers model that embeds texts: a name or a folder."),
     "--export": (None, "The folder that selectllm export wrote, whose sets the results are of."),
@@ -90,7 +106,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     ),
     "--utility": ("NAME", "Use only this utility."),
 }
-"""Metavar and sentence of every option that more than one verb has."""
+"""Metavar and sentence of options, first of all of those that more than one verb has."""
 
 
 class PlainOption(click.Option):

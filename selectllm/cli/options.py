@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
 from selectllm.cli.option_words import option
-from selectllm.core.choices import RETAIN, Partition, TargetName
+from selectllm.core.choices import RETAIN, EngineName, Partition, TargetName
 from selectllm.core.errors import renaming
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
-from selectllm.jobs.options import ModelOptions
+from selectllm.jobs.options import EngineSettings, ModelOptions
+from selectllm.jobs.session_settings import SessionSettings
 
 Function = Callable[..., Any]
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 _TURNS = "selectllm.turns"  # what --turns says, until it is part of the columns
+_ENGINE = "selectllm.engine"  # where --engine and --ray-address are kept until a session is opened
 
 
 class OrOwn(click.Choice[str]):
@@ -39,26 +41,11 @@ class OrOwn(click.Choice[str]):
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
-    """Options of every verb that asks models."""
+class Common(SessionSettings):
+    """Options of every verb that asks models: how the session works, and what is printed."""
 
-    concurrency: int = 8
-    max_cost: float | None = None
-    max_total_tokens: int | None = None
-    max_requests: int | None = None
-    shared_budget: str | None = None
-    allow_unpriced: bool = False
-    offline: bool = False
     as_json: bool = False
     quiet: bool = False
-    env_file: Path | None = None
-    prompts: Path | None = None
-    cache: Path | None = None
-    encoder: str | None = None
-    vectors: Path | None = None
-    drain: float = DRAIN_SECONDS
-    batch: bool = False
-    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +57,7 @@ class Output:
 
     def common(self) -> Common:
         """What a session is opened with."""
-        return Common(as_json=self.as_json, quiet=self.quiet)
+        return Common(**asdict(self))
 
 
 SUITE = click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
@@ -214,6 +201,40 @@ def grouped(name: str, kind: type[Any], *options: Function) -> Callable[[Functio
     A field without an option keeps its default.
     """
     return lambda function: _grouped(function, name, kind, options)
+
+
+def engine_options(function: Function) -> Function:
+    """Give a verb --engine and --ray-address; `engine_settings` tells what they say."""
+    name = option(
+        "--engine",
+        type=click.Choice(get_args(EngineName)),
+        default="local",
+        show_default=True,
+        expose_value=False,
+        callback=_keep,
+        help="Where to embed, compute and ask: on this machine, or on the machines of a Ray "
+        "cluster.",
+    )
+    address = option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        expose_value=False,
+        callback=_keep,
+        help="With --engine ray: the head of the cluster. Without it, Ray is started on this "
+        "machine.",
+    )
+    decorated: Function = name(address(function))
+    return decorated
+
+
+def engine_settings() -> EngineSettings:
+    """What the command that is running was told by `engine_options`."""
+    context = click.get_current_context(silent=True)
+    return EngineSettings(**(context.meta.get(_ENGINE, {}) if context else {}))
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    ctx.meta.setdefault(_ENGINE, {})[str(param.name)] = value
 
 
 def map_option(function: Function) -> Function:

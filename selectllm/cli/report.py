@@ -70,8 +70,9 @@ def report(
 ) -> None:
     """Print the tables of the run in the folder RUN. No model is asked.
 
-    RUN is a folder that eval, ab, aa, swap, regress, sets, optimize or student compare wrote, or
-    a file that any command wrote with --report json=FILE. To list the folders, run: selectllm runs
+    RUN is a folder that eval, ab, aa, swap, regress, audit, sets, optimize or student compare
+    wrote, or a file that any command wrote with --report json=FILE. To list the folders, run:
+    selectllm runs
 
     Two RUNs are compared in the clusters that both asked, pair by pair, the second against the
     first. That is a description: for a verdict, use ab, swap or regress.

@@ -21,6 +21,8 @@ from selectllm.jobs.pool_of_picks import PoolOfPicks
 from selectllm.jobs.workspace import Workspace
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from selectllm.cli.session import CommandSession
     from selectllm.core.document import Document
     from selectllm.report.formats import Place
@@ -193,8 +195,8 @@ def _append_summary(text: str) -> None:
         )
 
 
-def show(result: Document, *, as_json: bool) -> None:
-    """Print a result: as JSON alone, or as a terminal shows it."""
+def show(result: Document, *, as_json: bool, shown: RenderableType | None = None) -> None:
+    """Print a result: as JSON alone, or as a terminal shows it, unless that is `shown` instead."""
     if as_json:
         click.echo(canonical_json(result.to_json()))
         return
@@ -206,4 +208,4 @@ def show(result: Document, *, as_json: bool) -> None:
     console, kind = Console(), type(result)
     if not console.is_terminal:  # a file or a pipe has all the room that it takes
         console.width = max(console.width, WIDTHS.get(kind, 0))
-    console.print(Visible(RENDERED[kind](result)))
+    console.print(Visible(RENDERED[kind](result) if shown is None else shown))

@@ -18,6 +18,7 @@ from selectllm.cli.options import (
     Common,
     batch_options,
     common_options,
+    engine_options,
     map_option,
     model_options,
 )
@@ -105,11 +106,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
     help="Leave out rows that cannot be read, and write them with their reasons to "
     "OUT.rejected.jsonl.",
 )
-@option(
-    "--dry-run",
-    is_flag=True,
-    help="Report what would be asked, and what it would cost. Nothing is sent or written.",
-)
+@option("--dry-run", is_flag=True)
 @option(
     "--distinct",
     metavar="exact|COSINE",
@@ -137,6 +134,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
 )
 @model_options
 @reports("SelectionSummary", verdicts=False)
+@engine_options
 @common_options
 @batch_options
 def select(
@@ -185,13 +183,7 @@ def _report(session: CommandSession, written: WrittenSelection, *, printed: bool
     selection, as_json = written.selection, session.common.as_json
     session.note_tries(selection.decisions)
     if selection.replies:
-        taken = selection.taken
-        session.note(
-            f"There were {taken['replies']:,} replies, {taken['cached'] / taken['replies']:.0%} of "
-            f"them from the cache, with {taken['tokens_in']:,} tokens in and "
-            f"{taken['tokens_out']:,} tokens out. This took {taken['seconds']:,} seconds and "
-            f"{session.spent}."
-        )
+        session.note(f"{selection.taken_told} and {session.spent}.")
     if as_json or written.handed or not printed:
         say(written, as_json=as_json)
     if not written.handed:

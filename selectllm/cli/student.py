@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import DIRECTORY, ENCODER, FILE, grouped, map_option, test_map_option
+from selectllm.cli.options import (
+    DIRECTORY,
+    ENCODER,
+    FILE,
+    engine_options,
+    grouped,
+    map_option,
+    test_map_option,
+)
 from selectllm.cli.reports import reports, tell
 from selectllm.cli.session import open_session
 from selectllm.cli.student_options import (
@@ -172,6 +180,7 @@ def score(
 @student_options
 @reports("StudentsCompared")
 @dry_run_option
+@engine_options
 @local_options
 def compare(
     sets_folder: Path,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+EngineName = Literal["local", "ray"]
+"""Where the work is done."""
 Partition = Literal["diverse", "similar", "kcenter", "random"]
 """How a pool is divided into clusters, besides `module:attr` of the user's own."""
 OnInvalid = Literal["fill", "skip", "fail"]

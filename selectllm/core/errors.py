@@ -9,6 +9,7 @@ SelectLLMError                 exit code
 │   ├── SuiteError
 │   ├── UtilityError
 │   ├── EncoderError
+│   ├── EngineError                 an engine of many machines cannot be reached, or its workers die
 │   ├── ModelError                  a model name or setting that cannot work
 │   ├── CacheError                  a cache cannot be used
 │   │   └── CacheDamaged            it holds what selectllm did not write
@@ -135,6 +136,10 @@ class UtilityError(UsageError):
 
 class EncoderError(UsageError):
     """An encoder cannot be loaded, or returned vectors that cannot be used."""
+
+
+class EngineError(UsageError):
+    """A cluster cannot be reached, does not fit this installation, or loses its workers."""
 
 
 class ModelError(UsageError):

@@ -15,13 +15,14 @@ from typing import Any, Literal
 
 from selectllm.core.errors import ExtraMissing
 
-Extra = Literal["embed", "hf", "local", "optimize", "student"]
+Extra = Literal["embed", "hf", "local", "optimize", "ray", "student"]
 
 MAIN: Mapping[Extra, str] = {
     "embed": "sentence_transformers",
     "hf": "datasets",
     "local": "xllamacpp",
     "optimize": "dspy",
+    "ray": "ray",
     "student": "peft",
 }
 """The module that each extra is for."""

@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
@@ -70,6 +71,26 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
     manifest: Any = None
     latest: dict[KeyT, RowT] = {}
     intact = 0
+    for number, (end, row) in enumerate(_lines(path, form)):
+        intact = end
+        if not number:
+            manifest = row
+        else:
+            latest[form.key(row)] = row
+    return LogContent(manifest, latest, intact)
+
+
+def each_row(path: Path, form: RowFormat[KeyT, RowT]) -> Iterator[RowT]:
+    """Every row of a log in the order they were written, one in memory at a time.
+
+    A key may come more than once: its last row is the one that counts. Raises as `read_rows`.
+    """
+    return (row for _, row in islice(_lines(path, form), 1, None))
+
+
+def _lines(path: Path, form: RowFormat[KeyT, RowT]) -> Iterator[tuple[int, Any]]:
+    """The manifest and then every row, each with the byte at which its line ends."""
+    number = end = 0
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -77,13 +98,9 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
                     raise _no_log(path)
                 if not line.endswith(b"\n"):
                     break
-                intact += len(line)
+                end += len(line)
                 fields = load_json(line)
-                if number == 1:
-                    manifest = fields["manifest"]
-                    continue
-                row = form.from_json(fields)
-                latest[form.key(row)] = row
+                yield end, fields["manifest"] if number == 1 else form.from_json(fields)
     except OSError as error:
         raise RunError(
             f"{path} cannot be read ({error.strerror}). Check the file and its permissions"
@@ -96,7 +113,6 @@ def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]
             f"else. To keep the lines that are whole, run: selectllm log repair "
             f"{shlex.quote(str(path))}. To start over, move it away"
         ) from None
-    return LogContent(manifest, latest, intact)
 
 
 def _no_log(path: Path) -> RunError:

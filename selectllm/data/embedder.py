@@ -11,6 +11,7 @@ import numpy as np
 from selectllm.core.arrays import Vectors
 from selectllm.core.errors import EncoderError
 from selectllm.core.types import Item, Pool, Progress
+from selectllm.core.workers import HERE, Workers
 from selectllm.data.encoders import Encoder, embed
 from selectllm.data.vector_file import GivenVectors
 from selectllm.data.vector_store import VectorStore
@@ -25,7 +26,7 @@ class Embedder:
 
     `progress(done, total)` hears of texts encoded. `given`: see `of_pool`. `heard(items)` hears of
     items that the encoder is to tell apart. `before`: called before anything is encoded, to raise
-    what would be in vain afterwards.
+    what would be in vain afterwards. `workers`: of the engine, for what is done with the vectors.
     """
 
     encoder: Encoder
@@ -34,6 +35,7 @@ class Embedder:
     given: GivenVectors | None = None
     heard: Callable[[Sequence[Item]], None] | None = None
     before: Callable[[], None] | None = None
+    workers: Workers = HERE
 
     @property
     def identity(self) -> str:

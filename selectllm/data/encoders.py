@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -44,6 +44,19 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """(n_texts, dim) float32, rows L2-normalised."""
+        ...
+
+
+@runtime_checkable
+class BatchEncoder(Protocol):
+    """An encoder that may work on several batches of texts at once."""
+
+    def encode_batches(self, batches: Iterable[Sequence[str]]) -> Iterator[Vectors]:
+        """The vectors of each batch as `encode` gives them, in the order of the batches."""
+        ...
+
+    def check(self) -> None:
+        """Raise ExtraMissing if it cannot encode, before anything else is begun."""
         ...
 
 
@@ -110,6 +123,8 @@ def check_encoder(encoder: Encoder) -> None:
     """Raise ExtraMissing if `encoder` cannot encode here, before anything else is begun."""
     if isinstance(encoder, SentenceEncoder):
         check("embed", LIBRARY, NEEDED_BY)
+    elif isinstance(encoder, BatchEncoder):
+        encoder.check()
 
 
 def embed(
@@ -142,8 +157,15 @@ def embed(
     report = progress or (lambda done, total: None)
     done = 0
     report(done, len(new))
-    for batch in _batches(new.tolist(), texts):
-        store.add(keys[batch], _encoded([texts[i] for i in batch], encoder))
+    batches = _batches(new.tolist(), texts)
+    asked = ([texts[i] for i in batch] for batch in batches)
+    made = (
+        encoder.encode_batches(asked)
+        if isinstance(encoder, BatchEncoder)
+        else map(encoder.encode, asked)
+    )
+    for batch, vectors in zip(batches, made, strict=True):
+        store.add(keys[batch], _checked([texts[i] for i in batch], vectors, encoder))
         done += len(batch)
         report(done, len(new))
     return store.read(store.find(keys))
@@ -161,9 +183,9 @@ def _batches(new: list[int], texts: Sequence[str]) -> list[list[int]]:
     return [first, *others]
 
 
-def _encoded(texts: list[str], encoder: Encoder) -> Vectors:
-    """What the encoder makes of one batch, checked: shape, finite, length 1."""
-    vectors = _array(encoder.identity, encoder.encode(texts))
+def _checked(texts: list[str], made: ArrayLike, encoder: Encoder) -> Vectors:
+    """What the encoder made of one batch, checked: shape, finite, length 1."""
+    vectors = _array(encoder.identity, made)
     if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.shape[1] == 0:
         raise EncoderError(
             f"encoder {encoder.identity} returned shape {vectors.shape} for {len(texts)} texts. It "

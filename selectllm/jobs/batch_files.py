@@ -6,8 +6,10 @@ For `vllm run-batch`, gateways, and providers' own pages: JSON lines of OpenAI's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from selectllm.core.errors import ModelError, ReplyMissing, UsageError
 from selectllm.core.files import write_bytes
@@ -31,15 +33,33 @@ from selectllm.models.providers.batch_lines import (
 from selectllm.models.providers.failures import Fault
 from selectllm.models.providers.openai_body import check_direct
 from selectllm.models.wrappers.batch import Batch
+from selectllm.report.next_steps import command
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionsWritten:
     """What `export_batch` wrote: `questions` of `model` to `file`; none if nothing is missing."""
 
+    suite: Path
     file: Path
     questions: int
     model: str | None
+
+    @property
+    def text(self) -> str:
+        """What was written, and where it goes next."""
+        if not self.questions:
+            return f"Nothing is missing. To evaluate, run: {command('eval', self.suite)}"
+        return (
+            f"{counted(self.questions, 'question')} of {self.model} written to {self.file}.\n"
+            f"To have them answered by vLLM, run: vllm run-batch -i {shlex.quote(str(self.file))} "
+            "-o ANSWERS.jsonl --model MODEL\nTo take the answers then, run: "
+            f"{command('batch', 'import', self.suite, 'ANSWERS.jsonl')}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As --json prints it."""
+        return {"file": str(self.file), "questions": self.questions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,7 @@ class AnswersTaken:
     was asked; `doubled`: beyond the first of their question; `garbage`: that cannot be read.
     """
 
+    suite: Path
     kept: int
     known: int
     missing: int
@@ -66,9 +87,13 @@ class AnswersTaken:
         """Whether every question that the file should answer is answered."""
         return not (self.missing or self.errors)
 
+    def to_json(self) -> dict[str, Any]:
+        """As --json prints it."""
+        return {name: value for name, value in asdict(self).items() if name != "suite"}
+
     @property
-    def sentences(self) -> list[str]:
-        """What there is to tell."""
+    def text(self) -> str:
+        """What there is to tell, and what comes next."""
         said = [f"{counted(self.kept, 'answer')} taken into the reply cache."]
         counts = {
             "to questions that had an answer before": self.known,
@@ -82,7 +107,12 @@ class AnswersTaken:
             said.append(f"The first error: {self.first}")
         if self.missing:
             said.append(f"{counted(self.missing, 'question')} still without an answer.")
-        return said
+        if self.complete:
+            said.append(f"To evaluate, run: {command('eval', self.suite)}")
+        else:
+            rest = command("batch", "export", self.suite, "REST.jsonl")
+            said.append(f"To write the questions that are left to a file, run: {rest}")
+        return "\n".join(said)
 
 
 async def export_batch(
@@ -117,7 +147,7 @@ async def export_batch(
     lines = [_line(request) for request in requests]
     if lines:
         write_bytes(place, b"".join(lines))
-    return QuestionsWritten(file, len(lines), next(iter(models), None))
+    return QuestionsWritten(_named(suite), file, len(lines), next(iter(models), None))
 
 
 async def import_batch(
@@ -138,6 +168,7 @@ async def import_batch(
     others = answers.unknown(wanted)
     known = sum(session.cache.get(key) is not None for key in others)
     return AnswersTaken(
+        suite=_named(suite),
         kept=taking.kept,
         known=known,
         missing=len(wanted) - len(there),
@@ -147,6 +178,10 @@ async def import_batch(
         garbage=answers.garbage,
         first=str(taking.errors[0]) if taking.errors else None,
     )
+
+
+def _named(suite: Suite) -> Path:
+    return suite.source or Path("SUITE.yaml")
 
 
 async def _wanted(suite: Suite, session: Session, evaluating: Evaluating) -> dict[str, Request]:

@@ -48,6 +48,7 @@ KEYS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"validations"}),
         frozenset({"selection", "pool_items", "filled"}),
         frozenset({"a", "b", "compared"}),
+        frozenset({"kind", "measures", "costs"}),
     ),
 }
 """Keys by which the first JSON object of a file shows what it is; the first kind that fits."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from selectllm.core.workers import Here, Workers
 
 if TYPE_CHECKING:
     from selectllm.data.encoders import Encoder
@@ -11,11 +12,12 @@ if TYPE_CHECKING:
     from selectllm.models.model import Model, ModelSpec
 
 
-class Engine(Protocol):
-    """Where the work of a session is done.
+class Engine(Workers, Protocol):
+    """Where the work of a session is done: it asks, embeds, maps and sorts.
 
     Cache, budget, retries, logs and rate limits stay with the session whichever engine it has:
-    an engine gives the innermost model, which talks to a provider, and the encoder.
+    an engine gives the innermost model, which talks to a provider, the encoder, and workers for
+    what can be computed in pieces. Results are the same bytes whichever it is.
     """
 
     def model(self, spec: ModelSpec, shared: Connections) -> Model:
@@ -26,9 +28,12 @@ class Engine(Protocol):
         """The encoder of that name, or the one that every installation has. Raises EncoderError."""
         ...
 
+    def close(self) -> None:
+        """Release what it opened; it opens again what is asked of it later."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class LocalEngine:
+
+class LocalEngine(Here):
     """The engine of one machine: everything happens in the process that asks."""
 
     def model(self, spec: ModelSpec, shared: Connections) -> Model:
@@ -42,3 +47,6 @@ class LocalEngine:
         from selectllm.data.encoders import load_encoder
 
         return load_encoder(name)
+
+    def close(self) -> None:
+        """Nothing was opened."""

@@ -14,8 +14,8 @@ from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
 from selectllm.evaluation.comparison.rated_differences import ASK
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
+from selectllm.evaluation.runs.execute import decision_keys
 from selectllm.evaluation.runs.execute import evaluate as decide
-from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import (
     SelectorSources,
     Sources,
@@ -34,7 +34,8 @@ from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
 from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import check_begun, check_written, nearby, read_by, real
-from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.session import Session, opened
+from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
 from selectllm.jobs.watching import ticks
 from selectllm.models.connect import settled
@@ -109,7 +110,7 @@ def open_run(
     `prompts`: those of the suite, if they are loaded already. `record`: where its replies will
     be written; the suite's own `replies` need not exist then.
     """
-    _check_record(session, suite, record)
+    check_record(session, suite, record)
     if prompts is None:
         prompts = load_prompts(suite, session.library)
     for newer in newer_versions(suite, prompts, session.library):
@@ -119,7 +120,8 @@ def open_run(
         settled(spec, suite.folder)
     _warn_of_equal_repeats(session, suite)
     partial = comparison is not None and comparison.differing
-    shared = session.connections(pack=_recorded(session, suite, record), budget=suite.budget)
+    pack = recorded_replies(session, suite, record)
+    shared = session.connections(pack=pack, budget=suite.budget)
     if baseline is not None:
         shared = replace(shared, recorded=baseline.endpoints)
     asking = SelectorSources(prompts, session.library, shared, session.settings.concurrency)
@@ -138,7 +140,7 @@ def _asked(suite: Suite, comparison: ComparisonDesign | None) -> list[ModelSpec]
     return [spec for spec in suite.specs() if arms is None or spec.name in arms]
 
 
-def _check_record(session: Session, suite: Suite, record: Path | str | None) -> None:
+def check_record(session: Session, suite: Suite, record: Path | str | None) -> None:
     """Raise UsageError for replies that would replace what the suite reads, but for its pack."""
     if record is None:
         return
@@ -158,9 +160,10 @@ def _warn_of_equal_repeats(session: Session, suite: Suite) -> None:
         note_equal_ballots(session, spec)
 
 
-def _recorded(
+def recorded_replies(
     session: Session, suite: Suite, record: Path | str | None
 ) -> Mapping[str, Reply] | None:
+    """The replies of the suite's pack; None without one, or where it is about to be written."""
     if suite.replies is None:
         return None
     path = suite.at(suite.replies)
@@ -206,7 +209,7 @@ async def _carried_out(
         raise UtilityError(str(error).replace(ASK, ask)) from None
     content.write(folder / "results.json")
     if evaluating.record is not None:
-        _record(session, run, session.path(evaluating.record), decisions)
+        write_record(session, run.suite, session.path(evaluating.record), decisions)
     return Evaluation(
         run=run,
         decisions=tuple(decisions),
@@ -219,14 +222,14 @@ async def _carried_out(
 async def _decisions(session: Session, run: Run, log: DecisionLog) -> Sequence[Decision]:
     embedder = session.embedder(named=run.suite.encoder_name).of_pool(run.pool)
     with session.progress("deciding") as progress:
-        tick = ticks(progress, sum(not log.done(task.key) for task in tasks(run)))
+        tick = ticks(progress, sum(not log.done(key) for key in decision_keys(run)))
         watched = replace(run, meter=replace(run.meter, progress=progress))
         return await decide(watched, embedder, run.settings, log, tick)
 
 
-def _record(session: Session, run: Run, path: Path, decisions: Sequence[Decision]) -> None:
+def write_record(session: Session, suite: Suite, path: Path, decisions: Sequence[Decision]) -> None:
     """Write the replies; beside those of other calls that the suite's own pack holds."""
-    own = run.suite.replies
-    keep = own is not None and run.suite.at(own).resolve() == path.resolve()
+    own = suite.replies
+    keep = own is not None and suite.at(own).resolve() == path.resolve()
     count = write_pack(path, decisions, keep=keep)
     session.note(f"Wrote {counted(count, 'reply')} to {path}.")

@@ -17,6 +17,8 @@ PUBLIC: Mapping[str, str] = {
 JOBS: Mapping[str, str] = {
     **PUBLIC,
     "aa": "comparing",
+    "audit": "auditing",
+    "plan_audit": "auditing",
     "plan_sets": "planning",
     "sets": "sets",
 }

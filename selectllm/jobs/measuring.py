@@ -113,7 +113,8 @@ async def candidates_for(
                 f"Warning: {strategy.name} gives all of the {len(known)} items that it could "
                 f"measure the same value ({known[0]:g}), so which of them are picked is chance."
             )
-    return Candidates(pool.items, settings.seed, vectors, values), measured
+    candidates = Candidates(pool.items, settings.seed, vectors, values, session.engine)
+    return candidates, measured
 
 
 def note_equal_ballots(session: Session, spec: ModelSpec) -> None:

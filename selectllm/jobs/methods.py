@@ -43,7 +43,15 @@ class Jobs:
 
         from selectllm.core.types import Pool
         from selectllm.evaluation.suite import Suite
-        from selectllm.jobs import comparing, evaluating, gating, optimizing, planning, selecting
+        from selectllm.jobs import (
+            auditing,
+            comparing,
+            evaluating,
+            gating,
+            optimizing,
+            planning,
+            selecting,
+        )
         from selectllm.jobs import sets as making_sets
         from selectllm.jobs.selection_plan import SelectionPlan
         from selectllm.jobs.settings import SelectArguments
@@ -52,10 +60,14 @@ class Jobs:
         aa_async = staticmethod(comparing.aa)
         ab = staticmethod(blocking(comparing.ab))
         ab_async = staticmethod(comparing.ab)
+        audit = staticmethod(blocking(auditing.audit))
+        audit_async = staticmethod(auditing.audit)
         evaluate = staticmethod(blocking(evaluating.evaluate))
         evaluate_async = staticmethod(evaluating.evaluate)
         optimize = staticmethod(blocking(optimizing.optimize))
         optimize_async = staticmethod(optimizing.optimize)
+        plan_audit = staticmethod(blocking(auditing.plan_audit))
+        plan_audit_async = staticmethod(auditing.plan_audit)
         plan_sets = staticmethod(blocking(planning.plan_sets))
         plan_sets_async = staticmethod(planning.plan_sets)
         regress = staticmethod(blocking(gating.regress))

@@ -5,17 +5,18 @@ The command line gathers options into them without the jobs that take them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selectllm.core.choices import Keep, LayoutName, TargetName
+from selectllm.core.choices import EngineName, Keep, LayoutName, TargetName
 from selectllm.core.errors import UsageError, check_whole
 
 if TYPE_CHECKING:
     from selectllm.downstream.outcomes.exported import SetReference
     from selectllm.evaluation.suite import Suite
+    from selectllm.jobs.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,63 @@ class Evaluating:
             clusters = suite.clusters.model_copy(update={"limit": self.limit})
             suite = suite.model_copy(update={"clusters": clusters})
         return suite
+
+
+@dataclass(frozen=True, slots=True)
+class Auditing:
+    """What is audited of a suite, and how; see the job `audit`.
+
+    `prompt`, `model`: the pair; None for the suite's only one. `compare_prompt`: other prompts,
+    whose resistance to attacks is compared. `probe`: names of probes, () for all. `orders`: in
+    which each cluster is shown. `repeats`: replies to one question. `again`: cached calls that are
+    asked again at most. `baseline`: a recorded audit, its folder or its file.
+    """
+
+    prompt: str | None = None
+    model: str | None = None
+    compare_prompt: Sequence[str] = ()
+    probe: Sequence[str] = ()
+    orders: int = 7
+    repeats: int = 3
+    again: int = 20
+    baseline: Path | str | None = None
+
+    def check(self) -> None:
+        """Raise UsageError for numbers that cannot be."""
+        for name, least, most in (("orders", 1, 100), ("repeats", 1, 100), ("again", 0, 10_000)):
+            value = getattr(self, name)
+            check_whole(name, value)
+            if not least <= value <= most:
+                raise UsageError(f"`{name}` {value} is not from {least} to {most}", argument=name)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Where the work is done: `local`, on this machine, or by `ray`, on the machines of a cluster.
+
+    `ray_address`: HOST:PORT of its head; None starts Ray on this machine alone.
+    """
+
+    engine: EngineName = "local"
+    ray_address: str | None = None
+
+    def opened(self) -> Engine:
+        """The engine, of which nothing is started yet.
+
+        Raises ExtraMissing without Ray, UsageError for an address of no cluster.
+        """
+        if self.engine == "ray":
+            from selectllm.jobs.ray import RayEngine
+
+            return RayEngine(self.ray_address)
+        if self.ray_address is not None:
+            raise UsageError(
+                f"`ray_address` {self.ray_address} is of a Ray cluster. Give `engine` ray with it",
+                argument="ray_address",
+            )
+        from selectllm.jobs.engine import LocalEngine
+
+        return LocalEngine()
 
 
 @dataclass(frozen=True, slots=True)

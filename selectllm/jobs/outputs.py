@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from selectllm.evaluation.suite import Suite
     from selectllm.jobs.workspace import Workspace
 
+ASKING = ("order", "labels", "copies", "hijack", "parsing", "drift", "rivals")
+"""The parts of an audit that ask, each into a log of its own."""
 OF_A_RUN = frozenset(
     (
         *("run.json", "clusters.json", "utilities.jsonl", "baseline.json", "decisions.jsonl"),
         *("results.json", "sets.jsonl", "sets.json", "proposals.jsonl", "optimize.json"),
-        *("winner.jinja", "compare.json", "batches.json"),
+        *("winner.jinja", "compare.json", "batches.json", "audit.json"),
+        *(f"{probe}.decisions.jsonl" for probe in ASKING),
     )
 )
 """What jobs write into their folder under these names, which nothing else must replace."""
-LOGS = ("run.json", "decisions.jsonl", "sets.jsonl", "proposals.jsonl")
+LOGS = ("run.json", "decisions.jsonl", "sets.jsonl", "proposals.jsonl", "order.decisions.jsonl")
 """By one of these a folder is known for such a folder."""
 
 STDOUT = "-"

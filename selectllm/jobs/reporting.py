@@ -14,6 +14,7 @@ from selectllm.core.names import closest, unknown
 from selectllm.downstream.outcomes.schema import OutcomeAgreement
 from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.trials.schema import StudentsCompared
+from selectllm.evaluation.audit.schema import AuditPlan, AuditResults
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
@@ -39,6 +40,7 @@ READERS: Mapping[str, Callable[[Path], Document]] = {
     "compare.json": lambda path: StudentsCompared.read(
         path, "not what student compare left ({why}). Run it again"
     ),
+    "audit.json": lambda path: AuditResults.read(path, "not what audit left ({why}). Run it again"),
     RUN: lambda path: RunResults.read(path, "not the results of a run ({why}). Run eval again"),
 }
 """By the file that a folder holds when it is finished."""
@@ -53,6 +55,8 @@ BY_KEYS: Sequence[tuple[frozenset[str], type[Document]]] = (
     (frozenset({"validations"}), Validations),
     (frozenset({"selection", "pool_items", "filled"}), SelectionSummary),
     (frozenset({"a", "b", "compared"}), RunsCompared),
+    (frozenset({"kind", "measures", "costs"}), AuditResults),
+    (frozenset({"kind", "probes", "total"}), AuditPlan),
     (frozenset({"suite", "human", "judge", "disagreements"}), Calibration),
 )
 """What a file of JSON holds, by the keys that only it has."""

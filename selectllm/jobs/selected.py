@@ -11,6 +11,7 @@ from selectllm.core.jsonl_log import LogContent
 from selectllm.core.types import Decision, Item
 from selectllm.data.pool import load_pool
 from selectllm.data.readers import FORMATS
+from selectllm.data.readers.partitioned import is_partitioned
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.decision_log import Key, read_log
 from selectllm.selection.schema import SelectionMark
@@ -58,6 +59,8 @@ def pool_beside(path: Path) -> Path | None:
     if not name.endswith(ENDING):
         return None
     stem = name.removesuffix(ENDING)
+    if is_partitioned(folder := path.with_name(stem)):
+        return folder
     endings = [each for each in FORMATS if each != ".gz"]
     beside = (path.with_name(f"{stem}{each}{gz}") for each in endings for gz in ("", ".gz"))
     return next((each for each in beside if each.is_file()), None)

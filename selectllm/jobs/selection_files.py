@@ -12,6 +12,7 @@ from selectllm.core.errors import SelectionShort, UsageError
 from selectllm.core.shown import counted
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.data.pool import write_rejected
+from selectllm.data.readers.partitioned import without_pattern
 from selectllm.jobs.contents import REJECTED, SELECTION
 from selectllm.jobs.handing import (
     HandedOver,
@@ -64,9 +65,10 @@ class SelectionFiles:
         """Write the selection, and the rows that were left out. `columns`: as it was asked for."""
         if selection.rejected:
             write_rejected(self.rejected, selection.rejected)
-            session.note(
-                f"{len(selection.rejected)} bad rows were left out. They are in {self.rejected}."
-            )
+            many = len(selection.rejected)
+            left = "1 bad row was" if many == 1 else f"{many:,} bad rows were"
+            are = "It is" if many == 1 else "They are"
+            session.note(f"{left} left out. {are} in {self.rejected}.")
         handed = None
         if self.to is None:
             selection.write(self.out)
@@ -144,10 +146,13 @@ def selection_files(
 ) -> SelectionFiles:
     """Where the selection goes: `out`, or POOL without its suffixes and with .selected.jsonl.
 
-    Of a pool on the hub NAME.selected.jsonl in the current folder. `to`: for which tool.
+    Of a pool on the hub NAME.selected.jsonl in the current folder, of a pattern that of its folder.
+    `to`: for which tool.
     Raises UsageError for a name that is not .jsonl, or not the tool's, and for the pool itself.
     """
-    named = Path(Path(parse_hub(pool_file).source).name) if is_hub(pool_file) else pool_file
+    named = without_pattern(pool_file)
+    if is_hub(pool_file):
+        named = Path(Path(parse_hub(pool_file).source).name)
     if to is not None:
         out = handover_path(named, to, out)
     elif out is None:

@@ -26,7 +26,8 @@ from selectllm.jobs import tables
 from selectllm.jobs.arguments import parted
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.outputs import check_begun
-from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.session import Session, opened
+from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
 from selectllm.jobs.watching import ticks
 from selectllm.selection.by_model import Divide
@@ -233,6 +234,7 @@ async def _results(session: Session, opening: Opened, log: SetLog, folder: Path)
         ask=protocol.run.settings,
         log=log,
         decisions=folder / "decisions",
+        workers=session.engine,
     )
     left_out = [*opening.left_out]
     await _by_strategies(session, maker, left_out, strict=opening.strict)

@@ -262,7 +262,15 @@ def carried_out(shop: Workshop, sets: Sequence[TrialSet]) -> Iterator[TrialLog]:
         folder = cache / "student" / "trained" / log.name
         bench = Bench(shop.config, cache, folder, shop.tests)
         with shop.session.progress("trainings") as progress:
-            carry_out(sets, shop.seeds, bench, log, jobs=shop.trials.jobs, tick=progress)
+            carry_out(
+                sets,
+                shop.seeds,
+                bench,
+                log,
+                jobs=shop.trials.jobs,
+                tick=progress,
+                workers=shop.session.engine,
+            )
         yield log
 
 

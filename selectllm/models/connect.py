@@ -48,7 +48,8 @@ class Connections:
     `recorded`: the endpoints that a baseline holds, by model: an embedded model whose engine is
     not installed is known by its own there. `innermost`: what makes the model that talks to a
     provider; None for `innermost` below. `state`: where the rates of models are kept; None for
-    nowhere. `batch`: what network models are asked in, None for calls.
+    nowhere. `batch`: what network models are asked in, None for calls. `anew`: ask whatever pack
+    and cache hold, and leave both as they are.
     """
 
     cache: ReplyCache
@@ -66,6 +67,7 @@ class Connections:
     innermost: Callable[[ModelSpec, Connections], Model] | None = None
     state: SharedState | None = None
     batch: Batch | None = None
+    anew: bool = False
 
 
 def request_endpoint(spec: ModelSpec, shared: Connections) -> str | None:
@@ -106,6 +108,8 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
         return Counted(MockModel(spec, shared.utility, write), shared.calls)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
+    if shared.anew:
+        return Counted(inner, shared.calls)
     if shared.batch is not None and provider_of(spec).way == "network":
         inner = Batched(spec, shared.batch)
     return Counted(Replayed(Cached(inner, shared.cache), shared.pack), shared.calls)
@@ -135,6 +139,11 @@ def innermost(spec: ModelSpec, shared: Connections) -> Model:
         return EmbeddedModel(spec, shared.environment)
     if way == "own":
         return OwnModel(spec, shared.base)
+    return reached(spec, shared.environment, shared.num_ctx)
+
+
+def reached(spec: ModelSpec, environment: Mapping[str, str], num_ctx: int | None = None) -> Model:
+    """What talks to a provider over a network; `environment`, `num_ctx`: see Connections."""
     if spec.transport == "direct":
-        return DirectModel(spec, environment=shared.environment)
-    return LiteLLMModel(spec, environment=shared.environment, num_ctx=shared.num_ctx)
+        return DirectModel(spec, environment=environment)
+    return LiteLLMModel(spec, environment=environment, num_ctx=num_ctx)

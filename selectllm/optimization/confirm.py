@@ -18,7 +18,7 @@ from selectllm.evaluation.comparison.arm_results import arm_results
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign, RunInputs
 from selectllm.evaluation.comparison.schema import Noise, Verdict
-from selectllm.evaluation.runs.execute import evaluate, tasks
+from selectllm.evaluation.runs.execute import decision_keys, evaluate
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.runs.schema import RunResults
@@ -93,7 +93,7 @@ async def confirm(
     with DecisionLog(folder / "decisions.jsonl", run.manifest) as log:
         start_folder(folder, run)
         with progress("confirming") as advance:
-            tick = ticks(advance, sum(1 for _ in tasks(run)))
+            tick = ticks(advance, sum(1 for _ in decision_keys(run)))
             decisions = await evaluate(run, embedder, settings, log, tick)
     found = results(run.inputs, decisions)
     found.write(folder / "results.json")

@@ -9,7 +9,7 @@ from typing import Any
 from selectllm.core.jsonl_log import RowLog
 from selectllm.core.shown import shortened
 from selectllm.data.embedder import Embedder
-from selectllm.evaluation.runs.execute import context_needed, shown_items, tasks
+from selectllm.evaluation.runs.execute import context_needed, decision_keys, shown_items
 from selectllm.evaluation.runs.prepare import connected
 from selectllm.evaluation.runs.run import Run
 from selectllm.models.model import ModelSpec
@@ -129,7 +129,7 @@ class GepaJob:
             splits=self.splits.sizes,
             search=self.plan.budget,
             measuring=2 * len(self.splits.training),
-            confirmation=sum(1 for _ in tasks(run)),
+            confirmation=sum(1 for _ in decision_keys(run)),
         )
 
     async def carry_out(self, folder: Path, progress: Progress) -> GepaOutcome:

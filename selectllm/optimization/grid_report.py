@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from selectllm.evaluation.comparison.schema import Verdict
-from selectllm.evaluation.runs.execute import tasks
+from selectllm.evaluation.runs.execute import decision_keys
 from selectllm.optimization.confirm import Confirmation, confirmation_run
 from selectllm.optimization.controls import controls
 from selectllm.optimization.gepa_report import guards_of, splits_told, verdict_in_short
@@ -52,7 +52,7 @@ def _most_confirmed(job: GridJob) -> int:
     """Decisions that the confirmation takes at most."""
     others = min(FINALISTS, len(job.grid.settings) - 1)
     run = confirmation_run(job.run, job.grid.prompts[1 : 1 + others], job.splits.confirmation)
-    return sum(1 for _ in tasks(run))
+    return sum(1 for _ in decision_keys(run))
 
 
 def report(came: GridOutcome) -> GridResults:

@@ -66,7 +66,8 @@ class Prompt:
     `parent`: the `name@version` that it was made from. `locked`: LOCK.yaml holds its hash.
     `search`, `verdict`: how `optimize` found it, and what came of it against `parent`.
     `variables`: names that its template reads, with the values that each can take.
-    `folders`: where code of the user's own that `reply` names may be.
+    `folders`: where code of the user's own that `reply` names may be. `skipped`: labels left out
+    before the first one that is used, so that 10 makes them begin with 11, or K; an audit does it.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Prompt:
     bundled: bool = False
     locked: bool = False
     folders: tuple[Path, ...] = field(default=(), repr=False)
+    skipped: int = 0
 
     @property
     def ref(self) -> str:
@@ -106,20 +108,21 @@ class Prompt:
 
 
 def labels_for(prompt: Prompt, m: int) -> tuple[str, ...]:
-    """The labels of `m` candidates in shown order: 1..m, or A..Z.
+    """The labels of `m` candidates in shown order: 1..m, or A..Z, after those that are skipped.
 
     Raises PromptError when letters do not suffice.
     """
+    skipped = prompt.skipped
     if prompt.labels == "numbers":
-        return _numbers(m)
-    if m > len(ascii_uppercase):
+        return _numbers(skipped, m)
+    if skipped + m > len(ascii_uppercase):
         raise PromptError(f"{prompt.ref}: letters label at most 26 candidates, not {m}. Show fewer")
-    return tuple(ascii_uppercase[:m])
+    return tuple(ascii_uppercase[skipped : skipped + m])
 
 
 @lru_cache(maxsize=64)
-def _numbers(m: int) -> tuple[str, ...]:
-    return tuple(str(number) for number in range(1, m + 1))
+def _numbers(skipped: int, m: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(skipped + 1, skipped + m + 1))
 
 
 def settings_of(prompt: Prompt) -> Mapping[str, Value]:

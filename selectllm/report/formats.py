@@ -20,6 +20,7 @@ from selectllm.core.names import unknown
 from selectllm.downstream.outcomes.schema import ForetoldTable, OutcomeAgreement
 from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.trials.schema import StudentsCompared
+from selectllm.evaluation.audit.schema import AuditPlan, AuditResults
 from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
@@ -27,6 +28,8 @@ from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report import github, sets, students_compared, validation
 from selectllm.report.as_markdown import as_markdown
+from selectllm.report.audit import render_audit, render_audit_plan
+from selectllm.report.audit_ci import audit_annotations, audit_junit
 from selectllm.report.calibration import render_calibration
 from selectllm.report.foretelling import render_foretold
 from selectllm.report.grid import render_grid
@@ -77,6 +80,8 @@ RENDERED: Mapping[type[Document], Callable[[Any], RenderableType]] = {
     StudentScores: render_scores,
     SelectionSummary: render_selection,
     RunsCompared: render_two_runs,
+    AuditResults: render_audit,
+    AuditPlan: render_audit_plan,
     Calibration: render_calibration,
     Validations: lambda found: render_validations(found.validations),
 }
@@ -92,6 +97,9 @@ MARKDOWN: Mapping[type[Document], Callable[[Any], str]] = {
 """Results that have a Markdown of their own; that of the others is what a terminal shows."""
 
 
+JUDGED: tuple[type[Document], ...] = (RunResults, AuditResults)
+"""Results in which something can be worse than it was."""
+
 WIDTHS: Mapping[type[Document], int] = {
     SetsResults: sets.WIDTH,
     StudentsCompared: students_compared.WIDTH,
@@ -102,14 +110,14 @@ WIDTHS: Mapping[type[Document], int] = {
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A form of report. `verdicts_alone`: it only makes sense for results of a run."""
+    """A form of report. `verdicts_alone`: it only makes sense where something can be worse."""
 
     text: Callable[[Document, Place], str]
     verdicts_alone: bool = False
 
     def takes(self, kind: type[Document]) -> bool:
         """Whether results of that kind can be told in it."""
-        return kind in RENDERED and (not self.verdicts_alone or kind is RunResults)
+        return kind in RENDERED and (not self.verdicts_alone or kind in JUDGED)
 
 
 def _terminal(result: Document, place: Place) -> str:
@@ -126,11 +134,15 @@ def _markdown(result: Document, place: Place) -> str:
 
 
 def _junit(result: Document, place: Place) -> str:
+    if isinstance(result, AuditResults):
+        return audit_junit(result)
     assert isinstance(result, RunResults)
     return junit(result)
 
 
 def _github(result: Document, place: Place) -> str:
+    if isinstance(result, AuditResults):
+        return audit_annotations(result)
     assert isinstance(result, RunResults)
     if place.workspace is not None:
         result = github.with_files(result, place.workspace)
@@ -185,6 +197,6 @@ def check_format(name: str, *kinds: type[Document], verdicts: bool = True) -> No
 
 def report(result: Document, name: str, place: Place | None = None) -> str:
     """`result` in the format called `name`. Raises UsageError as `check_format` does."""
-    verdicts = isinstance(result, RunResults) and bool(result.verdicts)
+    verdicts = not isinstance(result, RunResults) or bool(result.verdicts)
     check_format(name, type(result), verdicts=verdicts)
     return FORMATS[name].text(result, place or Place())

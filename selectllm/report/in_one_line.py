@@ -7,10 +7,12 @@ from typing import Any
 
 from selectllm.core.document import Document
 from selectllm.downstream.trials.schema import StudentsCompared
+from selectllm.evaluation.audit.schema import AuditResults
 from selectllm.evaluation.comparison.schema import Verdict
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.optimization.schema import GridResults, SearchResults
+from selectllm.report.audit import audit_in_one_line
 from selectllm.report.verdict_sentences import in_full
 from selectllm.report.wording import counted, number, spread, subject
 
@@ -68,5 +70,6 @@ LINES: Mapping[type[Document], Callable[[Any], str]] = {
     StudentsCompared: _students,
     SearchResults: _search,
     GridResults: _search,
+    AuditResults: audit_in_one_line,
 }
 """By the kinds of result that a folder is of."""

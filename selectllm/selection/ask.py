@@ -30,8 +30,12 @@ async def make_decisions(
     settings: AskSettings,
     log: DecisionLog,
     tick: Callable[[Decision], None] = lambda decision: None,
+    *,
+    total: int | None = None,
 ) -> None:
     """`ask` what the log does not hold yet, and log it; `tick` hears of every new decision.
+
+    `total`: how many decisions there are, if `tasks` are not all of them.
 
     Raises as `ask` does, and ProviderError when any decision is an `error`: what succeeded is in
     the log, and the same call made again asks the rest, what failed after the others.
@@ -53,9 +57,9 @@ async def make_decisions(
         kept = log.path or "the reply cache"
         first = errors[0].problems[0].rstrip(".")
         raise ProviderError(
-            f"{len(errors)} of {len(tasks)} decisions could not be made. The first reason is: "
-            f"{first}. What succeeded is kept in {kept}. Run the same command again to ask only "
-            "for the rest"
+            f"{len(errors)} of {total or len(tasks)} decisions could not be made. The first reason "
+            f"is: {first}. What succeeded is kept in {kept}. Run the same command again to ask "
+            "only for the rest"
         )
 
 

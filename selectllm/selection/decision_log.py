@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, read_rows
+from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, each_row, read_rows
 from selectllm.core.types import Attempt, Decision, Status
 
 RARE = ("kind", "status", "waited", "at_most_usd")
@@ -133,6 +133,11 @@ DECISIONS: RowFormat[Key, Decision] = RowFormat(
 def read_log(path: Path) -> LogContent[Key, Decision]:
     """Read a log without changing it; see jsonl_log.read_rows."""
     return read_rows(path, DECISIONS)
+
+
+def each_decision(path: Path) -> Iterator[Decision]:
+    """Every decision of a log, one in memory at a time; see jsonl_log.each_row."""
+    return each_row(path, DECISIONS)
 
 
 def is_fruitless(path: Path) -> bool:

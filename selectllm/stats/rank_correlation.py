@@ -106,14 +106,10 @@ def partial_spearman(x: Floats, y: Floats, given: Floats, orders: Orders) -> Fig
     Spearman's with one thing less. Undefined where one side has all values equal, and where the
     third orders the things just as one of the others does.
     """
-    third = _unit(_ranks(given))
-    if third is None:
+    sides = _given(x, y, given)
+    if sides is None:
         return UNDEFINED
-    z = third
-    a, b = (_unit(side - (side @ z) * z) for side in (_ranks(x), _ranks(y)))
-    if a is None or b is None:
-        return UNDEFINED
-    along, left = a, b
+    along, left, z = sides
 
     def of(orders: Orders) -> Floats:
         moved = left[orders]
@@ -123,6 +119,21 @@ def partial_spearman(x: Floats, y: Floats, given: Floats, orders: Orders) -> Fig
 
     r = float(np.clip(along @ left, -1, 1))
     return Figure(r, _p_value(of, r, orders), _of_spearman(r, len(x), given=1))
+
+
+def partial_correlation(x: Floats, y: Floats, given: Floats) -> float | None:
+    """The value of `partial_spearman` alone, for what is averaged; None where it is undefined."""
+    sides = _given(x, y, given)
+    return None if sides is None else float(np.clip(sides[0] @ sides[1], -1, 1))
+
+
+def _given(x: Floats, y: Floats, given: Floats) -> tuple[Floats, Floats, Floats] | None:
+    """What a third leaves of the ranks of x and y, and its own ranks, each of length 1."""
+    z = _unit(_ranks(given))
+    if z is None:
+        return None
+    a, b = (_unit(side - (side @ z) * z) for side in (_ranks(x), _ranks(y)))
+    return None if a is None or b is None else (a, b, z)
 
 
 def kendall(x: Floats, y: Floats, orders: Orders) -> Figure:

@@ -59,12 +59,13 @@ INSIDE = {
     ),
     "utility": ({"schema"}, {"utility"}, {"annotation"}),
     "evaluation": (
-        {"suite_entries", "suite_paths"},
-        {"suite", "suite_columns", "metrics"},
+        {"suite_entries"},
+        {"suite", "suite_paths", "suite_columns", "metrics"},
         {"comparison"},
         {"runs", "two_runs"},
         {"sets"},
         {"planning"},
+        {"audit"},
     ),
     "downstream": ({"student"}, {"outcomes"}, {"trials"}),
 }

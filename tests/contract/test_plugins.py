@@ -147,7 +147,7 @@ def test_a_strategy_stands_in_a_suite_under_its_reference(selectllm: Command) ->
 def test_a_strategy_that_cannot_be_used_is_refused(
     selectllm: Command, name: str, says: str
 ) -> None:
-    call = ("select", "pool.jsonl", "--budget", 3, "--strategy", name)
+    call = ("select", "pool.jsonl", "--quiet", "--budget", 3, "--strategy", name)
     assert_refused(selectllm(*call), says)
     assert not OUT.exists()
 
@@ -165,7 +165,7 @@ def test_what_a_strategy_gives_is_held_to_what_a_pick_is(
     selectllm: Command, new: str, says: str
 ) -> None:
     edit("my_strategy", "sorted(range(len(candidates.items)), key=lambda i: (i % 2, i))[:n]", new)
-    call = ("select", "pool.jsonl", "--budget", 3, "--strategy", "my_strategy:STRATEGY")
+    call = ("select", "pool.jsonl", "--quiet", "--budget", 3, "--strategy", "my_strategy:STRATEGY")
     assert_refused(selectllm(*call), "strategy my_strategy:STRATEGY", says)
 
 
@@ -206,7 +206,9 @@ def test_a_module_that_raises_anything_is_refused(
     selectllm: Command, module: str, says: str
 ) -> None:
     Path("my_raising.py").write_text(module, encoding="utf-8")
-    outcome = selectllm("select", "pool.jsonl", "--budget", 2, "--strategy", "my_raising:S")
+    outcome = selectllm(
+        "select", "pool.jsonl", "--quiet", "--budget", 2, "--strategy", "my_raising:S"
+    )
     assert outcome.code == 2
     assert says in outcome.err
     assert "my_raising.py:" in outcome.err
@@ -232,7 +234,7 @@ def test_a_mistake_of_a_model_is_one_provider_error(
     )
     sys.modules.pop("my_mistake", None)
     options = ("--prompt", "short@1", "--model", "python/my_mistake:M", "--by", "random")
-    outcome = selectllm("select", "pool.jsonl", "--budget", 2, *options)
+    outcome = selectllm("select", "pool.jsonl", "--quiet", "--budget", 2, *options)
     assert outcome.code not in (0, 1)
     assert says in outcome.err
 
@@ -272,7 +274,7 @@ def test_a_scorer_is_what_a_strategy_goes_by(selectllm: Command) -> None:
         for number, row in enumerate(pool_rows(12))
     ]
     write_jsonl(Path("pool.jsonl"), rows)
-    call = ("select", "pool.jsonl", "--budget", 1, "--strategy")
+    call = ("select", "pool.jsonl", "--quiet", "--budget", 1, "--strategy")
     assert selectllm(*call, "highest:my_scorer:SCORER").code == 0
     assert picked() == ["item-006"]
     assert selectllm(*call, "lowest:my_scorer:SCORER", "-o", "low.jsonl").code == 0
@@ -298,7 +300,15 @@ def test_what_a_scorer_gives_is_a_number_for_every_item(
     selectllm: Command, new: str, says: str
 ) -> None:
     edit("my_scorer", '{item.id: float(item.text.count("?")) for item in items}', new)
-    call = ("select", "pool.jsonl", "--budget", 3, "--strategy", "highest:my_scorer:SCORER")
+    call = (
+        "select",
+        "pool.jsonl",
+        "--quiet",
+        "--budget",
+        3,
+        "--strategy",
+        "highest:my_scorer:SCORER",
+    )
     assert_refused(selectllm(*call), "scorer my_scorer:SCORER", says)
 
 
@@ -312,7 +322,7 @@ def test_a_partition_divides_the_pool_of_a_suite(selectllm: Command) -> None:
 
 
 def test_a_partition_divides_the_pool_of_select(selectllm: Command) -> None:
-    call = ("select", "pool.jsonl", "--budget", 4, "--by", "my_partition:in_turn")
+    call = ("select", "pool.jsonl", "--quiet", "--budget", 4, "--by", "my_partition:in_turn")
     outcome = selectllm(*call, "--prompt", "short@1", "--model", "mock/first")
     assert outcome.code == 0, outcome.err
     assert len(picked()) == 4
@@ -333,7 +343,7 @@ def test_a_partition_divides_the_pool_of_select(selectllm: Command) -> None:
 )
 def test_a_partition_that_cannot_be_used_is_refused(selectllm: Command, by: str, says: str) -> None:
     suite = write_suite(RATED, f"by: random -> by: {by}")
-    assert_refused(selectllm("eval", suite, "-o", "run"), says)
+    assert_refused(selectllm("eval", suite, "-o", "run", "--quiet"), says)
 
 
 # A reply format
@@ -354,7 +364,17 @@ def test_a_prompt_of_a_workspace_may_have_its_format_beside_it(selectllm: Comman
     Path("my_format.py").rename(path.with_name("my_format.py"))
     assert selectllm("prompts", "lock", "--prompts", "prompts").code == 0
     outcome = selectllm(
-        *("select", "pool.jsonl", "--budget", 4, "--by", "random", "--prompts", "prompts"),
+        *(
+            "select",
+            "pool.jsonl",
+            "--quiet",
+            "--budget",
+            4,
+            "--by",
+            "random",
+            "--prompts",
+            "prompts",
+        ),
         *("--prompt", "mine@1", "--model", "mock/first"),
     )
     assert outcome.code == 0, outcome.err
@@ -426,7 +446,7 @@ def test_a_model_selects_and_its_replies_can_be_recorded(selectllm: Command) -> 
 )
 def test_a_model_that_cannot_be_used_is_refused(selectllm: Command, model: str, says: str) -> None:
     suite = write_suite(f"mock/first -> '{model}'")
-    assert_refused(selectllm("eval", suite, "-o", "run"), says)
+    assert_refused(selectllm("eval", suite, "-o", "run", "--quiet"), says)
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,11 @@ def test_the_python_example_gives_what_it_shows(
     assert runner.failures == 0
 
 
-def test_the_suite_it_shows_is_a_suite(tmp_path: Path) -> None:
+def test_the_suite_it_shows_is_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     suite = next(block for block in blocks("yaml") if block.startswith("name:"))
-    path = tmp_path / "suite.yaml"
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "suites" / "suite.yaml"
+    path.parent.mkdir()
     path.write_text(suite, encoding="utf-8")
     shown, shipped = load_suite(path), load_suite(ROOT / "eval/suites/quickstart.yaml")
     assert (shown.name, shown.pool, shown.prompts) == (shipped.name, shipped.pool, shipped.prompts)

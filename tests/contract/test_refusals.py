@@ -46,6 +46,7 @@ LINES = {
     "runs": "",
     "view": "runs --no-browser --port 0",
     "aa": f"{SUITE} --model mock/random",
+    "audit": f"{SUITE} --model mock/random",
     "verify": "runs/ab",
     "baseline set": "runs/asked -o new.json",
     "batch export": "suites/grid.yaml new.jsonl",
@@ -63,6 +64,10 @@ LINES = {
     "models serve": "smollm2-135m",
     "doctor": "",
     "cache clear": "--yes",
+    "cache explain": SUITE,
+    "cache export": "new.jsonl",
+    "cache import": "new.jsonl",
+    "cache prune": "--max-age 1 --yes",
     "cache ls": "",
     "cache stats": "",
     "cache verify": "",
@@ -75,6 +80,7 @@ AB = f"ab {SUITE} --a mock/random"
 SWAP = f"swap {SUITE}"
 GATE = "regress suites/recorded.yaml --baseline baseline.json"
 TRAIN = "student train spread.jsonl -o new"
+AUDIT = f"audit {SUITE} --model mock/random"
 KNN = "utility knn pool.jsonl --test test.jsonl"
 REFUSALS = f"""
 init pool.jsonl                                     | pool.jsonl
@@ -312,6 +318,16 @@ aa {SUITE}                                          | --model mock/oracle
 aa {SUITE} --model mock/randm                       | --model 'mock/randm' mock/random
 aa {SUITE} --model mock/random --prompt shrt        | --prompt 'shrt' short@1
 aa nowhere.yaml                                     | nowhere.yaml
+audit {SUITE}                                       | --model mock/oracle
+audit {SUITE} --model mock/randm                    | --model 'mock/randm' mock/random
+audit nowhere.yaml                                  | nowhere.yaml
+{AUDIT} --prompt shrt                               | --prompt 'shrt' short@1
+{AUDIT} --probe ordr                                | --probe 'ordr' 'order'?
+{AUDIT} --compare-prompt shrt@1                     | 'shrt@1' 'short@1'?
+{AUDIT} --compare-prompt short@1                    | --compare-prompt short@1
+{AUDIT} --baseline nowhere.json                     | nowhere.json
+{AUDIT} --baseline baseline.json                    | baseline.json
+{AUDIT} --report junit=suites                       | --report suites
 
 verify nowhere                                      | nowhere/run.json
 verify pool.jsonl                                   | pool.jsonl/run.json
@@ -352,6 +368,20 @@ evla suites/asked.yaml                              | 'evla' 'eval'?
 utility vaildate x                                  | 'vaildate' 'validate'?
 prompts shw short@1                                 | 'shw' 'show'?
 cache clera                                         | 'clera' 'clear'?
+cache clear --pool nowhere.jsonl                    | nowhere.jsonl
+cache clear --pool pool.jsonl --budget team         | --budget --pool
+cache clear --pool pool.jsonl --map instrction=a    | --map 'instrction' 'instruction'?
+cache clear --unknown                               | --pool
+cache explain nowhere.yaml                          | nowhere.yaml
+cache explain {SUITE}                               | --model mock/
+cache explain {SUITE} --prompt shrt@1               | --prompt 'shrt@1' 'short@1'?
+cache explain {SUITE} --model mock/randm            | --model 'mock/randm' 'mock/random'?
+cache export pool.jsonl                             | pool.jsonl
+cache export new.jsonl --model nope                 | --model 'nope'
+cache export new.jsonl --suite nowhere.yaml         | nowhere.yaml
+cache import nowhere.jsonl                          | nowhere.jsonl
+cache import pool.jsonl                             | pool.jsonl:1
+cache prune                                         | --max-bytes --max-age
 
 log repair nowhere.jsonl                            | nowhere.jsonl
 log repair suites                                   | suites .jsonl
@@ -364,7 +394,7 @@ ROWS = [
     for call, mark, named in (line.partition("|") for line in REFUSALS.splitlines())
     if mark
 ]
-NO_ROWS = {"doctor", "models list", "cache clear", "cache ls", "cache stats", "cache verify"}
+NO_ROWS = {"doctor", "models list", "cache ls", "cache stats", "cache verify"}
 """They take nothing that has a meaning of its own."""
 
 

@@ -51,7 +51,7 @@ def test_questions_go_out_and_answers_come_back_by_hand(
     suite = suite_of(batches, model, **FREE)
     rounds = 0
     while (
-        "Nothing is missing" not in (written := selectllm("batch", "export", suite, "q.jsonl")).err
+        "Nothing is missing" not in (written := selectllm("batch", "export", suite, "q.jsonl")).out
     ):
         assert written.code == 0, written.err
         assert " of m written to q.jsonl." in written.out
@@ -62,7 +62,7 @@ def test_questions_go_out_and_answers_come_back_by_hand(
         taken = selectllm("batch", "import", suite, "a.jsonl")
         assert taken.code == 0, taken.err
         assert f"{len(rows)} answer" in taken.out
-        assert "selectllm eval suite.yaml" in taken.err
+        assert "selectllm eval suite.yaml" in taken.out
         rounds += 1
     assert rounds > 1  # replies that were not valid were asked again
     assert selectllm("eval", suite, "-o", "run").code == 0
@@ -100,7 +100,7 @@ def test_what_is_amiss_in_answers_is_counted_and_the_rest_is_taken(
     ]
     assert "CUDA out of memory" in taken.out
     assert "1 question still without an answer." in taken.out
-    assert "selectllm batch export suite.yaml REST.jsonl" in taken.err
+    assert "selectllm batch export suite.yaml REST.jsonl" in taken.out
     again = selectllm("batch", "import", suite, "a.jsonl", "--json")
     assert (again.json["kept"], again.json["known"]) == (0, 6)
 

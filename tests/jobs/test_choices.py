@@ -41,7 +41,8 @@ class TestAPlan:
         plan = planned("pool.jsonl", **STRATEGY)
         assert isinstance(plan, SelectionPlan)
         assert plan.text == (
-            "The strategy longest would select 4 of 200 items, with 0 calls (0 at most)."
+            "The strategy longest would select 4 of 200 items, with 0 calls (0 at most).\n"
+            "No text of the pool leaves this machine."
         )
 
     @pytest.mark.parametrize(("kind", "told"), [("eval", "eval"), ("sets", "sets")])

@@ -12,7 +12,7 @@ from selectllm.core.errors import UsageError
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.optimization.schema import GridResults
-from selectllm.report.formats import FORMATS, RENDERED, formats_of, report
+from selectllm.report.formats import FORMATS, JUDGED, RENDERED, formats_of, report
 from tests.report.test_report import ab, regress, run
 from tests.report.test_report_grid import told
 
@@ -55,7 +55,7 @@ def test_results_without_a_markdown_of_their_own_are_told_as_on_a_terminal() -> 
 
 @pytest.mark.parametrize("kind", RENDERED)
 def test_what_is_for_verdicts_alone_is_refused_to_other_results(kind: type) -> None:
-    possible = list(FORMATS) if kind is RunResults else ["terminal", "markdown", "html", "json"]
+    possible = list(FORMATS) if kind in JUDGED else ["terminal", "markdown", "html", "json"]
     assert formats_of(kind) == possible
 
 

@@ -1,11 +1,13 @@
 """Pools as rows: JSON, delimited text, Excel, Parquet, `hf:`; text byte for byte.
 
-One file a kind: json_rows, delimited (CSV, TSV, lines of text), excel, columnar (Parquet, hub).
+One file a kind: json_rows, delimited (CSV, TSV, lines of text), excel, columnar (Parquet, hub),
+partitioned (many Parquet files).
 Tables of text, which people fill in, are table.py to all of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from selectllm.data.readers.columnar import hub_dataset_rows, parquet_rows
 from selectllm.data.readers.delimited import csv_rows, text_rows
 from selectllm.data.readers.excel import excel_rows, other_sheets
 from selectllm.data.readers.json_rows import array_rows, jsonl_rows
+from selectllm.data.readers.partitioned import is_partitioned, part_row, partitioned_rows
 from selectllm.data.readers.records import BadRow, FileFormat, reading
 
 
@@ -41,15 +44,17 @@ def scan_rows(path: Path) -> Iterator[tuple[int, Any]]:
 
     Raises PoolError only where the rest of the file is lost too.
     """
-    read = format_of(path).read
-    with reading(path):
-        yield from read(path)
+    kind = format_of(path)
+    with contextlib.nullcontext() if kind is PARTS else reading(path):
+        yield from kind.read(path)
 
 
 def format_of(path: Path) -> FileFormat:
     """The format that the name of `path` tells. Raises PoolError on an unknown one."""
     if is_hub(path):
         return HUB
+    if is_partitioned(path):
+        return PARTS
     suffix = path.suffix.lower()
     if suffix != ".gz" and suffix in FORMATS:
         return FORMATS[suffix]
@@ -67,6 +72,8 @@ def place(path: Path, number: int) -> str:
     """Where a row stands: `pool.csv:12`, `pool.json: element 12`, `hf:org/name:train row 12`."""
     if is_hub(path):
         return f"{path} row {number}"
+    if is_partitioned(path):
+        path, number = part_row(path, number)
     unit = format_of(path).unit
     return f"{path}:{number}" if unit == "line" else f"{path}: {unit} {number}"
 
@@ -81,3 +88,4 @@ FORMATS = {
     ".parquet": FileFormat(parquet_rows, "row", zippable=False),
 }
 HUB = FileFormat(hub_dataset_rows, "row", zippable=False)
+PARTS = FileFormat(partitioned_rows, "row", zippable=False)

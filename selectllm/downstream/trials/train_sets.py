@@ -14,6 +14,7 @@ from pathlib import Path
 
 from selectllm.core.errors import ModelError
 from selectllm.core.types import Item, Progress
+from selectllm.core.workers import HERE, Workers
 from selectllm.downstream.student.config import StudentConfig
 from selectllm.downstream.student.network import Student, open_student
 from selectllm.downstream.student.score import score
@@ -49,19 +50,22 @@ def carry_out(
     *,
     jobs: int = 1,
     tick: Progress | None = None,
+    workers: Workers = HERE,
 ) -> None:
     """Make every trial of `sets` and training `seeds` that `log` lacks, and that of no training.
 
     Seed by seed, so that what is cut short has compared all sets alike. `jobs`: trials at a time,
     each in a process of its own with a share of the cores; numbers differ by no more than the
     rounding of sums over other threads. A killed call goes on in the middle of a training.
+    `workers` of an engine make one trial a machine at a time instead, with all of its cores.
     `tick(done, total)` counts trials.
 
     Raises as `train` and `score` do.
     """
     wanted = {BASE: ()} | {(each.sha256, seed): each.items for seed in seeds for each in sets}
     missing = [_Job(bench, items, key) for key, items in wanted.items() if key not in log]
-    for done, trial in enumerate(_made(missing, jobs), start=1):
+    made = _made_elsewhere(missing, workers) if workers.piece_bytes else _made(missing, jobs)
+    for done, trial in enumerate(made, start=1):
         log.append(trial)
         if tick is not None:
             tick(done, len(missing))
@@ -88,6 +92,21 @@ def _made(missing: Sequence[_Job], jobs: int) -> Iterator[Trial]:
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _made_elsewhere(missing: Sequence[_Job], workers: Workers) -> Iterator[Trial]:
+    """The same by workers in other folders, or on other machines, where paths are the same."""
+
+    def whole(job: _Job) -> _Job:
+        bench = job.bench
+        model = Path(bench.config.model)
+        config = bench.config
+        if model.is_dir():
+            config = replace(config, model=str(model.resolve()))
+        there = replace(bench, config=config, cache=bench.cache.resolve())
+        return replace(job, bench=replace(there, folder=bench.folder.resolve()))
+
+    return workers.map(_trial, map(whole, missing), whole=True)
 
 
 def _finished(futures: Iterable[Future[Trial]]) -> Iterator[Future[Trial]]:

@@ -7,7 +7,7 @@ most k candidates decide nothing and are left out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
 
@@ -46,28 +46,51 @@ def overlap(a: Iterable[Decision], b: Iterable[Decision], k: int) -> Interval | 
     """
     others = {(d.cluster, d.order, d.repeat): d for d in b}
     matched = [(d, others.get((d.cluster, d.order, d.repeat))) for d in a]
-    return _mean_kappa(((d, other) for d, other in matched if other), k)
+    return _mean(overlaps(((d, other) for d, other in matched if other), k))
+
+
+def order_overlaps(decisions: Iterable[Decision], k: int) -> dict[int, float]:
+    """What `order_consistency` is the mean of: for each cluster how alike its orders are."""
+    return overlaps(_pairs(decisions, lambda decision: (decision.cluster, decision.repeat)), k)
+
+
+def repeat_overlaps(decisions: Iterable[Decision], k: int) -> dict[int, float]:
+    """The same of `repeat_consistency`."""
+    return overlaps(_pairs(decisions, lambda decision: (decision.cluster, decision.order)), k)
+
+
+def overlaps(pairs: Iterable[tuple[Decision, Decision]], k: int) -> dict[int, float]:
+    """Cluster -> the mean chance-corrected overlap of its pairs, in whatever order pairs come.
+
+    Clusters ascend. Raises ValueError for a pair that shows different items.
+    """
+    by_cluster: dict[int, list[float]] = defaultdict(list)
+    for a, b in pairs:
+        if len(a.shown) > k:
+            by_cluster[a.cluster].append(_kappa(a, b, k))
+    return {cluster: fmean(by_cluster[cluster]) for cluster in sorted(by_cluster)}
 
 
 def _consistency(
     decisions: Iterable[Decision], k: int, same: Callable[[Decision], Hashable]
 ) -> Interval | None:
     """Mean overlap of all pairs of decisions for which `same` is equal."""
+    return _mean(overlaps(_pairs(decisions, same), k))
+
+
+def _pairs(
+    decisions: Iterable[Decision], same: Callable[[Decision], Hashable]
+) -> Iterator[tuple[Decision, Decision]]:
+    """All pairs of decisions for which `same` is equal."""
     alike: dict[Hashable, list[Decision]] = defaultdict(list)
     for decision in sorted(decisions, key=_place):
         alike[same(decision)].append(decision)
-    return _mean_kappa(
-        (pair for decided_alike in alike.values() for pair in combinations(decided_alike, 2)), k
-    )
+    for decided_alike in alike.values():
+        yield from combinations(decided_alike, 2)
 
 
-def _mean_kappa(pairs: Iterable[tuple[Decision, Decision]], k: int) -> Interval | None:
-    """The mean over clusters of each cluster's mean overlap, in whatever order pairs come."""
-    by_cluster: dict[int, list[float]] = defaultdict(list)
-    for a, b in pairs:
-        if len(a.shown) > k:
-            by_cluster[a.cluster].append(_kappa(a, b, k))
-    return mean_interval([fmean(by_cluster[cluster]) for cluster in sorted(by_cluster)])
+def _mean(by_cluster: Mapping[int, float]) -> Interval | None:
+    return mean_interval(list(by_cluster.values()))
 
 
 def _kappa(a: Decision, b: Decision, k: int) -> float:

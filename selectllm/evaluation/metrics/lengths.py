@@ -44,12 +44,12 @@ def picks_by_length(
     )
 
 
-def length_edges(lengths: Iterable[int]) -> np.ndarray:
-    """Ends of at most BINS bins that hold about equally many of `lengths`; ascending, distinct."""
+def length_edges(lengths: Iterable[int], bins: int = BINS) -> np.ndarray:
+    """Ends of at most `bins` bins that hold about equally many values; ascending, distinct."""
     values = np.fromiter(lengths, dtype=float)
     if not values.size:
         return np.array([0.0, 1.0])
-    edges = np.unique(np.floor(np.quantile(values, np.linspace(0, 1, BINS + 1))))
+    edges = np.unique(np.floor(np.quantile(values, np.linspace(0, 1, bins + 1))))
     return edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1])
 
 

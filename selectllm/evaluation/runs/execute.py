@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -27,31 +28,45 @@ from selectllm.selection.task import AskSettings, Task, with_ballots
 CONTEXT_MARGIN = 1.5
 
 
-def tasks(run: Run) -> Iterator[Task]:
-    """Every decision to be made; all selectors see a cluster in the same orders.
+def tasks(run: Run, done: Callable[[Key], bool] = lambda key: False) -> Iterator[Task]:
+    """Every decision to be made that is not `done`; all selectors see a cluster in the same orders.
 
     A vote sees it in more of them. Cluster by cluster, so that a run cut short by its budget has
     asked every pair alike.
     """
     suite = run.suite
-    for cluster in run.clusters:
-        if len(cluster.members) <= suite.picks:
-            continue  # nothing to choose
+    for cluster, order in _shown_at_all(run):
         show = partial(shown_items, run, cluster)
-        for order in range(suite.orders):
-            shown = show(order)
-            for repeat in range(suite.repeats):
-                for selector in run.selectors:
-                    task = Task(
-                        selector=selector,
-                        cluster=cluster.id,
-                        shown=shown,
-                        k=suite.picks,
-                        order=order,
-                        repeat=repeat,
-                        seed=suite.seed + repeat,
-                    )
-                    yield with_ballots(task, show)
+        shown: tuple[Item, ...] = ()
+        for repeat, selector in product(range(suite.repeats), run.selectors):
+            if done((selector.prompt.ref, selector.spec.name, cluster.id, order, repeat, 0)):
+                continue
+            shown = shown or show(order)
+            task = Task(
+                selector=selector,
+                cluster=cluster.id,
+                shown=shown,
+                k=suite.picks,
+                order=order,
+                repeat=repeat,
+                seed=suite.seed + repeat,
+            )
+            yield with_ballots(task, show)
+
+
+def decision_keys(run: Run) -> Iterator[Key]:
+    """The key of every decision to be made, in the order of `tasks`, at a tenth of its price."""
+    names = [(selector.prompt.ref, selector.spec.name) for selector in run.selectors]
+    for cluster, order in _shown_at_all(run):
+        for repeat, (prompt, model) in product(range(run.suite.repeats), names):
+            yield prompt, model, cluster.id, order, repeat, 0
+
+
+def _shown_at_all(run: Run) -> Iterator[tuple[Cluster, int]]:
+    """Every cluster in which there is something to choose, with each of its orders."""
+    for cluster in run.clusters:
+        if len(cluster.members) > run.suite.picks:
+            yield from ((cluster, order) for order in range(run.suite.orders))
 
 
 def shown_items(run: Run, cluster: Cluster, order: int) -> tuple[Item, ...]:
@@ -105,6 +120,11 @@ def _strategy_key(strategy: Strategy, cluster: int) -> Key:
 
 
 def context_needed(run: Run) -> int:
+    """What `context_for` says of all that a run asks."""
+    return context_for(tasks(run))
+
+
+def context_for(asked: Iterable[Task]) -> int:
     """Tokens that the longest prompt and its reply need: what Ollama must make room for.
 
     Without it Ollama cuts prompts to its default context. Rounded up to 1,024, with a margin for
@@ -113,7 +133,7 @@ def context_needed(run: Run) -> int:
     longest = max(
         estimate_tokens(render(task.selector.prompt, task.shown, task.k))
         + task.selector.spec.max_tokens
-        for task in tasks(run)
+        for task in asked
     )
     return math.ceil(longest * CONTEXT_MARGIN / 1024) * 1024
 
@@ -201,7 +221,8 @@ async def evaluate(
                 if run.meter.shared.batch is None:
                     raise
                 missing = error  # a batch asks for it together with what follows
-            await make_decisions(tasks(stage), settings, log, tick)
+            total = sum(1 for _ in decision_keys(stage))
+            await make_decisions(tasks(stage, log.done), settings, log, tick, total=total)
             if missing is not None:
                 raise missing
     finally:

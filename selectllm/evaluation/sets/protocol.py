@@ -20,6 +20,7 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.errors import SuiteError
 from selectllm.core.names import for_files
 from selectllm.core.types import Attempt, Decision, Pool
+from selectllm.core.workers import HERE, Workers
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.sets.log import SelectedSet, SetLog, spent
@@ -189,7 +190,7 @@ class Maker:
 
     `vectors`: (n_items, dim) of the pool, None if nothing needs them. `divide`: how it is divided
     for prompts. `decisions`: the folder of the decision logs, one for every set of a pair, from
-    which a set that was not finished goes on.
+    which a set that was not finished goes on. `workers`: of the engine, for strategies.
     """
 
     protocol: Protocol
@@ -198,6 +199,7 @@ class Maker:
     ask: AskSettings
     log: SetLog
     decisions: Path
+    workers: Workers = HERE
 
     def missing(self, arm: Arm) -> list[tuple[int, int]]:
         """(budget, seed) of the sets that are not finished."""
@@ -226,7 +228,7 @@ class Maker:
             values = np.array([measured.values[item.id] for item in items])
             attempts = [attempt for item in items for attempt in measured.attempts.get(item.id, ())]
         for seed in dict.fromkeys(seed for _, seed in missing):
-            candidates = Candidates(items, seed, self.vectors, values)
+            candidates = Candidates(items, seed, self.vectors, values, self.workers)
             budgets = [budget for budget, of in missing if of == seed]
             started = time.monotonic()
             for budget, chosen in chosen_by_strategy(candidates, strategy, budgets):

@@ -86,12 +86,12 @@ async def _lead(
 ) -> Result:
     error: SelectLLMError | None = None
     try:
-        await _lock_byte(lock_file, key, held)
+        offset = await _taken(lock_file, key, held)
         try:
             found = look()  # another process may have answered meanwhile
             return found if found is not None else await work()
         finally:
-            _unlock_byte(lock_file, key)
+            release(lock_file, offset)
     except SelectLLMError as caught:
         error = caught
         raise
@@ -104,14 +104,12 @@ async def _lead(
             landed.set_result(True)
 
 
-async def _lock_byte(lock_file: Path, key: str, held: Held) -> None:
-    """No other process works for `key` until it is unlocked; on Windows this is not held."""
-    wait, waiting, offset = FIRST_POLL, held.waiting(), int(key[:15], 16)
+async def _taken(lock_file: Path, key: str, held: Held) -> int:
+    """Wait until no other process works for `key`; the offset to release afterwards."""
+    offset = int(key[:15], 16)
+    wait, waiting = FIRST_POLL, held.waiting()
     while not take(lock_file, offset):
         waiting.goes_on(lock_file, lambda: [offset])
         await rest(wait)
         wait = min(wait * 2, LAST_POLL)
-
-
-def _unlock_byte(lock_file: Path, key: str) -> None:
-    release(lock_file, int(key[:15], 16))
+    return offset

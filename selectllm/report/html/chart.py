@@ -87,6 +87,11 @@ def upright(value: float, color: str = LINE, dash: Sequence[int] = (1, 0)) -> di
     return _rule("x", value, color, dash)
 
 
+def lying(value: float, color: str = LINE, dash: Sequence[int] = (1, 0)) -> dict[str, Any]:
+    """A horizontal line at `value`."""
+    return _rule("y", value, color, dash)
+
+
 def zero_line(color: str) -> dict[str, Any]:
     """A horizontal line at 0."""
     return _rule("y", 0, color, (1, 0))

@@ -33,6 +33,8 @@ NAMES = (
     "utility_file",
     "optimize",
     "selection_summary",
+    "audit",
+    "plan_audit",
 )
 
 
@@ -51,6 +53,7 @@ def generated() -> dict[str, dict[str, Any]]:
     from selectllm.downstream.outcomes.schema import ExportManifest, results_schema
     from selectllm.downstream.student.schema import StudentScores
     from selectllm.downstream.trials.schema import StudentsCompared
+    from selectllm.evaluation.audit.schema import AuditPlan, AuditResults
     from selectllm.evaluation.comparison.baseline_file import BaselineFile
     from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
     from selectllm.evaluation.runs.schema import RunFile, RunResults
@@ -97,4 +100,6 @@ def generated() -> dict[str, dict[str, Any]]:
         "utility_file": utility_file_schema(),
         "optimize": optimize(),
         "selection_summary": SelectionSummary.json_schema(),
+        "audit": AuditResults.json_schema(),
+        "plan_audit": AuditPlan.json_schema(),
     }

@@ -42,7 +42,7 @@ def cluster_pool(
         return read_clusters(path, pool)
     vectors = embedder.of(pool.items) if needs_vectors else None
     ids = [item.id for item in pool.items]
-    clusters = partition(ids, vectors, function, division.size, division.seed)
+    clusters = partition(ids, vectors, function, division.size, division.seed, embedder.workers)
     write_clusters(
         path,
         clusters,

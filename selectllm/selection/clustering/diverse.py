@@ -7,17 +7,16 @@ equal size around them, then clusters that hold one row of each group.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.core.arrays import Ints, Vectors
+from selectllm.core.arrays import Floats, Ints, Vectors
+from selectllm.core.workers import HERE, Workers
 from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.seeded_rows import SeededRows
-
-SORTED_SHARE = 16  # a centre sorts 1/16 of what is left whenever it runs out of candidates
-CANDIDATES = 256  # candidates looked at together; also the least that a centre sorts
 
 
 def diverse(rows: SeededRows, clusters: int, seed: int) -> Ints:
@@ -36,7 +35,8 @@ def diverse(rows: SeededRows, clusters: int, seed: int) -> Ints:
 
 def cross_sections(rows: SeededRows, centres: Vectors, clusters: int) -> Ints:
     """The cluster of each row, given ceil(n_items / clusters) centres (n_centres, dim)."""
-    return _dealt(balanced_groups(squared_distances(rows, centres)), clusters)
+    distances = squared_distances(rows, centres)
+    return _dealt(balanced_groups(distances, rows.workers), clusters)
 
 
 def squared_distances(rows: SeededRows, centres: Vectors) -> NDArray[np.float32]:
@@ -45,25 +45,32 @@ def squared_distances(rows: SeededRows, centres: Vectors) -> NDArray[np.float32]
     Up to a constant per centre, which changes nothing in the order of that centre's distances.
     """
     distances = np.empty((len(centres), len(rows)), dtype=np.float32)
-    wide = centres.astype(np.float64)
-    for start, block in rows.blocks():
-        norms = np.einsum("nd,nd->n", block, block)
-        distances[:, start : start + len(block)] = norms - 2 * (wide @ block.T)
+    for start, part in rows.map(partial(_distances, centres.astype(np.float64))):
+        distances[:, start : start + part.shape[1]] = part
     return distances
 
 
-def balanced_groups(distances: NDArray[np.float32]) -> Ints:
+def _distances(centres: Floats, block: Floats) -> NDArray[np.float32]:
+    """(n_centres, n_block) the same for the rows of one block."""
+    norms = np.einsum("nd,nd->n", block, block)
+    distances: NDArray[np.float32] = (norms - 2 * (centres @ block.T)).astype(np.float32)
+    return distances
+
+
+def balanced_groups(distances: NDArray[np.float32], workers: Workers = HERE) -> Ints:
     """The group of each item, sizes within 1: centres take turns at their nearest free item.
 
     `distances`: (n_centres, n_items), finite. In turn, centre 0, 1, ... takes the nearest item
     that no centre has taken, the lowest index where several are equally near, until none is
     left; so the first centres hold one more where the count does not divide. Same labels as with
-    one full sort per turn (SelectLLM, arXiv 2401.16553), but each centre sorts only what it is
-    about to look at, so that the whole is near-linear in the number of items.
+    one full sort per turn (SelectLLM, arXiv 2401.16553), with one sort per centre: here of what
+    it is about to look at, so that the whole is near-linear in the number of items, or by
+    `workers`.
     """
     centres, items = distances.shape
     taken = bytearray(items)
-    queues = [_nearest_free(row, taken) for row in distances]
+    gone = np.frombuffer(taken, dtype=np.bool_)  # the same memory, for whole arrays at a time
+    queues = [_nearest_free(order, taken, gone) for order in workers.sort(distances, gone)]
     turns = (next(queue) for queue in islice(cycle(queues), items))
     sequence = np.fromiter(turns, dtype=np.intp, count=items)
     labels = np.empty(items, dtype=np.intp)
@@ -71,28 +78,15 @@ def balanced_groups(distances: NDArray[np.float32]) -> Ints:
     return labels
 
 
-def _nearest_free(distances: NDArray[np.float32], taken: bytearray) -> Iterator[int]:
+def _nearest_free(
+    order: Iterator[Ints], taken: bytearray, gone: NDArray[np.bool_]
+) -> Iterator[int]:
     """Takes, each time it is asked, the free item nearest to one centre, and marks it taken."""
-    gone = np.frombuffer(taken, dtype=np.bool_)  # the same memory, for whole arrays at a time
-    while True:
-        free = np.flatnonzero(~gone)
-        queue = _nearest(distances, free, max(CANDIDATES, len(free) // SORTED_SHARE))
-        for start in range(0, len(queue), CANDIDATES):
-            candidates = queue[start : start + CANDIDATES]
-            for item in candidates[~gone[candidates]].tolist():
-                if not taken[item]:
-                    taken[item] = True
-                    yield item
-
-
-def _nearest(distances: NDArray[np.float32], free: Ints, count: int) -> Ints:
-    """The `count` nearest of the items `free` (ascending), nearest first, ties by lowest index."""
-    near = distances[free]
-    if count < len(free):
-        # Everything up to the count-th distance, so that the tied ones are cut by index below.
-        within = ~(near > np.partition(near, count - 1)[count - 1])  # a NaN is far, not lost
-        near, free = near[within], free[within]
-    return free[np.argsort(near, kind="stable")[:count]]
+    for candidates in order:
+        for item in candidates[~gone[candidates]].tolist():
+            if not taken[item]:
+                taken[item] = True
+                yield item
 
 
 def _dealt(groups: Ints, clusters: int) -> Ints:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.core.arrays import Floats, Ints
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.selection.clustering.seeded_rows import SAME, SeededRows, cosines_to
 
 WHOLE_UP_TO = 100_000  # items: about 7 minutes at 384 numbers each; twice as many would take 28
@@ -52,15 +52,28 @@ def kcenter(rows: SeededRows, clusters: int, seed: int) -> Ints:
         return np.arange(clusters)
     size, larger = divmod(len(rows), clusters)
     sizes = [size + (cluster < larger) for cluster in range(clusters)]
-    labels = np.empty(len(rows), dtype=np.intp)
-    first = start = 0
-    for part in _parts(sizes, len(rows)):
-        stop = start + sum(part)
-        within = np.full(stop - start, first + len(part) - 1, dtype=np.intp)
-        for cluster, members in enumerate(_covers(rows.between(start, stop), part[:-1])):
-            within[members] = first + cluster
-        labels[start:stop] = within
-        first, start = first + len(part), stop
+    parts = _parts(sizes, len(rows))
+    if len(parts) == 1:
+        return _within(rows, sizes)
+    ends = np.cumsum([sum(part) for part in parts]).tolist()
+    pieces = (
+        (rows.take(end - sum(part), end), part) for part, end in zip(parts, ends, strict=True)
+    )
+    found = rows.workers.map(_within_part, pieces)
+    firsts = np.cumsum([0, *map(len, parts)]).tolist()
+    return np.concatenate([first + labels for first, labels in zip(firsts, found, strict=False)])
+
+
+def _within_part(part: tuple[Vectors, Sequence[int]]) -> Ints:
+    """The same of the rows of one part, whose clusters have these sizes."""
+    vectors, sizes = part
+    return _within(SeededRows(vectors, np.arange(len(vectors))), sizes)
+
+
+def _within(rows: SeededRows, sizes: Sequence[int]) -> Ints:
+    labels = np.full(len(rows), len(sizes) - 1, dtype=np.intp)
+    for cluster, members in enumerate(_covers(rows, sizes[:-1])):
+        labels[members] = cluster
     return labels
 
 

@@ -16,6 +16,7 @@ from selectllm.core.extras import need
 from selectllm.selection.clustering.seeded_rows import SeededRows
 
 LLOYD_UP_TO = 100_000  # items; mini-batches beyond
+FITTED_ON = 1_000_000  # rows, the first in their seeded order: a fair sample of what is larger
 MINI_BATCH = 1_024  # rows
 _GREEDY: Mapping[str, Any] = {"init": "k-means++", "n_init": "auto"}
 
@@ -31,7 +32,8 @@ def kmeans_centres(
 ) -> Vectors:
     """(count, dim) k-means centres: Lloyd on all of up to `lloyd_up_to` rows, else mini-batches.
 
-    Mini-batches of at least `batch` rows go once through the rows in their seeded order. Both
+    Mini-batches of at least `batch` rows go once through the rows in their seeded order, through
+    the first million where there are more (or 16 rows a centre, if that is more). Both
     start from scikit-learn's greedy k-means++. With `light_start`, for many centres: Lloyd from
     k-means++ with one draw a centre (Arthur & Vassilvitskii 2007), since greedy draws take longer
     than all that follows, and mini-batches from the first rows, which are in random order.
@@ -56,7 +58,8 @@ def kmeans_centres(
             start = _given(rows.take(0, count)) if light_start else _GREEDY
             model = MiniBatchKMeans(count, **start, random_state=state)
             size = max(batch, count)
-            for first in range(0, max(1, len(rows) - count), size):
+            most = min(len(rows), max(FITTED_ON, 16 * count))
+            for first in range(0, max(1, most - count), size):
                 model.partial_fit(rows.take(first, first + size))
     return np.asarray(model.cluster_centers_, dtype=np.float32)
 

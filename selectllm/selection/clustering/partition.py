@@ -23,6 +23,7 @@ from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import EncoderError, UsageError
 from selectllm.core.plugins import Port, calling, find
 from selectllm.core.types import Cluster
+from selectllm.core.workers import HERE, Workers
 from selectllm.selection.clustering.diverse import diverse
 from selectllm.selection.clustering.kcenter import kcenter
 from selectllm.selection.clustering.seeded_rows import SeededRows
@@ -38,13 +39,15 @@ def partition(
     by: str | PartitionFunction,
     size: int,
     seed: int,
+    workers: Workers = HERE,
 ) -> tuple[Cluster, ...]:
     """Clusters of at most `size` items: ceil(n / size) of them, sizes within 1.
 
     `ids` are distinct; row i of `vectors` (n_items, dim), L2-normalised, belongs to ids[i]; None
     will do for `random`. `by` is a name (see find_partition) or a function like those. Clusters are
-    numbered in a seeded order, so that the first few are a fair sample of all. Raises UsageError
-    for what cannot be divided, EncoderError for vectors that cannot be used.
+    numbered in a seeded order, so that the first few are a fair sample of all. `workers` carry out
+    what can be done in pieces; the clusters are the same. Raises UsageError for what cannot be
+    divided, EncoderError for vectors that cannot be used.
     """
     function = by if callable(by) else find_partition(by)
     if size < 1 or not ids:
@@ -59,7 +62,7 @@ def partition(
         check_vectors(vectors, len(ids))
     count = -(-len(ids) // size)
     order = _seeded_order(ids, seed)
-    labels = np.asarray(function(SeededRows(vectors, order), count, seed))
+    labels = np.asarray(function(SeededRows(vectors, order, workers), count, seed))
     _check_labels(labels, len(ids), count)
     return _clusters([ids[i] for i in order.tolist()], labels, seed)
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import UsageError
+from selectllm.core.workers import HERE, Workers
+
+Result = TypeVar("Result")
 
 SAME = np.float32(1 - 1e-6)  # float32 rows have length 1 within 1e-7: beyond this cosine, equal
 BLOCK = 4_096  # rows gathered at a time: small enough for the processor's cache
+PIECE_ROWS = 16 * BLOCK  # sent at a time at most, so that all workers have some
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +27,19 @@ class SeededRows:
     """Vectors in the seeded order of their ids, gathered on demand so that no copy is held.
 
     `vectors`: (n_items, dim), L2-normalised, in any order, or None if there are none. `order`:
-    positions in `vectors`.
+    positions in `vectors`. `workers`: who carries out what can be done block by block.
     """
 
     vectors: Vectors | None
     order: Ints
+    workers: Workers = HERE
 
     def __len__(self) -> int:
         return len(self.order)
 
     def subset(self, which: NDArray[np.bool_]) -> SeededRows:
         """The rows where `which` is true, in the same order."""
-        return SeededRows(self.vectors, self.order[which])
-
-    def between(self, start: int, stop: int) -> SeededRows:
-        """Rows start to stop, in the same order."""
-        return SeededRows(self.vectors, self.order[start:stop])
+        return replace(self, order=self.order[which])
 
     def take(self, start: int = 0, stop: int | None = None) -> Vectors:
         """Rows start to stop as a new array (stop - start, dim). Raises UsageError without any."""
@@ -45,7 +49,7 @@ class SeededRows:
 
     def wide(self, numbers: Ints) -> Floats:
         """(n_numbers, dim) the rows of these numbers in float64, for the reason of `blocks`."""
-        return SeededRows(self.vectors, self.order[numbers]).take().astype(np.float64)
+        return replace(self, order=self.order[numbers]).take().astype(np.float64)
 
     def blocks(self) -> Iterator[tuple[int, Floats]]:
         """(position of the first row, up to BLOCK rows) over all rows.
@@ -56,6 +60,31 @@ class SeededRows:
         """
         for start in range(0, len(self), BLOCK):
             yield start, self.take(start, start + BLOCK).astype(np.float64)
+
+    def map(self, function: Callable[[Floats], Result]) -> Iterator[tuple[int, Result]]:
+        """(position of the first row, `function` of the block) over the same blocks as `blocks`.
+
+        They are the same wherever they are computed, so that results are the same bits.
+        """
+        if not self.workers.piece_bytes or len(self) <= BLOCK:
+            yield from ((start, function(block)) for start, block in self.blocks())
+            return
+        starts = self._pieces()
+        pieces = (self.take(start, end) for start, end in pairwise(starts))
+        found = self.workers.map(partial(_of_blocks, function), pieces)
+        for start, results in zip(starts, found, strict=False):
+            yield from ((start + BLOCK * at, result) for at, result in enumerate(results))
+
+    def _pieces(self) -> list[int]:
+        """Where the pieces that are sent begin, whole blocks each, and where the last one ends."""
+        row = self.take(0, 1).nbytes
+        blocks = max(1, min(PIECE_ROWS, self.workers.piece_bytes // row) // BLOCK)
+        return [*range(0, len(self), blocks * BLOCK), len(self)]
+
+
+def _of_blocks(function: Callable[[Floats], Result], piece: Vectors) -> list[Result]:
+    """`function` of every block of a piece that was sent."""
+    return [function(block) for _, block in SeededRows(piece, np.arange(len(piece))).blocks()]
 
 
 def cosines_to(centre: Floats, vectors: Floats) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Item
+from selectllm.core.workers import HERE, Workers
 from selectllm.selection.clustering.seeded_rows import SeededRows
 
 
@@ -19,13 +20,14 @@ class Candidates:
 
     `vectors`: (n_items, dim) float32, rows of length 1; None unless the strategy needs them.
     `values`: (n_items,) of the strategy's measure, NaN where an item could not be measured; None
-    unless it has one.
+    unless it has one. `workers`: who carries out what can be done in pieces.
     """
 
     items: Sequence[Item]
     seed: int
     vectors: Vectors | None = None
     values: Floats | None = None
+    workers: Workers = HERE
 
     def only(self, positions: Ints) -> Candidates:
         """The candidates at `positions`, in that order."""
@@ -34,6 +36,7 @@ class Candidates:
             self.seed,
             None if self.vectors is None else self.vectors[positions],
             None if self.values is None else self.values[positions],
+            self.workers,
         )
 
 
@@ -60,4 +63,4 @@ def seeded_rows(candidates: Candidates) -> SeededRows:
     ]
     draws.sort()
     order = np.fromiter((draw[-1] for draw in draws), dtype=np.intp, count=len(draws))
-    return SeededRows(candidates.vectors, order)
+    return SeededRows(candidates.vectors, order, candidates.workers)

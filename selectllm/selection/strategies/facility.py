@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from selectllm.core.arrays import Floats, Ints
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
+from selectllm.selection.strategies.rounds import facility_fits, facility_in_rounds
 from selectllm.selection.strategies.stochastic_facility import stochastic_greedy
 
 UP_TO = 30_000  # items; their similarities are held in memory, 4 bytes a pair: 3.6 GB here
+ROUNDS_ABOVE = 200_000  # items, of which samples take more than a quarter of an hour
 BLOCK = 8_000_000  # similarities computed at a time
 BATCH = 16  # gains brought up to date at a time
 
@@ -27,9 +29,13 @@ def facility_location(candidates: Candidates, n: int, *, batch: int = BATCH) -> 
 
     Above 30,000 candidates by the stochastic greedy method (stochastic_facility.py), whose memory
     is that of the vectors: in expectation at least 1 - 1/e - 0.05 of the best sum, and another n
-    begins otherwise. The work grows with the square of the candidates.
+    begins otherwise. The work grows with the square of the candidates. Above 200,000 it grows with
+    their number: by two rounds of shards (`facility_in_rounds`, which states its bound), as long as
+    what all shards pick is at most 150,000 rows.
     """
     rows = seeded_rows(candidates)
+    if len(rows) > ROUNDS_ABOVE and facility_fits(len(rows), n):
+        return [int(at) for at in rows.order[facility_in_rounds(rows, n, _lazy_greedy)]]
     if len(rows) > UP_TO:
         return [int(at) for at in rows.order[stochastic_greedy(rows.take(), n, candidates.seed)]]
     return [int(position) for position in rows.order[_lazy_greedy(_similarities(rows), n, batch)]]
@@ -45,14 +51,16 @@ def _similarities(rows: SeededRows) -> NDArray[np.float32]:
     return similar
 
 
-def _lazy_greedy(similar: NDArray[np.float32], n: int, batch: int) -> Ints:
+def _lazy_greedy(similar: NDArray[np.float32], n: int, batch: int = BATCH) -> Ints:
     """(n,) row numbers, the highest gain first; ties: lowest row.
+
+    `similar`: (n_candidates, n_rows) of the rows that are to be reached.
 
     Terms of a gain shrink one by one and are added up in a fixed order, so that bounds hold and
     ties are found in floating point too.
     """
     rows = len(similar)
-    reached = np.zeros(rows, dtype=np.float32)  # similarity of each row to its nearest pick
+    reached = np.zeros(similar.shape[1], dtype=np.float32)  # by the nearest pick of each row
     gains = np.concatenate([_gains(similar[block], reached) for block in _blocks(rows)])
     fresh = np.ones(rows, dtype=np.bool_)
     picks = np.empty(n, dtype=np.intp)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from selectllm.core.arrays import Floats, Ints
 from selectllm.selection.clustering.seeded_rows import BLOCK, SAME, SeededRows, cosines_to
 from selectllm.selection.strategies.candidates import Candidates, by_score, seeded_rows
+from selectllm.selection.strategies.rounds import k_center_in_rounds
 
+ROUNDS_ABOVE = 2_000_000  # items
 WATCHED = 1_024  # rows kept up to date between two looks at all of them, at least
 WATCHED_SHARE = 256  # or this part of all rows: 1/256
 
@@ -25,9 +27,13 @@ def k_center(candidates: Candidates, n: int, *, watched: int = WATCHED) -> list[
     the published SelectLLM code starts from a random row, row 0, or the centroids of groups,
     depending on the caller. Here the first pick is random by seed and id. Items that are equally
     far go by the same draw. n = 1 to the number of candidates; any n gives the same beginning.
-    `watched`: see `farthest_first`.
+    `watched`: see `farthest_first`. Above two million candidates by two rounds of shards, at most
+    four times the best radius (`k_center_in_rounds`); another n begins otherwise there.
     """
     rows = seeded_rows(candidates)
+    if len(rows) > ROUNDS_ABOVE:
+        picks = k_center_in_rounds(rows, n, farthest_first, shard=ROUNDS_ABOVE // 8)
+        return [int(position) for position in rows.order[picks]]
     return [int(position) for position in rows.order[farthest_first(rows, n, watched)]]
 
 

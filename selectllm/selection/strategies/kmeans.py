@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,13 +36,18 @@ def _nearest_centre(rows: SeededRows, centres: Floats) -> tuple[Ints, NDArray[np
     """The nearest centre of each row, and the squared Euclidean distance to it."""
     groups = np.empty(len(rows), dtype=np.intp)
     distances = np.empty(len(rows), dtype=np.float32)
-    half_norms = np.einsum("cd,cd->c", centres, centres) / 2
-    for start, block in rows.blocks():
-        nearest = (block @ centres.T - half_norms).argmax(axis=1)
-        apart = block - centres[nearest]
-        groups[start : start + len(block)] = nearest
-        distances[start : start + len(block)] = np.einsum("nd,nd->n", apart, apart)
+    for start, (nearest, apart) in rows.map(partial(_nearest_of_block, centres)):
+        groups[start : start + len(nearest)] = nearest
+        distances[start : start + len(nearest)] = apart
     return groups, distances
+
+
+def _nearest_of_block(centres: Floats, block: Floats) -> tuple[Ints, NDArray[np.float32]]:
+    """The same for the rows of one block."""
+    half_norms = np.einsum("cd,cd->c", centres, centres) / 2
+    nearest = (block @ centres.T - half_norms).argmax(axis=1)
+    apart = block - centres[nearest]
+    return nearest, np.einsum("nd,nd->n", apart, apart).astype(np.float32)
 
 
 def _turns(groups: Ints, distances: NDArray[np.float32]) -> Ints:

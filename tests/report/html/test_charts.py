@@ -38,6 +38,7 @@ from selectllm.report.html.evidence import (
 from selectllm.stats.interval import Interval
 from tests.report.test_report import ab, interval, pair, regress, run, sequential, swap
 from tests.report.test_report_grid import told as grid
+from tests.support.audit_pickers import audited, first, mute, obeying, subject_of
 
 SUPPORT = Path(__file__).parents[2] / "support"
 GOLDEN = Path(__file__).parents[2] / "golden" / "written_by_0_1_0"
@@ -260,3 +261,18 @@ def test_nothing_in_a_specification_is_fetched_or_evaluated_from_elsewhere(
         text = json.dumps(chart.spec)
         assert '"url"' not in text
         assert text.count("http") == 1  # the name of the schema
+
+
+class TestAudits:
+    """The curve over slots, and the uplift of attack texts."""
+
+    def test_a_picker_by_slot_that_obeys_shows_in_both(self) -> None:
+        made = of(audited(subject_of(clusters=12, orders=5), obeying(first)))
+        assert [*made] == ["slot-curve", "attacks"]
+        assert made["slot-curve"].rows[0] == ("1", "1.00", "+1.00 to +1.00")
+        assert made["attacks"].rows[0][2] == "12 of 12"
+        line = made["slot-curve"].spec["layer"][0]["data"]["values"][0]["at"]
+        assert line == pytest.approx(0.2)
+
+    def test_silence_has_no_charts(self) -> None:
+        assert of(audited(subject_of(clusters=5, orders=2), mute)) == {}

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from selectllm.core.document import Document
 from selectllm.downstream.trials.schema import StudentsCompared
+from selectllm.evaluation.audit.schema import AuditResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.optimization.schema import GridResults, SearchResults
 from selectllm.report.html.chart import Chart
+from selectllm.report.html.charts.audits import audit_charts
 from selectllm.report.html.charts.by_pair import by_pair
 from selectllm.report.html.charts.ceiling import ceiling
 from selectllm.report.html.charts.cost import cost
@@ -42,6 +44,8 @@ def charts(result: Document, evidence: RunEvidence | None, deciding: str | None)
         made = iter((optimism(result),))
     elif isinstance(result, SelectionSummary):
         made = picks_charts(result)
+    elif isinstance(result, AuditResults):
+        made = audit_charts(result)
     yield from (each for each in made if each is not None)
 
 

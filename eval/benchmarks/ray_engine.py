@@ -1,0 +1,269 @@
+"""What the engine of many machines gains and costs, beside the local one, on this machine.
+
+    python eval/benchmarks/ray_engine.py [--section embed] [--section ask] [--section memory]
+        [--texts 2560] [--calls 1000] [--rounds 3] [--rows 100000 1000000]
+
+embed: the same texts by one worker and by two, one thread each, timed from when every worker has
+loaded the encoder; ratio of texts a second. ask: the same calls by litellm through workers and by
+the local engine, 32 at a time, to a server that answers in 50 ms; CPU of all processes that take
+part, from when the client is loaded. memory: the peak of the driver while vectors of a pool are
+divided into clusters of 14 by workers, beside the same of the local engine. Rounds alternate;
+ratios are taken round by round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+CONCURRENCY = 32
+WORDS = (ROOT / "README.md").read_text("utf-8").split()
+
+
+def main() -> None:
+    """Run the sections that are named, all without any."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--section", action="append", choices=[*SECTIONS])
+    parser.add_argument("--texts", type=int, default=2560)
+    parser.add_argument("--calls", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--role", choices=[*ROLES], help=argparse.SUPPRESS)
+    parser.add_argument("--words", nargs="*", default=[], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.role:
+        print(json.dumps(ROLES[arguments.role](*arguments.words)))
+        return
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    for section in arguments.section or SECTIONS:
+        SECTIONS[section](arguments)
+
+
+def measure(role: str, *words: object) -> dict[str, Any]:
+    """Run one role in a process of its own."""
+    command = [sys.executable, __file__, "--role", role, "--words", *map(str, words)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+# --- embedding
+
+
+def embed_section(arguments: argparse.Namespace) -> None:
+    """Texts a second by one worker and by two."""
+    ratios = []
+    for number in range(arguments.rounds):
+        one, two = (measure("embed", workers, arguments.texts) for workers in (1, 2))
+        ratios.append(two["rate"] / one["rate"])
+        print(
+            f"embed {number}: one worker {one['rate']:.1f} texts/s, two {two['rate']:.1f}, "
+            f"{ratios[-1]:.2f} times; start-up {one['start']:.1f} and {two['start']:.1f} s",
+            flush=True,
+        )
+    print(f"embed: two workers beside one: {told(ratios)}")
+
+
+def embed(workers: str, texts: str) -> dict[str, Any]:
+    """Texts a second, from when every worker has given its first vectors."""
+    from selectllm.jobs.ray import RayEngine
+
+    count, batches = int(workers), [made(64, number) for number in range(int(texts) // 64)]
+    engine = RayEngine(cpus=count)
+    begun = time.perf_counter()
+    stream = engine.encoder(None).encode_batches(iter([*[made(1, -1)] * 2 * count, *batches]))
+    for _ in range(2 * count):
+        next(stream)
+    started = time.perf_counter()
+    done = sum(len(vectors) for vectors in stream)
+    rate = done / (time.perf_counter() - started)
+    engine.close()
+    return {"rate": rate, "start": started - begun}
+
+
+def made(count: int, seed: int) -> list[str]:
+    """Texts of 12 to 60 words."""
+    return [
+        " ".join(WORDS[(seed * 977 + 61 * n) % 900 :][: 12 + (7 * n + seed) % 49])
+        for n in range(count)
+    ]
+
+
+# --- asking
+
+
+def ask_section(arguments: argparse.Namespace) -> None:
+    """CPU a call through workers and here."""
+    from tests.support.provider_server import ProviderServer
+
+    ratios = []
+    with ProviderServer(latency=0.05, process=True) as server:
+        for number in range(arguments.rounds):
+            here, far = (
+                measure("ask", engine, server.base_url, arguments.calls)
+                for engine in ("local", "ray")
+            )
+            ratios.append(far["cpu_ms"] / here["cpu_ms"])
+            print(
+                f"ask {number}: here {here['cpu_ms']:.2f} ms of CPU a call, by workers "
+                f"{far['cpu_ms']:.2f} (driver {far['driver_ms']:.2f}), {ratios[-1]:.2f} times; "
+                f"{here['rate']:.0f} and {far['rate']:.0f} calls/s",
+                flush=True,
+            )
+    print(f"ask: by workers beside here: {told(ratios)}")
+
+
+def ask(name: str, url: str, calls: str) -> dict[str, Any]:
+    """CPU milliseconds a call, of this process and all that Ray started."""
+    import selectllm as sl
+    from selectllm.core.types import Question
+    from selectllm.jobs.engine import LocalEngine
+    from selectllm.jobs.ray import RayEngine
+    from selectllm.models.connect import connect
+    from selectllm.models.model import ModelSpec, Request
+
+    os.environ["OPENAI_API_KEY"] = "none"
+    engine = RayEngine(cpus=2) if name == "ray" else LocalEngine()
+    spec = ModelSpec(name="m", id="openai/m", api_base=url)
+    text = " ".join(WORDS[:900])  # 1,400 tokens
+
+    async def all_of_them() -> dict[str, Any]:
+        with (
+            tempfile.TemporaryDirectory() as cache,
+            sl.Session(engine=engine, cache=cache) as session,
+        ):
+            model = connect(spec, session.connections())
+            slots = asyncio.Semaphore(CONCURRENCY)
+
+            async def one(number: int) -> None:
+                message: Any = {"role": "user", "content": f"{number} {text}"}
+                question = Question((), ("1", "2"), 2, "indices")
+                async with slots:
+                    await model.complete(Request(spec, (message,), question, url))
+
+            await asyncio.gather(*(one(-1 - number) for number in range(CONCURRENCY)))
+            await asyncio.sleep(2)  # Ray's own start-up is over
+            before, mine, begun = cpu(), time.process_time(), time.perf_counter()
+            await asyncio.gather(*(one(number) for number in range(int(calls))))
+            took = time.perf_counter() - begun
+            found = {
+                "cpu_ms": (cpu() - before) / int(calls) * 1e3,
+                "driver_ms": (time.process_time() - mine) / int(calls) * 1e3,
+                "rate": int(calls) / took,
+            }
+            await model.close()
+            return found
+
+    return asyncio.run(all_of_them())
+
+
+def cpu() -> float:
+    """CPU seconds of this process and of all below it."""
+    import psutil
+
+    me, total = psutil.Process(), 0.0
+    for process in [me, *me.children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system
+    return total
+
+
+# --- memory
+
+
+def memory_section(arguments: argparse.Namespace) -> None:
+    """Peak of the driver beyond what it had loaded, at each number of rows."""
+    for rows in arguments.rows:
+        here, far = measure("memory", "local", rows), measure("memory", "ray", rows)
+        print(
+            f"memory at {rows:,} rows: driver {far['peak_mb']:.0f} MB by workers "
+            f"({far['seconds']:.0f} s), {here['peak_mb']:.0f} MB here ({here['seconds']:.0f} s); "
+            f"same clusters: {here['sha256'] == far['sha256']}",
+            flush=True,
+        )
+
+
+def memory(name: str, rows: str) -> dict[str, Any]:
+    """Vectors on disk in clusters of 14: the peak of the driver's anonymous memory."""
+    import hashlib
+
+    import numpy as np
+
+    from selectllm.core.workers import HERE
+    from selectllm.jobs.ray import RayEngine
+    from selectllm.selection.clustering.diverse import diverse
+    from selectllm.selection.clustering.seeded_rows import SeededRows
+
+    count = int(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "v.npy"
+        vectors = np.lib.format.open_memmap(path, "w+", np.float32, (count, 384))
+        rng = np.random.default_rng(0)
+        for start in range(0, count, 50_000):
+            block = rng.standard_normal((min(50_000, count - start), 384), dtype=np.float32)
+            block /= np.linalg.norm(block, axis=1, keepdims=True)
+            vectors[start : start + len(block)] = block
+        vectors.flush()
+        del vectors
+        engine = RayEngine(cpus=2) if name == "ray" else HERE
+        watch = Watch()
+        begun = time.perf_counter()
+        mapped = np.load(path, mmap_mode="r")
+        order = rng.permutation(count)
+        labels = diverse(SeededRows(mapped, order, engine), -(-count // 14), 0)
+        seconds = time.perf_counter() - begun
+        peak = watch.peak_mb()
+        if isinstance(engine, RayEngine):
+            engine.close()
+    digest = hashlib.sha256(labels.tobytes()).hexdigest()
+    return {"peak_mb": peak, "seconds": seconds, "sha256": digest}
+
+
+class Watch:
+    """The most anonymous memory that the process has had: files that are mapped do not count."""
+
+    def __init__(self) -> None:
+        import threading
+
+        self._most, self._over = 0, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.02):
+            text = Path("/proc/self/status").read_text("utf-8")
+            anonymous = int(text.split("RssAnon:")[1].split()[0])
+            self._most = max(self._most, anonymous)
+
+    def peak_mb(self) -> float:
+        """MB, until now."""
+        self._over.set()
+        self._thread.join()
+        return self._most / 1024
+
+
+def told(ratios: list[float]) -> str:
+    """A median with its range."""
+    return f"median {statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+SECTIONS = {"embed": embed_section, "ask": ask_section, "memory": memory_section}
+ROLES = {"embed": embed, "ask": ask, "memory": memory}
+
+if __name__ == "__main__":
+    main()

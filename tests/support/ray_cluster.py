@@ -1,0 +1,45 @@
+"""A real Ray cluster of two machines that are processes of this one, a core each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+
+from selectllm.jobs.ray.cluster import ALONE, QUIET
+
+
+@contextmanager
+def two_machines() -> Iterator[str]:
+    """The address of its head."""
+    os.environ.update(QUIET | ALONE)
+    from ray.cluster_utils import Cluster
+
+    head: dict[str, Any] = {"num_cpus": 1, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        cluster.add_node(num_cpus=1)
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+def family() -> list[psutil.Process]:
+    """The process of the tests and all that it started."""
+    me = psutil.Process()
+    return [me, *me.children(recursive=True)]
+
+
+def workers(actor: str) -> list[psutil.Process]:
+    """The processes in which actors of this kind live; Ray names them in their title."""
+    return [process for process in family() if f"ray::{actor}" in title(process)]
+
+
+def title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
