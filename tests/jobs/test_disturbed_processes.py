@@ -187,19 +187,15 @@ def test_a_full_disk_under_the_output_loses_nothing_that_was_asked(
     assert len(questions(answering)) == len(set(questions(answering))) == 8
 
 
-def test_a_full_disk_under_the_cache_is_told_and_the_run_goes_on_from_its_log(
+def test_a_full_disk_under_the_cache_is_told_before_anything_is_asked(
     selectllm: Command, answering: ProviderServer, small_disk: Path
 ) -> None:
     cache = ("--cache", small_disk / "cache")
-    assert selectllm("cache", "stats", *cache).code == 0
-    select(selectllm, *at(answering), *cache, budget=1)  # makes the cache
-    sent = answering.count
-    fill(small_disk)
-    other = ("-o", "other.jsonl")
-    outcome = select(selectllm, *at(answering), *cache, *other, "--seed", 1)
-    assert outcome.code in (0, 2), outcome.err
-    assert "space" in outcome.err
-    assert "Traceback" not in outcome.err
-    if outcome.code == 0:
-        assert select(selectllm, *at(answering), *cache, *other, "--seed", 1).code == 0
-    assert len(questions(answering)) == len(set(questions(answering))) >= sent
+    assert select(selectllm, *at(answering), *cache, budget=1).code == 0  # makes the cache
+    filled = fill(small_disk)
+    again = (*at(answering), *cache, "-o", "other.jsonl", "--seed", 1)
+    assert_refused(select(selectllm, *again), "Check the disk and the space left", "--cache")
+    assert answering.count == 1
+    filled.unlink()
+    assert select(selectllm, *again).code == 0
+    assert len(questions(answering)) == len(set(questions(answering))) == 9
