@@ -89,13 +89,7 @@ class Sending:
         for request in requests:
             most = reservation_in_batches(ledger, request)
             if not ledger.fits(cost + most):
-                self.short = BudgetReached(
-                    f"The budget has no room for the next question, which could cost "
-                    f"{most.usd:.4f} USD in a batch; {ledger.spent:.4f} USD are spent. Raise "
-                    "`max_cost`, or the limit of tokens or requests, and run the same command "
-                    "again: what was paid for is kept",
-                    argument="max_cost",
-                )
+                self.short = self._short(most)
                 break
             line = await service.line(request)
             if lines and (len(lines) == service.most or size + len(line) > service.most_bytes):
@@ -105,6 +99,19 @@ class Sending:
             size, cost = size + len(line) + 1, cost + most
         if lines:
             yield lines, cost
+
+    def _short(self, most: Bill) -> BudgetReached:
+        """No room for a question that can come to `most`."""
+        full = next((each for each in self.ledger.shared_budgets() if not each.fits(most)), None)
+        named = "" if full is None else f" {full.name!r} that this workspace shares"
+        spent = self.ledger.spent if full is None else full.spent.usd
+        raised = "`max_cost`, or the limit of tokens or requests" if full is None else "its limit"
+        return BudgetReached(
+            f"The budget{named} has no room for the next question, which could cost "
+            f"{most.usd:.4f} USD in a batch; {spent:.4f} USD are spent. Raise {raised}, and run "
+            "the same command again: what was paid for is kept",
+            argument="max_cost" if full is None else None,
+        )
 
     async def _sent(self, lines: Mapping[str, bytes], reserved: Reserved) -> None:
         """Send one batch."""

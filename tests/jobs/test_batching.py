@@ -290,6 +290,22 @@ def test_a_shared_budget_pays_for_batches(selectllm: Command, batches: BatchServ
     assert "Raise" in more.err
 
 
+def test_a_batch_holds_what_a_shared_budget_has_room_for(
+    selectllm: Command, batches: BatchServer
+) -> None:
+    suite = suite_of(batches, "openai/m", max_tokens=100, **PRICED)
+    shared = ("--shared-budget", "team", "--max-cost")
+    evaluated(selectllm, suite, *shared, 50)
+    cost = selectllm("cache", "stats", "--json").json["budgets"]["team"]["usd"]
+    before = len(batches.batches)
+    more = selectllm("eval", suite, "-o", "more", "--seed", 7, "--batch", *shared, cost + 1)
+    assert more.code == 4, more.err
+    assert "The budget 'team' that this workspace shares has no room" in more.err
+    sent = batches.batches[before:]
+    assert 0 < len(sent[0].rows) < 8
+    assert selectllm("cache", "stats", "--json").json["budgets"]["team"]["usd"] <= cost + 1
+
+
 def test_a_batch_holds_no_more_than_the_provider_takes(
     selectllm: Command, batches: BatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -283,6 +283,21 @@ def test_usage_statistics_are_off(engine: RayEngine) -> None:
     assert list(engine.map(os.environ.get, ["RAY_USAGE_STATS_ENABLED"])) == ["0"]
 
 
+def test_a_cluster_of_this_machine_leaves_no_file_and_no_process_behind(tmp_path: Path) -> None:
+    script = (
+        "from selectllm.jobs.ray import RayEngine; engine = RayEngine(cpus=1); "
+        "print(engine.cluster.folder); assert list(engine.map(abs, [-1])) == [1]; engine.close()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    folder = Path(done.stdout.strip())
+    assert folder.is_absolute()
+    assert not folder.exists()
+    lines = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
+    assert [line for line in lines if folder.name in line] == []
+
+
 def test_a_task_whose_worker_always_dies_is_told(
     engine: RayEngine, capfd: pytest.CaptureFixture[str]
 ) -> None:

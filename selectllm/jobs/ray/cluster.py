@@ -10,11 +10,13 @@ import logging
 import os
 import platform
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from selectllm.core.errors import EngineError, UsageError
@@ -36,10 +38,14 @@ HINT = "What is finished is kept, and the same command goes on from there"
 
 @dataclass(eq=False)
 class Machines:
-    """A cluster that this process has joined. `started`: here, and ends with it."""
+    """A cluster that this process has joined. `started`: here, and ends with it.
+
+    `folder`: of its logs and sockets if it was started here, which nobody needs after it.
+    """
 
     ray: Any
     started: bool
+    folder: Path | None = None
     actors: list[Any] = field(default_factory=list)
 
     @property
@@ -83,6 +89,8 @@ class Machines:
             self.end(actor)
         with contextlib.suppress(Exception):
             self.ray.shutdown()
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def check_address(address: str | None) -> None:
@@ -109,8 +117,9 @@ def open_machines(address: str | None, cpus: int | None) -> Machines:
         )
     _silence()
     if address is None:
-        _init(ray, "this machine", address="local", num_cpus=cpus, include_dashboard=False)
-        return Machines(ray, started=True)
+        alone = {"address": "local", "num_cpus": cpus, "include_dashboard": False}
+        folder = _init(ray, "this machine", **alone)
+        return Machines(ray, started=True, folder=folder)
     _reach(address)
     _joined(ray, address)
     cluster = Machines(ray, started=False)
@@ -145,13 +154,16 @@ def _reach(address: str) -> None:
         ) from None
 
 
-def _init(ray: Any, where: str, **options: Any) -> None:
+def _init(ray: Any, where: str, **options: Any) -> Path | None:
+    """Start or join; gives the folder of its logs and sockets."""
     try:
-        ray.init(
+        joined = ray.init(
             **options, log_to_driver=False, logging_level=logging.CRITICAL, namespace="selectllm"
         )
     except (OSError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
         raise _not_joined(where, error) from None
+    folder = joined.address_info.get("session_dir")
+    return None if folder is None else Path(folder)
 
 
 def _joined(ray: Any, address: str) -> None:

@@ -97,6 +97,8 @@ class Ledger:
         """Whether `bill` could be set aside now, as far as this process knows."""
         if self._whole is not None and not self._whole.fits(bill):
             return False
+        if self.shared is not None and not self.shared.fits(bill):
+            return False
         return not self.limits.any or self.limits.allow(self._spent + self._reserved + bill)
 
     async def settle_part(self, reserved: Sequence[Reservation], part: Ledger) -> None:

@@ -53,6 +53,13 @@ class SharedBudget:
         with self._state.transaction() as rows:
             return self._spent(rows)
 
+    def fits(self, bill: Bill) -> bool:
+        """Whether `bill` could be set aside, once what others have set aside is settled for 0."""
+        with self._state.transaction() as rows:
+            self._settle_the_dead(rows)
+            aside = self._aside(rows, self._state.holder(rows))
+            return self.limits.allow(self._spent(rows) + aside + bill)
+
     async def reserve(self, bill: Bill) -> int:
         """Set `bill` aside and return its number, waiting where others may leave room.
 
@@ -121,13 +128,13 @@ class SharedBudget:
             "what was paid for is kept"
         )
 
-    def _aside(self, rows: sqlite3.Connection) -> Bill:
-        """What is set aside for calls that are on their way."""
+    def _aside(self, rows: sqlite3.Connection, holder: int | None = None) -> Bill:
+        """What is set aside for calls that are on their way; those of `holder`, or of everybody."""
         return Bill(
             *rows.execute(
                 "SELECT total(usd), coalesce(sum(tokens), 0), coalesce(sum(requests), 0) "
-                "FROM reservations WHERE account = ?",
-                (self.name,),
+                "FROM reservations WHERE account = ? AND (? IS NULL OR holder = ?)",
+                (self.name, holder, holder),
             ).fetchone()
         )
 
