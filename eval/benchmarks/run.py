@@ -17,12 +17,16 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
+LAST_WORDS = 20  # lines of a failed section's stderr that are kept
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
@@ -109,13 +113,26 @@ def measured(name: str, quick: bool) -> Outcome:
     with subprocess.Popen(
         [sys.executable, "-u", str(HERE / section.script), *arguments],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as child:
+        complaints: deque[str] = deque(maxlen=LAST_WORDS)
+        listener = threading.Thread(target=_overheard, args=(child.stderr, complaints))
+        listener.start()
         for line in child.stdout or ():
             print(line, end="", flush=True)
             lines.append(line)
+        listener.join()
+    if child.returncode:  # why it failed stands there, and nowhere else in what -o writes
+        lines.extend(complaints)
     return Outcome(name, command, child.returncode, time.perf_counter() - began, "".join(lines))
+
+
+def _overheard(stream: IO[str] | None, last: deque[str]) -> None:
+    for line in stream or ():
+        print(line, end="", file=sys.stderr, flush=True)
+        last.append(line)
 
 
 def write(path: Path, outcomes: Sequence[Outcome]) -> None:

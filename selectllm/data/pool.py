@@ -30,6 +30,7 @@ from selectllm.data.layouts import (
 from selectllm.data.likely import SAMPLE
 from selectllm.data.paths import value_at
 from selectllm.data.readers import format_of, place, scan_rows
+from selectllm.data.readers.partitioned import is_partitioned
 from selectllm.data.readers.records import BadRow, MendedRow
 
 _FEW = 10  # items, of which nothing is said
@@ -40,11 +41,15 @@ _ALIKE = 0.1  # of the texts are different where nearly all are equal
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that was left out: its number in the file (from 1), why, and the row as read."""
+    """A row that was left out: its number in the pool (from 1), why, and the row as read.
+
+    `place`: for a pool of several files, which one it stands in and where.
+    """
 
     line: int
     reason: str
     row: str | None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPoo
             if not skip_bad:
                 raise bad.at(place(path, number)) from None
             text = json.dumps(row, ensure_ascii=False) if bad.text is None else bad.text
-            rejected.append(Rejected(number, bad.reason, text))
+            where = place(path, number) if is_partitioned(path) else None
+            rejected.append(Rejected(number, bad.reason, text, where))
         except PoolError as error:
             unread = format_of(path).notes(path)
             if error.argument != "columns" or not unread:
@@ -179,9 +185,14 @@ def _rows_of(records: Any) -> Iterable[Any]:
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
-    """Writes JSONL, one `{"line", "reason", "row"}` a row, whole or not at all."""
+    """Writes JSONL, one `{"line", "reason", "row"}` a row, whole or not at all.
+
+    `place` is there as well for a pool of several files.
+    """
     with atomic_write(path) as handle:
-        handle.writelines(canonical_json(asdict(one)) + "\n" for one in rejected)
+        for one in rejected:
+            told = {name: value for name, value in asdict(one).items() if name != "place" or value}
+            handle.write(canonical_json(told) + "\n")
 
 
 def _nothing_in(path: Path, rejected: Sequence[Rejected]) -> PoolError:

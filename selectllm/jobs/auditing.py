@@ -33,7 +33,8 @@ from selectllm.jobs.audited import Audited, open_audit
 from selectllm.jobs.evaluating import EvaluatingArguments, suite_of, write_record
 from selectllm.jobs.options import Auditing, Evaluating
 from selectllm.jobs.outputs import check_begun, real
-from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.session import Session, opened
+from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
 from selectllm.jobs.watching import ticks
 from selectllm.selection.ask import make_decisions

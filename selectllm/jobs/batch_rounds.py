@@ -6,11 +6,12 @@ import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from selectllm.core.codec import pretty_json
 from selectllm.core.errors import BatchUnderWay, ProviderError
-from selectllm.core.files import write_text
+from selectllm.core.files import read_json, write_text
 from selectllm.core.shown import counted
 from selectllm.core.stopping import rest
 from selectllm.jobs.batch_journal import BatchJournal, SentBatch
@@ -25,6 +26,8 @@ from selectllm.models.wrappers.batch import Batch
 from selectllm.models.wrappers.single_flight import single_flight
 
 FIRST_LOOK, LAST_LOOK = 1.0, 60.0  # seconds between looks at a batch that is under way
+ENDED = {"completed", "failed", "expired", "cancelled", "ended"}  # the providers' words
+NO_SUCH = 404  # the status by which a provider says that it has no such batch
 LOCK = f"{1:064x}"  # the key under which processes take turns to send
 
 
@@ -42,6 +45,7 @@ class BatchRounds:
     _services: dict[Asked, BatchService] = field(default_factory=dict)
     _known: dict[str, SentBatch] = field(default_factory=dict)
     _reserved: dict[str, Reserved] = field(default_factory=dict)
+    _adopted: bool = False
 
     def __post_init__(self) -> None:
         assert self.session.batch is not None
@@ -58,6 +62,7 @@ class BatchRounds:
             if asked not in self._services:
                 spec = next(iter(requests.values())).model
                 self._services[asked] = open_batches(spec, os.environ)
+        await self._alone(partial(self._adopt, groups))
         short = None
         for asked, requests in groups.items():
             sending = Sending(
@@ -77,6 +82,31 @@ class BatchRounds:
             self._known[batch.name] = batch
         self._write()
         await self._collect(awaited, wanted)
+
+    async def _adopt(self, groups: Mapping[Asked, Mapping[str, Request]]) -> None:
+        """Note in the journal what the run's folder says is under way and the journal has lost.
+
+        So it is when the cache was moved or another one is used. Which questions it has, its
+        answers say; until then none of its model is asked.
+        """
+        place = self.batch.place
+        if self._adopted or place is None or not place.exists():
+            return
+        self._adopted = True
+        known = {batch.id for batch in self.journal.open()}
+        for row in read_json(place).get("batches", ()):
+            asked = row.get("model"), row.get("endpoint")
+            if row.get("id") in known or row.get("status") in ENDED or asked not in groups:
+                continue
+            try:
+                status = await self._services[asked].status(row["id"])
+            except ProviderError as error:
+                if error.status != NO_SUCH:
+                    raise
+                continue
+            batch = self.journal.begin(*asked, groups[asked])
+            batch = replace(batch, id=row["id"], questions=row["questions"])
+            self.journal.note(batch.noted(status))
 
     async def _alone(self, send: Callable[[], Awaitable[None]]) -> None:
         """`send` while no other process or job of this cache does."""

@@ -187,7 +187,7 @@ async def _plan_suite(
         arms = request.arms(halves(suite, prompts, session.library))
         if arms:
             suite = narrowed(suite, prompts, arms)
-        run = _open(session, suite, prompts, arms)
+        run = open_planned(session, suite, prompts, arms)
         planned = plan_json(await _planned(session, run, request, arms))
         _note_batches(session, suite, planned)
         return SuitePlan(planned)
@@ -263,7 +263,7 @@ async def _planned(
     )
 
 
-def _open(
+def open_planned(
     session: Session, suite: Suite, prompts: Mapping[str, Prompt], arms: tuple[Arm, ...]
 ) -> Run:
     """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""

@@ -65,9 +65,10 @@ class SelectionFiles:
         """Write the selection, and the rows that were left out. `columns`: as it was asked for."""
         if selection.rejected:
             write_rejected(self.rejected, selection.rejected)
-            session.note(
-                f"{len(selection.rejected)} bad rows were left out. They are in {self.rejected}."
-            )
+            many = len(selection.rejected)
+            left = "1 bad row was" if many == 1 else f"{many:,} bad rows were"
+            are = "It is" if many == 1 else "They are"
+            session.note(f"{left} left out. {are} in {self.rejected}.")
         handed = None
         if self.to is None:
             selection.write(self.out)

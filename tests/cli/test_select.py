@@ -197,7 +197,9 @@ def test_bad_rows_are_an_error_or_left_out(selectllm: Command, tmp_path: Path) -
     assert outcome.code == 2
     assert f"{pool}:11" in outcome.err
     assert not Path("pool.selected.jsonl").exists()
-    assert selectllm("select", pool, "--budget", 3, "--skip-bad", *MOCK).code == 0
+    outcome = selectllm("select", pool, "--budget", 3, "--skip-bad", *MOCK)
+    assert outcome.code == 0
+    assert "1 bad row was left out. It is in " in outcome.err
     assert len(read_jsonl(Path("pool.selected.jsonl.rejected.jsonl"))) == 1
 
 

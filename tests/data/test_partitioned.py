@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from selectllm.core.errors import PoolError
-from selectllm.data.pool import load_pool
+from selectllm.data.pool import load_pool, write_rejected
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 
 
@@ -54,6 +54,18 @@ def test_a_bad_row_is_named_by_its_file_and_its_place_there(tmp_path: Path) -> N
     loaded = load_pool(folder, skip_bad=True)
     assert len(loaded.pool) == 39
     assert [bad.line for bad in loaded.rejected] == [18]
+    assert [bad.place for bad in loaded.rejected] == [f"{folder / 'part-0001.parquet'}: row 3"]
+    write_rejected(tmp_path / "bad.jsonl", loaded.rejected)
+    (told,) = read_jsonl(tmp_path / "bad.jsonl")
+    assert told["place"] == f"{folder / 'part-0001.parquet'}: row 3"
+
+
+def test_a_row_of_a_single_file_is_named_by_its_line_alone(tmp_path: Path) -> None:
+    pool = write_jsonl(tmp_path / "pool.jsonl", [*pool_rows(3), {"instruction": ""}])
+    write_rejected(tmp_path / "bad.jsonl", load_pool(pool, skip_bad=True).rejected)
+    (told,) = read_jsonl(tmp_path / "bad.jsonl")
+    assert told.keys() == {"line", "reason", "row"}
+    assert told["line"] == 4
 
 
 def test_an_id_that_two_files_have_names_both(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,53 @@ def test_another_run_waits_for_the_same_batch(selectllm: Command, batches: Batch
     assert other.code == 5
     batches.hold = False
     assert selectllm("eval", suite, "-o", "other", "--batch", "--limit", 4).code == 0
+    evaluated(selectllm, suite)
+    assert set(batches.asked.values()) == {1}
+
+
+@pytest.mark.parametrize("model", ["openai/m", CLAUDE])
+def test_a_batch_that_only_the_run_knows_is_waited_for_and_not_sent_again(
+    selectllm: Command, batches: BatchServer, model: str
+) -> None:
+    """The cache was moved: what the run's folder says is under way is on its way all the same."""
+    suite = suite_of(batches, model, **FREE)
+    batches.hold = True
+    evaluated(selectllm, suite, "--no-wait", code=5)
+    shutil.rmtree("cache")
+    evaluated(selectllm, suite, "--no-wait", code=5)
+    assert len(batches.batches) == 1
+    batches.hold = False
+    evaluated(selectllm, suite)
+    assert set(batches.asked.values()) == {1}
+    assert noted()[0]["id"] == batches.batches[0].id
+    assert journal() == []
+
+
+def test_a_batch_of_other_questions_does_not_keep_the_run_from_asking(
+    selectllm: Command, batches: BatchServer
+) -> None:
+    suite = suite_of(batches, "openai/m", **FREE)
+    batches.hold = True
+    evaluated(selectllm, suite, "--no-wait", code=5)
+    shutil.rmtree("cache")
+    batches.hold = False
+    batches.batches[0].lines = [
+        line.replace(b'"custom_id": "', b'"custom_id": "0') for line in batches.batches[0].lines
+    ]
+    evaluated(selectllm, suite)
+    assert len(batches.batches) > 1
+    assert journal() == []
+
+
+def test_a_batch_that_the_provider_does_not_have_is_sent_again(
+    selectllm: Command, batches: BatchServer
+) -> None:
+    suite = suite_of(batches, "openai/m", **FREE)
+    batches.hold = True
+    evaluated(selectllm, suite, "--no-wait", code=5)
+    shutil.rmtree("cache")
+    batches.batches.clear()
+    batches.hold = False
     evaluated(selectllm, suite)
     assert set(batches.asked.values()) == {1}
 
