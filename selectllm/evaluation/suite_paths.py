@@ -27,14 +27,17 @@ def check_inside(suite: Suite, environment: Mapping[str, str] | None = None) -> 
     These are the workspace around the suite, the suite's own folder, the current folder, and
     those of SELECTLLM_ALLOW. Links count as what they lead to.
     """
-    allowed = [each.resolve() for each in _allowed(suite, environment or os.environ)]
+    environment = os.environ if environment is None else environment
+    allowed = [each.resolve() for each in _allowed(suite, environment)]
     for key, named in _files(suite):
         place = suite.at(named).resolve()
         if not any(place.is_relative_to(folder) for folder in allowed):
             root = workspace_root(suite.folder) or suite.folder
+            already = environment.get(ALLOWED, "")
+            more = f"{already}{os.pathsep if already else ''}{place.parent}"
             raise SuiteError(
                 f"{suite.source}: {key}: {named!r} leads out of the workspace {root}, to {place}. "
-                f"If the file is to be read, allow its folder: {ALLOWED}={place.parent} before the "
+                f"If the file is to be read, allow its folder: {ALLOWED}={more} before the "
                 "command. Or copy it into the workspace"
             )
 

@@ -30,6 +30,7 @@ from selectllm.report.wording import (
 )
 
 BETTER = {"higher": "higher", "lower": "lower", "zero": "near 0"}
+SCORE_CARD, COMPARED = "Score card", "Beside the recorded audit"
 ENDED = {"worse": "WORSE", "held": "HELD", "cannot tell": "CANNOT TELL"}
 
 
@@ -73,7 +74,7 @@ def unmeasured(found: AuditResults) -> str:
 
 def _score_card(measures: tuple[Measure, ...]) -> RenderableType:
     made = table(
-        "Score card",
+        SCORE_CARD,
         "The interval has 95 % confidence. What each measure means, docs/audit.md tells.",
         ["measure"],
         ["value", "interval", "clusters", "better"],
@@ -95,7 +96,7 @@ def _comparison(found: AuditComparison) -> Iterator[RenderableType]:
     if not found.measures:
         return
     made = table(
-        "Beside the recorded audit",
+        COMPARED,
         "worsening: above 0 is worse, with its 95 % interval. p: that it is no worse, adjusted "
         f"after Holm. Where nothing changed, at most {found.alpha:.0%} of audits say worse of any "
         "measure.",

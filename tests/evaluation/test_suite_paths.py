@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,11 @@ def test_so_may_what_lies_below_the_current_folder(
     suite = write(SUITE.replace("pool.jsonl", "../../other/pool.jsonl")).resolve()
     monkeypatch.chdir(other.parent)
     load_suite(suite)
+
+
+def test_what_is_allowed_already_stays_in_the_advice(
+    other: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(ALLOWED, "/somewhere")
+    with pytest.raises(SuiteError, match=f"{ALLOWED}=/somewhere{os.pathsep}{other} before"):
+        load_suite(write(SUITE.replace("pool.jsonl", "../../other/pool.jsonl")))

@@ -13,16 +13,20 @@ from typing import Any
 
 import pytest
 
+from selectllm.evaluation.audit.comparison import compared
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.optimization.schema import GridResults
+from selectllm.report.audit import render_audit
 from selectllm.report.formats import RENDERED, Place, report
 from selectllm.report.html.figures import Figures, figures
 from selectllm.report.html.opening import opening
+from selectllm.report.html.page import page as html_page
 from tests.browser.large_page import large_page
 from tests.conftest import Command, pool_rows, write_jsonl
 from tests.report.html.test_charts import comparison, content
 from tests.report.test_report import NASTY, ab, open_question, regress, sequential, swap
 from tests.report.test_report_grid import told as grid
+from tests.support.audit_pickers import audited, best, obeying, subject_of
 
 ASSETS = Path(__file__).parents[3] / "selectllm" / "report" / "html" / "assets"
 SUITE = """\
@@ -306,3 +310,14 @@ def test_names_that_mean_harm_are_text() -> None:
     told = report(comparison(ab(a=NASTY, b="b")), "html")
     assert "<b>x</b>" not in told
     assert "&lt;b&gt;x&lt;/b&gt;" in told
+
+
+def test_an_audit_opens_with_its_score_card_and_how_it_stands_beside_the_recorded_one() -> None:
+    subject = subject_of(clusters=20)
+    before, now = (audited(subject, each) for each in (best(subject), obeying(best(subject))))
+    found = now.model_copy(update={"comparison": compared(now, before)})
+    shown, _, folded = html_page(found, render_audit(found)).partition("<details>")
+    assert re.search(r"beside the recorded audit: <[^>]*>worse</[^>]*> than recorded: ", shown)
+    assert "hijack.system" in shown
+    assert "Score card" in shown
+    assert "Score card" in folded
