@@ -184,8 +184,8 @@ def responses(count: int, rng: random.Random, cases: Cases) -> None:
 def rows(count: int, rng: random.Random, cases: Cases) -> None:
     """Rows of logs, packs and the cache."""
     from selectllm.core.types import Reply
-    from selectllm.models.wrappers.cache import cache_row, checked_reply
     from selectllm.models.wrappers.recorded import read_pack
+    from selectllm.models.wrappers.reply_json import cache_row, checked_reply
     from selectllm.selection.decision_log import read_log
 
     golden = ROOT / "tests" / "golden" / "written_by_0_1_0"

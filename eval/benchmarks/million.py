@@ -1,12 +1,15 @@
 """What a large pool takes on one machine: `selectllm select` of one item in 50.
 
-    python eval/benchmarks/million.py [--items 1000000]
+    python eval/benchmarks/million.py [--items 1000000] [--growth]
 
 Makes a pool of random texts of 300 characters and vectors of length 384 in bunches of about 50, in
 a temporary folder (3.5 GB for a million), and selects from it by strategies and by a scripted
 model, each in a process of its own. Peak memory is the process's largest resident set, in which
 pages of mapped files count (and which begins with the 180 MB of this one). The last line reads its
 vectors from the cache of what was embedded.
+
+With --growth: CPU seconds of some of them as the pool doubles, from about 8,000 items, and by how
+much they grow.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ CHARACTERS = 300
 BUNCH = 50  # items around one centre, on average; also the items that one is selected of
 BLOCK = 20_000  # items made at a time
 LIMIT = 4_000  # MB
+GROWTH = 2.2  # times, for twice as many items
 
 GIVEN = ("--vectors", "vectors.npy")
 BY_MODEL = ("--prompt", "short@1", "--model", "mock/first")
@@ -60,7 +64,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--growth", action="store_true")
     options = parser.parse_args()
+    if options.growth:
+        sys.exit(grow(options.items, options.seed))
     budget = max(1, options.items // BUNCH)
     with tempfile.TemporaryDirectory() as tmp:
         folder = Path(tmp)
@@ -75,6 +82,28 @@ def main() -> None:
     met = "met" if max(peaks) <= LIMIT else "MISSED"
     print(f"target: peak memory at most {LIMIT:,} MB: {met}, {max(peaks):,.0f}")
     sys.exit(max(peaks) > LIMIT)
+
+
+def grow(items: int, seed: int) -> bool:
+    """The table of doublings; whether one grows by more than it may."""
+    names = ("longest", "short@1 + mock/first")
+    print(f"{'items':>10}" + "".join(f"{name + ': CPU s, ratio':>36}" for name in names))
+    before: dict[str, float] = {}
+    most = 0.0
+    sizes = sorted(items >> halved for halved in range(8))
+    for size in sizes:
+        cells = []
+        with tempfile.TemporaryDirectory() as tmp:
+            make_pool(Path(tmp), size, seed)
+            for name in names:
+                cpu = select(Path(tmp), max(1, size // BUNCH), SELECTIONS[name]).cpu
+                ratio = cpu / before[name] if name in before else 0.0
+                most, before[name] = max(most, ratio), cpu
+                cells.append(f"{cpu:29.2f}{ratio:7.2f}" if ratio else f"{cpu:29.2f}{'':7}")
+        print(f"{size:10,}" + "".join(cells), flush=True)
+    met = "met" if most <= GROWTH else "MISSED"
+    print(f"target: a doubling takes at most {GROWTH} times as much: {met}, {most:.2f}")
+    return most > GROWTH
 
 
 def make_pool(folder: Path, items: int, seed: int) -> None:

@@ -1,33 +1,46 @@
-"""`selectllm cache`: what the reply cache holds."""
+"""`selectllm cache`: what the reply cache holds, and what becomes of it."""
 
 from __future__ import annotations
 
-import json
-import time
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import AS_JSON, DIRECTORY
-from selectllm.core.errors import UsageError
-from selectllm.core.names import unknown
-from selectllm.core.shown import visible
+from selectllm.cli.options import (
+    AS_JSON,
+    DIRECTORY,
+    FILE,
+    LIMIT,
+    SUITE,
+    SUITE_SEED,
+    Common,
+    common_options,
+    map_option,
+)
+from selectllm.cli.terminal import say
+from selectllm.jobs.cache_state import (
+    begin_anew,
+    check_cache,
+    check_clearing,
+    clear_all,
+    lines_of,
+    summary_of,
+)
+from selectllm.jobs.sync import finished
 from selectllm.jobs.workspace import find_workspace
-from selectllm.models.wrappers.cache import ReplyCache, remedy
-from selectllm.models.wrappers.cache_repair import ASIDE, CacheState, examine, repair
-from selectllm.models.wrappers.cache_repair import clear as clear_cache
-from selectllm.models.wrappers.shared_budget import budgets, forget
-from selectllm.models.wrappers.shared_state import SharedState
+from selectllm.models.wrappers.cache import ReplyCache
 
 
 @click.group()
 def cache() -> None:
-    """List, check, repair or clear the cached replies."""
+    """List, explain, check, move, limit or clear the cached replies."""
 
 
 FOLDER = option("--cache", "folder", type=DIRECTORY, show_default="the workspace's cache/")
+YES = option("--yes", is_flag=True, help="Remove the replies without asking.")
+PACK = click.argument("file", type=FILE)
 
 
 @cache.command(epilog=example("cache stats"))
@@ -35,25 +48,7 @@ FOLDER = option("--cache", "folder", type=DIRECTORY, show_default="the workspace
 @AS_JSON
 def stats(folder: Path | None, as_json: bool) -> None:
     """Count the cached replies, their tokens and what they cost, for each model."""
-    store = _open(folder)
-    models, size = store.by_model(), store.size
-    shared = budgets(SharedState(store.folder.parent))
-    if as_json:
-        summary = {"folder": str(store.folder), "bytes": size, "models": models}
-        summary["budgets"] = {name: asdict(spent) for name, spent in shared.items()}
-        click.echo(json.dumps(summary, sort_keys=True))
-        return
-    click.echo(f"{store.folder}: {_replies(len(store))}, {size / 1e6:.1f} MB")
-    for model, entry in sorted(models.items()):
-        click.echo(
-            f"  {model}: {_replies(entry['replies'])}, {entry['tokens_in']} + "
-            f"{entry['tokens_out']} tokens, {entry['cost_usd']:.4f} USD when they were made"
-        )
-    for name, spent in shared.items():
-        click.echo(
-            f"  budget {name}: {spent.usd:.4f} USD, {spent.tokens:,} tokens and "
-            f"{spent.requests:,} requests so far"
-        )
+    say(summary_of(_open(folder)), as_json=as_json)
 
 
 @cache.command(epilog=example("cache ls --limit 10"))
@@ -68,18 +63,8 @@ def stats(folder: Path | None, as_json: bool) -> None:
 )
 def ls(folder: Path | None, as_json: bool, limit: int) -> None:
     """List the newest replies, each with its key, time, model, tokens and text."""
-    rows = sorted(_open(folder).rows(), key=lambda pair: -pair[1]["at"])[:limit]
-    if not rows and not as_json:
-        click.echo("There are no replies in the cache.")
-    for key, row in rows:
-        if as_json:
-            click.echo(json.dumps({"key": key, **row}, sort_keys=True, ensure_ascii=False))
-            continue
-        reply = row["reply"]
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["at"]))
-        text = " ".join(reply["text"].split())[:50]
-        line = f"{key[:12]}  {when}  {row['model']}  {reply['tokens_in']} tokens  {text}"
-        click.echo(visible(line))
+    for line in lines_of(_open(folder), limit, as_json=as_json):
+        click.echo(line)
 
 
 @cache.command(epilog=example("cache verify", "cache verify --repair"))
@@ -100,63 +85,131 @@ def verify(ctx: click.Context, folder: Path | None, as_json: bool, mend: bool) -
 
     Exit codes: 0 all replies are whole, or were repaired; 1 at least one is damaged.
     """
-    place = _place(folder)
-    state = repair(place) if mend else examine(place)
-    if as_json:
-        summary = {"folder": str(place), "whole": state.whole, "damaged": list(state.damaged)}
-        click.echo(json.dumps(summary, sort_keys=True))
-    else:
-        for line in state.damaged[:SHOWN]:
-            click.echo(f"  {line}")
-        if len(state.damaged) > SHOWN:
-            click.echo(f"  and {len(state.damaged) - SHOWN} more")
-        _tell(place, state, mend)
-    ctx.exit(1 if state.damaged and not mend else 0)
+    checked = check_cache(_place(folder), mend=mend)
+    say(checked, as_json=as_json)
+    ctx.exit(1 if checked.failed else 0)
 
 
-SHOWN = 20
+@cache.command(epilog=example("cache explain suite.yaml --prompt short@1 --model gpt --limit 20"))
+@SUITE
+@option("--prompt")
+@option("--model")
+@SUITE_SEED
+@LIMIT
+@common_options
+def explain(suite_file: Path, common: Common, **given: Any) -> None:
+    """Say why replies to the questions of SUITE are missing in the cache. Nothing is sent.
+
+    For each missing reply the cached question that comes nearest is looked for, and which of the
+    model's settings or messages differ.
+    """
+    from selectllm.cli.session import open_session
+    from selectllm.jobs.explaining import explain as explained
+
+    session = open_session(common, suite_file.resolve().parent)
+    say(finished(explained(suite_file, session=session, **given)), as_json=common.as_json)
 
 
-def _tell(place: Path, state: CacheState, mended: bool) -> None:
-    if not state.damaged:
-        click.echo(f"All {state.whole} replies in {place} are whole. There is nothing to do.")
-    elif mended:
-        click.echo(f"The {state.whole} replies in {place} that are whole were kept.")
-        click.echo(f"The damaged database is now {place / ASIDE}. Remove it once you are sure.")
-    else:
-        click.echo(
-            f"{state.whole} replies in {place} are whole, and others are damaged. {remedy(place)}"
-        )
-
-
-@cache.command(epilog=example("cache clear --yes", "cache clear --budget team"))
+@cache.command("export", epilog=example("cache export replies.jsonl --model openai/gpt-4o-mini"))
+@PACK
+@option("--model", help="Only replies of this model, by its id as cache stats tells it.")
+@option("--suite", type=FILE, help="Only replies to the questions of this suite.")
 @FOLDER
+@AS_JSON
+def export(
+    file: Path, model: str | None, suite: Path | None, folder: Path | None, as_json: bool
+) -> None:
+    """Write cached replies to FILE, a pack for another cache or for the `replies` of a suite.
+
+    The same replies give the same bytes. Keys of providers are not in it.
+    """
+    from selectllm.jobs.caching import export_replies
+
+    workspace = find_workspace(Path.cwd(), cache=folder)
+    job = export_replies(_open(folder), file, workspace, model=model, suite=suite)
+    say(finished(job), as_json=as_json)
+
+
+@cache.command("import", epilog=example("cache import replies.jsonl"))
+@PACK
+@FOLDER
+@AS_JSON
+def import_(file: Path, folder: Path | None, as_json: bool) -> None:
+    """Take the replies of FILE, which cache export wrote, into the cache.
+
+    A pack that is damaged or cut is refused by its lines. Replies that the cache has stay.
+    """
+    from selectllm.jobs.caching import import_replies
+
+    say(import_replies(_open(folder), file), as_json=as_json)
+
+
+@cache.command(epilog=example("cache prune --max-age 90 --dry-run"))
+@FOLDER
+@option("--max-bytes", type=click.IntRange(0), help="Keep at most N bytes of replies, the newest.")
+@option("--max-age", type=click.FloatRange(0), metavar="DAYS", help="Keep none that is older.")
+@option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
+@YES
+@AS_JSON
+def prune(folder: Path | None, dry_run: bool, yes: bool, as_json: bool, **limits: Any) -> None:
+    """Remove the oldest replies, down to a size or an age. Otherwise the cache keeps all for good.
+
+    What goes and what it cost is told before, and asked, unless --yes is given.
+    """
+    from selectllm.jobs.caching import to_prune
+
+    store = _open(folder)
+    pruning = to_prune(store, **limits)
+    say(pruning, as_json=as_json)
+    if pruning.keys and not dry_run and _agreed(yes, "Remove them?"):
+        click.echo(f"Removed {store.remove(pruning.keys):,} of them.", err=True)
+
+
+@cache.command(epilog=example("cache clear --pool pool.jsonl", "cache clear --budget team"))
+@FOLDER
+@option("--pool", type=click.Path(path_type=Path), help="Forget the texts of this pool alone.")
+@map_option
+@option(
+    "--unknown",
+    is_flag=True,
+    help="With --pool: remove also replies of which it is not known which items they showed.",
+)
 @option("--budget", metavar="NAME", help="Begin this shared budget anew, and keep every reply.")
-@option("--yes", is_flag=True, help="Remove the replies without asking.")
-def clear(folder: Path | None, budget: str | None, yes: bool) -> None:
-    """Remove every cached reply. To ask for them again costs their price again."""
+@YES
+def clear(
+    folder: Path | None, pool: Path | None, budget: str | None, yes: bool, **how: Any
+) -> None:
+    """Remove every cached reply. To ask for them again costs their price again.
+
+    With --pool only what holds texts of that pool is removed: replies to questions that showed one
+    of its items, its vectors and its clusters. What else on the disk holds them is told.
+    """
     place = _place(folder)
+    check_clearing(pool, budget, **how)
     if budget is not None:
-        click.echo(_begun_anew(place.parent, budget))
-        return
-    if not yes and not click.confirm(f"Remove every reply from {place}?", err=True):
-        click.echo("Nothing was removed.")
-        return
-    count = clear_cache(place)
-    removed = "the damaged cache" if count is None else _replies(count)
-    click.echo(
-        f"Removed {removed} from {place}. The next command that needs a reply asks for it again."
-    )
+        click.echo(begin_anew(place.parent, budget))
+    elif pool is not None:
+        _forget(folder, pool, yes, **how)
+    elif _agreed(yes, f"Remove every reply from {place}?"):
+        click.echo(clear_all(place))
 
 
-def _begun_anew(place: Path, budget: str) -> str:
-    state = SharedState(place)
-    spent = forget(state, budget)
-    if spent is None:
-        raise UsageError(
-            f"`budget` {unknown('shared budget', budget, list(budgets(state)))}", argument="budget"
-        )
-    return f"The budget {budget} begins anew. {spent.usd:.4f} USD had been spent under it."
+def _forget(folder: Path | None, pool: Path, yes: bool, **how: Any) -> None:
+    from selectllm.jobs.forgetting import forget, to_forget
+
+    workspace, store = find_workspace(Path.cwd(), cache=folder), _open(folder)
+    found = to_forget(store, pool, workspace, **how)
+    if _agreed(yes, f"Remove {found.amounts}, for good, from {workspace.cache}?"):
+        forget(store, workspace, found)
+        say(found, as_json=False)
+
+
+def _agreed(yes: bool, question: str) -> bool:
+    """Whether to remove something; says so if not."""
+    if yes or click.confirm(question, err=True):
+        return True
+    click.echo("Nothing was removed.")
+    return False
 
 
 def _place(folder: Path | None) -> Path:
@@ -169,7 +222,3 @@ def _open(folder: Path | None) -> ReplyCache:
     store = ReplyCache(_place(folder))
     click.get_current_context().call_on_close(store.close)
     return store
-
-
-def _replies(count: int) -> str:
-    return "1 reply" if count == 1 else f"{count} replies"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +16,7 @@ from selectllm.core.errors import renaming
 from selectllm.core.plugins import is_reference
 from selectllm.core.stopping import DRAIN_SECONDS
 from selectllm.jobs.options import EngineSettings, ModelOptions
+from selectllm.jobs.session_settings import SessionSettings
 
 Function = Callable[..., Any]
 
@@ -40,26 +41,11 @@ class OrOwn(click.Choice[str]):
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
-    """Options of every verb that asks models."""
+class Common(SessionSettings):
+    """Options of every verb that asks models: how the session works, and what is printed."""
 
-    concurrency: int = 8
-    max_cost: float | None = None
-    max_total_tokens: int | None = None
-    max_requests: int | None = None
-    shared_budget: str | None = None
-    allow_unpriced: bool = False
-    offline: bool = False
     as_json: bool = False
     quiet: bool = False
-    env_file: Path | None = None
-    prompts: Path | None = None
-    cache: Path | None = None
-    encoder: str | None = None
-    vectors: Path | None = None
-    drain: float = DRAIN_SECONDS
-    batch: bool = False
-    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +57,7 @@ class Output:
 
     def common(self) -> Common:
         """What a session is opened with."""
-        return Common(as_json=self.as_json, quiet=self.quiet)
+        return Common(**asdict(self))
 
 
 SUITE = click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))

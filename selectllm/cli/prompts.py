@@ -14,7 +14,6 @@ from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON, FILE, PROMPTS, grouped, map_option
 from selectllm.cli.terminal import Terminal
 from selectllm.core.codec import pretty_json
-from selectllm.core.errors import PromptError
 from selectllm.core.shown import visible
 from selectllm.jobs.workspace import find_workspace
 from selectllm.report.next_steps import command
@@ -40,13 +39,7 @@ class Where:
     @property
     def folder(self) -> Path:
         """The folder to write to. Raises PromptError outside of a workspace."""
-        folder = find_workspace(Path.cwd(), prompts=self.prompts).prompts
-        if folder is None:
-            raise PromptError(
-                "There is no workspace here. To make one, run: selectllm init. Or name a folder of "
-                "prompts with --prompts DIR."
-            )
-        return folder
+        return find_workspace(Path.cwd(), prompts=self.prompts).own_prompts
 
     def say(self, data: Any, text: str) -> None:
         """Either as JSON or as text, on stdout."""

@@ -183,13 +183,7 @@ def _report(session: CommandSession, written: WrittenSelection, *, printed: bool
     selection, as_json = written.selection, session.common.as_json
     session.note_tries(selection.decisions)
     if selection.replies:
-        taken = selection.taken
-        session.note(
-            f"There were {taken['replies']:,} replies, {taken['cached'] / taken['replies']:.0%} of "
-            f"them from the cache, with {taken['tokens_in']:,} tokens in and "
-            f"{taken['tokens_out']:,} tokens out. This took {taken['seconds']:,} seconds and "
-            f"{session.spent}."
-        )
+        session.note(f"{selection.taken_told} and {session.spent}.")
     if as_json or written.handed or not printed:
         say(written, as_json=as_json)
     if not written.handed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -30,23 +30,10 @@ class Local:
 
     def common(self, encoder: str | None = None) -> Common:
         """What a session is opened with."""
-        return Common(
-            as_json=self.as_json,
-            quiet=self.quiet,
-            env_file=self.env_file,
-            cache=self.cache,
-            encoder=encoder,
-        )
+        return Common(encoder=encoder, **asdict(self))
 
 
-local_options = grouped(
-    "local",
-    Local,
-    AS_JSON,
-    QUIET,
-    ENV_FILE,
-    CACHE,
-)
+local_options = grouped("local", Local, AS_JSON, QUIET, ENV_FILE, CACHE)
 LOADED = "The language model to load: local/NAME, a folder, or NAME[@REVISION] of the hub."
 test_option = option("--test", required=True)
 dev_option = option(

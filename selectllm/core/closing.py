@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class Closing:
+class Closing(ABC):
     """A context manager that ends with `close`, whatever happened."""
 
+    @abstractmethod
     def close(self) -> None:
         """Close it; a second time does nothing."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

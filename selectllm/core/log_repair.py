@@ -15,6 +15,7 @@ from selectllm.core.jsonl_log import NO_ROW, RowFormat, exclusive
 
 ASIDE = ".damaged"
 """What is put behind the name of the log as it was."""
+_BEGIN = b'{"manifest"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,7 @@ def examine(path: Path, forms: Sequence[RowFormat[Any, Any]]) -> LogState:
     a file that cannot be read or is no log, and for one whose first line is damaged: it says what
     the log is of.
     """
-    manifest, *_ = _first(path)
-    if manifest is None:
+    if _manifest(path, forms) is None:
         raise RunError(
             f"{path}:1: The first line, which says what the log is of, is damaged, so the rest "
             "cannot be trusted. Move the log away and run its command again: replies that are in "
@@ -98,17 +98,31 @@ def mend(path: Path, forms: Sequence[RowFormat[Any, Any]]) -> LogState:
     return state
 
 
-def _first(path: Path) -> tuple[Any, bytes]:
-    """The manifest, None if it is damaged, and its line. Raises RunError for what is no log."""
-    line = next((line for _, line in _lines(path)), b"")
-    if not line.startswith(b'{"manifest"'):
+def is_log(path: Path, forms: Sequence[RowFormat[Any, Any]]) -> bool:
+    """Whether the file at `path` is a log of one of `forms`, perhaps with a damaged first line.
+
+    Raises RunError for a file that cannot be read.
+    """
+    first, second = _beginning(path)
+    return first.startswith(_BEGIN) or any(_is_row(second, form) for form in forms)
+
+
+def _manifest(path: Path, forms: Sequence[RowFormat[Any, Any]]) -> Any:
+    """The manifest, None if it is damaged. Raises RunError for what is no log."""
+    if not is_log(path, forms):
         raise RunError(f"{path} is not a log of selectllm. Name a .jsonl file that a command wrote")
     try:
-        fields = load_json(line)
+        fields = load_json(_beginning(path)[0])
         manifest = fields["manifest"]
-        return (manifest if fields["manifest_sha256"] == sha256_json(manifest) else None), line
+        return manifest if fields["manifest_sha256"] == sha256_json(manifest) else None
     except (*NO_ROW, AttributeError):
-        return None, line
+        return None
+
+
+def _beginning(path: Path) -> tuple[bytes, bytes]:
+    """The first two lines, empty where there are none."""
+    lines = _lines(path)
+    return next(lines, (1, b""))[1], next(lines, (2, b""))[1]
 
 
 def _is_row(line: bytes, form: RowFormat[Any, Any]) -> bool:

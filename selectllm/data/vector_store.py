@@ -103,6 +103,33 @@ class VectorStore:
         except OSError as error:
             raise self._unusable(error) from None
 
+    def holding(self, keys: NDArray[np.bytes_]) -> Ints:
+        """(n,) every row whose text is one of `keys`, later records of a text among them."""
+        return np.flatnonzero(np.isin(self._keys(), keys))
+
+    def forget(self, keys: NDArray[np.bytes_]) -> int:
+        """Overwrite the records of these texts with zeros; how many there were.
+
+        Other rows keep their numbers, which may be in use, and the file its length.
+        """
+        if not self.path.exists():
+            return 0
+        try:
+            with self._locked() as handle:
+                dim = self._read_header(handle)
+                if dim is None:
+                    return 0
+                rows = self.holding(keys)
+                size = _record(dim).itemsize
+                for row in rows.tolist():
+                    handle.seek(HEADER_BYTES + row * size)
+                    handle.write(b"\0" * size)
+                handle.flush()
+                os.fsync(handle.fileno())
+                return len(rows)
+        except OSError as error:
+            raise self._unusable(error) from None
+
     def _append(self, keys: NDArray[np.bytes_], vectors: Vectors) -> None:
         dim = vectors.shape[1]
         records = np.empty(len(keys), dtype=_record(dim))
@@ -182,6 +209,25 @@ class VectorStore:
             case {"dim": int(dim), "identity": self.identity, "vectors": 1} if dim > 0:
                 return dim
         raise EncoderError(f"{self.path} holds no vectors of {self.identity}. Delete the file")
+
+
+def stores(folder: Path) -> list[VectorStore]:
+    """The stores in a folder. Raises EncoderError for a file that is called so and is none."""
+    found = []
+    for path in sorted(folder.glob("*.vectors")):
+        try:
+            with path.open("rb") as handle:
+                fields = load_json(handle.read(HEADER_BYTES))
+        except OSError as error:
+            raise EncoderError(f"{path} cannot be read ({error.strerror})") from None
+        except ValueError:
+            fields = None
+        match fields:
+            case {"identity": str(identity)} if (one := VectorStore(folder, identity)).path == path:
+                found.append(one)
+            case _ if path.stat().st_size:
+                raise EncoderError(f"{path} is no file of vectors. Delete the file")
+    return found
 
 
 def _record(dim: int) -> np.dtype[np.void]:

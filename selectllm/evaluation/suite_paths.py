@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from selectllm.core.errors import SuiteError
 from selectllm.core.workspace_root import workspace_root
+from selectllm.prompting.library import is_path
 
 if TYPE_CHECKING:
     from selectllm.evaluation.suite import Suite
@@ -52,6 +53,9 @@ def _files(suite: Suite) -> Iterator[tuple[str, str]]:
     """(key, path) of every file that the suite names."""
     if not suite.pool.startswith("hf:"):
         yield "pool", suite.pool
+    for number, prompt in enumerate(suite.prompts):
+        if is_path(prompt):
+            yield f"prompts.{number}", prompt
     if suite.replies is not None:
         yield "replies", suite.replies
     if suite.clusters.file is not None:

@@ -32,7 +32,7 @@ from selectllm.core.names import unknown
 from selectllm.core.shown import shortened
 
 if TYPE_CHECKING:
-    from selectllm.jobs.session import Settings
+    from selectllm.jobs.session_settings import Settings
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")

@@ -9,7 +9,8 @@ from typing import Any
 
 from selectllm.core.codec import sha256_json
 from selectllm.core.errors import SuiteError, UsageError
-from selectllm.core.names import listed, unknown
+from selectllm.core.names import unknown
+from selectllm.core.shown import counted
 from selectllm.evaluation.audit.attacks import attacks
 from selectllm.evaluation.audit.copies import can_tell_copies, copy_tasks, with_copies
 from selectllm.evaluation.audit.hijack import hijack_tasks
@@ -204,8 +205,9 @@ def _subject(
     clusters = tuple(c for c in data.clusters if len(c.members) > suite.picks)
     if len(clusters) < 2:
         raise SuiteError(
-            f"clusters: {listed([str(c.id) for c in clusters]) or 'none'} of them has more than "
-            f"{suite.picks} items, and an audit needs two at least. Allow more with clusters.limit"
+            f"clusters: {counted(len(clusters), 'cluster')} of {suite.name} "
+            f"{'has' if len(clusters) == 1 else 'have'} more than the {suite.picks} items to pick, "
+            "and an audit needs two at least. Use a larger pool, or raise clusters.limit or `limit`"
         )
     utility = deciding(data.utilities, suite.gate)
     if utility is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
@@ -14,6 +15,8 @@ from selectllm.evaluation.audit.comparison import check_comparable, compared
 from selectllm.evaluation.audit.drift import TIMES, drift_tasks
 from selectllm.evaluation.audit.results import AuditDecisions, audit_results
 from selectllm.evaluation.audit.schema import AuditPlan, AuditResults, ProbePlan
+from selectllm.evaluation.audit.subject import Subject
+from selectllm.evaluation.planning.destinations import destinations
 from selectllm.evaluation.planning.forecast import (
     Forecast,
     assumed_pace,
@@ -23,14 +26,15 @@ from selectllm.evaluation.planning.forecast import (
     summed,
 )
 from selectllm.evaluation.planning.prices import priced
-from selectllm.evaluation.planning.schema import Outlay
+from selectllm.evaluation.planning.schema import Outlay, destinations_told
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.arguments import parted
 from selectllm.jobs.audited import Audited, open_audit
 from selectllm.jobs.evaluating import EvaluatingArguments, suite_of, write_record
 from selectllm.jobs.options import Auditing, Evaluating
 from selectllm.jobs.outputs import check_begun, real
-from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.session import Session, opened
+from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
 from selectllm.jobs.watching import ticks
 from selectllm.selection.ask import make_decisions
@@ -265,13 +269,19 @@ async def _planned(session: Session, audited: Audited) -> AuditPlan:
         clusters=len(subject.clusters),
         probes=probes,
         total=summed([probe.outlay for probe in probes]),
-        notes=(
-            f"drift asks cached calls {TIMES} times more and past the cache, at most "
-            f"{subject.settings.again} of them; before anything is cached there are none",
-        )
-        if "drift" in subject.settings.probes
-        else (),
+        notes=tuple(_notes(subject)),
     )
+
+
+def _notes(subject: Subject) -> Iterator[str]:
+    """Who is going to see the texts, and what cannot be foretold."""
+    asked = [(each.prompt, each.spec) for each in (subject.selector, *subject.rivals)]
+    yield destinations_told(destinations(asked, [], os.environ)).removesuffix(".")
+    if "drift" in subject.settings.probes:
+        yield (
+            f"drift asks cached calls {TIMES} times more and past the cache, at most "
+            f"{subject.settings.again} of them; before anything is cached there are none"
+        )
 
 
 async def _forecast(audited: Audited, tasks: Sequence[Task], recall: object) -> list[Forecast]:

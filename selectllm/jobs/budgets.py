@@ -10,7 +10,7 @@ from selectllm.core.errors import UsageError, check_number, check_whole
 
 if TYPE_CHECKING:
     from selectllm.evaluation.suite_entries import BudgetEntry
-    from selectllm.jobs.session import SessionSettings
+    from selectllm.jobs.session_settings import SessionSettings
     from selectllm.models.wrappers.budget import Ledger
     from selectllm.models.wrappers.shared_budget import SharedBudget
     from selectllm.models.wrappers.shared_state import SharedState
@@ -62,5 +62,18 @@ def suite_budget(entry: BudgetEntry, state: SharedState, note: Note) -> SharedBu
     from selectllm.models.wrappers.bill import Limits
     from selectllm.models.wrappers.shared_budget import SharedBudget
 
-    limits = Limits(entry.limit, entry.tokens, entry.requests)
+    limits = Limits(entry.limit, entry.tokens, entry.requests, of_suite=True)
     return SharedBudget(state, entry.name, limits, note)
+
+
+def spent_told(ledger: Ledger) -> str:
+    """What was spent, as the beginning of a sentence, with what of it is not known."""
+    doubts = []
+    if ledger.unpriced_calls:
+        doubts.append(f"{ledger.unpriced_calls} calls have no known price")
+    if ledger.assumed_calls:
+        doubts.append(
+            f"{ledger.assumed_calls} calls did not say what they cost and are counted at the most "
+            f"that they can cost, {ledger.assumed:.4f} USD"
+        )
+    return f"cost {ledger.spent:.4f} USD" + (f" ({'; '.join(doubts)})" if doubts else "")

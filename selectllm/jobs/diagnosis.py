@@ -21,6 +21,7 @@ from selectllm.models.providers import weights
 from selectllm.models.providers.providers import PROVIDERS
 from selectllm.models.wrappers.cache import remedy
 from selectllm.models.wrappers.cache_repair import CacheState, examine
+from selectllm.models.wrappers.network_place import check_local
 
 State = Literal["installed", "missing", "broken"]
 
@@ -136,6 +137,7 @@ async def diagnose(workspace: Workspace, environment: Mapping[str, str] | None =
     state, problem = CacheState(0, ()), None
     try:
         state = examine(place)
+        check_local(place, env)
     except CacheError as error:
         problem = str(error)
     return Diagnosis(

@@ -34,7 +34,8 @@ from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
 from selectllm.jobs.options import Evaluating
 from selectllm.jobs.outputs import check_begun, check_written, nearby, read_by, real
-from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.session import Session, opened
+from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
 from selectllm.jobs.watching import ticks
 from selectllm.models.connect import settled

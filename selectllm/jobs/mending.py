@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.errors import RunError
-from selectllm.core.log_repair import ASIDE, LogState, examine, mend
+from selectllm.core.log_repair import ASIDE, LogState, examine, is_log, mend
 from selectllm.core.shown import counted
 
 SHOWN = 20  # damaged lines that are listed
@@ -71,21 +71,22 @@ class Mended:
 def mend_logs(place: Path, *, check: bool = False) -> Mended:
     """Mend the log at `place`, or every log of that run folder.
 
-    `check`: change nothing. Raises RunError where there is no log, and as log_repair does.
+    `check`: change nothing. Raises RunError where there is no log, and as log_repair does; then
+    no log is changed.
     """
-    logs = sorted(place.rglob("*.jsonl")) if place.is_dir() else [place]
+    forms = _forms()
+    logs = [place]
     if place.is_dir():
-        logs = [path for path in logs if _is_log(path)]
+        found = (path for path in sorted(place.rglob("*.jsonl")) if path.is_file())
+        logs = [path for path in found if is_log(path, forms)]
         if not logs:
             raise RunError(f"{place} holds no log. Name a run folder, or a .jsonl log")
-    with_form = examine if check else mend
-    forms = _forms()
-    return Mended({path: with_form(path, forms) for path in logs}, not check)
-
-
-def _is_log(path: Path) -> bool:
-    with path.open("rb") as handle:
-        return handle.read(len(b'{"manifest"')) == b'{"manifest"'
+    states = {path: examine(path, forms) for path in logs}
+    if not check:
+        states = {
+            path: mend(path, forms) if state.damaged else state for path, state in states.items()
+        }
+    return Mended(states, not check)
 
 
 def _forms() -> tuple[Any, ...]:

@@ -20,7 +20,8 @@ from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.options import Evaluating, Searching
 from selectllm.jobs.outputs import check_begun
-from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.session import Session, opened
+from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
 from selectllm.models.connect import settled
 from selectllm.models.model import ModelSpec

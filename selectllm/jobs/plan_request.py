@@ -13,7 +13,7 @@ from selectllm.core.names import unknown
 from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.arms import Arm, Halves
 from selectllm.evaluation.comparison.kinds import KINDS
-from selectllm.jobs.session import Settings
+from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.settings import SelectArguments
 
 ARMS: Mapping[str, tuple[str, str]] = {"ab": ("a", "b"), "swap": ("from_", "to")}

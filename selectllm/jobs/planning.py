@@ -16,7 +16,7 @@ from selectllm.data.hub import is_hub
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.kinds import KINDS
 from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
-from selectllm.evaluation.planning.destinations import destinations
+from selectllm.evaluation.planning.destinations import destinations, measured_by
 from selectllm.evaluation.planning.forecast import Forecast, Recall, forecast
 from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, EvaluationPlan
@@ -187,7 +187,7 @@ async def _plan_suite(
         arms = request.arms(halves(suite, prompts, session.library))
         if arms:
             suite = narrowed(suite, prompts, arms)
-        run = _open(session, suite, prompts, arms)
+        run = open_planned(session, suite, prompts, arms)
         planned = plan_json(await _planned(session, run, request, arms))
         _note_batches(session, suite, planned)
         return SuitePlan(planned)
@@ -227,7 +227,7 @@ async def plan_sets(
         protocol = opening.protocol
         seen_by = destinations(
             [(selector.prompt, selector.spec) for selector in protocol.run.selectors],
-            [plan.forecast.spec for plan in asked],
+            measured_by(protocol.strategies, protocol.run.meter),
             os.environ,
         )
         return SuitePlan(sets_plan_json(protocol, asked, opening.left_out, concurrency, seen_by))
@@ -255,7 +255,7 @@ async def _planned(
         measuring=measuring,
         destinations=destinations(
             [(selector.prompt, selector.spec) for selector in run.selectors],
-            [forecast.spec for forecast in measuring.values()],
+            measured_by(run.strategies, run.meter),
             os.environ,
         ),
         pool_clusters=_pool_clusters(run),
@@ -263,7 +263,7 @@ async def _planned(
     )
 
 
-def _open(
+def open_planned(
     session: Session, suite: Suite, prompts: Mapping[str, Prompt], arms: tuple[Arm, ...]
 ) -> Run:
     """The run of the suite, with the pairs of `arms` or all; items may still lack ratings."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -14,16 +14,21 @@ from selectllm.jobs.measuring import candidates_for, meter_for
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
 from selectllm.selection.by_model import SelectSettings, check_budget, narrowed
+from selectllm.selection.scorers.item_scorer import Ahead, Meter
 from selectllm.selection.strategies import Strategy, find_strategy
 
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """What is left of a pool, by which arguments, and the calls that were not made for it."""
+    """What is left of a pool, by which arguments, and the calls that were not made for it.
+
+    `ahead`: whom these would ask.
+    """
 
     pool: Pool
     by: Mapping[str, str] = field(default_factory=empty)
     calls: int = 0
+    ahead: Sequence[Ahead] = ()
 
 
 async def left_of(
@@ -39,7 +44,7 @@ async def left_of(
     `dry_run`: nothing is measured, embedded or asked; as many items are left, at random. Raises
     UsageError where they leave fewer than `budget`, before anything is asked if that is certain.
     """
-    calls = 0
+    calls, ahead = 0, list[Ahead]()
     if request.distinct is not None:
         pool = _without_duplicates(session, pool, request.cosine, dry_run=dry_run)
     if request.prefilter is not None:
@@ -53,6 +58,7 @@ async def left_of(
             session.check_encoder()
         if dry_run and (strategy.scorer is not None or strategy.needs_vectors):
             calls = len(pool) * strategy.calls_per_item
+            ahead = _asked_by(strategy, meter)
             strategy = find_strategy("random")
         candidates, _ = await candidates_for(session, pool, strategy, settings, meter)
         kept = sorted(strategy.choose(candidates, count))
@@ -66,7 +72,13 @@ async def left_of(
         pool = narrowed(pool, [pool.items[position] for position in kept])
     if request.budget is not None:
         check_budget(request.budget, pool, "left of" if request.narrowing else "in")
-    return Narrowed(pool, request.narrowing, calls)
+    return Narrowed(pool, request.narrowing, calls, ahead)
+
+
+def _asked_by(strategy: Strategy, meter: Meter) -> list[Ahead]:
+    from selectllm.evaluation.planning.destinations import measured_by
+
+    return measured_by([strategy], meter)
 
 
 def check_models(session: Session, strategy: Strategy, request: SelectRequest) -> None:

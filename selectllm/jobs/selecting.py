@@ -126,7 +126,7 @@ async def _opened(
     left = await left_of(session, loaded.pool, request, settings, dry_run=dry_run)
     if request.budget is None:
         settings = replace(settings, budget=len(left.pool))
-    return loaded, SelectionJob(session, request, settings, left.pool, left.by, left.calls), way
+    return loaded, SelectionJob(session, request, settings, left), way
 
 
 def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -> LoadedPool:

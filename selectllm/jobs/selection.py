@@ -89,6 +89,16 @@ class Selection:
         }
 
     @property
+    def taken_told(self) -> str:
+        """The same as the beginning of a sentence."""
+        taken = self.taken
+        return (
+            f"There were {taken['replies']:,} replies, {taken['cached'] / taken['replies']:.0%} of "
+            f"them from the cache, with {taken['tokens_in']:,} tokens in and "
+            f"{taken['tokens_out']:,} tokens out. This took {taken['seconds']:,} seconds"
+        )
+
+    @property
     def by(self) -> tuple[str, ...]:
         """Who picked: PROMPT+MODEL, strategy:NAME, or all where a cluster was taken whole."""
         return tuple(sorted(Counter(choice.by for choice in self.chosen)))

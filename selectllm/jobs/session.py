@@ -5,27 +5,32 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from selectllm.core.closing import Closing
-from selectllm.core.errors import ArgumentError, UsageError, blaming, check_number, check_whole
+from selectllm.core.errors import ArgumentError, UsageError, blaming
 from selectllm.core.names import unknown
 from selectllm.core.plugins import announcing
-from selectllm.core.stopping import DRAIN_SECONDS, Drain, draining
-from selectllm.core.types import Item, Pool, Progress, Step
+from selectllm.core.stopping import Drain, draining
+from selectllm.core.types import Decision, Item, Pool, Progress, Step
 from selectllm.jobs.arguments import check, hints_of
-from selectllm.jobs.budgets import check_limits, ledger_of, suite_budget
+from selectllm.jobs.budgets import ledger_of, spent_told, suite_budget
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.engine import Engine, LocalEngine
 from selectllm.jobs.long_embedding import announced
 from selectllm.jobs.methods import Jobs
 from selectllm.jobs.outputs import nearby
+from selectllm.jobs.session_settings import (
+    SessionSettings,
+    Settings,
+    check_session,
+    load_environment,
+)
 from selectllm.jobs.watching import Notes, Watcher
 from selectllm.jobs.workspace import Workspace, find_workspace
 
@@ -39,50 +44,6 @@ if TYPE_CHECKING:
     from selectllm.models.model import ModelSpec
     from selectllm.models.wrappers.batch import Batch
     from selectllm.models.wrappers.cache import ReplyCache
-
-
-MOST_CALLS = 512  # in flight
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
-    """How a session works; see `Session`."""
-
-    concurrency: int = 8
-    max_cost: float | None = None
-    max_total_tokens: int | None = None
-    max_requests: int | None = None
-    shared_budget: str | None = None
-    allow_unpriced: bool = False
-    offline: bool = False
-    env_file: Path | None = None
-    prompts: Path | None = None
-    cache: Path | None = None
-    encoder: str | None = None
-    vectors: Path | None = None
-    drain: float = DRAIN_SECONDS
-    batch: bool = False
-    wait: bool = True
-
-
-class Settings(TypedDict, total=False):
-    """The same as keyword arguments."""
-
-    concurrency: int
-    max_cost: float | None
-    max_total_tokens: int | None
-    max_requests: int | None
-    shared_budget: str | None
-    allow_unpriced: bool
-    offline: bool
-    env_file: Path | str | None
-    prompts: Path | str | None
-    cache: Path | str | None
-    encoder: str | None
-    vectors: Path | str | None
-    drain: float
-    batch: bool
-    wait: bool
 
 
 class Session(Closing, Jobs):
@@ -137,8 +98,8 @@ class Session(Closing, Jobs):
         self.watcher: Watcher = watcher or Notes(notes)
         self.engine: Engine = engine or LocalEngine()
         if self.settings.env_file is not None:
-            _load_environment(self.settings.env_file)
-        _check(self.settings)
+            load_environment(self.settings.env_file)
+        check_session(self.settings)
         self.base = start or self.folder or Path.cwd()
         self.workspace: Workspace = find_workspace(
             self.base,
@@ -242,6 +203,19 @@ class Session(Closing, Jobs):
             self.note(
                 f"Note: {reference} is code of your own, from {where}. It runs in this process."
             )
+
+    def note_tries(self, decisions: Iterable[Decision]) -> None:
+        """Tell how the provider behind `decisions` failed and was waited for, if it did."""
+        from selectllm.report.tries import tries_told
+
+        told = tries_told(attempt for decision in decisions for attempt in decision.attempts)
+        if told is not None:
+            self.note(told)
+
+    @property
+    def spent(self) -> str:
+        """What was spent, as the beginning of a sentence."""
+        return spent_told(self.ledger)
 
     def note_pool(self, pool: Pool) -> None:
         """Tell the watcher what of a pool's file is not shown, or not as it was written."""
@@ -408,38 +382,3 @@ def _check_ready(specs: Iterable[ModelSpec]) -> None:
 
     for spec in specs:
         check_ready(spec, os.environ)
-
-
-def _check(settings: SessionSettings) -> None:
-    """Raise UsageError for numbers that cannot be."""
-    check_whole("concurrency", settings.concurrency)
-    check_limits(settings)
-    if not 1 <= settings.concurrency <= MOST_CALLS:
-        raise UsageError(
-            f"`concurrency` {settings.concurrency} is not from 1 to {MOST_CALLS}",
-            argument="concurrency",
-        )
-    if settings.batch and settings.offline:
-        raise UsageError(
-            "`batch` sends questions, and `offline` sends nothing. Leave one of them out",
-            argument="batch",
-        )
-    check_number("drain", settings.drain)
-    if settings.drain is None or not 0 <= settings.drain < math.inf:
-        raise UsageError(
-            f"`drain` {settings.drain} is not a number of seconds. Give at least 0",
-            argument="drain",
-        )
-
-
-def _load_environment(path: Path) -> None:
-    from dotenv import load_dotenv
-
-    if not path.is_file():
-        raise UsageError(f"`env_file` {path} does not exist", argument="env_file")
-    try:
-        load_dotenv(path, override=False)
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"`env_file` {path} is not UTF-8. Save it as UTF-8", argument="env_file"
-        ) from None

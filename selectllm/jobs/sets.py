@@ -26,7 +26,8 @@ from selectllm.jobs import tables
 from selectllm.jobs.arguments import parted
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.outputs import check_begun
-from selectllm.jobs.session import Session, Settings, opened
+from selectllm.jobs.session import Session, opened
+from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
 from selectllm.jobs.watching import ticks
 from selectllm.selection.by_model import Divide

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from selectllm.core.choices import OnInvalid
 from selectllm.core.errors import UsageError, check_number, check_whole
 from selectllm.core.types import empty
-from selectllm.jobs.session import Settings
+from selectllm.jobs.session_settings import Settings
 from selectllm.models.model import ModelSpec
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.strategies import Strategy

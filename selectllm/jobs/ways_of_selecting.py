@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from selectllm.core.errors import EncoderError, ExtraMissing, UsageError, blamin
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.evaluation.runs.run import evaluated_before
 from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots, note_used_up
-from selectllm.jobs.prefilter import check_models
+from selectllm.jobs.prefilter import Narrowed, check_models
 from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
@@ -51,15 +51,18 @@ Picked = tuple[Sequence[Chosen], Sequence[Decision]]
 class SelectionJob:
     """One selection, its files read and its arguments checked.
 
-    `pool`: what is left of it by `narrowing`, which took or would take `prefilter_calls`.
+    `left`: what is left of the pool before anything is selected.
     """
 
     session: Session
     request: SelectRequest
     settings: SelectSettings
-    pool: Pool
-    narrowing: Mapping[str, str]
-    prefilter_calls: int
+    left: Narrowed
+
+    @property
+    def pool(self) -> Pool:
+        """What is selected from."""
+        return self.left.pool
 
     @property
     def log(self) -> Path | None:
@@ -127,7 +130,7 @@ class _ByModel:
         manifest = manifest_by_model(job.pool, selector, job.settings, by, encoder)
         calls = sum(this.calls for this in rounds) // calls_per_decision(selector.spec)
         with (
-            DecisionLog(job.log, manifest | dict(job.narrowing), "log") as log,
+            DecisionLog(job.log, manifest | dict(job.left.by), "log") as log,
             session.progress("deciding") as advance,
         ):
             tick = ticks(advance, calls)
@@ -170,10 +173,10 @@ class _ByModel:
             rounds=tuple(rounds),
             calls=calls,
             calls_at_most=calls // calls_per_decision(spec) * most_calls(spec, job.request.reask),
-            prefilter_calls=job.prefilter_calls,
+            prefilter_calls=job.left.calls,
             tokens=sum(this.tokens for this in rounds),
             sent=laid_out(asked, looked_up, session.settings.concurrency),
-            destinations=destinations([(self.selector.prompt, spec)], [], os.environ),
+            destinations=destinations([(self.selector.prompt, spec)], job.left.ahead, os.environ),
         )
 
     async def close(self) -> None:
@@ -270,7 +273,7 @@ class _ByStrategy:
 
     def _manifest(self, job: SelectionJob) -> dict[str, Any]:
         strategy, request = self.strategy, job.request
-        manifest = manifest_by_strategy(job.pool, strategy, job.settings) | dict(job.narrowing)
+        manifest = manifest_by_strategy(job.pool, strategy, job.settings) | dict(job.left.by)
         if request.threshold is not None:
             manifest |= {"budget": None, "threshold": request.threshold}
         if measure := strategy.describe(self.meter):
@@ -292,18 +295,17 @@ class _ByStrategy:
 
     async def plan(self, job: SelectionJob) -> SelectionPlan:
         """The calls that measure the items."""
-        from selectllm.evaluation.planning.destinations import destinations
+        from selectllm.evaluation.planning.destinations import destinations, measured_by
         from selectllm.evaluation.planning.selection import laid_out
         from selectllm.evaluation.planning.sets import measure_forecast
 
         strategy, request, session = self.strategy, job.request, job.session
-        sent, asking = None, []
+        sent = None
         if strategy.scorer is not None and strategy.calls_per_item:
             asked = await measure_forecast(
                 *(self.meter, strategy.scorer, job.pool.items, job.settings.ask, session.cache.get)
             )
             sent = laid_out(asked, asked.decisions, session.settings.concurrency)
-            asking.append(asked.spec)
         calls = strategy.calls_per_item * len(job.pool)
         asks_again = strategy.scorer is not None and strategy.scorer.asks_again
         return SelectionPlan(
@@ -312,9 +314,11 @@ class _ByStrategy:
             selector=strategy.name,
             calls=calls,
             calls_at_most=calls * (1 + request.reask) if asks_again else calls,
-            prefilter_calls=job.prefilter_calls,
+            prefilter_calls=job.left.calls,
             sent=sent,
-            destinations=destinations([], asking, os.environ),
+            destinations=destinations(
+                [], [*job.left.ahead, *measured_by([strategy], self.meter)], os.environ
+            ),
         )
 
     async def close(self) -> None:

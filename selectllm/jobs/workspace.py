@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import PromptError, UsageError
 from selectllm.core.workspace_root import workspace_root
 
 
@@ -27,6 +27,16 @@ class Workspace:
     root: Path
     prompts: Path | None
     cache: Path
+
+    @property
+    def own_prompts(self) -> Path:
+        """The folder of prompts to write to. Raises PromptError where there is none."""
+        if self.prompts is None:
+            raise PromptError(
+                "There is no workspace here. To make one, run: selectllm init. Or name a folder of "
+                "prompts with `prompts` DIR."
+            )
+        return self.prompts
 
     @property
     def runs(self) -> Path:

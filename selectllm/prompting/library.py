@@ -102,6 +102,11 @@ def _key(ref: str) -> tuple[str, int]:
     return name, int(version) if version.isdecimal() else 0
 
 
+def is_path(ref: str) -> bool:
+    """Whether `ref` names the file of a prompt, rather than a `name@version`."""
+    return ref.startswith(("./", "/")) or ref.endswith(".jinja")
+
+
 class PromptLibrary:
     """The bundled prompts and those of one folder, usually a workspace's.
 
@@ -146,7 +151,7 @@ class PromptLibrary:
         a released version whose bytes changed, and a `name@version` with two contents.
         """
         base = base or Path()
-        if ref.startswith(("./", "/")) or ref.endswith(".jinja"):
+        if is_path(ref):
             return self._load_path(base / ref, base)
         ref = self.numbered(ref)
         name, _, version = ref.partition("@")

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from selectllm.cli import main
 from selectllm.cli.prompts import prompts
+from selectllm.cli.terminal import spoken
 from selectllm.core.errors import PromptError
 from selectllm.core.files import write_text
 from selectllm.prompting.library import PromptLibrary, check, lock
@@ -175,7 +176,8 @@ class TestLockAndCheck:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        assert "selectllm init. Or name a folder of prompts with --prompts DIR" in error(command)
+        said = spoken(error(command))
+        assert "selectllm init. Or name a folder of prompts with --prompts DIR" in said
 
     def test_the_whole_command_line_ends_with_the_right_code(
         self, workspace: Path, capsys: pytest.CaptureFixture[str]

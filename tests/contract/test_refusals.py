@@ -64,6 +64,10 @@ LINES = {
     "models serve": "smollm2-135m",
     "doctor": "",
     "cache clear": "--yes",
+    "cache explain": SUITE,
+    "cache export": "new.jsonl",
+    "cache import": "new.jsonl",
+    "cache prune": "--max-age 1 --yes",
     "cache ls": "",
     "cache stats": "",
     "cache verify": "",
@@ -364,6 +368,20 @@ evla suites/asked.yaml                              | 'evla' 'eval'?
 utility vaildate x                                  | 'vaildate' 'validate'?
 prompts shw short@1                                 | 'shw' 'show'?
 cache clera                                         | 'clera' 'clear'?
+cache clear --pool nowhere.jsonl                    | nowhere.jsonl
+cache clear --pool pool.jsonl --budget team         | --budget --pool
+cache clear --pool pool.jsonl --map instrction=a    | --map 'instrction' 'instruction'?
+cache clear --unknown                               | --pool
+cache explain nowhere.yaml                          | nowhere.yaml
+cache explain {SUITE}                               | --model mock/
+cache explain {SUITE} --prompt shrt@1               | --prompt 'shrt@1' 'short@1'?
+cache explain {SUITE} --model mock/randm            | --model 'mock/randm' 'mock/random'?
+cache export pool.jsonl                             | pool.jsonl
+cache export new.jsonl --model nope                 | --model 'nope'
+cache export new.jsonl --suite nowhere.yaml         | nowhere.yaml
+cache import nowhere.jsonl                          | nowhere.jsonl
+cache import pool.jsonl                             | pool.jsonl:1
+cache prune                                         | --max-bytes --max-age
 
 log repair nowhere.jsonl                            | nowhere.jsonl
 log repair suites                                   | suites .jsonl
@@ -376,7 +394,7 @@ ROWS = [
     for call, mark, named in (line.partition("|") for line in REFUSALS.splitlines())
     if mark
 ]
-NO_ROWS = {"doctor", "models list", "cache clear", "cache ls", "cache stats", "cache verify"}
+NO_ROWS = {"doctor", "models list", "cache ls", "cache stats", "cache verify"}
 """They take nothing that has a meaning of its own."""
 
 

@@ -86,6 +86,7 @@ def test_a_log_is_told_where_it_is_damaged_and_how_it_is_mended(tmp_path: Path) 
         (b"", "is not a log"),
         (b"some text\n", "is not a log"),
         (b'{"manifest": 3\n{"key":1,"text":""}\n', ":1: The first line"),
+        (b'\x00\xff": 3\n{"key":1,"text":""}\n', ":1: The first line"),
         (b'{"manifest":{"format":2},"manifest_sha256":"0"}\n', ":1: The first line"),
     ],
 )

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from selectllm.core.errors import EncoderError
 from selectllm.data.encoders import embed
-from selectllm.data.vector_store import VectorStore, text_keys
+from selectllm.data.vector_store import VectorStore, stores, text_keys
 from tests.support.hash_encoder import HashEncoder, store_in, words
 
 
@@ -171,3 +173,42 @@ def test_several_may_add_at_once(tmp_path: Path, workers: Callable[[], Executor]
     assert len(store) == len(texts)
     rows = store.find(text_keys(texts))
     np.testing.assert_array_equal(store.read(rows), HashEncoder().encode(texts))
+
+
+texts = st.lists(st.text(max_size=5), max_size=8)
+
+
+@settings(max_examples=20)
+@given(texts, st.sets(st.text(max_size=5), max_size=4))
+def test_what_is_forgotten_is_gone_and_all_else_stays_in_its_row(
+    tmp_path_factory: pytest.TempPathFactory, kept: list[str], more: set[str]
+) -> None:
+    store = VectorStore(tmp_path_factory.mktemp("vectors"), "encoder")
+    if kept:
+        store.add(text_keys(kept), np.arange(len(kept) * 2, dtype=np.float32).reshape(-1, 2) + 1)
+    gone = {*kept[::2], *more}
+    before = store.find(text_keys(kept))
+    assert len(store.holding(text_keys(sorted(gone)))) == sum(text in gone for text in kept)
+    assert store.forget(text_keys(sorted(gone))) == sum(text in gone for text in kept)
+    assert len(store) == len(kept)
+    for text, old, new in zip(kept, before, store.find(text_keys(kept)), strict=True):
+        assert new == (-1 if text in gone else old)
+        if text not in gone:
+            assert store.read(np.array([new])).tolist() == [[2.0 * old + 1, 2.0 * old + 2]]
+    rows = [row for row, text in enumerate(kept) if text in gone]
+    assert not np.any(store.read(np.array(rows, dtype=np.intp)))
+    if kept:
+        store.add(text_keys(kept[:1]), np.ones((1, 2), dtype=np.float32))
+        assert store.find(text_keys(kept[:1])) >= 0
+
+
+def test_every_store_of_a_folder_is_found_and_another_file_is_told(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        VectorStore(tmp_path, name).add(text_keys(["x"]), np.ones((1, 2), dtype=np.float32))
+    assert [store.identity for store in stores(tmp_path)] == ["a", "b"]
+    assert stores(tmp_path / "none") == []
+    (tmp_path / "c.vectors").write_bytes(b"")
+    assert len(stores(tmp_path)) == 2
+    (tmp_path / "c.vectors").write_bytes(b"no vectors")
+    with pytest.raises(EncoderError, match=r"c\.vectors is no file of vectors"):
+        stores(tmp_path)

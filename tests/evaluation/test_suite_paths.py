@@ -19,6 +19,8 @@ LEADING_OUT = [
     ("pool: pool.jsonl", "pool: ../../other/pool.jsonl", "pool"),
     ("pool: pool.jsonl", "pool: OTHER/pool.jsonl", "pool"),
     ("pool: pool.jsonl", "pool: link.jsonl", "pool"),
+    ("name: s", "name: s\nmodels: [mock/first]\nprompts: [../../other/mine.jinja]", r"prompts\.0"),
+    ("name: s", "name: s\nmodels: [mock/first]\nprompts: [short@1, OTHER/mine]", r"prompts\.1"),
     ("name: s", "name: s\nreplies: ../../other/pack.jsonl", "replies"),
     ("name: s", "name: s\nclusters: {file: ../../other/clusters.json}", r"clusters\.file"),
     ("name: s", "name: s\nencoder: ../../other", "encoder"),

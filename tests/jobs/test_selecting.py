@@ -313,6 +313,15 @@ def test_a_threshold_over_nothing_measured_is_a_computed_answer_and_keeps_the_lo
         assert len(chosen(session, **{**rated(server, threshold=3, log=LOG), **corrected})) == 40
 
 
+def test_a_plan_names_whom_the_prefilter_asks_and_what_its_prompt_shows(session: Session) -> None:
+    rater = "rating:answered@1+anthropic/claude-3-5-haiku-latest"
+    for way in ({"strategy": "first"}, MOCK):
+        arguments: SelectArguments = {"budget": 4, "prefilter": f"{rater}:0.5", **way}  # type: ignore[typeddict-item]
+        (host,) = finished(ahead("pool.jsonl", session=session, **arguments)).destinations
+        assert host.host == "api.anthropic.com"
+        assert set(host.columns) == {"instruction", "input", "response"}
+
+
 def test_a_prefilter_that_measures_nothing_leaves_nothing(session: Session) -> None:
     useless = "rating:quality@1+mock/reply:fine:0.5"
     with pytest.raises(SelectionShort, match="none of 40 items") as refused:

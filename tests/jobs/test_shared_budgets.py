@@ -34,7 +34,7 @@ def spent(cache: str = "cache") -> float:
 
 def test_a_suites_budget_holds_over_runs_and_a_higher_limit_goes_on(server: ProviderServer) -> None:
     suite = asking(server, "budget: {name: team, limit: 0.15}")
-    with pytest.raises(BudgetReached, match=r"'team' .* 0\.15 USD reached"):
+    with pytest.raises(BudgetReached, match=r"'team' .* `budget\.limit` 0\.15 USD reached"):
         sl.evaluate(suite, out="run", cache="cache")
     paid = server.count
     assert 0 < paid < 8

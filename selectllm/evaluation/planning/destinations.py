@@ -8,23 +8,28 @@ from selectllm.evaluation.planning.schema import Destination
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.hosts import host_of
 from selectllm.prompting.prompt import Prompt
+from selectllm.selection.scorers.item_scorer import Ahead, Meter
+from selectllm.selection.strategies import Strategy
 
 ASKED_OF_ITEMS = ("instruction", "input")
-"""What strategies that ask a model about an item show of it."""
+"""What strategies show of an item that ask a model about it without a prompt of the library."""
 
 
 def destinations(
     selectors: Iterable[tuple[Prompt, ModelSpec]],
-    measuring: Iterable[ModelSpec],
+    measuring: Iterable[Ahead],
     environment: Mapping[str, str],
 ) -> tuple[Destination, ...]:
     """Every host, with the models that it is asked for and the columns that it is sent.
 
-    `measuring`: the models that strategies ask about single items. What stays on this machine is
-    no destination. Raises ModelError for a base URL that cannot be.
+    `measuring`: what strategies ask about single items. What stays on this machine is no
+    destination. Raises ModelError for a base URL that cannot be.
     """
     asked = [(spec, prompt.shows) for prompt, spec in selectors]
-    asked += [(spec, ASKED_OF_ITEMS) for spec in measuring]
+    asked += [
+        (each.spec, ASKED_OF_ITEMS if each.selector is None else each.selector.prompt.shows)
+        for each in measuring
+    ]
     seen: dict[str, list[tuple[ModelSpec, Sequence[str]]]] = {}
     for spec, columns in asked:
         host = host_of(spec, environment)
@@ -38,3 +43,12 @@ def destinations(
         )
         for host, sent in seen.items()
     )
+
+
+def measured_by(strategies: Iterable[Strategy], meter: Meter) -> list[Ahead]:
+    """Whom each of `strategies` asks that asks a model about single items, and by which prompt."""
+    return [
+        strategy.scorer.ahead((), meter)
+        for strategy in strategies
+        if strategy.scorer is not None and strategy.calls_per_item
+    ]

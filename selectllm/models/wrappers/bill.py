@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 ARGUMENTS = {"usd": "max_cost", "tokens": "max_total_tokens", "requests": "max_requests"}
 """The setting of a session that limits each."""
+IN_SUITES = {"usd": "budget.limit", "tokens": "budget.tokens", "requests": "budget.requests"}
+"""The key of a suite that does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,15 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that calls may come to together, each None for any: as `Bill` has them."""
+    """The most that calls may come to together, each None for any: as `Bill` has them.
+
+    `of_suite`: a suite says so, and not the settings of a session.
+    """
 
     usd: float | None = None
     tokens: int | None = None
     requests: int | None = None
+    of_suite: bool = False
 
     @property
     def any(self) -> bool:
@@ -71,4 +77,5 @@ class Limits:
         return None
 
     def _named(self, name: str) -> str:
-        return f"`{ARGUMENTS[name]}` {getattr(self, name):,g}"
+        named = (IN_SUITES if self.of_suite else ARGUMENTS)[name]
+        return f"`{named}` {getattr(self, name):,.12g}"

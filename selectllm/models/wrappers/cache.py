@@ -12,19 +12,24 @@ import os
 import shlex
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import diskcache
 
-from selectllm.core.codec import canonical_json, load_json, sha256_json
+from selectllm.core.codec import canonical_json, load_json
 from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.types import Reply
 from selectllm.models.model import Request
+from selectllm.models.wrappers.asked import FORMAT, Fingerprint, NewerFormat, asked_text, read_asked
+from selectllm.models.wrappers.network_place import check_local
+from selectllm.models.wrappers.reply_json import cache_row, checked_reply
 from selectllm.models.wrappers.reply_rows import Together, read_text, read_texts, write_text
+from selectllm.models.wrappers.row_sets import each_tag, remove_rows, set_tag
 
+Added = Literal["new", "known", "different"]
 UNBOUNDED = 1 << 62  # bytes; with no eviction this only keeps diskcache from culling
 
 
@@ -65,6 +70,20 @@ def _refusal(folder: Path, why: str) -> str:
     return (
         f"{folder}: the cache holds a row that this version of selectllm did not write, or that "
         f"was damaged since ({why}). It was not used. {remedy(folder)}"
+    )
+
+
+class NewerReply(CacheError):
+    """A reply that a later version of selectllm kept, in a format of its own."""
+
+
+def newer(folder: Path) -> NewerReply:
+    """Our error for such a row."""
+    return NewerReply(
+        f"{folder}: the cache holds a reply that a newer version of selectllm wrote, in a format "
+        f"above {FORMAT}. It was left as it is. Install that version here, too, or choose another "
+        "folder with `cache`",
+        argument="cache",
     )
 
 
@@ -124,6 +143,7 @@ class ReplyCache:
         self.folder = folder
         self._note = note
         self._unkept: dict[str, Reply] = {}  # by key: what the disk did not take
+        check_local(folder)
         with self._edge():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(folder, 0o700)
@@ -171,10 +191,10 @@ class ReplyCache:
 
     def put(self, request: Request, reply: Reply) -> None:
         """Keep `reply` under the request's key, with what `cache ls` shows of it."""
-        row = cache_row(request.model.id, time.time(), reply)
+        row, tag = cache_row(request.model.id, time.time(), reply), asked_text(request)
         with self._edge():
-            if not write_text(self._store, request.key, canonical_json(row)):
-                self._store.set(request.key, row)
+            if not write_text(self._store, request.key, canonical_json(row), tag):
+                self._store.set(request.key, row, tag=tag)
 
     def keep(self, request: Request, reply: Reply) -> None:
         """`put` what was paid for; what the disk does not take is known to this process alone.
@@ -198,7 +218,7 @@ class ReplyCache:
         When it returns, the reply is on the disk, or `note` was told that it cannot be.
         """
         row = cache_row(request.model.id, time.time(), reply)
-        if not await self._together.write(request.key, canonical_json(row)):
+        if not await self._together.write(request.key, canonical_json(row), asked_text(request)):
             self.keep(request, reply)
 
     def by_model(self) -> dict[str, dict[str, Any]]:
@@ -220,7 +240,10 @@ class ReplyCache:
             return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every (key, row): `model` (its id), `at` (Unix time stored), `reply` (its fields)."""
+        """Every (key, row): `model` (its id), `at` (Unix time stored), `reply` (its fields).
+
+        Rows of a later version, which cannot be read, are left out.
+        """
         with self._edge():
             keys = iter(self._store)
         while True:
@@ -228,9 +251,15 @@ class ReplyCache:
                 key = next(keys, None)
             if key is None:
                 return
-            kept = self._kept(key)
-            if kept is not None:  # another process may have cleared the cache meanwhile
-                yield key, kept[0]
+            yield from self.rows_of([key])
+
+    def rows_of(self, keys: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The same of those of `keys` that are there."""
+        for key in keys:
+            with contextlib.suppress(NewerReply):
+                # another process may have cleared the cache meanwhile
+                if (kept := self._kept(key)) is not None:
+                    yield key, kept[0]
 
     def _kept(self, key: str) -> tuple[dict[str, Any], Reply] | None:
         """The row under `key` and its reply, marked as cached."""
@@ -241,6 +270,8 @@ class ReplyCache:
                 row = self._store.get(key) if text is None else self._read(text)
         try:
             return None if row is None else (row, checked_reply(row))
+        except NewerFormat:
+            raise newer(self.folder) from None
         except ValueError as error:
             raise CacheDamaged(_refusal(self.folder, str(error))) from None
 
@@ -249,6 +280,44 @@ class ReplyCache:
             return load_json(text)
         except ValueError:
             raise CacheDamaged(_refusal(self.folder, "not JSON")) from None
+
+    def tags(self) -> Iterator[tuple[str, Fingerprint | None]]:
+        """Every key, and what was asked; None where an earlier or later version kept the reply.
+
+        Raises CacheDamaged for what is none of these.
+        """
+        with self._edge():
+            for key, tag in each_tag(self._store):
+                try:
+                    yield key, None if tag is None else read_asked(tag)
+                except NewerFormat:
+                    yield key, None
+                except ValueError as error:
+                    raise CacheDamaged(_refusal(self.folder, str(error))) from None
+
+    def remove(self, keys: Sequence[str]) -> int:
+        """Remove the replies under `keys`, of whose bytes the files keep nothing; how many."""
+        with self._edge():
+            return remove_rows(self._store, keys)
+
+    def add(self, rows: Sequence[tuple[str, dict[str, Any], str | None]]) -> list[Added]:
+        """Keep the rows (key, `cache_row`, sealed `Fingerprint`) whose keys are new, all or none.
+
+        What became of each: `new`; `known`, the same reply was kept already; or `different`,
+        another one was, which stays.
+        """
+        added: list[Added] = []
+        with self._edge(), self._store.transact():
+            for key, row, tag in rows:
+                if (kept := self._kept(key)) is None:
+                    if not write_text(self._store, key, canonical_json(row), tag):
+                        self._store.set(key, row, tag=tag)
+                    added.append("new")
+                    continue
+                added.append("known" if kept[0]["reply"] == row["reply"] else "different")
+                if added[-1] == "known":
+                    set_tag(self._store, key, tag)
+        return added
 
     def clear(self) -> int:
         """Remove every reply; returns how many there were."""
@@ -262,50 +331,3 @@ class ReplyCache:
     def __len__(self) -> int:
         with self._edge():
             return len(self._store)
-
-
-def cache_row(model: str, at: float, reply: Reply) -> dict[str, Any]:
-    """What the cache keeps of a reply; `sha256`: of its fields, for what no database notices."""
-    fields = reply_fields(reply)
-    return {"model": model, "at": at, "reply": fields, "sha256": sha256_json(fields)}
-
-
-def checked_reply(row: Any) -> Reply:
-    """The reply of a whole row, which need not have a `sha256`. Raises ValueError for another."""
-    match row:
-        case {"model": str(), "at": float(), "reply": fields}:
-            reply = reply_from(fields, cached=True)
-            if row.get("sha256") not in (None, sha256_json(fields)):
-                raise ValueError("not the reply that was kept")
-            return reply
-    raise ValueError("not a reply")
-
-
-def reply_fields(reply: Reply) -> dict[str, Any]:
-    """A reply as JSON fields, without `cached`: that is about this run, not about the reply."""
-    return {
-        "text": reply.text,
-        "finish_reason": reply.finish_reason,
-        "tokens_in": reply.tokens_in,
-        "tokens_out": reply.tokens_out,
-        "cost_usd": reply.cost_usd,
-        "seconds": reply.seconds,
-    }
-
-
-REPLY_KEYS = reply_fields(Reply("")).keys()
-
-
-def reply_from(fields: Any, *, cached: bool = False) -> Reply:
-    """The inverse of `reply_fields`, marked as `cached`. Raises ValueError for anything else."""
-    match fields:
-        case {
-            "text": str(),
-            "finish_reason": str(),
-            "tokens_in": int() | None,
-            "tokens_out": int() | None,
-            "cost_usd": int() | float() | None,
-            "seconds": int() | float(),
-        } if fields.keys() == REPLY_KEYS:
-            return Reply(**fields, cached=cached)
-    raise ValueError("not a reply")

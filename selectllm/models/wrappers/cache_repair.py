@@ -22,7 +22,9 @@ import diskcache
 from selectllm.core.codec import load_json
 from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.files import unwritable
-from selectllm.models.wrappers.cache import FROM_BELOW, ReplyCache, checked_reply, unusable
+from selectllm.models.wrappers.asked import NewerFormat, read_asked
+from selectllm.models.wrappers.cache import FROM_BELOW, ReplyCache, unusable
+from selectllm.models.wrappers.reply_json import checked_reply
 
 DATABASE: str = diskcache.core.DBNAME
 ASIDE = f"{DATABASE}.damaged"
@@ -32,7 +34,8 @@ SMALLEST = 200  # bytes of a row: its key alone has 64 characters
 PATIENCE = 1_000  # row numbers that cannot be looked up, behind those that the file has room for
 WAIT = 5.0  # seconds for another process
 
-COLUMNS = ("key", "raw", "store_time", "access_time", "size", "mode", "filename", "value")
+COLUMNS = ("key", "raw", "store_time", "access_time", "size", "mode", "tag", "filename", "value")
+TAG = COLUMNS.index("tag")
 IN_ORDER = f"SELECT rowid, {', '.join(COLUMNS)} FROM Cache NOT INDEXED"
 KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -41,10 +44,14 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class CacheState:
-    """How many replies are `whole`, and what is `damaged`: a sentence each."""
+    """How many replies are `whole`, and what is `damaged`: a sentence each.
+
+    `newer`: rows of a later version of selectllm, which are left as they are.
+    """
 
     whole: int
     damaged: tuple[str, ...]
+    newer: int = 0
 
 
 def examine(folder: Path) -> CacheState:
@@ -154,12 +161,31 @@ def _sorted(folder: Path, database: sqlite3.Connection) -> tuple[list[Row], Cach
     """The whole rows, and what can be said of the others."""
     damaged = _faults(folder, database)
     whole: dict[str, Row] = {}
+    newer: set[str] = set()
     for number, *row in _rows(folder, database) if damaged else _all(database):
         try:
-            whole[_checked(folder, row)] = tuple(row)
+            key, is_later = _checked(folder, row)
         except (*FROM_BELOW, CacheError) as error:
             damaged.append(f"row {number} is not a whole reply ({error})")
-    return list(whole.values()), CacheState(len(whole), tuple(damaged))
+            continue
+        if why := _unsaid(row[TAG]):
+            damaged.append(f"row {number} is a whole reply, but does not say what to ({why})")
+            row[TAG] = None
+        whole[key] = tuple(row)
+        (newer.add if is_later else newer.discard)(key)
+    return list(whole.values()), CacheState(len(whole) - len(newer), tuple(damaged), len(newer))
+
+
+def _unsaid(tag: Any) -> str | None:
+    """What is wrong with what a row says of its question; rows of earlier versions say nothing."""
+    try:
+        if tag is not None:
+            read_asked(_text(tag))
+    except NewerFormat:
+        return None
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _faults(folder: Path, database: sqlite3.Connection) -> list[str]:
@@ -206,8 +232,11 @@ def _rows(folder: Path, database: sqlite3.Connection) -> Iterator[Row]:
             number, failures = number + 1, failures + 1
 
 
-def _checked(folder: Path, row: list[Any]) -> str:
-    """The key of a row that is whole. Raises ValueError, or as files do, otherwise."""
+def _checked(folder: Path, row: list[Any]) -> tuple[str, bool]:
+    """The key of a row that is whole, and whether a later version wrote it.
+
+    Raises ValueError, or as files do, for any other.
+    """
     fields = dict(zip(COLUMNS, row, strict=True))
     key = bytes(fields["key"]).decode()
     if not KEY.fullmatch(key) or fields["raw"] != 1:
@@ -219,8 +248,10 @@ def _checked(folder: Path, row: list[Any]) -> str:
             text = (folder / os.fsdecode(name)).read_bytes()
         case _:
             raise ValueError("not JSON")
-    checked_reply(load_json(text))
-    return key
+    with contextlib.suppress(NewerFormat):
+        checked_reply(load_json(text))
+        return key, False
+    return key, True
 
 
 def _replace(folder: Path, rows: list[Row]) -> None:
@@ -234,7 +265,7 @@ def _replace(folder: Path, rows: list[Row]) -> None:
             marks = ", ".join("?" * len(COLUMNS))
             database.executemany(
                 f"INSERT INTO Cache ({', '.join(COLUMNS)}) VALUES ({marks})",
-                ([_text(row[0]), *row[1:-2], _text(row[-2]), _text(row[-1])] for row in rows),
+                ([*map(_text, row)] for row in rows),
             )
             database.execute("COMMIT")
         old = folder / DATABASE

@@ -15,7 +15,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write
 from selectllm.core.types import Attempt, Decision, Reply
 from selectllm.models.model import Model, Request, expect
-from selectllm.models.wrappers.cache import reply_fields, reply_from
+from selectllm.models.wrappers.reply_json import reply_fields, reply_from
 
 
 def read_pack(path: Path) -> dict[str, Reply]:

@@ -24,10 +24,10 @@ MOST_KEYS = 500  # of one question; sqlite takes 999 values at least
 _READ = "SELECT mode, value FROM Cache WHERE key = ? AND raw = 1"
 _READ_MANY = "SELECT key, mode, value FROM Cache WHERE raw = 1 AND key IN ({})"
 _WRITE = """
-INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, value)
-VALUES (?, 1, ?, ?, 0, 0, ?, ?)
-ON CONFLICT (key, raw) DO UPDATE SET store_time = excluded.store_time,
-expire_time = NULL, access_time = excluded.access_time, access_count = 0, tag = NULL, size = 0,
+INSERT INTO Cache (key, raw, store_time, access_time, access_count, tag, size, mode, value)
+VALUES (?, 1, ?, ?, 0, ?, 0, ?, ?)
+ON CONFLICT (key, raw) DO UPDATE SET store_time = excluded.store_time, tag = excluded.tag,
+expire_time = NULL, access_time = excluded.access_time, access_count = 0, size = 0,
 mode = excluded.mode, value = excluded.value WHERE filename IS NULL
 """
 
@@ -47,12 +47,15 @@ def read_texts(store: diskcache.Cache, keys: Sequence[str]) -> Iterator[tuple[st
             yield key, _text(mode, value)
 
 
-def write_text(store: diskcache.Cache, key: str, text: str) -> bool:
-    """Keep `text` under `key`; False, and nothing is kept, where diskcache has to do it."""
+def write_text(store: diskcache.Cache, key: str, text: str, tag: str | None = None) -> bool:
+    """Keep `text` under `key`; False, and nothing is kept, where diskcache has to do it.
+
+    `tag`: what stands beside it, in a column that nobody reads with it.
+    """
     if len(text) > LONGEST:
         return False
     now = time.time()
-    return bool(store._con.execute(_WRITE, (key, now, now, RAW, text)).rowcount)
+    return bool(store._con.execute(_WRITE, (key, now, now, tag, RAW, text)).rowcount)
 
 
 def _text(mode: Any, value: Any) -> str | None:
@@ -70,14 +73,14 @@ class Together:
         self._store = store
         self._open: dict[asyncio.AbstractEventLoop, _Batch] = {}
 
-    async def write(self, key: str, text: str) -> bool:
+    async def write(self, key: str, text: str, tag: str | None = None) -> bool:
         """Whether `text` was written under `key`; if not, it can be tried alone."""
         loop = asyncio.get_running_loop()
         batch = self._open.get(loop)
         if batch is None:
             batch = self._open[loop] = _Batch(loop.create_future())
             loop.call_soon(self._commit, loop)
-        batch.rows[key] = text
+        batch.rows[key] = text, tag
         # shield: who is cancelled must not cancel what the others wait for
         return key in await asyncio.shield(batch.written)
 
@@ -89,13 +92,13 @@ class Together:
             written = set()
         batch.written.set_result(written)
 
-    def _written(self, rows: Mapping[str, str]) -> set[str]:
+    def _written(self, rows: Mapping[str, _Row]) -> set[str]:
         if len(rows) == 1:
-            return {key for key, text in rows.items() if write_text(self._store, key, text)}
+            return {key for key, row in rows.items() if write_text(self._store, key, *row)}
         database = self._store._con
         database.execute("BEGIN IMMEDIATE")
         try:
-            written = {key for key, text in rows.items() if write_text(self._store, key, text)}
+            written = {key for key, row in rows.items() if write_text(self._store, key, *row)}
             database.execute("COMMIT")
         finally:
             if database.in_transaction:
@@ -103,9 +106,13 @@ class Together:
         return written
 
 
+_Row = tuple[str, str | None]
+"""A text and its tag."""
+
+
 @dataclass(slots=True)
 class _Batch:
     """Rows to write, and who waits for it: the keys that were written."""
 
     written: asyncio.Future[set[str]]
-    rows: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, _Row] = field(default_factory=dict)

@@ -10,13 +10,17 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from selectllm.core.errors import CacheError
 from selectllm.models.wrappers.byte_lock import release, take
+from selectllm.models.wrappers.network_place import check_local
 
 WAITS = 30.0  # seconds for a transaction of another process, which take milliseconds
+POLL = 0.01  # seconds between looks at who makes the file
+_SETTING_UP = 1 << 41  # the byte of who makes the file, above the numbers of processes
 _TABLES = """\
 CREATE TABLE IF NOT EXISTS accounts (
     name TEXT PRIMARY KEY, usd REAL NOT NULL, tokens INTEGER NOT NULL, requests INTEGER NOT NULL,
@@ -90,15 +94,21 @@ class SharedState:
 
     def _connection(self) -> sqlite3.Connection:
         if not self._opened:
+            check_local(self.file.parent)
             self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             connection = sqlite3.connect(
                 self.file, timeout=WAITS, isolation_level=None, check_same_thread=False
             )
             self._opened.append(connection)
             os.chmod(self.file, 0o600)
-            connection.execute("PRAGMA journal_mode = WAL")
+            while not take(self.locks, _SETTING_UP):  # to change the mode sqlite waits for nobody
+                time.sleep(POLL)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(_TABLES)
+            finally:
+                release(self.locks, _SETTING_UP)
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_TABLES)
         return self._opened[0]
 
     @contextlib.contextmanager

@@ -10,6 +10,7 @@ from selectllm.models.model import ModelSpec
 from selectllm.models.providers.hosts import HOSTS, host_of
 from selectllm.models.providers.litellm_quirks import load_litellm
 from selectllm.prompting.library import PromptLibrary
+from selectllm.selection.scorers.item_scorer import Ahead
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_each_host_is_named_once_with_its_models_and_columns() -> None:
     prompt = PromptLibrary().load("criteria@1")
     specs = [ModelSpec(name=name, id=f"openai/{name}") for name in ("a", "b")]
     mock = ModelSpec(name="c", id="mock/first")
-    found = destinations([(prompt, spec) for spec in (*specs, mock)], [specs[0]], {})
+    found = destinations([(prompt, spec) for spec in (*specs, mock)], [Ahead(specs[0])], {})
     assert [each.host for each in found] == ["api.openai.com"]
     assert found[0].models == ("a", "b")
     assert set(found[0].columns) == {"instruction", "input"}

@@ -12,6 +12,7 @@ import pytest
 
 from selectllm.core.types import Reply
 from selectllm.models.model import Request
+from selectllm.models.wrappers.asked import asked_text
 from selectllm.models.wrappers.cache import JSONOnlyDisk, ReplyCache
 from selectllm.models.wrappers.cached import Cached
 from tests.models.wrappers.test_cache import REQUEST
@@ -68,8 +69,9 @@ def test_what_was_written_is_what_diskcache_writes_and_reads(tmp_path: Path) -> 
     for request in requests(5):
         ours.put(request, Reply("short"))
         ours.put(request, Reply(LONG if request.seed == 3 else "é [1]", "stop"))  # once more
+    tags = {request.key: asked_text(request) for request in requests(5)}
     for key, row in ours.rows():
-        theirs.set(key, row)
+        theirs.set(key, row, tag=tags[key])
     columns = "key, raw, expire_time, access_count, tag, size, mode, value"
     listed = f"SELECT {columns} FROM Cache ORDER BY key"
     assert ours._store._sql(listed).fetchall() == theirs._sql(listed).fetchall()

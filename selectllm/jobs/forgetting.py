@@ -1,0 +1,204 @@
+"""Forget a pool: what the cache keeps of its texts, and what else on the disk does."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selectllm.core.codec import load_json
+from selectllm.core.errors import UsageError
+from selectllm.core.files import read_json
+from selectllm.core.shown import counted
+from selectllm.core.types import Pool
+from selectllm.data.pool import load_pool
+from selectllm.jobs.outputs import nearby
+from selectllm.jobs.workspace import Workspace
+from selectllm.models.wrappers.asked import item_hash
+from selectllm.models.wrappers.cache import ReplyCache
+from selectllm.models.wrappers.cache_repair import ASIDE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LONGEST = 1 << 20  # bytes of a line that is looked into
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What the cache holds of the texts of `pool`, or what was removed of it.
+
+    `keys`: of the replies to questions that showed one of its items, and with `unknown` of those
+    too of which it is not known what they showed; else `unsaid` counts these. `usd`: what the
+    replies cost. `vectors`: rows of texts. `clusters`: files of how the pool was divided. `left`:
+    commands that remove what else holds its texts or picks, each with what that is.
+    """
+
+    pool: Pool
+    keys: tuple[str, ...]
+    usd: float
+    unsaid: int
+    vectors: int
+    clusters: tuple[Path, ...]
+    left: tuple[tuple[str, str], ...]
+
+    @property
+    def text(self) -> str:
+        """In sentences, as what was removed."""
+        lines = [f"Removed of {self.pool.source}: {self.amounts}."]
+        if self.unsaid:
+            lines.append(
+                f"Of {self.unsaid:,} other replies it is not known which items they showed, "
+                "because an earlier version of selectllm kept them or their prompts were made of "
+                "something else than items. They stay. To remove them, too, give `unknown`."
+            )
+        if self.left:
+            lines.append("These still hold texts, picks or replies of it. To remove them, run:")
+            lines += [f"  {command}    # {what}" for what, command in self.left]
+        lines.append("What was written elsewhere (selections, reports, packs) is not looked for.")
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, the paths as text."""
+        counts = {"usd": self.usd, "unsaid": self.unsaid, "vectors": self.vectors}
+        clusters, left = [str(path) for path in self.clusters], [list(each) for each in self.left]
+        return {**counts, "keys": list(self.keys), "clusters": clusters, "left": left}
+
+    @property
+    def amounts(self) -> str:
+        """How much it is."""
+        return (
+            f"{counted(len(self.keys), 'reply')} (which cost {self.usd:.4f} USD), "
+            f"{counted(self.vectors, 'vector')} and {counted(len(self.clusters), 'file')} of its "
+            "clusters"
+        )
+
+
+def to_forget(
+    cache: ReplyCache,
+    file: Path,
+    workspace: Workspace,
+    *,
+    columns: Mapping[str, str] | None = None,
+    unknown: bool = False,
+) -> Forgotten:
+    """What the cache of a workspace holds of the pool in `file`, its items known by their texts.
+
+    `columns`: how to read it, as load_pool. `unknown`: also the replies of which it is not known
+    what they showed. Nothing is removed. Raises PoolError, and as the cache does.
+    """
+    pool = load_pool(file, columns=columns).pool
+    items = {item_hash(item.instruction, item.input) for item in pool.items}
+    showing, unsaid = list[str](), list[str]()
+    for key, asked in cache.tags():
+        if asked is None or asked.shown is None:
+            unsaid.append(key)
+        elif not items.isdisjoint(asked.shown):
+            showing.append(key)
+    keys = (*showing, *unsaid) if unknown else tuple(showing)
+    costs = (row["reply"]["cost_usd"] or 0.0 for _, row in cache.rows_of(keys))
+    return Forgotten(
+        pool=pool,
+        keys=tuple(keys),
+        usd=float(sum(costs)),
+        unsaid=0 if unknown else len(unsaid),
+        vectors=_vectors(workspace, pool),
+        clusters=tuple(_clusters(workspace.cache / "clusters", pool)),
+        left=tuple(_left(workspace, pool, frozenset(keys))),
+    )
+
+
+def forget(cache: ReplyCache, workspace: Workspace, forgotten: Forgotten) -> None:
+    """Remove it. Begun again after it was stopped in between, it removes the rest."""
+    from selectllm.data.vector_store import stores
+
+    for store in stores(workspace.cache / "vectors"):
+        store.forget(_text_keys(forgotten.pool))
+    for path in forgotten.clusters:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be removed ({error.strerror})") from None
+    cache.remove(forgotten.keys)
+
+
+def _text_keys(pool: Pool) -> NDArray[np.bytes_]:
+    from selectllm.data.vector_store import text_keys
+
+    texts = {item.text for item in pool.items}
+    texts |= {each for item in pool.items for each in (item.instruction, item.input) if each}
+    texts |= {item.response for item in pool.items if item.response}
+    return text_keys(sorted(texts))
+
+
+def _vectors(workspace: Workspace, pool: Pool) -> int:
+    from selectllm.data.vector_store import stores
+
+    found = stores(workspace.cache / "vectors")
+    keys = _text_keys(pool) if found else None
+    return 0 if keys is None else sum(len(store.holding(keys)) for store in found)
+
+
+def _clusters(folder: Path, pool: Pool) -> Iterator[Path]:
+    """The files that say how this pool was divided."""
+    for path in sorted(folder.glob("*.json")):
+        with contextlib.suppress(UsageError):  # what is no such file is nobody's clusters
+            if read_json(path).get("pool_sha256") == pool.sha256:
+                yield path
+
+
+def _left(workspace: Workspace, pool: Pool, keys: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What else holds texts of the pool, and the command that removes it."""
+    for run in sorted(workspace.runs.glob("*/run.json")):
+        with contextlib.suppress(UsageError):
+            if _of_pool(read_json(run), pool):
+                yield "a run: item ids, picks and replies", _removing(run.parent)
+    for path in _logs(workspace):
+        first = next(_lines(path), {})
+        if _of_pool(first, pool):
+            yield "a log of decisions: item ids, picks and replies", _removing(path)
+        elif {"key", "reply"} <= first.keys() and any(
+            row.get("key") in keys for row in _lines(path)
+        ):
+            yield "a pack of replies", _removing(path)
+    aside = workspace.cache / "replies" / ASIDE
+    if aside.exists():
+        yield "the damaged cache that a repair kept", _removing(aside)
+    students = workspace.cache / "student"
+    if students.exists():
+        yield "what students learned, from this and other pools", _removing(students)
+    if pool.source and Path(pool.source).exists():
+        yield "the pool itself", _removing(Path(pool.source))
+
+
+def _of_pool(content: Mapping[str, Any], pool: Pool) -> bool:
+    """Whether a manifest, or the first line of a log, names this pool."""
+    manifest = content.get("manifest", content)
+    return isinstance(manifest, dict) and manifest.get("pool_sha256") == pool.sha256
+
+
+def _logs(workspace: Workspace) -> Iterator[Path]:
+    """The JSON lines of a workspace, beside its cache and its runs."""
+    for folder, pattern in ((workspace.root, "*.jsonl"), (workspace.root / "eval", "**/*.jsonl")):
+        for path in sorted(folder.glob(pattern)):
+            if not path.is_relative_to(workspace.runs) and path.is_file():
+                yield path
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines, as far as it can be read."""
+    with contextlib.suppress(OSError), path.open("rb") as handle:
+        while line := handle.readline(LONGEST):
+            with contextlib.suppress(ValueError):
+                row = load_json(line)
+                if isinstance(row, dict):
+                    yield row
+
+
+def _removing(path: Path) -> str:
+    words = ["rm", "-r", str(nearby(path))] if path.is_dir() else ["rm", str(nearby(path))]
+    return shlex.join(words)

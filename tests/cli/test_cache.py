@@ -1,0 +1,367 @@
+"""`selectllm cache`: why a reply is missing, packs, limits, and a pool that is forgotten."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import shutil
+import subprocess
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selectllm.core.types import Item, Reply
+from selectllm.data.pool import load_pool
+from selectllm.data.vector_store import VectorStore, text_keys
+from selectllm.jobs.caching import DAY, to_prune
+from selectllm.models.wrappers import network_place
+from selectllm.models.wrappers.cache import ReplyCache
+from selectllm.models.wrappers.cache_repair import ASIDE
+from tests.conftest import Command, pool_rows, write_jsonl
+from tests.models.wrappers.test_asked import ITEMS, SHOWING, update
+from tests.support.cli_files import RATED, served, write_suite
+from tests.support.provider_server import ProviderServer
+
+PRICED = {"price": {"input": 1000, "output": 1000}}
+REPLIES = Path("cache/replies")
+
+
+@pytest.fixture
+def evaluated(selectllm: Command, server: ProviderServer) -> ProviderServer:
+    """A folder in which 8 questions of suite.yaml were asked; whoever answered."""
+    write_jsonl(Path("pool.jsonl"), pool_rows())
+    write_suite(RATED, served(server, **PRICED))
+    assert selectllm("eval", "suite.yaml", "--quiet").code == 0
+    assert server.count == 8
+    return server
+
+
+def changed(server: ProviderServer, *changes: str, **settings: object) -> str:
+    """Another suite with the same pool and server."""
+    return str(write_suite(RATED, served(server, **PRICED, **settings), *changes, path="new.yaml"))
+
+
+# --- explain
+
+
+def test_what_is_cached_is_counted_and_what_is_not_is_explained(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    assert selectllm("cache", "explain", "suite.yaml").out == (
+        "short@1 with m: 8 of 8 questions cached, 0 missing.\n"
+    )
+    told = selectllm("cache", "explain", changed(evaluated, temperature=0.7), "--limit", 3)
+    assert told.code == 0
+    assert "0 of 3 questions cached, 3 missing" in told.out
+    assert "the same messages were asked with temperature 0; now it is 0.7" in told.out
+    suite = changed(evaluated, "[short@1] -> [short@1, rank@1]")
+    told = selectllm("cache", "explain", suite, "--prompt", "rank@1")
+    assert "rank@1 with m: 0 of 8 questions cached, 8 missing" in told.out
+    assert "another text showed the same items in the same order" in told.out
+    told = selectllm("cache", "explain", changed(evaluated, "orders: 2"))
+    assert "8 of 16 questions cached, 8 missing" in told.out
+    assert "8 missing: the same model and settings were asked, but the same items" in told.out
+    assert evaluated.count == 8
+
+
+def test_every_miss_is_in_the_json_with_its_nearest(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    suite = changed(evaluated, max_tokens=7)
+    (pair,) = selectllm("cache", "explain", suite, "--json").json["pairs"]
+    keys = {json.loads(row)["key"] for row in selectllm("cache", "ls", "--json").out.splitlines()}
+    assert len(pair["misses"]) == pair["questions"] == 8
+    for miss in pair["misses"]:
+        assert miss["nearest"]["fields"] == ["max_tokens"]
+        assert miss["nearest"]["key"] in keys
+        assert miss["key"] not in keys
+
+
+def test_rows_of_an_earlier_version_are_counted_and_not_compared(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    update(REPLIES, "tag = NULL")
+    assert "8 of 8 questions cached" in selectllm("cache", "explain", "suite.yaml").out
+    told = selectllm("cache", "explain", changed(evaluated, max_tokens=7)).out
+    assert "the cache holds nothing that can be compared with it" in told
+    assert "8 of 8 cached replies do not say what was asked" in told
+
+
+def test_recorded_replies_are_told_beside_cached_ones(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    assert selectllm("cache", "export", "pack.jsonl").code == 0
+    shutil.rmtree(REPLIES)
+    told = selectllm("cache", "explain", changed(evaluated, "replies: pack.jsonl"))
+    assert "0 of 8 questions cached, 8 answered by the suite's recorded replies" in told.out
+
+
+def test_a_question_that_is_asked_again_is_told_as_such(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    for name, row in pairs():
+        row["reply"]["text"] = "none of them"
+        put(name, row)
+    told = selectllm("cache", "explain", "suite.yaml").out
+    assert "8 missing: the question was answered, but not validly" in told
+
+
+def pairs() -> list[tuple[str, dict[str, dict[str, object]]]]:
+    with closing(ReplyCache(REPLIES)) as cache:
+        return list(cache.rows())
+
+
+def put(key: str, row: dict[str, dict[str, object]]) -> None:
+    """A row whose hash is not looked at."""
+    del row["sha256"]
+    with closing(ReplyCache(REPLIES)) as cache:
+        cache._store.set(key, row)
+
+
+# --- packs
+
+
+def test_a_pack_takes_the_replies_of_a_suite_to_another_cache(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    with closing(ReplyCache(REPLIES)) as cache:
+        cache.put(SHOWING, Reply("[1]"))
+    assert selectllm("cache", "export", "all.jsonl").out.startswith("Wrote 9 replies to all.jsonl.")
+    assert selectllm("cache", "export", "suite.jsonl", "--suite", "suite.yaml").code == 0
+    assert selectllm("cache", "export", "again.jsonl", "--suite", "suite.yaml").code == 0
+    assert Path("suite.jsonl").read_bytes() == Path("again.jsonl").read_bytes()
+    assert len(Path("suite.jsonl").read_text(encoding="utf-8").splitlines()) == 8
+    new = selectllm("cache", "import", "suite.jsonl", "--cache", "other", "--json")
+    assert new.json == {"path": "suite.jsonl", "new": 8, "known": 0, "different": 0}
+    again = selectllm("cache", "import", "all.jsonl", "--cache", "other").out
+    assert "of 9 replies, 1 were new and are in the cache now, 8 were known" in again
+    shutil.rmtree("eval")
+    assert selectllm("eval", "suite.yaml", "--quiet", "--cache", "other", "--offline").code == 0
+    assert evaluated.count == 8
+
+
+def test_a_pack_holds_one_model_where_one_is_named(selectllm: Command) -> None:
+    with closing(ReplyCache(REPLIES)) as cache:
+        cache.put(SHOWING, Reply("[1]"))
+        cache.put(replace(SHOWING, model=replace(SHOWING.model, id="openai/n")), Reply("[2]"))
+    assert selectllm("cache", "export", "n.jsonl", "--model", "openai/n").code == 0
+    assert json.loads(Path("n.jsonl").read_text(encoding="utf-8"))["model"] == "openai/n"
+    refused = selectllm("cache", "export", "x.jsonl", "--model", "openai/nn")
+    assert refused.code == 2
+    assert "Did you mean 'openai/n'?" in refused.err
+    assert not Path("x.jsonl").exists()
+
+
+def test_a_damaged_pack_changes_nothing(selectllm: Command, evaluated: ProviderServer) -> None:
+    selectllm("cache", "export", "pack.jsonl")
+    lines = Path("pack.jsonl").read_bytes().splitlines(keepends=True)
+    Path("pack.jsonl").write_bytes(
+        b"".join([*lines[:4], lines[4].replace(b"[1", b"[2"), *lines[5:]])
+    )
+    refused = selectllm("cache", "import", "pack.jsonl", "--cache", "other")
+    assert (refused.code, refused.out) == (2, "")
+    assert "pack.jsonl:5 was changed or cut" in refused.err
+    assert selectllm("cache", "stats", "--cache", "other", "--json").json["models"] == {}
+
+
+def test_a_pack_replaces_no_other_file(selectllm: Command, evaluated: ProviderServer) -> None:
+    before = Path("pool.jsonl").read_bytes()
+    refused = selectllm("cache", "export", "pool.jsonl")
+    assert refused.code == 2
+    assert "is not overwritten" in refused.err
+    assert Path("pool.jsonl").read_bytes() == before
+    assert selectllm("cache", "export", "cache/replies/pack.jsonl").code == 2
+
+
+# --- limits
+
+
+def test_nothing_goes_without_a_limit_and_what_goes_is_told_with_its_price(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    assert selectllm("cache", "prune").code == 2
+    dry = selectllm("cache", "prune", "--max-bytes", 0, "--dry-run")
+    assert dry.out.startswith("8 replies of ")
+    spent = selectllm("cache", "stats", "--json").json["models"]["openai/m"]["cost_usd"]
+    assert f"They cost {spent:.4f} USD" in dry.out
+    assert len(pairs()) == 8
+    kept = selectllm("cache", "prune", "--max-age", 1, "--yes")
+    assert "There is nothing to remove" in kept.out
+    assert selectllm("cache", "prune", "--max-bytes", 0, "--yes").code == 0
+    assert pairs() == []
+
+
+def test_the_oldest_go_first_and_only_as_many_as_need_be(tmp_path: Path) -> None:
+    now = time.time()
+    with closing(ReplyCache(tmp_path / "cache")) as cache:
+        for seed in range(6):
+            cache.put(replace(SHOWING, seed=seed), Reply(f"[{seed}]", cost_usd=0.5))
+    for seed in range(6):
+        key = replace(SHOWING, seed=seed).key
+        set_at = "value = json_set(value, '$.at', ?) WHERE key = ?"
+        update(tmp_path / "cache", set_at, now - seed * DAY, key)
+    with closing(ReplyCache(tmp_path / "cache")) as cache:
+        old = to_prune(cache, max_age=2.5, clock=lambda: now)
+        assert old.keys == tuple(replace(SHOWING, seed=seed).key for seed in (5, 4, 3))
+        assert (old.usd, old.left) == (1.5, 3)
+        everything = old.bytes + old.left_bytes
+        one = to_prune(cache, max_bytes=everything - 1)
+        assert one.keys == (replace(SHOWING, seed=5).key,)
+        assert to_prune(cache, max_bytes=everything).keys == ()
+        both = to_prune(cache, max_bytes=0, max_age=2.5, clock=lambda: now)
+        assert len(both.keys) == 6
+        assert to_prune(cache, max_age=0, clock=lambda: now - 10 * DAY).keys == ()
+        cache.remove(old.keys)
+        assert to_prune(cache, max_age=2.5, clock=lambda: now).keys == ()
+
+
+def test_replies_of_a_newer_version_are_told_and_stay(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    update(REPLIES, "value = json_object('format', 2) WHERE rowid = 1")
+    assert "  1 reply of a newer version of selectllm" in selectllm("cache", "stats").out
+    assert len(selectllm("cache", "ls", "--json").out.splitlines()) == 7
+    assert "1 reply of a newer version" in selectllm("cache", "verify", "--repair").out
+    assert selectllm("cache", "verify", "--json").json["newer"] == 1
+    assert selectllm("cache", "prune", "--max-bytes", 0, "--yes").code == 0
+    assert "replies: 1 reply," in selectllm("cache", "stats").out
+    refused = selectllm("cache", "explain", "suite.yaml")
+    assert refused.code == 2
+    assert "newer version of selectllm wrote" in refused.err
+
+
+# --- a pool that is forgotten
+
+SECRET = "The merger with Nowhere Ltd is on the third of May"
+
+
+@pytest.fixture
+def two_pools(selectllm: Command) -> None:
+    """A cache of replies to questions about two pools, their vectors and clusters."""
+    write_jsonl(Path("pool.jsonl"), [{"id": i.id, "instruction": i.instruction, "input": i.input}
+                                     for i in ITEMS])  # fmt: skip
+    other = (Item("c", "Explain sand"), ITEMS[1])
+    sand = replace(SHOWING.question, shown=other[:1])
+    unsaid = replace(SHOWING.question, shown=())
+    with closing(ReplyCache(REPLIES)) as cache:
+        cache.put(SHOWING, Reply(SECRET, cost_usd=0.25))
+        cache.put(replace(SHOWING, seed=1), Reply(SECRET * 5_000, cost_usd=0.25))
+        cache.put(replace(SHOWING, seed=2, question=sand), Reply("about sand"))
+        cache.put(replace(SHOWING, seed=3, question=unsaid), Reply("of who knows what"))
+    store = VectorStore(Path("cache/vectors"), "encoder")
+    texts = [ITEMS[0].text, "Explain sand", ITEMS[1].text]
+    store.add(text_keys(texts), np.arange(12, dtype=np.float32).reshape(3, 4))
+    sha256 = load_pool("pool.jsonl").pool.sha256
+    for name, of in (("own", sha256), ("other", "0" * 64)):
+        path = Path(f"cache/clusters/{name}.json")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"pool_sha256": of, "clusters": []}), encoding="utf-8")
+
+
+def holding(text: str) -> list[str]:
+    """The files of the cache that hold a text."""
+    files = [path for path in Path("cache").rglob("*") if path.is_file()]
+    return [str(path) for path in files if text.encode() in path.read_bytes()]
+
+
+def test_a_pool_is_forgotten_and_nothing_else(selectllm: Command, two_pools: None) -> None:
+    assert len(holding(SECRET)) >= 2
+    told = selectllm("cache", "clear", "--pool", "pool.jsonl", "--yes")
+    assert told.code == 0, told.err
+    assert (
+        "Removed of pool.jsonl: 2 replies (which cost 0.5000 USD), 2 vectors and 1 file of its "
+        "clusters."
+    ) in told.out
+    assert "Of 1 other replies it is not known which items they showed" in told.out
+    assert "give --unknown" in told.out
+    assert "  rm pool.jsonl    # the pool itself" in told.out
+    assert holding(SECRET) == []
+    assert len(holding("about sand")) == 1
+    store = VectorStore(Path("cache/vectors"), "encoder")
+    assert store.find(text_keys([ITEMS[0].text, "Explain sand", ITEMS[1].text])).tolist() == [
+        -1,
+        1,
+        -1,
+    ]
+    assert store.read(np.array([1])).tolist() == [[4.0, 5.0, 6.0, 7.0]]
+    assert [path.name for path in Path("cache/clusters").iterdir()] == ["other.json"]
+    again = selectllm("cache", "clear", "--pool", "pool.jsonl", "--yes").out
+    assert "0 replies (which cost 0.0000 USD), 0 vectors and 0 files" in again
+
+
+def test_replies_to_unknown_questions_go_where_that_is_asked(
+    selectllm: Command, two_pools: None
+) -> None:
+    update(REPLIES, "tag = NULL WHERE key = ?", replace(SHOWING, seed=2).key)
+    told = selectllm("cache", "clear", "--pool", "pool.jsonl", "--unknown", "--yes")
+    assert "4 replies" in told.out
+    assert "not known" not in told.out
+    assert pairs() == []
+
+
+def test_nothing_is_forgotten_before_somebody_agrees(
+    selectllm: Command, two_pools: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    told = selectllm("cache", "clear", "--pool", "pool.jsonl")
+    assert told.out == "Nothing was removed.\n"
+    assert "Remove 2 replies (which cost 0.5000 USD)" in told.err
+    assert len(pairs()) == 4
+
+
+def test_what_else_holds_its_texts_is_told_with_commands_that_work(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    selectllm("cache", "export", "pack.jsonl")
+    (REPLIES / ASIDE).write_bytes(b"")
+    options = ("--by", "random", "--prompt", "short@1", "--model", "mock/first", "--quiet")
+    assert selectllm("select", "pool.jsonl", "--budget", 8, *options).code == 0
+    told = selectllm("cache", "clear", "--pool", "pool.jsonl", "--yes").out
+    commands = [line.partition("#")[0].split() for line in told.splitlines() if "  rm " in line]
+    assert [words[-1] for words in commands if words[1] == "-r"] == [
+        str(path) for path in Path("eval/runs").iterdir()
+    ]
+    named = {words[-1] for words in commands if words[1] != "-r"}
+    assert named == {
+        "pool.jsonl",
+        "pack.jsonl",
+        "pool.selected.jsonl.decisions.jsonl",
+        str(REPLIES / ASIDE),
+    }
+    for words in commands:
+        subprocess.run(words, check=True)
+    assert not any(Path("eval/runs").iterdir())
+
+
+def test_a_budget_and_a_pool_are_not_cleared_at_once(selectllm: Command, two_pools: None) -> None:
+    refused = selectllm("cache", "clear", "--pool", "pool.jsonl", "--budget", "team")
+    assert (refused.code, refused.out) == (2, "")
+    refused = selectllm("cache", "clear", "--unknown", "--yes")
+    assert refused.code == 2
+    assert "--pool is missing" in refused.err
+    assert len(pairs()) == 4
+
+
+# --- a network file system
+
+
+def test_a_cache_on_a_network_file_system_is_refused_by_every_verb(
+    selectllm: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_jsonl(Path("pool.jsonl"), pool_rows())
+    table = tmp_path / "mounts"
+    table.write_text(f"server:/x {(tmp_path / 'cache').resolve()} nfs4 rw 0 0\n")
+    monkeypatch.setattr(network_place, "MOUNTS", table)
+    for words in ("cache stats", "cache import pool.jsonl"):
+        refused = selectllm(*shlex.split(words))
+        assert (refused.code, refused.out) == (2, "")
+        assert "network file system (nfs4)" in refused.err
+        assert "--cache or SELECTLLM_CACHE_DIR" in refused.err
+    assert "network file system (nfs4)" in selectllm("doctor", "--json").json["cache_problem"]
+    monkeypatch.setenv("SELECTLLM_NETWORK_CACHE", "allow")
+    assert selectllm("cache", "stats").code == 0
