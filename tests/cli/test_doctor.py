@@ -42,7 +42,7 @@ def test_it_tells_what_is_installed_and_where_things_are(selectllm: Command) -> 
     assert found["replies"] == 0
     assert Path(found["cache"]) == Path("cache/replies").resolve()
     names = [part["name"] for part in found["extras"]]
-    assert names == ["base", "embed", "hf", "local", "optimize", "student"]
+    assert names == ["base", "embed", "hf", "local", "optimize", "ray", "student"]
     assert [part["name"] for part in found["models"]] == [
         "all-MiniLM-L6-v2",
         "local/smollm2-135m",

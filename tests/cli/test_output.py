@@ -148,7 +148,7 @@ def test_skipped_rows_are_a_note_beside_json(selectllm: Command) -> None:
     write_jsonl(Path("pool.jsonl"), [*pool_rows(), 7])
     outcome = selectllm(*SELECT, "--json", "--skip-bad")
     assert outcome.json["selected"] == 8
-    assert "1 bad rows were left out" in outcome.err
+    assert "1 bad row was left out" in outcome.err
 
 
 @pytest.mark.usefixtures("ready")
