@@ -111,6 +111,22 @@ def test_both_hold_at_once(tmp_path: Path, clock: Clock) -> None:
     assert min(gaps([model])) >= 30 - LATE
 
 
+def test_calls_that_wait_for_a_client_to_load_are_not_sent_at_once(
+    tmp_path: Path, clock: Clock
+) -> None:
+    class Loading(Stamping):
+        loads: asyncio.Task[None] | None = None
+
+        async def complete(self, request: Request) -> Reply:
+            self.loads = self.loads or asyncio.create_task(asyncio.sleep(3))
+            await self.loads
+            return await super().complete(request)
+
+    model = Loading()
+    asked(tmp_path, request(rpm=120), 1, 6, model)
+    assert min(gaps([model])) >= 0.5 - LATE - 1e-6
+
+
 @pytest.mark.parametrize("hours", [-5, 5])
 def test_a_clock_that_is_set_anew_makes_nobody_wait_for_it(
     tmp_path: Path, clock: Clock, hours: int
