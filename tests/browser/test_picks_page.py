@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -127,15 +126,11 @@ def test_axe_finds_nothing_serious(browser: Browser, file: Path, scheme: str) ->
     assert serious_faults(browser, file, scheme) == []
 
 
-def test_20_000_picks_can_soon_be_looked_at(opened: Opened, tmp_path: Path) -> None:
+def test_20_000_picks_can_be_looked_at(opened: Opened, tmp_path: Path) -> None:
+    """How soon is measured by eval/benchmarks/report.py --browser."""
     rows = [{"id": f"i{n}", "instruction": f"Explain {n}" + " more" * 30} for n in range(40_000)]
     large = written(tmp_path, rows, 20_000, strategy="random")
     assert large.stat().st_size < 10e6
-    took = []
-    for _ in range(3):  # the machine may be busy with something else
-        began = time.monotonic()
-        page = opened.open(large)
-        assert page.locator("article").count() > 0
-        took.append(time.monotonic() - began)
-    assert min(took) < 3
+    page = opened.open(large)
+    assert page.locator("article").count() > 0
     assert opened.complaints == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -203,18 +202,12 @@ def test_print_leaves_the_tools_out(opened: Opened, file: Path) -> None:
     assert page.locator("article").first.is_visible()
 
 
-@pytest.mark.parametrize(("decisions", "seconds", "megabytes"), [(2_000, 2, 10), (20_000, 3, 10)])
-def test_many_decisions_can_soon_be_looked_at(
-    opened: Opened, tmp_path: Path, decisions: int, seconds: float, megabytes: float
-) -> None:
+@pytest.mark.parametrize("decisions", [2_000, 20_000])
+def test_many_decisions_can_be_looked_at(opened: Opened, tmp_path: Path, decisions: int) -> None:
+    """How soon is measured by eval/benchmarks/report.py --browser."""
     text = large_page(decisions)
     write_text(tmp_path / "large.html", text)
-    assert len(text.encode()) < megabytes * 1e6
-    took = []
-    for _ in range(3):  # the machine may be busy with something else
-        began = time.monotonic()
-        page = opened.open(tmp_path / "large.html")
-        assert page.locator("article").count() > 0
-        took.append(time.monotonic() - began)
-    assert min(took) < seconds
+    assert len(text.encode()) < 10e6
+    page = opened.open(tmp_path / "large.html")
+    assert page.locator("article").count() > 0
     assert opened.complaints == []
