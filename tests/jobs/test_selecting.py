@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Unpack
 
+import polars as pl
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -24,6 +25,7 @@ from selectllm.core.errors import (
 )
 from selectllm.core.types import Item, Pool
 from selectllm.data.pool import load_pool
+from selectllm.jobs.selected import read_selected
 from selectllm.jobs.selecting import ahead, select
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.session import Session
@@ -182,15 +184,24 @@ def test_written_rows_keep_all_their_columns_and_pool_order(session: Session) ->
     assert len(read_jsonl(Path("pool.jsonl"))) == 40
 
 
-@pytest.mark.parametrize("name", ["out.csv", "out.Parquet", "out.json", "out.jsonl.gz"])
-def test_json_lines_are_not_written_under_the_name_of_another_format(
-    session: Session, name: str
-) -> None:
+@pytest.mark.parametrize("name", ["out.csv", "out.arrow", "out.json", "out.jsonl.gz", "out"])
+def test_rows_are_not_written_under_the_name_of_another_format(session: Session, name: str) -> None:
     selection = chosen(session, budget=4, **MOCK)
-    with pytest.raises(UsageError, match=r"End the name in \.jsonl") as refused:
+    with pytest.raises(UsageError, match=r"End the name in \.jsonl or \.parquet") as refused:
         selection.write(name)
     assert refused.value.argument == "path"
     assert not Path(name).exists()
+
+
+def test_a_selection_in_parquet_is_the_one_in_json_lines(session: Session) -> None:
+    selection = chosen(session, budget=9, sort=True, **INVALID, max_filled=1)
+    for name in ("out.jsonl", "out.parquet", "out.parquet"):  # the second replaces the first
+        selection.write(name)
+    assert pl.read_parquet("out.parquet").height == 9
+    assert read_selected(Path("out.parquet"), {}) == read_selected(Path("out.jsonl"), {})
+    pl.DataFrame({"mine": [1]}).write_parquet("other.parquet")
+    with pytest.raises(UsageError, match="holds data of another kind, not a selection"):
+        selection.write("other.parquet")
 
 
 @pytest.mark.parametrize("library", ["polars", "pandas"])

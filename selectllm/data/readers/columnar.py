@@ -38,6 +38,16 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
             yield number, row
 
 
+def parquet_columns(path: Path) -> list[str]:
+    """The names of the columns of a Parquet file; none if it is broken."""
+    import polars as pl
+
+    try:
+        return list(pl.read_parquet_schema(path))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return []
+
+
 def hub_dataset_rows(path: Path) -> Iterator[tuple[int, Any]]:
     """The rows of a data set with an `hf:` name, likewise."""
     for number, row in enumerate(hub_rows(path), 1):
