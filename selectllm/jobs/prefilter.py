@@ -9,11 +9,12 @@ from fractions import Fraction
 
 from selectllm.core.errors import SelectionShort, UsageError, blaming
 from selectllm.core.types import Pool, empty
-from selectllm.data.deduplicate import distinct
+from selectllm.data.deduplicate import PairLimits, distinct
 from selectllm.jobs.measuring import candidates_for, meter_for
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
 from selectllm.selection.by_model import SelectSettings, check_budget, narrowed
+from selectllm.selection.clustering.near_duplicates import InCells
 from selectllm.selection.scorers.item_scorer import Ahead, Meter
 from selectllm.selection.strategies import Strategy, find_strategy
 
@@ -101,7 +102,8 @@ def _without_duplicates(
     if cosine is not None and not dry_run:
         with session.computing("embedding") as advance:
             vectors = session.embedder(advance).of(pool.items)
-    split = distinct(pool.items, vectors, cosine or 1.0)
+    limits = PairLimits(beyond=InCells(pool.items, session.engine))
+    split = distinct(pool.items, vectors, cosine or 1.0, limits=limits)
     session.note(
         f"{len(split.kept)} of {len(pool)} items are distinct. Left out were {len(split.exact)} "
         "with "

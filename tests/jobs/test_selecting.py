@@ -193,6 +193,17 @@ def test_rows_are_not_written_under_the_name_of_another_format(session: Session,
     assert not Path(name).exists()
 
 
+def test_decisions_on_other_clusters_are_not_mixed_in(session: Session) -> None:
+    chosen(session, budget=9, log=LOG, **MOCK)
+    manifest, *decisions = read_jsonl(LOG)
+    decisions[0]["cluster"], decisions[1]["cluster"] = 1, 0  # as if the pool was divided otherwise
+    write_jsonl(LOG, [manifest, *decisions])
+    before = LOG.read_bytes()
+    with pytest.raises(RunError, match=r"log.jsonl holds decisions on other clusters"):
+        chosen(session, budget=9, log=LOG, **MOCK)
+    assert LOG.read_bytes() == before
+
+
 def test_a_selection_in_parquet_is_the_one_in_json_lines(session: Session) -> None:
     selection = chosen(session, budget=9, sort=True, **INVALID, max_filled=1)
     for name in ("out.jsonl", "out.parquet", "out.parquet"):  # the second replaces the first

@@ -41,6 +41,10 @@ class SeededRows:
         """The rows where `which` is true, in the same order."""
         return replace(self, order=self.order[which])
 
+    def first(self, count: int) -> SeededRows:
+        """The first `count` rows, or all if there are no more."""
+        return replace(self, order=self.order[:count])
+
     def take(self, start: int = 0, stop: int | None = None) -> Vectors:
         """Rows start to stop as a new array (stop - start, dim). Raises UsageError without any."""
         if self.vectors is None:
