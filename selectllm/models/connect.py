@@ -104,14 +104,15 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
     """
     if spec.transport == "direct":
         check_direct(spec)  # whoever answers, a script or a cache: it could not be asked
-    if provider_of(spec).way == "scripted":
+    way, batch = provider_of(spec).way, shared.batch
+    if way == "scripted":
         return Counted(MockModel(spec, shared.utility, write), shared.calls)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
     if shared.anew:
         return Counted(inner, shared.calls)
-    if shared.batch is not None and provider_of(spec).way == "network":
-        inner = Batched(spec, shared.batch)
+    if batch is not None and (batch.whole or way == "network"):
+        inner = Batched(spec, batch)
     return Counted(Replayed(Cached(inner, shared.cache), shared.pack), shared.calls)
 
 

@@ -10,6 +10,7 @@ from selectllm.core.types import Item
 from selectllm.data.deduplicate import PairLimits, distinct, semantic_duplicates
 from selectllm.selection.clustering.near_duplicates import InCells
 from tests.support.made_vectors import Vectors, blobs, coarse_vectors, names, random_vectors, unit
+from tests.support.other_workers import Elsewhere
 
 thresholds = st.sampled_from([0.3, 0.8, 0.95, 1.0])
 SLACK = 3e-6  # of float32 sums, and what counts as reaching a threshold
@@ -62,6 +63,15 @@ def test_equal_words_are_compared_whatever_cells_they_are_in() -> None:
     texts = [f"what is {number} plus one and why is that so" for number in range(2_000)] * 2
     exact = semantic_duplicates(names(len(vectors)), vectors, 0.92)
     assert in_cells(items_of(vectors, texts), vectors, 0.92) == exact
+
+
+def test_it_does_not_depend_on_who_compares() -> None:
+    vectors, far = blobs(count=40, each=30), Elsewhere()
+    items = items_of(vectors)
+    search = InCells(items, far)
+    order = np.arange(len(vectors))
+    np.testing.assert_array_equal(search(vectors, order, 0.8), InCells(items)(vectors, order, 0.8))
+    assert far.sent > 0
 
 
 def test_a_pool_above_the_limit_is_made_distinct() -> None:
