@@ -16,8 +16,7 @@ from selectllm.cli.options import (
     STRATEGY,
     TOOLS,
     Common,
-    batch_options,
-    common_options,
+    asking_options,
     engine_options,
     map_option,
     model_options,
@@ -135,8 +134,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
 @model_options
 @reports("SelectionSummary", verdicts=False)
 @engine_options
-@common_options
-@batch_options
+@asking_options
 def select(
     pool_file: Path,
     out: Path | None,

@@ -58,7 +58,8 @@ class QuestionsWritten:
         """What was written, and where it goes next."""
         if not self.questions:
             what = "of other models is missing" if self.left_out else "is missing"
-            return f"{self._left_out}Nothing {what}. To evaluate, run: {command('eval', self.suite)}"
+            run = command("eval", self.suite)
+            return f"{self._left_out}Nothing {what}. To evaluate, run: {run}"
         return (
             f"{counted(self.questions, 'question')} of {self.model} written to {self.file}.\n"
             f"{self._left_out}"

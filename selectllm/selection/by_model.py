@@ -236,7 +236,7 @@ def _check_clusters(tasks: Sequence[Task], log: DecisionLog) -> None:
             raise RunError(
                 f"{log.path} holds decisions on other clusters: its pool was divided by another "
                 "version of selectllm or of a library, and the cache that knew the clusters is "
-                "gone. Choose another file; replies that are still in the cache are not asked again",
+                "gone. Choose another file; what the cache still holds is not asked again",
                 argument="out",
             )
 

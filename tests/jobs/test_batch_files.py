@@ -18,7 +18,6 @@ from tests.jobs.test_batching import FREE, PRICED, moody, results, suite_of
 from tests.support.batch_server import BatchServer
 from tests.support.provider_server import error
 
-
 OWN = """
 from pathlib import Path
 from selectllm.core.types import Reply

@@ -36,8 +36,8 @@ class Batch:
 
     `check`: raises ModelError for a model that cannot be asked so. `wanted`: by request key, what
     has no reply yet. `failed`: what could not be answered, and why. `place`: a file in which the
-    job's batches are noted. `ledger`: what its answers are paid from. `whole`: models that run on this
-    machine are not asked meanwhile either, unless they are scripted; their questions are noted.
+    job's batches are noted. `ledger`: what its answers are paid from. `whole`: models that run on
+    this machine are not asked meanwhile either, unless they are scripted; what they lack is noted.
     """
 
     check: Callable[[ModelSpec], None]

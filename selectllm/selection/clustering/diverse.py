@@ -18,7 +18,6 @@ from selectllm.core.workers import HERE, Workers
 from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.seeded_rows import SeededRows
 
-
 FITTED_ON = 20_000  # rows, the first in their seeded order: a fair sample of what is larger
 ROWS_A_CENTRE = 256  # that centres are fitted on at least, if that is more
 
