@@ -152,9 +152,7 @@ def bunched(rng: np.random.Generator, centres: Vectors, items: int) -> NDArray[n
     return vectors
 
 
-def select(
-    folder: Path, budget: int, words: tuple[str, ...], threads: int | None = None
-) -> Taken:
+def select(folder: Path, budget: int, words: tuple[str, ...], threads: int | None = None) -> Taken:
     """One selection in a process of its own; `threads`: of each library in it, None for its own."""
     limits = {} if threads is None else dict.fromkeys(THREADS, str(threads))
     command = (sys.executable, "-m", "selectllm", "select", "pool.jsonl", "--quiet")

@@ -167,9 +167,7 @@ def _ordered(ids: Sequence[str], positions: Positions, seed: int | None) -> Posi
     return np.array([i for _, _, i in draws], dtype=np.intp)
 
 
-def earliest_near(
-    vectors: Vectors, order: Positions, limit: float, side: int = BLOCK
-) -> Positions:
+def earliest_near(vectors: Vectors, order: Positions, limit: float, side: int = BLOCK) -> Positions:
     """(n,) the earliest kept row with cosine >= limit to each row, KEPT where there is none.
 
     Rows are numbered by their place in `order`. A block of rows meets all that was kept before

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from selectllm.core.errors import EncoderError, ExtraMissing, UsageError, blaming
 from selectllm.core.types import Cluster, Decision, Pool
+from selectllm.data.stored_items import ids_of
 from selectllm.evaluation.runs.run import evaluated_before
 from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots, note_used_up
 from selectllm.jobs.prefilter import Narrowed, check_models
@@ -290,7 +291,7 @@ class _ByStrategy:
         budget, threshold = job.settings.budget, job.request.threshold
         if threshold is not None:
             budget = reaching(candidates, self.strategy, threshold)
-        attempts = [a for item in job.pool.items for a in measured.attempts.get(item.id, ())]
+        attempts = [a for id in ids_of(job.pool.items) for a in measured.attempts.get(id, ())]
         return strategy_decision(candidates, self.strategy, budget, attempts)
 
     async def plan(self, job: SelectionJob) -> SelectionPlan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.arrays import Floats, Ints, Vectors
+from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UsageError
 from selectllm.core.workers import HERE, Workers
 
@@ -84,6 +85,19 @@ class SeededRows:
         row = self.take(0, 1).nbytes
         blocks = max(1, min(PIECE_ROWS, self.workers.piece_bytes // row) // BLOCK)
         return [*range(0, len(self), blocks * BLOCK), len(self)]
+
+
+def seeded_order(ids: Sequence[str], *drawn_by: str | int) -> Ints:
+    """Positions of distinct ids by hash(drawn_by, id); the id itself settles equal hashes."""
+    draws = (seeded_hash(*drawn_by, id) for id in ids)
+    hashes = np.fromiter(draws, dtype=np.uint64, count=len(ids))
+    order = np.argsort(hashes, kind="stable")
+    equal = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
+    for start in equal.tolist():  # one pair in 2**64; of three, the next pass sees the others
+        one, other = order[start], order[start + 1]
+        if ids[other] < ids[one]:
+            order[start], order[start + 1] = other, one
+    return order
 
 
 def _of_blocks(function: Callable[[Floats], Result], piece: Vectors) -> list[Result]:
