@@ -126,14 +126,16 @@ def make_pool(folder: Path, items: int, seed: int) -> None:
             store.add(text_keys(texts), vectors)
 
 
-def made_texts(rng: np.random.Generator, items: int) -> Iterator[tuple[range, list[str]]]:
+def made_texts(
+    rng: np.random.Generator, items: int, block: int = BLOCK
+) -> Iterator[tuple[range, list[str]]]:
     """Numbers and texts of all items, a block at a time: cuts of one long text of made words."""
     letters = rng.integers(ord("a"), ord("z") + 1, 60_000, dtype=np.uint8).tobytes().decode()
     ends = np.cumsum(rng.integers(2, 10, 10_000))
     words = [letters[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     long = " ".join(words[pick] for pick in rng.integers(0, len(words), 500_000))
-    for start in range(0, items, BLOCK):
-        numbers = range(start, min(start + BLOCK, items))
+    for start in range(0, items, block):
+        numbers = range(start, min(start + block, items))
         cuts = rng.integers(0, len(long) - CHARACTERS, len(numbers)).tolist()
         yield (
             numbers,
