@@ -67,7 +67,11 @@ class LoadedPool:
 
 
 def load_pool(
-    path: Path | str, *, columns: Mapping[str, str] | None = None, skip_bad: bool = False
+    path: Path | str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    skip_bad: bool = False,
+    in_place: bool = False,
 ) -> LoadedPool:
     """The items of a pool, text byte for byte, in file order.
 
@@ -79,7 +83,9 @@ def load_pool(
     turns of chats are shown (chats.py). Items of a
     file without ids are named by a hash of (instruction, input), repeats get `-2`, `-3`.
     `skip_bad` leaves bad rows out and reports them in `rejected`. What of the file is not shown,
-    or not as it was written, is counted in the pool's `notes`.
+    or not as it was written, is counted in the pool's `notes`. `in_place` leaves the rows of a pool
+    of many Parquet files there, unless there is something to skip: they are read when they are
+    looked at (stored_items.py), for what goes through them in their order and not here and there.
 
     Raises PoolError, naming file, place and fix, on a file that cannot be read, a missing
     column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical
@@ -90,13 +96,15 @@ def load_pool(
             f"the pool is {type(path).__name__}, not a file. To make a pool of records, use "
             "Pool.from_records(...)"
         )
-    return _loaded(Path(path), _checked(columns), skip_bad)
+    path, columns = Path(path), _checked(columns)
+    if in_place and not skip_bad and is_partitioned(path):
+        if (pool := _stored(path, columns)) is not None:
+            return LoadedPool(pool)
+    return _loaded(path, columns, skip_bad)
 
 
 def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPool:
-    """`load_pool`, its arguments checked."""
-    if is_partitioned(path) and not skip_bad and (pool := _stored(path, columns)) is not None:
-        return LoadedPool(pool)
+    """`load_pool`, its arguments checked, all in memory."""
     rows = scan_rows(path)
     builder = _Builder(partial(place, path), columns, rows)
     items: list[Item] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selectllm.core.errors import PoolError
@@ -47,7 +47,7 @@ def whole(tmp_path: Path, rows: list[dict[str, Any]]) -> Pool:
 
 
 def stored(folder: Path) -> StoredItems:
-    items = load_pool(folder).pool.items
+    items = load_pool(folder, in_place=True).pool.items
     assert isinstance(items, StoredItems)
     return items
 
@@ -55,7 +55,10 @@ def stored(folder: Path) -> StoredItems:
 @pytest.mark.parametrize("ids", [True, False])
 def test_items_are_those_of_one_file(tmp_path: Path, ids: bool) -> None:
     rows = made(ids=ids)  # without ids every text comes three times: -2, -3
-    one, many = whole(tmp_path, rows), load_pool(written(tmp_path / "pool", rows)).pool
+    one, many = (
+        whole(tmp_path, rows),
+        load_pool(written(tmp_path / "pool", rows), in_place=True).pool,
+    )
     assert many.sha256 == one.sha256
     assert many.items == one.items
     assert [item.row for item in many.items] == [item.row for item in one.items]
@@ -64,6 +67,7 @@ def test_items_are_those_of_one_file(tmp_path: Path, ids: bool) -> None:
     assert list(texts_of(many.items)) == [item.text for item in one.items]
 
 
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_items_are_found_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -106,7 +110,7 @@ def test_an_id_that_is_given_twice_is_named(tmp_path: Path) -> None:
     rows = made()
     rows[200]["id"] = "i3"
     with pytest.raises(PoolError, match=r"000140.parquet: row 61: id 'i3' is taken by .*row 4"):
-        load_pool(written(tmp_path / "pool", rows))
+        load_pool(written(tmp_path / "pool", rows), in_place=True)
 
 
 def test_a_bad_row_is_named_by_its_file(tmp_path: Path) -> None:
@@ -114,8 +118,8 @@ def test_a_bad_row_is_named_by_its_file(tmp_path: Path) -> None:
     rows[100]["instruction"] = " "
     folder = written(tmp_path / "pool", rows)
     with pytest.raises(PoolError, match=r"part-000070.parquet: row 31: instruction is empty"):
-        load_pool(folder)
-    loaded = load_pool(folder, skip_bad=True)
+        load_pool(folder, in_place=True)
+    loaded = load_pool(folder, skip_bad=True, in_place=True)
     assert len(loaded.pool) == ROWS - 1
     assert [each.place for each in loaded.rejected] == [f"{folder}/part-000070.parquet: row 31"]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
 import polars as pl
 import pytest
 from jsonschema import Draft202012Validator
@@ -36,6 +37,7 @@ from selectllm.report.schemas import schema
 from selectllm.selection.strategies import STRATEGIES, Strategy
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import AT_ONCE
+from tests.support.made_vectors import random_vectors
 from tests.support.provider_server import Answer, ProviderServer, error
 
 MOCK: SelectArguments = {"prompt": "short@1", "model": "mock/random", "by": "random"}
@@ -191,6 +193,34 @@ def test_rows_are_not_written_under_the_name_of_another_format(session: Session,
         selection.write(name)
     assert refused.value.argument == "path"
     assert not Path(name).exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"strategy": "k-center"},
+        {"strategy": "longest", "sort": True},
+        {"strategy": "facility-location", "distinct": "0.999"},
+        {"strategy": "oracle:rating", "prefilter": "longest:0.5"},
+        MOCK,
+    ],
+    ids=["k-center", "longest", "distinct", "prefilter", "model"],
+)
+def test_a_pool_of_many_files_gives_what_one_file_gives(
+    tmp_path: Path, session: Session, arguments: SelectArguments
+) -> None:
+    np.save("v.npy", random_vectors(40))
+    Path("pool").mkdir()
+    frame = pl.from_dicts(pool_rows())
+    for part in range(3):
+        frame[14 * part : 14 * part + 14].write_parquet(f"pool/part-{part}.parquet")
+    frame.write_parquet("whole.parquet")
+    written = []
+    for pool in ("pool", "whole.parquet"):
+        with Session(cache=tmp_path / "cache", vectors="v.npy") as session:
+            chosen(session, pool, budget=6, **arguments).write("out.jsonl")
+        written.append(read_jsonl(Path("out.jsonl")))
+    assert written[0] == written[1]
 
 
 def test_decisions_on_other_clusters_are_not_mixed_in(session: Session) -> None:
