@@ -85,7 +85,7 @@ def under_way(session: Session) -> Callable[[Model], Model] | None:
     None where there is no such batch.
     """
     folder = session.workspace.cache / "batches"
-    if session.batch is not None or not any(folder.glob("*.json")):
+    if session.batch is not None or not [*folder.glob("*.json")]:
         return None
     from selectllm.jobs.batch_journal import BatchJournal
     from selectllm.models.wrappers.under_way import ToldUnderWay
