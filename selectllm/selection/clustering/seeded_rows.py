@@ -92,11 +92,8 @@ def seeded_order(ids: Sequence[str], *drawn_by: str | int) -> Ints:
     draws = (seeded_hash(*drawn_by, id) for id in ids)
     hashes = np.fromiter(draws, dtype=np.uint64, count=len(ids))
     order = np.argsort(hashes, kind="stable")
-    equal = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
-    for start in equal.tolist():  # one pair in 2**64; of three, the next pass sees the others
-        one, other = order[start], order[start + 1]
-        if ids[other] < ids[one]:
-            order[start], order[start + 1] = other, one
+    if (hashes[order[1:]] == hashes[order[:-1]]).any():  # of a million ids once in 30 million times
+        order = np.array(sorted(range(len(ids)), key=lambda at: (int(hashes[at]), ids[at])))
     return order
 
 
