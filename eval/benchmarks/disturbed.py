@@ -103,8 +103,8 @@ def write_files(folder: Path, urls: Mapping[str, str]) -> None:
     (folder / "prompts/mine/v1.jinja").write_bytes(prompt)
     lock = f"mine@1: {hashlib.sha256(prompt).hexdigest()}\n"
     (folder / "prompts/LOCK.yaml").write_text(lock, "utf-8")
-    rating = {"name": "rating", "source": "ratings", "column": "rating"}
-    model = {"name": "m", "id": MODEL, "api_base": urls["calls"]}
+    rating: dict[str, Any] = {"name": "rating", "source": "ratings", "column": "rating"}
+    model: dict[str, Any] = {"name": "m", "id": MODEL, "api_base": urls["calls"]}
     suite = {
         "name": "crashes",
         "pool": "pool.jsonl",
@@ -123,9 +123,14 @@ def write_files(folder: Path, urls: Mapping[str, str]) -> None:
         "clusters": {"by": "random", "size": 4},
         "prompts": ["mine@1"],
     }
-    suites = {"suite": {}, "pair": pair, "search": searched, "batch": {"models": [model | asked]}}
+    suites: Mapping[str, Mapping[str, Any]] = {
+        "suite": {},
+        "pair": pair,
+        "search": searched,
+        "batch": {"models": [model | asked]},
+    }
     for name, changes in suites.items():
-        (folder / f"{name}.yaml").write_text(json.dumps(suite | changes), "utf-8")
+        (folder / f"{name}.yaml").write_text(json.dumps({**suite, **changes}), "utf-8")
 
 
 def load(folder: Path) -> None:
