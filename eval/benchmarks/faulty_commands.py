@@ -206,15 +206,14 @@ def measure(faulty: Mapping[str, Any], calls: int, judged: bool) -> bool:
     for name in COMMANDS:
         plain, disturbed = (taken(name, mix, faulty[mix], calls) for mix in ("none", "usual"))
         ratio, same = disturbed.seconds / plain.seconds, disturbed.results == plain.results
-        # A batch takes minutes to hours, beside which waits of seconds are nothing; here it is quick.
+        # A batch takes minutes to hours, beside which waits of seconds are nothing.
         met = met and same and (ratio <= RATIO or name == "batch" or not judged)
         print(
             f"{name:9}{plain.requests:10}{disturbed.requests:13}{plain.seconds:10.1f}"
             f"{disturbed.seconds:13.1f}{ratio:8.3f}  {'yes' if same else 'NO'}",
             flush=True,
         )
-    print(
-        f"target: commands end the same, all but batches in at most {RATIO} times: {'met' if met else 'missed'}"
-        + ("" if judged else " (seconds not judged)")
-    )
+    ended = "met" if met else "missed"
+    unsure = "" if judged else " (seconds not judged)"
+    print(f"target: commands end the same, all but batches within {RATIO} times: {ended}{unsure}")
     return met
