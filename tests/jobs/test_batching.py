@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +18,11 @@ from tests.support.batch_server import BatchServer, Made
 from tests.support.cli_files import RATED, statuses, write_suite
 from tests.support.provider_server import error
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 FREE = {"price": {"input": 0, "output": 0}}
 PRICED = {"price": {"input": 1000, "output": 1000}}  # USD a million tokens
 CLAUDE = "anthropic/claude-3-haiku-20240307"
-
-
-def moody(messages: Sequence[Any]) -> str:
-    """Two picks that depend on the question; a third of the questions must be asked again."""
-    number = int(hashlib.sha256(json.dumps(messages[-1]).encode()).hexdigest(), 16)
-    first_time = not any(message["role"] == "assistant" for message in messages)
-    if first_time and number % 3 == 0:
-        return "I like them all."
-    first = number % 5
-    return f"[{first + 1}, {(first + 1 + number // 5 % 4) % 5 + 1}]"
-
-
-@pytest.fixture
-def batches() -> Iterator[BatchServer]:
-    with BatchServer(moody) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks come at once, and a provider lists at once what it was sent."""
-    monkeypatch.setattr("selectllm.jobs.batch_rounds.FIRST_LOOK", 0.01)
-    monkeypatch.setattr("selectllm.jobs.batch_sending.SETTLED", 0.0)
 
 
 def suite_of(server: BatchServer, model: str, *changes: str, **settings: object) -> Path:

@@ -13,11 +13,12 @@ error.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -29,6 +30,16 @@ from tests.support.provider_server import choose_two, completion, error
 
 Row = dict[str, Any]
 Lines = list[bytes]
+
+
+def moody(messages: Sequence[Any]) -> str:
+    """Two picks that depend on the question; a third of the questions must be asked again."""
+    number = int(hashlib.sha256(json.dumps(messages[-1]).encode()).hexdigest(), 16)
+    first_time = not any(message["role"] == "assistant" for message in messages)
+    if first_time and number % 3 == 0:
+        return "I like them all."
+    first = number % 5
+    return f"[{first + 1}, {(first + 1 + number // 5 % 4) % 5 + 1}]"
 
 
 @dataclass
