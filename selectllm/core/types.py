@@ -220,6 +220,7 @@ class Decision:
     `shown`, `picks` and `ranking` are item ids: `shown` in shown order, `ranking` best first and
     only when the selector ordered all candidates. `model` and `prompt` are None for a strategy.
     `scores`: the numbers that a strategy picked by, one for each of `picks`, if it goes by any.
+    `ballots`: how many an adaptive vote had; None for everything else.
     """
 
     cluster: int
@@ -237,6 +238,7 @@ class Decision:
     attempts: tuple[Attempt, ...] = ()
     ranking: tuple[str, ...] | None = None
     scores: tuple[float, ...] | None = None
+    ballots: int | None = None
 
     @property
     def replies(self) -> tuple[Attempt, ...]:
