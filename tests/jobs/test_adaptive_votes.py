@@ -196,6 +196,8 @@ def test_a_plan_says_at_least_and_at_most(server: ProviderServer) -> None:
     assert both["calls"] == least["calls"] == CLUSTERS * 2
     assert both["calls_most"] == most["calls_most"] == CLUSTERS * 5
     assert both["usd_most"] == pytest.approx(most["usd_most"])
+    assert both["further"] == CLUSTERS * 3
+    assert "further" not in most
 
 
 def test_a_plan_knows_which_ballots_were_cast_and_how_many_it_took(server: ProviderServer) -> None:

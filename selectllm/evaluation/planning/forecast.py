@@ -243,6 +243,7 @@ def outlay(forecast: Forecast, pace: CallPace, priced: Priced | None, concurrenc
         usd=None if price is None else price.cost(tokens_in, tokens_out),
         usd_most=None if price is None else _ceiling(forecast, price),
         hours=calls * pace.seconds / at_once / 3600,
+        further=len(forecast.perhaps) or None,
     )
 
 
@@ -261,6 +262,7 @@ def summed(outlays: Sequence[Outlay]) -> Outlay:
         hours=float(sum(each.hours for each in outlays)),
         usd=usd([each.usd for each in outlays]),
         usd_most=usd([each.usd_most for each in outlays]),
+        further=sum(each.further or 0 for each in outlays) or None,
     )
 
 
