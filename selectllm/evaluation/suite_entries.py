@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from selectllm.core.plugins import REFERENCE, is_reference
 from selectllm.core.strict import Count, JsonMapping, Name, Strict
-from selectllm.models.model import Answer, ModelSpec, Price, Rule, Transport, Vote
+from selectllm.models.model import Answer, ModelSpec, Price, Reasoning, Rule, Transport, Vote
 from selectllm.selection.clustering.partition import PARTITIONS
 
 
@@ -34,6 +34,11 @@ Partition = Annotated[
 """The name of a partition, or `module:attr` of code beside the suite."""
 
 
+def off_of(value: Any) -> Any:
+    """`off`, which YAML 1.1 reads as false."""
+    return "off" if value is False else value
+
+
 class ClustersEntry(Strict):
     """How the pool is divided. `limit`: only the first clusters of the seeded order.
 
@@ -49,10 +54,11 @@ class ClustersEntry(Strict):
 
 
 class PriceEntry(Strict):
-    """USD per million tokens."""
+    """USD per million tokens. `reasoning`: of thinking, if it costs another price than output."""
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
+    reasoning: Annotated[float, Field(ge=0)] | None = None
 
 
 Ballots = Annotated[int, Field(ge=1, le=100, strict=True)]
@@ -118,6 +124,9 @@ class ModelEntry(Strict):
     top_k: Count | None = None
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None
+    reasoning: Annotated[
+        Reasoning | None, BeforeValidator(off_of, json_schema_input_type=Reasoning | Literal[False])
+    ] = None
     structured: bool | None = None
     vote: VoteEntry | None = None
     answer: Answer = "text"
@@ -130,7 +139,7 @@ class ModelEntry(Strict):
     def spec(self) -> ModelSpec:
         """The entry as the rest of the package uses it."""
         fields = self.model_dump(exclude={"price", "name", "vote"})
-        price = Price(self.price.input, self.price.output) if self.price else None
+        price = Price(**self.price.model_dump()) if self.price else None
         vote = self.vote.vote() if self.vote else None
         return ModelSpec(name=self.name or self.id, price=price, vote=vote, **fields)
 

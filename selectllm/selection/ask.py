@@ -236,6 +236,9 @@ async def _decide_one(
 
 
 def _read(reply: Reply, request: Request) -> Parsed:
+    if all_thinking(reply):
+        cut = ("cut",) if reply.finish_reason == "length" else ()
+        return Parsed((), "invalid", ("all_thinking", *cut))
     if spent_unseen(reply):
         return Parsed((), "invalid", ("cut",))
     if request.top_logprobs is not None:
@@ -247,6 +250,14 @@ def spent_unseen(reply: Reply | Attempt) -> bool:
     """Whether `max_tokens` was used up before any text: by reasoning that is not shown."""
     text = reply.text if isinstance(reply, Reply) else reply.reply
     return reply.finish_reason == "length" and not text.strip()
+
+
+def all_thinking(reply: Reply | Attempt) -> bool:
+    """Whether the reply is thinking without an answer, as far as the provider shows that."""
+    text = reply.text if isinstance(reply, Reply) else reply.reply
+    if not reply.tokens_reasoning:
+        return False
+    return not text.strip() or reply.tokens_reasoning == reply.tokens_out
 
 
 def fits(request: Request) -> bool:
@@ -331,6 +342,7 @@ def tried(request: Request, reply: Reply) -> tuple[Attempt, ...]:
         cached=reply.cached,
         waited=reply.waited,
         at_most_usd=reply.at_most_usd,
+        tokens_reasoning=reply.tokens_reasoning,
     )
     return (*reply.failed, answer)
 
