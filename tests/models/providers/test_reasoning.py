@@ -127,7 +127,7 @@ def test_unset_it_changes_nothing_that_is_sent_or_kept() -> None:
         ("gemini/gemini-2.5-flash", "high", {}, "Set max_tokens to 5,120"),
         ("gemini/gemini-2.5-pro", "off", {}, "always thinks"),
         ("gemini/gemini-3-pro-preview", "off", {}, "always thinks"),
-        ("groq/llama-3.3-70b-versatile", "low", {}, "does not think"),
+        ("gemini/gemma-3-27b-it", "low", ROOM, "does not think"),
         ("ollama_chat/gpt-oss:20b", "off", {}, "always thinks"),
         ("xai/grok-4", "off", {}, "always thinks"),
         ("cohere/command-r", "low", {}, "not known to take it. These take it: anthropic/,"),
