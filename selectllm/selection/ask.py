@@ -221,7 +221,7 @@ async def _decide_one(
             return _decision(task, Parsed((), "refused", tuple(problems)), attempts)
         if reply.finish_reason == "too_long":
             return _decision(task, Parsed((), "invalid", (*problems, "too_long")), attempts)
-        parsed = _read(reply, request)
+        parsed = read_reply(reply, request)
         problems += [word for word in parsed.problems if word not in problems]
         if parsed.status in ("ok", "repaired") or asked > reask:
             break
@@ -235,7 +235,8 @@ async def _decide_one(
     return _decision(task, parsed, attempts)
 
 
-def _read(reply: Reply, request: Request) -> Parsed:
+def read_reply(reply: Reply, request: Request) -> Parsed:
+    """What a reply says in answer to `request`."""
     if all_thinking(reply):
         cut = ("cut",) if reply.finish_reason == "length" else ()
         return Parsed((), "invalid", ("all_thinking", *cut))

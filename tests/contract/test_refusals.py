@@ -59,6 +59,7 @@ LINES = {
     "prompts new": "other",
     "prompts render": "short@1 pool.jsonl",
     "prompts show": "short@1",
+    "models check": "mock/first",
     "models install": "smollm2-135m",
     "models list": "",
     "models serve": "smollm2-135m",

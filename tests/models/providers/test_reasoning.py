@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -21,7 +20,7 @@ from tests.support.provider_calls import ask, at, load_litellm, request
 from tests.support.provider_server import Answer, ProviderServer, completion
 
 ON, OFF = ({"enable_thinking": each, "thinking": each} for each in (True, False))
-ROOM: Mapping[str, Any] = {"temperature": None, "max_tokens": 8192}
+ROOM: dict[str, Any] = {"temperature": None, "max_tokens": 8192}
 
 
 @pytest.fixture(scope="module", autouse=True)
