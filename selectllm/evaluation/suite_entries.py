@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from selectllm.core.plugins import REFERENCE, is_reference
 from selectllm.core.strict import Count, JsonMapping, Name, Strict
@@ -61,7 +68,25 @@ class PriceEntry(Strict):
     reasoning: Annotated[float, Field(ge=0)] | None = None
 
 
-Ballots = Annotated[int, Field(ge=1, le=100, strict=True)]
+MOST_BALLOTS = 100
+Ballots = Annotated[int, Field(ge=1, le=MOST_BALLOTS, strict=True)]
+
+
+def _orders(value: Any) -> int | tuple[int, int]:
+    """A number of orders, or the least and the most."""
+    counts = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if len(counts) > 2 or not all(type(n) is int and 1 <= n <= MOST_BALLOTS for n in counts):
+        raise ValueError(
+            f"should be a whole number from 1 to {MOST_BALLOTS}, or the least and the most, such "
+            "as [2, 7]"
+        )
+    return counts[0] if len(counts) == 1 else (counts[0], counts[1])
+
+
+Orders = Annotated[
+    int | tuple[int, int],
+    PlainValidator(_orders, json_schema_input_type=Ballots | tuple[Ballots, Ballots]),
+]
 
 
 class VoteEntry(Strict):
@@ -72,7 +97,7 @@ class VoteEntry(Strict):
     else majority.
     """
 
-    orders: Ballots | tuple[Ballots, Ballots] = 1
+    orders: Orders = 1
     repeats: Ballots = 1
     by: Rule | None = None
     until: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -80,13 +105,13 @@ class VoteEntry(Strict):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         first, most = self._range()
-        if most * self.repeats < 2:
-            raise ValueError("should have orders or repeats above 1. One reply is not a vote")
         if first is None and self.until is not None:
             raise ValueError(
                 "should name the least and the most orders beside until, such as "
                 f"orders: [2, {max(most, 3)}]"
             )
+        if most * self.repeats < 2:
+            raise ValueError("should have orders or repeats above 1. One reply is not a vote")
         if first is not None and self.until is None:
             raise ValueError(
                 "should say beside a range of orders when the ballots agree, such as until: 0.8"

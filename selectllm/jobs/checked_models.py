@@ -31,7 +31,7 @@ LESS_THOUGHT = 0.5  # share of a reply's tokens that are thinking, from which on
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReplyFinding:
     """What came of one call. `said`: why it is no answer; `advice`: what to set, "" for nothing."""
 
     outcome: Outcome
@@ -132,26 +132,28 @@ class ModelsChecked:
         return {"models": [asdict(each) for each in self.models]}
 
 
-def found_in(reply: Reply, request: Request, parsed: Parsed) -> Found:
+def found_in(reply: Reply, request: Request, parsed: Parsed) -> ReplyFinding:
     """What a reply comes to. `parsed`: what it says in answer to `request`."""
     spec = request.model
     if reply.finish_reason == "too_long":
         return _too_long(spec, "the provider says that the prompt does not fit its context")
     if reply.finish_reason == "refused":
-        return Found("refused", "the provider says that the model refused", "Try another prompt.")
+        return ReplyFinding(
+            "refused", "the provider says that the model refused", "Try another prompt."
+        )
     if all_thinking(reply) or spent_unseen(reply):
         cut = reply.finish_reason == "length"
-        return Found("all thinking", *_halves(thought_only(spec, cut)))
+        return ReplyFinding("all thinking", *_halves(thought_only(spec, cut)))
     if request.schema is not None and not _keeps_to(request, reply.text):
-        return Found("format ignored", "a JSON schema was sent, and the reply does not keep to it",
-                     _format_advice(spec))  # fmt: skip
+        said = "a JSON schema was sent, and the reply does not keep to it"
+        return ReplyFinding("format ignored", said, _format_advice(spec))
     if parsed.status in ("invalid", "partial"):
         said = "; ".join(PROBLEMS.get(word, word) for word in parsed.problems)
-        return Found("no answer", said, _answer_advice(request, reply))
-    return Found("answered", "", _thinking_advice(spec, reply))
+        return ReplyFinding("no answer", said, _answer_advice(request, reply))
+    return ReplyFinding("answered", "", _thinking_advice(spec, reply))
 
 
-def unsent(spec: ModelSpec, tokens: int) -> Found:
+def unsent(spec: ModelSpec, tokens: int) -> ReplyFinding:
     """Of a prompt that is longer than the model's context, and is therefore never sent."""
     return _too_long(
         spec,
@@ -160,22 +162,22 @@ def unsent(spec: ModelSpec, tokens: int) -> Found:
     )
 
 
-def failed(error: SelectLLMError, spec: ModelSpec) -> Found:
+def failed(error: SelectLLMError, spec: ModelSpec) -> ReplyFinding:
     """Of a call that failed."""
     kind = getattr(error, "kind", "")
     said = str(error).rstrip(".")
     if kind == "input_truncated":
         return _too_long(spec, said)
     if kind == "logprobs":
-        return Found("no answer", said, "Set answer to text.")
-    return Found("not reached", said)
+        return ReplyFinding("no answer", said, "Set answer to text.")
+    return ReplyFinding("not reached", said)
 
 
-def _too_long(spec: ModelSpec, said: str) -> Found:
+def _too_long(spec: ModelSpec, said: str) -> ReplyFinding:
     grow = "Raise the context of the server (vLLM --max-model-len, llama.cpp --ctx-size)"
     if provider_of(spec).needs_num_ctx:
         grow = "Raise the context of Ollama (OLLAMA_CONTEXT_LENGTH)"
-    return Found(
+    return ReplyFinding(
         "context cut", said, f"{grow}, write it as context in the entry, or lower clusters.size."
     )
 

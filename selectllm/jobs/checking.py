@@ -21,9 +21,9 @@ from selectllm.evaluation.suite import Suite
 from selectllm.evaluation.suite_columns import suite_pool
 from selectllm.jobs.checked_models import (
     CheckedModel,
-    Found,
     Listing,
     ModelsChecked,
+    ReplyFinding,
     failed,
     found_in,
     unsent,
@@ -177,7 +177,7 @@ async def _listing(task: Task, request: Request) -> Listing:
 
 
 def _told(
-    task: Task, found: Found, reply: Reply | None, parsed: Parsed, logprobs: Listing
+    task: Task, found: ReplyFinding, reply: Reply | None, parsed: Parsed, logprobs: Listing
 ) -> CheckedModel:
     spec = task.selector.spec
     return CheckedModel(
