@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from selectllm.core.errors import BudgetReached, ReplyMissing
+from selectllm.core.errors import BudgetReached, ReplyMissing, UsageError
 from selectllm.jobs.checked_models import CheckedModel, ModelsChecked
 from selectllm.jobs.checking import check_models
+from selectllm.jobs.session import Session
 from selectllm.jobs.sync import finished
 from tests.conftest import Command, pool_rows, write_jsonl
 from tests.support.cli_files import BODY, put_prompt, write_suite
@@ -238,6 +239,16 @@ def test_a_setting_that_one_model_does_not_take_ends_it_before_any_is_asked(
         assert outcome.code == 2, verb
         assert "reasoning: low: cohere/ is not known to take it" in outcome.err
     assert server.count == 0
+
+
+def test_a_session_checks_models_too(server: ProviderServer) -> None:
+    entry = {"id": "openai/m", "api_base": server.base_url}
+    suite = write_suite(f"[mock/first] -> {json.dumps([entry])}")
+    with Session() as session:
+        found = session.check_models(suite, prompt="short@1")
+        assert [each.outcome for each in found.models] == ["answered"]
+        with pytest.raises(UsageError, match="nope@1"):
+            session.check_models(suite, prompt="nope@1")
 
 
 def test_limits_and_offline_hold(server: ProviderServer) -> None:

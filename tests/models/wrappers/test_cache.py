@@ -347,6 +347,7 @@ REQUESTS = {
         seed=3,
         repeat=2,
     ),
+    "reasoning": replace(REQUEST, model=replace(SPEC, reasoning="low")),
     "log-probabilities": replace(REQUEST, top_logprobs=20, max_tokens=1),
 }
 
