@@ -172,11 +172,21 @@ def embed(
     else:
         made = map(encoder.encode, asked())
     for vectors in made:
+        if not under_way:
+            raise _other_count(encoder)
         batch, encoded = under_way.popleft()
         store.add(keys[batch], _checked(encoded, vectors, encoder))
         done += len(batch)
         report(done, len(new))
+    if done < len(new):
+        raise _other_count(encoder)
     return store.read(store.find(keys))
+
+
+def _other_count(encoder: Encoder) -> EncoderError:
+    return EncoderError(
+        f"encoder {encoder.identity} must give the vectors of every batch once, in their order"
+    )
 
 
 def _batched(new: Ints, texts: Sequence[str]) -> Iterator[tuple[list[int], list[str]]]:

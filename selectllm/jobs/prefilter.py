@@ -10,6 +10,7 @@ from fractions import Fraction
 from selectllm.core.errors import SelectionShort, UsageError, blaming
 from selectllm.core.types import Pool, empty
 from selectllm.data.deduplicate import PairLimits, distinct
+from selectllm.data.stored_items import picked
 from selectllm.jobs.measuring import candidates_for, meter_for
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
@@ -70,7 +71,7 @@ async def left_of(
                 argument="prefilter",
             )
         session.note(f"`prefilter` keeps {len(kept)} of {len(pool)} items.")
-        pool = narrowed(pool, [pool.items[position] for position in kept])
+        pool = narrowed(pool, picked(pool.items, kept))
     if request.budget is not None:
         check_budget(request.budget, pool, "left of" if request.narrowing else "in")
     return Narrowed(pool, request.narrowing, calls, ahead)
@@ -109,7 +110,8 @@ def _without_duplicates(
         "with "
         f"the same text as another and {len(split.semantic)} near-duplicates."
     )
-    return narrowed(pool, [pool.by_id[item_id] for item_id in split.kept])
+    kept = {*split.kept}
+    return narrowed(pool, [item for item in pool.items if item.id in kept])
 
 
 def _filter(text: str, session: Session) -> tuple[Strategy, Fraction]:

@@ -20,12 +20,14 @@ from selectllm.core.types import Item
 from selectllm.core.workers import HERE, Workers
 from selectllm.data.deduplicate import BLOCK, KEPT, Positions, earliest_near, normalised
 from selectllm.data.minhash import distinct_pairs, met, signatures
+from selectllm.data.stored_items import picked, texts_of
 from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.seeded_rows import SeededRows
 
 CELLS = 2  # of which every item is in one
 ROWS_A_CENTRE = 64  # that cells are fitted on
 BATCH = 4_096  # rows
+TEXTS = 20_000  # held at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,12 @@ class InCells:
 
     def _alike(self, order: Positions) -> Ints:
         """(n_pairs, 2) rows whose texts share most of their words."""
-        return met(signatures([normalised(self.items[at].text) for at in order.tolist()]))
+        texts = texts_of(self.items)
+        signed = [
+            signatures([normalised(text) for text in picked(texts, order[start:][:TEXTS].tolist())])
+            for start in range(0, len(order), TEXTS)
+        ]
+        return met(np.concatenate(signed))
 
 
 def _cells(rows: SeededRows) -> Iterator[Ints]:
