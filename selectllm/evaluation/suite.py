@@ -34,6 +34,7 @@ from selectllm.evaluation.suite_entries import (
     SevereEntry,
     VoteEntry,
 )
+from selectllm.evaluation.suite_keys import check_keys
 from selectllm.evaluation.suite_paths import check_inside
 from selectllm.models.model import ModelSpec
 from selectllm.utility.entries import (
@@ -147,6 +148,7 @@ def load_suite(path: Path) -> Suite:
     _check(path, suite)
     suite._source = path
     check_inside(suite)
+    check_keys(suite)
     return suite
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from selectllm.evaluation.planning.schema import Destination
 from selectllm.models.model import ModelSpec
+from selectllm.models.providers.endpoint import sent_key
 from selectllm.models.providers.hosts import host_of
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.scorers.item_scorer import Ahead, Meter
@@ -40,6 +41,9 @@ def destinations(
             host=host,
             models=tuple(dict.fromkeys(spec.name for spec, _ in sent)),
             columns=tuple(dict.fromkeys(column for _, columns in sent for column in columns)),
+            keys=tuple(
+                dict.fromkeys(key for spec, _ in sent if (key := sent_key(spec, environment)))
+            ),
         )
         for host, sent in seen.items()
     )

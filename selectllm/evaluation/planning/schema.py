@@ -258,13 +258,19 @@ class Destination(Part):
     host: str = Field(description="With its port; in words where it is not known.")
     models: tuple[str, ...]
     columns: tuple[str, ...] = Field(description="Of instruction, input and response.")
+    keys: tuple[str, ...] = Field(
+        default=(), description="The variables whose keys it is sent; none without one."
+    )
+
+    later: ClassVar[frozenset[str]] = frozenset({"keys"})
 
     @property
     def sentence(self) -> str:
         """What it is sent, for people."""
         *most, last = self.columns or ("nothing",)
         columns = f"{', '.join(most)} and {last}" if most else last
-        return f"{self.host} is sent the {columns} of items, for {', '.join(self.models)}."
+        key = f" and the key in {' and '.join(self.keys)}" if self.keys else ""
+        return f"{self.host} is sent the {columns} of items{key}, for {', '.join(self.models)}."
 
 
 def destinations_told(destinations: Sequence[Destination]) -> str:

@@ -49,7 +49,8 @@ def test_each_host_is_named_once_with_its_models_and_columns() -> None:
     assert found[0].models == ("a", "b")
     assert set(found[0].columns) == {"instruction", "input"}
     assert destinations_told(found) == (
-        "api.openai.com is sent the instruction and input of items, for a, b."
+        "api.openai.com is sent the instruction and input of items and the key in OPENAI_API_KEY, "
+        "for a, b."
     )
     assert destinations_told(destinations([(prompt, mock)], [], {})) == (
         "No text of the pool leaves this machine."
