@@ -39,6 +39,7 @@ from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
 from selectllm.jobs.arguments import OF_A_SESSION, parted
+from selectllm.jobs.budgets import budgets_left
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import suite_of
 from selectllm.jobs.options import Evaluating
@@ -189,6 +190,9 @@ async def _plan_suite(
             suite = narrowed(suite, prompts, arms)
         run = open_planned(session, suite, prompts, arms)
         planned = plan_json(await _planned(session, run, request, arms))
+        ledger = session.connections(budget=suite.budget).ledger
+        left = budgets_left(ledger, session.shared)
+        planned = planned.model_copy(update={"shared_budgets": left})
         _note_batches(session, suite, planned)
         return SuitePlan(planned)
 

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, ConfigDict, Field
 from selectllm.core.document import Document, Part, Tally
 from selectllm.core.figures import Amount, Coefficient, Number
 from selectllm.core.verdict_words import EqualWord, VerdictKind
+from selectllm.evaluation.planning.budget_left import BudgetLeft
 from selectllm.evaluation.sets.schema import Budget, SelectorLeftOut
 from selectllm.utility.schema import UtilitySummary
 
@@ -283,7 +284,7 @@ def destinations_told(destinations: Sequence[Destination]) -> str:
 class PlanResults(Document):
     """The figures of a plan, and what they take for granted; nothing was sent."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"destinations"})
+    later: ClassVar[frozenset[str]] = frozenset({"destinations", "shared_budgets"})
 
     model_config = ConfigDict(title="what `selectllm plan --json` prints")
 
@@ -318,6 +319,9 @@ class PlanResults(Document):
     assumptions: tuple[str, ...]
     destinations: tuple[Destination, ...] = Field(
         (), description="Every host that is going to see texts of the pool."
+    )
+    shared_budgets: tuple[BudgetLeft, ...] = Field(
+        (), description="What is left of each budget that this would be paid from."
     )
 
 
