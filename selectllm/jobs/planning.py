@@ -233,6 +233,7 @@ async def plan_sets(
             [(selector.prompt, selector.spec) for selector in protocol.run.selectors],
             measured_by(protocol.strategies, protocol.run.meter),
             os.environ,
+            protocol.strategies,
         )
         return SuitePlan(sets_plan_json(protocol, asked, opening.left_out, concurrency, seen_by))
 
@@ -261,6 +262,7 @@ async def _planned(
             [(selector.prompt, selector.spec) for selector in run.selectors],
             measured_by(run.strategies, run.meter),
             os.environ,
+            run.strategies,
         ),
         pool_clusters=_pool_clusters(run),
         pilot=None if pilot is None else read_pilot(pilot, arms, utility),

@@ -319,7 +319,10 @@ class _ByStrategy:
             prefilter_calls=job.left.calls,
             sent=sent,
             destinations=destinations(
-                [], [*job.left.ahead, *measured_by([strategy], self.meter)], os.environ
+                [],
+                [*job.left.ahead, *measured_by([strategy], self.meter)],
+                os.environ,
+                [strategy],
             ),
             shared_budgets=budgets_left(session.ledger, session.shared),
         )

@@ -15,16 +15,21 @@ from selectllm.selection.strategies import Strategy
 ASKED_OF_ITEMS = ("instruction", "input")
 """What strategies show of an item that ask a model about it without a prompt of the library."""
 
+WHOLE = (*ASKED_OF_ITEMS, "response", "other columns")
+"""What code of the user's is handed."""
+
 
 def destinations(
     selectors: Iterable[tuple[Prompt, ModelSpec]],
     measuring: Iterable[Ahead],
     environment: Mapping[str, str],
+    strategies: Iterable[Strategy] = (),
 ) -> tuple[Destination, ...]:
     """Every host, with the models that it is asked for and the columns that it is sent.
 
-    `measuring`: what strategies ask about single items. What stays on this machine is no
-    destination. Raises ModelError for a base URL that cannot be.
+    `measuring`: what strategies ask about single items. `strategies`: those that select; one that
+    is code of the user's is handed whole items, and may send them anywhere. What stays on this
+    machine is no destination. Raises ModelError for a base URL that cannot be.
     """
     asked = [(spec, prompt.shows) for prompt, spec in selectors]
     asked += [
@@ -36,7 +41,14 @@ def destinations(
         host = host_of(spec, environment)
         if host is not None:
             seen.setdefault(host, []).append((spec, columns))
-    return tuple(
+    own = tuple(
+        Destination(
+            host=f"your own code {each.name}", models=(f"strategy:{each.name}",), columns=WHOLE
+        )
+        for each in strategies
+        if _is_own(each)
+    )
+    return own + tuple(
         Destination(
             host=host,
             models=tuple(dict.fromkeys(spec.name for spec, _ in sent)),
@@ -47,6 +59,12 @@ def destinations(
         )
         for host, sent in seen.items()
     )
+
+
+def _is_own(strategy: Strategy) -> bool:
+    """Whether a strategy, or what it goes by, is code of the user's."""
+    scorer = getattr(strategy.scorer, "code_sha256", None)
+    return strategy.code_sha256 is not None or scorer is not None
 
 
 def measured_by(strategies: Iterable[Strategy], meter: Meter) -> list[Ahead]:
