@@ -7,7 +7,8 @@ process of its own: without faults and, at the same time, with the usual ones (5
 as busy, 4 % server errors, 1 % cut off, 0.5 % never answered); then with every kind of fault in
 turn, one question in two. A reply that counts says [2]; whatever is cut, filtered or wrong says
 [1], so that a pick of the first item is one that nobody made. Seconds are from the first decision
-to the last, after one that nobody measures. Then whole commands meet the usual faults; see faulty_commands.py.
+to the last, after one that nobody measures. Then whole commands meet the usual faults, see
+faulty_commands.py.
 """
 
 from __future__ import annotations
