@@ -1,10 +1,10 @@
 """The usual faults of providers, met by whole commands; faults.py runs it and prints its table.
 
 A judge that rates items (`utility calibrate`), a search (`optimize`), and `eval` over the direct
-transport and in batches, each without faults and with the usual ones, in a process and a workspace
-of its own. The faults are those of faults.py, drawn for each question. A batch meets them in the
-requests about it: each kind of request is refused as busy, fails and breaks off once. What a
-command makes of the replies must be the same, but for seconds.
+transport and in batches, each without faults and with the usual ones at the same time, in a process
+and a workspace of its own. The faults are those of faults.py, drawn for each question. A batch
+meets them in the requests about it: each kind of request is refused as busy once, and fails once.
+What a command makes of the replies must be the same, but for seconds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -204,7 +205,10 @@ def measure(faulty: Mapping[str, Any], calls: int, judged: bool) -> bool:
     print("\ncommand    requests  with faults   seconds  with faults   ratio  the same results")
     met = True
     for name in COMMANDS:
-        plain, disturbed = (taken(name, mix, faulty[mix], calls) for mix in ("none", "usual"))
+        with ThreadPoolExecutor(2) as both:  # whatever else this machine does, they do beside it
+            plain, disturbed = both.map(
+                lambda mix, name=name: taken(name, mix, faulty[mix], calls), ("none", "usual")
+            )
         ratio, same = disturbed.seconds / plain.seconds, disturbed.results == plain.results
         # A batch takes minutes to hours, beside which waits of seconds are nothing.
         met = met and same and (ratio <= RATIO or name == "batch" or not judged)
