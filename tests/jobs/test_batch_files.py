@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from selectllm.models.providers.answers import Answered
 from selectllm.models.providers.batch_lines import BatchAnswers, openai_outcome, read_answers
 from tests.conftest import Command, read_jsonl
-from tests.jobs.test_batching import FREE, PRICED, moody, results, suite_of
+from tests.jobs.test_batching import FREE, PRICED, results, suite_of
 from tests.support.batch_server import BatchServer
 from tests.support.provider_server import error
 
@@ -33,12 +32,6 @@ class Picker:
     async def close(self):
         pass
 """
-
-
-@pytest.fixture
-def batches() -> Iterator[BatchServer]:
-    with BatchServer(moody) as running:
-        yield running
 
 
 def answer(batches: BatchServer, questions: str, out: str) -> list[dict[str, Any]]:
