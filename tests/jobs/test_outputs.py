@@ -152,7 +152,7 @@ def test_a_selection_is_not_written_over_anything_else(folder: Path) -> None:
         lambda: selection.write("notes.jsonl"),
         lambda: selection.write("log.jsonl"),
     )
-    Path("notes.jsonl").write_text("mine\n")
+    Path("notes.jsonl").write_text("mine\n", encoding="utf-8")
     sl.select("pool.jsonl", budget=4, strategy="random", log="log.jsonl")
     for write in refused:
         with pytest.raises(UsageError, match="not a selection, and is not overwritten") as caught:
