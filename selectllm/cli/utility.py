@@ -76,7 +76,7 @@ for verb in (knn, ifd, student, validate):
         metavar="N",
         help="Ask only about the items of N clusters drawn at random; a judge rates the rest.",
     ),
-    option("--raters", type=click.IntRange(1), default=1, show_default=True),
+    option("--raters", type=click.IntRange(1), default=1),
     option(
         "--range",
         "scale",
@@ -118,11 +118,7 @@ def ask(target: Path, settings: RatingRequest, common: Common) -> None:
     ),
 )
 @click.argument(
-    "files",
-    metavar="SHEET...|RESULT...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
+    "files", metavar="SHEET...|RESULT...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @option("-o", "--out", type=FILE, show_default="NAME.ratings.jsonl, or results.jsonl with --export")
 @grouped(
@@ -202,7 +198,6 @@ def import_(
         "--worst",
         type=click.IntRange(0),
         default=10,
-        show_default=True,
         help="List so many items on which they differ most.",
     ),
     option("-o", "--out", type=FILE, show_default="no file"),
