@@ -21,12 +21,17 @@ from selectllm.models.token_logprobs import Listed
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a provider answered. `finish`: as in Reply. `listed`: the likeliest first tokens."""
+    """What a provider answered. `finish`: as in Reply. `each`: the likeliest for each token."""
 
     text: str
     finish: str
     usage: Usage
-    listed: tuple[Listed, ...] = ()
+    each: tuple[tuple[Listed, ...], ...] = ()
+
+    @property
+    def listed(self) -> tuple[Listed, ...]:
+        """The likeliest first tokens; empty if none are listed."""
+        return self.each[0] if self.each else ()
 
 
 def read_response(response: Any, heard: Sequence[Any]) -> Answered | Fault:
@@ -46,7 +51,7 @@ def read_response(response: Any, heard: Sequence[Any]) -> Answered | Fault:
         finish = "refused"
     elif finish not in ("refused", "length", "broken"):
         finish = choice.finish_reason or "stop"
-    return _finished(Answered(text_of(message.content), finish, usage, _listed(choice)))
+    return _finished(Answered(text_of(message.content), finish, usage, _each_listed(choice)))
 
 
 def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
@@ -66,7 +71,7 @@ def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
     finish = "refused" if written.refused else finish_word(written.finish)
     if finish not in ("refused", "length", "broken", "tool_calls", "function_call"):
         finish = "stop"
-    return _finished(Answered(written.text, finish, usage, written.tops))
+    return _finished(Answered(written.text, finish, usage, written.each))
 
 
 def _data(heard: Sequence[Any]) -> Any:
@@ -119,7 +124,7 @@ def _usage(response: Any) -> Usage:
     return Usage(tokens_in, tokens_out)
 
 
-def _listed(choice: Any) -> tuple[Listed, ...]:
-    """The likeliest tokens in place of the first one generated; empty if the reply has none."""
+def _each_listed(choice: Any) -> tuple[tuple[Listed, ...], ...]:
+    """The likeliest tokens in place of each one generated; empty if the reply has none."""
     tokens = getattr(getattr(choice, "logprobs", None), "content", None) or []
-    return listed_in(tokens[0].top_logprobs or []) if tokens else ()
+    return tuple(listed_in(token.top_logprobs or []) for token in tokens)
