@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
-from selectllm.core.arrays import Floats
-from selectllm.data.deduplicate import semantic_duplicates
+from selectllm.core.arrays import Floats, Vectors
+from selectllm.data.deduplicate import ROUNDING, semantic_duplicates
+from selectllm.selection.clustering.seeded_rows import nearest_to
 from selectllm.selection.strategies.candidates import Candidates, by_score
 from selectllm.selection.strategies.strategy import Pick
 
@@ -50,7 +53,8 @@ def score_first(cutoff: float, order: Pick) -> Pick:
     An item is passed over if its cosine to one kept before it is `cutoff` or more; those passed
     over come last, in the same order, so that any number of items can be had. Source: DEITA, Liu
     et al., ICLR 2024, arXiv 2312.15685, section 2.3 (there with a cut-off of 0.9, and the score is
-    the product of complexity and quality); a set that runs out there comes out short.
+    the product of complexity and quality); a set that runs out there comes out short. What is given
+    counts as kept before the first.
     """
 
     def pick(candidates: Candidates, n: int) -> list[int]:
@@ -58,12 +62,25 @@ def score_first(cutoff: float, order: Pick) -> Pick:
             raise ValueError("the strategy needs vectors")
         ranked = order(candidates, len(candidates.items))
         ids = [candidates.items[position].id for position in ranked]
-        passed_over = semantic_duplicates(ids, candidates.vectors[ranked], cutoff)
+        passed_over = _near_before(ids, candidates.vectors[ranked], candidates.given, cutoff)
         kept = [p for p, id in zip(ranked, ids, strict=True) if id not in passed_over]
         rest = [p for p, id in zip(ranked, ids, strict=True) if id in passed_over]
         return [*kept, *rest][:n]
 
     return pick
+
+
+def _near_before(
+    ids: Sequence[str], vectors: Vectors, given: Vectors | None, cutoff: float
+) -> Collection[str]:
+    """The ids of rows that are near to one kept before them, or to what is given."""
+    near = np.zeros(len(ids), dtype=np.bool_)
+    if given is not None and len(given):
+        cosines = nearest_to(given.astype(np.float64), vectors.astype(np.float64))
+        near = cosines >= np.float32(cutoff - ROUNDING)
+    apart = [id for id, covered in zip(ids, near, strict=True) if not covered]
+    own = semantic_duplicates(apart, vectors[~near], cutoff)
+    return {*own, *(id for id, covered in zip(ids, near, strict=True) if covered)}
 
 
 def _values(candidates: Candidates) -> Floats:
