@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from selectllm.selection.strategies.kmeans import nearest_centre
 from selectllm.selection.strategies.quota import Quota, apportion
 from selectllm.selection.strategies.strategy import Pick, Told
 
+UNSURE = 1e-9  # the least confidence that is told apart: none would take all picks
 PER_BIN = 50  # items; the authors of ADG take 1,000 bins of 52,000 items
 
 
@@ -61,7 +63,7 @@ def by_task(column: str) -> tuple[Pick, Told]:
             raise ValueError("the strategy needs values")
         quota = Quota.of(candidates, column)
         sure = {
-            task: float(candidates.values[positions].mean())
+            task: max(math.fsum(candidates.values[positions]) / len(positions), UNSURE)
             for task, positions in quota.members.items()
         }
         return (

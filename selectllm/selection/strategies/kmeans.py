@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.selection.clustering.kmeans import LLOYD_UP_TO, kmeans_centres
-from selectllm.selection.clustering.seeded_rows import SeededRows
+from selectllm.selection.clustering.seeded_rows import SeededRows, cosines_to, nearest_to
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 
 MINI_BATCH = 4_096  # rows
+COVERED = 2e-6  # 1 - cosine of rows that are one
 
 
 def kmeans_nearest(
@@ -42,12 +43,18 @@ def _beside(
 ) -> list[int]:
     """The same beside what is given."""
     own = len(rows)
-    vectors = np.concatenate([rows.take(), given.astype(np.float32)])
+    given = np.unique(given.astype(np.float32), axis=0)
+    vectors = np.concatenate([rows.take(), given])
     rng = np.random.default_rng(seed)
     both = SeededRows(vectors, rng.permutation(len(vectors)), rows.workers)
-    count = n + len(np.unique(given, axis=0))
+    drawn = rng.permutation(own)[:n] if own > lloyd_up_to else _drawn_beside(rows, given, n, rng)
     centres = kmeans_centres(
-        both, min(count, len(vectors)), seed, batch=batch, light_start=True, lloyd_up_to=lloyd_up_to
+        both,
+        len(given) + n,
+        seed,
+        batch=batch,
+        lloyd_up_to=lloyd_up_to,
+        start_at=np.concatenate([given, vectors[drawn]]),
     )
     in_order = SeededRows(vectors, np.arange(len(vectors)), rows.workers)
     groups, distances = nearest_centre(in_order, centres.astype(np.float64))
@@ -55,6 +62,25 @@ def _beside(
     turns = _turns(groups[:own], distances[:own])
     turns = np.concatenate([turns[~held[turns]], turns[held[turns]]])
     return [int(position) for position in rows.order[turns[:n]]]
+
+
+def _drawn_beside(rows: SeededRows, given: Vectors, n: int, rng: np.random.Generator) -> Ints:
+    """(n,) rows of k-means++ (Arthur & Vassilvitskii 2007) that goes on from what is given.
+
+    Each is drawn with a probability in proportion to its squared distance to the nearest one.
+    """
+    wide = given.astype(np.float64)
+    apart = np.concatenate([1.0 - nearest_to(wide, block) for _, block in rows.blocks()])
+    drawn = np.empty(n, dtype=np.intp)
+    for count in range(n):
+        far = np.where(apart > COVERED, apart, 0.0).astype(np.float64)
+        total = far.sum()
+        drawn[count] = rng.choice(len(rows), p=far / total) if total else rng.integers(len(rows))
+        centre = rows.wide(drawn[count : count + 1])[0]
+        for start, block in rows.blocks():
+            piece = apart[start : start + len(block)]
+            np.minimum(piece, 1.0 - cosines_to(centre, block), out=piece)
+    return drawn
 
 
 def nearest_centre(rows: SeededRows, centres: Floats) -> tuple[Ints, NDArray[np.float32]]:
