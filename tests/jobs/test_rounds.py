@@ -366,7 +366,7 @@ def test_a_round_whose_process_is_killed_goes_on_and_pays_for_nothing_twice(
     a_round(session, 0, strategy="longest")
 
     def slow(body: Any, headers: Any, n: int) -> Answer:
-        return Answer(200, completion("[1]"), delay=60.0 if n == 4 else 0.0)
+        return Answer(200, completion("[1]"), delay=60.0 if n == 3 else 0.0)
 
     with ProviderServer(slow) as server:
         words = [
