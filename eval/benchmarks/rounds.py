@@ -1,12 +1,12 @@
 """Whether rounds of annotation cover a pool as one round does: five of 40 against one of 200.
 
-`python eval/benchmarks/rounds.py [--pool POOL] [--seeds 3]` prints a table a pool: for each strategy
-what the 200 items cover after one round, after five rounds that know each other (`--rounds`), and
-after five that do not and may pick an item again, each as the mean over the seeds. Coverage is the
-share of the pool's 100 k-means groups that hold a picked item, and the mean cosine distance of the
-pool's items to the nearest picked one; the last column is the ratio of five rounds to one, which is
-to be within 5 %. No item may come twice in the rounds, and the third of them is killed before its
-row is written and run again.
+`python eval/benchmarks/rounds.py [--pool POOL] [--seeds 3]` prints a table a pool: per strategy
+what the picks cover after one round, after five rounds that know each other (`--rounds`), and after
+five that do not and may pick an item again, each as the mean over the seeds. Coverage is the share
+of the pool's k-means groups that hold a picked item, and the mean cosine distance of the pool's
+items to the nearest picked one. The last columns are the ratios of five rounds to one, which are to
+be within 5 %. No item may come twice in the rounds, and the third of them loses its row, as if it
+had been killed before that was written, and is run again.
 
 The quickstart (rounds of 12 and 60, 18 groups) comes with the project. Dolly does not: 2,000 items
 of databricks-dolly-15k (CC BY-SA 3.0), looked for in ../shared/data, and left out with a word where

@@ -14,10 +14,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from selectllm.core.errors import RunError, UsageError
 from selectllm.core.types import Item, Pool
 from selectllm.data.annotated import annotated_in
+from selectllm.data.pool import load_pool
+from selectllm.evaluation.sets.diversity import coverage, kmeans_groups, mean_distance
 from selectllm.jobs.rounds import Rounds, rounds
 from selectllm.jobs.selecting import ahead, select
 from selectllm.jobs.selection import Selection
@@ -25,8 +29,9 @@ from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectArguments
 from selectllm.jobs.sync import finished
 from selectllm.models.model import ModelSpec
+from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
-from tests.support.made_vectors import blobs, random_vectors
+from tests.support.made_vectors import blobs, random_vectors, unit
 from tests.support.provider_server import Answer, ProviderServer, completion
 
 ROUNDS = Path("rounds.jsonl")
@@ -236,6 +241,45 @@ def test_rounds_cover_what_one_round_covers(session: Session) -> None:
     distances = [cover.mean_distance for cover in covered if cover]
     assert distances == sorted(distances, reverse=True)
     assert 0 <= distances[-1] < distances[0]
+
+
+QUICKSTART = Path(__file__).parents[2] / "eval" / "data" / "quickstart.jsonl"
+
+
+@pytest.fixture(scope="module")
+def quickstart() -> tuple[Pool, np.ndarray]:
+    """The starter pool and vectors of its words: 180 items, 24 numbers each."""
+    pool = load_pool(QUICKSTART).pool
+    words = TfidfVectorizer(sublinear_tf=True).fit_transform([item.text for item in pool.items])
+    return pool, unit(TruncatedSVD(24, random_state=0).fit_transform(words))
+
+
+@pytest.mark.parametrize("strategy", ["k-center", "facility-location", "k-means", "d-optimal"])
+def test_five_rounds_cover_the_starter_pool_as_one_does_within_five_percent(
+    quickstart: tuple[Pool, np.ndarray], tmp_path: Path, strategy: str
+) -> None:
+    pool, vectors = quickstart
+    np.save(tmp_path / "v.npy", vectors)
+    groups = kmeans_groups(seeded_rows(Candidates(pool.items, 0, vectors)), 18, 0)
+    place = {item.id: position for position, item in enumerate(pool.items)}
+    found: list[list[float]] = []
+    with Session(tmp_path, cache="cache", vectors="v.npy") as session:
+        for seed in range(3):
+            how: dict[str, Any] = {"strategy": strategy, "seed": seed, "session": session}
+            one = finished(select(pool, budget=60, **how))
+            five = [
+                finished(select(pool, budget=12, rounds=f"{seed}.jsonl", **how)) for _ in range(5)
+            ]
+            in_rounds = [item for each in five for item in each.items]
+            assert len({item.id for item in in_rounds}) == 60
+            row = []
+            for items in (one.items, in_rounds):
+                picks = [place[item.id] for item in items]
+                row += [coverage(groups, picks), mean_distance(vectors, picks)]
+            found.append(row)
+    one_groups, one_distance, five_groups, five_distance = np.mean(found, axis=0)
+    assert five_groups >= 0.95 * one_groups
+    assert five_distance <= 1.05 * one_distance
 
 
 def test_what_was_annotated_before_the_first_round_counts_in_each(session: Session) -> None:
