@@ -91,7 +91,8 @@ def log_round(
     """Write what was selected into the log of rounds, once; `pool`: the whole."""
     if found.log is None:
         return
-    number = found.again.round if found.again else len(found.log.rounds()) + 1
+    last = max((one.round for one in found.log.rounds()), default=0)
+    number = found.again.round if found.again else last + 1
     ids = {choice.item.id for choice in chosen}
     items = [item for item in pool.items if item.id in ids]
     earlier = {item for one in found.rounds for item in one.ids}

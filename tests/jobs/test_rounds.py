@@ -321,6 +321,19 @@ def test_a_round_killed_before_its_row_is_whole_can_be_repeated(session: Session
     assert not {*first} & {*second}
 
 
+def test_a_damaged_log_is_told_and_can_be_mended(session: Session, selectllm: Command) -> None:
+    first, second = a_round(session, 0), a_round(session, 1)
+    lines = ROUNDS.read_bytes().splitlines(keepends=True)
+    ROUNDS.write_bytes(b"".join([*lines[:2], b"?" + lines[2][1:]]))
+    told = selectllm("rounds", ROUNDS)
+    assert told.code == 2
+    assert "rounds.jsonl:3 is not a round" in told.err
+    assert "selectllm log repair rounds.jsonl" in told.err
+    assert "1 round that can be read" in selectllm("log", "repair", ROUNDS).out
+    assert a_round(session, 1) == second
+    assert [{*row.ids} for row in in_log().rounds] == [{*first}, {*second}]
+
+
 def test_a_log_of_rounds_of_another_pool_is_refused(session: Session) -> None:
     a_round(session, 0)
     rows = read_jsonl(Path("pool.jsonl"))
