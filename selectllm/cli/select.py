@@ -163,7 +163,7 @@ def select(
     told["model"] = spec
     told["models"] = NamedModels.of(model_options, spec)
     session = open_session(common, Path.cwd())
-    files.check(session, skip_bad=told["skip_bad"])
+    files.check(session, skip_bad=told["skip_bad"], kept=[told["given"], told["rounds"]])
     if dry_run:
         say(finished(selecting.ahead(pool_file, session=session, **told)), as_json=common.as_json)
         if not common.as_json:

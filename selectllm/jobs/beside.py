@@ -97,9 +97,10 @@ async def beside(
         yield _left(session, pool, inside, outside, Beside(pool))
         return
     path = session.path(request.rounds)
-    check_written("rounds", path, LOG, [pool.source] if pool.source else [], session.workspace)
-    if request.log is not None and real(path) == real(session.path(request.log)):
-        raise UsageError(f"`rounds` {path} is the log of decisions, too", argument="rounds")
+    read = [Path(pool.source)] if pool.source else []
+    if isinstance(request.given, str | Path):
+        read.append(session.path(request.given))
+    check_written("rounds", path, LOG, read, session.workspace)
     async with turn(path, "rounds"):
         if dry_run:
             before = read_rounds(path) if path.exists() else []

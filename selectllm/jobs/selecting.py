@@ -159,5 +159,8 @@ def _check_log(request: SelectRequest, pool: Pool, session: Session) -> None:
     prompt = request.prompt
     named = prompt.path if isinstance(prompt, Prompt) else prompt and session.base / prompt
     read = (pool.source, named, session.settings.vectors, session.settings.env_file)
+    given = request.given if isinstance(request.given, str | Path) else None
+    kept = [session.path(path) for path in (given, request.rounds) if path is not None]
     log = session.path(request.log)
-    check_written("log", log, None, [path for path in read if path], session.workspace)
+    files = [*(path for path in read if path), *kept]
+    check_written("log", log, None, files, session.workspace)

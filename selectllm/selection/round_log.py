@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.codec import sha256_texts
+from selectllm.core.document import schema_of
 from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, read_rows
 from selectllm.core.types import Item
+from selectllm.selection.schema import LogBegin
 
 MANIFEST: Mapping[str, Any] = {"format": 1, "verb": "rounds"}
 
@@ -83,6 +85,11 @@ def read_rounds(path: Path) -> list[RoundRow]:
     """The rounds of a log, in their order. Raises RunError for what is none."""
     content: LogContent[int, RoundRow] = read_rows(path, ROUNDS)
     return [content.latest[number] for number in sorted(content.latest)]
+
+
+def round_schema() -> dict[str, Any]:
+    """The JSON Schema of a line of a log of rounds."""
+    return schema_of(LogBegin | RoundRow, title="one line of a log of rounds")
 
 
 class RoundLog(RowLog[int, RoundRow]):

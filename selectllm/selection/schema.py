@@ -16,7 +16,6 @@ from selectllm.core.document import Document, Part, Tally, schema_of
 from selectllm.core.figures import Amount, Coefficient, Number, Sha256
 from selectllm.core.strict import Count
 from selectllm.core.types import Attempt, Status
-from selectllm.selection.round_log import RoundRow
 
 Members = Annotated[tuple[str, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
 
@@ -71,11 +70,6 @@ def decision_schema() -> dict[str, Any]:
     """The JSON Schema of a line of a decision log."""
     lines = LogBegin | ModelDecisionLine | StrategyDecisionLine
     return schema_of(lines, title="one line of a decision log")
-
-
-def round_schema() -> dict[str, Any]:
-    """The JSON Schema of a line of a log of rounds."""
-    return schema_of(LogBegin | RoundRow, title="one line of a log of rounds")
 
 
 class SelectionMark(Part):

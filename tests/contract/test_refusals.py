@@ -135,6 +135,9 @@ select suites --budget 3 --strategy first           | suites .jsonl
 {PICK} --strategy first --given none.jsonl          | none.jsonl
 {PICK} --strategy first --given pool.jsonl          | 160 annotated
 {PICK} --strategy first --rounds pool.jsonl         | --rounds pool.jsonl
+{PICK} --strategy first --given chosen.jsonl -o chosen.jsonl | -o chosen.jsonl read
+{PICK} --strategy first --rounds r.jsonl -o r.jsonl  | -o r.jsonl read
+{PICK} --strategy first --given chosen.jsonl --rounds chosen.jsonl | --rounds chosen.jsonl
 {PICK} --strategy first --per topik                 | 'topik' 'topic'?
 {PICK} --strategy per:topic                         | per:topic per:COLUMN:STRATEGY
 {PICK} --strategy facility-location:longest         | longest perplexity-high
