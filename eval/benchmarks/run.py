@@ -49,6 +49,7 @@ SECTIONS = {
     "load": Section("load.py", quick=("--decisions", "2000", "--logged", "2000")),
     "partition": Section("partition.py", quick=("--max-items", "2000")),
     "strategies": Section("geometry.py", quick=("--max-items", "2000")),
+    "rounds": Section("rounds.py", quick=("--seeds", "1", "--pool", "none")),
     "knn": Section("knn_shapley.py"),
     "reading": Section("reading.py", quick=("--items", "10000")),
     "memory": Section("million.py", quick=("--items", "2000")),

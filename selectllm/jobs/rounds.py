@@ -23,6 +23,7 @@ from selectllm.selection.strategies.candidates import seeded_rows
 
 PER_GROUP, MOST_GROUPS = 10, 100
 """Items of the pool for each k-means group that its coverage is counted in, and groups at most."""
+LLOYD_UP_TO = 20_000  # items; more go through k-means in batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,8 @@ def _with_coverage(session: Session, pool: Pool, row: RoundRow, chosen: list[Ite
     place = {item.id: position for position, item in enumerate(pool.items)}
     positions = sorted(place[item.id] for item in chosen)
     count = max(1, min(MOST_GROUPS, len(pool) // PER_GROUP))
-    groups = kmeans_groups(seeded_rows(Candidates(pool.items, 0, vectors)), count, 0)
+    rows = seeded_rows(Candidates(pool.items, 0, vectors))
+    groups = kmeans_groups(rows, count, 0, lloyd_up_to=LLOYD_UP_TO)
     share = coverage(groups, positions)
     distance = mean_distance(vectors, positions)
     return replace(row, coverage=Coverage(distance, len(groups), round(share * len(groups))))
