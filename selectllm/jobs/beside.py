@@ -25,7 +25,8 @@ from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
 from selectllm.jobs.turns import turn
 from selectllm.selection.by_model import narrowed
-from selectllm.selection.round_log import RoundLog, RoundRow, read_rounds, texts_sha256
+from selectllm.selection.round_log import RoundLog, read_rounds, texts_sha256
+from selectllm.selection.schema import RoundRow
 
 SHOWN = 20  # annotated items that a prompt may show
 

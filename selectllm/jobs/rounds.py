@@ -17,7 +17,8 @@ from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.by_model import Chosen
-from selectllm.selection.round_log import Coverage, RoundRow, read_rounds, texts_sha256
+from selectllm.selection.round_log import read_rounds, texts_sha256
+from selectllm.selection.schema import Coverage, RoundRow
 from selectllm.selection.strategies import Candidates, Strategy
 from selectllm.selection.strategies.candidates import seeded_rows
 

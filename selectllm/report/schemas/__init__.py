@@ -63,12 +63,12 @@ def generated() -> dict[str, dict[str, Any]]:
     from selectllm.evaluation.two_runs.schema import RunsCompared
     from selectllm.models.wrappers.schema import RecordedRequest
     from selectllm.optimization.schema import json_schema as optimize
-    from selectllm.selection.round_log import round_schema
     from selectllm.selection.schema import (
         ClustersFile,
         SelectedLine,
         SelectionSummary,
         decision_schema,
+        round_schema,
     )
     from selectllm.utility.annotation.schema import ratings_schema
     from selectllm.utility.schema import (
