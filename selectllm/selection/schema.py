@@ -1,4 +1,4 @@
-"""Lines of logs of decisions and of rounds, of selections, and clusters.json, typed; nothing computes.
+"""Lines of logs of decisions and rounds, of selections, and clusters.json, typed; nothing computes.
 
 A run of a large pool has hundreds of thousands of decisions, and a line through a model takes four
 times as long to write (11 us against 3), so decision_log.py writes the fields as they are; the JSON
