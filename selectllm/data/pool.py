@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from selectllm.core.codec import canonical_json, sha256_texts
 from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.files import atomic_write
 from selectllm.core.shown import shortened
-from selectllm.core.types import Item, Pool
+from selectllm.core.types import ChatItem, Item, Pool
 from selectllm.core.whole_text import all_whole, are_whole
 from selectllm.data.chats import dialogues_note, is_dialogue, notes_on
 from selectllm.data.columns import mapping
@@ -32,6 +33,7 @@ from selectllm.data.paths import value_at
 from selectllm.data.readers import format_of, place, scan_rows
 from selectllm.data.readers.partitioned import is_partitioned
 from selectllm.data.readers.records import BadRow, MendedRow
+from selectllm.data.turns import notes_on_odd
 
 _FEW = 10  # items, of which nothing is said
 _MANY = 100_000  # different texts, which are not nearly all equal whatever the pool
@@ -234,6 +236,7 @@ class _Builder:
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
         self._chats = self._several = self._with_system = self._mended = self._dialogues = 0
         self._items = 0
+        self._odd: Counter[str] = Counter()  # what is no text in turns
         self._seen: set[int] = set()  # hashes of different texts
 
     def item(self, number: int, row: Any) -> Item:
@@ -254,7 +257,10 @@ class _Builder:
             name = self._explicit(value_at(row, self._layout.id), self._layout.id)
         self._given[name] = number
         self._count(row, texts)
-        return Item(name, texts.instruction, texts.input, texts.response, row)
+        if texts.said is None:
+            return Item(name, texts.instruction, texts.input, texts.response, row)
+        turns = texts.said.turns
+        return ChatItem(name, texts.instruction, texts.input, texts.response, row, turns)
 
     def _ahead(self) -> list[dict[str, Any]]:
         """The next rows that are objects, until one cannot be read."""
@@ -269,6 +275,8 @@ class _Builder:
         """Count what of a row that became an item is not shown, and different texts."""
         self._items += 1
         self._mended += isinstance(row, MendedRow)
+        if texts.said is not None:
+            self._odd.update(texts.said.odd)
         if texts.chat is not None:
             self._chats += 1
             self._several += texts.chat.several
@@ -285,6 +293,7 @@ class _Builder:
         if layout is not None:
             notes += filter(None, [layout.note])
             notes += notes_on(self._chats, self._several, self._with_system, layout.shown)
+            notes += notes_on_odd(self._odd)
             notes += dialogues_note(self._dialogues, min(self._items, _SAMPLED))
         if self._items >= _FEW and len(self._seen) <= min(_ALIKE * self._items, _MANY - 1):
             notes.append(

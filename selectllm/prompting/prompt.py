@@ -4,9 +4,10 @@ A file is YAML front matter between two lines `---`, then the Jinja blocks `syst
 `user` may stand alone; so may `system`, whose text is then the one user message, as in the paper's
 prompt, which stood in the system role alone: many providers (Anthropic, Gemini) and chat templates
 take no conversation without a user's turn. A template sees `items` (each `.label .instruction
-.input`, and `.response` for ratings of answered items), `k`, `m` and the prompt's own variables,
-and is the same text on every machine: no includes, no randomness, nothing appended and nothing
-stripped. What one render may do and make is limited (metering.py).
+.input`, the `.turns` of a conversation, each `.role .text`, and `.response` for ratings of answered
+items), `k`, `m` and the prompt's own variables, and is the same text on every machine: no includes,
+no randomness, nothing appended and nothing stripped. What one render may do and make is limited
+(metering.py).
 Whitespace is the template's own to control (`{%-`), which cannot reach items. Which file a name
 stands for is the matter of library.py.
 """
@@ -45,6 +46,7 @@ from selectllm.prompting.template import (
 from selectllm.prompting.variables import Value, Variables, settled
 
 WRITTEN = ("label", "instruction", "input")
+SHOWN = ("instruction", "input", "response", "turns")
 OF_THE_LOOP = ("index", "index0", "revindex", "revindex0", "first", "last", "length")
 REMEMBERING = (
     *(jinja.Assign, jinja.AssignBlock, jinja.CallBlock, jinja.FilterBlock, jinja.Macro),
@@ -95,11 +97,11 @@ class Prompt:
 
     @property
     def shows(self) -> tuple[str, ...]:
-        """What its template reads of every item: some of instruction, input and response."""
+        """What its template reads of every item: some of instruction, input, response and turns."""
         tree = ENVIRONMENT.parse(body_of(self.source, self.path))
         read = {node.attr for node in tree.find_all(jinja.Getattr)}
         read |= {str(node.value) for node in tree.find_all(jinja.Const)}
-        return tuple(name for name in ("instruction", "input", "response") if name in read)
+        return tuple(name for name in SHOWN if name in read)
 
     @property
     def shows_responses(self) -> bool:
@@ -158,8 +160,10 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
     candidates = []
     given = 0  # characters
     for label, item in zip(labels_for(prompt, m), items, strict=True):
-        candidates.append(Candidate(label, item.instruction, item.input, _response(item)))
+        seen = Candidate(label, item.instruction, item.input, _response(item), item.turns)
+        candidates.append(seen)
         given += len(item.instruction) + len(item.input) + len(item.response or "")
+        given += sum(len(turn.text) for turn in item.turns)
     settings, path = settings_of(prompt), prompt.path
     template = compiled(prompt.source, path, tuple(settings))
     context = {**GLOBALS, "items": tuple(candidates), "k": k, "m": m, **settings}

@@ -171,7 +171,7 @@ class _StrictJson:
             return BadRow(_TOO_DEEP, "flatten it", text)
         except ValueError:  # the interpreter's limit on turning text into int
             return BadRow("a number has too many digits", "write it as text", text)
-        if text.count("[") + text.count("{") > MOST_DEPTH and _is_deep(row):
+        if text.count("[") + text.count("{") > MOST_DEPTH and is_deep(row):
             return BadRow(_TOO_DEEP, "flatten it", text)
         # Text that was UTF-8 can only have got half a pair from an escape.
         if ("\\ud" in text or "\\uD" in text) and not is_whole(json.dumps(row, ensure_ascii=False)):
@@ -180,7 +180,7 @@ class _StrictJson:
         return row
 
 
-def _is_deep(value: Any) -> bool:
+def is_deep(value: Any) -> bool:
     """Whether lists and objects are nested more than MOST_DEPTH deep in `value`."""
     level = [value]
     for _ in range(MOST_DEPTH):
