@@ -131,7 +131,10 @@ def notes_on(chats: int, several: int, with_system: int, shown: Turns) -> tuple[
     """What is said of a pool of `chats`, counted."""
     notes = []
     if several:
-        notes.append(f"{several:,} of {chats:,} chats have several user turns. {_SHOWN[shown]}.")
+        notes.append(
+            f"{several:,} of {chats:,} chats have several user turns. {_SHOWN[shown]}. All turns "
+            "are kept, for prompts that show them and for `export`."
+        )
     if with_system:
         notes.append(f"{with_system:,} of {chats:,} chats have a system turn, which is not shown.")
     return tuple(notes)

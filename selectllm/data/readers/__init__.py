@@ -17,7 +17,7 @@ from selectllm.data.hub import is_hub
 from selectllm.data.readers.columnar import hub_dataset_rows, parquet_rows
 from selectllm.data.readers.delimited import csv_rows, text_rows
 from selectllm.data.readers.excel import excel_rows, other_sheets
-from selectllm.data.readers.json_rows import array_rows, jsonl_rows
+from selectllm.data.readers.json_rows import array_notes, array_rows, jsonl_rows
 from selectllm.data.readers.partitioned import is_partitioned, part_row, partitioned_rows
 from selectllm.data.readers.records import BadRow, FileFormat, reading
 
@@ -80,7 +80,7 @@ def place(path: Path, number: int) -> str:
 
 FORMATS = {
     ".jsonl": FileFormat(jsonl_rows, "line"),
-    ".json": FileFormat(array_rows, "element"),
+    ".json": FileFormat(array_rows, "element", notes=array_notes),
     ".csv": FileFormat(csv_rows, "line"),
     ".tsv": FileFormat(csv_rows, "line"),
     ".txt": FileFormat(text_rows, "line"),
