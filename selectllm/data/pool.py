@@ -18,7 +18,7 @@ from selectllm.core.files import atomic_write
 from selectllm.core.shown import shortened
 from selectllm.core.types import ChatItem, Item, Pool
 from selectllm.core.whole_text import all_whole, are_whole
-from selectllm.data.chats import dialogues_note, is_dialogue, notes_on
+from selectllm.data.chats import ASSISTANTS, dialogues_note, is_dialogue, notes_on
 from selectllm.data.columns import mapping
 from selectllm.data.layouts import (
     TURNS,
@@ -33,6 +33,7 @@ from selectllm.data.paths import value_at
 from selectllm.data.readers import format_of, place, scan_rows
 from selectllm.data.readers.partitioned import is_partitioned
 from selectllm.data.readers.records import BadRow, MendedRow
+from selectllm.data.trees import conversations, of_assistants_note
 from selectllm.data.turns import notes_on_odd
 
 _FEW = 10  # items, of which nothing is said
@@ -91,7 +92,7 @@ def load_pool(
 
 def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPool:
     """`load_pool`, its arguments checked."""
-    rows = scan_rows(path)
+    rows, trees = conversations(scan_rows(path), columns)
     builder = _Builder(partial(place, path), columns, rows)
     items: list[Item] = []
     rejected: list[Rejected] = []
@@ -111,7 +112,7 @@ def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPoo
             raise PoolError(f"{error}. Note that {unread[0]}", argument="columns") from None
     if not items:
         raise _nothing_in(path, rejected)
-    notes = (*format_of(path).notes(path), *builder.notes())
+    notes = (*format_of(path).notes(path), *(trees.notes() if trees else ()), *builder.notes())
     pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path), notes)
     return LoadedPool(pool, tuple(rejected))
 
@@ -133,7 +134,8 @@ def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
 
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
     """See `Pool.from_records`."""
-    rows = ((number, _mended(row)) for number, row in enumerate(_rows_of(records), start=1))
+    given = ((number, _mended(row)) for number, row in enumerate(_rows_of(records), start=1))
+    rows, trees = conversations(given, _checked(columns))
     builder = _Builder("record {}".format, _checked(columns), rows)
     items: list[Item] = []
     for number, row in rows:
@@ -143,7 +145,8 @@ def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
             raise bad.at(f"record {number}", of_file=False) from None
     if not items:
         raise PoolError("the pool is empty. Give it at least one record")
-    return Pool(tuple(items), sha256_texts(_identity(items)), notes=builder.notes())
+    notes = (*(trees.notes() if trees else ()), *builder.notes())
+    return Pool(tuple(items), sha256_texts(_identity(items)), notes=notes)
 
 
 def _mended(row: Any) -> Any:
@@ -235,7 +238,7 @@ class _Builder:
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
         self._chats = self._several = self._with_system = self._mended = self._dialogues = 0
-        self._items = 0
+        self._items = self._of_assistants = 0
         self._odd: Counter[str] = Counter()  # what is no text in turns
         self._seen: set[int] = set()  # hashes of different texts
 
@@ -274,6 +277,7 @@ class _Builder:
     def _count(self, row: Mapping[str, Any], texts: Texts) -> None:
         """Count what of a row that became an item is not shown, and different texts."""
         self._items += 1
+        self._of_assistants += row.get("role") in ASSISTANTS
         self._mended += isinstance(row, MendedRow)
         if texts.said is not None:
             self._odd.update(texts.said.odd)
@@ -294,6 +298,7 @@ class _Builder:
             notes += filter(None, [layout.note])
             notes += notes_on(self._chats, self._several, self._with_system, layout.shown)
             notes += notes_on_odd(self._odd)
+            notes += of_assistants_note(self._of_assistants, self._items)
             notes += dialogues_note(self._dialogues, min(self._items, _SAMPLED))
         if self._items >= _FEW and len(self._seen) <= min(_ALIKE * self._items, _MANY - 1):
             notes.append(
