@@ -110,8 +110,8 @@ class MessageRows:
         """What became of the messages, counted; after all rows were taken."""
         told = (
             f"It is read as trees of messages: {self.items:,} of its {self.messages:,} messages "
-            "are of prompters, and each of these is an item, with what led to it and the best reply. "
-            f"{self.other_replies:,} other replies are not read."
+            "are of prompters, and each of these is an item, with what led to it and the best "
+            f"reply. {self.other_replies:,} other replies are not read."
         )
         gone = f" {self.deleted:,} deleted messages of prompters are no items."
         return (told + gone * bool(self.deleted),)

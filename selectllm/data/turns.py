@@ -65,15 +65,19 @@ class Conversation(NamedTuple):
     def with_own(self, asked: int, given: str, answer: str | None) -> Conversation:
         """The same with what the row has outside of its turns, at turn `asked`.
 
-        `given`: follows what is asked. `answer`: stands behind it, in the place of an answer that
-        is there; None leaves that.
+        `given`: follows what is asked. `answer`: is the last thing said before the user speaks
+        again, in the place of an answer that is there; None leaves that.
         """
         turns = list(self.turns)
         if given:
             turns[asked] = turns[asked]._replace(text=f"{turns[asked].text}\n\n{given}")
         if answer is not None:
-            answered = asked + 1 < len(turns) and turns[asked + 1].role == "assistant"
-            turns[asked + 1 : asked + 2 if answered else asked + 1] = [Turn("assistant", answer)]
+            end = next(
+                (n for n, t in enumerate(turns) if n > asked and t.role == "user"), len(turns)
+            )
+            there = [n for n in range(asked + 1, end) if turns[n].role == "assistant"]
+            place = slice(there[-1], there[-1] + 1) if there else slice(end, end)
+            turns[place] = [Turn("assistant", answer)]
         return self._replace(turns=tuple(turns))
 
 
