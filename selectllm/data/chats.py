@@ -115,7 +115,8 @@ def turns_of(value: Any, column: str) -> list[dict[str, Any]]:
     """`value` as turns. Raises BadRow if it is no list of objects."""
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
         reason = f"{column} is not a list of turns: {shortened(value)}"
-        raise BadRow(reason, "write each turn as an object with role and content")
+        fix = "write each turn as an object with role and content"
+        raise BadRow(reason, f"{fix}, name another column with {mapping('instruction', 'COL')}")
     return value
 
 

@@ -228,11 +228,25 @@ def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:
             "instruction",
             argument="columns",
         )
+    if likely and _holds_chat_as_text(rows[0], likely):
+        return PoolError(
+            f"{where}: no column holds the instruction, and column {likely!r} holds conversations "
+            f"as text. Call it messages, and its turns are read",
+            argument="columns",
+        )
     return PoolError(
         f"{where}: no column holds the instruction{none} (columns: {found}). Name it "
         f"with {mapping('instruction', likely or 'COL')}",
         argument="columns",
     )
+
+
+def _holds_chat_as_text(row: Mapping[str, Any], path: str) -> bool:
+    value = value_at(row, path)
+    try:
+        return isinstance(value, str) and is_chat(listed(value, path))
+    except BadRow:
+        return False
 
 
 def parse_mapping(texts: Sequence[str]) -> dict[str, str]:

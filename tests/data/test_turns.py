@@ -283,6 +283,13 @@ def test_chats_as_text_in_another_column_are_told(folder: Folder) -> None:
     assert "messages" in "\n".join(pool.notes)
 
 
+def test_a_column_of_chats_as_text_is_named_with_what_helps(folder: Folder) -> None:
+    rows = [{"talk": json.dumps(chat(ASKED, TOLD, ("user", f"And {n}?")))} for n in range(3)]
+    assert "'talk' holds conversations as text. Call it messages" in folder.complaint(
+        "pool.csv", csv_table(rows)
+    )
+
+
 # Out and in again
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
