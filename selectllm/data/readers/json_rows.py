@@ -76,8 +76,8 @@ def array_notes(path: Path) -> tuple[str, ...]:
     text = _text_of(path)
     name, _ = _rows_inside(text, path)
     others = [shortened(_utf8(other)) for other, _ in _members(text) if other != name]
-    left = f" Its other values are not read: {', '.join(others)}." if others else ""
-    return (f"Its rows are the list {shortened(_utf8(name or ''))}.{left}",)
+    left = f", and its other values are not read: {', '.join(others)}" if others else ""
+    return (f"its rows are the list {shortened(_utf8(name or ''))}{left}",)
 
 
 def _text_of(path: Path) -> str:
