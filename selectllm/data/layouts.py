@@ -81,7 +81,7 @@ class PoolLayout:
         exchange = self._exchange(turns)
         asked = exchange.asked if self.instruction is None else value_at(row, self.instruction)
         if (instruction := _text(asked, "instruction", self.instruction or self.chat)) is None:
-            raise self._missing(turns)
+            raise self._missing(turns, exchange)
         if not instruction or instruction.isspace():
             raise BadRow("instruction is empty", "fill it")
         answered, behind = self._answered(row, exchange)
@@ -149,10 +149,13 @@ class PoolLayout:
         after = read_turns([*turns[asked + 1 :], *behind])
         return said, len(said.turns) - len(after.turns) - 1
 
-    def _missing(self, turns: Sequence[Mapping[str, Any]] | None) -> BadRow:
+    def _missing(self, turns: Sequence[Mapping[str, Any]] | None, exchange: Exchange) -> BadRow:
         """What is said of a row without an instruction."""
         if self.instruction is not None or turns is None:
             return BadRow("instruction is missing", "fill it")
+        if exchange.at is not None:
+            reason = f"instruction is missing (the user turn of {self.chat} holds nothing)"
+            return BadRow(reason, "fill it")
         roles = ", ".join(dict.fromkeys(str(role_of(turn)) for turn in turns)) or "none"
         return BadRow(
             f"instruction is missing ({self.chat} has no user turn). The roles of its turns are: "

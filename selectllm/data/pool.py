@@ -39,6 +39,7 @@ from selectllm.data.turns import notes_on_odd
 _FEW = 10  # items, of which nothing is said
 _MANY = 100_000  # different texts, which are not nearly all equal whatever the pool
 _SAMPLED = 1_000  # items that are looked at for conversations in one text
+_SINGLE = (str, int, float, bool, type(None))  # values that hold no others
 _ALIKE = 0.1  # of the texts are different where nearly all are equal
 
 
@@ -180,6 +181,8 @@ def _rows_of(records: Any) -> Iterable[Any]:
     if library == "pandas":
         frame = records.astype(object)
         rows = frame.where(records.notna(), None).to_dict("records")
+        for row in rows:
+            row.update({name: _listed(v) for name, v in row.items() if type(v) not in _SINGLE})
         return cast("Iterable[Any]", rows)
     if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
         raise PoolError(
@@ -187,6 +190,15 @@ def _rows_of(records: Any) -> Iterable[Any]:
             "pandas, or one split of a data set (a file is read by load_pool)"
         )
     return records
+
+
+def _listed(value: Any) -> Any:
+    """A value of pandas with lists where it has arrays of numpy, as it reads them from Parquet."""
+    if isinstance(value, dict):
+        return {name: _listed(one) for name, one in value.items()}
+    if type(value).__name__ == "ndarray":
+        value = value.tolist()
+    return [_listed(one) for one in value] if isinstance(value, list) else value
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:

@@ -46,7 +46,8 @@ _MEDIA = {
     **dict.fromkeys(("file", "input_file", "document", "fileData", "file_data"), "file"),
 }
 _CALLS = ("tool_use", "tool_call", "function_call", "functionCall", "server_tool_use")
-_TEXTS = ("text", "refusal", "output_text", "input_text")
+_TEXT_KINDS = ("text", "refusal", "output_text", "input_text")
+_TEXTS = ("text", "refusal", "content")  # where a part has it
 _SYSTEM_BESIDE = ("system", "systemInstruction", "system_instruction")
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 THINKING, CALL, EMPTY = "thinking", "tool call", "no text"
@@ -119,10 +120,16 @@ def spelled(said: Any) -> Any:
 
 
 def listed(value: Any, column: str) -> Any:
-    """`value`; where a cell holds the list as text, as JSON or as Python writes it, that list.
+    """`value`, or the list that it stands for.
 
-    Raises BadRow for a text that begins as a list and is none.
+    A cell may hold it as text, as JSON or as Python writes it; Hugging Face data sets may have an
+    object with a list for every key. Raises BadRow for a text that begins as a list and is none.
     """
+    if isinstance(value, Mapping):
+        parts = [*value.values()]
+        if not all(isinstance(part, list) and len(part) == len(parts[0]) for part in parts):
+            return value
+        return [dict(zip(value, turn, strict=True)) for turn in zip(*parts, strict=True)]
     if not isinstance(value, str) or not value.lstrip().startswith("["):
         return value
     try:
@@ -217,7 +224,7 @@ def _parts_of(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _kind(part: Mapping[str, Any]) -> str:
     """What a part is: by its type, or, without one (Gemini), by the key that it has."""
     if isinstance(kind := part.get("type"), str):
-        return "text" if kind in _TEXTS else kind
+        return "text" if kind in _TEXT_KINDS else kind
     if part.get("thought"):
         return THINKING
     for name in part:
@@ -237,8 +244,8 @@ def _piece(kind: str, part: Any, odd: Counter[str]) -> list[tuple[bool, str]]:
         return []
     if kind == "text":
         texts = (part.get(name) for name in _TEXTS) if isinstance(part, Mapping) else (part,)
-        text = next((text for text in texts if isinstance(text, str)), "")
-        return [(True, text)] if text else []
+        text = next((text for text in texts if text is not None), "")
+        return [(True, text if isinstance(text, str) else _as_json(text))] if text else []
     if kind in RESULT_PARTS:
         return [(True, _result(part, odd))]
     if kind in _CALLS:

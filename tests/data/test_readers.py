@@ -321,7 +321,9 @@ def test_the_only_list_of_objects_in_a_json_file_is_read(folder: Folder) -> None
     loaded = folder.load("pool.json", json.dumps(content, ensure_ascii=False).encode())
     assert [item.instruction for item in loaded.pool.items] == ["q é", "r"]
     (note,) = loaded.pool.notes
-    assert note == "its rows are the list 'data', and its other values are not read: 'version', 'tags'"
+    assert (
+        note == "its rows are the list 'data', and its other values are not read: 'version', 'tags'"
+    )
 
 
 def test_a_bad_row_inside_an_object_is_told_by_its_place(folder: Folder) -> None:

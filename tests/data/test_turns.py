@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selectllm.core.errors import PoolError
 from selectllm.core.types import Item, Pool
 from selectllm.data.pool import load_pool
 from selectllm.downstream.outcomes.export import LAYOUTS
@@ -288,6 +289,28 @@ def test_a_column_of_chats_as_text_is_named_with_what_helps(folder: Folder) -> N
     assert "'talk' holds conversations as text. Call it messages" in folder.complaint(
         "pool.csv", csv_table(rows)
     )
+
+
+def test_a_user_turn_of_null_is_not_called_missing(folder: Folder) -> None:
+    complaint = folder.complaint("pool.jsonl", jsonl([{"messages": chat(("user", None), TOLD)}]))
+    assert "the user turn of messages holds nothing" in complaint
+
+
+def test_a_list_for_every_key_is_read_as_turns() -> None:
+    columns = {"from": ["human", "gpt", "human"], "value": [ASKED[1], TOLD[1], MORE[1]]}
+    assert item_of({"conversations": columns}).turns == (ASKED, TOLD, MORE)
+    with pytest.raises(PoolError, match="conversations is not a list of turns"):
+        item_of({"conversations": {"from": "human"}})
+
+
+def test_frames_hold_conversations(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    (tmp_path / "pool.parquet").write_bytes(parquet(TALK))
+    read = pandas.read_parquet(tmp_path / "pool.parquet")
+    for records in (read, pl.DataFrame(TALK), pandas.DataFrame(TALK)):
+        (item,) = Pool.from_records(records).items
+        assert item.turns == (("system", "Be brief."), ASKED, TOLD, MORE, LAST)
+        json.dumps(dict(item.row))
 
 
 # Out and in again
