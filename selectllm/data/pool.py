@@ -88,12 +88,16 @@ def load_pool(
             f"the pool is {type(path).__name__}, not a file. To make a pool of records, use "
             "Pool.from_records(...)"
         )
-    return _loaded(Path(path), _checked(columns), skip_bad)
+    columns, path = _checked(columns), Path(path)
+    with contextlib.closing(scan_rows(path)) as rows:
+        return _loaded(path, rows, columns, skip_bad)
 
 
-def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPool:
-    """`load_pool`, its arguments checked."""
-    rows, trees = conversations(scan_rows(path), columns)
+def _loaded(
+    path: Path, scanned: Iterator[tuple[int, Any]], columns: Mapping[str, str], skip_bad: bool
+) -> LoadedPool:
+    """`load_pool` of the rows that are `scanned`."""
+    rows, trees = conversations(scanned, columns)
     builder = _Builder(partial(place, path), columns, rows)
     items: list[Item] = []
     rejected: list[Rejected] = []

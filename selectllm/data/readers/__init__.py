@@ -8,7 +8,7 @@ Tables of text, which people fill in, are table.py to all of them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
         yield number, row
 
 
-def scan_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def scan_rows(path: Path) -> Generator[tuple[int, Any]]:
     """`read_rows`, where a row that cannot be decoded arrives as a `BadRow` in its place.
 
     Raises PoolError only where the rest of the file is lost too.
