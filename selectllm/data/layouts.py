@@ -90,10 +90,11 @@ class PoolLayout:
         given = _text(given, "input", self.input) or ""
         if self.instruction is not None or turns is None or exchange.at is None:
             return Texts(instruction, given, response)
-        said, place = self._said(row, turns, behind, exchange.at)
+        said = self._said(row, [*turns, *behind])
         own = response if self.response is not None and not behind else None
         if given or own is not None:
-            said = said.with_own(place, given, own)
+            after = read_turns([*turns[exchange.at + 1 :], *behind]).turns
+            said = said.with_own(len(said.turns) - len(after) - 1, given, own)
         if said.beside:
             exchange = dataclasses.replace(exchange, hides_system=True)
         parts = filter(None, (exchange.context, given))
@@ -132,22 +133,11 @@ class PoolLayout:
             return _NOTHING
         return exchange_of(turns, self.shown if self.instruction is None else "first")
 
-    def _said(
-        self,
-        row: Mapping[str, Any],
-        turns: list[dict[str, Any]],
-        behind: list[dict[str, Any]],
-        asked: int,
-    ) -> tuple[Conversation, int]:
-        """Every turn of the chat, and which of them is `asked`, a place in `turns`.
-
-        `behind`: those of the column of responses, where it is a chat.
-        """
+    def _said(self, row: Mapping[str, Any], turns: list[dict[str, Any]]) -> Conversation:
+        """Every turn, those that stand outside of the list too."""
         inside = (self.chat or "").rpartition(".")[0]
         beside = value_at(row, inside) if inside else row
-        said = read_turns([*turns, *behind], beside if isinstance(beside, Mapping) else None)
-        after = read_turns([*turns[asked + 1 :], *behind])
-        return said, len(said.turns) - len(after.turns) - 1
+        return read_turns(turns, beside if isinstance(beside, Mapping) else None)
 
     def _missing(self, turns: Sequence[Mapping[str, Any]] | None, exchange: Exchange) -> BadRow:
         """What is said of a row without an instruction."""

@@ -255,6 +255,7 @@ class _Builder:
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
         self._chats = self._several = self._with_system = self._mended = self._dialogues = 0
         self._items = self._of_assistants = 0
+        self._have_roles = False  # as far as the first row shows
         self._odd: Counter[str] = Counter()  # what is no text in turns
         self._seen: set[int] = set()  # hashes of different texts
 
@@ -267,6 +268,7 @@ class _Builder:
             raise BadRow(reason, 'write it as {"instruction": ...}')
         if self._layout is None:
             self._layout = layout_of(row, self._mapped, self._place(number))
+            self._have_roles = "role" in row
             if self._layout is None:
                 raise no_instruction([row, *self._ahead()], self._place(number))
         texts = self._layout.texts(row)
@@ -293,9 +295,10 @@ class _Builder:
     def _count(self, row: Mapping[str, Any], texts: Texts) -> None:
         """Count what of a row that became an item is not shown, and different texts."""
         self._items += 1
-        self._of_assistants += row.get("role") in ASSISTANTS
+        if self._have_roles:
+            self._of_assistants += row.get("role") in ASSISTANTS
         self._mended += isinstance(row, MendedRow)
-        if texts.said is not None:
+        if texts.said is not None and texts.said.odd:
             self._odd.update(texts.said.odd)
         if texts.chat is not None:
             self._chats += 1

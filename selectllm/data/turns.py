@@ -92,7 +92,10 @@ def read_turns(
     the tool; a role that is none of ROLES is kept.
     """
     odd: Counter[str] = Counter()
-    turns = [turn for value in values for turn in _turns_in(value, odd)]
+    turns: list[Turn] = []
+    for value in values:
+        plain = _plain_turn(value)
+        turns += _turns_in(value, odd) if plain is None else (plain,)
     system = None if any(turn.role == "system" for turn in turns) else _system_of(beside or {})
     if system:
         turns[:0] = _turns_in({"role": "system", "content": system}, odd)
@@ -171,6 +174,15 @@ def notes_on_odd(odd: Mapping[str, int]) -> tuple[str, ...]:
             f"{', '.join(ROLES)}, and is kept: {shortened(told)}."
         )
     return tuple(notes)
+
+
+def _plain_turn(value: Mapping[str, Any]) -> Turn | None:
+    """The turn that is a role and a text, as nearly all are; None for what needs a closer look."""
+    named, text = role_of(value), said_in(value)
+    if len(value) != 2 or type(text) is not str or not text or type(named) is not str:
+        return None
+    role = _ROLES.get(named)
+    return None if role is None or named in _OF_CALLS else Turn(role, text)
 
 
 def _turns_in(value: Mapping[str, Any], odd: Counter[str]) -> Iterator[Turn]:

@@ -313,6 +313,59 @@ def test_frames_hold_conversations(tmp_path: Path) -> None:
         json.dumps(dict(item.row))
 
 
+# Whatever stands there
+
+KEYS = (
+    *("type", "text", "role", "content", "function", "name", "arguments", "input", "tool_calls"),
+    *("functionCall", "functionResponse", "inlineData", "refusal"),
+)
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(KEYS) | st.text(max_size=3),
+            inner | st.sampled_from(["text", "tool_use", "tool_result", "image", "thinking"]),
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+ODD_TURN = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "tool", "judge"]), "content": JUNK},
+    optional={"tool_calls": JUNK, "function_call": JUNK, "refusal": JUNK, "reasoning": JUNK},
+)
+
+
+def read_or_refused(row: dict[str, Any]) -> tuple[Item | None, str]:
+    try:
+        return item_of(row), ""
+    except PoolError as error:
+        return None, str(error)
+
+
+@given(st.lists(ODD_TURN, max_size=4), JUNK, JUNK)
+def test_whatever_stands_in_turns_is_read_or_refused_in_words(
+    turns: list[dict[str, Any]], system: Any, response: Any
+) -> None:
+    asked = {"role": "user", "content": "q"}
+    row = {"messages": [*turns, asked], "system": system, "response": response}
+    item, complaint = read_or_refused(row)
+    if item is None:
+        assert "response is" in complaint  # no text
+        return
+    assert all(isinstance(turn.role, str) and isinstance(turn.text, str) for turn in item.turns)
+    assert ("user", "q") in item.turns
+    asking = [turn for turn in item.turns if turn.role != "system"]
+    assert len(asking) >= len(turns)
+
+
+@given(st.text(max_size=30).map("[{}".format) | st.text(max_size=10))
+def test_whatever_stands_in_a_cell_is_read_or_refused_in_words(cell: str) -> None:
+    item, complaint = read_or_refused({"messages": cell})
+    assert item is not None or "messages" in complaint
+
+
 # Out and in again
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
