@@ -22,11 +22,11 @@ def runs(folder: Path | None, as_json: bool) -> None:
     DIR is eval/runs of this workspace unless you name another folder. To see a run in full:
     selectllm report RUN.
     """
-    from selectllm.jobs.runs import list_runs, runs_text
+    from selectllm.jobs.runs import elsewhere, list_runs, runs_text
 
     place = folder or find_workspace(Path.cwd()).runs
     found = list_runs(place) if folder or place.is_dir() else ()
-    if as_json:
-        click.echo(canonical_json([run.to_json() for run in found]))
-    else:
-        click.echo(visible(runs_text(found, place)))
+    says = [run.to_json() for run in found]
+    click.echo(canonical_json(says) if as_json else visible(runs_text(found, place)))
+    if not as_json:
+        click.echo(visible(elsewhere(place)), err=True)

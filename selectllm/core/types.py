@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from selectllm.core.figures import Amount, Sha256
 
@@ -54,6 +54,17 @@ class Message(TypedDict):
     content: str
 
 
+class Turn(NamedTuple):
+    """One turn of a conversation: who speaks, and what is said.
+
+    `role`: system, user, assistant or tool, or another word where its file has another. `text`:
+    what is no text stands in it in brackets, such as `[image]`; data/turns.py says how.
+    """
+
+    role: str
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One instruction of the pool, text byte for byte as in its file.
@@ -77,6 +88,41 @@ class Item:
     def has_response(self) -> bool:
         """Whether there is a response that is more than white space."""
         return bool((self.response or "").strip())
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """Every turn of the conversation that its row holds; none if it holds none."""
+        return ()
+
+    @property
+    def is_conversation(self) -> bool:
+        """Whether there are more turns than a question and its answer."""
+        roles = tuple(turn.role for turn in self.turns)
+        return roles not in ((), ("user",), ("user", "assistant"))
+
+    def asking(self, instruction: str) -> Item:
+        """The same item with another instruction, also in the turn that holds it."""
+        return replace(self, instruction=instruction)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatItem(Item):
+    """An item whose row holds a conversation. `turns`: all of them, shown or not.
+
+    Its instruction is one of them, or several as one text. A type of its own, so that the items of
+    other pools need no place for turns.
+    """
+
+    turns: tuple[Turn, ...] = field(default=(), repr=False, compare=False)
+
+    def asking(self, instruction: str) -> ChatItem:
+        """The same item with another instruction, also in the turn that holds it."""
+        users = [n for n, turn in enumerate(self.turns) if turn.role == "user"]
+        asks = [n for n in users if self.turns[n].text == self.instruction] or users
+        turns = list(self.turns)
+        if asks:
+            turns[asks[-1]] = Turn("user", instruction)
+        return replace(self, instruction=instruction, turns=tuple(turns))
 
 
 def unanswered(items: Iterable[Item]) -> list[str]:

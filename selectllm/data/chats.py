@@ -17,13 +17,17 @@ Turns = Literal["first", "last", "all"]
 """Which user turns of a chat with several are shown; see `exchange_of`."""
 DEFAULT_TURNS: Turns = "last"
 
-_SYSTEM = ("system", "developer")
-_USERS = ("user", "human")
-_ASSISTANTS = ("assistant", "gpt", "model")
+SYSTEM = ("system", "developer")
+USERS = ("user", "human", "prompter")
+ASSISTANTS = ("assistant", "gpt", "model")
 _TEXT_PARTS = ("text", "input_text", "output_text")
-_THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
+THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
+RESULT_PARTS = ("tool_result", "functionResponse", "function_response", "function_call_output")
+"""What a tool gave back; it may stand in a turn of the user, and is not what the user says."""
 _MARKS = re.compile(
-    r"<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|\[/INST\]"
+    r"<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|prompter\|>|\[/INST\]"
+    r"|\A\s*\[\s*\{\s*[\"'](?:role|from|content|value)[\"']\s*:"
+    r"|^\#\#\#[ \t]*(?:Human|User)[ \t]*:[\s\S]*^\#\#\#[ \t]*Assistant[ \t]*:"
     r"|^[ \t]*(?:Human|User)[ \t]*:[\s\S]*^[ \t]*(?:Assistant|AI|Bot)[ \t]*:",
     re.MULTILINE,
 )
@@ -43,7 +47,7 @@ class Exchange:
 
     `asked`, `answered`: as the turns hold them, None where there is none. `context`: the turns
     before, as one text. `several`: whether there are several user turns. `hides_system`: whether
-    there is a system turn that is not shown.
+    there is a system turn that is not shown. `at`: the place of the turn that is asked.
     """
 
     asked: Any
@@ -51,6 +55,7 @@ class Exchange:
     context: str = ""
     several: bool = False
     hides_system: bool = False
+    at: int | None = None
 
 
 def exchange_of(turns: Sequence[Mapping[str, Any]], shown: Turns) -> Exchange:
@@ -60,14 +65,14 @@ def exchange_of(turns: Sequence[Mapping[str, Any]], shown: Turns) -> Exchange:
     first; `last` the last, with all turns before it as context; `all` takes all turns up to the
     last as one text, which also begins with the system turn of a chat with one user turn.
     """
-    places = [number for number, turn in enumerate(turns) if _role(turn) in _USERS]
+    places = [number for number, turn in enumerate(turns) if role_of(turn) in USERS]
     if not places:
         return Exchange(None, None)
     # What a tool said may stand in a user turn; it asks nothing.
     spoken = [place for place in places if _asks(turns[place])] or places[:1]
     at = places[0] if shown == "first" else spoken[-1]
-    asked, several = text_of(_said(turns[at])), len(spoken) > 1
-    begins = several or _role(turns[0]) in _SYSTEM
+    asked, several = text_of(_own(said_in(turns[at]))), len(spoken) > 1
+    begins = several or role_of(turns[0]) in SYSTEM
     before = _transcript(turns[:at]) if shown != "first" else ""
     context = before if shown == "last" and several else ""
     if shown == "all" and begins and before and isinstance(asked, str):
@@ -79,13 +84,14 @@ def exchange_of(turns: Sequence[Mapping[str, Any]], shown: Turns) -> Exchange:
         several=several,
         hides_system=shown != "all"
         and not context
-        and any(_role(turn) in _SYSTEM for turn in turns),
+        and any(role_of(turn) in SYSTEM for turn in turns),
+        at=at,
     )
 
 
 def answer_of(turns: Sequence[Mapping[str, Any]]) -> Any:
     """The first assistant turn; None if there is none."""
-    return next((text_of(_said(turn)) for turn in turns if _role(turn) in _ASSISTANTS), None)
+    return next((text_of(said_in(turn)) for turn in turns if role_of(turn) in ASSISTANTS), None)
 
 
 def check_turns(shown: str) -> Turns:
@@ -101,7 +107,7 @@ def is_chat(value: Any) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(isinstance(turn, dict) and isinstance(_role(turn), str) for turn in value)
+        and all(isinstance(turn, dict) and isinstance(role_of(turn), str) for turn in value)
     )
 
 
@@ -109,7 +115,8 @@ def turns_of(value: Any, column: str) -> list[dict[str, Any]]:
     """`value` as turns. Raises BadRow if it is no list of objects."""
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
         reason = f"{column} is not a list of turns: {shortened(value)}"
-        raise BadRow(reason, "write each turn as an object with role and content")
+        fix = "write each turn as an object with role and content"
+        raise BadRow(reason, f"{fix}, name another column with {mapping('instruction', 'COL')}")
     return value
 
 
@@ -125,7 +132,10 @@ def notes_on(chats: int, several: int, with_system: int, shown: Turns) -> tuple[
     """What is said of a pool of `chats`, counted."""
     notes = []
     if several:
-        notes.append(f"{several:,} of {chats:,} chats have several user turns. {_SHOWN[shown]}.")
+        notes.append(
+            f"{several:,} of {chats:,} chats have several user turns. {_SHOWN[shown]}. All turns "
+            "are kept, for prompts that show them and for `export`."
+        )
     if with_system:
         notes.append(f"{with_system:,} of {chats:,} chats have a system turn, which is not shown.")
     return tuple(notes)
@@ -143,23 +153,35 @@ def dialogues_note(dialogues: int, items: int) -> tuple[str, ...]:
     return (
         f"Warning: {dialogues:,} of the first {items:,} instructions hold a whole conversation as "
         "one text, answers included, and are shown so. To choose among turns, write each row as "
-        '{"messages": [{"role": "user", "content": "..."}, ...]}.',
+        '{"messages": [{"role": "user", "content": "..."}, ...]}. In a table, call the column '
+        "messages, and write the list of turns into its cells as JSON.",
     )
+
+
+def _own(said: Any) -> Any:
+    """What is said without results of tools, where something else is."""
+    if not isinstance(said, list):
+        return said
+    own = [p for p in said if not (isinstance(p, dict) and p.get("type") in RESULT_PARTS)]
+    return own or said
 
 
 def _asks(turn: Mapping[str, Any]) -> bool:
     """Whether there is any text in it, beside images or alone."""
-    said = _said(turn)
+    said = said_in(turn)
     texts = [said] if isinstance(said, str) else [text for _, text in _parts(said) or ()]
     return any(text and not text.isspace() for text in texts)
 
 
-def _role(turn: Mapping[str, Any]) -> Any:
+def role_of(turn: Mapping[str, Any]) -> Any:
+    """Who speaks, as its file calls it."""
     return turn.get("role", turn.get("from"))
 
 
-def _said(turn: Mapping[str, Any]) -> Any:
-    return turn.get("content", turn.get("value", turn.get("parts")))  # parts: Gemini
+def said_in(turn: Mapping[str, Any]) -> Any:
+    """What is said, as its file has it: text, parts or null."""
+    # Gemini has parts, and Open Assistant text.
+    return turn.get("content", turn.get("value", turn.get("parts", turn.get("text"))))
 
 
 def _parts(value: Any) -> list[tuple[str, str | None]] | None:
@@ -169,7 +191,7 @@ def _parts(value: Any) -> list[tuple[str, str | None]] | None:
     parts = [{"type": "text", "text": part} if isinstance(part, str) else part for part in value]
     if not all(isinstance(part, dict) for part in parts):
         return None
-    said = [part for part in parts if part.get("type") not in _THINKING_PARTS]
+    said = [part for part in parts if part.get("type") not in THINKING_PARTS]
     return [
         (str(kind), text if kind in _TEXT_PARTS and isinstance(text, str) else None)
         for part in said
@@ -181,7 +203,7 @@ def _transcript(turns: Sequence[Mapping[str, Any]]) -> str:
     """Turns as one text, each behind who speaks; what is no text is named in brackets."""
     return "\n\n".join(
         f"{_SPEAKERS.get(role, role.capitalize())}: {_spelled(said)}"
-        for role, said in ((str(_role(turn)), _said(turn)) for turn in turns)
+        for role, said in ((str(role_of(turn)), said_in(turn)) for turn in turns)
         if said is not None
     )
 

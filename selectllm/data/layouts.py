@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from selectllm.core import names
 from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.shown import shortened
+from selectllm.core.types import ChatItem, Item
 from selectllm.data.chats import (
     DEFAULT_TURNS,
     Exchange,
@@ -18,6 +19,7 @@ from selectllm.data.chats import (
     check_turns,
     exchange_of,
     is_chat,
+    role_of,
     text_of,
     turns_of,
 )
@@ -26,6 +28,7 @@ from selectllm.data.exports import recognised
 from selectllm.data.likely import likely_instruction
 from selectllm.data.paths import has, paths_of, value_at
 from selectllm.data.readers.records import BadRow
+from selectllm.data.turns import Conversation, listed, read_turns, spelled
 
 TURNS = "turns"
 """The key of a mapping that says which turns of a chat are shown."""
@@ -36,12 +39,23 @@ _NULL_OR_TEXT = (type(None), str)
 
 
 class Texts(NamedTuple):
-    """What an item is made of; `chat`: the exchange where its turns are the instruction."""
+    """What an item is made of; `chat`: the exchange where its turns are the instruction.
+
+    `said`: every turn, where the row holds a conversation.
+    """
 
     instruction: str
     input: str
     response: str | None
     chat: Exchange | None = None
+    said: Conversation | None = None
+
+    def item(self, name: str, row: Mapping[str, Any]) -> Item:
+        """The item whose id is `name`, which keeps the turns where its row holds a conversation."""
+        if self.said is None:
+            return Item(name, self.instruction, self.input, self.response, row)
+        turns = self.said.turns
+        return ChatItem(name, self.instruction, self.input, self.response, row, turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +85,39 @@ class PoolLayout:
         """Instruction, input and response of `row`. Raises BadRow."""
         if self.plain and (texts := self._of_columns(row)) is not None:
             return texts
-        exchange = self._exchange(row)
-        asked, answered = exchange.asked, exchange.answered
-        if self.instruction is not None:
-            asked = value_at(row, self.instruction)
-        if self.response is not None:
-            answered = value_at(row, self.response)
-            answered = answer_of(answered) if is_chat(answered) else answered
-        instruction = _text(asked, "instruction", self.instruction or self.chat)
-        if instruction is None:
-            source = f" ({self.chat} has no user turn)" if self.instruction is None else ""
-            raise BadRow(f"instruction is missing{source}", "fill it")
+        turns = self._turns(row)
+        exchange = self._exchange(turns)
+        asked = exchange.asked if self.instruction is None else value_at(row, self.instruction)
+        if (instruction := _text(asked, "instruction", self.instruction or self.chat)) is None:
+            raise self._missing(turns, exchange)
         if not instruction or instruction.isspace():
             raise BadRow("instruction is empty", "fill it")
+        answered, behind = self._answered(row, exchange)
         response = _text(answered, "response", self.response or self.chat)
         given = None if self.input is None else value_at(row, self.input)
         given = _text(given, "input", self.input) or ""
-        if self.instruction is not None:
+        if self.instruction is not None or turns is None or exchange.at is None:
             return Texts(instruction, given, response)
+        said = self._said(row, [*turns, *behind])
+        own = response if self.response is not None and not behind else None
+        if given or own is not None:
+            after = read_turns([*turns[exchange.at + 1 :], *behind]).turns
+            said = said.with_own(len(said.turns) - len(after) - 1, given, own)
+        if said.beside:
+            exchange = dataclasses.replace(exchange, hides_system=True)
         parts = filter(None, (exchange.context, given))
-        return Texts(instruction, "\n\n".join(parts), response, exchange)
+        return Texts(instruction, "\n\n".join(parts), response, exchange, said)
+
+    def _answered(
+        self, row: Mapping[str, Any], exchange: Exchange
+    ) -> tuple[Any, list[dict[str, Any]]]:
+        """The response of a row, and the turns that it is, where its column holds a chat."""
+        if self.response is None:
+            return spelled(exchange.answered), []
+        answered = value_at(row, self.response)
+        if is_chat(answered):
+            return spelled(answer_of(answered)), answered
+        return answered, []
 
     def _of_columns(self, row: Mapping[str, Any]) -> Texts | None:
         """The texts of a row that has texts or nulls there; None for what needs a closer look."""
@@ -103,11 +130,36 @@ class PoolLayout:
             return None
         return Texts(asked, given or "", answered)
 
-    def _exchange(self, row: Mapping[str, Any]) -> Exchange:
+    def _turns(self, row: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+        """The turns as the row has them; None where there is no chat. Raises BadRow."""
         if self.chat is None:
+            return None
+        return turns_of(listed(value_at(row, self.chat), self.chat), self.chat)
+
+    def _exchange(self, turns: Sequence[Mapping[str, Any]] | None) -> Exchange:
+        if turns is None:
             return _NOTHING
-        turns = turns_of(value_at(row, self.chat), self.chat)
         return exchange_of(turns, self.shown if self.instruction is None else "first")
+
+    def _said(self, row: Mapping[str, Any], turns: list[dict[str, Any]]) -> Conversation:
+        """Every turn, those that stand outside of the list too."""
+        inside = (self.chat or "").rpartition(".")[0]
+        beside = value_at(row, inside) if inside else row
+        return read_turns(turns, beside if isinstance(beside, Mapping) else None)
+
+    def _missing(self, turns: Sequence[Mapping[str, Any]] | None, exchange: Exchange) -> BadRow:
+        """What is said of a row without an instruction."""
+        if self.instruction is not None or turns is None:
+            return BadRow("instruction is missing", "fill it")
+        if exchange.at is not None:
+            reason = f"instruction is missing (the user turn of {self.chat} holds nothing)"
+            return BadRow(reason, "fill it")
+        roles = ", ".join(dict.fromkeys(str(role_of(turn)) for turn in turns)) or "none"
+        return BadRow(
+            f"instruction is missing ({self.chat} has no user turn). The roles of its turns are: "
+            f"{shortened(roles)}",
+            f"add a turn of the user to {self.chat}",
+        )
 
 
 def layout_of(row: Mapping[str, Any], mapped: Mapping[str, str], where: str) -> PoolLayout | None:
@@ -177,11 +229,25 @@ def no_instruction(rows: Sequence[Mapping[str, Any]], where: str) -> PoolError:
             "instruction",
             argument="columns",
         )
+    if likely and _holds_chat_as_text(rows[0], likely):
+        return PoolError(
+            f"{where}: no column holds the instruction, and column {likely!r} holds conversations "
+            f"as text. Call it messages, and its turns are read",
+            argument="columns",
+        )
     return PoolError(
         f"{where}: no column holds the instruction{none} (columns: {found}). Name it "
         f"with {mapping('instruction', likely or 'COL')}",
         argument="columns",
     )
+
+
+def _holds_chat_as_text(row: Mapping[str, Any], path: str) -> bool:
+    value = value_at(row, path)
+    try:
+        return isinstance(value, str) and is_chat(listed(value, path))
+    except BadRow:
+        return False
 
 
 def parse_mapping(texts: Sequence[str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from selectllm.core.files import atomic_write
 from selectllm.core.shown import shortened
 from selectllm.core.types import Item, Pool
 from selectllm.core.whole_text import all_whole, are_whole
-from selectllm.data.chats import dialogues_note, is_dialogue, notes_on
+from selectllm.data.chats import ASSISTANTS, dialogues_note, is_dialogue, notes_on
 from selectllm.data.columns import mapping
 from selectllm.data.layouts import (
     TURNS,
@@ -38,10 +38,13 @@ from selectllm.data.readers import format_of, place, scan_rows
 from selectllm.data.readers.partitioned import is_partitioned
 from selectllm.data.readers.records import BadRow, MendedRow
 from selectllm.data.stored_items import PackedIds, StoredItems, parts_read
+from selectllm.data.trees import conversations, of_assistants_note
+from selectllm.data.turns import notes_on_odd
 
 _FEW = 10  # items, of which nothing is said
 _MANY = 100_000  # different texts, which are not nearly all equal whatever the pool
 _SAMPLED = 1_000  # items that are looked at for conversations in one text
+_SINGLE = (str, int, float, bool, type(None))  # values that hold no others
 _ALIKE = 0.1  # of the texts are different where nearly all are equal
 
 
@@ -96,16 +99,19 @@ def load_pool(
             f"the pool is {type(path).__name__}, not a file. To make a pool of records, use "
             "Pool.from_records(...)"
         )
-    path, columns = Path(path), _checked(columns)
+    columns, path = _checked(columns), Path(path)
     if in_place and not skip_bad and is_partitioned(path):
         if (pool := _stored(path, columns)) is not None:
             return LoadedPool(pool)
-    return _loaded(path, columns, skip_bad)
+    with contextlib.closing(scan_rows(path)) as rows:
+        return _loaded(path, rows, columns, skip_bad)
 
 
-def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPool:
-    """`load_pool`, its arguments checked, all in memory."""
-    rows = scan_rows(path)
+def _loaded(
+    path: Path, scanned: Iterator[tuple[int, Any]], columns: Mapping[str, str], skip_bad: bool
+) -> LoadedPool:
+    """`load_pool` of the rows that are `scanned`, all in memory."""
+    rows, trees = conversations(scanned, columns)
     builder = _Builder(partial(place, path), columns, rows)
     items: list[Item] = []
     rejected: list[Rejected] = []
@@ -125,7 +131,7 @@ def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPoo
             raise PoolError(f"{error}. Note that {unread[0]}", argument="columns") from None
     if not items:
         raise _nothing_in(path, rejected)
-    notes = (*format_of(path).notes(path), *builder.notes())
+    notes = (*format_of(path).notes(path), *(trees.notes() if trees else ()), *builder.notes())
     pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path), notes)
     return LoadedPool(pool, tuple(rejected))
 
@@ -133,9 +139,12 @@ def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPoo
 def _stored(path: Path, columns: Mapping[str, str]) -> Pool | None:
     """The pool of several Parquet files, whose rows stay there.
 
-    None where an id is given twice, which `_loaded` names. Raises as `load_pool` does.
+    None where an id is given twice, which `_loaded` names, and where the rows are messages of
+    trees, which are read all at once. Raises as `load_pool` does.
     """
-    rows = scan_rows(path)
+    rows, trees = conversations(scan_rows(path), columns)
+    if trees is not None:
+        return None
     builder = _Builder(partial(place, path), columns, rows, unique=False)
     parts = parts_read(path)
     hashes = array("q")
@@ -192,7 +201,8 @@ def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
 
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
     """See `Pool.from_records`."""
-    rows = ((number, _mended(row)) for number, row in enumerate(_rows_of(records), start=1))
+    given = ((number, _mended(row)) for number, row in enumerate(_rows_of(records), start=1))
+    rows, trees = conversations(given, _checked(columns))
     builder = _Builder("record {}".format, _checked(columns), rows)
     items: list[Item] = []
     for number, row in rows:
@@ -202,7 +212,8 @@ def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
             raise bad.at(f"record {number}", of_file=False) from None
     if not items:
         raise PoolError("the pool is empty. Give it at least one record")
-    return Pool(tuple(items), sha256_texts(_identity(items)), notes=builder.notes())
+    notes = (*(trees.notes() if trees else ()), *builder.notes())
+    return Pool(tuple(items), sha256_texts(_identity(items)), notes=notes)
 
 
 def _mended(row: Any) -> Any:
@@ -236,6 +247,8 @@ def _rows_of(records: Any) -> Iterable[Any]:
     if library == "pandas":
         frame = records.astype(object)
         rows = frame.where(records.notna(), None).to_dict("records")
+        for row in rows:
+            row.update({name: _listed(v) for name, v in row.items() if type(v) not in _SINGLE})
         return cast("Iterable[Any]", rows)
     if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
         raise PoolError(
@@ -243,6 +256,15 @@ def _rows_of(records: Any) -> Iterable[Any]:
             "pandas, or one split of a data set (a file is read by load_pool)"
         )
     return records
+
+
+def _listed(value: Any) -> Any:
+    """A value of pandas with lists where it has arrays of numpy, as it reads them from Parquet."""
+    if isinstance(value, dict):
+        return {name: _listed(one) for name, one in value.items()}
+    if type(value).__name__ == "ndarray":
+        value = value.tolist()
+    return [_listed(one) for one in value] if isinstance(value, list) else value
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
@@ -297,7 +319,9 @@ class _Builder:
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
         self._chats = self._several = self._with_system = self._mended = self._dialogues = 0
-        self._items = 0
+        self._items = self._of_assistants = 0
+        self._have_roles = False  # as far as the first row shows
+        self._odd: Counter[str] = Counter()  # what is no text in turns
         self._seen: set[int] = set()  # hashes of different texts
 
     def item(self, number: int, row: Any) -> Item:
@@ -309,6 +333,7 @@ class _Builder:
             raise BadRow(reason, 'write it as {"instruction": ...}')
         if self.layout is None:
             self.layout = layout_of(row, self._mapped, self._place(number))
+            self._have_roles = "role" in row
             if self.layout is None:
                 raise no_instruction([row, *self._ahead()], self._place(number))
         texts = self.layout.texts(row)
@@ -319,7 +344,7 @@ class _Builder:
         if self._unique:
             self._given[name] = number
         self._count(row, texts)
-        return Item(name, texts.instruction, texts.input, texts.response, row)
+        return texts.item(name, row)
 
     def _ahead(self) -> list[dict[str, Any]]:
         """The next rows that are objects, until one cannot be read."""
@@ -333,7 +358,11 @@ class _Builder:
     def _count(self, row: Mapping[str, Any], texts: Texts) -> None:
         """Count what of a row that became an item is not shown, and different texts."""
         self._items += 1
+        if self._have_roles:
+            self._of_assistants += row.get("role") in ASSISTANTS
         self._mended += isinstance(row, MendedRow)
+        if texts.said is not None and texts.said.odd:
+            self._odd.update(texts.said.odd)
         if texts.chat is not None:
             self._chats += 1
             self._several += texts.chat.several
@@ -350,6 +379,8 @@ class _Builder:
         if layout is not None:
             notes += filter(None, [layout.note])
             notes += notes_on(self._chats, self._several, self._with_system, layout.shown)
+            notes += notes_on_odd(self._odd)
+            notes += of_assistants_note(self._of_assistants, self._items)
             notes += dialogues_note(self._dialogues, min(self._items, _SAMPLED))
         if self._items >= _FEW and len(self._seen) <= min(_ALIKE * self._items, _MANY - 1):
             notes.append(

@@ -144,9 +144,7 @@ class StoredItems(Sequence[Item]):
             with reading(part.path):
                 rows = list(frame_rows(_rows_at(part, mine - part.first)))
             for place, row in zip(mine.tolist(), rows, strict=True):
-                texts = self.layout.texts(row)
-                name = self.ids[place]
-                items.append(Item(name, texts.instruction, texts.input, texts.response, row))
+                items.append(self.layout.texts(row).item(self.ids[place], row))
         return items
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selectllm.core.choices import LayoutName
 from selectllm.core.errors import UsageError
 from selectllm.core.shown import counted
-from selectllm.downstream.outcomes.export import LAYOUTS, RECIPE, write_export
+from selectllm.downstream.outcomes.export import LAYOUTS, RECIPE, WITHOUT_TURNS, write_export
 from selectllm.downstream.outcomes.exported import MANIFEST
 from selectllm.downstream.outcomes.schema import ExportManifest
 from selectllm.downstream.outcomes.training_sets import TrainingSets, set_of_selection, sets_of_run
@@ -54,7 +56,24 @@ async def export(source: Path, settings: ExportSettings, *, session: Session) ->
     layouts = settings.layout or tuple(LAYOUTS)
     out = session.path(settings.out)
     manifest = write_export(out, sets, layouts, unanswered=settings.unanswered)
+    if note := _shortened(sets, layouts):
+        session.note(note)
     return Export(settings.out, manifest)
+
+
+def _shortened(source: TrainingSets, layouts: Sequence[LayoutName]) -> str | None:
+    """What is said of layouts that leave turns of conversations out."""
+    short = [name for name in layouts if name in WITHOUT_TURNS]
+    items = {item.id: item for each in source.sets for item in each.items}
+    longer = sum(item.is_conversation for item in items.values())
+    if not (short and longer):
+        return None
+    whole = [name for name in LAYOUTS if name not in WITHOUT_TURNS]
+    return (
+        f"Note: {longer:,} of {len(items):,} items are conversations with more turns than a "
+        f"question and its answer. {' and '.join(short)} has no place for turns, and holds their "
+        f"instruction, input and response alone. {' and '.join(whole)} hold every turn."
+    )
 
 
 def _training_sets(source: Path, settings: ExportSettings, session: Session) -> TrainingSets:

@@ -145,6 +145,13 @@ def _written(
     if not handed:
         raise UsageError("nothing was selected, so there is nothing to hand over")
     source = Path(os.path.relpath(rows, out.parent)).as_posix()
+    if not TARGETS[to].turns and (longer := sum(bool(one.turns) for one in handed)):
+        able = [name for name, target in TARGETS.items() if target.turns]
+        session.note(
+            f"Note: {longer:,} of {len(handed):,} items are conversations with more turns than a "
+            f"question and its answer. {to} has no place for turns, and shows their instruction, "
+            f"input and response alone. {', '.join(able)} show every turn."
+        )
     files = handover_files(TARGETS[to], out, handed, source, columns_words(columns))
     if not kept:
         check_written("out", rows, SELECTION, [], session.workspace)

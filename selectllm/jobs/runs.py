@@ -77,6 +77,14 @@ def runs_text(runs: Sequence[ListedRun], folder: Path) -> str:
     return "\n".join(run.text for run in runs)
 
 
+def elsewhere(folder: Path) -> str:
+    """Where runs were looked for, and how others are listed."""
+    return (
+        f"These are the runs in {folder}. To list runs that were written elsewhere with -o, name "
+        "the folder that they are in: selectllm runs FOLDER"
+    )
+
+
 def _run_folders(folder: Path) -> Iterator[Path]:
     for place, below, files in os.walk(folder):
         if not {*READERS, *LOGS}.isdisjoint(files):

@@ -4,11 +4,12 @@ A file is YAML front matter between two lines `---`, then the Jinja blocks `syst
 `user` may stand alone; so may `system`, whose text is then the one user message, as in the paper's
 prompt, which stood in the system role alone: many providers (Anthropic, Gemini) and chat templates
 take no conversation without a user's turn. A template sees `items` (each `.label .instruction
-.input`, and `.response` for ratings of answered items), `annotated` (items that are covered
-already), `k`, `m` and the prompt's own variables, and is the same text on every machine: no
-includes, no randomness, nothing appended and nothing stripped. What one render may do and make is
-limited (metering.py). Whitespace is the template's own to control (`{%-`), which cannot reach
-items. Which file a name stands for is the matter of library.py.
+.input`, the `.turns` of a conversation, each `.role .text`, and `.response` for ratings of answered
+items), `annotated` (items that are covered already), `k`, `m` and the prompt's own variables, and
+is the same text on every machine: no includes, no randomness, nothing appended and nothing
+stripped. What one render may do and make is limited (metering.py). Whitespace is the template's own
+to control (`{%-`), which cannot reach items. Which file a name stands for is the matter of
+library.py.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from selectllm.prompting.template import (
 from selectllm.prompting.variables import Value, Variables, settled
 
 WRITTEN = ("label", "instruction", "input")
+SHOWN = ("instruction", "input", "response", "turns")
 OF_THE_LOOP = ("index", "index0", "revindex", "revindex0", "first", "last", "length")
 REMEMBERING = (
     *(jinja.Assign, jinja.AssignBlock, jinja.CallBlock, jinja.FilterBlock, jinja.Macro),
@@ -97,11 +99,11 @@ class Prompt:
 
     @property
     def shows(self) -> tuple[str, ...]:
-        """What its template reads of every item: some of instruction, input and response."""
+        """What its template reads of every item: some of instruction, input, response and turns."""
         tree = ENVIRONMENT.parse(body_of(self.source, self.path))
         read = {node.attr for node in tree.find_all(jinja.Getattr)}
         read |= {str(node.value) for node in tree.find_all(jinja.Const)}
-        return tuple(name for name in ("instruction", "input", "response") if name in read)
+        return tuple(name for name in SHOWN if name in read)
 
     @property
     def shows_responses(self) -> bool:
@@ -159,10 +161,7 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
         )
     candidates = [_seen(*pair) for pair in zip(labels_for(prompt, m), items, strict=True)]
     covered = tuple(_seen("", item) for item in prompt.annotated)
-    given = sum(  # characters
-        len(item.instruction) + len(item.input) + len(item.response or "")
-        for item in (*items, *prompt.annotated)
-    )
+    given = sum(map(_characters, (*items, *prompt.annotated)))
     settings, path = settings_of(prompt), prompt.path
     template = compiled(prompt.source, path, tuple(settings))
     context = {**GLOBALS, "items": tuple(candidates), "k": k, "m": m, "annotated": covered}
@@ -203,7 +202,13 @@ def _loops_over_items(loop: jinja.For) -> bool:
 
 
 def _seen(label: str, item: Item) -> Candidate:
-    return Candidate(label, item.instruction, item.input, _response(item))
+    return Candidate(label, item.instruction, item.input, _response(item), item.turns)
+
+
+def _characters(item: Item) -> int:
+    """How much of an item a template may write out."""
+    turns = sum(len(turn.text) for turn in item.turns)
+    return len(item.instruction) + len(item.input) + len(item.response or "") + turns
 
 
 def _response(item: Item) -> str | Undefined:

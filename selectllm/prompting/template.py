@@ -21,15 +21,15 @@ from jinja2.runtime import Context
 from selectllm.core.errors import PromptError
 from selectllm.core.names import unknown
 from selectllm.core.shown import capital, excerpt, shortened
-from selectllm.core.types import LabelKind
+from selectllm.core.types import LabelKind, Turn
 from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.prompting.sandbox import Sandbox
 from selectllm.prompting.variables import OFFERED, read_variables
 
 ROLES = ("system", "user")
 SEES = (
-    "a prompt sees items (each label, instruction, input, response if it has one), annotated "
-    "(items that are covered already), k and m"
+    "a prompt sees items (each label, instruction, input, turns, response if it has one), "
+    "annotated (items that are covered already), k and m"
 )
 REQUIRED = ("description", "reply", "labels")
 FRONT_MATTER = (*REQUIRED, "variables", "parent", "notes", "search", "verdict")
@@ -49,12 +49,16 @@ _TOO_MUCH = (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError
 
 @dataclass(slots=True)  # frozen takes four times as long to make; a template changes nothing
 class Candidate:
-    """What a template sees of one item; `response` is undefined where the item has none."""
+    """What a template sees of one item; `response` is undefined where the item has none.
+
+    `turns`: of its conversation, each with `role` and `text`; none where it is of no conversation.
+    """
 
     label: str
     instruction: str
     input: str
     response: str | Undefined
+    turns: tuple[Turn, ...] = ()
 
 
 ENVIRONMENT = Sandbox(plain=Candidate)

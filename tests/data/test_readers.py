@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import re
 from pathlib import Path
 
@@ -306,3 +307,47 @@ def test_whatever_a_file_holds_it_is_a_pool_or_a_pool_error(
     content = b"instruction,input\n" + content if name == "pool.csv" else content
     with contextlib.suppress(PoolError):
         assert shared_folder.load(name, content, skip_bad=skip_bad).pool.items
+
+
+# An object around the rows
+
+
+def test_the_only_list_of_objects_in_a_json_file_is_read(folder: Folder) -> None:
+    content = {
+        "version": "1.0",
+        "tags": ["a"],
+        "data": [{"instruction": "q é"}, {"instruction": "r"}],
+    }
+    loaded = folder.load("pool.json", json.dumps(content, ensure_ascii=False).encode())
+    assert [item.instruction for item in loaded.pool.items] == ["q é", "r"]
+    (note,) = loaded.pool.notes
+    assert (
+        note == "its rows are the list 'data', and its other values are not read: 'version', 'tags'"
+    )
+
+
+def test_a_bad_row_inside_an_object_is_told_by_its_place(folder: Folder) -> None:
+    complaint = folder.complaint("pool.json", b'{"rows": [{"instruction": "q"}, {"n": NaN}]}')
+    assert complaint.startswith("pool.json: element 2: NaN is not JSON")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"train": [{"q": 1}], "test": [{"q": 2}]}', "jq -c '.[\"train\"][]' pool.json"),
+        (b'{"messages": [{"role": "user", "content": "q"}]}', "call the file .jsonl"),
+        (b'{"data": {"instruction": "q"}}', "call the file .jsonl"),
+        (b'{"data": []}', "call the file .jsonl"),
+        (b"{}", "call the file .jsonl"),
+        (b'{"a": 1}\n{"a": 2}', "call the file .jsonl"),
+        (b'{"data": [{"instruction": "q"}', "not JSON"),
+        (b'{"data": [{"instruction": "q"}]} x', "not JSON"),
+        (b'{"a":' * 100_000, "not JSON"),
+    ],
+)
+def test_other_objects_are_refused_with_what_helps(
+    folder: Folder, content: bytes, words: str
+) -> None:
+    complaint = folder.complaint("pool.json", content)
+    assert complaint.startswith("pool.json:")
+    assert words in complaint

@@ -52,6 +52,21 @@ def test_json_tells_folder_time_and_state(
     assert [Path(run["folder"]).name for run in found] == ["swap", "search", "sets"]
 
 
+def test_it_is_said_which_folder_is_listed_and_how_another_is(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.move(workspace / "eval" / "runs" / "search", tmp_path / "mine" / "search")
+    assert main(["runs"]) == 0
+    listed = capsys.readouterr()
+    assert "search" not in listed.out
+    assert f"These are the runs in {Path('eval', 'runs')}" in listed.err.replace(f"{tmp_path}/", "")
+    assert "selectllm runs FOLDER" in listed.err
+    assert main(["runs", "mine"]) == 0
+    assert "search" in capsys.readouterr().out
+    assert main(["runs", "--json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_what_is_not_finished_or_damaged_is_listed_as_such(workspace: Path) -> None:
     runs = workspace / "eval" / "runs"
     (runs / "swap" / "results.json").unlink()

@@ -8,7 +8,7 @@ Tables of text, which people fill in, are table.py to all of them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from selectllm.data.hub import is_hub
 from selectllm.data.readers.columnar import hub_dataset_rows, parquet_rows
 from selectllm.data.readers.delimited import csv_rows, text_rows
 from selectllm.data.readers.excel import excel_rows, other_sheets
-from selectllm.data.readers.json_rows import array_rows, jsonl_rows
+from selectllm.data.readers.json_rows import array_notes, array_rows, jsonl_rows
 from selectllm.data.readers.partitioned import is_partitioned, part_row, partitioned_rows
 from selectllm.data.readers.records import BadRow, FileFormat, reading
 
@@ -39,7 +39,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Any]]:
         yield number, row
 
 
-def scan_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def scan_rows(path: Path) -> Generator[tuple[int, Any]]:
     """`read_rows`, where a row that cannot be decoded arrives as a `BadRow` in its place.
 
     Raises PoolError only where the rest of the file is lost too.
@@ -80,7 +80,7 @@ def place(path: Path, number: int) -> str:
 
 FORMATS = {
     ".jsonl": FileFormat(jsonl_rows, "line"),
-    ".json": FileFormat(array_rows, "element"),
+    ".json": FileFormat(array_rows, "element", notes=array_notes),
     ".csv": FileFormat(csv_rows, "line"),
     ".tsv": FileFormat(csv_rows, "line"),
     ".txt": FileFormat(text_rows, "line"),

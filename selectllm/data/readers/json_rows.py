@@ -15,6 +15,7 @@ from typing import Any
 from selectllm.core.errors import PoolError
 from selectllm.core.shown import shortened
 from selectllm.core.whole_text import all_whole, is_whole
+from selectllm.data.columns import CHATS
 from selectllm.data.readers.records import BadRow, MendedRow, opened
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -22,6 +23,7 @@ _SAVE_AS_UTF8 = "save the file as UTF-8"
 MOST_DEPTH = 200
 """Of lists and objects in a row of JSON, which must be written again from deep inside a program."""
 _TOO_DEEP = "the JSON is nested too deeply"
+_HEAD = 4_096  # bytes that show whether a file is an object
 _WIDE = 1 << 63  # beyond it a number is read with care
 
 
@@ -41,14 +43,15 @@ def jsonl_rows(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def array_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """The elements of one array, likewise. Raises PoolError where the file is no array."""
-    with opened(path) as handle:
-        # One character a byte: rows end where they end in the decoded text, a byte that is not
-        # UTF-8 spoils its own row only, and no emoji quadruples the memory of the whole file.
-        text = handle.read().removeprefix(codecs.BOM_UTF8).decode("latin-1")
+    """The elements of one array, likewise; it may be the only list of objects of an object.
+
+    Raises PoolError where the file is neither.
+    """
+    text = _text_of(path)
+    name, at = _rows_inside(text, path)
     decoder = _StrictJson()
     try:
-        for number, (start, end) in enumerate(_elements(text), 1):
+        for number, (start, end) in enumerate(_elements(text, at, alone=name is None), 1):
             yield number, decoder.row(text[start:end].encode("latin-1"))
     except json.JSONDecodeError as error:
         before, behind = (
@@ -64,13 +67,92 @@ def array_rows(path: Path) -> Iterator[tuple[int, Any]]:
         ) from None
 
 
-def _elements(text: str) -> Iterator[tuple[int, int]]:
-    """Where each element of a JSON array begins and ends. Raises json.JSONDecodeError."""
+def array_notes(path: Path) -> tuple[str, ...]:
+    """What is said of a file that is an object: which list of it was read."""
+    with opened(path) as handle:
+        head = handle.read(_HEAD).removeprefix(codecs.BOM_UTF8)
+    if not head.lstrip().startswith(b"{"):
+        return ()
+    text = _text_of(path)
+    name, _ = _rows_inside(text, path)
+    others = [shortened(_utf8(other)) for other, _ in _members(text) if other != name]
+    left = f", and its other values are not read: {', '.join(others)}" if others else ""
+    return (f"its rows are the list {shortened(_utf8(name or ''))}{left}",)
+
+
+def _text_of(path: Path) -> str:
+    """A file with one character a byte.
+
+    Rows end where they end in the decoded text, a byte that is not UTF-8 spoils its own row only,
+    and no emoji quadruples the memory of the whole file.
+    """
+    with opened(path) as handle:
+        return handle.read().removeprefix(codecs.BOM_UTF8).decode("latin-1")
+
+
+def _utf8(text: str) -> str:
+    """What `_text_of` read, as it is written."""
+    return text.encode("latin-1").decode("utf-8", "replace")
+
+
+def _rows_inside(text: str, path: Path) -> tuple[str | None, int]:
+    """The name of the list that holds the rows, and where it begins; None, 0 for the whole file.
+
+    Raises PoolError for an object that has several.
+    """
+    if _ahead(text, 0)[0] != "{":
+        return None, 0
+    try:
+        members = list(_members(text))
+    except (json.JSONDecodeError, RecursionError):
+        return None, 0  # which is told as that of an array
+    lists = [(name, at) for name, at in members if _holds_objects(text, at)]
+    if len(lists) < 2:
+        # One item's turns are no rows.
+        return lists[0] if lists and lists[0][0] not in CHATS else (None, 0)
+    names = [_utf8(name) for name, _ in lists]
+    raise PoolError(
+        f"{path}: it is an object with several lists of objects: "
+        f"{', '.join(map(shortened, names))}. Write one of them to a file of its own: "
+        f"jq -c '.[{json.dumps(names[0], ensure_ascii=False)}][]' {path} > {path.stem}.jsonl"
+    )
+
+
+def _holds_objects(text: str, at: int) -> bool:
+    mark, start = _ahead(text, at)
+    return mark == "[" and _ahead(text, start + 1)[0] == "{"
+
+
+def _members(text: str) -> Iterator[tuple[str, int]]:
+    """The names in the object that a text is, each with where its value begins.
+
+    Raises json.JSONDecodeError for anything else.
+    """
+    value_of = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
+    at = _pass("{", text, 0)
+    more = _ahead(text, at)[0] != "}"
+    while more:
+        name, at = value_of(text, _ahead(text, at)[1])
+        start = _ahead(text, _pass(":", text, at))[1]
+        yield str(name), start
+        _, at = value_of(text, start)
+        more = _ahead(text, at)[0] != "}"
+        if more:
+            at = _pass(",", text, at)
+    if _ahead(text, _pass("}", text, at))[0]:
+        raise json.JSONDecodeError("text behind the object", text, at)
+
+
+def _elements(text: str, at: int, *, alone: bool = True) -> Iterator[tuple[int, int]]:
+    """Where each element of the JSON array at `at` begins and ends. Raises json.JSONDecodeError.
+
+    `alone`: nothing comes behind it.
+    """
     # Numbers stay text: only their ends are wanted.
     end_of = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
     if not _ahead(text, 0)[0]:
         return  # an empty pool, as an empty file is in the other formats
-    at = _pass("[", text, 0)
+    at = _pass("[", text, at)
     if _ahead(text, at)[0] != "]":
         while True:
             start = _ahead(text, at)[1]
@@ -84,7 +166,7 @@ def _elements(text: str) -> Iterator[tuple[int, int]]:
                 break
             at = _pass(",", text, end)
     at = _pass("]", text, at)
-    if _ahead(text, at)[0]:
+    if alone and _ahead(text, at)[0]:
         raise json.JSONDecodeError("text behind the array", text, at)
 
 
@@ -171,7 +253,7 @@ class _StrictJson:
             return BadRow(_TOO_DEEP, "flatten it", text)
         except ValueError:  # the interpreter's limit on turning text into int
             return BadRow("a number has too many digits", "write it as text", text)
-        if text.count("[") + text.count("{") > MOST_DEPTH and _is_deep(row):
+        if text.count("[") + text.count("{") > MOST_DEPTH and is_deep(row):
             return BadRow(_TOO_DEEP, "flatten it", text)
         # Text that was UTF-8 can only have got half a pair from an escape.
         if ("\\ud" in text or "\\uD" in text) and not is_whole(json.dumps(row, ensure_ascii=False)):
@@ -180,7 +262,7 @@ class _StrictJson:
         return row
 
 
-def _is_deep(value: Any) -> bool:
+def is_deep(value: Any) -> bool:
     """Whether lists and objects are nested more than MOST_DEPTH deep in `value`."""
     level = [value]
     for _ in range(MOST_DEPTH):

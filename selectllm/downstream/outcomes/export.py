@@ -22,7 +22,7 @@ from selectllm.core.codec import sha256_text
 from selectllm.core.errors import PoolError, RunError
 from selectllm.core.files import write_text
 from selectllm.core.names import listed
-from selectllm.core.types import Item, unanswered
+from selectllm.core.types import Item, Turn, unanswered
 from selectllm.data.columns import mapping
 from selectllm.downstream.outcomes.exported import MANIFEST
 from selectllm.downstream.outcomes.schema import (
@@ -35,6 +35,9 @@ from selectllm.downstream.outcomes.training_sets import TrainingSet, TrainingSet
 from selectllm.models.tokens import estimate_tokens
 
 RECIPE = "recipe.yaml"
+WITHOUT_TURNS: tuple[LayoutName, ...] = ("alpaca",)
+"""Layouts that hold a question and its answer, and no more of a conversation."""
+_SPEAKERS = {"user": "human", "assistant": "gpt"}  # what ShareGPT calls them
 Row = Mapping[str, Any]
 
 
@@ -60,14 +63,21 @@ def _alpaca(item: Item) -> Row:
     return {"instruction": item.instruction, "input": item.input, "output": item.response or ""}
 
 
+def turns_of(item: Item) -> tuple[Turn, ...]:
+    """The conversation to train on: every turn of the item, or its text and its response."""
+    if not item.turns:
+        return Turn("user", item.text), Turn("assistant", item.response or "")
+    unanswered = not item.has_response and item.turns[-1].role != "assistant"
+    return (*item.turns, Turn("assistant", "")) if unanswered else item.turns
+
+
 def _chat(item: Item) -> Row:
-    asked = {"role": "user", "content": item.text}
-    return {"messages": [asked, {"role": "assistant", "content": item.response or ""}]}
+    return {"messages": [{"role": role, "content": text} for role, text in turns_of(item)]}
 
 
 def _sharegpt(item: Item) -> Row:
-    asked = {"from": "human", "value": item.text}
-    return {"conversations": [asked, {"from": "gpt", "value": item.response or ""}]}
+    turns = turns_of(item)
+    return {"conversations": [{"from": _SPEAKERS.get(r, r), "value": text} for r, text in turns]}
 
 
 LAYOUTS: Mapping[LayoutName, Layout] = {

@@ -68,7 +68,7 @@ def planted(subject: Subject, cluster: Cluster, decision: Decision | None) -> tu
 
 def _copy(item: Item, kind: str) -> Item:
     text = item.instruction if kind == "exact" else paraphrased(item.instruction)
-    return replace(item, id=copy_id(item.id, kind), instruction=text)
+    return replace(item.asking(text), id=copy_id(item.id, kind))
 
 
 def both_picked(subject: Subject, decisions: Sequence[Decision], kind: str) -> dict[int, float]:

@@ -10,7 +10,7 @@ picked or ceased to be. Which text of a style a cluster gets goes round.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 
 from selectllm.core.codec import seeded_hash
@@ -85,7 +85,7 @@ def _attacked(
     labels = labels_for(selector.prompt, len(shown))
     aim, attack = target(subject, cluster), attack_on(subject, cluster, style)
     return tuple(
-        replace(item, instruction=attack.on(item.instruction, label)) if item.id == aim else item
+        item.asking(attack.on(item.instruction, label)) if item.id == aim else item
         for item, label in zip(shown, labels, strict=True)
     )
 

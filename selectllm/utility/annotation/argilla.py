@@ -1,8 +1,9 @@
 """Sheets as Argilla 2 has them: the folder that `rg.Dataset.from_disk` reads, and its exports.
 
 The layout is that of `argilla` 2.8 (datasets/_io/_disk.py, settings/_resource.py,
-records/_resource.py): `.argilla/dataset.json`, `.argilla/settings.json` and `records.json`.
-Argilla itself is not needed: these are plain JSON files.
+records/_resource.py, _models/_settings/_fields.py): `.argilla/dataset.json`,
+`.argilla/settings.json` and `records.json`. Argilla itself is not needed: these are plain JSON
+files.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ from selectllm.utility.annotation.asked import Asking
 from selectllm.utility.annotation.scale import item_id, shown
 from selectllm.utility.annotation.sheet_files import read_objects
 
-Row = Mapping[str, str | None]
+Row = Mapping[str, Any]
+"""An id, texts, and under TURNS a list of messages."""
 Files = Mapping[str, bytes]
 """The files of a dataset's folder, by their names in it, the one that makes it a dataset last."""
 
 TEXTS = ("instruction", "input", "response")  # the columns that become fields
+TURNS = "turns"  # the column that becomes a field of chat
+LONGEST_MESSAGE = 20_000  # characters that the server takes, and of a role
+LONGEST_ROLE = 20
 HIGHEST = 10  # ratings are whole numbers from 0 to this
 EXPORT_AGAIN = "Export the dataset again with dataset.to_disk or dataset.records.to_json"
 LONGEST_GUIDELINES = 10_000  # characters that the server takes
@@ -108,7 +113,11 @@ def dataset_files(rows: Sequence[Row], form: Form) -> Files:
 def _record(row: Row, fields: Sequence[str]) -> dict[str, Any]:
     return {
         "id": row["id"],
-        "fields": {name: row[name] for name in fields if row.get(name)},
+        "fields": {
+            name: _messages(row[name]) if name == TURNS else row[name]
+            for name in fields
+            if row.get(name)
+        },
         "metadata": {},
         "suggestions": {},
         "responses": {},
@@ -116,6 +125,20 @@ def _record(row: Row, fields: Sequence[str]) -> dict[str, Any]:
         "status": "pending",
         "_server_id": None,
     }
+
+
+def _messages(turns: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Turns as the server takes them: a long one as several, and one of nothing says so."""
+    return [
+        {"role": re.sub(r"\s+", "_", turn["role"])[:LONGEST_ROLE] or "unknown", "content": part}
+        for turn in turns
+        for part in _cut(turn["content"] or "[nothing]")
+    ]
+
+
+def _cut(text: str) -> Iterator[str]:
+    for start in range(0, len(text), LONGEST_MESSAGE):
+        yield text[start : start + LONGEST_MESSAGE]
 
 
 def _distribution(form: Form) -> dict[str, Any]:
@@ -134,7 +157,10 @@ def _dataset(form: Form) -> dict[str, Any]:
 def _settings(form: Form) -> dict[str, Any]:
     return {
         "guidelines": form.guidelines or None,
-        "fields": [_part(name, name == "instruction", "text") for name in form.fields],
+        "fields": [
+            _part(name, name == "instruction", "chat" if name == TURNS else "text")
+            for name in form.fields
+        ],
         "questions": list(form.questions),
         "vectors": [],
         "metadata": [],

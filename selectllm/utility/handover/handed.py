@@ -48,6 +48,12 @@ class HandedItem:
         return f"Rank {choice.rank} in {within}{score}, selected by {choice.by}."
 
     @property
+    def turns(self) -> list[dict[str, str]]:
+        """Every turn as `role` and `content`; none of a question and its answer alone."""
+        turns = self.item.turns if self.item.is_conversation else ()
+        return [{"role": turn.role, "content": turn.text} for turn in turns]
+
+    @property
     def rivals_text(self) -> str:
         """The rivals, one a line."""
         return "\n".join(f"\u2022 {rival.text}" for rival in self.rivals)

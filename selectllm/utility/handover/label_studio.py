@@ -13,16 +13,21 @@ from collections.abc import Mapping, Sequence
 from selectllm.utility.annotation.label_studio import CONFIG, TEXTS, shown_texts
 from selectllm.utility.handover.handed import HandedItem
 
+_CONVERSATION = """\
+  <Header value="Conversation"/>
+  <Paragraphs name="turns" value="$turns" layout="dialogue" nameKey="role" textKey="content"/>
+"""
 _WHY = ("about", "reason", "rivals")
 
 
 def label_studio_files(handed: Sequence[HandedItem]) -> Mapping[str, bytes]:
     """The tasks, and beside them the configuration that shows them with a field for the answer."""
-    tasks = [{"data": _data(one)} for one in handed]
+    turns = any(one.turns for one in handed)
+    tasks = [{"data": {**_data(one), **({"turns": one.turns} if turns else {})}} for one in handed]
     shown = [name for name in TEXTS if any(task["data"][name] for task in tasks)]
     return {
         "": (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode(),
-        CONFIG: answer_config(shown).encode(),
+        CONFIG: answer_config(shown, turns=turns).encode(),
     }
 
 
@@ -43,8 +48,11 @@ def _data(one: HandedItem) -> dict[str, str]:
     }
 
 
-def answer_config(shown: Sequence[str]) -> str:
-    """The configuration: the texts in `shown`, the answer, and why the item was selected."""
+def answer_config(shown: Sequence[str], *, turns: bool = False) -> str:
+    """The configuration: the texts in `shown`, the answer, and why the item was selected.
+
+    `turns`: conversations stand above them.
+    """
     answer = (
         '  <Header value="Answer"/>\n'
         '  <TextArea name="answer" toName="instruction" rows="10" maxSubmissions="1"\n'
@@ -55,4 +63,5 @@ def answer_config(shown: Sequence[str]) -> str:
         '  <Collapse>\n    <Panel value="Why this was selected, and what was not">\n'
         f"{why}    </Panel>\n  </Collapse>\n"
     )
-    return f"<View>\n{shown_texts(shown)}{answer}{panel}</View>\n"
+    conversation = _CONVERSATION if turns else ""
+    return f"<View>\n{conversation}{shown_texts(shown)}{answer}{panel}</View>\n"

@@ -105,6 +105,7 @@ def _object(one: HandedItem) -> dict[str, Any]:
         "instruction": item.instruction,
         "input": item.input,
         **({"response": item.response} if item.has_response else {}),
+        **({"turns": one.turns} if one.turns else {}),
         "answer": "",
         "annotator": "",
         "rank": choice.rank,

@@ -10,7 +10,7 @@ from pathlib import Path
 from selectllm.core.choices import TargetName
 from selectllm.core.errors import UsageError
 from selectllm.core.files import write_bytes
-from selectllm.utility.annotation.argilla import answer_files
+from selectllm.utility.annotation.argilla import TURNS, answer_files
 from selectllm.utility.annotation.label_studio import CONFIG
 from selectllm.utility.handover.handed import HandedItem
 from selectllm.utility.handover.label_studio import label_studio_files
@@ -32,7 +32,7 @@ class Target:
 
     `steps`: in Markdown how it is imported and how answers come out again; {out} is the name of
     OUT. `back`: what comes out, as the command that reads it names it. `first`: the file that is
-    written first, by what is added to the name of OUT.
+    written first, by what is added to the name of OUT. `turns`: whether it shows conversations.
     """
 
     suffix: str
@@ -40,13 +40,16 @@ class Target:
     steps: str
     back: str
     first: str = ""
+    turns: bool = True
 
 
 def _argilla(name: str, handed: Sequence[HandedItem]) -> Files:
+    turns = any(one.turns for one in handed)
     rows = [
         {
             "id": one.item.id,
             "instruction": one.item.instruction,
+            **({TURNS: one.turns} if turns else {}),
             "input": one.item.input,
             "response": one.item.response or "",
             "about": one.about,
@@ -102,8 +105,11 @@ An apostrophe stands before text that begins with `=`, `+`, `-` or `@`, so that 
 runs it as a formula. It is not part of the text.
 """,
         "{out}",
+        turns=False,
     ),
-    "xlsx": Target(".xlsx", _alone(xlsx_files), _SHEET.replace("{as_what}", ""), "{out}"),
+    "xlsx": Target(
+        ".xlsx", _alone(xlsx_files), _SHEET.replace("{as_what}", ""), "{out}", turns=False
+    ),
     "jsonl": Target(
         ".jsonl",
         _alone(jsonl_files),
