@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,10 +82,10 @@ def handover_path(source: Path, to: TargetName, out: Path | None) -> Path:
     return out
 
 
-def check_handover(out: Path, to: TargetName, read: Path, session: Session) -> None:
-    """Raise UsageError where nothing can be written at `out`; `read`: where the items are from."""
+def check_handover(out: Path, to: TargetName, read: Collection[Path], session: Session) -> None:
+    """Raise UsageError where nothing can be written at `out`; `read`: the files that are read."""
     first = out.parent / f"{out.name}{TARGETS[to].first}"
-    check_written("out", first, None, [read], session.workspace)
+    check_written("out", first, None, read, session.workspace)
 
 
 def hand_over_selection(
@@ -117,7 +117,7 @@ async def hand_over(source: Path, settings: HandoverSettings, *, session: Sessio
         raise UsageError(f"{source} does not exist. Check the path")
     named = source if source.name else place.resolve()  # the current folder has no name
     out = handover_path(named, settings.to, settings.out)
-    check_handover(session.path(out), settings.to, place, session)
+    check_handover(session.path(out), settings.to, [place], session)
     if place.is_dir():
         handed, rows = _of_run(place, settings, session), session.path(out)
         rows = rows.with_name(f"{rows.name}{ROWS}")

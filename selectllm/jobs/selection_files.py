@@ -60,8 +60,7 @@ class SelectionFiles:
         if self.to is None:
             check_written("out", self.out, SELECTION, read, session.workspace)
         else:
-            check_written("out", self.out, None, read, session.workspace)
-            check_handover(self.out, self.to, self.pool, session)
+            check_handover(self.out, self.to, read, session)
         if skip_bad:
             check_written("out", self.rejected, REJECTED, {self.pool}, session.workspace)
 
