@@ -228,10 +228,11 @@ def providers() -> None:
                     schema_words,
                     "" if provider.direct is None else "can be",
                     "" if provider.batches is None else "yes",
+                    "" if provider.reasoning is None else "yes",
                 )
             )
     variables = ("key, first one set", "base URL, first one set")
-    _table(("model", *variables, "JSON schema", "direct", "batches"), rows)
+    _table(("model", *variables, "JSON schema", "direct", "batches", "reasoning"), rows)
 
 
 def _schema_words(provider: Provider) -> str:

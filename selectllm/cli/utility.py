@@ -20,7 +20,7 @@ from selectllm.cli.options import (
     SUITE,
     Common,
     Output,
-    batch_options,
+    asking_options,
     common_options,
     grouped,
     output_options,
@@ -118,11 +118,7 @@ def ask(target: Path, settings: RatingRequest, common: Common) -> None:
     ),
 )
 @click.argument(
-    "files",
-    metavar="SHEET...|RESULT...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
+    "files", metavar="SHEET...|RESULT...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @option("-o", "--out", type=FILE, show_default="NAME.ratings.jsonl, or results.jsonl with --export")
 @grouped(
@@ -208,8 +204,7 @@ def import_(
     option("-o", "--out", type=FILE, show_default="no file"),
 )
 @reports("Calibration")
-@common_options
-@batch_options
+@asking_options
 def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> None:
     """Check a judge against people's ratings of the same items.
 

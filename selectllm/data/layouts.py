@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from selectllm.core import names
 from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.shown import shortened
+from selectllm.core.types import ChatItem, Item
 from selectllm.data.chats import (
     DEFAULT_TURNS,
     Exchange,
@@ -48,6 +49,13 @@ class Texts(NamedTuple):
     response: str | None
     chat: Exchange | None = None
     said: Conversation | None = None
+
+    def item(self, name: str, row: Mapping[str, Any]) -> Item:
+        """The item that `row` is."""
+        if self.said is None:
+            return Item(name, self.instruction, self.input, self.response, row)
+        turns = self.said.turns
+        return ChatItem(name, self.instruction, self.input, self.response, row, turns)
 
 
 @dataclass(frozen=True, slots=True)

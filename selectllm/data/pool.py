@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from selectllm.core.codec import canonical_json, sha256_texts
 from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.files import atomic_write
 from selectllm.core.shown import shortened
-from selectllm.core.types import ChatItem, Item, Pool
-from selectllm.core.whole_text import all_whole, are_whole
+from selectllm.core.types import Item, Pool
 from selectllm.data.chats import ASSISTANTS, dialogues_note, is_dialogue, notes_on
 from selectllm.data.columns import mapping
 from selectllm.data.layouts import (
@@ -31,15 +34,16 @@ from selectllm.data.layouts import (
 from selectllm.data.likely import SAMPLE
 from selectllm.data.paths import value_at
 from selectllm.data.readers import format_of, place, scan_rows
+from selectllm.data.readers.memory import record_rows
 from selectllm.data.readers.partitioned import is_partitioned
 from selectllm.data.readers.records import BadRow, MendedRow
+from selectllm.data.stored_items import PackedIds, StoredItems, parts_read
 from selectllm.data.trees import conversations, of_assistants_note
 from selectllm.data.turns import notes_on_odd
 
 _FEW = 10  # items, of which nothing is said
 _MANY = 100_000  # different texts, which are not nearly all equal whatever the pool
 _SAMPLED = 1_000  # items that are looked at for conversations in one text
-_SINGLE = (str, int, float, bool, type(None))  # values that hold no others
 _ALIKE = 0.1  # of the texts are different where nearly all are equal
 
 
@@ -65,7 +69,11 @@ class LoadedPool:
 
 
 def load_pool(
-    path: Path | str, *, columns: Mapping[str, str] | None = None, skip_bad: bool = False
+    path: Path | str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    skip_bad: bool = False,
+    in_place: bool = False,
 ) -> LoadedPool:
     """The items of a pool, text byte for byte, in file order.
 
@@ -77,7 +85,9 @@ def load_pool(
     turns of chats are shown (chats.py). Items of a
     file without ids are named by a hash of (instruction, input), repeats get `-2`, `-3`.
     `skip_bad` leaves bad rows out and reports them in `rejected`. What of the file is not shown,
-    or not as it was written, is counted in the pool's `notes`.
+    or not as it was written, is counted in the pool's `notes`. `in_place` leaves the rows of a pool
+    of many Parquet files there, unless there is something to skip: they are read when they are
+    looked at (stored_items.py), for what goes through them in their order and not here and there.
 
     Raises PoolError, naming file, place and fix, on a file that cannot be read, a missing
     column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical
@@ -88,7 +98,10 @@ def load_pool(
             f"the pool is {type(path).__name__}, not a file. To make a pool of records, use "
             "Pool.from_records(...)"
         )
-    columns, path = _checked(columns), Path(path)
+    path, columns = Path(path), _checked(columns)
+    if in_place and not skip_bad and is_partitioned(path):
+        if (pool := _stored(path, columns)) is not None:
+            return LoadedPool(pool)
     with contextlib.closing(scan_rows(path)) as rows:
         return _loaded(path, rows, columns, skip_bad)
 
@@ -96,7 +109,7 @@ def load_pool(
 def _loaded(
     path: Path, scanned: Iterator[tuple[int, Any]], columns: Mapping[str, str], skip_bad: bool
 ) -> LoadedPool:
-    """`load_pool` of the rows that are `scanned`."""
+    """`load_pool` of the rows that are `scanned`, all in memory."""
     rows, trees = conversations(scanned, columns)
     builder = _Builder(partial(place, path), columns, rows)
     items: list[Item] = []
@@ -122,6 +135,54 @@ def _loaded(
     return LoadedPool(pool, tuple(rejected))
 
 
+def _stored(path: Path, columns: Mapping[str, str]) -> Pool | None:
+    """The pool of several Parquet files, whose rows stay there.
+
+    None where an id is given twice, which `_loaded` names, and for trees of messages, whose rows do
+    not stand alone. Raises as `load_pool` does.
+    """
+    rows, trees = conversations(scan_rows(path), columns)
+    if trees is not None:
+        return None
+    builder = _Builder(partial(place, path), columns, rows, unique=False)
+    parts = parts_read(path)
+    hashes = array("q")
+
+    def names() -> Iterator[str]:
+        for number, row in rows:
+            try:
+                item = builder.item(number, row)
+            except BadRow as bad:
+                raise bad.at(place(path, number)) from None
+            hashes.append(hash(item.id))
+            yield item.id
+
+    ids = PackedIds(names())
+    if builder.layout is None:
+        raise _nothing_in(path, ())
+    if repeats := _repeats(ids, np.frombuffer(hashes, dtype=np.int64)):
+        if builder.layout.id is not None:
+            return None
+        ids = PackedIds(name + repeats.get(place, "") for place, name in enumerate(ids))
+    items = StoredItems(parts, builder.layout, ids)
+    return Pool(items, sha256_texts(_identity(items)), str(path), builder.notes())
+
+
+def _repeats(ids: PackedIds, hashes: NDArray[np.int64]) -> dict[int, str]:
+    """What is added to the ids that came before: `-2`, `-3`, by their places."""
+    order = np.argsort(hashes, kind="stable")
+    same = hashes[order[1:]] == hashes[order[:-1]]
+    alike = np.unique(np.concatenate([order[1:][same], order[:-1][same]]))  # in file order
+    met: Counter[str] = Counter()
+    added: dict[int, str] = {}
+    for place_of in alike.tolist():
+        name = ids[place_of]
+        met[name] += 1
+        if met[name] > 1:
+            added[place_of] = f"-{met[name]}"
+    return added
+
+
 def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
     """The items of a file that goes with a pool, such as its test items.
 
@@ -139,8 +200,7 @@ def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
 
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
     """See `Pool.from_records`."""
-    given = ((number, _mended(row)) for number, row in enumerate(_rows_of(records), start=1))
-    rows, trees = conversations(given, _checked(columns))
+    rows, trees = conversations(record_rows(records), _checked(columns))
     builder = _Builder("record {}".format, _checked(columns), rows)
     items: list[Item] = []
     for number, row in rows:
@@ -152,13 +212,6 @@ def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
         raise PoolError("the pool is empty. Give it at least one record")
     notes = (*(trees.notes() if trees else ()), *builder.notes())
     return Pool(tuple(items), sha256_texts(_identity(items)), notes=notes)
-
-
-def _mended(row: Any) -> Any:
-    """A record as a file would have it: U+FFFD for each half of a surrogate pair."""
-    if not isinstance(row, dict) or are_whole(row):
-        return row
-    return MendedRow(all_whole(row))
 
 
 def _checked(columns: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -174,35 +227,6 @@ def _checked(columns: Mapping[str, str] | None) -> Mapping[str, str]:
             argument="columns",
         )
     return columns
-
-
-def _rows_of(records: Any) -> Iterable[Any]:
-    """Rows as a file has them: of lists of dicts, polars, pandas and data sets of the hub."""
-    library = type(records).__module__.partition(".")[0]
-    if library == "polars":
-        frame = records.collect() if hasattr(records, "collect") else records
-        return cast("Iterable[Any]", frame.to_dicts())
-    if library == "pandas":
-        frame = records.astype(object)
-        rows = frame.where(records.notna(), None).to_dict("records")
-        for row in rows:
-            row.update({name: _listed(v) for name, v in row.items() if type(v) not in _SINGLE})
-        return cast("Iterable[Any]", rows)
-    if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
-        raise PoolError(
-            f"records are {type(records).__name__}. Give a list of dicts, a frame of polars or "
-            "pandas, or one split of a data set (a file is read by load_pool)"
-        )
-    return records
-
-
-def _listed(value: Any) -> Any:
-    """A value of pandas with lists where it has arrays of numpy, as it reads them from Parquet."""
-    if isinstance(value, dict):
-        return {name: _listed(one) for name, one in value.items()}
-    if type(value).__name__ == "ndarray":
-        value = value.tolist()
-    return [_listed(one) for one in value] if isinstance(value, list) else value
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
@@ -238,7 +262,7 @@ class _Builder:
     """Makes the rows of one file into items with unique ids.
 
     `rows`: the same that are handed to `item`; what is still ahead shows what a file holds whose
-    first row does not say it.
+    first row does not say it. `unique`: see to it that ids are; else somebody else does.
     """
 
     def __init__(
@@ -246,11 +270,14 @@ class _Builder:
         place: Callable[[int], str],
         mapped: Mapping[str, str],
         rows: Iterator[tuple[int, Any]],
+        *,
+        unique: bool = True,
     ) -> None:
         self._place = place
+        self._unique = unique
         self._mapped = mapped
         self._rows = rows
-        self._layout: PoolLayout | None = None
+        self.layout: PoolLayout | None = None
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
         self._chats = self._several = self._with_system = self._mended = self._dialogues = 0
@@ -266,22 +293,20 @@ class _Builder:
         if not isinstance(row, dict):
             reason = f"the row is not an object: {shortened(row)}"
             raise BadRow(reason, 'write it as {"instruction": ...}')
-        if self._layout is None:
-            self._layout = layout_of(row, self._mapped, self._place(number))
+        if self.layout is None:
+            self.layout = layout_of(row, self._mapped, self._place(number))
             self._have_roles = "role" in row
-            if self._layout is None:
+            if self.layout is None:
                 raise no_instruction([row, *self._ahead()], self._place(number))
-        texts = self._layout.texts(row)
-        if self._layout.id is None:
+        texts = self.layout.texts(row)
+        if self.layout.id is None:
             name = self._free(sha256_texts((texts.instruction, texts.input))[:16])
         else:
-            name = self._explicit(value_at(row, self._layout.id), self._layout.id)
-        self._given[name] = number
+            name = self._explicit(value_at(row, self.layout.id), self.layout.id)
+        if self._unique:
+            self._given[name] = number
         self._count(row, texts)
-        if texts.said is None:
-            return Item(name, texts.instruction, texts.input, texts.response, row)
-        turns = texts.said.turns
-        return ChatItem(name, texts.instruction, texts.input, texts.response, row, turns)
+        return texts.item(name, row)
 
     def _ahead(self) -> list[dict[str, Any]]:
         """The next rows that are objects, until one cannot be read."""
@@ -311,7 +336,7 @@ class _Builder:
 
     def notes(self) -> tuple[str, ...]:
         """Sentences about what is not shown as it was written, each with its count."""
-        layout = self._layout
+        layout = self.layout
         notes: list[str] = []
         if layout is not None:
             notes += filter(None, [layout.note])

@@ -33,7 +33,9 @@ from selectllm.evaluation.suite_entries import (
     SetsEntry,
     SevereEntry,
     VoteEntry,
+    off_of,
 )
+from selectllm.evaluation.suite_keys import check_keys
 from selectllm.evaluation.suite_paths import check_inside
 from selectllm.models.model import ModelSpec
 from selectllm.utility.entries import (
@@ -53,10 +55,6 @@ from selectllm.utility.entries import (
 
 def _bare_id(value: Any) -> Any:
     return {"id": value} if isinstance(value, str) else value
-
-
-def _off(value: Any) -> Any:
-    return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
 class Suite(Strict):
@@ -82,7 +80,7 @@ class Suite(Strict):
     seed: int = 0
     structured: Annotated[
         Literal["auto", "off"],
-        BeforeValidator(_off, json_schema_input_type=Literal["auto", "off", False]),
+        BeforeValidator(off_of, json_schema_input_type=Literal["auto", "off", False]),
     ] = "auto"
     replies: str | None = None
     prompts: tuple[str, ...] = ()
@@ -147,6 +145,7 @@ def load_suite(path: Path) -> Suite:
     _check(path, suite)
     suite._source = path
     check_inside(suite)
+    check_keys(suite)
     return suite
 
 

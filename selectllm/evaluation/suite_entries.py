@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from selectllm.core.plugins import REFERENCE, is_reference
 from selectllm.core.strict import Count, JsonMapping, Name, Strict
-from selectllm.models.model import Answer, ModelSpec, Price, Rule, Transport, Vote
+from selectllm.models.model import Answer, ModelSpec, Price, Reasoning, Rule, Transport, Vote
 from selectllm.selection.clustering.partition import PARTITIONS
 
 
@@ -34,6 +41,11 @@ Partition = Annotated[
 """The name of a partition, or `module:attr` of code beside the suite."""
 
 
+def off_of(value: Any) -> Any:
+    """`off`, which YAML 1.1 reads as false."""
+    return "off" if value is False else value
+
+
 class ClustersEntry(Strict):
     """How the pool is divided. `limit`: only the first clusters of the seeded order.
 
@@ -49,30 +61,76 @@ class ClustersEntry(Strict):
 
 
 class PriceEntry(Strict):
-    """USD per million tokens."""
+    """USD per million tokens. `reasoning`: of thinking, if it costs another price than output."""
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
+    reasoning: Annotated[float, Field(ge=0)] | None = None
 
 
-Ballots = Annotated[int, Field(ge=1, le=100, strict=True)]
+MOST_BALLOTS = 100
+Ballots = Annotated[int, Field(ge=1, le=MOST_BALLOTS, strict=True)]
+
+
+def _orders(value: Any) -> int | tuple[int, int]:
+    """A number of orders, or the least and the most."""
+    counts = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if len(counts) > 2 or not all(type(n) is int and 1 <= n <= MOST_BALLOTS for n in counts):
+        raise ValueError(
+            f"should be a whole number from 1 to {MOST_BALLOTS}, or the least and the most, such "
+            "as [2, 7]"
+        )
+    return counts[0] if len(counts) == 1 else (counts[0], counts[1])
+
+
+Orders = Annotated[
+    int | tuple[int, int],
+    PlainValidator(_orders, json_schema_input_type=Ballots | tuple[Ballots, Ballots]),
+]
 
 
 class VoteEntry(Strict):
     """How often a model is asked for one decision, and how its replies are combined.
 
-    `by`: without it borda for more than one order, else majority.
+    `orders`: a number, or the least and the most: then a further order is asked only while the mean
+    overlap of the ballots' picks is below `until`. `by`: without it borda for more than one order,
+    else majority.
     """
 
-    orders: Ballots = 1
+    orders: Orders = 1
     repeats: Ballots = 1
     by: Rule | None = None
+    until: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        if self.orders * self.repeats < 2:
+        first, most = self._range()
+        if first is None and self.until is not None:
+            raise ValueError(
+                "should name the least and the most orders beside until, such as "
+                f"orders: [2, {max(most, 3)}]"
+            )
+        if most * self.repeats < 2:
             raise ValueError("should have orders or repeats above 1. One reply is not a vote")
+        if first is not None and self.until is None:
+            raise ValueError(
+                "should say beside a range of orders when the ballots agree, such as until: 0.8"
+            )
+        if first is not None and not (first < most and first * self.repeats > 1):
+            raise ValueError(
+                "should have orders: [LEAST, MOST] with LEAST below MOST and at least two "
+                "ballots to begin with, such as [2, 7]. One ballot agrees with itself"
+            )
         return self
+
+    def _range(self) -> tuple[int | None, int]:
+        return (None, self.orders) if isinstance(self.orders, int) else self.orders
+
+    def vote(self) -> Vote:
+        """The entry as the rest of the package uses it."""
+        first, most = self._range()
+        until = 1.0 if self.until is None else self.until
+        return Vote(most, self.repeats, self.by, first, until)
 
 
 class ModelEntry(Strict):
@@ -91,6 +149,9 @@ class ModelEntry(Strict):
     top_k: Count | None = None
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None
+    reasoning: Annotated[
+        Reasoning | None, BeforeValidator(off_of, json_schema_input_type=Reasoning | Literal[False])
+    ] = None
     structured: bool | None = None
     vote: VoteEntry | None = None
     answer: Answer = "text"
@@ -103,8 +164,8 @@ class ModelEntry(Strict):
     def spec(self) -> ModelSpec:
         """The entry as the rest of the package uses it."""
         fields = self.model_dump(exclude={"price", "name", "vote"})
-        price = Price(self.price.input, self.price.output) if self.price else None
-        vote = Vote(self.vote.orders, self.vote.repeats, self.vote.by) if self.vote else None
+        price = Price(**self.price.model_dump()) if self.price else None
+        vote = self.vote.vote() if self.vote else None
         return ModelSpec(name=self.name or self.id, price=price, vote=vote, **fields)
 
 

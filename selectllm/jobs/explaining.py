@@ -11,7 +11,7 @@ from typing import Any
 from selectllm.core.errors import ReplyMissing, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.shown import counted
-from selectllm.core.types import Reply
+from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.planning.forecast import Remembered
 from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import load_prompts
@@ -26,9 +26,9 @@ from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.asked import asked
 from selectllm.models.wrappers.nearest import Comparison, Nearest, comparable
 from selectllm.models.wrappers.recorded import read_pack
-from selectllm.selection.ask import decide
+from selectllm.selection.ask import decide, is_asked
 from selectllm.selection.selector import Selector
-from selectllm.selection.task import Task
+from selectllm.selection.task import AskSettings, Task
 
 SHOWN = 10  # reasons of a pair that are told
 
@@ -187,6 +187,16 @@ def _pack(suite: Suite) -> Mapping[str, Reply]:
     return {} if path is None or not path.exists() else read_pack(path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is known of one question."""
+
+    recorded: bool = False
+    cached: bool = False
+    too_long: bool = False
+    miss: Miss | None = None
+
+
 class _Looking:
     """The questions of a run held against the pack and the cache."""
 
@@ -198,25 +208,43 @@ class _Looking:
 
     async def pair(self, run: Run, selector: Selector) -> PairExplained:
         """What is known of one prompt and model."""
-        questions = [q for task in tasks(run) if task.selector is selector for q in task.questions]
-        recorded = cached = too_long = 0
-        misses: list[Miss] = []
-        for question in questions:
-            memory = Remembered(self._recall)
-            found: set[str] = set()
-            asking = replace(question, selector=replace(selector, model=_Noting(memory, found)))
+        seen: list[_Looked] = []
+        for task in tasks(run):
+            if task.selector is selector:
+                seen += await self._at(task, run.settings)
+        return PairExplained(
+            prompt=selector.prompt.ref,
+            model=selector.spec.name,
+            questions=len(seen),
+            recorded=sum(each.recorded for each in seen),
+            cached=sum(each.cached for each in seen),
+            too_long=sum(each.too_long for each in seen),
+            misses=tuple(each.miss for each in seen if each.miss is not None),
+        )
+
+    async def _at(self, task: Task, settings: AskSettings) -> list[_Looked]:
+        """What is known of the questions of one decision; of an adaptive vote, those it asks."""
+        ballots: list[Decision] = []
+        seen: list[_Looked] = []
+        for number, question in enumerate(task.questions):
+            if not is_asked(task, ballots, number):
+                break
+            memory, found = Remembered(self._recall), set[str]()
+            model = _Noting(memory, found)
+            asking = replace(question, selector=replace(task.selector, model=model))
             try:
-                decision = await decide(asking, run.settings)
+                decision = await decide(asking, settings)
             except ReplyMissing:
                 assert memory.missing is not None
-                misses.append(self._miss(question, memory.missing, memory.answered))
+                miss = self._miss(question, memory.missing, memory.answered)
+                seen.append(_Looked(miss=miss))
             else:
-                too_long += not decision.attempts
-                recorded += bool(found) and found <= self._pack.keys()
-                cached += bool(found) and all(self._cache.get(key) is not None for key in found)
+                ballots.append(decision)
+                recorded = bool(found) and found <= self._pack.keys()
+                cached = bool(found) and all(self._cache.get(k) is not None for k in found)
+                seen.append(_Looked(recorded, cached, not decision.attempts))
             self.keys |= {key for key in found if self._cache.get(key) is not None}
-        pair = selector.prompt.ref, selector.spec.name
-        return PairExplained(*pair, len(questions), recorded, cached, too_long, tuple(misses))
+        return seen
 
     def _recall(self, key: str) -> Reply | None:
         return self._pack.get(key) or self._cache.get(key)

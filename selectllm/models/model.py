@@ -9,7 +9,7 @@ unnoticed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -21,45 +21,72 @@ IDENTITY_VERSION = 1
 Answer = Literal["text", "logprobs"]
 Rule = Literal["borda", "majority"]
 Transport = Literal["litellm", "direct"]
+Reasoning = Literal["off", "low", "medium", "high"]
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens."""
+    """USD per million tokens. `reasoning`: of thinking, None if that costs what output does."""
 
     input: float
     output: float
+    reasoning: float | None = None
 
-    def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """USD for one call."""
-        return (tokens_in * self.input + tokens_out * self.output) / 1_000_000
+    def cost(self, tokens_in: int, tokens_out: int, tokens_reasoning: int | None = None) -> float:
+        """USD for one call; `tokens_reasoning`: those of `tokens_out` that are thinking."""
+        thought = min(tokens_reasoning or 0, tokens_out)
+        dearer = 0.0 if self.reasoning is None else thought * (self.reasoning - self.output)
+        return (tokens_in * self.input + tokens_out * self.output + dearer) / 1_000_000
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON, for manifests; `reasoning` is in it only if it is set."""
+        fields = {"input": self.input, "output": self.output}
+        return fields if self.reasoning is None else fields | {"reasoning": self.reasoning}
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
     """How often a model is asked for one decision, and how its replies are combined.
 
-    `orders`: orders in which the cluster is shown; `repeats`: replies to each. `by`: the rule;
-    None is borda where there is more than one order, else majority.
+    `orders`: orders in which the cluster is shown, at most; `repeats`: replies to each. `by`: the
+    rule; None is borda where there is more than one order, else majority. An adaptive vote shows
+    `first` orders of each cluster, and further ones, one at a time, until the mean overlap of the
+    ballots' picks is at least `until` (0 to 1; see voting.mean_overlap). Its orders are the first
+    ones of the fixed vote, so that both share their replies. Without `first` the vote is fixed.
     """
 
     orders: int = 1
     repeats: int = 1
     by: Rule | None = None
+    first: int | None = None
+    until: float = 1.0
 
     @property
     def ballots(self) -> int:
-        """Questions per decision."""
+        """Questions per decision, at most."""
         return self.orders * self.repeats
+
+    @property
+    def least_ballots(self) -> int:
+        """Questions per decision, at least."""
+        return (self.first or self.orders) * self.repeats
 
     @property
     def rule(self) -> Rule:
         """The rule that combines them."""
         return self.by or ("borda" if self.orders > 1 else "majority")
 
+    @property
+    def fixed(self) -> Vote:
+        """The vote that always shows all its orders."""
+        return replace(self, first=None, until=1.0)
+
     def fields(self) -> dict[str, Any]:
-        """As JSON, for manifests."""
-        return {"orders": self.orders, "repeats": self.repeats, "by": self.rule}
+        """As JSON, for manifests: an adaptive vote's `orders` are the least and the most."""
+        fields = {"orders": self.orders, "repeats": self.repeats, "by": self.rule}
+        if self.first is None:
+            return fields
+        return fields | {"orders": [self.first, self.orders], "until": self.until}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +96,9 @@ class ModelSpec:
     `id` is what litellm calls it, `provider/model`; `name` is what arms and results call it, unique
     in a suite, by default the id. `api_base`: the server to ask instead of the provider's; with it
     no key of the provider's is sent, only the one in the variable `api_key_env`. `revision`:
-    quantisation, snapshot or whatever else tells two models of one id apart. `context`: tokens
+    quantisation, snapshot or whatever else tells two models of one id apart. `reasoning`: how much
+    it thinks before it answers, as its provider takes that (providers/reasoning.py); None leaves
+    that to the provider. `context`: tokens
     that prompt and reply share, None if unknown. `price`: None means litellm's table, and `not
     priced` where that has none. `structured`: may a JSON schema be sent; None decides by provider.
     `vote`: how often it is asked for one decision, None for once. `answer`: logprobs generates one
@@ -93,6 +122,7 @@ class ModelSpec:
     top_k: int | None = None
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None
+    reasoning: Reasoning | None = None
     structured: bool | None = None
     vote: Vote | None = None
     answer: Answer = "text"
@@ -111,12 +141,14 @@ class ModelSpec:
         """The settings as JSON, for manifests; without what does not shape a reply or a price.
 
         Secrets are masked by their place (see secrets.py): in `extra`, and in the path of a URL.
-        `vote`, `answer` and `transport` are in it only if they are used: manifests made before
-        they were there stay as they are.
+        `vote`, `answer`, `transport` and `reasoning` are in it only if they are used: manifests
+        made before they were there stay as they are.
         """
         fields = {name: getattr(self, name) for name in self.__slots__}
         for name in ("api_key_env", "timeout", "vote", "answer", "transport", "rpm", "tpm"):
             del fields[name]
+        if self.reasoning is None:
+            del fields["reasoning"]
         if self.vote is not None:
             fields["vote"] = self.vote.fields()
         if self.answer != "text":
@@ -126,9 +158,7 @@ class ModelSpec:
         fields["extra"] = masked(self.extra)
         fields["api_base"] = None if self.api_base is None else shown_url(self.api_base)
         fields["stop"] = list(self.stop)
-        fields["price"] = None
-        if self.price is not None:
-            fields["price"] = {"input": self.price.input, "output": self.price.output}
+        fields["price"] = None if self.price is None else self.price.fields()
         return fields
 
     def recorded(self, endpoint: str | None) -> dict[str, Any]:
@@ -176,6 +206,7 @@ class Request:
             "top_k": spec.top_k,
             "stop": list(spec.stop) or None,
             "reasoning_effort": spec.reasoning_effort,
+            "reasoning": spec.reasoning,
             "extra": masked(spec.extra) or None,
             "schema": self.schema,
             "grammar": self.grammar,

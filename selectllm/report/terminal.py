@@ -12,6 +12,7 @@ from selectllm.evaluation.metrics.schema import UtilityAgreement
 from selectllm.evaluation.runs.schema import RunResults, RunUtility
 from selectllm.report.layout import Visible, add_row, table
 from selectllm.report.verdict import headline, in_brief, render_noise, render_verdict
+from selectllm.report.votes import vote_sentences
 from selectllm.report.wording import (
     UNVALIDATED,
     ceiling,
@@ -35,6 +36,7 @@ REPLIES = {
     "slots p": "how likely picks as uneven over the places shown are by chance",
     "in": "tokens of the prompts",
     "out": "tokens of the replies",
+    "thinking": "those of the replies' tokens that are thinking, which are paid for as well",
     "USD": "what all of it costs if nothing is cached",
 }
 """The columns of how pairs answered, and what they mean."""
@@ -63,7 +65,8 @@ def render_brief(results: RunResults) -> RenderableType:
     for utility in results.utilities:
         parts += [_agreement_table(results, utility), _trust(utility)]
         parts += _sentences(results, utility)
-    return Group(*parts, *_unusable(results), *_unrated(results))
+    votes = map(Text, vote_sentences(results))
+    return Group(*parts, *_unusable(results), *votes, *_unrated(results))
 
 
 def render_results(results: RunResults) -> RenderableType:
@@ -84,7 +87,7 @@ def render_results(results: RunResults) -> RenderableType:
         if not results.verdicts:  # which say as much of their arms
             parts += _sentences(results, utility)
     if results.pairs:
-        parts += [_answers_table(results), *_slots(results)]
+        parts += [_answers_table(results), *_slots(results), *map(Text, vote_sentences(results))]
     if results.overlaps:
         parts.append(_overlaps_table(results))
     if not results.verdicts:
@@ -169,7 +172,9 @@ def _sentences(results: RunResults, utility: RunUtility) -> Iterator[Text]:
 def _answers_table(results: RunResults) -> Table:
     """How the pairs answered: validity, consistency, slots, tokens, cost."""
     in_orders = any(pair.order_consistency for pair in results.pairs)
-    columns = [name for name in REPLIES if in_orders or name != "consistency"]
+    thinks = any(pair.tokens_reasoning for pair in results.pairs)
+    left_out = {"consistency": not in_orders, "thinking": not thinks}
+    columns = [name for name in REPLIES if not left_out.get(name)]
     made = table("replies", explained(columns, REPLIES), ["selector"], columns)
     for pair in results.pairs:
         counts = pair.status_counts
@@ -183,6 +188,7 @@ def _answers_table(results: RunResults) -> Table:
             number(pair.slots.p),
             count(pair.tokens_in),
             count(pair.tokens_out),
+            *([count(pair.tokens_reasoning)] if thinks else []),
             "not priced" if pair.replay_cost_usd is None else f"{pair.replay_cost_usd:.4f}",
         )
     return made

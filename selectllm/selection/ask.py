@@ -19,7 +19,7 @@ from selectllm.prompting.replies.parse import complaint, parse
 from selectllm.selection.concurrency import FailureStreak, run_all
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.task import AskSettings, Task, reasks
-from selectllm.selection.voting import elect
+from selectllm.selection.voting import asks_on, elect
 
 AHEAD = 32
 """Decisions whose requests are made together."""
@@ -123,8 +123,12 @@ class _Asking:
         task, requests = prepared
         patience = self._patience[task.selector.spec.name]
         decisions: list[Decision] = []
+        asked = 0
         try:
             for question, request in zip(task.questions, requests, strict=True):
+                if not is_asked(task, decisions, asked):
+                    break
+                asked += 1
                 if isinstance(request, SelectLLMError):
                     raise request
                 if (decision := await self._answered(question, request, patience)) is not None:
@@ -134,7 +138,7 @@ class _Asking:
             self._record(failed(task, error, before))
             patience.failed(error)
             return
-        if len(decisions) == len(task.questions):
+        if len(decisions) == asked:
             self._record(counted(task, decisions))
 
     async def _answered(
@@ -164,7 +168,18 @@ class _Asking:
 
 async def decide(task: Task, settings: AskSettings) -> Decision:
     """Make one decision: ask its question, or the ballots of its vote one after another."""
-    return counted(task, [await _decide_one(question, settings) for question in task.questions])
+    decisions: list[Decision] = []
+    for question in task.questions:
+        if not is_asked(task, decisions, len(decisions)):
+            break
+        decisions.append(await _decide_one(question, settings))
+    return counted(task, decisions)
+
+
+def is_asked(task: Task, ballots: Sequence[Decision], asked: int) -> bool:
+    """Whether a further question of `task` is asked after the first `asked` (voting.asks_on)."""
+    vote = task.selector.spec.vote
+    return vote is None or not task.ballots or asks_on(vote, ballots, asked, task.k)
 
 
 def counted(task: Task, ballots: Sequence[Decision]) -> Decision:
@@ -173,7 +188,9 @@ def counted(task: Task, ballots: Sequence[Decision]) -> Decision:
     if not task.ballots or vote is None:
         return ballots[0]
     parsed = elect(ballots, task.k, vote.rule, lambda item: seeded_hash("vote", task.seed, item))
-    return _decision(task, parsed, [attempt for ballot in ballots for attempt in ballot.attempts])
+    attempts = [attempt for ballot in ballots for attempt in ballot.attempts]
+    decision = _decision(task, parsed, attempts)
+    return replace(decision, ballots=len(ballots)) if vote.first is not None else decision
 
 
 async def _decide_one(
@@ -204,7 +221,7 @@ async def _decide_one(
             return _decision(task, Parsed((), "refused", tuple(problems)), attempts)
         if reply.finish_reason == "too_long":
             return _decision(task, Parsed((), "invalid", (*problems, "too_long")), attempts)
-        parsed = _read(reply, request)
+        parsed = read_reply(reply, request)
         problems += [word for word in parsed.problems if word not in problems]
         if parsed.status in ("ok", "repaired") or asked > reask:
             break
@@ -218,7 +235,11 @@ async def _decide_one(
     return _decision(task, parsed, attempts)
 
 
-def _read(reply: Reply, request: Request) -> Parsed:
+def read_reply(reply: Reply, request: Request) -> Parsed:
+    """What a reply says in answer to `request`."""
+    if all_thinking(reply):
+        cut = ("cut",) if reply.finish_reason == "length" else ()
+        return Parsed((), "invalid", ("all_thinking", *cut))
     if spent_unseen(reply):
         return Parsed((), "invalid", ("cut",))
     if request.top_logprobs is not None:
@@ -230,6 +251,14 @@ def spent_unseen(reply: Reply | Attempt) -> bool:
     """Whether `max_tokens` was used up before any text: by reasoning that is not shown."""
     text = reply.text if isinstance(reply, Reply) else reply.reply
     return reply.finish_reason == "length" and not text.strip()
+
+
+def all_thinking(reply: Reply | Attempt) -> bool:
+    """Whether the reply is thinking without an answer, as far as the provider shows that."""
+    text = reply.text if isinstance(reply, Reply) else reply.reply
+    if not reply.tokens_reasoning:
+        return False
+    return not text.strip() or reply.tokens_reasoning == reply.tokens_out
 
 
 def fits(request: Request) -> bool:
@@ -314,6 +343,7 @@ def tried(request: Request, reply: Reply) -> tuple[Attempt, ...]:
         cached=reply.cached,
         waited=reply.waited,
         at_most_usd=reply.at_most_usd,
+        tokens_reasoning=reply.tokens_reasoning,
     )
     return (*reply.failed, answer)
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, each_row, read_rows
 from selectllm.core.types import Attempt, Decision, Status
 
-RARE = ("kind", "status", "waited", "at_most_usd")
+RARE = ("kind", "status", "waited", "at_most_usd", "tokens_reasoning")
 """Fields of an attempt that old logs have not, nor calls that were answered at once."""
 
 Key = tuple[str, str, int, int, int, int]
@@ -47,12 +47,14 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         row["ranking"] = list(decision.ranking)
     if decision.scores is not None:
         row["scores"] = list(decision.scores)
+    if decision.ballots is not None:
+        row["ballots"] = decision.ballots
     row["attempts"] = [_attempt_row(attempt) for attempt in decision.attempts]
     return row
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
-    """An attempt as JSON fields; of the last four only those that there are."""
+    """An attempt as JSON fields; of the last five only those that there are."""
     row = {name: getattr(attempt, name) for name in Attempt.__slots__}
     return {name: value for name, value in row.items() if value is not None or name not in RARE}
 
@@ -66,6 +68,8 @@ def decision_from_row(row: Mapping[str, Any]) -> Decision:
     for name in ("prompt", "prompt_sha256", "model", "strategy"):
         if name in fields and fields[name] is not None:
             fields[name] = sys.intern(fields[name])
+    if type(fields.get("ballots", 0)) is not int:
+        raise TypeError("ballots")
     fields["status"] = STATUSES[fields["status"]]
     for name in ("shown", "picks", "problems", "ranking"):
         if fields.get(name) is not None or name != "ranking":

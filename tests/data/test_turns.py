@@ -313,6 +313,22 @@ def test_frames_hold_conversations(tmp_path: Path) -> None:
         json.dumps(dict(item.row))
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_many_files_hold_conversations_and_trees(tmp_path: Path, in_place: bool) -> None:
+    (tmp_path / "talks").mkdir()
+    for n in range(3):
+        rows = [TALK[0] | {"id": f"{n}"}]
+        (tmp_path / "talks" / f"{n}.parquet").write_bytes(parquet(rows))
+    pool = load_pool(tmp_path / "talks", in_place=in_place).pool
+    assert [item.turns[1:] for item in pool.items] == [(ASKED, TOLD, MORE, LAST)] * 3
+    (tmp_path / "tree").mkdir()
+    for n, (parent, role) in enumerate([(None, "prompter"), ("0", "assistant")]):
+        row = {"message_id": f"{n}", "parent_id": parent, "role": role, "text": f"Text {n}."}
+        (tmp_path / "tree" / f"{n}.parquet").write_bytes(parquet([row]))
+    (item,) = load_pool(tmp_path / "tree", in_place=in_place).pool.items
+    assert item.turns == (("user", "Text 0."), ("assistant", "Text 1."))
+
+
 # Whatever stands there
 
 KEYS = (

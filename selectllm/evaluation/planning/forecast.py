@@ -20,7 +20,7 @@ from selectllm.models.providers.providers import provider_of
 from selectllm.models.tokens import MESSAGE_OVERHEAD, estimate_tokens
 from selectllm.models.wrappers.budget import RESERVE_MARGIN
 from selectllm.prompting.replies.formats import reply_format
-from selectllm.selection.ask import counted, decide
+from selectllm.selection.ask import counted, decide, is_asked
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import AskSettings, Task, calls_per_decision, reasks
 
@@ -29,6 +29,9 @@ COMPLAINT = 120  # tokens that asking again adds to the prompt, at most, beside 
 
 Recall = Callable[[str], Reply | None]
 """The recorded or cached reply to a request, by its key."""
+
+Missing = tuple[Request, int]
+"""A request without a reply, and how many of its question's requests were answered before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ class Forecast:
 
     `decisions`: clusters x orders x repeats. Of these are `known` those whose replies are all
     recorded or cached; `too_long` those whose prompt does not fit the context, which are never
-    asked; the rest have calls in `unasked`. `tokens_by`: the tokenizer that counted, or
-    `estimate`.
+    asked; the rest have calls in `unasked`. `perhaps`: further ballots of adaptive votes, which
+    are asked where the first ones disagree. `tokens_by`: the tokenizer that counted, or `estimate`.
     """
 
     prompt: str
@@ -63,6 +66,7 @@ class Forecast:
     too_long: int
     unasked: tuple[Unasked, ...]
     tokens_by: str
+    perhaps: tuple[Unasked, ...] = ()
 
 
 class Remembered:
@@ -93,44 +97,75 @@ async def forecast(
     spec = selector.spec
     recalled: Recall = (lambda key: None) if provider_of(spec).way == "scripted" else recall
     known: list[Decision] = []
-    missing: list[tuple[Request, int]] = []
+    missing: list[Missing] = []
+    perhaps: list[Missing] = []
     too_long = 0
     tasks = list(tasks)
     for task in tasks:
-        answers = [await _recalled(question, settings, recalled) for question in task.questions]
-        unasked = [answer for answer in answers if not isinstance(answer, Decision)]
-        decisions = [answer for answer in answers if isinstance(answer, Decision)]
-        missing += unasked
-        if unasked:
+        asked = await _asked(task, settings, recalled)
+        missing += asked.missing
+        perhaps += asked.perhaps
+        if asked.missing:
             continue
-        if any(decision.attempts for decision in decisions):
-            known.append(counted(task, decisions))
+        if any(decision.attempts for decision in asked.decisions):
+            known.append(counted(task, asked.decisions))
         else:
             too_long += 1
     count, tokens_by = _counting(spec, bool(missing))
     most = 1 + reasks(spec, settings.reask)
-    return Forecast(
-        prompt=selector.prompt.ref,
-        spec=spec,
-        decisions=len(tasks),
-        known=tuple(known),
-        too_long=too_long,
-        unasked=tuple(
+
+    def unasked(calls: Iterable[Missing]) -> tuple[Unasked, ...]:
+        return tuple(
             Unasked(
                 tokens_in=count(request.messages),
                 max_tokens=request.max_tokens,
                 usual=_usual(request),
                 left=most - answered,
             )
-            for request, answered in missing
-        ),
+            for request, answered in calls
+        )
+
+    return Forecast(
+        prompt=selector.prompt.ref,
+        spec=spec,
+        decisions=len(tasks),
+        known=tuple(known),
+        too_long=too_long,
+        unasked=unasked(missing),
         tokens_by=tokens_by,
+        perhaps=unasked(perhaps),
     )
 
 
-async def _recalled(
-    question: Task, settings: AskSettings, recall: Recall
-) -> Decision | tuple[Request, int]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the questions of one decision come to from memory.
+
+    `missing`: what has no reply; `perhaps`: what has none either and is asked only if those that
+    are missing, or known, disagree.
+    """
+
+    decisions: list[Decision]
+    missing: list[Missing]
+    perhaps: list[Missing]
+
+
+async def _asked(task: Task, settings: AskSettings, recall: Recall) -> _Asked:
+    asked = _Asked([], [], [])
+    for number, question in enumerate(task.questions):
+        certain = is_asked(task, asked.decisions, number)
+        if not certain and not asked.missing:
+            break
+        answer = await _recalled(question, settings, recall)
+        if isinstance(answer, Decision):
+            if certain:
+                asked.decisions.append(answer)
+        else:
+            (asked.missing if certain else asked.perhaps).append(answer)
+    return asked
+
+
+async def _recalled(question: Task, settings: AskSettings, recall: Recall) -> Decision | Missing:
     """The decision on a question from memory, or the call that it lacks and those before it."""
     memory = Remembered(recall)
     remembering = replace(question, selector=replace(question.selector, model=memory))
@@ -191,7 +226,7 @@ def outlay(forecast: Forecast, pace: CallPace, priced: Priced | None, concurrenc
     """What the unasked calls take, as many at once as `concurrency` and the provider allow."""
     # A pilot may have asked a model of this name without the vote.
     asks = max(1.0, pace.asks / calls_per_decision(forecast.spec))
-    most = sum(call.left for call in forecast.unasked)
+    most = sum(call.left for call in (*forecast.unasked, *forecast.perhaps))
     asks = min(asks, most / len(forecast.unasked)) if forecast.unasked else asks
     calls = len(forecast.unasked) * asks
     tokens_in = round(sum(call.tokens_in for call in forecast.unasked) * asks)
@@ -208,6 +243,7 @@ def outlay(forecast: Forecast, pace: CallPace, priced: Priced | None, concurrenc
         usd=None if price is None else price.cost(tokens_in, tokens_out),
         usd_most=None if price is None else _ceiling(forecast, price),
         hours=calls * pace.seconds / at_once / 3600,
+        further=len(forecast.perhaps) or None,
     )
 
 
@@ -226,6 +262,7 @@ def summed(outlays: Sequence[Outlay]) -> Outlay:
         hours=float(sum(each.hours for each in outlays)),
         usd=usd([each.usd for each in outlays]),
         usd_most=usd([each.usd_most for each in outlays]),
+        further=sum(each.further or 0 for each in outlays) or None,
     )
 
 
@@ -237,7 +274,7 @@ def _ceiling(forecast: Forecast, price: Price) -> float:
     """
     margin = RESERVE_MARGIN if forecast.tokens_by == ESTIMATE else 1.0
     tokens_in = tokens_out = 0.0
-    for call in forecast.unasked:
+    for call in (*forecast.unasked, *forecast.perhaps):
         replies_shown = call.left * (call.left - 1) / 2
         tokens_in += call.left * call.tokens_in * margin
         tokens_in += replies_shown * (call.max_tokens + COMPLAINT)

@@ -24,7 +24,7 @@ from selectllm.selection.by_model import (
     sample_task,
 )
 from selectllm.selection.selector import Selector
-from selectllm.selection.task import calls_per_decision
+from selectllm.selection.task import calls_per_decision, further_calls
 
 Known = Callable[[Pool, int, int], tuple[Cluster, ...] | None]
 """(pool, cluster size, seed) -> its clusters, None where they are not known yet."""
@@ -81,6 +81,7 @@ async def forecast_selection(
                 decisions=total.decisions + decisions,
                 too_long=total.too_long + one.too_long * decisions,
                 unasked=total.unasked + one.unasked * this.calls,
+                perhaps=total.perhaps + one.unasked * (decisions * further_calls(selector.spec)),
                 tokens_by=one.tokens_by,
             )
     return total, len(tasks) if found else 0

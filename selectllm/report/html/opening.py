@@ -19,6 +19,7 @@ from selectllm.report.noise import noise_facts
 from selectllm.report.two_runs import DESCRIBED, shared_facts, told_difference
 from selectllm.report.verdict_basis import assisted
 from selectllm.report.verdict_sentences import lead, worse_than_random
+from selectllm.report.votes import vote_sentences
 from selectllm.report.wording import (
     around,
     ceiling,
@@ -193,6 +194,7 @@ def _rests_on(results: RunResults) -> Iterator[str]:
         if pair.valid_rate == 0:
             name = f"{pair.prompt} + {pair.model}"
             yield f"No reply of {name} is valid, and each counts as random picks."
+    yield from vote_sentences(results)
     for verdict in results.verdicts:
         facts = [f"{text}." for label, text in lead(verdict) if label in ("note", "to decide")]
         facts += [f"{text}." for _, text in assisted(verdict)]
@@ -218,6 +220,10 @@ def _chips(results: RunResults) -> Iterator[tuple[str, str]]:
         costs = [pair.replay_cost_usd for pair in results.pairs]
         known = sum(cost for cost in costs if cost is not None)
         yield "cost of all replies", "not priced" if None in costs else f"{usd(known)} USD"
+        thought = sum(pair.tokens_reasoning or 0 for pair in results.pairs)
+        written = sum(pair.tokens_out or 0 for pair in results.pairs)
+        if thought and written:
+            yield "thinking", f"{percent(thought / written)} of the tokens written"
         repaired = sum(pair.status_counts.get("repaired", 0) for pair in results.pairs)
         yield "decisions", f"{decisions:,}"
         if repaired:
