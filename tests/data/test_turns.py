@@ -185,7 +185,7 @@ def test_a_turn_of_nothing_and_one_of_another_role_are_kept_and_told() -> None:
     row = {"messages": chat(ASKED, ("assistant", None), ("critic", "Poor."), MORE, LAST)}
     assert item_of(row).turns[1:3] == (("assistant", ""), ("critic", "Poor."))
     notes = notes_on(row)
-    assert "1 turn of its chats hold nothing" in notes
+    assert "Its chats keep 1 turn without any text" in notes
     assert "critic" in notes
 
 
