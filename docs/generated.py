@@ -47,6 +47,8 @@ WHAT_COMES_FIRST = {
     "k-center-hdbscan": "the same, on the groups that HDBSCAN finds",
     "facility-location": "what brings every item close to a pick; in pools above 30,000 items by "
     "random samples (stochastic greedy)",
+    "d-optimal": "what adds most to the log-determinant of the picks' vectors: directions that no "
+    "pick has yet",
     "perplexity-low": "the lowest perplexity of the instruction under the embedded model",
     "perplexity-middle": "perplexity of the instruction nearest to the middle",
     "perplexity-high": "the highest perplexity of the instruction",
@@ -58,6 +60,18 @@ WHAT_COMES_FIRST = {
     "rating": "the highest score that a prompt such as `quality@1` gives each item by itself "
     "(AlpaGasus); `answered@1` shows the response too",
     "open-endedness": "items to which a model gives the most different replies (bigrams of three)",
+    "answer-divergence": "items to which a model gives answers that lie far apart and in several "
+    "directions, in every part of the pool in proportion to its size (ADG)",
+    "token-uncertainty": "items in whose answer a model is least sure of one token",
+    "margin": "items in whose answer the two likeliest tokens come nearest to each other",
+    "mean-entropy": "items in whose answer the tokens have the highest mean entropy",
+    "task-confidence": "chance, but the more of a task (the values of a column) the less sure a "
+    "model is of its answers to it",
+    "facility-location:STRATEGY": "the same, where each item weighs by the number that another "
+    "strategy goes by, such as `facility-location:mean-entropy:MODEL`",
+    "per": "the order of another strategy inside each group of a column, which gets picks in "
+    "proportion to its items",
+    "equal-per": "the same, with as many picks for every group",
     "score-first": "the order of another strategy, passing over what is too close to a better item "
     "(DEITA)",
     "oracle": "the best by a utility of the suite or a numeric column: the most that can be had",
@@ -65,9 +79,13 @@ WHAT_COMES_FIRST = {
     "lowest": "the lowest number that your own scorer gives",
     "middle": "numbers of your own scorer that are nearest to the middle",
 }
+ONE_REPLY = "one call per item, to a model that lists log-probabilities"
 FORMS_TAKE = {
     "rating": "one call per item",
     "open-endedness": "three calls per item",
+    "answer-divergence": "five calls per item, vectors",
+    **dict.fromkeys(("token-uncertainty", "margin", "mean-entropy", "task-confidence"), ONE_REPLY),
+    "facility-location": "vectors, and what the other strategy needs",
     "score-first": "vectors",
     "oracle": "a utility",
 }
@@ -190,7 +208,11 @@ def strategies() -> None:
         for name, strategy in STRATEGIES.items()
     ]
     rows += [
-        (f"`{form}`", WHAT_COMES_FIRST[head], FORMS_TAKE.get(head, ""))
+        (
+            f"`{form}`",
+            WHAT_COMES_FIRST.get(form) or WHAT_COMES_FIRST[head],
+            FORMS_TAKE.get(head, ""),
+        )
         for head, form in FORMS.items()
     ]
     _table(("strategy", "what comes first", "needs"), rows)

@@ -50,6 +50,7 @@ SECTIONS = {
     "partition": Section("partition.py", quick=("--max-items", "2000")),
     "strategies": Section("geometry.py", quick=("--max-items", "2000")),
     "approximate": Section("approximate.py", quick=("--items", "2000", "--picks", "50")),
+    "rounds": Section("rounds.py", quick=("--seeds", "1", "--pool", "none")),
     "knn": Section("knn_shapley.py"),
     "reading": Section("reading.py", quick=("--items", "10000")),
     "memory": Section("million.py", quick=("--items", "2000")),

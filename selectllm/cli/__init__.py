@@ -36,6 +36,7 @@ MORE = {
     "export": "Write training files for selected sets.",
     "handover": "Write selected items for the people who answer them.",
     "answers": "Join the answers to their items, and write a training file.",
+    "rounds": "List the rounds of annotation, and what they cover of the pool.",
     "runs": "List the runs of a workspace, newest first.",
     "report": "Print the tables of a run again, or compare two runs.",
     "view": "Show runs, comparisons and trends in a browser.",

@@ -20,7 +20,6 @@ from selectllm.cli.options import SUITE, Common
     "--by",
     type=click.Choice(["orders", "repeats"]),
     default="orders",
-    show_default=True,
     help="Compare the same clusters in other orders, or asked again in the same order.",
 )
 @evaluation_options(verdicts=False)

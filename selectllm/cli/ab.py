@@ -22,7 +22,6 @@ from selectllm.cli.options import SUITE, Common, engine_options
     "--design",
     type=click.Choice(["fixed", "sequential"]),
     default="fixed",
-    show_default=True,
     help="fixed: ask all clusters, then decide. sequential: check after each batch and stop "
     "as soon as the result is clear.",
 )

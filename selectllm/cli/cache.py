@@ -54,13 +54,7 @@ def stats(folder: Path | None, as_json: bool) -> None:
 @cache.command(epilog=example("cache ls --limit 10"))
 @FOLDER
 @AS_JSON
-@option(
-    "--limit",
-    type=click.IntRange(1),
-    default=50,
-    show_default=True,
-    help="Show only the newest N replies.",
-)
+@option("--limit", type=click.IntRange(1), default=50, help="Show only the newest N replies.")
 def ls(folder: Path | None, as_json: bool, limit: int) -> None:
     """List the newest replies, each with its key, time, model, tokens and text."""
     for line in lines_of(_open(folder), limit, as_json=as_json):

@@ -96,9 +96,8 @@ def answers(
     if output.as_json:
         click.echo(canonical_json(joined.to_json()))
     else:
-        click.echo(
-            visible(f"{counted(len(joined.joined.rows), 'answered item')} in {settings.out}")
-        )
+        rows = counted(len(joined.joined.rows), "answered item")
+        click.echo(visible(f"{rows} in {settings.out}"))
         if faults and partial:
             click.echo(visible("\n".join(faults)))
         words = command("student", "train", settings.out, "-o", "student")

@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     "--demonstrations",
     type=click.IntRange(0, 20),
     default=0,
-    show_default=True,
     help="Also try up to N worked examples from training clusters in the prompt.",
 )
 @option("--force", is_flag=True, help="Write the new version even if it is not better.")

@@ -57,6 +57,10 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     "--encoder": ("NAME", "The sentence-transformers model that embeds texts: a name or a folder."),
     "--export": (None, "The folder that selectllm export wrote, whose sets the results are of."),
     "--from": ("MODEL", "The model that is in use now."),
+    "--given": (
+        "FILE",
+        "Leave out the items of this file, which are annotated already, and choose beside them.",
+    ),
     "--json": (None, "Print JSON to stdout and nothing else."),
     "--limit": (None, "Use only the first N clusters of the suite."),
     "--map": (
@@ -75,6 +79,11 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     "--name": (None, "The name of the utility."),
     "--only": ("SELECTOR", "Use only this selector: PROMPT+MODEL, prompt, model or strategy."),
     "--out": (None, "Where to write the result."),
+    "--per": (
+        "COLUMN",
+        "With --strategy: divide --budget among the values of this column, in proportion to their "
+        "items (largest remainders).",
+    ),
     "--pool": ("FILE", "The pool of the sets, if it is not the suite's."),
     "--port": (None, "The port to listen on; 0 takes any that is free."),
     "--primary": (
@@ -86,6 +95,10 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     "--quiet": (None, "Print no progress and no notes."),
     "--raters": (None, "The number of people who rate each item."),
     "--retain": ("SHARE", "The share of the old model's gain over random picks to keep."),
+    "--rounds": (
+        "LOG",
+        "A log of rounds. What earlier rounds selected counts as given, and this round is added.",
+    ),
     "--seed": (None, "The seed of everything that is random."),
     "--seeds": (None, "The number of trainings for each set, each with another seed."),
     "--size": (None, "The number of items that are taken together."),
@@ -146,12 +159,17 @@ def _in_words(allowed: click.IntRange | click.FloatRange) -> str:
 
 
 def option(*names: str, **settings: Any) -> Callable[..., Any]:
-    """Like `click.option`, told in our words: metavar and help come from WORDS unless given."""
+    """Like `click.option`, told in our words: metavar and help come from WORDS unless given.
+
+    A default is shown.
+    """
     long = max((name for name in names if name.startswith("-")), key=len)
     metavar, words = WORDS.get(long, (None, ""))
     if metavar is not None:
         settings.setdefault("metavar", metavar)
     settings.setdefault("help", words)
+    if settings.get("default") is not None and not settings.get("is_flag"):
+        settings.setdefault("show_default", True)
     if settings.get("multiple"):
         settings["help"] = f"{settings['help']} {REPEATABLE}"
     return click.option(*names, cls=PlainOption, **settings)

@@ -74,19 +74,16 @@ STRATEGY = option(
 )
 LIMIT = option("--limit", type=click.IntRange(1))
 SUITE_SEED = option("--seed", type=int, show_default="the suite's")
-SEED = option("--seed", type=int, default=0, show_default=True)
-BY = option("--by", type=OrOwn(sorted(get_args(Partition))), default="diverse", show_default=True)
+SEED = option("--seed", type=int, default=0)
+BY = option("--by", type=OrOwn(sorted(get_args(Partition))), default="diverse")
 TOOLS = click.Choice(get_args(TargetName))
-RETAINED = option(
-    "--retain", type=click.FloatRange(0, 1, min_open=True), default=RETAIN[0], show_default=True
-)
+RETAINED = option("--retain", type=click.FloatRange(0, 1, min_open=True), default=RETAIN[0])
 COMMON = (
     option(
         "-j",
         "--concurrency",
         type=click.IntRange(1, 512),
         default=8,
-        show_default=True,
         help="The number of calls that may be under way at the same time.",
     ),
     option(
@@ -140,7 +137,6 @@ COMMON = (
         type=click.FloatRange(0),
         metavar="SECONDS",
         default=DRAIN_SECONDS,
-        show_default=True,
         help="After Ctrl-C, wait at most this long for replies that are still on their way.",
     ),
 )
@@ -207,7 +203,6 @@ def engine_options(function: Function) -> Function:
         "--engine",
         type=click.Choice(get_args(EngineName)),
         default="local",
-        show_default=True,
         expose_value=False,
         callback=_keep,
         help="Where to embed, compute and ask: on this machine, or on the machines of a Ray "

@@ -44,7 +44,6 @@ LEFT_OUT = ("kind", "pilot", "raters", "rating_cost")
     "kind",
     type=click.Choice(["eval", *get_args(VerdictKind), "sets"]),
     default="eval",
-    show_default=True,
     help="The command to plan.",
 )
 @option("--a")
@@ -60,7 +59,7 @@ LEFT_OUT = ("kind", "pilot", "raters", "rating_cost")
     type=DIRECTORY,
     help="A finished run that shows how much the arms differ and how long replies are.",
 )
-@option("--raters", type=click.IntRange(1), default=1, show_default=True)
+@option("--raters", type=click.IntRange(1), default=1)
 @option("--rating-cost", type=click.FloatRange(0), metavar="USD", help="The price of one rating.")
 @SUITE_SEED
 @LIMIT

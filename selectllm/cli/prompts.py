@@ -52,14 +52,12 @@ k_option = option(
     "--k",
     type=click.IntRange(1),
     default=2,
-    show_default=True,
     help="The number of candidates that the prompt asks to pick.",
 )
 size_option = option(
     "--size",
     type=click.IntRange(1),
     default=5,
-    show_default=True,
     help="The number of candidates, which are the first items of the pool.",
 )
 

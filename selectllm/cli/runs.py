@@ -8,9 +8,8 @@ import click
 
 from selectllm.cli.option_words import example
 from selectllm.cli.options import AS_JSON
-from selectllm.core.codec import canonical_json
+from selectllm.cli.terminal import say
 from selectllm.core.shown import visible
-from selectllm.jobs.workspace import find_workspace
 
 
 @click.command(epilog=example("runs", "runs eval/runs --json"))
@@ -22,11 +21,9 @@ def runs(folder: Path | None, as_json: bool) -> None:
     DIR is eval/runs of this workspace unless you name another folder. To see a run in full:
     selectllm report RUN.
     """
-    from selectllm.jobs.runs import elsewhere, list_runs, runs_text
+    from selectllm.jobs.runs import runs_in
 
-    place = folder or find_workspace(Path.cwd()).runs
-    found = list_runs(place) if folder or place.is_dir() else ()
-    says = [run.to_json() for run in found]
-    click.echo(canonical_json(says) if as_json else visible(runs_text(found, place)))
+    found = runs_in(folder)
+    say(found, as_json=as_json)
     if not as_json:
-        click.echo(visible(elsewhere(place)), err=True)
+        click.echo(visible(found.elsewhere), err=True)

@@ -12,6 +12,7 @@ from selectllm.cli.evaluation import same_command, saying_how_to_ask
 from selectllm.cli.option_words import TOOL, example, option
 from selectllm.cli.options import (
     BY,
+    FILE,
     SEED,
     STRATEGY,
     TOOLS,
@@ -69,7 +70,6 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
     "--cluster-size",
     callback=_size,
     default="auto",
-    show_default=True,
     metavar="M",
     help="The number of candidates in each cluster. auto divides the pool's size by --budget "
     "and keeps the result between 5 and 50.",
@@ -78,7 +78,6 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
     "--on-invalid",
     type=click.Choice(get_args(OnInvalid)),
     default="fill",
-    show_default=True,
     help="What to do where the model gives no valid pick. fill: pick at random and mark it. "
     "skip: select fewer items. fail: stop and write nothing.",
 )
@@ -86,7 +85,6 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
     "--max-filled",
     type=float,
     default=0.2,
-    show_default=True,
     metavar="SHARE",
     help="Write nothing (exit code 1) if more than this share of the picks would be random.",
 )
@@ -94,7 +92,6 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
     "--reask",
     type=click.IntRange(0),
     default=2,
-    show_default=True,
     help="Ask again up to N times after a reply that is not valid.",
 )
 @SEED
@@ -124,6 +121,9 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
     help="Write the best item of every cluster first, then the second best, and so on. Picks "
     "that were made at random come last. Without --sort, the order of the pool is kept.",
 )
+@option("--per")
+@option("--given", type=click.Path(path_type=Path))
+@option("--rounds", type=FILE)
 @option("--to", type=TOOLS, metavar=f"[{'|'.join(TOOLS.choices)}]", help=TOOL)
 @option(
     "-o",
@@ -162,7 +162,7 @@ def select(
     told["model"] = spec
     told["models"] = NamedModels.of(model_options, spec)
     session = open_session(common, Path.cwd())
-    files.check(session, skip_bad=told["skip_bad"])
+    files.check(session, skip_bad=told["skip_bad"], kept=[told["given"], told["rounds"]])
     if dry_run:
         say(finished(selecting.ahead(pool_file, session=session, **told)), as_json=common.as_json)
         if not common.as_json:

@@ -161,7 +161,6 @@ def score(
         "--random",
         type=click.IntRange(2),
         default=8,
-        show_default=True,
         help="The number of random sets to compare with.",
     ),
     option("--only", multiple=True),

@@ -55,7 +55,7 @@ def setting(name: str, words: str | None = None) -> Any:
     value = getattr(DEFAULT, name)
     told = {} if words is None else {"help": words}
     flag = f"--{name.replace('_', '-')}"
-    return option(flag, type=type(value), default=value, show_default=True, **told)
+    return option(flag, type=type(value), default=value, **told)
 
 
 def show_plan(plan: Mapping[str, StudentPlan], *, json: bool) -> None:
@@ -73,7 +73,6 @@ primary_option = option(
     "--primary",
     type=click.Choice([by.replace("_", "-") for by in get_args(Aggregation)]),
     default="per-token",
-    show_default=True,
     callback=lambda ctx, param, value: value.replace("-", "_"),
 )
 
@@ -82,7 +81,7 @@ student_options = grouped(
     "student",
     StudentSettings,
     setting("model", LOADED),
-    option("--mode", type=click.Choice(["fast", "full"]), default=DEFAULT.mode, show_default=True),
+    option("--mode", type=click.Choice(["fast", "full"]), default=DEFAULT.mode),
     setting("epochs", "The number of passes over the items."),
     setting("batch_size", "The number of items in a step."),
     setting("rank", "The rank of the adapter (LoRA)."),
@@ -102,12 +101,11 @@ trial_options = grouped(
     test_option,
     dev_option,
     test_map_option,
-    option("--seeds", type=click.IntRange(1), default=2, show_default=True),
+    option("--seeds", type=click.IntRange(1), default=2),
     option(
         "--jobs",
         type=click.IntRange(1),
         default=1,
-        show_default=True,
         help="The number of trainings at the same time.",
     ),
 )

@@ -76,7 +76,7 @@ for verb in (knn, ifd, student, validate):
         metavar="N",
         help="Ask only about the items of N clusters drawn at random; a judge rates the rest.",
     ),
-    option("--raters", type=click.IntRange(1), default=1, show_default=True),
+    option("--raters", type=click.IntRange(1), default=1),
     option(
         "--range",
         "scale",
@@ -198,7 +198,6 @@ def import_(
         "--worst",
         type=click.IntRange(0),
         default=10,
-        show_default=True,
         help="List so many items on which they differ most.",
     ),
     option("-o", "--out", type=FILE, show_default="no file"),

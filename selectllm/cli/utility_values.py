@@ -56,7 +56,7 @@ def _value_options(source: str, *more: Function) -> Callable[[Function], Functio
         "settings",
         ValueSettings,
         option("-o", "--out", type=FILE, show_default=f"POOL.{source}.utility.jsonl"),
-        option("--name", default=source, show_default=True),
+        option("--name", default=source),
         map_option,
         *more,
     )
@@ -70,14 +70,12 @@ def _value_options(source: str, *more: Function) -> Callable[[Function], Functio
     "--k",
     type=click.IntRange(1),
     default=5,
-    show_default=True,
     help="The number of neighbours that answer each test item.",
 )
 @option(
     "--answer",
     type=click.Choice(["cosine", "rouge-l"]),
     default="cosine",
-    show_default=True,
     help="How to measure how well one response serves for another.",
 )
 @_value_options("knn", drop_leaks_option)
@@ -134,18 +132,11 @@ def _value(
 @grouped(
     "divided",
     BlockSettings,
-    option(
-        "--size",
-        type=click.IntRange(1),
-        default=20,
-        show_default=True,
-        help="The number of items in each block.",
-    ),
+    option("--size", type=click.IntRange(1), default=20, help="The number of items in each block."),
     option(
         "--passes",
         type=click.IntRange(1),
         default=4,
-        show_default=True,
         help="Divide the pool into blocks N times. Two or more show how reliable the values are.",
     ),
     SEED,
@@ -187,7 +178,6 @@ def student(
         "--subsets",
         type=click.IntRange(4),
         default=16,
-        show_default=True,
         help="The number of random subsets to train on.",
     ),
     option(

@@ -128,6 +128,27 @@ def semantic_duplicates(
     return _semantic(ids, vectors, threshold, order, limits)
 
 
+def near_given(
+    items: Sequence[Item], vectors: Vectors, given: Vectors | None, threshold: float
+) -> set[str]:
+    """Ids of the items with a cosine >= `threshold` to a given one.
+
+    `vectors`: (n_items, dim), `given`: (n_given, dim), rows of length 1; None for none. The
+    threshold is as in `semantic_duplicates`.
+    """
+    near: set[str] = set()
+    if given is None or not len(given):
+        return near
+    for start in range(0, len(items), BLOCK):
+        block = np.asarray(vectors[start : start + BLOCK], dtype=np.float32)
+        hit = np.zeros(len(block), dtype=np.bool_)
+        for first in range(0, len(given), BLOCK):
+            chunk = np.asarray(given[first : first + BLOCK], dtype=np.float32)
+            hit |= (block @ chunk.T >= threshold - ROUNDING).any(axis=1)
+        near |= {items[start + int(row)].id for row in np.flatnonzero(hit)}
+    return near
+
+
 def _semantic(
     ids: Sequence[str],
     vectors: Vectors,

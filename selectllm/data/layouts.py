@@ -51,7 +51,7 @@ class Texts(NamedTuple):
     said: Conversation | None = None
 
     def item(self, name: str, row: Mapping[str, Any]) -> Item:
-        """The item that `row` is."""
+        """The item whose id is `name`, which keeps the turns where its row holds a conversation."""
         if self.said is None:
             return Item(name, self.instruction, self.input, self.response, row)
         turns = self.said.turns

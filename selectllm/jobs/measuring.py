@@ -11,6 +11,7 @@ import numpy as np
 from selectllm.core.errors import UsageError, blaming
 from selectllm.core.shown import capital
 from selectllm.core.types import Attempt, Decision, Pool
+from selectllm.jobs.beside import Beside
 from selectllm.jobs.session import Session
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.reasoning import stops_thinking
@@ -85,19 +86,26 @@ def meter_for(
         utilities=_Columns(pool),
         settings=settings.ask,
         seed=settings.seed,
+        embedder=session.embedder() if strategy.needs_vectors else None,
     )
     strategy.check(pool.items, meter)
     return meter
 
 
 async def candidates_for(
-    session: Session, pool: Pool, strategy: Strategy, settings: SelectSettings, meter: Meter
+    session: Session,
+    pool: Pool,
+    strategy: Strategy,
+    settings: SelectSettings,
+    meter: Meter,
+    beside: Beside,
 ) -> tuple[Candidates, Measured]:
     """The pool with the vectors and values that `strategy` needs. Raises as `score` does."""
-    vectors, values, measured = None, None, NOTHING
+    vectors, values, measured, given = None, None, NOTHING, None
     if strategy.needs_vectors:
         with session.computing("embedding") as advance, blaming("encoder"):
             vectors = session.embedder(advance).of(pool.items)
+        given = beside.vectors(session)
     if strategy.scorer is not None:
         with session.computing("measuring") as advance:
             measuring = replace(meter, progress=advance)
@@ -115,7 +123,7 @@ async def candidates_for(
                 f"Warning: {strategy.name} gives all of the {len(known)} items that it could "
                 f"measure the same value ({known[0]:g}), so which of them are picked is chance."
             )
-    candidates = Candidates(pool.items, settings.seed, vectors, values, session.engine)
+    candidates = Candidates(pool.items, settings.seed, vectors, values, session.engine, given)
     return candidates, measured
 
 

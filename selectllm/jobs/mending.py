@@ -95,5 +95,6 @@ def _forms() -> tuple[Any, ...]:
     from selectllm.optimization.gepa_search import PROPOSALS
     from selectllm.optimization.versions import VERSIONS
     from selectllm.selection.decision_log import DECISIONS
+    from selectllm.selection.round_log import ROUNDS
 
-    return (DECISIONS, VERSIONS, PROPOSALS, SETS, TRIALS)
+    return (DECISIONS, VERSIONS, PROPOSALS, SETS, TRIALS, ROUNDS)

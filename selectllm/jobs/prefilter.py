@@ -9,8 +9,9 @@ from fractions import Fraction
 
 from selectllm.core.errors import SelectionShort, UsageError, blaming
 from selectllm.core.types import Pool, empty
-from selectllm.data.deduplicate import PairLimits, distinct
+from selectllm.data.deduplicate import PairLimits, distinct, near_given
 from selectllm.data.stored_items import picked
+from selectllm.jobs.beside import Beside
 from selectllm.jobs.measuring import candidates_for, meter_for
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
@@ -35,7 +36,7 @@ class Narrowed:
 
 async def left_of(
     session: Session,
-    pool: Pool,
+    beside: Beside,
     request: SelectRequest,
     settings: SelectSettings,
     *,
@@ -46,9 +47,9 @@ async def left_of(
     `dry_run`: nothing is measured, embedded or asked; as many items are left, at random. Raises
     UsageError where they leave fewer than `budget`, before anything is asked if that is certain.
     """
-    calls, ahead = 0, list[Ahead]()
+    calls, ahead, pool = 0, list[Ahead](), beside.pool
     if request.distinct is not None:
-        pool = _without_duplicates(session, pool, request.cosine, dry_run=dry_run)
+        pool = _without_duplicates(session, beside, request.cosine, dry_run=dry_run)
     if request.prefilter is not None:
         strategy, share = _filter(request.prefilter, session)
         count = math.ceil(share * len(pool))
@@ -62,7 +63,7 @@ async def left_of(
             calls = len(pool) * strategy.calls_per_item
             ahead = _asked_by(strategy, meter)
             strategy = find_strategy("random")
-        candidates, _ = await candidates_for(session, pool, strategy, settings, meter)
+        candidates, _ = await candidates_for(session, pool, strategy, settings, meter, beside)
         kept = sorted(strategy.choose(candidates, count))
         if not kept:
             raise SelectionShort(
@@ -73,8 +74,10 @@ async def left_of(
         session.note(f"`prefilter` keeps {len(kept)} of {len(pool)} items.")
         pool = narrowed(pool, picked(pool.items, kept))
     if request.budget is not None:
-        check_budget(request.budget, pool, "left of" if request.narrowing else "in")
-    return Narrowed(pool, request.narrowing, calls, ahead)
+        narrower = bool(request.narrowing or beside.items)
+        check_budget(request.budget, pool, "left of" if narrower else "in")
+    by = {"given_sha256": beside.sha256} if beside.items else {}
+    return Narrowed(pool, request.narrowing | by, calls, ahead)
 
 
 def _asked_by(strategy: Strategy, meter: Meter) -> list[Ahead]:
@@ -96,22 +99,28 @@ def check_models(session: Session, strategy: Strategy, request: SelectRequest) -
 
 
 def _without_duplicates(
-    session: Session, pool: Pool, cosine: float | None, *, dry_run: bool
+    session: Session, beside: Beside, cosine: float | None, *, dry_run: bool
 ) -> Pool:
-    """The pool without items that say the same as an earlier one."""
-    vectors = None
+    """What is left without items that say the same as an earlier one, or as an annotated one."""
+    pool, vectors = beside.pool, None
+    near: set[str] = set()
     if cosine is not None and not dry_run:
         with session.computing("embedding") as advance:
             vectors = session.embedder(advance).of(pool.items)
+        near = near_given(pool.items, vectors, beside.vectors(session), cosine)
+        if near:
+            apart = [at for at, item in enumerate(pool.items) if item.id not in near]
+            pool, vectors = narrowed(pool, picked(pool.items, apart)), vectors[apart]
     limits = PairLimits(beyond=InCells(pool.items, session.engine))
     split = distinct(pool.items, vectors, cosine or 1.0, limits=limits)
+    told = f"the same text as another and {len(split.semantic)} near-duplicates"
     session.note(
-        f"{len(split.kept)} of {len(pool)} items are distinct. Left out were {len(split.exact)} "
-        "with "
-        f"the same text as another and {len(split.semantic)} near-duplicates."
+        f"{len(split.kept)} of {len(beside.pool)} items are distinct. Left out were "
+        f"{len(split.exact)} with {told}"
+        + (f", and {len(near)} that are near an annotated item." if beside.items else ".")
     )
     kept = {*split.kept}
-    return narrowed(pool, [item for item in pool.items if item.id in kept])
+    return narrowed(beside.pool, [item for item in pool.items if item.id in kept])
 
 
 def _filter(text: str, session: Session) -> tuple[Strategy, Fraction]:

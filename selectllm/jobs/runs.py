@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from selectllm.core.document import Document
 from selectllm.core.errors import RunError, UsageError
 from selectllm.jobs.outputs import LOGS
 from selectllm.jobs.reporting import READERS, read_finished
+from selectllm.jobs.workspace import find_workspace
 
 State = Literal["finished", "unfinished", "damaged"]
 
@@ -70,19 +71,40 @@ def list_runs(folder: Path) -> tuple[ListedRun, ...]:
     return tuple(sorted(found, key=lambda run: run.changed, reverse=True))
 
 
-def runs_text(runs: Sequence[ListedRun], folder: Path) -> str:
-    """The runs in `folder` one below the other, or how to make one."""
-    if not runs:
-        return f"There are no runs in {folder}. To make one: selectllm eval SUITE"
-    return "\n".join(run.text for run in runs)
+@dataclass(frozen=True, slots=True)
+class RunList:
+    """The runs in `folder`, the newest first."""
+
+    folder: Path
+    runs: tuple[ListedRun, ...]
+
+    @property
+    def text(self) -> str:
+        """The runs one below the other, or how to make one."""
+        if not self.runs:
+            return f"There are no runs in {self.folder}. To make one: selectllm eval SUITE"
+        return "\n".join(run.text for run in self.runs)
+
+    @property
+    def elsewhere(self) -> str:
+        """Where runs were looked for, and how others are listed."""
+        return (
+            f"Only {self.folder} was looked into. To list runs that were written elsewhere with "
+            "-o, name the folder that they are in: selectllm runs FOLDER"
+        )
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As `runs --json` prints it."""
+        return [run.to_json() for run in self.runs]
 
 
-def elsewhere(folder: Path) -> str:
-    """Where runs were looked for, and how others are listed."""
-    return (
-        f"These are the runs in {folder}. To list runs that were written elsewhere with -o, name "
-        "the folder that they are in: selectllm runs FOLDER"
-    )
+def runs_in(folder: Path | None) -> RunList:
+    """The runs in `folder`; None: those of this workspace, of which there may be none.
+
+    Raises UsageError if there is no such folder.
+    """
+    place = folder or find_workspace(Path.cwd()).runs
+    return RunList(place, list_runs(place) if folder or place.is_dir() else ())
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -14,8 +16,10 @@ from selectllm.data.pool import LoadedPool, load_pool
 from selectllm.data.stored_items import ids_of
 from selectllm.jobs.arguments import parted
 from selectllm.jobs.batching import asked_in_batches, note_place
+from selectllm.jobs.beside import Beside, beside
 from selectllm.jobs.outputs import check_written
 from selectllm.jobs.prefilter import left_of
+from selectllm.jobs.rounds import log_round
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session, opened
@@ -41,7 +45,8 @@ async def select(
 
     The other arguments are those of selectllm.jobs.settings.SelectRequest, where each is explained
     (budget, threshold, prompt, model, strategy, models, by, cluster_size, on_invalid, max_filled,
-    reask, seed, columns, skip_bad, distinct, prefilter, sort, log), and the settings of a Session.
+    reask, seed, columns, skip_bad, distinct, prefilter, sort, per, given, rounds, log), and the
+    settings of a Session.
 
     Fewer items come back only if `on_invalid` is skip, more or fewer with a `threshold`. Raises
     UsageError for what cannot work, before anything is asked; SelectionOverFilled where more than
@@ -54,17 +59,16 @@ async def select(
     async with opened(session, settings) as session:
         spent, began = session.ledger.spent, time.monotonic()
 
-        async def pick(session: Session) -> tuple[LoadedPool, SelectionJob, Picked]:
-            loaded, job, way = await _opened(pool, request, session)
-            if job.log is not None:
-                note_place(session, job.log.with_name(f"{job.log.stem}.batches.json"))
-            try:
+        async def pick(session: Session) -> tuple[LoadedPool, Pool, Picked]:
+            async with _opened(pool, request, session) as (loaded, found, job, way):
+                if job.log is not None:
+                    note_place(session, job.log.with_name(f"{job.log.stem}.batches.json"))
                 async with turn(job.log, "log"):
-                    return loaded, job, await way.pick(job)
-            finally:
-                await way.close()
+                    chosen, decisions = await way.pick(job)
+                log_round(job.session, loaded.pool, request, found, chosen)
+                return loaded, job.pool, (chosen, decisions)
 
-        loaded, job, (chosen, decisions) = await asked_in_batches(session, pick)
+        loaded, left, (chosen, decisions) = await asked_in_batches(session, pick)
         different = {(choice.item.instruction, choice.item.input) for choice in chosen}
         if repeats := len(chosen) - len(different):
             session.note(
@@ -72,11 +76,11 @@ async def select(
                 "another one. To leave such items out first, give `distinct` exact."
             )
         taken = {choice.item.id for choice in chosen}
-        ids = enumerate(ids_of(job.pool.items))
+        ids = enumerate(ids_of(left.items))
         place = {item_id: position for position, item_id in ids if item_id in taken}
         chosen = sorted(chosen, key=lambda choice: place[choice.item.id])
         return Selection(
-            pool=job.pool,
+            pool=left,
             chosen=tuple(sorted(chosen, key=by_worth) if request.sort else chosen),
             budget=request.budget,
             spent_usd=session.ledger.spent - spent,
@@ -96,40 +100,42 @@ async def ahead(
     request, settings = parted(SelectRequest, arguments)
     request.check()
     async with opened(session, settings) as session:
-        _, job, way = await _opened(pool, request, session, dry_run=True)
-        try:
+        async with _opened(pool, request, session, dry_run=True) as (_, _, job, way):
             return await way.plan(job)
-        finally:
-            await way.close()
 
 
+@contextlib.asynccontextmanager
 async def _opened(
     pool: Pool | Path | str, request: SelectRequest, session: Session, *, dry_run: bool = False
-) -> tuple[LoadedPool, SelectionJob, Way]:
+) -> AsyncIterator[tuple[LoadedPool, Beside, SelectionJob, Way]]:
     """The selection that is asked for, and how it is done; a prefilter asks what it has to."""
     loaded = _loaded(pool, request, session)
     _check_log(request, loaded.pool, session)
-    # With a threshold, how many reach it is known only once the items are measured.
-    budget = len(loaded.pool) if request.budget is None else request.budget
-    check_budget(budget, loaded.pool)
-    settings = SelectSettings(
-        budget=budget,
-        size=request.cluster_size,
-        seed=request.seed,
-        on_invalid=request.on_invalid,
-        max_filled=request.max_filled,
-        ask=AskSettings(concurrency=session.settings.concurrency, reask=request.reask),
-    )
     session = session.of_pool(loaded)
-    way: Way
-    if request.strategy is None:
-        way = by_model(request, session)
-    else:
-        way = by_strategy(request.strategy, request, loaded.pool, settings, session)
-    left = await left_of(session, loaded.pool, request, settings, dry_run=dry_run)
-    if request.budget is None:
-        settings = replace(settings, budget=len(left.pool))
-    return loaded, SelectionJob(session, request, settings, left), way
+    async with beside(session, loaded.pool, request, dry_run=dry_run) as found:
+        # With a threshold, how many reach it is known only once the items are measured.
+        budget = len(found.pool) if request.budget is None else request.budget
+        check_budget(budget, found.pool, "left of" if found.items else "in")
+        settings = SelectSettings(
+            budget=budget,
+            size=request.cluster_size,
+            seed=request.seed,
+            on_invalid=request.on_invalid,
+            max_filled=request.max_filled,
+            ask=AskSettings(concurrency=session.settings.concurrency, reask=request.reask),
+        )
+        way: Way
+        if request.strategy is None:
+            way = by_model(request, session, found)
+        else:
+            way = by_strategy(request.strategy, request, found, settings, session)
+        try:
+            left = await left_of(session, found, request, settings, dry_run=dry_run)
+            if request.budget is None:
+                settings = replace(settings, budget=len(left.pool))
+            yield loaded, found, SelectionJob(session, request, settings, left, found), way
+        finally:
+            await way.close()
 
 
 def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -> LoadedPool:
@@ -160,5 +166,8 @@ def _check_log(request: SelectRequest, pool: Pool, session: Session) -> None:
     prompt = request.prompt
     named = prompt.path if isinstance(prompt, Prompt) else prompt and session.base / prompt
     read = (pool.source, named, session.settings.vectors, session.settings.env_file)
+    given = request.given if isinstance(request.given, str | Path) else None
+    kept = [session.path(path) for path in (given, request.rounds) if path is not None]
     log = session.path(request.log)
-    check_written("log", log, None, [path for path in read if path], session.workspace)
+    files = [*(path for path in read if path), *kept]
+    check_written("log", log, None, files, session.workspace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,11 +51,16 @@ class SelectionFiles:
         """The bad rows of the pool, with their reasons."""
         return self.out.with_name(f"{self.out.name}.rejected.jsonl")
 
-    def check(self, session: Session, *, skip_bad: bool) -> None:
-        """Raise UsageError for files that must not be written."""
+    def check(self, session: Session, *, skip_bad: bool, kept: Iterable[object] = ()) -> None:
+        """Raise UsageError for files that must not be written.
+
+        `kept`: what else is read, such as annotated items, of which a path must not be overwritten.
+        """
+        read = {self.pool, *(Path(path) for path in kept if isinstance(path, str | Path))}
         if self.to is None:
-            check_written("out", self.out, SELECTION, {self.pool}, session.workspace)
+            check_written("out", self.out, SELECTION, read, session.workspace)
         else:
+            check_written("out", self.out, None, read, session.workspace)
             check_handover(self.out, self.to, self.pool, session)
         if skip_bad:
             check_written("out", self.rejected, REJECTED, {self.pool}, session.workspace)

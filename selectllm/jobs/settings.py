@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from selectllm.core.choices import OnInvalid
 from selectllm.core.errors import UsageError, check_number, check_whole
-from selectllm.core.types import empty
+from selectllm.core.types import Pool, empty
 from selectllm.jobs.session_settings import Settings
 from selectllm.models.model import ModelSpec
 from selectllm.prompting.prompt import Prompt
@@ -42,6 +42,10 @@ class SelectRequest:
     `prefilter`: STRATEGY:SHARE, keep only this share of the pool.
     `sort`: the items come in order of worth instead of pool order: the first rank of every cluster,
     the second, and so on, equal ranks by cluster; last what nobody chose, fills at the end.
+    `per`: a column; `budget` is divided among its values in proportion to their items (see
+    strategies/quota.py), with a strategy. `given`: items that are annotated already, a Pool or a
+    file of the pool's form: they are left out, and what is selected is chosen beside them.
+    `rounds`: a log of rounds; what earlier rounds selected counts as given, and this one is added.
     `log`: a file of JSON lines for the decisions, from which the same call made again goes on;
     None to keep them in memory.
     """
@@ -63,6 +67,9 @@ class SelectRequest:
     distinct: Distinct | None = None
     prefilter: str | None = None
     sort: bool = False
+    per: str | None = None
+    given: Pool | Path | str | None = None
+    rounds: Path | str | None = None
     log: Path | str | None = None
 
     @property
@@ -113,6 +120,11 @@ class SelectRequest:
                 "Say what selects: either `prompt` and `model`, or `strategy`",
                 argument="strategy" if self.strategy is not None else lacking,
             )
+        if self.per is not None and self.strategy is None:
+            raise UsageError(
+                "`per` goes with `strategy`. A model is shown clusters of the whole pool",
+                argument="per",
+            )
         self._check_values()
 
     def _check_values(self) -> None:
@@ -158,4 +170,7 @@ class SelectArguments(Settings, total=False):
     distinct: Distinct | None
     prefilter: str | None
     sort: bool
+    per: str | None
+    given: Pool | Path | str | None
+    rounds: Path | str | None
     log: Path | str | None

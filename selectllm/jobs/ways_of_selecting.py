@@ -12,6 +12,7 @@ from selectllm.core.errors import EncoderError, ExtraMissing, UsageError, blamin
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.stored_items import ids_of
 from selectllm.evaluation.runs.run import evaluated_before
+from selectllm.jobs.beside import Beside
 from selectllm.jobs.budgets import budgets_left
 from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots, note_used_up
 from selectllm.jobs.prefilter import Narrowed, check_models
@@ -43,6 +44,7 @@ from selectllm.selection.scorers.item_scorer import Meter
 from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.strategies import Strategy, find_strategy
 from selectllm.selection.strategies.own import held
+from selectllm.selection.strategies.quota import per_column
 from selectllm.selection.task import calls_per_decision, most_calls
 
 Picked = tuple[Sequence[Chosen], Sequence[Decision]]
@@ -53,13 +55,15 @@ Picked = tuple[Sequence[Chosen], Sequence[Decision]]
 class SelectionJob:
     """One selection, its files read and its arguments checked.
 
-    `left`: what is left of the pool before anything is selected.
+    `left`: what is left of the pool before anything is selected. `beside`: what is annotated
+    already.
     """
 
     session: Session
     request: SelectRequest
     settings: SelectSettings
     left: Narrowed
+    beside: Beside
 
     @property
     def pool(self) -> Pool:
@@ -91,7 +95,7 @@ class Way(Protocol):
 # --- by a model
 
 
-def by_model(request: SelectRequest, session: Session) -> _ByModel:
+def by_model(request: SelectRequest, session: Session, found: Beside) -> _ByModel:
     """The prompt and the model, ready to be asked. Raises UsageError for what cannot be."""
     prompt, model = request.prompt, request.model
     if not isinstance(prompt, Prompt):
@@ -99,6 +103,7 @@ def by_model(request: SelectRequest, session: Session) -> _ByModel:
             prompt = session.library.load(prompt or "", session.base)
     spec = model if isinstance(model, ModelSpec) else ModelSpec(name=model or "", id=model or "")
     with blaming("model"):
+        prompt = replace(prompt, annotated=found.shown(request.seed))
         selector = open_selector(prompt, spec, session.connections())
     with blaming("by"):
         find_partition(request.by, session.base)
@@ -220,7 +225,7 @@ class _Dividing:
 def by_strategy(
     strategy: str | Strategy,
     request: SelectRequest,
-    pool: Pool,
+    found: Beside,
     settings: SelectSettings,
     session: Session,
 ) -> _ByStrategy:
@@ -230,8 +235,11 @@ def by_strategy(
             strategy = held(strategy)
         else:
             strategy = find_strategy(session.library.numbered(strategy), session.base)
+        if request.per is not None:
+            name = f"per:{request.per}:{strategy.name}"
+            strategy = per_column(strategy, request.per, name)
         check_models(session, strategy, request)
-        meter = meter_for(session, pool, strategy, settings, request.models)
+        meter = meter_for(session, found.pool, strategy, settings, request.models)
     if strategy.needs_vectors:
         session.check_encoder()
     if request.threshold is not None:
@@ -288,11 +296,14 @@ class _ByStrategy:
     async def _decide(self, job: SelectionJob) -> Decision:
         """What the strategy decides, once what it goes by is measured."""
         candidates, measured = await candidates_for(
-            job.session, job.pool, self.strategy, job.settings, self.meter
+            job.session, job.pool, self.strategy, job.settings, self.meter, job.beside
         )
         budget, threshold = job.settings.budget, job.request.threshold
         if threshold is not None:
             budget = reaching(candidates, self.strategy, threshold)
+        if self.strategy.told is not None:
+            for sentence in self.strategy.told(candidates, budget):
+                job.session.note(sentence)
         attempts = [a for id in ids_of(job.pool.items) for a in measured.attempts.get(id, ())]
         return strategy_decision(candidates, self.strategy, budget, attempts)
 

@@ -173,7 +173,8 @@ class Request:
     `endpoint`: the resolved base URL, or for the embedded engine the weights' sha256 and the
     engine's version; None for the provider's own default. `schema`: a JSON schema for structured
     output, or None. `grammar`: a GBNF grammar for the embedded engine, or None. `top_logprobs`:
-    how many of the likeliest tokens to list in place of the text, None for the text. `seed`: sent
+    how many of the likeliest tokens to list in place of the text, None for the text; `each_token`:
+    of every token of the reply, not of the first alone. `seed`: sent
     where the provider takes one; repeat r of a decision has the run's seed + r. `repeat` keeps
     repeats apart in the cache. `question` is what the messages ask, for scripted models; it is
     no part of the identity.
@@ -186,6 +187,7 @@ class Request:
     schema: Mapping[str, Any] | None = None
     grammar: str | None = None
     top_logprobs: int | None = None
+    each_token: bool = False
     max_tokens: int = 1024
     seed: int = 0
     repeat: int = 0
@@ -211,6 +213,7 @@ class Request:
             "schema": self.schema,
             "grammar": self.grammar,
             "top_logprobs": self.top_logprobs,
+            "each_token": self.each_token or None,
         }
         return {
             "v": IDENTITY_VERSION,

@@ -1,11 +1,11 @@
-"""Log-probabilities of first tokens: which are asked for, and how their lists become text."""
+"""Log-probabilities of tokens: which are asked for, and how their lists become text."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 
-from selectllm.core.codec import canonical_json
+from selectllm.core.codec import canonical_json, load_json
 
 Listed = tuple[str, float]
 """A token and its natural log-probability."""
@@ -31,6 +31,28 @@ def as_text(token: str, listed: Iterable[Listed], labels: Sequence[str] = ()) ->
     ordered = sorted(finite, key=lambda pair: -pair[1])
     rest = [pair for pair in ordered[MOST:] if label_in(pair[0]) in labels]
     return canonical_json({"token": token, "top_logprobs": [*ordered[:MOST], *rest]})
+
+
+def as_tokens(text: str, each: Iterable[Sequence[Listed]]) -> str:
+    """The text of a reply of which every token was listed: canonical JSON of text and numbers.
+
+    `each`: what was listed in place of each token. Of each the MOST likeliest log-probabilities are
+    kept, likeliest first, to six decimals; infinite and undefined ones are left out.
+    """
+    kept = [
+        sorted((round(value, 6) for _, value in listed if math.isfinite(value)), reverse=True)
+        for listed in each
+    ]
+    return canonical_json({"text": text, "logprobs": [values[:MOST] for values in kept if values]})
+
+
+def tokens_in(reply: str) -> list[list[float]]:
+    """The log-probabilities in a text of `as_tokens`, token by token; empty if it is none."""
+    try:
+        tokens = load_json(reply)["logprobs"]
+        return [[float(value) for value in values] for values in tokens if values]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def label_in(token: str) -> str:

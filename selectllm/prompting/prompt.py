@@ -5,11 +5,11 @@ A file is YAML front matter between two lines `---`, then the Jinja blocks `syst
 prompt, which stood in the system role alone: many providers (Anthropic, Gemini) and chat templates
 take no conversation without a user's turn. A template sees `items` (each `.label .instruction
 .input`, the `.turns` of a conversation, each `.role .text`, and `.response` for ratings of answered
-items), `k`, `m` and the prompt's own variables, and is the same text on every machine: no includes,
-no randomness, nothing appended and nothing stripped. What one render may do and make is limited
-(metering.py).
-Whitespace is the template's own to control (`{%-`), which cannot reach items. Which file a name
-stands for is the matter of library.py.
+items), `annotated` (items that are covered already), `k`, `m` and the prompt's own variables, and
+is the same text on every machine: no includes, no randomness, nothing appended and nothing
+stripped. What one render may do and make is limited (metering.py). Whitespace is the template's own
+to control (`{%-`), which cannot reach items. Which file a name stands for is the matter of
+library.py.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Prompt:
     `parent`: the `name@version` that it was made from. `locked`: LOCK.yaml holds its hash.
     `search`, `verdict`: how `optimize` found it, and what came of it against `parent`.
     `variables`: names that its template reads, with the values that each can take.
-    `folders`: where code of the user's own that `reply` names may be. `skipped`: labels left out
+    `folders`: where code of the user's own that `reply` names may be. `annotated`: items that its
+    template may show as covered already. `skipped`: labels left out
     before the first one that is used, so that 10 makes them begin with 11, or K; an audit does it.
     """
 
@@ -89,6 +90,7 @@ class Prompt:
     locked: bool = False
     folders: tuple[Path, ...] = field(default=(), repr=False)
     skipped: int = 0
+    annotated: tuple[Item, ...] = field(default=(), repr=False)
 
     @property
     def ref(self) -> str:
@@ -157,16 +159,13 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
             f"{prompt.ref}: cannot pick {k} of {m} candidates. The number of picks must be from 1 "
             f"to {m}"
         )
-    candidates = []
-    given = 0  # characters
-    for label, item in zip(labels_for(prompt, m), items, strict=True):
-        seen = Candidate(label, item.instruction, item.input, _response(item), item.turns)
-        candidates.append(seen)
-        given += len(item.instruction) + len(item.input) + len(item.response or "")
-        given += sum(len(turn.text) for turn in item.turns)
+    candidates = [_seen(*pair) for pair in zip(labels_for(prompt, m), items, strict=True)]
+    covered = tuple(_seen("", item) for item in prompt.annotated)
+    given = sum(map(_characters, (*items, *prompt.annotated)))
     settings, path = settings_of(prompt), prompt.path
     template = compiled(prompt.source, path, tuple(settings))
-    context = {**GLOBALS, "items": tuple(candidates), "k": k, "m": m, **settings}
+    context = {**GLOBALS, "items": tuple(candidates), "k": k, "m": m, "annotated": covered}
+    context |= settings
     # Blocks read it, and write nothing into it. `shared`: with no more globals than are in it.
     shared = template.new_context(context, shared=True)
     with metered(given):
@@ -200,6 +199,16 @@ def is_plain(prompt: Prompt) -> bool:
 def _loops_over_items(loop: jinja.For) -> bool:
     over = isinstance(loop.iter, jinja.Name) and loop.iter.name == "items"
     return over and loop.test is None and not loop.recursive
+
+
+def _seen(label: str, item: Item) -> Candidate:
+    return Candidate(label, item.instruction, item.input, _response(item), item.turns)
+
+
+def _characters(item: Item) -> int:
+    """How much of an item a template may write out."""
+    turns = sum(len(turn.text) for turn in item.turns)
+    return len(item.instruction) + len(item.input) + len(item.response or "") + turns
 
 
 def _response(item: Item) -> str | Undefined:

@@ -24,11 +24,12 @@ from selectllm.core.shown import capital, excerpt, shortened
 from selectllm.core.types import LabelKind, Turn
 from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.prompting.sandbox import Sandbox
-from selectllm.prompting.variables import CONTEXT, read_variables
+from selectllm.prompting.variables import OFFERED, read_variables
 
 ROLES = ("system", "user")
 SEES = (
-    "a prompt sees items (each label, instruction, input, turns, response if it has one), k and m"
+    "a prompt sees items (each label, instruction, input, turns, response if it has one), "
+    "annotated (items that are covered already), k and m"
 )
 REQUIRED = ("description", "reply", "labels")
 FRONT_MATTER = (*REQUIRED, "variables", "parent", "notes", "search", "verdict")
@@ -82,7 +83,7 @@ def compiled(source: str, path: str, variables: tuple[str, ...]) -> Template:
             "of too many digits. Make it simpler"
         ) from error
     for name in tree.find_all(jinja.Name):
-        if name.name in read - CONTEXT - {*variables}:
+        if name.name in read - OFFERED - {*variables}:
             raise PromptError(f"{path}:{name.lineno}: {name.name!r} is undefined. {capital(SEES)}")
     # The labels of candidates follow that variable, whether or not the template speaks of them.
     for variable in variables:

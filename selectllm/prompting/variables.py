@@ -26,6 +26,8 @@ Variables = tuple[tuple[str, tuple[Value, ...]], ...]
 
 CONTEXT = frozenset({"items", "k", "m"})
 """What every template sees without declaring it."""
+OFFERED = CONTEXT | {"annotated"}
+"""The same with what a variable of that name stands in front of."""
 _OF_JINJA = {*DEFAULT_NAMESPACE, "true", "false", "none", "loop", "self", "super", "caller"}
 _LABELS = get_args(LabelKind)
 

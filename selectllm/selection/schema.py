@@ -1,4 +1,4 @@
-"""Lines of decision logs and of selections, and clusters.json, typed; nothing here computes.
+"""Lines of logs of decisions and rounds, of selections, and clusters.json, typed; nothing computes.
 
 A run of a large pool has hundreds of thousands of decisions, and a line through a model takes four
 times as long to write (11 us against 3), so decision_log.py writes the fields as they are; the JSON
@@ -8,6 +8,7 @@ Schemas are generated from these types. Attempts are the type itself (core/types
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
@@ -71,6 +72,52 @@ def decision_schema() -> dict[str, Any]:
     """The JSON Schema of a line of a decision log."""
     lines = LogBegin | ModelDecisionLine | StrategyDecisionLine
     return schema_of(lines, title="one line of a decision log")
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What all that is annotated after a round covers of the pool.
+
+    `mean_distance`: the mean over the pool of 1 - cosine to the nearest annotated item, from 0 to
+    2; lower covers more. `reached`: how many of the `groups` k-means groups of the pool hold an
+    annotated item; more cover more.
+    """
+
+    mean_distance: float
+    groups: int
+    reached: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRow:
+    """One round. `round`: from 1.
+
+    `budget`: None with a threshold. `selector`: the strategy, or PROMPT+MODEL. `ids`: of the items
+    that were selected, in the order of the pool; `filled`: how many of them at random.
+    `texts_sha256`: of what these ask, by which another pool is told. `pool`: where it is from, with
+    its hash and number of `items`. `given`: items that were annotated before the first round.
+    `log`: the log of the round's decisions, relative to this log's folder; by it a round that is
+    run again is known. `coverage`: None where items could not be embedded.
+    """
+
+    round: int
+    budget: int | None
+    selector: str
+    seed: int
+    ids: tuple[str, ...]
+    filled: int
+    texts_sha256: str
+    pool: str
+    pool_sha256: str
+    items: int
+    given: int
+    log: str | None
+    coverage: Coverage | None
+
+
+def round_schema() -> dict[str, Any]:
+    """The JSON Schema of a line of a log of rounds."""
+    return schema_of(LogBegin | RoundRow, title="one line of a log of rounds")
 
 
 class SelectionMark(Part):

@@ -44,6 +44,7 @@ LINES = {
     "handover": "chosen.jsonl --to csv -o new.csv",
     "answers": "pool.jsonl answers.jsonl -o new.jsonl",
     "runs": "",
+    "rounds": "rounds.jsonl",
     "view": "runs --no-browser --port 0",
     "aa": f"{SUITE} --model mock/random",
     "audit": f"{SUITE} --model mock/random",
@@ -132,6 +133,21 @@ select suites --budget 3 --strategy first           | suites .jsonl
 {PICK} --strategy first -o pool.jsonl/x             | pool.jsonl
 {PICK} --strategy centroid --encoder ./nowhere      | ./nowhere
 {PICK} --strategy centroid --vectors none.npy       | --vectors none.npy
+{PICK} --strategy first --given none.jsonl          | none.jsonl
+{PICK} --strategy first --given pool.jsonl          | 160 annotated
+{PICK} --strategy first --rounds pool.jsonl         | --rounds pool.jsonl
+{PICK} --strategy first --given chosen.jsonl -o chosen.jsonl | -o chosen.jsonl read
+{PICK} --strategy first --rounds r.jsonl -o r.jsonl  | -o r.jsonl read
+{PICK} --strategy first --given chosen.jsonl --rounds chosen.jsonl | --rounds chosen.jsonl
+{PICK} --strategy first --per topik                 | 'topik' 'topic'?
+{PICK} --strategy per:topic                         | per:topic per:COLUMN:STRATEGY
+{PICK} --strategy facility-location:longest         | longest perplexity-high
+{PICK} --strategy margin:mock/first                 | mock/first log-probabilities
+{PICK} --strategy token-uncertainty:anthropic/m     | anthropic/m log-probabilities
+{PICK} --strategy task-confidence:topik             | 'topik' 'topic'?
+{BY_MODEL} --per topic                              | --per --strategy
+rounds none.jsonl                                   | none.jsonl
+rounds pool.jsonl                                   | pool.jsonl
 select pool.jsonl --strategy first                  | --budget --threshold
 select pool.jsonl --strategy longest --threshold nan | --threshold nan
 select pool.jsonl --budget 0 --strategy first       | --budget 0 160

@@ -59,7 +59,7 @@ def test_it_is_said_which_folder_is_listed_and_how_another_is(
     assert main(["runs"]) == 0
     listed = capsys.readouterr()
     assert "search" not in listed.out
-    assert f"These are the runs in {Path('eval', 'runs')}" in listed.err.replace(f"{tmp_path}/", "")
+    assert f"Only {Path('eval', 'runs')} was looked into" in listed.err.replace(f"{tmp_path}/", "")
     assert "selectllm runs FOLDER" in listed.err
     assert main(["runs", "mine"]) == 0
     assert "search" in capsys.readouterr().out

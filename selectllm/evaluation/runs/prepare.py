@@ -188,7 +188,7 @@ def prepare(
         selectors=_selectors(suite, data, asking.prompts, shared, comparison),
         strategies=strategies,
         utilities=data.utilities,
-        meter=_meter(suite, data, asking, shared, sources.cache.parent),
+        meter=_meter(suite, data, asking, shared, sources),
         encoder=encoder,
         comparison=comparison,
         baseline=sources.baseline,
@@ -210,18 +210,19 @@ def connected(run: Run, shared: Connections) -> Run:
 
 
 def _meter(
-    suite: Suite, data: SuiteData, asking: SelectorSources, shared: Connections, folder: Path
+    suite: Suite, data: SuiteData, asking: SelectorSources, shared: Connections, sources: Sources
 ) -> Meter:
     """What measures items for the strategies of the suite."""
     return Meter(
         library=asking.library,
         base=suite.folder,
         shared=shared,
-        folder=folder,
+        folder=sources.cache.parent,
         specs={spec.name: spec for spec in suite.specs()},
         utilities={utility.name: utility.values for utility in data.utilities},
         settings=asking.settings(suite),
         seed=suite.seed,
+        embedder=sources.embedder,
     )
 
 

@@ -14,7 +14,7 @@ from selectllm.core.errors import EncoderError, PoolError, UsageError
 from selectllm.core.types import Item
 from selectllm.selection.clustering.diverse import squared_distances
 from selectllm.selection.clustering.kmeans import LLOYD_UP_TO, kmeans_centres
-from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
+from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows, nearest_to
 from selectllm.stats.special import entr, gammaln
 
 Positions = Sequence[int] | Ints
@@ -130,6 +130,20 @@ def coverage(groups: Groups, chosen: Positions) -> float:
     """
     at = positions_of(chosen, len(groups.labels))
     return len(np.unique(groups.labels[at])) / len(groups)
+
+
+def mean_distance(vectors: Vectors, chosen: Positions) -> float:
+    """The mean over the pool of 1 - cosine to the nearest chosen item. Lower covers more.
+
+    From 0, each item is in the direction of a chosen one, to 2. `vectors`: (n_items, dim) rows of
+    length 1. Raises ValueError as `measure_set` does.
+    """
+    centres = np.asarray(vectors[positions_of(chosen, len(vectors))], dtype=np.float64)
+    total = 0.0
+    for start in range(0, len(vectors), BLOCK):
+        block = np.asarray(vectors[start : start + BLOCK], dtype=np.float64)
+        total += float((1 - nearest_to(centres, block).astype(np.float64)).sum())
+    return total / len(vectors)
 
 
 def expected_coverage(groups: Groups, n: int) -> float:

@@ -28,7 +28,7 @@ from selectllm.models.token_logprobs import Listed
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a provider answered. `finish`: as in Reply. `listed`: the likeliest first tokens.
+    """What a provider answered. `finish`: as in Reply. `each`: the likeliest for each token.
 
     `thought`: it holds thinking, which is not in the text unless the server left it there.
     """
@@ -36,8 +36,13 @@ class Answered:
     text: str
     finish: str
     usage: Usage
-    listed: tuple[Listed, ...] = ()
+    each: tuple[tuple[Listed, ...], ...] = ()
     thought: bool = False
+
+    @property
+    def listed(self) -> tuple[Listed, ...]:
+        """The likeliest first tokens; empty if none are listed."""
+        return self.each[0] if self.each else ()
 
 
 def read_response(response: Any, heard: Sequence[Any]) -> Answered | Fault:
@@ -58,7 +63,7 @@ def read_response(response: Any, heard: Sequence[Any]) -> Answered | Fault:
     elif finish not in ("refused", "length", "broken"):
         finish = choice.finish_reason or "stop"
     text = text_of(message.content)
-    return _finished(Answered(text, finish, usage, _listed(choice), thinks(message)))
+    return _finished(Answered(text, finish, usage, _each_listed(choice), thinks(message)))
 
 
 def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
@@ -78,7 +83,7 @@ def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
     finish = "refused" if written.refused else finish_word(written.finish)
     if finish not in ("refused", "length", "broken", "tool_calls", "function_call"):
         finish = "stop"
-    return _finished(Answered(written.text, finish, usage, written.tops, written.thought))
+    return _finished(Answered(written.text, finish, usage, written.each, written.thought))
 
 
 def _data(heard: Sequence[Any]) -> Any:
@@ -131,7 +136,7 @@ def _usage(response: Any) -> Usage:
     return Usage(tokens_in, tokens_out)
 
 
-def _listed(choice: Any) -> tuple[Listed, ...]:
-    """The likeliest tokens in place of the first one generated; empty if the reply has none."""
+def _each_listed(choice: Any) -> tuple[tuple[Listed, ...], ...]:
+    """The likeliest tokens in place of each one generated; empty if the reply has none."""
     tokens = getattr(getattr(choice, "logprobs", None), "content", None) or []
-    return listed_in(tokens[0].top_logprobs or []) if tokens else ()
+    return tuple(listed_in(token.top_logprobs or []) for token in tokens)

@@ -57,14 +57,14 @@ def at(thing: Any, name: str) -> Any:
 class Written:
     """What a chat completion of OpenAI's form says.
 
-    `finish`: the provider's own word, whatever it is. `logprobs`: of the first token, as sent.
-    `thought`: it thinks, in the text or beside it.
+    `finish`: the provider's own word, whatever it is. `each`: the likeliest tokens in place of
+    each token, as sent. `thought`: it thinks, in the text or beside it.
     """
 
     text: str
     finish: Any
     refused: bool
-    tops: tuple[tuple[str, float], ...] = ()
+    each: tuple[tuple[tuple[str, float], ...], ...] = ()
     thought: bool = False
 
 
@@ -84,7 +84,7 @@ def written_in(data: Any) -> Written | None:
         text=_without_thinking(message),
         finish=_finish(choice, message),
         refused=bool(message.get("refusal")),
-        tops=_tops(at(at(choice, "logprobs"), "content")),
+        each=_each(at(at(choice, "logprobs"), "content")),
         thought=thinks(message),
     )
 
@@ -156,9 +156,10 @@ def _text_of_part(part: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _tops(tokens: Any) -> tuple[tuple[str, float], ...]:
-    first = tokens[0] if isinstance(tokens, list) and tokens else None
-    return listed_in(at(first, "top_logprobs"))
+def _each(tokens: Any) -> tuple[tuple[tuple[str, float], ...], ...]:
+    if not isinstance(tokens, list):
+        return ()
+    return tuple(listed_in(at(token, "top_logprobs")) for token in tokens)
 
 
 def listed_in(pairs: Any) -> tuple[tuple[str, float], ...]:

@@ -26,7 +26,7 @@ from selectllm.models.providers.model_table import price_per_token
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.providers.usage import Usage
 from selectllm.models.secrets import scrub
-from selectllm.models.token_logprobs import as_text
+from selectllm.models.token_logprobs import as_text, as_tokens
 
 # Names that `extra` may not hold: each has a field of its own, or would change what a call is.
 _OURS = frozenset(
@@ -104,6 +104,8 @@ class Outcomes:
         if not (answer.listed or self._lists_logprobs):
             return Fault("logprobs", "", status=200, usage=answer.usage)
         self._lists_logprobs = True
+        if request.each_token:
+            return replace(answer, text=as_tokens(answer.text, answer.each))
         text = as_text(answer.text, answer.listed, request.question.labels)
         return replace(answer, text=text)
 

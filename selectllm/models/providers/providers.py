@@ -49,7 +49,8 @@ class Provider:
     be asked without a key; others may have a log-in of their own, or need none. `constrained`:
     replies are held to a grammar, since its models hold to no format by themselves. `most_reasks`:
     how often a question is asked again at most, None for as often as the suite says. `slots`: calls
-    worked on at once, None for any number. `most_logprobs`: tokens listed in place of one at most.
+    worked on at once, None for any number. `most_logprobs`: tokens listed in place of one at most;
+    `lists_tokens`: False where it is known to list none for the tokens of a text.
     `start_hint`, `model_hint`: what to do if its server or a model is not there ({name}: the
     model's). `seconds_per_call`: of a call that nothing else is known of; `tokens_per_second`, of
     prompt and reply together, tells it better where there is one.
@@ -73,6 +74,7 @@ class Provider:
     most_reasks: int | None = None
     slots: int | None = None
     most_logprobs: int = MOST
+    lists_tokens: bool = True
     start_hint: str = "Start the server that should listen there"
     model_hint: str | None = None
     seconds_per_call: float = 2.0
@@ -136,7 +138,15 @@ PROVIDERS: Mapping[str, Provider] = {
             seconds_per_call=0.0,
             tokens_per_second=185,  # on two cores
         ),
-        Provider(name="mock", base=(), key=(), way="scripted", free=True, seconds_per_call=0.0),
+        Provider(
+            name="mock",
+            base=(),
+            key=(),
+            way="scripted",
+            free=True,
+            lists_tokens=False,
+            seconds_per_call=0.0,
+        ),
         Provider(name="python", base=(), key=(), way="own", reasoning="own", free=True),
         Provider(
             name="openai",
@@ -162,10 +172,13 @@ PROVIDERS: Mapping[str, Provider] = {
             key=_ANTHROPIC_KEY,
             batches="anthropic",
             reasoning="anthropic",
+            lists_tokens=False,
             takes_schema=r"claude-[a-z]+-(4-[5-9]|[5-9])",
             needs_key=True,
         ),
-        Provider(name="anthropic_text", base=_ANTHROPIC_BASE, key=_ANTHROPIC_KEY),
+        Provider(
+            name="anthropic_text", base=_ANTHROPIC_BASE, key=_ANTHROPIC_KEY, lists_tokens=False
+        ),
         _ollama("ollama"),
         _ollama("ollama_chat"),
         Provider(

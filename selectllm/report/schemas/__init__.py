@@ -15,6 +15,7 @@ NAMES = (
     "clusters",
     "utilities",
     "decision",
+    "round",
     "results",
     "two_runs",
     "pack",
@@ -67,6 +68,7 @@ def generated() -> dict[str, dict[str, Any]]:
         SelectedLine,
         SelectionSummary,
         decision_schema,
+        round_schema,
     )
     from selectllm.utility.annotation.schema import ratings_schema
     from selectllm.utility.schema import (
@@ -82,6 +84,7 @@ def generated() -> dict[str, dict[str, Any]]:
         "clusters": ClustersFile.json_schema(),
         "utilities": utilities_schema(),
         "decision": decision_schema(),
+        "round": round_schema(),
         "results": RunResults.json_schema(),
         "two_runs": RunsCompared.json_schema(),
         "pack": RecordedRequest.json_schema(),

@@ -29,6 +29,7 @@ def kmeans_centres(
     batch: int = MINI_BATCH,
     light_start: bool = False,
     lloyd_up_to: int = LLOYD_UP_TO,
+    start_at: Vectors | None = None,
 ) -> Vectors:
     """(count, dim) k-means centres: Lloyd on all of up to `lloyd_up_to` rows, else mini-batches.
 
@@ -37,6 +38,7 @@ def kmeans_centres(
     start from scikit-learn's greedy k-means++. With `light_start`, for many centres: Lloyd from
     k-means++ with one draw a centre (Arthur & Vassilvitskii 2007), since greedy draws take longer
     than all that follows, and mini-batches from the first rows, which are in random order.
+    `start_at`: (count, dim) centres to start from instead.
     """
     need("embed", "sklearn", "dividing by k-means")
     from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
@@ -49,13 +51,14 @@ def kmeans_centres(
         warnings.filterwarnings("ignore", message=few, category=ConvergenceWarning)
         if len(rows) <= lloyd_up_to:
             vectors = rows.take()
-            start = _GREEDY
-            if light_start:
+            start = _GREEDY if start_at is None else _given(start_at)
+            if light_start and start_at is None:
                 drawn, _ = kmeans_plusplus(vectors, count, random_state=state, n_local_trials=1)
                 start = _given(drawn)
             model = KMeans(count, **start, random_state=state).fit(vectors)
         else:
-            start = _given(rows.take(0, count)) if light_start else _GREEDY
+            first_rows = rows.take(0, count) if start_at is None else start_at
+            start = _GREEDY if start_at is None and not light_start else _given(first_rows)
             model = MiniBatchKMeans(count, **start, random_state=state)
             size = max(batch, count)
             most = min(len(rows), max(FITTED_ON, 16 * count))

@@ -102,6 +102,15 @@ def _of_blocks(function: Callable[[Floats], Result], piece: Vectors) -> list[Res
     return [function(block) for _, block in SeededRows(piece, np.arange(len(piece))).blocks()]
 
 
+def nearest_to(centres: Floats, vectors: Floats) -> NDArray[np.float32]:
+    """(n_rows,) the highest cosine of each row of `vectors` to a centre, at most SAME."""
+    nearest = np.full(len(vectors), -1, dtype=np.float32)
+    for start in range(0, len(centres), BLOCK):
+        cosines = (vectors @ centres[start : start + BLOCK].T).max(axis=1).astype(np.float32)
+        np.maximum(nearest, np.minimum(cosines, SAME), out=nearest)
+    return nearest
+
+
 def cosines_to(centre: Floats, vectors: Floats) -> NDArray[np.float32]:
     """(n_rows,) cosine of each row of `vectors` to `centre`, at most SAME; equal rows tie."""
     # einsum, since BLAS starts threads for this, and waiting for them costs more than the sum.

@@ -17,6 +17,7 @@ from typing import Any
 from selectllm.core.errors import UsageError
 from selectllm.core.names import unknown
 from selectllm.core.types import Attempt, Item, Progress, empty
+from selectllm.data.embedder import Embedder
 from selectllm.models.connect import Connections
 from selectllm.models.model import Model, ModelSpec, Request
 from selectllm.prompting.library import PromptLibrary
@@ -41,6 +42,7 @@ class Meter:
     `utilities`: values by item id, by the name of the utility. `base`: what paths of prompts are
     relative to. `folder`: where likelihoods and converted weights are kept. `seed`: of sampled
     replies; a rating is asked with the same one always, so that it serves every selection.
+    `embedder`: of texts that models write; None where nothing can be embedded.
     """
 
     library: PromptLibrary
@@ -52,6 +54,7 @@ class Meter:
     settings: AskSettings = field(default_factory=AskSettings)
     seed: int = 0
     progress: Progress | None = None
+    embedder: Embedder | None = None
 
     def tick(self, total: int) -> Callable[[object], None]:
         """What to call after each of `total` items, for the progress that is shown."""

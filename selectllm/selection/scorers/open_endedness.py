@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -63,14 +63,14 @@ class Sampler:
             )
 
 
-def open_sampler(spec: ModelSpec, shared: Connections) -> Sampler:
-    """The model of `spec` ready to be sampled; at TEMPERATURE if its entry says 0, the default.
+def open_sampler(spec: ModelSpec, shared: Connections, temperature: float = TEMPERATURE) -> Sampler:
+    """The model of `spec` ready to be sampled; at `temperature` if its entry says 0, the default.
 
     Raises ModelError for a name or setting that cannot work.
     """
     spec = settled(spec, shared.base)
     if spec.temperature == 0:
-        spec = replace(spec, temperature=TEMPERATURE)
+        spec = replace(spec, temperature=temperature)
     endpoint = request_endpoint(spec, shared)
     return Sampler(spec, connect(spec, shared), endpoint)
 
@@ -94,13 +94,18 @@ async def open_endedness(
     """
 
     async def measure(item: Item) -> Rated:
-        return await _sampled(sample_requests(item, sampler, seed), sampler)
+        return await sampled(sample_requests(item, sampler, seed), sampler, count)
+
+    def count(replies: Sequence[str]) -> float:
+        return float(unique_bigrams(replies))
 
     asked = f"open-endedness with {sampler.spec.name}"
     return await one_by_one(items, measure, asked, settings.concurrency, tick)
 
 
-def sample_requests(item: Item, sampler: Sampler, seed: int = 0) -> tuple[Request, ...]:
+def sample_requests(
+    item: Item, sampler: Sampler, seed: int = 0, replies: int = REPLIES
+) -> tuple[Request, ...]:
     """The calls that one item takes: its text and nothing else, each with a seed of its own."""
     return tuple(
         Request(
@@ -112,25 +117,28 @@ def sample_requests(item: Item, sampler: Sampler, seed: int = 0) -> tuple[Reques
             seed=seed + repeat,
             repeat=repeat,
         )
-        for repeat in range(REPLIES)
+        for repeat in range(replies)
     )
 
 
-async def _sampled(requests: Sequence[Request], sampler: Sampler) -> Rated:
+async def sampled(
+    requests: Sequence[Request], sampler: Sampler, value: Callable[[Sequence[str]], float]
+) -> Rated:
+    """What `value` makes of the replies to the requests; NaN as soon as one cannot be used."""
     if not fits(requests[0]):
         return Rated(math.nan, (), "invalid", ("too_long",))
     attempts: list[Attempt] = []
     for request in requests:
         reply = await sampler.model.complete(request)
         attempts += tried(request, reply)
-        if problem := _problem(reply.text, reply.finish_reason):
+        if problem := problem_of(reply.text, reply.finish_reason):
             status: Status = "refused" if problem == "refused" else "invalid"
             return Rated(math.nan, tuple(attempts), status, (problem,))
-    value = unique_bigrams([each.reply for each in attempts if each.kind is None])
-    return Rated(float(value), tuple(attempts), "ok")
+    given = [each.reply for each in attempts if each.kind is None]
+    return Rated(value(given), tuple(attempts), "ok")
 
 
-def _problem(text: str, finish_reason: str) -> str | None:
+def problem_of(text: str, finish_reason: str) -> str | None:
     """Why a reply does not count (a word of parse.PROBLEMS), None if it does."""
     if finish_reason in ("refused", "too_long"):
         return finish_reason
@@ -156,7 +164,7 @@ class OpenEndednessScorer(ItemScorer):
 
     def problems(self, reply: Attempt, meter: Meter) -> Sequence[str]:
         """That it is empty, or was refused."""
-        problem = _problem(reply.reply, reply.finish_reason)
+        problem = problem_of(reply.reply, reply.finish_reason)
         return () if problem is None else (problem,)
 
     async def score(self, items: Sequence[Item], meter: Meter) -> Measured:

@@ -12,9 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from selectllm.core.choices import LANGUAGE_MODEL
 from selectllm.core.errors import UsageError
 from selectllm.core.plugins import is_reference
+from selectllm.selection.scorers.answer_divergence import AnswerDivergenceScorer
 from selectllm.selection.scorers.item_scorer import ItemScorer
 from selectllm.selection.scorers.likelihood import (
     IfdScorer,
@@ -24,7 +27,9 @@ from selectllm.selection.scorers.likelihood import (
 from selectllm.selection.scorers.open_endedness import OpenEndednessScorer
 from selectllm.selection.scorers.own import OwnScorer
 from selectllm.selection.scorers.rating import RatingScorer
+from selectllm.selection.scorers.uncertainty import UncertaintyScorer
 from selectllm.selection.scorers.utility_values import UtilityScorer
+from selectllm.selection.strategies.binned import by_task, highest_in_bins
 from selectllm.selection.strategies.candidates import Candidates
 from selectllm.selection.strategies.controls import (
     first,
@@ -35,13 +40,15 @@ from selectllm.selection.strategies.controls import (
     shortest,
     slot,
 )
-from selectllm.selection.strategies.facility import facility_location
+from selectllm.selection.strategies.d_optimal import d_optimal
+from selectllm.selection.strategies.facility import facility_location, weighted_by
 from selectllm.selection.strategies.grouped import k_center_hdbscan
 from selectllm.selection.strategies.kcenter import centroid, k_center
 from selectllm.selection.strategies.kmeans import kmeans_nearest
 from selectllm.selection.strategies.measured import highest, ifd_order, lowest, middle, score_first
 from selectllm.selection.strategies.overlap import rouge_diversity
 from selectllm.selection.strategies.own import own_strategy
+from selectllm.selection.strategies.quota import per_column
 from selectllm.selection.strategies.strategy import Pick, Strategy
 
 __all__ = ["FORMS", "STRATEGIES", "Candidates", "Strategy", "find_strategy", "is_analytic"]
@@ -73,7 +80,13 @@ def _likelihood(name: str, of: str = "") -> Strategy:
 
 
 def _scored(name: str, scorer: ItemScorer, order: Order) -> Strategy:
-    return Strategy(name, _by(order), scorer=scorer, descending=order is highest)
+    return Strategy(
+        name,
+        _by(order),
+        scorer=scorer,
+        descending=order is highest,
+        ascending=order is lowest,
+    )
 
 
 STRATEGIES: Mapping[str, Strategy] = {
@@ -90,6 +103,7 @@ STRATEGIES: Mapping[str, Strategy] = {
         Strategy("k-center-hdbscan", k_center_hdbscan, needs_vectors=True, ranks=False),
         Strategy("k-means", kmeans_nearest, needs_vectors=True, ranks=False),
         Strategy("facility-location", facility_location, needs_vectors=True),
+        Strategy("d-optimal", d_optimal, needs_vectors=True),
         *map(_likelihood, _LIKELIHOODS),
     )
 }
@@ -100,7 +114,15 @@ FORMS: Mapping[str, str] = {
     "oracle": "oracle:UTILITY",
     "rating": "rating:PROMPT+MODEL",
     "open-endedness": "open-endedness:MODEL",
+    "answer-divergence": "answer-divergence:MODEL",
+    "token-uncertainty": "token-uncertainty:MODEL",
+    "margin": "margin:MODEL",
+    "mean-entropy": "mean-entropy:MODEL",
+    "task-confidence": "task-confidence:COLUMN[+MODEL]",
     "score-first": "score-first:COSINE:STRATEGY",
+    "facility-location": "facility-location:STRATEGY",
+    "per": "per:COLUMN:STRATEGY",
+    "equal-per": "equal-per:COLUMN:STRATEGY",
     "highest": "highest:MODULE:ATTR",
     "lowest": "lowest:MODULE:ATTR",
     "middle": "middle:MODULE:ATTR",
@@ -115,7 +137,12 @@ def find_strategy(name: str, base: Path | None = None) -> Strategy:
     oracle:UTILITY  the best by a utility of the suite, or a numeric column of the pool
     rating:PROMPT+MODEL  highest rated one by one by a prompt that asks for scores (AlpaGasus)
     open-endedness:MODEL  most different bigrams in three replies (scorers/open_endedness.py)
+    answer-divergence:MODEL  answers far apart, in every part of the pool (answer_divergence.py)
+    token-uncertainty:MODEL, margin:..., mean-entropy:...  least sure (scorers/uncertainty.py)
+    task-confidence:COLUMN[+MODEL]  more of the tasks that a model is less sure of (binned.py)
     score-first:COSINE:STRATEGY  see measured.py
+    facility-location:STRATEGY  items weigh by the number that the strategy goes by (facility.py)
+    per:COLUMN:STRATEGY, equal-per:...  the strategy in groups by a column (quota.py)
     perplexity-low:MODEL, ifd:MODEL, ...  under another local language model
     highest:MODULE:ATTR, lowest:..., middle:...  by a scorer of the user's own (ItemScorer)
     MODULE:ATTR  a strategy of the user's own (Strategy)
@@ -160,6 +187,32 @@ def _open_endedness(name: str, given: str, base: Path | None) -> Strategy:
     return _scored(name, OpenEndednessScorer(given), highest)
 
 
+def _answer_divergence(name: str, given: str, base: Path | None) -> Strategy:
+    scorer = AnswerDivergenceScorer(given)
+    return Strategy(name, highest_in_bins, needs_vectors=True, ranks=False, scorer=scorer)
+
+
+def _uncertain(name: str, given: str, base: Path | None) -> Strategy:
+    measure = name.partition(":")[0]
+    return _scored(name, UncertaintyScorer(measure, given), _UNSURE_FIRST[measure])
+
+
+_UNSURE_FIRST: Mapping[str, Order] = {
+    "token-uncertainty": highest,
+    "margin": lowest,
+    "mean-entropy": highest,
+}
+
+
+def _task_confidence(name: str, given: str, base: Path | None) -> Strategy:
+    column, _, model = given.partition("+")
+    if not column:
+        raise UsageError(f"strategy {name!r}: write {FORMS['task-confidence']}")
+    pick, told = by_task(column)
+    scorer = UncertaintyScorer("confidence", model or LANGUAGE_MODEL)
+    return Strategy(name, pick, ranks=False, scorer=scorer, columns=(column,), told=told)
+
+
 def _by_own_scorer(order: Order) -> Callable[[str, str, Path | None], Strategy]:
     def built(name: str, given: str, base: Path | None) -> Strategy:
         if not is_reference(given):
@@ -167,6 +220,29 @@ def _by_own_scorer(order: Order) -> Callable[[str, str, Path | None], Strategy]:
         return _scored(name, OwnScorer.load(given, base), order)
 
     return built
+
+
+_NO_ORDER: Mapping[str, Any] = {"descending": False, "ascending": False, "told": None}
+
+
+def _weighted(name: str, given: str, base: Path | None) -> Strategy:
+    weighing = find_strategy(given, base)
+    if not (weighing.descending or weighing.ascending):
+        raise UsageError(
+            f"strategy {name!r}: {weighing.name} does not go by a number from the highest down or "
+            "from the lowest up, which items could weigh by. Name one that does, such as "
+            "perplexity-high"
+        )
+    pick = weighted_by(weighing)
+    return replace(weighing, name=name, pick=pick, needs_vectors=True, **_NO_ORDER)
+
+
+def _per(name: str, given: str, base: Path | None) -> Strategy:
+    head = name.partition(":")[0]
+    column, _, inner = given.partition(":")
+    if not column or not inner:
+        raise UsageError(f"strategy {name!r}: write {FORMS[head]}")
+    return per_column(find_strategy(inner, base), column, name, equal=head == "equal-per")
 
 
 def _score_first(name: str, given: str, base: Path | None) -> Strategy:
@@ -186,9 +262,7 @@ def _score_first(name: str, given: str, base: Path | None) -> Strategy:
             f"strategy {name!r}: {scoring.name} does not rank items. Name one that does"
         )
     pick = score_first(cutoff, scoring.pick)
-    return replace(
-        scoring, name=name, pick=pick, needs_vectors=True, analytic=False, descending=False
-    )
+    return replace(scoring, name=name, pick=pick, needs_vectors=True, analytic=False, **_NO_ORDER)
 
 
 _BUILDERS: Mapping[str, Callable[[str, str, Path | None], Strategy]] = {
@@ -196,7 +270,13 @@ _BUILDERS: Mapping[str, Callable[[str, str, Path | None], Strategy]] = {
     "oracle": _oracle,
     "rating": _rating,
     "open-endedness": _open_endedness,
+    "answer-divergence": _answer_divergence,
+    **dict.fromkeys(_UNSURE_FIRST, _uncertain),
+    "task-confidence": _task_confidence,
     "score-first": _score_first,
+    "facility-location": _weighted,
+    "per": _per,
+    "equal-per": _per,
     "highest": _by_own_scorer(highest),
     "lowest": _by_own_scorer(lowest),
     "middle": _by_own_scorer(middle),

@@ -21,7 +21,8 @@ class Candidates:
 
     `vectors`: (n_items, dim) float32, rows of length 1; None unless the strategy needs them.
     `values`: (n_items,) of the strategy's measure, NaN where an item could not be measured; None
-    unless it has one. `workers`: who carries out what can be done in pieces.
+    unless it has one. `workers`: who carries out what can be done in pieces. `given`:
+    (n_given, dim) vectors of what is chosen already, beside which more is chosen; None for nothing.
     """
 
     items: Sequence[Item]
@@ -29,6 +30,7 @@ class Candidates:
     vectors: Vectors | None = None
     values: Floats | None = None
     workers: Workers = HERE
+    given: Vectors | None = None
 
     def only(self, positions: Ints) -> Candidates:
         """The candidates at `positions`, in that order."""
@@ -38,6 +40,7 @@ class Candidates:
             None if self.vectors is None else self.vectors[positions],
             None if self.values is None else self.values[positions],
             self.workers,
+            self.given,
         )
 
 

@@ -10,6 +10,8 @@ from selectllm.selection.clustering.seeded_rows import SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 from selectllm.selection.strategies.rounds import facility_fits, facility_in_rounds
 from selectllm.selection.strategies.stochastic_facility import stochastic_greedy
+from selectllm.selection.strategies.strategy import Pick, Strategy
+from selectllm.selection.strategies.wanted import Wanted
 
 UP_TO = 30_000  # items; their similarities are held in memory, 4 bytes a pair: 3.6 GB here
 ROUNDS_ABOVE = 200_000  # items, of which samples take more than a quarter of an hour
@@ -17,8 +19,13 @@ BLOCK = 8_000_000  # similarities computed at a time
 BATCH = 16  # gains brought up to date at a time
 
 
-def facility_location(candidates: Candidates, n: int, *, batch: int = BATCH) -> list[int]:
-    """Positions in the order in which they add most to sum_i max_{j picked} max(0, cosine(i, j)).
+def facility_location(
+    candidates: Candidates, n: int, *, batch: int = BATCH, weights: Floats | None = None
+) -> list[int]:
+    """Positions in the order in which they add most to sum_i w_i max_{j picked} max(0, cos(i, j)).
+
+    All w_i are 1 without `weights` (n_items,), which are from 0 to 1. What is given counts as
+    picked before the first.
 
     The lazy greedy method of Minoux (1978) on the facility-location function, as in Wei, Iyer &
     Bilmes (ICML 2015): a gain never grows, so an old one is an upper bound and only those that
@@ -34,11 +41,34 @@ def facility_location(candidates: Candidates, n: int, *, batch: int = BATCH) -> 
     what all shards pick is at most 150,000 rows.
     """
     rows = seeded_rows(candidates)
+    wanted = Wanted.of(rows, candidates.given, weights)
     if len(rows) > ROUNDS_ABOVE and facility_fits(len(rows), n):
-        return [int(at) for at in rows.order[facility_in_rounds(rows, n, lazy_greedy)]]
+        return [int(at) for at in rows.order[facility_in_rounds(rows, n, lazy_greedy, wanted)]]
     if len(rows) > UP_TO:
-        return [int(at) for at in rows.order[stochastic_greedy(rows.take(), n, candidates.seed)]]
-    return [int(position) for position in rows.order[lazy_greedy(_similarities(rows), n, batch)]]
+        picks = stochastic_greedy(rows.take(), n, candidates.seed, wanted=wanted)
+        return [int(at) for at in rows.order[picks]]
+    picks = lazy_greedy(wanted.of_rows(_similarities(rows)), n, batch)
+    return [int(position) for position in rows.order[picks]]
+
+
+def weighted_by(strategy: Strategy) -> Pick:
+    """Facility location in which each item weighs by the number that `strategy` goes by.
+
+    Uncertain prompts weigh more in the experimental design of Bhatt et al. (2024, arXiv
+    2401.06692). Here the weight of an item is its value between the lowest, 0, and the highest,
+    1, for a strategy that goes from the highest value down, and the other way round for one that
+    goes from the lowest up; all weigh 1 if they have one value.
+    """
+
+    def pick(candidates: Candidates, n: int) -> list[int]:
+        if candidates.values is None:
+            raise ValueError("the strategy needs values")
+        worth = candidates.values if strategy.descending else -candidates.values
+        spread = worth.max() - worth.min()
+        weights = (worth - worth.min()) / spread if spread else np.ones(len(worth))
+        return facility_location(candidates, n, weights=weights)
+
+    return pick
 
 
 def _similarities(rows: SeededRows) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from selectllm.core.arrays import Ints
+from selectllm.core.arrays import Ints, Vectors
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UnfitError
 from selectllm.core.extras import need
@@ -24,7 +24,8 @@ def k_center_hdbscan(candidates: Candidates, n: int) -> list[int]:
     sentence-transformers variant: groups of at least 2, one neighbour. Other than the published
     code, which drops what HDBSCAN calls noise and takes the centroids of the groups as picked
     already, noise is kept, as a group of its own, and every group gives floor or ceil of n times
-    its share, exactly n in all; which of the two is a seeded draw whose mean is the share.
+    its share, exactly n in all; which of the two is a seeded draw whose mean is the share. What is
+    given counts as picked in every group.
     Picks of the groups alternate, so that the first few are proportional too. Raises UnfitError
     above 15,000 candidates.
     """
@@ -34,7 +35,8 @@ def k_center_hdbscan(candidates: Candidates, n: int) -> list[int]:
             f"items, got {len(candidates.items):,}. Use k-center without groups"
         )
     rows = seeded_rows(candidates)
-    picks = _in_groups(rows, _hdbscan(rows), n, seeded_hash("shares", candidates.seed))
+    draw = seeded_hash("shares", candidates.seed)
+    picks = _in_groups(rows, _hdbscan(rows), n, draw, candidates.given)
     return [int(position) for position in rows.order[picks]]
 
 
@@ -63,7 +65,7 @@ def _hdbscan(rows: SeededRows) -> Ints:
     return np.asarray(model.fit(rows.take()).labels_, dtype=np.intp) + 1
 
 
-def _in_groups(rows: SeededRows, groups: Ints, n: int, draw: int) -> Ints:
+def _in_groups(rows: SeededRows, groups: Ints, n: int, draw: int, given: Vectors | None) -> Ints:
     """(n,) rows: the farthest-first traversals of all groups, merged by how far each one is."""
     sizes = np.bincount(groups)
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1])
@@ -71,7 +73,7 @@ def _in_groups(rows: SeededRows, groups: Ints, n: int, draw: int) -> Ints:
     for group, share in zip(members, shares(sizes, n, draw), strict=True):
         if share:
             inside = SeededRows(rows.vectors, rows.order[group])
-            picks.append(group[farthest_first(inside, int(share))])
+            picks.append(group[farthest_first(inside, int(share), given=given)])
             progress.append((np.arange(share) + 0.5) / share)
     merged = np.lexsort((np.concatenate(picks), np.concatenate(progress)))
     return np.concatenate(picks)[merged]

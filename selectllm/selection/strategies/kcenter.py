@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from selectllm.core.arrays import Floats, Ints
-from selectllm.selection.clustering.seeded_rows import BLOCK, SAME, SeededRows, cosines_to
+from selectllm.core.arrays import Floats, Ints, Vectors
+from selectllm.selection.clustering.seeded_rows import (
+    BLOCK,
+    SAME,
+    SeededRows,
+    cosines_to,
+    nearest_to,
+)
 from selectllm.selection.strategies.candidates import Candidates, by_score, seeded_rows
 from selectllm.selection.strategies.rounds import k_center_in_rounds
 
@@ -23,22 +30,29 @@ def k_center(candidates: Candidates, n: int, *, watched: int = WATCHED) -> list[
     Each pick is the item whose highest cosine to a picked one is lowest: on rows of length 1 the
     item at the greatest Euclidean distance from its nearest pick. This is k-center greedy, the
     core-set method of Sener & Savarese (ICLR 2018, arXiv 1708.00489), at most twice the best
-    radius (Gonzalez 1985). Those start from the labelled items, of which a selection has none;
-    the published SelectLLM code starts from a random row, row 0, or the centroids of groups,
-    depending on the caller. Here the first pick is random by seed and id. Items that are equally
+    radius (Gonzalez 1985). As there, it starts from the items that are labelled, if any are given
+    (`Candidates.given`); the published SelectLLM code starts from a random row, row 0, or the
+    centroids of groups, depending on the caller. Without any the first pick is random by seed and
+    id. Items that are equally
     far go by the same draw. n = 1 to the number of candidates; any n gives the same beginning.
     `watched`: see `farthest_first`. Above two million candidates by two rounds of shards, at most
     four times the best radius (`k_center_in_rounds`); another n begins otherwise there.
     """
     rows = seeded_rows(candidates)
     if len(rows) > ROUNDS_ABOVE:
-        picks = k_center_in_rounds(rows, n, farthest_first, shard=ROUNDS_ABOVE // 8)
+        traverse = partial(farthest_first, given=candidates.given)
+        picks = k_center_in_rounds(rows, n, traverse, shard=ROUNDS_ABOVE // 8)
         return [int(position) for position in rows.order[picks]]
-    return [int(position) for position in rows.order[farthest_first(rows, n, watched)]]
+    picks = farthest_first(rows, n, watched, candidates.given)
+    return [int(position) for position in rows.order[picks]]
 
 
-def farthest_first(rows: SeededRows, n: int, watched: int = WATCHED) -> Ints:
+def farthest_first(
+    rows: SeededRows, n: int, watched: int = WATCHED, given: Vectors | None = None
+) -> Ints:
     """(n,) row numbers of the farthest-first traversal that starts at row 0; ties: lowest row.
+
+    With `given` (n_given, dim) it goes on from those, so that the first is the farthest from them.
 
     Exact, and the matrix is read far less than n times. The cosine of a row to its nearest pick
     only ever grows, so an old value is a lower bound: the rows that look farthest are compared
@@ -46,7 +60,7 @@ def farthest_first(rows: SeededRows, n: int, watched: int = WATCHED) -> Ints:
     them is farther than any other row can be. Memory beyond the vectors: 8 bytes a row, the
     picks, and the watched rows in float64. `watched`: how many, at least; the picks are the same.
     """
-    traversal = _Traversal.start(rows, n)
+    traversal = _Traversal.start(rows, n, given)
     width = max(watched, len(rows) // WATCHED_SHARE)
     while len(traversal.picks) < n:
         traversal.pick_among(*_farthest(traversal.nearest, width), n)
@@ -68,7 +82,12 @@ class _Traversal:
     picks: list[int] = field(default_factory=lambda: [0])
 
     @classmethod
-    def start(cls, rows: SeededRows, n: int) -> _Traversal:
+    def start(cls, rows: SeededRows, n: int, given: Vectors | None) -> _Traversal:
+        if given is not None and len(given):
+            wide = given.astype(np.float64)
+            nearest = np.concatenate([nearest_to(wide, block) for _, block in rows.blocks()])
+            centres = np.empty((n, wide.shape[1]))
+            return cls(rows, centres, nearest, np.zeros(len(rows), dtype=np.int32), [])
         first = rows.take(0, 1).astype(np.float64)
         centres = np.empty((n, first.shape[1]))
         centres[0] = first

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
-from selectllm.core.arrays import Floats
-from selectllm.data.deduplicate import PairLimits, semantic_duplicates
+from selectllm.core.arrays import Floats, Vectors
+from selectllm.core.types import Item
+from selectllm.data.deduplicate import ROUNDING, PairLimits, semantic_duplicates
 from selectllm.selection.clustering.near_duplicates import InCells
+from selectllm.selection.clustering.seeded_rows import nearest_to
 from selectllm.selection.strategies.candidates import Candidates, by_score
 from selectllm.selection.strategies.strategy import Pick
 
@@ -51,22 +55,35 @@ def score_first(cutoff: float, order: Pick) -> Pick:
     An item is passed over if its cosine to one kept before it is `cutoff` or more; those passed
     over come last, in the same order, so that any number of items can be had. Source: DEITA, Liu
     et al., ICLR 2024, arXiv 2312.15685, section 2.3 (there with a cut-off of 0.9, and the score is
-    the product of complexity and quality); a set that runs out there comes out short.
+    the product of complexity and quality); a set that runs out there comes out short. What is given
+    counts as kept before the first.
     """
 
     def pick(candidates: Candidates, n: int) -> list[int]:
         if candidates.vectors is None:
             raise ValueError("the strategy needs vectors")
         ranked = order(candidates, len(candidates.items))
-        ids = [candidates.items[position].id for position in ranked]
         items = [candidates.items[position] for position in ranked]
-        limits = PairLimits(beyond=InCells(items, candidates.workers))
-        passed_over = semantic_duplicates(ids, candidates.vectors[ranked], cutoff, limits=limits)
-        kept = [p for p, id in zip(ranked, ids, strict=True) if id not in passed_over]
-        rest = [p for p, id in zip(ranked, ids, strict=True) if id in passed_over]
+        passed_over = _near_before(items, candidates, candidates.vectors[ranked], cutoff)
+        kept = [p for p, item in zip(ranked, items, strict=True) if item.id not in passed_over]
+        rest = [p for p, item in zip(ranked, items, strict=True) if item.id in passed_over]
         return [*kept, *rest][:n]
 
     return pick
+
+
+def _near_before(
+    items: Sequence[Item], candidates: Candidates, vectors: Vectors, cutoff: float
+) -> Collection[str]:
+    """The ids of items that are near to one kept before them, or to what is given."""
+    near, given = np.zeros(len(items), dtype=np.bool_), candidates.given
+    if given is not None and len(given):
+        cosines = nearest_to(given.astype(np.float64), vectors.astype(np.float64))
+        near = cosines >= np.float32(cutoff - ROUNDING)
+    apart = [item for item, covered in zip(items, near, strict=True) if not covered]
+    limits = PairLimits(beyond=InCells(apart, candidates.workers))
+    own = semantic_duplicates([i.id for i in apart], vectors[~near], cutoff, limits=limits)
+    return {*own, *(item.id for item, covered in zip(items, near, strict=True) if covered)}
 
 
 def _values(candidates: Candidates) -> Floats:

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.selection.clustering.seeded_rows import SeededRows
+from selectllm.selection.strategies.wanted import Wanted
 
 CLIENTS = 4_096  # rows that stand for all in the sum of facility location
 SHARD = 30_000  # rows of one shard: half a gigabyte of similarities to the clients
 AGAIN = 150_000  # rows that are picked from in the last round at most
+
+EVERYTHING = Wanted()
+"""Every row weighs 1, and nothing is near it."""
 
 Greedy = Callable[[NDArray[np.float32], int], Ints]
 """(similarities of candidates to clients, n) -> n candidates, what adds most first."""
@@ -29,8 +33,12 @@ def facility_fits(rows: int, n: int, shard: int = SHARD) -> bool:
     return -(-rows // shard) * min(n, shard) <= AGAIN
 
 
-def facility_in_rounds(rows: SeededRows, n: int, greedy: Greedy, *, shard: int = SHARD) -> Ints:
-    """(n,) row numbers that add most to sum_i max_{j picked} max(0, cosine(i, j)), by two rounds.
+def facility_in_rounds(
+    rows: SeededRows, n: int, greedy: Greedy, wanted: Wanted = EVERYTHING, *, shard: int = SHARD
+) -> Ints:
+    """(n,) row numbers that add most to sum_i w_i max_{j picked} max(0, cosine(i, j)).
+
+    By two rounds. `wanted`: the weights, and how near each row is already.
 
     RandGreeDi (Barbosa, Ene, Nguyen & Ward, "The Power of Randomization", ICML 2015, arXiv
     1502.02606): the greedy method on each of the shards, then on what they picked, and the better
@@ -43,11 +51,12 @@ def facility_in_rounds(rows: SeededRows, n: int, greedy: Greedy, *, shard: int =
     inequality); the picks were chosen by the sample, so they reach somewhat less of the others.
     """
     clients = rows.take(0, CLIENTS)
-    found = list(_picked(rows, partial(_of_shard, greedy, clients, n), shard))
+    found = list(_picked(rows, partial(_of_shard, greedy, clients, wanted, n), shard))
     union = np.concatenate([numbers for numbers, _ in found])
-    picks = union[greedy(similarities(rows.wide(union), clients), n)]
+    again = wanted.of_rows(similarities(rows.wide(union), clients))
+    picks = union[greedy(again, n)]
     best = max(found, key=lambda each: each[1])
-    similar = similarities(rows.wide(picks), clients)
+    similar = wanted.of_rows(similarities(rows.wide(picks), clients))
     return picks if _reached(similar) >= best[1] or len(best[0]) < n else best[0]
 
 
@@ -78,8 +87,10 @@ def _picked(
         yield mine[picks], total
 
 
-def _of_shard(greedy: Greedy, clients: Vectors, n: int, shard: Vectors) -> tuple[Ints, float]:
-    similar = similarities(shard.astype(np.float64), clients)
+def _of_shard(
+    greedy: Greedy, clients: Vectors, wanted: Wanted, n: int, shard: Vectors
+) -> tuple[Ints, float]:
+    similar = wanted.of_rows(similarities(shard.astype(np.float64), clients))
     picks = greedy(similar, min(n, len(shard)))
     return picks, _reached(similar[picks])
 

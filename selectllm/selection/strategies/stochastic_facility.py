@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.arrays import Floats, Ints, Vectors
+from selectllm.selection.strategies.rounds import EVERYTHING
+from selectllm.selection.strategies.wanted import Wanted
 
 EPSILON = 0.05
 BATCH = 8  # gains of a sample brought up to date at a time
@@ -29,14 +31,21 @@ def sample_size(rows: int, picks: int, epsilon: float = EPSILON) -> int:
     return max(1, min(rows, math.ceil(rows / picks * math.log(1 / epsilon))))
 
 
-def stochastic_greedy(vectors: Vectors, picks: int, seed: int, epsilon: float = EPSILON) -> Ints:
+def stochastic_greedy(
+    vectors: Vectors,
+    picks: int,
+    seed: int,
+    epsilon: float = EPSILON,
+    wanted: Wanted = EVERYTHING,
+) -> Ints:
     """(picks,) row numbers of `vectors` (n_rows, dim) float32, in the order they are picked.
 
-    They add up to sum_i max_{j picked} max(0, cosine(i, j)), over all rows. Memory is that of the
+    They add up to sum_i w_i max_{j picked} max(0, cosine(i, j)), over all rows, beside what is
+    reached already (`wanted`). Memory is that of the
     vectors and of a few numbers a row. The same `seed` gives the same picks on one machine with one
     number of threads; another number of `picks` looks at other samples.
     """
-    state = _State(vectors)
+    state = _State(vectors, wanted)
     rng = np.random.default_rng(seed)
     free = np.arange(len(vectors))
     size = sample_size(len(vectors), picks, epsilon)
@@ -54,10 +63,12 @@ def stochastic_greedy(vectors: Vectors, picks: int, seed: int, epsilon: float = 
 class _State:
     """What is covered so far, and an upper bound of what each row would add to it."""
 
-    def __init__(self, vectors: Vectors) -> None:
+    def __init__(self, vectors: Vectors, wanted: Wanted) -> None:
         self._vectors = vectors
-        self._reached: NDArray[np.float32] = np.zeros(len(vectors), dtype=np.float32)
-        self._sum = 0.0  # of what is reached
+        nothing = np.zeros(len(vectors), dtype=np.float32)
+        self._reached = nothing if wanted.reached is None else wanted.reached.copy()
+        self._weights = wanted.weights
+        self._sum = float(self._weighed(self._reached, 0))  # of what is reached
         self._bounds: Floats = np.full(len(vectors), np.inf)
 
     def best(self, sample: Ints) -> int:
@@ -79,7 +90,13 @@ class _State:
         """Count what `row` covers as reached."""
         similar = self._vectors @ self._vectors[row]
         np.maximum(self._reached, similar, out=self._reached)
-        self._sum = float(self._reached.sum(dtype=np.float64))
+        self._sum = float(self._weighed(self._reached, 0))
+
+    def _weighed(self, similar: NDArray[np.float32], start: int) -> Floats:
+        """The weighted sum over rows from `start` on, along the last axis."""
+        if self._weights is not None:
+            similar = similar * self._weights[start : start + similar.shape[-1]]
+        return np.asarray(similar.sum(axis=-1, dtype=np.float64))
 
     def _gains(self, rows: Ints) -> Floats:
         """(n_rows,) what each of `rows` would add to the sum now."""
@@ -89,5 +106,5 @@ class _State:
             stop = start + COLUMNS
             similar = wanted @ self._vectors[start:stop].T
             np.maximum(similar, self._reached[start:stop], out=similar)
-            covered += similar.sum(axis=1, dtype=np.float64)
+            covered += self._weighed(similar, start)
         return np.maximum(covered - self._sum, 0.0)

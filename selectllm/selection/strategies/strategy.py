@@ -13,11 +13,14 @@ from selectllm.selection.clustering.partition import check_vectors
 from selectllm.selection.scorers.item_scorer import ItemScorer, Meter
 from selectllm.selection.scorers.likelihood import responses_of
 from selectllm.selection.strategies.candidates import Candidates
+from selectllm.selection.strategies.columns import check_column
 
 Pick = Callable[[Candidates, int], list[int]]
 """(candidates, n) -> n different positions (0-based), best first."""
 Score = Callable[[Candidates], Sequence[float]]
 """candidates -> the number of each, in their order."""
+Told = Callable[[Candidates, int], Sequence[str]]
+"""(candidates, n) -> what there is to say of picking n of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,10 @@ class Strategy:
     scorer. `ranks`: a larger n only adds to the picks of a smaller one, so that all of them make
     a ranking. `analytic`: `eval` reports its exact expectation instead of one draw.
     `descending`: it goes from the highest value of its scorer down, so that a threshold is a
-    number of picks. `score`: the number of each candidate that it goes by, where no scorer has to
-    give it first. `code_sha256`: of the code of a strategy of one's own, see find_strategy.
+    number of picks; `ascending`: from the lowest value up. `columns`: of the pool, that it reads.
+    `told(candidates, n)`: sentences about picking n. `score`: the number of each candidate
+    that it goes by, where no scorer has to give it first. `code_sha256`: of the code
+    of a strategy of one's own, see find_strategy.
     """
 
     name: str
@@ -42,6 +47,9 @@ class Strategy:
     descending: bool = False
     code_sha256: str | None = None
     score: Score | None = None
+    ascending: bool = False
+    columns: tuple[str, ...] = ()
+    told: Told | None = None
 
     def choose(self, candidates: Candidates, n: int) -> list[int]:
         """The picks among the candidates that could be measured: n, or fewer where they are fewer.
@@ -82,6 +90,8 @@ class Strategy:
 
     def check(self, items: Sequence[Item], meter: Meter) -> None:
         """Raise a UsageError for what cannot be measured, before anything is spent."""
+        for column in self.columns:
+            check_column(self.name, column, items)
         if self.scorer is None:
             return
         if self.needs_responses:

@@ -25,6 +25,9 @@ ALL = (
     *STRATEGIES,
     *("slot:2", "oracle:rating", "rating:quality@1+mock/first", "open-endedness:mock/first"),
     *("perplexity-low:folder", "ifd:some/model"),
+    *("token-uncertainty:a/m", "margin:a/m", "mean-entropy:a/m", "answer-divergence:a/m"),
+    *("facility-location:mean-entropy:a/m", "facility-location:margin:a/m"),
+    *("task-confidence:topic", "per:topic:longest", "equal-per:topic:k-center"),
     *("score-first:0.9:longest", "score-first:0.5:oracle:rating", "score-first:1:random"),
 )
 
@@ -42,7 +45,11 @@ def pools(draw: st.DrawFn) -> Candidates:
     def text() -> str:
         return " ".join(rng.choice(WORDS, rng.integers(0, 6)))
 
-    items = [Item(id, text() or "x", text(), text()) for id in names(count)]
+    topics = [{"topic": int(topic)} for topic in rng.integers(0, 3, count)]
+    items = [
+        Item(id, text() or "x", text(), text(), row)
+        for id, row in zip(names(count), topics, strict=True)
+    ]
     coarse = rng.integers(1, draw(st.sampled_from([2, 4, 1000])), (count, 3))
     vectors = unit(coarse * rng.choice([-1.0, 1.0], (count, 3)))
     values = rng.integers(0, 4, count) / 2
@@ -57,13 +64,16 @@ def shuffled(pool: Candidates, random: Random) -> Candidates:
 
 def alike(count: int, seed: int = 0) -> Candidates:
     """Items that nothing but their ids tells apart."""
-    items = [Item(id, "the same text", "", "the same") for id in names(count)]
+    items = [Item(id, "the same text", "", "the same", {"topic": "a"}) for id in names(count)]
     return Candidates(items, seed, unit(np.ones((count, 4))), np.ones(count))
 
 
 def varied(count: int, seed: int = 0) -> Candidates:
     """Items of different texts, vectors and values."""
-    items = [Item(id, id * (1 + number % 7), "", id) for number, id in enumerate(names(count))]
+    items = [
+        Item(id, id * (1 + number % 7), "", id, {"topic": number % 3})
+        for number, id in enumerate(names(count))
+    ]
     values = np.random.default_rng(1).random(count)
     return Candidates(items, seed, random_vectors(count), values)
 
@@ -150,6 +160,7 @@ def test_vectors_may_be_a_read_only_memory_map(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_vectors_are_needed_by_those_that_say_so(name: str) -> None:
-    without = Candidates([Item("a", "text"), Item("b", "text")], 0, None, np.ones(2))
+    items = [Item(id, "text", row={"topic": "one"}) for id in ("a", "b")]
+    without = Candidates(items, 0, None, np.ones(2))
     with pytest.raises(ValueError, match="needs vectors"):
         find_strategy(name).choose(without, 1)

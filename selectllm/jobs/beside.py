@@ -1,0 +1,239 @@
+"""What is annotated already when more is selected: a file of it, and the rounds before."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from selectllm.core.arrays import Vectors
+from selectllm.core.codec import seeded_hash, sha256_texts
+from selectllm.core.errors import ExtraMissing, RunError, UsageError, blaming
+from selectllm.core.names import listed
+from selectllm.core.shown import counted
+from selectllm.core.types import Item, Pool
+from selectllm.data.annotated import annotated_in
+from selectllm.data.hub import located
+from selectllm.data.pool import load_pool
+from selectllm.jobs.contents import LOG
+from selectllm.jobs.outputs import check_written, real
+from selectllm.jobs.session import Session
+from selectllm.jobs.settings import SelectRequest
+from selectllm.jobs.turns import turn
+from selectllm.selection.by_model import narrowed
+from selectllm.selection.round_log import RoundLog, read_rounds, texts_sha256
+from selectllm.selection.schema import RoundRow
+
+SHOWN = 20  # annotated items that a prompt may show
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a pool is selected from beside.
+
+    `pool`: what is left of the pool. `inside`: items of the pool that are annotated or selected
+    already. `outside`: annotated items that are not in the pool. `rounds`: the log of rounds, and
+    those before this one in it.
+    """
+
+    pool: Pool
+    inside: tuple[Item, ...] = ()
+    outside: tuple[Item, ...] = ()
+    log: RoundLog | None = None
+    rounds: tuple[RoundRow, ...] = ()
+    again: RoundRow | None = None
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All that is annotated or selected already."""
+        return (*self.inside, *self.outside)
+
+    @property
+    def sha256(self) -> str:
+        """Of their texts, whatever their order."""
+        return sha256_texts(sorted(item.text for item in self.items))
+
+    def shown(self, seed: int) -> tuple[Item, ...]:
+        """Up to SHOWN of them at random, for prompts that show what is covered."""
+        draws = sorted(self.items, key=lambda item: seeded_hash("annotated", seed, item.id))
+        return tuple(draws[:SHOWN])
+
+    def vectors(self, session: Session) -> Vectors | None:
+        """(n, dim) of the items; None without any.
+
+        Where the pool's vectors are given, items outside of the pool have none and are left out.
+        """
+        if not self.items:
+            return None
+        with session.computing("embedding") as advance, blaming("encoder"):
+            embedder = session.embedder(advance)
+            if session.given is None:
+                return embedder.vectors([item.text for item in self.items])
+            if self.outside:
+                session.note(
+                    f"{counted(len(self.outside), 'annotated item')} outside of the pool have no "
+                    "row in `vectors`, so the distance to them is not counted."
+                )
+            return np.asarray(embedder.of(self.inside)) if self.inside else None
+
+
+@contextlib.asynccontextmanager
+async def beside(
+    session: Session, pool: Pool, request: SelectRequest, *, dry_run: bool = False
+) -> AsyncIterator[Beside]:
+    """What is left of `pool` beside what `given` and `rounds` name; the log of rounds is held.
+
+    Raises UsageError for annotated items of another pool, for a log of rounds of another pool, and
+    where nothing is left.
+    """
+    if request.given is None and request.rounds is None:
+        yield Beside(pool)
+        return
+    inside, outside = _given(session, pool, request)
+    if request.rounds is None:
+        yield _left(session, pool, inside, outside, Beside(pool))
+        return
+    path = session.path(request.rounds)
+    read = [Path(pool.source)] if pool.source else []
+    if isinstance(request.given, str | Path):
+        read.append(session.path(request.given))
+    check_written("rounds", path, LOG, read, session.workspace)
+    async with turn(path, "rounds"):
+        if dry_run:
+            before = read_rounds(path) if path.exists() else []
+            yield _left(session, pool, inside, outside, _begun(session, pool, request, before))
+            return
+        with RoundLog(path) as log:
+            begun = replace(_begun(session, pool, request, log.rounds()), log=log)
+            yield _left(session, pool, inside, outside, begun)
+
+
+def _given(
+    session: Session, pool: Pool, request: SelectRequest
+) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """The items of `given` in the pool and outside of it."""
+    given = request.given
+    if given is None:
+        return (), ()
+    if isinstance(given, Pool):
+        found, source = given, given.source or "the pool that is given"
+    else:
+        path = Path(given) if session.folder is None else located(session.folder, str(given))
+        with blaming("given"):
+            found, source = load_pool(path, columns=request.columns).pool, str(path)
+    matched = annotated_in(pool, found.items, source)
+    told = f"{len(found)} annotated items are given: {matched.by_id} are in the pool by their ids"
+    if matched.by_text:
+        told += f", {matched.by_text} by their texts"
+    if matched.outside:
+        told += f", and {len(matched.outside)} are not in the pool and only count as covered"
+    session.note(f"{told}.")
+    return matched.inside, matched.outside
+
+
+def _begun(
+    session: Session, pool: Pool, request: SelectRequest, rounds: Sequence[RoundRow]
+) -> Beside:
+    """The rounds before this one, and this one if it is run again."""
+    place = log_name(session, request)
+    again = next((row for row in rounds if place is not None and row.log == place), None)
+    if again is None:
+        return Beside(pool, rounds=tuple(rounds))
+    later = [row.round for row in rounds if row.round > again.round]
+    session.note(
+        f"This is round {again.round} again, whose decisions are in {request.log}. For another "
+        "round, choose another output."
+    )
+    if later and (again.budget, again.seed) != (request.budget, request.seed):
+        raise UsageError(
+            f"`rounds`: Round {again.round} selected {again.budget} items with seed {again.seed}, "
+            f"and {len(later)} later rounds build on it. Choose another output for a new round",
+            argument="rounds",
+        )
+    before = tuple(row for row in rounds if row.round < again.round)
+    return Beside(pool, rounds=before, again=again)
+
+
+def _left(
+    session: Session,
+    pool: Pool,
+    inside: Sequence[Item],
+    outside: tuple[Item, ...],
+    begun: Beside,
+) -> Beside:
+    """The pool without what is annotated, and without what earlier rounds selected."""
+    taken = {item.id for item in inside}
+    for row in begun.rounds:
+        taken |= _of_round(session, pool, row)
+    left = [item for item in pool.items if item.id not in taken]
+    if not left:
+        raise UsageError(
+            f"All {len(pool)} items of {pool.source or 'the pool'} are annotated or selected "
+            "already, so there is nothing to select. Add items to the pool",
+            argument="given" if inside else "rounds",
+        )
+    if begun.rounds:
+        session.note(
+            f"{counted(len(begun.rounds), 'earlier round')} selected "
+            f"{sum(len(row.ids) for row in begun.rounds)} items; {len(left)} items are left."
+        )
+    kept = tuple(item for item in pool.items if item.id in taken)
+    return replace(begun, pool=narrowed(pool, left), inside=kept, outside=outside)
+
+
+def _of_round(session: Session, pool: Pool, row: RoundRow) -> set[str]:
+    """The ids of a round that are in the pool. Raises UsageError for a round of another pool."""
+    known = [pool.by_id[id] for id in row.ids if id in pool.by_id]
+    if row.ids and not known:
+        raise UsageError(
+            f"`rounds`: Round {row.round} selected {len(row.ids)} items of {row.pool or 'a pool'}, "
+            f"and 0 of their ids are in {pool.source or 'the pool'}. So the log is of another "
+            "pool. Choose another log",
+            argument="rounds",
+        )
+    if len(known) == len(row.ids) and texts_sha256(known) != row.texts_sha256:
+        raise UsageError(
+            f"`rounds`: The ids that round {row.round} selected stand for other texts in "
+            f"{pool.source or 'the pool'}. So the log is of another pool, or its texts were "
+            "changed. Choose another log",
+            argument="rounds",
+        )
+    if gone := [id for id in row.ids if id not in pool.by_id]:
+        session.note(
+            f"{len(gone)} items of round {row.round} are no longer in the pool: {listed(gone)}."
+        )
+    return {item.id for item in known}
+
+
+def log_name(session: Session, request: SelectRequest) -> str | None:
+    """The log of decisions, as the log of rounds names it: by it a round is known."""
+    if request.log is None or request.rounds is None:
+        return None
+    folder = real(session.path(request.rounds)).parent
+    return Path(os.path.relpath(real(session.path(request.log)), folder)).as_posix()
+
+
+def check_again(row: RoundRow, found: Beside) -> None:
+    """Raise RunError if a round that was run again gave other items, and later ones build on it."""
+    known = [] if found.log is None else found.log.rounds()
+    later = [one for one in known if one.round > row.round]
+    if found.again is not None and later and found.again.ids != row.ids:
+        raise RunError(
+            f"`rounds`: Round {row.round}, run again, selects other items than before, and "
+            f"{len(later)} later rounds build on those. The log was not changed. Restore the log "
+            "of its decisions, or choose another output for a new round",
+            argument="rounds",
+        )
+
+
+def encodes(session: Session) -> bool:
+    """Whether items can be embedded here."""
+    try:
+        session.check_encoder()
+    except ExtraMissing:
+        return False
+    return True

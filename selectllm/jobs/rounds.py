@@ -1,0 +1,145 @@
+"""Rounds of annotation: what each selected, and what all that is annotated covers after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selectllm.core.errors import UsageError
+from selectllm.core.types import Item, Pool
+from selectllm.evaluation.sets.diversity import coverage, kmeans_groups, mean_distance
+from selectllm.jobs.beside import Beside, check_again, encodes, log_name
+from selectllm.jobs.session import Session
+from selectllm.jobs.settings import SelectRequest
+from selectllm.prompting.prompt import Prompt
+from selectllm.selection.by_model import Chosen
+from selectllm.selection.round_log import read_rounds, texts_sha256
+from selectllm.selection.schema import Coverage, RoundRow
+from selectllm.selection.strategies import Candidates, Strategy
+from selectllm.selection.strategies.candidates import seeded_rows
+
+PER_GROUP, MOST_GROUPS = 10, 100
+"""Items of the pool for each k-means group that its coverage is counted in, and groups at most."""
+LLOYD_UP_TO = 20_000  # items; more go through k-means in batches
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The rounds in a log."""
+
+    path: Path
+    rounds: tuple[RoundRow, ...]
+
+    @property
+    def text(self) -> str:
+        """One line for each round, then what has been selected in all."""
+        if not self.rounds:
+            return f"There are no rounds in {self.path}. To make one: {_next(self.path)}"
+        total = 0
+        lines = []
+        for row in self.rounds:
+            total += len(row.ids)
+            lines.append(
+                f"Round {row.round}: {len(row.ids)} items by {row.selector} with seed {row.seed}"
+                + (f" ({row.filled} of them at random)" if row.filled else "")
+                + f". {_covered(row.coverage)}"
+            )
+        last = self.rounds[-1]
+        of = f" of {last.items}" if last.pool_sha256 else ""
+        more = f", beside {last.given} that were annotated before" if last.given else ""
+        lines.append(f"Together they selected {total}{of} items{more}.")
+        return "\n".join([*lines, f"For the next round, run: {_next(self.path)}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """As --json prints it."""
+        return {"log": str(self.path), "rounds": [asdict(row) for row in self.rounds]}
+
+
+def _next(path: Path) -> str:
+    return f"selectllm select POOL --budget N --strategy k-center --rounds {path} -o NAME.jsonl"
+
+
+def _covered(cover: Coverage | None) -> str:
+    if cover is None:
+        return "Its coverage was not measured."
+    return (
+        f"What is annotated then reaches {cover.reached} of {cover.groups} k-means groups of the "
+        f"pool, and the mean cosine distance of an item to it is {cover.mean_distance:.3f}."
+    )
+
+
+async def rounds(log: Path | str) -> Rounds:
+    """The rounds that `select` kept in `log`. Raises UsageError for a file that is no such log."""
+    path = Path(log)
+    if not path.exists():
+        raise UsageError(
+            f"`log` {path} does not exist. A log of rounds is written by: {_next(path)}",
+            argument="log",
+        )
+    return Rounds(path, tuple(read_rounds(path)))
+
+
+def log_round(
+    session: Session,
+    pool: Pool,
+    request: SelectRequest,
+    found: Beside,
+    chosen: Sequence[Chosen],
+) -> None:
+    """Write what was selected into the log of rounds, once; `pool`: the whole."""
+    if found.log is None:
+        return
+    last = max((one.round for one in found.log.rounds()), default=0)
+    number = found.again.round if found.again else last + 1
+    ids = {choice.item.id for choice in chosen}
+    items = [item for item in pool.items if item.id in ids]
+    earlier = {item for one in found.rounds for item in one.ids}
+    row = RoundRow(
+        round=number,
+        budget=request.budget,
+        selector=_selector(request),
+        seed=request.seed,
+        ids=tuple(item.id for item in items),
+        filled=sum(choice.filled for choice in chosen),
+        texts_sha256=texts_sha256(items),
+        pool=pool.source,
+        pool_sha256=pool.sha256,
+        items=len(pool),
+        given=len([item for item in found.items if item.id not in earlier]),
+        log=log_name(session, request),
+        coverage=None,
+    )
+    check_again(row, found)
+    if found.again is not None and found.again.ids == row.ids:
+        return
+    found.log.append(_with_coverage(session, pool, row, [*found.inside, *items]))
+
+
+def _selector(request: SelectRequest) -> str:
+    if request.strategy is not None:
+        strategy = request.strategy
+        name = strategy.name if isinstance(strategy, Strategy) else strategy
+        return f"strategy:{name}" if request.per is None else f"strategy:per:{request.per}:{name}"
+    prompt, model = request.prompt, request.model
+    asked = prompt.ref if isinstance(prompt, Prompt) else prompt
+    return f"{asked}+{model if isinstance(model, str) or model is None else model.name}"
+
+
+def _with_coverage(session: Session, pool: Pool, row: RoundRow, chosen: list[Item]) -> RoundRow:
+    if not encodes(session):
+        session.note("The coverage of the round is not measured, since nothing here can embed.")
+        return row
+    with session.computing("embedding") as advance:
+        vectors = np.asarray(session.embedder(advance).of(pool.items))
+    place = {item.id: position for position, item in enumerate(pool.items)}
+    positions = sorted(place[item.id] for item in chosen)
+    count = max(1, min(MOST_GROUPS, len(pool) // PER_GROUP))
+    rows = seeded_rows(Candidates(pool.items, 0, vectors))
+    groups = kmeans_groups(rows, count, 0, lloyd_up_to=LLOYD_UP_TO)
+    share = coverage(groups, positions)
+    distance = mean_distance(vectors, positions)
+    return replace(row, coverage=Coverage(distance, len(groups), round(share * len(groups))))
