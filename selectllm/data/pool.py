@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.files import atomic_write
 from selectllm.core.shown import shortened
 from selectllm.core.types import Item, Pool
-from selectllm.core.whole_text import all_whole, are_whole
 from selectllm.data.chats import ASSISTANTS, dialogues_note, is_dialogue, notes_on
 from selectllm.data.columns import mapping
 from selectllm.data.layouts import (
@@ -35,6 +34,7 @@ from selectllm.data.layouts import (
 from selectllm.data.likely import SAMPLE
 from selectllm.data.paths import value_at
 from selectllm.data.readers import format_of, place, scan_rows
+from selectllm.data.readers.memory import record_rows
 from selectllm.data.readers.partitioned import is_partitioned
 from selectllm.data.readers.records import BadRow, MendedRow
 from selectllm.data.stored_items import PackedIds, StoredItems, parts_read
@@ -44,7 +44,6 @@ from selectllm.data.turns import notes_on_odd
 _FEW = 10  # items, of which nothing is said
 _MANY = 100_000  # different texts, which are not nearly all equal whatever the pool
 _SAMPLED = 1_000  # items that are looked at for conversations in one text
-_SINGLE = (str, int, float, bool, type(None))  # values that hold no others
 _ALIKE = 0.1  # of the texts are different where nearly all are equal
 
 
@@ -99,7 +98,7 @@ def load_pool(
             f"the pool is {type(path).__name__}, not a file. To make a pool of records, use "
             "Pool.from_records(...)"
         )
-    columns, path = _checked(columns), Path(path)
+    path, columns = Path(path), _checked(columns)
     if in_place and not skip_bad and is_partitioned(path):
         if (pool := _stored(path, columns)) is not None:
             return LoadedPool(pool)
@@ -139,8 +138,8 @@ def _loaded(
 def _stored(path: Path, columns: Mapping[str, str]) -> Pool | None:
     """The pool of several Parquet files, whose rows stay there.
 
-    None where an id is given twice, which `_loaded` names, and where the rows are messages of
-    trees, which are read all at once. Raises as `load_pool` does.
+    None where an id is given twice, which `_loaded` names, and for trees of messages, whose rows do
+    not stand alone. Raises as `load_pool` does.
     """
     rows, trees = conversations(scan_rows(path), columns)
     if trees is not None:
@@ -201,8 +200,7 @@ def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
 
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
     """See `Pool.from_records`."""
-    given = ((number, _mended(row)) for number, row in enumerate(_rows_of(records), start=1))
-    rows, trees = conversations(given, _checked(columns))
+    rows, trees = conversations(record_rows(records), _checked(columns))
     builder = _Builder("record {}".format, _checked(columns), rows)
     items: list[Item] = []
     for number, row in rows:
@@ -214,13 +212,6 @@ def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
         raise PoolError("the pool is empty. Give it at least one record")
     notes = (*(trees.notes() if trees else ()), *builder.notes())
     return Pool(tuple(items), sha256_texts(_identity(items)), notes=notes)
-
-
-def _mended(row: Any) -> Any:
-    """A record as a file would have it: U+FFFD for each half of a surrogate pair."""
-    if not isinstance(row, dict) or are_whole(row):
-        return row
-    return MendedRow(all_whole(row))
 
 
 def _checked(columns: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -236,35 +227,6 @@ def _checked(columns: Mapping[str, str] | None) -> Mapping[str, str]:
             argument="columns",
         )
     return columns
-
-
-def _rows_of(records: Any) -> Iterable[Any]:
-    """Rows as a file has them: of lists of dicts, polars, pandas and data sets of the hub."""
-    library = type(records).__module__.partition(".")[0]
-    if library == "polars":
-        frame = records.collect() if hasattr(records, "collect") else records
-        return cast("Iterable[Any]", frame.to_dicts())
-    if library == "pandas":
-        frame = records.astype(object)
-        rows = frame.where(records.notna(), None).to_dict("records")
-        for row in rows:
-            row.update({name: _listed(v) for name, v in row.items() if type(v) not in _SINGLE})
-        return cast("Iterable[Any]", rows)
-    if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
-        raise PoolError(
-            f"records are {type(records).__name__}. Give a list of dicts, a frame of polars or "
-            "pandas, or one split of a data set (a file is read by load_pool)"
-        )
-    return records
-
-
-def _listed(value: Any) -> Any:
-    """A value of pandas with lists where it has arrays of numpy, as it reads them from Parquet."""
-    if isinstance(value, dict):
-        return {name: _listed(one) for name, one in value.items()}
-    if type(value).__name__ == "ndarray":
-        value = value.tolist()
-    return [_listed(one) for one in value] if isinstance(value, list) else value
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from selectllm.core.shown import shortened
+from selectllm.core.shown import counted, shortened
 from selectllm.data.chats import ASSISTANTS, USERS
 from selectllm.data.columns import ALIASES, CHATS
 from selectllm.data.readers.records import BadRow, MendedRow
@@ -70,7 +70,8 @@ class MessageRows:
 
     def __init__(self, rows: Iterator[Numbered]) -> None:
         self._rows = rows
-        self.messages = self.items = self.other_replies = self.deleted = 0
+        self.messages = self.items = 0
+        self._used: set[Any] = set()  # ids of messages that stand in a conversation
 
     def __iter__(self) -> Iterator[Numbered]:
         rows = list(self._rows)
@@ -83,9 +84,7 @@ class MessageRows:
         for number, row in rows:
             if not is_message(row):
                 yield number, row if isinstance(row, BadRow) else _no_message(row)
-            elif row["role"] in USERS and _deleted(row):
-                self.deleted += 1
-            elif row["role"] in USERS:
+            elif row["role"] in USERS and not _deleted(row):
                 self.items += 1
                 yield number, self._conversation(row, by_id, replies.get(row["message_id"], []))
 
@@ -100,8 +99,8 @@ class MessageRows:
             return before
         kept = [reply for reply in replies if not _deleted(reply)]
         best = min(kept, key=_rank, default=None)
-        self.other_replies += len(kept) - (best is not None)
         turns = [*before, row, *([best] if best is not None else [])]
+        self._used.update(turn["message_id"] for turn in turns)
         messages = [{"role": turn["role"], "content": turn["text"]} for turn in turns]
         made = {"id": row["message_id"], **row, "messages": messages}
         return MendedRow(made) if any(isinstance(t, MendedRow) for t in turns) else made
@@ -111,10 +110,11 @@ class MessageRows:
         told = (
             f"It is read as trees of messages: {self.items:,} of its {self.messages:,} messages "
             "are of prompters, and each of these is an item, with what led to it and the best "
-            f"reply. {self.other_replies:,} other replies are not read."
+            "reply. "
         )
-        gone = f" {self.deleted:,} deleted messages of prompters are no items."
-        return (told + gone * bool(self.deleted),)
+        left = self.messages - len(self._used)
+        words = "Deleted messages, and replies that are not the best, are left out"
+        return (f"{told}{words}: {counted(left, 'message')}." if left else told.rstrip(),)
 
 
 def _before(row: Mapping[str, Any], by_id: Mapping[Any, Mapping[str, Any]]) -> Any:

@@ -166,7 +166,7 @@ def notes_on_odd(odd: Mapping[str, int]) -> tuple[str, ...]:
     if odd.get(THINKING):
         notes.append(f"Thinking is left out of {counted(odd[THINKING], 'turn')} of its chats.")
     if odd.get(EMPTY):
-        notes.append(f"{counted(odd[EMPTY], 'turn')} of its chats hold nothing, and are kept so.")
+        notes.append(f"Its chats keep {counted(odd[EMPTY], 'turn')} without any text.")
     if others := {kind.removeprefix("role "): n for kind, n in kinds.items() if kind not in placed}:
         told = ", ".join(sorted(others))
         notes.append(

@@ -41,7 +41,9 @@ def test_each_message_of_a_prompter_is_an_item_with_what_led_to_it_and_the_best_
 def test_what_became_of_the_messages_is_told() -> None:
     note = "\n".join(Pool.from_records(TREE).notes)
     assert "4 of its 7 messages are of prompters" in note
-    assert "1 other replies are not read" in note
+    assert "left out" not in note  # the worse reply led to another message
+    worse = message("z", "a", "assistant", rank=2)
+    assert "are left out: 1 message." in "\n".join(Pool.from_records([*TREE, worse]).notes)
 
 
 def test_rows_keep_their_columns_and_a_selection_of_them_is_read_with_its_turns(
@@ -68,7 +70,7 @@ def test_deleted_messages_are_neither_items_nor_replies() -> None:
     gone[1]["deleted"] = True
     pool = Pool.from_records([*TREE, *gone])
     assert pool.sha256 == Pool.from_records(TREE).sha256
-    assert "1 deleted messages of prompters are no items" in "\n".join(pool.notes)
+    assert "are left out: 2 messages." in "\n".join(pool.notes)
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_a_turn_of_nothing_and_one_of_another_role_are_kept_and_told() -> None:
     row = {"messages": chat(ASKED, ("assistant", None), ("critic", "Poor."), MORE, LAST)}
     assert item_of(row).turns[1:3] == (("assistant", ""), ("critic", "Poor."))
     notes = notes_on(row)
-    assert "1 turn of its chats hold nothing" in notes
+    assert "Its chats keep 1 turn without any text" in notes
     assert "critic" in notes
 
 
@@ -311,6 +311,22 @@ def test_frames_hold_conversations(tmp_path: Path) -> None:
         (item,) = Pool.from_records(records).items
         assert item.turns == (("system", "Be brief."), ASKED, TOLD, MORE, LAST)
         json.dumps(dict(item.row))
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_many_files_hold_conversations_and_trees(tmp_path: Path, in_place: bool) -> None:
+    (tmp_path / "talks").mkdir()
+    for n in range(3):
+        rows = [TALK[0] | {"id": f"{n}"}]
+        (tmp_path / "talks" / f"{n}.parquet").write_bytes(parquet(rows))
+    pool = load_pool(tmp_path / "talks", in_place=in_place).pool
+    assert [item.turns[1:] for item in pool.items] == [(ASKED, TOLD, MORE, LAST)] * 3
+    (tmp_path / "tree").mkdir()
+    for n, (parent, role) in enumerate([(None, "prompter"), ("0", "assistant")]):
+        row = {"message_id": f"{n}", "parent_id": parent, "role": role, "text": f"Text {n}."}
+        (tmp_path / "tree" / f"{n}.parquet").write_bytes(parquet([row]))
+    (item,) = load_pool(tmp_path / "tree", in_place=in_place).pool.items
+    assert item.turns == (("user", "Text 0."), ("assistant", "Text 1."))
 
 
 # Whatever stands there
