@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from selectllm.core.errors import ReplyMissing, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.shown import counted
-from selectllm.core.types import Reply
+from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.planning.forecast import Remembered
 from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import load_prompts
@@ -29,6 +29,7 @@ from selectllm.models.wrappers.recorded import read_pack
 from selectllm.selection.ask import decide
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import Task
+from selectllm.selection.ways.following import following
 
 SHOWN = 10  # reasons of a pair that are told
 
@@ -187,6 +188,18 @@ def _pack(suite: Suite) -> Mapping[str, Reply]:
     return {} if path is None or not path.exists() else read_pack(path)
 
 
+@dataclass
+class _Looked:
+    """What is known of the questions of one pair; `keys`: of the replies in the cache."""
+
+    questions: int = 0
+    recorded: int = 0
+    cached: int = 0
+    too_long: int = 0
+    misses: list[Miss] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+
+
 class _Looking:
     """The questions of a run held against the pack and the cache."""
 
@@ -198,25 +211,40 @@ class _Looking:
 
     async def pair(self, run: Run, selector: Selector) -> PairExplained:
         """What is known of one prompt and model."""
-        questions = [q for task in tasks(run) if task.selector is selector for q in task.questions]
-        recorded = cached = too_long = 0
-        misses: list[Miss] = []
-        for question in questions:
-            memory = Remembered(self._recall)
-            found: set[str] = set()
-            asking = replace(question, selector=replace(selector, model=_Noting(memory, found)))
-            try:
-                decision = await decide(asking, run.settings)
-            except ReplyMissing:
-                assert memory.missing is not None
-                misses.append(self._miss(question, memory.missing, memory.answered))
-            else:
-                too_long += not decision.attempts
-                recorded += bool(found) and found <= self._pack.keys()
-                cached += bool(found) and all(self._cache.get(key) is not None for key in found)
-            self.keys |= {key for key in found if self._cache.get(key) is not None}
+        looked = _Looked()
+        for task in tasks(run):
+            if task.selector is selector:
+                await self._look(task, run, looked)
+        self.keys |= looked.keys
         pair = selector.prompt.ref, selector.spec.name
-        return PairExplained(*pair, len(questions), recorded, cached, too_long, tuple(misses))
+        counts = looked.questions, looked.recorded, looked.cached, looked.too_long
+        return PairExplained(*pair, *counts, tuple(looked.misses))
+
+    async def _look(self, task: Task, run: Run, looked: _Looked) -> None:
+        """Every question of a decision; what comes after one without a reply is not known."""
+        answered: list[Decision] = []
+        missed = len(looked.misses)
+        while len(looked.misses) == missed and (questions := following(task, answered)):
+            for question in questions:
+                memory = Remembered(self._recall)
+                keys: set[str] = set()
+                model = _Noting(memory, keys)
+                asking = replace(question, selector=replace(question.selector, model=model))
+                looked.questions += 1
+                try:
+                    decision = await decide(asking, run.settings)
+                except ReplyMissing:
+                    assert memory.missing is not None
+                    looked.misses.append(self._miss(question, memory.missing, memory.answered))
+                else:
+                    answered.append(decision)
+                    looked.too_long += not decision.attempts
+                    looked.recorded += bool(keys) and keys <= self._pack.keys()
+                    looked.cached += bool(keys) and all(map(self._is_cached, keys))
+                looked.keys |= {key for key in keys if self._is_cached(key)}
+
+    def _is_cached(self, key: str) -> bool:
+        return self._cache.get(key) is not None
 
     def _recall(self, key: str) -> Reply | None:
         return self._pack.get(key) or self._cache.get(key)

@@ -8,9 +8,9 @@ from selectllm.core.errors import PromptError
 from selectllm.models.connect import Connections, connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec
 from selectllm.models.providers.endpoint import missing_key
-from selectllm.models.providers.providers import tokens_to_list
+from selectllm.models.providers.providers import check_lists_logprobs, tokens_to_list
 from selectllm.prompting.prompt import Prompt
-from selectllm.prompting.replies.formats import reply_format, write_reply
+from selectllm.prompting.replies.formats import write_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,31 @@ class Selector:
     endpoint: str | None = None
     keyless: bool = False
 
+    @property
+    def by_logprobs(self) -> bool:
+        """Whether one token answers, with the probabilities of those that might have."""
+        return self.spec.answer == "logprobs" or self.prompt.form.shows == "item"
+
     def __post_init__(self) -> None:
         prompt = self.prompt
-        one_letter = (
-            prompt.labels == "letters" and reply_format(prompt.reply, prompt.folders).is_label
+        one_letter = prompt.form.shows == "item" or (
+            prompt.labels == "letters" and prompt.form.is_label
         )
+        if prompt.form.shows != "cluster" and self.spec.vote is not None:
+            raise PromptError(
+                f"{prompt.ref} has reply: {prompt.reply}, which asks several questions about a "
+                f"cluster, and model {self.spec.name!r} has a vote, which shows whole clusters in "
+                "several orders. Name the model without `vote` for this prompt, in a suite as an "
+                "entry of its own"
+            )
         if self.spec.answer == "logprobs" and not one_letter:
             raise PromptError(
                 f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
                 f"{self.spec.name!r} answers by logprobs, the probability of one letter. Ask it "
                 "with a prompt that has reply: indices and labels: letters, such as best@1"
             )
-        if self.spec.answer == "logprobs":
+        if self.by_logprobs:
+            check_lists_logprobs(self.spec, prompt.ref)
             tokens_to_list(self.spec)
 
 

@@ -20,9 +20,10 @@ from selectllm.models.providers.providers import provider_of
 from selectllm.models.tokens import MESSAGE_OVERHEAD, estimate_tokens
 from selectllm.models.wrappers.budget import RESERVE_MARGIN
 from selectllm.prompting.replies.formats import reply_format
-from selectllm.selection.ask import counted, decide
+from selectllm.selection.ask import counted, decide, supposed
 from selectllm.selection.selector import Selector
-from selectllm.selection.task import AskSettings, Task, calls_per_decision, reasks
+from selectllm.selection.task import AskSettings, Task, calls_per_decision, reasks_of
+from selectllm.selection.ways.following import following
 
 ESTIMATE = "estimate"
 COMPLAINT = 120  # tokens that asking again adds to the prompt, at most, beside the reply
@@ -53,7 +54,7 @@ class Forecast:
     `decisions`: clusters x orders x repeats. Of these are `known` those whose replies are all
     recorded or cached; `too_long` those whose prompt does not fit the context, which are never
     asked; the rest have calls in `unasked`. `tokens_by`: the tokenizer that counted, or
-    `estimate`.
+    `estimate`. `per_decision`: questions that a decision takes at most.
     """
 
     prompt: str
@@ -63,6 +64,7 @@ class Forecast:
     too_long: int
     unasked: tuple[Unasked, ...]
     tokens_by: str
+    per_decision: int = 1
 
 
 class Remembered:
@@ -91,16 +93,17 @@ async def forecast(
 ) -> Forecast:
     """What the `tasks` of `selector` will ask. A scripted model is asked everything, always."""
     spec = selector.spec
-    recalled: Recall = (lambda key: None) if provider_of(spec).way == "scripted" else recall
+    scripted = provider_of(spec).way == "scripted"
+    recalled: Recall = (lambda key: None) if scripted else recall
     known: list[Decision] = []
-    missing: list[tuple[Request, int]] = []
-    too_long = 0
+    missing: dict[object, tuple[Request, int]] = {}
+    too_long, per_decision = 0, 1
     tasks = list(tasks)
     for task in tasks:
-        answers = [await _recalled(question, settings, recalled) for question in task.questions]
-        unasked = [answer for answer in answers if not isinstance(answer, Decision)]
-        decisions = [answer for answer in answers if isinstance(answer, Decision)]
-        missing += unasked
+        decisions, unasked = await _foreseen(task, settings, recalled)
+        per_decision = max(per_decision, len(decisions))
+        for lacking in unasked:  # what asks the same is asked once, but of a script
+            missing[len(missing) if scripted else lacking[0].key] = lacking
         if unasked:
             continue
         if any(decision.attempts for decision in decisions):
@@ -108,7 +111,7 @@ async def forecast(
         else:
             too_long += 1
     count, tokens_by = _counting(spec, bool(missing))
-    most = 1 + reasks(spec, settings.reask)
+    most = 1 + reasks_of(selector, settings.reask)
     return Forecast(
         prompt=selector.prompt.ref,
         spec=spec,
@@ -122,10 +125,32 @@ async def forecast(
                 usual=_usual(request),
                 left=most - answered,
             )
-            for request, answered in missing
+            for request, answered in missing.values()
         ),
         tokens_by=tokens_by,
+        per_decision=per_decision,
     )
+
+
+async def _foreseen(
+    task: Task, settings: AskSettings, recall: Recall
+) -> tuple[list[Decision], list[tuple[Request, int]]]:
+    """The decisions on all questions of a task, and the calls that are lacking.
+
+    What is asked next may depend on answers: one that is lacking is `supposed`, which tells how
+    many questions there are and about how long they are.
+    """
+    decisions: list[Decision] = []
+    unasked: list[tuple[Request, int]] = []
+    while questions := following(task, decisions):
+        for question in questions:
+            answer = await _recalled(question, settings, recall)
+            if isinstance(answer, Decision):
+                decisions.append(answer)
+            else:
+                unasked.append(answer)
+                decisions.append(supposed(question))
+    return decisions, unasked
 
 
 async def _recalled(
@@ -175,6 +200,11 @@ def pace_of(decisions: Sequence[Decision], source: PaceSource) -> CallPace | Non
     )
 
 
+def _questions(forecast: Forecast) -> int:
+    """Questions that one decision takes: several of some prompts, or the ballots of a vote."""
+    return max(forecast.per_decision, calls_per_decision(forecast.spec))
+
+
 def assumed_pace(forecast: Forecast) -> CallPace:
     """What a pair's calls take if nothing is known: replies that just hold to the format."""
     usual = fmean(call.usual for call in forecast.unasked) if forecast.unasked else 0.0
@@ -183,14 +213,14 @@ def assumed_pace(forecast: Forecast) -> CallPace:
     if provider.tokens_per_second is not None and forecast.unasked:
         tokens = fmean(call.tokens_in for call in forecast.unasked) + usual
         seconds = tokens / provider.tokens_per_second
-    asks = float(calls_per_decision(forecast.spec))
+    asks = float(_questions(forecast))
     return CallPace(asks=asks, seconds=seconds, tokens_out=usual, source="assumption")
 
 
 def outlay(forecast: Forecast, pace: CallPace, priced: Priced | None, concurrency: int) -> Outlay:
     """What the unasked calls take, as many at once as `concurrency` and the provider allow."""
     # A pilot may have asked a model of this name without the vote.
-    asks = max(1.0, pace.asks / calls_per_decision(forecast.spec))
+    asks = max(1.0, pace.asks / _questions(forecast))
     most = sum(call.left for call in forecast.unasked)
     asks = min(asks, most / len(forecast.unasked)) if forecast.unasked else asks
     calls = len(forecast.unasked) * asks

@@ -114,6 +114,7 @@ def _together(selector: Selector, parts: Sequence[Forecast]) -> Forecast:
         too_long=sum(part.too_long for part in parts),
         unasked=tuple(call for part in parts for call in part.unasked),
         tokens_by=parts[0].tokens_by if parts else ESTIMATE,
+        per_decision=max((part.per_decision for part in parts), default=1),
     )
 
 

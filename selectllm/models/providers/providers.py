@@ -43,7 +43,10 @@ class Provider:
     be asked without a key; others may have a log-in of their own, or need none. `constrained`:
     replies are held to a grammar, since its models hold to no format by themselves. `most_reasks`:
     how often a question is asked again at most, None for as often as the suite says. `slots`: calls
-    worked on at once, None for any number. `most_logprobs`: tokens listed in place of one at most.
+    worked on at once, None for any number. `lists_logprobs`: False if it is known to list no
+    log-probabilities of tokens, or litellm not to ask it for them (its 1.106.2's tables of
+    parameters, November 2026); else its first reply shows. `most_logprobs`: tokens listed in place
+    of one at most.
     `start_hint`, `model_hint`: what to do if its server or a model is not there ({name}: the
     model's). `seconds_per_call`: of a call that nothing else is known of; `tokens_per_second`, of
     prompt and reply together, tells it better where there is one.
@@ -65,6 +68,7 @@ class Provider:
     constrained: bool = False
     most_reasks: int | None = None
     slots: int | None = None
+    lists_logprobs: bool = True
     most_logprobs: int = MOST
     start_hint: str = "Start the server that should listen there"
     model_hint: str | None = None
@@ -100,14 +104,19 @@ def _ollama(name: str) -> Provider:
         takes_schema=_ANY,
         default_endpoint="http://localhost:11434",
         needs_num_ctx=True,
+        lists_logprobs=False,
         start_hint="Start it with: ollama serve",
         model_hint="Try: ollama pull {name}",
     )
 
 
-def _keyed(name: str) -> Provider:
+def _keyed(name: str, lists_logprobs: bool = True) -> Provider:
     """Of which litellm's own table of keys says no more than that it takes NAME_API_KEY."""
-    return Provider(name=name, needs_key=True)
+    return Provider(name=name, needs_key=True, lists_logprobs=lists_logprobs)
+
+
+def _without_logprobs(*names: str) -> list[Provider]:
+    return [_keyed(name, lists_logprobs=False) for name in names]
 
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -154,8 +163,14 @@ PROVIDERS: Mapping[str, Provider] = {
             batches="anthropic",
             takes_schema=r"claude-[a-z]+-(4-[5-9]|[5-9])",
             needs_key=True,
+            lists_logprobs=False,
         ),
-        Provider(name="anthropic_text", base=_ANTHROPIC_BASE, key=_ANTHROPIC_KEY),
+        Provider(
+            name="anthropic_text",
+            base=_ANTHROPIC_BASE,
+            key=_ANTHROPIC_KEY,
+            lists_logprobs=False,
+        ),
         _ollama("ollama"),
         _ollama("ollama_chat"),
         Provider(
@@ -178,19 +193,21 @@ PROVIDERS: Mapping[str, Provider] = {
             key=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
             takes_schema=r"gemini-",
             needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(name="vertex_ai", base=("VERTEXAI_API_BASE",), key=(), ambient_token=True),
         Provider(name="vertex_ai_beta", ambient_token=True),
         Provider(name="watsonx", ambient_token=True),
-        Provider(name="watsonx_text", ambient_token=True),
+        Provider(name="watsonx_text", ambient_token=True, lists_logprobs=False),
         Provider(name="gdc", ambient_token=True),
-        Provider(name="gigachat", ambient_token=True),
+        Provider(name="gigachat", ambient_token=True, lists_logprobs=False),
         Provider(
             name="mistral",
             base=("MISTRAL_AZURE_API_BASE", "MISTRAL_API_BASE"),
             key=("MISTRAL_AZURE_API_KEY", "MISTRAL_API_KEY"),
             takes_schema=r"(?!codestral-mamba)",
             needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(name="xai", takes_schema=r"grok-[3-9]", needs_key=True),
         Provider(name="groq", takes_schema=r"openai/gpt-oss", needs_key=True),
@@ -214,13 +231,15 @@ PROVIDERS: Mapping[str, Provider] = {
             name="perplexity",
             key=("PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"),
             needs_key=True,
+            lists_logprobs=False,
         ),
-        Provider(name="cohere", needs_key=True),
+        _keyed("cohere", lists_logprobs=False),
         Provider(
             name="cohere_chat",
             base=("COHERE_API_BASE",),
             key=("COHERE_API_KEY", "CO_API_KEY"),
             needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(
             name="huggingface",
@@ -234,18 +253,20 @@ PROVIDERS: Mapping[str, Provider] = {
             key=("FRIENDLIAI_API_KEY", "FRIENDLI_TOKEN"),
         ),
         Provider(name="lambda_ai", base=("LAMBDA_API_BASE",), key=("LAMBDA_API_KEY",)),
-        *map(_keyed, ("ai21", "baseten", "cerebras", "codestral", "dashscope", "deepinfra")),
-        *map(
-            _keyed,
-            ("inception", "wandb", "moonshot", "nebius", "nlp_cloud", "novita", "nvidia_nim"),
-        ),
+        *map(_keyed, ("dashscope", "wandb", "moonshot", "nebius", "novita")),
+        *_without_logprobs("ai21", "baseten", "cerebras", "codestral", "deepinfra"),
+        *_without_logprobs("inception", "nlp_cloud", "nvidia_nim"),
         Provider(
             name="featherless_ai",
             key=("FEATHERLESS_AI_API_KEY", "FEATHERLESS_API_KEY"),
             needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(
-            name="replicate", key=("REPLICATE_API_KEY", "REPLICATE_API_TOKEN"), needs_key=True
+            name="replicate",
+            key=("REPLICATE_API_KEY", "REPLICATE_API_TOKEN"),
+            needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(
             name="vercel_ai_gateway",
@@ -280,6 +301,17 @@ def takes_schema(spec: ModelSpec) -> bool:
         return spec.structured
     pattern = provider_of(spec).takes_schema
     return pattern is not None and re.match(pattern, spec.id.partition("/")[2]) is not None
+
+
+def check_lists_logprobs(spec: ModelSpec, asked_with: str) -> None:
+    """Raise ModelError for a model whose provider is known to list no log-probabilities."""
+    if not provider_of(spec).lists_logprobs:
+        raise ModelError(
+            f"model {spec.name!r}: {asked_with} is answered by log-probabilities, and none are to "
+            f"be had of {spec.provider}/ models. Ask it with a prompt that is answered in text "
+            "(and without `answer: logprobs`), or take a provider that lists them. For Ollama that "
+            "is openai/MODEL with api_base: http://localhost:11434/v1"
+        )
 
 
 def tokens_to_list(spec: ModelSpec) -> int:
