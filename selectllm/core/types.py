@@ -225,7 +225,8 @@ class Decision:
     `shown`, `picks` and `ranking` are item ids: `shown` in shown order, `ranking` best first and
     only when the selector ordered all candidates. `model` and `prompt` are None for a strategy.
     `scores`: the numbers that it was picked by, one for each of `picks`, if a strategy goes by any,
-    or a prompt asks about one item or two at a time.
+    or a prompt asks about one item or two at a time. `ballots`: how many an adaptive vote had; None
+    for everything else.
     """
 
     cluster: int
@@ -243,6 +244,7 @@ class Decision:
     attempts: tuple[Attempt, ...] = ()
     ranking: tuple[str, ...] | None = None
     scores: tuple[float, ...] | None = None
+    ballots: int | None = None
 
     @property
     def replies(self) -> tuple[Attempt, ...]:

@@ -61,18 +61,45 @@ Ballots = Annotated[int, Field(ge=1, le=100, strict=True)]
 class VoteEntry(Strict):
     """How often a model is asked for one decision, and how its replies are combined.
 
-    `by`: without it borda for more than one order, else majority.
+    `orders`: a number, or the least and the most: then a further order is asked only while the mean
+    overlap of the ballots' picks is below `until`. `by`: without it borda for more than one order,
+    else majority.
     """
 
-    orders: Ballots = 1
+    orders: Ballots | tuple[Ballots, Ballots] = 1
     repeats: Ballots = 1
     by: Rule | None = None
+    until: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        if self.orders * self.repeats < 2:
+        first, most = self._range()
+        if most * self.repeats < 2:
             raise ValueError("should have orders or repeats above 1. One reply is not a vote")
+        if first is None and self.until is not None:
+            raise ValueError(
+                "should name the least and the most orders beside until, such as "
+                f"orders: [2, {max(most, 3)}]"
+            )
+        if first is not None and self.until is None:
+            raise ValueError(
+                "should say beside a range of orders when the ballots agree, such as until: 0.8"
+            )
+        if first is not None and not (first < most and first * self.repeats > 1):
+            raise ValueError(
+                "should have orders: [LEAST, MOST] with LEAST below MOST and at least two "
+                "ballots to begin with, such as [2, 7]. One ballot agrees with itself"
+            )
         return self
+
+    def _range(self) -> tuple[int | None, int]:
+        return (None, self.orders) if isinstance(self.orders, int) else self.orders
+
+    def vote(self) -> Vote:
+        """The entry as the rest of the package uses it."""
+        first, most = self._range()
+        until = 1.0 if self.until is None else self.until
+        return Vote(most, self.repeats, self.by, first, until)
 
 
 class ModelEntry(Strict):
@@ -104,7 +131,7 @@ class ModelEntry(Strict):
         """The entry as the rest of the package uses it."""
         fields = self.model_dump(exclude={"price", "name", "vote"})
         price = Price(self.price.input, self.price.output) if self.price else None
-        vote = Vote(self.vote.orders, self.vote.repeats, self.vote.by) if self.vote else None
+        vote = self.vote.vote() if self.vote else None
         return ModelSpec(name=self.name or self.id, price=price, vote=vote, **fields)
 
 

@@ -186,6 +186,12 @@ def _cost(replies: Sequence[Attempt]) -> float | None:
 def _vote(vote: Mapping[str, Any] | None) -> str | None:
     if not vote:
         return None
+    if "until" in vote:  # an adaptive vote: the least and the most orders
+        least, most = vote["orders"]
+        vote = {**vote, "orders": most}
+        until = f", from {least} on until the picks overlap by {vote['until']:g} on average"
+    else:
+        until = ""
     told = [f"{vote[name]} {name}" for name in ("orders", "repeats") if vote.get(name, 1) > 1]
     by = f", combined by {vote['by']}" if vote.get("by") else ""
-    return f"{' and '.join(told) or 'one reply'} of the model for each cluster{by}"
+    return f"{' and '.join(told) or 'one reply'} of the model for each cluster{until}{by}"

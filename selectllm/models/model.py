@@ -9,7 +9,7 @@ unnoticed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -39,27 +39,45 @@ class Price:
 class Vote:
     """How often a model is asked for one decision, and how its replies are combined.
 
-    `orders`: orders in which the cluster is shown; `repeats`: replies to each. `by`: the rule;
-    None is borda where there is more than one order, else majority.
+    `orders`: orders in which the cluster is shown, at most; `repeats`: replies to each. `by`: the
+    rule; None is borda where there is more than one order, else majority. An adaptive vote shows
+    `first` orders of each cluster, and further ones, one at a time, until the mean overlap of the
+    ballots' picks is at least `until` (0 to 1; see voting.mean_overlap). Its orders are the first
+    ones of the fixed vote, so that both share their replies. Without `first` the vote is fixed.
     """
 
     orders: int = 1
     repeats: int = 1
     by: Rule | None = None
+    first: int | None = None
+    until: float = 1.0
 
     @property
     def ballots(self) -> int:
-        """Questions per decision."""
+        """Questions per decision, at most."""
         return self.orders * self.repeats
+
+    @property
+    def least_ballots(self) -> int:
+        """Questions per decision, at least."""
+        return (self.first or self.orders) * self.repeats
 
     @property
     def rule(self) -> Rule:
         """The rule that combines them."""
         return self.by or ("borda" if self.orders > 1 else "majority")
 
+    @property
+    def fixed(self) -> Vote:
+        """The vote that always shows all its orders."""
+        return replace(self, first=None, until=1.0)
+
     def fields(self) -> dict[str, Any]:
-        """As JSON, for manifests."""
-        return {"orders": self.orders, "repeats": self.repeats, "by": self.rule}
+        """As JSON, for manifests: an adaptive vote's `orders` are the least and the most."""
+        fields = {"orders": self.orders, "repeats": self.repeats, "by": self.rule}
+        if self.first is None:
+            return fields
+        return fields | {"orders": [self.first, self.orders], "until": self.until}
 
 
 @dataclass(frozen=True, slots=True)

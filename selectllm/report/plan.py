@@ -10,6 +10,7 @@ from rich.text import Text
 
 from selectllm.evaluation.planning.schema import (
     AssistedBill,
+    Outlay,
     PairAsking,
     PlannedClusters,
     PlanResults,
@@ -107,8 +108,7 @@ def _calls(plan: PlanResults) -> Iterator[Fact]:
     yield (
         "calls",
         f"{' x '.join(factors)} make {counted(pairs, 'decision')}{items}. {total.known:,} of the "
-        f"replies are recorded or cached and cost nothing. {counted(total.calls, 'call')} will be "
-        f"sent, or at most {total.calls_most:,} if replies have to be asked for again.",
+        f"replies are recorded or cached and cost nothing. {calls_ahead(total)}",
     )
     if total.too_long:
         yield (
@@ -116,6 +116,18 @@ def _calls(plan: PlanResults) -> Iterator[Fact]:
             f"{counted(total.too_long, 'prompt')} would be longer than the model's context. Such a "
             "prompt is never sent and counts as invalid. Make clusters.size smaller.",
         )
+
+
+def calls_ahead(total: Outlay) -> str:
+    """How many calls will be sent, and how many at most."""
+    told = f"{counted(total.calls, 'call')} will be sent"
+    if total.further:
+        return (
+            f"{told}. Adaptive votes may take up to {counted(total.further, 'ballot')} beyond "
+            f"their first ones, and all calls come to {total.calls_most:,} at most if replies have "
+            "to be asked for again."
+        )
+    return f"{told}, or at most {total.calls_most:,} if replies have to be asked for again."
 
 
 def _money(plan: PlanResults) -> Iterator[Fact]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from selectllm.core.names import STRATEGY
 from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults, destinations_told
 from selectllm.report.layout import add_row, labelled, table
-from selectllm.report.plan import COLUMNS, TAKEN
+from selectllm.report.plan import COLUMNS, TAKEN, calls_ahead
 from selectllm.report.wording import Fact, count, counted, explained, usd
 
 
@@ -46,11 +46,7 @@ def _sets(plan: SetsPlanResults) -> Iterator[Fact]:
         f"{' x '.join(factors)} make {counted(made, 'set')}, from a pool of "
         f"{counted(plan.items, 'item')}.",
     )
-    yield (
-        "calls",
-        f"{counted(total.calls, 'call')} will be sent, or at most {total.calls_most:,} if replies "
-        "have to be asked for again.",
-    )
+    yield "calls", calls_ahead(total)
     if total.too_long:
         yield (
             "too long",

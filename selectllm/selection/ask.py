@@ -185,7 +185,10 @@ def counted(task: Task, answered: Sequence[Decision]) -> Decision:
     """The decision of a task from those on its questions, which hold no `error`."""
     if (parsed := combined(task, answered)) is None:
         return answered[0]
-    return _decision(task, parsed, [attempt for each in answered for attempt in each.attempts])
+    decision = _decision(task, parsed, [attempt for each in answered for attempt in each.attempts])
+    vote = task.selector.spec.vote
+    adaptive = vote is not None and vote.first is not None
+    return replace(decision, ballots=len(answered)) if adaptive else decision
 
 
 def supposed(question: Task) -> Decision:

@@ -47,6 +47,8 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         row["ranking"] = list(decision.ranking)
     if decision.scores is not None:
         row["scores"] = list(decision.scores)
+    if decision.ballots is not None:
+        row["ballots"] = decision.ballots
     row["attempts"] = [_attempt_row(attempt) for attempt in decision.attempts]
     return row
 
@@ -66,6 +68,8 @@ def decision_from_row(row: Mapping[str, Any]) -> Decision:
     for name in ("prompt", "prompt_sha256", "model", "strategy"):
         if name in fields and fields[name] is not None:
             fields[name] = sys.intern(fields[name])
+    if type(fields.get("ballots", 0)) is not int:
+        raise TypeError("ballots")
     fields["status"] = STATUSES[fields["status"]]
     for name in ("shown", "picks", "problems", "ranking"):
         if fields.get(name) is not None or name != "ranking":

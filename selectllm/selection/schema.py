@@ -32,12 +32,12 @@ class DecisionLine(Part):
 
     `shown`: in shown order. `ranking`: best first; missing unless the selector ordered all
     candidates. `scores`: of the picks, in their order; missing unless a strategy of `select` goes
-    by a number.
+    by a number. `ballots`: how many an adaptive vote had; missing for everything else.
     """
 
     # Of attempts as well: what has a default may be missing.
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
-    absent: ClassVar[frozenset[str]] = frozenset({"ranking", "scores"})
+    absent: ClassVar[frozenset[str]] = frozenset({"ranking", "scores", "ballots"})
 
     cluster: Tally
     order: Tally
@@ -50,6 +50,7 @@ class DecisionLine(Part):
     attempts: tuple[Attempt, ...]
     ranking: tuple[str, ...] | None = None
     scores: tuple[Number, ...] | None = None
+    ballots: Count | None = None
 
 
 class ModelDecisionLine(DecisionLine):

@@ -98,13 +98,21 @@ def _different(
 
 
 def calls_per_decision(spec: ModelSpec) -> int:
-    """Calls that a decision takes if every reply is valid; at most, in clusters of few orders."""
-    return spec.vote.ballots if spec.vote else 1
+    """Calls that a decision takes if every reply is valid; at most, in clusters of few orders.
+
+    Of an adaptive vote as many as it takes where the first ballots agree.
+    """
+    return spec.vote.least_ballots if spec.vote else 1
+
+
+def further_calls(spec: ModelSpec) -> int:
+    """Calls that a decision takes beyond these, at most, where the ballots never agree."""
+    return spec.vote.ballots - spec.vote.least_ballots if spec.vote else 0
 
 
 def most_calls(spec: ModelSpec, reask: int) -> int:
     """Calls that a decision takes at most, under `reask` of the settings."""
-    return calls_per_decision(spec) * (1 + reasks(spec, reask))
+    return (calls_per_decision(spec) + further_calls(spec)) * (1 + reasks(spec, reask))
 
 
 def reasks(spec: ModelSpec, reask: int) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
 
 from selectllm.core.types import Decision, Parsed, Status
-from selectllm.models.model import Rule
+from selectllm.models.model import Rule, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,31 @@ def combine(
 def _named(ballot: Ballot, rule: Rule) -> tuple[str, ...]:
     """The candidates that a ballot gives a vote under `rule`."""
     return ballot.ranking if rule == "borda" and ballot.ranking is not None else ballot.picks
+
+
+def mean_overlap(ballots: Sequence[Collection[str]], k: int) -> float:
+    """How far the picks of `ballots` agree, from 0 (disjoint) to 1 (the same); higher is better.
+
+    The share of k that two ballots both picked, averaged over all pairs of ballots. A ballot that
+    could not be used shares nothing. 1.0 of fewer than two ballots.
+    """
+    cast = [frozenset(picks) for picks in ballots]
+    shared = [len(a & b) / k for a, b in combinations(cast, 2)]
+    return fmean(shared) if shared else 1.0
+
+
+def asks_on(vote: Vote, ballots: Sequence[Decision], asked: int, k: int) -> bool:
+    """Whether a further ballot is cast after the first `asked`, of which `ballots` were answered.
+
+    A fixed vote casts all. An adaptive one casts its first orders, each with all its repeats, and
+    then another order while the ballots disagree; what they come to is not known before all are
+    answered.
+    """
+    if vote.first is None or asked < vote.least_ballots or asked % vote.repeats:
+        return True
+    if len(ballots) < asked:
+        return False
+    return mean_overlap([ballot.picks for ballot in ballots], k) < vote.until
 
 
 def elect(ballots: Sequence[Decision], k: int, rule: Rule, tie: Callable[[str], int]) -> Parsed:

@@ -31,6 +31,9 @@ COMPLAINT = 120  # tokens that asking again adds to the prompt, at most, beside 
 Recall = Callable[[str], Reply | None]
 """The recorded or cached reply to a request, by its key."""
 
+Missing = tuple[Request, int]
+"""A request without a reply, and how many of its question's requests were answered before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unasked:
@@ -53,8 +56,9 @@ class Forecast:
 
     `decisions`: clusters x orders x repeats. Of these are `known` those whose replies are all
     recorded or cached; `too_long` those whose prompt does not fit the context, which are never
-    asked; the rest have calls in `unasked`. `tokens_by`: the tokenizer that counted, or
-    `estimate`. `per_decision`: questions that a decision takes at most.
+    asked; the rest have calls in `unasked`. `perhaps`: further ballots of adaptive votes, which
+    are asked where the first ones disagree. `tokens_by`: the tokenizer that counted, or `estimate`.
+    `per_decision`: questions that a decision takes at most, the ballots of a vote aside.
     """
 
     prompt: str
@@ -64,6 +68,7 @@ class Forecast:
     too_long: int
     unasked: tuple[Unasked, ...]
     tokens_by: str
+    perhaps: tuple[Unasked, ...] = ()
     per_decision: int = 1
 
 
@@ -96,66 +101,86 @@ async def forecast(
     scripted = provider_of(spec).way == "scripted"
     recalled: Recall = (lambda key: None) if scripted else recall
     known: list[Decision] = []
-    missing: dict[object, tuple[Request, int]] = {}
+    missing: dict[object, Missing] = {}
+    perhaps: list[Missing] = []
     too_long, per_decision = 0, 1
     tasks = list(tasks)
     for task in tasks:
-        decisions, unasked = await _foreseen(task, settings, recalled)
-        per_decision = max(per_decision, len(decisions))
-        for lacking in unasked:  # what asks the same is asked once, but of a script
+        asked = await _asked(task, settings, recalled)
+        if not task.ballots:
+            per_decision = max(per_decision, len(asked.decisions))
+        perhaps += asked.perhaps
+        for lacking in asked.missing:  # what asks the same is asked once, but of a script
             missing[len(missing) if scripted else lacking[0].key] = lacking
-        if unasked:
+        if asked.missing:
             continue
-        if any(decision.attempts for decision in decisions):
-            known.append(counted(task, decisions))
+        if any(decision.attempts for decision in asked.decisions):
+            known.append(counted(task, asked.decisions))
         else:
             too_long += 1
     count, tokens_by = _counting(spec, bool(missing))
     most = 1 + reasks_of(selector, settings.reask)
-    return Forecast(
-        prompt=selector.prompt.ref,
-        spec=spec,
-        decisions=len(tasks),
-        known=tuple(known),
-        too_long=too_long,
-        unasked=tuple(
+
+    def unasked(calls: Iterable[Missing]) -> tuple[Unasked, ...]:
+        return tuple(
             Unasked(
                 tokens_in=count(request.messages),
                 max_tokens=request.max_tokens,
                 usual=_usual(request),
                 left=most - answered,
             )
-            for request, answered in missing.values()
-        ),
+            for request, answered in calls
+        )
+
+    return Forecast(
+        prompt=selector.prompt.ref,
+        spec=spec,
+        decisions=len(tasks),
+        known=tuple(known),
+        too_long=too_long,
+        unasked=unasked(missing.values()),
         tokens_by=tokens_by,
+        perhaps=unasked(perhaps),
         per_decision=per_decision,
     )
 
 
-async def _foreseen(
-    task: Task, settings: AskSettings, recall: Recall
-) -> tuple[list[Decision], list[tuple[Request, int]]]:
-    """The decisions on all questions of a task, and the calls that are lacking.
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the questions of one decision come to from memory.
 
-    What is asked next may depend on answers: one that is lacking is `supposed`, which tells how
-    many questions there are and about how long they are.
+    `decisions`: on all of them, an answer that is lacking `supposed`. `missing`: what has no reply;
+    `perhaps`: what has none either and is asked only if ballots that are missing disagree.
     """
-    decisions: list[Decision] = []
-    unasked: list[tuple[Request, int]] = []
-    while questions := following(task, decisions):
+
+    decisions: list[Decision]
+    missing: list[Missing]
+    perhaps: list[Missing]
+
+
+async def _asked(task: Task, settings: AskSettings, recall: Recall) -> _Asked:
+    """Every question that a decision takes.
+
+    What comes next may depend on answers: supposed ones tell how many questions there are, and
+    about how long they are. Of a vote's ballots that is known without.
+    """
+    asked = _Asked([], [], [])
+    while questions := following(task, asked.decisions):
         for question in questions:
             answer = await _recalled(question, settings, recall)
-            if isinstance(answer, Decision):
-                decisions.append(answer)
-            else:
-                unasked.append(answer)
-                decisions.append(supposed(question))
-    return decisions, unasked
+            if not isinstance(answer, Decision):
+                asked.missing.append(answer)
+                answer = supposed(question)
+            asked.decisions.append(answer)
+        if asked.missing and task.ballots:
+            further = task.ballots[len(asked.decisions) :]
+            answers = [await _recalled(question, settings, recall) for question in further]
+            asked.perhaps.extend(each for each in answers if not isinstance(each, Decision))
+            break
+    return asked
 
 
-async def _recalled(
-    question: Task, settings: AskSettings, recall: Recall
-) -> Decision | tuple[Request, int]:
+async def _recalled(question: Task, settings: AskSettings, recall: Recall) -> Decision | Missing:
     """The decision on a question from memory, or the call that it lacks and those before it."""
     memory = Remembered(recall)
     remembering = replace(question, selector=replace(question.selector, model=memory))
@@ -201,7 +226,7 @@ def pace_of(decisions: Sequence[Decision], source: PaceSource) -> CallPace | Non
 
 
 def _questions(forecast: Forecast) -> int:
-    """Questions that one decision takes: several of some prompts, or the ballots of a vote."""
+    """Questions that one decision takes: of some prompts several, or the first ballots of a vote."""
     return max(forecast.per_decision, calls_per_decision(forecast.spec))
 
 
@@ -221,7 +246,7 @@ def outlay(forecast: Forecast, pace: CallPace, priced: Priced | None, concurrenc
     """What the unasked calls take, as many at once as `concurrency` and the provider allow."""
     # A pilot may have asked a model of this name without the vote.
     asks = max(1.0, pace.asks / _questions(forecast))
-    most = sum(call.left for call in forecast.unasked)
+    most = sum(call.left for call in (*forecast.unasked, *forecast.perhaps))
     asks = min(asks, most / len(forecast.unasked)) if forecast.unasked else asks
     calls = len(forecast.unasked) * asks
     tokens_in = round(sum(call.tokens_in for call in forecast.unasked) * asks)
@@ -238,6 +263,7 @@ def outlay(forecast: Forecast, pace: CallPace, priced: Priced | None, concurrenc
         usd=None if price is None else price.cost(tokens_in, tokens_out),
         usd_most=None if price is None else _ceiling(forecast, price),
         hours=calls * pace.seconds / at_once / 3600,
+        further=len(forecast.perhaps) or None,
     )
 
 
@@ -256,6 +282,7 @@ def summed(outlays: Sequence[Outlay]) -> Outlay:
         hours=float(sum(each.hours for each in outlays)),
         usd=usd([each.usd for each in outlays]),
         usd_most=usd([each.usd_most for each in outlays]),
+        further=sum(each.further or 0 for each in outlays) or None,
     )
 
 
@@ -267,7 +294,7 @@ def _ceiling(forecast: Forecast, price: Price) -> float:
     """
     margin = RESERVE_MARGIN if forecast.tokens_by == ESTIMATE else 1.0
     tokens_in = tokens_out = 0.0
-    for call in forecast.unasked:
+    for call in (*forecast.unasked, *forecast.perhaps):
         replies_shown = call.left * (call.left - 1) / 2
         tokens_in += call.left * call.tokens_in * margin
         tokens_in += replies_shown * (call.max_tokens + COMPLAINT)

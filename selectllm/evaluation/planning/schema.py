@@ -64,6 +64,8 @@ class Outlay(Part):
     and asked again as often as it may be.
     """
 
+    absent: ClassVar[frozenset[str]] = frozenset({"further"})
+
     calls: Tally = Field(description="Expected, with asking again as often as in the pace.")
     calls_most: Tally = Field(description="If every decision takes all the calls it may.")
     tokens_in: Tally
@@ -73,6 +75,12 @@ class Outlay(Part):
     usd_most: Amount | None = Field(
         description="If every reply has max_tokens and is asked again as often as it may be; null "
         "if not priced."
+    )
+    further: Tally | None = Field(
+        None,
+        exclude_if=lambda count: count is None,
+        description="Ballots of adaptive votes that are asked beyond the first ones, at most; "
+        "absent without such votes.",
     )
 
 

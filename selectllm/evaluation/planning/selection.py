@@ -24,6 +24,7 @@ from selectllm.selection.by_model import (
     sample_task,
 )
 from selectllm.selection.selector import Selector
+from selectllm.selection.task import further_calls
 from selectllm.selection.ways.following import way_of
 
 Known = Callable[[Pool, int, int], tuple[Cluster, ...] | None]
@@ -81,6 +82,7 @@ async def forecast_selection(
                 decisions=total.decisions + decisions,
                 too_long=total.too_long + one.too_long * decisions,
                 unasked=total.unasked + one.unasked * (decisions if several else this.calls),
+                perhaps=total.perhaps + one.unasked * (decisions * further_calls(selector.spec)),
                 tokens_by=one.tokens_by,
                 per_decision=max(total.per_decision, one.per_decision),
             )

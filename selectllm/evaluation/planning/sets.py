@@ -114,6 +114,7 @@ def _together(selector: Selector, parts: Sequence[Forecast]) -> Forecast:
         too_long=sum(part.too_long for part in parts),
         unasked=tuple(call for part in parts for call in part.unasked),
         tokens_by=parts[0].tokens_by if parts else ESTIMATE,
+        perhaps=tuple(call for part in parts for call in part.perhaps),
         per_decision=max((part.per_decision for part in parts), default=1),
     )
 
@@ -190,12 +191,16 @@ async def measure_forecast(
 def scaled(forecast: Forecast, decisions: int) -> Forecast:
     """`forecast` as it would be of so many decisions; its calls stand in for the others in turn."""
     share = decisions / forecast.decisions
-    calls = round(len(forecast.unasked) * share)
+
+    def all_of(calls: Sequence[Unasked]) -> tuple[Unasked, ...]:
+        return tuple(islice(cycle(calls), round(len(calls) * share)))
+
     return replace(
         forecast,
         decisions=decisions,
         too_long=round(forecast.too_long * share),
-        unasked=tuple(islice(cycle(forecast.unasked), calls)),
+        unasked=all_of(forecast.unasked),
+        perhaps=all_of(forecast.perhaps),
     )
 
 

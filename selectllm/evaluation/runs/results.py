@@ -26,6 +26,7 @@ from selectllm.evaluation.runs.schema import (
     RunUtility,
     StrategyFigures,
 )
+from selectllm.evaluation.runs.votes import adaptive_vote
 from selectllm.stats.interval import Interval
 from selectllm.utility.utility import Utility
 
@@ -100,6 +101,7 @@ def _pair(inputs: RunInputs, pair: tuple[str, str], by_arm: Mapping[Arm, ArmResu
         status_counts={status: counts[status] for status in get_args(Status)},
         order_consistency=order_consistency(decisions, k) if many_orders else None,
         slots=slot_histogram(decisions, k),
+        vote=adaptive_vote(inputs, pair, by_arm),
         **_figures(inputs, side),
     )
 

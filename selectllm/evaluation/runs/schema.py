@@ -42,8 +42,46 @@ class ArmFigures(Part):
     seconds: Number | None
 
 
+class FixedVote(Part):
+    """The vote that always has all its ballots, of the same prompt and model in the same clusters.
+
+    `difference`: by utility, what the adaptive vote captured less what the fixed one did; below 0:
+    agreement was lost. `same`: of the decisions, those with the same picks.
+    """
+
+    model: str
+    ballots: Tally
+    same: Share | None
+    difference: Mapping[str, Interval | None]
+
+
+class AdaptiveVote(Part):
+    """What a vote asked that goes on only where its ballots disagree.
+
+    `least`, `most`: ballots of a decision; `until`: the mean overlap of their picks that ends it.
+    `ballots`: of all decisions; `ballots_fixed`: what always asking for `most` takes, less where a
+    cluster has fewer orders. `ended_first`: decisions whose first ballots agreed.
+    """
+
+    absent: ClassVar[frozenset[str]] = frozenset({"fixed"})
+
+    least: Tally
+    most: Tally
+    until: Share
+    ballots: Tally
+    ballots_fixed: Tally
+    ended_first: Tally
+    fixed: FixedVote | None = Field(
+        None,
+        exclude_if=lambda fixed: fixed is None,
+        description="Absent unless the run has that model, too.",
+    )
+
+
 class PairFigures(ArmFigures):
     """A prompt with a model."""
+
+    absent: ClassVar[frozenset[str]] = ArmFigures.absent | {"vote"}
 
     prompt: str
     model: str
@@ -54,6 +92,11 @@ class PairFigures(ArmFigures):
         description="kappa of its picks over orders; null with one order."
     )
     slots: SlotHistogram
+    vote: AdaptiveVote | None = Field(
+        None,
+        exclude_if=lambda vote: vote is None,
+        description="What an adaptive vote asked; absent for everything else.",
+    )
 
 
 class StrategyFigures(ArmFigures):

@@ -11,7 +11,7 @@ from selectllm.core.types import Decision, Parsed
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import Task, calls_per_decision, most_calls, reasks_of
-from selectllm.selection.voting import elect
+from selectllm.selection.voting import asks_on, elect
 from selectllm.selection.ways import pairwise, pointwise, setwise
 
 
@@ -51,7 +51,14 @@ def following(task: Task, answered: Sequence[Decision] = ()) -> tuple[Task, ...]
     way = None if task.of else way_of(task.selector.prompt)
     if way is not None:
         return way.following(task, answered)
-    return () if answered else task.ballots or (task,)
+    vote = task.selector.spec.vote
+    if not task.ballots or vote is None:
+        return () if answered else (task,)
+    if not answered:
+        return task.ballots[: vote.least_ballots]
+    if not asks_on(vote, answered, len(answered), task.k):
+        return ()
+    return task.ballots[len(answered) : len(answered) + vote.repeats]
 
 
 def combined(task: Task, answered: Sequence[Decision]) -> Parsed | None:

@@ -1,0 +1,55 @@
+"""What adaptive votes asked and saved, and what agreement that took, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from selectllm.evaluation.runs.schema import AdaptiveVote, FixedVote, PairFigures, RunResults
+from selectllm.report.wording import count, counted, percent, spread
+
+
+def vote_sentences(results: RunResults) -> Iterator[str]:
+    """Of every pair with an adaptive vote: what it asked, and how it compares with the fixed one.
+
+    Where the run has no fixed vote: how it gets one.
+    """
+    for pair in results.pairs:
+        if pair.vote is not None:
+            yield _saved(pair, pair.vote)
+            yield _against(pair, pair.vote)
+
+
+def _saved(pair: PairFigures, vote: AdaptiveVote) -> str:
+    saved = vote.ballots_fixed - vote.ballots
+    share = saved / vote.ballots_fixed if vote.ballots_fixed else 0.0
+    mean = vote.ballots / pair.decisions if pair.decisions else 0.0
+    return (
+        f"{pair.prompt} + {pair.model}: the adaptive vote asked for {mean:.1f} of "
+        f"{vote.most} ballots on average, {count(vote.ballots)} in all. Against the fixed vote "
+        f"that saved {counted(saved, 'ballot')} ({percent(share)}): {vote.ended_first} of "
+        f"{counted(pair.decisions, 'decision')} ended with the first {vote.least} ballots, since "
+        f"their picks overlapped by at least {vote.until:g}."
+    )
+
+
+def _against(pair: PairFigures, vote: AdaptiveVote) -> str:
+    if vote.fixed is None:
+        return (
+            "What agreement the saved ballots cost is not known without the fixed vote in the "
+            f"same run. To know it, add the model {pair.model} to the suite once more, with a name "
+            f"of its own and vote: {{orders: {vote.most}}}, and run: selectllm eval SUITE (replies "
+            "that were made are not paid for again)."
+        )
+    return _compared(vote.fixed)
+
+
+def _compared(fixed: FixedVote) -> str:
+    same = "" if fixed.same is None else f" picked the same in {percent(fixed.same)} of decisions"
+    known = {name: found for name, found in fixed.difference.items() if found is not None}
+    lost = [
+        f"{abs(found.estimate):.3f} {'lost' if found.estimate < 0 else 'won'} of captured {name} "
+        f"(difference {found.estimate:+.3f}, {spread(found, 3)})"
+        for name, found in known.items()
+    ]
+    told = f": {'; '.join(lost)}" if lost else ""
+    return f"The fixed vote {fixed.model} of {count(fixed.ballots)} ballots{same}{told}."
