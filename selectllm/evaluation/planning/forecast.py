@@ -226,7 +226,7 @@ def pace_of(decisions: Sequence[Decision], source: PaceSource) -> CallPace | Non
 
 
 def _questions(forecast: Forecast) -> int:
-    """Questions that one decision takes: of some prompts several, or the first ballots of a vote."""
+    """Questions of one decision: of some prompts several, of a vote its first ballots."""
     return max(forecast.per_decision, calls_per_decision(forecast.spec))
 
 
