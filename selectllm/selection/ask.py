@@ -192,12 +192,14 @@ def counted(task: Task, answered: Sequence[Decision]) -> Decision:
 
 
 def supposed(question: Task) -> Decision:
-    """What stands in for the answer to a question that is not asked: a seeded choice, unpaid."""
-    ids = [item.id for item in question.shown]
-    drawn = [seeded_hash("supposed", question.seed, *sorted(ids), item_id) for item_id in ids]
-    ranked = sorted(range(len(ids)), key=drawn.__getitem__)
-    scores = tuple(value / 2**64 for value in drawn) if question.of and len(ids) == 1 else None
-    return _decision(question, Parsed(tuple(ranked[: question.k]), "ok", scores=scores), [])
+    """What stands in for the answer to a question that is not asked: whoever is first, unpaid.
+
+    The first in the order of the cluster, which is random, and a value that is the same for all.
+    """
+    order = {item.id: place for place, item in enumerate(question.of or question.shown)}
+    places = sorted(range(len(question.shown)), key=lambda at: order[question.shown[at].id])
+    scores = (0.0,) * len(places) if question.selector.prompt.form.shows == "item" else None
+    return _decision(question, Parsed(tuple(places[: question.k]), "ok", scores=scores), [])
 
 
 async def _decide_one(

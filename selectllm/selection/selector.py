@@ -8,7 +8,11 @@ from selectllm.core.errors import PromptError
 from selectllm.models.connect import Connections, connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec
 from selectllm.models.providers.endpoint import missing_key
-from selectllm.models.providers.providers import check_lists_logprobs, tokens_to_list
+from selectllm.models.providers.providers import (
+    check_lists_logprobs,
+    provider_of,
+    tokens_to_list,
+)
 from selectllm.prompting.prompt import Prompt
 from selectllm.prompting.replies.formats import write_reply
 
@@ -56,9 +60,29 @@ class Selector:
             tokens_to_list(self.spec)
 
 
+def check_batched(prompt: Prompt) -> None:
+    """Raise PromptError for a prompt of which a cluster takes several questions."""
+    if prompt.form.shows != "cluster":
+        why = (
+            "each question depends on the answers before it, so that it would need a batch of its "
+            "own"
+            if prompt.form.shows == "some"
+            else "batches bring no log-probabilities"
+        )
+        raise PromptError(
+            f"{prompt.ref} has reply: {prompt.reply} and cannot be asked in batches: {why}. Run "
+            "the same command without `batch`, or use a prompt that shows whole clusters"
+        )
+
+
 def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selector:
-    """`prompt` run through the model of `spec`, ready to be asked."""
+    """`prompt` run through the model of `spec`, ready to be asked.
+
+    Raises PromptError for a prompt that cannot be asked in batches, if that is how it is asked.
+    """
     spec = settled(spec, shared.base)
+    if shared.batch is not None and provider_of(spec).way == "network":
+        check_batched(prompt)
     return Selector(
         prompt=prompt,
         spec=spec,

@@ -23,7 +23,7 @@ from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.ask import counted, decide, supposed
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import AskSettings, Task, calls_per_decision, reasks_of
-from selectllm.selection.ways.following import following
+from selectllm.selection.ways.following import calls_at, following
 
 ESTIMATE = "estimate"
 COMPLAINT = 120  # tokens that asking again adds to the prompt, at most, beside the reply
@@ -101,6 +101,7 @@ async def forecast(
     scripted = provider_of(spec).way == "scripted"
     recalled: Recall = (lambda key: None) if scripted else recall
     known: list[Decision] = []
+    once = selector.prompt.form.shows == "item" and not scripted
     missing: dict[object, Missing] = {}
     perhaps: list[Missing] = []
     too_long, per_decision = 0, 1
@@ -110,8 +111,8 @@ async def forecast(
         if not task.ballots:
             per_decision = max(per_decision, len(asked.decisions))
         perhaps += asked.perhaps
-        for lacking in asked.missing:  # what asks the same is asked once, but of a script
-            missing[len(missing) if scripted else lacking[0].key] = lacking
+        for lacking in asked.missing:  # items are asked about once, in however many orders
+            missing[lacking[0].key if once else len(missing)] = lacking
         if asked.missing:
             continue
         if any(decision.attempts for decision in asked.decisions):
@@ -162,7 +163,8 @@ async def _asked(task: Task, settings: AskSettings, recall: Recall) -> _Asked:
     """Every question that a decision takes.
 
     What comes next may depend on answers: supposed ones tell how many questions there are, and
-    about how long they are. Of a vote's ballots that is known without.
+    about how long they are; a tournament may take a few more, which count as its last. Of a vote's
+    ballots all is known without.
     """
     asked = _Asked([], [], [])
     while questions := following(task, asked.decisions):
@@ -176,7 +178,10 @@ async def _asked(task: Task, settings: AskSettings, recall: Recall) -> _Asked:
             further = task.ballots[len(asked.decisions) :]
             answers = [await _recalled(question, settings, recall) for question in further]
             asked.perhaps.extend(each for each in answers if not isinstance(each, Decision))
-            break
+            return asked
+    if asked.missing:
+        most = calls_at(task.selector, len(task.shown), task.k)
+        asked.missing.extend(asked.missing[-1:] * (most - len(asked.decisions)))
     return asked
 
 
