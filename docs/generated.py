@@ -228,10 +228,12 @@ def providers() -> None:
                     schema_words,
                     "" if provider.direct is None else "can be",
                     "" if provider.batches is None else "yes",
+                    "" if provider.lists_logprobs else "no",
                 )
             )
     variables = ("key, first one set", "base URL, first one set")
-    _table(("model", *variables, "JSON schema", "direct", "batches"), rows)
+    answers = ("JSON schema", "direct", "batches", "log-probabilities")
+    _table(("model", *variables, *answers), rows)
 
 
 def _schema_words(provider: Provider) -> str:

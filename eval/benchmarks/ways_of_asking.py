@@ -3,8 +3,8 @@
     python eval/benchmarks/ways_of_asking.py [--pool POOL] [--limit 60] [--rows 1 3 7] [--model M]
 
 Whole clusters (short@1) in 1, 3 and 7 orders; pairs (pair@1) with the calls that have as many
-prompt tokens as these; one item at a time (point@1, yes-no@1), four at a time (few@1). Told are captured
-with its interval, the share of picks that are the same in a second set of orders beyond chance,
+prompt tokens as these; one item at a time (point@1, yes-no@1), four at a time (few@1). The table
+has captured with its interval, how alike the picks are in a second set of orders beyond chance,
 where the picks stood, or how often the candidate shown first won, and CPU. Without --pool: the
 quickstart, whose 180 items make 18 clusters of ten, and then dolly_dev2000 (rows with a 0/1 column
 `rating`) where it is found in ../shared/data; it is not part of the project. Of that pool only
@@ -63,7 +63,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             asking = Asking(arguments, pool, Path(folder))
             print(f"{pool.stem}: {asking.items} items, clusters of {SIZE}, {PICKS} picked")
-            print(HEAD)
+            print(HEAD, flush=True)
             for arm in asking.arms():
                 print(asking.row(arm), flush=True)
     return 0
@@ -148,7 +148,9 @@ class Asking:
         out = self._folder / f"run {arm.name}"
         cache = ["--cache", str(self._arguments.cache)]
         before = cpu()
-        quietly(["eval", str(self._suite(arm)), *cache, "-o", str(out), "--json"])
+        # One cluster after another: the engine works on one call at a time and keeps its beginning.
+        one = ["-j", "1", "--quiet"]
+        quietly(["eval", str(self._suite(arm)), *cache, "-o", str(out), "--json", *one])
         used = cpu() - before
         pair = json.loads((out / "results.json").read_text("utf-8"))["pairs"][0]
         log = (out / "decisions.jsonl").read_text("utf-8").splitlines()[1:]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import ProviderError, ReplyMissing, SelectLLMError
 from selectllm.core.types import Attempt, Decision, Message, Parsed, Question, Reply
 from selectllm.models.model import Request, expect

@@ -16,7 +16,7 @@ from selectllm.selection.ways import pairwise, pointwise, setwise
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class WayOfAsking:
     """One way of asking about a cluster with several smaller questions.
 
     `following(task, answered)`: the questions that come after those answered, none once it is
@@ -30,12 +30,12 @@ class Way:
     calls: Callable[[Prompt, int, int], int]
 
 
-POINTWISE = Way(pointwise.following, pointwise.combined, pointwise.calls)
-PAIRWISE = Way(pairwise.following, pairwise.combined, pairwise.calls)
-SETWISE = Way(setwise.following, setwise.combined, setwise.calls)
+POINTWISE = WayOfAsking(pointwise.following, pointwise.combined, pointwise.calls)
+PAIRWISE = WayOfAsking(pairwise.following, pairwise.combined, pairwise.calls)
+SETWISE = WayOfAsking(setwise.following, setwise.combined, setwise.calls)
 
 
-def way_of(prompt: Prompt) -> Way | None:
+def way_of(prompt: Prompt) -> WayOfAsking | None:
     """How a prompt asks about a cluster; None if one question shows all of it."""
     shows = prompt.form.shows
     if shows == "some":
