@@ -228,11 +228,12 @@ def providers() -> None:
                     schema_words,
                     "" if provider.direct is None else "can be",
                     "" if provider.batches is None else "yes",
+                    "" if provider.reasoning is None else "yes",
                     "" if provider.lists_logprobs else "no",
                 )
             )
     variables = ("key, first one set", "base URL, first one set")
-    answers = ("JSON schema", "direct", "batches", "log-probabilities")
+    answers = ("JSON schema", "direct", "batches", "reasoning", "log-probabilities")
     _table(("model", *variables, *answers), rows)
 
 

@@ -46,7 +46,7 @@ MORE = {
     "batch": "Write questions to a file for vllm run-batch, and take its answers.",
     "optimize": "Search for a better prompt, and confirm it on new clusters.",
     "prompts": "List, show, compare, write and lock prompts.",
-    "models": "List, install or serve embedded models.",
+    "models": "Check the models of a suite; list, install or serve embedded ones.",
     "doctor": "Show what is installed and set here, and what is broken.",
     "cache": "List, check, repair or clear the cached replies.",
     "log": "Mend the log of a run or selection.",

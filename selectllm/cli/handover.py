@@ -29,13 +29,7 @@ from selectllm.report.next_steps import command
 @grouped(
     "settings",
     HandoverSettings,
-    option(
-        "--to",
-        type=TOOLS,
-        metavar=f"[{'|'.join(TOOLS.choices)}]",
-        required=True,
-        help=TOOL,
-    ),
+    option("--to", type=TOOLS, metavar=f"[{'|'.join(TOOLS.choices)}]", required=True, help=TOOL),
     option(
         "-o",
         "--out",

@@ -1,22 +1,54 @@
-"""`selectllm models`: the models that run embedded, with no key and no network."""
+"""`selectllm models`: embedded models, and whether any model answers as a suite needs it."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import click
 
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import AS_JSON
+from selectllm.cli.options import AS_JSON, Common, common_options, model_options
+from selectllm.cli.session import open_session
 from selectllm.cli.terminal import say
+from selectllm.core.errors import ProviderError
+from selectllm.core.shown import capital
 from selectllm.jobs.embedded_models import embedded_models, install_engine
+from selectllm.jobs.options import ModelOptions
+from selectllm.jobs.sync import finished
 from selectllm.models.providers import embedded_server, weights
 from selectllm.report.next_steps import command
 
 
 @click.group()
 def models() -> None:
-    """List, install or serve the embedded models, which are called local/NAME."""
+    """Check the models of a suite. List, install or serve embedded ones, called local/NAME."""
+
+
+@models.command(epilog=example("models check suite.yaml", "models check ollama_chat/qwen3.5:9b"))
+@click.argument("suite", metavar="SUITE|MODEL")
+@option("--prompt", show_default="the first of the suite")
+@model_options
+@common_options
+@click.pass_context
+def check(
+    ctx: click.Context, suite: str, prompt: str | None, model_options: ModelOptions, common: Common
+) -> None:
+    """Ask each model of SUITE, or MODEL, once, and say whether its reply can be used.
+
+    If not, it says why and what to set: all of it was thinking, the format was ignored, the context
+    was cut. A second call of one token shows whether log-probabilities are listed. No reply is
+    taken from the cache or kept in it.
+
+    Exit codes: 0 every model answered; 1 a reply cannot be used; 6 a model could not be asked.
+    """
+    from selectllm.jobs.checking import check_models
+
+    session = open_session(common, Path(suite).resolve().parent)
+    checked = finished(check_models(suite, prompt=prompt, options=model_options, session=session))
+    say(checked, as_json=common.as_json)
+    session.note(f"{capital(session.spent)}.")
+    ctx.exit(ProviderError.exit_code if checked.not_reached else int(checked.unusable))
 
 
 @models.command("list", epilog=example("models list"))
@@ -45,12 +77,7 @@ def install(name: str) -> None:
 
 @models.command(epilog=example("models serve smollm2-135m --port 8080"))
 @click.argument("name")
-@option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    show_default="any free port",
-)
+@option("--port", type=click.IntRange(0, 65535), default=0, show_default="any free port")
 def serve(name: str, port: int) -> None:
     """Serve the model NAME on 127.0.0.1 for other programs, until you press Ctrl-C.
 

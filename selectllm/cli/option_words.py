@@ -73,10 +73,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     ),
     "--model": ("MODEL", "The model to ask: its name in the suite, or PROVIDER/MODEL."),
     "--name": (None, "The name of the utility."),
-    "--only": (
-        "SELECTOR",
-        "Use only this selector: PROMPT+MODEL, prompt, model or strategy.",
-    ),
+    "--only": ("SELECTOR", "Use only this selector: PROMPT+MODEL, prompt, model or strategy."),
     "--out": (None, "Where to write the result."),
     "--pool": ("FILE", "The pool of the sets, if it is not the suite's."),
     "--port": (None, "The port to listen on; 0 takes any that is free."),

@@ -137,13 +137,7 @@ def render_(
 @k_option
 @size_option
 def diff(
-    where: Where,
-    a: str,
-    b: str,
-    pool: Path | None,
-    columns: Mapping[str, str],
-    k: int,
-    size: int,
+    where: Where, a: str, b: str, pool: Path | None, columns: Mapping[str, str], k: int, size: int
 ) -> None:
     """Compare the prompts A and B line by line."""
     from selectllm.jobs import comparing_prompts

@@ -25,10 +25,7 @@ def open_session(common: Common, start: Path) -> CommandSession:
     """The session of a command that works around the folder `start`; closed when it ends."""
     settings = {name: getattr(common, name) for name in SETTINGS}
     session = CommandSession(
-        start=start,
-        watcher=Terminal(common.quiet),
-        engine=engine_settings().opened(),
-        **settings,
+        start=start, watcher=Terminal(common.quiet), engine=engine_settings().opened(), **settings
     )
     session.common = common
     if context := click.get_current_context(silent=True):  # none when a script opens a session

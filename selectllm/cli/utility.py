@@ -118,11 +118,7 @@ def ask(target: Path, settings: RatingRequest, common: Common) -> None:
     ),
 )
 @click.argument(
-    "files",
-    metavar="SHEET...|RESULT...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
+    "files", metavar="SHEET...|RESULT...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @option("-o", "--out", type=FILE, show_default="NAME.ratings.jsonl, or results.jsonl with --export")
 @grouped(

@@ -17,12 +17,7 @@ PORT = 8642
 
 @click.command(epilog=example("view", "view eval/runs --port 8700 --no-browser"))
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=PORT,
-    show_default=True,
-)
+@option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True)
 @option("--no-browser", is_flag=True, help="Print the address only, and open no browser.")
 def view(folder: Path | None, port: int, no_browser: bool) -> None:
     """Show the runs in DIR in a browser, until Ctrl-C ends it.

@@ -173,6 +173,7 @@ class Reply:
     `finish_reason`: stop, length, refused (the provider's own field said so), too_long (the
     provider says the prompt does not fit its context) or another word of the provider's.
     `tokens_in`, `tokens_out`: as billed, None if not reported. `cost_usd`: None if not priced.
+    `tokens_reasoning`: those of `tokens_out` that are thinking, None for none or if not known.
     `seconds`: the original latency, also on a cache hit; `cached`: nothing was sent this time.
 
     Of this time alone, and kept in no cache: `waited`, `at_most_usd` as in Attempt, and `failed`,
@@ -189,6 +190,7 @@ class Reply:
     waited: float | None = None
     at_most_usd: float | None = None
     failed: tuple[Attempt, ...] = ()
+    tokens_reasoning: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ class Attempt:
     status of a failure, None where no response came. `waited`: seconds from when it could have
     been sent to when it was; None for none. `at_most_usd`: what it may have been billed, where
     the provider did not say what it was; None where it did, or where nothing is billed.
+    `tokens_reasoning`: as in Reply.
 
     A field that has a default may be missing in the log; the JSON Schema of a decision is
     generated from these types.
@@ -216,6 +219,7 @@ class Attempt:
     status: int | None = None
     waited: Amount | None = None
     at_most_usd: Amount | None = None
+    tokens_reasoning: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from selectllm.evaluation.suite_entries import (
     SetsEntry,
     SevereEntry,
     VoteEntry,
+    off_of,
 )
 from selectllm.evaluation.suite_paths import check_inside
 from selectllm.models.model import ModelSpec
@@ -53,10 +54,6 @@ from selectllm.utility.entries import (
 
 def _bare_id(value: Any) -> Any:
     return {"id": value} if isinstance(value, str) else value
-
-
-def _off(value: Any) -> Any:
-    return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
 class Suite(Strict):
@@ -82,7 +79,7 @@ class Suite(Strict):
     seed: int = 0
     structured: Annotated[
         Literal["auto", "off"],
-        BeforeValidator(_off, json_schema_input_type=Literal["auto", "off", False]),
+        BeforeValidator(off_of, json_schema_input_type=Literal["auto", "off", False]),
     ] = "auto"
     replies: str | None = None
     prompts: tuple[str, ...] = ()

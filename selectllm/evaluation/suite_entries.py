@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from selectllm.core.plugins import REFERENCE, is_reference
 from selectllm.core.strict import Count, JsonMapping, Name, Strict
-from selectllm.models.model import Answer, ModelSpec, Price, Rule, Transport, Vote
+from selectllm.models.model import Answer, ModelSpec, Price, Reasoning, Rule, Transport, Vote
 from selectllm.selection.clustering.partition import PARTITIONS
 
 
@@ -34,6 +41,11 @@ Partition = Annotated[
 """The name of a partition, or `module:attr` of code beside the suite."""
 
 
+def off_of(value: Any) -> Any:
+    """`off`, which YAML 1.1 reads as false."""
+    return "off" if value is False else value
+
+
 class ClustersEntry(Strict):
     """How the pool is divided. `limit`: only the first clusters of the seeded order.
 
@@ -49,13 +61,32 @@ class ClustersEntry(Strict):
 
 
 class PriceEntry(Strict):
-    """USD per million tokens."""
+    """USD per million tokens. `reasoning`: of thinking, if it costs another price than output."""
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
+    reasoning: Annotated[float, Field(ge=0)] | None = None
 
 
-Ballots = Annotated[int, Field(ge=1, le=100, strict=True)]
+MOST_BALLOTS = 100
+Ballots = Annotated[int, Field(ge=1, le=MOST_BALLOTS, strict=True)]
+
+
+def _orders(value: Any) -> int | tuple[int, int]:
+    """A number of orders, or the least and the most."""
+    counts = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if len(counts) > 2 or not all(type(n) is int and 1 <= n <= MOST_BALLOTS for n in counts):
+        raise ValueError(
+            f"should be a whole number from 1 to {MOST_BALLOTS}, or the least and the most, such "
+            "as [2, 7]"
+        )
+    return counts[0] if len(counts) == 1 else (counts[0], counts[1])
+
+
+Orders = Annotated[
+    int | tuple[int, int],
+    PlainValidator(_orders, json_schema_input_type=Ballots | tuple[Ballots, Ballots]),
+]
 
 
 class VoteEntry(Strict):
@@ -66,7 +97,7 @@ class VoteEntry(Strict):
     else majority.
     """
 
-    orders: Ballots | tuple[Ballots, Ballots] = 1
+    orders: Orders = 1
     repeats: Ballots = 1
     by: Rule | None = None
     until: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -74,13 +105,13 @@ class VoteEntry(Strict):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         first, most = self._range()
-        if most * self.repeats < 2:
-            raise ValueError("should have orders or repeats above 1. One reply is not a vote")
         if first is None and self.until is not None:
             raise ValueError(
                 "should name the least and the most orders beside until, such as "
                 f"orders: [2, {max(most, 3)}]"
             )
+        if most * self.repeats < 2:
+            raise ValueError("should have orders or repeats above 1. One reply is not a vote")
         if first is not None and self.until is None:
             raise ValueError(
                 "should say beside a range of orders when the ballots agree, such as until: 0.8"
@@ -118,6 +149,9 @@ class ModelEntry(Strict):
     top_k: Count | None = None
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None
+    reasoning: Annotated[
+        Reasoning | None, BeforeValidator(off_of, json_schema_input_type=Reasoning | Literal[False])
+    ] = None
     structured: bool | None = None
     vote: VoteEntry | None = None
     answer: Answer = "text"
@@ -130,7 +164,7 @@ class ModelEntry(Strict):
     def spec(self) -> ModelSpec:
         """The entry as the rest of the package uses it."""
         fields = self.model_dump(exclude={"price", "name", "vote"})
-        price = Price(self.price.input, self.price.output) if self.price else None
+        price = Price(**self.price.model_dump()) if self.price else None
         vote = self.vote.vote() if self.vote else None
         return ModelSpec(name=self.name or self.id, price=price, vote=vote, **fields)
 

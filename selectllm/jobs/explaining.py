@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from selectllm.models.wrappers.nearest import Comparison, Nearest, comparable
 from selectllm.models.wrappers.recorded import read_pack
 from selectllm.selection.ask import decide
 from selectllm.selection.selector import Selector
-from selectllm.selection.task import Task
+from selectllm.selection.task import AskSettings, Task
 from selectllm.selection.ways.following import following
 
 SHOWN = 10  # reasons of a pair that are told
@@ -188,16 +188,14 @@ def _pack(suite: Suite) -> Mapping[str, Reply]:
     return {} if path is None or not path.exists() else read_pack(path)
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Looked:
-    """What is known of the questions of one pair; `keys`: of the replies in the cache."""
+    """What is known of one question."""
 
-    questions: int = 0
-    recorded: int = 0
-    cached: int = 0
-    too_long: int = 0
-    misses: list[Miss] = field(default_factory=list)
-    keys: set[str] = field(default_factory=set)
+    recorded: bool = False
+    cached: bool = False
+    too_long: bool = False
+    miss: Miss | None = None
 
 
 class _Looking:
@@ -211,37 +209,42 @@ class _Looking:
 
     async def pair(self, run: Run, selector: Selector) -> PairExplained:
         """What is known of one prompt and model."""
-        looked = _Looked()
+        seen: list[_Looked] = []
         for task in tasks(run):
             if task.selector is selector:
-                await self._look(task, run, looked)
-        self.keys |= looked.keys
-        pair = selector.prompt.ref, selector.spec.name
-        counts = looked.questions, looked.recorded, looked.cached, looked.too_long
-        return PairExplained(*pair, *counts, tuple(looked.misses))
+                seen += await self._at(task, run.settings)
+        return PairExplained(
+            prompt=selector.prompt.ref,
+            model=selector.spec.name,
+            questions=len(seen),
+            recorded=sum(each.recorded for each in seen),
+            cached=sum(each.cached for each in seen),
+            too_long=sum(each.too_long for each in seen),
+            misses=tuple(each.miss for each in seen if each.miss is not None),
+        )
 
-    async def _look(self, task: Task, run: Run, looked: _Looked) -> None:
-        """Every question of a decision; what comes after one without a reply is not known."""
+    async def _at(self, task: Task, settings: AskSettings) -> list[_Looked]:
+        """What is known of the questions of one decision, up to those after a missing reply."""
         answered: list[Decision] = []
-        missed = len(looked.misses)
-        while len(looked.misses) == missed and (questions := following(task, answered)):
+        seen: list[_Looked] = []
+        while len(answered) == len(seen) and (questions := following(task, answered)):
             for question in questions:
-                memory = Remembered(self._recall)
-                keys: set[str] = set()
-                model = _Noting(memory, keys)
-                asking = replace(question, selector=replace(question.selector, model=model))
-                looked.questions += 1
+                memory, found = Remembered(self._recall), set[str]()
+                model = _Noting(memory, found)
+                asking = replace(question, selector=replace(task.selector, model=model))
                 try:
-                    decision = await decide(asking, run.settings)
+                    decision = await decide(asking, settings)
                 except ReplyMissing:
                     assert memory.missing is not None
-                    looked.misses.append(self._miss(question, memory.missing, memory.answered))
+                    miss = self._miss(question, memory.missing, memory.answered)
+                    seen.append(_Looked(miss=miss))
                 else:
                     answered.append(decision)
-                    looked.too_long += not decision.attempts
-                    looked.recorded += bool(keys) and keys <= self._pack.keys()
-                    looked.cached += bool(keys) and all(map(self._is_cached, keys))
-                looked.keys |= {key for key in keys if self._is_cached(key)}
+                    recorded = bool(found) and found <= self._pack.keys()
+                    cached = bool(found) and all(map(self._is_cached, found))
+                    seen.append(_Looked(recorded, cached, not decision.attempts))
+                self.keys |= {key for key in found if self._is_cached(key)}
+        return seen
 
     def _is_cached(self, key: str) -> bool:
         return self._cache.get(key) is not None

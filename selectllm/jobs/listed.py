@@ -18,6 +18,7 @@ JOBS: Mapping[str, str] = {
     **PUBLIC,
     "aa": "comparing",
     "audit": "auditing",
+    "check_models": "checking",
     "plan_audit": "auditing",
     "plan_sets": "planning",
     "sets": "sets",

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from selectllm.core.errors import UsageError, blaming
-from selectllm.core.types import Decision, Pool
+from selectllm.core.types import Attempt, Decision, Pool
 from selectllm.jobs.session import Session
 from selectllm.models.model import ModelSpec
-from selectllm.selection.ask import spent_unseen
+from selectllm.models.providers.reasoning import stops_thinking
+from selectllm.selection.ask import all_thinking, spent_unseen
 from selectllm.selection.by_model import SelectSettings
 from selectllm.selection.scorers.item_scorer import Measured, Meter
 from selectllm.selection.strategies import Candidates, Strategy
@@ -129,14 +130,35 @@ def note_equal_ballots(session: Session, spec: ModelSpec) -> None:
 def note_used_up(
     session: Session, specs: Iterable[ModelSpec], decisions: Iterable[Decision]
 ) -> None:
-    """Note the models that used up `max_tokens` before they wrote any text."""
-    attempts = defaultdict[str | None, list[bool]](list)
+    """Note the models whose replies are thinking without an answer, and what to set."""
+    attempts = defaultdict[str | None, list[Attempt]](list)
     for decision in decisions:
-        attempts[decision.model] += map(spent_unseen, decision.attempts)
+        attempts[decision.model] += decision.attempts
     for spec in specs:
-        if used_up := sum(attempts[spec.name]):
+        asked = attempts[spec.name]
+        lost = [attempt for attempt in asked if spent_unseen(attempt) or all_thinking(attempt)]
+        if lost:
+            cut = any(attempt.finish_reason == "length" for attempt in lost)
+            text = "answer" if any(attempt.reply.strip() for attempt in lost) else "text"
             session.note(
-                f"Note: {used_up} of {len(attempts[spec.name])} replies of {spec.name} have no "
-                f"text: its reasoning used up max_tokens ({spec.max_tokens:,}). Give it more room "
-                f"with `max_tokens={4 * spec.max_tokens}`, or in the suite's entry of the model"
+                f"Note: {len(lost)} of {len(asked)} replies of {spec.name} have no {text}: "
+                f"{thought_only(spec, cut)}, or in the suite's entry of the model"
             )
+
+
+def thought_only(spec: ModelSpec, cut: bool) -> str:
+    """Why a reply is thinking alone, and what to set, as arguments of a model.
+
+    `cut`: it was cut at max_tokens.
+    """
+    room = f"Give it more room with `max_tokens={4 * spec.max_tokens}`"
+    why = "it ended after thinking"
+    if cut:
+        why = f"its reasoning used up max_tokens ({spec.max_tokens:,})"
+    if spec.reasoning == "off":
+        why += ", though it was told not to think (`reasoning: off`)"
+    elif stops_thinking(spec):
+        return f"{why}. Stop it from thinking with `reasoning=off`. {room}"
+    elif spec.reasoning in ("medium", "high"):
+        return f"{why}. Let it think less with `reasoning=low`. {room}"
+    return f"{why}. {room}"

@@ -45,6 +45,7 @@ class Jobs:
         from selectllm.evaluation.suite import Suite
         from selectllm.jobs import (
             auditing,
+            checking,
             comparing,
             evaluating,
             gating,
@@ -62,6 +63,8 @@ class Jobs:
         ab_async = staticmethod(comparing.ab)
         audit = staticmethod(blocking(auditing.audit))
         audit_async = staticmethod(auditing.audit)
+        check_models = staticmethod(blocking(checking.check_models))
+        check_models_async = staticmethod(checking.check_models)
         evaluate = staticmethod(blocking(evaluating.evaluate))
         evaluate_async = staticmethod(evaluating.evaluate)
         optimize = staticmethod(blocking(optimizing.optimize))

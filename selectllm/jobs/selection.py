@@ -78,13 +78,15 @@ class Selection:
 
     @property
     def taken(self) -> dict[str, float]:
-        """Replies, tokens and seconds behind it."""
+        """Replies, tokens and seconds behind it; `tokens_reasoning` only where any are known."""
         replies = self.replies
+        thought = sum(reply.tokens_reasoning or 0 for reply in replies)
         return {
             "replies": len(replies),
             "cached": sum(reply.cached for reply in replies),
             "tokens_in": sum(reply.tokens_in or 0 for reply in replies),
             "tokens_out": sum(reply.tokens_out or 0 for reply in replies),
+            **({"tokens_reasoning": thought} if thought else {}),
             "seconds": round(self.seconds, 1),
         }
 
@@ -92,10 +94,12 @@ class Selection:
     def taken_told(self) -> str:
         """The same as the beginning of a sentence."""
         taken = self.taken
+        thought = taken.get("tokens_reasoning")
+        thinking = f", {thought:,} of them thinking" if thought else ""
         return (
             f"There were {taken['replies']:,} replies, {taken['cached'] / taken['replies']:.0%} of "
             f"them from the cache, with {taken['tokens_in']:,} tokens in and "
-            f"{taken['tokens_out']:,} tokens out. This took {taken['seconds']:,} seconds"
+            f"{taken['tokens_out']:,} tokens out{thinking}. This took {taken['seconds']:,} seconds"
         )
 
     @property

@@ -25,6 +25,7 @@ from selectllm.models.providers.model_table import price_per_token
 from selectllm.models.providers.openai_body import check_direct
 from selectllm.models.providers.own import OwnModel, find_factory, own_identity
 from selectllm.models.providers.providers import provider_of
+from selectllm.models.providers.reasoning import check_reasoning
 from selectllm.models.wrappers.batch import Batch, Batched
 from selectllm.models.wrappers.budget import Budgeted, Ledger
 from selectllm.models.wrappers.cache import ReplyCache
@@ -104,6 +105,7 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
     """
     if spec.transport == "direct":
         check_direct(spec)  # whoever answers, a script or a cache: it could not be asked
+    check_reasoning(spec)
     if provider_of(spec).way == "scripted":
         return Counted(MockModel(spec, shared.utility, write), shared.calls)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests

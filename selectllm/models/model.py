@@ -21,18 +21,27 @@ IDENTITY_VERSION = 1
 Answer = Literal["text", "logprobs"]
 Rule = Literal["borda", "majority"]
 Transport = Literal["litellm", "direct"]
+Reasoning = Literal["off", "low", "medium", "high"]
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens."""
+    """USD per million tokens. `reasoning`: of thinking, None if that costs what output does."""
 
     input: float
     output: float
+    reasoning: float | None = None
 
-    def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """USD for one call."""
-        return (tokens_in * self.input + tokens_out * self.output) / 1_000_000
+    def cost(self, tokens_in: int, tokens_out: int, tokens_reasoning: int | None = None) -> float:
+        """USD for one call; `tokens_reasoning`: those of `tokens_out` that are thinking."""
+        thought = min(tokens_reasoning or 0, tokens_out)
+        dearer = 0.0 if self.reasoning is None else thought * (self.reasoning - self.output)
+        return (tokens_in * self.input + tokens_out * self.output + dearer) / 1_000_000
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON, for manifests; `reasoning` is in it only if it is set."""
+        fields = {"input": self.input, "output": self.output}
+        return fields if self.reasoning is None else fields | {"reasoning": self.reasoning}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,9 @@ class ModelSpec:
     `id` is what litellm calls it, `provider/model`; `name` is what arms and results call it, unique
     in a suite, by default the id. `api_base`: the server to ask instead of the provider's; with it
     no key of the provider's is sent, only the one in the variable `api_key_env`. `revision`:
-    quantisation, snapshot or whatever else tells two models of one id apart. `context`: tokens
+    quantisation, snapshot or whatever else tells two models of one id apart. `reasoning`: how much
+    it thinks before it answers, as its provider takes that (providers/reasoning.py); None leaves
+    that to the provider. `context`: tokens
     that prompt and reply share, None if unknown. `price`: None means litellm's table, and `not
     priced` where that has none. `structured`: may a JSON schema be sent; None decides by provider.
     `vote`: how often it is asked for one decision, None for once. `answer`: logprobs generates one
@@ -111,6 +122,7 @@ class ModelSpec:
     top_k: int | None = None
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None
+    reasoning: Reasoning | None = None
     structured: bool | None = None
     vote: Vote | None = None
     answer: Answer = "text"
@@ -129,12 +141,14 @@ class ModelSpec:
         """The settings as JSON, for manifests; without what does not shape a reply or a price.
 
         Secrets are masked by their place (see secrets.py): in `extra`, and in the path of a URL.
-        `vote`, `answer` and `transport` are in it only if they are used: manifests made before
-        they were there stay as they are.
+        `vote`, `answer`, `transport` and `reasoning` are in it only if they are used: manifests
+        made before they were there stay as they are.
         """
         fields = {name: getattr(self, name) for name in self.__slots__}
         for name in ("api_key_env", "timeout", "vote", "answer", "transport", "rpm", "tpm"):
             del fields[name]
+        if self.reasoning is None:
+            del fields["reasoning"]
         if self.vote is not None:
             fields["vote"] = self.vote.fields()
         if self.answer != "text":
@@ -144,9 +158,7 @@ class ModelSpec:
         fields["extra"] = masked(self.extra)
         fields["api_base"] = None if self.api_base is None else shown_url(self.api_base)
         fields["stop"] = list(self.stop)
-        fields["price"] = None
-        if self.price is not None:
-            fields["price"] = {"input": self.price.input, "output": self.price.output}
+        fields["price"] = None if self.price is None else self.price.fields()
         return fields
 
     def recorded(self, endpoint: str | None) -> dict[str, Any]:
@@ -194,6 +206,7 @@ class Request:
             "top_k": spec.top_k,
             "stop": list(spec.stop) or None,
             "reasoning_effort": spec.reasoning_effort,
+            "reasoning": spec.reasoning,
             "extra": masked(spec.extra) or None,
             "schema": self.schema,
             "grammar": self.grammar,

@@ -36,6 +36,7 @@ REPLIES = {
     "slots p": "how likely picks as uneven over the places shown are by chance",
     "in": "tokens of the prompts",
     "out": "tokens of the replies",
+    "thinking": "those of the replies' tokens that are thinking, which are paid for as well",
     "USD": "what all of it costs if nothing is cached",
 }
 """The columns of how pairs answered, and what they mean."""
@@ -171,7 +172,9 @@ def _sentences(results: RunResults, utility: RunUtility) -> Iterator[Text]:
 def _answers_table(results: RunResults) -> Table:
     """How the pairs answered: validity, consistency, slots, tokens, cost."""
     in_orders = any(pair.order_consistency for pair in results.pairs)
-    columns = [name for name in REPLIES if in_orders or name != "consistency"]
+    thinks = any(pair.tokens_reasoning for pair in results.pairs)
+    left_out = {"consistency": not in_orders, "thinking": not thinks}
+    columns = [name for name in REPLIES if not left_out.get(name)]
     made = table("replies", explained(columns, REPLIES), ["selector"], columns)
     for pair in results.pairs:
         counts = pair.status_counts
@@ -185,6 +188,7 @@ def _answers_table(results: RunResults) -> Table:
             number(pair.slots.p),
             count(pair.tokens_in),
             count(pair.tokens_out),
+            *([count(pair.tokens_reasoning)] if thinks else []),
             "not priced" if pair.replay_cost_usd is None else f"{pair.replay_cost_usd:.4f}",
         )
     return made

@@ -229,7 +229,7 @@ async def _decide_one(
             return _decision(task, Parsed((), "refused", tuple(problems)), attempts)
         if reply.finish_reason == "too_long":
             return _decision(task, Parsed((), "invalid", (*problems, "too_long")), attempts)
-        parsed = _read(reply, request)
+        parsed = read_reply(reply, request)
         problems += [word for word in parsed.problems if word not in problems]
         if parsed.status in ("ok", "repaired") or asked > reask:
             break
@@ -243,7 +243,11 @@ async def _decide_one(
     return _decision(task, parsed, attempts)
 
 
-def _read(reply: Reply, request: Request) -> Parsed:
+def read_reply(reply: Reply, request: Request) -> Parsed:
+    """What a reply says in answer to `request`."""
+    if all_thinking(reply):
+        cut = ("cut",) if reply.finish_reason == "length" else ()
+        return Parsed((), "invalid", ("all_thinking", *cut))
     if spent_unseen(reply):
         return Parsed((), "invalid", ("cut",))
     if request.question.scale:
@@ -257,6 +261,14 @@ def spent_unseen(reply: Reply | Attempt) -> bool:
     """Whether `max_tokens` was used up before any text: by reasoning that is not shown."""
     text = reply.text if isinstance(reply, Reply) else reply.reply
     return reply.finish_reason == "length" and not text.strip()
+
+
+def all_thinking(reply: Reply | Attempt) -> bool:
+    """Whether the reply is thinking without an answer, as far as the provider shows that."""
+    text = reply.text if isinstance(reply, Reply) else reply.reply
+    if not reply.tokens_reasoning:
+        return False
+    return not text.strip() or reply.tokens_reasoning == reply.tokens_out
 
 
 def fits(request: Request) -> bool:
@@ -349,6 +361,7 @@ def tried(request: Request, reply: Reply) -> tuple[Attempt, ...]:
         cached=reply.cached,
         waited=reply.waited,
         at_most_usd=reply.at_most_usd,
+        tokens_reasoning=reply.tokens_reasoning,
     )
     return (*reply.failed, answer)
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, each_row, read_rows
 from selectllm.core.types import Attempt, Decision, Status
 
-RARE = ("kind", "status", "waited", "at_most_usd")
+RARE = ("kind", "status", "waited", "at_most_usd", "tokens_reasoning")
 """Fields of an attempt that old logs have not, nor calls that were answered at once."""
 
 Key = tuple[str, str, int, int, int, int]
@@ -54,7 +54,7 @@ def decision_row(decision: Decision) -> dict[str, Any]:
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
-    """An attempt as JSON fields; of the last four only those that there are."""
+    """An attempt as JSON fields; of the last five only those that there are."""
     row = {name: getattr(attempt, name) for name in Attempt.__slots__}
     return {name: value for name, value in row.items() if value is not None or name not in RARE}
 

@@ -59,6 +59,7 @@ LINES = {
     "prompts new": "other",
     "prompts render": "short@1 pool.jsonl",
     "prompts show": "short@1",
+    "models check": "mock/first",
     "models install": "smollm2-135m",
     "models list": "",
     "models serve": "smollm2-135m",
@@ -151,6 +152,9 @@ select pool.jsonl --budget 161 --strategy first     | --budget 161 160
 {BY_MODEL} --model-arg vote.orders=1                | --model-arg vote 1
 {BY_MODEL} --model-arg vote.by=borda                | --model-arg vote
 {BY_MODEL} --model-arg vote.orders=0                | --model-arg vote.orders=0
+{BY_MODEL} --model-arg vote.orders=[2,7]            | --model-arg vote until: 0.8
+{BY_MODEL} --model-arg vote.until=0.8               | --model-arg vote orders: [2, 3]
+{BY_MODEL} --model-arg reasoning=off                | reasoning: off mock/ openai/
 {BY_MODEL} --model-arg vote.orders=101              | --model-arg vote.orders=101
 {BY_MODEL} --model-arg vote.orders=true             | --model-arg vote.orders=True
 {BY_MODEL} --model-arg vote.by=plurality            | --model-arg vote.by='plurality'
@@ -361,6 +365,11 @@ prompts render short@1 nowhere.jsonl                | nowhere.jsonl
 prompts show shrt@1                                 | 'shrt@1' 'short@1'?
 prompts show short@9                                | 'short@9' 'short@1'?
 
+models check nowhere.yaml                           | nowhere.yaml
+models check {SUITE} --prompt shrt@1                | --prompt 'shrt@1' 'short@1'?
+models check mock/nope                              | mock/nope mock/first
+models check mock/first --model-arg reasoning=low   | reasoning: low mock/ openai/
+models check mock/first --model-arg reasoning=loud  | --model-arg reasoning='loud'
 models install nope                                 | 'nope' smollm2-135m
 models serve nope                                   | 'nope' smollm2-135m
 

@@ -175,6 +175,14 @@ def test_offline_the_first_ballots_are_missing_and_no_more_is_known(server: Prov
         finished(evaluate(suite, out="run", offline=True))
 
 
+def test_cache_explain_looks_for_the_ballots_that_are_asked(selectllm: Command) -> None:
+    with ProviderServer(reply=swayed) as server:
+        suite = write_suite(served(server, vote=ADAPTIVE))
+        finished(evaluate(suite, out="run"))
+        explained = selectllm("cache", "explain", suite, "--json").json["pairs"][0]
+        assert (explained["questions"], explained["misses"]) == (server.count, [])
+
+
 def test_select_votes_adaptively_too_by_an_argument_of_the_model(
     server: ProviderServer, selectllm: Command
 ) -> None:

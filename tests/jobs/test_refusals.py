@@ -92,18 +92,20 @@ def thinking(body: Any, headers: Mapping[str, str], n: int) -> Answer:
     return Answer(200, completion("", finish_reason="length", usage=usage, message=reasoning))
 
 
-def test_reasoning_that_ate_max_tokens_is_cut_and_told_with_the_setting_to_raise(
+def test_reasoning_that_ate_max_tokens_is_a_failure_of_its_own_told_with_what_to_set(
     session: Session, notes: list[str]
 ) -> None:
     selection, server = chosen(session, thinking, max_tokens=64)
     assert server.count == 9
     for decision in selection.decisions:
-        assert (decision.status, decision.problems) == ("invalid", ("cut",))
+        assert (decision.status, decision.problems) == ("invalid", ("all_thinking", "cut"))
         assert [attempt.tokens_out for attempt in decision.attempts] == [64] * 3
+        assert [attempt.tokens_reasoning for attempt in decision.attempts] == [64] * 3
     assert selection.spent_usd == pytest.approx(9 * (900e-6 + 640e-6))
     note = next(note for note in notes if "max_tokens" in note)
     assert "9 of 9 replies of m have no text: its reasoning used up max_tokens (64)" in note
     assert "`max_tokens=256`" in note
+    assert "`reasoning=off`" in note
 
 
 def test_a_question_without_an_answer_is_asked_again_in_the_same_turn(session: Session) -> None:

@@ -144,6 +144,7 @@ def _spent(decisions: Sequence[Decision]) -> dict[str, Any]:
     return {
         "tokens_in": _total(attempts, "tokens_in"),
         "tokens_out": _total(attempts, "tokens_out"),
+        "tokens_reasoning": sum(attempt.tokens_reasoning or 0 for attempt in attempts) or None,
         "replay_cost_usd": _total(attempts, "cost_usd"),
         "seconds": _total(attempts, "seconds"),
     }

@@ -33,6 +33,8 @@ class ArmFigures(Part):
     `replay_cost_usd`: what the replies cost when they were made; null: not all are priced.
     """
 
+    absent: ClassVar[frozenset[str]] = frozenset({"tokens_reasoning"})
+
     clusters: Tally
     flat_clusters: Tally | None
     agreement: Mapping[str, UtilityAgreement] = Field(description="By the name of the utility.")
@@ -40,6 +42,12 @@ class ArmFigures(Part):
     tokens_out: int | None
     replay_cost_usd: Number | None
     seconds: Number | None
+    tokens_reasoning: Tally | None = Field(
+        None,
+        exclude_if=lambda count: count is None,
+        description="Those of tokens_out that are thinking, as far as that is known; absent where "
+        "none are.",
+    )
 
 
 class FixedVote(Part):

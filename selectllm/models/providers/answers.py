@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from selectllm.models.providers.body import is_blocked, json_of, listed_in, text_of, written_in
+from selectllm.models.providers.body import (
+    is_blocked,
+    json_of,
+    listed_in,
+    text_of,
+    thinks,
+    written_in,
+)
 from selectllm.models.providers.failures import Fault, refusal
 from selectllm.models.providers.said import error_in
 from selectllm.models.providers.usage import Usage, count_of, usage_of
@@ -21,12 +28,16 @@ from selectllm.models.token_logprobs import Listed
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a provider answered. `finish`: as in Reply. `listed`: the likeliest first tokens."""
+    """What a provider answered. `finish`: as in Reply. `listed`: the likeliest first tokens.
+
+    `thought`: it holds thinking, which is not in the text unless the server left it there.
+    """
 
     text: str
     finish: str
     usage: Usage
     listed: tuple[Listed, ...] = ()
+    thought: bool = False
 
 
 def read_response(response: Any, heard: Sequence[Any]) -> Answered | Fault:
@@ -46,7 +57,8 @@ def read_response(response: Any, heard: Sequence[Any]) -> Answered | Fault:
         finish = "refused"
     elif finish not in ("refused", "length", "broken"):
         finish = choice.finish_reason or "stop"
-    return _finished(Answered(text_of(message.content), finish, usage, _listed(choice)))
+    text = text_of(message.content)
+    return _finished(Answered(text, finish, usage, _listed(choice), thinks(message)))
 
 
 def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
@@ -66,7 +78,7 @@ def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
     finish = "refused" if written.refused else finish_word(written.finish)
     if finish not in ("refused", "length", "broken", "tool_calls", "function_call"):
         finish = "stop"
-    return _finished(Answered(written.text, finish, usage, written.tops))
+    return _finished(Answered(written.text, finish, usage, written.tops, written.thought))
 
 
 def _data(heard: Sequence[Any]) -> Any:

@@ -19,7 +19,7 @@ from selectllm.models.model import ModelSpec, Request
 from selectllm.models.providers.answers import Answered
 from selectllm.models.providers.batch_calls import PAGES, BatchCalls, BatchStatus, Sought
 from selectllm.models.providers.batch_lines import BatchAnswers, Outcome, read_answers
-from selectllm.models.providers.body import Heard, at, json_of, text_of
+from selectllm.models.providers.body import Heard, at, json_of, text_of, thinks
 from selectllm.models.providers.endpoint import api_key, base_url
 from selectllm.models.providers.failures import Fault, refused
 from selectllm.models.providers.litellm import LiteLLMModel
@@ -139,7 +139,8 @@ def anthropic_outcome(row: Any) -> Outcome | None:
         finish = finish_word(message.get("stop_reason"))
         if finish not in ("refused", "length", "broken"):
             finish = "tool_calls" if finish == "tool_use" else "stop"
-        return Answered(text_of(message.get("content")), finish, usage)
+        text = text_of(message.get("content"))
+        return Answered(text, finish, usage, thought=thinks(message))
     if kind == "errored":
         error = at(result, "error")
         inner = at(error, "error") or error

@@ -24,6 +24,7 @@ from selectllm.models.providers.endpoint import api_key, base_url
 from selectllm.models.providers.failures import Fault
 from selectllm.models.providers.litellm import LiteLLMModel
 from selectllm.models.providers.openai_body import check_direct
+from selectllm.models.providers.reasoning import with_reasoning
 
 MARK = "selectllm"  # the name in a batch's metadata under which it is found again
 AZURE_VERSION = "2024-10-21"
@@ -40,7 +41,7 @@ class OpenAIBatches:
     most_bytes = 200_000_000
 
     def __init__(self, spec: ModelSpec, environment: Mapping[str, str]) -> None:
-        self._spec, self._url, self._query = spec, CHAT, ""
+        self._spec, self._url, self._query = with_reasoning(spec), CHAT, ""
         self._writer: LiteLLMModel | None = None
         if spec.provider == "azure":
             self._writer = LiteLLMModel(spec, environment=environment)

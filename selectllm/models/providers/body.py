@@ -58,12 +58,14 @@ class Written:
     """What a chat completion of OpenAI's form says.
 
     `finish`: the provider's own word, whatever it is. `logprobs`: of the first token, as sent.
+    `thought`: it thinks, in the text or beside it.
     """
 
     text: str
     finish: Any
     refused: bool
     tops: tuple[tuple[str, float], ...] = ()
+    thought: bool = False
 
 
 def is_blocked(data: Any) -> bool:
@@ -83,7 +85,25 @@ def written_in(data: Any) -> Written | None:
         finish=_finish(choice, message),
         refused=bool(message.get("refusal")),
         tops=_tops(at(at(choice, "logprobs"), "content")),
+        thought=thinks(message),
     )
+
+
+def thinks(message: Any) -> bool:
+    """Whether a message, JSON or litellm's object, holds thinking: beside its text or in it."""
+    beside = (_field(message, name) for name in ("reasoning_content", "reasoning", "thinking"))
+    if any(isinstance(each, str) and each.strip() for each in beside):
+        return True
+    content = _field(message, "content")
+    parts = content if isinstance(content, list) else []
+    if any(at(part, "type") == "thinking" or at(part, "thought") is True for part in parts):
+        return True
+    return isinstance(content, str) and _OPENS_THINKING.match(content) is not None
+
+
+def only_thinks(text: str) -> bool:
+    """Whether a reply's text is thinking that was never closed."""
+    return _OPENS_THINKING.match(text) is not None and "</" not in text
 
 
 def _finish(choice: Any, message: Mapping[str, Any]) -> Any:
@@ -95,6 +115,9 @@ def _finish(choice: Any, message: Mapping[str, Any]) -> Any:
 _THINKING = re.compile(
     r"<(?:think|thinking|budget:thinking)>.*?</(?:think|thinking|budget:thinking)>(.*)", re.DOTALL
 )
+
+
+_OPENS_THINKING = re.compile(r"\s*<(?:think|thinking|budget:thinking)>")
 
 
 def _without_thinking(message: Mapping[str, Any]) -> str:

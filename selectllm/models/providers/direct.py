@@ -23,6 +23,7 @@ from selectllm.models.providers.failures import NOT_JSON, Fault, refused
 from selectllm.models.providers.openai_body import body_of, check_direct
 from selectllm.models.providers.outcome import Outcomes, check_settings
 from selectllm.models.providers.providers import provider_of
+from selectllm.models.providers.reasoning import with_reasoning
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -40,7 +41,7 @@ class DirectModel:
     ) -> None:
         check_settings(spec)
         check_direct(spec)
-        self._spec = spec
+        self._spec = spec = with_reasoning(spec)
         self._outcomes = Outcomes(spec, environment, lists_logprobs)
         self._lacking = missing_key(spec, environment)
         self._url = (

@@ -30,6 +30,7 @@ from selectllm.models.providers.litellm_quirks import (
 )
 from selectllm.models.providers.outcome import Outcomes, check_settings
 from selectllm.models.providers.providers import provider_of
+from selectllm.models.providers.reasoning import with_reasoning
 
 PREPARING = 60.0  # seconds that litellm may take before it sends a call
 
@@ -52,7 +53,7 @@ class LiteLLMModel:
         lists_logprobs: bool = False,
     ) -> None:
         check_settings(spec)
-        self._spec = spec
+        self._spec = spec = with_reasoning(spec)
         self._outcomes = Outcomes(spec, environment, lists_logprobs)
         self._lacking = missing_key(spec, environment)
         self._settings = _settings(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ _KEPT = (
     *("input_cost_per_token_batches", "output_cost_per_token_batches"),
     *("supports_system_messages", "supports_response_schema"),
     *("supports_parallel_function_calling", "default_reasoning_effort"),
+    *("supports_reasoning", "output_cost_per_reasoning_token"),
 )
 
 Row = Mapping[str, Any]
@@ -46,6 +47,18 @@ def _kept(row: Row) -> Row:
     return {key: row[key] for key in row if key in _KEPT or key.endswith("_reasoning_effort")}
 
 
+def row_of(spec: ModelSpec) -> Row | None:
+    """What the table says of the model of `spec`; None if it knows none of its provider's."""
+    return next(_rows(spec), None)
+
+
+def _rows(spec: ModelSpec) -> Iterator[Row]:
+    for key in (spec.id, spec.id.partition("/")[2]):
+        row = table().get(key, {})
+        if row.get("litellm_provider", "").startswith(spec.provider):
+            yield row
+
+
 def openai_row(name: str) -> Row | None:
     """What the table says of OpenAI's model `name`; None if it is none of OpenAI's."""
     row = table().get(name)
@@ -67,16 +80,16 @@ def price_in_batches(spec: ModelSpec) -> Price | None:
     if usual is None:
         return None
     listed = None if spec.price is not None else _listed(spec, "_batches")
-    return listed or Price(usual.input / 2, usual.output / 2)
+    thought = None if usual.reasoning is None else usual.reasoning / 2
+    return listed or Price(usual.input / 2, usual.output / 2, thought)
 
 
 def _listed(spec: ModelSpec, kind: str) -> Price | None:
-    for key in (spec.id, spec.id.partition("/")[2]):
-        row = table().get(key, {})
+    for row in _rows(spec):
         read = row.get(f"input_cost_per_token{kind}")
         written = row.get(f"output_cost_per_token{kind}")
-        if not row.get("litellm_provider", "").startswith(spec.provider):
-            continue
         if read is not None and written is not None:
-            return Price(input=read * 1e6, output=written * 1e6)
+            thought: Any = None if kind else row.get("output_cost_per_reasoning_token")
+            dearer = None if thought in (None, written) else thought * 1e6
+            return Price(read * 1e6, written * 1e6, dearer)
     return None

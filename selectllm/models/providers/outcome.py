@@ -13,6 +13,7 @@ from selectllm.core.errors import ModelError, ProviderError
 from selectllm.core.types import Reply
 from selectllm.models.model import ModelSpec, Price, Request
 from selectllm.models.providers.answers import Answered
+from selectllm.models.providers.body import only_thinks
 from selectllm.models.providers.endpoint import (
     api_key,
     check_headers,
@@ -80,8 +81,8 @@ class Outcomes:
         if isinstance(outcome, Answered) and request.top_logprobs is not None:
             outcome = self._ranked(outcome, request)
         if isinstance(outcome, Answered):
-            reply = self._reply(outcome.text, outcome.usage, seconds)
-            return replace(reply, finish_reason=outcome.finish)
+            usage = _with_thinking(outcome)
+            return replace(self._reply(outcome.text, usage, seconds), finish_reason=outcome.finish)
         if outcome.kind in ("too_long", "refused"):
             # An error is billed by nobody, unless it says how many tokens it took.
             reply = self._reply("", outcome.usage, seconds)
@@ -107,14 +108,27 @@ class Outcomes:
         return replace(answer, text=text)
 
     def _reply(self, text: str, usage: Usage | None, seconds: float) -> Reply:
-        tokens_in, tokens_out = usage or (None, None)
+        tokens_in, tokens_out, reasoning = usage or Usage(None, None)
         cost = None
         if tokens_in is not None and tokens_out is not None and self._price is not None:
-            cost = self._price.cost(tokens_in, tokens_out)
+            cost = self._price.cost(tokens_in, tokens_out, reasoning)
         return Reply(
             text=scrub(text, self._echoed) if self._echoed else text,
             tokens_in=tokens_in,
             tokens_out=tokens_out,
             cost_usd=cost,
             seconds=seconds,
+            tokens_reasoning=reasoning,
         )
+
+
+def _with_thinking(answer: Answered) -> Usage:
+    """The usage of an answer; where all of it is thinking and nobody counts that, it is all of it.
+
+    So it is seen that a reply thinks and says nothing, whatever the server counts.
+    """
+    usage = answer.usage
+    if usage.reasoning or not answer.thought:
+        return usage
+    all_of_it = not answer.text.strip() or only_thinks(answer.text)
+    return usage._replace(reasoning=usage.tokens_out) if all_of_it else usage

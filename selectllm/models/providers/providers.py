@@ -22,6 +22,11 @@ Way = Literal["network", "embedded", "scripted", "own"]
 Batches = Literal["openai", "anthropic"]
 """Whose form its batches have: OpenAI's files and batches, or Anthropic's message batches."""
 
+ReasoningForm = Literal[
+    "openai", "template", "ollama", "anthropic", "gemini", "effort", "always", "own"
+]
+"""How it is told to think more or less: a key of reasoning.FORMS."""
+
 Direct = Literal["openai", "vllm"]
 """How its bodies are written where it is asked without litellm: a key of openai_body.FORMS."""
 
@@ -32,7 +37,8 @@ class Provider:
 
     `base`, `key`: the variables that its base URL and key are read from, the first one set wins;
     None for NAME_API_BASE and NAME_API_KEY. `direct`: it can be asked without litellm, None if it
-    cannot. `batches`: it can be asked in batches, None if it cannot. `takes_schema`: a pattern of
+    cannot. `batches`: it can be asked in batches, None if it cannot. `reasoning`: how it is told to
+    think more or less, None if it is not known to take that. `takes_schema`: a pattern of
     the names of its models that take a JSON schema as `response_format`, None if none is known to
     (November 2026, from the providers' documentation as litellm 1.106.2's model table records it).
     `self_hosted`: it has no server of its own, and without a base URL litellm would send prompts to
@@ -58,6 +64,7 @@ class Provider:
     way: Way = "network"
     direct: Direct | None = None
     batches: Batches | None = None
+    reasoning: ReasoningForm | None = None
     takes_schema: str | None = None
     self_hosted: bool = False
     ambient_token: bool = False
@@ -101,6 +108,7 @@ def _ollama(name: str) -> Provider:
         name=name,
         base=("OLLAMA_API_BASE",),
         key=("OLLAMA_API_KEY",),
+        reasoning="ollama",
         takes_schema=_ANY,
         default_endpoint="http://localhost:11434",
         needs_num_ctx=True,
@@ -138,13 +146,14 @@ PROVIDERS: Mapping[str, Provider] = {
             tokens_per_second=185,  # on two cores
         ),
         Provider(name="mock", base=(), key=(), way="scripted", free=True, seconds_per_call=0.0),
-        Provider(name="python", base=(), key=(), way="own", free=True),
+        Provider(name="python", base=(), key=(), way="own", reasoning="own", free=True),
         Provider(
             name="openai",
             base=_OPENAI_BASE,
             key=_OPENAI_KEY,
             direct="openai",
             batches="openai",
+            reasoning="openai",
             takes_schema=(
                 r"(ft:)?(gpt-4o(?!-2024-05-13)|gpt-4\.1|gpt-[5-9]|o[34](-mini)?(-2\d{3}|$)"
                 r"|o1(-2\d{3}|$))"
@@ -152,7 +161,7 @@ PROVIDERS: Mapping[str, Provider] = {
             ),
             needs_key=True,
         ),
-        Provider(name="azure", batches="openai"),
+        Provider(name="azure", batches="openai", reasoning="effort"),
         Provider(name="text-completion-openai", base=_OPENAI_BASE, key=_OPENAI_KEY),
         Provider(name="custom_openai", base=_OPENAI_BASE, key=_OPENAI_KEY, self_hosted=True),
         Provider(name="openai_like", self_hosted=True),
@@ -161,6 +170,7 @@ PROVIDERS: Mapping[str, Provider] = {
             base=_ANTHROPIC_BASE,
             key=_ANTHROPIC_KEY,
             batches="anthropic",
+            reasoning="anthropic",
             takes_schema=r"claude-[a-z]+-(4-[5-9]|[5-9])",
             needs_key=True,
             lists_logprobs=False,
@@ -176,6 +186,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Provider(
             name="hosted_vllm",
             direct="vllm",
+            reasoning="template",
             takes_schema=_ANY,
             self_hosted=True,
             start_hint="Start it with: vllm serve {name}",
@@ -191,11 +202,18 @@ PROVIDERS: Mapping[str, Provider] = {
         Provider(
             name="gemini",
             key=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+            reasoning="gemini",
             takes_schema=r"gemini-",
             needs_key=True,
             lists_logprobs=False,
         ),
-        Provider(name="vertex_ai", base=("VERTEXAI_API_BASE",), key=(), ambient_token=True),
+        Provider(
+            name="vertex_ai",
+            base=("VERTEXAI_API_BASE",),
+            key=(),
+            reasoning="gemini",
+            ambient_token=True,
+        ),
         Provider(name="vertex_ai_beta", ambient_token=True),
         Provider(name="watsonx", ambient_token=True),
         Provider(name="watsonx_text", ambient_token=True, lists_logprobs=False),
@@ -209,10 +227,10 @@ PROVIDERS: Mapping[str, Provider] = {
             needs_key=True,
             lists_logprobs=False,
         ),
-        Provider(name="xai", takes_schema=r"grok-[3-9]", needs_key=True),
-        Provider(name="groq", takes_schema=r"openai/gpt-oss", needs_key=True),
-        Provider(name="deepseek", needs_key=True),
-        Provider(name="openrouter", needs_key=True),
+        Provider(name="xai", reasoning="always", takes_schema=r"grok-[3-9]", needs_key=True),
+        Provider(name="groq", reasoning="effort", takes_schema=r"openai/gpt-oss", needs_key=True),
+        Provider(name="deepseek", reasoning="effort", needs_key=True),
+        Provider(name="openrouter", reasoning="effort", needs_key=True),
         Provider(
             name="together_ai",
             key=(

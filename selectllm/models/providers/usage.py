@@ -21,10 +21,14 @@ def count_of(value: Any) -> int | None:
 
 
 class Usage(NamedTuple):
-    """Tokens as billed, None where they are not known."""
+    """Tokens as billed, None where they are not known.
+
+    `reasoning`: those of `tokens_out` that are thinking; None for none as well.
+    """
 
     tokens_in: int | None
     tokens_out: int | None
+    reasoning: int | None = None
 
 
 class _UsageForm(NamedTuple):
@@ -76,8 +80,26 @@ def usage_of(data: Any) -> Usage | None:
         written = [count_of(counts[name]) for name in form.tokens_out if name in counts]
         known = [each for each in written if each is not None]
         whole = len(known) == len(written) and (known or form.place == "usageMetadata")
-        return Usage(tokens_in, _with_thinking(counts, tokens_in, sum(known)) if whole else None)
+        if not whole:
+            return Usage(tokens_in, None)
+        tokens_out = _with_thinking(counts, tokens_in, sum(known))
+        return Usage(tokens_in, tokens_out, _reasoning(counts, tokens_out))
     return None
+
+
+_DETAILS = ("completion_tokens_details", "output_tokens_details")
+_REASONING = ("reasoning_tokens", "thinking_tokens")  # OpenAI's word, and Anthropic's
+
+
+def _reasoning(counts: Mapping[str, Any], tokens_out: int) -> int | None:
+    """Tokens of thinking, as far as they are counted apart; never more than the reply has.
+
+    None for none: so replies of models that do not think are what they were before it was counted.
+    """
+    places = [(at(counts, details), name) for details in _DETAILS for name in _REASONING]
+    places.append((counts, "thoughtsTokenCount"))  # Gemini's
+    known = (count_of(at(place, name)) for place, name in places)
+    return min(next((each for each in known if each), 0), tokens_out) or None
 
 
 def _with_thinking(counts: Mapping[str, Any], tokens_in: int, tokens_out: int) -> int:

@@ -88,6 +88,7 @@ def _reply_fields(attempt: Attempt) -> dict[str, Any]:
             tokens_out=attempt.tokens_out,
             cost_usd=attempt.cost_usd,
             seconds=attempt.seconds,
+            tokens_reasoning=attempt.tokens_reasoning,
         )
     )
 

@@ -32,8 +32,11 @@ def checked_reply(row: Any) -> Reply:
 
 
 def reply_fields(reply: Reply) -> dict[str, Any]:
-    """A reply as JSON fields, without `cached`: that is about this run, not about the reply."""
-    return {
+    """A reply as JSON fields, without `cached`: that is about this run, not about the reply.
+
+    `tokens_reasoning` is in it only if it is known: rows from before it was there stay as they are.
+    """
+    fields = {
         "text": reply.text,
         "finish_reason": reply.finish_reason,
         "tokens_in": reply.tokens_in,
@@ -41,6 +44,9 @@ def reply_fields(reply: Reply) -> dict[str, Any]:
         "cost_usd": reply.cost_usd,
         "seconds": reply.seconds,
     }
+    if reply.tokens_reasoning is not None:
+        fields["tokens_reasoning"] = reply.tokens_reasoning
+    return fields
 
 
 REPLY_KEYS = reply_fields(Reply("")).keys()
@@ -56,6 +62,8 @@ def reply_from(fields: Any, *, cached: bool = False) -> Reply:
             "tokens_out": int() | None,
             "cost_usd": int() | float() | None,
             "seconds": int() | float(),
-        } if fields.keys() == REPLY_KEYS:
+        } if fields.keys() - {"tokens_reasoning"} == REPLY_KEYS:
+            if not isinstance(fields.get("tokens_reasoning"), int | None):
+                raise ValueError("not a reply")
             return Reply(**fields, cached=cached)
     raise ValueError("not a reply")

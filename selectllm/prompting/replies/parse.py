@@ -20,6 +20,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "ambiguous": "the reply can be read in more than one way",
         "echo": "the reply names every candidate, which is no choice",
         "cut": "the reply was cut off before its answer was complete",
+        "all_thinking": "the reply is thinking alone, without an answer",
         "missing_scores": "the reply does not score every candidate",
         "out_of_range": "the reply names labels that no candidate has",
         "repeated": "the reply names a label more than once",

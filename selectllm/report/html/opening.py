@@ -220,6 +220,10 @@ def _chips(results: RunResults) -> Iterator[tuple[str, str]]:
         costs = [pair.replay_cost_usd for pair in results.pairs]
         known = sum(cost for cost in costs if cost is not None)
         yield "cost of all replies", "not priced" if None in costs else f"{usd(known)} USD"
+        thought = sum(pair.tokens_reasoning or 0 for pair in results.pairs)
+        written = sum(pair.tokens_out or 0 for pair in results.pairs)
+        if thought and written:
+            yield "thinking", f"{percent(thought / written)} of the tokens written"
         repaired = sum(pair.status_counts.get("repaired", 0) for pair in results.pairs)
         yield "decisions", f"{decisions:,}"
         if repaired:

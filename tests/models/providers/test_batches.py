@@ -69,6 +69,11 @@ def line(service: BatchService, spec: ModelSpec, **fields: Any) -> Any:
         ("azure/gpt-4o-mini", {"extra": {"api_version": "2024-10-21"}}),
         ("azure/gpt-5-mini", {"extra": {"api_version": "2024-10-21"}, "temperature": 1.0}),
         ("openai/gpt-4o-mini", {"top_p": 0.5}),
+        ("openai/gpt-5.1", {"reasoning": "low", "temperature": None}),
+        (
+            "anthropic/claude-sonnet-4-5",
+            {"reasoning": "low", "temperature": None, "max_tokens": 4096},
+        ),
     ],
 )
 def test_a_line_holds_the_body_of_a_call(

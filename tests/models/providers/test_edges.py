@@ -214,7 +214,9 @@ def test_json_of_any_depth_is_a_reply_or_an_error(
     ],
 )  # fmt: skip
 def test_prompt_tokens_from_a_cache_count_as_read(data: Any, tokens_in: int) -> None:
-    assert usage_of(data) == (tokens_in, 2)
+    usage = usage_of(data)
+    assert usage is not None
+    assert (usage.tokens_in, usage.tokens_out) == (tokens_in, 2)
 
 
 def test_a_prompt_that_anthropic_has_cached_was_read(server: ProviderServer) -> None:

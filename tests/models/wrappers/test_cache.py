@@ -347,6 +347,7 @@ REQUESTS = {
         seed=3,
         repeat=2,
     ),
+    "reasoning": replace(REQUEST, model=replace(SPEC, reasoning="low")),
     "log-probabilities": replace(REQUEST, top_logprobs=20, max_tokens=1),
 }
 
@@ -360,6 +361,7 @@ SHAPES_THE_REPLY = {
     "top_k": replace(REQUEST, model=replace(SPEC, top_k=5)),
     "stop": replace(REQUEST, model=replace(SPEC, stop=("x",))),
     "reasoning effort": replace(REQUEST, model=replace(SPEC, reasoning_effort="high")),
+    "reasoning": replace(REQUEST, model=replace(SPEC, reasoning="off")),
     "extra": replace(REQUEST, model=replace(SPEC, extra={"num_ctx": 1})),
     "endpoint": replace(REQUEST, endpoint="http://127.0.0.1:1/v1"),
     "schema": replace(REQUEST, schema={"type": "object"}),
