@@ -81,3 +81,16 @@ def test_a_new_provider_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not takes_schema(spec("new/other"))
     assert tokens_to_list(spec("new/good-1")) == 5
     assert key_variable(spec("new/good-1")) == "NEW_TOKEN"
+
+
+MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}
+
+
+@pytest.mark.filterwarnings("ignore:Item.*ReadOnly:UserWarning")  # litellm's own, by pydantic
+@pytest.mark.parametrize("name", [n for n, known in PROVIDERS.items() if known.way == "network"])
+def test_a_provider_is_said_to_list_no_log_probabilities_where_litellm_asks_it_for_none(
+    name: str,
+) -> None:
+    model = MODELS.get(name, "gemini-2.5-flash" if name.startswith("vertex") else "some-model")
+    taken = load_litellm().get_supported_openai_params(model, custom_llm_provider=name)
+    assert PROVIDERS[name].lists_logprobs == ("top_logprobs" in (taken or ()))
