@@ -36,7 +36,7 @@ from selectllm.jobs.planning import plan
 from selectllm.jobs.sync import finished
 from selectllm.models.model import ModelSpec
 from selectllm.report.schemas import schema
-from tests.conftest import pool_rows, read_jsonl, write_jsonl
+from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support import forked
 from tests.support.cli_files import RATED, served, write_suite
 from tests.support.provider_server import FAULTS, Answer, ProviderServer, completion, fingerprint
@@ -336,6 +336,39 @@ def test_the_strategy_rating_takes_a_prompt_that_is_answered_by_log_probabilitie
     strategies = read_json(Path("run/results.json"))["strategies"]
     captured = strategies[0]["agreement"]["rating"]["captured"]["estimate"]
     assert captured == pytest.approx(1.0)
+
+
+def test_the_report_says_that_it_does_not_show_what_each_question_showed(
+    selectllm: Command,
+) -> None:
+    finished(evaluate(write_suite(RATED, by("pair@1")), out="run"))
+    assert selectllm("report", "run", "--html").code == 0
+    page = Path("run/report.html").read_text("utf-8")
+    assert "pair@1 asks several questions about each cluster" in page
+
+
+@each_way
+def test_prompts_are_rendered_as_one_question_shows_them(prompt: str, selectllm: Command) -> None:
+    shown = selectllm("prompts", "render", prompt, "pool.jsonl", "--size", 5, "--k", 2)
+    assert shown.code == 0
+    many = {"point@1": 1, "yes-no@1": 1, "pair@1": 2, "few@1": 4}[prompt]
+    assert shown.out.count("Explain topic") == many
+
+
+def test_prompts_check_finds_a_head_that_does_not_fit(selectllm: Command) -> None:
+    path = Path("prompts/mine/v1.jinja")
+    path.parent.mkdir(parents=True)
+    Path(draft({"reply": "digit", "labels": "numbers", "scale": "5-1"})).rename(path)
+    found = selectllm("prompts", "check", "--prompts", "prompts")
+    assert found.code == 1
+    assert "`reply: digit` needs the scale" in found.out + found.err
+
+
+def test_models_check_asks_one_question_as_the_prompt_does(selectllm: Command) -> None:
+    with ProviderServer(knowing) as server:
+        suite = write_suite(RATED, by("pair@1"), served(server))
+        assert selectllm("models", "check", suite).code == 0
+        assert len(ratings_in(server.requests[0].body)) == 2
 
 
 # --- what cannot work is said before anything is sent
