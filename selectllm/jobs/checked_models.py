@@ -94,12 +94,12 @@ class CheckedModel:
         read = "unknown" if self.tokens_in is None else f"{self.tokens_in:,}"
         written = "unknown" if self.tokens_out is None else f"{self.tokens_out:,}"
         thought = f", {self.tokens_reasoning:,} of them thinking" if self.tokens_reasoning else ""
-        price = "a price that is not known"
+        price = "its price is not known"
         if self.cost_usd is not None:
-            price = f"{self.cost_usd:.6f} USD"
+            price = f"it cost {self.cost_usd:.6f} USD"
         return (
-            f"Tokens: {read} in and {written} out{thought}. It took {self.seconds:.1f} seconds and "
-            f"cost {price}."
+            f"Tokens: {read} in and {written} out{thought}. It took {self.seconds:.1f} seconds, "
+            f"and {price}."
         )
 
 
@@ -199,8 +199,7 @@ def _keeps_to(request: Request, text: str) -> bool:
 
 
 def _format_advice(spec: ModelSpec) -> str:
-    switched_off = spec.reasoning == "off" or spec.extra.get("think") is False
-    if provider_of(spec).needs_num_ctx and switched_off:
+    if _ignores_format(spec):
         return (
             "Ollama ignores the format of several models while thinking is off "
             "(ollama/ollama#14645). Set reasoning to low with more max_tokens, serve the model "
@@ -212,11 +211,18 @@ def _format_advice(spec: ModelSpec) -> str:
     )
 
 
+def _ignores_format(spec: ModelSpec) -> bool:
+    """Whether it is an Ollama model whose thinking is off."""
+    switched_off = spec.reasoning == "off" or spec.extra.get("think") is False
+    return provider_of(spec).needs_num_ctx and switched_off
+
+
 def _answer_advice(request: Request, reply: Reply) -> str:
     spec = request.model
     if reply.finish_reason == "length":
         return f"The reply was cut at max_tokens. Set max_tokens to {4 * spec.max_tokens}."
-    if request.schema is None and request.question.reply != "json" and takes_schema(spec):
+    in_words = request.schema is None and request.question.reply != "json"
+    if in_words and takes_schema(spec) and not _ignores_format(spec):
         return (
             "Use a prompt whose reply is json: this model can be held to a schema. Or try a larger "
             "model."

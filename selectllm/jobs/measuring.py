@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from selectllm.core.errors import UsageError, blaming
+from selectllm.core.shown import capital
 from selectllm.core.types import Attempt, Decision, Pool
 from selectllm.jobs.session import Session
 from selectllm.models.model import ModelSpec
@@ -151,14 +152,14 @@ def thought_only(spec: ModelSpec, cut: bool) -> str:
 
     `cut`: it was cut at max_tokens.
     """
-    room = f"Give it more room with `max_tokens={4 * spec.max_tokens}`"
     why = "it ended after thinking"
     if cut:
         why = f"its reasoning used up max_tokens ({spec.max_tokens:,})"
+    ways = [f"give it more room with `max_tokens={4 * spec.max_tokens}`"]
     if spec.reasoning == "off":
         why += ", though it was told not to think (`reasoning: off`)"
     elif stops_thinking(spec):
-        return f"{why}. Stop it from thinking with `reasoning=off`. {room}"
+        ways.insert(0, "stop it from thinking with `reasoning=off`")
     elif spec.reasoning in ("medium", "high"):
-        return f"{why}. Let it think less with `reasoning=low`. {room}"
-    return f"{why}. {room}"
+        ways.insert(0, "let it think less with `reasoning=low`")
+    return f"{why}. {capital(', or '.join(ways))}"

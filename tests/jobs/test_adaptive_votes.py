@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import sys
+import time
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -28,6 +31,7 @@ from selectllm.models.model import Vote
 from selectllm.report.schemas import schema
 from selectllm.selection.voting import asks_on, mean_overlap
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
+from tests.support import forked
 from tests.support.cli_files import RATED, at, served, write_suite
 from tests.support.cli_files import select as chosen_by
 from tests.support.provider_server import ProviderServer
@@ -167,6 +171,22 @@ def test_it_can_be_resumed_limited_by_cost_and_verified_and_keeps_to_its_schemas
         "until": 0.8,
     }
     assert not verification(Path("run")).differences
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+def test_after_sigkill_no_ballot_is_paid_for_twice() -> None:
+    with ProviderServer(reply=swayed, latency=0.05) as server:
+        suite = write_suite(served(server, vote=ADAPTIVE))
+        words = ("eval", str(suite), "-o", "run", "-j", "1", "--quiet")
+        process = forked.selectllm(*words, loads=forked.ASKING)
+        deadline = time.monotonic() + 300
+        while server.count < CLUSTERS + 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        finished(evaluate(suite, out="run", concurrency=1))
+        ballots = sum(row["ballots"] for row in logged())
+        assert ballots <= server.count <= ballots + 1  # the one in flight came to nothing
 
 
 def test_offline_the_first_ballots_are_missing_and_no_more_is_known(server: ProviderServer) -> None:

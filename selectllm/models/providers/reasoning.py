@@ -44,6 +44,11 @@ def with_reasoning(spec: ModelSpec) -> ModelSpec:
             f"{spec.provider}/ is not known to take it. These take it: {_able()}. Leave "
             "`reasoning` out, or write the provider's own setting under `extra`",
         )
+    if spec.answer == "logprobs" and spec.reasoning != "off":
+        raise _refused(
+            spec,
+            "answer: logprobs reads the first token, which would be thinking. Set reasoning to off",
+        )
     _check_said_once(spec)
     told = FORMS[form](spec, spec.reasoning)
     return replace(told, reasoning=None)

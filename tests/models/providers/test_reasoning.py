@@ -133,6 +133,7 @@ def test_unset_it_changes_nothing_that_is_sent_or_kept() -> None:
         ("local/smollm2-135m", "off", {}, "not known to take it"),
         ("mock/first", "off", {}, "not known to take it"),
         ("openai/m", "off", {"reasoning_effort": "low"}, "reasoning_effort says how it thinks"),
+        ("openai/m", "low", {"answer": "logprobs"}, "Set reasoning to off"),
         ("ollama_chat/m", "off", {"extra": {"think": False}}, "extra.think says how it thinks"),
         (
             "openai/m",
