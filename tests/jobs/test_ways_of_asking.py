@@ -434,6 +434,14 @@ def test_a_provider_without_log_probabilities_cannot_be_asked_by_them(
         assert server.count == 0
 
 
+def test_a_model_that_thinks_first_cannot_be_asked_by_its_first_token() -> None:
+    with ProviderServer(knowing) as server:
+        suite = write_suite(RATED, by("point@1"), served(server, reasoning="low"))
+        with pytest.raises(ModelError, match=r"point@1.*would be thinking.*Set reasoning to off"):
+            finished(evaluate(suite, out="run"))
+        assert server.count == 0
+
+
 @each_way
 def test_batches_are_refused(prompt: str) -> None:
     with ProviderServer(knowing) as server:

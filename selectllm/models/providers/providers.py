@@ -322,7 +322,12 @@ def takes_schema(spec: ModelSpec) -> bool:
 
 
 def check_lists_logprobs(spec: ModelSpec, asked_with: str) -> None:
-    """Raise ModelError for a model whose provider is known to list no log-probabilities."""
+    """Raise ModelError for a model that thinks first, or whose provider is known to list none."""
+    if spec.reasoning not in (None, "off"):
+        raise ModelError(
+            f"model {spec.name!r}: {asked_with} is answered by the log-probabilities of the first "
+            f"token, which would be thinking with `reasoning: {spec.reasoning}`. Set reasoning to off"
+        )
     if not provider_of(spec).lists_logprobs:
         raise ModelError(
             f"model {spec.name!r}: {asked_with} is answered by log-probabilities, and none are to "
