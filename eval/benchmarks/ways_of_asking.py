@@ -185,10 +185,11 @@ def places(pair: dict[str, Any], decisions: Sequence[dict[str, Any]]) -> str:
     replies = [call["reply"] for decision in decisions for call in decision["attempts"]]
     if all(reply in "ABCD" for reply in replies):
         counts = Counter(replies)
-        return " ".join(
-            f"{letter} {counts[letter] / len(replies):.2f}" for letter in sorted(counts)
-        )
-    return str(pair["slots"]) if replies and not replies[0].startswith("{") else "asked one by one"
+        shares = (f"{letter} {counts[letter] / len(replies):.2f}" for letter in sorted(counts))
+        return " ".join(shares)
+    if any(reply.startswith("{") for reply in replies):
+        return "-"  # one item at a time has no places
+    return " ".join(map(str, pair["slots"]["counts"]))
 
 
 def number(value: float | None) -> str:

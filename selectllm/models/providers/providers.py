@@ -326,7 +326,7 @@ def check_lists_logprobs(spec: ModelSpec, asked_with: str) -> None:
     if spec.reasoning not in (None, "off"):
         raise ModelError(
             f"model {spec.name!r}: {asked_with} is answered by the log-probabilities of the first "
-            f"token, which would be thinking with `reasoning: {spec.reasoning}`. Set reasoning to off"
+            f"token, which would be thinking with reasoning: {spec.reasoning}. Set reasoning to off"
         )
     if not provider_of(spec).lists_logprobs:
         raise ModelError(
