@@ -462,3 +462,17 @@ def test_optimize_searches_prompts_that_show_whole_clusters(tmp_path: Path) -> N
     suite = write_suite(RATED, by("pair@1"))
     with pytest.raises(PromptError, match="optimize searches prompts that show whole clusters"):
         finished(optimize(suite, grid=True, prompts=tmp_path / "prompts"))
+
+
+def test_cache_explain_counts_the_questions_up_to_a_missing_reply(selectllm: Command) -> None:
+    with ProviderServer(knowing) as server:
+        suite = write_suite(RATED, by("pair@1"), served(server))
+        with pytest.raises(BudgetReached):
+            finished(evaluate(suite, out="run", max_requests=25, concurrency=1))
+        told = selectllm("cache", "explain", suite, "--json")
+        assert told.code == 0
+        (explained,) = json.loads(told.out)["pairs"]
+        # Two decisions are whole; the third has its first five answers, so that its sixth question
+        # is known; of the others the first five questions are.
+        assert (explained["questions"], explained["cached"]) == (2 * 10 + 6 + 5 * 5, 25)
+        assert server.count == 25
