@@ -328,7 +328,8 @@ def check_lists_logprobs(spec: ModelSpec, asked_with: str) -> None:
             f"model {spec.name!r}: {asked_with} is answered by the log-probabilities of the first "
             f"token, which would be thinking with reasoning: {spec.reasoning}. Set reasoning to off"
         )
-    if not provider_of(spec).lists_logprobs:
+    asked_all_the_same = spec.extra.get("allowed_openai_params") or ()
+    if not provider_of(spec).lists_logprobs and "top_logprobs" not in asked_all_the_same:
         raise ModelError(
             f"model {spec.name!r}: {asked_with} is answered by log-probabilities, and none are to "
             f"be had of {spec.provider}/ models. Ask it with a prompt that is answered in text "
