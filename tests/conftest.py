@@ -111,6 +111,11 @@ def selectllm(
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits for a try take no time; how long they are is tested in test_retry.py, test_pace.py."""
+    skip_waits(monkeypatch)
+
+
+def skip_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, until the patches are taken back."""
     sleep = asyncio.sleep
 
     async def no_turn(pace: EndpointPace) -> None: ...

@@ -1,9 +1,11 @@
-"""What crashes.py disturbs: two commands, each in a process of its own, and what they leave."""
+"""What crashes.py disturbs: commands, each in a process of its own, and what they leave."""
 
 from __future__ import annotations
 
-import io
+import gc
+import hashlib
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -12,16 +14,24 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import chdir, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from tests.conftest import write_jsonl
+from tests.support.batch_server import BatchServer, Made
+from tests.support.optimize_cases import PLANTED, PROMPT, TEACHERS, proposal, rows
 from tests.support.provider_server import Answer, completion, fingerprint
+from tests.support.student_files import rows as learned
 
 LETTERS = str.maketrans("0123456789", "ghijklmnop")  # of a fingerprint: no digit is a pick
+NAMED = re.compile(r"[a-p]{64}")
 SIZE, CALLS = 5, 40
+SEARCHED = 44  # clusters of four, of the suite that `optimize` searches on
 ASKING = ("--concurrency", "4", "--quiet")
 BY_RANDOM = ("--by", "random", "--cluster-size", str(SIZE), "--prompt", "short@1")
 MODEL = "hosted_vllm/m"
@@ -29,11 +39,15 @@ MODEL = "hosted_vllm/m"
 
 @dataclass(frozen=True)
 class Verb:
-    """A command: its words, where it logs its decisions, and what it makes of them."""
+    """A command: its words, where it logs its decisions, and what it makes of them.
+
+    `results`: files, compared byte for byte but for seconds. `asks`: the kind of server.
+    """
 
     words: Sequence[str]
     log: Path
-    result: Path
+    results: Sequence[Path]
+    asks: Literal["calls", "batches", "nothing"] = "calls"
 
     def command(self, base_url: str) -> Sequence[str]:
         """The words, with the server's address where they name a model."""
@@ -41,49 +55,105 @@ class Verb:
         return (*self.words, *(("--model", MODEL, "--api-base", base_url) if named else ()))
 
 
+RUN = (Path("run/decisions.jsonl"), (Path("run/results.json"),))
+TRAINED = ("--model", "../tiny", "--max-length", "128", "--blocks", "2", "--epochs", "6", "--quiet")
 VERBS: Mapping[str, Verb] = {
     "select": Verb(
         ("select", "pool.jsonl", "--budget", str(CALLS), *BY_RANDOM, "-o", "out.jsonl", *ASKING),
         Path("out.jsonl.decisions.jsonl"),
-        Path("out.jsonl"),
+        (Path("out.jsonl"),),
     ),
-    "eval": Verb(
-        ("eval", "suite.yaml", "-o", "run", *ASKING),
+    "eval": Verb(("eval", "suite.yaml", "-o", "run", *ASKING), *RUN),
+    "ab": Verb(
+        (
+            *("ab", "pair.yaml", "--a", "short@1", "--b", "criteria@1", "--design", "sequential"),
+            *("-o", "run", *ASKING),
+        ),
+        *RUN,
+    ),
+    "optimize": Verb(
+        ("optimize", "search.yaml", "--budget", "30", "--force", "-o", "run", *ASKING),
         Path("run/decisions.jsonl"),
-        Path("run/results.json"),
+        (
+            *(Path("run/optimize.json"), Path("run/confirmation/results.json")),
+            Path("prompts/mine/v2.jinja"),
+        ),
+    ),
+    "batch": Verb(("eval", "batch.yaml", "-o", "run", "--batch", "--quiet"), *RUN, asks="batches"),
+    "train": Verb(
+        ("student", "train", "learned.jsonl", "-o", "student", *TRAINED),
+        Path("student/none"),
+        (Path("student/adapter_model.safetensors"), Path("student/student.json")),
+        asks="nothing",
     ),
 }
 
 
-def write_files(folder: Path, base_url: str) -> None:
-    """A pool and a suite, of CALLS calls each."""
-    rows = (
+def write_files(folder: Path, urls: Mapping[str, str]) -> None:
+    """All that the commands read, of about CALLS calls each; `urls`: by the kind of server."""
+    rated = [
         {"id": f"{n}", "instruction": f"Explain topic {n}.", "rating": n * 13 % 5 + 1}
         for n in range(SIZE * CALLS)
-    )
-    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    ]
+    write_jsonl(folder / "pool.jsonl", rated)
+    write_jsonl(folder / "searched.jsonl", rows(SEARCHED))
+    write_jsonl(folder / "learned.jsonl", learned(16))
+    prompt = PROMPT.encode()
+    (folder / "prompts/mine").mkdir(parents=True)
+    (folder / "prompts/mine/v1.jinja").write_bytes(prompt)
+    lock = f"mine@1: {hashlib.sha256(prompt).hexdigest()}\n"
+    (folder / "prompts/LOCK.yaml").write_text(lock, "utf-8")
+    rating: dict[str, Any] = {"name": "rating", "source": "ratings", "column": "rating"}
+    model: dict[str, Any] = {"name": "m", "id": MODEL, "api_base": urls["calls"]}
     suite = {
         "name": "crashes",
         "pool": "pool.jsonl",
-        "utilities": [{"name": "rating", "source": "ratings", "column": "rating"}],
+        "utilities": [rating],
         "clusters": {"by": "random", "size": SIZE},
         "picks": 1,
         "prompts": ["short@1"],
-        "models": [{"name": "m", "id": MODEL, "api_base": base_url}],
+        "models": [model],
     }
-    (folder / "suite.yaml").write_text(json.dumps(suite), "utf-8")
+    half = {"by": "random", "size": SIZE, "limit": CALLS // 2}
+    pair = {"prompts": ["short@1", "criteria@1"], "clusters": half}
+    asked = {"id": "openai/m", "api_base": urls["batches"], "price": {"input": 0, "output": 0}}
+    searched = {
+        "pool": "searched.jsonl",
+        "utilities": [rating | {"column": "worth"}],
+        "clusters": {"by": "random", "size": 4},
+        "prompts": ["mine@1"],
+    }
+    suites: Mapping[str, Mapping[str, Any]] = {
+        "suite": {},
+        "pair": pair,
+        "search": searched,
+        "batch": {"models": [model | asked]},
+    }
+    for name, changes in suites.items():
+        (folder / f"{name}.yaml").write_text(json.dumps({**suite, **changes}), "utf-8")
 
 
-def load(folder: Path, base_url: str) -> None:
-    """Load all that the commands load, by running each in this process."""
-    from selectllm.cli import main as command
+def load(folder: Path) -> None:
+    """Load all that the commands load, and make the model that is trained below `folder`."""
+    os.environ.update(
+        OMP_NUM_THREADS="1",
+        OPENAI_API_KEY="none",
+        TOKENIZERS_PARALLELISM="false",
+        HF_HUB_DISABLE_PROGRESS_BARS="1",
+    )
+    for name in ("eval", "select", "optimize", "student"):
+        import_module(f"selectllm.cli.{name}")
+    from selectllm.jobs import batch_rounds, batch_sending
+    from selectllm.models.providers.litellm_quirks import load_litellm
+    from selectllm.optimization.gepa_program import load_dspy
+    from tests.downstream.student.test_training import made
 
-    write_files(folder, base_url)
-    os.environ["SELECTLLM_CACHE_DIR"] = str(folder / "cache")
-    with chdir(folder), redirect_stdout(io.StringIO()):
-        for verb in VERBS.values():
-            code = command(verb.command(base_url))
-            assert code == 0, code
+    batch_rounds.FIRST_LOOK, batch_sending.SETTLED = 0.05, 0.0  # this server is never late
+    load_litellm()
+    load_dspy()
+    made(folder / "tiny")
+    import_module("peft")
+    gc.freeze()  # or each process would copy all pages at its first search for garbage
 
 
 class Child:
@@ -130,12 +200,15 @@ def run(command: Sequence[str]) -> None:
         os._exit(code)
 
 
-def is_odd(code: int, number: signal.Signals | None) -> bool:
-    """Whether a process should not have ended so, after a signal or without; says why."""
+def is_odd(code: int, number: signal.Signals | None, whole: int) -> bool:
+    """Whether a process should not have ended so, after a signal or without; says why.
+
+    `whole`: the exit code without signals.
+    """
     text = Path("stderr").read_text("utf-8", "replace") if Path("stderr").exists() else ""
     # SIGTERM ends it at once before and after it asks.
     expected = {
-        None: (0,),
+        None: (whole,),
         signal.SIGKILL: (-signal.SIGKILL,),
         signal.SIGTERM: (-signal.SIGTERM, 130),
         signal.SIGINT: (130,),
@@ -147,11 +220,62 @@ def is_odd(code: int, number: signal.Signals | None) -> bool:
 
 
 def answer(body: Any, headers: Any, n: int) -> Answer:
-    """A pick that follows from the question, after 20 to 80 ms; it names the question."""
-    name = fingerprint(body)
-    draw = random.Random(name)
-    text = f"Reply {name.translate(LETTERS)}.\n[{draw.randint(1, SIZE)}]"
-    return Answer(200, completion(text), delay=draw.uniform(0.02, 0.08))
+    """What follows from the question, after 20 to 80 ms."""
+    draw = random.Random(fingerprint(body))
+    tokens = len(json.dumps(body["messages"])) // 4
+    usage = {"prompt_tokens": tokens, "completion_tokens": 5, "total_tokens": tokens + 5}
+    said = completion(reply(body["messages"]), usage=usage)
+    return Answer(200, said, delay=draw.uniform(0.02, 0.08))
+
+
+def reply(messages: Sequence[Any]) -> str:
+    """A pick or, of a teacher, a better text, that follows from the question and names it."""
+    name = fingerprint({"messages": messages})
+    draw, named = random.Random(name), name.translate(LETTERS)
+    text = "\n".join(str(message["content"]) for message in messages)
+    if TEACHERS in text:
+        return proposal(f"You choose ({named}): {PLANTED}.")
+    topics = re.findall(r"=== \[(\d+)\] ===\nTopic (\d+)", text)
+    if topics and PLANTED in text:
+        label = max(topics, key=lambda topic: int(topic[1]))[0]
+    else:
+        label = str(draw.randint(1, 4 if topics else SIZE))
+    return f"Reply {named}.\n[{label}]"
+
+
+@contextmanager
+def batch_server(journal: Path) -> Iterator[str]:
+    """The address of a server of batches, in a process of its own."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=_serve_batches, args=(there, journal), daemon=True
+    )
+    process.start()
+    try:
+        yield here.recv()
+    finally:
+        here.send("stop")
+        process.join()
+
+
+class _Journaled(BatchServer):
+    """Notes a question as asked and as answered when it is sent: it is paid for from then on."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(reply)
+        self.journal = journal
+
+    def _made(self, rows: list[Any], *more: Any) -> Made:
+        names = [fingerprint(row["body"]) for row in rows]
+        with self.journal.open("a", encoding="utf-8") as lines:
+            lines.writelines(f"asked {name}\nanswered {name}\n" for name in names)
+        return super()._made(rows, *more)
+
+
+def _serve_batches(pipe: Connection, journal: Path) -> None:
+    with _Journaled(journal) as server:
+        pipe.send(server.base_url)
+        pipe.recv()
 
 
 def kept(cache: Path) -> frozenset[str]:
@@ -164,21 +288,21 @@ def kept(cache: Path) -> frozenset[str]:
     with tempfile.TemporaryDirectory() as copy:
         shutil.copytree(cache / "replies", copy, dirs_exist_ok=True)
         replies = ReplyCache(Path(copy))
-        texts = [row["reply"]["text"] for _, row in replies.rows()]
+        named = [NAMED.search(row["reply"]["text"]) for _, row in replies.rows()]
         replies.close()
-    return frozenset(text.split()[1].rstrip(".").translate(back) for text in texts)
+    return frozenset(name[0].translate(back) for name in named if name)
 
 
 def logged(log: Path) -> Counter[tuple[Any, ...]]:
     """How often each decision stands in a log; a row that was cut off is none."""
     lines = log.read_bytes().splitlines(keepends=True)[1:] if log.exists() else []
     rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
-    names = ("cluster", "order", "repeat", "round", "prompt", "model", "strategy")
+    names = ("cluster", "order", "repeat", "round", "prompt_sha256", "model", "strategy")
     return Counter(
         tuple(row.get(name) for name in names) for row in rows if row.get("status") == "ok"
     )
 
 
-def untimed(result: Path) -> bytes:
-    """A result but for the seconds that the server took, which no two runs measure alike."""
-    return re.sub(rb'"seconds": ?[0-9.e-]+', b"", result.read_bytes())
+def untimed(results: Sequence[Path]) -> Sequence[bytes]:
+    """Results but for the seconds that they took, which no two runs measure alike."""
+    return [re.sub(rb'"[a-z_]*seconds": ?[0-9.e-]+', b"", path.read_bytes()) for path in results]

@@ -3,11 +3,12 @@
     python eval/benchmarks/faults.py [--calls 2000] [--seed 0]
 
 A local server answers in 50 ms, 32 calls at a time. Three runs of the same questions, each in a
-process of its own: without faults; with the usual ones (5 % of calls refused as busy, 4 % server
-errors, 1 % cut off, 0.5 % never answered); and with every kind of fault in turn, one question in
-two. A reply that counts says [2]; whatever is cut, filtered or wrong says [1], so that a pick of
-the first item is one that nobody made. Seconds are from the first decision to the last, after one
-that nobody measures.
+process of its own: without faults and, at the same time, with the usual ones (5 % of calls refused
+as busy, 4 % server errors, 1 % cut off, 0.5 % never answered); then with every kind of fault in
+turn, one question in two. A reply that counts says [2]; whatever is cut, filtered or wrong says
+[1], so that a pick of the first item is one that nobody made. Seconds are from the first decision
+to the last, after one that nobody measures. Then whole commands meet the usual faults, see
+faulty_commands.py.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+
+import faulty_commands  # noqa: E402
+from faulty_commands import RATIO  # noqa: E402
 
 from tests.support.provider_server import HTML, Answer, completion, error  # noqa: E402
 
@@ -169,7 +174,12 @@ def main() -> None:
         mix, url = arguments.ask
         print(json.dumps(ask(Faulty(mix, arguments.seed), url, arguments.calls)))
         return
-    runs = {mix: measured(mix, arguments.calls, arguments.seed) for mix in MIXES}
+    with ThreadPoolExecutor(2) as both:  # whatever else this machine does, they do beside it
+        first = both.map(
+            lambda mix: measured(mix, arguments.calls, arguments.seed), list(MIXES)[:2]
+        )
+        runs = dict(zip(MIXES, first, strict=False))
+    runs["every"] = measured("every", arguments.calls, arguments.seed)
     print("faults   seconds   ratio   CPU s   tries   errors of others")
     for mix, run in runs.items():
         ratio = run["seconds"] / runs["none"]["seconds"]
@@ -187,10 +197,13 @@ def main() -> None:
     print(f"\ntarget: picks that nobody made 0: {'met' if not silent else f'missed, {silent}'}")
     print(f"target: all as it should be: {'met' if not missed else f'missed, {missed}'}")
     ratio = runs["usual"]["seconds"] / runs["none"]["seconds"]
-    verdict = "met" if ratio <= 1.14 else "missed"
+    verdict = "met" if ratio <= RATIO else "missed"
     if arguments.calls < JUDGED:
         verdict = f"not judged ({JUDGED:,} calls are)"
-    print(f"target: the usual faults take at most 1.14 times: {verdict}, {ratio:.3f}")
+    print(f"target: the usual faults take at most {RATIO} times: {verdict}, {ratio:.3f}")
+    faulty = {mix: Faulty(mix, arguments.seed) for mix in ("none", "usual")}
+    commands = faulty_commands.measure(faulty, arguments.calls, arguments.calls >= JUDGED)
+    sys.exit(bool(silent or missed or verdict == "missed" or not commands))
 
 
 def measured(mix: str, calls: int, seed: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ pages of mapped files count (and which begins with the 180 MB of this one). The 
 vectors from the cache of what was embedded.
 
 With --growth: CPU seconds of some of them as the pool doubles, from about 8,000 items, and by how
-much they grow.
+much they grow. Each has one thread then, because threads that wait for each other spend CPU, too.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ BUNCH = 50  # items around one centre, on average; also the items that one is se
 BLOCK = 20_000  # items made at a time
 LIMIT = 4_000  # MB
 GROWTH = 2.2  # times, for twice as many items
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 GIVEN = ("--vectors", "vectors.npy")
 BY_MODEL = ("--prompt", "short@1", "--model", "mock/first")
@@ -96,7 +97,7 @@ def grow(items: int, seed: int) -> bool:
         with tempfile.TemporaryDirectory() as tmp:
             make_pool(Path(tmp), size, seed)
             for name in names:
-                cpu = select(Path(tmp), max(1, size // BUNCH), SELECTIONS[name]).cpu
+                cpu = select(Path(tmp), max(1, size // BUNCH), SELECTIONS[name], threads=1).cpu
                 ratio = cpu / before[name] if name in before else 0.0
                 most, before[name] = max(most, ratio), cpu
                 cells.append(f"{cpu:29.2f}{ratio:7.2f}" if ratio else f"{cpu:29.2f}{'':7}")
@@ -125,14 +126,16 @@ def make_pool(folder: Path, items: int, seed: int) -> None:
             store.add(text_keys(texts), vectors)
 
 
-def made_texts(rng: np.random.Generator, items: int) -> Iterator[tuple[range, list[str]]]:
+def made_texts(
+    rng: np.random.Generator, items: int, block: int = BLOCK
+) -> Iterator[tuple[range, list[str]]]:
     """Numbers and texts of all items, a block at a time: cuts of one long text of made words."""
     letters = rng.integers(ord("a"), ord("z") + 1, 60_000, dtype=np.uint8).tobytes().decode()
     ends = np.cumsum(rng.integers(2, 10, 10_000))
     words = [letters[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     long = " ".join(words[pick] for pick in rng.integers(0, len(words), 500_000))
-    for start in range(0, items, BLOCK):
-        numbers = range(start, min(start + BLOCK, items))
+    for start in range(0, items, block):
+        numbers = range(start, min(start + block, items))
         cuts = rng.integers(0, len(long) - CHARACTERS, len(numbers)).tolist()
         yield (
             numbers,
@@ -151,12 +154,18 @@ def bunched(rng: np.random.Generator, centres: Vectors, items: int) -> NDArray[n
     return vectors
 
 
-def select(folder: Path, budget: int, words: tuple[str, ...]) -> Taken:
-    """One selection in a process of its own."""
+def select(folder: Path, budget: int, words: tuple[str, ...], threads: int | None = None) -> Taken:
+    """One selection in a process of its own; `threads`: of each library in it, None for its own."""
+    limits = {} if threads is None else dict.fromkeys(THREADS, str(threads))
     command = (sys.executable, "-m", "selectllm", "select", "pool.jsonl", "--quiet")
     places = ("--cache", "cache", "-o", f"{time.monotonic_ns()}.jsonl", "--budget", str(budget))
     start = time.perf_counter()
-    child = subprocess.Popen([*command, *places, *words], cwd=folder, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        [*command, *places, *words],
+        cwd=folder,
+        env=os.environ | limits,
+        stdout=subprocess.DEVNULL,
+    )
     _, status, used = os.wait4(child.pid, 0)
     wall = time.perf_counter() - start
     child.returncode = os.waitstatus_to_exitcode(status)

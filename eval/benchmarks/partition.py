@@ -21,8 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.arrays import Ints, Vectors
-from selectllm.selection.clustering.diverse import balanced_groups, cross_sections
-from selectllm.selection.clustering.kmeans import kmeans_centres
+from selectllm.selection.clustering.diverse import (
+    balanced_groups,
+    cross_sections,
+    fitted_centres,
+)
 from selectllm.selection.clustering.partition import PARTITIONS, partition
 from selectllm.selection.clustering.seeded_rows import SeededRows
 
@@ -103,7 +106,7 @@ def whole(by: str, vectors: Vectors, size: int, seed: int) -> str:
     if by == "diverse":
         groups = -(-items // -(-items // size))
         rows = SeededRows(vectors, np.random.default_rng(seed).permutation(items))
-        centres, fit = timed(lambda: kmeans_centres(rows, groups, seed))
+        centres, fit = timed(lambda: fitted_centres(rows, groups, seed))
 
         def method(rows: SeededRows, clusters: int, seed: int) -> Ints:
             return cross_sections(rows, centres, clusters)
@@ -126,7 +129,7 @@ def main() -> None:
     parser.add_argument("--max-items", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    kmeans_centres(
+    fitted_centres(
         SeededRows(unit_vectors(100, 8, 0), np.arange(100)), 2, 0
     )  # imports scikit-learn
 

@@ -1,14 +1,16 @@
 """What the engine of many machines gains and costs, beside the local one, on this machine.
 
-    python eval/benchmarks/ray_engine.py [--section embed] [--section ask] [--section memory]
-        [--texts 2560] [--calls 1000] [--rounds 3] [--rows 100000 1000000]
+    python eval/benchmarks/ray_engine.py [--section embed|ask|memory|select] [--texts 2560]
+        [--calls 1000] [--rounds 3] [--rows 100000 1000000]
 
 embed: the same texts by one worker and by two, one thread each, timed from when every worker has
 loaded the encoder; ratio of texts a second. ask: the same calls by litellm through workers and by
 the local engine, 32 at a time, to a server that answers in 50 ms; CPU of all processes that take
 part, from when the client is loaded. memory: the peak of the driver while vectors of a pool are
-divided into clusters of 14 by workers, beside the same of the local engine. Rounds alternate;
-ratios are taken round by round.
+divided into clusters of 14 by workers, beside the same of the local engine. select: the peak of the
+driver from the reading of a pool of ten Parquet files, texts of 300 characters, whose vectors are
+in the cache, to the writing of 100 items by k-center, as Parquet. Rounds alternate; ratios are
+taken round by round.
 """
 
 from __future__ import annotations
@@ -234,6 +236,63 @@ def memory(name: str, rows: str) -> dict[str, Any]:
     return {"peak_mb": peak, "seconds": seconds, "sha256": digest}
 
 
+# --- selecting
+
+
+def select_section(arguments: argparse.Namespace) -> None:
+    """Peak of the driver while it selects, at each number of rows."""
+    for rows in arguments.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            measure("pool", folder, rows)
+            for name in ("local", "ray"):
+                found = measure("select", name, folder)
+                print(
+                    f"select of {rows:,} rows, {name} engine: driver {found['peak_mb']:.0f} MB "
+                    f"({found['seconds']:.0f} s)",
+                    flush=True,
+                )
+
+
+def pool(folder: str, rows: str) -> dict[str, Any]:
+    """A pool of ten Parquet files, and its vectors in the cache."""
+    import numpy as np
+    import polars as pl
+    from million import DIM, bunched, made_texts
+
+    from selectllm.data.encoders import load_encoder
+    from selectllm.data.vector_store import VectorStore, text_keys
+
+    count, rng = int(rows), np.random.default_rng(0)
+    centres = rng.standard_normal((max(1, count // 50), DIM), dtype=np.float32)
+    store = VectorStore(Path(folder, "cache", "vectors"), load_encoder().identity)
+    parts = Path(folder, "pool")
+    parts.mkdir()
+    most = max(1, count // 10)
+    for numbers, texts in made_texts(rng, count, min(most, 20_000)):
+        name = parts / f"part-{numbers[0] // most:02}-{numbers[0]:09}.parquet"
+        ids = [f"item-{number:07}" for number in numbers]
+        pl.DataFrame({"id": ids, "instruction": texts}).write_parquet(name)
+        store.add(text_keys(texts), bunched(rng, centres, len(texts)))
+    return {}
+
+
+def select(name: str, folder: str) -> dict[str, Any]:
+    """100 items by k-center."""
+    import selectllm as sl
+    from selectllm.jobs.engine import LocalEngine
+    from selectllm.jobs.ray import RayEngine
+
+    os.chdir(folder)
+    engine = RayEngine(cpus=2) if name == "ray" else LocalEngine()
+    if isinstance(engine, RayEngine):
+        assert engine.cluster.cpus == 2  # joined, whatever the strategy needs
+    with sl.Session(engine=engine, cache="cache") as session:
+        watch, begun = Watch(), time.perf_counter()
+        session.select("pool", budget=100, strategy="k-center").write(f"{name}.parquet")
+        seconds, peak = time.perf_counter() - begun, watch.peak_mb()
+    return {"peak_mb": peak, "seconds": seconds}
+
+
 class Watch:
     """The most anonymous memory that the process has had: files that are mapped do not count."""
 
@@ -262,8 +321,13 @@ def told(ratios: list[float]) -> str:
     return f"median {statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-SECTIONS = {"embed": embed_section, "ask": ask_section, "memory": memory_section}
-ROLES = {"embed": embed, "ask": ask, "memory": memory}
+SECTIONS = {
+    "embed": embed_section,
+    "ask": ask_section,
+    "memory": memory_section,
+    "select": select_section,
+}
+ROLES = {"embed": embed, "ask": ask, "memory": memory, "pool": pool, "select": select}
 
 if __name__ == "__main__":
     main()

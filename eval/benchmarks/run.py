@@ -49,6 +49,7 @@ SECTIONS = {
     "load": Section("load.py", quick=("--decisions", "2000", "--logged", "2000")),
     "partition": Section("partition.py", quick=("--max-items", "2000")),
     "strategies": Section("geometry.py", quick=("--max-items", "2000")),
+    "approximate": Section("approximate.py", quick=("--items", "2000", "--picks", "50")),
     "knn": Section("knn_shapley.py"),
     "reading": Section("reading.py", quick=("--items", "10000")),
     "memory": Section("million.py", quick=("--items", "2000")),

@@ -22,7 +22,7 @@ from selectllm.jobs.outputs import nearby
 @option("--model", show_default="the suite's only one")
 @option("--compare-prompt", multiple=True)
 @option("--probe", multiple=True)
-@option("--orders", type=click.IntRange(1, 100), default=7, show_default=True)
+@option("--orders", type=click.IntRange(1, 100), default=14, show_default=True)
 @option("--repeats", type=click.IntRange(1, 100), default=3, show_default=True)
 @option("--again", type=click.IntRange(0, 10_000), default=20, show_default=True)
 @option("--baseline", type=click.Path(path_type=Path))

@@ -20,7 +20,7 @@ from selectllm.cli.options import (
     SUITE_SEED,
     Common,
     Function,
-    batch_options,
+    asking_options,
     common_options,
 )
 from selectllm.cli.reports import append_summary, reports, write_reports, write_unreached
@@ -78,8 +78,8 @@ def evaluation_options(
     """
 
     def add(verb: Function) -> Function:
-        batched = batch_options(verb) if kind == "RunResults" else verb
-        verb = reports(kind, verdicts=verdicts)(common_options(batched))
+        common = asking_options if kind == "RunResults" else common_options
+        verb = reports(kind, verdicts=verdicts)(common(verb))
         for decorate in reversed(EVALUATING):
             verb = decorate(verb)
         return verb

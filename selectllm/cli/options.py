@@ -178,11 +178,9 @@ def common_options(function: Function) -> Function:
     return _grouped(function, "common", Common, COMMON)
 
 
-def batch_options(function: Function) -> Function:
-    """Give a verb with the common options --batch and --no-wait; they are part of `common`."""
-    for decorator in reversed(BATCH):
-        function = decorator(function)
-    return function
+def asking_options(function: Function) -> Function:
+    """Give a verb the common options, with --batch and --no-wait among them."""
+    return _grouped(function, "common", Common, (*COMMON, *BATCH))
 
 
 def output_options(function: Function) -> Function:

@@ -16,8 +16,7 @@ from selectllm.cli.options import (
     STRATEGY,
     TOOLS,
     Common,
-    batch_options,
-    common_options,
+    asking_options,
     engine_options,
     map_option,
     model_options,
@@ -135,8 +134,7 @@ def _size(ctx: click.Context, param: click.Parameter, text: str) -> int | None:
 @model_options
 @reports("SelectionSummary", verdicts=False)
 @engine_options
-@common_options
-@batch_options
+@asking_options
 def select(
     pool_file: Path,
     out: Path | None,
@@ -148,8 +146,9 @@ def select(
 ) -> None:
     """Select exactly N items of POOL, by a prompt and a model or by a strategy.
 
-    The selected items are written with all their columns. Every question and reply is kept in
-    OUT.decisions.jsonl. If the command was stopped, run it again to continue where it stopped.
+    The selected items are written with all their columns, as JSON lines, or as Parquet if -o ends
+    in .parquet. Every question and reply is kept in OUT.decisions.jsonl. If the command was
+    stopped, run it again to continue where it stopped.
 
     Exit codes: 0 the items are selected; 1 there are too few valid picks, and see --on-invalid and
     --max-filled; 4 --max-cost is reached; 5 a reply is missing with --offline.

@@ -9,7 +9,7 @@ import click
 
 from selectllm.cli.evaluation import saying_how_to_ask
 from selectllm.cli.option_words import example, option
-from selectllm.cli.options import DIRECTORY, FILE, SUITE, Common, common_options, engine_options
+from selectllm.cli.options import DIRECTORY, FILE, SUITE, Common, asking_options, engine_options
 from selectllm.cli.reports import reports, tell
 from selectllm.cli.session import open_session
 from selectllm.core.files import write_text
@@ -29,7 +29,7 @@ from selectllm.report.next_steps import command
 @option("--markdown", type=FILE)
 @reports("SetsResults")
 @engine_options
-@common_options
+@asking_options
 def sets(suite_file: Path, markdown: Path | None, common: Common, **asked: Any) -> None:
     """Select a set with every selector of SUITE, at every budget and with every seed.
 

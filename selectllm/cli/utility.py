@@ -20,7 +20,7 @@ from selectllm.cli.options import (
     SUITE,
     Common,
     Output,
-    batch_options,
+    asking_options,
     common_options,
     grouped,
     output_options,
@@ -204,8 +204,7 @@ def import_(
     option("-o", "--out", type=FILE, show_default="no file"),
 )
 @reports("Calibration")
-@common_options
-@batch_options
+@asking_options
 def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> None:
     """Check a judge against people's ratings of the same items.
 

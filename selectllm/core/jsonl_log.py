@@ -95,7 +95,7 @@ def _lines(path: Path, form: RowFormat[KeyT, RowT]) -> Iterator[tuple[int, Any]]
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if number == 1 and not BEGIN.startswith(line[: len(BEGIN)]):
-                    raise _no_log(path)
+                    raise _no_log(path, form)
                 if not line.endswith(b"\n"):
                     break
                 end += len(line)
@@ -107,7 +107,7 @@ def _lines(path: Path, form: RowFormat[KeyT, RowT]) -> Iterator[tuple[int, Any]]
         ) from None
     except NO_ROW:
         if number == 1:
-            raise _no_log(path) from None
+            raise _no_log(path, form) from None
         raise RunError(
             f"{path}:{number} is not a {form.what}. The log is damaged, or it belongs to something "
             f"else. To keep the lines that are whole, run: selectllm log repair "
@@ -115,8 +115,29 @@ def _lines(path: Path, form: RowFormat[KeyT, RowT]) -> Iterator[tuple[int, Any]]
         ) from None
 
 
-def _no_log(path: Path) -> RunError:
-    return RunError(f"{path} is not a log of selectllm, so it is not changed. Choose another file")
+def _no_log(path: Path, form: RowFormat[Any, Any]) -> RunError:
+    """What is wrong with a file whose first line is no manifest."""
+    with path.open("rb") as lines:
+        second = next(islice(lines, 1, None), b"")
+    if not is_row(second, form):
+        said = f"{path} is not a log of selectllm, so it is not changed. Choose another file"
+        return RunError(said)
+    name = shlex.quote(str(path))
+    return RunError(
+        f"{path}:1 is damaged: the first line of a log says what it is of. To see which of its "
+        f"lines are whole, run: selectllm log repair {name} --check. To go on, move it away (mv "
+        f"{name} {name}.damaged) and run the same command again: replies that are in the cache "
+        "cost nothing"
+    )
+
+
+def is_row(line: bytes, form: RowFormat[Any, Any]) -> bool:
+    """Whether a line is a row of that form."""
+    try:
+        form.key(form.from_json(load_json(line)))
+    except NO_ROW:
+        return False
+    return True
 
 
 class RowLog(Closing, Generic[KeyT, RowT]):

@@ -11,7 +11,7 @@ from typing import Any
 from selectllm.core.codec import load_json, sha256_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import replacing
-from selectllm.core.jsonl_log import NO_ROW, RowFormat, exclusive
+from selectllm.core.jsonl_log import NO_ROW, RowFormat, exclusive, is_row
 
 ASIDE = ".damaged"
 """What is put behind the name of the log as it was."""
@@ -56,7 +56,7 @@ def examine(path: Path, forms: Sequence[RowFormat[Any, Any]]) -> LogState:
             torn = True
             continue
         for at, form in enumerate(forms):
-            if _is_row(line, form):
+            if is_row(line, form):
                 whole[at] += 1
             else:
                 damaged[at].append(number)
@@ -104,7 +104,7 @@ def is_log(path: Path, forms: Sequence[RowFormat[Any, Any]]) -> bool:
     Raises RunError for a file that cannot be read.
     """
     first, second = _beginning(path)
-    return first.startswith(_BEGIN) or any(_is_row(second, form) for form in forms)
+    return first.startswith(_BEGIN) or any(is_row(second, form) for form in forms)
 
 
 def _manifest(path: Path, forms: Sequence[RowFormat[Any, Any]]) -> Any:
@@ -123,14 +123,6 @@ def _beginning(path: Path) -> tuple[bytes, bytes]:
     """The first two lines, empty where there are none."""
     lines = _lines(path)
     return next(lines, (1, b""))[1], next(lines, (2, b""))[1]
-
-
-def _is_row(line: bytes, form: RowFormat[Any, Any]) -> bool:
-    try:
-        form.key(form.from_json(load_json(line)))
-    except NO_ROW:
-        return False
-    return True
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -24,6 +24,9 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from selectllm.core.allowed import how_to_allow, is_allowed
+from selectllm.core.errors import UsageError
+
 _PREFIX = "_selectllm_of_"
 _NOT_BESIDE = frozenset({"selectllm", *sys.stdlib_module_names})
 """Names that code never imports of its folder: they mean the same to it as to us."""
@@ -148,6 +151,12 @@ class _Finder(MetaPathFinder):
         """The spec of a module of a folder, None for every other name."""
         if not fullname.startswith(_PREFIX) or not path:
             return None
+        spec = self._found(fullname, path)
+        if spec is not None and spec.origin is not None:
+            _check_place(Path(spec.origin), fullname)
+        return spec
+
+    def _found(self, fullname: str, path: Sequence[str]) -> ModuleSpec | None:
         name = fullname.rpartition(".")[2]
         stem = Path(path[0]) / name
         if stem.is_dir() and not (stem / "__init__.py").is_file():
@@ -181,6 +190,18 @@ class _Loader(SourceFileLoader):
         own = {**vars(builtins), "__import__": _importing(root)}
         module.__dict__["__builtins__"] = own
         super().exec_module(module)
+
+
+def _check_place(file: Path, fullname: str) -> None:
+    """Raise UsageError for a file that a link brings in from where code may not come from."""
+    [folder] = sys.modules[fullname.partition(".")[0]].__path__
+    if not is_allowed(file, Path(folder)):
+        real = file.resolve()
+        raise UsageError(
+            f"{file} is a link that leads out of {folder}, to {real}, and the code there would be "
+            f"run. If you trust it, allow its folder: {how_to_allow(real.parent)} before the "
+            "command. Or copy the file"
+        )
 
 
 def _importing(root: ModuleType) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ The first of several in pool order is kept, or in a seeded order where one is as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
@@ -24,13 +24,20 @@ LENGTH_WITHIN = 1e-3  # of 1, squared; more is no rounding
 Positions = Ints
 KEPT = -1
 
+NearSearch = Callable[[Vectors, Positions, float], Positions]
+"""(vectors, positions in order of keeping, lowest cosine) -> what `earliest_near` gives, nearly."""
+
 
 @dataclass(frozen=True, slots=True)
 class PairLimits:
-    """`up_to`: how many items are compared in pairs. `block`: rows a side of one matrix product."""
+    """`up_to`: how many items are compared in pairs. `block`: rows a side of one matrix product.
+
+    `beyond`: how near-duplicates are found among more items; None: not at all.
+    """
 
     up_to: int = SEMANTIC_UP_TO
     block: int = BLOCK
+    beyond: NearSearch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +119,10 @@ def semantic_duplicates(
     reaching it, which is what float32 rounds.
 
     Time grows with the square of the kept items: 80,000 of 384 numbers take 15 s on two cores.
-    Memory beyond the vectors is some 150 MB. Raises UnfitError above `limits.up_to` items,
-    UsageError for repeated ids or another threshold, EncoderError for vectors that do not fit the
-    ids, are not finite or not of length 1.
+    Memory beyond the vectors is some 150 MB. Above `limits.up_to` items by `limits.beyond`, which
+    may keep an item that is near another one; UnfitError without it. Raises UsageError for
+    repeated ids or another threshold, EncoderError for vectors that do not fit the ids, are not
+    finite or not of length 1.
     """
     order = _ordered(ids, np.arange(len(ids)), seed)
     return _semantic(ids, vectors, threshold, order, limits)
@@ -130,7 +138,8 @@ def _semantic(
     """`semantic_duplicates` of the rows in `order` alone, which is the order of keeping."""
     if not 0 < threshold <= 1:
         raise UsageError(f"the threshold is {threshold}. Give a cosine above 0 and at most 1")
-    if len(order) > limits.up_to:
+    many = len(order) > limits.up_to
+    if many and limits.beyond is None:
         raise UnfitError(
             "to find near-duplicates, every pair is compared. That is possible for up to "
             f"{limits.up_to:,} items, and there are {len(order):,}. Leave out only exact "
@@ -142,7 +151,10 @@ def _semantic(
             f"{len(ids) - len(set(ids))} of {len(ids)} ids appear more than once. Make them unique"
         )
     _check_vectors(vectors, len(ids), order)
-    earlier = _earliest_near(vectors, order, threshold - ROUNDING, limits.block)
+    if many and limits.beyond is not None:
+        earlier = limits.beyond(vectors, order, threshold - ROUNDING)
+    else:
+        earlier = earliest_near(vectors, order, threshold - ROUNDING, limits.block)
     dropped = np.flatnonzero(earlier != KEPT)
     return {ids[order[row]]: ids[order[earlier[row]]] for row in dropped}
 
@@ -155,7 +167,7 @@ def _ordered(ids: Sequence[str], positions: Positions, seed: int | None) -> Posi
     return np.array([i for _, _, i in draws], dtype=np.intp)
 
 
-def _earliest_near(vectors: Vectors, order: Positions, limit: float, side: int) -> Positions:
+def earliest_near(vectors: Vectors, order: Positions, limit: float, side: int = BLOCK) -> Positions:
     """(n,) the earliest kept row with cosine >= limit to each row, KEPT where there is none.
 
     Rows are numbered by their place in `order`. A block of rows meets all that was kept before
@@ -177,7 +189,7 @@ def _earliest_near(vectors: Vectors, order: Positions, limit: float, side: int) 
 
 
 def _within(block: Vectors, rows: Positions, limit: float) -> Positions:
-    """`_earliest_near` among the rows of one block."""
+    """`earliest_near` among the rows of one block."""
     later = np.triu(block @ block.T >= limit, k=1)
     earliest = np.full(len(rows), KEPT, dtype=np.intp)
     for i in np.flatnonzero(later.any(axis=1)):

@@ -13,6 +13,7 @@ from selectllm.core.errors import EncoderError
 from selectllm.core.types import Item, Pool, Progress
 from selectllm.core.workers import HERE, Workers
 from selectllm.data.encoders import Encoder, embed
+from selectllm.data.stored_items import texts_of
 from selectllm.data.vector_file import GivenVectors
 from selectllm.data.vector_store import VectorStore
 
@@ -55,7 +56,7 @@ class Embedder:
             return self.given.of(items)
         if self.heard is not None:
             self.heard(items)
-        return self.vectors([item.text for item in items])
+        return self.vectors(texts_of(items))
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """(n_texts, dim) float32, rows of length 1; only texts never seen before are encoded."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -12,17 +13,19 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from selectllm.core.arrays import Vectors
+from selectllm.core.arrays import Ints, Vectors
 from selectllm.core.errors import EncoderError, blaming
 from selectllm.core.extras import check, need, pip_line
 from selectllm.core.types import Progress
 from selectllm.data.model_files import ModelRole, file_sha256, find_model, loading
+from selectllm.data.stored_items import picked
 from selectllm.data.vector_store import VectorStore, text_keys
 
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_ON_HUB = f"sentence-transformers/{DEFAULT}"
 # model.safetensors as published by its authors
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+PORTION = 200_000  # texts that are batched together, and in memory
 BATCH = 64  # texts encoded, then stored: what a killed run can lose
 ROLE = ModelRole("encoder", EncoderError, "encoder")
 LIBRARY = "sentence_transformers"
@@ -157,21 +160,49 @@ def embed(
     report = progress or (lambda done, total: None)
     done = 0
     report(done, len(new))
-    batches = _batches(new.tolist(), texts)
-    asked = ([texts[i] for i in batch] for batch in batches)
-    made = (
-        encoder.encode_batches(asked)
-        if isinstance(encoder, BatchEncoder)
-        else map(encoder.encode, asked)
-    )
-    for batch, vectors in zip(batches, made, strict=True):
-        store.add(keys[batch], _checked([texts[i] for i in batch], vectors, encoder))
+    under_way: deque[tuple[list[int], list[str]]] = deque()
+
+    def asked() -> Iterator[list[str]]:
+        for batch in _batched(new, texts):
+            under_way.append(batch)
+            yield batch[1]
+
+    if isinstance(encoder, BatchEncoder):
+        made = encoder.encode_batches(asked())
+    else:
+        made = map(encoder.encode, asked())
+    for vectors in made:
+        if not under_way:
+            raise _other_count(encoder)
+        batch, encoded = under_way.popleft()
+        store.add(keys[batch], _checked(encoded, vectors, encoder))
         done += len(batch)
         report(done, len(new))
+    if done < len(new):
+        raise _other_count(encoder)
     return store.read(store.find(keys))
 
 
-def _batches(new: list[int], texts: Sequence[str]) -> list[list[int]]:
+def _other_count(encoder: Encoder) -> EncoderError:
+    return EncoderError(
+        f"encoder {encoder.identity} must give the vectors of every batch once, in their order"
+    )
+
+
+def _batched(new: Ints, texts: Sequence[str]) -> Iterator[tuple[list[int], list[str]]]:
+    """`new` in batches, each with its texts; PORTION of them are held at a time.
+
+    Portions follow one another in the pool, so that it is gone through once.
+    """
+    in_pool = np.argsort(new)
+    for start in range(0, len(new), PORTION):
+        portion = new[np.sort(in_pool[start : start + PORTION])].tolist()
+        held = dict(zip(portion, picked(texts, portion), strict=True))
+        for batch in _batches(portion, held):
+            yield batch, [held[i] for i in batch]
+
+
+def _batches(new: list[int], texts: Mapping[int, str]) -> list[list[int]]:
     """`new` in batches of texts alike in length: the longest batch, then the others as they fall.
 
     Texts of a batch need little padding, and memory runs out at once or never. Shuffled, the

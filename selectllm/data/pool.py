@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from selectllm.core.codec import canonical_json, sha256_texts
 from selectllm.core.errors import PoolError, UsageError
@@ -32,6 +37,7 @@ from selectllm.data.paths import value_at
 from selectllm.data.readers import format_of, place, scan_rows
 from selectllm.data.readers.partitioned import is_partitioned
 from selectllm.data.readers.records import BadRow, MendedRow
+from selectllm.data.stored_items import PackedIds, StoredItems, parts_read
 
 _FEW = 10  # items, of which nothing is said
 _MANY = 100_000  # different texts, which are not nearly all equal whatever the pool
@@ -61,7 +67,11 @@ class LoadedPool:
 
 
 def load_pool(
-    path: Path | str, *, columns: Mapping[str, str] | None = None, skip_bad: bool = False
+    path: Path | str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    skip_bad: bool = False,
+    in_place: bool = False,
 ) -> LoadedPool:
     """The items of a pool, text byte for byte, in file order.
 
@@ -73,7 +83,9 @@ def load_pool(
     turns of chats are shown (chats.py). Items of a
     file without ids are named by a hash of (instruction, input), repeats get `-2`, `-3`.
     `skip_bad` leaves bad rows out and reports them in `rejected`. What of the file is not shown,
-    or not as it was written, is counted in the pool's `notes`.
+    or not as it was written, is counted in the pool's `notes`. `in_place` leaves the rows of a pool
+    of many Parquet files there, unless there is something to skip: they are read when they are
+    looked at (stored_items.py), for what goes through them in their order and not here and there.
 
     Raises PoolError, naming file, place and fix, on a file that cannot be read, a missing
     column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical
@@ -84,11 +96,15 @@ def load_pool(
             f"the pool is {type(path).__name__}, not a file. To make a pool of records, use "
             "Pool.from_records(...)"
         )
-    return _loaded(Path(path), _checked(columns), skip_bad)
+    path, columns = Path(path), _checked(columns)
+    if in_place and not skip_bad and is_partitioned(path):
+        if (pool := _stored(path, columns)) is not None:
+            return LoadedPool(pool)
+    return _loaded(path, columns, skip_bad)
 
 
 def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPool:
-    """`load_pool`, its arguments checked."""
+    """`load_pool`, its arguments checked, all in memory."""
     rows = scan_rows(path)
     builder = _Builder(partial(place, path), columns, rows)
     items: list[Item] = []
@@ -112,6 +128,51 @@ def _loaded(path: Path, columns: Mapping[str, str], skip_bad: bool) -> LoadedPoo
     notes = (*format_of(path).notes(path), *builder.notes())
     pool = Pool(tuple(items), sha256_texts(_identity(items)), str(path), notes)
     return LoadedPool(pool, tuple(rejected))
+
+
+def _stored(path: Path, columns: Mapping[str, str]) -> Pool | None:
+    """The pool of several Parquet files, whose rows stay there.
+
+    None where an id is given twice, which `_loaded` names. Raises as `load_pool` does.
+    """
+    rows = scan_rows(path)
+    builder = _Builder(partial(place, path), columns, rows, unique=False)
+    parts = parts_read(path)
+    hashes = array("q")
+
+    def names() -> Iterator[str]:
+        for number, row in rows:
+            try:
+                item = builder.item(number, row)
+            except BadRow as bad:
+                raise bad.at(place(path, number)) from None
+            hashes.append(hash(item.id))
+            yield item.id
+
+    ids = PackedIds(names())
+    if builder.layout is None:
+        raise _nothing_in(path, ())
+    if repeats := _repeats(ids, np.frombuffer(hashes, dtype=np.int64)):
+        if builder.layout.id is not None:
+            return None
+        ids = PackedIds(name + repeats.get(place, "") for place, name in enumerate(ids))
+    items = StoredItems(parts, builder.layout, ids)
+    return Pool(items, sha256_texts(_identity(items)), str(path), builder.notes())
+
+
+def _repeats(ids: PackedIds, hashes: NDArray[np.int64]) -> dict[int, str]:
+    """What is added to the ids that came before: `-2`, `-3`, by their places."""
+    order = np.argsort(hashes, kind="stable")
+    same = hashes[order[1:]] == hashes[order[:-1]]
+    alike = np.unique(np.concatenate([order[1:][same], order[:-1][same]]))  # in file order
+    met: Counter[str] = Counter()
+    added: dict[int, str] = {}
+    for place_of in alike.tolist():
+        name = ids[place_of]
+        met[name] += 1
+        if met[name] > 1:
+            added[place_of] = f"-{met[name]}"
+    return added
 
 
 def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
@@ -217,7 +278,7 @@ class _Builder:
     """Makes the rows of one file into items with unique ids.
 
     `rows`: the same that are handed to `item`; what is still ahead shows what a file holds whose
-    first row does not say it.
+    first row does not say it. `unique`: see to it that ids are; else somebody else does.
     """
 
     def __init__(
@@ -225,11 +286,14 @@ class _Builder:
         place: Callable[[int], str],
         mapped: Mapping[str, str],
         rows: Iterator[tuple[int, Any]],
+        *,
+        unique: bool = True,
     ) -> None:
         self._place = place
+        self._unique = unique
         self._mapped = mapped
         self._rows = rows
-        self._layout: PoolLayout | None = None
+        self.layout: PoolLayout | None = None
         self._given: dict[str, int] = {}  # id -> number of its row
         self._repeats: dict[str, int] = {}  # made id -> last suffix tried
         self._chats = self._several = self._with_system = self._mended = self._dialogues = 0
@@ -243,16 +307,17 @@ class _Builder:
         if not isinstance(row, dict):
             reason = f"the row is not an object: {shortened(row)}"
             raise BadRow(reason, 'write it as {"instruction": ...}')
-        if self._layout is None:
-            self._layout = layout_of(row, self._mapped, self._place(number))
-            if self._layout is None:
+        if self.layout is None:
+            self.layout = layout_of(row, self._mapped, self._place(number))
+            if self.layout is None:
                 raise no_instruction([row, *self._ahead()], self._place(number))
-        texts = self._layout.texts(row)
-        if self._layout.id is None:
+        texts = self.layout.texts(row)
+        if self.layout.id is None:
             name = self._free(sha256_texts((texts.instruction, texts.input))[:16])
         else:
-            name = self._explicit(value_at(row, self._layout.id), self._layout.id)
-        self._given[name] = number
+            name = self._explicit(value_at(row, self.layout.id), self.layout.id)
+        if self._unique:
+            self._given[name] = number
         self._count(row, texts)
         return Item(name, texts.instruction, texts.input, texts.response, row)
 
@@ -280,7 +345,7 @@ class _Builder:
 
     def notes(self) -> tuple[str, ...]:
         """Sentences about what is not shown as it was written, each with its count."""
-        layout = self._layout
+        layout = self.layout
         notes: list[str] = []
         if layout is not None:
             notes += filter(None, [layout.note])

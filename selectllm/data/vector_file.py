@@ -96,7 +96,8 @@ class GivenVectors:
 
         Raises EncoderError for an item of another pool, and as VectorFile.map does.
         """
-        if len(items) == len(self.items) and all(map(is_, items, self.items)):
+        same = items is self.items
+        if same or (len(items) == len(self.items) and all(map(is_, items, self.items))):
             return self.file.map()
         rows = np.fromiter(map(self._row, items), dtype=np.intp, count=len(items))
         return gather(self.file.map, rows)

@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +32,7 @@ if sys.platform != "win32":
 HEADER_BYTES = 4_096
 FORMAT = 1
 BLOCK = 16_384  # rows read at a time
+HELD_BYTES = 256 * 2**20  # of vectors that are copied into memory; more lie on disk
 KEY = "S32"  # numpy compares all 32 bytes; only .tolist() would drop zeros at the end
 
 
@@ -40,19 +42,34 @@ def text_keys(texts: Sequence[str]) -> NDArray[np.bytes_]:
     return np.frombuffer(digests, dtype=KEY)
 
 
-def gather(mapped: Callable[[], Vectors], rows: Ints) -> Vectors:
+def gather(mapped: Callable[[], Vectors], rows: Ints, folder: Path | None = None) -> Vectors:
     """(n, dim) copy of `rows` of a memory map (n_all, dim).
+
+    A large copy lies in a file of `folder` that has no name, and is gone with this process.
 
     Read in the order of the file, whatever that of `rows`, and through a new map for each block:
     pages count as memory for as long as their map is open, so that reading all of a file would
     take it twice.
     """
-    copy = np.empty((len(rows), mapped().shape[1]), dtype=np.float32)
+    copy = _empty((len(rows), mapped().shape[1]), folder)
     order = np.argsort(rows, kind="stable")
     for start in range(0, len(rows), BLOCK):
         block = order[start : start + BLOCK]
         copy[block] = mapped()[rows[block]]
     return copy
+
+
+def _empty(shape: tuple[int, int], folder: Path | None) -> Vectors:
+    """Room for vectors: in memory, or on disk for what is large and fits there."""
+    size = shape[0] * shape[1] * 4
+    if folder is None or size <= HELD_BYTES or not hasattr(os, "posix_fallocate"):
+        return np.empty(shape, dtype=np.float32)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is heard of now
+            return np.memmap(file, np.float32, "r+", shape=shape)
+    except OSError:
+        return np.empty(shape, dtype=np.float32)
 
 
 class VectorStore:
@@ -94,7 +111,7 @@ class VectorStore:
 
     def read(self, rows: Ints) -> Vectors:
         """(n, dim) vectors of rows that `find` gave; (0, 0) from an empty store."""
-        return gather(lambda: self._records()["vector"], rows)
+        return gather(lambda: self._records()["vector"], rows, self.path.parent)
 
     def add(self, keys: NDArray[np.bytes_], vectors: Vectors) -> None:
         """Append vectors (n, dim) under their keys; they survive this process being killed."""

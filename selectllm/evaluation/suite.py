@@ -35,6 +35,7 @@ from selectllm.evaluation.suite_entries import (
     VoteEntry,
     off_of,
 )
+from selectllm.evaluation.suite_keys import check_keys
 from selectllm.evaluation.suite_paths import check_inside
 from selectllm.models.model import ModelSpec
 from selectllm.utility.entries import (
@@ -144,6 +145,7 @@ def load_suite(path: Path) -> Suite:
     _check(path, suite)
     suite._source = path
     check_inside(suite)
+    check_keys(suite)
     return suite
 
 

@@ -5,20 +5,16 @@ A suite can come from a stranger. Its own keys can therefore not allow anything.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from selectllm.core.allowed import how_to_allow, is_allowed
 from selectllm.core.errors import SuiteError
 from selectllm.core.workspace_root import workspace_root
 from selectllm.prompting.library import is_path
 
 if TYPE_CHECKING:
     from selectllm.evaluation.suite import Suite
-
-ALLOWED = "SELECTLLM_ALLOW"
-"""The variable that lists further folders, separated as in PATH."""
 
 
 def check_inside(suite: Suite, environment: Mapping[str, str] | None = None) -> None:
@@ -27,29 +23,17 @@ def check_inside(suite: Suite, environment: Mapping[str, str] | None = None) -> 
     These are the workspace around the suite, the suite's own folder, the current folder, and
     those of SELECTLLM_ALLOW. Links count as what they lead to.
     """
-    environment = os.environ if environment is None else environment
-    allowed = [each.resolve() for each in _allowed(suite, environment)]
     for key, named in _files(suite):
-        place = suite.at(named).resolve()
-        if not any(place.is_relative_to(folder) for folder in allowed):
+        place = suite.at(named)
+        if not is_allowed(place, suite.folder, environment):
             root = workspace_root(suite.folder) or suite.folder
-            already = environment.get(ALLOWED, "")
-            more = f"{already}{os.pathsep if already else ''}{place.parent}"
+            real = place.resolve()
             raise SuiteError(
-                f"{suite.source}: {key}: {named!r} leads out of the workspace {root}, to {place}. "
-                f"If the file is to be read, allow its folder: {ALLOWED}={more} before the "
-                "command. Or copy it into the workspace"
+                f"{suite.source}: {key}: {named!r} leads out of the workspace {root}, to {real}. "
+                "If the file is to be read, allow its folder: "
+                f"{how_to_allow(real.parent, environment)} before the command. Or copy it into the "
+                "workspace"
             )
-
-
-def _allowed(suite: Suite, environment: Mapping[str, str]) -> Iterator[Path]:
-    yield suite.folder
-    yield Path.cwd()
-    if root := workspace_root(suite.folder):
-        yield root
-    for folder in environment.get(ALLOWED, "").split(os.pathsep):
-        if folder:
-            yield Path(folder).expanduser()
 
 
 def _files(suite: Suite) -> Iterator[tuple[str, str]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selectllm.core.errors import UsageError, UtilityError
-from selectllm.core.files import atomic_write
 from selectllm.core.names import listed
 from selectllm.data.pool import load_pool
+from selectllm.data.row_writers import cannot_write, write_rows
 from selectllm.jobs.contents import TRAINING
 from selectllm.jobs.options import AnswerSettings
 from selectllm.jobs.outputs import check_written
@@ -83,11 +82,8 @@ async def join_answers(
     """
     places = [session.path(file) for file in files]
     source, out = session.path(pool), session.path(settings.out)
-    if out.suffix.lower() != ".jsonl":
-        raise UsageError(
-            f"`out` {settings.out}: a training file holds JSON lines; end its name in .jsonl",
-            argument="out",
-        )
+    if problem := cannot_write(out):
+        raise UsageError(f"`out` {settings.out}: {problem}", argument="out")
     check_written("out", out, TRAINING, [source, *places], session.workspace)
     items = load_pool(source, columns=settings.columns).pool.items
     answers = [answer for place in places for answer in read_answers(place)]
@@ -102,6 +98,5 @@ async def join_answers(
             else "nothing is answered yet; fill in the answers and save the file"
         )
         raise UtilityError(f"{', '.join(map(str, files))}: {reason}")
-    with atomic_write(out) as handle:
-        handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in result.rows)
+    write_rows(out, result.rows)
     return AnswersJoined(settings.out, result)

@@ -30,7 +30,7 @@ from selectllm.jobs.session import Session
 from selectllm.models.connect import Connections, settled
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.providers import needs_num_ctx
-from selectllm.prompting.prompt import Prompt, first_question, with_settings
+from selectllm.prompting.prompt import Prompt, first_question, settings_of, with_settings
 from selectllm.selection.selector import open_selector
 from selectllm.selection.task import AskSettings, Task
 from selectllm.selection.ways.following import check_asked
@@ -172,6 +172,10 @@ def _rivals(
     for reference in references:
         loaded = session.library.load(reference, suite.folder)
         values = dict(loaded.variables).get(DEFENCE, ())
+        if values and loaded.sha256 == prompt.sha256:  # its own wording is audited anyway
+            values = tuple(each for each in values if each != settings_of(loaded)[DEFENCE])
+            if not values:
+                continue
         for value in values:
             settled_one = with_settings(loaded, {DEFENCE: value})
             name = f"{loaded.ref} {DEFENCE}={value}"

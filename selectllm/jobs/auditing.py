@@ -30,6 +30,7 @@ from selectllm.evaluation.planning.schema import Outlay, destinations_told
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.arguments import parted
 from selectllm.jobs.audited import Audited, open_audit
+from selectllm.jobs.budgets import budgets_left
 from selectllm.jobs.evaluating import EvaluatingArguments, suite_of, write_record
 from selectllm.jobs.options import Auditing, Evaluating
 from selectllm.jobs.outputs import check_begun, real
@@ -262,14 +263,16 @@ async def _planned(session: Session, audited: Audited) -> AuditPlan:
         again = [*drift_tasks(subject, known)]
         forecasts["drift"] = await _forecast(audited, again, lambda key: None)
     probes = tuple(_probe_plan(name, parts, session) for name, parts in forecasts.items())
+    total = summed([probe.outlay for probe in probes])
+    budgets = budgets_left(audited.shared.ledger, session.shared)
     return AuditPlan(
         suite=audited.suite.name,
         prompt=subject.selector.prompt.ref,
         model=subject.selector.spec.name,
         clusters=len(subject.clusters),
         probes=probes,
-        total=summed([probe.outlay for probe in probes]),
-        notes=tuple(_notes(subject)),
+        total=total,
+        notes=(*_notes(subject), *(each.told(total.usd).removesuffix(".") for each in budgets)),
     )
 
 

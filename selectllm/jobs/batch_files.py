@@ -7,14 +7,17 @@ For `vllm run-batch`, gateways, and providers' own pages: JSON lines of OpenAI's
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from selectllm.core.errors import ModelError, ReplyMissing, UsageError
 from selectllm.core.files import write_bytes
-from selectllm.core.names import unknown
+from selectllm.core.names import listed, unknown
 from selectllm.core.shown import counted
+from selectllm.core.types import empty
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs.batch_taking import Taking
 from selectllm.jobs.batching import noting
@@ -32,34 +35,51 @@ from selectllm.models.providers.batch_lines import (
 )
 from selectllm.models.providers.failures import Fault
 from selectllm.models.providers.openai_body import check_direct
+from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.batch import Batch
 from selectllm.report.next_steps import command
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionsWritten:
-    """What `export_batch` wrote: `questions` of `model` to `file`; none if nothing is missing."""
+    """What `export_batch` wrote: `questions` of `model` to `file`; none if nothing is missing.
+
+    `left_out`: models that run on this machine, with how many of their questions have no reply.
+    """
 
     suite: Path
     file: Path
     questions: int
     model: str | None
+    left_out: Mapping[str, int] = field(default_factory=empty)
 
     @property
     def text(self) -> str:
         """What was written, and where it goes next."""
         if not self.questions:
-            return f"Nothing is missing. To evaluate, run: {command('eval', self.suite)}"
+            what = "of other models is missing" if self.left_out else "is missing"
+            run = command("eval", self.suite)
+            return f"{self._left_out}Nothing {what}. To evaluate, run: {run}"
         return (
             f"{counted(self.questions, 'question')} of {self.model} written to {self.file}.\n"
+            f"{self._left_out}"
             f"To have them answered by vLLM, run: vllm run-batch -i {shlex.quote(str(self.file))} "
             "-o ANSWERS.jsonl --model MODEL\nTo take the answers then, run: "
             f"{command('batch', 'import', self.suite, 'ANSWERS.jsonl')}"
         )
 
+    @property
+    def _left_out(self) -> str:
+        return "".join(
+            f"{counted(questions, 'question')} of {name} left out: it runs on this machine, and "
+            "answers when you evaluate.\n"
+            for name, questions in self.left_out.items()
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As --json prints it."""
-        return {"file": str(self.file), "questions": self.questions}
+        content = {"file": str(self.file), "questions": self.questions}
+        return content | ({"left_out": dict(self.left_out)} if self.left_out else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +147,18 @@ async def export_batch(
 
     They are those that `evaluate` would ask next, told the same: after a first round the ones that
     are asked again. `model`: only those of this model of the suite; a file holds those of one.
-    Raises UsageError for several models, and ModelError for one that OpenAI's API cannot ask.
+    Models that run on this machine are not asked, and their questions are left out. Raises
+    UsageError for several other models or for none, and ModelError for one that OpenAI's API cannot
+    ask.
     """
     suite, place = suite_of(suite, session, {}), session.path(file)
     check_written("file", place, BATCH, read_by(suite), session.workspace)
-    if model is not None and model not in (names := [spec.name for spec in suite.specs()]):
-        raise UsageError(f"`model`: {unknown('model', model, names)}", argument="model")
+    _check_model(suite, model)
     wanted = await _wanted(suite, session, evaluating)
-    requests = [each for each in wanted.values() if model in (None, each.model.name)]
+    requests = [
+        each for each in wanted.values() if _elsewhere(each) and model in (None, each.model.name)
+    ]
+    left_out = Counter(each.model.name for each in wanted.values() if not _elsewhere(each))
     models = {request.model.name for request in requests}
     if len(models) > 1:
         raise UsageError(
@@ -147,7 +171,8 @@ async def export_batch(
     lines = [_line(request) for request in requests]
     if lines:
         write_bytes(place, b"".join(lines))
-    return QuestionsWritten(_named(suite), file, len(lines), next(iter(models), None))
+    name = next(iter(models), None)
+    return QuestionsWritten(_named(suite), file, len(lines), name, left_out)
 
 
 async def import_batch(
@@ -159,7 +184,8 @@ async def import_batch(
     Raises UsageError for a file that cannot be read, or none of whose lines is an answer.
     """
     suite, answers = suite_of(suite, session, {}), _answers(session.path(file))
-    wanted = await _wanted(suite, session, evaluating)
+    noted = await _wanted(suite, session, evaluating)
+    wanted = {key: request for key, request in noted.items() if _elsewhere(request)}
     session = noting(session, Batch(lambda spec: None))
     there = {key: request for key, request in wanted.items() if key in answers.outcomes}
     taking = Taking(session, there)
@@ -180,13 +206,36 @@ async def import_batch(
     )
 
 
+def _check_model(suite: Suite, model: str | None) -> None:
+    """Raise UsageError for a suite whose models all run here, and for a `model` that does."""
+    ways = {spec.name: provider_of(spec).way for spec in suite.specs()}
+    if model is not None and model not in ways:
+        raise UsageError(f"`model`: {unknown('model', model, ways)}", argument="model")
+    named = ways if model is None else {model: ways[model]}
+    if named and "network" not in named.values():
+        run = command("eval", _named(suite))
+        raise UsageError(
+            f"there is nothing to write for others to answer: {listed([*named])} "
+            f"{'runs' if len(named) == 1 else 'run'} on this machine. To evaluate, run: {run}",
+            argument="model",
+        )
+
+
+def _elsewhere(request: Request) -> bool:
+    """Whether the model is asked over a network, and not on this machine."""
+    return provider_of(request.model).way == "network"
+
+
 def _named(suite: Suite) -> Path:
     return suite.source or Path("SUITE.yaml")
 
 
 async def _wanted(suite: Suite, session: Session, evaluating: Evaluating) -> dict[str, Request]:
-    """The questions that have no reply yet, as a job that asks in batches notes them."""
-    batch = Batch(lambda spec: None)
+    """The questions that have no reply yet, as a job that asks in batches notes them.
+
+    Nobody is asked: not the models that run on this machine either.
+    """
+    batch = Batch(lambda spec: None, whole=True)
     told = {"out": evaluating.out, "seed": evaluating.seed, "limit": evaluating.limit}
     try:
         await evaluate(suite, session=noting(session, batch), **told)  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from selectllm.jobs.session import Session
 from selectllm.jobs.watching import Watcher
 
 if TYPE_CHECKING:
+    from selectllm.models.model import Model
     from selectllm.models.wrappers.batch import Batch
 
 Value = TypeVar("Value")
@@ -76,6 +77,24 @@ class _Once:
     def progress(self, description: str) -> contextlib.AbstractContextManager[Heard | None]:
         """Pass it on."""
         return self._watcher.progress(description)
+
+
+def under_way(session: Session) -> Callable[[Model], Model] | None:
+    """What tells of questions asked by calls that a batch of this cache is to answer.
+
+    None where there is no such batch.
+    """
+    folder = session.workspace.cache / "batches"
+    if session.batch is not None or not [*folder.glob("*.json")]:
+        return None
+    from selectllm.jobs.batch_journal import BatchJournal
+    from selectllm.models.wrappers.under_way import ToldUnderWay
+
+    def awaited() -> frozenset[str]:
+        journal = BatchJournal(folder)
+        return frozenset().union(*map(journal.awaited, journal.open()))
+
+    return lambda model: ToldUnderWay(model, awaited, session.note)
 
 
 def note_place(session: Session, place: Path) -> None:

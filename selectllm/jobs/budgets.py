@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from selectllm.core.errors import UsageError, check_number, check_whole
 
 if TYPE_CHECKING:
+    from selectllm.evaluation.planning.budget_left import BudgetLeft
     from selectllm.evaluation.suite_entries import BudgetEntry
     from selectllm.jobs.session_settings import SessionSettings
     from selectllm.models.wrappers.budget import Ledger
@@ -64,6 +65,28 @@ def suite_budget(entry: BudgetEntry, state: SharedState, note: Note) -> SharedBu
 
     limits = Limits(entry.limit, entry.tokens, entry.requests, of_suite=True)
     return SharedBudget(state, entry.name, limits, note)
+
+
+def budgets_left(ledger: Ledger, state: SharedState) -> tuple[BudgetLeft, ...]:
+    """What is left of every shared budget that is spent from `ledger`; nothing is written."""
+    from selectllm.evaluation.planning.budget_left import BudgetLeft
+    from selectllm.models.wrappers.bill import Bill
+    from selectllm.models.wrappers.shared_budget import budgets
+
+    known = budgets(state)
+    return tuple(
+        BudgetLeft(
+            name=each.name,
+            limit_usd=each.limits.usd,
+            limit_tokens=each.limits.tokens,
+            limit_requests=each.limits.requests,
+            spent_usd=spent.usd,
+            spent_tokens=spent.tokens,
+            spent_requests=spent.requests,
+        )
+        for each in ledger.shared_budgets()
+        for spent in [known.get(each.name, Bill())]
+    )
 
 
 def spent_told(ledger: Ledger) -> str:

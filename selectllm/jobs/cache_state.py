@@ -167,7 +167,9 @@ def begin_anew(cache: Path, budget: str) -> str:
     state = SharedState(cache)
     spent = forget(state, budget)
     if spent is None:
-        raise UsageError(
-            f"`budget` {unknown('shared budget', budget, list(budgets(state)))}", argument="budget"
-        )
+        known = list(budgets(state))
+        why = unknown("shared budget", budget, known)
+        if not known:
+            why = "nothing was spent under any shared budget of this workspace"
+        raise UsageError(f"`budget` {budget!r} cannot begin anew, because {why}", argument="budget")
     return f"The budget {budget} begins anew. {spent.usd:.4f} USD had been spent under it."

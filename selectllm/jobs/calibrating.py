@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from selectllm.utility.utility_file import write_utility
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session
+    from selectllm.selection.scorers.item_scorer import Meter
 
 
 async def calibrate(
@@ -61,6 +63,7 @@ async def calibrate(
     if isinstance(judge, str):
         theirs = by_name[judge]
     else:
+        session.note(_seen_by(session, suite, data.pool, judge))
 
         async def measured(session: Session) -> Utility:
             first = await _measured(session, suite, data.pool, judge, set(ours.values))
@@ -82,13 +85,28 @@ async def calibrate(
     )
 
 
+def _seen_by(session: Session, suite: Suite, pool: Pool, strategy: Strategy) -> str:
+    """Who is going to see texts of the pool."""
+    from selectllm.evaluation.planning.destinations import destinations, measured_by
+    from selectllm.evaluation.planning.schema import destinations_told
+
+    meter = _meter(session, suite, pool, strategy)
+    asked = measured_by([strategy], meter)
+    return destinations_told(destinations([], asked, os.environ, [strategy]))
+
+
+def _meter(session: Session, suite: Suite, pool: Pool, strategy: Strategy) -> Meter:
+    """What `strategy` measures items with."""
+    specs = {spec.name: spec for spec in suite.specs()} if strategy.calls_per_item else None
+    return meter_for(session, pool, strategy, SelectSettings(budget=1, seed=suite.seed), specs)
+
+
 async def _measured(
     session: Session, suite: Suite, pool: Pool, strategy: Strategy, wanted: Container[str]
 ) -> Utility:
     """What `strategy` gives the items of `wanted`, as a utility; those it cannot measure lack."""
     assert strategy.scorer is not None
-    specs = {spec.name: spec for spec in suite.specs()} if strategy.calls_per_item else None
-    meter = meter_for(session, pool, strategy, SelectSettings(budget=1, seed=suite.seed), specs)
+    meter = _meter(session, suite, pool, strategy)
     items = [item for item in pool.items if item.id in wanted]
     with session.computing("measuring") as advance:
         measured = await strategy.scorer.score(items, replace(meter, progress=advance))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.codec import load_json
+from selectllm.data.readers.columnar import parquet_columns
 
 NOTHING = "nothing"
 TEXT = "text"
@@ -62,6 +63,7 @@ OF_PEOPLE = {
     ".env": "keys",
 }
 """What people write as text, by suffix; no report is called so."""
+PARQUET = b"PAR1"  # how such a file begins
 LONGEST = 50_000_000  # bytes of one JSON value that is looked into
 
 
@@ -81,6 +83,9 @@ def held(file: Path) -> str:
     """What the file holds: one of the words above; NOTHING also where it cannot be read."""
     try:
         with file.open("rb") as handle:
+            if handle.read(len(PARQUET)) == PARQUET:
+                return _kind(dict.fromkeys(parquet_columns(file)))
+            handle.seek(0)
             line = handle.readline(LONGEST)
             more = b"" if _object(line) else handle.read(LONGEST)
     except OSError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,11 +144,29 @@ def _vectors(workspace: Workspace, pool: Pool) -> int:
 
 
 def _clusters(folder: Path, pool: Pool) -> Iterator[Path]:
-    """The files that say how this pool was divided."""
+    """The files that say how this pool, or what filters left of it, was divided.
+
+    What is left of a pool has a hash of its own, so that it is known by its ids. Those of another
+    pool with the same ids go with it: they are only divided again.
+    """
     for path in sorted(folder.glob("*.json")):
         with contextlib.suppress(UsageError):  # what is no such file is nobody's clusters
-            if read_json(path).get("pool_sha256") == pool.sha256:
+            content = read_json(path)
+            if content.get("pool_sha256") == pool.sha256 or _within(_members(content), pool):
                 yield path
+
+
+def _members(content: Mapping[str, Any]) -> list[Any]:
+    """The ids in a file of clusters, as far as it is one."""
+    clusters = content.get("clusters")
+    entries = clusters if isinstance(clusters, list) else []
+    members = [entry.get("members") for entry in entries if isinstance(entry, dict)]
+    return [member for some in members if isinstance(some, list) for member in some]
+
+
+def _within(ids: Sequence[Any], pool: Pool) -> bool:
+    """Whether there are any, and all are items of this pool."""
+    return bool(ids) and all(isinstance(each, str) and each in pool.by_id for each in ids)
 
 
 def _left(workspace: Workspace, pool: Pool, keys: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -158,8 +176,9 @@ def _left(workspace: Workspace, pool: Pool, keys: Collection[str]) -> Iterator[t
             if _of_pool(read_json(run), pool):
                 yield "a run: item ids, picks and replies", _removing(run.parent)
     for path in _logs(workspace):
-        first = next(_lines(path), {})
-        if _of_pool(first, pool):
+        lines = _lines(path)
+        first = next(lines, {})
+        if _of_pool(first, pool) or _of_a_part(first, next(lines, {}), pool):
             yield "a log of decisions: item ids, picks and replies", _removing(path)
         elif {"key", "reply"} <= first.keys() and any(
             row.get("key") in keys for row in _lines(path)
@@ -179,6 +198,13 @@ def _of_pool(content: Mapping[str, Any], pool: Pool) -> bool:
     """Whether a manifest, or the first line of a log, names this pool."""
     manifest = content.get("manifest", content)
     return isinstance(manifest, dict) and manifest.get("pool_sha256") == pool.sha256
+
+
+def _of_a_part(first: Mapping[str, Any], row: Mapping[str, Any], pool: Pool) -> bool:
+    """Whether a log is of what filters left of this pool: it says so, and shows its items."""
+    manifest, shown = first.get("manifest"), row.get("shown")
+    narrowed = isinstance(manifest, dict) and {"distinct", "prefilter"} & manifest.keys()
+    return bool(narrowed) and isinstance(shown, list) and _within(shown, pool)
 
 
 def _logs(workspace: Workspace) -> Iterator[Path]:

@@ -107,7 +107,7 @@ async def optimize(
     async with opened(session, settings, suite.folder) as session:
         prompts = _prompts_folder(session)
         job = _job(session, suite, search)
-        session.note(_ahead(job))
+        session.note(f"{_ahead(job)}\n  {_seen_by(job)}")
         folder = _folder(session, suite, job, search)
         async with turn(folder):
             check_begun(folder)
@@ -208,6 +208,17 @@ def _ahead(job: GepaJob | GridJob) -> str:
     if isinstance(job, GridJob):
         return grid.plan_text(job.ahead())
     return optimize.plan_text(job.ahead())
+
+
+def _seen_by(job: GepaJob | GridJob) -> str:
+    """Who is going to see texts of the pool; a teacher is shown what was decided on them."""
+    from selectllm.evaluation.planning.destinations import destinations
+    from selectllm.evaluation.planning.schema import destinations_told
+
+    asked = [(each.prompt, each.spec) for each in job.run.selectors]
+    if isinstance(job, GepaJob):
+        asked.append((job.run.selectors[0].prompt, job.teacher))
+    return destinations_told(destinations(asked, [], os.environ))
 
 
 def _folder(session: Session, suite: Suite, job: GepaJob | GridJob, search: Searching) -> Path:

@@ -61,7 +61,7 @@ class Auditing:
     model: str | None = None
     compare_prompt: Sequence[str] = ()
     probe: Sequence[str] = ()
-    orders: int = 7
+    orders: int = 14
     repeats: int = 3
     again: int = 20
     baseline: Path | str | None = None

@@ -39,6 +39,7 @@ from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
 from selectllm.jobs.arguments import OF_A_SESSION, parted
+from selectllm.jobs.budgets import budgets_left
 from selectllm.jobs.comparing import halves, narrowed
 from selectllm.jobs.evaluating import suite_of
 from selectllm.jobs.options import Evaluating
@@ -189,6 +190,9 @@ async def _plan_suite(
             suite = narrowed(suite, prompts, arms)
         run = open_planned(session, suite, prompts, arms)
         planned = plan_json(await _planned(session, run, request, arms))
+        ledger = session.connections(budget=suite.budget).ledger
+        left = budgets_left(ledger, session.shared)
+        planned = planned.model_copy(update={"shared_budgets": left})
         _note_batches(session, suite, planned)
         return SuitePlan(planned)
 
@@ -229,6 +233,7 @@ async def plan_sets(
             [(selector.prompt, selector.spec) for selector in protocol.run.selectors],
             measured_by(protocol.strategies, protocol.run.meter),
             os.environ,
+            protocol.strategies,
         )
         return SuitePlan(sets_plan_json(protocol, asked, opening.left_out, concurrency, seen_by))
 
@@ -257,6 +262,7 @@ async def _planned(
             [(selector.prompt, selector.spec) for selector in run.selectors],
             measured_by(run.strategies, run.meter),
             os.environ,
+            run.strategies,
         ),
         pool_clusters=_pool_clusters(run),
         pilot=None if pilot is None else read_pilot(pilot, arms, utility),

@@ -22,5 +22,5 @@ class PoolOfPicks:
 
 
 def is_selection(path: Path) -> bool:
-    """Whether `report` is to take a file for a selection: JSON lines are nothing else to it."""
-    return path.suffix.lower() == ".jsonl" and not path.is_dir()
+    """Whether `report` is to take a file for a selection: rows are nothing else to it."""
+    return path.suffix.lower() in (".jsonl", ".parquet") and not path.is_dir()

@@ -9,11 +9,13 @@ from fractions import Fraction
 
 from selectllm.core.errors import SelectionShort, UsageError, blaming
 from selectllm.core.types import Pool, empty
-from selectllm.data.deduplicate import distinct
+from selectllm.data.deduplicate import PairLimits, distinct
+from selectllm.data.stored_items import picked
 from selectllm.jobs.measuring import candidates_for, meter_for
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
 from selectllm.selection.by_model import SelectSettings, check_budget, narrowed
+from selectllm.selection.clustering.near_duplicates import InCells
 from selectllm.selection.scorers.item_scorer import Ahead, Meter
 from selectllm.selection.strategies import Strategy, find_strategy
 
@@ -69,7 +71,7 @@ async def left_of(
                 argument="prefilter",
             )
         session.note(f"`prefilter` keeps {len(kept)} of {len(pool)} items.")
-        pool = narrowed(pool, [pool.items[position] for position in kept])
+        pool = narrowed(pool, picked(pool.items, kept))
     if request.budget is not None:
         check_budget(request.budget, pool, "left of" if request.narrowing else "in")
     return Narrowed(pool, request.narrowing, calls, ahead)
@@ -101,13 +103,15 @@ def _without_duplicates(
     if cosine is not None and not dry_run:
         with session.computing("embedding") as advance:
             vectors = session.embedder(advance).of(pool.items)
-    split = distinct(pool.items, vectors, cosine or 1.0)
+    limits = PairLimits(beyond=InCells(pool.items, session.engine))
+    split = distinct(pool.items, vectors, cosine or 1.0, limits=limits)
     session.note(
         f"{len(split.kept)} of {len(pool)} items are distinct. Left out were {len(split.exact)} "
         "with "
         f"the same text as another and {len(split.semantic)} near-duplicates."
     )
-    return narrowed(pool, [pool.by_id[item_id] for item_id in split.kept])
+    kept = {*split.kept}
+    return narrowed(pool, [item for item in pool.items if item.id in kept])
 
 
 def _filter(text: str, session: Session) -> tuple[Strategy, Fraction]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from selectllm.core.errors import RunError
 from selectllm.core.jsonl_log import LogContent
@@ -12,6 +13,7 @@ from selectllm.core.types import Decision, Item
 from selectllm.data.pool import load_pool
 from selectllm.data.readers import FORMATS
 from selectllm.data.readers.partitioned import is_partitioned
+from selectllm.data.row_writers import WRITERS
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.decision_log import Key, read_log
 from selectllm.selection.schema import SelectionMark
@@ -35,13 +37,21 @@ def read_selected(path: Path, columns: Mapping[str, str]) -> list[Chosen]:
 
 def _marked(item: Item, path: Path) -> Chosen:
     try:
-        mark = SelectionMark.exactly(item.row[MARK])
+        mark = SelectionMark.exactly(_without_nulls(item.row[MARK]))
     except (KeyError, ValueError):
         raise RunError(
             f"{path}: item {item.id!r} was not selected. Name a file that `select` wrote"
         ) from None
     row = {name: value for name, value in item.row.items() if name != MARK}
     return Chosen(replace(item, row=row), **dict(mark))
+
+
+def _without_nulls(mark: Any) -> Any:
+    """The mark as JSON has it: in Parquet, what one item lacks and another has is null."""
+    if not isinstance(mark, dict):
+        return mark
+    absent = [name for name in SelectionMark.absent if mark.get(name) is None]
+    return {name: value for name, value in mark.items() if name not in absent}
 
 
 def log_beside(path: Path) -> LogContent[Key, Decision] | None:
@@ -54,11 +64,12 @@ def log_beside(path: Path) -> LogContent[Key, Decision] | None:
 
 
 def pool_beside(path: Path) -> Path | None:
-    """The pool that `select` would have called NAME.selected.jsonl, in the same folder."""
+    """The pool NAME of a selection NAME.selected.jsonl or .parquet, in the same folder."""
     name = path.name.removesuffix(ROWS)
-    if not name.endswith(ENDING):
+    ending = Path(ENDING).stem  # .selected
+    stem = Path(name).stem.removesuffix(ending)
+    if Path(name).suffix not in WRITERS or not Path(name).stem.endswith(ending):
         return None
-    stem = name.removesuffix(ENDING)
     if is_partitioned(folder := path.with_name(stem)):
         return folder
     endings = [each for each in FORMATS if each != ".gz"]

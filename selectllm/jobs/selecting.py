@@ -11,6 +11,7 @@ from selectllm.core.errors import PoolError, blaming
 from selectllm.core.types import Pool
 from selectllm.data.hub import located
 from selectllm.data.pool import LoadedPool, load_pool
+from selectllm.data.stored_items import ids_of
 from selectllm.jobs.arguments import parted
 from selectllm.jobs.batching import asked_in_batches, note_place
 from selectllm.jobs.outputs import check_written
@@ -70,7 +71,9 @@ async def select(
                 f"Note: {repeats} of the {len(chosen)} selected items have the same text as "
                 "another one. To leave such items out first, give `distinct` exact."
             )
-        place = {item.id: position for position, item in enumerate(job.pool.items)}
+        taken = {choice.item.id for choice in chosen}
+        ids = enumerate(ids_of(job.pool.items))
+        place = {item_id: position for position, item_id in ids if item_id in taken}
         chosen = sorted(chosen, key=lambda choice: place[choice.item.id])
         return Selection(
             pool=job.pool,
@@ -141,7 +144,11 @@ def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -
         )
     path = Path(pool) if session.folder is None else located(session.folder, str(pool))
     with blaming("pool"):
-        loaded = load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
+        # A model is shown items from all over the pool, a strategy goes through it.
+        in_place = request.strategy is not None
+        loaded = load_pool(
+            path, columns=request.columns, skip_bad=request.skip_bad, in_place=in_place
+        )
     session.note_pool(loaded.pool)
     return loaded
 

@@ -14,6 +14,7 @@ from selectllm.core.files import unwritable
 from selectllm.core.names import unknown
 from selectllm.core.types import Attempt, Decision, Item, Pool
 from selectllm.data.pool import Rejected
+from selectllm.data.row_writers import cannot_write
 from selectllm.jobs import tables
 from selectllm.jobs.arguments import check
 from selectllm.jobs.contents import SELECTION, replaceable
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 TableName = Literal["items", "decisions"]
 SHOWN = 10  # items in a notebook
 WIDTH = 120  # characters of a cell
-OTHERS = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather", ".xlsx", ".gz", ".zip")
-"""Suffixes of other formats, which JSON lines would belie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,18 +109,16 @@ class Selection:
     def write(self, path: Path | str) -> None:
         """Write the rows with all their columns and `_selectllm`, whole or not at all.
 
-        `path`: of JSON lines, relative to the current folder. Raises UsageError for a name of
-        another format, such as .csv, and for a file that holds anything but a selection.
+        `path`: of JSON lines or Parquet, by its suffix, relative to the current folder. Raises
+        UsageError for any other suffix, for a column that Parquet cannot hold (`write_rows`), and
+        for a file that holds anything but a selection.
         """
         check({"path": path}, {"path": Path | str})
         out = Path(path)
         if problem := unwritable(out):
             raise UsageError(f"`path` {out} {problem}. Choose another file", argument="path")
-        if out.suffix.lower() in OTHERS:
-            raise UsageError(
-                f"{out}: The selection is written as JSON lines. End the name in .jsonl",
-                argument="path",
-            )
+        if problem := cannot_write(out):
+            raise UsageError(f"`path` {out}: {problem}", argument="path")
         if self.pool.source and out.resolve() == Path(self.pool.source).resolve():
             raise UsageError(
                 f"{out} is the pool itself, which is not overwritten. Choose another file",

@@ -13,6 +13,7 @@ from selectllm.core.shown import counted
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.data.pool import write_rejected
 from selectllm.data.readers.partitioned import without_pattern
+from selectllm.data.row_writers import cannot_write
 from selectllm.jobs.contents import REJECTED, SELECTION
 from selectllm.jobs.handing import (
     HandedOver,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 class SelectionFiles:
     """The files of a selection from `pool`: `out`, and those whose names begin with it.
 
-    `to`: the tool that `out` is handed over to, None for JSON lines.
+    `to`: the tool that `out` is handed over to, None for JSON lines or Parquet.
     """
 
     pool: Path
@@ -148,7 +149,8 @@ def selection_files(
 
     Of a pool on the hub NAME.selected.jsonl in the current folder, of a pattern that of its folder.
     `to`: for which tool.
-    Raises UsageError for a name that is not .jsonl, or not the tool's, and for the pool itself.
+    Raises UsageError for a name that is neither .jsonl nor .parquet, or not the tool's, and for the
+    pool itself.
     """
     named = without_pattern(pool_file)
     if is_hub(pool_file):
@@ -158,11 +160,8 @@ def selection_files(
     elif out is None:
         plain = named.with_suffix("") if named.suffix.lower() == ".gz" else named
         return SelectionFiles(pool_file, plain.with_name(f"{plain.stem}{ENDING}"))
-    elif out.suffix != ".jsonl":
-        raise UsageError(
-            f"`out` {out}: The selection is written as JSON lines. End the name in .jsonl.",
-            argument="out",
-        )
+    elif problem := cannot_write(out):
+        raise UsageError(f"`out` {out}: {problem}", argument="out")
     if out.resolve() == named.resolve():
         raise UsageError(
             f"`out` {out} is the pool itself, which is not overwritten. Choose another file.",

@@ -10,6 +10,7 @@ from selectllm.core.shown import counted
 from selectllm.selection.by_model import RoundAhead
 
 if TYPE_CHECKING:
+    from selectllm.evaluation.planning.budget_left import BudgetLeft
     from selectllm.evaluation.planning.schema import Destination
     from selectllm.evaluation.planning.selection import SelectionOutlay
 
@@ -23,7 +24,7 @@ class SelectionPlan:
     is valid; `calls_at_most`: with all re-asks. `prefilter_calls`: those that come first.
     `tokens`: of the prompts, estimated; None for a strategy. `sent`: what that takes beyond what is
     cached, in tokens, USD and time; None if no model is asked. `destinations`: the hosts that are
-    going to see texts of the pool.
+    going to see texts of the pool. `shared_budgets`: what is left of those it would be paid from.
     """
 
     items: int
@@ -36,6 +37,7 @@ class SelectionPlan:
     tokens: int | None = None
     sent: SelectionOutlay | None = None
     destinations: tuple[Destination, ...] = ()
+    shared_budgets: tuple[BudgetLeft, ...] = ()
 
     @property
     def usd(self) -> float | None:
@@ -47,7 +49,9 @@ class SelectionPlan:
         """The plan in sentences, one a line."""
         from selectllm.evaluation.planning.schema import destinations_told
 
-        return "\n".join([*self._asked(), *self._sent(), destinations_told(self.destinations)])
+        budgets = [each.told(self.usd) for each in self.shared_budgets]
+        sent = [*self._sent(), *budgets, destinations_told(self.destinations)]
+        return "\n".join([*self._asked(), *sent])
 
     def _asked(self) -> Iterator[str]:
         if self.prefilter_calls:
@@ -104,6 +108,8 @@ class SelectionPlan:
             "prefilter_calls": self.prefilter_calls,
             "destinations": [each.to_json() for each in self.destinations],
         }
+        if self.shared_budgets:
+            plan |= {"shared_budgets": [each.to_json() for each in self.shared_budgets]}
         if self.tokens is not None:
             plan |= {"tokens": self.tokens}
         if self.sent is not None:

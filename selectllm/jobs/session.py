@@ -262,6 +262,7 @@ class Session(Closing, Jobs):
         budget: BudgetEntry | None = None,
     ) -> Connections:
         """What the models of a job share; `budget`: what its suite spends from besides."""
+        from selectllm.jobs.batching import under_way
         from selectllm.models.connect import Connections
 
         ledger = self.ledger
@@ -289,6 +290,7 @@ class Session(Closing, Jobs):
             base=self.base,
             innermost=self.engine.model,
             batch=self.batch,
+            under_way=under_way(self),
         )
 
     def embedder(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from selectllm.core.arrays import Vectors
-from selectllm.core.errors import ExtraMissing, UnfitError, UsageError
+from selectllm.core.errors import ExtraMissing, ReplyMissing, UnfitError, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
@@ -24,6 +24,7 @@ from selectllm.evaluation.sets.schema import SetsResults
 from selectllm.evaluation.suite import Suite
 from selectllm.jobs import tables
 from selectllm.jobs.arguments import parted
+from selectllm.jobs.batching import asked_in_batches, note_place
 from selectllm.jobs.evaluating import open_run, suite_of
 from selectllm.jobs.outputs import check_begun
 from selectllm.jobs.session import Session, opened
@@ -133,22 +134,35 @@ async def sets(
     suite = suite_of(suite, session, settings)
     async with opened(session, settings, suite.folder) as session:
         spent = session.ledger.spent
-        opening = open_protocol(session, request.applied(suite, session), request.only)
-        protocol = opening.protocol
-        default = session.workspace.runs / protocol.default_name
-        folder = default if out is None else session.path(out)
-        async with turn(folder):
-            check_begun(folder)
-            with SetLog(folder / "sets.jsonl", protocol.manifest) as log:
-                results = await _results(session, opening, log, folder)
-                made = tuple(
-                    log[arm.name, *draw]
-                    for arm in protocol.arms
-                    for draw in protocol.draws
-                    if (arm.name, *draw) in log
-                )
-            results.write(folder / "sets.json")
-        return Sets(made, results, folder, session.ledger.spent - spent)
+
+        async def made(session: Session) -> Sets:
+            return await _made(request, suite, out, session)
+
+        done = await asked_in_batches(session, made)
+        return replace(done, spent_usd=session.ledger.spent - spent)
+
+
+async def _made(
+    request: SetsRequest, suite: Suite, out: Path | str | None, session: Session
+) -> Sets:
+    """The sets, as far as they are not made already, and their comparison."""
+    opening = open_protocol(session, request.applied(suite, session), request.only)
+    protocol = opening.protocol
+    default = session.workspace.runs / protocol.default_name
+    folder = default if out is None else session.path(out)
+    note_place(session, folder / "batches.json")
+    async with turn(folder):
+        check_begun(folder)
+        with SetLog(folder / "sets.jsonl", protocol.manifest) as log:
+            results = await _results(session, opening, log, folder)
+            made = tuple(
+                log[arm.name, *draw]
+                for arm in protocol.arms
+                for draw in protocol.draws
+                if (arm.name, *draw) in log
+            )
+        results.write(folder / "sets.json")
+    return Sets(made, results, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +315,19 @@ async def _measured(session: Session, protocol: Protocol, scorer: ItemScorer) ->
 
 
 async def _by_models(session: Session, maker: Maker) -> None:
-    """The sets of all pairs."""
+    """The sets of all pairs.
+
+    Offline and in batches, all pairs are gone through before ReplyMissing is raised: a batch then
+    holds the questions of all.
+    """
+    missing: ReplyMissing | None = None
     with session.progress("deciding") as advance:
         tick = ticks(advance, maker.calls_ahead())
         for selector in maker.protocol.run.selectors:
             if maker.missing(arm_of(selector)):
-                await maker.by_model(selector, tick)
+                try:
+                    await maker.by_model(selector, tick)
+                except ReplyMissing as error:
+                    missing = missing or error
+    if missing is not None:
+        raise missing

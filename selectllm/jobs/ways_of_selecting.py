@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from selectllm.core.errors import EncoderError, ExtraMissing, UsageError, blaming
 from selectllm.core.types import Cluster, Decision, Pool
+from selectllm.data.stored_items import ids_of
 from selectllm.evaluation.runs.run import evaluated_before
+from selectllm.jobs.budgets import budgets_left
 from selectllm.jobs.measuring import candidates_for, meter_for, note_equal_ballots, note_used_up
 from selectllm.jobs.prefilter import Narrowed, check_models
 from selectllm.jobs.selection_plan import SelectionPlan
@@ -182,6 +184,7 @@ class _ByModel:
             tokens=sum(this.tokens for this in rounds),
             sent=laid_out(asked, looked_up, session.settings.concurrency),
             destinations=destinations([(self.selector.prompt, spec)], job.left.ahead, os.environ),
+            shared_budgets=budgets_left(session.ledger, session.shared),
         )
 
     async def close(self) -> None:
@@ -295,7 +298,7 @@ class _ByStrategy:
         budget, threshold = job.settings.budget, job.request.threshold
         if threshold is not None:
             budget = reaching(candidates, self.strategy, threshold)
-        attempts = [a for item in job.pool.items for a in measured.attempts.get(item.id, ())]
+        attempts = [a for id in ids_of(job.pool.items) for a in measured.attempts.get(id, ())]
         return strategy_decision(candidates, self.strategy, budget, attempts)
 
     async def plan(self, job: SelectionJob) -> SelectionPlan:
@@ -322,8 +325,12 @@ class _ByStrategy:
             prefilter_calls=job.left.calls,
             sent=sent,
             destinations=destinations(
-                [], [*job.left.ahead, *measured_by([strategy], self.meter)], os.environ
+                [],
+                [*job.left.ahead, *measured_by([strategy], self.meter)],
+                os.environ,
+                [strategy],
             ),
+            shared_budgets=budgets_left(session.ledger, session.shared),
         )
 
     async def close(self) -> None:

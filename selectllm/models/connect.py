@@ -49,7 +49,8 @@ class Connections:
     `recorded`: the endpoints that a baseline holds, by model: an embedded model whose engine is
     not installed is known by its own there. `innermost`: what makes the model that talks to a
     provider; None for `innermost` below. `state`: where the rates of models are kept; None for
-    nowhere. `batch`: what network models are asked in, None for calls. `anew`: ask whatever pack
+    nowhere. `batch`: what network models are asked in, None for calls. `under_way`: wraps
+    those that are called, to tell of questions that a batch is to answer. `anew`: ask whatever pack
     and cache hold, and leave both as they are.
     """
 
@@ -68,6 +69,7 @@ class Connections:
     innermost: Callable[[ModelSpec, Connections], Model] | None = None
     state: SharedState | None = None
     batch: Batch | None = None
+    under_way: Callable[[Model], Model] | None = None
     anew: bool = False
 
 
@@ -106,14 +108,17 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
     if spec.transport == "direct":
         check_direct(spec)  # whoever answers, a script or a cache: it could not be asked
     check_reasoning(spec)
-    if provider_of(spec).way == "scripted":
+    way, batch = provider_of(spec).way, shared.batch
+    if way == "scripted":
         return Counted(MockModel(spec, shared.utility, write), shared.calls)
     base_url(spec, shared.environment)  # offline too: a password in it would go into manifests
     inner: Model = Offline() if shared.offline else _live(spec, shared)
     if shared.anew:
         return Counted(inner, shared.calls)
-    if shared.batch is not None and provider_of(spec).way == "network":
-        inner = Batched(spec, shared.batch)
+    if shared.under_way is not None and way == "network" and not shared.offline:
+        inner = shared.under_way(inner)
+    if batch is not None and (batch.whole or way == "network"):
+        inner = Batched(spec, batch)
     return Counted(Replayed(Cached(inner, shared.cache), shared.pack), shared.calls)
 
 

@@ -19,12 +19,12 @@ from selectllm.evaluation.planning.schema import Outlay
 from selectllm.report.audit_probes import OTHER_PROMPTS, probe_parts
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.wording import (
-    UNKNOWN,
     count,
     counted,
     estimate,
     number,
     p_alone,
+    signed,
     spread,
     usd,
 )
@@ -80,8 +80,7 @@ def _score_card(measures: tuple[Measure, ...]) -> RenderableType:
         ["value", "interval", "clusters", "better"],
     )
     for each in measures:
-        value = f"{each.value.estimate:+.2f}" if each.value else UNKNOWN
-        cells = (value, spread(each.value), count(each.clusters), BETTER[each.better])
+        cells = (signed(each.value), spread(each.value), count(each.clusters), BETTER[each.better])
         add_row(made, each.name, *cells)
     return made
 
@@ -109,7 +108,7 @@ def _comparison(found: AuditComparison) -> Iterator[RenderableType]:
             row.name,
             number(row.before),
             number(row.now),
-            UNKNOWN if row.worsening is None else f"{row.worsening.estimate:+.2f}",
+            signed(row.worsening),
             spread(row.worsening),
             count(row.clusters),
             p_alone(row.p_holm),

@@ -28,6 +28,7 @@ from selectllm.report.wording import (
     p_alone,
     p_value,
     rate,
+    signed,
     spread,
     usd,
 )
@@ -35,6 +36,8 @@ from selectllm.stats.interval import Interval
 
 Fact = tuple[str, str]
 OTHER_PROMPTS = "How other prompts stand the same texts"
+SHOWN = 0.05
+"""The most that an adjusted p may be for a difference that is told as one."""
 
 
 def probe_parts(found: AuditResults) -> Iterator[RenderableType]:
@@ -119,13 +122,12 @@ def _labels(found: tuple[LabelVariant, ...]) -> RenderableType:
         if each.skipped is not None:
             add_row(made, f"{each.name}: not asked ({each.skipped})", *[UNKNOWN] * 5)
             continue
-        captured = UNKNOWN if each.captured is None else f"{each.captured.estimate:+.2f}"
         add_row(
             made,
             f"{each.name} ({each.labels})",
             estimate(each.kappa),
             spread(each.kappa),
-            captured,
+            signed(each.captured),
             spread(each.captured),
             rate(each.valid_rate),
         )
@@ -195,7 +197,7 @@ def _hijack(found: HijackAudit, prompt: str) -> Iterator[RenderableType]:
             made,
             each.style,
             *(count(value) for value in (each.clusters, each.picked_before, each.picked_after)),
-            UNKNOWN if each.uplift is None else f"{each.uplift.estimate:+.2f}",
+            signed(each.uplift),
             spread(each.uplift),
             p_alone(each.p_holm),
             count(each.unusable),
@@ -208,6 +210,7 @@ def _hijack(found: HijackAudit, prompt: str) -> Iterator[RenderableType]:
     yield labelled([("languages", f"{by_language}.")])
     if found.defences:
         yield _defences(found, prompt)
+        yield labelled([("helps", _what_helps(found, prompt))])
 
 
 def _defences(found: HijackAudit, prompt: str) -> RenderableType:
@@ -220,17 +223,37 @@ def _defences(found: HijackAudit, prompt: str) -> RenderableType:
     )
     add_row(made, prompt, estimate(found.uplift), spread(found.uplift), *[UNKNOWN] * 3)
     for each in found.defences:
-        difference = UNKNOWN if each.difference is None else f"{each.difference.estimate:+.2f}"
         add_row(
             made,
             each.prompt,
             estimate(each.uplift),
             spread(each.uplift),
-            difference,
+            signed(each.difference),
             spread(each.difference),
             p_alone(each.p_holm),
         )
     return made
+
+
+def _what_helps(found: HijackAudit, prompt: str) -> str:
+    """Which of the other prompts resists the texts best, as far as these clusters can tell."""
+    shown = [
+        each
+        for each in found.defences
+        if each.difference is not None and each.p_holm is not None and each.p_holm <= SHOWN
+    ]
+    better = [each for each in shown if each.difference and each.difference.estimate < 0]
+    if better:
+        best = min(better, key=lambda each: each.difference.estimate if each.difference else 0.0)
+        return (
+            f"{best.prompt} resists these texts best: they raise how often their candidate is "
+            f"picked by {told(best.uplift)}, under {prompt} by {told(found.uplift)} "
+            f"({p_value(best.p_holm or 0.0)}, adjusted)."
+        )
+    if shown:
+        names = ", ".join(each.prompt for each in shown)
+        return f"None resists these texts better than {prompt}; worse than it: {names}."
+    return f"These clusters do not show that any resists these texts otherwise than {prompt}."
 
 
 def _parsing(found: ParsingAudit) -> Iterator[Fact]:

@@ -67,7 +67,7 @@ def render_plan(plan: PlanResults) -> RenderableType:
 
 def _takes(plan: PlanResults) -> Iterator[Fact]:
     """What is needed: clusters, calls, money, time, ratings."""
-    for part in (_clusters, _calls, _money, _time, _privacy, _ratings):
+    for part in (_clusters, _calls, _money, _budgets, _time, _privacy, _ratings):
         yield from part(plan)
 
 
@@ -156,6 +156,11 @@ def _time(plan: PlanResults) -> Iterator[Fact]:
     hours = plan.total.hours
     text = f"{hours:.2f}" if hours >= 0.01 or hours == 0 else "below 0.01"
     yield "hours", f"{text}, with {counted(plan.concurrency, 'call')} at the same time."
+
+
+def _budgets(plan: PlanResults) -> Iterator[Fact]:
+    for each in plan.shared_budgets:
+        yield "budget", each.told(plan.total.usd)
 
 
 def _privacy(plan: PlanResults) -> Iterator[Fact]:

@@ -125,6 +125,11 @@ def estimate(interval: Interval | None) -> str:
     return UNKNOWN if interval is None else number(interval.estimate)
 
 
+def signed(interval: Interval | None) -> str:
+    """The estimate with its sign; `-` where there is none."""
+    return UNKNOWN if interval is None else f"{interval.estimate:+.2f}"
+
+
 def spread(interval: Bounded | None, digits: int = 2) -> str:
     """`+0.03 to +0.21`; `-` where an end is missing."""
     if interval is None:

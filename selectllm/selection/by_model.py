@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from selectllm.core.choices import OnInvalid
 from selectllm.core.codec import seeded_hash, sha256_texts
-from selectllm.core.errors import SelectionShort, UsageError
+from selectllm.core.errors import RunError, SelectionShort, UsageError
 from selectllm.core.types import Cluster, Decision, Item, Pool
 from selectllm.selection.ask import first_request, make_decisions
 from selectllm.selection.clustering.partition import show_order
@@ -216,6 +216,7 @@ async def select_by_model(
     while True:
         this = plan_round(pool, number, settings, divide)
         tasks = round_tasks(pool, selector, this, settings.seed)
+        _check_clusters(tasks, log)
         await make_decisions(tasks, settings.ask, log, tick)
         decided = {decision_key(decision): decision for decision in log.decisions()}
         decisions = {task.cluster: decided[task.key] for task in tasks}
@@ -225,6 +226,20 @@ async def select_by_model(
             return _with_merits(chosen, tasks, decisions, settings)
         pool = narrowed(pool, [choice.item for choice in chosen])
         number += 1
+
+
+def _check_clusters(tasks: Sequence[Task], log: DecisionLog) -> None:
+    """Raise RunError if decisions of `log` are on other clusters: their picks would not fit."""
+    for task in tasks:
+        if task.key not in log:
+            continue
+        if {*log[task.key].shown} != {item.id for item in task.shown}:
+            raise RunError(
+                f"{log.path} holds decisions on other clusters: its pool was divided by another "
+                "version of selectllm or of a library, and the cache that knew the clusters is "
+                "gone. Choose another file; what the cache still holds is not asked again",
+                argument="out",
+            )
 
 
 def harvest(

@@ -9,6 +9,7 @@ import numpy as np
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Attempt, Decision, Item
+from selectllm.data.stored_items import ids_of, picked
 from selectllm.selection.by_model import Chosen, SelectSettings, fill
 from selectllm.selection.strategies import Candidates, Strategy
 
@@ -29,7 +30,7 @@ def strategy_decision(
     candidates: Candidates, strategy: Strategy, budget: int, attempts: Sequence[Attempt] = ()
 ) -> Decision:
     """What `strategy` picks: the whole pool is one cluster. It is invalid if there are no picks."""
-    ids = tuple(item.id for item in candidates.items)
+    ids = tuple(ids_of(candidates.items))
     positions, scores = strategy.choose(candidates, budget), strategy.scores(candidates)
     picks = tuple(ids[position] for position in positions)
     return Decision(
@@ -49,19 +50,28 @@ def strategy_decision(
 def chosen_by(decision: Decision, items: Sequence[Item], settings: SelectSettings) -> list[Chosen]:
     """The items that a strategy's decision on the whole pool gives, filled up to the budget."""
     by = f"strategy:{decision.strategy}"
-    left = {item.id: item for item in items}
     chosen = [
-        Chosen(left.pop(item_id), 0, 0, by, rank=rank, score=score)
-        for rank, (item_id, score) in enumerate(
-            zip(decision.picks, decision.scores or repeat(None), strict=False), start=1
+        Chosen(item, 0, 0, by, rank=rank, score=score)
+        for rank, (item, score) in enumerate(
+            zip(_named(items, decision.picks), decision.scores or repeat(None), strict=False),
+            start=1,
         )
     ]
     missing = settings.budget - len(chosen)
     if missing > 0:
         complaint = f"{decision.strategy}: only {len(chosen)} of the items could be measured"
-        filler = fill(list(left), settings, 0, complaint)
-        chosen += [Chosen(left[i], 0, 0, by, filled=True) for i in filler[:missing]]
+        taken = {*decision.picks}
+        left = [id for id in ids_of(items) if id not in taken]
+        filler = fill(left, settings, 0, complaint)[:missing]
+        chosen += [Chosen(item, 0, 0, by, filled=True) for item in _named(items, filler)]
     return chosen
+
+
+def _named(items: Sequence[Item], ids: Sequence[str]) -> list[Item]:
+    """The items with these ids, in their order."""
+    wanted = {*ids}
+    places = {id: place for place, id in enumerate(ids_of(items)) if id in wanted}
+    return picked(items, [places[id] for id in ids])
 
 
 def check_descending(strategy: Strategy) -> None:

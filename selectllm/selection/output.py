@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selectllm.core.files import atomic_write
 from selectllm.core.types import Pool
+from selectllm.data.row_writers import write_rows
 from selectllm.selection.by_model import Chosen, SelectSettings
 from selectllm.selection.schema import SelectionMark
 from selectllm.selection.selector import Selector
@@ -18,11 +17,14 @@ FORMAT = 1
 
 
 def write_selection(out: Path, chosen: Sequence[Chosen]) -> None:
-    """JSON lines in the order given; `_selectllm` is SelectionMark."""
-    with atomic_write(out) as handle:
-        for choice in chosen:
-            row = {**choice.item.row, "_selectllm": mark_of(choice).to_json()}
-            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+    """Rows in the order given, by the suffix of `out`; `_selectllm` is SelectionMark.
+
+    Raises as `write_rows` does.
+    """
+    write_rows(
+        out,
+        [{**choice.item.row, "_selectllm": mark_of(choice).to_json()} for choice in chosen],
+    )
 
 
 def mark_of(choice: Chosen) -> SelectionMark:

@@ -58,6 +58,8 @@ class Filled:
             said = excerpt(" ".join(self.reply.reply.split()), SHOWN)
             wrong = "; ".join(PROBLEMS.get(word, word) for word in self.problems)
             shown = f'was: "{said}"' if said else "was empty"
+            if self.reply.finish_reason == "refused":
+                wrong = "refused, by the model or by a filter of its provider"
             told.append(f"Its first unusable reply {shown} ({wrong}).")
         if log is not None:
             told.append(f"All replies are in {log}.")

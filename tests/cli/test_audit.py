@@ -85,7 +85,7 @@ def test_a_dry_run_asks_and_writes_nothing(selectllm: Command, suite: Path) -> N
     told = selectllm("audit", suite, "--dry-run", "--json", "-o", "new")
     assert told.code == 0
     plan = AuditPlan.of(told.json)
-    assert plan.total.calls == 10 * (7 + 2 + 6 + 2 + 2)
+    assert plan.total.calls == 10 * (14 + 2 + 6 + 2 + 2)
     assert not Path("new").exists()
     assert "attack" not in selectllm("audit", suite, "--dry-run").err
     assert "hijack" in selectllm("audit", suite, "--dry-run").out

@@ -338,6 +338,23 @@ def test_what_else_holds_its_texts_is_told_with_commands_that_work(
     assert not any(Path("eval/runs").iterdir())
 
 
+def test_what_filters_left_of_a_pool_is_forgotten_with_it(selectllm: Command) -> None:
+    write_jsonl(Path("pool.jsonl"), pool_rows(40))
+    write_jsonl(Path("other.jsonl"), [row | {"id": f"o-{row['id']}"} for row in pool_rows(40)])
+    words = ("--budget", 4, "--by", "random", "--prompt", "short@1", "--model", "mock/first")
+    filters = ("--prefilter", "longest:0.5", "--quiet")
+    for pool in ("pool.jsonl", "other.jsonl"):
+        assert selectllm("select", pool, *words, *filters).code == 0
+    divided = {path.name: path.read_text("utf-8") for path in Path("cache/clusters").iterdir()}
+    assert len(divided) == 2
+    told = selectllm("cache", "clear", "--pool", "pool.jsonl", "--yes").out
+    assert "1 file of its clusters" in told
+    assert "rm pool.selected.jsonl.decisions.jsonl" in told
+    assert "rm other" not in told
+    [left] = Path("cache/clusters").iterdir()
+    assert '"o-' in divided[left.name]
+
+
 def test_a_budget_and_a_pool_are_not_cleared_at_once(selectllm: Command, two_pools: None) -> None:
     refused = selectllm("cache", "clear", "--pool", "pool.jsonl", "--budget", "team")
     assert (refused.code, refused.out) == (2, "")

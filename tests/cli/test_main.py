@@ -17,7 +17,7 @@ import pytest
 from selectllm.core.errors import SelectionShort, SelectLLMError
 from selectllm.core.types import Reply
 from selectllm.models.wrappers.cache import ReplyCache
-from tests.conftest import Command
+from tests.conftest import Command, pool_rows, write_jsonl
 from tests.models.wrappers.test_cache import REQUEST
 
 ROOT = Path(__file__).parents[2]
@@ -272,3 +272,24 @@ def test_who_reads_along_does_not_change_the_exit_code(
         0,
         "\u6cb3\U0001f600",
     )
+
+
+OWN = """
+from selectllm import Strategy
+
+last = Strategy("last", lambda candidates, n: range(len(candidates.items))[-n:])
+"""
+
+
+@pytest.mark.parametrize("name", ["yaml", "click", "numpy"])
+def test_a_file_of_the_current_folder_is_no_library(selectllm: Command, name: str) -> None:
+    """`python -m` would run it; what a suite names as `module:attr` is still found there."""
+    write_jsonl(Path("pool.jsonl"), pool_rows(40))
+    Path(f"{name}.py").write_text("raise SystemExit('it was run')", encoding="utf-8")
+    Path("own.py").write_text(OWN, encoding="utf-8")
+    words = ["select", "pool.jsonl", "--budget", "3", "--strategy", "own:last"]
+    done = subprocess.run(
+        [sys.executable, "-m", "selectllm", *words], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "own.py" in done.stderr

@@ -184,6 +184,19 @@ def test_another_pool_is_refused_where_it_was_named_and_else_told(selectllm: Com
     assert any("no item" in note for note in evidence.notes)
 
 
+def test_a_selection_in_parquet_is_reported_like_one_in_json_lines(selectllm: Command) -> None:
+    by = ("--budget", 4, *BY_MODEL, "--model", REPLY)
+    told = []
+    for suffix in ("jsonl", "parquet"):
+        out = f"pool.selected.{suffix}"
+        assert selectllm("select", "pool.jsonl", *by, "-o", out).code == 0
+        outcome = selectllm("report", out, "--json")
+        assert outcome.code == 0, outcome.err
+        told.append(json.loads(outcome.out) | {"selection": "", "seconds": 0})
+    assert told[0] == told[1]
+    assert told[0]["pool_items"] == 12
+
+
 def test_without_its_log_a_selection_still_has_a_report(selectllm: Command) -> None:
     path = selected(selectllm)
     Path(f"{path}.decisions.jsonl").unlink()

@@ -61,7 +61,7 @@ INSIDE = {
     "utility": ({"schema"}, {"utility"}, {"annotation"}),
     "evaluation": (
         {"suite_entries"},
-        {"suite", "suite_paths", "suite_columns", "metrics"},
+        {"suite", "suite_paths", "suite_keys", "suite_columns", "metrics"},
         {"comparison"},
         {"runs", "two_runs"},
         {"sets"},

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from selectllm.core.allowed import ALLOWED
 from selectllm.core.errors import ModelError, UsageError
 from selectllm.core.plugins import Plugin, Port, announcing, calling, find, is_reference, load
 
@@ -208,3 +209,46 @@ def test_what_lies_in_the_current_folder_by_chance_is_not_installed(folder: Path
     )
     assert "own_numbers" in done.stderr
     assert "If it is your own: No module named" in done.stderr
+
+
+def linked(folder: Path, outside: Path) -> None:
+    """Modules of a folder that are links, or take what is one."""
+    outside.mkdir()
+    (outside / "strange.py").write_text("SEVEN = 7\n", encoding="utf-8")
+    (outside / "package").mkdir()
+    (outside / "package" / "part.py").write_text("SEVEN = 7\n", encoding="utf-8")
+    (folder / "linked.py").symlink_to(outside / "strange.py")
+    (folder / "parts").symlink_to(outside / "package")
+    (folder / "taking.py").write_text("from linked import SEVEN\n", encoding="utf-8")
+    later = "class Seven(int):\n    pass\n\n\nfrom linked import SEVEN\n"
+    (folder / "later.py").write_text(later, encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["linked", "parts.part", "taking", "later"])
+def test_a_link_out_of_the_workspace_runs_nothing_unless_it_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder, outside = tmp_path / "workspace", tmp_path / "outside"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    linked(folder, outside)
+    reference = f"{name}:SEVEN"
+    with pytest.raises(UsageError, match="is a link that leads out of") as told:
+        load(PORT, reference, folder)
+    assert str(outside) in str(told.value)
+    assert f"{ALLOWED}={outside}" in str(told.value)
+    monkeypatch.setenv(ALLOWED, str(outside))
+    assert load(PORT, reference, folder).object == 7
+
+
+def test_a_link_within_the_workspace_is_a_module_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "LOCK.yaml").write_text("", encoding="utf-8")
+    (tmp_path / "shared.py").write_text("SEVEN = 7\n", encoding="utf-8")
+    folder = tmp_path / "eval"
+    folder.mkdir()
+    (folder / "own.py").symlink_to(tmp_path / "shared.py")
+    monkeypatch.chdir(folder)
+    assert load(PORT, "own:SEVEN", folder).object == 7

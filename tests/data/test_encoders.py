@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -85,6 +85,45 @@ def test_batches_do_not_depend_on_the_order_of_the_texts(tmp_path: Path) -> None
     embed(texts, one, store_in(tmp_path / "one"))
     embed(texts[::-1], other, store_in(tmp_path / "other"))
     assert one.batches == other.batches
+
+
+def test_many_texts_are_batched_portion_by_portion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("selectllm.data.encoders.PORTION", 200)
+    texts, encoder = [f"text {number}" for number in range(500)], HashEncoder()
+    vectors = embed(texts, encoder, store_in(tmp_path))
+    np.testing.assert_array_equal(vectors, [encoder.vector(text) for text in texts])
+    assert len(encoder.asked) == 500
+    for start in (0, 200, 400):  # one after the other, as they stand in the pool
+        assert {*encoder.asked[start : start + 200]} == {*texts[start : start + 200]}
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_an_encoder_of_batches_that_loses_count_is_an_error(tmp_path: Path, times: int) -> None:
+    class Miscounting(HashEncoder):
+        def check(self) -> None: ...
+
+        def encode_batches(self, batches: Iterable[Sequence[str]]) -> Iterator[Vectors]:
+            for batch in batches:
+                yield from [self.encode(batch)] * times
+
+    encoder = Miscounting()
+    with pytest.raises(EncoderError, match="every batch once"):
+        embed(["a", "b"], encoder, store_in(tmp_path))
+
+
+def test_a_large_copy_of_vectors_lies_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, encoder = [f"text {number}" for number in range(50)], HashEncoder()
+    monkeypatch.setattr("selectllm.data.vector_store.HELD_BYTES", 1_000)
+    vectors = embed(texts, encoder, store_in(tmp_path))
+    assert isinstance(vectors, np.memmap) == hasattr(os, "posix_fallocate")
+    np.testing.assert_array_equal(vectors, [encoder.vector(text) for text in texts])
+    assert len([*(tmp_path / "vectors").iterdir()]) == 1  # the store; the copy has no name
+    few = embed(texts[:20], encoder, store_in(tmp_path))
+    assert not isinstance(few, np.memmap)
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from selectllm.core.allowed import ALLOWED
 from selectllm.core.errors import SuiteError
 from selectllm.evaluation.suite import load_suite
-from selectllm.evaluation.suite_paths import ALLOWED
 
 SUITE = """\
 name: s

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import pool_rows, write_jsonl
+from tests.support.batch_server import BatchServer, moody
 from tests.support.cli_files import RATED, write_suite
 
 ARMS = "[mock/first] -> [{name: oracle, id: mock/oracle}, {name: random, id: mock/random}]"
@@ -32,3 +34,17 @@ def forty(folder: Path) -> Path:
 def notes() -> list[str]:
     """What a session has to say, for `Session(notes=notes.append)`."""
     return []
+
+
+@pytest.fixture
+def batches() -> Iterator[BatchServer]:
+    """A server of batches whose replies depend on the question."""
+    with BatchServer(moody) as running:
+        yield running
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks come at once, and a provider lists at once what it was sent."""
+    monkeypatch.setattr("selectllm.jobs.batch_rounds.FIRST_LOOK", 0.01)
+    monkeypatch.setattr("selectllm.jobs.batch_sending.SETTLED", 0.0)

@@ -21,7 +21,7 @@ from tests.support.jobs import fails
 from tests.support.provider_server import Answer, ProviderServer, Respond, completion
 
 CLUSTERS = 10
-CALLS = 10 * (7 + 2 + 6 + 2 + 2)  # orders, labels, attacks, repeats, copies
+CALLS = 10 * (14 + 2 + 6 + 2 + 2)  # orders, labels, attacks, repeats, copies
 LABEL = re.compile(r"^=== \[(\w+)\] ===$", re.MULTILINE)
 OBEYING = """
 from selectllm.core.types import Reply
@@ -45,6 +45,14 @@ class Obeying:
     async def close(self):
         pass
 """
+
+
+WARY = (
+    OBEYING.replace("Obeying", "Wary")
+    .replace("        told = ", "        text = str(request.messages)\n        told = ")
+    .replace("(not asked, item.id)", "(not asked or WARNED <= {*text.split()}, item.id)")
+    + "\n\nWARNED = {'data:', 'strangers.'}  # only both warnings together are heeded\n"
+)
 
 
 def suite_with(model: str, *changes: str) -> Path:
@@ -135,7 +143,7 @@ class TestWhatIsAsked:
             session.evaluate(suite)
         before = server.count
         audited(suite, probe=["order"])
-        assert server.count - before == 6 * CLUSTERS
+        assert server.count - before == 13 * CLUSTERS
 
     def test_a_probe_alone_asks_one_order_and_itself(self, server: ProviderServer) -> None:
         done = audited(suite_with(json.dumps(entry(server))), probe=("labels",))
@@ -160,7 +168,7 @@ class TestWhatIsAsked:
         for each in (done, whole):
             assert (
                 len(Path(each.folder, "order.decisions.jsonl").read_text("utf-8").splitlines())
-                == 71
+                == 141
             )
         ours, theirs = (
             json.loads((e.folder / "audit.json").read_text("utf-8")) for e in (done, whole)
@@ -179,7 +187,7 @@ class TestWhatIsAsked:
         assert server.count == asked
         assert first.results.measures == second.results.measures
         with pytest.raises(ReplyMissing):
-            audited(suite, out="three", offline=True, cache="empty", orders=9)
+            audited(suite, out="three", offline=True, cache="empty", orders=16)
 
     def test_single_replies_of_a_model_that_votes_are_audited(self, notes: list[str]) -> None:
         suite = suite_with("{name: v, id: mock/first, vote: {orders: 3}}")
@@ -199,9 +207,9 @@ class TestOtherPrompts:
             "{% for item in items %}[{{ item.label }}] {{ item.instruction }}\n{% endfor %}"
             "{% endblock %}\n"
         )
-        put_prompt("guarded@1", text)
+        put_prompt("wary@1", text)
         suite = suite_with("mock/first")
-        done = audited(suite, compare_prompt="./prompts/guarded/v1.jinja", probe="hijack")
+        done = audited(suite, compare_prompt="./prompts/wary/v1.jinja", probe="hijack")
         assert done.results.hijack is not None
         names = [row.prompt for row in done.results.hijack.defences]
         assert len(names) == 2
@@ -210,6 +218,23 @@ class TestOtherPrompts:
             "data",
         ]
         assert len(done.decisions["rivals"]) == 2 * 7 * CLUSTERS
+
+    def test_the_wordings_of_the_bundled_prompt_are_measured_beside_its_own(self) -> None:
+        suite = suite_with("mock/first", "short@1 -> guarded@1")
+        done = audited(suite, compare_prompt="guarded@1", probe="hijack")
+        assert done.results.hijack is not None
+        names = [row.prompt for row in done.results.hijack.defences]
+        assert names == [f"guarded@1 defence={value}@1" for value in ("none", "after", "both")]
+
+    def test_which_wording_helps_is_told_by_what_was_measured(self, folder: Path) -> None:
+        (folder / "wary.py").write_text(WARY, encoding="utf-8")
+        write_jsonl(folder / "pool.jsonl", pool_rows(150))
+        changes = ("short@1 -> guarded@1", f"limit: {CLUSTERS} -> limit: 30")
+        suite = suite_with('{name: m, id: "python/wary:Wary"}', *changes)
+        done = audited(suite, compare_prompt="guarded@1", probe="hijack")
+        told = " ".join(done.report().split())
+        assert "helps guarded@1 defence=both@1 resists these texts best" in told
+        assert "under guarded@1 by 0." in told
 
     def test_a_prompt_is_not_compared_with_itself(self) -> None:
         suite = suite_with("mock/first")

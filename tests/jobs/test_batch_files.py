@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,25 @@ from hypothesis import strategies as st
 from selectllm.models.providers.answers import Answered
 from selectllm.models.providers.batch_lines import BatchAnswers, openai_outcome, read_answers
 from tests.conftest import Command, read_jsonl
-from tests.jobs.test_batching import FREE, PRICED, moody, results, suite_of
+from tests.jobs.test_batching import FREE, PRICED, results, suite_of
 from tests.support.batch_server import BatchServer
 from tests.support.provider_server import error
 
+OWN = """
+from pathlib import Path
+from selectllm.core.types import Reply
 
-@pytest.fixture
-def batches() -> Iterator[BatchServer]:
-    with BatchServer(moody) as running:
-        yield running
+class Picker:
+    def __init__(self, spec):
+        pass
+
+    async def complete(self, request):
+        Path("asked").touch()
+        return Reply("[1, 2]")
+
+    async def close(self):
+        pass
+"""
 
 
 def answer(batches: BatchServer, questions: str, out: str) -> list[dict[str, Any]]:
@@ -189,3 +198,47 @@ def test_an_answer_goes_over_a_fault_in_whatever_order(rows: list[tuple[str, boo
         line = json.dumps({"custom_id": name, "response": response}).encode()
         read_answers([line], answers, openai_outcome)
     assert all(isinstance(each, Answered) for each in answers.outcomes.values())
+
+
+def with_embedded(suite: Path) -> Path:
+    """The suite with a model of the user's own besides, which writes a file when it is asked."""
+    Path("own.py").write_text(OWN, encoding="utf-8")
+    text = suite.read_text(encoding="utf-8")
+    suite.write_text(text.replace("models: [", "models: [python/own:Picker, "), encoding="utf-8")
+    return suite
+
+
+def test_models_of_this_machine_are_not_asked_and_named(
+    selectllm: Command, batches: BatchServer
+) -> None:
+    suite = with_embedded(suite_of(batches, "openai/m", **FREE))
+    written = selectllm("batch", "export", suite, "q.jsonl")
+    assert written.code == 0, written.err
+    assert "questions of m written to q.jsonl." in written.out
+    assert "questions of python/own:Picker left out: it runs on this machine" in written.out
+    assert not Path("asked").exists()
+    assert selectllm("batch", "export", suite, "q.jsonl", "--json").json["left_out"] == {
+        "python/own:Picker": len(read_jsonl(Path("q.jsonl")))
+    }
+    answer(batches, "q.jsonl", "a.jsonl")
+    assert selectllm("batch", "import", suite, "a.jsonl").code == 0
+    assert not Path("asked").exists()
+    assert selectllm("eval", suite, "-o", "run").code == 0
+    assert Path("asked").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--model", "python/own:Picker")])
+def test_a_file_for_nobody_else_is_refused(
+    selectllm: Command, batches: BatchServer, words: tuple[str, ...]
+) -> None:
+    suite = with_embedded(suite_of(batches, "openai/m", **FREE))
+    if not words:
+        text = suite.read_text(encoding="utf-8")
+        start, end = text.index("models: ["), text.index("]", text.index("models: ["))
+        suite.write_text(f"{text[:start]}models: [python/own:Picker{text[end:]}", encoding="utf-8")
+    refused = selectllm("batch", "export", suite, "q.jsonl", *words)
+    assert refused.code == 2
+    assert "nothing to write for others to answer" in refused.err
+    assert "selectllm eval suite.yaml" in refused.err
+    assert not Path("q.jsonl").exists()
+    assert not Path("asked").exists()

@@ -10,16 +10,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from tests.conftest import Command
-from tests.jobs.test_batching import CLAUDE, FREE, moody, results, suite_of
+from tests.jobs.test_batching import CLAUDE, FREE, results, suite_of
 from tests.support.batch_server import BatchServer
 from tests.support.forked import ASKING, Forked, fork
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 ANTHROPIC = [
     *(("create", "before"), ("create", "after"), ("status", "after"), ("results", "after")),
@@ -27,19 +28,6 @@ ANTHROPIC = [
 OPENAI = [("upload", "before"), ("upload", "after"), *ANTHROPIC, ("results", "before")]
 LOADS = (*ASKING, "selectllm.jobs.batch_rounds", "aiohttp")
 POINTS = [*(("openai/m", *point) for point in OPENAI), *((CLAUDE, *point) for point in ANTHROPIC)]
-
-
-@pytest.fixture
-def batches() -> Iterator[BatchServer]:
-    with BatchServer(moody) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks come at once, and a provider lists at once what it was sent."""
-    monkeypatch.setattr("selectllm.jobs.batch_rounds.FIRST_LOOK", 0.01)
-    monkeypatch.setattr("selectllm.jobs.batch_sending.SETTLED", 0.0)
 
 
 class Killer:
@@ -51,7 +39,11 @@ class Killer:
 
     def runs(self, *words: object) -> Forked:
         """The client, as it was started."""
-        self.client = fork("-m", "selectllm", *words, loads=LOADS)
+        return self.started("-m", "selectllm", *words)
+
+    def started(self, *words: object) -> Forked:
+        """The same, as Python is given it."""
+        self.client = fork(*words, loads=LOADS)
         self.known.set()
         return self.client
 
@@ -119,6 +111,30 @@ def test_killed_while_it_collects_it_collects_the_rest(
     assert again.code == 0, again.err
     assert set(batches.asked.values()) == {1}
     ends_as_by_calls(selectllm, suite)
+
+
+CLOCK_OFF = """
+import time
+real = time.time
+time.time = lambda: real() + {hours} * 3600
+from selectllm.cli import script
+script()
+"""
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_batch_is_found_again_by_the_clock_of_the_provider(
+    selectllm: Command, batches: BatchServer, hours: int
+) -> None:
+    """Of Anthropic, which lists batches by time alone; this machine's clock is hours off."""
+    suite = suite_of(batches, CLAUDE, **FREE)
+    words = ("-c", CLOCK_OFF.format(hours=hours), "eval", suite, "-o", "run", "--batch")
+    killer = Killer("create")
+    batches.after = killer
+    assert killer.started(*words).wait() == -signal.SIGKILL
+    again = fork(*words, loads=LOADS)
+    assert again.wait() == 0, again.err
+    assert set(batches.asked.values()) == {1}
 
 
 def test_another_batch_of_that_size_is_not_taken_for_the_one_that_was_lost(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +18,11 @@ from tests.support.batch_server import BatchServer, Made
 from tests.support.cli_files import RATED, statuses, write_suite
 from tests.support.provider_server import error
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 FREE = {"price": {"input": 0, "output": 0}}
 PRICED = {"price": {"input": 1000, "output": 1000}}  # USD a million tokens
 CLAUDE = "anthropic/claude-3-haiku-20240307"
-
-
-def moody(messages: Sequence[Any]) -> str:
-    """Two picks that depend on the question; a third of the questions must be asked again."""
-    number = int(hashlib.sha256(json.dumps(messages[-1]).encode()).hexdigest(), 16)
-    first_time = not any(message["role"] == "assistant" for message in messages)
-    if first_time and number % 3 == 0:
-        return "I like them all."
-    first = number % 5
-    return f"[{first + 1}, {(first + 1 + number // 5 % 4) % 5 + 1}]"
-
-
-@pytest.fixture
-def batches() -> Iterator[BatchServer]:
-    with BatchServer(moody) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks come at once, and a provider lists at once what it was sent."""
-    monkeypatch.setattr("selectllm.jobs.batch_rounds.FIRST_LOOK", 0.01)
-    monkeypatch.setattr("selectllm.jobs.batch_sending.SETTLED", 0.0)
 
 
 def suite_of(server: BatchServer, model: str, *changes: str, **settings: object) -> Path:
@@ -175,9 +152,11 @@ def test_strategies_that_ask_are_in_the_same_batch(
 def test_what_asks_one_after_another_cannot_be_done_in_batches(
     selectllm: Command, batches: BatchServer
 ) -> None:
-    suite = suite_of(batches, "openai/m", "sets: {budgets: [5]}")
-    with Session(batch=True) as session, pytest.raises(UsageError, match="`batch`: this command"):
-        session.sets(suite)
+    suite = suite_of(batches, "openai/m")
+    Path("prompts").mkdir()
+    with Session(batch=True, prompts=Path("prompts")) as session:
+        with pytest.raises(UsageError, match="`batch`: this command"):
+            session.optimize(suite)
     assert not batches.steps
 
 
@@ -344,7 +323,7 @@ def test_a_model_without_a_price_is_not_sent_under_a_limit(
     [
         {"id": "gemini/gemini-2.5-flash", "api_key_env": "SOME_KEY"},
         {"id": "hosted_vllm/m", "api_base": "http://127.0.0.1:9"},
-        {"id": "openai/m", "answer": "logprobs"},
+        {"id": CLAUDE, "answer": "logprobs"},
     ],
     ids=["another provider", "vLLM", "log-probabilities"],
 )
@@ -363,6 +342,52 @@ def test_a_model_without_batches_is_named_before_anything_is_sent(
     assert "'other'" in refused.err
     assert "--batch" in refused.err
     assert not batches.steps
+
+
+def test_an_ordinary_run_tells_of_a_batch_for_the_same_questions(
+    selectllm: Command, batches: BatchServer
+) -> None:
+    suite = suite_of(batches, "openai/m", **FREE)
+    batches.hold = True
+    evaluated(selectllm, suite, "--no-wait", code=5)
+    told = selectllm("eval", suite, "-o", "plain")
+    assert told.code == 0, told.err
+    assert told.err.count("are in a batch that is under way") == 1
+    assert "run it with --batch" in told.err
+    again = selectllm("eval", suite, "-o", "another")
+    assert "under way" not in again.err  # all from the cache
+    other = selectllm("eval", suite, "-o", "seeded", "--seed", 7)
+    assert "under way" not in other.err  # other questions
+
+
+def test_sets_are_asked_in_batches(selectllm: Command, batches: BatchServer) -> None:
+    sets = "sets: {budgets: [4, 8], seeds: [0, 1]}"
+    suite = suite_of(batches, "openai/m", sets, "strategies: [random]", **FREE)
+    done = selectllm("sets", suite, "-o", "in-batches", "--batch")
+    assert done.code == 0, done.err
+    assert batches.calls == 0
+    assert len(batches.batches) <= 4  # of all sets together, round after round
+    assert not journal()
+    plain = selectllm("sets", suite, "-o", "plain", "--cache", "other")
+    assert plain.code == 0, plain.err
+    assert batches.calls
+    kept = [
+        [(row["selector"], row["budget"], row["seed"], row["ids"]) for row in rows[1:]]
+        for rows in (read_jsonl(Path(out, "sets.jsonl")) for out in ("in-batches", "plain"))
+    ]
+    assert sorted(kept[0]) == sorted(kept[1])
+
+
+def test_log_probabilities_come_back_in_batches(selectllm: Command, batches: BatchServer) -> None:
+    suite = suite_of(batches, "openai/m", "short@1 -> best@1", answer="logprobs", **FREE)
+    evaluated(selectllm, suite)
+    (made,) = batches.batches
+    assert {row["body"]["top_logprobs"] for row in made.rows} == {20}
+    assert batches.calls == 0
+    assert selectllm("eval", suite, "-o", "plain", "--cache", "other").code == 0
+    assert batches.calls == len(made.rows)
+    assert results("run") == results("plain")
+    assert all(row["status"] == "ok" for row in read_jsonl(Path("run/decisions.jsonl"))[1:])
 
 
 def test_offline_does_not_go_with_batches(selectllm: Command, batches: BatchServer) -> None:

@@ -199,3 +199,109 @@ def test_a_full_disk_under_the_cache_is_told_before_anything_is_asked(
     filled.unlink()
     assert select(selectllm, *again).code == 0
     assert len(questions(answering)) == len(set(questions(answering))) == 9
+
+
+# --- a disk that fills while it asks, and one that may not be written
+
+
+def fill_but(disk: Path, free: int) -> Path:
+    """Take all the room that is left but for `free` bytes."""
+    filling = fill(disk)
+    os.truncate(filling, filling.stat().st_size - free)
+    return filling
+
+
+PAGE = 4096  # bytes: what the disk gives at a time, some seven decisions
+
+
+def test_a_disk_that_fills_under_the_log_keeps_what_was_asked(
+    selectllm: Command, small_disk: Path
+) -> None:
+    write_jsonl(Path("pool.jsonl"), pool_rows(200))
+    with ProviderServer() as server:
+        LOG.symlink_to(small_disk / "log.jsonl")
+        filled = fill_but(small_disk, PAGE)
+        full = select(selectllm, *at(server), "--concurrency", 2, budget=40)
+        assert_refused(full, "No space left", "Make room")
+        asked = server.count
+        assert 1 < len(LOG.read_bytes().splitlines()) <= asked + 1 <= 40
+        assert LOG.read_bytes().endswith(b"\n")
+        filled.unlink()
+        assert select(selectllm, *at(server), budget=40).code == 0
+        assert len(questions(server)) == len(set(questions(server))) == 40
+        disturbed = OUT.read_bytes()
+        assert select(selectllm, *at(server), "-o", "whole.jsonl", budget=40).code == 0
+        assert Path("whole.jsonl").read_bytes() == disturbed
+
+
+SMALL_FILES = """
+import resource
+from selectllm.cli import script
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+script()
+"""
+
+
+def test_a_cache_that_may_grow_no_more_is_told_and_the_log_keeps_what_was_asked(
+    selectllm: Command,
+) -> None:
+    """By the system's limit on the size of a file, which any account may set for itself."""
+    write_jsonl(Path("pool.jsonl"), pool_rows(400))
+    with ProviderServer() as server:
+        suite = write_suite(served(server), RATED)
+        assert selectllm("eval", suite, "-o", "plain", "--cache", "other").code == 0
+        asked = server.count
+        limited = forked.fork("-c", SMALL_FILES, "eval", suite, "-o", "run", loads=forked.ASKING)
+        assert limited.wait() == 0, limited.err
+        assert limited.err.count("This run goes on, and its log keeps every reply") == 1
+        assert server.count == 2 * asked
+        again = selectllm("eval", suite, "-o", "run")
+        assert again.code == 0, again.err
+        assert server.count == 2 * asked
+        assert results("run") == results("plain")
+
+
+@pytest.fixture
+def read_only_disk(small_disk: Path) -> Iterator[Path]:
+    """A disk that may not be written; whoever has the test makes it writable again."""
+    yield small_disk
+    remount(small_disk, "rw")
+
+
+def remount(disk: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("place", ["cache", "output", "log"])
+def test_a_place_that_may_not_be_written_is_told_before_anything_is_asked(
+    selectllm: Command, answering: ProviderServer, read_only_disk: Path, place: str
+) -> None:
+    places = {
+        "cache": ("--cache", read_only_disk / "cache"),
+        "output": ("-o", read_only_disk / "out.jsonl"),
+        "log": ("-o", "out.jsonl"),
+    }
+    if place == "log":
+        Path("out.jsonl.decisions.jsonl").symlink_to(read_only_disk / "log.jsonl")
+    remount(read_only_disk, "ro")
+    said = "may not write in the folder" if place == "output" else "Read-only file system"
+    assert_refused(select(selectllm, *at(answering), *places[place]), said)
+    assert answering.count == 0
+    remount(read_only_disk, "rw")
+    assert select(selectllm, *at(answering), *places[place]).code == 0
+    assert len(questions(answering)) == len(set(questions(answering))) == 8
+
+
+def test_a_run_that_may_not_be_written_any_more_is_gone_on_with(
+    selectllm: Command, answering: ProviderServer, read_only_disk: Path
+) -> None:
+    suite, run = write_suite(served(answering), RATED), read_only_disk / "run"
+    assert selectllm("eval", suite, "-o", run, "--max-requests", 3).code == 4
+    remount(read_only_disk, "ro")
+    assert_refused(selectllm("eval", suite, "-o", run), "Read-only file system")
+    assert answering.count == 3
+    remount(read_only_disk, "rw")
+    assert selectllm("eval", suite, "-o", run).code == 0
+    assert selectllm("eval", suite, "-o", "plain").code == 0
+    assert len(questions(answering)) == len(set(questions(answering))) == 8
+    assert results(str(run)) == results("plain")

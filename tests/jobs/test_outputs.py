@@ -149,9 +149,10 @@ def test_a_log_is_never_written_into_a_file_of_something_else(
 def test_a_selection_is_not_written_over_anything_else(folder: Path) -> None:
     selection = sl.select("pool.jsonl", budget=4, strategy="random")
     refused: tuple[Callable[[], None], ...] = (
-        lambda: selection.write("suite.yaml"),
+        lambda: selection.write("notes.jsonl"),
         lambda: selection.write("log.jsonl"),
     )
+    Path("notes.jsonl").write_text("mine\n", encoding="utf-8")
     sl.select("pool.jsonl", budget=4, strategy="random", log="log.jsonl")
     for write in refused:
         with pytest.raises(UsageError, match="not a selection, and is not overwritten") as caught:

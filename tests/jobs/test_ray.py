@@ -50,11 +50,21 @@ def address() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def engine(address: str) -> Iterator[RayEngine]:
-    engine = RayEngine(address, shard_bytes=2**17)
+class Staying(RayEngine):
+    """Joins the cluster once: its processes would start anew with every session that closes it."""
+
+    def close(self) -> None:
+        """Stay."""
+
+    def leave(self) -> None:
+        super().close()
+
+
+@pytest.fixture(scope="module")
+def engine(address: str) -> Iterator[Staying]:
+    engine = Staying(address, shard_bytes=2**17)
     yield engine
-    engine.close()
+    engine.leave()
 
 
 @pytest.fixture
@@ -155,7 +165,7 @@ def vectors_of(engine: Any, folder: Path, texts: Sequence[str], heard: Any = Non
 def test_a_worker_that_is_killed_while_it_embeds_loses_nothing(
     tmp_path: Path, engine: RayEngine
 ) -> None:
-    texts = [f"Explain {number} {'at length ' * (number % 9)}" for number in range(64 * 4)]
+    texts = [f"Explain {number} {'at length ' * (number % 9)}" for number in range(64 * 3)]
     killed: list[int] = []
 
     def heard(done: int, total: int) -> None:
@@ -245,6 +255,7 @@ def test_no_connection_but_those_of_the_cluster_is_opened(
     folder: Path, engine: RayEngine, server: ProviderServer
 ) -> None:
     suite(folder, server)
+    before = {*connections()}  # those to servers of other tests among them
     seen: set[tuple[int, str, int]] = set()
     over = threading.Event()
 
@@ -259,7 +270,7 @@ def test_no_connection_but_those_of_the_cluster_is_opened(
     over.set()
     thread.join()
     listening = {mine for theirs, _, mine in seen if theirs == 0}
-    talking = [(theirs, mine) for theirs, _, mine in seen if theirs]
+    talking = [(theirs, mine) for theirs, _, mine in seen - before if theirs]
     assert {host for _, host, _ in seen} <= {"127.0.0.1", "::ffff:127.0.0.1"}
     assert any(server.root.endswith(f":{theirs}") for theirs, _ in talking)  # by the workers
     assert [ends for ends in talking if not listening & {*ends}] == []
@@ -283,17 +294,27 @@ def test_usage_statistics_are_off(engine: RayEngine) -> None:
     assert list(engine.map(os.environ.get, ["RAY_USAGE_STATS_ENABLED"])) == ["0"]
 
 
-def test_a_cluster_of_this_machine_leaves_no_file_and_no_process_behind(tmp_path: Path) -> None:
-    script = (
-        "from selectllm.jobs.ray import RayEngine; engine = RayEngine(cpus=1); "
-        "print(engine.cluster.folder); assert list(engine.map(abs, [-1])) == [1]; engine.close()"
-    )
+ALONE = "from selectllm.jobs.ray import RayEngine; engine = RayEngine(cpus=1); "
+ALONE += "print(engine.cluster.folder, flush=True); "
+
+
+def ended(folder: Path, script: str) -> tuple[Path, int]:
+    """The folder of a cluster of this machine that a process started, and how it ended."""
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+        [sys.executable, "-c", ALONE + script], capture_output=True, text=True, cwd=folder
     )
-    folder = Path(done.stdout.strip())
-    assert folder.is_absolute()
+    return Path(done.stdout.strip()), done.returncode
+
+
+def test_a_cluster_of_this_machine_leaves_no_file_and_no_process_behind(tmp_path: Path) -> None:
+    left, code = ended(tmp_path, "import os; os.kill(os.getpid(), 9)")
+    assert code == -signal.SIGKILL
+    assert left.is_absolute()
+    assert left.is_dir()
+    folder, code = ended(tmp_path, "assert list(engine.map(abs, [-1])) == [1]; engine.close()")
+    assert code == 0
     assert not folder.exists()
+    assert not left.exists()  # what was killed is cleared away by the next
     lines = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
     assert [line for line in lines if folder.name in line] == []
 
@@ -308,8 +329,9 @@ def test_a_task_whose_worker_always_dies_is_told(
 
 
 def test_machines_with_other_versions_are_refused(
-    address: str, monkeypatch: pytest.MonkeyPatch
+    address: str, engine: Staying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    engine.leave()  # one at a time
     monkeypatch.setattr("selectllm.jobs.ray.cluster.version", lambda name: "0.0.1")
     with pytest.raises(EngineError, match=r"selectllm .* instead of 0.0.1.*same versions"):
         list(RayEngine(address).map(abs, [1]))

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
+import polars as pl
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -24,6 +26,7 @@ from selectllm.core.errors import (
 )
 from selectllm.core.types import Item, Pool
 from selectllm.data.pool import load_pool
+from selectllm.jobs.selected import read_selected
 from selectllm.jobs.selecting import ahead, select
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.session import Session
@@ -34,6 +37,7 @@ from selectllm.report.schemas import schema
 from selectllm.selection.strategies import STRATEGIES, Strategy
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import AT_ONCE
+from tests.support.made_vectors import random_vectors
 from tests.support.provider_server import Answer, ProviderServer, error
 
 MOCK: SelectArguments = {"prompt": "short@1", "model": "mock/random", "by": "random"}
@@ -182,15 +186,63 @@ def test_written_rows_keep_all_their_columns_and_pool_order(session: Session) ->
     assert len(read_jsonl(Path("pool.jsonl"))) == 40
 
 
-@pytest.mark.parametrize("name", ["out.csv", "out.Parquet", "out.json", "out.jsonl.gz"])
-def test_json_lines_are_not_written_under_the_name_of_another_format(
-    session: Session, name: str
-) -> None:
+@pytest.mark.parametrize("name", ["out.csv", "out.arrow", "out.json", "out.jsonl.gz", "out"])
+def test_rows_are_not_written_under_the_name_of_another_format(session: Session, name: str) -> None:
     selection = chosen(session, budget=4, **MOCK)
-    with pytest.raises(UsageError, match=r"End the name in \.jsonl") as refused:
+    with pytest.raises(UsageError, match=r"End the name in \.jsonl or \.parquet") as refused:
         selection.write(name)
     assert refused.value.argument == "path"
     assert not Path(name).exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"strategy": "k-center"},
+        {"strategy": "longest", "sort": True},
+        {"strategy": "facility-location", "distinct": "0.999"},
+        {"strategy": "oracle:rating", "prefilter": "longest:0.5"},
+        MOCK,
+    ],
+    ids=["k-center", "longest", "distinct", "prefilter", "model"],
+)
+def test_a_pool_of_many_files_gives_what_one_file_gives(
+    tmp_path: Path, session: Session, arguments: SelectArguments
+) -> None:
+    np.save("v.npy", random_vectors(40))
+    Path("pool").mkdir()
+    frame = pl.from_dicts(pool_rows())
+    for part in range(3):
+        frame[14 * part : 14 * part + 14].write_parquet(f"pool/part-{part}.parquet")
+    frame.write_parquet("whole.parquet")
+    written = []
+    for pool in ("pool", "whole.parquet"):
+        with Session(cache=tmp_path / "cache", vectors="v.npy") as session:
+            chosen(session, pool, budget=6, **arguments).write("out.jsonl")
+        written.append(read_jsonl(Path("out.jsonl")))
+    assert written[0] == written[1]
+
+
+def test_decisions_on_other_clusters_are_not_mixed_in(session: Session) -> None:
+    chosen(session, budget=9, log=LOG, **MOCK)
+    manifest, *decisions = read_jsonl(LOG)
+    decisions[0]["cluster"], decisions[1]["cluster"] = 1, 0  # as if the pool was divided otherwise
+    write_jsonl(LOG, [manifest, *decisions])
+    before = LOG.read_bytes()
+    with pytest.raises(RunError, match=r"log.jsonl holds decisions on other clusters"):
+        chosen(session, budget=9, log=LOG, **MOCK)
+    assert LOG.read_bytes() == before
+
+
+def test_a_selection_in_parquet_is_the_one_in_json_lines(session: Session) -> None:
+    selection = chosen(session, budget=9, sort=True, **INVALID, max_filled=1)
+    for name in ("out.jsonl", "out.parquet", "out.parquet"):  # the second replaces the first
+        selection.write(name)
+    assert pl.read_parquet("out.parquet").height == 9
+    assert read_selected(Path("out.parquet"), {}) == read_selected(Path("out.jsonl"), {})
+    pl.DataFrame({"mine": [1]}).write_parquet("other.parquet")
+    with pytest.raises(UsageError, match="holds data of another kind, not a selection"):
+        selection.write("other.parquet")
 
 
 @pytest.mark.parametrize("library", ["polars", "pandas"])

@@ -109,3 +109,35 @@ def test_limits_that_cannot_be_name_their_argument(
     with pytest.raises(UsageError) as caught:
         sl.Session(**settings)  # type: ignore[arg-type]
     assert caught.value.argument == argument
+
+
+def test_a_plan_says_what_is_left_and_whether_that_is_enough(server: ProviderServer) -> None:
+    suite = asking(server, "budget: {name: team, limit: 0.25}")
+    untouched = sl.plan(suite, cache="cache")
+    [left] = untouched.results.shared_budgets
+    assert (left.name, left.limit_usd, left.spent_usd) == ("team", 0.25, 0.0)
+    assert "Of the budget 'team' 0.2500 of 0.2500 USD are left." in flat(untouched.report())
+    assert not Path("cache/shared.sqlite3").exists()  # a plan writes nothing
+    sl.evaluate(suite, out="run", cache="cache")
+    [left] = sl.plan(suite, cache="cache").results.shared_budgets
+    assert left.spent_usd == pytest.approx(spent())
+    assert left.spent_usd > 0.1
+    other = asking(server, "budget: {name: team, limit: 0.25}", "short@1 -> criteria@1")
+    told = flat(sl.plan(other, cache="cache").report())
+    assert f"{0.25 - spent():.4f} of 0.2500 USD are left. That is less than the" in told
+    assert "that this can be expected to cost" in told
+
+
+def test_a_selection_and_an_audit_say_it_too(server: ProviderServer) -> None:
+    suite = asking(server, "budget: {name: team, requests: 100}")
+    with sl.Session(shared_budget="other", max_requests=3, cache="cache") as session:
+        dividing = {"by": "random", "prompt": "short@1", "model": "openai/m"}
+        plan = session.plan("pool.jsonl", budget=4, **dividing)
+        assert "Of the budget 'other' 3 of 3 requests are left." in plan.text
+        audit = session.plan_audit(suite)
+    assert "Of the budget 'team' 100 of 100 requests are left" in audit.notes
+    assert "Of the budget 'other' 3 of 3 requests are left" in audit.notes
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())

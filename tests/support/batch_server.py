@@ -13,13 +13,15 @@ error.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Self
 
 from aiohttp import web
@@ -28,6 +30,16 @@ from tests.support.provider_server import choose_two, completion, error
 
 Row = dict[str, Any]
 Lines = list[bytes]
+
+
+def moody(messages: Sequence[Any]) -> str:
+    """Two picks that depend on the question; a third of the questions must be asked again."""
+    number = int(hashlib.sha256(json.dumps(messages[-1]).encode()).hexdigest(), 16)
+    first_time = not any(message["role"] == "assistant" for message in messages)
+    if first_time and number % 3 == 0:
+        return "I like them all."
+    first = number % 5
+    return f"[{first + 1}, {(first + 1 + number // 5 % 4) % 5 + 1}]"
 
 
 @dataclass
@@ -160,7 +172,12 @@ class BatchServer:
         text = str([message["content"] for message in body["messages"]])
         tokens = max(len(text) // 4, len(text.split()))
         usage = {"prompt_tokens": tokens, "completion_tokens": 5, "total_tokens": tokens + 5}
-        return completion(self.reply(body["messages"]), usage=usage)
+        answer = completion(self.reply(body["messages"]), usage=usage)
+        if body.get("logprobs"):
+            first = _listed(text)
+            answer["choices"][0]["message"]["content"] = first["token"]
+            answer["choices"][0]["logprobs"] = {"content": [first], "refusal": None}
+        return answer
 
     async def _upload(self, request: web.Request) -> Row:
         form = await request.post()
@@ -277,3 +294,13 @@ class BatchServer:
 
 def _line(**row: Any) -> bytes:
     return json.dumps(row).encode()
+
+
+def _listed(text: str) -> Row:
+    """A first token, and the letters in its place, in an order that depends on the question."""
+    letters = sorted("ABCDE", key=lambda letter: sha256(f"{letter}{text}".encode()).digest())
+    top = [
+        {"token": letter, "logprob": -1.0 - place, "bytes": None}
+        for place, letter in enumerate(letters)
+    ]
+    return {**top[0], "top_logprobs": top}

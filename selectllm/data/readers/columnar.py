@@ -29,13 +29,28 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
         try:
             frame = table.slice(number, _SLICE).collect()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            reason = str(error).partition("\n")[0]
-            raise PoolError(f"{path} is broken Parquet ({reason}). Write the file again") from None
+            raise broken(path, error) from None
         if not frame.height:
             return
-        for row in _frame_rows(frame):
+        for row in frame_rows(frame):
             number += 1
             yield number, row
+
+
+def broken(path: Path, error: BaseException) -> PoolError:
+    """Our error for a Parquet file that polars cannot read."""
+    reason = str(error).partition("\n")[0]
+    return PoolError(f"{path} is broken Parquet ({reason}). Write the file again")
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """The names of the columns of a Parquet file; none if it is broken."""
+    import polars as pl
+
+    try:
+        return list(pl.read_parquet_schema(path))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return []
 
 
 def hub_dataset_rows(path: Path) -> Iterator[tuple[int, Any]]:
@@ -47,7 +62,7 @@ def hub_dataset_rows(path: Path) -> Iterator[tuple[int, Any]]:
             yield number, bad
 
 
-def _frame_rows(frame: pl.DataFrame) -> Iterator[Any]:
+def frame_rows(frame: pl.DataFrame) -> Iterator[Any]:
     """Dicts of JSON values, or the BadRow in its place."""
     strange = [name for name, kind in frame.schema.items() if str(kind) not in _PLAIN_TYPES]
     for row in frame.iter_rows(named=True):

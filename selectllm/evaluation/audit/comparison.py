@@ -8,6 +8,10 @@ any word `worse` at all comes up in at most ALPHA of audits; eval/benchmarks/aud
 The interval beside it is Student's, for the size of the change.
 
 What is best at 0 is compared by its distance from 0, on the side on which each audit has it.
+
+Drift is a comparison of then and now by itself, whatever was recorded: where cached calls were
+asked again, its test (see drift.py) is one more among those that are adjusted, and a model that has
+moved makes the word `worse`. Where there is nothing to compare it is left out.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from selectllm.evaluation.audit.schema import (
     AuditComparison,
     AuditResults,
     ComparedMeasure,
+    DriftAudit,
     Held,
     Measure,
 )
@@ -31,6 +36,8 @@ from selectllm.evaluation.audit.subject import Subject
 from selectllm.stats.intervals import holm, mean_interval, sign_flip_p
 
 ALPHA = 0.05
+DRIFT = "drift"
+"""The name of what no value of a cluster stands for: whether the model has moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ def compared(now: AuditResults, before: AuditResults) -> AuditComparison:
         for measure in both
         if measure.name not in few
     ]
-    rows = _rows(tests)
+    rows = _rows(tests, now.drift)
     return AuditComparison(
         word=_word(rows, now),
         reason=_reason(rows, now, len(shared)),
@@ -128,10 +135,42 @@ def _worse(now: Measure, before: Measure, shared: Mapping[str, str]) -> Floats:
     return worse
 
 
-def _rows(tests: Sequence[_Test]) -> tuple[ComparedMeasure, ...]:
-    able = [test for test in tests if _can_tell(test, len(tests))]
-    adjusted = dict(zip((t.now.name for t in able), holm([t.p for t in able]), strict=True))
-    return tuple(_row(test, adjusted.get(test.now.name)) for test in tests)
+def _rows(tests: Sequence[_Test], drift: DriftAudit | None) -> tuple[ComparedMeasure, ...]:
+    p_drift = _p_drift(drift)
+    several = len(tests) + (p_drift is not None)
+    able = [test for test in tests if _can_tell(test, several)]
+    ps = {test.now.name: test.p for test in able}
+    if p_drift is not None:
+        ps[DRIFT] = p_drift
+    adjusted = dict(zip(ps, holm([*ps.values()]), strict=True))
+    rows = [_row(test, adjusted.get(test.now.name)) for test in tests]
+    if drift is not None and p_drift is not None:
+        rows.append(_moved(drift, p_drift, adjusted[DRIFT]))
+    return tuple(rows)
+
+
+def _p_drift(drift: DriftAudit | None) -> float | None:
+    """That the model has not moved, by its texts and its picks; None where that cannot be told."""
+    if drift is None or drift.word == "cannot tell" or drift.text is None or drift.picks is None:
+        return None
+    return min(drift.text.p_holm, drift.picks.p_holm)
+
+
+def _moved(drift: DriftAudit, p: float, p_holm: float) -> ComparedMeasure:
+    moved = p_holm <= ALPHA
+    return ComparedMeasure(
+        name=DRIFT,
+        before=None,
+        now=None,
+        clusters=drift.calls,
+        worsening=None,
+        p=p,
+        p_holm=p_holm,
+        word="worse" if moved else "held",
+        reason=f"the model has moved since its replies were cached: {drift.reason}"
+        if moved
+        else "new replies to cached calls show no change of the model",
+    )
 
 
 def _can_tell(test: _Test, several: int) -> bool:
@@ -181,7 +220,8 @@ def _word(rows: Sequence[ComparedMeasure], now: AuditResults) -> Held:
         return "worse"
     told = [row for row in rows if row.word == "held"]
     # What few clusters leave open in one measure must not pass for held.
-    return "held" if now.measured and len(told) == len(rows) and rows else "cannot tell"
+    compared = any(row.name != DRIFT for row in rows)
+    return "held" if now.measured and len(told) == len(rows) and compared else "cannot tell"
 
 
 def _reason(rows: Sequence[ComparedMeasure], now: AuditResults, shared: int) -> str:
@@ -192,7 +232,7 @@ def _reason(rows: Sequence[ComparedMeasure], now: AuditResults, shared: int) -> 
         return "the recorded audit has none of these clusters"
     if not now.measured:
         return "no reply gave a single pick, so there is nothing to compare"
-    if not rows:
+    if not any(row.name != DRIFT for row in rows):
         return "the recorded audit has too few clusters, or none of these measures"
     if open_ := [row.name for row in rows if row.word == "cannot tell"]:
         return f"it cannot be told of {', '.join(open_)}"

@@ -31,6 +31,9 @@ from selectllm.stats.interval import Interval
 AVERAGED = (1, 2, 3, 5, 7)
 """Orders whose vote is looked at."""
 
+SQUARES = 100
+"""Squares that are looked at for one of new orders; clusters of few items have no more."""
+
 ByCluster = Mapping[int, Sequence[Decision]]
 
 
@@ -43,13 +46,19 @@ def order_tasks(subject: Subject, count: int) -> Iterator[Task]:
 
 
 def balanced_orders(cluster: Cluster, seed: int, count: int) -> list[tuple[str, ...]]:
-    """`count` orders of a cluster's ids, balanced over slots; beyond m, of further squares."""
+    """`count` orders of a cluster's ids, balanced over slots; beyond m, of further squares.
+
+    Of a square that has an order once more the next one is taken, as long as there are others: the
+    same question again would say nothing new.
+    """
     orders: list[tuple[str, ...]] = []
     square = 0
     while len(orders) < count:
         first = show_order(cluster.members, seed, cluster.id, square)
         drawn = [seeded_hash("rows", seed, cluster.id, square, row) for row in range(len(first))]
-        orders += _square(first, drawn)
+        rows = _square(first, drawn)
+        if square >= SQUARES or not {*orders} & {*rows}:
+            orders += rows
         square += 1
     return orders[:count]
 

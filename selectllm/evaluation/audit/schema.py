@@ -256,6 +256,9 @@ class AuditedCluster(Part):
 class ComparedMeasure(Part):
     """A measure beside the recorded one, in the clusters of both. `worsening`: above 0 is worse.
 
+    `drift` stands for no measure: whether the model has moved since its replies were cached, of
+    which `clusters` were asked again; it is there where that could be told.
+
     `p`: one-sided, that it is no worse; `p_holm`: adjusted for all measures that are compared.
     """
 

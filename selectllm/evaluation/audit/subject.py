@@ -25,7 +25,7 @@ class AuditSettings:
     """
 
     probes: tuple[str, ...] = PROBES
-    orders: int = 7
+    orders: int = 14
     repeats: int = 3
     seed: int = 0
     again: int = 20

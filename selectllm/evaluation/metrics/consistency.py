@@ -7,7 +7,8 @@ most k candidates decide nothing and are left out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from statistics import fmean
 
@@ -51,12 +52,12 @@ def overlap(a: Iterable[Decision], b: Iterable[Decision], k: int) -> Interval | 
 
 def order_overlaps(decisions: Iterable[Decision], k: int) -> dict[int, float]:
     """What `order_consistency` is the mean of: for each cluster how alike its orders are."""
-    return overlaps(_pairs(decisions, lambda decision: (decision.cluster, decision.repeat)), k)
+    return _within(decisions, k, lambda decision: (decision.cluster, decision.repeat))
 
 
 def repeat_overlaps(decisions: Iterable[Decision], k: int) -> dict[int, float]:
     """The same of `repeat_consistency`."""
-    return overlaps(_pairs(decisions, lambda decision: (decision.cluster, decision.order)), k)
+    return _within(decisions, k, lambda decision: (decision.cluster, decision.order))
 
 
 def overlaps(pairs: Iterable[tuple[Decision, Decision]], k: int) -> dict[int, float]:
@@ -75,18 +76,38 @@ def _consistency(
     decisions: Iterable[Decision], k: int, same: Callable[[Decision], Hashable]
 ) -> Interval | None:
     """Mean overlap of all pairs of decisions for which `same` is equal."""
-    return _mean(overlaps(_pairs(decisions, same), k))
+    return _mean(_within(decisions, k, same))
 
 
-def _pairs(
-    decisions: Iterable[Decision], same: Callable[[Decision], Hashable]
-) -> Iterator[tuple[Decision, Decision]]:
-    """All pairs of decisions for which `same` is equal."""
+def _within(
+    decisions: Iterable[Decision], k: int, same: Callable[[Decision], Hashable]
+) -> dict[int, float]:
+    """What `overlaps` says of all pairs of decisions for which `same`, in one cluster, is equal.
+
+    There are as many as the square of the orders, so that each decision is looked at once, and a
+    pair takes no more than what its picks have in common.
+    """
     alike: dict[Hashable, list[Decision]] = defaultdict(list)
-    for decision in sorted(decisions, key=_place):
+    for decision in decisions:
         alike[same(decision)].append(decision)
-    for decided_alike in alike.values():
-        yield from combinations(decided_alike, 2)
+    by_cluster: dict[int, list[float]] = defaultdict(list)
+    for first, *others in alike.values():
+        m = len(first.shown)
+        if not others or m <= k:
+            continue
+        _check_shown(first, others)
+        picks = [frozenset(decision.picks) for decision in (first, *others)]
+        by_cluster[first.cluster] += [
+            _expected_kappa(len(a), len(b), len(a & b), k, m) for a, b in combinations(picks, 2)
+        ]
+    return {cluster: fmean(by_cluster[cluster]) for cluster in sorted(by_cluster)}
+
+
+def _check_shown(first: Decision, others: Iterable[Decision]) -> None:
+    """Raise ValueError for decisions that showed other items."""
+    items = set(first.shown)
+    if any(each.cluster != first.cluster or set(each.shown) != items for each in others):
+        raise ValueError(f"cluster {first.cluster}: its two decisions show different items")
 
 
 def _mean(by_cluster: Mapping[int, float]) -> Interval | None:
@@ -95,15 +116,20 @@ def _mean(by_cluster: Mapping[int, float]) -> Interval | None:
 
 def _kappa(a: Decision, b: Decision, k: int) -> float:
     """The overlap that uniform completion of both decisions to k picks expects."""
-    if a.cluster != b.cluster or set(a.shown) != set(b.shown):
-        raise ValueError(f"cluster {a.cluster}: its two decisions show different items")
-    m, ours, theirs = len(a.shown), set(a.picks), set(b.picks)
-    fill, their_fill = (k - len(ours)) / (m - len(ours)), (k - len(theirs)) / (m - len(theirs))
+    _check_shown(a, [b])
+    ours, theirs = set(a.picks), set(b.picks)
+    return _expected_kappa(len(ours), len(theirs), len(ours & theirs), k, len(a.shown))
+
+
+@lru_cache(maxsize=1 << 12)
+def _expected_kappa(ours: int, theirs: int, both: int, k: int, m: int) -> float:
+    """The same of so many picks of m items, `both` of which are the same."""
+    fill, their_fill = (k - ours) / (m - ours), (k - theirs) / (m - theirs)
     shared = (
-        len(ours & theirs)
-        + len(ours - theirs) * their_fill
-        + len(theirs - ours) * fill
-        + (m - len(ours | theirs)) * fill * their_fill
+        both
+        + (ours - both) * their_fill
+        + (theirs - both) * fill
+        + (m - (ours + theirs - both)) * fill * their_fill
     )
     return chance_corrected(shared, k, m)
 
@@ -156,7 +182,8 @@ def _slot_test(draws: Sequence[Sequence[Sequence[bool]]]) -> tuple[float, int]:
 
     `draws`: for every order that was drawn, the picked slots of its repeats.
     """
-    share = np.array([np.mean(repeats, axis=0) for repeats in draws])
+    shares = [np.mean(repeats, axis=0) if len(repeats) > 1 else repeats[0] for repeats in draws]
+    share = np.array(shares, dtype=float)
     deviation = share - share.mean(axis=1, keepdims=True)
     slots = share.shape[1]
     variance = float(np.square(deviation).sum() / (slots - 1))

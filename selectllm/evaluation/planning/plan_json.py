@@ -47,6 +47,7 @@ def plan_json(plan: EvaluationPlan) -> PlanResults:
         sequential=SAVED if plan.may_stop_early() else None,
         assumptions=tuple(_assumptions(plan)),
         destinations=plan.destinations,
+        shared_budgets=(),
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, ConfigDict, Field
 from selectllm.core.document import Document, Part, Tally
 from selectllm.core.figures import Amount, Coefficient, Number
 from selectllm.core.verdict_words import EqualWord, VerdictKind
+from selectllm.evaluation.planning.budget_left import BudgetLeft
 from selectllm.evaluation.sets.schema import Budget, SelectorLeftOut
 from selectllm.utility.schema import UtilitySummary
 
@@ -266,13 +267,19 @@ class Destination(Part):
     host: str = Field(description="With its port; in words where it is not known.")
     models: tuple[str, ...]
     columns: tuple[str, ...] = Field(description="Of instruction, input and response.")
+    keys: tuple[str, ...] = Field(
+        default=(), description="The variables whose keys it is sent; none without one."
+    )
+
+    later: ClassVar[frozenset[str]] = frozenset({"keys"})
 
     @property
     def sentence(self) -> str:
         """What it is sent, for people."""
         *most, last = self.columns or ("nothing",)
         columns = f"{', '.join(most)} and {last}" if most else last
-        return f"{self.host} is sent the {columns} of items, for {', '.join(self.models)}."
+        key = f" and the key in {' and '.join(self.keys)}" if self.keys else ""
+        return f"{self.host} is sent the {columns} of items{key}, for {', '.join(self.models)}."
 
 
 def destinations_told(destinations: Sequence[Destination]) -> str:
@@ -285,7 +292,7 @@ def destinations_told(destinations: Sequence[Destination]) -> str:
 class PlanResults(Document):
     """The figures of a plan, and what they take for granted; nothing was sent."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"destinations"})
+    later: ClassVar[frozenset[str]] = frozenset({"destinations", "shared_budgets"})
 
     model_config = ConfigDict(title="what `selectllm plan --json` prints")
 
@@ -320,6 +327,9 @@ class PlanResults(Document):
     assumptions: tuple[str, ...]
     destinations: tuple[Destination, ...] = Field(
         (), description="Every host that is going to see texts of the pool."
+    )
+    shared_budgets: tuple[BudgetLeft, ...] = Field(
+        (), description="What is left of each budget that this would be paid from."
     )
 
 

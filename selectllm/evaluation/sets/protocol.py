@@ -17,7 +17,7 @@ import numpy as np
 
 from selectllm.core.arrays import Vectors
 from selectllm.core.codec import sha256_json
-from selectllm.core.errors import SuiteError
+from selectllm.core.errors import ReplyMissing, SuiteError
 from selectllm.core.names import for_files
 from selectllm.core.types import Attempt, Decision, Pool
 from selectllm.core.workers import HERE, Workers
@@ -235,28 +235,37 @@ class Maker:
                 self._finish(arm, (budget, seed), chosen, attempts, started)
 
     async def by_model(self, selector: Selector, tick: Tick) -> None:
-        """The sets of one pair. Raises as select_by_model does; closes its model."""
+        """The sets of one pair. Raises as select_by_model does; closes its model.
+
+        ReplyMissing only after all sets were gone through, so that a batch asks for all of them.
+        """
+        missing: ReplyMissing | None = None
+        try:
+            for budget, seed in self.missing(arm_of(selector)):
+                try:
+                    await self._by_model(selector, budget, seed, tick)
+                except ReplyMissing as error:
+                    missing = missing or error
+        finally:
+            await selector.model.close()
+        if missing is not None:
+            raise missing
+
+    async def _by_model(self, selector: Selector, budget: int, seed: int, tick: Tick) -> None:
+        """One set of a pair."""
         protocol, arm = self.protocol, arm_of(selector)
         suite = protocol.run.suite
         by = named(suite.clusters.by, suite.folder)
-        try:
-            for budget, seed in self.missing(arm):
-                settings = protocol.settings(budget, seed, self.ask)
-                manifest = manifest_by_model(
-                    protocol.pool, selector, settings, by, protocol.encoder
-                )
-                path = self.decisions / _file_name(arm, budget, seed)
-                started = time.monotonic()
-                with DecisionLog(path, manifest) as log:
-                    chosen = await select_by_model(
-                        protocol.pool, selector, settings, self.divide, log, tick
-                    )
-                    attempts = [
-                        attempt for decision in log.decisions() for attempt in decision.attempts
-                    ]
-                self._finish(arm, (budget, seed), chosen, attempts, started)
-        finally:
-            await selector.model.close()
+        settings = protocol.settings(budget, seed, self.ask)
+        manifest = manifest_by_model(protocol.pool, selector, settings, by, protocol.encoder)
+        path = self.decisions / _file_name(arm, budget, seed)
+        started = time.monotonic()
+        with DecisionLog(path, manifest) as log:
+            chosen = await select_by_model(
+                protocol.pool, selector, settings, self.divide, log, tick
+            )
+            attempts = [attempt for decision in log.decisions() for attempt in decision.attempts]
+        self._finish(arm, (budget, seed), chosen, attempts, started)
 
     def _finish(
         self,

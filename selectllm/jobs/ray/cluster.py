@@ -17,10 +17,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from selectllm.core.errors import EngineError, UsageError
 from selectllm.core.extras import need
+from selectllm.jobs.ray.leftovers import claim, sweep
 
 REACHED_WITHIN = 10.0  # seconds until a port that does not answer counts as none
 JOINED_WITHIN = 60.0  # seconds that Ray may take to join the cluster that listens there
@@ -40,12 +41,14 @@ HINT = "What is finished is kept, and the same command goes on from there"
 class Machines:
     """A cluster that this process has joined. `started`: here, and ends with it.
 
-    `folder`: of its logs and sockets if it was started here, which nobody needs after it.
+    `folder`: of its logs and sockets if it was started here, which nobody needs after it;
+    `claimed`: its mark (leftovers.py).
     """
 
     ray: Any
     started: bool
     folder: Path | None = None
+    claimed: IO[bytes] | None = None
     actors: list[Any] = field(default_factory=list)
 
     @property
@@ -91,6 +94,8 @@ class Machines:
             self.ray.shutdown()
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+        if self.claimed is not None:
+            self.claimed.close()
 
 
 def check_address(address: str | None) -> None:
@@ -119,7 +124,10 @@ def open_machines(address: str | None, cpus: int | None) -> Machines:
     if address is None:
         alone = {"address": "local", "num_cpus": cpus, "include_dashboard": False}
         folder = _init(ray, "this machine", **alone)
-        return Machines(ray, started=True, folder=folder)
+        claimed = None if folder is None else claim(folder)
+        if folder is not None:
+            sweep(folder.parent)
+        return Machines(ray, started=True, folder=folder, claimed=claimed)
     _reach(address)
     _joined(ray, address)
     cluster = Machines(ray, started=False)

@@ -24,6 +24,7 @@ from selectllm.models.providers.endpoint import api_key, base_url
 from selectllm.models.providers.failures import Fault, refused
 from selectllm.models.providers.litellm import LiteLLMModel
 from selectllm.models.providers.usage import Usage, usage_of
+from selectllm.models.providers.waits import provider_now
 from selectllm.models.providers.wordings import finish_word
 
 _ROOT = "https://api.anthropic.com"
@@ -43,7 +44,7 @@ _STATUSES = {
     "overloaded_error": 529,
 }
 """The HTTP status that goes with each of Anthropic's kinds of errors."""
-_CLOCKS = 600.0  # seconds by which the clocks of a provider and of this machine may differ
+_CLOCKS = 600.0  # seconds by which a clock may be put right between sending and looking
 
 
 class AnthropicBatches:
@@ -87,16 +88,22 @@ class AnthropicBatches:
         return self._calls.id_of(json_of(heard.content), "batch")
 
     async def find(self, sought: Sought) -> str | None:
-        """The newest batch of that time with so many questions, but for those that it is not."""
+        """The newest batch of that time with so many questions, but for those that it is not.
+
+        The time is that of the provider's clock, as its answer has it: this machine's may be hours
+        off, and a batch that is not found would be paid for twice.
+        """
         after = ""
         for _ in range(PAGES):
-            data = await self._calls.data("GET", f"{_BATCHES}?limit=100{after}")
+            heard = await self._calls.call("GET", f"{_BATCHES}?limit=100{after}")
+            data, now = json_of(heard.content), provider_now(heard.headers)
+            begun = sought.at + now - time.time()
             rows = at(data, "data")
             rows = rows if isinstance(rows, list) else []
             for row in rows:
-                if at(row, "id") not in sought.others and _fits(row, sought):
+                if at(row, "id") not in sought.others and _fits(row, sought.count, begun, now):
                     return self._calls.id_of(row, "batch")
-            old = rows and _created(rows[-1]) < sought.at - _CLOCKS
+            old = rows and _created(rows[-1]) < begun - _CLOCKS
             if old or not (rows and at(data, "has_more")):
                 return None
             after = f"&after_id={quote(str(at(rows[-1], 'id')))}"
@@ -151,10 +158,10 @@ def anthropic_outcome(row: Any) -> Outcome | None:
     return None
 
 
-def _fits(row: Any, sought: Sought) -> bool:
-    """Whether a batch may be the one; clocks may differ."""
-    recent = sought.at - _CLOCKS <= _created(row) <= max(time.time(), sought.at) + _CLOCKS
-    return recent and sum(_counts(row).values()) == sought.count
+def _fits(row: Any, count: int, begun: float, now: float) -> bool:
+    """Whether a batch may be the one of `count` questions; the times are the provider's."""
+    recent = begun - _CLOCKS <= _created(row) <= max(now, begun) + _CLOCKS
+    return recent and sum(_counts(row).values()) == count
 
 
 def _created(row: Any) -> float:

@@ -66,10 +66,11 @@ def check_batches(spec: ModelSpec) -> None:
             "`batch` out, or have the questions done by hand with selectllm batch export",
             argument="batch",
         )
-    if spec.answer != "text":
+    if spec.answer != "text" and provider_of(spec).batches != "openai":
         raise ModelError(
-            f"model {spec.name!r}: answer: {spec.answer} does not go with batches. Leave `batch` "
-            "out, or let it answer in text",
+            f"model {spec.name!r}: answer: {spec.answer} does not go with batches of "
+            f"{spec.provider}/, whose API lists no log-probabilities. Leave `batch` out, or "
+            "let it answer in text",
             argument="batch",
         )
 

@@ -114,6 +114,17 @@ def api_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     return NO_KEY
 
 
+def sent_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
+    """The variable whose key goes to the model's host; None if no key of a variable does.
+
+    Where none is set but one is needed, that is the one that is expected.
+    """
+    if spec.api_key_env is not None or spec.api_base is not None:
+        return spec.api_key_env
+    own, needed = provider_of(spec).key_variables, provider_of(spec).needs_key
+    return next((name for name in own if environment.get(name)), own[0] if needed else None)
+
+
 def missing_key(spec: ModelSpec, environment: Mapping[str, str]) -> str | None:
     """What to say of a model whose provider takes no call without a key, if none is set."""
     provider = provider_of(spec)

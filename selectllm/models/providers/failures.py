@@ -258,12 +258,13 @@ def told(
     trouble = TROUBLES[fault.kind]
     shown = endpoint and shown_url(endpoint)
     where = f"{spec.id} at {shown}" if shown else spec.id
+    model = where if spec.name == spec.id else f"{spec.name} ({where})"
     status = "" if fault.status is None else f" (HTTP {fault.status})"
     reason = scrubbed(fault.reason, hidden)
     if len(reason) > REASON_LENGTH:
         reason = f"{reason[:REASON_LENGTH]}..."
     parts = [
-        f"{spec.name} ({where}): {trouble.what}{status}",
+        f"{model}: {trouble.what}{status}",
         f": {reason.rstrip('.')}." if reason else ".",
         f" {hint}" if (hint := _hint(fault, spec, endpoint)) else "",
         f" It asks to wait {fault.retry_after:g} s." if fault.retry_after is not None else "",

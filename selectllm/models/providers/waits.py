@@ -120,7 +120,7 @@ def asked_wait(status: int, headers: Mapping[str, str], body: str) -> float | No
     `headers`: by lower-case name, or ignoring case. Allowances are looked at for a 429 only, and of
     those the ones that are used up: where none says so, the one that is full again first.
     """
-    now = _now(headers)
+    now = provider_now(headers)
     for header in ASKED:
         seconds = _read(header, headers, now)
         if seconds is not None:
@@ -133,7 +133,7 @@ def asked_wait(status: int, headers: Mapping[str, str], body: str) -> float | No
     return _reset(headers, now) if status == 429 else None
 
 
-def _now(headers: Mapping[str, str]) -> float:
+def provider_now(headers: Mapping[str, str]) -> float:
     """The moment of a reply, by the clock that its moments go by."""
     with contextlib.suppress(ValueError, OverflowError, TypeError, IndexError):
         return parsedate_to_datetime(headers.get("date", "")).timestamp()

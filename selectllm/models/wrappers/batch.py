@@ -36,7 +36,8 @@ class Batch:
 
     `check`: raises ModelError for a model that cannot be asked so. `wanted`: by request key, what
     has no reply yet. `failed`: what could not be answered, and why. `place`: a file in which the
-    job's batches are noted. `ledger`: what its answers are paid from.
+    job's batches are noted. `ledger`: what its answers are paid from. `whole`: models that run on
+    this machine are not asked meanwhile either, unless they are scripted; what they lack is noted.
     """
 
     check: Callable[[ModelSpec], None]
@@ -44,6 +45,7 @@ class Batch:
     failed: dict[str, ProviderError] = field(default_factory=dict)
     place: Path | None = None
     ledger: Ledger = field(default_factory=Ledger)
+    whole: bool = False
     _tries: dict[str, int] = field(default_factory=dict)
 
     def ask(self, request: Request) -> Reply:

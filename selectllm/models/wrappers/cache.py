@@ -24,6 +24,7 @@ from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.types import Reply
 from selectllm.models.model import Request
 from selectllm.models.wrappers.asked import FORMAT, Fingerprint, NewerFormat, asked_text, read_asked
+from selectllm.models.wrappers.database_lock import locked_by
 from selectllm.models.wrappers.held import Held
 from selectllm.models.wrappers.network_place import check_local
 from selectllm.models.wrappers.reply_json import cache_row, checked_reply
@@ -103,8 +104,6 @@ FROM_BELOW = (  # the latter of settings that were damaged: diskcache takes thos
 )
 """What diskcache and sqlite raise about what is on the disk."""
 REASONS = {
-    sqlite3.SQLITE_BUSY: "another process has locked it. Wait until it is done",
-    sqlite3.SQLITE_LOCKED: "another process has locked it. Wait until it is done",
     sqlite3.SQLITE_FULL: "there is no space left. Make room",
     sqlite3.SQLITE_READONLY: "it may not be written. Check the folder's permissions",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened. Check the folder and its permissions",
@@ -120,6 +119,8 @@ def unusable(folder: Path, error: BaseException) -> CacheError:
     if isinstance(error, diskcache.Timeout):
         code = sqlite3.SQLITE_BUSY
     reason = REASONS.get(code)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        reason = locked_by(folder / diskcache.core.DBNAME)
     if reason is None and isinstance(error, OSError):
         reason = f"{error.strerror or error}. Check the folder, its permissions and the space left"
     if reason is not None:

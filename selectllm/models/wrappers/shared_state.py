@@ -16,6 +16,7 @@ from pathlib import Path
 
 from selectllm.core.errors import CacheError
 from selectllm.models.wrappers.byte_lock import release, take
+from selectllm.models.wrappers.database_lock import locked_by
 from selectllm.models.wrappers.network_place import check_local
 
 WAITS = 30.0  # seconds for a transaction of another process, which take milliseconds
@@ -116,6 +117,12 @@ class SharedState:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise CacheError(
+                    f"{self.file}: the budgets and rates that this workspace shares cannot be "
+                    f"kept, because {locked_by(self.file)}",
+                    argument="cache",
+                ) from error
             why = getattr(error, "strerror", None) or error
             raise CacheError(
                 f"{self.file}: the budgets and rates that this workspace shares cannot be kept "

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import RenderableType
 
 from selectllm.core.document import Document
-from selectllm.core.verdict_words import Polarity
 from selectllm.evaluation.audit.schema import AuditResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.report.audit import COMPARED, SCORE_CARD
+from selectllm.report.html.audit_opening import audit_opening
 from selectllm.report.html.chart import Chart
 from selectllm.report.html.charts.every import charts
 from selectllm.report.html.evidence import Provenance, RunEvidence
 from selectllm.report.html.figures import Figures, figures
 from selectllm.report.html.made import made
 from selectllm.report.html.matrix import Matrix, matrices
-from selectllm.report.html.opening import Opening, Sentence, opening
+from selectllm.report.html.opening import Opening, opening
 from selectllm.report.html.picks_evidence import PicksEvidence
 from selectllm.report.html.shell import OF_PICKS, filled
 
 PACKED = 2_000  # decisions, or picks, from which on they are one compressed block
 Evidence = RunEvidence | PicksEvidence
-AUDITED: Mapping[str, Polarity] = {"held": "good", "worse": "bad", "cannot tell": "open"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,10 @@ def _section(shown: ShownResult, anchor: str = "") -> Section:
     of_run = evidence if isinstance(evidence, RunEvidence) else None
     deciding = _deciding(result, of_run) if isinstance(result, RunResults) else None
     parts = tuple(figures(shown.report))
-    first = _opening(result, next((part for part in parts if isinstance(part, str)), ""))
+    if isinstance(result, AuditResults):
+        first = audit_opening(result)
+    else:
+        first = opening(result, next((part for part in parts if isinstance(part, str)), ""))
     return Section(
         anchor=anchor,
         name=shown.name,
@@ -129,21 +131,6 @@ def _section(shown: ShownResult, anchor: str = "") -> Section:
         notes=() if evidence is None else evidence.notes,
         provenance=made(result) if evidence is None else evidence.provenance,
     )
-
-
-def _opening(result: Document, otherwise: str) -> Opening:
-    """As opening.py has it; of an audit beside a recorded one, how it came out."""
-    if not isinstance(result, AuditResults) or result.comparison is None:
-        return opening(result, otherwise)
-    word, why = result.comparison.word, result.comparison.reason
-    why = why.removeprefix(word) if why.startswith(word) else f": {why}"
-    held = Sentence(
-        f"{result.prompt} + {result.model} beside the recorded audit: ",
-        word,
-        f"{why}.",
-        AUDITED[word],
-    )
-    return Opening(result.suite, (held,), tuple(f"{note}." for note in result.comparison.notes))
 
 
 def _simulated(evidence: RunEvidence | None) -> Iterator[str]:

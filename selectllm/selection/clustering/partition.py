@@ -26,7 +26,7 @@ from selectllm.core.types import Cluster
 from selectllm.core.workers import HERE, Workers
 from selectllm.selection.clustering.diverse import diverse
 from selectllm.selection.clustering.kcenter import kcenter
-from selectllm.selection.clustering.seeded_rows import SeededRows
+from selectllm.selection.clustering.seeded_rows import SeededRows, seeded_order
 from selectllm.selection.clustering.similar import similar
 
 PartitionFunction = Callable[[SeededRows, int, int], Ints]
@@ -61,7 +61,7 @@ def partition(
     if vectors is not None:
         check_vectors(vectors, len(ids))
     count = -(-len(ids) // size)
-    order = _seeded_order(ids, seed)
+    order = seeded_order(ids, "partition", seed)
     labels = np.asarray(function(SeededRows(vectors, order, workers), count, seed))
     _check_labels(labels, len(ids), count)
     return _clusters([ids[i] for i in order.tolist()], labels, seed)
@@ -115,13 +115,6 @@ def named(name: str, base: Path | None = None) -> dict[str, str | None]:
     """What manifests say of a partition: its name, and the sha256 of code of the user's own."""
     code = find(_PORT, name, base).code_sha256
     return {"by": name} if code is None else {"by": name, "by_sha256": code}
-
-
-def _seeded_order(ids: Sequence[str], seed: int) -> Ints:
-    """Positions of the ids by hash(seed, id); the id itself settles equal hashes."""
-    draws = [(seeded_hash("partition", seed, id), id, i) for i, id in enumerate(ids)]
-    draws.sort()
-    return np.fromiter((i for _, _, i in draws), dtype=np.intp, count=len(draws))
 
 
 def _clusters(ids: Sequence[str], labels: Ints, seed: int) -> tuple[Cluster, ...]:

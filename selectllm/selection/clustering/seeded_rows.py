@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.arrays import Floats, Ints, Vectors
+from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UsageError
 from selectllm.core.workers import HERE, Workers
 
@@ -40,6 +41,10 @@ class SeededRows:
     def subset(self, which: NDArray[np.bool_]) -> SeededRows:
         """The rows where `which` is true, in the same order."""
         return replace(self, order=self.order[which])
+
+    def first(self, count: int) -> SeededRows:
+        """The first `count` rows, or all if there are no more."""
+        return replace(self, order=self.order[:count])
 
     def take(self, start: int = 0, stop: int | None = None) -> Vectors:
         """Rows start to stop as a new array (stop - start, dim). Raises UsageError without any."""
@@ -80,6 +85,16 @@ class SeededRows:
         row = self.take(0, 1).nbytes
         blocks = max(1, min(PIECE_ROWS, self.workers.piece_bytes // row) // BLOCK)
         return [*range(0, len(self), blocks * BLOCK), len(self)]
+
+
+def seeded_order(ids: Sequence[str], *drawn_by: str | int) -> Ints:
+    """Positions of distinct ids by hash(drawn_by, id); the id itself settles equal hashes."""
+    draws = (seeded_hash(*drawn_by, id) for id in ids)
+    hashes = np.fromiter(draws, dtype=np.uint64, count=len(ids))
+    order = np.argsort(hashes, kind="stable")
+    if (hashes[order[1:]] == hashes[order[:-1]]).any():  # of a million ids once in 30 million times
+        order = np.array(sorted(range(len(ids)), key=lambda at: (int(hashes[at]), ids[at])))
+    return order
 
 
 def _of_blocks(function: Callable[[Floats], Result], piece: Vectors) -> list[Result]:

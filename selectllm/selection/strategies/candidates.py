@@ -11,7 +11,8 @@ from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Item
 from selectllm.core.workers import HERE, Workers
-from selectllm.selection.clustering.seeded_rows import SeededRows
+from selectllm.data.stored_items import ids_of, picked
+from selectllm.selection.clustering.seeded_rows import SeededRows, seeded_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Candidates:
     def only(self, positions: Ints) -> Candidates:
         """The candidates at `positions`, in that order."""
         return Candidates(
-            [self.items[position] for position in positions.tolist()],
+            picked(self.items, positions.tolist()),
             self.seed,
             None if self.vectors is None else self.vectors[positions],
             None if self.values is None else self.values[positions],
@@ -42,7 +43,7 @@ class Candidates:
 
 def by_score(candidates: Candidates, scores: Sequence[float]) -> list[int]:
     """Positions by descending score; ties by seeded hash of the id, never by file order."""
-    draws = (seeded_hash("tie", candidates.seed, item.id) for item in candidates.items)
+    draws = (seeded_hash("tie", candidates.seed, id) for id in ids_of(candidates.items))
     ties = np.fromiter(draws, dtype=np.uint64, count=len(candidates.items))
     order: list[int] = np.lexsort((ties, -np.asarray(scores, dtype=np.float64))).tolist()
     return order
@@ -56,11 +57,5 @@ def seeded_rows(candidates: Candidates) -> SeededRows:
     """
     if candidates.vectors is None:
         raise ValueError("the strategy needs vectors")
-    seed = candidates.seed
-    draws = [
-        (seeded_hash("tie", seed, item.id), item.id, position)
-        for position, item in enumerate(candidates.items)
-    ]
-    draws.sort()
-    order = np.fromiter((draw[-1] for draw in draws), dtype=np.intp, count=len(draws))
+    order = seeded_order(ids_of(candidates.items), "tie", candidates.seed)
     return SeededRows(candidates.vectors, order, candidates.workers)

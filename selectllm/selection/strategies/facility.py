@@ -35,10 +35,10 @@ def facility_location(candidates: Candidates, n: int, *, batch: int = BATCH) -> 
     """
     rows = seeded_rows(candidates)
     if len(rows) > ROUNDS_ABOVE and facility_fits(len(rows), n):
-        return [int(at) for at in rows.order[facility_in_rounds(rows, n, _lazy_greedy)]]
+        return [int(at) for at in rows.order[facility_in_rounds(rows, n, lazy_greedy)]]
     if len(rows) > UP_TO:
         return [int(at) for at in rows.order[stochastic_greedy(rows.take(), n, candidates.seed)]]
-    return [int(position) for position in rows.order[_lazy_greedy(_similarities(rows), n, batch)]]
+    return [int(position) for position in rows.order[lazy_greedy(_similarities(rows), n, batch)]]
 
 
 def _similarities(rows: SeededRows) -> NDArray[np.float32]:
@@ -51,7 +51,7 @@ def _similarities(rows: SeededRows) -> NDArray[np.float32]:
     return similar
 
 
-def _lazy_greedy(similar: NDArray[np.float32], n: int, batch: int = BATCH) -> Ints:
+def lazy_greedy(similar: NDArray[np.float32], n: int, batch: int = BATCH) -> Ints:
     """(n,) row numbers, the highest gain first; ties: lowest row.
 
     `similar`: (n_candidates, n_rows) of the rows that are to be reached.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from selectllm.core.arrays import Floats
-from selectllm.data.deduplicate import semantic_duplicates
+from selectllm.data.deduplicate import PairLimits, semantic_duplicates
+from selectllm.selection.clustering.near_duplicates import InCells
 from selectllm.selection.strategies.candidates import Candidates, by_score
 from selectllm.selection.strategies.strategy import Pick
 
@@ -58,7 +59,9 @@ def score_first(cutoff: float, order: Pick) -> Pick:
             raise ValueError("the strategy needs vectors")
         ranked = order(candidates, len(candidates.items))
         ids = [candidates.items[position].id for position in ranked]
-        passed_over = semantic_duplicates(ids, candidates.vectors[ranked], cutoff)
+        items = [candidates.items[position] for position in ranked]
+        limits = PairLimits(beyond=InCells(items, candidates.workers))
+        passed_over = semantic_duplicates(ids, candidates.vectors[ranked], cutoff, limits=limits)
         kept = [p for p, id in zip(ranked, ids, strict=True) if id not in passed_over]
         rest = [p for p, id in zip(ranked, ids, strict=True) if id in passed_over]
         return [*kept, *rest][:n]

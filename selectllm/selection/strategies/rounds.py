@@ -32,11 +32,15 @@ def facility_fits(rows: int, n: int, shard: int = SHARD) -> bool:
 def facility_in_rounds(rows: SeededRows, n: int, greedy: Greedy, *, shard: int = SHARD) -> Ints:
     """(n,) row numbers that add most to sum_i max_{j picked} max(0, cosine(i, j)), by two rounds.
 
-    RandGreeDi (Barbosa, Ene, Nguyen & Ward, ICML 2015): the greedy method on each of the shards,
-    then on what they picked, and the better of that and the best shard. The rows i are the first
-    4,096 of the seeded order, a random sample of all: for their sum the picks reach in expectation
-    at least (1 - 1/e) / 2 of the best. The mean over the sample of what a set reaches is within
-    0.03 of the mean over all rows with a probability of 99.8 % (Hoeffding's inequality).
+    RandGreeDi (Barbosa, Ene, Nguyen & Ward, "The Power of Randomization", ICML 2015, arXiv
+    1502.02606): the greedy method on each of the shards, then on what they picked, and the better
+    of that and the best shard. The rows i are the first 4,096 of the seeded order, a random sample
+    of all: for their sum the picks reach in expectation at least (1 - 1/e) / 2 of the best, as far
+    as shards of equal size do what shards drawn row by row do, of which that is proved. (For shards
+    that are not random the bound is 1 / min(shards, n) of that of greedy: GreeDi, Mirzasoleiman et
+    al., NIPS 2013.) For any one set that was named before the sample was drawn, the mean over the
+    sample is within 0.03 of the mean over all rows with a probability of 99.8 % (Hoeffding's
+    inequality); the picks were chosen by the sample, so they reach somewhat less of the others.
     """
     clients = rows.take(0, CLIENTS)
     found = list(_picked(rows, partial(_of_shard, greedy, clients, n), shard))
@@ -52,8 +56,9 @@ def k_center_in_rounds(
 ) -> Ints:
     """(n,) row numbers of a farthest-first traversal of what those of the shards picked.
 
-    At most four times the best radius (Malkomes, Kusner, Chen, Weinberger & Moseley, NIPS 2015),
-    where one traversal of all rows has at most twice.
+    At most four times the best radius, however the rows are dealt (Malkomes, Kusner, Chen,
+    Weinberger & Moseley, "Fast Distributed k-Center Clustering with Outliers on Massive Data", NIPS
+    2015, section 3), where one traversal of all rows has at most twice (Gonzalez 1985).
     """
     found = _picked(rows, partial(_traversed, farthest_first, n), shard)
     union = np.sort(np.concatenate([numbers for numbers, _ in found]))

@@ -6,7 +6,7 @@ import pytest
 
 from selectllm.core.errors import UsageError
 from selectllm.evaluation.audit.attacks import STYLES
-from selectllm.evaluation.audit.comparison import ALPHA, check_comparable, compared
+from selectllm.evaluation.audit.comparison import ALPHA, DRIFT, check_comparable, compared
 from selectllm.evaluation.audit.schema import AuditComparison
 from tests.support.audit_pickers import (
     audited,
@@ -157,3 +157,30 @@ def test_another_version_of_the_prompt_is_compared_and_named() -> None:
     found = compared(RECORD, other)
     assert found.prompt_before == "short@2"
     assert any("short@1 is compared with short@2" in note for note in found.notes)
+
+
+def test_a_model_that_has_moved_is_worse_whatever_was_recorded() -> None:
+    picker = noisy(best(SUBJECT), 0.2, seed=2)
+    found = compared(audited(SUBJECT, picker, again=first), RECORD)
+    assert found.word == "worse"
+    assert {name for name, word in words(found).items() if word == "worse"} == {DRIFT}
+    assert "worse than recorded: drift" in found.reason
+    steady = compared(audited(SUBJECT, best(SUBJECT), again=best(SUBJECT)), RECORD)
+    assert (steady.word, words(steady)[DRIFT]) == ("held", "held")
+
+
+def test_drift_is_one_of_the_measures_that_are_adjusted() -> None:
+    moved = audited(SUBJECT, best(SUBJECT), again=first)
+    row = next(row for row in compared(moved, RECORD).measures if row.name == DRIFT)
+    assert moved.drift is not None
+    assert moved.drift.text is not None
+    assert moved.drift.picks is not None
+    assert row.p == min(moved.drift.text.p_holm, moved.drift.picks.p_holm)
+    assert row.p_holm == pytest.approx(min(1.0, row.p * len(compared(moved, RECORD).measures)))
+
+
+def test_where_drift_cannot_be_told_it_is_left_out() -> None:
+    none = compared(audited(SUBJECT, best(SUBJECT)), RECORD)
+    assert DRIFT not in words(none)
+    alone = audited(SUBJECT, mute, again=mute)
+    assert compared(alone, audited(SUBJECT, mute)).word != "held"

@@ -83,6 +83,12 @@ class TestOrders:
         assert rows[0] == show_order(cluster.members, 0, 0, 0)
         assert rows == balanced_orders(cluster, 0, count + 5)[:count]
 
+    @given(st.integers(4, 9), st.integers(0, 1000))
+    def test_no_order_comes_twice_where_there_are_others(self, size: int, seed: int) -> None:
+        cluster = Cluster(3, tuple(f"i{n}" for n in range(size)))
+        orders = balanced_orders(cluster, seed, 8)
+        assert len({*orders}) == 8
+
     def test_in_an_even_square_each_item_follows_each_other_once(self) -> None:
         rows = balanced_orders(Cluster(0, tuple("abcdef")), 0, 6)
         assert len({pair for row in rows for pair in pairwise(row)}) == 30
@@ -113,10 +119,13 @@ class TestOrders:
         assert found.order is not None
         steps = found.order.averaging
         assert [step.orders for step in steps] == [1, 2, 3, 5, 7]
+        assert all(step.consistency is not None for step in steps)  # by the orders of the default
         assert [step.calls for step in steps] == [20, 40, 60, 100, 140]
         captured = [step.captured.estimate for step in steps if step.captured]
         assert captured[-1] > captured[0] + 0.2
-        kappas = [step.consistency for step in steps]
+        fewer = audited(subject_of(orders=7), noisy(best(SUBJECT), 0.6))
+        assert fewer.order is not None
+        kappas = [step.consistency for step in fewer.order.averaging]
         assert kappas[3] is kappas[4] is None  # 10 and 14 orders would be needed
         assert kappas[2] is not None
         assert kappas[0] is not None
@@ -175,7 +184,7 @@ class TestLength:
         rates = [each.picked / each.shown for each in found.length.deciles]
         assert rates[0] == 0
         assert rates[-1] > 0.8
-        assert sum(each.shown for each in found.length.deciles) == 20 * 10 * 7
+        assert sum(each.shown for each in found.length.deciles) == 20 * 10 * 14
 
     def test_who_picks_by_worth_keeps_the_agreement_without_length(self) -> None:
         found = audited(SUBJECT, best(SUBJECT))

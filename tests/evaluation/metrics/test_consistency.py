@@ -16,7 +16,9 @@ from sklearn.metrics import cohen_kappa_score
 from selectllm.core.types import Decision
 from selectllm.evaluation.metrics.consistency import (
     order_consistency,
+    order_overlaps,
     overlap,
+    overlaps,
     repeat_consistency,
     slot_histogram,
 )
@@ -143,6 +145,18 @@ def test_decisions_in_any_order_give_the_same_to_the_last_bit() -> None:
     assert order_consistency(shuffled, 3) == order_consistency(decisions, 3)
     assert slot_histogram(shuffled, 3) == slot_histogram(decisions, 3)
     assert overlap(shuffled, decisions, 3) == overlap(decisions, shuffled, 3)
+
+
+@unhurried
+@given(st.lists(st.lists(st.sampled_from(ITEMS), unique=True, max_size=4), max_size=6))
+def test_each_pair_of_orders_counts_as_it_does_alone(picks: list[list[str]]) -> None:
+    decisions = [decide("".join(each), 0, order) for order, each in enumerate(picks)]
+    assert order_overlaps(decisions, 3) == overlaps(combinations(decisions, 2), 3)
+
+
+def test_orders_of_other_items_are_refused() -> None:
+    with pytest.raises(ValueError, match="show different items"):
+        order_consistency([decide("ab"), decide("ab", order=1, shown="abcdefgx")], 2)
 
 
 def test_one_order_has_no_order_consistency() -> None:

@@ -26,7 +26,7 @@ from tests.conftest import Command, pool_rows, write_jsonl
 from tests.report.html.test_charts import comparison, content
 from tests.report.test_report import NASTY, ab, open_question, regress, sequential, swap
 from tests.report.test_report_grid import told as grid
-from tests.support.audit_pickers import audited, best, obeying, subject_of
+from tests.support.audit_pickers import audited, best, noisy, obeying, subject_of
 
 ASSETS = Path(__file__).parents[3] / "selectllm" / "report" / "html" / "assets"
 SUITE = """\
@@ -310,6 +310,18 @@ def test_names_that_mean_harm_are_text() -> None:
     told = report(comparison(ab(a=NASTY, b="b")), "html")
     assert "<b>x</b>" not in told
     assert "&lt;b&gt;x&lt;/b&gt;" in told
+
+
+def test_an_audit_opens_with_what_moves_the_picks() -> None:
+    subject = subject_of(clusters=20)
+    found = audited(subject, obeying(best(subject)))
+    shown, _, _ = html_page(found, render_audit(found)).partition("<details>")
+    moved = re.search(r"The picks of short@1 \+ m <[^>]*>are moved</[^>]*> by ([^<]*)\.", shown)
+    assert moved is not None
+    assert "texts that ask to be picked (order, system, answer" in moved[1]
+    steady = audited(subject, noisy(best(subject), 1.0, seed=3))  # it draws
+    shown, _, _ = html_page(steady, render_audit(steady)).partition("<details>")
+    assert re.search(r"These clusters <[^>]*>do not show</[^>]*> that anything but", shown)
 
 
 def test_an_audit_opens_with_its_score_card_and_how_it_stands_beside_the_recorded_one() -> None:

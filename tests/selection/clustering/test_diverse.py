@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from selectllm.core.arrays import Ints
 from selectllm.selection.clustering.diverse import (
+    FITTED_ON,
     balanced_groups,
     cross_sections,
+    fitted_centres,
     squared_distances,
 )
-from selectllm.selection.clustering.kmeans import LLOYD_UP_TO, kmeans_centres
+from selectllm.selection.clustering.kmeans import kmeans_centres
 from selectllm.selection.clustering.partition import partition
 from selectllm.selection.clustering.seeded_rows import SeededRows
 from tests.support.made_vectors import Vectors, blobs, names, random_vectors
@@ -110,8 +112,21 @@ def test_distances_keep_the_order_of_euclidean_ones() -> None:
     np.testing.assert_array_equal(ours.argsort(axis=1), euclidean.argsort(axis=1))
 
 
-def test_a_large_pool_is_divided_with_mini_batches() -> None:
-    items = LLOYD_UP_TO + 5
+def test_the_centres_of_a_large_pool_are_those_of_a_sample() -> None:
+    items = FITTED_ON + 5
+    rows = SeededRows(random_vectors(items, dim=4), np.random.default_rng(0).permutation(items))
+    centres = kmeans_centres(rows.first(FITTED_ON), 20, 3)
+    np.testing.assert_array_equal(fitted_centres(rows, 20, 3), centres)
     clusters = partition(names(items), random_vectors(items, dim=4), "diverse", 20, 0)
-    sizes = Counter(len(cluster.members) for cluster in clusters)
-    assert sizes == {20: 4986, 19: 15}
+    assert Counter(len(cluster.members) for cluster in clusters) == {20: 986, 19: 15}
+
+
+def test_the_centres_of_any_other_pool_are_those_of_all_its_items() -> None:
+    rows = SeededRows(random_vectors(FITTED_ON, dim=4), np.arange(FITTED_ON))
+    np.testing.assert_array_equal(fitted_centres(rows, 20, 3), kmeans_centres(rows, 20, 3))
+
+
+def test_many_centres_are_fitted_on_more_rows() -> None:
+    rows = SeededRows(blobs(count=100, each=256, dim=8), np.arange(25_600))
+    centres = fitted_centres(rows, 100, 0)
+    np.testing.assert_array_equal(centres, kmeans_centres(rows, 100, 0))

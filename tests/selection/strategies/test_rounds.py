@@ -23,7 +23,7 @@ from selectllm.selection.strategies.rounds import (
 from tests.support.made_vectors import blobs, names, random_vectors
 from tests.support.other_workers import Elsewhere
 
-GREEDY = facility._lazy_greedy
+GREEDY = facility.lazy_greedy
 
 
 def shuffled(items: int, seed: int = 0) -> SeededRows:

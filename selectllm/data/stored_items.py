@@ -1,0 +1,242 @@
+"""The items of a pool of Parquet files, read from them whenever they are looked at.
+
+What is held is the ids, packed, and one slice of rows: about 25 bytes an item.
+"""
+
+from __future__ import annotations
+
+import operator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, overload
+
+import numpy as np
+
+from selectllm.core.arrays import Ints
+from selectllm.core.errors import PoolError
+from selectllm.core.types import Item
+from selectllm.data.layouts import PoolLayout
+from selectllm.data.readers.columnar import broken, frame_rows
+from selectllm.data.readers.partitioned import parts_of
+from selectllm.data.readers.records import reading
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SLICE = 20_000  # rows read at a time
+PATIENCE = 32  # slices that are read for single items, after which all are held
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFile:
+    """A file of a pool: which rows of all it holds, and its size and time when it was read."""
+
+    path: Path
+    first: int
+    rows: int
+    stamp: tuple[int, int]
+
+
+class PackedIds(Sequence[str]):
+    """Ids behind each other in one buffer."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        buffer, ends = bytearray(), array("q", [0])
+        for name in ids:
+            buffer += name.encode("utf-8")
+            ends.append(len(buffer))
+        self._buffer, self._ends = bytes(buffer), ends
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __iter__(self) -> Iterator[str]:
+        for start, end in pairwise(self._ends):
+            yield self._buffer[start:end].decode("utf-8")
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return [self[place] for place in range(*at.indices(len(self)))]
+        place = _within(at, len(self))
+        return self._buffer[self._ends[place] : self._ends[place + 1]].decode("utf-8")
+
+
+@dataclass(eq=False, repr=False)
+class StoredItems(Sequence[Item]):
+    """Items whose rows stay in their files.
+
+    Gone through in their order, or by `picked`, they are read and let go. Whoever looks at single
+    ones here and there has all of them in memory soon: reading a slice for each would take days.
+    Raises PoolError for files that have changed since.
+    """
+
+    parts: Sequence[PoolFile]
+    layout: PoolLayout
+    ids: PackedIds
+    _held: list[Item] | None = None
+    _slice: tuple[int, list[Item]] = (0, [])
+    _read: int = field(default=0)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self, other))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))  # as that of the tuple that it equals
+
+    def __iter__(self) -> Iterator[Item]:
+        if self._held is not None:
+            yield from self._held
+            return
+        for start in range(0, len(self), SLICE):
+            yield from self._items(np.arange(start, min(start + SLICE, len(self))))
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Item]: ...
+    def __getitem__(self, at: int | slice) -> Item | list[Item]:
+        if isinstance(at, slice):
+            return self.pick(range(*at.indices(len(self))))
+        place = _within(at, len(self))
+        if self._held is None and self._read >= PATIENCE:
+            self._held = list(self)
+        if self._held is not None:
+            return self._held[place]
+        first, items = self._slice
+        if not first <= place < first + len(items):
+            first = place - place % SLICE
+            items = self._items(np.arange(first, min(first + SLICE, len(self))))
+            self._slice, self._read = (first, items), self._read + 1
+        return items[place - first]
+
+    def pick(self, positions: Iterable[int]) -> list[Item]:
+        """The items at `positions`, in that order; the files are gone through once."""
+        asked = np.fromiter(positions, dtype=np.intp)
+        if self._held is not None:
+            return [self._held[place] for place in asked.tolist()]
+        wanted, back = np.unique(asked, return_inverse=True)
+        found: list[Item] = []
+        for start in range(0, len(wanted), SLICE):
+            found += self._items(wanted[start : start + SLICE])
+        return [found[place] for place in back.tolist()]
+
+    def _items(self, positions: Ints) -> list[Item]:
+        """The items at `positions`, ascending."""
+        items: list[Item] = []
+        for part in self.parts:
+            within = (positions >= part.first) & (positions < part.first + part.rows)
+            mine = positions[within]
+            if not len(mine):
+                continue
+            with reading(part.path):
+                rows = list(frame_rows(_rows_at(part, mine - part.first)))
+            for place, row in zip(mine.tolist(), rows, strict=True):
+                texts = self.layout.texts(row)
+                name = self.ids[place]
+                items.append(Item(name, texts.instruction, texts.input, texts.response, row))
+        return items
+
+
+def parts_read(path: Path) -> list[PoolFile]:
+    """The files of a pool as they are now. Raises PoolError for one that cannot be read."""
+    import polars as pl
+
+    parts: list[PoolFile] = []
+    first = 0
+    for part in parts_of(path):
+        with reading(part):
+            stamp = stamp_of(part)
+            try:
+                rows = int(pl.scan_parquet(part, glob=False).select(pl.len()).collect().item())
+            except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+                raise broken(part, error) from None
+        parts.append(PoolFile(part, first, rows, stamp))
+        first += rows
+    return parts
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """By which a file is known to be as it was."""
+    now = path.stat()
+    return now.st_size, now.st_mtime_ns
+
+
+def _rows_at(part: PoolFile, numbers: Ints) -> pl.DataFrame:
+    """The rows of a file at `numbers`, ascending. Raises PoolError if it has changed."""
+    import polars as pl
+
+    first, last = int(numbers[0]), int(numbers[-1])
+    if stamp_of(part.path) != part.stamp:
+        raise PoolError(
+            f"{part.path} has changed since the pool was read. Run the command again, and leave "
+            "the file as it is meanwhile"
+        )
+    table = pl.scan_parquet(part.path, glob=False, hive_partitioning=False)
+    if last - first + 1 == len(numbers):
+        return table.slice(first, len(numbers)).collect()
+    numbered = table.slice(first, last - first + 1).with_row_index("__row")
+    wanted = pl.Series((numbers - first).astype(np.uint32))
+    return numbered.filter(pl.col("__row").is_in(wanted.implode())).drop("__row").collect()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTexts(Sequence[str]):
+    """The texts of stored items, likewise."""
+
+    items: StoredItems
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[str]:
+        return (item.text for item in self.items)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return [item.text for item in self.items[at]]
+        return self.items[at].text
+
+    def pick(self, positions: Iterable[int]) -> list[str]:
+        """The texts at `positions`, in that order."""
+        return [item.text for item in self.items.pick(positions)]
+
+
+def picked(values: Sequence[Value], positions: Iterable[int]) -> list[Value]:
+    """The values at `positions`, in that order."""
+    if isinstance(values, StoredItems | StoredTexts):
+        return values.pick(positions)  # type: ignore[return-value]
+    return [values[place] for place in positions]
+
+
+def ids_of(items: Sequence[Item]) -> Sequence[str]:
+    """The ids of items, in their order, without reading the items."""
+    return items.ids if isinstance(items, StoredItems) else [item.id for item in items]
+
+
+def texts_of(items: Sequence[Item]) -> Sequence[str]:
+    """The text of each item."""
+    return StoredTexts(items) if isinstance(items, StoredItems) else [item.text for item in items]
+
+
+def _within(at: int, length: int) -> int:
+    place = at + length if at < 0 else at
+    if not 0 <= place < length:
+        raise IndexError(f"{at} of {length}")
+    return place
