@@ -251,10 +251,12 @@ def providers() -> None:
                     "" if provider.direct is None else "can be",
                     "" if provider.batches is None else "yes",
                     "" if provider.reasoning is None else "yes",
+                    "" if provider.lists_logprobs else "no",
                 )
             )
     variables = ("key, first one set", "base URL, first one set")
-    _table(("model", *variables, "JSON schema", "direct", "batches", "reasoning"), rows)
+    answers = ("JSON schema", "direct", "batches", "reasoning", "log-probabilities")
+    _table(("model", *variables, *answers), rows)
 
 
 def _schema_words(provider: Provider) -> str:

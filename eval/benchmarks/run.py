@@ -65,6 +65,8 @@ SECTIONS = {
     "audits": Section("audits.py", quick=("--replicates", "2")),
     "assisted": Section("assisted.py", quick=("--replicates", "20")),
     "student": Section("student.py"),
+    "pairs": Section("pairs.py", quick=("--clusters", "10")),
+    "ways": Section("ways_of_asking.py", quick=("--limit", "2", "--rows", "1", "3")),
     "dolly": Section("dolly.py", quick=("--clusters", "2")),
     "ablation": Section("ablation.py", quick=("--limit", "2")),
     "paper": Section("paper.py", quick=("--only", "random", "--only", "longest")),

@@ -119,10 +119,10 @@ def render_(
 ) -> None:
     """Print the messages that a model would be sent for the first items of POOL."""
     from selectllm.jobs import comparing_prompts
-    from selectllm.prompting.prompt import render
+    from selectllm.prompting.prompt import first_question
 
     items = comparing_prompts.first_items(pool, columns, size, Terminal(), seed)
-    messages = render(where.library.load(ref), items, k)
+    messages = first_question(where.library.load(ref), items, k)
     where.say(list(messages), comparing_prompts.transcript(messages))
 
 

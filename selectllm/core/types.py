@@ -180,7 +180,10 @@ class Cluster:
 class Question:
     """What one prompt asks: the candidates in shown order, their labels, and how many to pick.
 
-    `folders`: where code of the user's own that `reply` names may be.
+    `folders`: where code of the user's own that `reply` names may be. `scale`: where the one item
+    shown is put on a scale, the value of each of `labels`, which are its points then; else empty.
+    `cluster`: all candidates of the decision where this question shows some of them, for scripted
+    models; else empty.
     """
 
     shown: tuple[Item, ...]
@@ -188,6 +191,8 @@ class Question:
     k: int
     reply: ReplyKind
     folders: tuple[Path, ...] = ()
+    scale: tuple[float, ...] = ()
+    cluster: tuple[Item, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +274,9 @@ class Decision:
 
     `shown`, `picks` and `ranking` are item ids: `shown` in shown order, `ranking` best first and
     only when the selector ordered all candidates. `model` and `prompt` are None for a strategy.
-    `scores`: the numbers that a strategy picked by, one for each of `picks`, if it goes by any.
-    `ballots`: how many an adaptive vote had; None for everything else.
+    `scores`: the numbers that it was picked by, one for each of `picks`, if a strategy goes by any,
+    or a prompt asks about one item or two at a time. `ballots`: how many an adaptive vote had; None
+    for everything else.
     """
 
     cluster: int

@@ -30,9 +30,10 @@ from selectllm.jobs.session import Session
 from selectllm.models.connect import Connections, settled
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.providers import needs_num_ctx
-from selectllm.prompting.prompt import Prompt, render, settings_of, with_settings
+from selectllm.prompting.prompt import Prompt, first_question, settings_of, with_settings
 from selectllm.selection.selector import open_selector
 from selectllm.selection.task import AskSettings, Task
+from selectllm.selection.ways.following import check_asked
 
 DEFENCE = "defence"
 """The variable of a prompt each of whose values is compared."""
@@ -195,7 +196,8 @@ def _check_shown(data: SuiteData, suite: Suite, prompts: Sequence[Prompt]) -> No
     largest = max(data.clusters, key=lambda cluster: len(cluster.members))
     items = [data.pool.by_id[member] for member in largest.members]
     for prompt in prompts:
-        render(prompt, items, suite.picks)
+        first_question(prompt, items, suite.picks)
+        check_asked(prompt, len(items))
 
 
 def _subject(

@@ -43,6 +43,7 @@ from selectllm.selection.by_model import sample_task
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.task import AskSettings, Task
+from selectllm.selection.ways.following import following
 
 NO_OPTIONS = ModelOptions(None, ())
 
@@ -126,7 +127,7 @@ def _tasks(suite: Suite, pool: Pool, prompt: Prompt, shared: Connections) -> lis
             f"picks: {suite.picks} of {size} candidates leaves no choice. Make picks smaller"
         )
     return [
-        sample_task(pool, selector, size, suite.picks, suite.seed)
+        following(sample_task(pool, selector, size, suite.picks, suite.seed))[0]
         for selector in _selectors(suite, prompt, shared)
     ]
 

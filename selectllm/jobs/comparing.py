@@ -35,6 +35,7 @@ from selectllm.prompting.library import PromptLibrary
 from selectllm.prompting.prompt import Prompt
 from selectllm.prompting.replies.formats import reply_format
 from selectllm.selection.ask import first_request
+from selectllm.selection.ways.following import following
 from selectllm.stats.interval import Interval
 
 if TYPE_CHECKING:
@@ -264,8 +265,8 @@ def _sequential(
 
 
 def _known(session: Session, run: Run) -> bool:
-    """Whether the first reply to every question, of every ballot, is recorded or cached already."""
+    """Whether the first reply to every first question is recorded or cached already."""
     pack = run.meter.shared.pack
-    questions = (question for task in tasks(run) for question in task.questions)
+    questions = (question for task in tasks(run) for question in following(task))
     keys = (first_request(question, run.settings).key for question in questions)
     return all(key in pack or session.cache.get(key) is not None for key in keys)

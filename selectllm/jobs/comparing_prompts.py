@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Item, Message
 from selectllm.data.pool import load_pool
-from selectllm.prompting.prompt import Prompt, render
+from selectllm.prompting.prompt import Prompt, first_question
 
 if TYPE_CHECKING:
     from selectllm.jobs.watching import Watcher
@@ -41,7 +41,7 @@ def differences(old: Prompt, new: Prompt, items: Sequence[Item] | None, k: int) 
     """Unified diffs of two prompts' files, and of what they say of `items` if there are any."""
     found = {"source": _difference(old, new, old.source, new.source)}
     if items is not None:
-        before, after = (transcript(render(prompt, items, k)) for prompt in (old, new))
+        before, after = (transcript(first_question(prompt, items, k)) for prompt in (old, new))
         found["rendered"] = _difference(old, new, before, after)
     return found
 

@@ -34,6 +34,7 @@ from selectllm.report.html.evidence import (
     ShownItem,
 )
 from selectllm.selection.decision_log import read_log
+from selectllm.selection.ways.following import way_of
 from selectllm.utility.annotation.asked import default_rubric
 from selectllm.utility.annotation.sheets import HOW_TO_FILL, SHEET_MARK
 
@@ -260,7 +261,12 @@ class _Collected:
             except PromptError as error:
                 self.notes.append(f"Prompt {ref} is not shown: {error}.")
                 continue
-            if prompt.sha256 == sha256:
+            if way_of(prompt) is not None:
+                self.notes.append(
+                    f"Prompt {ref} asks several questions about each cluster. Their replies are "
+                    "shown, but not what each of them showed the model."
+                )
+            elif prompt.sha256 == sha256:
                 self.prompts[ref] = PartedPrompt(prompt, self.inputs.picks)
             else:
                 self.notes.append(

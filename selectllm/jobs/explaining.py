@@ -26,9 +26,10 @@ from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.asked import asked
 from selectllm.models.wrappers.nearest import Comparison, Nearest, comparable
 from selectllm.models.wrappers.recorded import read_pack
-from selectllm.selection.ask import decide, is_asked
+from selectllm.selection.ask import decide
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import AskSettings, Task
+from selectllm.selection.ways.following import following
 
 SHOWN = 10  # reasons of a pair that are told
 
@@ -223,28 +224,30 @@ class _Looking:
         )
 
     async def _at(self, task: Task, settings: AskSettings) -> list[_Looked]:
-        """What is known of the questions of one decision; of an adaptive vote, those it asks."""
-        ballots: list[Decision] = []
+        """What is known of the questions of one decision, up to those after a missing reply."""
+        answered: list[Decision] = []
         seen: list[_Looked] = []
-        for number, question in enumerate(task.questions):
-            if not is_asked(task, ballots, number):
-                break
-            memory, found = Remembered(self._recall), set[str]()
-            model = _Noting(memory, found)
-            asking = replace(question, selector=replace(task.selector, model=model))
-            try:
-                decision = await decide(asking, settings)
-            except ReplyMissing:
-                assert memory.missing is not None
-                miss = self._miss(question, memory.missing, memory.answered)
-                seen.append(_Looked(miss=miss))
-            else:
-                ballots.append(decision)
-                recorded = bool(found) and found <= self._pack.keys()
-                cached = bool(found) and all(self._cache.get(k) is not None for k in found)
-                seen.append(_Looked(recorded, cached, not decision.attempts))
-            self.keys |= {key for key in found if self._cache.get(key) is not None}
+        while len(answered) == len(seen) and (questions := following(task, answered)):
+            for question in questions:
+                memory, found = Remembered(self._recall), set[str]()
+                model = _Noting(memory, found)
+                asking = replace(question, selector=replace(task.selector, model=model))
+                try:
+                    decision = await decide(asking, settings)
+                except ReplyMissing:
+                    assert memory.missing is not None
+                    miss = self._miss(question, memory.missing, memory.answered)
+                    seen.append(_Looked(miss=miss))
+                else:
+                    answered.append(decision)
+                    recorded = bool(found) and found <= self._pack.keys()
+                    cached = bool(found) and all(map(self._is_cached, found))
+                    seen.append(_Looked(recorded, cached, not decision.attempts))
+                self.keys |= {key for key in found if self._is_cached(key)}
         return seen
+
+    def _is_cached(self, key: str) -> bool:
+        return self._cache.get(key) is not None
 
     def _recall(self, key: str) -> Reply | None:
         return self._pack.get(key) or self._cache.get(key)

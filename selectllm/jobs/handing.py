@@ -27,6 +27,7 @@ from selectllm.prompting.replies.reasons import reasons_in
 from selectllm.report.next_steps import columns_words, command
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.output import write_selection
+from selectllm.selection.ways.following import way_of
 from selectllm.utility.handover.handed import HandedItem, handed_items
 from selectllm.utility.handover.targets import TARGETS, handover_files, write_handover
 
@@ -224,7 +225,7 @@ def _reasons(decision: Decision, items: Mapping[str, Item], session: Session) ->
         prompt = session.library.load(decision.prompt or "", session.base)
     except PromptError:
         return {}
-    if not decision.replies or prompt.sha256 != decision.prompt_sha256:
+    if not decision.replies or prompt.sha256 != decision.prompt_sha256 or way_of(prompt):
         return {}
     shown = tuple(items[item_id] for item_id in decision.shown)
     labels = labels_for(prompt, len(shown))

@@ -170,6 +170,13 @@ def _job(session: Session, suite: Suite, search: Searching) -> GepaJob | GridJob
             f"selectllm prompts new {parent.name} --from {parent.path}",
             argument="prompt",
         )
+    if parent.form.shows != "cluster":
+        raise PromptError(
+            f"`prompt` {parent.ref} has reply: {parent.reply}, which asks several questions about "
+            "a cluster, and optimize searches prompts that show whole clusters, such as short@1. "
+            "To compare ways of asking, use selectllm ab",
+            argument="prompt",
+        )
     embedder = session.embedder(named=run.suite.encoder_name).of_pool(run.pool)
     if teacher is None:
         return GridJob.of(run, embedder, budget=search.budget)

@@ -45,7 +45,7 @@ from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.strategies import Strategy, find_strategy
 from selectllm.selection.strategies.own import held
 from selectllm.selection.strategies.quota import per_column
-from selectllm.selection.task import calls_per_decision, most_calls
+from selectllm.selection.ways.following import most_calls_at
 
 Picked = tuple[Sequence[Chosen], Sequence[Decision]]
 """What was chosen, and the decisions behind it."""
@@ -135,12 +135,12 @@ class _ByModel:
         encoder = session.embedder().identity
         by = named(request.by, session.base)
         manifest = manifest_by_model(job.pool, selector, job.settings, by, encoder)
-        calls = sum(this.calls for this in rounds) // calls_per_decision(selector.spec)
+        decisions_ahead = sum(this.clusters for this in rounds if this.calls)
         with (
             DecisionLog(job.log, manifest | dict(job.left.by), "log") as log,
             session.progress("deciding") as advance,
         ):
-            tick = ticks(advance, calls)
+            tick = ticks(advance, decisions_ahead)
             try:
                 chosen = await select_by_model(
                     job.pool, selector, job.settings, _Dividing(job, selector.spec), log, tick
@@ -179,7 +179,12 @@ class _ByModel:
             selector=spec.name,
             rounds=tuple(rounds),
             calls=calls,
-            calls_at_most=calls // calls_per_decision(spec) * most_calls(spec, job.request.reask),
+            calls_at_most=sum(
+                this.clusters
+                * most_calls_at(self.selector, this.size, this.picks, job.request.reask)
+                for this in rounds
+                if this.calls
+            ),
             prefilter_calls=job.left.calls,
             tokens=sum(this.tokens for this in rounds),
             sent=laid_out(asked, looked_up, session.settings.concurrency),

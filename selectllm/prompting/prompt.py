@@ -23,6 +23,7 @@ from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from string import ascii_uppercase
+from typing import Any
 
 from jinja2 import Undefined
 from jinja2 import nodes as jinja
@@ -31,10 +32,12 @@ from selectllm.core.errors import PromptError
 from selectllm.core.names import unknown
 from selectllm.core.types import Item, LabelKind, Message, ReplyKind
 from selectllm.prompting.metering import metered
-from selectllm.prompting.replies.formats import load_reply_format
+from selectllm.prompting.replies.formats import ReplyFormat, load_reply_format, reply_format
+from selectllm.prompting.replies.scale import SCALES, scale_of
 from selectllm.prompting.template import (
     ENVIRONMENT,
     GLOBALS,
+    NUMBERS,
     ROLES,
     Candidate,
     body_of,
@@ -68,9 +71,12 @@ class Prompt:
     `parent`: the `name@version` that it was made from. `locked`: LOCK.yaml holds its hash.
     `search`, `verdict`: how `optimize` found it, and what came of it against `parent`.
     `variables`: names that its template reads, with the values that each can take.
-    `folders`: where code of the user's own that `reply` names may be. `annotated`: items that its
-    template may show as covered already. `skipped`: labels left out
-    before the first one that is used, so that 10 makes them begin with 11, or K; an audit does it.
+    `scale`: the points on which a prompt with `reply: digit` puts an item, as written. `show`: how
+    many candidates one question of a prompt with `reply: choice` has; `calls`: the questions that
+    it asks about a cluster at most, None for two a candidate. `folders`: where code of the user's
+    own that `reply` names may be. `annotated`: items that its template may show as covered already.
+    `skipped`: labels left out before the first one that is used, so that 10 makes them begin with
+    11, or K; an audit does it.
     """
 
     name: str
@@ -85,6 +91,9 @@ class Prompt:
     notes: str | None = None
     search: str | None = None
     verdict: str | None = None
+    scale: str | None = None
+    show: int = 2
+    calls: int | None = None
     variables: Variables = ()
     bundled: bool = False
     locked: bool = False
@@ -96,6 +105,11 @@ class Prompt:
     def ref(self) -> str:
         """`name@version`, or `name@draft`."""
         return f"{self.name}@{self.version or 'draft'}"
+
+    @property
+    def form(self) -> ReplyFormat:
+        """The form that its reply takes."""
+        return reply_format(self.reply, self.folders)
 
     @property
     def shows(self) -> tuple[str, ...]:
@@ -175,6 +189,17 @@ def render(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]
     return tuple(Message(role=r, content=t) for r, t in texts.items() if t.strip() or r == "user")
 
 
+def first_question(prompt: Prompt, items: Sequence[Item], k: int) -> tuple[Message, ...]:
+    """The messages of a question of `prompt` about a cluster of `items`. Raises as `render` does.
+
+    All of them and `k` picks, or the first few that it shows at once, and one.
+    """
+    shows = prompt.form.shows
+    if shows == "cluster":
+        return render(prompt, items, k)
+    return render(prompt, items[: 1 if shows == "item" else prompt.show], 1)
+
+
 def is_plain(prompt: Prompt) -> bool:
     """Whether the template does nothing with its items but write them out, one after the other.
 
@@ -237,6 +262,7 @@ def parse_prompt(
         load_reply_format(front["reply"], folders)
     except PromptError as error:
         raise PromptError(f"{path}: {error}") from error.__cause__
+    _check_way(front, path, reply_format(front["reply"], folders))
     compiled(source, path, tuple(name for name, _ in front.get("variables", ())))
     return Prompt(
         **front,
@@ -247,6 +273,30 @@ def parse_prompt(
         path=path,
         folders=folders,
     )
+
+
+def _check_way(front: Mapping[str, Any], path: str, form: ReplyFormat) -> None:
+    """Raise PromptError for a scale, `show` or `calls` that the form of reply has no use for."""
+    reply = front["reply"]
+    if form.shows == "item" and scale_of(front.get("scale", "")) is None:
+        raise PromptError(
+            f"{path}: `reply: {reply}` needs the scale that the model answers on, {SCALES}, and "
+            f"scale is {front.get('scale')!r}. Add a line such as `scale: 1-5`"
+        )
+    if form.shows != "item" and "scale" in front:
+        raise PromptError(f"{path}: scale goes with `reply: digit`, not with {reply}. Leave it out")
+    if form.shows != "some" and (extra := [name for name in NUMBERS if name in front]):
+        raise PromptError(
+            f"{path}: {extra[0]} goes with `reply: choice`, which asks about a few candidates at a "
+            f"time, not with {reply}. Leave it out"
+        )
+    if front.get("show", 2) < 2:
+        raise PromptError(f"{path}: show: {front['show']} leaves no choice. Show 2 or more")
+    if front.get("show", 2) > 2 and "calls" in front:
+        raise PromptError(
+            f"{path}: calls goes with `show: 2`. A prompt that shows more asks as many questions "
+            "as its tournament takes. Leave calls out"
+        )
 
 
 def with_parent(prompt: Prompt, parent: str | None) -> str:

@@ -32,7 +32,11 @@ SEES = (
     "annotated (items that are covered already), k and m"
 )
 REQUIRED = ("description", "reply", "labels")
-FRONT_MATTER = (*REQUIRED, "variables", "parent", "notes", "search", "verdict")
+NUMBERS = ("show", "calls")
+FRONT_MATTER = (
+    *(*REQUIRED, "scale", *NUMBERS, "variables"),
+    *("parent", "notes", "search", "verdict"),
+)
 LABELS = get_args(LabelKind)
 MESSAGE = 300  # characters of what Jinja and Python say of a mistake
 
@@ -156,16 +160,22 @@ def front_matter(source: str, path: str) -> dict[str, Any]:
     for key, value in values.items():
         if key not in FRONT_MATTER:
             raise PromptError(f"{path}: {unknown('front matter key', str(key), FRONT_MATTER)}")
-        if key == "variables":
-            continue
-        if not isinstance(value, str) or not value.strip():
-            raise PromptError(f"{path}: {key} must be a text, not {shortened(value)}")
-        if key == "labels" and value not in LABELS:
-            raise PromptError(f"{path}: {unknown('labels kind', value, LABELS)}")
+        if key != "variables":
+            _check_value(key, value, path)
     values = _with_variables(values, path) if "variables" in values else values
     if missing := [key for key in REQUIRED if key not in values]:
         raise PromptError(f"{path}: front matter has no {missing[0]}. Add `{missing[0]}: ...`")
     return values
+
+
+def _check_value(key: str, value: object, path: str) -> None:
+    if key in NUMBERS:
+        if type(value) is not int or value < 1:
+            raise PromptError(f"{path}: {key} must be a whole number, not {shortened(value)}")
+    elif not isinstance(value, str) or not value.strip():
+        raise PromptError(f"{path}: {key} must be a text, not {shortened(value)}")
+    elif key == "labels" and value not in LABELS:
+        raise PromptError(f"{path}: {unknown('labels kind', value, LABELS)}")
 
 
 def _with_variables(values: Mapping[str, Any], path: str) -> dict[str, Any]:

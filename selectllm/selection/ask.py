@@ -7,19 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import ProviderError, ReplyMissing, SelectLLMError
 from selectllm.core.types import Attempt, Decision, Message, Parsed, Question, Reply
 from selectllm.models.model import Request, expect
 from selectllm.models.providers.providers import provider_of, takes_schema, tokens_to_list
 from selectllm.prompting.prompt import labels_for, render
-from selectllm.prompting.replies.formats import reply_format
 from selectllm.prompting.replies.logprobs import parse_logprobs
 from selectllm.prompting.replies.parse import complaint, parse
+from selectllm.prompting.replies.scale import read_point, scale_of
 from selectllm.selection.concurrency import FailureStreak, run_all
 from selectllm.selection.decision_log import DecisionLog
-from selectllm.selection.task import AskSettings, Task, reasks
-from selectllm.selection.voting import asks_on, elect
+from selectllm.selection.task import AskSettings, Task, reasks_of
+from selectllm.selection.ways.following import combined, following, way_of
 
 AHEAD = 32
 """Decisions whose requests are made together."""
@@ -78,35 +77,36 @@ async def ask(
     asking.check_missing()
 
 
-Prepared = Request | SelectLLMError
-"""What one question is asked with, or why it cannot be asked."""
+Prepared = tuple[Task, Request | SelectLLMError]
+"""One question and what it is asked with, or why it cannot be asked."""
 
 
 def _prepared(
     tasks: Iterable[Task], settings: AskSettings
 ) -> Iterator[tuple[Task, list[Prepared]]]:
-    """Every task with what its questions are asked with, AHEAD of them made at a time.
+    """Every task with what its first questions are asked with, AHEAD of them made at a time.
 
     Together they are rendered, hashed and looked up in the cache in half the time that it takes
     amid everything else.
     """
     tasks = iter(tasks)
     while some := [*islice(tasks, AHEAD)]:
-        requests = [[_made(question, settings) for question in task.questions] for task in some]
+        asked = [[_made(question, settings) for question in following(task)] for task in some]
         by_model: defaultdict[int, list[Request]] = defaultdict(list)
         models = {id(task.selector.model): task.selector.model for task in some}
-        for task, made in zip(some, requests, strict=True):
-            by_model[id(task.selector.model)] += [one for one in made if isinstance(one, Request)]
+        for task, made in zip(some, asked, strict=True):
+            requests = [request for _, request in made if isinstance(request, Request)]
+            by_model[id(task.selector.model)] += requests
         for number, expected in by_model.items():
             expect(models[number], expected)
-        yield from zip(some, requests, strict=True)
+        yield from zip(some, asked, strict=True)
 
 
 def _made(question: Task, settings: AskSettings) -> Prepared:
     try:
-        return first_request(question, settings)
+        return question, first_request(question, settings)
     except SelectLLMError as error:
-        return error
+        return question, error
 
 
 class _Asking:
@@ -119,27 +119,33 @@ class _Asking:
         self._patience: defaultdict[str, FailureStreak] = defaultdict(FailureStreak)  # by model
 
     async def decide(self, prepared: tuple[Task, list[Prepared]]) -> None:
-        """Make one decision and record it; raises what cannot get better."""
-        task, requests = prepared
+        """Make one decision and record it; raises what cannot get better.
+
+        While a reply is missing, only what does not depend on it is asked.
+        """
+        task, asked = prepared
         patience = self._patience[task.selector.spec.name]
         decisions: list[Decision] = []
-        asked = 0
+        missing = False
         try:
-            for question, request in zip(task.questions, requests, strict=True):
-                if not is_asked(task, decisions, asked):
-                    break
-                asked += 1
-                if isinstance(request, SelectLLMError):
-                    raise request
-                if (decision := await self._answered(question, request, patience)) is not None:
-                    decisions.append(decision)
+            while asked:
+                for question, request in asked:
+                    if isinstance(request, SelectLLMError):
+                        raise request
+                    if (decision := await self._answered(question, request, patience)) is not None:
+                        decisions.append(decision)
+                    missing |= decision is None
+                asked = [] if missing else self._next(task, decisions)
         except ProviderError as error:
             before = [attempt for decision in decisions for attempt in decision.attempts]
             self._record(failed(task, error, before))
             patience.failed(error)
             return
-        if len(decisions) == asked:
+        if not missing:
             self._record(counted(task, decisions))
+
+    def _next(self, task: Task, decisions: Sequence[Decision]) -> list[Prepared]:
+        return [_made(question, self._settings) for question in following(task, decisions)]
 
     async def _answered(
         self, question: Task, request: Request, patience: FailureStreak
@@ -167,30 +173,32 @@ class _Asking:
 
 
 async def decide(task: Task, settings: AskSettings) -> Decision:
-    """Make one decision: ask its question, or the ballots of its vote one after another."""
-    decisions: list[Decision] = []
-    for question in task.questions:
-        if not is_asked(task, decisions, len(decisions)):
-            break
-        decisions.append(await _decide_one(question, settings))
-    return counted(task, decisions)
+    """Make one decision: ask its question, or one after another all that it takes."""
+    answered: list[Decision] = []
+    while questions := following(task, answered):
+        answered += [await _decide_one(question, settings) for question in questions]
+    return counted(task, answered)
 
 
-def is_asked(task: Task, ballots: Sequence[Decision], asked: int) -> bool:
-    """Whether a further question of `task` is asked after the first `asked` (voting.asks_on)."""
-    vote = task.selector.spec.vote
-    return vote is None or not task.ballots or asks_on(vote, ballots, asked, task.k)
-
-
-def counted(task: Task, ballots: Sequence[Decision]) -> Decision:
+def counted(task: Task, answered: Sequence[Decision]) -> Decision:
     """The decision of a task from those on its questions, which hold no `error`."""
+    if (parsed := combined(task, answered)) is None:
+        return answered[0]
+    decision = _decision(task, parsed, [attempt for each in answered for attempt in each.attempts])
     vote = task.selector.spec.vote
-    if not task.ballots or vote is None:
-        return ballots[0]
-    parsed = elect(ballots, task.k, vote.rule, lambda item: seeded_hash("vote", task.seed, item))
-    attempts = [attempt for ballot in ballots for attempt in ballot.attempts]
-    decision = _decision(task, parsed, attempts)
-    return replace(decision, ballots=len(ballots)) if vote.first is not None else decision
+    adaptive = vote is not None and vote.first is not None
+    return replace(decision, ballots=len(answered)) if adaptive else decision
+
+
+def supposed(question: Task) -> Decision:
+    """What stands in for the answer to a question that is not asked: whoever is first, unpaid.
+
+    The first in the order of the cluster, which is random, and a value that is the same for all.
+    """
+    order = {item.id: place for place, item in enumerate(question.of or question.shown)}
+    places = sorted(range(len(question.shown)), key=lambda at: order[question.shown[at].id])
+    scores = (0.0,) * len(places) if question.selector.prompt.form.shows == "item" else None
+    return _decision(question, Parsed(tuple(places[: question.k]), "ok", scores=scores), [])
 
 
 async def _decide_one(
@@ -205,7 +213,7 @@ async def _decide_one(
     question = request.question
     if not fits(request):
         return _decision(task, Parsed((), "invalid", ("too_long",)), [])
-    reask = reasks(selector.spec, settings.reask)
+    reask = reasks_of(selector, settings.reask)
     attempts: list[Attempt] = []
     problems: list[str] = []
     asked = 0
@@ -242,6 +250,8 @@ def read_reply(reply: Reply, request: Request) -> Parsed:
         return Parsed((), "invalid", ("all_thinking", *cut))
     if spent_unseen(reply):
         return Parsed((), "invalid", ("cut",))
+    if request.question.scale:
+        return read_point(reply.text, request.question, False)
     if request.top_logprobs is not None:
         return parse_logprobs(reply.text, request.question)
     return parse(reply.text, request.question, reply.finish_reason)
@@ -280,15 +290,23 @@ def failed(task: Task, error: ProviderError, before: Sequence[Attempt] = ()) -> 
 def question_of(task: Task) -> Question:
     """What one question asks for."""
     prompt = task.selector.prompt
-    labels = labels_for(prompt, len(task.shown))
-    return Question(task.shown, labels, task.k, prompt.reply, prompt.folders)
+    points = scale_of(prompt.scale or "")
+    return Question(
+        shown=task.shown,
+        labels=tuple(points) if points else labels_for(prompt, len(task.shown)),
+        k=task.k,
+        reply=prompt.reply,
+        folders=prompt.folders,
+        scale=tuple(points.values()) if points else (),
+        cluster=task.of,
+    )
 
 
 def first_request(task: Task, settings: AskSettings) -> Request:
     """What one question is asked with, before anything is asked again."""
     prompt, spec = task.selector.prompt, task.selector.spec
     question = question_of(task)
-    if spec.answer == "logprobs":
+    if task.selector.by_logprobs:
         # Which one is best: its rivals for that one token are the next picks. No grammar, since
         # the engine lists its tokens as they were before any.
         return Request(
@@ -301,7 +319,7 @@ def first_request(task: Task, settings: AskSettings) -> Request:
             seed=task.seed,
             repeat=task.repeat,
         )
-    form = reply_format(prompt.reply, prompt.folders)
+    form = prompt.form
     limited = provider_of(spec).constrained and spec.structured is not False
     grammar = form.grammar(question) if form.grammar and limited else None
     schema = form.schema(question) if form.schema and settings.structured else None
@@ -350,6 +368,7 @@ def tried(request: Request, reply: Reply) -> tuple[Attempt, ...]:
 
 def _decision(task: Task, parsed: Parsed, attempts: list[Attempt]) -> Decision:
     ids = tuple(item.id for item in task.shown)
+    scores = parsed.scores if way_of(task.selector.prompt) else None
     return Decision(
         cluster=task.cluster,
         order=task.order,
@@ -366,4 +385,5 @@ def _decision(task: Task, parsed: Parsed, attempts: list[Attempt]) -> Decision:
         ranking=None
         if parsed.ranking is None
         else tuple(ids[position] for position in parsed.ranking),
+        scores=scores and tuple(scores[position] for position in parsed.picks),
     )

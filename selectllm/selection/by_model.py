@@ -16,14 +16,14 @@ from selectllm.core.choices import OnInvalid
 from selectllm.core.codec import seeded_hash, sha256_texts
 from selectllm.core.errors import RunError, SelectionShort, UsageError
 from selectllm.core.types import Cluster, Decision, Item, Pool
-from selectllm.models.tokens import estimate_tokens
 from selectllm.selection.ask import first_request, make_decisions
 from selectllm.selection.clustering.partition import show_order
 from selectllm.selection.decision_log import DecisionLog, decision_key
 from selectllm.selection.merits import merits_of
 from selectllm.selection.overfilled import Filled
 from selectllm.selection.selector import Selector
-from selectllm.selection.task import AskSettings, Task, calls_per_decision, with_ballots
+from selectllm.selection.task import AskSettings, Task, with_ballots
+from selectllm.selection.ways.following import calls_at, check_asked, following
 
 SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of an automatic size
 
@@ -178,12 +178,13 @@ def questions_ahead(pool: Pool, selector: Selector, settings: SelectSettings) ->
     for count, size in rounds_ahead(len(pool), settings):
         size = min(size, left)
         k = max(1, settings.budget // count)
-        calls = count * calls_per_decision(selector.spec) if k < size else 0
+        calls = count * calls_at(selector, size, k) if k < size else 0
         tokens = 0
         if calls:
-            task = sample_task(pool, selector, size, k, settings.seed)
-            request = first_request(task, settings.ask)
-            tokens = calls * estimate_tokens(request.messages)
+            check_asked(selector.prompt, size)
+            asked = following(sample_task(pool, selector, size, k, settings.seed))
+            each = [first_request(question, settings.ask).tokens for question in asked]
+            tokens = calls * sum(each) // len(each)
         rounds.append(RoundAhead(count, size, k, calls, tokens))
         left = count
     return rounds

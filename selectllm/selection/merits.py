@@ -15,13 +15,15 @@ from selectllm.prompting.replies.reasons import reasons_in
 from selectllm.selection.ask import first_request, question_of
 from selectllm.selection.task import AskSettings, Task
 from selectllm.selection.voting import RULES, Ballot
+from selectllm.selection.ways.following import way_of
 
 
 @dataclass(frozen=True, slots=True)
 class Merit:
     """What a model gave for one of its picks.
 
-    `score`: its number in a reply of scores; of a vote its points (by Borda count) or how many
+    `score`: its number in a reply of scores, or what questions about one item or two make of it (a
+    point of the scale, a strength in logits); of a vote its points (by Borda count) or how many
     ballots picked it (by majority). `reason`: what the model wrote about it; see reasons_in. Of a
     vote that of the first ballot that picked it and gives one. Each None where there is none.
     """
@@ -32,7 +34,10 @@ class Merit:
 
 def merits_of(task: Task, decision: Decision, settings: AskSettings) -> Mapping[str, Merit]:
     """The merits of the picks in the decision that `task` led to, by item id."""
-    if not decision.picks or task.selector.spec.answer == "logprobs":
+    if decision.scores:
+        scored = zip(decision.picks, decision.scores, strict=True)
+        return {pick: Merit(score, None) for pick, score in scored}
+    if not decision.picks or way_of(task.selector.prompt) or task.selector.by_logprobs:
         return {}
     answered = _answers(task, decision, settings)
     scores = _points(task, answered) if task.ballots else _scores(answered)

@@ -33,7 +33,8 @@ class DecisionLine(Part):
 
     `shown`: in shown order. `ranking`: best first; missing unless the selector ordered all
     candidates. `scores`: of the picks, in their order; missing unless a strategy of `select` goes
-    by a number. `ballots`: how many an adaptive vote had; missing for everything else.
+    by a number, or a prompt asks about one item or two at a time. `ballots`: how many an adaptive
+    vote had; missing for everything else.
     """
 
     # Of attempts as well: what has a default may be missing.

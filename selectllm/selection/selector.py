@@ -8,9 +8,13 @@ from selectllm.core.errors import PromptError
 from selectllm.models.connect import Connections, connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec
 from selectllm.models.providers.endpoint import missing_key
-from selectllm.models.providers.providers import tokens_to_list
+from selectllm.models.providers.providers import (
+    check_lists_logprobs,
+    provider_of,
+    tokens_to_list,
+)
 from selectllm.prompting.prompt import Prompt
-from selectllm.prompting.replies.formats import reply_format, write_reply
+from selectllm.prompting.replies.formats import write_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +32,57 @@ class Selector:
     endpoint: str | None = None
     keyless: bool = False
 
+    @property
+    def by_logprobs(self) -> bool:
+        """Whether one token answers, with the probabilities of those that might have."""
+        return self.spec.answer == "logprobs" or self.prompt.form.shows == "item"
+
     def __post_init__(self) -> None:
         prompt = self.prompt
-        one_letter = (
-            prompt.labels == "letters" and reply_format(prompt.reply, prompt.folders).is_label
+        one_letter = prompt.form.shows == "item" or (
+            prompt.labels == "letters" and prompt.form.is_label
         )
+        if prompt.form.shows != "cluster" and self.spec.vote is not None:
+            raise PromptError(
+                f"{prompt.ref} has reply: {prompt.reply}, which asks several questions about a "
+                f"cluster, and model {self.spec.name!r} has a vote, which shows whole clusters in "
+                "several orders. Name the model without `vote` for this prompt, in a suite as an "
+                "entry of its own"
+            )
         if self.spec.answer == "logprobs" and not one_letter:
             raise PromptError(
                 f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
                 f"{self.spec.name!r} answers by logprobs, the probability of one letter. Ask it "
                 "with a prompt that has reply: indices and labels: letters, such as best@1"
             )
-        if self.spec.answer == "logprobs":
+        if self.by_logprobs:
+            check_lists_logprobs(self.spec, prompt.ref)
             tokens_to_list(self.spec)
 
 
+def check_batched(prompt: Prompt) -> None:
+    """Raise PromptError for a prompt of which a cluster takes several questions."""
+    if prompt.form.shows != "cluster":
+        why = (
+            "each question depends on the answers before it, so that it would need a batch of its "
+            "own"
+            if prompt.form.shows == "some"
+            else "batches bring no log-probabilities"
+        )
+        raise PromptError(
+            f"{prompt.ref} has reply: {prompt.reply} and cannot be asked in batches: {why}. Run "
+            "the same command without `batch`, or use a prompt that shows whole clusters"
+        )
+
+
 def open_selector(prompt: Prompt, spec: ModelSpec, shared: Connections) -> Selector:
-    """`prompt` run through the model of `spec`, ready to be asked."""
+    """`prompt` run through the model of `spec`, ready to be asked.
+
+    Raises PromptError for a prompt that cannot be asked in batches, if that is how it is asked.
+    """
     spec = settled(spec, shared.base)
+    if shared.batch is not None and provider_of(spec).way == "network":
+        check_batched(prompt)
     return Selector(
         prompt=prompt,
         spec=spec,

@@ -20,6 +20,7 @@ class Task:
 
     `seed` is the run's seed plus the repeat. `ballots`: the questions of a vote (`with_ballots`),
     of which the first shows what the decision does; none if it is a single question itself.
+    `of`: all items of the decision, of a question about some of them; else empty.
     """
 
     selector: Selector
@@ -31,11 +32,7 @@ class Task:
     round: int = 0
     seed: int = 0
     ballots: tuple[Task, ...] = ()
-
-    @property
-    def questions(self) -> tuple[Task, ...]:
-        """What is asked: the ballots, or the task itself."""
-        return self.ballots or (self,)
+    of: tuple[Item, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -127,3 +124,8 @@ def reasks(spec: ModelSpec, reask: int) -> int:
         return 0
     most = provider_of(spec).most_reasks
     return reask if most is None else min(reask, most)
+
+
+def reasks_of(selector: Selector, reask: int) -> int:
+    """`reasks` of a prompt and a model: a prompt may be answered by log-probabilities, too."""
+    return 0 if selector.by_logprobs else reasks(selector.spec, reask)

@@ -52,6 +52,7 @@ INSIDE = {
         {"schema"},
         {"clustering"},
         {"selector", "task", "decision_log", "voting", "concurrency", "overfilled"},
+        {"ways"},
         {"ask", "merits"},
         {"scorers"},
         {"strategies"},

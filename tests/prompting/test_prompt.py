@@ -20,7 +20,8 @@ from selectllm.core.errors import PromptError
 from selectllm.core.files import write_text
 from selectllm.core.types import Item
 from selectllm.prompting.library import PromptLibrary
-from selectllm.prompting.prompt import Prompt, labels_for, render, with_settings
+from selectllm.prompting.prompt import Prompt, first_question, labels_for, render, with_settings
+from selectllm.prompting.replies.formats import REPLY_FORMATS
 from tests.support.prompt_files import BODY, HEAD, load_text, put
 
 ROOT = Path(__file__).parents[2]
@@ -54,8 +55,10 @@ def user(prompt: Prompt, items: tuple[Item, ...] = ITEMS, k: int = 2) -> str:
 def golden_text(prompt: Prompt) -> str:
     items = shown_to(prompt)
     rendered = {f"k={k}": list(render(prompt, items, k)) for k in (1, 2)}
-    if prompt.ref in POINTWISE:
+    if prompt.ref in POINTWISE or prompt.form.shows == "item":
         rendered["m=1"] = list(render(prompt, items[1:2], 1))
+    if prompt.form.shows == "some":
+        rendered[f"m={prompt.show}"] = list(first_question(prompt, items, 2))
     for name, (_, *others) in prompt.variables:
         for value in others:
             draft = with_settings(prompt, {name: value})
@@ -67,7 +70,7 @@ class TestBundledPrompts:
     """What ships, none with an answer in it."""
 
     def test_every_kind_of_reply_and_label_has_one(self) -> None:
-        assert {prompt.reply for prompt in BUNDLED} == {"indices", "ranking", "scores", "json"}
+        assert {prompt.reply for prompt in BUNDLED} == REPLY_FORMATS.keys()
         assert {prompt.labels for prompt in BUNDLED} == {"numbers", "letters"}
 
     @each_bundled
@@ -102,7 +105,7 @@ class TestBundledPrompts:
     def test_the_format_is_restated_after_the_last_candidate(self, prompt: Prompt) -> None:
         end = user(prompt).rpartition("=== end of candidates ===")[2]
         assert "nothing else" in end
-        assert "label" in end
+        assert "label" in end or prompt.form.shows == "item"
 
     @each_bundled
     def test_an_item_without_input_shows_no_empty_input(self, prompt: Prompt) -> None:

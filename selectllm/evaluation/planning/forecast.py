@@ -20,9 +20,10 @@ from selectllm.models.providers.providers import provider_of
 from selectllm.models.tokens import MESSAGE_OVERHEAD, estimate_tokens
 from selectllm.models.wrappers.budget import RESERVE_MARGIN
 from selectllm.prompting.replies.formats import reply_format
-from selectllm.selection.ask import counted, decide, is_asked
+from selectllm.selection.ask import counted, decide, supposed
 from selectllm.selection.selector import Selector
-from selectllm.selection.task import AskSettings, Task, calls_per_decision, reasks
+from selectllm.selection.task import AskSettings, Task, calls_per_decision, reasks_of
+from selectllm.selection.ways.following import calls_at, following
 
 ESTIMATE = "estimate"
 COMPLAINT = 120  # tokens that asking again adds to the prompt, at most, beside the reply
@@ -57,6 +58,7 @@ class Forecast:
     recorded or cached; `too_long` those whose prompt does not fit the context, which are never
     asked; the rest have calls in `unasked`. `perhaps`: further ballots of adaptive votes, which
     are asked where the first ones disagree. `tokens_by`: the tokenizer that counted, or `estimate`.
+    `per_decision`: questions that a decision takes at most, the ballots of a vote aside.
     """
 
     prompt: str
@@ -67,6 +69,7 @@ class Forecast:
     unasked: tuple[Unasked, ...]
     tokens_by: str
     perhaps: tuple[Unasked, ...] = ()
+    per_decision: int = 1
 
 
 class Remembered:
@@ -95,16 +98,21 @@ async def forecast(
 ) -> Forecast:
     """What the `tasks` of `selector` will ask. A scripted model is asked everything, always."""
     spec = selector.spec
-    recalled: Recall = (lambda key: None) if provider_of(spec).way == "scripted" else recall
+    scripted = provider_of(spec).way == "scripted"
+    recalled: Recall = (lambda key: None) if scripted else recall
     known: list[Decision] = []
-    missing: list[Missing] = []
+    once = selector.prompt.form.shows == "item" and not scripted
+    missing: dict[object, Missing] = {}
     perhaps: list[Missing] = []
-    too_long = 0
+    too_long, per_decision = 0, 1
     tasks = list(tasks)
     for task in tasks:
         asked = await _asked(task, settings, recalled)
-        missing += asked.missing
+        if not task.ballots:
+            per_decision = max(per_decision, len(asked.decisions))
         perhaps += asked.perhaps
+        for lacking in asked.missing:  # items are asked about once, in however many orders
+            missing[lacking[0].key if once else len(missing)] = lacking
         if asked.missing:
             continue
         if any(decision.attempts for decision in asked.decisions):
@@ -112,7 +120,7 @@ async def forecast(
         else:
             too_long += 1
     count, tokens_by = _counting(spec, bool(missing))
-    most = 1 + reasks(spec, settings.reask)
+    most = 1 + reasks_of(selector, settings.reask)
 
     def unasked(calls: Iterable[Missing]) -> tuple[Unasked, ...]:
         return tuple(
@@ -131,9 +139,10 @@ async def forecast(
         decisions=len(tasks),
         known=tuple(known),
         too_long=too_long,
-        unasked=unasked(missing),
+        unasked=unasked(missing.values()),
         tokens_by=tokens_by,
         perhaps=unasked(perhaps),
+        per_decision=per_decision,
     )
 
 
@@ -141,8 +150,8 @@ async def forecast(
 class _Asked:
     """What the questions of one decision come to from memory.
 
-    `missing`: what has no reply; `perhaps`: what has none either and is asked only if those that
-    are missing, or known, disagree.
+    `decisions`: on all of them, an answer that is lacking `supposed`. `missing`: what has no reply;
+    `perhaps`: what has none either and is asked only if ballots that are missing disagree.
     """
 
     decisions: list[Decision]
@@ -151,17 +160,28 @@ class _Asked:
 
 
 async def _asked(task: Task, settings: AskSettings, recall: Recall) -> _Asked:
+    """Every question that a decision takes.
+
+    What comes next may depend on answers: supposed ones tell how many questions there are, and
+    about how long they are; a tournament may take a few more, which count as its last. Of a vote's
+    ballots all is known without.
+    """
     asked = _Asked([], [], [])
-    for number, question in enumerate(task.questions):
-        certain = is_asked(task, asked.decisions, number)
-        if not certain and not asked.missing:
-            break
-        answer = await _recalled(question, settings, recall)
-        if isinstance(answer, Decision):
-            if certain:
-                asked.decisions.append(answer)
-        else:
-            (asked.missing if certain else asked.perhaps).append(answer)
+    while questions := following(task, asked.decisions):
+        for question in questions:
+            answer = await _recalled(question, settings, recall)
+            if not isinstance(answer, Decision):
+                asked.missing.append(answer)
+                answer = supposed(question)
+            asked.decisions.append(answer)
+        if asked.missing and task.ballots:
+            further = task.ballots[len(asked.decisions) :]
+            answers = [await _recalled(question, settings, recall) for question in further]
+            asked.perhaps.extend(each for each in answers if not isinstance(each, Decision))
+            return asked
+    if asked.missing:
+        most = calls_at(task.selector, len(task.shown), task.k)
+        asked.missing.extend(asked.missing[-1:] * (most - len(asked.decisions)))
     return asked
 
 
@@ -210,6 +230,11 @@ def pace_of(decisions: Sequence[Decision], source: PaceSource) -> CallPace | Non
     )
 
 
+def _questions(forecast: Forecast) -> int:
+    """Questions of one decision: of some prompts several, of a vote its first ballots."""
+    return max(forecast.per_decision, calls_per_decision(forecast.spec))
+
+
 def assumed_pace(forecast: Forecast) -> CallPace:
     """What a pair's calls take if nothing is known: replies that just hold to the format."""
     usual = fmean(call.usual for call in forecast.unasked) if forecast.unasked else 0.0
@@ -218,14 +243,14 @@ def assumed_pace(forecast: Forecast) -> CallPace:
     if provider.tokens_per_second is not None and forecast.unasked:
         tokens = fmean(call.tokens_in for call in forecast.unasked) + usual
         seconds = tokens / provider.tokens_per_second
-    asks = float(calls_per_decision(forecast.spec))
+    asks = float(_questions(forecast))
     return CallPace(asks=asks, seconds=seconds, tokens_out=usual, source="assumption")
 
 
 def outlay(forecast: Forecast, pace: CallPace, priced: Priced | None, concurrency: int) -> Outlay:
     """What the unasked calls take, as many at once as `concurrency` and the provider allow."""
     # A pilot may have asked a model of this name without the vote.
-    asks = max(1.0, pace.asks / calls_per_decision(forecast.spec))
+    asks = max(1.0, pace.asks / _questions(forecast))
     most = sum(call.left for call in (*forecast.unasked, *forecast.perhaps))
     asks = min(asks, most / len(forecast.unasked)) if forecast.unasked else asks
     calls = len(forecast.unasked) * asks

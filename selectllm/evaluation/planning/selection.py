@@ -24,7 +24,8 @@ from selectllm.selection.by_model import (
     sample_task,
 )
 from selectllm.selection.selector import Selector
-from selectllm.selection.task import calls_per_decision, further_calls
+from selectllm.selection.task import further_calls
+from selectllm.selection.ways.following import way_of
 
 Known = Callable[[Pool, int, int], tuple[Cluster, ...] | None]
 """(pool, cluster size, seed) -> its clusters, None where they are not known yet."""
@@ -75,13 +76,14 @@ async def forecast_selection(
         if this.calls:
             task = sample_task(pool, selector, this.size, this.picks, settings.seed)
             one = await forecast(selector, [task], settings.ask, lambda key: None)
-            decisions = this.calls // calls_per_decision(selector.spec)
+            decisions, several = this.clusters, way_of(selector.prompt) is not None
             total = replace(
                 total,
                 decisions=total.decisions + decisions,
                 too_long=total.too_long + one.too_long * decisions,
-                unasked=total.unasked + one.unasked * this.calls,
+                unasked=total.unasked + one.unasked * (decisions if several else this.calls),
                 perhaps=total.perhaps + one.unasked * (decisions * further_calls(selector.spec)),
                 tokens_by=one.tokens_by,
+                per_decision=max(total.per_decision, one.per_decision),
             )
     return total, len(tasks) if found else 0

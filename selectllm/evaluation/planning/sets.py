@@ -115,6 +115,7 @@ def _together(selector: Selector, parts: Sequence[Forecast]) -> Forecast:
         unasked=tuple(call for part in parts for call in part.unasked),
         tokens_by=parts[0].tokens_by if parts else ESTIMATE,
         perhaps=tuple(call for part in parts for call in part.perhaps),
+        per_decision=max((part.per_decision for part in parts), default=1),
     )
 
 

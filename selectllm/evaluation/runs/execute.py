@@ -24,6 +24,7 @@ from selectllm.selection.decision_log import DecisionLog, Key
 from selectllm.selection.scorers.item_scorer import ItemScorer, Measured
 from selectllm.selection.strategies import Candidates, Strategy
 from selectllm.selection.task import AskSettings, Task, with_ballots
+from selectllm.selection.ways.following import longest_question
 
 CONTEXT_MARGIN = 1.5
 
@@ -131,9 +132,9 @@ def context_for(asked: Iterable[Task]) -> int:
     the estimate's error and for re-asking.
     """
     longest = max(
-        estimate_tokens(render(task.selector.prompt, task.shown, task.k))
-        + task.selector.spec.max_tokens
-        for task in asked
+        estimate_tokens(render(question.selector.prompt, question.shown, question.k))
+        + question.selector.spec.max_tokens
+        for question in map(longest_question, asked)
     )
     return math.ceil(longest * CONTEXT_MARGIN / 1024) * 1024
 

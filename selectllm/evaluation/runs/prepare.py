@@ -27,7 +27,7 @@ from selectllm.evaluation.suite_columns import suite_pool, suite_words
 from selectllm.models.connect import Connections
 from selectllm.models.providers.providers import needs_num_ctx
 from selectllm.prompting.library import PromptLibrary
-from selectllm.prompting.prompt import Prompt, render
+from selectllm.prompting.prompt import Prompt, first_question
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.clusters_file import read_clusters
 from selectllm.selection.scorers.item_scorer import Meter
@@ -35,6 +35,7 @@ from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.strategies import Strategy, find_strategy
 from selectllm.selection.strategies.controls import usual_controls
 from selectllm.selection.task import AskSettings
+from selectllm.selection.ways.following import check_asked
 from selectllm.utility.entries import UtilityEntry
 from selectllm.utility.sources import UtilitySources, utility_of
 from selectllm.utility.utility import Utility
@@ -268,7 +269,8 @@ def _check_prompts(prompts: Sequence[Prompt], suite: Suite, data: SuiteData) -> 
     for prompt in prompts:
         if references.count(prompt.ref) > 1:
             raise SuiteError(f"prompts: Two of them are {prompt.ref}. Rename one of them")
-        render(prompt, items, suite.picks)
+        first_question(prompt, items, suite.picks)
+        check_asked(prompt, len(items))
 
 
 def _strategies(

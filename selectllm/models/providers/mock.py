@@ -17,6 +17,14 @@ oracle captures, plus (1 - S) x 0, what chance does. The draws come from the ids
 seed and the model's name alone: the order in which items are shown and the prompt change nothing,
 models of different names are independent, and a model that keeps its name and gets another S
 differs only where the draw lies between the two, as a model does that got better or worse.
+
+mock/skill:S,first:B,invalid:I has two faults as well. With probability I the answer to a question
+is of no use, however often it is asked again; else with probability B it prefers what is shown
+first. Shown whole clusters it captures S x (1 - B) x (1 - I) on average.
+
+Asked about one item or a few at a time, the oracle and mock/skill:S go by the one ranking that they
+have of the whole cluster: by its place in it an item is put on a scale. Others have no opinion of
+an item by itself, and put all of them in the middle.
 """
 
 from __future__ import annotations
@@ -26,16 +34,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import ModelError
-from selectllm.core.types import Question, Reply
+from selectllm.core.types import Item, Question, Reply
 from selectllm.models.model import ModelSpec, Request
 from selectllm.models.token_logprobs import as_text
 from selectllm.models.tokens import estimate_tokens
 
 REPLY = "reply:"
 SKILL = "skill:"
+NO_ANSWER = "None of them stands out."
 
 Write = Callable[[Question, Sequence[int]], str]
-Preference = Callable[[Request], list[int]]
+Ranking = Callable[[Request], Sequence[str] | None]
+"""The ids of items, the best first, those shown among them; None for an answer of no use."""
 
 
 class MockModel:
@@ -57,9 +67,9 @@ class MockModel:
         if name.startswith(REPLY):
             self._answer: Callable[[Request], str] = lambda request: name.removeprefix(REPLY)
             return
-        preference = _preference(spec, name, utility)
+        ranking = _ranking(spec, name, utility)
         self._answer = lambda request: _written(
-            request, preference(request), write or picks_in_brackets
+            request, ranking(request), write or picks_in_brackets
         )
 
     async def complete(self, request: Request) -> Reply:
@@ -76,9 +86,9 @@ class MockModel:
         """Nothing was opened."""
 
 
-def _preference(spec: ModelSpec, name: str, utility: Mapping[str, float] | None) -> Preference:
+def _ranking(spec: ModelSpec, name: str, utility: Mapping[str, float] | None) -> Ranking:
     if name == "first":
-        return lambda request: list(range(len(request.question.shown)))
+        return lambda request: _ids(request.question.shown)
     if name == "random":
         return _at_random
     if name != "oracle" and not name.startswith(SKILL):
@@ -86,65 +96,118 @@ def _preference(spec: ModelSpec, name: str, utility: Mapping[str, float] | None)
             f"{spec.id} is not a scripted model. There are mock/first, mock/random, "
             "mock/oracle, mock/skill:S and mock/reply:TEXT"
         )
-    skill = _skill(spec.id, name.removeprefix(SKILL)) if name != "oracle" else None
+    shares = _shares(spec.id, name) if name != "oracle" else {}
     if utility is None:
         raise ModelError(f"{spec.id}: needs a utility to pick by; name one in the suite")
-    if skill is None:
+    if not shares:
         return lambda request: _best_first(spec, request, utility)
-    return lambda request: _with_skill(spec, skill, request, utility)
+    return lambda request: _with_skill(spec, shares, request, utility)
 
 
-def _skill(model_id: str, written: str) -> float:
+def _shares(model_id: str, name: str) -> dict[str, float]:
+    """The shares that the name of a skilled picker gives: `skill`, `first`, `invalid`."""
+    shares: dict[str, float] = {}
+    for part in name.split(","):
+        what, _, written = part.partition(":")
+        if what not in ("skill", "first", "invalid") or what in shares:
+            raise ModelError(
+                f"{model_id}: {part!r} is no part of a picker; write for example "
+                "mock/skill:0.8,first:0.2,invalid:0.05"
+            )
+        shares[what] = _share(model_id, what, written)
+    return shares
+
+
+def _share(model_id: str, what: str, written: str) -> float:
     try:
-        skill = float(written)
+        share = float(written)
     except ValueError:
-        skill = math.nan
-    if not 0 <= skill <= 1:
+        share = math.nan
+    if 0 <= share <= 1:
+        return share
+    if what == "skill":
         raise ModelError(
             f"{model_id}: the skill {written!r} is not a number from 0 (picks at random) to 1 "
             "(picks the best); write for example mock/skill:0.8"
         )
-    return skill
+    raise ModelError(f"{model_id}: {what}: {written!r} is not a share from 0 to 1")
 
 
-def _at_random(request: Request) -> list[int]:
-    ids = [item.id for item in request.question.shown]
-    drawn = [seeded_hash("mock", request.seed, *ids, item_id) for item_id in ids]
-    return sorted(range(len(ids)), key=drawn.__getitem__)
+def _ids(items: Sequence[Item]) -> list[str]:
+    return [item.id for item in items]
 
 
-def _best_first(spec: ModelSpec, request: Request, utility: Mapping[str, float]) -> list[int]:
-    values = _values(spec, request, utility)
-    return sorted(range(len(values)), key=lambda position: -values[position])
+def _at_random(request: Request) -> list[str]:
+    ids = _ids(request.question.shown)
+    return sorted(ids, key=lambda item_id: seeded_hash("mock", request.seed, *ids, item_id))
+
+
+def _candidates(request: Request) -> list[str]:
+    """The ids of the whole cluster, of which a question may show a part."""
+    return _ids(request.question.cluster or request.question.shown)
+
+
+def _best_first(spec: ModelSpec, request: Request, utility: Mapping[str, float]) -> list[str]:
+    ids = _candidates(request)
+    _check_rated(spec, ids, utility)
+    return sorted(ids, key=lambda item_id: -utility[item_id])
 
 
 def _with_skill(
-    spec: ModelSpec, skill: float, request: Request, utility: Mapping[str, float]
-) -> list[int]:
-    values = _values(spec, request, utility)
-    ids = [item.id for item in request.question.shown]
+    spec: ModelSpec, shares: Mapping[str, float], request: Request, utility: Mapping[str, float]
+) -> list[str] | None:
+    ids, shown = _candidates(request), _ids(request.question.shown)
+    _check_rated(spec, ids, utility)
+
+    def happens(share: str, what: str, of: Sequence[str]) -> bool:
+        drawn = seeded_hash(what, spec.name, request.seed, *sorted(of))
+        return drawn < shares.get(share, 0.0) * 2**64
+
+    if happens("invalid", "invalid", shown):
+        return None
+    if not request.question.scale and happens("first", "biased", shown):
+        return shown
     source: list[str | int] = [spec.name, request.seed, *sorted(ids)]
-    drawn = [seeded_hash("skill", *source, item_id) for item_id in ids]
-    if seeded_hash("skilled", *source) >= skill * 2**64:
-        return sorted(range(len(ids)), key=drawn.__getitem__)
-    return sorted(range(len(ids)), key=lambda position: (-values[position], drawn[position]))
+    by_chance = {item_id: seeded_hash("skill", *source, item_id) for item_id in ids}
+    if not happens("skill", "skilled", ids):
+        return sorted(ids, key=by_chance.__getitem__)
+    return sorted(ids, key=lambda item_id: (-utility[item_id], by_chance[item_id]))
 
 
-def _values(spec: ModelSpec, request: Request, utility: Mapping[str, float]) -> list[float]:
-    ids = [item.id for item in request.question.shown]
-    missing = [item_id for item_id in ids if item_id not in utility]
-    if missing:
+def _check_rated(spec: ModelSpec, ids: Sequence[str], utility: Mapping[str, float]) -> None:
+    if missing := [item_id for item_id in ids if item_id not in utility]:
         raise ModelError(f"{spec.id}: the utility has no value for {missing[0]}")
-    return [utility[item_id] for item_id in ids]
 
 
-def _written(request: Request, preference: Sequence[int], write: Write) -> str:
+def _written(request: Request, ranking: Sequence[str] | None, write: Write) -> str:
     """The reply to a request, as text or as log-probabilities, each place half the last."""
-    if request.top_logprobs is None:
-        return write(request.question, preference)
-    labels = [request.question.labels[position] for position in preference]
+    question, most = request.question, request.top_logprobs
+    if ranking is None:
+        return NO_ANSWER if most is None else as_text(NO_ANSWER.split()[0], [])
+    shown = _ids(question.shown)
+    if question.scale:
+        others = len(ranking) - 1
+        return _point(question, 1 - ranking.index(shown[0]) / others if others else 0.5)
+    place = {item_id: rank for rank, item_id in enumerate(ranking)}
+    preference = sorted(range(len(shown)), key=lambda position: place[shown[position]])
+    if most is None:
+        return write(question, preference)
+    labels = [question.labels[position] for position in preference]
     listed = [(label, -math.log(2) * place) for place, label in enumerate(labels, start=1)]
-    return as_text(labels[0], listed[: request.top_logprobs])
+    return as_text(labels[0], listed[:most])
+
+
+def _point(question: Question, share: float) -> str:
+    """Log-probabilities of the two points whose mean is `share` of the way along the scale."""
+    low, high = min(question.scale), max(question.scale)
+    aim = low + share * (high - low)
+    below = max(value for value in question.scale if value <= aim)
+    above = min(value for value in question.scale if value >= aim)
+    weight = (aim - below) / (above - below) if above > below else 0.0
+    label_of = dict(zip(question.scale, question.labels, strict=True))
+    likely = [(label_of[below], 1 - weight), (label_of[above], weight)]
+    listed = [(label, math.log(p)) for label, p in likely if p > 0]
+    return as_text(max(likely, key=lambda pair: pair[1])[0], listed)
 
 
 def picks_in_brackets(question: Question, preference: Sequence[int]) -> str:

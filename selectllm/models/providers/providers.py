@@ -49,8 +49,10 @@ class Provider:
     be asked without a key; others may have a log-in of their own, or need none. `constrained`:
     replies are held to a grammar, since its models hold to no format by themselves. `most_reasks`:
     how often a question is asked again at most, None for as often as the suite says. `slots`: calls
-    worked on at once, None for any number. `most_logprobs`: tokens listed in place of one at most;
-    `lists_tokens`: False where it is known to list none for the tokens of a text.
+    worked on at once, None for any number. `lists_logprobs`: False if it is known to list no
+    log-probabilities of tokens, or litellm not to ask it for them (its 1.106.2's tables of
+    parameters, November 2026); else its first reply shows. `most_logprobs`: tokens listed in place
+    of one at most.
     `start_hint`, `model_hint`: what to do if its server or a model is not there ({name}: the
     model's). `seconds_per_call`: of a call that nothing else is known of; `tokens_per_second`, of
     prompt and reply together, tells it better where there is one.
@@ -73,8 +75,8 @@ class Provider:
     constrained: bool = False
     most_reasks: int | None = None
     slots: int | None = None
+    lists_logprobs: bool = True
     most_logprobs: int = MOST
-    lists_tokens: bool = True
     start_hint: str = "Start the server that should listen there"
     model_hint: str | None = None
     seconds_per_call: float = 2.0
@@ -110,14 +112,19 @@ def _ollama(name: str) -> Provider:
         takes_schema=_ANY,
         default_endpoint="http://localhost:11434",
         needs_num_ctx=True,
+        lists_logprobs=False,
         start_hint="Start it with: ollama serve",
         model_hint="Try: ollama pull {name}",
     )
 
 
-def _keyed(name: str) -> Provider:
+def _keyed(name: str, lists_logprobs: bool = True) -> Provider:
     """Of which litellm's own table of keys says no more than that it takes NAME_API_KEY."""
-    return Provider(name=name, needs_key=True)
+    return Provider(name=name, needs_key=True, lists_logprobs=lists_logprobs)
+
+
+def _without_logprobs(*names: str) -> list[Provider]:
+    return [_keyed(name, lists_logprobs=False) for name in names]
 
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -138,15 +145,7 @@ PROVIDERS: Mapping[str, Provider] = {
             seconds_per_call=0.0,
             tokens_per_second=185,  # on two cores
         ),
-        Provider(
-            name="mock",
-            base=(),
-            key=(),
-            way="scripted",
-            free=True,
-            lists_tokens=False,
-            seconds_per_call=0.0,
-        ),
+        Provider(name="mock", base=(), key=(), way="scripted", free=True, seconds_per_call=0.0),
         Provider(name="python", base=(), key=(), way="own", reasoning="own", free=True),
         Provider(
             name="openai",
@@ -172,12 +171,15 @@ PROVIDERS: Mapping[str, Provider] = {
             key=_ANTHROPIC_KEY,
             batches="anthropic",
             reasoning="anthropic",
-            lists_tokens=False,
             takes_schema=r"claude-[a-z]+-(4-[5-9]|[5-9])",
             needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(
-            name="anthropic_text", base=_ANTHROPIC_BASE, key=_ANTHROPIC_KEY, lists_tokens=False
+            name="anthropic_text",
+            base=_ANTHROPIC_BASE,
+            key=_ANTHROPIC_KEY,
+            lists_logprobs=False,
         ),
         _ollama("ollama"),
         _ollama("ollama_chat"),
@@ -203,6 +205,7 @@ PROVIDERS: Mapping[str, Provider] = {
             reasoning="gemini",
             takes_schema=r"gemini-",
             needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(
             name="vertex_ai",
@@ -213,15 +216,16 @@ PROVIDERS: Mapping[str, Provider] = {
         ),
         Provider(name="vertex_ai_beta", ambient_token=True),
         Provider(name="watsonx", ambient_token=True),
-        Provider(name="watsonx_text", ambient_token=True),
+        Provider(name="watsonx_text", ambient_token=True, lists_logprobs=False),
         Provider(name="gdc", ambient_token=True),
-        Provider(name="gigachat", ambient_token=True),
+        Provider(name="gigachat", ambient_token=True, lists_logprobs=False),
         Provider(
             name="mistral",
             base=("MISTRAL_AZURE_API_BASE", "MISTRAL_API_BASE"),
             key=("MISTRAL_AZURE_API_KEY", "MISTRAL_API_KEY"),
             takes_schema=r"(?!codestral-mamba)",
             needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(name="xai", reasoning="always", takes_schema=r"grok-[3-9]", needs_key=True),
         Provider(name="groq", reasoning="effort", takes_schema=r"openai/gpt-oss", needs_key=True),
@@ -245,13 +249,15 @@ PROVIDERS: Mapping[str, Provider] = {
             name="perplexity",
             key=("PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"),
             needs_key=True,
+            lists_logprobs=False,
         ),
-        Provider(name="cohere", needs_key=True),
+        _keyed("cohere", lists_logprobs=False),
         Provider(
             name="cohere_chat",
             base=("COHERE_API_BASE",),
             key=("COHERE_API_KEY", "CO_API_KEY"),
             needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(
             name="huggingface",
@@ -265,18 +271,20 @@ PROVIDERS: Mapping[str, Provider] = {
             key=("FRIENDLIAI_API_KEY", "FRIENDLI_TOKEN"),
         ),
         Provider(name="lambda_ai", base=("LAMBDA_API_BASE",), key=("LAMBDA_API_KEY",)),
-        *map(_keyed, ("ai21", "baseten", "cerebras", "codestral", "dashscope", "deepinfra")),
-        *map(
-            _keyed,
-            ("inception", "wandb", "moonshot", "nebius", "nlp_cloud", "novita", "nvidia_nim"),
-        ),
+        *map(_keyed, ("dashscope", "wandb", "moonshot", "nebius", "novita")),
+        *_without_logprobs("ai21", "baseten", "cerebras", "codestral", "deepinfra"),
+        *_without_logprobs("inception", "nlp_cloud", "nvidia_nim"),
         Provider(
             name="featherless_ai",
             key=("FEATHERLESS_AI_API_KEY", "FEATHERLESS_API_KEY"),
             needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(
-            name="replicate", key=("REPLICATE_API_KEY", "REPLICATE_API_TOKEN"), needs_key=True
+            name="replicate",
+            key=("REPLICATE_API_KEY", "REPLICATE_API_TOKEN"),
+            needs_key=True,
+            lists_logprobs=False,
         ),
         Provider(
             name="vercel_ai_gateway",
@@ -311,6 +319,28 @@ def takes_schema(spec: ModelSpec) -> bool:
         return spec.structured
     pattern = provider_of(spec).takes_schema
     return pattern is not None and re.match(pattern, spec.id.partition("/")[2]) is not None
+
+
+def check_lists_logprobs(spec: ModelSpec, asked_with: str) -> None:
+    """Raise ModelError for a model that thinks first, or whose provider is known to list none."""
+    if spec.reasoning not in (None, "off"):
+        raise ModelError(
+            f"model {spec.name!r}: {asked_with} is answered by the log-probabilities of the first "
+            f"token, which would be thinking with reasoning: {spec.reasoning}. Set reasoning to off"
+        )
+    if not lists_logprobs(spec):
+        raise ModelError(
+            f"model {spec.name!r}: {asked_with} is answered by log-probabilities, and none are to "
+            f"be had of {spec.provider}/ models. Ask it with a prompt that is answered in text "
+            "(and without `answer: logprobs`), or take a provider that lists them. For Ollama that "
+            "is openai/MODEL with api_base: http://localhost:11434/v1"
+        )
+
+
+def lists_logprobs(spec: ModelSpec) -> bool:
+    """Whether log-probabilities may be asked for; of many providers the first reply shows it."""
+    asked_all_the_same = spec.extra.get("allowed_openai_params") or ()
+    return provider_of(spec).lists_logprobs or "top_logprobs" in asked_all_the_same
 
 
 def tokens_to_list(spec: ModelSpec) -> int:

@@ -43,6 +43,11 @@ def list_grammar(question: Question) -> str:
     return _framed(question.labels, question.k, ("[", ", ", "]"))
 
 
+def label_grammar(question: Question) -> str:
+    """A GBNF grammar of one label alone."""
+    return f"root ::= {' | '.join(map(_literal, question.labels))}\n"
+
+
 def ranking_grammar(question: Question) -> str:
     """A GBNF grammar of `[a] > [b]`: the best k."""
     return _framed(question.labels, question.k, ("[", "] > [", "]"))

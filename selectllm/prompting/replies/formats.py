@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import PromptError
 from selectllm.core.plugins import Port, calling, find
 from selectllm.core.types import Parsed, Question, ReplyKind
 from selectllm.prompting.replies.constraints import (
+    label_grammar,
     list_grammar,
     object_grammar,
     picks_schema,
@@ -29,7 +30,9 @@ from selectllm.prompting.replies.reading import (
     read_ranking,
     read_scores,
 )
+from selectllm.prompting.replies.scale import read_point
 
+Shows = Literal["cluster", "item", "some"]
 P = ParamSpec("P")
 T = TypeVar("T")
 Read = Callable[[str, Question, bool], Parsed]
@@ -48,7 +51,9 @@ class ReplyFormat:
     GBNF and as a JSON schema; None for none. `scores`: every candidate gets a number, so that items
     can be rated one by one. `names_all`: unless held to a grammar, it names every candidate and
     not just k. `is_label`: a single pick may be the label alone, so that log-probabilities can
-    answer. `shows_its_end`: a reply that broke off cannot be taken for a whole one.
+    answer. `shows_its_end`: a reply that broke off cannot be taken for a whole one. `shows`: what
+    one question is about: the whole cluster, one item, or some of it, among which one is chosen;
+    selection/ways puts the answers to several questions together.
     """
 
     read: Read
@@ -60,6 +65,7 @@ class ReplyFormat:
     names_all: bool = False
     is_label: bool = False
     shows_its_end: bool = False
+    shows: Shows = "cluster"
 
     def tokens(self, question: Question, *, constrained: bool) -> int:
         """Tokens of a reply that says nothing else: 8 a label and 16 for what surrounds them.
@@ -122,6 +128,22 @@ def _write_object(question: Question, preference: Sequence[int]) -> str:
     return canonical_json({"picks": [int(p) if p.isdigit() else p for p in picked]})
 
 
+def _choice_needed(question: Question) -> str:
+    return f"one label alone, {' or '.join(question.labels)}"
+
+
+def _write_choice(question: Question, preference: Sequence[int]) -> str:
+    return question.labels[preference[0]]
+
+
+def _point_needed(question: Question) -> str:
+    return f"one word or digit alone: {', '.join(question.labels)}"
+
+
+def _write_point(question: Question, preference: Sequence[int]) -> str:
+    return question.labels[-1]
+
+
 REPLY_FORMATS: Mapping[ReplyKind, ReplyFormat] = {
     "indices": ReplyFormat(
         read=read_picks,
@@ -152,6 +174,20 @@ REPLY_FORMATS: Mapping[ReplyKind, ReplyFormat] = {
         grammar=object_grammar,
         schema=picks_schema,
         shows_its_end=True,
+    ),
+    "digit": ReplyFormat(
+        read=read_point,
+        needed=_point_needed,
+        write=_write_point,
+        shows="item",
+    ),
+    "choice": ReplyFormat(
+        read=read_picks,
+        needed=_choice_needed,
+        write=_write_choice,
+        grammar=label_grammar,
+        is_label=True,
+        shows="some",
     ),
 }
 """The built-in forms by the name that a prompt gives them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Parsed, Question, Status
@@ -26,7 +26,7 @@ def parse_logprobs(text: str, question: Question) -> Parsed:
     seen.) Where the model would have written something else than a label, the labels are still
     ranked, and `stray_token` says so. Equal probabilities go by a hash of the item's id.
     """
-    likely = _probabilities(_listed(text), question.labels)
+    likely = log_probabilities(text, question.labels)
     if not likely:
         return Parsed((), "invalid", ("no_answer",))
     k, m = question.k, len(question.labels)
@@ -35,7 +35,7 @@ def parse_logprobs(text: str, question: Question) -> Parsed:
         key=lambda i: (-likely[question.labels[i]], seeded_hash(question.shown[i].id)),
     )
     unlisted = ("unlisted",) if len(places) < m else ()
-    stray = () if label_in(_token(text)) in question.labels else ("stray_token",)
+    stray = () if wrote_label(text, question.labels) else ("stray_token",)
     if len(places) < k:
         return Parsed(tuple(places), "partial", ("short", *unlisted, *stray))
     edge = [likely[question.labels[i]] for i in places[k - 1 : k + 1]]
@@ -45,13 +45,13 @@ def parse_logprobs(text: str, question: Question) -> Parsed:
     return Parsed(tuple(places[:k]), status, (*unlisted, *stray, *tied), ranking)
 
 
-def _token(text: str) -> str:
-    """The generated token; "" if there is none."""
+def wrote_label(text: str, labels: Sequence[str]) -> bool:
+    """Whether the token that was generated is one of `labels`."""
     try:
         token = json.loads(text)["token"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        return ""
-    return token if isinstance(token, str) else ""
+        return False
+    return isinstance(token, str) and label_in(token) in labels
 
 
 def _listed(text: str) -> list[Listed]:
@@ -63,10 +63,10 @@ def _listed(text: str) -> list[Listed]:
         return []
 
 
-def _probabilities(listed: Iterable[Listed], labels: Sequence[str]) -> Mapping[str, float]:
-    """The log-probability of every label that is listed."""
+def log_probabilities(text: str, labels: Sequence[str]) -> Mapping[str, float]:
+    """The log-probability of every label that is listed in the text of a reply."""
     by_label: dict[str, list[float]] = {}
-    for token, value in listed:
+    for token, value in _listed(text):
         if math.isfinite(value) and (label := label_in(token)) in labels:
             by_label.setdefault(label, []).append(value)
     return {label: _log_sum_exp(values) for label, values in by_label.items()}

@@ -36,6 +36,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "stray_token": "the model would have written something else than a label",
         "partial_ballots": "some ballots name fewer labels than asked for",
         "missing_ballots": "some replies of a vote could not be used; the others decide",
+        "missing_answers": "some questions about the cluster have no usable answer; others decide",
         "refused": "the provider says that the model refused",
         "too_long": "the prompt does not fit the model's context",
     }

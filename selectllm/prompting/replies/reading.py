@@ -131,7 +131,7 @@ def read_ranking(body: str, question: Question, cut: bool) -> Parsed:
 def _list(body: str, question: Question, cut: bool, ranked: bool) -> Parsed:
     shape = grammar(_has_letters(question))
     if len(body) <= SHORT_REPLY and body.isascii():
-        asked = replace(question, shown=())
+        asked = replace(question, shown=(), cluster=())
         if (parsed := _only_list(body, asked, cut, ranked)) is not None:
             return parsed
     whole = body

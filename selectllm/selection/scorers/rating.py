@@ -16,15 +16,16 @@ from typing import Any
 
 from selectllm.core.errors import PromptError, UnfitError
 from selectllm.core.names import listed
-from selectllm.core.types import Attempt, Decision, Item, Parsed, Question, unanswered
-from selectllm.prompting.prompt import Prompt, labels_for
-from selectllm.prompting.replies.formats import reply_format
+from selectllm.core.types import Attempt, Decision, Item, Parsed, unanswered
+from selectllm.prompting.prompt import Prompt
 from selectllm.prompting.replies.parse import parse
-from selectllm.selection.ask import decide
+from selectllm.prompting.replies.scale import read_point
+from selectllm.selection.ask import decide, question_of
 from selectllm.selection.scorers.ask_items import Rated, Tick, no_tick, one_by_one
 from selectllm.selection.scorers.item_scorer import Ahead, ItemScorer, Measured, Meter, answered
 from selectllm.selection.selector import Selector, open_selector
 from selectllm.selection.task import AskSettings, Task
+from selectllm.selection.ways.following import following
 
 __all__ = ["Rated", "RatingScorer", "check_rating", "rate", "rating_task"]
 
@@ -38,9 +39,9 @@ async def rate(
 ) -> dict[str, Rated]:
     """The score of every item by its id, each asked for by itself; higher is better.
 
-    Values are on the scale that the prompt asks for, 1 to 10 in the bundled ones; a `local/`
-    model cannot write any other. NaN where no reply, not even the last one asked for again, gave
-    a valid score. Nothing depends on the order of `items`. `seed`: the run's.
+    Values are on the scale that the prompt asks for, 1 to 10 in the bundled ones that are answered
+    in text; a `local/` model cannot write any other. NaN where no reply, not even the last one
+    asked for again, gave a valid score. Nothing depends on the order of `items`. `seed`: the run's.
 
     Raises as `check_rating` does before anything is sent; ProviderError when an item could not be
     asked about, after all others were; BudgetReached, ReplyMissing (see one_by_one).
@@ -60,10 +61,10 @@ def check_rating(prompt: Prompt, items: Sequence[Item]) -> None:
     PromptError if it asks for anything but scores; UnfitError if it shows responses and an item
     has none, or a blank one.
     """
-    if not reply_format(prompt.reply, prompt.folders).scores:
+    if not (prompt.form.scores or prompt.form.shows == "item"):
         raise PromptError(
             f"{prompt.ref} asks for {prompt.reply}, and a rating needs scores. Use a prompt with "
-            "`reply: scores`, such as quality@1"
+            "`reply: scores`, such as quality@1, or `reply: digit`, such as point@1"
         )
     if not prompt.shows_responses:
         return
@@ -90,8 +91,9 @@ def _rated(decision: Decision, item: Item, selector: Selector) -> Rated:
 
 
 def _read(reply: Attempt, item: Item, selector: Selector) -> Parsed:
-    prompt = selector.prompt
-    question = Question((item,), labels_for(prompt, 1), 1, prompt.reply, prompt.folders)
+    question = question_of(following(rating_task(item, selector))[0])
+    if question.scale:
+        return read_point(reply.reply, question, False)
     return parse(reply.reply, question, reply.finish_reason)
 
 

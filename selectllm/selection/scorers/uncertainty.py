@@ -23,7 +23,7 @@ from selectllm.core.errors import ModelError
 from selectllm.core.types import Attempt, Item, Question
 from selectllm.models.connect import connect, request_endpoint, settled
 from selectllm.models.model import Model, ModelSpec, Request
-from selectllm.models.providers.providers import provider_of, tokens_to_list
+from selectllm.models.providers.providers import lists_logprobs, provider_of, tokens_to_list
 from selectllm.models.token_logprobs import MOST, tokens_in
 from selectllm.selection.ask import fits, tried
 from selectllm.selection.scorers.ask_items import Rated, one_by_one
@@ -127,7 +127,7 @@ class UncertaintyScorer(ItemScorer):
     def check(self, items: Sequence[Item], meter: Meter) -> None:
         """Raise ModelError for a model of which no log-probabilities are to be had."""
         spec = self._answerer(meter).spec
-        if not provider_of(spec).lists_tokens:
+        if provider_of(spec).way == "scripted" or not lists_logprobs(spec):
             raise ModelError(
                 f"{spec.name}: {self.measure} needs the log-probabilities of what a model writes, "
                 f"and {spec.provider}/ models list none. Name a model that does, such as "

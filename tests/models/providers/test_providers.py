@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from selectllm.core.errors import ModelError
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.endpoint import api_key, endpoint, key_variable, missing_key
 from selectllm.models.providers.failures import Fault, told
@@ -14,6 +15,7 @@ from selectllm.models.providers.litellm_quirks import load_litellm
 from selectllm.models.providers.providers import (
     PROVIDERS,
     Provider,
+    check_lists_logprobs,
     provider_of,
     takes_schema,
     tokens_to_list,
@@ -81,3 +83,24 @@ def test_a_new_provider_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not takes_schema(spec("new/other"))
     assert tokens_to_list(spec("new/good-1")) == 5
     assert key_variable(spec("new/good-1")) == "NEW_TOKEN"
+
+
+MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}
+
+
+@pytest.mark.filterwarnings("ignore:Item.*ReadOnly:UserWarning")  # litellm's own, by pydantic
+@pytest.mark.parametrize("name", [n for n, known in PROVIDERS.items() if known.way == "network"])
+def test_a_provider_is_said_to_list_no_log_probabilities_where_litellm_asks_it_for_none(
+    name: str,
+) -> None:
+    model = MODELS.get(name, "gemini-2.5-flash" if name.startswith("vertex") else "some-model")
+    taken = load_litellm().get_supported_openai_params(model, custom_llm_provider=name)
+    assert PROVIDERS[name].lists_logprobs == ("top_logprobs" in (taken or ()))
+
+
+def test_litellm_can_be_told_to_ask_for_log_probabilities_all_the_same() -> None:
+    known = spec("mistral/m")
+    with pytest.raises(ModelError, match="x@1 is answered by log-probabilities"):
+        check_lists_logprobs(known, "x@1")
+    told = {"allowed_openai_params": ["logprobs", "top_logprobs"]}
+    check_lists_logprobs(replace(known, extra=told), "x@1")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
@@ -11,10 +13,14 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
+from selectllm.core.errors import ModelError
 from selectllm.core.types import Item, Question
 from selectllm.models.model import ModelSpec, Request
-from selectllm.models.providers.mock import MockModel
+from selectllm.models.providers.mock import NO_ANSWER, MockModel
+from selectllm.prompting.replies.formats import write_reply
+from selectllm.prompting.replies.scale import read_point
 
 skills = st.floats(0, 1)
 utilities = st.lists(st.integers(1, 5).map(float), min_size=2, max_size=12).map(
@@ -33,19 +39,33 @@ def picked(
     order: Sequence[str] = (),
 ) -> list[list[str]]:
     """The ids that `model` picks of all items, best first, once for each seed."""
-    shown = tuple(Item(item_id, "x") for item_id in order or utility)
+    ids = [*(order or utility)]
+    return [
+        [ids[int(label) - 1] for label in text.strip("[]").split(",")]
+        for text in replies(model, ids, seeds, utility, k=k, name=name)
+    ]
+
+
+def replies(
+    model: str,
+    order: Sequence[str],
+    seeds: Iterable[int],
+    utility: Mapping[str, float],
+    *,
+    k: int = 1,
+    name: str = "",
+) -> list[str]:
+    """What `model` replies when it is shown the items in this order, once for each seed."""
+    shown = tuple(Item(item_id, "x") for item_id in order)
     question = Question(shown, tuple(str(n) for n in range(1, len(shown) + 1)), k, "indices")
     spec = ModelSpec(name or model, model)
     asked = MockModel(spec, utility)
 
-    async def replies() -> list[str]:
+    async def all_of_them() -> list[str]:
         requests = [Request(spec, (), question, seed=seed) for seed in seeds]
         return [(await asked.complete(request)).text for request in requests]
 
-    return [
-        [shown[int(label) - 1].id for label in text.strip("[]").split(",")]
-        for text in asyncio.run(replies())
-    ]
+    return asyncio.run(all_of_them())
 
 
 def captured(picks: Sequence[str], utility: Mapping[str, float]) -> float:
@@ -112,3 +132,89 @@ def test_two_names_draw_independently() -> None:
     a, b = (picked("mock/skill:0", utility, 1, range(1000), name=name) for name in "ab")
     alike = sum(one == other for one, other in zip(a, b, strict=True))
     assert 200 < alike < 300  # one of four items, by chance
+
+
+# --- faults: an order bias and replies of no use
+
+
+@pytest.mark.parametrize(
+    ("skill", "first", "invalid"), [(0.8, 0.25, 0.1), (1, 0.5, 0), (0.6, 0, 0.3)]
+)
+def test_with_faults_it_captures_what_these_leave_of_its_skill(
+    skill: float, first: float, invalid: float
+) -> None:
+    """S x (1 - B) x (1 - I): a reply of no use is worth what chance is, and so is a place."""
+    random = Random(7)
+    utility = {f"item-{number}": random.random() for number in range(10)}
+    shares, unusable = [], 0
+    for seed in range(1500):
+        order = random.sample(list(utility), len(utility))
+        (reply,) = replies(
+            f"mock/skill:{skill},first:{first},invalid:{invalid}", order, [seed], utility
+        )
+        labels = re.findall(r"\d+", reply)
+        unusable += not labels
+        picks = [order[int(label) - 1] for label in labels]
+        shares.append(captured(picks, utility) if picks else 0.0)
+    error = statistics.stdev(shares) / math.sqrt(len(shares))
+    expected = skill * (1 - first) * (1 - invalid)
+    assert statistics.fmean(shares) == pytest.approx(expected, abs=4 * error)
+    assert binomtest(unusable, 1500, invalid).pvalue > 0.001
+
+
+def test_an_answer_of_no_use_stays_so_however_often_it_is_asked_for() -> None:
+    utility = {"a": 1.0, "b": 2.0}
+    model = "mock/skill:1,invalid:0.5"
+    drawn = replies(model, ["a", "b"], range(50), utility)
+    assert drawn == replies(model, ["a", "b"], range(50), utility)
+    assert {reply == NO_ANSWER for reply in drawn} == {True, False}
+
+
+def test_its_bias_is_for_a_place_and_not_for_an_item() -> None:
+    utility = {"a": 1.0, "b": 2.0, "c": 3.0}
+    for order in (["a", "b", "c"], ["c", "a", "b"]):
+        assert set(replies("mock/skill:1,first:1", order, range(20), utility)) == {"[1]"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("skill:0.5,first:2", "first: '2' is not a share from 0 to 1"),
+        ("skill:0.5,invalid:x", "invalid: 'x' is not a share from 0 to 1"),
+        ("skill:0.5,firts:0.1", "'firts:0.1' is no part of a picker"),
+        ("skill:0.5,first:0.1,first:0.2", "'first:0.2' is no part of a picker"),
+    ],
+)
+def test_a_fault_that_is_none_is_an_error(name: str, words: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(words)):
+        MockModel(ModelSpec("m", f"mock/{name}"), {"a": 1.0})
+
+
+@given(utility=utilities, skill=skills, seed=seeds)
+def test_it_is_of_one_mind_in_whatever_way_it_is_asked(
+    utility: dict[str, float], skill: float, seed: int
+) -> None:
+    """One item at a time or two at a time, what it says is the one ranking that it has."""
+    items = tuple(Item(item_id, "x") for item_id in utility)
+    spec = ModelSpec("m", f"mock/skill:{skill}")
+    asked = MockModel(spec, utility, write_reply)
+    (ranking,) = picked(f"mock/skill:{skill}", utility, len(items), [seed], name="m")
+
+    def said(question: Question, most: int | None = None) -> str:
+        request = Request(spec, (), question, seed=seed, top_logprobs=most)
+        return asyncio.run(asked.complete(request)).text
+
+    for better, worse in itertools.combinations(ranking[:4], 2):
+        for shown in ((better, worse), (worse, better)):
+            two = tuple(Item(item_id, "x") for item_id in shown)
+            label = said(Question(two, ("A", "B"), 1, "choice", cluster=items))
+            assert shown["AB".index(label)] == better
+    points, values = tuple("12345"), (1.0, 2.0, 3.0, 4.0, 5.0)
+    by_value = []
+    for item_id in ranking:
+        question = Question((Item(item_id, "x"),), points, 1, "digit", scale=values, cluster=items)
+        scores = read_point(said(question, 20), question, False).scores
+        assert scores is not None
+        by_value.append(scores[0])
+    assert by_value == sorted(by_value, reverse=True)
+    assert (by_value[0], by_value[-1]) == pytest.approx((5, 1))

@@ -15,7 +15,7 @@ from selectllm.prompting.replies.constraints import MOST_RULES
 from selectllm.prompting.replies.formats import REPLY_FORMATS
 from selectllm.prompting.replies.parse import parse
 
-KINDS = tuple(REPLY_FORMATS)
+KINDS = tuple(kind for kind, form in REPLY_FORMATS.items() if form.shows == "cluster")
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\w-]+|\|')
 
 
