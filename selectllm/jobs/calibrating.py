@@ -63,9 +63,12 @@ async def calibrate(
     if isinstance(judge, str):
         theirs = by_name[judge]
     else:
-        session.note(_seen_by(session, suite, data.pool, judge))
+        told: list[str] = []  # once, however many batches there are
 
         async def measured(session: Session) -> Utility:
+            if not told:
+                told.append(_seen_by(session, suite, data.pool, judge))
+                session.note(told[0])
             first = await _measured(session, suite, data.pool, judge, set(ours.values))
             if settings.out is None:
                 return first
