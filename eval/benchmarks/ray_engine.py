@@ -1,6 +1,6 @@
 """What the engine of many machines gains and costs, beside the local one, on this machine.
 
-    python eval/benchmarks/ray_engine.py [--section embed|ask|memory|select] [--texts 2560]
+    python eval/benchmarks/ray_engine.py [--section embed|ask|memory|select|prompt] [--texts 2560]
         [--calls 1000] [--rounds 3] [--rows 100000 1000000]
 
 embed: the same texts by one worker and by two, one thread each, timed from when every worker has
@@ -9,8 +9,9 @@ the local engine, 32 at a time, to a server that answers in 50 ms; CPU of all pr
 part, from when the client is loaded. memory: the peak of the driver while vectors of a pool are
 divided into clusters of 14 by workers, beside the same of the local engine. select: the peak of the
 driver from the reading of a pool of ten Parquet files, texts of 300 characters, whose vectors are
-in the cache, to the writing of 100 items by k-center, as Parquet. Rounds alternate; ratios are
-taken round by round.
+in the cache, to the writing of 100 items by k-center, as Parquet. prompt: the same of one item in
+50 by the prompt short@1, which a scripted model answers, with the local engine. Rounds alternate;
+ratios are taken round by round.
 """
 
 from __future__ import annotations
@@ -253,6 +254,19 @@ def select_section(arguments: argparse.Namespace) -> None:
                 )
 
 
+def prompt_section(arguments: argparse.Namespace) -> None:
+    """Peak of the driver while a prompt is shown clusters, at each number of rows."""
+    for rows in arguments.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            measure("pool", folder, rows)
+            found = measure("prompt", folder, rows // 50)
+            print(
+                f"select by a prompt of {rows:,} rows: driver {found['peak_mb']:.0f} MB "
+                f"({found['seconds']:.0f} s)",
+                flush=True,
+            )
+
+
 def pool(folder: str, rows: str) -> dict[str, Any]:
     """A pool of ten Parquet files, and its vectors in the cache."""
     import numpy as np
@@ -293,6 +307,21 @@ def select(name: str, folder: str) -> dict[str, Any]:
     return {"peak_mb": peak, "seconds": seconds}
 
 
+def prompt(folder: str, budget: str) -> dict[str, Any]:
+    """So many items by a prompt and a model."""
+    import selectllm as sl
+
+    os.chdir(folder)
+    with sl.Session(cache="cache") as session:
+        watch, begun = Watch(), time.perf_counter()
+        picked = session.select(
+            "pool", budget=int(budget), prompt="short@1", model="mock/first", log="log.jsonl"
+        )
+        picked.write("prompt.parquet")
+        seconds, peak = time.perf_counter() - begun, watch.peak_mb()
+    return {"peak_mb": peak, "seconds": seconds}
+
+
 class Watch:
     """The most anonymous memory that the process has had: files that are mapped do not count."""
 
@@ -326,8 +355,16 @@ SECTIONS = {
     "ask": ask_section,
     "memory": memory_section,
     "select": select_section,
+    "prompt": prompt_section,
 }
-ROLES = {"embed": embed, "ask": ask, "memory": memory, "pool": pool, "select": select}
+ROLES = {
+    "embed": embed,
+    "ask": ask,
+    "memory": memory,
+    "pool": pool,
+    "select": select,
+    "prompt": prompt,
+}
 
 if __name__ == "__main__":
     main()

@@ -39,9 +39,10 @@ def annotated_in(pool: Pool, given: Sequence[Item], source: str) -> Annotated:
     ids = {item.id for item in given}
     inside = tuple(i for i in pool.items if i.id in ids or normalised(i.text) in texts)
     in_pool = {normalised(item.text) for item in inside}
-    same_id = [item for item in given if item.id in pool.by_id]
-    changed = [i.id for i in same_id if normalised(i.text) != normalised(pool.by_id[i.id].text)]
-    rest = [item for item in given if item.id not in pool.by_id]
+    by_id = {item.id: item for item in inside}
+    same_id = [item for item in given if item.id in by_id]
+    changed = [i.id for i in same_id if normalised(i.text) != normalised(by_id[i.id].text)]
+    rest = [item for item in given if item.id not in by_id]
     by_text = sum(normalised(item.text) in in_pool for item in rest)
     name = pool.source or "the pool"
     if 2 * len(changed) > len(same_id):

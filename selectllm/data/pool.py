@@ -73,7 +73,7 @@ def load_pool(
     *,
     columns: Mapping[str, str] | None = None,
     skip_bad: bool = False,
-    in_place: bool = False,
+    in_place: Path | None = None,
 ) -> LoadedPool:
     """The items of a pool, text byte for byte, in file order.
 
@@ -88,6 +88,7 @@ def load_pool(
     or not as it was written, is counted in the pool's `notes`. `in_place` leaves the rows of a pool
     of many Parquet files there, unless there is something to skip: they are read when they are
     looked at (stored_items.py), for what goes through them in their order and not here and there.
+    It is a folder, for copies of them in another order while they are used (arranged_items.py).
 
     Raises PoolError, naming file, place and fix, on a file that cannot be read, a missing
     column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical
@@ -99,8 +100,8 @@ def load_pool(
             "Pool.from_records(...)"
         )
     path, columns = Path(path), _checked(columns)
-    if in_place and not skip_bad and is_partitioned(path):
-        if (pool := _stored(path, columns)) is not None:
+    if in_place is not None and not skip_bad and is_partitioned(path):
+        if (pool := _stored(path, columns, in_place)) is not None:
             return LoadedPool(pool)
     with contextlib.closing(scan_rows(path)) as rows:
         return _loaded(path, rows, columns, skip_bad)
@@ -135,7 +136,7 @@ def _loaded(
     return LoadedPool(pool, tuple(rejected))
 
 
-def _stored(path: Path, columns: Mapping[str, str]) -> Pool | None:
+def _stored(path: Path, columns: Mapping[str, str], folder: Path) -> Pool | None:
     """The pool of several Parquet files, whose rows stay there.
 
     None where an id is given twice, which `_loaded` names, and for trees of messages, whose rows do
@@ -164,7 +165,7 @@ def _stored(path: Path, columns: Mapping[str, str]) -> Pool | None:
         if builder.layout.id is not None:
             return None
         ids = PackedIds(name + repeats.get(place, "") for place, name in enumerate(ids))
-    items = StoredItems(parts, builder.layout, ids)
+    items = StoredItems(parts, builder.layout, ids, folder)
     return Pool(items, sha256_texts(_identity(items)), str(path), builder.notes())
 
 

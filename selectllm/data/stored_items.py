@@ -1,6 +1,7 @@
 """The items of a pool of Parquet files, read from them whenever they are looked at.
 
-What is held is the ids, packed, and one slice of rows: about 25 bytes an item.
+What is held is the ids, packed, and one slice of rows: about 25 bytes an item, and 16 more once
+items are looked up by their ids.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import operator
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
@@ -17,7 +19,7 @@ import numpy as np
 
 from selectllm.core.arrays import Ints
 from selectllm.core.errors import PoolError
-from selectllm.core.types import Item
+from selectllm.core.types import Item, Pool
 from selectllm.data.layouts import PoolLayout
 from selectllm.data.readers.columnar import broken, frame_rows
 from selectllm.data.readers.partitioned import parts_of
@@ -68,6 +70,26 @@ class PackedIds(Sequence[str]):
         place = _within(at, len(self))
         return self._buffer[self._ends[place] : self._ends[place + 1]].decode("utf-8")
 
+    def places(self, names: Sequence[str]) -> Ints:
+        """Where each of `names` stands, -1 for what is none of the ids."""
+        hashes, order = self._index
+        wanted = np.fromiter(map(hash, names), dtype=np.int64, count=len(names))
+        starts = np.searchsorted(hashes, wanted, "left").tolist()
+        ends = np.searchsorted(hashes, wanted, "right").tolist()
+        alike = (order[start:end].tolist() for start, end in zip(starts, ends, strict=True))
+        found = (
+            next((place for place in some if self[place] == name), -1)
+            for name, some in zip(names, alike, strict=True)
+        )
+        return np.fromiter(found, dtype=np.intp, count=len(names))
+
+    @cached_property
+    def _index(self) -> tuple[Ints, Ints]:
+        """The hashes of all ids, ascending, and where each stands."""
+        hashes = np.fromiter(map(hash, self), dtype=np.int64, count=len(self))
+        order = np.argsort(hashes, kind="stable")
+        return hashes[order], order
+
 
 @dataclass(eq=False, repr=False)
 class StoredItems(Sequence[Item]):
@@ -75,12 +97,16 @@ class StoredItems(Sequence[Item]):
 
     Gone through in their order, or by `picked`, they are read and let go. Whoever looks at single
     ones here and there has all of them in memory soon: reading a slice for each would take days.
-    Raises PoolError for files that have changed since.
+    `folder`: where a copy of the rows in another order may be while it is used (arranged_items.py).
+    `rows`: which of all rows are items, None for all. Raises PoolError for files that have changed
+    since.
     """
 
     parts: Sequence[PoolFile]
     layout: PoolLayout
     ids: PackedIds
+    folder: Path
+    rows: Ints | None = None
     _held: list[Item] | None = None
     _slice: tuple[int, list[Item]] = (0, [])
     _read: int = field(default=0)
@@ -101,7 +127,7 @@ class StoredItems(Sequence[Item]):
             yield from self._held
             return
         for start in range(0, len(self), SLICE):
-            yield from self._items(np.arange(start, min(start + SLICE, len(self))))
+            yield from self.pick(range(start, min(start + SLICE, len(self))))
 
     @overload
     def __getitem__(self, at: int) -> Item: ...
@@ -118,7 +144,7 @@ class StoredItems(Sequence[Item]):
         first, items = self._slice
         if not first <= place < first + len(items):
             first = place - place % SLICE
-            items = self._items(np.arange(first, min(first + SLICE, len(self))))
+            items = self.pick(range(first, min(first + SLICE, len(self))))
             self._slice, self._read = (first, items), self._read + 1
         return items[place - first]
 
@@ -127,25 +153,41 @@ class StoredItems(Sequence[Item]):
         asked = np.fromiter(positions, dtype=np.intp)
         if self._held is not None:
             return [self._held[place] for place in asked.tolist()]
-        wanted, back = np.unique(asked, return_inverse=True)
+        _, first, back = np.unique(self.rows_at(asked), return_index=True, return_inverse=True)
+        wanted = asked[first]
         found: list[Item] = []
         for start in range(0, len(wanted), SLICE):
-            found += self._items(wanted[start : start + SLICE])
+            some = wanted[start : start + SLICE]
+            for which, frame in self.frames(some):
+                found += self.made([self.ids[place] for place in some[which].tolist()], frame)
         return [found[place] for place in back.tolist()]
 
-    def _items(self, positions: Ints) -> list[Item]:
-        """The items at `positions`, ascending."""
-        items: list[Item] = []
+    def subset(self, positions: Ints) -> StoredItems:
+        """The items at `positions`, different ones, as items of their own."""
+        ids = PackedIds(self.ids[place] for place in positions.tolist())
+        return StoredItems(self.parts, self.layout, ids, self.folder, self.rows_at(positions))
+
+    def rows_at(self, positions: Ints) -> Ints:
+        """Which of all rows the items at `positions` are."""
+        return positions if self.rows is None else self.rows[positions]
+
+    def frames(self, positions: Ints) -> Iterator[tuple[Ints, pl.DataFrame]]:
+        """The rows of the items at `positions`, ascending by row, of one file after the other.
+
+        Each with which of `positions` it is for.
+        """
+        rows = self.rows_at(positions)
         for part in self.parts:
-            within = (positions >= part.first) & (positions < part.first + part.rows)
-            mine = positions[within]
-            if not len(mine):
-                continue
-            with reading(part.path):
-                rows = list(frame_rows(_rows_at(part, mine - part.first)))
-            for place, row in zip(mine.tolist(), rows, strict=True):
-                items.append(self.layout.texts(row).item(self.ids[place], row))
-        return items
+            which = np.flatnonzero((rows >= part.first) & (rows < part.first + part.rows))
+            if len(which):
+                with reading(part.path):
+                    frame = _rows_at(part, rows[which] - part.first)
+                yield which, frame
+
+    def made(self, names: Sequence[str], frame: pl.DataFrame) -> Iterator[Item]:
+        """The items whose rows are those of `frame`, with `names` as their ids."""
+        for name, row in zip(names, frame_rows(frame), strict=True):
+            yield self.layout.texts(row).item(name, row)
 
 
 def parts_read(path: Path) -> list[PoolFile]:
@@ -231,6 +273,28 @@ def ids_of(items: Sequence[Item]) -> Sequence[str]:
 def texts_of(items: Sequence[Item]) -> Sequence[str]:
     """The text of each item."""
     return StoredTexts(items) if isinstance(items, StoredItems) else [item.text for item in items]
+
+
+def subset(items: Sequence[Item], positions: Sequence[int]) -> Sequence[Item]:
+    """The items at `positions`, different ones, as items of their own."""
+    if isinstance(items, StoredItems):
+        return items.subset(np.asarray(positions, dtype=np.intp))
+    return [items[place] for place in positions]
+
+
+def named(pool: Pool, ids: Sequence[str]) -> Sequence[Item]:
+    """The items of a pool with these ids, which it has, in that order."""
+    if isinstance(pool.items, StoredItems):
+        return pool.items.subset(pool.items.ids.places(ids))
+    return [pool.by_id[name] for name in ids]
+
+
+def not_in(pool: Pool, ids: Sequence[str]) -> list[str]:
+    """Those of `ids` that no item of the pool has."""
+    if isinstance(pool.items, StoredItems):
+        places = pool.items.ids.places(ids).tolist()
+        return [name for name, place in zip(ids, places, strict=True) if place < 0]
+    return [name for name in ids if name not in pool.by_id]
 
 
 def _within(at: int, length: int) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from selectllm.core.arrays import Floats, Vectors
 from selectllm.core.errors import EncoderError
 from selectllm.core.types import Item, Pool
+from selectllm.data.stored_items import StoredItems
 from selectllm.data.vector_store import BLOCK, gather
 
 LENGTH_WITHIN = 1e-3  # of 1
@@ -99,6 +100,9 @@ class GivenVectors:
         same = items is self.items
         if same or (len(items) == len(self.items) and all(map(is_, items, self.items))):
             return self.file.map()
+        if isinstance(items, StoredItems) and isinstance(self.items, StoredItems):
+            if items.parts is self.items.parts:
+                return gather(self.file.map, items.rows_at(np.arange(len(items))))
         rows = np.fromiter(map(self._row, items), dtype=np.intp, count=len(items))
         return gather(self.file.map, rows)
 

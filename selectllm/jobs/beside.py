@@ -19,6 +19,7 @@ from selectllm.core.types import Item, Pool
 from selectllm.data.annotated import annotated_in
 from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
+from selectllm.data.stored_items import ids_of, named, not_in, picked, subset
 from selectllm.jobs.contents import LOG
 from selectllm.jobs.outputs import check_written, real
 from selectllm.jobs.session import Session
@@ -169,7 +170,8 @@ def _left(
     taken = {item.id for item in inside}
     for row in begun.rounds:
         taken |= _of_round(session, pool, row)
-    left = [item for item in pool.items if item.id not in taken]
+    ids = ids_of(pool.items)
+    left = [at for at, name in enumerate(ids) if name not in taken]
     if not left:
         raise UsageError(
             f"All {len(pool)} items of {pool.source or 'the pool'} are annotated or selected "
@@ -181,13 +183,16 @@ def _left(
             f"{counted(len(begun.rounds), 'earlier round')} selected "
             f"{sum(len(row.ids) for row in begun.rounds)} items; {len(left)} items are left."
         )
-    kept = tuple(item for item in pool.items if item.id in taken)
-    return replace(begun, pool=narrowed(pool, left), inside=kept, outside=outside)
+    kept = picked(pool.items, [at for at, name in enumerate(ids) if name in taken])
+    left_over = narrowed(pool, subset(pool.items, left))
+    return replace(begun, pool=left_over, inside=tuple(kept), outside=outside)
 
 
 def _of_round(session: Session, pool: Pool, row: RoundRow) -> set[str]:
     """The ids of a round that are in the pool. Raises UsageError for a round of another pool."""
-    known = [pool.by_id[id] for id in row.ids if id in pool.by_id]
+    gone = not_in(pool, row.ids)
+    without = {*gone}
+    known = [*named(pool, [id for id in row.ids if id not in without])]
     if row.ids and not known:
         raise UsageError(
             f"`rounds`: Round {row.round} selected {len(row.ids)} items of {row.pool or 'a pool'}, "
@@ -202,7 +207,7 @@ def _of_round(session: Session, pool: Pool, row: RoundRow) -> set[str]:
             "changed. Choose another log",
             argument="rounds",
         )
-    if gone := [id for id in row.ids if id not in pool.by_id]:
+    if gone:
         session.note(
             f"{len(gone)} items of round {row.round} are no longer in the pool: {listed(gone)}."
         )

@@ -10,7 +10,7 @@ from fractions import Fraction
 from selectllm.core.errors import SelectionShort, UsageError, blaming
 from selectllm.core.types import Pool, empty
 from selectllm.data.deduplicate import PairLimits, distinct, near_given
-from selectllm.data.stored_items import picked
+from selectllm.data.stored_items import ids_of, subset
 from selectllm.jobs.beside import Beside
 from selectllm.jobs.measuring import candidates_for, meter_for
 from selectllm.jobs.session import Session
@@ -54,7 +54,9 @@ async def left_of(
         strategy, share = _filter(request.prefilter, session)
         count = math.ceil(share * len(pool))
         if request.budget is not None:
-            check_budget(request.budget, narrowed(pool, pool.items[:count]), "left of")
+            check_budget(
+                request.budget, narrowed(pool, subset(pool.items, range(count))), "left of"
+            )
         with blaming("prefilter"):
             meter = meter_for(session, pool, strategy, settings, request.models)
         if strategy.needs_vectors:
@@ -72,7 +74,7 @@ async def left_of(
                 argument="prefilter",
             )
         session.note(f"`prefilter` keeps {len(kept)} of {len(pool)} items.")
-        pool = narrowed(pool, picked(pool.items, kept))
+        pool = narrowed(pool, subset(pool.items, kept))
     if request.budget is not None:
         narrower = bool(request.narrowing or beside.items)
         check_budget(request.budget, pool, "left of" if narrower else "in")
@@ -109,8 +111,8 @@ def _without_duplicates(
             vectors = session.embedder(advance).of(pool.items)
         near = near_given(pool.items, vectors, beside.vectors(session), cosine)
         if near:
-            apart = [at for at, item in enumerate(pool.items) if item.id not in near]
-            pool, vectors = narrowed(pool, picked(pool.items, apart)), vectors[apart]
+            apart = [at for at, name in enumerate(ids_of(pool.items)) if name not in near]
+            pool, vectors = narrowed(pool, subset(pool.items, apart)), vectors[apart]
     limits = PairLimits(beyond=InCells(pool.items, session.engine))
     split = distinct(pool.items, vectors, cosine or 1.0, limits=limits)
     told = f"the same text as another and {len(split.semantic)} near-duplicates"
@@ -119,8 +121,9 @@ def _without_duplicates(
         f"{len(split.exact)} with {told}"
         + (f", and {len(near)} that are near an annotated item." if beside.items else ".")
     )
-    kept = {*split.kept}
-    return narrowed(beside.pool, [item for item in pool.items if item.id in kept])
+    distinct_ids = {*split.kept}
+    kept = [at for at, name in enumerate(ids_of(pool.items)) if name in distinct_ids]
+    return narrowed(beside.pool, subset(pool.items, kept))
 
 
 def _filter(text: str, session: Session) -> tuple[Strategy, Fraction]:

@@ -150,10 +150,11 @@ def _loaded(pool: Pool | Path | str, request: SelectRequest, session: Session) -
         )
     path = Path(pool) if session.folder is None else located(session.folder, str(pool))
     with blaming("pool"):
-        # A model is shown items from all over the pool, a strategy goes through it.
-        in_place = request.strategy is not None
         loaded = load_pool(
-            path, columns=request.columns, skip_bad=request.skip_bad, in_place=in_place
+            path,
+            columns=request.columns,
+            skip_bad=request.skip_bad,
+            in_place=session.workspace.cache,
         )
     session.note_pool(loaded.pool)
     return loaded

@@ -17,7 +17,7 @@ from selectllm.prompting.replies.parse import complaint, parse
 from selectllm.prompting.replies.scale import read_point, scale_of
 from selectllm.selection.concurrency import FailureStreak, run_all
 from selectllm.selection.decision_log import DecisionLog
-from selectllm.selection.task import AskSettings, Task, reasks_of
+from selectllm.selection.task import AskSettings, Later, Task, reasks_of
 from selectllm.selection.ways.following import combined, following, way_of
 
 AHEAD = 32
@@ -25,7 +25,7 @@ AHEAD = 32
 
 
 async def make_decisions(
-    tasks: Iterable[Task],
+    tasks: Iterable[Task | Later],
     settings: AskSettings,
     log: DecisionLog,
     tick: Callable[[Decision], None] = lambda decision: None,
@@ -51,7 +51,8 @@ async def make_decisions(
     missing = [task for task in tasks if not log.done(task.key)]
     # What failed before comes last, and first what cannot be sent: before anything is paid for.
     missing.sort(key=lambda task: (not task.selector.keyless, task.key in log))
-    await ask(missing, settings, record)
+    made = (task.made() if isinstance(task, Later) else task for task in missing)
+    await ask(made, settings, record)
     if errors:
         kept = log.path or "the reply cache"
         first = errors[0].problems[0].rstrip(".")

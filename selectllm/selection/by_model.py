@@ -11,18 +11,22 @@ import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import NamedTuple
 
 from selectllm.core.choices import OnInvalid
 from selectllm.core.codec import seeded_hash, sha256_texts
 from selectllm.core.errors import RunError, SelectionShort, UsageError
 from selectllm.core.types import Cluster, Decision, Item, Pool
+from selectllm.data.arranged_items import in_groups
+from selectllm.data.stored_items import ids_of, named, picked
 from selectllm.selection.ask import first_request, make_decisions
 from selectllm.selection.clustering.partition import show_order
 from selectllm.selection.decision_log import DecisionLog, decision_key
 from selectllm.selection.merits import merits_of
 from selectllm.selection.overfilled import Filled
 from selectllm.selection.selector import Selector
-from selectllm.selection.task import AskSettings, Task, with_ballots
+from selectllm.selection.task import AskSettings, Later, Task, with_ballots
 from selectllm.selection.ways.following import calls_at, check_asked, following
 
 SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of an automatic size
@@ -192,8 +196,9 @@ def questions_ahead(pool: Pool, selector: Selector, settings: SelectSettings) ->
 
 def sample_task(pool: Pool, selector: Selector, size: int, k: int, seed: int) -> Task:
     """A question about a random sample of the pool, which stands for one about a cluster."""
-    items = heapq.nsmallest(size, pool.items, lambda item: seeded_hash("sample", seed, item.id))
-    return Task(selector, 0, tuple(items), k)
+    ids = enumerate(ids_of(pool.items))
+    drawn = heapq.nsmallest(size, ids, lambda each: seeded_hash("sample", seed, each[1]))
+    return Task(selector, 0, tuple(picked(pool.items, [place for place, _ in drawn])), k)
 
 
 async def select_by_model(
@@ -216,24 +221,27 @@ async def select_by_model(
     while True:
         this = plan_round(pool, number, settings, divide)
         tasks = round_tasks(pool, selector, this, settings.seed)
-        _check_clusters(tasks, log)
+        _check_clusters(this, tasks, log)
         await make_decisions(tasks, settings.ask, log, tick)
         decided = {decision_key(decision): decision for decision in log.decisions()}
-        decisions = {task.cluster: decided[task.key] for task in tasks}
-        chosen = harvest(pool, this, decisions, settings)
-        _filled(this, decisions, chosen).check(settings.max_filled, log.path)
-        if this.final or not chosen:  # under `skip` no winner may be left to divide
+        asked = zip(this.asked, tasks, strict=True)
+        decisions = {cluster.id: decided[task.key] for (cluster, _), task in asked}
+        given = harvest(this, decisions, settings)
+        _filled(this, decisions, given).check(settings.max_filled, log.path)
+        items = named(pool, [each.id for each in given])
+        if this.final or not given:  # under `skip` no winner may be left to divide
+            chosen = [each.chosen(item) for each, item in zip(given, items[:], strict=True)]
             return _with_merits(chosen, tasks, decisions, settings)
-        pool = narrowed(pool, [choice.item for choice in chosen])
+        pool = narrowed(pool, items)
         number += 1
 
 
-def _check_clusters(tasks: Sequence[Task], log: DecisionLog) -> None:
+def _check_clusters(this: Round, tasks: Sequence[Later], log: DecisionLog) -> None:
     """Raise RunError if decisions of `log` are on other clusters: their picks would not fit."""
-    for task in tasks:
+    for (cluster, _), task in zip(this.asked, tasks, strict=True):
         if task.key not in log:
             continue
-        if {*log[task.key].shown} != {item.id for item in task.shown}:
+        if {*log[task.key].shown} != {*cluster.members}:
             raise RunError(
                 f"{log.path} holds decisions on other clusters: its pool was divided by another "
                 "version of selectllm or of a library, and the cache that knew the clusters is "
@@ -242,11 +250,26 @@ def _check_clusters(tasks: Sequence[Task], log: DecisionLog) -> None:
             )
 
 
+class Given(NamedTuple):
+    """The id of an item that a cluster gives, and what Chosen says of it."""
+
+    id: str
+    cluster: int
+    round: int
+    by: str
+    rank: int | None = None
+    filled: bool = False
+
+    def chosen(self, item: Item) -> Chosen:
+        """The same of the item itself."""
+        return Chosen(item, self.cluster, self.round, self.by, self.filled, self.rank)
+
+
 def harvest(
-    pool: Pool, this: Round, decisions: Mapping[int, Decision], settings: SelectSettings
-) -> list[Chosen]:
-    """The items that a round's clusters give, in cluster order."""
-    chosen: list[Chosen] = []
+    this: Round, decisions: Mapping[int, Decision], settings: SelectSettings
+) -> list[Given]:
+    """What a round's clusters give, in cluster order."""
+    given: list[Given] = []
     for cluster, k in zip(this.clusters, this.picks, strict=True):
         decision = decisions.get(cluster.id)
         if decision is None:
@@ -254,33 +277,30 @@ def harvest(
         else:
             ids, by = decision.picks, f"{decision.prompt}+{decision.model}"
         ranks = [None if decision is None else rank for rank in range(1, len(ids) + 1)]
-        chosen += [
-            Chosen(pool.by_id[i], cluster.id, this.number, by, rank=rank)
-            for i, rank in zip(ids, ranks, strict=True)
+        given += [
+            Given(name, cluster.id, this.number, by, rank)
+            for name, rank in zip(ids, ranks, strict=True)
         ]
         if len(ids) < k:
             complaint = (
                 f"cluster {cluster.id} of round {this.number}: the model gave no valid picks"
             )
             rest = [member for member in cluster.members if member not in ids]
-            filler = fill(rest, settings, this.number, complaint)
-            chosen += [
-                Chosen(pool.by_id[i], cluster.id, this.number, by, filled=True)
-                for i in filler[: k - len(ids)]
-            ]
-    return chosen
+            filler = fill(rest, settings, this.number, complaint)[: k - len(ids)]
+            given += [Given(name, cluster.id, this.number, by, filled=True) for name in filler]
+    return given
 
 
 def _with_merits(
     chosen: Sequence[Chosen],
-    tasks: Sequence[Task],
+    tasks: Sequence[Later],
     decisions: Mapping[int, Decision],
     settings: SelectSettings,
 ) -> list[Chosen]:
     """`chosen` with the scores and reasons that the model gave."""
     merits = {
         (task.cluster, item): merit
-        for task in tasks
+        for task in (later.made() for later in tasks)
         for item, merit in merits_of(task, decisions[task.cluster], settings.ask).items()
     }
     return [
@@ -291,14 +311,14 @@ def _with_merits(
     ]
 
 
-def _filled(this: Round, decisions: Mapping[int, Decision], chosen: Sequence[Chosen]) -> Filled:
+def _filled(this: Round, decisions: Mapping[int, Decision], given: Sequence[Given]) -> Filled:
     """How much of a round is filled."""
     gaps = [
         decisions[cluster.id] for cluster, k in this.asked if len(decisions[cluster.id].picks) < k
     ]
     first = next((gap for gap in gaps if gap.replies), None)
     return Filled(
-        sum(choice.filled for choice in chosen),
+        sum(each.filled for each in given),
         sum(this.picks),
         "The model gave no usable answer",
         first.replies[0] if first else None,
@@ -321,29 +341,37 @@ def fill(
     return sorted(unpicked, key=lambda i: seeded_hash("fill", settings.seed, number, i))
 
 
-def round_tasks(pool: Pool, selector: Selector, this: Round, seed: int) -> list[Task]:
-    """The decisions of a round."""
-    return [_task(pool, selector, this, cluster, k, seed) for cluster, k in this.asked]
+def round_tasks(pool: Pool, selector: Selector, this: Round, seed: int) -> list[Later]:
+    """The decisions of a round; made in their order, they go through the pool once."""
+    items = in_groups(pool, [cluster.members for cluster, _ in this.asked])
+    return [
+        _later(selector, this, cluster, k, seed, partial(items, at))
+        for at, (cluster, k) in enumerate(this.asked)
+    ]
 
 
-def _task(pool: Pool, selector: Selector, this: Round, cluster: Cluster, k: int, seed: int) -> Task:
-    def show(order: int) -> tuple[Item, ...]:
-        ids = show_order(cluster.members, seed + this.number, cluster.id, order)
-        return tuple(pool.by_id[i] for i in ids)
+def _later(
+    selector: Selector,
+    this: Round,
+    cluster: Cluster,
+    k: int,
+    seed: int,
+    items: Callable[[], Mapping[str, Item]],
+) -> Later:
+    task = Task(selector, cluster.id, (), k, round=this.number, seed=seed)
 
-    task = Task(
-        selector=selector,
-        cluster=cluster.id,
-        shown=show(0),
-        k=k,
-        round=this.number,
-        seed=seed,
-    )
-    return with_ballots(task, show)
+    def made() -> Task:
+        by_id = items()
+
+        def show(order: int) -> tuple[Item, ...]:
+            ids = show_order(cluster.members, seed + this.number, cluster.id, order)
+            return tuple(by_id[name] for name in ids)
+
+        return with_ballots(replace(task, shown=show(0)), show)
+
+    return Later(selector, task.key, made)
 
 
 def narrowed(pool: Pool, items: Sequence[Item]) -> Pool:
     """The pool with only `items`, as a pool of its own."""
-    return replace(
-        pool, items=items, sha256=sha256_texts([pool.sha256, *(item.id for item in items)])
-    )
+    return replace(pool, items=items, sha256=sha256_texts([pool.sha256, *ids_of(items)]))

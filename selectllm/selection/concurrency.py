@@ -20,19 +20,20 @@ async def run_all(
 ) -> None:
     """`do` every thing, `concurrency` of them at once, begun in the order of `things`.
 
-    The first SelectLLMError of a `do` ends it: what is in flight still finishes, then the error is
-    raised. Cancelled, it begins nothing more and waits for what is in flight (stopping.py).
+    The first SelectLLMError of a `do` or of `things` ends it: what is in flight still finishes,
+    then the error is raised. Cancelled, it begins nothing more and waits for what is in flight
+    (stopping.py).
     """
     stop: list[SelectLLMError] = []
 
     async def work(queue: Iterator[Thing]) -> None:
-        for thing in queue:
-            try:
+        try:
+            for thing in queue:
                 await do(thing)
-            except SelectLLMError as error:
-                stop.append(error)
-            if stop or stopped():
-                return
+                if stop or stopped():
+                    return
+        except SelectLLMError as error:
+            stop.append(error)
 
     async def all_of_them() -> None:
         queue = iter(things)

@@ -49,6 +49,18 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """A task that is made when it is asked: until then the texts of its items are not needed.
+
+    `key`: that of the task.
+    """
+
+    selector: Selector
+    key: Key
+    made: Callable[[], Task]
+
+
+@dataclass(frozen=True, slots=True)
 class AskSettings:
     """`concurrency`: calls in flight. `reask`: further attempts after a reply that is not valid.
 

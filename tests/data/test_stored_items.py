@@ -47,7 +47,7 @@ def whole(tmp_path: Path, rows: list[dict[str, Any]]) -> Pool:
 
 
 def stored(folder: Path) -> StoredItems:
-    items = load_pool(folder, in_place=True).pool.items
+    items = load_pool(folder, in_place=folder.parent).pool.items
     assert isinstance(items, StoredItems)
     return items
 
@@ -57,7 +57,7 @@ def test_items_are_those_of_one_file(tmp_path: Path, ids: bool) -> None:
     rows = made(ids=ids)  # without ids every text comes three times: -2, -3
     one, many = (
         whole(tmp_path, rows),
-        load_pool(written(tmp_path / "pool", rows), in_place=True).pool,
+        load_pool(written(tmp_path / "pool", rows), in_place=tmp_path).pool,
     )
     assert many.sha256 == one.sha256
     assert many.items == one.items
@@ -89,8 +89,8 @@ def test_single_items_here_and_there_are_soon_held(
     items = stored(written(tmp_path / "pool", made()))
     monkeypatch.setattr(stored_items, "PATIENCE", 3)
     reads: list[int] = []
-    read = StoredItems._items
-    monkeypatch.setattr(StoredItems, "_items", lambda self, at: reads.append(1) or read(self, at))
+    read = StoredItems.frames
+    monkeypatch.setattr(StoredItems, "frames", lambda self, at: reads.append(1) or read(self, at))
     for _ in range(20):
         assert [items[place].id for place in (0, 100, 200)] == ["i0", "i100", "i200"]
     assert len(reads) == 3 + -(-ROWS // 40)
@@ -110,7 +110,7 @@ def test_an_id_that_is_given_twice_is_named(tmp_path: Path) -> None:
     rows = made()
     rows[200]["id"] = "i3"
     with pytest.raises(PoolError, match=r"000140.parquet: row 61: id 'i3' is taken by .*row 4"):
-        load_pool(written(tmp_path / "pool", rows), in_place=True)
+        load_pool(written(tmp_path / "pool", rows), in_place=tmp_path)
 
 
 def test_a_bad_row_is_named_by_its_file(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_a_bad_row_is_named_by_its_file(tmp_path: Path) -> None:
     rows[100]["instruction"] = " "
     folder = written(tmp_path / "pool", rows)
     with pytest.raises(PoolError, match=r"part-000070.parquet: row 31: instruction is empty"):
-        load_pool(folder, in_place=True)
-    loaded = load_pool(folder, skip_bad=True, in_place=True)
+        load_pool(folder, in_place=tmp_path)
+    loaded = load_pool(folder, skip_bad=True, in_place=tmp_path)
     assert len(loaded.pool) == ROWS - 1
     assert [each.place for each in loaded.rejected] == [f"{folder}/part-000070.parquet: row 31"]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from selectllm.core.types import Cluster, Pool
+from selectllm.data.stored_items import ids_of
 from selectllm.evaluation.planning.forecast import (
     Forecast,
     Recall,
@@ -68,10 +69,11 @@ async def forecast_selection(
 
     def divide(part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
         found.extend(known(part, size, seed) or ())
-        return tuple(found) or (Cluster(0, tuple(item.id for item in part.items)),)
+        return tuple(found) or (Cluster(0, tuple(ids_of(part.items))),)
 
     tasks = round_tasks(pool, selector, plan_round(pool, 0, settings, divide), settings.seed)
-    total = await forecast(selector, tasks if found else [], settings.ask, recall)
+    looked_up = (task.made() for task in tasks if found)
+    total = await forecast(selector, looked_up, settings.ask, recall)
     for this in rounds[1 if found else 0 :]:
         if this.calls:
             task = sample_task(pool, selector, this.size, this.picks, settings.seed)

@@ -13,6 +13,7 @@ from pathlib import Path
 from selectllm.core.codec import sha256_json
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
+from selectllm.data.stored_items import ids_of
 from selectllm.selection.clustering.clusters_file import read_clusters, write_clusters
 from selectllm.selection.clustering.partition import find_partition, named, partition
 
@@ -41,7 +42,7 @@ def cluster_pool(
     if path.exists():
         return read_clusters(path, pool)
     vectors = embedder.of(pool.items) if needs_vectors else None
-    ids = [item.id for item in pool.items]
+    ids = [*ids_of(pool.items)]  # the clusters keep them
     clusters = partition(ids, vectors, function, division.size, division.seed, embedder.workers)
     write_clusters(
         path,
@@ -63,7 +64,7 @@ def known_clusters(
     None otherwise. Nothing is written.
     """
     if division.by == "random":
-        ids = [item.id for item in pool.items]
+        ids = [*ids_of(pool.items)]
         return partition(ids, None, "random", division.size, division.seed)
     path = _place(pool, division, embedder.identity, cache)
     return read_clusters(path, pool) if path.exists() else None

@@ -16,6 +16,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write
 from selectllm.core.names import listed
 from selectllm.core.types import Cluster, Pool
+from selectllm.data.stored_items import not_in
 from selectllm.selection.schema import ClusterEntry
 
 FORMAT = 1
@@ -114,8 +115,7 @@ def _check_once(path: Path, clusters: Sequence[Cluster]) -> None:
 
 
 def _check_pool(path: Path, pool_sha256: str, clusters: Sequence[Cluster], pool: Pool) -> None:
-    members = (member for cluster in clusters for member in cluster.members)
-    missing = [member for member in members if member not in pool.by_id]
+    missing = not_in(pool, [member for cluster in clusters for member in cluster.members])
     where = pool.source or "this pool"
     if missing:
         raise RunError(
