@@ -10,15 +10,15 @@ import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import is_
+from operator import is_, ne
 from pathlib import Path
 
 import numpy as np
 
-from selectllm.core.arrays import Floats, Vectors
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.errors import EncoderError
 from selectllm.core.types import Item, Pool
-from selectllm.data.stored_items import StoredItems
+from selectllm.data.stored_items import StoredItems, picked
 from selectllm.data.vector_store import BLOCK, gather
 
 LENGTH_WITHIN = 1e-3  # of 1
@@ -100,17 +100,23 @@ class GivenVectors:
         same = items is self.items
         if same or (len(items) == len(self.items) and all(map(is_, items, self.items))):
             return self.file.map()
-        if isinstance(items, StoredItems) and isinstance(self.items, StoredItems):
-            if items.parts is self.items.parts:
-                return gather(self.file.map, items.rows_at(np.arange(len(items))))
-        rows = np.fromiter(map(self._row, items), dtype=np.intp, count=len(items))
-        return gather(self.file.map, rows)
+        return gather(self.file.map, self._rows_of(items))
 
-    def _row(self, item: Item) -> int:
-        row = self._rows.get(item.id)
-        if row is None or self.items[row] != item:
-            raise EncoderError(f"item {item.id!r} is none of those that {self.file.path} has")
-        return row
+    def _rows_of(self, items: Sequence[Item]) -> Ints:
+        """The row of each item."""
+        if isinstance(self.items, StoredItems):
+            if isinstance(items, StoredItems) and items.parts is self.items.parts:
+                return items.rows_at(np.arange(len(items)))
+            rows = self.items.ids.places([item.id for item in items])
+        else:
+            found = (self._rows.get(item.id, -1) for item in items)
+            rows = np.fromiter(found, dtype=np.intp, count=len(items))
+        ours = picked(self.items, rows[rows >= 0].tolist())
+        if len(ours) < len(items) or any(map(ne, ours, items)):
+            known = {item.id: item for item in ours}
+            name = next(item.id for item in items if known.get(item.id) != item)
+            raise EncoderError(f"item {name!r} is none of those that {self.file.path} has")
+        return rows
 
     @cached_property
     def _rows(self) -> Mapping[str, int]:

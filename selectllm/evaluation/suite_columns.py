@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Pool
@@ -18,10 +19,11 @@ from selectllm.evaluation.suite import Suite
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*")
 
 
-def suite_pool(suite: Suite) -> Pool:
-    """The pool of a suite, its notes in a suite's words. Raises as `load_pool` does."""
+def suite_pool(suite: Suite, in_place: Path | None = None) -> Pool:
+    """The pool of a suite, its notes in a suite's words. `in_place`, raises: as `load_pool`."""
     with suite_words():
-        pool = load_pool(located(suite.folder, suite.pool), columns=suite.columns).pool
+        path = located(suite.folder, suite.pool)
+        pool = load_pool(path, columns=suite.columns, in_place=in_place).pool
     return replace(pool, notes=tuple(map(_in_suite, pool.notes)))
 
 

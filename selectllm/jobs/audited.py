@@ -11,6 +11,7 @@ from selectllm.core.codec import sha256_json
 from selectllm.core.errors import SuiteError, UsageError
 from selectllm.core.names import unknown
 from selectllm.core.shown import counted
+from selectllm.data.stored_items import named
 from selectllm.evaluation.audit.attacks import attacks
 from selectllm.evaluation.audit.copies import can_tell_copies, copy_tasks, with_copies
 from selectllm.evaluation.audit.hijack import hijack_tasks
@@ -194,7 +195,7 @@ def _rivals(
 def _check_shown(data: SuiteData, suite: Suite, prompts: Sequence[Prompt]) -> None:
     """Raise an error for a prompt that cannot show the largest cluster."""
     largest = max(data.clusters, key=lambda cluster: len(cluster.members))
-    items = [data.pool.by_id[member] for member in largest.members]
+    items = named(data.pool, largest.members)[:]
     for prompt in prompts:
         first_question(prompt, items, suite.picks)
         check_asked(prompt, len(items))
@@ -216,19 +217,21 @@ def _subject(
             "and an audit needs two at least. Use a larger pool, or raise clusters.limit or `limit`"
         )
     utility = deciding(data.utilities, suite.gate)
+    members = [member for cluster in clusters for member in cluster.members]
     if utility is not None:
-        members = [member for cluster in clusters for member in cluster.members]
         rated = [member for member in members if member in utility.values]
         utility = None if len(rated) < len(members) else utility
         if utility is not None:
             shared = replace(shared, utility=with_copies(utility.values, members))
+
+    items = {item.id: item for item in named(data.pool, members)[:]}
 
     def subject(shared: Connections) -> Subject:
         first, *others = (open_selector(prompt, spec, shared) for prompt in prompts)
         return Subject(
             selector=first,
             clusters=clusters,
-            items=data.pool.by_id,
+            items=items,
             k=suite.picks,
             settings=settings,
             utility=utility,

@@ -286,7 +286,7 @@ def open_planned(
         return run
     # else those of the arms
     strategies = tuple(find_strategy(name, suite.folder) for name in suite.strategies or ())
-    items = [run.pool.by_id[member] for member in run.members]
+    items = [*run.by_id.values()]
     for strategy in strategies:
         strategy.check(items, run.meter)
     return replace(run, strategies=strategies)
@@ -306,7 +306,7 @@ async def _forecasts(run: Run, recall: Recall) -> Sequence[Forecast]:
 async def _measuring(run: Run, recall: Recall) -> dict[str, Forecast]:
     """What every strategy will ask that asks a model about the items of the clusters."""
     clusters = (c.members for c in run.clusters if len(c.members) > run.suite.picks)
-    items = [run.pool.by_id[member] for members in clusters for member in members]
+    items = [run.by_id[member] for members in clusters for member in members]
     return {
         strategy.name: await measure_forecast(
             run.meter, strategy.scorer, items, run.settings, recall

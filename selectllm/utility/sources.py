@@ -22,6 +22,7 @@ from selectllm.data.embedder import Embedder
 from selectllm.data.hub import located
 from selectllm.data.leakage import ItemsLeaked, leaks_of
 from selectllm.data.pool import load_beside, load_pool
+from selectllm.data.stored_items import not_in
 from selectllm.selection.scorers.language_model import load_language_model
 from selectllm.selection.scorers.likelihood import ifd_scores
 from selectllm.utility.entries import (
@@ -197,7 +198,7 @@ def _own(entry: OwnEntry, pool: Pool, sources: UtilitySources) -> Utility:
             f"utility {entry.name}: {entry.source} gave {type(utility).__name__}. Return a "
             "selectllm.Utility"
         )
-    strange = [item_id for item_id in utility.values if item_id not in pool.by_id]
+    strange = not_in(pool, [*utility.values])
     if strange:
         raise UtilityError(
             f"utility {entry.name}: {entry.source} gave values for {len(strange)} ids that are not "

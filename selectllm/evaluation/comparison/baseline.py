@@ -19,6 +19,7 @@ from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write
 from selectllm.core.names import listed
 from selectllm.core.types import Cluster, Decision, Pool
+from selectllm.data.stored_items import not_in
 from selectllm.utility.utility import Utility, utility_from, utility_row
 
 FORMAT = 1
@@ -232,8 +233,7 @@ def _entry(row: Mapping[str, Any], members: Mapping[int, tuple[str, ...]]) -> En
 
 def check_pool(baseline: Baseline, pool: Pool) -> None:
     """Raise RunError unless `pool` is the one that the baseline's run was made from."""
-    members = [member for cluster in baseline.clusters for member in cluster.members]
-    missing = [member for member in members if member not in pool.by_id]
+    missing = not_in(pool, [member for each in baseline.clusters for member in each.members])
     if missing or baseline.pool_sha256 != pool.sha256:
         gone = (
             f"{len(missing)} of its items are gone: {', '.join(missing[:5])}"

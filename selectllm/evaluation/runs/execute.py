@@ -73,7 +73,7 @@ def _shown_at_all(run: Run) -> Iterator[tuple[Cluster, int]]:
 def shown_items(run: Run, cluster: Cluster, order: int) -> tuple[Item, ...]:
     """The cluster's items in one of its seeded orders."""
     ids = show_order(cluster.members, run.suite.seed, cluster.id, order)
-    return tuple(run.pool.by_id[item_id] for item_id in ids)
+    return tuple(run.by_id[item_id] for item_id in ids)
 
 
 async def decide_by_strategies(run: Run, embedder: Embedder, log: DecisionLog) -> None:

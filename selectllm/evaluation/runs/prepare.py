@@ -9,7 +9,9 @@ from pathlib import Path
 from selectllm.core.codec import seeded_hash, sha256_texts
 from selectllm.core.errors import ExtraMissing, SuiteError
 from selectllm.core.types import Cluster, Item, Pool
+from selectllm.data.arranged_items import in_groups
 from selectllm.data.embedder import Embedder
+from selectllm.data.stored_items import ids_of, named, subset
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.comparison.baseline import Baseline, agreed, check_pool
 from selectllm.evaluation.comparison.kinds import kind_of
@@ -125,7 +127,7 @@ def read_data(
     """The data of `suite`, divided. Raises a UsageError for whatever in it cannot work."""
     if (why := kind_of(comparison).unassisted) is not None:
         check_unassisted(suite, kind_of(comparison).name, why)
-    pool = suite_pool(suite)
+    pool = suite_pool(suite, sources.cache)
     sources = replace(sources, embedder=sources.embedder.of_pool(pool))
     if sources.baseline is not None:
         check_pool(sources.baseline, pool)
@@ -153,7 +155,7 @@ def read_data(
 @suite_words()
 def read_rated(suite: Suite, sources: Sources) -> SuiteData:
     """As `read_data`, for looking at utilities alone: they may lack values, and nothing decides."""
-    pool = suite_pool(suite)
+    pool = suite_pool(suite, sources.cache)
     sources = replace(sources, embedder=sources.embedder.of_pool(pool))
     utilities = tuple(_utility(entry, suite, pool, sources) for entry in suite.utilities)
     clusters, encoder = _clusters(suite, pool, sources)
@@ -196,7 +198,7 @@ def prepare(
     )
     if needs_num_ctx(selector.spec for selector in run.selectors):
         run = connected(run, replace(shared, num_ctx=context_needed(run)))
-    items = [run.pool.by_id[member] for member in run.members]
+    items = named(run.pool, run.members)[:]
     for strategy in run.strategies:
         strategy.check(items, run.meter)
     return run
@@ -264,7 +266,7 @@ def _selectors(
 def _check_prompts(prompts: Sequence[Prompt], suite: Suite, data: SuiteData) -> None:
     """Every prompt has a reference of its own, and can show the largest cluster."""
     largest = max(data.clusters, key=lambda cluster: len(cluster.members))
-    items = [data.pool.by_id[member] for member in largest.members]
+    items = named(data.pool, largest.members)[:]
     references = [prompt.ref for prompt in prompts]
     for prompt in prompts:
         if references.count(prompt.ref) > 1:
@@ -317,13 +319,14 @@ def _parts(pool: Pool, column: str) -> list[Pool]:
     A part is known by its items: the pool's hash does not cover the column.
     """
     values: dict[str, list[int]] = {}
+    ids = ids_of(pool.items)
     for position, item in enumerate(pool.items):
         values.setdefault(_group_of(item, column), []).append(position)
     return [
         replace(
             pool,
-            items=[pool.items[position] for position in positions],
-            sha256=sha256_texts([pool.sha256, *(pool.items[at].id for at in positions)]),
+            items=subset(pool.items, positions),
+            sha256=sha256_texts([pool.sha256, *(ids[at] for at in positions)]),
         )
         for _, positions in sorted(values.items())
     ]
@@ -340,8 +343,10 @@ def _with_groups(suite: Suite, pool: Pool, clusters: tuple[Cluster, ...]) -> tup
     if column is None:
         return clusters
     grouped: list[Cluster] = []
-    for cluster in clusters:
-        values = {_group_of(pool.by_id[member], column) for member in cluster.members}
+    items = in_groups(pool, [cluster.members for cluster in clusters])
+    for at, cluster in enumerate(clusters):
+        by_id = items(at)
+        values = {_group_of(by_id[member], column) for member in cluster.members}
         if len(values) > 1:
             raise SuiteError(
                 f"clusters.group: cluster {cluster.id} mixes values of {column!r}: "

@@ -21,9 +21,10 @@ from selectllm.core.codec import canonical_json, pretty_json, sha256_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write, read_json, write_text
 from selectllm.core.jsonl_log import check_manifest, is_manifest
-from selectllm.core.types import Cluster, Pool
+from selectllm.core.types import Cluster, Item, Pool
 from selectllm.core.versions import installed
 from selectllm.data.hub import seen_from
+from selectllm.data.stored_items import named
 from selectllm.evaluation.comparison.baseline import Baseline, write_baseline
 from selectllm.evaluation.comparison.run_inputs import (
     FORMAT,
@@ -109,6 +110,11 @@ class Run:
     def members(self) -> list[str]:
         """The ids of all items in its clusters."""
         return [member for cluster in self.clusters for member in cluster.members]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Item]:
+        """All items in its clusters, by id."""
+        return {item.id: item for item in named(self.pool, self.members)[:]}
 
     @cached_property
     def inputs(self) -> RunInputs:

@@ -21,6 +21,7 @@ from selectllm.core.errors import ReplyMissing, SuiteError
 from selectllm.core.names import for_files
 from selectllm.core.types import Attempt, Decision, Pool
 from selectllm.core.workers import HERE, Workers
+from selectllm.data.stored_items import ids_of
 from selectllm.evaluation.comparison.arms import Arm
 from selectllm.evaluation.runs.run import Run
 from selectllm.evaluation.sets.log import SelectedSet, SetLog, spent
@@ -129,7 +130,7 @@ class Protocol:
     @cached_property
     def place(self) -> Mapping[str, int]:
         """The position of each item in the pool, by id."""
-        return {item.id: position for position, item in enumerate(self.pool.items)}
+        return {name: position for position, name in enumerate(ids_of(self.pool.items))}
 
     def settings(self, budget: int, seed: int, ask: AskSettings) -> SelectSettings:
         """How a pair selects one set; where it gives no valid picks, random ones fill up."""
@@ -282,7 +283,7 @@ class Maker:
                 selector=arm.name,
                 budget=budget,
                 seed=seed,
-                ids=tuple(item.id for item in self.protocol.pool.items if item.id in ids),
+                ids=tuple(name for name in ids_of(self.protocol.pool.items) if name in ids),
                 filled=sum(choice.filled for choice in chosen),
                 spent=spent(attempts),
                 seconds=time.monotonic() - started,
