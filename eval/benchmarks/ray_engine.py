@@ -10,8 +10,8 @@ part, from when the client is loaded. memory: the peak of the driver while vecto
 divided into clusters of 14 by workers, beside the same of the local engine. select: the peak of the
 driver from the reading of a pool of ten Parquet files, texts of 300 characters, whose vectors are
 in the cache, to the writing of 100 items by k-center, as Parquet. prompt: the same of one item in
-50 by the prompt short@1, which a scripted model answers, with the local engine. Rounds alternate;
-ratios are taken round by round.
+50 by the prompt short@1, which a scripted model answers, from clusters at random, with the
+local engine. Rounds alternate; ratios are taken round by round.
 """
 
 from __future__ import annotations
@@ -315,7 +315,7 @@ def prompt(folder: str, budget: str) -> dict[str, Any]:
     with sl.Session(cache="cache") as session:
         watch, begun = Watch(), time.perf_counter()
         picked = session.select(
-            "pool", budget=int(budget), prompt="short@1", model="mock/first", log="log.jsonl"
+            "pool", budget=int(budget), prompt="short@1", model="mock/first", by="random"
         )
         picked.write("prompt.parquet")
         seconds, peak = time.perf_counter() - begun, watch.peak_mb()
