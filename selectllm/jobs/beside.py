@@ -25,7 +25,7 @@ from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
 from selectllm.jobs.turns import turn
 from selectllm.selection.by_model import narrowed
-from selectllm.selection.round_log import RoundLog, read_rounds, texts_sha256
+from selectllm.selection.round_log import RoundLog, missing_in, read_rounds, texts_sha256
 from selectllm.selection.schema import RoundRow
 
 SHOWN = 20  # annotated items that a prompt may show
@@ -36,8 +36,8 @@ class Beside:
     """What a pool is selected from beside.
 
     `pool`: what is left of the pool. `inside`: items of the pool that are annotated or selected
-    already. `outside`: annotated items that are not in the pool. `rounds`: the log of rounds, and
-    those before this one in it.
+    already. `outside`: annotated items that are not in the pool. `log`, `rounds`: the log of rounds,
+    and those before this one in it. `number`: of this round. `again`: this one, if it is run again.
     """
 
     pool: Pool
@@ -45,6 +45,7 @@ class Beside:
     outside: tuple[Item, ...] = ()
     log: RoundLog | None = None
     rounds: tuple[RoundRow, ...] = ()
+    number: int = 1
     again: RoundRow | None = None
 
     @property
@@ -141,21 +142,43 @@ def _begun(
     """The rounds before this one, and this one if it is run again."""
     place = log_name(session, request)
     again = next((row for row in rounds if place is not None and row.log == place), None)
-    if again is None:
-        return Beside(pool, rounds=tuple(rounds))
-    later = [row.round for row in rounds if row.round > again.round]
-    session.note(
-        f"This is round {again.round} again, whose decisions are in {request.log}. For another "
-        "round, choose another output."
-    )
-    if later and (again.budget, again.seed) != (request.budget, request.seed):
-        raise UsageError(
-            f"`rounds`: Round {again.round} selected {again.budget} items with seed {again.seed}, "
-            f"and {len(later)} later rounds build on it. Choose another output for a new round",
-            argument="rounds",
+    number = _number(session, request, rounds) if again is None else again.round
+    later = [row for row in rounds if row.round > number]
+    if again is not None:
+        session.note(
+            f"This is round {number} again, whose decisions are in {request.log}. For another "
+            "round, choose another output."
         )
-    before = tuple(row for row in rounds if row.round < again.round)
-    return Beside(pool, rounds=before, again=again)
+        if later and (again.budget, again.seed) != (request.budget, request.seed):
+            raise UsageError(
+                f"`rounds`: Round {number} selected {again.budget} items with seed {again.seed}, "
+                f"and {len(later)} later rounds build on it. Choose another output for a new round",
+                argument="rounds",
+            )
+    before = tuple(row for row in rounds if row.round < number)
+    return Beside(pool, rounds=before, number=number, again=again)
+
+
+def _number(session: Session, request: SelectRequest, rounds: Sequence[RoundRow]) -> int:
+    """Of a round that is not in the log: the next, or one that was lost and is run again."""
+    missing = missing_in(rounds)
+    if missing and request.log is not None and session.path(request.log).exists():
+        session.note(
+            f"Round {missing[0]} is missing from {request.rounds}. This is taken for it, since its "
+            f"decisions are in {request.log}."
+        )
+        return missing[0]
+    if missing:
+        session.note(f"Warning: {missing_told(missing)} Until then, its items may be picked again.")
+    return max((row.round for row in rounds), default=0) + 1
+
+
+def missing_told(missing: Sequence[int]) -> str:
+    """What to do about rounds that are missing from a log."""
+    return (
+        f"Round {missing[0]} is missing from the log of rounds. To put it back, run the command "
+        "that made it again, with the same output."
+    )
 
 
 def _left(
@@ -218,10 +241,17 @@ def log_name(session: Session, request: SelectRequest) -> str | None:
 
 
 def check_again(row: RoundRow, found: Beside) -> None:
-    """Raise RunError if a round that was run again gave other items, and later ones build on it."""
+    """Raise RunError if a round run again gives other items than before, and later ones build on it.
+
+    A round that was lost has no items to compare: none of its may be in a later round.
+    """
     known = [] if found.log is None else found.log.rounds()
     later = [one for one in known if one.round > row.round]
-    if found.again is not None and later and found.again.ids != row.ids:
+    if found.again is not None:
+        differs = found.again.ids != row.ids
+    else:
+        differs = any({*one.ids} & {*row.ids} for one in later)
+    if later and differs:
         raise RunError(
             f"`rounds`: Round {row.round}, run again, selects other items than before, and "
             f"{len(later)} later rounds build on those. The log was not changed. Restore the log "

@@ -334,6 +334,46 @@ def test_a_damaged_log_is_told_and_can_be_mended(session: Session, selectllm: Co
     assert [{*row.ids} for row in in_log().rounds] == [{*first}, {*second}]
 
 
+@pytest.fixture
+def lost(session: Session) -> list[list[str]]:
+    """What three rounds selected, the second of which was lost in a repair of the log."""
+    made = [a_round(session, number) for number in range(3)]
+    lines = ROUNDS.read_bytes().splitlines(keepends=True)
+    ROUNDS.write_bytes(b"".join([*lines[:2], lines[3]]))
+    return made
+
+
+def test_a_round_that_was_lost_is_told_and_put_back_by_running_it_again(
+    session: Session, lost: list[list[str]], notes: list[str]
+) -> None:
+    assert "Round 2 is missing from the log of rounds. To put it back," in in_log().text
+    assert a_round(session, 1) == lost[1]
+    assert "Round 2 is missing from rounds.jsonl. This is taken for it," in notes[-2]
+    log = in_log()
+    assert [{*row.ids} for row in log.rounds] == [{*picks} for picks in lost]
+    assert "missing" not in log.text
+    fourth = a_round(session, 3)
+    assert not {*fourth} & {item for picks in lost for item in picks}
+
+
+def test_a_new_round_warns_of_one_that_was_lost(
+    session: Session, lost: list[list[str]], notes: list[str]
+) -> None:
+    a_round(session, 3)
+    assert any(note.startswith("Warning: Round 2 is missing") for note in notes)
+    assert [row.round for row in in_log().rounds] == [1, 3, 4]
+
+
+def test_a_lost_round_is_not_put_back_with_items_of_later_rounds(
+    session: Session, lost: list[list[str]]
+) -> None:
+    Path("r1.decisions.jsonl").write_bytes(b"")  # what it decided is lost, too
+    before = ROUNDS.read_bytes()
+    with pytest.raises(RunError, match="Round 2, run again, selects other items than before"):
+        a_round(session, 1, budget=45)
+    assert ROUNDS.read_bytes() == before
+
+
 def test_a_log_of_rounds_of_another_pool_is_refused(session: Session) -> None:
     a_round(session, 0)
     rows = read_jsonl(Path("pool.jsonl"))
@@ -387,7 +427,7 @@ def test_a_quota_holds_in_a_round_and_is_told(session: Session, notes: list[str]
     assert counts == [2, 4, 4]
     chosen(session, budget=1, strategy="longest", per="topic")
     assert notes[-1].startswith("Of 3 groups by topic, 2 are too small for one of the 1 picks")
-    with pytest.raises(UsageError, match="`per` goes with `strategy`"):
+    with pytest.raises(UsageError, match=r"`per` goes with .* rating:quality@1\+MODEL"):
         chosen(session, budget=5, prompt="short@1", model="mock/first", per="topic")
 
 
@@ -401,6 +441,8 @@ def test_the_verb_prints_what_each_round_selected(session: Session, selectllm: C
             *("--vectors", "v.npy", "--rounds", ROUNDS, "-o", f"r{number}.jsonl", "--quiet"),
         )
         assert run.code == 0, run.err
+    none = selectllm("rounds", "none.jsonl")
+    assert (none.code, none.err.split(" A log")[0]) == (2, "selectllm: none.jsonl does not exist.")
     told = selectllm("rounds", ROUNDS)
     assert told.code == 0
     first, second, together, following = told.out.splitlines()
