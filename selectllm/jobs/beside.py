@@ -125,7 +125,10 @@ def _given(
     else:
         path = Path(given) if session.folder is None else located(session.folder, str(given))
         with blaming("given"):
-            found, source = load_pool(path, columns=request.columns).pool, str(path)
+            loaded = load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
+        found, source = loaded.pool, str(path)
+        if bad := len(loaded.rejected):
+            session.note(f"Left out of {path}: {counted(bad, 'bad row')}.")
     matched = annotated_in(pool, found.items, source)
     told = f"{len(found)} annotated items are given: {matched.by_id} are in the pool by their ids"
     if matched.by_text:
@@ -156,6 +159,12 @@ def _begun(
                 argument="rounds",
             )
     before = tuple(row for row in rounds if row.round < number)
+    if request.given is None and (beside := [row for row in before if row.given]):
+        session.note(
+            f"Warning: Round {beside[-1].round} was selected beside {beside[-1].given} items that "
+            "`given` named, and nothing is given now. So they are not left out. Give them in "
+            "every round."
+        )
     return Beside(pool, rounds=before, number=number, again=again)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from selectllm.core.errors import RunError, UsageError
+from selectllm.core.errors import PoolError, RunError, UsageError
 from selectllm.core.types import Item, Pool
 from selectllm.data.annotated import annotated_in
 from selectllm.data.pool import load_pool
@@ -287,6 +287,29 @@ def test_what_was_annotated_before_the_first_round_counts_in_each(session: Sessi
     picks = [item for n in range(4) for item in a_round(session, n, given="done.jsonl")]
     assert len({*picks} | {f"item-{n:03}" for n in range(15)}) == 55
     assert {row.given for row in in_log().rounds} == {15}
+
+
+def test_what_was_given_to_an_earlier_round_alone_is_told(
+    session: Session, notes: list[str]
+) -> None:
+    write_jsonl(Path("done.jsonl"), read_jsonl(Path("pool.jsonl"))[:15])
+    a_round(session, 0, given="done.jsonl")
+    a_round(session, 1, given="done.jsonl")
+    assert not any("every round" in note for note in notes)
+    a_round(session, 2)
+    assert any(
+        note.startswith("Warning: Round 2 was selected beside 15 items that") for note in notes
+    )
+
+
+def test_bad_rows_of_what_is_given_can_be_left_out(session: Session, notes: list[str]) -> None:
+    row = read_jsonl(Path("pool.jsonl"))[0]
+    write_jsonl(Path("done.jsonl"), [row, {**row, "response": "by another annotator"}])
+    with pytest.raises(PoolError, match=r"done\.jsonl:2: id 'item-000' is taken .*skip_bad"):
+        chosen(session, budget=5, strategy="first", given="done.jsonl")
+    left = chosen(session, budget=5, strategy="first", given="done.jsonl", skip_bad=True)
+    assert ids(left)[0] == "item-001"
+    assert "Left out of done.jsonl: 1 bad row." in notes
 
 
 def test_a_round_that_is_run_again_is_the_same_and_is_not_doubled(
