@@ -221,10 +221,15 @@ def _of_round(session: Session, pool: Pool, row: RoundRow) -> set[str]:
     """The ids of a round that are in the pool. Raises UsageError for a round of another pool."""
     known = [pool.by_id[id] for id in row.ids if id in pool.by_id]
     if row.ids and not known:
+        other = (
+            "Items without ids have some that are made from what is shown. Choose the `columns` of "
+            "that round, or another log"
+            if row.pool == pool.source
+            else "So the log is of another pool. Choose another log"
+        )
         raise UsageError(
             f"`rounds`: Round {row.round} selected {len(row.ids)} items of {row.pool or 'a pool'}, "
-            f"and 0 of their ids are in {pool.source or 'the pool'}. So the log is of another "
-            "pool. Choose another log",
+            f"and 0 of their ids are in {pool.source or 'the pool'}. {other}",
             argument="rounds",
         )
     if len(known) == len(row.ids) and texts_sha256(known) != row.texts_sha256:

@@ -408,6 +408,22 @@ def test_a_log_of_rounds_of_another_pool_is_refused(session: Session) -> None:
         a_round(session, 1)
 
 
+def test_rounds_of_other_turns_of_the_same_chats_say_what_to_choose(tmp_path: Path) -> None:
+    said = ("system", "user", "assistant", "user", "assistant")
+    chats = [
+        {"messages": [{"role": role, "content": f"{role} {n} {at}"} for at, role in enumerate(said)]}
+        for n in range(9)
+    ]
+    write_jsonl(tmp_path / "chats.jsonl", chats)
+    with Session(tmp_path, cache="cache") as own:
+        how: SelectArguments = {"budget": 3, "strategy": "first", "rounds": "r.jsonl"}
+        finished(select("chats.jsonl", session=own, **how))
+        with pytest.raises(UsageError, match="Choose the `columns` of that round"):
+            finished(select("chats.jsonl", session=own, columns={"turns": "first"}, **how))
+        more = finished(select("chats.jsonl", session=own, **how))
+    assert [len(item.turns) for item in more.items] == [5, 5, 5]
+
+
 def test_a_pool_may_grow_between_rounds(session: Session, notes: list[str]) -> None:
     first = a_round(session, 0, strategy="longest")
     rows = read_jsonl(Path("pool.jsonl"))
