@@ -36,8 +36,9 @@ class Beside:
     """What a pool is selected from beside.
 
     `pool`: what is left of the pool. `inside`: items of the pool that are annotated or selected
-    already. `outside`: annotated items that are not in the pool. `log`, `rounds`: the log of rounds,
-    and those before this one in it. `number`: of this round. `again`: this one, if it is run again.
+    already. `outside`: annotated items that are not in the pool. `log`, `rounds`: the log of
+    rounds, and those before this one in it. `number`: of this round. `again`: this one, if it is
+    run again.
     """
 
     pool: Pool
@@ -255,7 +256,7 @@ def log_name(session: Session, request: SelectRequest) -> str | None:
 
 
 def check_again(row: RoundRow, found: Beside) -> None:
-    """Raise RunError if a round run again gives other items than before, and later ones build on it.
+    """Raise RunError if a round that later ones build on gives other items when it is run again.
 
     A round that was lost has no items to compare: none of its may be in a later round.
     """

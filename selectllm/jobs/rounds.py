@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import EncoderError, UsageError
+from selectllm.core.shown import capital
 from selectllm.core.types import Item, Pool
 from selectllm.evaluation.sets.diversity import coverage, kmeans_groups, mean_distance
 from selectllm.jobs.beside import Beside, check_again, encodes, log_name, missing_told
@@ -132,8 +133,12 @@ def _with_coverage(session: Session, pool: Pool, row: RoundRow, chosen: list[Ite
     if not encodes(session):
         session.note("The coverage of the round is not measured, since nothing here can embed.")
         return row
-    with session.computing("embedding") as advance:
-        vectors = np.asarray(session.embedder(advance).of(pool.items))
+    try:
+        with session.computing("embedding") as advance:
+            vectors = np.asarray(session.embedder(advance).of(pool.items))
+    except EncoderError as error:  # the items are selected, and may have been paid for
+        session.note(f"Warning: The coverage of the round is not measured. {capital(str(error))}.")
+        return row
     place = {item.id: position for position, item in enumerate(pool.items)}
     positions = sorted(place[item.id] for item in chosen)
     count = max(1, min(MOST_GROUPS, len(pool) // PER_GROUP))

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from selectllm.core.errors import PoolError, RunError, UsageError
+from selectllm.core.errors import EncoderError, PoolError, RunError, UsageError
 from selectllm.core.types import Item, Pool
 from selectllm.data.annotated import annotated_in
+from selectllm.data.encoders import Encoder, FunctionEncoder
 from selectllm.data.pool import load_pool
 from selectllm.evaluation.sets.diversity import coverage, kmeans_groups, mean_distance
+from selectllm.jobs.engine import LocalEngine
 from selectllm.jobs.rounds import Rounds, rounds
 from selectllm.jobs.selecting import ahead, select
 from selectllm.jobs.selection import Selection
@@ -397,6 +399,27 @@ def test_a_lost_round_is_not_put_back_with_items_of_later_rounds(
     assert ROUNDS.read_bytes() == before
 
 
+class Failing(LocalEngine):
+    """One machine whose encoder gives nothing that can be used."""
+
+    def encoder(self, name: str | None) -> Encoder:
+        def encode(texts: Sequence[str]) -> np.ndarray:
+            raise EncoderError("it cannot be loaded")
+
+        return FunctionEncoder("failing", encode)
+
+
+def test_a_round_is_kept_where_the_encoder_fails_once_the_items_are_selected(
+    session: Session, notes: list[str]
+) -> None:
+    with Session(cache="cache2", engine=Failing(), notes=notes.append) as own:
+        picks = a_round(own, 0, strategy="longest")
+    assert notes[-1].startswith("Warning: The coverage of the round is not measured. ")
+    (row,) = in_log().rounds
+    assert ([*row.ids], row.coverage) == (picks, None)
+    assert "Its coverage was not measured." in in_log().text
+
+
 def test_a_log_of_rounds_of_another_pool_is_refused(session: Session) -> None:
     a_round(session, 0)
     rows = read_jsonl(Path("pool.jsonl"))
@@ -411,7 +434,11 @@ def test_a_log_of_rounds_of_another_pool_is_refused(session: Session) -> None:
 def test_rounds_of_other_turns_of_the_same_chats_say_what_to_choose(tmp_path: Path) -> None:
     said = ("system", "user", "assistant", "user", "assistant")
     chats = [
-        {"messages": [{"role": role, "content": f"{role} {n} {at}"} for at, role in enumerate(said)]}
+        {
+            "messages": [
+                {"role": role, "content": f"{role} {n} {at}"} for at, role in enumerate(said)
+            ]
+        }
         for n in range(9)
     ]
     write_jsonl(tmp_path / "chats.jsonl", chats)
@@ -465,7 +492,7 @@ def test_a_quota_holds_in_a_round_and_is_told(session: Session, notes: list[str]
     counts = sorted(sum(i.row["topic"] == f"t{n}" for i in selection.items) for n in range(3))
     assert counts == [2, 4, 4]
     chosen(session, budget=1, strategy="longest", per="topic")
-    assert notes[-1].startswith("Of 3 groups by topic, 2 are too small for one of the 1 picks")
+    assert notes[-1].startswith("Of 3 groups by topic, 2 get none of the 1 pick")
     with pytest.raises(UsageError, match=r"`per` goes with .* rating:quality@1\+MODEL"):
         chosen(session, budget=5, prompt="short@1", model="mock/first", per="topic")
 
