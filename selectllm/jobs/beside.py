@@ -178,8 +178,12 @@ def _number(session: Session, request: SelectRequest, rounds: Sequence[RoundRow]
             f"decisions are in {request.log}."
         )
         return missing[0]
-    if missing:
-        session.note(f"Warning: {missing_told(missing)} Until then, its items may be picked again.")
+    if missing and request.given is None:
+        raise UsageError(
+            f"`rounds`: {missing_told(missing)} Or name the file of its items with `given`, in "
+            "every round, so that none of them is selected again",
+            argument="rounds",
+        )
     return max((row.round for row in rounds), default=0) + 1
 
 
@@ -262,11 +266,16 @@ def check_again(row: RoundRow, found: Beside) -> None:
     """
     known = [] if found.log is None else found.log.rounds()
     later = [one for one in known if one.round > row.round]
-    if found.again is not None:
-        differs = found.again.ids != row.ids
-    else:
-        differs = any({*one.ids} & {*row.ids} for one in later)
-    if later and differs:
+    if found.again is None:
+        twice = {item for one in later for item in one.ids} & {*row.ids}
+        if twice:
+            raise RunError(
+                f"`rounds`: Round {row.round}, which is missing from the log, selects items that "
+                f"later rounds selected too: {listed(sorted(twice))}. The log was not changed. "
+                "Name the file of its items with `given`, in every round",
+                argument="rounds",
+            )
+    elif later and found.again.ids != row.ids:
         raise RunError(
             f"`rounds`: Round {row.round}, run again, selects other items than before, and "
             f"{len(later)} later rounds build on those. The log was not changed. Restore the log "

@@ -381,11 +381,16 @@ def test_a_round_that_was_lost_is_told_and_put_back_by_running_it_again(
     assert not {*fourth} & {item for picks in lost for item in picks}
 
 
-def test_a_new_round_warns_of_one_that_was_lost(
-    session: Session, lost: list[list[str]], notes: list[str]
+def test_a_new_round_waits_for_one_that_was_lost_or_is_given_its_items(
+    session: Session, lost: list[list[str]]
 ) -> None:
-    a_round(session, 3)
-    assert any(note.startswith("Warning: Round 2 is missing") for note in notes)
+    before = ROUNDS.read_bytes()
+    with pytest.raises(UsageError, match=r"Round 2 is missing .* Or name the file of its items"):
+        a_round(session, 3)
+    assert ROUNDS.read_bytes() == before
+    given = Pool([own_pool().by_id[item] for item in lost[1]], "x")
+    fourth = a_round(session, 3, given=given)
+    assert not {*fourth} & {item for picks in lost for item in picks}
     assert [row.round for row in in_log().rounds] == [1, 3, 4]
 
 
@@ -394,7 +399,7 @@ def test_a_lost_round_is_not_put_back_with_items_of_later_rounds(
 ) -> None:
     Path("r1.decisions.jsonl").write_bytes(b"")  # what it decided is lost, too
     before = ROUNDS.read_bytes()
-    with pytest.raises(RunError, match="Round 2, run again, selects other items than before"):
+    with pytest.raises(RunError, match="Round 2, which is missing from the log, selects items"):
         a_round(session, 1, budget=45)
     assert ROUNDS.read_bytes() == before
 
