@@ -355,6 +355,13 @@ def test_a_damaged_log_is_told_and_can_be_mended(session: Session, selectllm: Co
     assert "rounds.jsonl:3 is not a round" in told.err
     assert "selectllm log repair rounds.jsonl" in told.err
     assert "1 round that can be read" in selectllm("log", "repair", ROUNDS).out
+    ROUNDS.write_bytes(b"".join([lines[0], lines[2]]))
+    refused = selectllm(
+        *("select", "pool.jsonl", "--budget", 3, "--strategy", "longest"),
+        *("--rounds", ROUNDS, "-o", "new.jsonl"),
+    )
+    assert (refused.code, "Or name the file of its items with --given" in refused.err) == (2, True)
+    ROUNDS.write_bytes(b"".join(lines[:2]))
     assert a_round(session, 1) == second
     assert [{*row.ids} for row in in_log().rounds] == [{*first}, {*second}]
 
@@ -450,7 +457,7 @@ def test_rounds_of_other_turns_of_the_same_chats_say_what_to_choose(tmp_path: Pa
     with Session(tmp_path, cache="cache") as own:
         how: SelectArguments = {"budget": 3, "strategy": "first", "rounds": "r.jsonl"}
         finished(select("chats.jsonl", session=own, **how))
-        with pytest.raises(UsageError, match="Choose the `columns` of that round"):
+        with pytest.raises(UsageError, match="Choose the `columns` and the turns of that round"):
             finished(select("chats.jsonl", session=own, columns={"turns": "first"}, **how))
         more = finished(select("chats.jsonl", session=own, **how))
     assert [len(item.turns) for item in more.items] == [5, 5, 5]
