@@ -227,8 +227,8 @@ def _of_round(session: Session, pool: Pool, row: RoundRow) -> set[str]:
     known = [pool.by_id[id] for id in row.ids if id in pool.by_id]
     if row.ids and not known:
         other = (
-            "Items without ids have some that are made from what is shown. Choose the `columns` and "
-            "the turns of that round, or another log"
+            "Items without ids have some that are made from what is shown. Choose the `columns` "
+            "and the turns of that round, or another log"
             if row.pool == pool.source
             else "So the log is of another pool. Choose another log"
         )
