@@ -42,14 +42,13 @@ FLAGS = {
 # The others that messages name in backticks, but those that are verbs too (export, utility).
 ARGUMENTS = frozenset(
     """
-    a add allow_unpriced answers api_base arm b baseline batch batch_size benchmark budget by
-    cache cluster_size concurrency demonstrations design dev differing distinct drain
-    drop_leaks encoder engine env_file epochs grid jobs keep learning_rate limit lower matched
-    max_age max_bytes max_cost max_filled max_length max_requests max_total_tokens metric model
-    model_arg new_tokens offline on_invalid only outcome partial pilot pool port prefilter
-    prompt prompts rating_cost ray_address reask record results retain rubric seed
-    shared_budget skip_bad strategy table teacher test threshold to training_seed unanswered
-    unknown untrained untrained_results vectors
+    a add allow_unpriced answers api_base arm b baseline batch batch_size benchmark budget by cache
+    cluster_size concurrency demonstrations design dev differing distinct drain drop_leaks encoder
+    engine env_file epochs given grid jobs keep learning_rate limit lower matched max_age max_bytes
+    max_cost max_filled max_length max_requests max_total_tokens metric model model_arg new_tokens
+    offline on_invalid only outcome partial pilot pool port prefilter prompt prompts rating_cost
+    ray_address reask record results retain rubric seed shared_budget skip_bad strategy table
+    teacher test threshold to training_seed unanswered unknown untrained untrained_results vectors
     """.split()
 )
 

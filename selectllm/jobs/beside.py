@@ -26,7 +26,7 @@ from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
 from selectllm.jobs.turns import turn
 from selectllm.selection.by_model import narrowed
-from selectllm.selection.round_log import RoundLog, read_rounds, texts_sha256
+from selectllm.selection.round_log import RoundLog, missing_in, read_rounds, texts_sha256
 from selectllm.selection.schema import RoundRow
 
 SHOWN = 20  # annotated items that a prompt may show
@@ -37,8 +37,9 @@ class Beside:
     """What a pool is selected from beside.
 
     `pool`: what is left of the pool. `inside`: items of the pool that are annotated or selected
-    already. `outside`: annotated items that are not in the pool. `rounds`: the log of rounds, and
-    those before this one in it.
+    already. `outside`: annotated items that are not in the pool. `log`, `rounds`: the log of
+    rounds, and those before this one in it. `number`: of this round. `again`: this one, if it is
+    run again.
     """
 
     pool: Pool
@@ -46,6 +47,7 @@ class Beside:
     outside: tuple[Item, ...] = ()
     log: RoundLog | None = None
     rounds: tuple[RoundRow, ...] = ()
+    number: int = 1
     again: RoundRow | None = None
 
     @property
@@ -125,7 +127,10 @@ def _given(
     else:
         path = Path(given) if session.folder is None else located(session.folder, str(given))
         with blaming("given"):
-            found, source = load_pool(path, columns=request.columns).pool, str(path)
+            loaded = load_pool(path, columns=request.columns, skip_bad=request.skip_bad)
+        found, source = loaded.pool, str(path)
+        if bad := len(loaded.rejected):
+            session.note(f"Left out of {path}: {counted(bad, 'bad row')}.")
     matched = annotated_in(pool, found.items, source)
     told = f"{len(found)} annotated items are given: {matched.by_id} are in the pool by their ids"
     if matched.by_text:
@@ -142,21 +147,53 @@ def _begun(
     """The rounds before this one, and this one if it is run again."""
     place = log_name(session, request)
     again = next((row for row in rounds if place is not None and row.log == place), None)
-    if again is None:
-        return Beside(pool, rounds=tuple(rounds))
-    later = [row.round for row in rounds if row.round > again.round]
-    session.note(
-        f"This is round {again.round} again, whose decisions are in {request.log}. For another "
-        "round, choose another output."
-    )
-    if later and (again.budget, again.seed) != (request.budget, request.seed):
+    number = _number(session, request, rounds) if again is None else again.round
+    later = [row for row in rounds if row.round > number]
+    if again is not None:
+        session.note(
+            f"This is round {number} again, whose decisions are in {request.log}. For another "
+            "round, choose another output."
+        )
+        if later and (again.budget, again.seed) != (request.budget, request.seed):
+            raise UsageError(
+                f"`rounds`: Round {number} selected {again.budget} items with seed {again.seed}, "
+                f"and {len(later)} later rounds build on it. Choose another output for a new round",
+                argument="rounds",
+            )
+    before = tuple(row for row in rounds if row.round < number)
+    if request.given is None and (beside := [row for row in before if row.given]):
+        session.note(
+            f"Warning: Round {beside[-1].round} was selected beside {beside[-1].given} items that "
+            "`given` named, and nothing is given now. So they are not left out. Give them in "
+            "every round."
+        )
+    return Beside(pool, rounds=before, number=number, again=again)
+
+
+def _number(session: Session, request: SelectRequest, rounds: Sequence[RoundRow]) -> int:
+    """Of a round that is not in the log: the next, or one that was lost and is run again."""
+    missing = missing_in(rounds)
+    if missing and request.log is not None and session.path(request.log).exists():
+        session.note(
+            f"Round {missing[0]} is missing from {request.rounds}. This is taken for it, since its "
+            f"decisions are in {request.log}."
+        )
+        return missing[0]
+    if missing and request.given is None:
         raise UsageError(
-            f"`rounds`: Round {again.round} selected {again.budget} items with seed {again.seed}, "
-            f"and {len(later)} later rounds build on it. Choose another output for a new round",
+            f"`rounds`: {missing_told(missing)} Or name the file of its items with `given`, in "
+            "every round, so that none of them is selected again",
             argument="rounds",
         )
-    before = tuple(row for row in rounds if row.round < again.round)
-    return Beside(pool, rounds=before, again=again)
+    return max((row.round for row in rounds), default=0) + 1
+
+
+def missing_told(missing: Sequence[int]) -> str:
+    """What to do about rounds that are missing from a log."""
+    return (
+        f"Round {missing[0]} is missing from the log of rounds. To put it back, run the command "
+        "that made it again, with the same output."
+    )
 
 
 def _left(
@@ -194,10 +231,15 @@ def _of_round(session: Session, pool: Pool, row: RoundRow) -> set[str]:
     without = {*gone}
     known = [*named(pool, [id for id in row.ids if id not in without])]
     if row.ids and not known:
+        other = (
+            "Items without ids have some that are made from what is shown. Choose the `columns` "
+            "and the turns of that round, or another log"
+            if row.pool == pool.source
+            else "So the log is of another pool. Choose another log"
+        )
         raise UsageError(
             f"`rounds`: Round {row.round} selected {len(row.ids)} items of {row.pool or 'a pool'}, "
-            f"and 0 of their ids are in {pool.source or 'the pool'}. So the log is of another "
-            "pool. Choose another log",
+            f"and 0 of their ids are in {pool.source or 'the pool'}. {other}",
             argument="rounds",
         )
     if len(known) == len(row.ids) and texts_sha256(known) != row.texts_sha256:
@@ -223,10 +265,22 @@ def log_name(session: Session, request: SelectRequest) -> str | None:
 
 
 def check_again(row: RoundRow, found: Beside) -> None:
-    """Raise RunError if a round that was run again gave other items, and later ones build on it."""
+    """Raise RunError if a round that later ones build on gives other items when it is run again.
+
+    A round that was lost has no items to compare: none of its may be in a later round.
+    """
     known = [] if found.log is None else found.log.rounds()
     later = [one for one in known if one.round > row.round]
-    if found.again is not None and later and found.again.ids != row.ids:
+    if found.again is None:
+        twice = {item for one in later for item in one.ids} & {*row.ids}
+        if twice:
+            raise RunError(
+                f"`rounds`: Round {row.round}, which is missing from the log, selects items that "
+                f"later rounds selected too: {listed(sorted(twice))}. The log was not changed. "
+                "Name the file of its items with `given`, in every round",
+                argument="rounds",
+            )
+    elif later and found.again.ids != row.ids:
         raise RunError(
             f"`rounds`: Round {row.round}, run again, selects other items than before, and "
             f"{len(later)} later rounds build on those. The log was not changed. Restore the log "

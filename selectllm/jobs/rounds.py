@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import EncoderError, UsageError
+from selectllm.core.shown import capital
 from selectllm.core.types import Item, Pool
 from selectllm.evaluation.sets.diversity import coverage, kmeans_groups, mean_distance
-from selectllm.jobs.beside import Beside, check_again, encodes, log_name
+from selectllm.jobs.beside import Beside, check_again, encodes, log_name, missing_told
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.by_model import Chosen
-from selectllm.selection.round_log import read_rounds, texts_sha256
+from selectllm.selection.round_log import missing_in, read_rounds, texts_sha256
 from selectllm.selection.schema import Coverage, RoundRow
 from selectllm.selection.strategies import Candidates, Strategy
 from selectllm.selection.strategies.candidates import seeded_rows
@@ -52,6 +53,8 @@ class Rounds:
         of = f" of {last.items}" if last.pool_sha256 else ""
         more = f", beside {last.given} that were annotated before" if last.given else ""
         lines.append(f"Together they selected {total}{of} items{more}.")
+        if missing := missing_in(self.rounds):
+            lines.append(missing_told(missing))
         return "\n".join([*lines, f"For the next round, run: {_next(self.path)}"])
 
     def to_json(self) -> dict[str, Any]:
@@ -77,8 +80,7 @@ async def rounds(log: Path | str) -> Rounds:
     path = Path(log)
     if not path.exists():
         raise UsageError(
-            f"`log` {path} does not exist. A log of rounds is written by: {_next(path)}",
-            argument="log",
+            f"{path} does not exist. A log of rounds is written by: {_next(path)}", argument="log"
         )
     return Rounds(path, tuple(read_rounds(path)))
 
@@ -93,13 +95,11 @@ def log_round(
     """Write what was selected into the log of rounds, once; `pool`: the whole."""
     if found.log is None:
         return
-    last = max((one.round for one in found.log.rounds()), default=0)
-    number = found.again.round if found.again else last + 1
     ids = {choice.item.id for choice in chosen}
     items = [item for item in pool.items if item.id in ids]
     earlier = {item for one in found.rounds for item in one.ids}
     row = RoundRow(
-        round=number,
+        round=found.number,
         budget=request.budget,
         selector=_selector(request),
         seed=request.seed,
@@ -133,8 +133,12 @@ def _with_coverage(session: Session, pool: Pool, row: RoundRow, chosen: list[Ite
     if not encodes(session):
         session.note("The coverage of the round is not measured, since nothing here can embed.")
         return row
-    with session.computing("embedding") as advance:
-        vectors = np.asarray(session.embedder(advance).of(pool.items))
+    try:
+        with session.computing("embedding") as advance:
+            vectors = np.asarray(session.embedder(advance).of(pool.items))
+    except EncoderError as error:  # the items are selected, and may have been paid for
+        session.note(f"Warning: The coverage of the round is not measured. {capital(str(error))}.")
+        return row
     place = {item.id: position for position, item in enumerate(pool.items)}
     positions = sorted(place[item.id] for item in chosen)
     count = max(1, min(MOST_GROUPS, len(pool) // PER_GROUP))

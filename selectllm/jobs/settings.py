@@ -122,7 +122,9 @@ class SelectRequest:
             )
         if self.per is not None and self.strategy is None:
             raise UsageError(
-                "`per` goes with `strategy`. A model is shown clusters of the whole pool",
+                "`per` goes with `strategy`, since a model is shown clusters of the whole pool. To "
+                "hold a model to a quota, let it rate each item: choose a `strategy` such as "
+                "rating:quality@1+MODEL",
                 argument="per",
             )
         self._check_values()

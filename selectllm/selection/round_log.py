@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ def read_rounds(path: Path) -> list[RoundRow]:
     """The rounds of a log, in their order. Raises RunError for what is none."""
     content: LogContent[int, RoundRow] = read_rows(path, ROUNDS)
     return [content.latest[number] for number in sorted(content.latest)]
+
+
+def missing_in(rounds: Iterable[RoundRow]) -> list[int]:
+    """The numbers of rounds that others follow but the log has lost, as in a repair."""
+    numbers = {row.round for row in rounds}
+    return [number for number in range(1, max(numbers, default=0)) if number not in numbers]
 
 
 class RoundLog(RowLog[int, RoundRow]):

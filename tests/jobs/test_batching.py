@@ -149,6 +149,33 @@ def test_strategies_that_ask_are_in_the_same_batch(
     assert len(batches.batches[0].rows) == 8 + 40
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    ["token-uncertainty:m", "margin:m", "mean-entropy:m", "task-confidence:rating+m"],
+)
+def test_what_a_model_is_unsure_of_is_asked_in_batches(
+    selectllm: Command, batches: BatchServer, strategy: str
+) -> None:
+    strategy = strategy.replace(":m", ":openai/m").replace("+m", "+openai/m")
+    write_jsonl(Path("pool.jsonl"), pool_rows(40))
+    pick = ("select", "pool.jsonl", "--budget", 4, "--strategy", strategy)
+    asking = ("--api-base", batches.base_url, "--rounds", "rounds.jsonl")
+    batches.hold = True
+    under_way = selectllm(*pick, *asking, "-o", "in-batches.jsonl", "--batch", "--no-wait")
+    assert under_way.code == 5, under_way.err
+    batches.hold = False
+    done = selectllm(*pick, *asking, "-o", "in-batches.jsonl", "--batch")
+    assert done.code == 0, done.err
+    (made,) = batches.batches
+    assert (len(made.rows), batches.calls) == (40, 0)
+    assert {row["body"]["top_logprobs"] for row in made.rows} == {20}
+    plain = selectllm(*pick, *asking[:2], "-o", "by-calls.jsonl", "--cache", "other")
+    assert plain.code == 0, plain.err
+    assert batches.calls == 40
+    assert Path("in-batches.jsonl").read_bytes() == Path("by-calls.jsonl").read_bytes()
+    assert len(selectllm("rounds", "rounds.jsonl", "--json").json["rounds"]) == 1
+
+
 def test_what_asks_one_after_another_cannot_be_done_in_batches(
     selectllm: Command, batches: BatchServer
 ) -> None:

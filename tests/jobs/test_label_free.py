@@ -131,6 +131,10 @@ def test_select_takes_the_most_and_asks_once(
     assert [i.id for i in first.items] == [i.id for i in again.items]
     assert (len(first), first.filled, provider.count) == (6, 0, calls)
     assert len(first.replies) == calls
+    sent = finished(ahead("pool.jsonl", session=session, **how)).sent
+    assert (sent is None) == (not calls)
+    if sent is not None:
+        assert (sent.cached, sent.looked_up, sent.outlay.calls) == (ITEMS, ITEMS, 0)
     assert first.spent_usd > 0 if calls else first.spent_usd == 0
     assert again.spent_usd == 0
 

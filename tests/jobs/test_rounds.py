@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from selectllm.core.errors import RunError, UsageError
+from selectllm.core.errors import EncoderError, PoolError, RunError, UsageError
 from selectllm.core.types import Item, Pool
 from selectllm.data.annotated import annotated_in
+from selectllm.data.encoders import Encoder, FunctionEncoder
 from selectllm.data.pool import load_pool
 from selectllm.evaluation.sets.diversity import coverage, kmeans_groups, mean_distance
+from selectllm.jobs.engine import LocalEngine
 from selectllm.jobs.rounds import Rounds, rounds
 from selectllm.jobs.selecting import ahead, select
 from selectllm.jobs.selection import Selection
@@ -289,6 +291,29 @@ def test_what_was_annotated_before_the_first_round_counts_in_each(session: Sessi
     assert {row.given for row in in_log().rounds} == {15}
 
 
+def test_what_was_given_to_an_earlier_round_alone_is_told(
+    session: Session, notes: list[str]
+) -> None:
+    write_jsonl(Path("done.jsonl"), read_jsonl(Path("pool.jsonl"))[:15])
+    a_round(session, 0, given="done.jsonl")
+    a_round(session, 1, given="done.jsonl")
+    assert not any("every round" in note for note in notes)
+    a_round(session, 2)
+    assert any(
+        note.startswith("Warning: Round 2 was selected beside 15 items that") for note in notes
+    )
+
+
+def test_bad_rows_of_what_is_given_can_be_left_out(session: Session, notes: list[str]) -> None:
+    row = read_jsonl(Path("pool.jsonl"))[0]
+    write_jsonl(Path("done.jsonl"), [row, {**row, "response": "by another annotator"}])
+    with pytest.raises(PoolError, match=r"done\.jsonl:2: id 'item-000' is taken .*skip_bad"):
+        chosen(session, budget=5, strategy="first", given="done.jsonl")
+    left = chosen(session, budget=5, strategy="first", given="done.jsonl", skip_bad=True)
+    assert ids(left)[0] == "item-001"
+    assert "Left out of done.jsonl: 1 bad row." in notes
+
+
 def test_a_round_that_is_run_again_is_the_same_and_is_not_doubled(
     session: Session, notes: list[str]
 ) -> None:
@@ -330,8 +355,81 @@ def test_a_damaged_log_is_told_and_can_be_mended(session: Session, selectllm: Co
     assert "rounds.jsonl:3 is not a round" in told.err
     assert "selectllm log repair rounds.jsonl" in told.err
     assert "1 round that can be read" in selectllm("log", "repair", ROUNDS).out
+    ROUNDS.write_bytes(b"".join([lines[0], lines[2]]))
+    refused = selectllm(
+        *("select", "pool.jsonl", "--budget", 3, "--strategy", "longest"),
+        *("--rounds", ROUNDS, "-o", "new.jsonl"),
+    )
+    assert (refused.code, "Or name the file of its items with --given" in refused.err) == (2, True)
+    ROUNDS.write_bytes(b"".join(lines[:2]))
     assert a_round(session, 1) == second
     assert [{*row.ids} for row in in_log().rounds] == [{*first}, {*second}]
+
+
+@pytest.fixture
+def lost(session: Session) -> list[list[str]]:
+    """What three rounds selected, the second of which was lost in a repair of the log."""
+    made = [a_round(session, number) for number in range(3)]
+    lines = ROUNDS.read_bytes().splitlines(keepends=True)
+    ROUNDS.write_bytes(b"".join([*lines[:2], lines[3]]))
+    return made
+
+
+def test_a_round_that_was_lost_is_told_and_put_back_by_running_it_again(
+    session: Session, lost: list[list[str]], notes: list[str]
+) -> None:
+    assert "Round 2 is missing from the log of rounds. To put it back," in in_log().text
+    assert a_round(session, 1) == lost[1]
+    assert "Round 2 is missing from rounds.jsonl. This is taken for it," in notes[-2]
+    log = in_log()
+    assert [{*row.ids} for row in log.rounds] == [{*picks} for picks in lost]
+    assert "missing" not in log.text
+    fourth = a_round(session, 3)
+    assert not {*fourth} & {item for picks in lost for item in picks}
+
+
+def test_a_new_round_waits_for_one_that_was_lost_or_is_given_its_items(
+    session: Session, lost: list[list[str]]
+) -> None:
+    before = ROUNDS.read_bytes()
+    with pytest.raises(UsageError, match=r"Round 2 is missing .* Or name the file of its items"):
+        a_round(session, 3)
+    assert ROUNDS.read_bytes() == before
+    given = Pool([own_pool().by_id[item] for item in lost[1]], "x")
+    fourth = a_round(session, 3, given=given)
+    assert not {*fourth} & {item for picks in lost for item in picks}
+    assert [row.round for row in in_log().rounds] == [1, 3, 4]
+
+
+def test_a_lost_round_is_not_put_back_with_items_of_later_rounds(
+    session: Session, lost: list[list[str]]
+) -> None:
+    Path("r1.decisions.jsonl").write_bytes(b"")  # what it decided is lost, too
+    before = ROUNDS.read_bytes()
+    with pytest.raises(RunError, match="Round 2, which is missing from the log, selects items"):
+        a_round(session, 1, budget=45)
+    assert ROUNDS.read_bytes() == before
+
+
+class Failing(LocalEngine):
+    """One machine whose encoder gives nothing that can be used."""
+
+    def encoder(self, name: str | None) -> Encoder:
+        def encode(texts: Sequence[str]) -> np.ndarray:
+            raise EncoderError("it cannot be loaded")
+
+        return FunctionEncoder("failing", encode)
+
+
+def test_a_round_is_kept_where_the_encoder_fails_once_the_items_are_selected(
+    session: Session, notes: list[str]
+) -> None:
+    with Session(cache="cache2", engine=Failing(), notes=notes.append) as own:
+        picks = a_round(own, 0, strategy="longest")
+    assert notes[-1].startswith("Warning: The coverage of the round is not measured. ")
+    (row,) = in_log().rounds
+    assert ([*row.ids], row.coverage) == (picks, None)
+    assert "Its coverage was not measured." in in_log().text
 
 
 def test_a_log_of_rounds_of_another_pool_is_refused(session: Session) -> None:
@@ -343,6 +441,26 @@ def test_a_log_of_rounds_of_another_pool_is_refused(session: Session) -> None:
     write_jsonl(Path("pool.jsonl"), [{**row, "instruction": "other"} for row in rows])
     with pytest.raises(UsageError, match="stand for other texts"):
         a_round(session, 1)
+
+
+def test_rounds_of_other_turns_of_the_same_chats_say_what_to_choose(tmp_path: Path) -> None:
+    said = ("system", "user", "assistant", "user", "assistant")
+    chats = [
+        {
+            "messages": [
+                {"role": role, "content": f"{role} {n} {at}"} for at, role in enumerate(said)
+            ]
+        }
+        for n in range(9)
+    ]
+    write_jsonl(tmp_path / "chats.jsonl", chats)
+    with Session(tmp_path, cache="cache") as own:
+        how: SelectArguments = {"budget": 3, "strategy": "first", "rounds": "r.jsonl"}
+        finished(select("chats.jsonl", session=own, **how))
+        with pytest.raises(UsageError, match="Choose the `columns` and the turns of that round"):
+            finished(select("chats.jsonl", session=own, columns={"turns": "first"}, **how))
+        more = finished(select("chats.jsonl", session=own, **how))
+    assert [len(item.turns) for item in more.items] == [5, 5, 5]
 
 
 def test_a_pool_may_grow_between_rounds(session: Session, notes: list[str]) -> None:
@@ -386,8 +504,8 @@ def test_a_quota_holds_in_a_round_and_is_told(session: Session, notes: list[str]
     counts = sorted(sum(i.row["topic"] == f"t{n}" for i in selection.items) for n in range(3))
     assert counts == [2, 4, 4]
     chosen(session, budget=1, strategy="longest", per="topic")
-    assert notes[-1].startswith("Of 3 groups by topic, 2 are too small for one of the 1 picks")
-    with pytest.raises(UsageError, match="`per` goes with `strategy`"):
+    assert notes[-1].startswith("Of 3 groups by topic, 2 get none of the 1 pick")
+    with pytest.raises(UsageError, match=r"`per` goes with .* rating:quality@1\+MODEL"):
         chosen(session, budget=5, prompt="short@1", model="mock/first", per="topic")
 
 
@@ -401,6 +519,8 @@ def test_the_verb_prints_what_each_round_selected(session: Session, selectllm: C
             *("--vectors", "v.npy", "--rounds", ROUNDS, "-o", f"r{number}.jsonl", "--quiet"),
         )
         assert run.code == 0, run.err
+    none = selectllm("rounds", "none.jsonl")
+    assert (none.code, none.err.split(" A log")[0]) == (2, "selectllm: none.jsonl does not exist.")
     told = selectllm("rounds", ROUNDS)
     assert told.code == 0
     first, second, together, following = told.out.splitlines()

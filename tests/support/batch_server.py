@@ -297,10 +297,11 @@ def _line(**row: Any) -> bytes:
 
 
 def _listed(text: str) -> Row:
-    """A first token, and the letters in its place, in an order that depends on the question."""
+    """A first token, and the letters in its place; order and odds depend on the question."""
+    rarer = sha256(text.encode()).digest()[0] / 256
     letters = sorted("ABCDE", key=lambda letter: sha256(f"{letter}{text}".encode()).digest())
     top = [
-        {"token": letter, "logprob": -1.0 - place, "bytes": None}
+        {"token": letter, "logprob": -1.0 - rarer - place, "bytes": None}
         for place, letter in enumerate(letters)
     ]
     return {**top[0], "top_logprobs": top}

@@ -185,7 +185,10 @@ async def measure_forecast(
         for each in ahead.requests
         if recall(each.key) is None
     )
-    return Forecast(scorer.name, ahead.spec, len(items), (), 0, unasked, ESTIMATE)
+    each = max(1, len(ahead.requests) // len(items))  # requests of an item
+    measured = len(items) - -(-len(unasked) // each)
+    name = scorer.name
+    return Forecast(name, ahead.spec, len(items), (), 0, unasked, ESTIMATE, measured=measured)
 
 
 def scaled(forecast: Forecast, decisions: int) -> Forecast:

@@ -19,6 +19,11 @@ def check_column(name: str, column: str, items: Sequence[Item]) -> None:
         return
     if len(without) == len(items):
         known = sorted({key for item in items[:100] for key in item.row})
+        if column in known:
+            raise UnfitError(
+                f"strategy {name}: column {column!r} holds no text and no number to divide by. "
+                "Name another column"
+            )
         raise UnfitError(f"strategy {name}: {unknown('column', column, known)}")
     raise UnfitError(
         f"strategy {name}: {len(without)} of {len(items)} items have no {column!r}: "

@@ -12,6 +12,7 @@ import numpy as np
 from selectllm.core.arrays import Ints
 from selectllm.core.codec import seeded_hash
 from selectllm.core.names import listed
+from selectllm.core.shown import counted
 from selectllm.selection.strategies.candidates import Candidates
 from selectllm.selection.strategies.columns import value_of
 from selectllm.selection.strategies.strategy import Strategy
@@ -127,9 +128,10 @@ def _told(column: str, divide: Divide, candidates: Candidates, n: int) -> Sequen
     ]
     told = []
     if none:
+        get = "gets" if len(none) == 1 else "get"
         told.append(
-            f"Of {len(shares)} groups by {column}, {len(none)} are too small for one of the {n} "
-            f"picks: {listed(none)}. A larger budget gives them some."
+            f"Of {len(shares)} groups by {column}, {len(none)} {get} none of the "
+            f"{counted(n, 'pick')}: {listed(none)}. A larger budget gives them some."
         )
     if short:
         told.append(

@@ -83,8 +83,7 @@ def test_groups_that_are_too_small_are_told() -> None:
     told = find_strategy("per:topic:longest").told
     assert told is not None
     assert told(candidates, 9) == [
-        "Of 3 groups by topic, 1 are too small for one of the 9 picks: 'c'. A larger budget gives "
-        "them some."
+        "Of 3 groups by topic, 1 gets none of the 9 picks: 'c'. A larger budget gives them some."
     ]
     even = find_strategy("equal-per:topic:longest").told
     assert even is not None
