@@ -27,6 +27,7 @@ from selectllm.core.errors import (
     SelectLLMError,
 )
 from selectllm.core.files import read_json
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.runs.verify import verification
 from selectllm.jobs.auditing import audit
 from selectllm.jobs.comparing import ab
@@ -36,6 +37,7 @@ from selectllm.jobs.planning import plan
 from selectllm.jobs.sync import finished
 from selectllm.models.model import ModelSpec
 from selectllm.report.schemas import schema
+from selectllm.report.votes import asking_sentences
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support import forked
 from tests.support.cli_files import RATED, served, write_suite
@@ -106,6 +108,29 @@ def planned(*changes: str) -> Any:
 
 def questions(server: ProviderServer) -> list[str]:
     return [fingerprint(seen.body) for seen in server.requests]
+
+
+# --- a preference for a place
+
+
+@pytest.mark.parametrize(("prompt", "places"), [("pair@1", 2), ("few@1", 3)])
+def test_a_report_says_how_often_what_stood_at_each_place_won(prompt: str, places: int) -> None:
+    with ProviderServer(reply=lambda messages: "A") as server:
+        finished(evaluate(write_suite(RATED, by(prompt), served(server)), out="run"))
+        asked = server.count
+    assert pair()["wins"] == [asked, *[0] * (places - 1)]
+    assert not verification(Path("run")).differences
+    said = asking_sentences(RunResults.read(Path("run/results.json"), "{why}"))
+    share = f"won 100 % of {asked} comparisons" if places == 2 else f"chosen {asked}, 0, 0 times"
+    assert [share in sentence for sentence in said] == [True]
+
+
+@pytest.mark.parametrize(("prompt", "respond"), [("short@1", None), ("point@1", knowing)])
+def test_nothing_is_said_of_places_where_none_is_compared(prompt: str, respond: Any) -> None:
+    with ProviderServer(respond) as server:
+        finished(evaluate(write_suite(RATED, by(prompt), served(server)), out="run"))
+    assert "wins" not in pair()
+    assert all("wins" not in row for row in logged())
 
 
 # --- what is asked, and what comes of it
