@@ -32,10 +32,12 @@ from selectllm.evaluation.runs.verify import verification
 from selectllm.jobs.auditing import audit
 from selectllm.jobs.comparing import ab
 from selectllm.jobs.evaluating import evaluate
+from selectllm.jobs.evidence import read_evidence
 from selectllm.jobs.optimizing import optimize
 from selectllm.jobs.planning import plan
 from selectllm.jobs.sync import finished
 from selectllm.models.model import ModelSpec
+from selectllm.prompting.library import PromptLibrary
 from selectllm.report.schemas import schema
 from selectllm.report.votes import asking_sentences
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
@@ -123,6 +125,40 @@ def test_a_report_says_how_often_what_stood_at_each_place_won(prompt: str, place
     said = asking_sentences(RunResults.read(Path("run/results.json"), "{why}"))
     share = f"won 100 % of {asked} comparisons" if places == 2 else f"chosen {asked}, 0, 0 times"
     assert [share in sentence for sentence in said] == [True]
+
+
+@each_way
+def test_a_page_says_which_candidates_each_question_showed(prompt: str) -> None:
+    """Also where a reply was of no use and the question was asked again."""
+
+    def sometimes(body: Any, headers: Mapping[str, str], n: int) -> Answer:
+        useless = Answer(200, completion("Hm.", usage=USAGE))
+        return useless if not body.get("logprobs") and n % 3 == 0 else knowing(body, headers, n)
+
+    with ProviderServer(sometimes) as server:
+        finished(evaluate(write_suite(RATED, by(prompt), served(server)), out="run"))
+        asked = Counter(tuple(ratings_in(seen.body)) for seen in server.requests)
+    evidence = read_evidence(Path("run"), PromptLibrary())
+    assert evidence is not None
+    told: Counter[tuple[int, ...]] = Counter()
+    for choice in evidence.choices:
+        items = [evidence.items[i] for i in evidence.showings[choice.showing].items]
+        topics = [re.findall(r"Explain topic \d+", item.instruction)[0] for item in items]
+        told.update(tuple(RATING[topics[s]] for s in a.shown or ()) for a in choice.attempts)
+    assert {shown: times for shown, times in told.items() if shown} == asked
+    assert "and which candidates each of them showed" in " ".join(evidence.notes)
+
+
+def test_what_a_question_showed_is_left_out_where_the_answers_lead_elsewhere() -> None:
+    with ProviderServer(knowing) as server:
+        finished(evaluate(write_suite(RATED, by("pair@1"), served(server)), out="run"))
+    begin, *rows = read_jsonl(Path("run/decisions.jsonl"))
+    for row in rows:
+        row |= {"wins": [10, 0]} if "model" in row else {}
+    write_jsonl(Path("run/decisions.jsonl"), [begin, *rows])
+    evidence = read_evidence(Path("run"), PromptLibrary())
+    assert evidence is not None
+    assert not any(a.shown for choice in evidence.choices for a in choice.attempts)
 
 
 @pytest.mark.parametrize(("prompt", "respond"), [("short@1", None), ("point@1", knowing)])
