@@ -15,7 +15,7 @@ def asking_sentences(results: RunResults) -> Iterator[str]:
     how often what stood at each place won.
     """
     for pair in results.pairs:
-        if pair.wins is not None and sum(pair.wins):
+        if pair.wins is not None and any(pair.wins):
             yield _places(pair, pair.wins)
         if pair.vote is not None:
             yield _saved(pair, pair.vote)
