@@ -66,9 +66,14 @@ def _compared(fixed: FixedVote) -> str:
     same = "" if fixed.same is None else f" picked the same in {percent(fixed.same)} of decisions"
     known = {name: found for name, found in fixed.difference.items() if found is not None}
     lost = [
-        f"{abs(found.estimate):.3f} {'lost' if found.estimate < 0 else 'won'} of captured {name} "
-        f"(difference {found.estimate:+.3f}, {spread(found, 3)})"
+        f"{_changed(found.estimate, name)} (difference {found.estimate:+.3f}, {spread(found, 3)})"
         for name, found in known.items()
     ]
     told = f": {'; '.join(lost)}" if lost else ""
     return f"The fixed vote {fixed.model} of {count(fixed.ballots)} ballots{same}{told}."
+
+
+def _changed(difference: float, name: str) -> str:
+    if round(difference, 3) == 0:
+        return f"no captured {name} was lost or won"
+    return f"{abs(difference):.3f} {'lost' if difference < 0 else 'won'} of captured {name}"
