@@ -66,6 +66,7 @@ SECTIONS = {
     "assisted": Section("assisted.py", quick=("--replicates", "20")),
     "student": Section("student.py"),
     "pairs": Section("pairs.py", quick=("--clusters", "10")),
+    "votes": Section("votes.py", quick=("--clusters", "10", "--limit", "0")),
     "ways": Section("ways_of_asking.py", quick=("--limit", "2", "--rows", "1", "3")),
     "dolly": Section("dolly.py", quick=("--clusters", "2")),
     "ablation": Section("ablation.py", quick=("--limit", "2")),

@@ -276,7 +276,8 @@ class Decision:
     only when the selector ordered all candidates. `model` and `prompt` are None for a strategy.
     `scores`: the numbers that it was picked by, one for each of `picks`, if a strategy goes by any,
     or a prompt asks about one item or two at a time. `ballots`: how many an adaptive vote had; None
-    for everything else.
+    for everything else. `wins`: by place, how often what stood there won, of a prompt that asks
+    which of two or a few is better; None for everything else.
     """
 
     cluster: int
@@ -295,6 +296,7 @@ class Decision:
     ranking: tuple[str, ...] | None = None
     scores: tuple[float, ...] | None = None
     ballots: int | None = None
+    wins: tuple[int, ...] | None = None
 
     @property
     def replies(self) -> tuple[Attempt, ...]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from selectllm.core.errors import PromptError, RunError, SelectLLMError
 from selectllm.core.files import read_json
@@ -18,8 +19,11 @@ from selectllm.jobs.computing import all_stays
 from selectllm.jobs.provenance import provenance
 from selectllm.jobs.rating import SCALE, pool_of_run
 from selectllm.jobs.workspace import Workspace
+from selectllm.models.model import ModelSpec
+from selectllm.models.providers.mock import MockModel
 from selectllm.prompting.library import PromptLibrary
 from selectllm.prompting.parts import Numbered, Part, Parted, PartedPrompt
+from selectllm.prompting.prompt import Prompt
 from selectllm.report.formats import Place
 from selectllm.report.html.evidence import (
     AskedRatings,
@@ -34,11 +38,15 @@ from selectllm.report.html.evidence import (
     ShownItem,
 )
 from selectllm.selection.decision_log import read_log
+from selectllm.selection.replay import shown_by_attempts
+from selectllm.selection.selector import Selector
+from selectllm.selection.task import AskSettings, Task
 from selectllm.selection.ways.following import way_of
 from selectllm.utility.annotation.asked import default_rubric
 from selectllm.utility.annotation.sheets import HOW_TO_FILL, SHEET_MARK
 
 SEARCH = "optimize.json"  # of a folder whose decisions are those of a search, not of one run
+SCRIPT = MockModel(ModelSpec("no model", "mock/first"))  # which is not asked
 ByArm = Mapping[str, Mapping[int, float]]
 """G by arm and cluster: 0 for the worst possible picks, 1 for the best."""
 
@@ -146,7 +154,7 @@ def _collected(
 ) -> _Collected:
     """Raises RunError for decisions on items that are not the run's."""
     try:
-        collected = _Collected(inputs, decisions, *_pool(folder))
+        collected = _Collected(inputs, decisions, *_pool(folder), read_manifest(folder))
         collected.render_with(library)
     except KeyError as error:
         raise RunError(
@@ -205,12 +213,14 @@ class _Collected:
     decisions: Sequence[Decision]
     pool: Pool | None
     notes: list[str]
+    manifest: Mapping[str, Any]
     by_arm: dict[Arm, list[Decision]] = field(init=False)
     numbers: dict[str, int] = field(init=False)
     showings: dict[tuple[str, ...], Showing] = field(default_factory=dict)
     choices: list[ShownChoice] = field(default_factory=list)
     _numbered: dict[Parted, int] = field(default_factory=dict)
     prompts: dict[str, PartedPrompt] = field(default_factory=dict)
+    ways: dict[str, Prompt] = field(default_factory=dict)
     replies: Numbered = field(default_factory=Numbered)
     pieces: Numbered = field(default_factory=Numbered)
 
@@ -262,16 +272,47 @@ class _Collected:
                 self.notes.append(f"Prompt {ref} is not shown: {error}.")
                 continue
             if way_of(prompt) is not None:
-                self.notes.append(
-                    f"Prompt {ref} asks several questions about each cluster. Their replies are "
-                    "shown, but not what each of them showed the model."
-                )
+                self._load_way(ref, prompt, sha256)
             elif prompt.sha256 == sha256:
                 self.prompts[ref] = PartedPrompt(prompt, self.inputs.picks)
             else:
                 self.notes.append(
                     f"Prompt {ref} is not shown: its file is not the one that the run used."
                 )
+
+    def _load_way(self, ref: str, prompt: Prompt, sha256: str) -> None:
+        """Of a prompt that asks several questions about each cluster."""
+        told = "but not which candidates each of them showed: its file is not the run's."
+        if prompt.sha256 == sha256:
+            self.ways[ref] = prompt
+            told = "and which candidates each of them showed."
+        self.notes.append(
+            f"Prompt {ref} asks several questions about each cluster. Their replies are shown, "
+            f"{told}"
+        )
+
+    def _slots(self, decision: Decision) -> Sequence[tuple[int, ...] | None]:
+        """For every attempt the slots of the candidates that it showed, of some of them."""
+        nothing = [None] * len(decision.attempts)
+        prompt = self.ways.get(decision.prompt or "")
+        if prompt is None or self.pool is None:
+            return nothing
+        given = self.inputs.specs[decision.model or ""]
+        kept = ("id", "context", "max_tokens", "structured", "extra", "answer", "reasoning")
+        settings = {name: given[name] for name in kept if name in given}
+        spec = ModelSpec(name=decision.model or "", **settings)
+        task = Task(
+            Selector(prompt, spec, SCRIPT),
+            decision.cluster,
+            tuple(self.pool.by_id[item] for item in decision.shown),
+            self.inputs.picks,
+            order=decision.order,
+            repeat=decision.repeat,
+            seed=self.manifest["seed"] + decision.repeat,
+        )
+        found = shown_by_attempts(task, decision, AskSettings(reask=self.manifest["reask"]))
+        slots = {item: slot for slot, item in enumerate(decision.shown)}
+        return nothing if found is None else [tuple(slots[i] for i in ids) for ids in found]
 
     def _shape(self, decision: Decision) -> int | None:
         prompt = self.prompts.get(decision.prompt or "")
@@ -302,11 +343,11 @@ class _Collected:
             picks=tuple(slots[item] for item in decision.picks),
             status=decision.status,
             problems=decision.problems,
-            attempts=tuple(map(self._attempt, decision.attempts)),
+            attempts=tuple(map(self._attempt, decision.attempts, self._slots(decision))),
             shape=shape,
         )
 
-    def _attempt(self, attempt: Attempt) -> ShownAttempt:
+    def _attempt(self, attempt: Attempt, shown: tuple[int, ...] | None) -> ShownAttempt:
         return ShownAttempt(
             self.replies.of(attempt.reply),
             attempt.finish_reason,
@@ -314,6 +355,7 @@ class _Collected:
             attempt.tokens_out,
             attempt.cost_usd,
             attempt.kind,
+            shown,
         )
 
     def lengths(self) -> Iterator[LengthBin]:

@@ -171,7 +171,9 @@ def front_matter(source: str, path: str) -> dict[str, Any]:
 def _check_value(key: str, value: object, path: str) -> None:
     if key in NUMBERS:
         if type(value) is not int or value < 1:
-            raise PromptError(f"{path}: {key} must be a whole number, not {shortened(value)}")
+            raise PromptError(
+                f"{path}: {key} must be a whole number above 0, not {shortened(value)}"
+            )
     elif not isinstance(value, str) or not value.strip():
         raise PromptError(f"{path}: {key} must be a text, not {shortened(value)}")
     elif key == "labels" and value not in LABELS:

@@ -12,7 +12,7 @@ from selectllm.report.as_markdown import as_markdown, plain
 from selectllm.report.noise import noise_facts
 from selectllm.report.terminal import render_results
 from selectllm.report.verdict_sentences import figures, in_full, lead
-from selectllm.report.votes import vote_sentences
+from selectllm.report.votes import asking_sentences
 from selectllm.report.wording import (
     Fact,
     count,
@@ -51,7 +51,7 @@ def markdown(results: RunResults) -> str:
     elif not verdicts:
         parts.append(as_markdown(render_results(results)).rstrip())
     if verdicts or noise:  # else the tables are followed by them
-        parts += map(plain, vote_sentences(results))
+        parts += map(plain, asking_sentences(results))
     return "\n\n".join(parts) + "\n"
 
 

@@ -12,7 +12,7 @@ from selectllm.evaluation.metrics.schema import UtilityAgreement
 from selectllm.evaluation.runs.schema import RunResults, RunUtility
 from selectllm.report.layout import Visible, add_row, table
 from selectllm.report.verdict import headline, in_brief, render_noise, render_verdict
-from selectllm.report.votes import vote_sentences
+from selectllm.report.votes import asking_sentences
 from selectllm.report.wording import (
     UNVALIDATED,
     ceiling,
@@ -65,7 +65,7 @@ def render_brief(results: RunResults) -> RenderableType:
     for utility in results.utilities:
         parts += [_agreement_table(results, utility), _trust(utility)]
         parts += _sentences(results, utility)
-    votes = map(Text, vote_sentences(results))
+    votes = map(Text, asking_sentences(results))
     return Group(*parts, *_unusable(results), *votes, *_unrated(results))
 
 
@@ -87,7 +87,7 @@ def render_results(results: RunResults) -> RenderableType:
         if not results.verdicts:  # which say as much of their arms
             parts += _sentences(results, utility)
     if results.pairs:
-        parts += [_answers_table(results), *_slots(results), *map(Text, vote_sentences(results))]
+        parts += [_answers_table(results), *_slots(results), *map(Text, asking_sentences(results))]
     if results.overlaps:
         parts.append(_overlaps_table(results))
     if not results.verdicts:

@@ -1,22 +1,41 @@
-"""What adaptive votes asked and saved, and what agreement that took, in sentences."""
+"""What votes asked and saved, and which place won where a few are compared, in sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from selectllm.evaluation.runs.schema import AdaptiveVote, FixedVote, PairFigures, RunResults
 from selectllm.report.wording import count, counted, percent, spread
 
 
-def vote_sentences(results: RunResults) -> Iterator[str]:
+def asking_sentences(results: RunResults) -> Iterator[str]:
     """Of every pair with an adaptive vote: what it asked, and how it compares with the fixed one.
 
-    Where the run has no fixed vote: how it gets one.
+    Where the run has no fixed vote: how it gets one. Of every prompt that compares two or a few:
+    how often what stood at each place won.
     """
     for pair in results.pairs:
+        if pair.wins is not None and any(pair.wins):
+            yield _places(pair, pair.wins)
         if pair.vote is not None:
             yield _saved(pair, pair.vote)
             yield _against(pair, pair.vote)
+
+
+def _places(pair: PairFigures, wins: Sequence[int]) -> str:
+    name, asked, first = f"{pair.prompt} + {pair.model}", sum(wins), wins[0]
+    if len(wins) == 2:
+        return (
+            f"{name}: what was shown first won {percent(first / asked)} of "
+            f"{counted(asked, 'comparison')}. Directions are random: without a preference for a "
+            "place it is about 50 %."
+        )
+    places = ", ".join(map(count, wins))
+    return (
+        f"{name}: what was shown first, second and so on was chosen {places} times. Places are "
+        "random: without a preference for one all are chosen about equally often, and the last "
+        "ones less where fewer are shown."
+    )
 
 
 def _saved(pair: PairFigures, vote: AdaptiveVote) -> str:
@@ -47,9 +66,14 @@ def _compared(fixed: FixedVote) -> str:
     same = "" if fixed.same is None else f" picked the same in {percent(fixed.same)} of decisions"
     known = {name: found for name, found in fixed.difference.items() if found is not None}
     lost = [
-        f"{abs(found.estimate):.3f} {'lost' if found.estimate < 0 else 'won'} of captured {name} "
-        f"(difference {found.estimate:+.3f}, {spread(found, 3)})"
+        f"{_changed(found.estimate, name)} (difference {found.estimate:+.3f}, {spread(found, 3)})"
         for name, found in known.items()
     ]
     told = f": {'; '.join(lost)}" if lost else ""
     return f"The fixed vote {fixed.model} of {count(fixed.ballots)} ballots{same}{told}."
+
+
+def _changed(difference: float, name: str) -> str:
+    if round(difference, 3) == 0:
+        return f"no captured {name} was lost or won"
+    return f"{abs(difference):.3f} {'lost' if difference < 0 else 'won'} of captured {name}"

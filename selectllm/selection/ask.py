@@ -18,7 +18,7 @@ from selectllm.prompting.replies.scale import read_point, scale_of
 from selectllm.selection.concurrency import FailureStreak, run_all
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.task import AskSettings, Later, Task, reasks_of
-from selectllm.selection.ways.following import combined, following, way_of
+from selectllm.selection.ways.following import combined, following, way_of, wins_by_place
 
 AHEAD = 32
 """Decisions whose requests are made together."""
@@ -188,7 +188,9 @@ def counted(task: Task, answered: Sequence[Decision]) -> Decision:
     decision = _decision(task, parsed, [attempt for each in answered for attempt in each.attempts])
     vote = task.selector.spec.vote
     adaptive = vote is not None and vote.first is not None
-    return replace(decision, ballots=len(answered)) if adaptive else decision
+    return replace(
+        decision, ballots=len(answered) if adaptive else None, wins=wins_by_place(task, answered)
+    )
 
 
 def supposed(question: Task) -> Decision:

@@ -49,6 +49,8 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         row["scores"] = list(decision.scores)
     if decision.ballots is not None:
         row["ballots"] = decision.ballots
+    if decision.wins is not None:
+        row["wins"] = list(decision.wins)
     row["attempts"] = [_attempt_row(attempt) for attempt in decision.attempts]
     return row
 
@@ -70,6 +72,8 @@ def decision_from_row(row: Mapping[str, Any]) -> Decision:
             fields[name] = sys.intern(fields[name])
     if type(fields.get("ballots", 0)) is not int:
         raise TypeError("ballots")
+    if "wins" in fields:
+        fields["wins"] = _counts(fields["wins"])
     fields["status"] = STATUSES[fields["status"]]
     for name in ("shown", "picks", "problems", "ranking"):
         if fields.get(name) is not None or name != "ranking":
@@ -87,6 +91,13 @@ FAILED = frozenset[Status]({"invalid", "refused", "error"})
 """No pick came of it: what is `input_truncated` is an error, too."""
 
 SHORT = 32  # characters: replies of labels alone, of which there are few
+
+
+def _counts(values: Any) -> tuple[int, ...]:
+    counts = tuple(values)
+    if any(type(count) is not int for count in counts):
+        raise TypeError("wins")
+    return counts
 
 
 def _texts(values: object) -> tuple[str, ...]:

@@ -34,12 +34,13 @@ class DecisionLine(Part):
     `shown`: in shown order. `ranking`: best first; missing unless the selector ordered all
     candidates. `scores`: of the picks, in their order; missing unless a strategy of `select` goes
     by a number, or a prompt asks about one item or two at a time. `ballots`: how many an adaptive
-    vote had; missing for everything else.
+    vote had; missing for everything else. `wins`: by place, how often what stood there won; missing
+    unless a prompt asks which of two or a few is better.
     """
 
     # Of attempts as well: what has a default may be missing.
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
-    absent: ClassVar[frozenset[str]] = frozenset({"ranking", "scores", "ballots"})
+    absent: ClassVar[frozenset[str]] = frozenset({"ranking", "scores", "ballots", "wins"})
 
     cluster: Tally
     order: Tally
@@ -53,6 +54,7 @@ class DecisionLine(Part):
     ranking: tuple[str, ...] | None = None
     scores: tuple[Number, ...] | None = None
     ballots: Count | None = None
+    wins: tuple[Tally, ...] | None = None
 
 
 class ModelDecisionLine(DecisionLine):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Command, Outcome, pool_rows, write_jsonl
 from tests.support.cli_files import RATED, assert_refused, served, write_suite
-from tests.support.provider_server import ProviderServer
+from tests.support.provider_server import Answer, ProviderServer, completion
 
 OUT = Path("out.jsonl")
 RATER = "rating:quality@1+openai/m"
@@ -123,3 +123,32 @@ def test_a_plan_counts_what_strategies_ask(selectllm: Command, pool_file: Path) 
     shown = selectllm("plan", suite).out
     assert "quality@1" in shown
     assert "open-endedness" in shown
+
+
+@pytest.mark.parametrize("replies_each", [1, 3])
+def test_a_dry_run_tells_which_items_are_asked_about_already(
+    selectllm: Command, pool_file: Path, replies_each: int
+) -> None:
+    """Of strategies that read what a model writes, whose replies are no decisions."""
+    strategy = "margin:openai/m" if replies_each == 1 else "answer-divergence:openai/m"
+    with ProviderServer(respond=_written) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_BASE", server.base_url)
+        patch.setenv("OPENAI_API_KEY", "sk-x")
+        before = by_strategy(selectllm, strategy, "--budget", 2, "--dry-run")
+        assert "Already cached: 0 of the 40 decisions" in before.out
+        done = by_strategy(selectllm, strategy, "--budget", 2)
+        assert done.code == 0, done.err
+        assert server.count % 40 == 0
+        after = by_strategy(selectllm, strategy, "--budget", 2, "--dry-run")
+    assert "Already cached: 40 of the 40 decisions" in after.out
+    assert "To be sent: about 0 calls" in after.out
+
+
+def _written(body: object, headers: object, n: int) -> Answer:
+    """An answer in three tokens, each of which had a rival."""
+    token = {"token": "Yes", "logprob": -0.2 - n % 5 / 10, "bytes": None}
+    rival = {"token": "No", "logprob": -2.0, "bytes": None}
+    listed = [token | {"top_logprobs": [token, rival]} for _ in range(3)]
+    message = completion(f"Yes Yes Yes {n % 7}")
+    message["choices"][0]["logprobs"] = {"content": listed}
+    return Answer(200, message)

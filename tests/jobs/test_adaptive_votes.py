@@ -123,6 +123,23 @@ def test_an_order_is_asked_with_all_its_repeats() -> None:
 # --- what is asked
 
 
+def test_a_simulated_picker_is_one_picker_under_both_votes() -> None:
+    """An order bias alone makes ballots differ; the first ones are those of the fixed vote."""
+    picker = '"id": "mock/skill:0.8,first:0.4"'
+    both = (
+        f'models: [{{"name": "a", {picker}, "vote": {{"orders": [2, 7], "until": 0.8}}}}, '
+        f'{{"name": "f", {picker}, "vote": {{"orders": 7}}}}]'
+    )
+    finished(evaluate(write_suite(RATED, f"models: [mock/first] -> {both}"), out="run"))
+    rows = logged()
+    fixed = {row["cluster"]: row["attempts"] for row in rows if row["model"] == "f"}
+    asked = {row["cluster"]: row["attempts"] for row in rows if row["model"] == "a"}
+    assert len({len(attempts) for attempts in asked.values()}) > 1
+    for cluster, attempts in asked.items():
+        said = [attempt["reply"] for attempt in fixed[cluster]][: len(attempts)]
+        assert [attempt["reply"] for attempt in attempts] == said
+
+
 def test_its_ballots_are_the_first_ones_of_the_fixed_vote_and_end_where_they_agree() -> None:
     with ProviderServer(reply=swayed) as server:
         finished(evaluate(write_suite(served(server, vote={"orders": 5})), out="fixed"))

@@ -27,15 +27,19 @@ from selectllm.core.errors import (
     SelectLLMError,
 )
 from selectllm.core.files import read_json
+from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.runs.verify import verification
 from selectllm.jobs.auditing import audit
 from selectllm.jobs.comparing import ab
 from selectllm.jobs.evaluating import evaluate
+from selectllm.jobs.evidence import read_evidence
 from selectllm.jobs.optimizing import optimize
 from selectllm.jobs.planning import plan
 from selectllm.jobs.sync import finished
 from selectllm.models.model import ModelSpec
+from selectllm.prompting.library import PromptLibrary
 from selectllm.report.schemas import schema
+from selectllm.report.votes import asking_sentences
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support import forked
 from tests.support.cli_files import RATED, served, write_suite
@@ -106,6 +110,63 @@ def planned(*changes: str) -> Any:
 
 def questions(server: ProviderServer) -> list[str]:
     return [fingerprint(seen.body) for seen in server.requests]
+
+
+# --- a preference for a place
+
+
+@pytest.mark.parametrize(("prompt", "places"), [("pair@1", 2), ("few@1", 3)])
+def test_a_report_says_how_often_what_stood_at_each_place_won(prompt: str, places: int) -> None:
+    with ProviderServer(reply=lambda messages: "A") as server:
+        finished(evaluate(write_suite(RATED, by(prompt), served(server)), out="run"))
+        asked = server.count
+    assert pair()["wins"] == [asked, *[0] * (places - 1)]
+    assert not verification(Path("run")).differences
+    said = asking_sentences(RunResults.read(Path("run/results.json"), "{why}"))
+    share = f"won 100 % of {asked} comparisons" if places == 2 else f"chosen {asked}, 0, 0 times"
+    assert [share in sentence for sentence in said] == [True]
+
+
+@each_way
+def test_a_page_says_which_candidates_each_question_showed(prompt: str) -> None:
+    """Also where a reply was of no use and the question was asked again."""
+
+    def sometimes(body: Any, headers: Mapping[str, str], n: int) -> Answer:
+        useless = Answer(200, completion("Hm.", usage=USAGE))
+        return useless if not body.get("logprobs") and n % 3 == 0 else knowing(body, headers, n)
+
+    with ProviderServer(sometimes) as server:
+        finished(evaluate(write_suite(RATED, by(prompt), served(server)), out="run"))
+        asked = Counter(tuple(ratings_in(seen.body)) for seen in server.requests)
+    evidence = read_evidence(Path("run"), PromptLibrary())
+    assert evidence is not None
+    told: Counter[tuple[int, ...]] = Counter()
+    for choice in evidence.choices:
+        items = [evidence.items[i] for i in evidence.showings[choice.showing].items]
+        topics = [re.findall(r"Explain topic \d+", item.instruction)[0] for item in items]
+        told.update(tuple(RATING[topics[s]] for s in a.shown or ()) for a in choice.attempts)
+    assert {shown: times for shown, times in told.items() if shown} == asked
+    assert "and which candidates each of them showed" in " ".join(evidence.notes)
+
+
+def test_what_a_question_showed_is_left_out_where_the_answers_lead_elsewhere() -> None:
+    with ProviderServer(knowing) as server:
+        finished(evaluate(write_suite(RATED, by("pair@1"), served(server)), out="run"))
+    begin, *rows = read_jsonl(Path("run/decisions.jsonl"))
+    for row in rows:
+        row |= {"wins": [10, 0]} if "model" in row else {}
+    write_jsonl(Path("run/decisions.jsonl"), [begin, *rows])
+    evidence = read_evidence(Path("run"), PromptLibrary())
+    assert evidence is not None
+    assert not any(a.shown for choice in evidence.choices for a in choice.attempts)
+
+
+@pytest.mark.parametrize(("prompt", "respond"), [("short@1", None), ("point@1", knowing)])
+def test_nothing_is_said_of_places_where_none_is_compared(prompt: str, respond: Any) -> None:
+    with ProviderServer(respond) as server:
+        finished(evaluate(write_suite(RATED, by(prompt), served(server)), out="run"))
+    assert "wins" not in pair()
+    assert all("wins" not in row for row in logged())
 
 
 # --- what is asked, and what comes of it
@@ -396,8 +457,8 @@ CHOICE = {"reply": "choice", "labels": "letters"}
         ({"reply": "indices", "labels": "numbers", "show": 2}, "show goes with `reply: choice`"),
         ({"reply": "scores", "labels": "numbers", "calls": 9}, "calls goes with `reply: choice`"),
         ({**CHOICE, "show": 1}, "show: 1 leaves no choice"),
-        ({**CHOICE, "show": "two"}, "show must be a whole number, not 'two'"),
-        ({**CHOICE, "calls": 0}, "calls must be a whole number, not 0"),
+        ({**CHOICE, "show": "two"}, "show must be a whole number above 0, not 'two'"),
+        ({**CHOICE, "calls": 0}, "calls must be a whole number above 0, not 0"),
         ({**CHOICE, "show": 3, "calls": 9}, "calls goes with `show: 2`"),
         ({**CHOICE, "calls": 2}, "`calls: 2` is too few for clusters of 5"),
         ({**CHOICE, "reply": "choise"}, "Did you mean 'choice'"),

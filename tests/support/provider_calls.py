@@ -29,12 +29,17 @@ BASES = {
     "mistral": "/v1",
     "groq": "/v1",
     "azure": "",
+    "deepseek": "/v1",
+    "openrouter": "/v1",
+    "xai": "/v1",
+    "ollama": "",
 }
 PROVIDER_KEYS = {
     name: f"real-{name.lower()}-0123456789"
     for name in (
         "OPENAI_API_KEY HOSTED_VLLM_API_KEY OLLAMA_API_KEY ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN "
         "GEMINI_API_KEY GOOGLE_API_KEY MISTRAL_API_KEY MISTRAL_AZURE_API_KEY GROQ_API_KEY "
+        "DEEPSEEK_API_KEY OPENROUTER_API_KEY XAI_API_KEY "
         "AZURE_API_KEY AZURE_OPENAI_API_KEY AZURE_AD_TOKEN"
     ).split()
 }

@@ -59,7 +59,7 @@ class Forecast:
     asked; the rest have calls in `unasked`. `perhaps`: further ballots of adaptive votes, which
     are asked where the first ones disagree. `tokens_by`: the tokenizer that counted, or `estimate`.
     `per_decision`: questions that a decision takes at most, the ballots of a vote aside.
-    `measured`: items whose replies are all cached, where replies are measured and are no decisions.
+    `answered`: items whose replies are cached where these are no decisions, such as texts.
     """
 
     prompt: str
@@ -71,7 +71,12 @@ class Forecast:
     tokens_by: str
     perhaps: tuple[Unasked, ...] = ()
     per_decision: int = 1
-    measured: int = 0
+    answered: int = 0
+
+    @property
+    def cached(self) -> int:
+        """Decisions, or items that are measured, whose replies are all recorded or cached."""
+        return len(self.known) + self.answered
 
 
 class Remembered:

@@ -49,8 +49,7 @@ def laid_out(asked: Forecast, looked_up: int, concurrency: int) -> SelectionOutl
     """What the calls of a forecast take."""
     pace = pace_of(asked.known, "replies") or assumed_pace(asked)
     price = priced(asked.spec) if asked.unasked else None
-    cached = len(asked.known) + asked.measured
-    return SelectionOutlay(outlay(asked, pace, price, concurrency), cached, looked_up)
+    return SelectionOutlay(outlay(asked, pace, price, concurrency), asked.cached, looked_up)
 
 
 async def forecast_selection(

@@ -10,7 +10,7 @@ import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, islice
+from itertools import compress, cycle, islice
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Item, Reply
@@ -180,15 +180,18 @@ async def measure_forecast(
     ahead = scorer.ahead(items, meter)
     if ahead.selector is not None:
         return await forecast(ahead.selector, ahead.tasks, ask, recall)
+    lacking = [recall(each.key) is None for each in ahead.requests]
     unasked = tuple(
         Unasked(estimate_tokens(each.messages), each.max_tokens, each.max_tokens, left=1)
-        for each in ahead.requests
-        if recall(each.key) is None
+        for each in compress(ahead.requests, lacking)
     )
-    each = max(1, len(ahead.requests) // len(items))  # requests of an item
-    measured = len(items) - -(-len(unasked) // each)
-    name = scorer.name
-    return Forecast(name, ahead.spec, len(items), (), 0, unasked, ESTIMATE, measured=measured)
+    of_an_item = scorer.calls_per_item
+    answered = sum(
+        not any(lacking[first : first + of_an_item]) for first in range(0, len(lacking), of_an_item)
+    )
+    return Forecast(
+        *(scorer.name, ahead.spec, len(items), (), 0, unasked, ESTIMATE), answered=answered
+    )
 
 
 def scaled(forecast: Forecast, decisions: int) -> Forecast:
@@ -203,6 +206,7 @@ def scaled(forecast: Forecast, decisions: int) -> Forecast:
         decisions=decisions,
         too_long=round(forecast.too_long * share),
         unasked=all_of(forecast.unasked),
+        answered=round(forecast.answered * share),
         perhaps=all_of(forecast.perhaps),
     )
 

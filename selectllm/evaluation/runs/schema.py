@@ -89,7 +89,7 @@ class AdaptiveVote(Part):
 class PairFigures(ArmFigures):
     """A prompt with a model."""
 
-    absent: ClassVar[frozenset[str]] = ArmFigures.absent | {"vote"}
+    absent: ClassVar[frozenset[str]] = ArmFigures.absent | {"vote", "wins"}
 
     prompt: str
     model: str
@@ -104,6 +104,12 @@ class PairFigures(ArmFigures):
         None,
         exclude_if=lambda vote: vote is None,
         description="What an adaptive vote asked; absent for everything else.",
+    )
+    wins: tuple[Tally, ...] | None = Field(
+        None,
+        exclude_if=lambda wins: wins is None,
+        description="By place, how often what stood there was said to be better, of prompts that "
+        "compare two or a few; absent for everything else.",
     )
 
 

@@ -16,11 +16,13 @@ so capture S on average, whatever its size, the number of picks and the utility:
 oracle captures, plus (1 - S) x 0, what chance does. The draws come from the ids of the items, the
 seed and the model's name alone: the order in which items are shown and the prompt change nothing,
 models of different names are independent, and a model that keeps its name and gets another S
-differs only where the draw lies between the two, as a model does that got better or worse.
+differs only where the draw lies between the two, as a model does that got better or worse. Under a
+vote the id takes the place of the name: several votes of one picker combine the same ballots.
 
 mock/skill:S,first:B,invalid:I has two faults as well. With probability I the answer to a question
 is of no use, however often it is asked again; else with probability B it prefers what is shown
-first. Shown whole clusters it captures S x (1 - B) x (1 - I) on average.
+first. The same items in another order are another question, with draws of its own. Shown whole
+clusters once it captures S x (1 - B) x (1 - I) on average.
 
 Asked about one item or a few at a time, the oracle and mock/skill:S go by the one ranking that they
 have of the whole cluster: by its place in it an item is put on a scale. Others have no opinion of
@@ -159,17 +161,19 @@ def _with_skill(
     ids, shown = _candidates(request), _ids(request.question.shown)
     _check_rated(spec, ids, utility)
 
+    name = spec.id if spec.vote else spec.name
+
     def happens(share: str, what: str, of: Sequence[str]) -> bool:
-        drawn = seeded_hash(what, spec.name, request.seed, *sorted(of))
+        drawn = seeded_hash(what, name, request.seed, *of)
         return drawn < shares.get(share, 0.0) * 2**64
 
     if happens("invalid", "invalid", shown):
         return None
     if not request.question.scale and happens("first", "biased", shown):
         return shown
-    source: list[str | int] = [spec.name, request.seed, *sorted(ids)]
+    source: list[str | int] = [name, request.seed, *sorted(ids)]
     by_chance = {item_id: seeded_hash("skill", *source, item_id) for item_id in ids}
-    if not happens("skill", "skilled", ids):
+    if not happens("skill", "skilled", sorted(ids)):
         return sorted(ids, key=by_chance.__getitem__)
     return sorted(ids, key=lambda item_id: (-utility[item_id], by_chance[item_id]))
 

@@ -23,7 +23,7 @@ Batches = Literal["openai", "anthropic"]
 """Whose form its batches have: OpenAI's files and batches, or Anthropic's message batches."""
 
 ReasoningForm = Literal[
-    "openai", "template", "ollama", "anthropic", "gemini", "effort", "always", "own"
+    "openai", "template", "ollama", "anthropic", "gemini", "effort", "passed on", "always", "own"
 ]
 """How it is told to think more or less: a key of reasoning.FORMS."""
 
@@ -161,7 +161,7 @@ PROVIDERS: Mapping[str, Provider] = {
             ),
             needs_key=True,
         ),
-        Provider(name="azure", batches="openai", reasoning="effort"),
+        Provider(name="azure", batches="openai", reasoning="passed on"),
         Provider(name="text-completion-openai", base=_OPENAI_BASE, key=_OPENAI_KEY),
         Provider(name="custom_openai", base=_OPENAI_BASE, key=_OPENAI_KEY, self_hosted=True),
         Provider(name="openai_like", self_hosted=True),
@@ -228,7 +228,9 @@ PROVIDERS: Mapping[str, Provider] = {
             lists_logprobs=False,
         ),
         Provider(name="xai", reasoning="always", takes_schema=r"grok-[3-9]", needs_key=True),
-        Provider(name="groq", reasoning="effort", takes_schema=r"openai/gpt-oss", needs_key=True),
+        Provider(
+            name="groq", reasoning="passed on", takes_schema=r"openai/gpt-oss", needs_key=True
+        ),
         Provider(name="deepseek", reasoning="effort", needs_key=True),
         Provider(name="openrouter", reasoning="effort", needs_key=True),
         Provider(

@@ -26,6 +26,7 @@ BUDGETS: Mapping[Reasoning, int] = {"low": 1024, "medium": 2048, "high": 4096}
 """Tokens of thinking that litellm gives Anthropic's and Gemini's models by default."""
 
 _TEMPLATE = "chat_template_kwargs"
+_ALLOWED = "allowed_openai_params"
 _SAME = ("think", "thinking", "reasoning", "enable_thinking", "reasoning_budget", "thinkingConfig")
 """Names under `extra` that say the same as `reasoning`."""
 
@@ -108,6 +109,18 @@ def _by_effort(spec: ModelSpec, level: Reasoning) -> ModelSpec:
     return replace(spec, reasoning_effort="none" if level == "off" else level)
 
 
+def _passed_on(spec: ModelSpec, level: Reasoning) -> ModelSpec:
+    """The same, also of models that litellm's table lacks, to which it sends none by itself.
+
+    Deployments are named as their owners please, and providers have models newer than the table.
+    """
+    told = _by_effort(spec, level)
+    if row_of(spec) is not None:
+        return told
+    allowed = [*(spec.extra.get(_ALLOWED) or ()), "reasoning_effort"]
+    return replace(told, extra={**spec.extra, _ALLOWED: allowed})
+
+
 def _openai(spec: ModelSpec, level: Reasoning) -> ModelSpec:
     known = takes(spec)
     if not known.reasons and openai_row(spec.id.partition("/")[2]) is None:
@@ -159,6 +172,8 @@ def _anthropic(spec: ModelSpec, level: Reasoning) -> ModelSpec:
 
 def _gemini(spec: ModelSpec, level: Reasoning) -> ModelSpec:
     name = spec.id.partition("/")[2]
+    if name.startswith("claude"):  # Anthropic's models, which vertex_ai/ has as well
+        return _anthropic(spec, level)
     if level == "off" and re.search(r"gemini-2\.5-pro|gemini-[3-9]", name):
         raise _cannot_stop(spec)
     if level != "off":
@@ -184,7 +199,7 @@ def _always(spec: ModelSpec, level: Reasoning) -> ModelSpec:
     """A provider whose models cannot be told to stop."""
     if level == "off":
         raise _cannot_stop(spec)
-    return _by_effort(spec, level)
+    return _passed_on(spec, level)
 
 
 def _as_it_is(spec: ModelSpec, level: Reasoning) -> ModelSpec:
@@ -199,6 +214,7 @@ FORMS: Mapping[ReasoningForm, Callable[[ModelSpec, Reasoning], ModelSpec]] = {
     "anthropic": _anthropic,
     "gemini": _gemini,
     "effort": _by_effort,
+    "passed on": _passed_on,
     "always": _always,
     "own": _as_it_is,
 }

@@ -54,7 +54,10 @@ class Showing:
 
 @dataclass(frozen=True, slots=True)
 class ShownAttempt:
-    """A request and what came back. `reply`: a number. `failed`: what went wrong, None: nothing."""
+    """A request and what came back. `reply`: a number. `failed`: what went wrong, None: nothing.
+
+    `shown`: of a question about some of the candidates, their slots in its order; else None.
+    """
 
     reply: int
     finish_reason: str
@@ -62,6 +65,7 @@ class ShownAttempt:
     tokens_out: int | None
     cost_usd: float | None
     failed: str | None
+    shown: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,7 @@ class RunEvidence:
 
 def _choice(choice: ShownChoice) -> list[Any]:
     attempts = [
-        [a.reply, a.finish_reason, a.tokens_in, a.tokens_out, a.cost_usd, a.failed]
+        [a.reply, a.finish_reason, a.tokens_in, a.tokens_out, a.cost_usd, a.failed, a.shown]
         for a in choice.attempts
     ]
     rest = [choice.status, choice.problems, attempts, choice.shape]

@@ -19,7 +19,7 @@ from selectllm.report.noise import noise_facts
 from selectllm.report.two_runs import DESCRIBED, shared_facts, told_difference
 from selectllm.report.verdict_basis import assisted
 from selectllm.report.verdict_sentences import lead, worse_than_random
-from selectllm.report.votes import vote_sentences
+from selectllm.report.votes import asking_sentences
 from selectllm.report.wording import (
     around,
     ceiling,
@@ -194,7 +194,7 @@ def _rests_on(results: RunResults) -> Iterator[str]:
         if pair.valid_rate == 0:
             name = f"{pair.prompt} + {pair.model}"
             yield f"No reply of {name} is valid, and each counts as random picks."
-    yield from vote_sentences(results)
+    yield from asking_sentences(results)
     for verdict in results.verdicts:
         facts = [f"{text}." for label, text in lead(verdict) if label in ("note", "to decide")]
         facts += [f"{text}." for _, text in assisted(verdict)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -69,6 +70,18 @@ def combined(task: Task, answered: Sequence[Decision]) -> Parsed | None:
     if not task.ballots or vote is None:
         return None
     return elect(answered, task.k, vote.rule, lambda item: seeded_hash("vote", task.seed, item))
+
+
+def wins_by_place(task: Task, answered: Sequence[Decision]) -> tuple[int, ...] | None:
+    """By place, how often what stood there won; None for what does not ask which is better.
+
+    Places are drawn at random, so that whoever has no preference for one chooses them alike.
+    """
+    if way_of(task.selector.prompt) not in (PAIRWISE, SETWISE):
+        return None
+    won = Counter(each.shown.index(each.picks[0]) for each in answered if each.picks)
+    most = max((len(each.shown) for each in answered), default=0)
+    return tuple(won[place] for place in range(most))
 
 
 def calls_at(selector: Selector, m: int, k: int) -> int:

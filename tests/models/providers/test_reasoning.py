@@ -53,6 +53,16 @@ SENT: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"thinking": {"type": "enabled", "budget_tokens": 4096}},
     ),
     ("groq/openai/gpt-oss-20b", "low", {}, {"reasoning_effort": "low"}),
+    ("azure/gpt-5.1", "off", ROOM, {"reasoning_effort": "none"}),
+    ("deepseek/deepseek-reasoner", "off", {}, {"thinking": {"type": "disabled"}}),
+    ("deepseek/deepseek-v4-pro", "high", {}, {"thinking": {"type": "enabled"}}),
+    ("openrouter/qwen/qwen3-32b", "off", {}, {"reasoning_effort": "none"}),
+    ("openrouter/openai/gpt-5.1", "high", {}, {"reasoning_effort": "high"}),
+    ("xai/grok-4.3", "low", {}, {"reasoning_effort": "low"}),
+    # which litellm's table does not know, so that it would refuse to send it
+    ("azure/a-deployment", "low", {}, {"reasoning_effort": "low", "allowed_openai_params": None}),
+    ("groq/qwen/qwen3-32b", "off", {}, {"reasoning_effort": "none"}),
+    ("xai/grok-999", "high", {}, {"reasoning_effort": "high"}),
 ]
 
 
@@ -68,6 +78,35 @@ def test_every_provider_is_sent_what_it_takes(
     ask(spec, max_tokens=spec.max_tokens)
     body = server.requests[-1].body
     assert {name: body.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("model_id", "level", "think"),
+    [("ollama/qwen3.5:9b", "off", False), ("ollama/gpt-oss:20b", "high", "high")],
+)
+def test_ollama_is_told_so_where_it_completes_texts_too(
+    model_id: str, level: str, think: object, server: ProviderServer
+) -> None:
+    server.queue(Answer(200, {"model": "m", "response": "[1, 2]", "done": True}))
+    ask(at(server, model_id, reasoning=level))
+    sent = server.requests[-1]
+    assert (sent.path, sent.body["think"]) == ("/api/generate", think)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "level", "effort"),
+    [
+        ("vertex_ai/gemini-2.5-flash", "off", "none"),
+        ("vertex_ai/gemini-2.5-flash", "medium", "medium"),
+        ("vertex_ai/claude-sonnet-4-5", "low", "low"),
+    ],
+)
+def test_models_of_vertex_are_told_as_where_they_come_from(
+    model_id: str, level: Any, effort: str
+) -> None:
+    """Up to litellm's parameter: a call would need a log-in at Google's."""
+    told = with_reasoning(ModelSpec(name="m", id=model_id, reasoning=level, **ROOM))
+    assert (told.reasoning, told.reasoning_effort, told.extra) == (None, effort, {})
 
 
 @pytest.mark.parametrize(
@@ -128,6 +167,9 @@ def test_unset_it_changes_nothing_that_is_sent_or_kept() -> None:
         ("gemini/gemini-3-pro-preview", "off", {}, "always thinks"),
         ("gemini/gemma-3-27b-it", "low", ROOM, "does not think"),
         ("ollama_chat/gpt-oss:20b", "off", {}, "always thinks"),
+        ("vertex_ai/gemini-2.5-pro", "off", {}, "always thinks"),
+        ("vertex_ai/claude-sonnet-4-5", "low", {}, "Set temperature to null"),
+        ("deepseek/deepseek-chat", "low", {}, "does not think"),
         ("xai/grok-4", "off", {}, "always thinks"),
         ("cohere/command-r", "low", {}, "not known to take it. These take it: anthropic/,"),
         ("local/smollm2-135m", "off", {}, "not known to take it"),

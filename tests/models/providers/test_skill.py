@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 
 from selectllm.core.errors import ModelError
 from selectllm.core.types import Item, Question
-from selectllm.models.model import ModelSpec, Request
+from selectllm.models.model import ModelSpec, Request, Vote
 from selectllm.models.providers.mock import NO_ANSWER, MockModel
 from selectllm.prompting.replies.formats import write_reply
 from selectllm.prompting.replies.scale import read_point
@@ -174,6 +174,33 @@ def test_its_bias_is_for_a_place_and_not_for_an_item() -> None:
     utility = {"a": 1.0, "b": 2.0, "c": 3.0}
     for order in (["a", "b", "c"], ["c", "a", "b"]):
         assert set(replies("mock/skill:1,first:1", order, range(20), utility)) == {"[1]"}
+
+
+def test_its_bias_is_drawn_for_each_order_and_its_skill_is_not() -> None:
+    utility = {f"item-{number}": float(number) for number in range(6)}
+    random, model = Random(3), "mock/skill:0.7,first:0.4"
+    orders = [random.sample(list(utility), 6) for _ in range(400)]
+    (best,) = picked("mock/skill:0.7", utility, 1, [0])
+    chosen = [picked(model, utility, 1, [0], order=order)[0] for order in orders]
+    swayed = sum(pick == [order[0]] != best for pick, order in zip(chosen, orders, strict=True))
+    assert all(pick in (best, [order[0]]) for pick, order in zip(chosen, orders, strict=True))
+    assert binomtest(swayed, 400, 0.4 * 5 / 6).pvalue > 0.001
+
+
+@given(seed=seeds, k=st.integers(1, 3))
+def test_votes_of_one_picker_combine_the_same_ballots_whatever_their_names(
+    seed: int, k: int
+) -> None:
+    items = tuple(Item(str(number), "x") for number in range(6))
+    utility = {item.id: 1.0 for item in items}
+    question = Question(items, tuple("123456"), k, "indices")
+    votes = (Vote(orders=7), Vote(orders=7, first=2, until=0.8))
+    texts = set()
+    for name, vote in zip(("fixed", "adaptive"), votes, strict=True):
+        spec = ModelSpec(name, "mock/skill:0.5,first:0.3,invalid:0.1", vote=vote)
+        request = Request(spec, (), question, seed=seed)
+        texts.add(asyncio.run(MockModel(spec, utility).complete(request)).text)
+    assert len(texts) == 1
 
 
 @pytest.mark.parametrize(

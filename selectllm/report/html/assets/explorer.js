@@ -201,9 +201,10 @@ function promptsOf(cases, number, arms) {
 
 function repliesOf(cases, number) {
   const asked = cases.ofCluster[number].flat().filter((choice) => choice[C_ATTEMPTS].length);
-  const attempt = ([reply, finish, tokensIn, tokensOut, cost, failed], at) => h("div", {},
+  const attempt = (choice) => ([reply, finish, tokensIn, tokensOut, cost, failed, slots], at) => h("div", {},
     h("p", { class: "side" }, `attempt ${at + 1}: ${failed === null ? finish : `failed (${failed})`}, ${tokensIn ?? "?"} tokens in, ${tokensOut ?? "?"} out${cost ? `, ${cost} USD` : ""}`),
+    slots ? h("p", { class: "side" }, "shown, in this order: ", ...slots.flatMap((slot, n) => [n ? ", " : "", stranger(cases.items[cases.shown(choice)[slot]][0])])) : null,
     h("pre", { tabindex: 0 }, stranger(cases.replies[reply] || "(empty)")));
   return h("div", {}, ...(asked.length ? asked.map((choice) => h("div", {},
-    h("h4", {}, stranger(cases.arms[choice[C_ARM]]), ` (order ${cases.showings[choice[C_SHOWING]][1] + 1}) `, statusOf(choice)), ...choice[C_ATTEMPTS].map(attempt))) : [h("p", { class: "note" }, "No model was asked.")]));
+    h("h4", {}, stranger(cases.arms[choice[C_ARM]]), ` (order ${cases.showings[choice[C_SHOWING]][1] + 1}) `, statusOf(choice)), ...choice[C_ATTEMPTS].map(attempt(choice)))) : [h("p", { class: "note" }, "No model was asked.")]));
 }
