@@ -55,9 +55,14 @@ _CONTROLS = {
 
 
 def capital(text: str) -> str:
-    """`text` with a capital where it begins with a word; a path or a name stays as it is."""
+    """`text` with a capital where it begins with a word; a path or a name stays as it is.
+
+    A name stands before what it is the name of, such as `judge (openai/gpt-4o at HOST)`.
+    """
     first = text.split(maxsplit=1)[0] if text else ""
-    is_word = len(text) > len(first) and first.rstrip(",").isalpha() and first.islower()
+    rest = text[len(first) :]
+    is_word = bool(rest) and first.rstrip(",").isalpha() and first.islower()
+    is_word = is_word and re.match(r" \(\w+/", rest) is None
     return text[0].upper() + text[1:] if is_word else text
 
 

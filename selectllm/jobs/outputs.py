@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from selectllm.core.errors import RunError, UsageError
 from selectllm.core.files import unwritable
+from selectllm.data.readers.partitioned import would_join
 from selectllm.jobs.contents import PACK, REPORT, replaceable
 from selectllm.jobs.workspace import find_workspace
 
@@ -74,6 +75,8 @@ def unfit(
     file = real(file)
     if file in read:
         return "is read by this command, so it is not overwritten"
+    if any(would_join(path, file) for path in read):
+        return "would be read as one more file of the pool from then on"
     if is_of_a_run(file, out):
         return "is a file of the run itself, so it is not overwritten"
     for what, folder in (("cache", workspace.cache), ("prompts", workspace.prompts)):

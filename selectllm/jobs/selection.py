@@ -14,6 +14,7 @@ from selectllm.core.files import unwritable
 from selectllm.core.names import unknown
 from selectllm.core.types import Attempt, Decision, Item, Pool
 from selectllm.data.pool import Rejected
+from selectllm.data.readers.partitioned import would_join
 from selectllm.data.row_writers import cannot_write
 from selectllm.jobs import tables
 from selectllm.jobs.arguments import check
@@ -119,11 +120,13 @@ class Selection:
             raise UsageError(f"`path` {out} {problem}. Choose another file", argument="path")
         if problem := cannot_write(out):
             raise UsageError(f"`path` {out}: {problem}", argument="path")
-        if self.pool.source and out.resolve() == Path(self.pool.source).resolve():
-            raise UsageError(
-                f"{out} is the pool itself, which is not overwritten. Choose another file",
-                argument="path",
-            )
+        if source := self.pool.source:
+            pool, file = Path(source).resolve(), out.resolve()
+            problem = "is the pool itself, which is not overwritten" if file == pool else None
+            if would_join(pool, file):
+                problem = "would be read as one more file of the pool from then on"
+            if problem:
+                raise UsageError(f"{out} {problem}. Choose another file", argument="path")
         if problem := replaceable(out, SELECTION):
             raise UsageError(f"`path` {out} {problem}. Choose another file", argument="path")
         write_selection(out, self.chosen)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from selectllm.core.shown import SHOWN, shortened, visible
+from selectllm.core.shown import SHOWN, sentence, shortened, visible
 from selectllm.report.as_markdown import as_markdown
 from selectllm.report.github import command
 from selectllm.report.layout import Visible, add_row, table
@@ -84,3 +84,15 @@ def test_markdown_and_annotations_hold_none_either() -> None:
     assert command("error", {"title": "a:b"}, "one\n::error::two\x1b[2J\r") == (
         r"::error title=a%3Ab::one%0A::error::two\x1b[2J%0D"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("judge (openai/gpt-4o at 127.0.0.1): too slow", "judge (openai/gpt-4o at 127.0.0.1): too"),
+        ("model 'm' has no price", "Model 'm' has no price."),
+        ("clusters (13 of 14) are missing", "Clusters (13 of 14) are missing."),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_but_a_name_stays(text: str, said: str) -> None:
+    assert sentence(text).startswith(said)

@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from selectllm.core.errors import PoolError
+import selectllm as sl
+from selectllm.core.errors import PoolError, UsageError
 from selectllm.data.pool import load_pool, write_rejected
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 
@@ -99,3 +100,36 @@ def test_selections_of_a_pattern_are_written_beside_its_folder(
     assert selectllm("select", "pool", *words, "-o", "again.jsonl").code == 0
     assert read_jsonl(tmp_path / "again.jsonl") == chosen
     assert len(chosen) == 5
+
+
+@pytest.mark.parametrize(
+    ("pool", "file", "joins"),
+    [
+        ("parts", "parts/new.parquet", True),
+        ("parts", "parts/below/new.parquet", True),
+        ("parts", "parts/new.jsonl", False),
+        ("parts", "new.parquet", False),
+        ("parts/part-*.parquet", "parts/part-9.parquet", True),
+        ("parts/part-*.parquet", "parts/new.parquet", False),
+        ("parts/*.parquet", "parts/below/new.parquet", False),
+        ("**/*.parquet", "parts/below/new.parquet", True),
+    ],
+)
+def test_a_selection_does_not_become_one_more_file_of_its_pool(
+    selectllm: Command, tmp_path: Path, pool: str, file: str, joins: bool
+) -> None:
+    parts(tmp_path / "parts", pool_rows(), 40)
+    (tmp_path / "parts" / "below").mkdir()
+    done = selectllm("select", pool, "--budget", 2, "--strategy", "longest", "-o", file)
+    if joins:
+        assert done.code == 2
+        assert "would be read as one more file of the pool from then on. Choose another" in done.err
+    assert (tmp_path / file).is_file() != joins
+
+
+def test_nor_does_one_that_is_written_in_python(tmp_path: Path) -> None:
+    pool = parts(tmp_path / "parts", pool_rows(), 40)
+    chosen = sl.select(pool, budget=2, strategy="longest")
+    with pytest.raises(UsageError, match="one more file of the pool"):
+        chosen.write(pool / "new.parquet")
+    chosen.write(tmp_path / "new.parquet")

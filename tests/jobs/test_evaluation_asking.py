@@ -143,7 +143,8 @@ def test_max_cost_stops_before_spending_more_and_a_rerun_goes_on(server: Provide
 
 def test_a_model_without_a_price_fails_closed_under_max_cost(server: ProviderServer) -> None:
     suite = asking(server)
-    with pytest.raises(ModelError, match=r"m has no known price .*`max_cost` .*`allow_unpriced`"):
+    told = r"^model 'm' has no known price .*`max_cost` .*`allow_unpriced`"
+    with pytest.raises(ModelError, match=told):
         sl.evaluate(suite, out="run", max_cost=1)
     assert server.count == 0
     run = sl.evaluate(suite, out="run", max_cost=1, allow_unpriced=True)

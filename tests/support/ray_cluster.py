@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,11 +22,13 @@ def two_machines() -> Iterator[str]:
 
     head: dict[str, Any] = {"num_cpus": 1, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
+    folder = Path(cluster.head_node.get_session_dir_path())
     try:
         cluster.add_node(num_cpus=1)
         yield cluster.address
     finally:
         cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)  # of logs and sockets, which Ray leaves
 
 
 def family() -> list[psutil.Process]:

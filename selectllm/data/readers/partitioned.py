@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,15 @@ def parts_of(path: Path) -> list[Path]:
     if not found:
         raise PoolError(f"{path}: no file has such a name. Check the pattern")
     return sorted(found, key=lambda part: part.as_posix())
+
+
+def would_join(path: Path, file: Path) -> bool:
+    """Whether `file`, once it is written, is one more of the files of `path`."""
+    if file.suffix != SUFFIX or not is_partitioned(path):
+        return False
+    if path.is_dir():
+        return file.is_relative_to(path)
+    return fnmatch(str(file), str(path)) if "**" in path.parts else file.match(str(path))
 
 
 def partitioned_rows(path: Path) -> Iterator[tuple[int, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,31 @@ def table() -> Mapping[str, Row]:
 
     A row has what is of use here, and every `supports_..._reasoning_effort`.
     """
-    package = importlib.metadata.distribution("litellm")
     try:
-        rows = json.loads(Path(str(package.locate_file(FILE))).read_bytes())
-    except (OSError, ValueError):  # a version that has it elsewhere, or not at all
+        rows = json.loads(_text())
+    except ValueError:
         return empty()
     return {name: _kept(row) for name, row in rows.items()}
+
+
+@cache
+def _text() -> str:
+    package = importlib.metadata.distribution("litellm")
+    try:
+        return Path(str(package.locate_file(FILE))).read_text(encoding="utf-8")
+    except (OSError, ValueError):  # a version that has it elsewhere, or not at all
+        return ""
+
+
+@cache
+def _row(name: str) -> Row:
+    """The row of `name` in `table()`, empty if there is none; the other thousands stay unread."""
+    written = json.dumps(name)
+    found = _text().rfind(f"\n    {written}: {{")
+    if found >= 0:
+        with suppress(ValueError):  # cut off: told by the whole table
+            return _kept(json.JSONDecoder().raw_decode(_text(), found + len(written) + 7)[0])
+    return table().get(name, empty()) if written in _text() else empty()
 
 
 def _kept(row: Row) -> Row:
@@ -54,15 +74,15 @@ def row_of(spec: ModelSpec) -> Row | None:
 
 def _rows(spec: ModelSpec) -> Iterator[Row]:
     for key in (spec.id, spec.id.partition("/")[2]):
-        row = table().get(key, {})
+        row = _row(key)
         if row.get("litellm_provider", "").startswith(spec.provider):
             yield row
 
 
 def openai_row(name: str) -> Row | None:
     """What the table says of OpenAI's model `name`; None if it is none of OpenAI's."""
-    row = table().get(name)
-    return row if row is not None and row.get("litellm_provider") == "openai" else None
+    row = _row(name)
+    return row if row.get("litellm_provider") == "openai" else None
 
 
 def price_per_token(spec: ModelSpec) -> Price | None:

@@ -313,8 +313,8 @@ class Budgeted:
         if most is not None or self._ledger.allow_unpriced:
             return Bill(most or 0.0, tokens, 1)
         raise ModelError(
-            f"{request.model.name} has no known price (neither in litellm's table nor in the "
-            "suite), so `max_cost` cannot be kept. Give the model a `price: "
+            f"model {request.model.name!r} has no known price (neither in litellm's table nor in "
+            "the suite), so `max_cost` cannot be kept. Give the model a `price: "
             f"{{input: USD, output: USD}}` per million tokens, or pass `allow_unpriced`",
             argument="allow_unpriced",
         )

@@ -16,12 +16,12 @@ from weakref import WeakKeyDictionary
 from selectllm.core.stopping import rest
 
 WINDOW, FEWEST = 1.0, 8  # the rate is set anew after that many seconds, and that many calls
-TOLERATED = 0.2  # share of refused calls below which nothing is slowed
+TOLERATED = 0.2  # share of refused calls below which nothing is slowed; of half of it, no notice
 MEMORY = 16  # answers that the share is of, where it decides on a pause
 ABOVE = 1.1  # the first rate, and one that was far off: that many times what was accepted
 FAR_OFF = 0.4  # share of accepted calls below which it was
-DOWN, UP = 0.9, 1.05  # the rate after refusals, and after none; UP once more each time in a row
-FASTER = 1.5  # after none, as long as it stays below DOWN of the rate that was last refused
+DOWN, UP = 0.9, 1.05  # the rate after more, and after fewer; UP once more each time in a row
+FASTER = 1.5  # after fewer, as long as it stays below DOWN of the rate that was last refused
 SLOWEST = 0.5  # calls a second: what refuses everything is asked so often
 
 
@@ -90,17 +90,20 @@ class EndpointPace:
     def _next_rate(self, accepted: float) -> float | None:
         """The rate after a window in which calls were accepted at the rate `accepted`."""
         rate = self._rate
-        self._clean = 0 if self._refused else self._clean + 1
+        crowded = self._refused >= TOLERATED * self._sent
+        few = self._refused < TOLERATED / 2 * self._sent
+        self._clean = self._clean + 1 if few else 0
         if rate is None:
-            crowded = self._refused >= TOLERATED * self._sent
             return max(ABOVE * accepted, SLOWEST) if crowded else None
-        if self._refused:
+        if crowded:
             self._too_fast = rate
             far_off = accepted < FAR_OFF * rate
             slower = max(ABOVE * accepted, rate / 2) if far_off else DOWN * rate
             return max(slower, SLOWEST)
         if not self._held:
             return None
+        if not few:  # maybe no limit is the reason: endpoints refuse a few at any rate
+            return UP * rate
         if FASTER * rate < DOWN * self._too_fast:
             return FASTER * rate
         return UP**self._clean * rate

@@ -150,6 +150,21 @@ def test_a_few_refusals_slow_only_the_calls_that_got_them() -> None:
     assert seconds <= 1.15 * (1900 + 100 * 5.3) / 32
 
 
+@pytest.mark.parametrize("says", [True, False], ids=["says how long", "only busy"])
+@pytest.mark.parametrize("share", [0.05, 0.085])
+def test_refusals_at_any_rate_do_not_keep_an_endpoint_slow(share: float, says: bool) -> None:
+    """Half is refused at first; from then on a few are, which waiting does not make fewer."""
+
+    class Overloaded:
+        def wait(self, moment: float) -> float:
+            return float(random.random() < (0.5 if moment < 3 else share))
+
+    model = Limited(Overloaded(), 1.0, says)  # type: ignore[arg-type]
+    answered, seconds = run(ask(model, 1000, 32))
+    assert answered == 1000
+    assert seconds <= 2.5 * (3 + 1000 / 32)  # 3 to 25 times, when every refusal slowed everybody
+
+
 def test_a_limit_that_is_lifted_is_noticed() -> None:
     class Lifted(Bucket):
         def wait(self, moment: float) -> float:
