@@ -21,7 +21,7 @@ def two_machines() -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     head: dict[str, Any] = {"num_cpus": 1, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster: Any = Cluster(initialize_head=True, head_node_args=head)
     folder = Path(cluster.head_node.get_session_dir_path())
     try:
         cluster.add_node(num_cpus=1)
