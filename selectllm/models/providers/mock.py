@@ -100,7 +100,10 @@ def _ranking(spec: ModelSpec, name: str, utility: Mapping[str, float] | None) ->
         )
     shares = _shares(spec.id, name) if name != "oracle" else {}
     if utility is None:
-        raise ModelError(f"{spec.id}: needs a utility to pick by; name one in the suite")
+        raise ModelError(
+            f"{spec.id}: needs a utility to pick by; name one in the suite. Elsewhere take "
+            "mock/first or mock/random"
+        )
     if not shares:
         return lambda request: _best_first(spec, request, utility)
     return lambda request: _with_skill(spec, shares, request, utility)
