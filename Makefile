@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Tests that wait for other processes more than they compute: one more at a time than there are cores.
+WAITING := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: install demo test test-slow browser lint docs docs-refresh bench clean
 
@@ -27,13 +29,13 @@ test: install
 
 # What starts environments, clusters, browsers or processes that each load torch.
 test-slow: install
-	$(BIN)/python -m pytest -n logical --dist loadscope -m slow
+	$(BIN)/python -m pytest -n $(WAITING) --dist loadscope -m slow
 
 # Reports in Debian's Chromium, which apt installs (as root); without it `make test` leaves these out.
 browser: install
 	command -v chromium > /dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[browser]"
-	$(BIN)/python -m pytest -n logical --dist loadscope -m browser tests/browser
+	$(BIN)/python -m pytest -n $(WAITING) --dist loadscope -m browser tests/browser
 
 lint: install
 	$(BIN)/ruff check .
