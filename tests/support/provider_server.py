@@ -280,6 +280,11 @@ def _ollama(text: str, tokens: int) -> dict[str, Any]:
     } | counts
 
 
+def _ollama_text(text: str, tokens: int) -> dict[str, Any]:
+    counts = {"prompt_eval_count": tokens, "eval_count": 5}
+    return {"model": "served-model", "response": text, "done": True, "done_reason": "stop"} | counts
+
+
 def _anthropic(text: str, tokens: int) -> dict[str, Any]:
     return {
         "id": "msg_1",
@@ -304,6 +309,7 @@ def _gemini(text: str, tokens: int) -> dict[str, Any]:
 _SHAPES: Mapping[str, Callable[[str, int], dict[str, Any]]] = {
     "/chat/completions": _openai,
     "/api/chat": _ollama,
+    "/api/generate": _ollama_text,
     "/messages": _anthropic,
     ":generateContent": _gemini,
 }
