@@ -267,6 +267,18 @@ class Attempt:
     at_most_usd: Amount | None = None
     tokens_reasoning: int | None = None
 
+    def as_reply(self) -> Reply:
+        """What was sent back, as it came."""
+        return Reply(
+            text=self.reply,
+            finish_reason=self.finish_reason,
+            tokens_in=self.tokens_in,
+            tokens_out=self.tokens_out,
+            cost_usd=self.cost_usd,
+            seconds=self.seconds,
+            tokens_reasoning=self.tokens_reasoning,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

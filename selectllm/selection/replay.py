@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from selectllm.core.types import Attempt, Decision, Reply
+from selectllm.core.types import Attempt, Decision
 from selectllm.selection.ask import first_request, fits, read_reply
 from selectllm.selection.task import AskSettings, Task, reasks_of
 from selectllm.selection.ways.following import following, wins_by_place
@@ -50,19 +50,9 @@ def _answered(
         asked += 1
         if attempt.finish_reason in ("refused", "too_long"):
             return Decision(0, 0, 0, 0, ids, (), "refused")
-        parsed = read_reply(_reply(attempt), request)
+        parsed = read_reply(attempt.as_reply(), request)
         picks = tuple(ids[position] for position in parsed.picks)
         found = Decision(0, 0, 0, 0, ids, picks, parsed.status)
         if parsed.status in ("ok", "repaired"):
             break
     return found
-
-
-def _reply(attempt: Attempt) -> Reply:
-    return Reply(
-        text=attempt.reply,
-        finish_reason=attempt.finish_reason,
-        tokens_in=attempt.tokens_in,
-        tokens_out=attempt.tokens_out,
-        tokens_reasoning=attempt.tokens_reasoning,
-    )

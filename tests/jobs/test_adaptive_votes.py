@@ -25,16 +25,16 @@ from selectllm.evaluation.runs.verify import verification
 from selectllm.jobs.evaluating import evaluate
 from selectllm.jobs.named_model import named_model
 from selectllm.jobs.options import ModelOptions
-from selectllm.jobs.planning import plan
 from selectllm.jobs.sync import finished
 from selectllm.models.model import Vote
 from selectllm.report.schemas import schema
 from selectllm.selection.voting import asks_on, mean_overlap
-from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
+from tests.conftest import Command, read_jsonl
 from tests.support import forked
 from tests.support.cli_files import RATED, at, served, write_suite
 from tests.support.cli_files import select as chosen_by
 from tests.support.provider_server import ProviderServer
+from tests.support.runs import logged, planned
 
 CLUSTERS = 8
 ADAPTIVE = {"orders": [2, 5], "until": 0.8}
@@ -42,11 +42,9 @@ picks = st.sets(st.sampled_from("abcdef"), max_size=3)
 
 
 @pytest.fixture(autouse=True)
-def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pool(forty: Path) -> Path:
     """pool.jsonl of 40 items in the current folder, and a cache of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SELECTLLM_CACHE_DIR", str(tmp_path / "cache"))
-    write_jsonl(Path("pool.jsonl"), pool_rows())
+    return forty
 
 
 def swayed(messages: Any) -> str:
@@ -56,19 +54,6 @@ def swayed(messages: Any) -> str:
     best, second, *rest = sorted(shown, key=lambda label: seeded_hash(shown[label]))
     sure = seeded_hash(*sorted(shown.values())) % 2
     return f"[{best}, {second if sure else rest[seeded_hash(text) % 3]}]"
-
-
-def logged(folder: str = "run") -> list[dict[str, Any]]:
-    """The decisions of models in a run, by model and cluster."""
-    rows = [row for row in read_jsonl(Path(folder, "decisions.jsonl"))[1:] if "model" in row]
-    return sorted(rows, key=lambda row: (row["model"], row["cluster"]))
-
-
-def planned(*changes: str) -> Any:
-    """What the plan of the suite says of its first pair."""
-    return json.loads(json.dumps(finished(plan(write_suite(*changes))).results.to_json()))["pairs"][
-        0
-    ]
 
 
 # --- when it ends

@@ -14,7 +14,7 @@ from selectllm.jobs.checked_models import CheckedModel, ModelsChecked
 from selectllm.jobs.checking import check_models
 from selectllm.jobs.session import Session
 from selectllm.jobs.sync import finished
-from tests.conftest import Command, pool_rows, write_jsonl
+from tests.conftest import Command
 from tests.support.cli_files import BODY, put_prompt, write_suite
 from tests.support.provider_server import FAULTS, Answer, ProviderServer, completion
 
@@ -23,13 +23,11 @@ JSON_PROMPT = "---\ndescription: d\nreply: json\nlabels: numbers\n---\n" + BODY
 
 
 @pytest.fixture(autouse=True)
-def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pool.jsonl of 40 items in the current folder, and a cache of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SELECTLLM_CACHE_DIR", str(tmp_path / "cache"))
+def pool(forty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """pool.jsonl of 40 items in the current folder, a cache of its own, and keys."""
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test-0123456789abcdef")
     monkeypatch.setenv("GEMINI_API_KEY", "sk-test-0123456789abcdef")
-    write_jsonl(Path("pool.jsonl"), pool_rows())
+    return forty
 
 
 def checked(*models: Mapping[str, Any] | str, changes: tuple[str, ...] = ()) -> ModelsChecked:

@@ -13,7 +13,7 @@ from selectllm.evaluation.runs.verify import verification
 from selectllm.jobs.evaluating import evaluate
 from selectllm.jobs.sync import finished
 from selectllm.report.schemas import schema
-from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
+from tests.conftest import Command, read_jsonl
 from tests.support.cli_files import RATED, at, select, served, write_suite
 from tests.support.provider_server import Answer, ProviderServer, completion
 
@@ -22,11 +22,9 @@ PRICE = {"input": 1.0, "output": 2.0}
 
 
 @pytest.fixture(autouse=True)
-def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pool(forty: Path) -> Path:
     """pool.jsonl of 40 items in the current folder, and a cache of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SELECTLLM_CACHE_DIR", str(tmp_path / "cache"))
-    write_jsonl(Path("pool.jsonl"), pool_rows())
+    return forty
 
 
 def thoughtful(body: Any, headers: Any, n: int) -> Answer:

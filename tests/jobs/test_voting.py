@@ -25,9 +25,10 @@ from selectllm.models.model import Rule
 from selectllm.report.schemas import schema
 from selectllm.selection.concurrency import FAILURES_IN_A_ROW
 from selectllm.selection.voting import Ballot, combine
-from tests.conftest import pool_rows, read_jsonl, write_jsonl
+from tests.conftest import read_jsonl
 from tests.support.cli_files import RATED, served, statuses, write_suite
 from tests.support.provider_server import FAULTS, Answer, ProviderServer, completion
+from tests.support.runs import logged, pair, planned
 
 CLUSTERS = 8
 VALID = Answer(200, completion("[1, 2]"))
@@ -35,35 +36,14 @@ BEST = "short@1 -> best@1"
 
 
 @pytest.fixture(autouse=True)
-def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pool(forty: Path) -> Path:
     """pool.jsonl of 40 items in the current folder, and a cache of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SELECTLLM_CACHE_DIR", str(tmp_path / "cache"))
-    write_jsonl(Path("pool.jsonl"), pool_rows())
+    return forty
 
 
 def evaluated(*changes: str, **arguments: Unpack[EvaluatingArguments]) -> Evaluation:
     """The suite's run, in the folder `run` unless told otherwise."""
     return finished(evaluate(write_suite(*changes), **{"out": "run", **arguments}))
-
-
-def logged(folder: str = "run") -> list[dict[str, Any]]:
-    """The decisions of models in a run, by cluster and order."""
-    rows = [row for row in read_jsonl(Path(folder) / "decisions.jsonl")[1:] if "model" in row]
-    return sorted(rows, key=lambda row: (row["model"], row["cluster"], row["order"], row["repeat"]))
-
-
-def pair(folder: str = "run") -> Mapping[str, Any]:
-    """What results.json says of the first pair."""
-    pairs: list[Mapping[str, Any]] = read_json(Path(folder, "results.json"))["pairs"]
-    return pairs[0]
-
-
-def planned(*changes: str) -> Any:
-    """What the plan of the suite says of its first pair, once it keeps to its schema."""
-    content = json.loads(json.dumps(finished(plan(write_suite(*changes))).results.to_json()))
-    Draft202012Validator(schema("plan")).validate(content)
-    return content["pairs"][0]
 
 
 # --- votes

@@ -44,6 +44,7 @@ from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support import forked
 from tests.support.cli_files import RATED, served, write_suite
 from tests.support.provider_server import FAULTS, Answer, ProviderServer, completion, fingerprint
+from tests.support.runs import logged, pair, planned
 
 CLUSTERS = 8  # of five items, two of which are picked
 RATING = {row["instruction"].split(" in ")[0].strip(): row["rating"] for row in pool_rows()}
@@ -54,11 +55,9 @@ each_way = pytest.mark.parametrize("prompt", CALLS)
 
 
 @pytest.fixture(autouse=True)
-def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pool(forty: Path) -> Path:
     """pool.jsonl of 40 items in the current folder, and a cache of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SELECTLLM_CACHE_DIR", str(tmp_path / "cache"))
-    write_jsonl(Path("pool.jsonl"), pool_rows())
+    return forty
 
 
 def by(prompt: str) -> str:
@@ -90,22 +89,6 @@ def knowing(body: Any, headers: Mapping[str, str], n: int) -> Answer:
             return listing("no", {"no": 1 - rating / 6, "yes": rating / 6})
         return listing(str(rating), {str(rating): 0.9, "3": 0.05} if rating != 3 else {"3": 1.0})
     return Answer(200, completion("ABCD"[ratings.index(max(ratings))], usage=USAGE))
-
-
-def logged(folder: str = "run") -> list[dict[str, Any]]:
-    rows = read_jsonl(Path(folder) / "decisions.jsonl")[1:]
-    return [row for row in rows if "model" in row]
-
-
-def pair(folder: str = "run") -> Mapping[str, Any]:
-    pairs: list[Mapping[str, Any]] = read_json(Path(folder, "results.json"))["pairs"]
-    return pairs[0]
-
-
-def planned(*changes: str) -> Any:
-    content = json.loads(json.dumps(finished(plan(write_suite(*changes))).results.to_json()))
-    Draft202012Validator(schema("plan")).validate(content)
-    return content["pairs"][0]
 
 
 def questions(server: ProviderServer) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from selectllm.core.codec import canonical_json, load_json
 from selectllm.core.errors import RunError
 from selectllm.core.files import atomic_write
-from selectllm.core.types import Attempt, Decision, Reply
+from selectllm.core.types import Decision, Reply
 from selectllm.models.model import Model, Request, expect
 from selectllm.models.wrappers.reply_json import reply_fields, reply_from
 
@@ -62,7 +62,7 @@ def write_pack(path: Path, decisions: Iterable[Decision], *, keep: bool = False)
     """
     rows = _rows(path) if keep and path.exists() else {}
     rows |= {
-        attempt.request_sha256: {"model": decision.model, "reply": _reply_fields(attempt)}
+        attempt.request_sha256: {"model": decision.model, "reply": reply_fields(attempt.as_reply())}
         for decision in decisions
         for attempt in decision.replies
     }
@@ -77,20 +77,6 @@ def _rows(path: Path) -> dict[str, dict[str, Any]]:
     read_pack(path)
     rows = [load_json(line) for line in path.read_bytes().split(b"\n") if line]
     return {row.pop("key"): row for row in rows}
-
-
-def _reply_fields(attempt: Attempt) -> dict[str, Any]:
-    return reply_fields(
-        Reply(
-            text=attempt.reply,
-            finish_reason=attempt.finish_reason,
-            tokens_in=attempt.tokens_in,
-            tokens_out=attempt.tokens_out,
-            cost_usd=attempt.cost_usd,
-            seconds=attempt.seconds,
-            tokens_reasoning=attempt.tokens_reasoning,
-        )
-    )
 
 
 class Replayed:
