@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What is imported is compiled once, at its first import (pip would compile all of 3 GB, which takes longer
+# than the rest of the set-up), and kept even where the environment says not to.
+export PYTHONDONTWRITEBYTECODE :=
 # Tests that wait for other processes more than they compute: one more at a time than there are cores.
 WAITING := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
@@ -12,7 +15,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,docs,test]"
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[all,docs,test]"
 	$(BIN)/selectllm models install smollm2-135m
 	touch $(STAMP)
 
@@ -22,10 +25,9 @@ demo: install
 	$(BIN)/selectllm eval eval/suites/quickstart.yaml --limit 10 -o eval/runs/make-demo/quickstart
 	@sh eval/simulated.sh $(BIN)/selectllm eval/runs/make-demo
 
-# On every core, a part of the tests each; `pytest` alone runs all of them in one process. Bytecode is
-# kept even where the environment says not to: else each process compiles tests and package anew.
+# On every core, a part of the tests each; `pytest` alone runs all of them in one process.
 test: install
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --dist worksteal -m "not slow and not browser"
+	$(BIN)/python -m pytest -n logical --dist worksteal -m "not slow and not browser"
 
 # What starts environments, clusters, browsers or processes that each load torch.
 test-slow: install
@@ -34,7 +36,7 @@ test-slow: install
 # Reports in Debian's Chromium, which apt installs (as root); without it `make test` leaves these out.
 browser: install
 	command -v chromium > /dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[browser]"
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[browser]"
 	$(BIN)/python -m pytest -n $(WAITING) --dist loadscope -m browser tests/browser
 
 lint: install
