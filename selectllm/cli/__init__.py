@@ -32,7 +32,7 @@ EVERYDAY = {
 }
 MORE = {
     "sets": "Select a set with every selector of a suite, and compare them.",
-    "student": "Fine-tune a model on a selection, and measure it.",
+    "student": "Fine-tune a small model on selections, and measure what it learned.",
     "export": "Write training files for selected sets.",
     "handover": "Write selected items for the people who answer them.",
     "answers": "Join the answers to their items, and write a training file.",
@@ -41,16 +41,16 @@ MORE = {
     "report": "Print the tables of a run again, or compare two runs.",
     "view": "Show runs, comparisons and trends in a browser.",
     "aa": "Compare a prompt and model with themselves to see the noise.",
-    "audit": "Find out what moves the picks of a prompt and model that should not.",
+    "audit": "Test whether picks depend on things that should not matter.",
     "verify": "Compute the figures of a run again, and list those that differ.",
     "baseline": "Keep the picks of a run for regress to compare with.",
-    "batch": "Write questions to a file for vllm run-batch, and take its answers.",
+    "batch": "Write questions to a batch file, and read back the answers.",
     "optimize": "Search for a better prompt, and confirm it on new clusters.",
     "prompts": "List, show, compare, write and lock prompts.",
     "models": "Check the models of a suite; list, install or serve embedded ones.",
     "doctor": "Show what is installed and set here, and what is broken.",
     "cache": "List, check, repair or clear the cached replies.",
-    "log": "Mend the log of a run or selection.",
+    "log": "Repair the log of a run or selection.",
 }
 VERBS = EVERYDAY | MORE
 """Every verb with its line. It is the command of its name in the module of its name."""
@@ -155,9 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort) as stop:
         if _was_a_question(stop):
             click.echo(
-                "selectllm: The question was not answered. Answer it, or add the option that "
-                "answers "
-                "it beforehand (see --help).",
+                "selectllm: The question was not answered. Run the command again and answer it, or "
+                "add the option that answers it (see --help).",
                 err=True,
             )
             return UsageError.exit_code

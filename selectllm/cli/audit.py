@@ -29,11 +29,13 @@ from selectllm.jobs.outputs import nearby
 @option("--dry-run", is_flag=True)
 @evaluation_options("AuditResults")
 def audit(suite_file: Path, dry_run: bool, details: bool, common: Common, **told: Any) -> None:
-    """Find out what moves the picks of a prompt and model that should not, on SUITE's clusters.
+    """Test whether the picks of a prompt and model depend on things that should not matter.
 
-    It tries other orders and labels, copies, texts that ask to be picked, and cached calls again.
+    The clusters of SUITE are shown in other orders, with other labels, with copies of candidates
+    and with texts that ask to be picked. Cached calls are repeated to see if the model has changed.
 
-    Exit codes: 0 measured, or no measure is worse than in --baseline; 1 one is; 3 it cannot tell.
+    Exit codes: 0 done, and no measure is worse than in --baseline; 1 at least one is worse;
+    3 inconclusive.
     """
     from selectllm.evaluation.suite import load_suite
     from selectllm.jobs import auditing

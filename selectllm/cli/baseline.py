@@ -24,7 +24,7 @@ def baseline() -> None:
 def set_(folder: Path, out: Path, prompts: tuple[str, ...]) -> None:
     """Write what every prompt and model of RUN picked to a baseline file.
 
-    A baseline never changes by itself: set it again when a change is meant.
+    A baseline never changes by itself. Set it again when you intend a change.
     """
     from selectllm.jobs.gating import keep_baseline
 

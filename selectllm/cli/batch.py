@@ -27,10 +27,10 @@ _evaluating = grouped(
 
 @click.group()
 def batch() -> None:
-    """Have the questions of an evaluation answered by hand, in OpenAI's form for batches.
+    """Write the questions of an evaluation as an OpenAI batch file, and read back the answers.
 
-    For vllm run-batch, gateways and a provider's own page. Where the provider has batches, eval,
-    ab, swap, regress and select send them with --batch.
+    Use this with vllm run-batch, with gateways, or to upload a batch yourself. If the provider
+    offers batches, the option --batch of eval, ab, swap, regress and select does it all for you.
     """
 
 
@@ -57,7 +57,7 @@ def export_(
 @_evaluating
 @common_options
 def import_(suite_file: Path, file: Path, evaluating: Evaluating, common: Common) -> None:
-    """Take the answers in FILE into the reply cache, where eval finds them.
+    """Add the answers in FILE to the reply cache, where eval finds them.
 
     Exit codes: 0 every question is answered; 1 answers are missing, or report an error.
     """

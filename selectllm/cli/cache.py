@@ -94,8 +94,8 @@ def verify(ctx: click.Context, folder: Path | None, as_json: bool, mend: bool) -
 def explain(suite_file: Path, common: Common, **given: Any) -> None:
     """Say why replies to the questions of SUITE are missing in the cache. Nothing is sent.
 
-    For each missing reply the cached question that comes nearest is looked for, and which of the
-    model's settings or messages differ.
+    For each missing reply, the command finds the most similar cached question and says which
+    settings of the model or which messages differ.
     """
     from selectllm.cli.session import open_session
     from selectllm.jobs.explaining import explain as explained
@@ -106,8 +106,8 @@ def explain(suite_file: Path, common: Common, **given: Any) -> None:
 
 @cache.command("export", epilog=example("cache export replies.jsonl --model openai/gpt-4o-mini"))
 @PACK
-@option("--model", help="Only replies of this model, by its id as cache stats tells it.")
-@option("--suite", type=FILE, help="Only replies to the questions of this suite.")
+@option("--model", help="Export only the replies of this model: its id in cache stats.")
+@option("--suite", type=FILE, help="Export only the replies to the questions of this suite.")
 @FOLDER
 @AS_JSON
 def export(
@@ -115,7 +115,7 @@ def export(
 ) -> None:
     """Write cached replies to FILE, a pack for another cache or for the `replies` of a suite.
 
-    The same replies give the same bytes. Keys of providers are not in it.
+    The same replies always give the same bytes. The file contains no API keys.
     """
     from selectllm.jobs.caching import export_replies
 
@@ -129,9 +129,9 @@ def export(
 @FOLDER
 @AS_JSON
 def import_(file: Path, folder: Path | None, as_json: bool) -> None:
-    """Take the replies of FILE, which cache export wrote, into the cache.
+    """Add the replies in FILE, which cache export wrote, to the cache.
 
-    A pack that is damaged or cut is refused by its lines. Replies that the cache has stay.
+    A damaged file is refused, and its bad lines are named. Replies already in the cache are kept.
     """
     from selectllm.jobs.caching import import_replies
 
@@ -140,15 +140,15 @@ def import_(file: Path, folder: Path | None, as_json: bool) -> None:
 
 @cache.command(epilog=example("cache prune --max-age 90 --dry-run"))
 @FOLDER
-@option("--max-bytes", type=click.IntRange(0), help="Keep at most N bytes of replies, the newest.")
-@option("--max-age", type=click.FloatRange(0), metavar="DAYS", help="Keep none that is older.")
-@option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
+@option("--max-bytes", type=click.IntRange(0), help="Keep only the newest N bytes of replies.")
+@option("--max-age", type=click.FloatRange(0), metavar="DAYS", help="Remove replies that are older.")
+@option("--dry-run", is_flag=True, help="Report what would be removed, and remove nothing.")
 @YES
 @AS_JSON
 def prune(folder: Path | None, dry_run: bool, yes: bool, as_json: bool, **limits: Any) -> None:
-    """Remove the oldest replies, down to a size or an age. Otherwise the cache keeps all for good.
+    """Remove the oldest replies, down to a size or an age. The cache never does that by itself.
 
-    What goes and what it cost is told before, and asked, unless --yes is given.
+    The command says what it would remove and what that cost, and asks first, unless you add --yes.
     """
     from selectllm.jobs.caching import to_prune
 
@@ -161,22 +161,22 @@ def prune(folder: Path | None, dry_run: bool, yes: bool, as_json: bool, **limits
 
 @cache.command(epilog=example("cache clear --pool pool.jsonl", "cache clear --budget team"))
 @FOLDER
-@option("--pool", type=click.Path(path_type=Path), help="Forget the texts of this pool alone.")
+@option("--pool", type=click.Path(path_type=Path), help="Remove only what holds texts of this pool.")
 @map_option
 @option(
     "--unknown",
     is_flag=True,
-    help="With --pool: remove also replies of which it is not known which items they showed.",
+    help="With --pool: also remove replies if it is not known which items they showed.",
 )
-@option("--budget", metavar="NAME", help="Begin this shared budget anew, and keep every reply.")
+@option("--budget", metavar="NAME", help="Reset this shared budget to zero; keep all replies.")
 @YES
 def clear(
     folder: Path | None, pool: Path | None, budget: str | None, yes: bool, **how: Any
 ) -> None:
-    """Remove every cached reply. To ask for them again costs their price again.
+    """Remove every cached reply. Asking the same questions again will cost money again.
 
-    With --pool only what holds texts of that pool is removed: replies to questions that showed one
-    of its items, its vectors and its clusters. What else on the disk holds them is told.
+    With --pool, only what holds texts of that pool is removed: replies to questions that showed one
+    of its items, its vectors and its clusters. Other files that hold its texts are listed.
     """
     place = _place(folder)
     check_clearing(pool, budget, **how)

@@ -19,10 +19,10 @@ from selectllm.jobs.sync import finished
 @CACHE
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool, env_file: Path | None, cache: Path | None) -> None:
-    """Tell versions, keys that are set, extras, embedded models and the state of the cache.
+    """Show versions, API keys that are set, extras, embedded models and the state of the cache.
 
-    Nothing is sent, and of keys only the names are shown. Exit code 1 if something that is
-    installed is broken.
+    Nothing is sent, and only the names of keys are shown. Exit codes: 0 all is well; 1 something
+    that is installed is broken.
     """
     from selectllm.jobs.diagnosis import diagnose
 

@@ -55,7 +55,7 @@ NOT_REPEATED = {
 
 EVALUATING = (
     option(
-        "--details", is_flag=True, help="Print every figure and table, not only what tells most."
+        "--details", is_flag=True, help="Print all figures and tables, not only the main ones."
     ),
     option("-o", "--out", type=DIRECTORY, show_default="eval/runs/SUITE-HASH"),
     SUITE_SEED,

@@ -41,15 +41,15 @@ from selectllm.report.next_steps import command
         help="The pool that SELECTION was selected from, to show the items that were not selected.",
     ),
     map_option,
-    option("--arm", metavar="PROMPT+MODEL", help="The pair to take, if the RUN has several."),
+    option("--arm", metavar="PROMPT+MODEL", help="The picks to take, if the RUN has several."),
 )
 @output_options
 def handover(source: Path, settings: HandoverSettings, output: Output) -> None:
     """Write selected items for the people who answer them.
 
-    SELECTION is a file that selectllm select wrote. Of a RUN, the picks of one pair are taken. OUT
-    can be imported as it is, and OUT.README.md says how. To bring the answers back, use
-    selectllm answers.
+    SELECTION is a file that selectllm select wrote. From a RUN, the picks of one prompt and model
+    are taken. OUT.README.md explains how to import OUT. To read the answers back, use selectllm
+    answers.
     """
     from selectllm.jobs import handing
 
@@ -97,14 +97,14 @@ def answers(
         click.echo(canonical_json(joined.to_json()))
     else:
         rows = counted(len(joined.joined.rows), "answered item")
-        click.echo(visible(f"{rows} in {settings.out}"))
+        click.echo(visible(f"Wrote {rows} to {settings.out}."))
         if faults and partial:
             click.echo(visible("\n".join(faults)))
         words = command("student", "train", settings.out, "-o", "student")
         session.note(f"To fine-tune a student on them, run: {words}")
     if faults and not partial:
         raise AnswersIncomplete(
-            f"{' '.join(faults)} The file has all other answers; --partial accepts that"
-            + ("" if not joined.joined.twice else ", and --keep first or last settles the second")
+            f"{' '.join(faults)} All other answers are in the file. To accept that, add --partial"
+            + ("" if not joined.joined.twice else "; to choose between answers, add --keep")
             + "."
         )

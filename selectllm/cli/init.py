@@ -16,25 +16,25 @@ from selectllm.jobs.sync import finished
 
 @click.command(epilog=example("init my-project", "init my-project --pool pool.jsonl"))
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-@option("--pool", show_default="the quickstart's", help="Start from this pool of your own.")
+@option("--pool", show_default="the quickstart data", help="Build the workspace around this pool.")
 @map_option
 def init(folder: Path, pool: str | None, columns: Mapping[str, str]) -> None:
     """Make a workspace in DIR: prompts/, eval/, cache/, and a gate in pytest and on GitHub.
 
-    The command asks for a pool unless you name one. Without a terminal it asks nothing. Files that
+    The command asks for a pool unless you name one with --pool or there is no terminal. Files that
     exist are not overwritten.
     """
     from selectllm.jobs.starting import make_workspace
 
     if pool is None and on_a_terminal():
-        question = "A pool of your own (a file; leave it empty for the quickstart's)"
+        question = "Your pool file (leave this empty to use the quickstart data)"
         pool = click.prompt(question, default="", show_default=False, err=True) or None
     started = finished(make_workspace(folder, pool, columns))
     click.echo(visible(started.text))
     if started.first:
         click.echo(
-            "These commands run an embedded model and an encoder, and this installation lacks some "
-            f"of that. Before them, run: {' && '.join(started.first)}",
+            "These commands need an embedded model and an encoder, which are not all installed. "
+            f"First run: {' && '.join(started.first)}",
             err=True,
         )
 

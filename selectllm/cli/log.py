@@ -13,7 +13,7 @@ from selectllm.cli.terminal import say
 
 @click.group()
 def log() -> None:
-    """Mend the log of a run or selection."""
+    """Repair the log of a run or selection."""
 
 
 @log.command(epilog=example("log repair eval/runs/NAME", "log repair chosen.decisions.jsonl"))
@@ -24,10 +24,10 @@ def log() -> None:
 def repair(ctx: click.Context, place: Path, check: bool, as_json: bool) -> None:
     """Keep the lines of a damaged log that can be read.
 
-    The log as it was stays beside it. Run the command that wrote it again: what is missing is asked
-    again, and nothing else.
+    The original log is kept next to it. Then run the command that wrote the log again: it asks only
+    for what is missing.
 
-    Exit codes: 0 every line is whole, or the log was mended; 1 with --check, a line is damaged.
+    Exit codes: 0 every line is whole, or the log was repaired; 1 with --check, a line is damaged.
     """
     from selectllm.jobs.mending import mend_logs
 

@@ -36,9 +36,9 @@ def check(
 ) -> None:
     """Ask each model of SUITE, or MODEL, once, and say whether its reply can be used.
 
-    If not, it says why and what to set: all of it was thinking, the format was ignored, the context
-    was cut. A second call of one token shows whether log-probabilities are listed. No reply is
-    taken from the cache or kept in it.
+    If a reply cannot be used, the command says why (such as: all of it was thinking, or the format
+    was ignored) and what to set. A second call of one token shows whether the model lists
+    log-probabilities. The cache is neither read nor written.
 
     Exit codes: 0 every model answered; 1 a reply cannot be used; 6 a model could not be asked.
     """

@@ -46,9 +46,8 @@ if TYPE_CHECKING:
     "--budget",
     type=click.IntRange(1),
     metavar="DECISIONS",
-    help="The most decisions that the search may ask for. Measuring the result on all "
-    "training clusters and confirming it come on top, and are announced before the search "
-    "starts.",
+    help="The most decisions that the search may ask for. Measuring and confirming the result "
+    "takes further decisions; their number is printed before the search starts.",
 )
 @option(
     "--demonstrations",
@@ -63,11 +62,12 @@ if TYPE_CHECKING:
 @reports("SearchResults", "GridResults")
 @common_options
 def optimize(suite_file: Path, common: Common, **told: Any) -> None:
-    """Search a better prompt on some clusters of SUITE, and confirm it on others.
+    """Search for a better prompt on some clusters of SUITE, and confirm it on the others.
 
-    A teacher rewrites its system text, or --grid tries the values of its variables. The next
-    version is written only if it is better there than its parent, or with --force. Exit code: 3 if
-    the verdict is inconclusive, or no rewriting could be used; else 0.
+    A teacher model rewrites the system text of the prompt, or --grid tries the values of its
+    variables. A new version is written only if it is confirmed to be better, or with --force.
+
+    Exit codes: 0 there is a verdict; 3 it is inconclusive, or no rewrite could be used.
     """
     from selectllm.evaluation.suite import load_suite
     from selectllm.jobs import optimizing
@@ -88,7 +88,7 @@ def optimize(suite_file: Path, common: Common, **told: Any) -> None:
 def _tell(session: CommandSession, search: Optimization) -> None:
     """What was written, or why nothing could be; the latter also with --quiet: it is the answer."""
     if search.unusable is not None:
-        advice = "Name a teacher that holds to a form with --teacher, and run it again."
+        advice = "Name a more capable model with --teacher, and run the command again."
         click.echo(visible(f"{search.unusable}\n{advice}"), err=True)
     if search.written is not None and session.workspace.prompts is not None:
         name, _, number = search.written.partition("@")

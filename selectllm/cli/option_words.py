@@ -12,7 +12,7 @@ from selectllm.core.shown import excerpt
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
-TOOL = "Write the items for people to answer, in the form that this tool imports."
+TOOL = "Write the items for people to answer, in a form that this tool can import."
 """Of --to, where items are handed over."""
 REPEATABLE = "Can be given several times."
 METAVARS = {
@@ -32,7 +32,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
         None,
         "Ask at most N cached calls again, to see whether the model behind the name has changed.",
     ),
-    "--compare-prompt": ("PROMPT", "Plant the attack texts with this prompt as well, and compare."),
+    "--compare-prompt": ("PROMPT", "Test the attack texts with this prompt as well, and compare."),
     "--orders": (None, "The number of orders in which each cluster is shown."),
     "--probe": (
         None,
@@ -41,7 +41,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     "--repeats": (None, "The number of replies to one question."),
     "--a": ("ARM", "The arm to compare with: a prompt, a model, PROMPT+MODEL or strategy:NAME."),
     "--b": ("ARM", "An arm to compare with arm A."),
-    "--baseline": ("FILE", "The folder, or its audit.json, of an audit to compare with."),
+    "--baseline": ("FILE", "An earlier audit to compare with: its folder, or the audit.json in it."),
     "--by": (None, "How to divide the pool into clusters."),
     "--budget": ("N", "The number of items to select, which is the size of a set."),
     "--cache": (None, "The folder in which replies and vectors are kept."),
@@ -55,11 +55,11 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
         "Report what would be asked, and what it would cost. Nothing is sent or written.",
     ),
     "--encoder": ("NAME", "The sentence-transformers model that embeds texts: a name or a folder."),
-    "--export": (None, "The folder that selectllm export wrote, whose sets the results are of."),
+    "--export": (None, "The folder that selectllm export wrote, with the sets that were trained on."),
     "--from": ("MODEL", "The model that is in use now."),
     "--given": (
         "FILE",
-        "Leave out the items of this file, which are annotated already, and choose beside them.",
+        "Items that are already annotated. They are not selected again, and count as covered.",
     ),
     "--json": (None, "Print JSON to stdout and nothing else."),
     "--limit": (None, "Use only the first N clusters of the suite."),
@@ -84,8 +84,8 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
         "With --strategy: divide --budget among the values of this column, in proportion to their "
         "items (largest remainders).",
     ),
-    "--pool": ("FILE", "The pool of the sets, if it is not the suite's."),
-    "--port": (None, "The port to listen on; 0 takes any that is free."),
+    "--pool": ("FILE", "Select from this pool instead of the suite's."),
+    "--port": (None, "The port to listen on. 0 takes any free port."),
     "--primary": (
         None,
         "How the gain is averaged over the test items. Decide this before you see results.",
@@ -97,22 +97,22 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     "--retain": ("SHARE", "The share of the old model's gain over random picks to keep."),
     "--rounds": (
         "LOG",
-        "A log of rounds. What earlier rounds selected counts as given, and this round is added.",
+        "A log of annotation rounds. Items of earlier rounds count as --given; this round is added.",
     ),
     "--seed": (None, "The seed of everything that is random."),
-    "--seeds": (None, "The number of trainings for each set, each with another seed."),
+    "--seeds": (None, "The number of trainings for each set, each with a different seed."),
     "--size": (None, "The number of items that are taken together."),
     "--test": ("FILE", "A file of held-out items with responses."),
     "--test-map": (
         "NAME=COL",
-        "Read NAME of the test and dev items from the column COL of their file, if it is called "
-        "otherwise than in the pool.",
+        "Read NAME of the test and dev items from the column COL of their file, if it differs "
+        "from the pool's.",
     ),
     "--to": ("MODEL", "The model that would take its place."),
     "--turns": (
         None,
-        "Which user turns to show of a chat that has several. The last one is shown with the "
-        "turns before it as its input.",
+        "Which user turns of a chat to show, if it has several. With last, the turns before it "
+        "are shown as its input.",
     ),
     "--utility": ("NAME", "Use only this utility."),
 }

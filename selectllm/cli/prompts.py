@@ -166,7 +166,7 @@ def new(where: Where, name: str, source: Path | None) -> None:
     path = new_version(where.folder, name, source)
     where.say({"ref": f"{name}@{path.stem[1:]}", "path": str(path)}, f"{path}\n")
     if not where.as_json:
-        Terminal().note("Edit this file. To release it then, run: selectllm prompts lock")
+        Terminal().note("Edit this file. Then release it with: selectllm prompts lock")
 
 
 @prompts.command(name="lock", epilog=example("prompts lock"))
@@ -174,7 +174,7 @@ def new(where: Where, name: str, source: Path | None) -> None:
 def lock_(where: Where) -> None:
     """Release every version that is not locked yet.
 
-    LOCK.yaml then holds the sha256 of its file, which may not change any more.
+    LOCK.yaml then holds the sha256 of each file, which must not change any more.
     """
     from selectllm.prompting.library import lock
 
@@ -194,8 +194,8 @@ def lock_(where: Where) -> None:
 def check_(ctx: click.Context, where: Where) -> None:
     """Check every prompt file, and say what is wrong.
 
-    It is wrong if a file cannot be read as a prompt, if a released file was changed or is missing,
-    if a bundled version has other content here, or if no name can refer to a file.
+    A file is wrong if it cannot be read as a prompt, if it was released and then changed or removed,
+    if a bundled version has different content here, or if no name can refer to it.
 
     Exit codes: 0 all is well; 1 something is wrong.
     """

@@ -38,13 +38,13 @@ EACH = "--each --html -o FILE"
 @option(
     "--html",
     is_flag=True,
-    help="Write a page to look at in a browser: report.html in RUN, or, of two runs, "
-    "beside-FIRST.html in the second.",
+    help="Write a page for the browser: report.html in RUN, or, for two runs, beside-FIRST.html "
+    "in the second one.",
 )
 @option(
     "--each",
     is_flag=True,
-    help="Show each RUN by itself, one below the other on one page, instead of comparing two.",
+    help="Show all RUNs on one page, one below the other, instead of comparing two.",
 )
 @option("-o", "--out", type=FILE, show_default="stdout")
 @AS_JSON
@@ -74,11 +74,11 @@ def report(
     wrote, or a file that any command wrote with --report json=FILE. To list the folders, run:
     selectllm runs
 
-    Two RUNs are compared in the clusters that both asked, pair by pair, the second against the
-    first. That is a description: for a verdict, use ab, swap or regress.
+    If you name two RUNs, the second is compared with the first on the clusters that both have. That
+    is only a description; for a verdict, use ab, swap or regress.
 
-    Of a SELECTION, a file that select wrote, the report shows the picks with their reasons beside
-    their rivals, and the picks beside the pool.
+    For a SELECTION, a file that select wrote, the report shows each pick with its reason and the
+    candidates that lost to it, and compares the picks with the pool.
     """
     from selectllm.jobs.retelling import RetellRequest, retell, write_each
 

@@ -150,8 +150,8 @@ def select(
     in .parquet. Every question and reply is kept in OUT.decisions.jsonl. If the command was
     stopped, run it again to continue where it stopped.
 
-    Exit codes: 0 the items are selected; 1 there are too few valid picks, and see --on-invalid and
-    --max-filled; 4 --max-cost is reached; 5 a reply is missing with --offline.
+    Exit codes: 0 the items are selected; 1 there are too few valid picks (see --on-invalid and
+    --max-filled); 4 --max-cost is reached; 5 a reply is missing with --offline.
     """
     from selectllm.jobs import selecting
     from selectllm.jobs.selection_files import selection_files

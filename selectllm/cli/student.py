@@ -49,7 +49,7 @@ from selectllm.report.next_steps import command, looked_at
 
 @click.group("student")
 def student() -> None:
-    """A language model that is fine-tuned on selections, and measured on held-out items."""
+    """Fine-tune a small language model (a student) on selections, and measure what it learned."""
 
 
 @student.command(epilog=example("student train pool.selected.jsonl --test test.jsonl -o student"))
@@ -76,8 +76,8 @@ def train(
 ) -> None:
     """Fine-tune a student on SELECTION, a pool file with responses.
 
-    Writes a peft adapter and a manifest to a folder. Run again, it goes on after the last whole
-    epoch, and ends with the same adapter.
+    The command writes a peft adapter and a manifest to a folder. If it was stopped, run it again: it
+    continues after the last complete epoch, and the adapter will be the same.
     """
     from selectllm.jobs import training
 
@@ -131,10 +131,10 @@ def score(
     dry_run: bool,
     local: Local,
 ) -> None:
-    """Held-out loss of the student in DIR, and of its base model.
+    """Measure the loss of the student in DIR, and of its base model, on held-out items.
 
-    Without DIR the base model alone is scored. Test items are laid out and cut as they would be
-    in training; those that the student was trained on are refused.
+    Without DIR, only the base model is scored. Test items are formatted and cut as in training.
+    The command refuses test items that the student was trained on.
     """
     from selectllm.jobs import scoring
 
@@ -169,8 +169,7 @@ def score(
         multiple=True,
         metavar="SELECTOR",
         show_default="all",
-        help="Compare this selector also with random items that have as many tokens. With none, "
-        "compare no selector so.",
+        help="Also compare this selector with random items of as many tokens; none turns that off.",
     ),
     primary_option,
     drop_leaks_option,
@@ -189,11 +188,11 @@ def compare(
     dry_run: bool,
     local: Local,
 ) -> None:
-    """Train a student on every set in SETS_FOLDER, beside random sets of the same size.
+    """Train a student on every set in SETS_FOLDER, and on random sets of the same size.
 
     Every set is trained with each seed and scored on the same held-out responses. Finished
-    trainings are kept in the cache: run again, or with more selectors, seeds or random sets, it
-    goes on.
+    trainings are kept in the cache, so running the command again, or with more selectors, seeds or
+    random sets, trains only what is missing.
     """
     from selectllm.jobs import comparing_students
 

@@ -88,7 +88,7 @@ for verb in (knn, ifd, student, validate):
     option(
         "--rubric",
         type=FILE,
-        show_default="a rubric of ours",
+        show_default="a built-in rubric",
         help="Put the text of this file on the sheet as instructions for raters.",
     ),
     option("--with-responses", is_flag=True, help="Show the responses of the pool as well."),
@@ -100,9 +100,9 @@ for verb in (knn, ifd, student, validate):
 def ask(target: Path, settings: RatingRequest, common: Common) -> None:
     """Write a sheet of items for people to rate, from the clusters of SUITE or from a RUN.
 
-    -o names a .csv or .jsonl file, or an .argilla folder. The items are shuffled and the rubric
-    stands on top. The sheet does not say which arm picked an item. With several raters, each one
-    gets a file with an order of its own.
+    -o names a .csv or .jsonl file, or an .argilla folder. The items are shuffled, and the rubric is
+    at the top. The sheet does not say which arm picked an item. With several raters, each gets a
+    file with its own order.
     """
     from selectllm.jobs import rating
 
@@ -198,7 +198,7 @@ def import_(
         "--worst",
         type=click.IntRange(0),
         default=10,
-        help="List so many items on which they differ most.",
+        help="List the N items on which they differ most.",
     ),
     option("-o", "--out", type=FILE, show_default="no file"),
 )
@@ -207,13 +207,12 @@ def import_(
 def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> None:
     """Check a judge against people's ratings of the same items.
 
-    The command reports how far they agree (Krippendorff's alpha, weighted kappa, Spearman, and how
-    often they prefer the same of two items), whether the judge favours long items or late ones, the
+    The command reports how far they agree (Krippendorff's alpha, weighted kappa, Spearman, and how often they prefer the same item of two), whether the judge favours long items or late ones, the
     items on which they differ most, and the share of human ratings that the judge would save as
     gate.assisted_by.
 
-    With -o, rating:PROMPT+MODEL rates every item of the clusters, and FILE is a utility file that a
-    suite can name.
+    With -o and a judge of the form rating:PROMPT+MODEL, every item of the clusters is rated, and FILE
+    is a utility file that a suite can name.
     """
     from selectllm.jobs import calibrating
 
@@ -264,7 +263,7 @@ def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> 
         "--outcome",
         metavar="MEASURE",
         show_default="the one that is not a loss",
-        help="With --table: the measure to foretell.",
+        help="With --table: the measure to predict.",
     ),
     option(
         "--lower",
@@ -291,7 +290,7 @@ def agree(
     that were trained on them. It reports rank correlations over the selectors, what length alone
     would have predicted, and how far this can be trusted.
 
-    With --table it reads results that others published, and says which measure foretells which.
+    With --table, it reads published results and says which measure predicts which.
     """
     from selectllm.jobs import agreeing
 
@@ -300,6 +299,6 @@ def agree(
     tell(found, session)
     if not as_json:
         session.note(
-            "Nothing was written. To keep this, add --report json=agreement.json; "
-            f"{command('report', 'agreement.json')} then shows it again."
+            "Nothing was written. To keep this, add --report json=agreement.json. To show it again "
+            f"later, run: {command('report', 'agreement.json')}"
         )

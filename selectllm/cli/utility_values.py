@@ -76,7 +76,7 @@ def _value_options(source: str, *more: Function) -> Callable[[Function], Functio
     "--answer",
     type=click.Choice(["cosine", "rouge-l"]),
     default="cosine",
-    help="How to measure how well one response serves for another.",
+    help="How to measure how well one response can stand in for another.",
 )
 @_value_options("knn", drop_leaks_option)
 @common_options

@@ -20,11 +20,12 @@ PORT = 8642
 @option("--port", type=click.IntRange(0, 65535), default=PORT)
 @option("--no-browser", is_flag=True, help="Print the address only, and open no browser.")
 def view(folder: Path | None, port: int, no_browser: bool) -> None:
-    """Show the runs in DIR in a browser, until Ctrl-C ends it.
+    """Show the runs in DIR in a browser until you press Ctrl-C.
 
     DIR is eval/runs of this workspace unless you name another folder. The page lists the runs,
-    opens their reports, compares any two of them, and shows how a prompt with a model went from
-    run to run. Only this machine can reach it (127.0.0.1), and nothing is written.
+    opens their reports, compares any two of them, and shows how the result of a prompt
+    and model changed from run to run. Only this machine can reach it (127.0.0.1), and nothing is
+    written.
     """
     from selectllm.jobs.runs import list_runs
     from selectllm.jobs.view_server import ViewServer
@@ -34,10 +35,10 @@ def view(folder: Path | None, port: int, no_browser: bool) -> None:
         list_runs(folder)
     place = folder or find_workspace(Path.cwd()).runs
     with ViewServer(View(place), port) as server:
-        click.echo(f"The runs in {nearby(place)} are shown at {server.url}. To end: Ctrl-C.")
+        click.echo(f"The runs in {nearby(place)} are shown at {server.url}. Press Ctrl-C to stop.")
         if not no_browser:
             threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            click.echo("\nEnded. Nothing was changed.")
+            click.echo("\nStopped. Nothing was changed.")
