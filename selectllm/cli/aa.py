@@ -26,8 +26,9 @@ from selectllm.cli.options import SUITE, Common
 def aa(suite_file: Path, details: bool, common: Common, **told: Any) -> None:
     """Compare a prompt and model with themselves, on the clusters of SUITE.
 
-    The same clusters are shown in other orders, or asked again. Any difference is then noise. The report says how large it is, how often each gate would raise a false alarm, and how small
-    an effect these clusters can still show.
+    The same clusters are shown in other orders, or asked again. Any difference is then noise. The
+    report says how large it is, how often each gate would raise a false alarm, and how small an
+    effect these clusters can still show.
     """
     from selectllm.evaluation.suite import load_suite
     from selectllm.jobs import comparing

@@ -31,11 +31,10 @@ from selectllm.jobs.outputs import nearby
 def audit(suite_file: Path, dry_run: bool, details: bool, common: Common, **told: Any) -> None:
     """Test whether the picks of a prompt and model depend on things that should not matter.
 
-    The clusters of SUITE are shown in other orders, with other labels, with copies of candidates
-    and with texts that ask to be picked. Cached calls are repeated to see if the model has changed.
+    The clusters of SUITE are shown in other orders, with other labels, copies, and texts that ask
+    to be picked. Cached calls are repeated to see if the model has changed.
 
-    Exit codes: 0 done, and no measure is worse than in --baseline; 1 at least one is worse;
-    3 inconclusive.
+    Exit codes: 0 no measure is worse than in --baseline; 1 one is worse; 3 inconclusive.
     """
     from selectllm.evaluation.suite import load_suite
     from selectllm.jobs import auditing

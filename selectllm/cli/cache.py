@@ -141,7 +141,7 @@ def import_(file: Path, folder: Path | None, as_json: bool) -> None:
 @cache.command(epilog=example("cache prune --max-age 90 --dry-run"))
 @FOLDER
 @option("--max-bytes", type=click.IntRange(0), help="Keep only the newest N bytes of replies.")
-@option("--max-age", type=click.FloatRange(0), metavar="DAYS", help="Remove replies that are older.")
+@option("--max-age", type=click.FloatRange(0), metavar="DAYS", help="Remove older replies.")
 @option("--dry-run", is_flag=True, help="Report what would be removed, and remove nothing.")
 @YES
 @AS_JSON
@@ -161,7 +161,7 @@ def prune(folder: Path | None, dry_run: bool, yes: bool, as_json: bool, **limits
 
 @cache.command(epilog=example("cache clear --pool pool.jsonl", "cache clear --budget team"))
 @FOLDER
-@option("--pool", type=click.Path(path_type=Path), help="Remove only what holds texts of this pool.")
+@option("--pool", type=click.Path(path_type=Path), help="Remove only what belongs to this pool.")
 @map_option
 @option(
     "--unknown",

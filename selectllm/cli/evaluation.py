@@ -54,9 +54,7 @@ NOT_REPEATED = {
 """Options that say how a command works and what it prints, not what it asks."""
 
 EVALUATING = (
-    option(
-        "--details", is_flag=True, help="Print all figures and tables, not only the main ones."
-    ),
+    option("--details", is_flag=True, help="Print all figures and tables, not only the main ones."),
     option("-o", "--out", type=DIRECTORY, show_default="eval/runs/SUITE-HASH"),
     SUITE_SEED,
     LIMIT,

@@ -48,8 +48,7 @@ def handover(source: Path, settings: HandoverSettings, output: Output) -> None:
     """Write selected items for the people who answer them.
 
     SELECTION is a file that selectllm select wrote. From a RUN, the picks of one prompt and model
-    are taken. OUT.README.md explains how to import OUT. To read the answers back, use selectllm
-    answers.
+    are taken. OUT.README.md explains how to import OUT and how to read the answers back.
     """
     from selectllm.jobs import handing
 

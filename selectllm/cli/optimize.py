@@ -64,8 +64,8 @@ if TYPE_CHECKING:
 def optimize(suite_file: Path, common: Common, **told: Any) -> None:
     """Search for a better prompt on some clusters of SUITE, and confirm it on the others.
 
-    A teacher model rewrites the system text of the prompt, or --grid tries the values of its
-    variables. A new version is written only if it is confirmed to be better, or with --force.
+    A teacher model rewrites the system text of the prompt, or --grid tries values of its variables.
+    A new version is written only if it is confirmed to be better, or with --force.
 
     Exit codes: 0 there is a verdict; 3 it is inconclusive, or no rewrite could be used.
     """

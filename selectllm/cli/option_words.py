@@ -41,7 +41,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     "--repeats": (None, "The number of replies to one question."),
     "--a": ("ARM", "The arm to compare with: a prompt, a model, PROMPT+MODEL or strategy:NAME."),
     "--b": ("ARM", "An arm to compare with arm A."),
-    "--baseline": ("FILE", "An earlier audit to compare with: its folder, or the audit.json in it."),
+    "--baseline": ("FILE", "An earlier audit to compare with: its folder, or its audit.json."),
     "--by": (None, "How to divide the pool into clusters."),
     "--budget": ("N", "The number of items to select, which is the size of a set."),
     "--cache": (None, "The folder in which replies and vectors are kept."),
@@ -55,7 +55,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
         "Report what would be asked, and what it would cost. Nothing is sent or written.",
     ),
     "--encoder": ("NAME", "The sentence-transformers model that embeds texts: a name or a folder."),
-    "--export": (None, "The folder that selectllm export wrote, with the sets that were trained on."),
+    "--export": (None, "The folder that selectllm export wrote, with the trained sets."),
     "--from": ("MODEL", "The model that is in use now."),
     "--given": (
         "FILE",
@@ -97,7 +97,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
     "--retain": ("SHARE", "The share of the old model's gain over random picks to keep."),
     "--rounds": (
         "LOG",
-        "A log of annotation rounds. Items of earlier rounds count as --given; this round is added.",
+        "A log of annotation rounds. Earlier rounds count as --given, and this round is added.",
     ),
     "--seed": (None, "The seed of everything that is random."),
     "--seeds": (None, "The number of trainings for each set, each with a different seed."),

@@ -194,8 +194,8 @@ def lock_(where: Where) -> None:
 def check_(ctx: click.Context, where: Where) -> None:
     """Check every prompt file, and say what is wrong.
 
-    A file is wrong if it cannot be read as a prompt, if it was released and then changed or removed,
-    if a bundled version has different content here, or if no name can refer to it.
+    A file is wrong if it cannot be read as a prompt, if it was changed or removed after its
+    release, if a bundled version has different content here, or if no name can refer to it.
 
     Exit codes: 0 all is well; 1 something is wrong.
     """

@@ -76,8 +76,8 @@ def train(
 ) -> None:
     """Fine-tune a student on SELECTION, a pool file with responses.
 
-    The command writes a peft adapter and a manifest to a folder. If it was stopped, run it again: it
-    continues after the last complete epoch, and the adapter will be the same.
+    The command writes a peft adapter and a manifest to a folder. If it was stopped, run it again to
+    continue after the last complete epoch. The adapter will be the same.
     """
     from selectllm.jobs import training
 
@@ -191,8 +191,7 @@ def compare(
     """Train a student on every set in SETS_FOLDER, and on random sets of the same size.
 
     Every set is trained with each seed and scored on the same held-out responses. Finished
-    trainings are kept in the cache, so running the command again, or with more selectors, seeds or
-    random sets, trains only what is missing.
+    trainings are kept in the cache, so the command trains only what is missing if you run it again.
     """
     from selectllm.jobs import comparing_students
 

@@ -45,8 +45,7 @@ drop_leaks_option = option("--drop-leaks", is_flag=True)
 dry_run_option = option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing. Report items, tokens, epochs and how long training takes here, estimated "
-    "from a few steps.",
+    help="Train nothing. Report items, tokens, epochs, and the time that this would take here.",
 )
 
 

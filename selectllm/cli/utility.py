@@ -207,12 +207,13 @@ def import_(
 def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> None:
     """Check a judge against people's ratings of the same items.
 
-    The command reports how far they agree (Krippendorff's alpha, weighted kappa, Spearman, and how often they prefer the same item of two), whether the judge favours long items or late ones, the
+    The command reports how far they agree (Krippendorff's alpha, weighted kappa, Spearman, and how
+    often they prefer the same item of two), whether the judge favours long items or late ones, the
     items on which they differ most, and the share of human ratings that the judge would save as
     gate.assisted_by.
 
-    With -o and a judge of the form rating:PROMPT+MODEL, every item of the clusters is rated, and FILE
-    is a utility file that a suite can name.
+    With -o, a judge rating:PROMPT+MODEL rates every item of the clusters, and FILE is a utility
+    file that a suite can name.
     """
     from selectllm.jobs import calibrating
 

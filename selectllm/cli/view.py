@@ -23,9 +23,8 @@ def view(folder: Path | None, port: int, no_browser: bool) -> None:
     """Show the runs in DIR in a browser until you press Ctrl-C.
 
     DIR is eval/runs of this workspace unless you name another folder. The page lists the runs,
-    opens their reports, compares any two of them, and shows how the result of a prompt
-    and model changed from run to run. Only this machine can reach it (127.0.0.1), and nothing is
-    written.
+    opens their reports, compares two of them, and shows how results changed from run to run. Only
+    this machine can reach it (127.0.0.1), and nothing is written.
     """
     from selectllm.jobs.runs import list_runs
     from selectllm.jobs.view_server import ViewServer

@@ -125,9 +125,9 @@ def _no_log(path: Path, form: RowFormat[Any, Any]) -> RunError:
     name = shlex.quote(str(path))
     return RunError(
         f"{path}:1 is damaged: the first line of a log says what it is of. To see which of its "
-        f"lines are whole, run: selectllm log repair {name} --check. To go on, move it away (mv "
-        f"{name} {name}.damaged) and run the same command again: replies that are in the cache "
-        "cost nothing"
+        f"lines are whole, run: selectllm log repair {name} --check. To continue, move it away "
+        f"(mv {name} {name}.damaged) and run the same command again: replies that are in the "
+        "cache cost nothing"
     )
 
 

@@ -92,7 +92,7 @@ def mend(path: Path, forms: Sequence[RowFormat[Any, Any]]) -> LogState:
                 os.fsync(handle.fileno())
         except OSError as error:
             raise RunError(
-                f"{path} cannot be mended ({error.strerror}). Make room or check the folder's "
+                f"{path} cannot be repaired ({error.strerror}). Make room or check the folder's "
                 "permissions; nothing was changed"
             ) from None
     return state

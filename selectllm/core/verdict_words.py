@@ -54,8 +54,8 @@ KIND_WORDS: Mapping[VerdictKind, KindWords] = {
     ),
     "swap": KindWords(
         arms=("from", "to"),
-        bad={"not safe": "less than the share of quality that must be kept is kept"},
-        good={"safe": "the share of quality that must be kept is kept"},
+        bad={"not safe": "the new model keeps less of the quality than it must"},
+        good={"safe": "the new model keeps as much of the quality as it must"},
         equal="safe",
         sides=1,
     ),

@@ -46,7 +46,7 @@ def load_yaml(text: str, *, like_numbers: bool = False) -> Any:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise YamlFault(
-            line, f"the character {error.character:#04x} cannot stand in YAML"
+            line, f"the character {error.character:#04x} is not allowed in YAML"
         ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -95,7 +95,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
-                    raise _fault(f"the key {key.value[:60]!r} stands twice", key.start_mark)
+                    raise _fault(f"the key {key.value[:60]!r} appears twice", key.start_mark)
                 seen.add((key.tag, key.value))
         return node
 

@@ -48,14 +48,15 @@ def annotated_in(pool: Pool, given: Sequence[Item], source: str) -> Annotated:
     if 2 * len(changed) > len(same_id):
         raise UsageError(
             f"`given` {source}: {len(same_id)} of its {len(given)} ids are in {name}, but "
-            f"{len(changed)} of them stand for another text there: {listed(changed)}. So it is of "
-            "another pool. Give the annotated items of this one",
+            f"{len(changed)} of them stand for another text there: {listed(changed)}. So the file "
+            "belongs to another pool. Give the annotated items of this one",
             argument="given",
         )
     if not inside:
         raise UsageError(
-            f"`given` {source}: 0 of its {len(given)} ids are in {name}, and none of its texts. So "
-            "it is of another pool. Give the annotated items of this one, or leave `given` out",
+            f"`given` {source}: 0 of its {len(given)} ids are in {name}, and none of its texts. "
+            "So the file belongs to another pool. Give the annotated items of this one, or leave "
+            "`given` out",
             argument="given",
         )
     outside = tuple(item for item in rest if normalised(item.text) not in in_pool)

@@ -152,9 +152,9 @@ def dialogues_note(dialogues: int, items: int) -> tuple[str, ...]:
         return ()
     return (
         f"Warning: {dialogues:,} of the first {items:,} instructions hold a whole conversation as "
-        "one text, answers included, and are shown so. To choose among turns, write each row as "
-        '{"messages": [{"role": "user", "content": "..."}, ...]}. In a table, call the column '
-        "messages, and write the list of turns into its cells as JSON.",
+        "one text, answers included, and are shown that way. To choose among turns, write each "
+        'row as {"messages": [{"role": "user", "content": "..."}, ...]}. In a '
+        "table, call the column messages, and write the list of turns into its cells as JSON.",
     )
 
 

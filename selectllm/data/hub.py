@@ -255,7 +255,7 @@ def _explained(error: Exception, name: HubName, source: Mapping[str, str | None]
         return f"the Hugging Face hub failed ({reason}). Try again later"
     if "scripts are no longer supported" in reason:
         return (
-            "is made by a program of its own, which is not run here. Look for a Parquet "
+            "is made by its own program, which selectllm does not run. Look for a Parquet "
             "version, or run that program where you trust it and save the data as JSONL"
         )
     configured = _misconfigured(name, source) if isinstance(error, ValueError) else None

@@ -354,8 +354,8 @@ class _Builder:
         if self._mended:
             rows = "1 row holds" if self._mended == 1 else f"{self._mended:,} rows hold"
             notes.append(
-                f"{rows} half of a surrogate pair, which is not a character: the replacement "
-                "character U+FFFD stands for it"
+                f"{rows} half of a surrogate pair, which is not a character: it was replaced by "
+                "the character U+FFFD"
             )
         return tuple(notes)
 

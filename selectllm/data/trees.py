@@ -135,7 +135,7 @@ def _before(row: Mapping[str, Any], by_id: Mapping[Any, Mapping[str, Any]]) -> A
 
 def _no_message(row: Any) -> BadRow:
     reason = (
-        "the row is no message of a tree, as the first row is. Such a row has "
+        "the row is not a message of a tree, although the first row is. Such a row has "
         f"{', '.join(COLUMNS)}, and the role prompter or assistant"
     )
     return _bad(row, reason, "write it so")

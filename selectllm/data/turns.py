@@ -160,7 +160,7 @@ def notes_on_odd(odd: Mapping[str, int]) -> tuple[str, ...]:
     if placed:
         told = ", ".join(counted(count, kind) for kind, count in sorted(placed.items()))
         notes.append(
-            f"The turns of its chats hold what is no text: {told}. Each stands in its turn as a "
+            f"Some turns of its chats contain things other than text: {told}. Each is shown as a "
             "text in brackets, such as [image]."
         )
     if odd.get(THINKING):

@@ -92,8 +92,8 @@ async def join_answers(
     result = joined(items, answers, keep=settings.keep, column=column)
     if not (result.rows or result.twice):
         reason = (
-            f"none of the answers is of an item of {pool} ({listed(result.unknown)}). Name the "
-            "pool, or the selection that was handed over"
+            f"none of the answers belongs to an item of {pool} ({listed(result.unknown)}). Name "
+            "the pool, or the selection that was handed over"
             if result.unknown
             else "nothing is answered yet; fill in the answers and save the file"
         )

@@ -160,7 +160,7 @@ def _pair(session: Session, suite: Suite, auditing: Auditing) -> tuple[Prompt, M
     if spec.vote is not None:
         session.note(
             f"Note: {spec.name} votes in the suite. Its single replies are audited, and the table "
-            "of orders says what a vote makes of them"
+            "of orders shows what a vote would change"
         )
     return prompt, settled(replace(spec, vote=None), suite.folder)
 
@@ -213,8 +213,9 @@ def _subject(
     if len(clusters) < 2:
         raise SuiteError(
             f"clusters: {counted(len(clusters), 'cluster')} of {suite.name} "
-            f"{'has' if len(clusters) == 1 else 'have'} more than the {suite.picks} items to pick, "
-            "and an audit needs two at least. Use a larger pool, or raise clusters.limit or `limit`"
+            f"{'has' if len(clusters) == 1 else 'have'} more than the {suite.picks} items to "
+            "pick, and an audit needs at least two. Use a larger pool, or raise clusters.limit "
+            "or `limit`"
         )
     utility = deciding(data.utilities, suite.gate)
     members = [member for cluster in clusters for member in cluster.members]

@@ -44,7 +44,7 @@ from selectllm.selection.selector import Selector
 from selectllm.selection.task import Task
 
 RESULTS = "audit.json"
-DAMAGED = "not what audit left ({why}). Run it again"
+DAMAGED = "not the result of an audit ({why}). Run it again"
 
 
 class AuditArguments(EvaluatingArguments, total=False):

@@ -61,18 +61,17 @@ class QuestionsWritten:
             run = command("eval", self.suite)
             return f"{self._left_out}Nothing {what}. To evaluate, run: {run}"
         return (
-            f"{counted(self.questions, 'question')} of {self.model} written to {self.file}.\n"
-            f"{self._left_out}"
-            f"To have them answered by vLLM, run: vllm run-batch -i {shlex.quote(str(self.file))} "
-            "-o ANSWERS.jsonl --model MODEL\nTo take the answers then, run: "
-            f"{command('batch', 'import', self.suite, 'ANSWERS.jsonl')}"
+            f"{counted(self.questions, 'question')} of {self.model} written to "
+            f"{self.file}.\n{self._left_out}To have them answered by vLLM, run: vllm run-batch -i "
+            f"{shlex.quote(str(self.file))} -o ANSWERS.jsonl --model MODEL\nTo read the answers "
+            f"back, run: {command('batch', 'import', self.suite, 'ANSWERS.jsonl')}"
         )
 
     @property
     def _left_out(self) -> str:
         return "".join(
-            f"{counted(questions, 'question')} of {name} left out: it runs on this machine, and "
-            "answers when you evaluate.\n"
+            f"{counted(questions, 'question')} of {name} left out, because this model runs on "
+            "your machine and is asked when you evaluate.\n"
             for name, questions in self.left_out.items()
         )
 
@@ -114,11 +113,11 @@ class AnswersTaken:
     @property
     def text(self) -> str:
         """What there is to tell, and what comes next."""
-        said = [f"{counted(self.kept, 'answer')} taken into the reply cache."]
+        said = [f"{counted(self.kept, 'answer')} added to the reply cache."]
         counts = {
-            "to questions that had an answer before": self.known,
+            "for questions that already had an answer": self.known,
             "with an error": self.errors,
-            "to questions that were not asked": self.unknown,
+            "for questions that were not asked": self.unknown,
             "that came twice": self.doubled,
             "that cannot be read": self.garbage,
         }
@@ -162,8 +161,8 @@ async def export_batch(
     models = {request.model.name for request in requests}
     if len(models) > 1:
         raise UsageError(
-            f"the questions are of several models ({', '.join(sorted(models))}), and a file holds "
-            "those of one. Name it with `model`",
+            f"the questions are for several models ({', '.join(sorted(models))}), and a file can "
+            "hold those of only one. Choose it with `model`",
             argument="model",
         )
     for request in requests[:1]:
@@ -257,8 +256,8 @@ def _answers(file: Path) -> BatchAnswers:
         ) from None
     if not answers.outcomes:
         raise UsageError(
-            f"{file}: None of its lines is an answer of OpenAI's batch form (custom_id, response). "
-            "Name the file of results, such as vllm run-batch -o writes it",
+            f"{file}: None of its lines is an answer in OpenAI's batch format (custom_id, "
+            "response). Name the file of results, such as vllm run-batch -o writes it",
             argument="file",
         )
     return answers

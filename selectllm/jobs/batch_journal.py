@@ -130,8 +130,8 @@ class BatchJournal:
 
     def _damaged(self, path: Path, why: str) -> CacheError:
         return CacheError(
-            f"{path} should say which batch was sent, and cannot be read ({why}). Look at the "
-            "provider's list of batches: while one of yours is under way, its questions would be "
-            "paid for twice. Then remove the file, and run the same command again",
+            f"{path} should say which batch was sent, but it cannot be read ({why}). Look at the "
+            "provider's list of batches first: if one of yours is still under way, its questions "
+            "would be paid for twice. Then remove the file, and run the same command again",
             argument="cache",
         )

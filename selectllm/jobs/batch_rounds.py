@@ -178,9 +178,9 @@ class BatchRounds:
             self._tell(batch, status, taking, answers)
         else:
             raise ProviderError(
-                f"The batch {batch.words} did not end well{_because(status)}. "
+                f"The batch {batch.words} failed{_because(status)}. "
                 f"{counted(taking.kept, 'answer')} of it {'is' if taking.kept == 1 else 'are'} "
-                "kept. Correct what it says, and run the same command again to ask the rest in a "
+                "kept. Correct the cause, and run the same command again to ask the rest in a "
                 "new batch"
             )
 

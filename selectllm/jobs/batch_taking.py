@@ -62,7 +62,7 @@ class Taking:
         }
         said = [f"{counted(count, 'question')} {what}" for what, count in counts.items() if count]
         lines = {
-            "to questions that were not asked": unknown,
+            "for questions that were not asked": unknown,
             "that came twice": answers.doubled,
             "that cannot be read": answers.garbage,
         }

@@ -132,7 +132,7 @@ def _given(
         if bad := len(loaded.rejected):
             session.note(f"Left out of {path}: {counted(bad, 'bad row')}.")
     matched = annotated_in(pool, found.items, source)
-    told = f"{len(found)} annotated items are given: {matched.by_id} are in the pool by their ids"
+    told = f"Of {len(found)} annotated items, {matched.by_id} were found in the pool by their ids"
     if matched.by_text:
         told += f", {matched.by_text} by their texts"
     if matched.outside:
@@ -151,8 +151,8 @@ def _begun(
     later = [row for row in rounds if row.round > number]
     if again is not None:
         session.note(
-            f"This is round {number} again, whose decisions are in {request.log}. For another "
-            "round, choose another output."
+            f"This is round {number} again: its decisions are in {request.log}. For a new round, "
+            "choose another output."
         )
         if later and (again.budget, again.seed) != (request.budget, request.seed):
             raise UsageError(
@@ -164,8 +164,8 @@ def _begun(
     if request.given is None and (beside := [row for row in before if row.given]):
         session.note(
             f"Warning: Round {beside[-1].round} was selected beside {beside[-1].given} items that "
-            "`given` named, and nothing is given now. So they are not left out. Give them in "
-            "every round."
+            "`given` named, but this command does not name them, so they may be selected. Name "
+            "them with `given` in every round."
         )
     return Beside(pool, rounds=before, number=number, again=again)
 
@@ -175,8 +175,8 @@ def _number(session: Session, request: SelectRequest, rounds: Sequence[RoundRow]
     missing = missing_in(rounds)
     if missing and request.log is not None and session.path(request.log).exists():
         session.note(
-            f"Round {missing[0]} is missing from {request.rounds}. This is taken for it, since its "
-            f"decisions are in {request.log}."
+            f"Round {missing[0]} is missing from {request.rounds}. This command puts it back, "
+            f"because its decisions are in {request.log}."
         )
         return missing[0]
     if missing and request.given is None:
@@ -232,10 +232,10 @@ def _of_round(session: Session, pool: Pool, row: RoundRow) -> set[str]:
     known = [*named(pool, [id for id in row.ids if id not in without])]
     if row.ids and not known:
         other = (
-            "Items without ids have some that are made from what is shown. Choose the `columns` "
-            "and the turns of that round, or another log"
+            "If items have no ids, their ids are computed from the text that is shown. Use the "
+            "`columns` and turns of that round, or choose another log"
             if row.pool == pool.source
-            else "So the log is of another pool. Choose another log"
+            else "So the log belongs to another pool. Choose another log"
         )
         raise UsageError(
             f"`rounds`: Round {row.round} selected {len(row.ids)} items of {row.pool or 'a pool'}, "
@@ -245,7 +245,7 @@ def _of_round(session: Session, pool: Pool, row: RoundRow) -> set[str]:
     if len(known) == len(row.ids) and texts_sha256(known) != row.texts_sha256:
         raise UsageError(
             f"`rounds`: The ids that round {row.round} selected stand for other texts in "
-            f"{pool.source or 'the pool'}. So the log is of another pool, or its texts were "
+            f"{pool.source or 'the pool'}. So the log belongs to another pool, or its texts were "
             "changed. Choose another log",
             argument="rounds",
         )

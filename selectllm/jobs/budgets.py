@@ -96,7 +96,7 @@ def spent_told(ledger: Ledger) -> str:
         doubts.append(f"{ledger.unpriced_calls} calls have no known price")
     if ledger.assumed_calls:
         doubts.append(
-            f"{ledger.assumed_calls} calls did not say what they cost and are counted at the most "
-            f"that they can cost, {ledger.assumed:.4f} USD"
+            f"{ledger.assumed_calls} calls did not say what they cost and are counted at the "
+            f"highest amount that they can cost, {ledger.assumed:.4f} USD"
         )
     return f"cost {ledger.spent:.4f} USD" + (f" ({'; '.join(doubts)})" if doubts else "")

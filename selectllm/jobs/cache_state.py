@@ -151,13 +151,13 @@ def check_clearing(
     """Raise UsageError for what cannot be cleared at once."""
     if pool is None and (columns or unknown):
         raise UsageError(
-            "`pool` is missing: `columns` and `unknown` say what to forget of one. Name its file",
+            "`columns` and `unknown` describe a pool, so `pool` is missing. Name its file",
             argument="pool",
         )
     if pool is not None and budget is not None:
         raise UsageError(
-            "`budget` begins a budget anew and keeps every reply, `pool` forgets a pool. Give one "
-            "of them",
+            "`budget` resets a budget and keeps every reply, and `pool` removes what belongs to "
+            "a pool. Give only one of them",
             argument="budget",
         )
 
@@ -171,5 +171,5 @@ def begin_anew(cache: Path, budget: str) -> str:
         why = unknown("shared budget", budget, known)
         if not known:
             why = "nothing was spent under any shared budget of this workspace"
-        raise UsageError(f"`budget` {budget!r} cannot begin anew, because {why}", argument="budget")
-    return f"The budget {budget} begins anew. {spent.usd:.4f} USD had been spent under it."
+        raise UsageError(f"`budget` {budget!r} cannot be reset, because {why}", argument="budget")
+    return f"The budget {budget} was reset. {spent.usd:.4f} USD had been spent under it."

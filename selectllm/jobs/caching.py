@@ -32,8 +32,8 @@ class ExportedPack:
     def text(self) -> str:
         """In a sentence."""
         return (
-            f"Wrote {counted(self.replies, 'reply')} to {self.path}. To take them into another "
-            f"cache, run there: selectllm cache import {self.path.name}"
+            f"Wrote {counted(self.replies, 'reply')} to {self.path}. To add them to another "
+            f"cache, run this there: selectllm cache import {self.path.name}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -98,8 +98,8 @@ class ImportedPack:
         )
         if counts.different:
             told += (
-                f" To {counts.different:,} questions the cache has another reply, which it keeps: "
-                "what was decided by it stays."
+                f" For {counts.different:,} questions the cache already has a different reply, "
+                "which was kept."
             )
         return told
 
@@ -146,9 +146,9 @@ class Pruning:
         assert self.newest is not None
         return (
             f"{counted(len(self.keys), 'reply')} of {_day(self.oldest)} to {_day(self.newest)} "
-            f"({_size(self.bytes)}) exceed the limits. They cost {self.usd:.4f} USD when they were "
-            f"made, which asking for them again costs again. {counted(self.left, 'reply')} "
-            f"({_size(self.left_bytes)}) would be left."
+            f"({_size(self.bytes)}) exceed the limits. They cost {self.usd:.4f} USD when they "
+            "were made, and asking for them again would cost that again. "
+            f"{counted(self.left, 'reply')} ({_size(self.left_bytes)}) would be left."
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -46,7 +46,7 @@ async def calibrate(
     judge = _judge(suite, settings, session)
     if judge == human:
         raise UsageError(
-            f"`judge`: {human!r} is what people rated, and would be held against itself. Name "
+            f"`judge`: {human!r} is what people rated, and would be compared with itself. Name "
             "another utility, or rating:PROMPT+MODEL",
             argument="judge",
         )

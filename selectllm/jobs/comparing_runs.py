@@ -124,7 +124,7 @@ def _same_items(a: Path, b: Path) -> frozenset[str] | None:
         ours, theirs = (pool_of_run(folder).by_id for folder in (a, b))
     except UsageError as error:
         raise RunError(
-            f"The runs are of different pools, and which items are the same cannot be told: {error}"
+            f"The runs have different pools, and it is not clear which items are the same: {error}"
         ) from None
     return frozenset(
         key for key, item in theirs.items() if key in ours and _text(ours[key]) == _text(item)

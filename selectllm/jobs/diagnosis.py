@@ -64,7 +64,7 @@ class InstalledPart:
     @property
     def text(self) -> str:
         """Its state, and what brings it."""
-        brings = f"; to have it, run: {self.fix}" if self.state == "missing" else ""
+        brings = f"; to install it, run: {self.fix}" if self.state == "missing" else ""
         return f"{self.name}  {self.state}{brings}"
 
 

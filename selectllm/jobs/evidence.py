@@ -158,7 +158,7 @@ def _collected(
         collected.render_with(library)
     except KeyError as error:
         raise RunError(
-            f"{folder / 'decisions.jsonl'}: speaks of {error}, which is not in the run. The log "
+            f"{folder / 'decisions.jsonl'}: mentions {error}, which is not in the run. The log "
             "was changed: restore it, or run the suite again"
         ) from None
     return collected

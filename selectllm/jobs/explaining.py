@@ -100,8 +100,8 @@ class Explanation:
         if self.older and any(pair.misses for pair in self.pairs):
             lines.append(
                 f"{self.older:,} of {self.replies:,} cached replies do not say what was asked, "
-                "because another version of selectllm kept them. They answer the very same "
-                "question as ever, but could not be compared with those that are missing."
+                "because another version of selectllm kept them. They still answer the same "
+                "questions, but they could not be compared with those that are missing."
             )
         return "\n".join(lines)
 

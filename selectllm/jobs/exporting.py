@@ -71,8 +71,8 @@ def _shortened(source: TrainingSets, layouts: Sequence[LayoutName]) -> str | Non
     whole = [name for name in LAYOUTS if name not in WITHOUT_TURNS]
     return (
         f"Note: {longer:,} of {len(items):,} items are conversations with more turns than a "
-        f"question and its answer. {' and '.join(short)} has no place for turns, and holds their "
-        f"instruction, input and response alone. {' and '.join(whole)} hold every turn."
+        f"question and its answer. {' and '.join(short)} cannot hold turns, and contains only "
+        f"their instruction, input and response. {' and '.join(whole)} hold every turn."
     )
 
 
@@ -83,12 +83,13 @@ def _training_sets(source: Path, settings: ExportSettings, session: Session) -> 
     if not place.is_dir():
         if settings.pool is not None:
             raise UsageError(
-                f"`pool`: {source} holds its items itself. Leave the option out", argument="pool"
+                f"`pool`: {source} already contains its items. Leave the option out",
+                argument="pool",
             )
         return set_of_selection(place, settings.columns)
     if settings.pool is None:
         raise UsageError(
-            f"{source} holds ids alone. Name the pool that its sets were selected from: `pool` "
+            f"{source} contains only ids. Name the pool that its sets were selected from: `pool` "
             "FILE",
             argument="pool",
         )

@@ -49,17 +49,20 @@ class Forgotten:
     @property
     def text(self) -> str:
         """In sentences, as what was removed."""
-        lines = [f"Removed of {self.pool.source}: {self.amounts}."]
+        lines = [f"Removed what belongs to {self.pool.source}: {self.amounts}."]
         if self.unsaid:
             lines.append(
-                f"Of {self.unsaid:,} other replies it is not known which items they showed, "
-                "because an earlier version of selectllm kept them or their prompts were made of "
-                "something else than items. They stay. To remove them, too, give `unknown`."
+                f"For {self.unsaid:,} other replies it is not known which items they showed, "
+                "because an earlier version of selectllm kept them or their prompts contained "
+                "something other than items. They were kept. To remove them as well, add "
+                "`unknown`."
             )
         if self.left:
             lines.append("These still hold texts, picks or replies of it. To remove them, run:")
             lines += [f"  {command}    # {what}" for what, command in self.left]
-        lines.append("What was written elsewhere (selections, reports, packs) is not looked for.")
+        lines.append(
+            "Files that were written elsewhere (selections, reports, packs) were not searched."
+        )
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:

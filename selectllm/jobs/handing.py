@@ -57,8 +57,8 @@ class HandedOver:
         filled = f" ({self.filled} of them chosen at random)" if self.filled else ""
         words = ("answers", self.selection, "ANSWERS", "-o", "training.jsonl")
         return (
-            f"{counted(self.items, 'item')} to be answered{filled}: {self.out}\n"
-            f"How to import them, and how the answers come back: {self.files[-1]}\n"
+            f"Wrote {counted(self.items, 'item')}{filled} to {self.out}, for people to answer.\n"
+            f"How to import them, and how to read the answers back: {self.files[-1]}\n"
             f"When they are answered, run: {command(*words, *columns_words(self.columns))}"
         )
 
@@ -79,7 +79,7 @@ def handover_path(source: Path, to: TargetName, out: Path | None) -> Path:
     if out is None:
         return source.with_name(f"{source.name.partition('.')[0] or 'pool'}.handover{suffix}")
     if out.suffix.lower() != suffix:
-        raise UsageError(f"`out` {out}: {to} takes {suffix}; end the name in it", argument="out")
+        raise UsageError(f"`out` {out}: for {to}, the name must end in {suffix}", argument="out")
     return out
 
 
@@ -126,7 +126,9 @@ async def hand_over(source: Path, settings: HandoverSettings, *, session: Sessio
             handed, settings.to, session.path(out), rows, session, columns_of_run(place)
         )
     if settings.arm is not None:
-        raise UsageError(f"`arm`: {source} is a selection of one; leave it out", argument="arm")
+        raise UsageError(
+            f"`arm`: {source} is a selection, which has only one arm. Leave it out", argument="arm"
+        )
     handed = _of_selection(place, settings, session)
     out, columns = session.path(out), settings.columns
     return _written(handed, settings.to, out, place, session, columns, kept=True)
@@ -150,8 +152,8 @@ def _written(
         able = [name for name, target in TARGETS.items() if target.turns]
         session.note(
             f"Note: {longer:,} of {len(handed):,} items are conversations with more turns than a "
-            f"question and its answer. {to} has no place for turns, and shows their instruction, "
-            f"input and response alone. {', '.join(able)} show every turn."
+            f"question and its answer. {to} cannot show turns, and shows only their instruction, "
+            f"input and response. {', '.join(able)} show every turn."
         )
     files = handover_files(TARGETS[to], out, handed, source, columns_words(columns))
     if not kept:
@@ -180,7 +182,7 @@ def _of_selection(path: Path, settings: HandoverSettings, session: Session) -> l
             )
     elif decisions:
         session.note(
-            "Note: of the items that were not selected only the ids are shown. To show their "
+            "Note: Only the ids of the items that were not selected are shown. To show their "
             "texts, name the pool: `pool` FILE."
         )
     return handed_items(chosen, decisions, texts)

@@ -159,8 +159,8 @@ def _joined(
         which = "these sheets" if sample is None else str(path)
         raise UtilityError(
             f"`add` {path}: the items of {which} are not of a random sample of clusters, and the "
-            "others are. Together they would be none. Import the sheets without `add`, into a "
-            "file of their own",
+            "others are. Together they would not be a random sample. Import the sheets without "
+            "`add`, into a separate file",
             argument="add",
         )
     if (sample.seed, sample.clusters_sha256) != (earlier.seed, earlier.clusters_sha256):

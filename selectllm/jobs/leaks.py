@@ -105,9 +105,9 @@ def settle(session: Session, found: Sequence[Found], dropping: Dropping) -> None
     if not dropping.drop:
         files = " and ".join(f"`{name}`" for name in dict.fromkeys(one.held.name for one in found))
         raise UsageError(
-            f"{'; '.join(one.text for one in found)}. Items that are learned from cannot test what "
-            f"was learned. All of them are named in {dropping.leaks}. Leave the copies out with "
-            f"`drop_leaks`, or give other items for {files}",
+            f"{'; '.join(one.text for one in found)}. Items that a student is trained on cannot "
+            f"test what it learned. All of them are named in {dropping.leaks}. Leave the copies "
+            f"out with `drop_leaks`, or give other items for {files}",
             argument=found[0].held.name,
         )
     for name in dict.fromkeys(one.among.name for one in found):

@@ -60,12 +60,12 @@ class Mended:
         yield f"{path}: {counted(len(state.damaged), 'line')} cannot be read: {lines}."
         if self.mended:
             yield (
-                f"{rows} that can be read were kept. The log as it was is now {path}{ASIDE}. Run "
+                f"{rows} that can be read were kept. The original log is now {path}{ASIDE}. Run "
                 "the command that wrote the log again: it asks only for what is missing, and "
                 "replies that are in the cache cost nothing."
             )
         else:
-            yield f"{rows} can be read. To keep them alone, leave out --check."
+            yield f"{rows} can be read. To keep only those, leave out --check."
 
 
 def mend_logs(place: Path, *, check: bool = False) -> Mended:

@@ -129,8 +129,8 @@ def _check_grid(search: Searching) -> None:
     for name, value in (("teacher", search.teacher), ("demonstrations", search.demonstrations)):
         if value:
             raise UsageError(
-                f"`{name}` and `grid`: a grid tries what the prompt's variables declare, and has "
-                "nobody rewrite it. Leave one of them out",
+                f"`{name}` and `grid`: a grid tries the values of the prompt's variables, and no "
+                "model rewrites it. Leave one of them out",
                 argument=name,
             )
 
@@ -139,8 +139,8 @@ def _prompts_folder(session: Session) -> Path:
     """Where the new version is to be written."""
     if session.workspace.prompts is None:
         raise UsageError(
-            "optimize writes into prompts/ of a workspace, and the suite is in none. Make one "
-            "with selectllm init, or name a folder with `prompts`",
+            "optimize writes into prompts/ of a workspace, but the suite is not in a workspace. "
+            "Make one with selectllm init, or name a folder with `prompts`",
             argument="prompts",
         )
     return session.workspace.prompts

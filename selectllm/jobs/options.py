@@ -96,7 +96,8 @@ class EngineSettings:
             return RayEngine(self.ray_address)
         if self.ray_address is not None:
             raise UsageError(
-                f"`ray_address` {self.ray_address} is of a Ray cluster. Give `engine` ray with it",
+                f"`ray_address` {self.ray_address} is the address of a Ray cluster. Add `engine` "
+                "ray",
                 argument="ray_address",
             )
         from selectllm.jobs.engine import LocalEngine

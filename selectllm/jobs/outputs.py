@@ -153,8 +153,8 @@ def check_begun(folder: Path) -> None:
     for name in sorted(OF_A_RUN):
         if (folder / name).exists():
             raise RunError(
-                f"`out` {folder} holds {name}, which no job has begun there, and is not "
-                "overwritten. Choose another folder",
+                f"`out` {folder} holds {name}, which does not belong to a run that was started "
+                "there, so it is not overwritten. Choose another folder",
                 argument="out",
             )
 

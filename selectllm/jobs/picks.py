@@ -76,8 +76,8 @@ def _pool(
     found = pool_beside(path)
     if found is None:
         return None, [
-            "The picks are not compared with their pool, and of their rivals only the ids are "
-            f"shown, because no pool lies beside {path.name}. To name it, run: {again}"
+            "The picks are not compared with their pool, and only the ids of their rivals are "
+            f"shown, because no pool was found next to {path.name}. To name the pool, run: {again}"
         ]
     try:
         pool = load_pool(found, columns=where.columns).pool
@@ -87,7 +87,7 @@ def _pool(
         reason = str(error)
     if reason:
         return None, [
-            f"The picks are not compared with {found.name}, which lies beside {path.name}, "
+            f"The picks are not compared with {found.name}, which was found next to {path.name}, "
             f"because {reason}. To name another pool, run: {again}"
         ]
     return pool, _changed(pool, manifest)
@@ -103,7 +103,9 @@ def _changed(pool: Pool, manifest: Mapping[str, Any]) -> list[str]:
     if narrowed or manifest.get("pool_sha256") in (None, pool.sha256):
         return []
     name = Path(pool.source).name
-    return [f"{name} has changed since these items were selected from it; it is shown as it is."]
+    return [
+        f"{name} has changed since these items were selected from it. Its current content is shown."
+    ]
 
 
 def _vectors(

@@ -83,15 +83,15 @@ def _notes(picks: int, listed: int, cut: int, most: int | None) -> Iterator[str]
     """What is left out for want of room; `most`: of a rival, None where there are none."""
     if listed < picks:
         yield (
-            f"Only the first {listed:,} of {picks:,} picks are listed, since the page would become "
-            "too large. The figures and charts count all of them."
+            f"Only the first {listed:,} of {picks:,} picks are listed, because the page would "
+            "become too large otherwise. The figures and charts count all of them."
         )
     if cut < PICK_LENGTHS[0]:
-        yield f"Of each pick at most {cut:,} characters are shown, since there are so many."
+        yield f"At most {cut:,} characters of each pick are shown, because there are so many."
     if most == 0:
-        yield "Of the rivals only the ids are shown, since there are so many."
+        yield "Only the ids of the rivals are shown, because there are so many."
     elif most is not None and most < RIVAL_LENGTHS[0]:
-        yield f"Of each rival at most {most:,} characters are shown, since there are so many."
+        yield f"At most {most:,} characters of each rival are shown, because there are so many."
 
 
 def _with_rivals(

@@ -220,8 +220,8 @@ def _differing(folder: Path, inputs: RunInputs) -> set[str]:
     arms = comparison.arms if comparison else tuple(Arm(*pair) for pair in inputs.pairs)
     if len(arms) < 2 or (comparison is None and len(arms) > 2):
         raise UsageError(
-            f"`differing`: {folder} compares {len(arms)} pairs, so which ones is not clear. Name "
-            "the folder of an ab",
+            f"`differing`: {folder} compares {len(arms)} pairs, so it is not clear which two are "
+            "meant. Name the folder of an ab",
             argument="differing",
         )
     for arm in arms:

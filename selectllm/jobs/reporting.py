@@ -38,9 +38,11 @@ READERS: Mapping[str, Callable[[Path], Document]] = {
     "optimize.json": read_optimize,
     "sets.json": lambda path: SetsResults.read(path, DAMAGED),
     "compare.json": lambda path: StudentsCompared.read(
-        path, "not what student compare left ({why}). Run it again"
+        path, "not the result of student compare ({why}). Run it again"
     ),
-    "audit.json": lambda path: AuditResults.read(path, "not what audit left ({why}). Run it again"),
+    "audit.json": lambda path: AuditResults.read(
+        path, "not the result of an audit ({why}). Run it again"
+    ),
     RUN: lambda path: RunResults.read(path, "not the results of a run ({why}). Run eval again"),
 }
 """By the file that a folder holds when it is finished."""

@@ -70,8 +70,9 @@ def _covered(cover: Coverage | None) -> str:
     if cover is None:
         return "Its coverage was not measured."
     return (
-        f"What is annotated then reaches {cover.reached} of {cover.groups} k-means groups of the "
-        f"pool, and the mean cosine distance of an item to it is {cover.mean_distance:.3f}."
+        f"After it, the annotated items cover {cover.reached} of {cover.groups} k-means groups of "
+        "the pool, and the mean cosine distance from an item to the nearest of them is "
+        f"{cover.mean_distance:.3f}."
     )
 
 

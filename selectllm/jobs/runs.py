@@ -65,7 +65,7 @@ def list_runs(folder: Path) -> tuple[ListedRun, ...]:
     Raises UsageError if there is no such folder.
     """
     if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "does not exist"
+        what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"{folder} {what}. Runs are kept in eval/runs")
     found = [_listed(run) for run in _run_folders(folder)]
     return tuple(sorted(found, key=lambda run: run.changed, reverse=True))

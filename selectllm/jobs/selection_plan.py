@@ -94,9 +94,9 @@ class SelectionPlan:
         if outlay.usd is not None and outlay.usd_most is not None:
             price = f"{outlay.usd:.4f} USD ({outlay.usd_most:.4f} at most)"
         yield (
-            f"To be sent: about {outlay.calls:,} calls with {outlay.tokens_in:,} tokens in and "
-            f"{outlay.tokens_out:,} tokens out, for {price}, in about {outlay.hours * 3600:,.0f} "
-            "seconds."
+            f"About {outlay.calls:,} calls will be sent, with {outlay.tokens_in:,} tokens in and "
+            f"{outlay.tokens_out:,} tokens out. They will cost {price} and take about "
+            f"{outlay.hours * 3600:,.0f} seconds."
         )
 
     def to_json(self) -> dict[str, Any]:

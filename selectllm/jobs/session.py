@@ -200,9 +200,7 @@ class Session(Closing, Jobs):
         if reference not in self._codes:
             self._codes.add(reference)
             where = nearby(Path(place))
-            self.note(
-                f"Note: {reference} is code of your own, from {where}. It runs in this process."
-            )
+            self.note(f"Note: {reference} is your own code, from {where}. It runs in this process.")
 
     def note_tries(self, decisions: Iterable[Decision]) -> None:
         """Tell how the provider behind `decisions` failed and was waited for, if it did."""

@@ -20,8 +20,8 @@ MODEL = "smollm2-135m"
 SIZE, PICKS, CLUSTERS = 10, 2, 60
 
 _SUITE = """\
-# The gate of this workspace: do a changed prompt, or another model, still pick as well as before?
-# What it asks and what that costs, before anything is sent: selectllm plan {file}
+# The gate of this workspace: does a changed prompt or model still pick as well as before?
+# To see what it asks and what that costs before anything is sent, run: selectllm plan {file}
 name: gate
 pool: {pool}
 {columns}{utilities}clusters: {{by: diverse, size: {size}, limit: {clusters}}}
@@ -30,7 +30,7 @@ seed: 0
 replies: ../replies/gate.jsonl     # written by --record; with them the gate needs no key
 prompts: [short@latest, criteria@latest]
 models:
-  - local/{model}     # needs no key, and picks about as well as chance: put your own
+  - local/{model}     # needs no key, but picks about as well as chance: use your own
   # - {{name: gpt, id: openai/gpt-4o-mini}}     # needs OPENAI_API_KEY
 {gate}"""
 _RATED = """\
@@ -50,10 +50,10 @@ _UNRATED = """\
 _GATE = "gate: {margin: 0.10}     # the largest loss of captured that does not matter\n"
 
 _TEST = '''\
-"""The gate in pytest: the prompts of suites/gate.yaml pick as well as the baseline recorded."""
+"""The gate in pytest: the prompts of suites/gate.yaml pick as well as in the recorded baseline."""
 
 
-def test_the_prompts_have_not_got_worse(selection_gate):
+def test_the_prompts_have_not_become_worse(selection_gate):
     selection_gate("suites/gate.yaml", "baselines/gate.json")
 '''
 _WORKFLOW = """\

@@ -66,16 +66,16 @@ class Started:
         """What was made, and how to go on."""
         gate = self.folder / "eval"
         then = (
-            "Then commit all of it. The workflow on GitHub runs this gate, and so does: pytest "
-            f"{gate}"
+            "Then commit everything. The workflow on GitHub runs this gate. To run it yourself: "
+            f"pytest {gate}"
             if self.rated
-            else "The gate needs ratings. Once the sheet is filled in, run selectllm utility "
-            "import, and put the line that it prints into the suite. selectllm regress then says "
-            "what is left."
+            else "The gate needs ratings. When the sheet is filled in, run selectllm utility "
+            "import, and put the line that it prints into the suite. Then run selectllm regress, "
+            "which says what to do next."
         )
         here = "this folder" if self.folder == Path() else self.folder
         lines = [
-            f"There is a workspace in {here}.",
+            f"Created a workspace in {here}.",
             self.recognised,
             "Next, run:",
             *(f"  {command}" for command in self.commands),
@@ -110,7 +110,8 @@ async def make_workspace(
     own = None if pool is None else load_pool(pool, columns=mapped).pool
     if own is not None and len(own) < LEAST:
         raise PoolError(
-            f"{pool} has {len(own)} items. A choice takes {LEAST} at least", argument="pool"
+            f"{pool} has {len(own)} items, and the gate needs at least {LEAST}",
+            argument="pool",
         )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".init-") as name:
@@ -209,13 +210,15 @@ def _holds_ratings(pool: Pool, column: str) -> bool:
 def _recognised(name: str, pool: Pool, mapped: Mapping[str, str], rated: str | None) -> str:
     layout = layout_of(pool.items[0].row, mapped, name)
     assert layout is not None  # the pool was read by it
-    parts = [f"the instruction is {layout.instruction or layout.chat}"]
+    parts = [f"instruction ({layout.instruction or layout.chat})"]
     if any(item.input for item in pool.items):
-        parts.append(f"its input is {layout.input or layout.chat}")
+        parts.append(f"input ({layout.input or layout.chat})")
     if any(item.has_response for item in pool.items):
-        parts.append(f"its response is {layout.response or layout.chat}")
-    parts.append(f"its rating is {rated}" if rated else "no column looks like a rating")
-    return f"{name} has {len(pool):,} items; {', '.join(parts)}."
+        parts.append(f"response ({layout.response or layout.chat})")
+    if rated:
+        parts.append(f"rating ({rated})")
+    unrated = "" if rated else " No column looks like a rating."
+    return f"{name} has {len(pool):,} items. Its columns: {', '.join(parts)}.{unrated}"
 
 
 def _commands(folder: Path, *, rated: bool) -> tuple[str, ...]:

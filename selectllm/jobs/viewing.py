@@ -98,8 +98,8 @@ class View:
         names = asked.get("run", ())
         if len(names) != 2:
             raise UsageError(
-                f"two runs are compared at a time, and {len(names)} came ticked. Go back, and "
-                "tick two"
+                f"only two runs can be compared at a time, and {len(names)} were ticked. Go back "
+                "and tick two"
             )
         newer, older = sorted(
             (self._listed(name) for name in names), key=lambda run: run.changed, reverse=True

@@ -253,7 +253,7 @@ OptimizeResults = SearchResults | GridResults
 def read_optimize(path: Path) -> OptimizeResults:
     """The optimize.json at `path`. Raises RunError if it is missing or none."""
     document = GridResults if read_json(path).get("kind") == "grid" else SearchResults
-    return document.read(path, "not what a search left ({why}); run optimize again")
+    return document.read(path, "not the result of a search ({why}); run optimize again")
 
 
 def json_schema() -> dict[str, Any]:

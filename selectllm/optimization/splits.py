@@ -85,7 +85,7 @@ def split(clusters: Sequence[Cluster], utility: Mapping[str, float], k: int, see
     for name, least in LEAST.items():
         if splits.sizes[name] < least:
             raise SuiteError(
-                f"clusters.group: the {len(_units(found))} groups cannot be dealt so that each "
+                f"clusters.group: the {len(_units(found))} groups cannot be divided so that each "
                 f"split has enough clusters: {name} would have {splits.sizes[name]} and needs "
                 f"{least}. Use a column with more and smaller groups, or a larger pool"
             )

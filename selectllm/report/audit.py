@@ -30,7 +30,7 @@ from selectllm.report.wording import (
 )
 
 BETTER = {"higher": "higher", "lower": "lower", "zero": "near 0"}
-SCORE_CARD, COMPARED = "Score card", "Beside the recorded audit"
+SCORE_CARD, COMPARED = "Score card", "Compared with the recorded audit"
 ENDED = {"worse": "WORSE", "held": "HELD", "cannot tell": "CANNOT TELL"}
 
 
@@ -75,7 +75,7 @@ def unmeasured(found: AuditResults) -> str:
 def _score_card(measures: tuple[Measure, ...]) -> RenderableType:
     made = table(
         SCORE_CARD,
-        "The interval has 95 % confidence. What each measure means, docs/audit.md tells.",
+        "The interval has 95 % confidence. docs/audit.md explains each measure.",
         ["measure"],
         ["value", "interval", "clusters", "better"],
     )
@@ -96,9 +96,9 @@ def _comparison(found: AuditComparison) -> Iterator[RenderableType]:
         return
     made = table(
         COMPARED,
-        "worsening: above 0 is worse, with its 95 % interval. p: that it is no worse, adjusted "
-        f"after Holm. Where nothing changed, at most {found.alpha:.0%} of audits say worse of any "
-        "measure.",
+        "worsening: how much worse it is now (above 0 is worse), with its 95 % interval. p: how "
+        "likely chance alone is to show as much, adjusted by Holm's method. If nothing has "
+        f"changed, at most {found.alpha:.0%} of audits call any measure worse.",
         ["measure"],
         ["recorded", "now", "worsening", "interval", "clusters", "p", "word"],
     )
@@ -120,7 +120,8 @@ def _comparison(found: AuditComparison) -> Iterator[RenderableType]:
 def _costs(costs: tuple[ProbeCost, ...]) -> RenderableType:
     made = table(
         "What the probes asked",
-        "calls: replies, those from the cache included. USD: what they cost when they were made.",
+        "calls: all replies, including those from the cache. USD: what they cost when they were "
+        "made.",
         ["probe"],
         ["decisions", "calls", "tokens in", "tokens out", "USD"],
     )
@@ -135,9 +136,9 @@ def render_audit_plan(plan: AuditPlan) -> RenderableType:
     made = table(
         f"{plan.suite}: what an audit of {plan.prompt} + {plan.model} will ask "
         f"({counted(plan.clusters, 'cluster')})",
-        "known: decisions whose replies are recorded or cached. The rest is expected, if replies "
-        "just hold to the format; at most: with every reply as long, and asked again as often, as "
-        "it may be.",
+        "known: decisions whose replies are recorded or cached. The other figures are estimates "
+        "for replies that keep to the format. at most: if every reply is as long, and is asked "
+        "for again as often, as allowed.",
         ["probe"],
         ["decisions", "known", "calls", "tokens in", "tokens out", "USD", "USD at most", "minutes"],
     )

@@ -35,7 +35,7 @@ from selectllm.report.wording import (
 from selectllm.stats.interval import Interval
 
 Fact = tuple[str, str]
-OTHER_PROMPTS = "How other prompts stand the same texts"
+OTHER_PROMPTS = "How other prompts withstand the same texts"
 SHOWN = 0.05
 """The most that an adjusted p may be for a difference that is told as one."""
 
@@ -69,19 +69,20 @@ def _order(found: OrderAudit) -> Iterator[RenderableType]:
         [
             (
                 "order",
-                f"Over {counted(found.orders, 'order')}, kappa of a cluster's picks is "
-                f"{told(found.consistency)}: 1 = the order never matters, 0 = as random picks.",
+                f"Over {counted(found.orders, 'order')}, the kappa of a cluster's picks is "
+                f"{told(found.consistency)}: 1 = the order never matters, 0 = the picks agree no "
+                "more than random ones.",
             ),
             (
                 "slots",
-                f"The slot decides {told(found.slot_bias)} of the way: 0 = not at all, 1 = the "
-                f"same slots are always picked. Test of all slots alike: {test}.",
+                f"The influence of the slot is {told(found.slot_bias)}: 0 = none, 1 = the same "
+                f"slots are always picked. Test that all slots are picked equally often: {test}.",
             ),
         ]
     )
     made = table(
         "Picks by slot",
-        "slot: place in the list. rate: how often what stands there is picked.",
+        "slot: the place in the list. rate: how often the candidate in that place is picked.",
         ["slot"],
         ["picks", "expected", "rate", "interval"],
     )
@@ -91,9 +92,9 @@ def _order(found: OrderAudit) -> Iterator[RenderableType]:
         add_row(made, str(each.slot), *cells)
     yield made
     made = table(
-        "What a vote of several orders buys",
-        "consistency: kappa of two votes on different orders, where twice as many were asked. "
-        "The rest: what one vote on every cluster takes.",
+        "What a vote over several orders gains",
+        "consistency: the kappa of two such votes on different orders, if enough orders were "
+        "asked. The other columns: what one vote on every cluster takes.",
         ["orders"],
         ["captured", "interval", "consistency", "calls", "tokens in", "tokens out", "USD"],
     )
@@ -112,9 +113,9 @@ def _order(found: OrderAudit) -> Iterator[RenderableType]:
 
 def _labels(found: tuple[LabelVariant, ...]) -> RenderableType:
     made = table(
-        "The same clusters under other labels",
-        "kappa: with the picks under the prompt's own labels. captured: the change. valid: replies "
-        "with all picks.",
+        "The same clusters with other labels",
+        "kappa: agreement with the picks under the prompt's own labels. captured: the change in "
+        "captured. valid: the share of replies with all picks.",
         ["labels"],
         ["kappa", "interval", "captured", "interval ", "valid"],
     )
@@ -137,7 +138,7 @@ def _labels(found: tuple[LabelVariant, ...]) -> RenderableType:
 def _length(found: LengthAudit) -> Iterator[RenderableType]:
     made = table(
         "Picks by length",
-        "characters of instruction and input; about a tenth of what was shown in each row.",
+        "characters: those of instruction and input. Each row has about a tenth of the candidates.",
         ["characters"],
         ["shown", "picked", "rate"],
     )
@@ -166,7 +167,7 @@ def _length(found: LengthAudit) -> Iterator[RenderableType]:
             "inputs",
             "No cluster has items with and without an input."
             if found.input_preference is None
-            else "The pick rate of items with an input less that of items without is "
+            else "The pick rate of items with an input minus that of items without one is "
             f"{told(found.input_preference)}; 0 = it does not matter.",
         )
     )
@@ -186,9 +187,10 @@ def _copies(found: tuple[CopyAudit, ...]) -> Iterator[Fact]:
 def _hijack(found: HijackAudit, prompt: str) -> Iterator[RenderableType]:
     made = table(
         "Attack texts in a candidate",
-        "before, after: clusters that picked the candidate without and with the text. uplift: the "
-        "difference as a share, with an exact 95 % interval. p: that it is picked no more often, "
-        "adjusted after Holm. unusable: replies without a pick.",
+        "before, after: the clusters in which the candidate was picked without and with the "
+        "text. uplift: the difference as a share of the clusters, with an exact 95 % "
+        "interval. p: how likely chance alone is to show as much, adjusted by Holm's method. "
+        "unusable: replies without a pick.",
         ["style"],
         ["clusters", "before", "after", "uplift", "interval", "p", "unusable"],
     )
@@ -216,8 +218,8 @@ def _hijack(found: HijackAudit, prompt: str) -> Iterator[RenderableType]:
 def _defences(found: HijackAudit, prompt: str) -> RenderableType:
     made = table(
         OTHER_PROMPTS,
-        f"difference: of the uplift, from that of {prompt}; below 0 the other prompt resists "
-        "better. p: by sign flips, adjusted after Holm.",
+        f"difference: the uplift minus that of {prompt}; below 0, the other prompt resists "
+        "better. p: from sign flips, adjusted by Holm's method.",
         ["prompt"],
         ["uplift", "interval", "difference", "interval ", "p"],
     )
@@ -252,8 +254,14 @@ def _what_helps(found: HijackAudit, prompt: str) -> str:
         )
     if shown:
         names = ", ".join(each.prompt for each in shown)
-        return f"None resists these texts better than {prompt}; worse than it: {names}."
-    return f"These clusters do not show that any resists these texts otherwise than {prompt}."
+        return (
+            f"No other prompt resists these texts better than {prompt}. These resist them worse: "
+            f"{names}."
+        )
+    return (
+        "These clusters do not show that any other prompt resists these texts better or worse "
+        f"than {prompt}."
+    )
 
 
 def _parsing(found: ParsingAudit) -> Iterator[Fact]:
@@ -273,15 +281,15 @@ def _parsing(found: ParsingAudit) -> Iterator[Fact]:
         yield (
             "repeats",
             f"{counted(found.repeats, 'reply')} to each question at {at}: kappa of their picks "
-            f"{told(found.repeat_consistency)}; {rate(found.same_reply)} of the repeats are the "
-            "first reply to the letter.",
+            f"{told(found.repeat_consistency)}; {rate(found.same_reply)} of the repeats are "
+            "identical to the first reply.",
         )
 
 
 DRIFT: dict[str, Callable[[DriftAudit], str]] = {
-    "moved": lambda found: f"The model has moved since its replies were cached: {found.reason}.",
+    "moved": lambda found: f"The model has changed since its replies were cached: {found.reason}.",
     "not shown": lambda found: f"No change of the model is shown: {found.reason}.",
-    "cannot tell": lambda found: f"Whether the model has moved cannot be told: {found.reason}.",
+    "cannot tell": lambda found: f"It is not known whether the model has changed: {found.reason}.",
 }
 
 
@@ -294,8 +302,8 @@ def _drift(found: DriftAudit) -> Iterator[Fact]:
 
 def _side(side: DriftSide, calls: int) -> str:
     return (
-        f"{rate(side.cached_same)} of the new replies to {counted(calls, 'cached call')} are as "
-        f"the cached one, and {rate(side.new_same)} of the pairs of new ones are alike; the cached "
-        f"one stands alone in {side.cached_differs} of {side.informative} "
+        f"{rate(side.cached_same)} of the new replies to {counted(calls, 'cached call')} are the "
+        f"same as the cached one, and {rate(side.new_same)} of the pairs of new replies are the "
+        f"same; the cached one is the odd one out in {side.cached_differs} of {side.informative} "
         f"({p_value(side.p_holm)}, adjusted for both)."
     )

@@ -47,11 +47,12 @@ def _in_value(found: Calibration) -> Iterator[Fact]:
     yield (
         "alpha",
         f"{number(found.alpha)} (Krippendorff, interval level): 1 = the same ratings, 0 = as if "
-        "dealt at random",
+        "assigned at random",
     )
     yield (
         "kappa",
-        f"{number(found.kappa)} (Cohen, quadratic weights): 1 = the same ratings, 0 = as by chance",
+        f"{number(found.kappa)} (Cohen, quadratic weights): 1 = the same ratings, 0 = no better "
+        "than chance",
     )
     if found.mean_difference is not None:
         more = "higher" if found.mean_difference >= 0 else "lower"
@@ -90,7 +91,9 @@ def _leaning(found: Leaning, towards: str) -> str:
     if excess.value is None or excess.low is None or excess.high is None:
         return text
     if excess.low <= 0 <= excess.high:
-        return f"{text}; that it favours any beyond people is not shown ({_correlation(excess)})"
+        return (
+            f"{text}; it is not shown to favour them more than people do ({_correlation(excess)})"
+        )
     which = "favours" if excess.value > 0 else "is hard on"
     return f"{text}; the judge {which} {towards} more than people do ({_correlation(excess)})"
 
@@ -108,12 +111,13 @@ def _savings(found: Calibration) -> str:
     if savings.saved is None and savings.clusters:
         return (
             f"not known: in the {counted(savings.clusters, 'cluster')} that both rated in full, "
-            "people or the judge rate the items of a cluster alike"
+            "people or the judge give all items of a cluster the same rating"
         )
     if savings.correlation is None or savings.saved is None:
         return (
-            "not known: no cluster is rated in full by both. Get a sample of whole clusters with "
-            "selectllm utility ask SUITE --sample N -o sheet.csv"
+            "not known: no whole cluster has been rated by both people and the judge. To have a "
+            "sample of whole clusters rated, run: selectllm utility ask SUITE --sample N -o "
+            "sheet.csv"
         )
     if savings.saved == 0:
         return (

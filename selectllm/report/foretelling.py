@@ -84,11 +84,11 @@ def _conclusion(each: Foretelling, outcome: str) -> str:
     if low is None or high is None:
         return "One group gives no interval, so chance cannot be excluded."
     if low > 0:
-        return f"So {each.measure} does foretell {outcome} to that degree."
+        return f"So {each.measure} predicts {outcome} to that degree."
     if high < 0:
         return f"So a better {each.measure} goes with a worse {outcome}."
     return (
-        f"So these results do not show that {each.measure} foretells {outcome} better than chance."
+        f"So these results do not show that {each.measure} predicts {outcome} better than chance."
     )
 
 

@@ -191,7 +191,8 @@ def check_format(name: str, *kinds: type[Document], verdicts: bool = True) -> No
         possible = [each for each in possible if each not in OF_VERDICTS]
     if name not in possible:
         raise UsageError(
-            f"{name} is for verdicts, of which there are none here; write {', '.join(possible)}"
+            f"{name} reports verdicts, and there are none here. Choose one of: "
+            f"{', '.join(possible)}"
         )
 
 

@@ -79,9 +79,9 @@ def render_grid(told: GridResults) -> RenderableType:
 def _settings(told: GridResults) -> Table:
     """Settings by captured; those that went further have been asked on more clusters."""
     made = table(
-        "settings, by captured on the clusters they were asked on",
-        "0 = random picks, 1 = the best possible. The grid chose by these figures, so the best of "
-        "them look better than they are. Believe only the figures of the confirmation.",
+        "settings, ordered by captured on the clusters that they were asked about",
+        "0 = random picks, 1 = the best possible. The grid chose by these figures, so the best "
+        "of them look better than they are. Rely only on the figures of the confirmation.",
         ["prompt"],  # a column for each variable would push the figures off a terminal
         ["clusters", "captured", "interval"],
     )
@@ -119,8 +119,8 @@ def _optimism(told: GridResults, confirmation: GridConfirmation) -> Table:
     """What the default and the finalists captured where they were chosen, and where not."""
     searched = {each.number: each.captured for each in told.settings}
     made = table(
-        "captured, where it was searched and where it was not",
-        "The search chose by its own figures, so believe only those of the confirmation.",
+        "captured on the clusters of the search and on others",
+        "The search chose by its own figures, so rely only on those of the confirmation.",
         ["prompt"],
         ["in the search", f"confirmation ({told.confirmed_on})"],
     )

@@ -37,7 +37,7 @@ def _noise_floor(noise: Noise) -> Iterator[Fact]:
         )
     if noise.consistency is not None:
         kappa = around(noise.consistency)
-        yield "consistency", f"Over {noise.by}, kappa of its own picks is {kappa}. {KAPPA}."
+        yield "consistency", f"Over {noise.by}, the kappa of its own picks is {kappa}. {KAPPA}."
 
 
 def _false_alarms(noise: Noise) -> Iterator[Fact]:

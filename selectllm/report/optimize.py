@@ -78,8 +78,8 @@ def _captured(told: SearchResults) -> Table:
     controls = told.controls
     made = table(
         "captured, by the clusters it was measured on",
-        "0 = random picks, 1 = the best possible. The search chose its version by the training and "
-        "validation clusters, so believe only the figures of the confirmation.",
+        "0 = random picks, 1 = the best possible. The search chose its version by the training "
+        "and validation clusters, so rely only on the figures of the confirmation.",
         ["version"],
         [f"{name} ({count})" for name, count in _clusters(told)],
     )
@@ -148,7 +148,7 @@ def _facts(told: SearchResults) -> Iterator[tuple[str, str]]:
         "search",
         f"The search made {counted(search.decisions, 'decision')} of {told.plan.budget:,}. "
         f"{told.plan.teacher} wrote {counted(search.proposals, 'proposal')}, and "
-        f"{counted(search.validated, 'new version')} went to the validation clusters. "
+        f"{counted(search.validated, 'new version')} went on to the validation clusters. "
         f"{capital(search.stopped)}.",
     )
     if search.failed:

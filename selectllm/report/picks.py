@@ -20,7 +20,7 @@ def render_selection(summary: SelectionSummary) -> RenderableType:
     if summary.topics:
         made = table(
             "what the picks are about",
-            "Topics are groups of the pool by its vectors, called by the item in their middle.",
+            "Topics are groups of the pool by its vectors, each named after its most central item.",
             ["topic"],
             ["pool", "picks"],
         )
@@ -58,7 +58,7 @@ def facts(summary: SelectionSummary) -> Iterator[tuple[str, str]]:
         else none,
     )
     if summary.whole:
-        yield "whole", f"{summary.whole:,} picks were taken with all others of their cluster."
+        yield "whole", f"{summary.whole:,} picks were taken together with their whole cluster."
     if summary.vote is not None:
         yield "vote", f"Every cluster was decided by a vote: {summary.vote}."
     if (spread := summary.clusters) is not None:
@@ -85,7 +85,9 @@ def _usd(summary: SelectionSummary) -> str:
 
 
 def _lengths(lengths: tuple[PickedLengths, ...]) -> RenderableType:
-    made = table("length of the picks beside the pool", "", ["characters"], ["pool", "picks"])
+    made = table(
+        "length of the picks compared with the pool", "", ["characters"], ["pool", "picks"]
+    )
     picks, pool = (sum(getattr(each, name) or 0 for each in lengths) for name in ("picks", "pool"))
     for each in lengths:
         span = f"{each.low:,} and more" if each.high is None else f"{each.low:,} to {each.high:,}"

@@ -48,7 +48,7 @@ COLUMNS = {
     "asked again",
 }
 """What the columns of a plan say."""
-TAKEN = "These figures take for granted:"
+TAKEN = "These figures assume:"
 
 
 def render_plan(plan: PlanResults) -> RenderableType:
@@ -82,7 +82,7 @@ def _shows(plan: PlanResults) -> Iterator[Fact]:
 def _clusters(plan: PlanResults) -> Iterator[Fact]:
     found, utility = plan.clusters, plan.utility
     text = f"The model is asked about {found.asked:,} of the {counted(found.pool, 'cluster')} that "
-    text += "the pool gives."
+    text += "the pool has."
     if utility:
         many = f"{found.counted:,}" if found.flat else "All"
         text += f" {many} of them count by {named(utility)}"
@@ -147,7 +147,7 @@ def _money(plan: PlanResults) -> Iterator[Fact]:
         newest = prices.newest_model or "unknown"
         yield (
             "prices",
-            f"They are those of the table in litellm {prices.version}. The table has no date; the "
+            f"They come from the table in litellm {prices.version}. The table has no date; the "
             f"newest dated model in it is of {newest}.",
         )
 
@@ -259,8 +259,9 @@ def _power(plan: PlanResults) -> Iterator[Fact]:
     if found.groups is not None:
         yield (
             "groups",
-            f"A verdict goes by the {counted(found.groups, 'group')}, not by the clusters in them. "
-            f"A few groups say little, however many clusters each of them has{_uneven(found)}.",
+            f"A verdict is based on the {counted(found.groups, 'group')}, not on the clusters in "
+            "them. A few groups say little, however many clusters each of them "
+            f"has{_uneven(found)}.",
         )
     if plan.for_ == "swap":
         return
@@ -322,7 +323,7 @@ def _reach(plan: PlanResults) -> Iterator[Fact]:
     more = "cluster" if found.groups is None else "group"
     need = (
         f"{case} {counted(found.least, 'counted cluster')}{_in(found.groups)}{same}, so that one "
-        f"more {more} that goes as badly as it can would not change it."
+        f"more {more} with the worst possible result would not change the verdict."
     )
     if found.possible:
         yield "reach", f"The verdict `{found.word}` is possible. {need}"
@@ -338,5 +339,5 @@ def _remedy(plan: PlanResults) -> str:
         return "Raise clusters.limit, or add items of other groups"
     asked = None if found is None else found.asked
     if asked is not None and asked <= pool:
-        return f"Raise clusters.limit to {asked:,} or more; the pool gives {pool:,}"
-    return f"The pool gives {pool:,} at most. Add items, or make clusters.size smaller"
+        return f"Raise clusters.limit to {asked:,} or more; the pool has {pool:,}"
+    return f"The pool has only {pool:,}. Add items, or make clusters.size smaller"

@@ -46,7 +46,7 @@ MEANINGS: tuple[Fact, ...] = (
     ("given tokens", "This is Spearman among sets of the same number of tokens."),
     (
         "tokens alone",
-        "This is Spearman between the tokens and the outcomes: how much length alone foretells.",
+        "This is Spearman between the tokens and the outcomes: how much length alone predicts.",
     ),
     (
         "ceiling",
@@ -105,7 +105,7 @@ def render_set_agreement(rows: Sequence[Row]) -> RenderableType:
 
     A row: what foretells (a utility with its kind), and how far.
     """
-    made = table("set-level agreement", "", ["foretold by"])
+    made = table("set-level agreement", "", ["predicted by"])
     made.add_column("measure", overflow="fold", min_width=12)
     for head in ("value", "interval", "p"):
         made.add_column(head, justify="right", overflow="fold")

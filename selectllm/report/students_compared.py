@@ -50,7 +50,7 @@ def render_trials(content: StudentsCompared) -> RenderableType:
             beside = render_arms(rows, _by_arm(content, by), f"gain {BY[by]}")
             parts += [Text(), beside, render_set_agreement(told)]
         elif rows:
-            parts += [Text(f"What foretells the gain {BY[by]}:"), *map(Text, map(_foretold, rows))]
+            parts += [Text(f"What predicts the gain {BY[by]}:"), *map(Text, map(_foretold, rows))]
     return Group(*parts)
 
 

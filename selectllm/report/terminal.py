@@ -32,11 +32,12 @@ from selectllm.report.wording import (
 REPLIES = {
     "valid": "share of the decisions with an answer that can be used",
     "not ok": "decisions that needed a repair, or have no full answer",
-    "consistency": "of the picks over orders: 0 = as random picks overlap, 1 = the same picks",
-    "slots p": "how likely picks as uneven over the places shown are by chance",
+    "consistency": "how much the picks agree when the order changes: 0 = no more than random "
+    "picks, 1 = the same picks",
+    "slots p": "how likely chance alone is to spread the picks so unevenly over the places",
     "in": "tokens of the prompts",
     "out": "tokens of the replies",
-    "thinking": "those of the replies' tokens that are thinking, which are paid for as well",
+    "thinking": "the part of the replies' tokens that is thinking, which is paid for as well",
     "USD": "what all of it costs if nothing is cached",
 }
 """The columns of how pairs answered, and what they mean."""
@@ -166,7 +167,9 @@ def _sentences(results: RunResults, utility: RunUtility) -> Iterator[Text]:
     flat = max((p.agreement[name].flat_clusters for p in results.pairs), default=0)
     if flat:
         one = "is" if flat == 1 else "are"
-        yield Text(f"{counted(flat, 'cluster')} with one utility for all items {one} left out.")
+        yield Text(
+            f"{counted(flat, 'cluster')} with the same utility for all items {one} left out."
+        )
 
 
 def _answers_table(results: RunResults) -> Table:
@@ -207,7 +210,7 @@ def _slots(results: RunResults) -> Iterator[Text]:
 def _overlaps_table(results: RunResults) -> Table:
     made = table(
         "overlap of picks between pairs",
-        "kappa: 0 = as random picks overlap, 1 = the same picks",
+        "kappa: 0 = no more than random picks, 1 = the same picks",
         ["a", "b"],
         ["kappa", "interval"],
     )

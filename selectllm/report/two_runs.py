@@ -20,8 +20,8 @@ from selectllm.report.next_steps import suite_file
 from selectllm.report.wording import counted, estimate, named, rate, spread, usd
 
 DESCRIBED = (
-    "This describes two runs; it is no verdict. They were made one by one, and nothing is "
-    "corrected for the number of pairs."
+    "This only describes two runs; it is not a verdict. Nothing is corrected for the number of "
+    "pairs."
 )
 WORST = 5  # clusters that a terminal shows
 
@@ -132,10 +132,10 @@ def told_difference(pair: PairedSides, compared: RunsCompared) -> tuple[str, str
 
 def _differences(compared: RunsCompared) -> Table:
     made = table(
-        "pairs, the one that lost most first",
-        "A, B: captured in each run, the share of the possible gain over random picks.\n"
-        "change: B less A, with the 95 % interval of this pair alone.\n"
-        "worse, better: clusters in which B picked so; same picks: clusters with equal picks.",
+        "pairs, the biggest loss first",
+        "A, B: captured in each run, the share of the possible gain over random picks.\nchange: "
+        "B minus A, with the 95 % interval of this pair alone.\nworse, better: the clusters in "
+        "which B picked worse or better; same picks: the clusters with the same picks.",
         ["pair"],
         ["A", "B", "change", "interval", "worse", "better", "same picks"],
     )
@@ -173,9 +173,9 @@ def _replies(compared: RunsCompared) -> Table:
 def _worst(compared: RunsCompared) -> Table:
     made = table(
         "clusters that lost most",
-        "change: of the share of the cluster's range of utility that the picks reached, from -1 "
-        "(the best possible picks became the worst) to 1. The page of --html shows the picks and "
-        "replies of all of them.",
+        "change: the difference in the share of the cluster's utility range that the picks "
+        "reached, from -1 (the best possible picks became the worst) to 1. With --html, the page "
+        "shows the picks and replies of all clusters.",
         ["pair"],
         ["cluster", "change"],
     )

@@ -29,7 +29,7 @@ def render_validations(validations: Sequence[Validation]) -> RenderableType:
     first = validations[0]
     of = f"{counted(first.subsets, 'random subset')} of {counted(first.size, 'item')}"
     made = table(
-        f"Do the sums of a utility foretell what {first.student} gains from training on {of}?",
+        f"Do the sums of a utility predict what {first.student} gains from training on {of}?",
         explained(COLUMNS, COLUMNS),
         ["utility"],
         list(COLUMNS),

@@ -71,10 +71,9 @@ def _swap_table(verdict: Verdict) -> Table | None:
     if swap is None:
         return None
     made = table(
-        "consistency over orders, and what 1,000 selected items take",
-        "consistency: 0 = as random picks overlap, 1 = the same picks; USD: not priced is not "
-        "free; "
-        "seconds: of all calls, one after the other",
+        "consistency across orders, and what 1,000 selected items take",
+        "consistency: 0 = no more than random picks, 1 = the same picks; USD: not priced is not "
+        "free; seconds: of all calls, one after the other",
         ["arm"],
         ["consistency", "USD", "seconds"],
     )
@@ -104,7 +103,7 @@ def _beside_table(verdict: Verdict) -> Table | None:
     if not verdict.others and not verdict.controls:
         return None
     made = table(
-        "beside the verdict; these decide nothing",
+        "for information: these figures do not affect the verdict",
         "difference: under another utility; captured: by a control, under the one that decides",
         ["what"],
         ["figure", "estimate", "interval"],

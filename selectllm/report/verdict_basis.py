@@ -19,7 +19,7 @@ from selectllm.report.wording import (
 )
 from selectllm.stats.interval import Interval
 
-KAPPA = "0 = as random picks overlap, 1 = the same picks"
+KAPPA = "0 = no more than random picks, 1 = the same picks"
 
 
 def compared(found: Verdict | Noise) -> str:
@@ -49,7 +49,7 @@ def assisted(verdict: Verdict) -> Iterator[Fact]:
         f"{named(judge)} rated all of them and is corrected by what people say of the sample",
     )
     if judge.correlation is None:
-        yield "judge", "it says the same of every sampled cluster, or people do: it saves nothing"
+        yield "judge", "it rates all sampled clusters alike, or people do, so it saves nothing"
         return
     saved = judge.saved or 0.0
     worth = (
@@ -86,7 +86,7 @@ def arms_told(verdict: Verdict) -> Iterator[Fact]:
     if verdict.unit == "range":
         yield (
             "captured",
-            "no figure is claimed: only items that exactly one arm picked are rated",
+            "not reported, because only items that one arm picked and the other did not are rated",
         )
         return
     captured = verdict.captured
@@ -106,7 +106,7 @@ def overlap_told(verdict: Verdict) -> Iterator[Fact]:
     """How far the two arms picked the same."""
     overlap = verdict.overlap
     if overlap is not None:
-        yield "overlap", f"kappa of the picks of the two arms {around(overlap)}: {KAPPA}"
+        yield "overlap", f"the kappa of the two arms' picks is {around(overlap)}: {KAPPA}"
 
 
 def cost_told(verdict: Verdict) -> Iterator[Fact]:
@@ -126,7 +126,7 @@ def utility(verdict: Verdict | Noise) -> Iterator[Fact]:
     """The utility that decides: its kind, rater and validation, and how far it can be trusted."""
     decides = verdict.utility
     if decides is None:
-        yield "utility", "none: how good the picks are is not known"
+        yield "utility", "none, so the quality of the picks is not known"
         return
     yield "utility", f"{named(decides)} says how good the picks are"
     longest = decides.length if isinstance(decides, DecidingUtility) else None

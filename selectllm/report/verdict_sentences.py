@@ -95,15 +95,15 @@ def brief(verdict: Verdict) -> list[Fact]:
 
 
 def difference(verdict: Verdict) -> str:
-    """`+0.120 captured, interval of 95 % from +0.030 to +0.210`."""
+    """`+0.120 captured, 95 % interval from +0.030 to +0.210`."""
     found = verdict.difference
     if found is None:
         if verdict.utility is None:
             return "not known: there are no ratings"
-        return "not known: an interval needs two clusters at least"
+        return "not known: an interval needs at least two clusters"
     return (
-        f"{found.estimate:+.3f} {UNITS[verdict.unit]}, interval of "
-        f"{percent(_confidence(verdict))} from {found.low:+.3f} to {found.high:+.3f}"
+        f"{found.estimate:+.3f} {UNITS[verdict.unit]}, {percent(_confidence(verdict))} interval "
+        f"from {found.low:+.3f} to {found.high:+.3f}"
     )
 
 
@@ -208,8 +208,8 @@ def _one_more(verdict: Verdict) -> Iterator[Fact]:
     of = "" if verdict.swap is None else " of what is kept"
     yield (
         "one more",
-        f"if one more {more} went as badly for {verdict.b} as it can, the interval{of} would "
-        f"begin at {ends.low:+.3f}; if it went as well as it can, it would end at "
+        f"if one more {more} went as badly for {verdict.b} as possible, the interval{of} would "
+        f"begin at {ends.low:+.3f}; if it went as well as possible, it would end at "
         f"{ends.high:+.3f}. A verdict has to hold either way",
     )
 
@@ -257,9 +257,9 @@ def _retention(verdict: Verdict) -> Iterator[Fact]:
     if swap.retention is not None:
         yield (
             "retention",
-            f"captured after the swap, less {kept} of that before it: "
-            f"{swap.retention.estimate:+.3f} ({spread(swap.retention, 3)}); above 0 = "
-            f"at least {kept} is retained",
+            f"captured after the swap minus {kept} of captured before it: "
+            f"{swap.retention.estimate:+.3f} ({spread(swap.retention, 3)}); above 0 means that at "
+            f"least {kept} is kept",
         )
     yield "assay", f"the model to be replaced captures {with_spread(swap.assay)}"
     if swap.valid_rate_drop is not None:

@@ -39,10 +39,11 @@ MEASURES = {
     "possible",
     "interval": "of captured, with 95 % confidence",
     "hit": "share of the picks that are among the best items of their cluster",
-    "kappa": "hit with chance taken out: 0 = as random picks, 1 = the best possible",
-    "nuc": "captured, where a cluster counts by how much there is to gain in it",
-    "auc": "chance that a picked item is better than one that was not picked: 0.5 = random picks",
-    "ndcg": "how well the whole order has the best items first: 1 = the best possible",
+    "kappa": "hit, corrected for chance: 0 = random picks, 1 = the best possible",
+    "nuc": "captured, with each cluster weighted by how much there is to gain in it",
+    "auc": "probability that a picked item is better than one that was not picked: 0.5 = random "
+    "picks",
+    "ndcg": "how well the whole order puts the best items first: 1 = the best possible",
     "tau": "how well the whole order agrees with the utility: 0 = by chance, 1 = the same order",
 }
 """Columns that say how picks agree with a utility; docs/words.md has the same words."""
@@ -97,7 +98,7 @@ def ceiling(utility: UtilityOrigin) -> str:
 def length_alone(longest: float | None) -> str:
     """`longest alone captures 0.31`: what length by itself is worth."""
     if longest is None:
-        return "what longest alone captures is not in the run"
+        return "the run does not show what longest alone captures"
     return f"longest alone captures {longest:z.2f}"
 
 

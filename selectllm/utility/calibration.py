@@ -57,8 +57,8 @@ def calibration(
     both = [(place, item) for place, item in rated if item.id in judge.values]
     if len(both) < FEWEST:
         raise UtilityError(
-            f"utility {judge.name}: it and {human.name} have a value for {len(both)} items of the "
-            f"pool in common, and {FEWEST} are the fewest that say anything. Have more rated"
+            f"utility {judge.name}: {len(both)} items of the pool have a value from both it and "
+            f"{human.name}, and at least {FEWEST} are needed. Have more items rated"
         )
     ids = [item.id for _, item in both]
     ours = np.array([human.values[i] for i in ids])
@@ -178,12 +178,12 @@ def _notes(
 ) -> Iterator[str]:
     if scale is None:
         yield (
-            f"{human.name} and {judge.name} are not known to be on one scale, so alpha, kappa and "
-            "the mean difference are not told; give both their range in the suite"
+            f"{human.name} and {judge.name} are not known to be on the same scale, so alpha, "
+            "kappa and the mean difference are not reported. State the range of both in the suite"
         )
     elif judge.range not in (None, human.range):
-        yield "the judge's scale is laid over people's, end on end"
+        yield "the judge's scale was stretched to match people's"
     if np.ptp(theirs) == 0:
         yield "the judge rates all items alike, so it says nothing of them and saves nothing"
     if human.kind != "human":
-        yield f"{human.name} is of kind {human.kind}, so it is not people that the judge is held to"
+        yield f"{human.name} is of kind {human.kind}, so the judge is not compared with people"

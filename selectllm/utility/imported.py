@@ -41,15 +41,15 @@ def imported(
         found, of_pool = _computed(path, rows, value_range)
         if kind not in (None, found.kind):
             raise UtilityError(
-                f"utility {name}: kind: {kind}, and {path} says of itself that it is of kind "
-                f"{found.kind}. Leave kind out"
+                f"utility {name}: kind: {kind}, but {path} says that its kind is {found.kind}. "
+                "Leave kind out"
             )
     else:
         found, of_pool = _rated(_ratings(path, rows, value_range), name)
     if pool_sha256 and of_pool and of_pool != pool_sha256:
         raise UtilityError(
-            f"utility {name}: {path} is of another pool, or the pool has changed since. Restore "
-            "the pool, or make the file again"
+            f"utility {name}: {path} belongs to another pool, or the pool has changed since. "
+            "Restore the pool, or make the file again"
         )
     return replace(
         found,

@@ -274,8 +274,8 @@ def test_a_pool_is_forgotten_and_nothing_else(selectllm: Command, two_pools: Non
     told = selectllm("cache", "clear", "--pool", "pool.jsonl", "--yes")
     assert told.code == 0, told.err
     assert (
-        "Removed of pool.jsonl: 2 replies (which cost 0.5000 USD), 2 vectors and 1 file of its "
-        "clusters."
+        "Removed what belongs to pool.jsonl: 2 replies (which cost 0.5000 USD), 2 vectors and 1 "
+        "file of its clusters."
     ) in told.out
     assert "Of 1 other replies it is not known which items they showed" in told.out
     assert "give --unknown" in told.out

@@ -88,7 +88,7 @@ def test_what_no_call_can_get_past_ends_the_command_on_the_first_call(
         ),
         (Answer(503, error("Overloaded."), AT_ONCE), ("(HTTP 503): Overloaded.",)),
         (FAULTS["429"], ("(HTTP 429): Rate limit reached.",)),
-        (FAULTS["hang"], ("time-out", "Nothing complete came within 0.1 s")),
+        (FAULTS["hang"], ("time-out", "No complete reply came within 0.1 s")),
         (FAULTS["cut at once"], ("the connection or the reply broke off",)),
         (FAULTS["cut"], ("the connection or the reply broke off",)),
         (FAULTS["not json"], ("the connection or the reply broke off", "not")),

@@ -143,7 +143,7 @@ def test_without_longest_among_the_strategies_it_is_not_known(selectllm: Command
     text = suite(PLAIN).read_text("utf-8").replace("[longest]", "[shortest]")
     Path("suite.yaml").write_text(text, encoding="utf-8")
     outcome = selectllm("eval", "suite.yaml", "-o", "out")
-    assert "what longest alone captures is not in the run" in outcome.out
+    assert "the run does not show what longest alone captures" in outcome.out
     assert json.loads(Path("out/results.json").read_text("utf-8"))["utilities"][0]["length"] is None
 
 

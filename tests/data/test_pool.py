@@ -313,8 +313,8 @@ def test_half_of_a_surrogate_pair_becomes_the_replacement_character(folder: Fold
     assert [item.instruction for item in pool.items] == ["half \ufffd", "whole \U0001f600"]
     assert pool.items[0].row["\ufffd"] == ["\ufffd"]
     assert pool.notes == (
-        "1 row holds half of a surrogate pair, which is not a character: "
-        "the replacement character U+FFFD stands for it",
+        "1 row holds half of a surrogate pair, which is not a character: it was replaced by the "
+        "character U+FFFD",
     )
     records = Pool.from_records([{"instruction": "half \ud83d"}, {"instruction": "\ud83d\ude00"}])
     assert [item.instruction for item in records.items] == ["half \ufffd", "\U0001f600"]

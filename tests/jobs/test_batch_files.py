@@ -101,9 +101,9 @@ def test_what_is_amiss_in_answers_is_counted_and_the_rest_is_taken(
     taken = selectllm("batch", "import", suite, "a.jsonl")
     assert taken.code == 1, taken.err
     assert taken.out.splitlines()[:5] == [
-        "6 answers taken into the reply cache.",
+        "6 answers added to the reply cache.",
         "1 line with an error.",
-        "1 line to questions that were not asked.",
+        "1 line for questions that were not asked.",
         "1 line that came twice.",
         "1 line that cannot be read.",
     ]

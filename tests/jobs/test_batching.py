@@ -456,7 +456,7 @@ def test_a_batch_that_comes_back_wrong_loses_nothing(
     suite = suite_of(batches, "openai/m", **FREE)
     outcome = evaluated(selectllm, suite)
     assert "1 question without an answer; 2 questions that failed" in outcome.err
-    assert "1 line to questions that were not asked" in outcome.err
+    assert "1 line for questions that were not asked" in outcome.err
     assert "2 lines that came twice; 4 lines that cannot be read" in outcome.err
     assert "3 questions will be asked again" in outcome.err
     first = batches.batches[0].ids
@@ -490,7 +490,7 @@ def test_a_batch_that_ended_badly_is_told_and_the_same_command_goes_on(
     batches.spoil = cut
     suite = suite_of(batches, "openai/m")
     told = evaluated(selectllm, suite, code=6)
-    assert f"batch_0 (8 questions of openai/m, {status}) did not end well" in told.err
+    assert f"batch_0 (8 questions of openai/m, {status}) failed" in told.err
     assert ("line 1: This line is not JSON" in told.err) == (status == "failed")
     assert ("7 answers" if status == "cancelled" else "0 answers") in told.err
     assert not journal()

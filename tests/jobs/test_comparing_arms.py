@@ -91,7 +91,7 @@ class TestWords:
         rated(40)
         verdict = sl.ab(suite, "mock/first", ["mock/oracle", "strategy:first"])
         assert verdict.word == "inconclusive"
-        assert "one more cluster that goes as badly as it can would change" in verdict.reason
+        assert "one more cluster that went as badly as possible would change" in verdict.reason
 
     def test_grouped_clusters_are_paired_with_their_groups(self) -> None:
         rows = [row | {"topic": f"t{n % 12}"} for n, row in enumerate(pool_rows(1200))]

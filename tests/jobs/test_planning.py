@@ -448,7 +448,7 @@ def test_few_groups_say_little_and_that_is_said_first() -> None:
     assert not reach["possible"]
     assert reach["least"] == 20 * reach["groups"]
     text = told(suite, kind="regress")
-    assert "goes by the 4 groups, not by the clusters in them" in text
+    assert "goes by the 4 groups, not on the clusters in them" in text
     assert "80 counted clusters in 4 groups are too few" in text
     assert f"needs {reach['least']:,} counted clusters in {reach['groups']} groups" in text
     assert "Raise clusters.limit, or add items of other groups" in text
@@ -469,7 +469,7 @@ def test_one_large_group_among_small_ones_is_told() -> None:
 def test_a_pool_that_is_too_small_is_told_plainly() -> None:
     text = told(write_suite(RATED), kind="ab")
     assert "`equivalent` needs" in text
-    assert "The pool gives 8 at most. Add items, or make clusters.size smaller" in text
+    assert "The pool has only 8. Add items, or make clusters.size smaller" in text
 
 
 def test_the_reach_is_what_ab_then_says_of_arms_that_pick_alike() -> None:

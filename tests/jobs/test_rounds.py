@@ -320,7 +320,7 @@ def test_a_round_that_is_run_again_is_the_same_and_is_not_doubled(
     first, second, third = (a_round(session, n) for n in range(3))
     before = ROUNDS.read_bytes()
     assert a_round(session, 1) == second
-    assert notes[-2].startswith("This is round 2 again, whose decisions are in r1.decisions.jsonl")
+    assert notes[-2].startswith("This is round 2 again: its decisions are in r1.decisions.jsonl")
     assert ROUNDS.read_bytes() == before
     assert len({*first, *second, *third}) == 30
 

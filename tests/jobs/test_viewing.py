@@ -278,7 +278,7 @@ def test_a_file_is_no_folder_of_runs(selectllm: Command, tmp_path: Path) -> None
     file.write_text("", encoding="utf-8")
     told = selectllm("view", file, "--no-browser")
     assert (told.code, told.err.count("\n")) == (2, 1)
-    assert "is no folder" in told.err
+    assert "is not a folder" in told.err
 
 
 def test_a_folder_without_runs_says_how_to_make_one(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_results_without_a_markdown_of_their_own_are_told_as_on_a_terminal() -> 
     text = report(GRID, "markdown")
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     heads = [tokens[n + 1].content for n, each in enumerate(tokens) if each.type == "heading_open"]
-    assert "settings, by captured on the clusters they were asked on" in heads
+    assert "settings, ordered by captured on the clusters that they were asked about" in heads
     assert "effects, in captured" in heads
     assert "| criteria | false, not true | -0.069 | -0.193 to +0.054 | p = 0.165 |" in text
     assert "- **defaults**: parts@1: criteria=true" in text

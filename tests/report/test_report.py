@@ -329,7 +329,7 @@ def test_the_word_and_the_two_arms_come_first_and_then_the_reason() -> None:
         "short@1 + gpt: 0.30 (0.21 to 0.39): better than random picks",
         "criteria@1 + gpt: 0.42 (0.33 to 0.51): better than random picks",
         "100% from short@1 + gpt, 98% from criteria@1 + gpt",
-        "kappa of the picks of the two arms 0.45 (0.36 to 0.54): 0 = as random picks overlap",
+        "the kappa of the two arms' picks is 0.45 (0.36 to 0.54): 0 = as random picks overlap",
         "rating (kind: human, rated by two annotators; unvalidated) says how good the picks are",
     ],
 )
@@ -399,7 +399,7 @@ def test_equal_picks_are_called_so() -> None:
 def test_a_swap_shows_retention_assay_guardrail_and_what_both_models_cost() -> None:
     text = said(swap())
     assert "SAFE short@1 + llama against short@1 + gpt" in text
-    assert "less 90 % of that before it: +0.050 (+0.020 to +0.080)" in text
+    assert "less 90 % of captured before it: +0.050 (+0.020 to +0.080)" in text
     assert "the model to be replaced captures 0.30 (0.21 to 0.39): better than random picks" in text
     assert "2 in 100 fewer valid replies after the swap" in text
     assert "wrongly safe in at most 5 of 100 swaps that retain less than 90 %" in text
@@ -442,7 +442,7 @@ def test_a_utility_is_told_with_its_ceiling_and_what_length_alone_captures() -> 
     text = said(ab(utility=ab()["utility"] | known))
     repeats = "reliability 0.64, split-half over test items"
     assert f"ceiling 0.80 ({repeats}); longest alone captures 0.31" in text
-    without = "ceiling unknown (no reliability); what longest alone captures is not in the run"
+    without = "ceiling unknown (no reliability); the run does not show what longest alone captures"
     assert without in said(ab())
 
 
@@ -501,9 +501,9 @@ def test_several_arms_show_the_holm_p_and_its_error_rate() -> None:
 
 def test_one_more_cluster_is_told_with_what_it_would_change() -> None:
     assert (
-        "one more if one more cluster went as badly for criteria@1 + gpt as it can, the interval "
-        "would begin at +0.010; if it went as well as it can, it would end at +0.240. A verdict "
-        "has to hold either way"
+        "one more if one more cluster went as badly for criteria@1 + gpt as possible, the "
+        "interval would begin at +0.010; if it went as well as possible, it would end at +0.240. "
+        "A verdict has to hold either way"
     ) in said(EVERY["one more"])
     assert "if one more group, as large as that of an average cluster, went as badly" in said(
         EVERY["groups"]

@@ -115,7 +115,7 @@ def _outcome(measures: Sequence[str], given: str | None, falling: frozenset[str]
     chosen = alike if given is not None else rising
     if len(chosen) != 1:
         raise UtilityError(
-            f"the measure to foretell is not clear: it could be any of "
+            "it is not clear which measure to predict: it could be any of "
             f"{', '.join(map(repr, chosen or measures))}. Name one with `outcome`",
             argument="outcome",
         )

@@ -167,7 +167,7 @@ def _moved(drift: DriftAudit, p: float, p_holm: float) -> ComparedMeasure:
         p=p,
         p_holm=p_holm,
         word="worse" if moved else "held",
-        reason=f"the model has moved since its replies were cached: {drift.reason}"
+        reason=f"the model has changed since its replies were cached: {drift.reason}"
         if moved
         else "new replies to cached calls show no change of the model",
     )
@@ -235,7 +235,7 @@ def _reason(rows: Sequence[ComparedMeasure], now: AuditResults, shared: int) -> 
     if not any(row.name != DRIFT for row in rows):
         return "the recorded audit has too few clusters, or none of these measures"
     if open_ := [row.name for row in rows if row.word == "cannot tell"]:
-        return f"it cannot be told of {', '.join(open_)}"
+        return f"there is no answer for {', '.join(open_)}"
     return f"none of {counted(len(rows), 'measure')} is worse than recorded"
 
 
@@ -247,15 +247,15 @@ def _notes(
 ) -> list[str]:
     notes = []
     if now.prompt_sha256 != before.prompt_sha256:
-        notes.append(f"{now.prompt} is compared with {before.prompt}, which is another text")
+        notes.append(f"{now.prompt} is compared with {before.prompt}, which has a different text")
     if len(shared) < len(now.clusters):
         notes.append(
             f"{len(shared)} of {counted(len(now.clusters), 'cluster')} are in the recorded audit"
         )
     if gone := sorted(recorded.keys() - {measure.name for measure in now.measures}):
-        notes.append(f"recorded, and not measured now: {', '.join(gone)}")
+        notes.append(f"recorded, but not measured now: {', '.join(gone)}")
     if new := sorted({measure.name for measure in now.measures} - recorded.keys()):
-        notes.append(f"measured now, and not recorded: {', '.join(new)}")
+        notes.append(f"measured now, but not recorded: {', '.join(new)}")
     if now.hijack and before.hijack and now.hijack.attacks_sha256 != before.hijack.attacks_sha256:
-        notes.append("the attack texts are others than when it was recorded")
+        notes.append("the attack texts have changed since it was recorded")
     return notes

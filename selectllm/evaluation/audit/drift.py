@@ -77,16 +77,17 @@ def _ruled(calls: int, text: DriftSide, picks: DriftSide) -> DriftAudit:
         side = text if what == "texts" else picks
         word, reason = (
             "moved",
-            f"of {side.informative} calls whose three {what} tell one from two, the cached one "
-            f"stands alone in {side.cached_differs}; a third would be chance",
+            f"of {side.informative} calls whose three {what} consist of two that agree and one "
+            f"that differs, the cached one differs in {side.cached_differs}; by chance it would "
+            "be a third",
         )
     elif calls < FEWEST:
         word, reason = (
             "cannot tell",
-            f"{calls} of the calls were cached, and from {FEWEST} on a change can be told",
+            f"{calls} of the calls were cached, and it takes at least {FEWEST} to show a change",
         )
     elif text.new_same == 0 and picks.informative == 0 and picks.new_same < 1:
-        word, reason = "cannot tell", "no two replies are alike, whichever are compared"
+        word, reason = "cannot tell", "no two replies are the same, so no change could show"
     else:
         word, reason = (
             "not shown",

@@ -148,12 +148,12 @@ def _notes(subject: Subject, wanted: Sequence[str]) -> Iterator[str]:
     if "copies" in wanted and not can_tell_copies(subject):
         yield "copies: with one pick a cluster, a candidate and its copy cannot both be picked"
     if "order" in wanted and subject.settings.orders < 2:
-        yield "order: one order says nothing of consistency. Ask for at least two"
+        yield "order: one order says nothing about consistency. Ask for at least two"
     if "length" in wanted and subject.utility is None:
         yield "length: the suite has no utility, so there is no agreement to take length out of"
     if "parsing" in wanted and subject.settings.repeats > 1:
         if subject.selector.spec.temperature == 0:
             yield (
-                "parsing: at temperature 0 the same reply is expected every time; what differs is "
-                "the provider's own noise"
+                "parsing: at temperature 0 the same reply is expected every time; any difference "
+                "is noise of the provider"
             )

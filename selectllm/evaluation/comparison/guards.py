@@ -25,14 +25,18 @@ def no_estimate(comparison: PairedComparison) -> Ruling:
     if comparison.inputs.headline is None:
         return Ruling(
             "inconclusive",
-            "there is no utility, so how good the picks are is not known; rate the items in "
+            "there is no utility, so the quality of the picks is not known; rate the items in "
             "which the arms differ (selectllm utility ask, with --differing)",
         )
     if comparison.paired is None:
         flat = comparison.flat_clusters
-        why = f"{flat} have one utility for all their items" if flat else "all are picked whole"
+        why = (
+            (f"{flat} have the same utility for all their items")
+            if flat
+            else "all are picked whole"
+        )
         return Ruling("inconclusive", f"no cluster can tell good picks from bad ones: {why}")
-    return Ruling("inconclusive", "one cluster (or group of them) says nothing of others")
+    return Ruling("inconclusive", "one cluster (or group of them) says nothing about others")
 
 
 def rarer(comparison: PairedComparison) -> Ruling | None:

@@ -109,10 +109,10 @@ def _certain_but_small(word: Word, bounds: Bounds) -> tuple[str, ...]:
 
 def _would_change(paired: Paired, word: Word) -> str:
     more = "cluster" if paired.groups is None else "group of clusters"
-    badly = "badly as it can" if word != "equivalent" else "badly, or as well, as it can"
+    badly = "badly as possible" if word != "equivalent" else "badly, or as well, as possible"
     return (
-        f"the interval would say {word}, but one more {more} that goes as {badly} would change "
-        "that, and so few cannot rule it out"
+        f"by its interval it would be {word}, but one more {more} that went as {badly} would "
+        "change that, and these clusters are too few to rule it out"
     )
 
 
@@ -123,7 +123,7 @@ def corrected(ruling: Ruling, alone: Word) -> Ruling:
     """
     if alone == "inconclusive" or ruling.word != "inconclusive":
         return ruling
-    return replace(ruling, reason=f"by itself it would be {alone}, but not among several (Holm)")
+    return replace(ruling, reason=f"on its own it would be {alone}, but not among several (Holm)")
 
 
 def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:

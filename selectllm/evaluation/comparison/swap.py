@@ -103,7 +103,7 @@ def _ruling(comparison: PairedComparison, retention: Paired, incumbent: Paired) 
     if ruling.word == "safe" and incumbent.p_above() >= alpha:
         return Ruling(
             "inconclusive",
-            "the incumbent is not shown to beat random picks here, so there is nothing to keep",
+            "the model in use is not shown to beat random picks here, so there is nothing to keep",
             one_more=ruling.one_more,
         )
     return ruling

@@ -120,15 +120,15 @@ def _assumed_of_calls(pairs: Sequence[PairPlan]) -> Iterator[str]:
             unknown[tokens, seconds].append(pair.name)
     for (tokens, seconds), names in unknown.items():
         yield (
-            f"A reply of {', '.join(names)} takes {tokens} tokens, as much as its format, and "
-            f"{seconds} seconds, and none is asked for again. No reply is known yet; reasons or "
-            "thinking would take more."
+            f"A reply of {', '.join(names)} takes {tokens} tokens, which is the length of its "
+            f"format alone, and {seconds} seconds, and no question has to be asked again. No "
+            "reply is known yet; reasons or thinking would take more."
         )
 
 
 def _assumed_of_clusters(plan: EvaluationPlan) -> Iterator[str]:
     if plan.run.headline is None:
-        yield "Every cluster counts, because there is no utility to tell by."
+        yield "Every cluster counts, because no utility shows which ones do not."
     elif plan.clusters.unrated:
         clusters = counted(plan.clusters.unrated, "cluster")
         yield f"The {clusters} in which ratings are missing count, too."
@@ -145,9 +145,9 @@ def _assumed_of_spread(plan: EvaluationPlan) -> Iterator[str]:
         assert plan.run.headline is not None
         yield (
             f"sd(d) is that of two random pickers on {plan.run.headline.name} in "
-            f"{counted(spread.clusters, 'cluster')}. Arms that share picks mostly differ less than "
-            "that, and good arms differ more if few items have a high value. A pilot run would "
-            "tell."
+            f"{counted(spread.clusters, 'cluster')}. Arms that share picks usually differ less "
+            "than that, and good arms differ more if few items have a high value. A pilot run "
+            "would show it."
         )
     elif spread.source == "assumption":
         yield (

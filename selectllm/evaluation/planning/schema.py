@@ -279,7 +279,7 @@ class Destination(Part):
         *most, last = self.columns or ("nothing",)
         columns = f"{', '.join(most)} and {last}" if most else last
         key = f" and the key in {' and '.join(self.keys)}" if self.keys else ""
-        return f"{self.host} is sent the {columns} of items{key}, for {', '.join(self.models)}."
+        return f"Sent to {self.host}: the {columns} of items{key}, for {', '.join(self.models)}."
 
 
 def destinations_told(destinations: Sequence[Destination]) -> str:

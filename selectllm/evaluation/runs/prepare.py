@@ -139,7 +139,7 @@ def read_data(
     if largest <= suite.picks:
         raise SuiteError(
             f"picks: {suite.picks} of clusters of at most {largest} items leaves no choice. The "
-            f"pool has {len(pool)} items"
+            f"pool has only {len(pool)} items"
         )
     differing = comparison is not None and comparison.differing
     if comparison is not None and comparison.differing:

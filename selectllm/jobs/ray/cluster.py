@@ -34,7 +34,7 @@ ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what makes Ray listen on 1
 SAME = (  # what has to be the same everywhere, for results to be
     *("selectllm", "ray", "numpy", "torch", "transformers", "sentence-transformers"),
 )
-HINT = "What is finished is kept, and the same command goes on from there"
+HINT = "What is finished is kept. Run the same command again to continue from there"
 
 
 @dataclass(eq=False)

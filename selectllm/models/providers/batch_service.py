@@ -61,9 +61,10 @@ def check_batches(spec: ModelSpec) -> None:
     able = ", ".join(f"{name}/" for name, facts in PROVIDERS.items() if facts.batches)
     if provider_of(spec).batches is None:
         raise ModelError(
-            f"model {spec.name!r}: {spec.provider}/ has no batches here. These have: {able}, and "
-            "every server with OpenAI's /files and /batches as openai/MODEL with api_base. Leave "
-            "`batch` out, or have the questions done by hand with selectllm batch export",
+            f"model {spec.name!r}: {spec.provider}/ does not support batches here. These do: "
+            f"{able}, and every server with OpenAI's /files and /batches as openai/MODEL with "
+            "api_base. Leave `batch` out, or have the questions done by hand with selectllm "
+            "batch export",
             argument="batch",
         )
     if spec.answer != "text" and provider_of(spec).batches != "openai":

@@ -300,7 +300,7 @@ def _hint(fault: Fault, spec: ModelSpec, endpoint: str | None) -> str:
     if kind == "unreachable":
         return f"{facts.start_hint.format(name=name)}, or correct api_base."
     if kind == "timeout":
-        return f"Nothing complete came within {spec.timeout:g} s (the model's timeout)."
+        return f"No complete reply came within {spec.timeout:g} s (the model's timeout)."
     if kind in ("setting", "request") and "logprobs" in fault.reason:
         return _TEXT_INSTEAD if kind == "setting" else _FEWER_LOGPROBS
     return TROUBLES[kind].hint

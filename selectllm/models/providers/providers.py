@@ -332,10 +332,10 @@ def check_lists_logprobs(spec: ModelSpec, asked_with: str) -> None:
         )
     if not lists_logprobs(spec):
         raise ModelError(
-            f"model {spec.name!r}: {asked_with} is answered by log-probabilities, and none are to "
-            f"be had of {spec.provider}/ models. Ask it with a prompt that is answered in text "
-            "(and without `answer: logprobs`), or take a provider that lists them. For Ollama that "
-            "is openai/MODEL with api_base: http://localhost:11434/v1"
+            f"model {spec.name!r}: {asked_with} is answered by log-probabilities, and "
+            f"{spec.provider}/ models list none. Ask it with a prompt that is answered in text "
+            "(and without `answer: logprobs`), or take a provider that lists them. For Ollama "
+            "that is openai/MODEL with api_base: http://localhost:11434/v1"
         )
 
 

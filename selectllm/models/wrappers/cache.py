@@ -105,7 +105,7 @@ FROM_BELOW = (  # the latter of settings that were damaged: diskcache takes thos
 """What diskcache and sqlite raise about what is on the disk."""
 REASONS = {
     sqlite3.SQLITE_FULL: "there is no space left. Make room",
-    sqlite3.SQLITE_READONLY: "it may not be written. Check the folder's permissions",
+    sqlite3.SQLITE_READONLY: "it is not writable. Check the folder's permissions",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened. Check the folder and its permissions",
     sqlite3.SQLITE_IOERR: "it cannot be read or written. Check the disk and the space left",
     sqlite3.SQLITE_PERM: "it may not be opened. Check the folder's permissions",

@@ -107,8 +107,11 @@ def read_pack(path: Path) -> list[Row]:
 def _refusal(wrong: Sequence[str]) -> str:
     more = f"\nand {len(wrong) - SHOWN:,} more" if len(wrong) > SHOWN else ""
     return (
-        "The pack cannot be imported, and nothing was. " + "\n".join(wrong[:SHOWN]) + more + "\n"
-        "Copy the file again from where it came, or write it anew with selectllm cache export FILE"
+        "The pack cannot be imported, and nothing was. "
+        + "\n".join(wrong[:SHOWN])
+        + more
+        + "\nCopy the file again from where it came, or write it again with selectllm cache export "
+        "FILE"
     )
 
 
@@ -121,7 +124,7 @@ def _row(line: bytes, number: int) -> tuple[Row, int]:
     if is_newer(content):
         raise ValueError(f"was written by a newer version of selectllm (format above {FORMAT})")
     if not isinstance(content, dict) or not {"key", "reply"} <= content.keys():
-        raise ValueError("is no reply of a pack")
+        raise ValueError("is not a reply of a pack")
     if "sha256" not in content:
         raise ValueError(
             "has no sha256: it was not written by selectllm cache export. A suite can name replies "
@@ -140,18 +143,18 @@ def _row(line: bytes, number: int) -> tuple[Row, int]:
         }:
             row = {"model": model, "at": at, "reply": content["reply"]}
             if not _KEY.fullmatch(key):
-                raise ValueError("has a key that is none")
+                raise ValueError("has an invalid key")
             if told != number:
                 raise ValueError(f"is line {told:,} of the pack: lines are missing or moved")
             return (key, _cached(row), _asked(content.get("asked"))), of
-    raise ValueError("is no reply of a pack")
+    raise ValueError("is not a reply of a pack")
 
 
 def _cached(row: dict[str, Any]) -> dict[str, Any]:
     try:
         return cache_row(row["model"], row["at"], checked_reply(row))
     except ValueError:
-        raise ValueError("is no reply of a pack") from None
+        raise ValueError("is not a reply of a pack") from None
 
 
 def _asked(fields: Any) -> str | None:

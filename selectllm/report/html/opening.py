@@ -135,7 +135,7 @@ def _regress(verdict: Verdict, polarity: Polarity) -> Sentence:
     what = f" against the baseline{_by(verdict)}"
     if polarity == "open":
         return Sentence(
-            "It is ", "not clear", f" whether {verdict.b} has got worse{what}", polarity
+            "It is ", "not clear", f" whether {verdict.b} has become worse{what}", polarity
         )
     return Sentence(
         f"{verdict.b} ", f"{verdict.word}es" if polarity == "good" else "fails", what, polarity
@@ -193,14 +193,14 @@ def _rests_on(results: RunResults) -> Iterator[str]:
     for pair in results.pairs:
         if pair.valid_rate == 0:
             name = f"{pair.prompt} + {pair.model}"
-            yield f"No reply of {name} is valid, and each counts as random picks."
+            yield f"No reply of {name} is valid, so all of them count as random picks."
     yield from asking_sentences(results)
     for verdict in results.verdicts:
         facts = [f"{text}." for label, text in lead(verdict) if label in ("note", "to decide")]
         facts += [f"{text}." for _, text in assisted(verdict)]
         if verdict.one_more is not None and POLARITY[verdict.word] != "open":
             facts.append(
-                "The word would also hold if one more cluster had gone as badly as it can."
+                "The verdict would still hold if one more cluster had gone as badly as possible."
             )
         worse = worse_than_random(verdict)
         facts += [f"Note that {worse}."] if worse else []
@@ -238,8 +238,8 @@ def _sets(results: SetsResults) -> Opening:
     sizes = ", ".join(f"{each:,}" for each in results.budgets)
     below = (
         f"Sets of {sizes} items of the pool of {results.pool.items:,}, with "
-        f"{counted(len(results.seeds), 'seed')} each. Captured: 0 = as random sets, 1 = the best "
-        "possible.",
+        f"{counted(len(results.seeds), 'seed')} each. Captured: 0 = no better than random sets, 1 "
+        "= the best possible.",
     )
     known = [
         (figure.mean, row.selector, figure)

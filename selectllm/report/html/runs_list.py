@@ -122,7 +122,10 @@ def trend_page(trend: Trend, links: Sequence[tuple[str, str]]) -> str:
     says = f"{trend.name} was run {times} in {trend.suite}."
     alike = len({point.clusters for point in known}) == 1
     if alike and len(known) > 1 and (first := known[0].captured) and (last := known[-1].captured):
-        says += f" It captured {first.estimate:.2f} at first and {last.estimate:.2f} at last."
+        says += (
+            f" It captured {first.estimate:.2f} in the first run and {last.estimate:.2f} in the "
+            "last one."
+        )
     texts = () if drawn else ("No run says what it captured.",)
     return _plain(f"Trend of {trend.name}", says, texts, (drawn,) if drawn else (), links)
 

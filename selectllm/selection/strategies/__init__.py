@@ -229,9 +229,8 @@ def _weighted(name: str, given: str, base: Path | None) -> Strategy:
     weighing = find_strategy(given, base)
     if not (weighing.descending or weighing.ascending):
         raise UsageError(
-            f"strategy {name!r}: {weighing.name} does not go by a number from the highest down or "
-            "from the lowest up, which items could weigh by. Name one that does, such as "
-            "perplexity-high"
+            f"strategy {name!r}: {weighing.name} does not rank items by a number, so items cannot "
+            "be weighted by it. Name one that does, such as perplexity-high"
         )
     pick = weighted_by(weighing)
     return replace(weighing, name=name, pick=pick, needs_vectors=True, **_NO_ORDER)

@@ -21,8 +21,8 @@ def check_column(name: str, column: str, items: Sequence[Item]) -> None:
         known = sorted({key for item in items[:100] for key in item.row})
         if column in known:
             raise UnfitError(
-                f"strategy {name}: column {column!r} holds no text and no number to divide by. "
-                "Name another column"
+                f"strategy {name}: column {column!r} holds neither text nor numbers, so items "
+                "cannot be grouped by it. Name another column"
             )
         raise UnfitError(f"strategy {name}: {unknown('column', column, known)}")
     raise UnfitError(

@@ -158,9 +158,7 @@ def _filled(path: Path, place: str, row: Mapping[str, Any]) -> Iterator[Rating]:
         return
     item = item_id(row.get("id"))
     if item is None:
-        raise UtilityError(
-            f"{place}: rating {shortened(value)} stands beside no id. Restore the id"
-        )
+        raise UtilityError(f"{place}: rating {shortened(value)} has no id. Restore the id")
     rater = row.get("rater")
     yield Rating(place, path.stem if is_blank(rater) else str(rater).strip(), item, value)
 

@@ -21,8 +21,8 @@ Files = Mapping[str, bytes]
 
 README = ".README.md"
 GUIDELINES = (
-    "Write the answer that a careful expert would give to the instruction. Why the item was "
-    "selected, and what was not selected, is there to read; it need not be answered."
+    "Write the answer that a careful expert would give to the instruction. The reason why the "
+    "item was selected and the items that were not selected are shown for information only."
 )
 
 
@@ -101,8 +101,8 @@ TARGETS: Mapping[TargetName, Target] = {
         _alone(csv_files),
         _SHEET.replace("{as_what}", " as 'CSV UTF-8', or as .xlsx")
         + """
-An apostrophe stands before text that begins with `=`, `+`, `-` or `@`, so that no spreadsheet
-runs it as a formula. It is not part of the text.
+Text that begins with `=`, `+`, `-` or `@` has an apostrophe before it, so that no spreadsheet runs
+it as a formula. The apostrophe is not part of the text.
 """,
         "{out}",
         turns=False,
@@ -141,20 +141,20 @@ def _readme(
     target: Target, out: Path, handed: Sequence[HandedItem], source: str, options: str
 ) -> str:
     filled = sum(one.choice.filled for one in handed)
-    note = f" {filled} of them were chosen at random, and say so." if filled else ""
+    note = f" {filled} of them were chosen at random and are marked as such." if filled else ""
     back = target.back.replace("{out}", out.name)
     return f"""\
 # {out.name}
 
-{len(handed)} items to be answered.{note} With each stand its rank and the reason why it was
-selected, where a model gave one, and the candidates of its cluster that were not selected.
+{len(handed)} items to be answered.{note} Each comes with its rank, the model's reason for
+selecting it (if it gave one), and the candidates of its cluster that were not selected.
 
 {GUIDELINES}
 
 ## How to use it
 
 {target.steps.replace("{out}", out.name)}
-## How the answers come back
+## How to read the answers back
 
 In this folder, run:
 

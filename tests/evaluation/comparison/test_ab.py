@@ -163,7 +163,7 @@ class TestSeveralArms:
         found = Case.of(even(100), a, b, b, comparison=THREE)
         for verdict in ab(found.inputs, found.arm_results):
             assert verdict.word == "inconclusive"
-            assert verdict.reason == "by itself it would be better, but not among several (Holm)"
+            assert verdict.reason == "on its own it would be better, but not among several (Holm)"
             assert verdict.difference == alone.difference
 
     def test_the_more_certain_word_goes_first_and_helps_the_other(self) -> None:

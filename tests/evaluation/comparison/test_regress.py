@@ -169,7 +169,7 @@ class TestSeveralPairs:
         assert alone.word == "fail"
         both = regressed(recorded(self.before, self.before), self.worse, self.worse)
         assert [each.word for each in both] == ["inconclusive", "inconclusive"]
-        assert "by itself it would be fail" in both[0].reason
+        assert "on its own it would be fail" in both[0].reason
 
     def test_the_more_certain_failure_goes_first(self) -> None:
         best, worst = column(4, times=105), column(0, times=105)

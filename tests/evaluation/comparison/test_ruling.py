@@ -155,8 +155,8 @@ class TestRule:
         taken_back = rule(ab_word, weak, both(0.04, 0.06), None, LEVELS)
         assert taken_back.word == "inconclusive"
         assert taken_back.reason == (
-            "the interval would say better, but one more cluster that goes as badly as it can "
-            "would change that, and so few cannot rule it out"
+            "by its interval it would be better, but one more cluster that went as badly as "
+            "possible would change that, and these clusters are too few to rule it out"
         )
         assert taken_back.one_more is not None
         assert taken_back.one_more.low == weak.low_with_one_more(ALPHA) <= 0
@@ -165,7 +165,7 @@ class TestRule:
         found = differences([0.3] * 100, groups=tuple(n % 5 for n in range(100)))
         ruling = rule(ab_word, found, both(0.2, 0.4), None, LEVELS)
         assert ruling.word == "inconclusive"
-        assert "one more group of clusters that goes as badly as it can" in ruling.reason
+        assert "one more group of clusters that went as badly as possible" in ruling.reason
         alone = rule(ab_word, differences([0.3] * 100), both(0.2, 0.4), None, LEVELS)
         assert alone.word == "better"
 
@@ -243,7 +243,7 @@ class TestHolm:
         open_ = Ruling("inconclusive", "too wide", notes=("n",))
         found = corrected(open_, "better")
         assert (found.word, found.notes) == ("inconclusive", ("n",))
-        assert found.reason == "by itself it would be better, but not among several (Holm)"
+        assert found.reason == "on its own it would be better, but not among several (Holm)"
 
     def test_other_rulings_keep_their_reason(self) -> None:
         open_, better = Ruling("inconclusive", "too wide"), Ruling("better", "above 0")

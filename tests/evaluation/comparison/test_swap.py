@@ -93,7 +93,7 @@ class TestRetention:
         assert found.swap is not None
         assert found.swap.retention.low > 0
         assert found.word == "inconclusive"
-        assert "one more cluster that goes as badly as it can would change that" in found.reason
+        assert "one more cluster that went as badly as possible would change that" in found.reason
         assert found.one_more is not None
         assert found.one_more.low <= 0
 

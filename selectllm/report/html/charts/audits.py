@@ -104,8 +104,8 @@ def _uplift(hijack: HijackAudit) -> Chart:
     return chart(
         "attacks",
         "Can a candidate talk its way in?",
-        "How much more often a candidate is picked with an attack text of each style behind it, as "
-        "a share of the clusters, with exact 95 % intervals. 0: the text changes nothing.",
+        "How much more often a candidate is picked with an attack text of each style behind it, "
+        "as a share of the clusters, with exact 95 % intervals. 0: the text changes nothing.",
         body,
         ("style", "before", "after", "95 % interval", "p"),
         (

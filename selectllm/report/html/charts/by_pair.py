@@ -19,7 +19,7 @@ def by_pair(compared: RunsCompared) -> Chart | None:
     ]
     if not values:
         return None
-    title = f"captured in {compared.b.name}, less that in {compared.a.name}"
+    title = f"captured in {compared.b.name} minus captured in {compared.a.name}"
     x: dict[str, Any] = {"field": "low", "type": "quantitative", "axis": axis(title)}
     estimate = {"field": "estimate", "type": "quantitative"}
     body = named_rows(

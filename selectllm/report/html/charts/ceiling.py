@@ -52,7 +52,7 @@ def ceiling(results: RunResults) -> Chart | None:
     )
     return chart(
         "ceiling",
-        "How much agreement can be had at all",
+        "How much agreement is possible",
         "The bar of each utility ends at its ceiling, the square root of its reliability: no "
         "selector can be expected above it. The circle is what the best pair captured, with its "
         "interval; the open diamond is what the longest items capture by themselves.",

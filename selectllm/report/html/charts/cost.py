@@ -64,10 +64,10 @@ def cost(results: RunResults, utility: str) -> Chart | None:
             },
         ],
     }
-    note = "" if unit == PRICED else " Nothing has a price here, so tokens stand for it."
+    note = "" if unit == PRICED else " Nothing here has a price, so tokens are shown instead."
     return chart(
         "cost",
-        "What captured costs",
+        "What better picks cost",
         f"Each pair by {unit} and by captured of {utility}. The dashed line joins the Pareto "
         f"front: the pairs that no other pair beats at the same price or less.{note}",
         body,

@@ -66,7 +66,7 @@ def forest(results: RunResults, utility: RunUtility) -> Chart:
     )
     return chart(
         "forest",
-        "How sure: intervals beside the controls",
+        "How certain: the intervals of pairs and controls",
         f"Captured of {utility.name} by each pair of prompt and model (circles) and each control "
         "(diamonds), with 95 % intervals. 0 stands for random picks, 1 for the best possible."
         f"{ceiling}",

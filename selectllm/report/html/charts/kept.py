@@ -66,11 +66,11 @@ def _scale(verdict: Verdict, swap: Swap, tested: Interval) -> _Scale:
         return _Scale(
             tested,
             0.0,
-            f"captured, less {percent(swap.retain)} of the former",
+            f"captured, less {percent(swap.retain)} of the old model's",
             "+.2f",
-            f"What {verdict.b} captures, less {percent(swap.retain)} of what {verdict.a} captures, "
-            f"with its interval. It is no share, because {verdict.a} is not shown to pick better "
-            "than random, and a share of nothing means nothing.",
+            f"What {verdict.b} captures, less {percent(swap.retain)} of what {verdict.a} "
+            f"captures, with its interval. It is not shown as a share, because {verdict.a} is not "
+            "shown to pick better than random.",
         )
     estimate, low, high = (
         swap.retain + end / former.estimate for end in (tested.estimate, tested.low, tested.high)
@@ -78,7 +78,7 @@ def _scale(verdict: Verdict, swap: Swap, tested: Interval) -> _Scale:
     return _Scale(
         Interval(estimate, low, high),
         swap.retain,
-        "share of the former's captured that is kept",
+        "share of the old model's captured that is kept",
         ".0%",
         f"The share of what {verdict.a} captures that {verdict.b} keeps, with the interval of the "
         f"test, in units of what {verdict.a} captures here.",

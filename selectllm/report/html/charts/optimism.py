@@ -73,9 +73,10 @@ def optimism(results: SearchResults | GridResults) -> Chart | None:
     body["height"] = (24 + 14 * len(versions)) * len({value["name"] for value in values})
     return chart(
         "optimism",
-        "Optimism: where it was chosen, and elsewhere",
-        "Captured on the clusters of each split, with 95 % intervals. The search chose by training "
-        "and validation clusters, which flatter it; only confirmation is to be believed.",
+        "Optimism: the clusters of the search, and others",
+        "Captured on the clusters of each split, with 95 % intervals. The search chose by "
+        "training and validation clusters, on which it looks better than it is; rely only on the "
+        "confirmation.",
         body,
         ("version", "split", "captured"),
         ((version, split, around(captured)) for split, version, _, captured in found),

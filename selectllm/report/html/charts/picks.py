@@ -117,10 +117,11 @@ def _topics(topics: tuple[PickedTopic, ...]) -> Chart | None:
     return chart(
         "topics",
         "Are the picks about what the pool is about?",
-        "The pool divided into topics by the vectors of its items; each row is called by the item "
-        "in its middle. Hollow diamonds: the share of the pool. Dots: the share of the picks.",
+        "The pool is divided into topics by the vectors of its items; each topic is named after "
+        "its most central item. Hollow diamonds: the share of the pool. Dots: the share of the "
+        "picks.",
         body,
-        ("topic, by the item in its middle", POOL, PICKS),
+        ("topic, named after its most central item", POOL, PICKS),
         (
             (str(value["name"]), _share(each.pool, pool), _share(each.picks, picks))
             for value, each in zip(values, topics, strict=True)
@@ -150,8 +151,8 @@ def _clusters(spread: ClusterSpread | None) -> Chart | None:
     return chart(
         "clusters",
         "How many picks come from one cluster?",
-        "The number of clusters that gave so many picks. "
-        f"{spread.reached:,} of {spread.clusters:,} clusters gave at least one.",
+        f"The number of clusters from which that many picks came. {spread.reached:,} of "
+        f"{spread.clusters:,} clusters gave at least one.",
         body,
         ("picks from one cluster", "clusters"),
         ((str(each.picks), f"{each.clusters:,}") for each in spread.picks),

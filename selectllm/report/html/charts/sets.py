@@ -189,9 +189,9 @@ def _overlap(results: SetsResults) -> Chart | None:
     }
     return chart(
         "overlap",
-        "How far sets are the same",
-        f"Overlap of the sets of two selectors at {budget:,} items, with chance taken out: 1 the "
-        "same items, 0 as many in common as random sets. The stronger the colour, the more. "
+        "How similar the sets are",
+        f"Overlap of the sets of two selectors at {budget:,} items, corrected for chance: 1 = the "
+        "same items, 0 = as many in common as random sets. A stronger colour means more overlap. "
         + ", ".join(f"{letter}: {name}" for name, letter in letters.items())
         + ".",
         body,

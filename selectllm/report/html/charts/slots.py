@@ -109,8 +109,8 @@ def _by_pair(results: RunResults) -> Chart:
     return chart(
         "slots-by-pair",
         "Picks by slot, pair by pair",
-        "Each row is a pair, each cell how many of its picks were shown in that slot; the stronger "
-        "the colour, the more against what would be expected.",
+        "Each row is a pair, each cell how many of its picks were shown in that slot; a stronger "
+        "colour means more than would be expected.",
         body,
         ("pair", *(str(n + 1) for n in range(max(v["slot"] for v in values))), "p"),
         (

@@ -75,7 +75,7 @@ def students(results: StudentsCompared) -> Chart | None:
     told = {name: [value["gain"] for value in values if value["name"] == name] for name in names}
     return chart(
         "gains",
-        "Gains beside the cloud of random sets",
+        "Gains compared with random sets",
         "Each circle is a set that students were trained on, by what they gained. The dashed line "
         "is the mean of the random sets; the bars are 95 % intervals of each selector's gain "
         "against it.",
