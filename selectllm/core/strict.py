@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Strict as NoOther
 
 from selectllm.core.codec import canonical_json
 from selectllm.core.yaml_text import as_number
@@ -14,12 +15,40 @@ from selectllm.core.yaml_text import as_number
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 """Of the JSON Schemas that are generated from types."""
 
-Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(min_length=1)]
 
-
+_NUMERIC = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _NUMBER = "should be a number"
 _WHOLE = "should be a whole number"
+
+
+def _plain(kind: str) -> Callable[[Any], Any]:
+    """Refuses text and truth values where a number should be, though Python reads both as one.
+
+    Where YAML 1.1 reads 1e-2 as text, it becomes the number that it means.
+    """
+
+    def checked(value: Any) -> Any:
+        value = as_number(value)
+        if isinstance(value, bool):
+            raise ValueError(f"{kind}, not true or false")
+        if isinstance(value, str):
+            quoted = _NUMERIC.fullmatch(value.strip()) is not None
+            raise ValueError(f"{kind}, without quotes" if quoted else kind)
+        return value
+
+    return checked
+
+
+WHOLE = BeforeValidator(_plain(_WHOLE))
+NUMBER = BeforeValidator(_plain(_NUMBER))
+"""Behind the limits of a number, which would not reach its JSON Schema otherwise."""
+Whole = Annotated[int, WHOLE]
+Number = Annotated[float, NUMBER]
+Switch = Annotated[bool, NoOther()]
+"""True or false, and neither 1 nor `"yes"`."""
+Count = Annotated[int, Field(ge=1), WHOLE]
+Name = Annotated[str, Field(min_length=1)]
+
 _MAPPING = "should be a mapping, such as {{key: value}}"
 _REASONS = {
     "model_type": _MAPPING,

@@ -22,7 +22,7 @@ from pydantic import (
 from selectllm.core.errors import SuiteError
 from selectllm.core.names import closest
 from selectllm.core.shown import shortened
-from selectllm.core.strict import DIALECT, Count, Name, Strict, reason_of
+from selectllm.core.strict import DIALECT, WHOLE, Count, Name, Strict, Whole, reason_of
 from selectllm.core.yaml_text import YamlFault, load_yaml
 from selectllm.evaluation.suite_entries import (
     BudgetEntry,
@@ -76,8 +76,8 @@ class Suite(Strict):
     picks: Count = 1
     orders: Count = 1
     repeats: Count = 1
-    reask: Annotated[int, Field(ge=0)] = 2
-    seed: int = 0
+    reask: Annotated[int, Field(ge=0), WHOLE] = 2
+    seed: Whole = 0
     structured: Annotated[
         Literal["auto", "off"],
         BeforeValidator(off_of, json_schema_input_type=Literal["auto", "off", False]),

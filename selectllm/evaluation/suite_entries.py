@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from selectllm.core.plugins import REFERENCE, is_reference
-from selectllm.core.strict import Count, JsonMapping, Name, Strict
+from selectllm.core.strict import NUMBER, WHOLE, Count, JsonMapping, Name, Strict, Switch, Whole
 from selectllm.models.model import Answer, ModelSpec, Price, Reasoning, Rule, Transport, Vote
 from selectllm.selection.clustering.partition import PARTITIONS
 
@@ -54,7 +54,7 @@ class ClustersEntry(Strict):
     """
 
     by: Partition = "diverse"
-    size: Annotated[int, Field(ge=2)] = 10
+    size: Annotated[int, Field(ge=2), WHOLE] = 10
     limit: Count | None = None
     group: str | None = None
     file: str | None = None
@@ -63,9 +63,9 @@ class ClustersEntry(Strict):
 class PriceEntry(Strict):
     """USD per million tokens. `reasoning`: of thinking, if it costs another price than output."""
 
-    input: Annotated[float, Field(ge=0)]
-    output: Annotated[float, Field(ge=0)]
-    reasoning: Annotated[float, Field(ge=0)] | None = None
+    input: Annotated[float, Field(ge=0), NUMBER]
+    output: Annotated[float, Field(ge=0), NUMBER]
+    reasoning: Annotated[float, Field(ge=0), NUMBER] | None = None
 
 
 MOST_BALLOTS = 100
@@ -100,7 +100,7 @@ class VoteEntry(Strict):
     orders: Orders = 1
     repeats: Ballots = 1
     by: Rule | None = None
-    until: Annotated[float, Field(gt=0, le=1)] | None = None
+    until: Annotated[float, Field(gt=0, le=1), NUMBER] | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -143,23 +143,23 @@ class ModelEntry(Strict):
     api_key_env: str | None = None
     context: Count | None = None
     price: PriceEntry | None = None
-    temperature: Annotated[float, Field(ge=0)] | None = 0.0
+    temperature: Annotated[float, Field(ge=0), NUMBER] | None = 0.0
     max_tokens: Count = 1024
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1), NUMBER] | None = None
     top_k: Count | None = None
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None
     reasoning: Annotated[
         Reasoning | None, BeforeValidator(off_of, json_schema_input_type=Reasoning | Literal[False])
     ] = None
-    structured: bool | None = None
+    structured: Switch | None = None
     vote: VoteEntry | None = None
     answer: Answer = "text"
     extra: JsonMapping = Field(default={})
-    timeout: Annotated[float, Field(gt=0)] = 120.0
+    timeout: Annotated[float, Field(gt=0), NUMBER] = 120.0
     transport: Transport | None = None
-    rpm: Annotated[float, Field(gt=0)] | None = None
-    tpm: Annotated[float, Field(gt=0)] | None = None
+    rpm: Annotated[float, Field(gt=0), NUMBER] | None = None
+    tpm: Annotated[float, Field(gt=0), NUMBER] | None = None
 
     def spec(self) -> ModelSpec:
         """The entry as the rest of the package uses it."""
@@ -177,9 +177,9 @@ class SevereEntry(Strict):
     be ruled out before anything passes.
     """
 
-    loss: Annotated[float, Field(gt=0)] = 0.5
-    share: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    strict: bool = False
+    loss: Annotated[float, Field(gt=0), NUMBER] = 0.5
+    share: Annotated[float, Field(ge=0, lt=1), NUMBER] = 0.02
+    strict: Switch = False
 
 
 class Gate(Strict):
@@ -192,10 +192,10 @@ class Gate(Strict):
 
     utility: str | None = None
     assisted_by: str | None = None
-    margin: Annotated[float, Field(gt=0)] = 0.10
-    alpha: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.05
+    margin: Annotated[float, Field(gt=0), NUMBER] = 0.10
+    alpha: Annotated[float, Field(ge=1e-6, lt=0.5), NUMBER] = 0.05
     inconclusive: Literal["fail", "warn"] = "fail"
-    rating_margin: Annotated[float, Field(gt=0)] | None = None
+    rating_margin: Annotated[float, Field(gt=0), NUMBER] | None = None
     severe: SevereEntry | None = None
 
     def recorded(self) -> dict[str, Any]:
@@ -212,9 +212,9 @@ class BudgetEntry(Strict):
     """
 
     name: Name
-    limit: Annotated[float, Field(ge=0)] | None = None
-    tokens: Annotated[int, Field(ge=0)] | None = None
-    requests: Annotated[int, Field(ge=0)] | None = None
+    limit: Annotated[float, Field(ge=0), NUMBER] | None = None
+    tokens: Annotated[int, Field(ge=0), WHOLE] | None = None
+    requests: Annotated[int, Field(ge=0), WHOLE] | None = None
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
@@ -238,6 +238,6 @@ class SetsEntry(Strict):
     """
 
     budgets: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_distinct)]
-    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_distinct)] = (0, 1, 2)
+    seeds: Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_distinct)] = (0, 1, 2)
     category: Name | None = None
     groups: Count = 100

@@ -74,6 +74,7 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
     """
     from pydantic import ValidationError
 
+    from selectllm.core.strict import reason_of
     from selectllm.evaluation.suite_entries import ModelEntry
 
     entry: dict[str, Any] = model.model_dump(exclude_unset=True) | {"extra": dict(model.extra)}
@@ -101,7 +102,7 @@ def named_entry(model: ModelEntry, options: ModelOptions) -> ModelEntry:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ModelError(
-            f"`model_arg` {where}={shortened(first['input'])}: {first['msg']}"
+            f"`model_arg` {where}: {shortened(first['input'])} {reason_of(dict(first))}"
         ) from None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from selectllm.core.names import closest
-from selectllm.core.strict import Count, JsonMapping, Name, Strict
+from selectllm.core.strict import Count, JsonMapping, Name, Number, Strict, Switch
 from selectllm.utility.schema import UtilityKind
 
 
@@ -22,7 +22,7 @@ class NamedEntry(Strict):
 class TurnableEntry(NamedEntry):
     """`higher_is_better: false`: of numbers such as losses, whose sign is turned."""
 
-    higher_is_better: bool = True
+    higher_is_better: Switch = True
 
 
 class RatingsEntry(TurnableEntry):
@@ -32,7 +32,7 @@ class RatingsEntry(TurnableEntry):
     column: Name
     kind: UtilityKind = "human"
     rater: str | None = None
-    range: tuple[float, float] | None = None
+    range: tuple[Number, Number] | None = None
 
 
 class KnnEntry(NamedEntry):
@@ -59,7 +59,7 @@ class ImportEntry(TurnableEntry):
     file: Name
     kind: UtilityKind | None = None
     rater: str | None = None
-    range: tuple[float, float] | None = None
+    range: tuple[Number, Number] | None = None
 
 
 class PairwiseEntry(NamedEntry):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,48 @@ models:
     (spec,) = load(tmp_path, GOOD.replace("models: [mock/first]", models)).specs()
     assert spec.temperature == 0.01
     assert dict(spec.extra) == {"min_p": 0.01, "of": [{"top_a": 0.5}], "tag": "1e-2"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("vote: {orders: [2, 7], until: '0.8'}", "vote.until: '0.8' should be a number, without"),
+        ("vote: {orders: [2, 7], until: true}", "vote.until: True should be a number, not true"),
+        ("max_tokens: true", "max_tokens: True should be a whole number, not true or false"),
+        ("max_tokens: '64'", "max_tokens: '64' should be a whole number, without quotes"),
+        ("price: {input: no, output: 1}", "price.input: False should be a number, not true"),
+        ("temperature: warm", "temperature: 'warm' should be a number"),
+        ("structured: 'yes'", "structured: 'yes' should be true or false"),
+        ("structured: 1", "structured: 1 should be true or false"),
+    ],
+)
+def test_neither_text_nor_a_truth_value_is_a_number(
+    tmp_path: Path, entry: str, message: str
+) -> None:
+    models = f"models: [{{id: mock/first, {entry}}}]"
+    with pytest.raises(SuiteError, match=re.escape(f"models.0.{message}")):
+        load(tmp_path, GOOD.replace("models: [mock/first]", models))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("picks: true", "picks: True should be a whole number"),
+        ("seed: '3'", "seed: '3' should be a whole number"),
+        ("clusters: {size: '5'}", "clusters.size: '5' should be a whole number"),
+        ("gate: {margin: '0.1'}", "gate.margin: '0.1' should be a number"),
+        ("budget: {name: team, limit: yes}", "budget.limit: True should be a number"),
+        ("sets: {budgets: ['10']}", "sets.budgets.0: '10' should be a whole number"),
+        ("utilities: [{name: r, source: ratings, column: r, range: ['1', 5]}]", "range.0: '1'"),
+    ],
+)
+def test_so_it_is_wherever_a_suite_has_a_number(tmp_path: Path, line: str, message: str) -> None:
+    key = line.partition(":")[0]
+    rest = "".join(
+        f"{part}\n" for part in GOOD.splitlines() if not part.startswith((f"{key}:", "  - {name"))
+    ).replace("utilities:\n", "")
+    with pytest.raises(SuiteError, match=re.escape(message)):
+        load(tmp_path, f"{rest}{line}\n")
 
 
 def test_a_large_value_is_shown_shortened(tmp_path: Path) -> None:
