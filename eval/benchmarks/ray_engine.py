@@ -343,9 +343,8 @@ def prompt(folder: str, budget: str) -> dict[str, Any]:
     os.chdir(folder)
     with sl.Session(cache="cache") as session:
         watch, begun = Watch(), time.perf_counter()
-        picked = session.select(
-            "pool", budget=int(budget), prompt="short@1", model="mock/first", by="random"
-        )
+        asked = {"prompt": "short@1", "model": "mock/first", "by": "random"}
+        picked = session.select("pool", budget=int(budget), log="log.jsonl", **asked)
         picked.write("prompt.parquet")
         seconds, peak = time.perf_counter() - begun, watch.peak_mb()
     return {"peak_mb": peak, "seconds": seconds}

@@ -71,13 +71,13 @@ def unfit(
     whoever writes looks at that. `read`: real paths of the files that are read. `out`: the job's
     own folder.
     """
-    folder = kind in OF_ROWS and as_parts(file)
-    if problem := unwritable(file, folder=folder):
+    in_parts = kind in OF_ROWS and as_parts(file)
+    if problem := unwritable(file, folder=in_parts):
         return problem
     file = real(file)
     if file in read:
         return "is read by this command, so it is not overwritten"
-    if any(would_join(path, part_in(file) if folder else file) for path in read):
+    if any(would_join(path, part_in(file) if in_parts else file) for path in read):
         return "would be read as one more file of the pool from then on"
     if is_of_a_run(file, out):
         return "is a file of the run itself, so it is not overwritten"

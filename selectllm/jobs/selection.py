@@ -49,7 +49,7 @@ class Selection:
     chosen: tuple[Chosen, ...] = field(repr=False)
     budget: int | None = None
     spent_usd: float = 0.0
-    decisions: tuple[Decision, ...] = field(default=(), repr=False)
+    decisions: Sequence[Decision] = field(default=(), repr=False)
     rejected: tuple[Rejected, ...] = ()
     seconds: float = 0.0
 
