@@ -1,7 +1,7 @@
 """What the engine of many machines gains and costs, beside the local one, on this machine.
 
-    python eval/benchmarks/ray_engine.py [--section embed|ask|memory|select|prompt] [--texts 2560]
-        [--calls 1000] [--rounds 3] [--rows 100000 1000000]
+    python eval/benchmarks/ray_engine.py [--section embed|ask|memory|select|prompt|suite]
+        [--texts 2560] [--calls 1000] [--rounds 3] [--rows 100000 1000000]
 
 embed: the same texts by one worker and by two, one thread each, timed from when every worker has
 loaded the encoder; ratio of texts a second. ask: the same calls by litellm through workers and by
@@ -11,7 +11,9 @@ divided into clusters of 14 by workers, beside the same of the local engine. sel
 driver from the reading of a pool of ten Parquet files, texts of 300 characters, whose vectors are
 in the cache, to the writing of 100 items by k-center, as Parquet. prompt: the same of one item in
 50 by the prompt short@1, which a scripted model answers, from clusters at random, with the
-local engine. Rounds alternate; ratios are taken round by round.
+local engine. suite: the same while a suite of 100 clusters at random of such a pool is evaluated,
+with a rating of every item, and while two of its prompts are compared. Rounds alternate; ratios are
+taken round by round.
 """
 
 from __future__ import annotations
@@ -32,6 +34,17 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 CONCURRENCY = 32
+SUITE = """
+name: memory
+pool: pool
+utilities:
+  - {name: rating, source: ratings, column: rating, kind: model, range: [1, 5]}
+clusters: {by: random, size: 10, limit: 100}
+picks: 2
+prompts: [short@1, criteria@1]
+models: [mock/first]
+strategies: [random, longest]
+"""
 WORDS = (ROOT / "README.md").read_text("utf-8").split()
 
 
@@ -267,6 +280,21 @@ def prompt_section(arguments: argparse.Namespace) -> None:
             )
 
 
+def suite_section(arguments: argparse.Namespace) -> None:
+    """Peak of the driver while a suite is evaluated and compared, at each number of rows."""
+    for rows in arguments.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            measure("pool", folder, rows)
+            Path(folder, "suite.yaml").write_text(SUITE, "utf-8")
+            for job in ("evaluate", "ab"):
+                found = measure("suite", folder, job)
+                print(
+                    f"{job} of 100 clusters of {rows:,} rows: driver {found['peak_mb']:.0f} MB "
+                    f"({found['seconds']:.0f} s)",
+                    flush=True,
+                )
+
+
 def pool(folder: str, rows: str) -> dict[str, Any]:
     """A pool of ten Parquet files, and its vectors in the cache."""
     import numpy as np
@@ -285,7 +313,8 @@ def pool(folder: str, rows: str) -> dict[str, Any]:
     for numbers, texts in made_texts(rng, count, min(most, 20_000)):
         name = parts / f"part-{numbers[0] // most:02}-{numbers[0]:09}.parquet"
         ids = [f"item-{number:07}" for number in numbers]
-        pl.DataFrame({"id": ids, "instruction": texts}).write_parquet(name)
+        columns = {"id": ids, "instruction": texts, "rating": [n % 5 + 1 for n in numbers]}
+        pl.DataFrame(columns).write_parquet(name)
         store.add(text_keys(texts), bunched(rng, centres, len(texts)))
     return {}
 
@@ -314,10 +343,24 @@ def prompt(folder: str, budget: str) -> dict[str, Any]:
     os.chdir(folder)
     with sl.Session(cache="cache") as session:
         watch, begun = Watch(), time.perf_counter()
-        picked = session.select(
-            "pool", budget=int(budget), prompt="short@1", model="mock/first", by="random"
-        )
+        asked = {"prompt": "short@1", "model": "mock/first", "by": "random"}
+        picked = session.select("pool", budget=int(budget), log="log.jsonl", **asked)
         picked.write("prompt.parquet")
+        seconds, peak = time.perf_counter() - begun, watch.peak_mb()
+    return {"peak_mb": peak, "seconds": seconds}
+
+
+def suite(folder: str, job: str) -> dict[str, Any]:
+    """A suite evaluated, or two of its prompts compared."""
+    import selectllm as sl
+
+    os.chdir(folder)
+    with sl.Session(cache="cache") as session:
+        watch, begun = Watch(), time.perf_counter()
+        if job == "ab":
+            session.ab("suite.yaml", a="short@1", b="criteria@1")
+        else:
+            session.evaluate("suite.yaml")
         seconds, peak = time.perf_counter() - begun, watch.peak_mb()
     return {"peak_mb": peak, "seconds": seconds}
 
@@ -356,6 +399,7 @@ SECTIONS = {
     "memory": memory_section,
     "select": select_section,
     "prompt": prompt_section,
+    "suite": suite_section,
 }
 ROLES = {
     "embed": embed,
@@ -364,6 +408,7 @@ ROLES = {
     "pool": pool,
     "select": select,
     "prompt": prompt,
+    "suite": suite,
 }
 
 if __name__ == "__main__":

@@ -147,8 +147,8 @@ def select(
     """Select exactly N items of POOL, by a prompt and a model or by a strategy.
 
     The selected items are written with all their columns, as JSON lines, or as Parquet if -o ends
-    in .parquet. Every question and reply is kept in OUT.decisions.jsonl. If the command was
-    stopped, run it again to continue where it stopped.
+    in .parquet or names a new folder. Every question and reply is kept in OUT.decisions.jsonl. If
+    the command was stopped, run it again to continue where it stopped.
 
     Exit codes: 0 the items are selected; 1 there are too few valid picks (see --on-invalid and
     --max-filled); 4 --max-cost is reached; 5 a reply is missing with --offline.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,20 +50,51 @@ def replacing(path: Path, keep: Path | None = None) -> Iterator[int]:
         undo.pop_all()
 
 
-def unwritable(path: Path) -> str | None:
-    """Why `atomic_write` could not write there, as far as the file system tells; None: it could."""
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A new folder, which is moved to `path` if the block ends well; what was there is gone then.
+
+    Its files are to be synced by who writes them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = partial(tempfile.mkdtemp, dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    new = Path(beside())
+    with contextlib.ExitStack() as undo:
+        undo.callback(shutil.rmtree, new, ignore_errors=True)
+        umask = os.umask(0)
+        os.umask(umask)
+        new.chmod(0o777 & ~umask)
+        yield new
+        if path.exists():  # no folder is moved over another one that holds something
+            old = Path(beside())
+            undo.callback(shutil.rmtree, old, ignore_errors=True)
+            path.replace(old)
+            try:
+                new.replace(path)
+            except OSError:
+                old.replace(path)
+                raise
+        else:
+            new.replace(path)
+
+
+def unwritable(path: Path, *, folder: bool = False) -> str | None:
+    """Why nothing could be written there, as far as the file system tells; None: it could.
+
+    That is a file, or a `folder`.
+    """
     try:
-        if path.is_dir():
-            return "is a folder"
-        folder = path.absolute().parent
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
+        if path.exists() and path.is_dir() != folder:
+            return "is a file" if folder else "is a folder"
+        parent = path.absolute().parent
+        while not parent.exists() and parent != parent.parent:
+            parent = parent.parent
     except (OSError, ValueError) as error:
         return f"cannot be written ({getattr(error, 'strerror', None) or error})"
-    if not folder.is_dir():
-        return f"cannot be written, because {folder} is not a folder"
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return f"cannot be written, because you may not write in the folder {folder}"
+    if not parent.is_dir():
+        return f"cannot be written, because {parent} is not a folder"
+    if not os.access(parent, os.W_OK | os.X_OK):
+        return f"cannot be written, because you may not write in the folder {parent}"
     return None
 
 

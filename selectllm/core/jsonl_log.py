@@ -11,7 +11,14 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+)
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -58,18 +65,24 @@ class LogContent(Generic[KeyT, RowT]):
     """
 
     manifest: Any
-    latest: dict[KeyT, RowT]
+    latest: MutableMapping[KeyT, RowT]
     intact: int
 
 
-def read_rows(path: Path, form: RowFormat[KeyT, RowT]) -> LogContent[KeyT, RowT]:
+def read_rows(
+    path: Path,
+    form: RowFormat[KeyT, RowT],
+    latest: MutableMapping[KeyT, RowT] | None = None,
+) -> LogContent[KeyT, RowT]:
     """Read a log without changing it; a torn last line is left out.
+
+    `latest`: where the rows are kept, in memory without one.
 
     Raises RunError with file and line for anything else that is no log, and for a file that
     cannot be read. Line by line: a log may be larger than memory, were it there twice.
     """
     manifest: Any = None
-    latest: dict[KeyT, RowT] = {}
+    latest = {} if latest is None else latest
     intact = 0
     for number, (end, row) in enumerate(_lines(path, form)):
         intact = end
@@ -146,7 +159,7 @@ class RowLog(Closing, Generic[KeyT, RowT]):
     A log that has rows must have an equal manifest, and no other process may be writing to it:
     RunError otherwise, naming what differs. `latest`: the latest row of every key. Without a path
     nothing is written: the rows are kept as long as the log. `argument`: the one that names the
-    place, for messages.
+    place, for messages. `kept`: where the rows are kept beside the file, in memory without one.
     """
 
     def __init__(
@@ -155,12 +168,13 @@ class RowLog(Closing, Generic[KeyT, RowT]):
         manifest: Mapping[str, Any],
         form: RowFormat[KeyT, RowT],
         argument: str = "out",
+        kept: MutableMapping[KeyT, RowT] | None = None,
     ) -> None:
         self.path = path
         self._argument = argument
         self._form = form
         self._handle: IO[bytes] | None = None
-        self.latest: dict[KeyT, RowT] = {}
+        self.latest: MutableMapping[KeyT, RowT] = {} if kept is None else kept
         if path is not None:
             self._open(path, manifest)
 
@@ -177,7 +191,7 @@ class RowLog(Closing, Generic[KeyT, RowT]):
         try:
             _lock(handle, path, self._argument)
             with blaming(self._argument):
-                content = read_rows(path, self._form)
+                content = read_rows(path, self._form, self.latest)
             ours = content.latest and is_manifest(content.manifest, manifest)
             if not ours and not self._form.fruitless(content.latest.values()):
                 check_manifest(path, content.manifest, manifest, self._argument)
@@ -185,7 +199,9 @@ class RowLog(Closing, Generic[KeyT, RowT]):
             handle.close()
             raise
         # A fruitless log may be another call's: one that got no answer of any use.
-        self._handle, self.latest = handle, content.latest if ours else {}
+        self._handle = handle
+        if not ours:
+            self.latest.clear()
         intact = content.intact if ours else 0
         try:
             os.truncate(path, intact)

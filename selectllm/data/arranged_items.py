@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import mmap
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def in_groups(pool: Pool, groups: Sequence[Sequence[str]]) -> Callable[[int], Mapping[str, Item]]:
+def in_groups(pool: Pool, groups: Iterable[Sequence[str]]) -> Callable[[int], Mapping[str, Item]]:
     """Gives the items of a group, by their ids, and maybe others, by the group's number.
 
     `groups`: ids of the pool, each in one group. Asked for in order, groups are read once.
@@ -41,16 +41,17 @@ class _Piece(NamedTuple):
 
     start: int
     end: int
-    places: Ints
+    positions: Ints
 
 
 class _Arranged:
     """Stored items in the order of `groups`, of which one block is held."""
 
-    def __init__(self, items: StoredItems, groups: Sequence[Sequence[str]]) -> None:
+    def __init__(self, items: StoredItems, groups: Iterable[Sequence[str]]) -> None:
         self._items = items
-        self._names = [*chain.from_iterable(groups)]
-        sizes = np.fromiter(map(len, groups), dtype=np.intp, count=len(groups))
+        counts = array("q")
+        self._positions = items.ids.places_of(_counted(groups, counts))
+        sizes = np.frombuffer(counts, dtype=np.int64)
         self._block = (np.cumsum(sizes) - sizes) // stored_items.SLICE  # of each group
         self._blocks = np.repeat(self._block, sizes)  # of each item
         self._held: tuple[int, Mapping[str, Item]] = (-1, {})
@@ -69,32 +70,34 @@ class _Arranged:
 
         if self._copy is None:
             self._copy = self._copied()
+            self._positions = self._blocks = np.empty(0, dtype=np.intp)  # each piece knows its own
         rows, pieces = self._copy
         found: dict[str, Item] = {}
         for piece in pieces[block]:
             frame = pl.read_ipc(rows[piece.start : piece.end])
-            names = [self._names[place] for place in piece.places.tolist()]
+            names = [self._items.ids[place] for place in piece.positions.tolist()]
             found.update((item.id, item) for item in self._items.made(names, frame))
         return found
 
     def _copied(self) -> tuple[mmap.mmap, list[list[_Piece]]]:
         """The copy, written while the files are gone through once."""
         items, size = self._items, stored_items.SLICE
-        positions = items.ids.places(self._names)
-        by_row = np.argsort(items.rows_at(positions))
+        by_row = np.argsort(items.rows_at(self._positions))
         pieces: list[list[_Piece]] = [[] for _ in range(int(self._block[-1]) + 1)]
         try:
             items.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=items.folder) as file:
                 for start in range(0, len(by_row), size):
                     places = by_row[start : start + size]
-                    for which, frame in items.frames(positions[places]):
+                    positions = self._positions[places]
+                    for which, frame in items.frames(positions):
                         blocks = self._blocks[places[which]]
                         for block in np.unique(blocks).tolist():
                             mine = np.flatnonzero(blocks == block)
                             begun = file.tell()
                             file.write(_bytes(frame[mine]))
-                            pieces[block].append(_Piece(begun, file.tell(), places[which[mine]]))
+                            rows = positions[which[mine]]
+                            pieces[block].append(_Piece(begun, file.tell(), rows))
                 file.flush()
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), pieces
         except OSError as error:
@@ -102,6 +105,13 @@ class _Arranged:
                 f"{items.folder} cannot hold a copy of the pool in the order in which its items "
                 f"are shown ({error.strerror or error}). Make room there, or choose another cache"
             ) from None
+
+
+def _counted(groups: Iterable[Sequence[str]], sizes: array[int]) -> Iterator[str]:
+    """The ids of one group after the other; how many each has goes into `sizes`."""
+    for group in groups:
+        sizes.append(len(group))
+        yield from group
 
 
 def _bytes(frame: pl.DataFrame) -> memoryview:

@@ -1,4 +1,7 @@
-"""Rows to a file, by its suffix: JSON lines or Parquet, whole or not at all."""
+"""Rows to a file, by its suffix, or to a folder of files: JSON lines or Parquet.
+
+They are written whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from selectllm.core.errors import UsageError
-from selectllm.core.files import atomic_write, replacing
+from selectllm.core.files import atomic_write, replacing, replacing_folder
 from selectllm.core.shown import shortened
 
 if TYPE_CHECKING:
@@ -17,22 +20,38 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+PART_ROWS = 100_000  # of one file in a folder, at most
+
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write `rows`, JSON objects, in their order; `path`: with a suffix of WRITERS.
 
+    Without a suffix it is a folder of Parquet files that have the same columns, as a pool may be.
     Parquet has a column for every name. A row that lacks one has null there, and whole numbers
     beside fractions are written as such. Raises UsageError for a column whose values Parquet
     cannot hold together, such as texts and numbers; nothing is written then.
     """
-    WRITERS[path.suffix.lower()](path, rows)
+    WRITERS.get(path.suffix.lower(), _write_parts)(path, rows)
 
 
 def cannot_write(path: Path) -> str | None:
     """Why rows are not written under that name, as a sentence; None: they are."""
-    if path.suffix.lower() in WRITERS:
+    if path.suffix.lower() in WRITERS or as_parts(path):
         return None
-    return f"Rows are written as JSON lines or Parquet. End the name in {' or '.join(WRITERS)}."
+    return (
+        f"Rows are written as JSON lines or Parquet. End the name in {' or '.join(WRITERS)}. A "
+        "name without an ending is a new folder of Parquet files."
+    )
+
+
+def as_parts(path: Path) -> bool:
+    """Whether rows are written there as several files in a folder."""
+    return not path.suffix and path.name not in ("", "..")
+
+
+def part_in(folder: Path, number: int = 0) -> Path:
+    """The file of that number in a folder of rows."""
+    return folder / f"part-{number:05}.parquet"
 
 
 def _write_jsonl(path: Path, rows: Sequence[Row]) -> None:
@@ -42,14 +61,30 @@ def _write_jsonl(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
+    frame = _frame(path, rows)
+    with replacing(path) as descriptor, open(descriptor, "wb") as handle:
+        _write_frame(handle, frame)
+
+
+def _write_parts(path: Path, rows: Sequence[Row]) -> None:
+    frame = _frame(path, rows)
+    with replacing_folder(path) as folder:
+        for number, start in enumerate(range(0, max(1, len(frame)), PART_ROWS)):
+            with part_in(folder, number).open("wb") as handle:
+                _write_frame(handle, frame.slice(start, PART_ROWS))
+
+
+def _frame(path: Path, rows: Sequence[Row]) -> pl.DataFrame:
     import polars as pl
 
     names = dict.fromkeys(name for row in rows for name in row)
-    frame = pl.DataFrame({name: _column(name, rows, path) for name in names})
-    with replacing(path) as descriptor, open(descriptor, "wb") as handle:
-        frame.write_parquet(handle)
-        handle.flush()
-        os.fsync(handle.fileno())
+    return pl.DataFrame({name: _column(name, rows, path) for name in names})
+
+
+def _write_frame(handle: IO[bytes], frame: pl.DataFrame) -> None:
+    frame.write_parquet(handle)
+    handle.flush()
+    os.fsync(handle.fileno())
 
 
 def _column(name: str, rows: Sequence[Row], path: Path) -> pl.Series:

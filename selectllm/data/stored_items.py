@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
@@ -82,6 +82,13 @@ class PackedIds(Sequence[str]):
             for name, some in zip(names, alike, strict=True)
         )
         return np.fromiter(found, dtype=np.intp, count=len(names))
+
+    def places_of(self, names: Iterable[str]) -> Ints:
+        """The same of so many ids that they are looked up in slices."""
+        names, found = iter(names), [np.empty(0, dtype=np.intp)]
+        while some := [*islice(names, SLICE)]:
+            found.append(self.places(some))
+        return np.concatenate(found)
 
     @cached_property
     def _index(self) -> tuple[Ints, Ints]:
@@ -164,7 +171,7 @@ class StoredItems(Sequence[Item]):
 
     def subset(self, positions: Ints) -> StoredItems:
         """The items at `positions`, different ones, as items of their own."""
-        ids = PackedIds(self.ids[place] for place in positions.tolist())
+        ids = PackedIds(self.ids[place] for place in positions)
         return StoredItems(self.parts, self.layout, ids, self.folder, self.rows_at(positions))
 
     def rows_at(self, positions: Ints) -> Ints:
@@ -268,6 +275,11 @@ def picked(values: Sequence[Value], positions: Iterable[int]) -> list[Value]:
 def ids_of(items: Sequence[Item]) -> Sequence[str]:
     """The ids of items, in their order, without reading the items."""
     return items.ids if isinstance(items, StoredItems) else [item.id for item in items]
+
+
+def spilled_to(pool: Pool) -> Path | None:
+    """The folder for what is too large for memory, of a pool whose rows are; else None."""
+    return pool.items.folder if isinstance(pool.items, StoredItems) else None
 
 
 def texts_of(items: Sequence[Item]) -> Sequence[str]:

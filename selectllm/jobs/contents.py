@@ -8,6 +8,7 @@ from typing import Any
 
 from selectllm.core.codec import load_json
 from selectllm.data.readers.columnar import parquet_columns
+from selectllm.data.row_writers import part_in
 
 NOTHING = "nothing"
 TEXT = "text"
@@ -27,6 +28,9 @@ VALIDATION = "a validation"
 SCORES = "scores of a student"
 ANSWERS = "answers of a student"
 BATCH = "questions of a batch"
+
+OF_ROWS = (SELECTION, TRAINING)
+"""What may be a folder of files, too."""
 
 KEYS: Mapping[str, tuple[frozenset[str], ...]] = {
     LOG: (frozenset({"manifest", "manifest_sha256"}),),
@@ -80,8 +84,15 @@ def replaceable(file: Path, kind: str) -> str | None:
 
 
 def held(file: Path) -> str:
-    """What the file holds: one of the words above; NOTHING also where it cannot be read."""
+    """What the file holds: one of the words above; NOTHING also where it cannot be read.
+
+    A folder of rows holds what its first file does, and every other folder data of another kind.
+    """
     try:
+        if file.is_dir():
+            parts = sorted(file.iterdir())
+            ours = [part_in(file, number) for number in range(len(parts))]
+            return NOTHING if not parts else held(parts[0]) if parts == ours else UNKNOWN
         with file.open("rb") as handle:
             if handle.read(len(PARQUET)) == PARQUET:
                 return _kind(dict.fromkeys(parquet_columns(file)))

@@ -15,6 +15,7 @@ from selectllm.downstream.outcomes.exported import MANIFEST
 from selectllm.downstream.outcomes.schema import ExportManifest
 from selectllm.downstream.outcomes.training_sets import TrainingSets, set_of_selection, sets_of_run
 from selectllm.jobs.options import ExportSettings
+from selectllm.jobs.pool_of_picks import is_selection
 from selectllm.jobs.workshop import read_pool
 from selectllm.report.next_steps import trained_elsewhere
 
@@ -80,7 +81,7 @@ def _training_sets(source: Path, settings: ExportSettings, session: Session) -> 
     place = session.path(source)
     if not place.exists():
         raise UsageError(f"{source} does not exist. Check the path")
-    if not place.is_dir():
+    if not place.is_dir() or is_selection(place):
         if settings.pool is not None:
             raise UsageError(
                 f"`pool`: {source} already contains its items. Leave the option out",

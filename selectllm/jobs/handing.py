@@ -20,6 +20,7 @@ from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.jobs.contents import SELECTION
 from selectllm.jobs.options import HandoverSettings
 from selectllm.jobs.outputs import check_written
+from selectllm.jobs.pool_of_picks import is_selection
 from selectllm.jobs.rating import columns_of_run, pool_of_run
 from selectllm.jobs.selected import ROWS, log_beside, read_selected
 from selectllm.prompting.prompt import labels_for
@@ -119,7 +120,7 @@ async def hand_over(source: Path, settings: HandoverSettings, *, session: Sessio
     named = source if source.name else place.resolve()  # the current folder has no name
     out = handover_path(named, settings.to, settings.out)
     check_handover(session.path(out), settings.to, [place], session)
-    if place.is_dir():
+    if place.is_dir() and not is_selection(place):
         handed, rows = _of_run(place, settings, session), session.path(out)
         rows = rows.with_name(f"{rows.name}{ROWS}")
         return _written(

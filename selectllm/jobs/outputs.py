@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from selectllm.core.errors import RunError, UsageError
 from selectllm.core.files import unwritable
 from selectllm.data.readers.partitioned import would_join
-from selectllm.jobs.contents import PACK, REPORT, replaceable
+from selectllm.data.row_writers import as_parts, part_in
+from selectllm.jobs.contents import OF_ROWS, PACK, REPORT, replaceable
 from selectllm.jobs.workspace import find_workspace
 
 if TYPE_CHECKING:
@@ -70,12 +71,13 @@ def unfit(
     whoever writes looks at that. `read`: real paths of the files that are read. `out`: the job's
     own folder.
     """
-    if problem := unwritable(file):
+    in_parts = kind in OF_ROWS and as_parts(file)
+    if problem := unwritable(file, folder=in_parts):
         return problem
     file = real(file)
     if file in read:
         return "is read by this command, so it is not overwritten"
-    if any(would_join(path, file) for path in read):
+    if any(would_join(path, part_in(file) if in_parts else file) for path in read):
         return "would be read as one more file of the pool from then on"
     if is_of_a_run(file, out):
         return "is a file of the run itself, so it is not overwritten"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from selectllm.core.types import Pool
+from selectllm.data.row_writers import WRITERS, part_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +23,7 @@ class PoolOfPicks:
 
 
 def is_selection(path: Path) -> bool:
-    """Whether `report` is to take a file for a selection: rows are nothing else to it."""
-    return path.suffix.lower() in (".jsonl", ".parquet") and not path.is_dir()
+    """Whether `path` is to be taken for a selection: rows in a file, or in a folder of files."""
+    if path.is_dir():
+        return part_in(path).is_file()
+    return path.suffix.lower() in WRITERS

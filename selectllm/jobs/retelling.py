@@ -77,7 +77,8 @@ def _one(request: RetellRequest) -> Retold:
 
     folder = request.folders[0]
     result, place, content = read_reported(folder, request.pool)
-    beside = folder / "report.html" if folder.is_dir() else folder.with_suffix(".html")
+    of_a_run = folder.is_dir() and not is_selection(folder)
+    beside = folder / "report.html" if of_a_run else folder.with_suffix(".html")
     form = request.form or "terminal"
     return _told(
         result,

@@ -84,7 +84,7 @@ async def select(
             chosen=tuple(sorted(chosen, key=by_worth) if request.sort else chosen),
             budget=request.budget,
             spent_usd=session.ledger.spent - spent,
-            decisions=tuple(decisions),
+            decisions=decisions,
             rejected=loaded.rejected,
             seconds=time.monotonic() - began,
         )

@@ -15,7 +15,7 @@ from selectllm.core.names import unknown
 from selectllm.core.types import Attempt, Decision, Item, Pool
 from selectllm.data.pool import Rejected
 from selectllm.data.readers.partitioned import would_join
-from selectllm.data.row_writers import cannot_write
+from selectllm.data.row_writers import as_parts, cannot_write, part_in
 from selectllm.jobs import tables
 from selectllm.jobs.arguments import check
 from selectllm.jobs.contents import SELECTION, replaceable
@@ -49,7 +49,7 @@ class Selection:
     chosen: tuple[Chosen, ...] = field(repr=False)
     budget: int | None = None
     spent_usd: float = 0.0
-    decisions: tuple[Decision, ...] = field(default=(), repr=False)
+    decisions: Sequence[Decision] = field(default=(), repr=False)
     rejected: tuple[Rejected, ...] = ()
     seconds: float = 0.0
 
@@ -110,20 +110,20 @@ class Selection:
     def write(self, path: Path | str) -> None:
         """Write the rows with all their columns and `_selectllm`, whole or not at all.
 
-        `path`: of JSON lines or Parquet, by its suffix, relative to the current folder. Raises
-        UsageError for any other suffix, for a column that Parquet cannot hold (`write_rows`), and
-        for a file that holds anything but a selection.
+        `path`: of JSON lines or Parquet, by its suffix, or without one a folder of Parquet files;
+        relative to the current folder. Raises UsageError for any other suffix, for a column that
+        Parquet cannot hold (`write_rows`), and for what holds anything but a selection.
         """
         check({"path": path}, {"path": Path | str})
         out = Path(path)
-        if problem := unwritable(out):
-            raise UsageError(f"`path` {out} {problem}. Choose another file", argument="path")
         if problem := cannot_write(out):
             raise UsageError(f"`path` {out}: {problem}", argument="path")
+        if problem := unwritable(out, folder=as_parts(out)):
+            raise UsageError(f"`path` {out} {problem}. Choose another file", argument="path")
         if source := self.pool.source:
             pool, file = Path(source).resolve(), out.resolve()
             problem = "is the pool itself, which is not overwritten" if file == pool else None
-            if would_join(pool, file):
+            if would_join(pool, part_in(file) if as_parts(out) else file):
                 problem = "would be read as one more file of the pool from then on"
             if problem:
                 raise UsageError(f"{out} {problem}. Choose another file", argument="path")

@@ -13,7 +13,7 @@ from selectllm.core.shown import counted
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.data.pool import write_rejected
 from selectllm.data.readers.partitioned import without_pattern
-from selectllm.data.row_writers import cannot_write
+from selectllm.data.row_writers import as_parts, cannot_write
 from selectllm.jobs.contents import REJECTED, SELECTION
 from selectllm.jobs.handing import (
     HandedOver,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class SelectionFiles:
     """The files of a selection from `pool`: `out`, and those whose names begin with it.
 
-    `to`: the tool that `out` is handed over to, None for JSON lines or Parquet.
+    `to`: the tool that `out` is handed over to, None for JSON lines, Parquet, or a folder of it.
     """
 
     pool: Path
@@ -102,8 +102,9 @@ class WrittenSelection:
         if self.handed is not None:
             return self.handed.text
         selection = self.selection
+        place = f"the folder {self.out}" if as_parts(self.out) else self.out
         told = (
-            f"Wrote {counted(len(selection), 'item')} to {self.out}, selected by "
+            f"Wrote {counted(len(selection), 'item')} to {place}, selected by "
             f"{', '.join(selection.by)}."
         )
         if not selection.filled:
@@ -153,8 +154,8 @@ def selection_files(
 
     Of a pool on the hub NAME.selected.jsonl in the current folder, of a pattern that of its folder.
     `to`: for which tool.
-    Raises UsageError for a name that is neither .jsonl nor .parquet, or not the tool's, and for the
-    pool itself.
+    Raises UsageError for a name that ends neither in .jsonl nor .parquet nor is that of a folder,
+    or not the tool's, and for the pool itself.
     """
     named = without_pattern(pool_file)
     if is_hub(pool_file):

@@ -279,7 +279,7 @@ def _vectors(session: Session, protocol: Protocol) -> tuple[Vectors | None, list
 def _division(session: Session, protocol: Protocol, embedder: Embedder) -> Divide:
     suite = protocol.run.suite
 
-    def division(part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
+    def division(part: Pool, size: int, seed: int) -> Sequence[Cluster]:
         settings = ClusterSettings(suite.clusters.by, size, seed, suite.folder)
         return cluster_pool(part, settings, embedder, session.clusters)
 

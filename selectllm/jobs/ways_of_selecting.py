@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from selectllm.core.errors import EncoderError, ExtraMissing, UsageError, blaming
 from selectllm.core.types import Cluster, Decision, Pool
-from selectllm.data.stored_items import ids_of
+from selectllm.data.stored_items import ids_of, spilled_to
 from selectllm.evaluation.runs.run import evaluated_before
 from selectllm.jobs.beside import Beside
 from selectllm.jobs.budgets import budgets_left
@@ -137,7 +137,7 @@ class _ByModel:
         manifest = manifest_by_model(job.pool, selector, job.settings, by, encoder)
         decisions_ahead = sum(this.clusters for this in rounds if this.calls)
         with (
-            DecisionLog(job.log, manifest | dict(job.left.by), "log") as log,
+            DecisionLog(job.log, manifest | dict(job.left.by), "log", spilled_to(job.pool)) as log,
             session.progress("deciding") as advance,
         ):
             tick = ticks(advance, decisions_ahead)
@@ -204,7 +204,7 @@ class _Dividing:
     job: SelectionJob
     spec: ModelSpec
 
-    def __call__(self, part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
+    def __call__(self, part: Pool, size: int, seed: int) -> Sequence[Cluster]:
         """Clusters of about `size`."""
         session = self.job.session
         settings = ClusterSettings(self.job.request.by, size, seed, session.base)
@@ -217,7 +217,7 @@ class _Dividing:
                     error.argument = "by"  # a partition of the user's own may give anything
                 raise
 
-    def known(self, part: Pool, size: int, seed: int) -> tuple[Cluster, ...] | None:
+    def known(self, part: Pool, size: int, seed: int) -> Sequence[Cluster] | None:
         """The same where nothing has to be embedded for it, None elsewhere."""
         session = self.job.session
         settings = ClusterSettings(self.job.request.by, size, seed, session.base)

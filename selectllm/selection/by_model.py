@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from selectllm.data.arranged_items import in_groups
 from selectllm.data.stored_items import ids_of, named, picked
 from selectllm.selection.ask import first_request, make_decisions
 from selectllm.selection.clustering.partition import show_order
-from selectllm.selection.decision_log import DecisionLog, decision_key
+from selectllm.selection.decision_log import DecisionLog, Key
 from selectllm.selection.merits import merits_of
 from selectllm.selection.overfilled import Filled
 from selectllm.selection.selector import Selector
@@ -31,7 +31,7 @@ from selectllm.selection.ways.following import calls_at, check_asked, following
 
 SMALLEST_CLUSTER, LARGEST_CLUSTER = 5, 50  # bounds of an automatic size
 
-Divide = Callable[[Pool, int, int], tuple[Cluster, ...]]
+Divide = Callable[[Pool, int, int], Sequence[Cluster]]
 """(pool, cluster size, seed) -> clusters."""
 
 
@@ -85,15 +85,18 @@ class Round:
     """One round of a selection: its clusters and how many items each gives."""
 
     number: int
-    clusters: tuple[Cluster, ...]
-    picks: tuple[int, ...]
+    clusters: Sequence[Cluster]
+    picks: Sequence[int]
     final: bool
 
-    @property
-    def asked(self) -> list[tuple[Cluster, int]]:
-        """Clusters that a model has to look at: the others give all they have, or nothing."""
-        pairs = zip(self.clusters, self.picks, strict=True)
-        return [(cluster, k) for cluster, k in pairs if 0 < k < len(cluster.members)]
+    def asked(self) -> Iterator[tuple[Cluster, int]]:
+        """Clusters that a model has to look at: the others give all they have, or nothing.
+
+        One is made after the other, for a large pool holds them packed.
+        """
+        for cluster, k in zip(self.clusters, self.picks, strict=True):
+            if 0 < k < len(cluster.members):
+                yield cluster, k
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +139,15 @@ def allocate(clusters: Sequence[Cluster], budget: int, seed: int) -> tuple[int, 
     Never more than a cluster holds. Needs C <= budget.
     """
     base, remainder = divmod(budget, len(clusters))
-    roomy = [cluster for cluster in clusters if len(cluster.members) > base]
-    drawn = sorted(roomy, key=lambda cluster: seeded_hash("share", seed, *cluster.members))
-    extra = {cluster.id for cluster in drawn[:remainder]}
-    return tuple(min(len(cluster.members), base + (cluster.id in extra)) for cluster in clusters)
+    roomy = (
+        (seeded_hash("share", seed, *cluster.members), at)
+        for at, cluster in enumerate(clusters)
+        if len(cluster.members) > base
+    )
+    extra = {at for _, at in heapq.nsmallest(remainder, roomy)}
+    return tuple(
+        min(len(cluster.members), base + (at in extra)) for at, cluster in enumerate(clusters)
+    )
 
 
 def plan_round(pool: Pool, number: int, settings: SelectSettings, divide: Divide) -> Round:
@@ -223,9 +231,7 @@ async def select_by_model(
         tasks = round_tasks(pool, selector, this, settings.seed)
         _check_clusters(this, tasks, log)
         await make_decisions(tasks, settings.ask, log, tick)
-        decided = {decision_key(decision): decision for decision in log.decisions()}
-        asked = zip(this.asked, tasks, strict=True)
-        decisions = {cluster.id: decided[task.key] for (cluster, _), task in asked}
+        decisions = _Decided(log, {task.key[2]: task.key for task in tasks})
         given = harvest(this, decisions, settings)
         _filled(this, decisions, given).check(settings.max_filled, log.path)
         items = named(pool, [each.id for each in given])
@@ -236,12 +242,29 @@ async def select_by_model(
         number += 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Decided(Mapping[int, Decision]):
+    """The decisions of a round by their clusters, as the log has them."""
+
+    log: DecisionLog
+    keys_of: Mapping[int, Key]
+
+    def __getitem__(self, cluster: int) -> Decision:
+        return self.log[self.keys_of[cluster]]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.keys_of)
+
+    def __len__(self) -> int:
+        return len(self.keys_of)
+
+
 def _check_clusters(this: Round, tasks: Sequence[Later], log: DecisionLog) -> None:
     """Raise RunError if decisions of `log` are on other clusters: their picks would not fit."""
-    for (cluster, _), task in zip(this.asked, tasks, strict=True):
+    for task in tasks:
         if task.key not in log:
             continue
-        if {*log[task.key].shown} != {*cluster.members}:
+        if {*log[task.key].shown} != {*this.clusters[task.key[2]].members}:
             raise RunError(
                 f"{log.path} holds decisions on other clusters: its pool was divided by another "
                 "version of selectllm or of a library, and the cache that knew the clusters is "
@@ -313,9 +336,8 @@ def _with_merits(
 
 def _filled(this: Round, decisions: Mapping[int, Decision], given: Sequence[Given]) -> Filled:
     """How much of a round is filled."""
-    gaps = [
-        decisions[cluster.id] for cluster, k in this.asked if len(decisions[cluster.id].picks) < k
-    ]
+    made = ((decisions[cluster.id], k) for cluster, k in this.asked())
+    gaps = (decision for decision, k in made if len(decision.picks) < k)
     first = next((gap for gap in gaps if gap.replies), None)
     return Filled(
         sum(each.filled for each in given),
@@ -343,28 +365,28 @@ def fill(
 
 def round_tasks(pool: Pool, selector: Selector, this: Round, seed: int) -> list[Later]:
     """The decisions of a round; made in their order, they go through the pool once."""
-    items = in_groups(pool, [cluster.members for cluster, _ in this.asked])
+    items = in_groups(pool, (cluster.members for cluster, _ in this.asked()))
+    numbers = [cluster.id for cluster, _ in this.asked()]
     return [
-        _later(selector, this, cluster, k, seed, partial(items, at))
-        for at, (cluster, k) in enumerate(this.asked)
+        _later(selector, this, number, seed, partial(items, at))
+        for at, number in enumerate(numbers)
     ]
 
 
 def _later(
     selector: Selector,
     this: Round,
-    cluster: Cluster,
-    k: int,
+    number: int,
     seed: int,
     items: Callable[[], Mapping[str, Item]],
 ) -> Later:
-    task = Task(selector, cluster.id, (), k, round=this.number, seed=seed)
+    task = Task(selector, number, (), this.picks[number], round=this.number, seed=seed)
 
     def made() -> Task:
-        by_id = items()
+        by_id, members = items(), this.clusters[number].members
 
         def show(order: int) -> tuple[Item, ...]:
-            ids = show_order(cluster.members, seed + this.number, cluster.id, order)
+            ids = show_order(members, seed + this.number, number, order)
             return tuple(by_id[name] for name in ids)
 
         return with_ballots(replace(task, shown=show(0)), show)

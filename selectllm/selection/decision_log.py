@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, each_row, read_rows
+from selectllm.core.spilled_rows import InOrder, SpilledRows
 from selectllm.core.types import Attempt, Decision, Status
 
 RARE = ("kind", "status", "waited", "at_most_usd", "tokens_reasoning")
@@ -161,18 +162,33 @@ def is_fruitless(path: Path) -> bool:
 
 
 class DecisionLog(RowLog[Key, Decision]):
-    """The decisions of one call, in memory alone without a path; only `error` is asked again."""
+    """The decisions of one call, kept alone without a path; only `error` is asked again.
+
+    `spill`: a folder, where those on a pool that is too large for memory are kept meanwhile.
+    """
 
     def __init__(
-        self, path: Path | None, manifest: Mapping[str, Any], argument: str = "out"
+        self,
+        path: Path | None,
+        manifest: Mapping[str, Any],
+        argument: str = "out",
+        spill: Path | None = None,
     ) -> None:
-        super().__init__(path, manifest, DECISIONS, argument)
+        kept = (
+            None
+            if spill is None
+            else SpilledRows[Key, Decision](spill, decision_row, decision_from_row)
+        )
+        super().__init__(path, manifest, DECISIONS, argument, kept)
 
     def done(self, key: Key) -> bool:
         """Whether `key` has a decision that stands; an error does not."""
         decision = self.latest.get(key)
         return decision is not None and decision.status != "error"
 
-    def decisions(self) -> list[Decision]:
+    def decisions(self) -> Sequence[Decision]:
         """The latest decision of every key, in the order of the keys."""
-        return [self.latest[key] for key in sorted(self.latest)]
+        keys = sorted(self.latest)
+        if isinstance(self.latest, SpilledRows):
+            return InOrder(self.latest, keys)
+        return [self.latest[key] for key in keys]

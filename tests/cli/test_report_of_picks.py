@@ -197,6 +197,27 @@ def test_a_selection_in_parquet_is_reported_like_one_in_json_lines(selectllm: Co
     assert told[0]["pool_items"] == 12
 
 
+def test_a_selection_in_a_folder_goes_wherever_one_in_a_file_does(selectllm: Command) -> None:
+    by = ("--budget", 4, *BY_MODEL, "--model", REPLY)
+    told = selectllm("select", "pool.jsonl", *by, "-o", "picks/")
+    assert told.code == 0, told.err
+    assert "Wrote 4 items to the folder picks, selected by" in told.out
+    assert Path("picks.decisions.jsonl").exists()
+    for words in (
+        ("report", "picks", "--pool", "pool.jsonl", "--html"),
+        ("handover", "picks", "--to", "csv"),
+        ("export", "picks", "--unanswered", "-o", "exported"),
+        ("select", "picks/", "--budget", 2, "--strategy", "first"),
+        ("select", "pool.jsonl", *by, "-o", "picks/"),
+    ):
+        outcome = selectllm(*words)
+        assert outcome.code == 0, outcome.err
+    assert [path.name for path in Path("picks").iterdir()] == ["part-00000.parquet"]
+    assert Path("picks.html").exists()
+    inside = selectllm("select", "picks", "--budget", 2, "--strategy", "first", "-o", "picks/new")
+    assert_refused(inside, "one more file of the pool")
+
+
 def test_without_its_log_a_selection_still_has_a_report(selectllm: Command) -> None:
     path = selected(selectllm)
     Path(f"{path}.decisions.jsonl").unlink()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selectllm.core.errors import UsageError
+from selectllm.data import row_writers
 from selectllm.data.readers import read_rows
 from selectllm.data.row_writers import WRITERS, write_rows
 
@@ -43,7 +44,7 @@ def read(path: Path) -> list[Any]:
     return [row for _, row in read_rows(path)]
 
 
-@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("suffix", [*WRITERS, ""])  # without one a folder of files
 @given(rows=tables())
 @settings(max_examples=60, deadline=None)
 def test_rows_come_back_as_they_were(
@@ -53,6 +54,28 @@ def test_rows_come_back_as_they_were(
     write_rows(path, rows)
     assert read(path) == rows
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_folder_is_replaced_whole_by_files_of_so_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_writers, "PART_ROWS", 3)
+    folder = tmp_path / "rows"
+    for count in (10, 4):
+        rows: list[dict[str, Any]] = [
+            {"id": n, "odd": "x" if n == 1 else None} for n in range(count)
+        ]
+        write_rows(folder, rows)
+        assert read(folder) == rows
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "part-00000.parquet",
+        "part-00001.parquet",
+    ]
+    assert len({str(pl.read_parquet_schema(path)) for path in folder.iterdir()}) == 1
+    with pytest.raises(UsageError, match="column 'id'"):
+        write_rows(folder, [{"id": 1}, {"id": "x"}])
+    assert len(read(folder)) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["rows"]
 
 
 def test_parquet_has_null_for_what_a_row_lacks(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from selectllm.core.errors import (
     UsageError,
 )
 from selectllm.core.types import Item, Pool
+from selectllm.data import row_writers
 from selectllm.data.pool import load_pool
 from selectllm.jobs.selected import read_selected
 from selectllm.jobs.selecting import ahead, select
@@ -186,13 +187,13 @@ def test_written_rows_keep_all_their_columns_and_pool_order(session: Session) ->
     assert len(read_jsonl(Path("pool.jsonl"))) == 40
 
 
-@pytest.mark.parametrize("name", ["out.csv", "out.arrow", "out.json", "out.jsonl.gz", "out"])
+@pytest.mark.parametrize("name", ["out.csv", "out.arrow", "out.json", "out.jsonl.gz", ".."])
 def test_rows_are_not_written_under_the_name_of_another_format(session: Session, name: str) -> None:
     selection = chosen(session, budget=4, **MOCK)
     with pytest.raises(UsageError, match=r"End the name in \.jsonl or \.parquet") as refused:
         selection.write(name)
     assert refused.value.argument == "path"
-    assert not Path(name).exists()
+    assert name == ".." or not Path(name).exists()
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,27 @@ def test_a_selection_in_parquet_is_the_one_in_json_lines(session: Session) -> No
     pl.DataFrame({"mine": [1]}).write_parquet("other.parquet")
     with pytest.raises(UsageError, match="holds data of another kind, not a selection"):
         selection.write("other.parquet")
+
+
+def test_a_selection_in_a_folder_is_the_one_in_json_lines_and_a_pool(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_writers, "PART_ROWS", 4)
+    selection = chosen(session, budget=9, sort=True, **INVALID, max_filled=1)
+    for name in ("out.jsonl", "out/", "out/"):  # the second replaces the first
+        selection.write(name)
+    assert [path.name for path in sorted(Path("out").iterdir())] == [
+        f"part-0000{number}.parquet" for number in range(3)
+    ]
+    assert read_selected(Path("out"), {}) == read_selected(Path("out.jsonl"), {})
+    again = session.select("out", budget=9, strategy="first")
+    assert again.pool.items == list(selection.items)
+    Path("out/mine.txt").touch()
+    with pytest.raises(UsageError, match="holds data of another kind, not a selection"):
+        selection.write("out")
+    Path("file").touch()
+    with pytest.raises(UsageError, match="file is a file"):
+        selection.write("file")
 
 
 @pytest.mark.parametrize("library", ["polars", "pandas"])

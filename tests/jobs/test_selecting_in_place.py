@@ -9,8 +9,10 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from selectllm.core.errors import PoolError
+from selectllm.core.errors import PoolError, RunError
 from selectllm.data import stored_items
 from selectllm.data.stored_items import StoredItems
 from selectllm.jobs.selection import Selection
@@ -150,10 +152,37 @@ def test_a_file_that_changes_meanwhile_ends_the_command(monkeypatch: pytest.Monk
         selected("ids", "cache", **WAYS["one round"])
 
 
-def test_a_cache_that_cannot_hold_the_copy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(dir: Path) -> None:
+@pytest.mark.parametrize(("fitting", "what"), [(0, "the decisions on a large pool"), (1, "a copy")])
+def test_a_cache_that_cannot_hold_what_is_large_is_named(
+    monkeypatch: pytest.MonkeyPatch, fitting: int, what: str
+) -> None:
+    files = [tempfile.TemporaryFile for _ in range(fitting)]
+
+    def full(dir: Path) -> Any:
+        if files:
+            return files.pop()(dir=dir)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("selectllm.data.arranged_items.tempfile.TemporaryFile", full)
-    with pytest.raises(PoolError, match=r"cache cannot hold a copy .*No space left.* Make room"):
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(
+        (PoolError, RunError), match=f"cache cannot hold {what} .*No space left.* Make room"
+    ):
         selected("ids", "cache", **WAYS["one round"])
+
+
+def test_clusters_and_decisions_of_such_a_pool_are_read_where_they_lie() -> None:
+    for _ in range(2):  # divided, then known
+        selection = selected("ids", "cache", **WAYS["divided by vectors"], log=Path("log.jsonl"))
+        decisions = selection.decisions
+        assert [each.cluster for each in decisions] == [*range(len(decisions))]
+        assert decisions[-1] == decisions[1:][-1]
+        assert sorted({pick for each in decisions for pick in each.picks}) == sorted(
+            choice.item.id for choice in selection.chosen
+        )
+    assert [path.suffix for path in Path("cache/clusters").iterdir()] == [".npy"]
+    assert not [path for path in Path("cache").iterdir() if path.is_file()]
+    whole = selected("ids.parquet", "cache", **WAYS["divided by vectors"])  # the same clusters
+    assert list(whole.decisions) == [
+        replace(each, attempts=other.attempts)
+        for each, other in zip(decisions, whole.decisions, strict=True)
+    ]

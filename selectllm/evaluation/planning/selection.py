@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from selectllm.core.types import Cluster, Pool
@@ -28,7 +28,7 @@ from selectllm.selection.selector import Selector
 from selectllm.selection.task import further_calls
 from selectllm.selection.ways.following import way_of
 
-Known = Callable[[Pool, int, int], tuple[Cluster, ...] | None]
+Known = Callable[[Pool, int, int], Sequence[Cluster] | None]
 """(pool, cluster size, seed) -> its clusters, None where they are not known yet."""
 
 
@@ -65,11 +65,12 @@ async def forecast_selection(
     A sample of the pool stands for clusters that are not known: those of later rounds, and all of
     them where the pool would have to be embedded.
     """
-    found: list[Cluster] = []
+    found: Sequence[Cluster] = ()
 
-    def divide(part: Pool, size: int, seed: int) -> tuple[Cluster, ...]:
-        found.extend(known(part, size, seed) or ())
-        return tuple(found) or (Cluster(0, tuple(ids_of(part.items))),)
+    def divide(part: Pool, size: int, seed: int) -> Sequence[Cluster]:
+        nonlocal found
+        found = known(part, size, seed) or ()
+        return found or (Cluster(0, tuple(ids_of(part.items))),)
 
     tasks = round_tasks(pool, selector, plan_round(pool, 0, settings, divide), settings.seed)
     looked_up = (task.made() for task in tasks if found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -298,19 +299,20 @@ def _clusters(suite: Suite, pool: Pool, sources: Sources) -> tuple[tuple[Cluster
     division = ClusterSettings(entry.by, entry.size, suite.seed, suite.folder)
     parts = [pool] if entry.group is None else _parts(pool, entry.group)
     try:
-        clusters = [
-            cluster
-            for part in parts
-            for cluster in cluster_pool(part, division, sources.embedder, sources.cache)
-        ]
+        divided = [cluster_pool(part, division, sources.embedder, sources.cache) for part in parts]
     except ExtraMissing as error:
         raise ExtraMissing(
             f"{error}. Or write clusters: {{by: random}} in the suite, which needs no vectors"
         ) from None
-    if len(parts) > 1:
-        clusters.sort(key=lambda c: seeded_hash("clusters", suite.seed, *c.members))
-        clusters = [Cluster(number, c.members) for number, c in enumerate(clusters)]
-    return tuple(clusters[: entry.limit]), encoder
+    if len(divided) == 1:
+        return tuple(divided[0][: entry.limit]), encoder
+    drawn = sorted(
+        (seeded_hash("clusters", suite.seed, *cluster.members), part, at)
+        for part, clusters in enumerate(divided)
+        for at, cluster in enumerate(clusters)
+    )
+    kept = (divided[part][at] for _, part, at in drawn[: entry.limit])
+    return tuple(Cluster(number, each.members) for number, each in enumerate(kept)), encoder
 
 
 def _parts(pool: Pool, column: str) -> list[Pool]:
@@ -318,10 +320,10 @@ def _parts(pool: Pool, column: str) -> list[Pool]:
 
     A part is known by its items: the pool's hash does not cover the column.
     """
-    values: dict[str, list[int]] = {}
+    values: dict[str, array[int]] = {}
     ids = ids_of(pool.items)
     for position, item in enumerate(pool.items):
-        values.setdefault(_group_of(item, column), []).append(position)
+        values.setdefault(_group_of(item, column), array("q")).append(position)
     return [
         replace(
             pool,

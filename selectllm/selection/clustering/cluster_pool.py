@@ -7,15 +7,19 @@ or another version of a library sees the same clusters.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selectllm.core.codec import sha256_json
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
-from selectllm.data.stored_items import ids_of
+from selectllm.data.stored_items import PackedIds, ids_of
 from selectllm.selection.clustering.clusters_file import read_clusters, write_clusters
-from selectllm.selection.clustering.partition import find_partition, named, partition
+from selectllm.selection.clustering.packed_clusters import PackedClusters
+from selectllm.selection.clustering.partition import divided, find_partition, named
+
+PACKED = ".npy"  # of the file that says where the members of clusters stand in their pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,41 +37,57 @@ class ClusterSettings:
 
 def cluster_pool(
     pool: Pool, division: ClusterSettings, embedder: Embedder, cache: Path
-) -> tuple[Cluster, ...]:
-    """The pool's clusters, from `cache` (a folder) if this division was made before."""
+) -> Sequence[Cluster]:
+    """The pool's clusters, from `cache` (a folder) if this division was made before.
+
+    Those of a pool whose rows stay in their files are packed.
+    """
     function = find_partition(division.by, division.base)
     needs_vectors = division.by != "random"
     encoder = embedder.identity if needs_vectors else None
     path = _place(pool, division, encoder, cache)
-    if path.exists():
-        return read_clusters(path, pool)
+    if (known := _read(path, pool)) is not None:
+        return known
     vectors = embedder.of(pool.items) if needs_vectors else None
-    ids = [*ids_of(pool.items)]  # the clusters keep them
-    clusters = partition(ids, vectors, function, division.size, division.seed, embedder.workers)
+    ids = ids_of(pool.items)
+    clusters = divided(ids, vectors, function, division.size, division.seed, embedder.workers)
+    if isinstance(ids, PackedIds):
+        clusters.write(path.with_suffix(PACKED))
+        return clusters
+    held = tuple(clusters)
     write_clusters(
         path,
-        clusters,
+        held,
         by=division.by,
         size=division.size,
         seed=division.seed,
         pool_sha256=pool.sha256,
         encoder=encoder,
     )
-    return clusters
+    return held
 
 
 def known_clusters(
     pool: Pool, division: ClusterSettings, embedder: Embedder, cache: Path
-) -> tuple[Cluster, ...] | None:
+) -> Sequence[Cluster] | None:
     """What `cluster_pool` would give if that takes no vectors: by chance, or from `cache`.
 
     None otherwise. Nothing is written.
     """
     if division.by == "random":
-        ids = [*ids_of(pool.items)]
-        return partition(ids, None, "random", division.size, division.seed)
-    path = _place(pool, division, embedder.identity, cache)
-    return read_clusters(path, pool) if path.exists() else None
+        return divided(ids_of(pool.items), None, "random", division.size, division.seed)
+    return _read(_place(pool, division, embedder.identity, cache), pool)
+
+
+def _read(path: Path, pool: Pool) -> Sequence[Cluster] | None:
+    """The clusters that were made before, of the pool in whatever form; None for none."""
+    if path.exists():
+        return read_clusters(path, pool)
+    packed, ids = path.with_suffix(PACKED), ids_of(pool.items)
+    if not packed.exists():
+        return None
+    clusters = PackedClusters.read(packed, ids)
+    return clusters if isinstance(ids, PackedIds) else tuple(clusters)
 
 
 def _place(pool: Pool, division: ClusterSettings, encoder: str | None, cache: Path) -> Path:

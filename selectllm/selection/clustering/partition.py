@@ -13,6 +13,7 @@ compared (see clusters_file.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,6 +27,7 @@ from selectllm.core.types import Cluster
 from selectllm.core.workers import HERE, Workers
 from selectllm.selection.clustering.diverse import diverse
 from selectllm.selection.clustering.kcenter import kcenter
+from selectllm.selection.clustering.packed_clusters import PackedClusters
 from selectllm.selection.clustering.seeded_rows import SeededRows, seeded_order
 from selectllm.selection.clustering.similar import similar
 
@@ -49,22 +51,33 @@ def partition(
     what can be done in pieces; the clusters are the same. Raises UsageError for what cannot be
     divided, EncoderError for vectors that cannot be used.
     """
+    return tuple(divided(ids, vectors, by, size, seed, workers))
+
+
+def divided(
+    ids: Sequence[str],
+    vectors: Vectors | None,
+    by: str | PartitionFunction,
+    size: int,
+    seed: int,
+    workers: Workers = HERE,
+) -> PackedClusters:
+    """`partition`, with the places of the members in `ids` and not the members themselves."""
     function = by if callable(by) else find_partition(by)
     if size < 1 or not ids:
         raise UsageError(
             f"cannot divide {len(ids)} items into clusters of {size}. Both must be at least 1"
         )
-    if len(set(ids)) != len(ids):
-        raise UsageError(
-            f"{len(ids) - len(set(ids))} of {len(ids)} ids are repeats. Make them unique"
-        )
+    order = seeded_order(ids, "partition", seed)
+    # Equal ids are neighbours in it, and a set of all would take more than the ids do.
+    if repeats := sum(ids[one] == ids[next_] for one, next_ in pairwise(order)):
+        raise UsageError(f"{repeats} of {len(ids)} ids are repeats. Make them unique")
     if vectors is not None:
         check_vectors(vectors, len(ids))
     count = -(-len(ids) // size)
-    order = seeded_order(ids, "partition", seed)
     labels = np.asarray(function(SeededRows(vectors, order, workers), count, seed))
     _check_labels(labels, len(ids), count)
-    return _clusters([ids[i] for i in order.tolist()], labels, seed)
+    return _clusters(ids, order, labels, seed)
 
 
 def show_order(members: Sequence[str], seed: int, cluster: int, order: int) -> tuple[str, ...]:
@@ -117,16 +130,24 @@ def named(name: str, base: Path | None = None) -> dict[str, str | None]:
     return {"by": name} if code is None else {"by": name, "by_sha256": code}
 
 
-def _clusters(ids: Sequence[str], labels: Ints, seed: int) -> tuple[Cluster, ...]:
-    """Numbered clusters from the label of each id, in an order drawn by their first members."""
-    by_label = np.argsort(labels, kind="stable").tolist()
-    ends = np.cumsum(np.bincount(labels)).tolist()
-    members = [
-        tuple(sorted(ids[i] for i in by_label[start:end]))
-        for start, end in zip([0, *ends], ends, strict=False)
-    ]
-    members.sort(key=lambda names: (seeded_hash("clusters", seed, names[0]), names[0]))
-    return tuple(Cluster(number, names) for number, names in enumerate(members))
+def _clusters(ids: Sequence[str], order: Ints, labels: Ints, seed: int) -> PackedClusters:
+    """Numbered clusters from the label of each id, in an order drawn by their first members.
+
+    `labels`: of the ids in their seeded `order`.
+    """
+    places = order[np.argsort(labels, kind="stable")]
+    sizes = np.bincount(labels)
+    ends = np.cumsum(sizes)
+    firsts: list[str] = []
+    for start, end in zip((ends - sizes).tolist(), ends.tolist(), strict=True):
+        members = sorted((ids[place], place) for place in places[start:end].tolist())
+        places[start:end] = [place for _, place in members]
+        firsts.append(members[0][0])
+    drawn = sorted(
+        range(len(firsts)), key=lambda at: (seeded_hash("clusters", seed, firsts[at]), firsts[at])
+    )
+    groups = [places[ends[at] - sizes[at] : ends[at]] for at in drawn]
+    return PackedClusters(ids, np.concatenate(groups), np.cumsum(sizes[drawn]))
 
 
 def check_vectors(vectors: Vectors, items: int) -> None:
